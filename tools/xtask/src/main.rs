@@ -1,3 +1,84 @@
-//! Entry point.
+//! Developers' automation: `cargo xtask <verb>`. One place for everything CI and a developer run by hand.
+//!
+//! **Not**: part of the product. No server crate may depend on it, and it depends on none of them.
+//!
+//! **Invariants**: every child process is started in its own process group and is stopped, group and all, before a
+//! verb returns; every wait has a deadline or ends on Ctrl-C.
 
-fn main() {}
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a tool that starts and watches processes needs the clock, sockets and threads that data cores must not use"
+)]
+
+mod child;
+mod demo;
+mod fuzz;
+mod packages;
+mod poll;
+mod sim;
+mod steps;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Developers' automation for Corelane.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Check the rules the compiler cannot: layering, place of `unsafe`, headers, sizes, names, promises (seconds)
+    Tidy(tidy::Options),
+    /// Run everything CI runs: format, clippy, tidy, build, tests, docs, simulation, loom, fuzz crates
+    Test(test::Options),
+    /// Run the cluster simulation over many seeds, or replay one seed
+    Sim(sim::Options),
+    /// Run the fuzz targets from their committed seeds, stopping at the first finding
+    Fuzz(fuzz::Options),
+    /// Start three nodes and two edges on loopback, say what to try, and stop them on Ctrl-C
+    Demo(demo::Options),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments.verb) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(verb: &Verb) -> Result<ExitCode> {
+    let root = workspace::root()?;
+    match verb {
+        Verb::Tidy(options) => tidy::run(&root, options),
+        Verb::Test(options) => test::run(&root, options),
+        Verb::Sim(options) => sim::run(&root, options),
+        Verb::Fuzz(options) => fuzz::run(&root, options),
+        Verb::Demo(options) => demo::run(&root, options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+}

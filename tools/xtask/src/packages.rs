@@ -1,0 +1,96 @@
+//! Programs the tests need, and the Debian packages that bring them.
+//!
+//! **Not**: a package manager. What is there already is left alone, whatever its version.
+//!
+//! **Invariants**: nothing is installed unless it is missing and we may (root, or sudo without a password); otherwise
+//! the operator is told the exact command.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::geteuid;
+
+/// A program and what installs it.
+struct Needed {
+    program: &'static str,
+    package: &'static str,
+}
+
+/// The real clients, the reference server and the tools that integration tests and gates start.
+const NEEDED: &[Needed] = &[
+    Needed { program: "curl", package: "curl" },
+    Needed { program: "wrk", package: "wrk" },
+    Needed { program: "h2load", package: "nghttp2-client" },
+    Needed { program: "nginx", package: "nginx-light" },
+    Needed { program: "python3", package: "python3" },
+    Needed { program: "valgrind", package: "valgrind" },
+];
+
+/// Where servers are installed; often not in an ordinary user's PATH.
+const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
+
+/// Installs what is missing.
+///
+/// # Errors
+/// The operator's: something is missing and cannot be installed from here; the message is the command to run.
+pub(crate) fn ensure_installed() -> Result<()> {
+    let missing = missing_packages(is_installed);
+    if missing.is_empty() {
+        println!("every program the tests need is installed");
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    let by_hand = format!("install these packages and try again: apt-get install {list}");
+    if !is_installed("apt-get") {
+        bail!("this host has no apt-get; {by_hand} (or what your distribution calls them)");
+    }
+    let prefix: &[&str] = if geteuid().is_root() {
+        &[]
+    } else if Command::new("sudo").args(["-n", "true"]).output().is_ok_and(|output| output.status.success()) {
+        &["sudo", "-n"]
+    } else {
+        bail!("neither root nor sudo without a password; {by_hand}");
+    };
+    println!("installing: {list}");
+    apt(prefix, &["update", "-qq"]).context(by_hand.clone())?;
+    let install = [&["install", "-y", "-qq", "--no-install-recommends"], missing.as_slice()].concat();
+    apt(prefix, &install).context(by_hand)
+}
+
+/// Whether a program can be started by its name.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let path = std::env::var("PATH").unwrap_or_default();
+    path.split(':').chain(SYSTEM_FOLDERS.split(':')).any(|folder| Path::new(folder).join(program).is_file())
+}
+
+fn missing_packages(is_installed: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    NEEDED.iter().filter(|needed| !is_installed(needed.program)).map(|needed| needed.package).collect()
+}
+
+fn apt(prefix: &[&str], arguments: &[&str]) -> Result<()> {
+    let environment = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"];
+    let words = [prefix, environment.as_slice(), arguments].concat();
+    let status = Command::new(words[0]).args(&words[1..]).status().context("apt-get could not be started")?;
+    if !status.success() {
+        bail!("apt-get {} failed ({status})", arguments.join(" "));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_missing_is_installed() {
+        assert_eq!(missing_packages(|_| true), Vec::<&str>::new());
+        assert_eq!(missing_packages(|program| program != "h2load"), ["nghttp2-client"]);
+    }
+
+    #[test]
+    fn a_shell_is_found_and_nonsense_is_not() {
+        assert!(is_installed("sh"));
+        assert!(!is_installed("no-such-program-here"));
+    }
+}

@@ -1,0 +1,155 @@
+//! `cargo xtask test`: the one command of CI and of the README.
+//!
+//! **Not**: a place for checks of its own. Each step is a command or a verb that can be run alone.
+//!
+//! **Invariants**: all steps run, whatever the earlier ones came to; every step has a time limit; what did not run is
+//! listed with its reason. Loom tests of the reactor must exist: their absence is a failure, not a skip.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::child;
+use crate::poll::Stop;
+use crate::sim;
+use crate::steps::{Outcome, Steps, TestCount};
+use crate::{packages, tidy, workspace};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Formatting reads every file once.
+const FORMAT_LIMIT: Duration = MINUTE;
+
+/// A cold build of every dependency on two cores, with room to spare.
+const BUILD_LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// Building the tests and running them; a test that hangs is killed here rather than by the CI's own limit.
+const TESTS_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// Seeds of the simulation in a full run: what CI must do within three minutes.
+const SEEDS_FULL: u64 = 1000;
+
+/// Seeds in a fast run: enough to meet every kind of fault a few times.
+const SEEDS_FAST: u64 = 50;
+
+/// Runs every check of CI, prints a summary and fails if any step failed.
+///
+/// Programs the tests need (curl, wrk, h2load, nginx, python3, valgrind) are installed when missing, given root or
+/// sudo without a password; otherwise the command to run is printed and the exit status is 2.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// For the edit loop: fewer simulation seeds; no release build of loom tests, no fuzz crates (both listed as skipped)
+    #[arg(long)]
+    fast: bool,
+}
+
+/// Runs the verb. Exit status 1 when a step failed.
+///
+/// # Errors
+/// The operator's: a needed program is missing and cannot be installed from here.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
+    packages::ensure_installed()?;
+    let run = Run { root, stop: Stop::on_signals()?, fast: options.fast };
+    let mut steps = Steps::default();
+    run.static_checks(&mut steps);
+    run.builds_and_tests(&mut steps);
+    run.deep_checks(&mut steps)?;
+    println!("{}", steps.summary());
+    Ok(if steps.all_passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+struct Run<'a> {
+    root: &'a Path,
+    stop: Stop,
+    fast: bool,
+}
+
+impl Run<'_> {
+    fn static_checks(&self, steps: &mut Steps) {
+        steps.run("format", || self.cargo("fmt --all --check", FORMAT_LIMIT));
+        steps.run("clippy", || self.cargo("clippy --workspace --all-targets --locked -- -D warnings", BUILD_LIMIT));
+        steps.run("tidy", || {
+            let outcome = match tidy::check(self.root)? {
+                0 => Outcome::Passed,
+                violations => Outcome::Failed(format!("{violations} violations")),
+            };
+            Ok((outcome, TestCount::default()))
+        });
+    }
+
+    fn builds_and_tests(&self, steps: &mut Steps) {
+        steps.run("release build", || self.cargo("build --release --locked", BUILD_LIMIT));
+        steps.run("tests", || self.cargo("test --workspace --locked --no-fail-fast", TESTS_LIMIT));
+        steps.run("documentation", || {
+            let mut command = cargo(self.root, "doc --no-deps --workspace --locked");
+            self.step(command.env("RUSTDOCFLAGS", "-D warnings"), BUILD_LIMIT)
+        });
+    }
+
+    fn deep_checks(&self, steps: &mut Steps) -> Result<()> {
+        let seeds = if self.fast { SEEDS_FAST } else { SEEDS_FULL };
+        let simulation = sim::Options::first(seeds);
+        steps.run(&format!("simulation, {seeds} seeds"), || {
+            self.step(&mut simulation.command(self.root), simulation.time_limit())
+        });
+        steps.run("loom", || self.loom());
+        for manifest in workspace::fuzz_manifests(self.root)? {
+            steps.run(&format!("fuzz crate {}", manifest.trim_end_matches("/fuzz/Cargo.toml")), || {
+                self.fuzz_crate(&manifest)
+            });
+        }
+        Ok(())
+    }
+
+    /// The models of the lock-free parts, explored exhaustively. They need a build of their own (`--cfg loom`).
+    fn loom(&self) -> Result<(Outcome, TestCount)> {
+        let exist = workspace::files(self.root)?
+            .iter()
+            .any(|path| path.starts_with("server/reactor/tests/loom_") && path.ends_with(".rs"));
+        if !exist {
+            let why = "server/reactor/tests/loom_*.rs do not exist; the mailbox must be modelled";
+            return Ok((Outcome::Failed(why.into()), TestCount::default()));
+        }
+        if self.fast {
+            return skipped("--fast");
+        }
+        let mut command = cargo(self.root, "test -p reactor --release --locked --target-dir target/loom --test loom*");
+        self.step(command.env("RUSTFLAGS", "--cfg loom"), TESTS_LIMIT)
+    }
+
+    /// Fuzz crates are outside the workspace; nothing else would notice that one no longer compiles.
+    fn fuzz_crate(&self, manifest: &str) -> Result<(Outcome, TestCount)> {
+        if self.fast {
+            return skipped("--fast");
+        }
+        if !packages::is_installed("c++") {
+            return skipped("no C++ compiler, which libfuzzer needs; apt-get install g++");
+        }
+        let mut command = cargo(self.root, "check --target-dir target/fuzz --manifest-path");
+        self.step(command.arg(manifest), BUILD_LIMIT)
+    }
+
+    fn cargo(&self, arguments: &str, limit: Duration) -> Result<(Outcome, TestCount)> {
+        self.step(&mut cargo(self.root, arguments), limit)
+    }
+
+    fn step(&self, command: &mut Command, limit: Duration) -> Result<(Outcome, TestCount)> {
+        if self.stop.requested() {
+            return skipped("stopped by a signal");
+        }
+        child::run_step(command, limit, &self.stop)
+    }
+}
+
+fn skipped(why: &str) -> Result<(Outcome, TestCount)> {
+    Ok((Outcome::Skipped(why.into()), TestCount::default()))
+}
+
+/// cargo in the workspace's root, with arguments none of which contains a space.
+fn cargo(root: &Path, arguments: &str) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(root).args(arguments.split(' '));
+    command
+}
