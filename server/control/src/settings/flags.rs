@@ -1,0 +1,154 @@
+//! The command line of a binary, made from its schema.
+//!
+//! **Not**: checking values; the flags' texts go through the same kinds as all others.
+//!
+//! **Invariants**: the help does not depend on the terminal. A flag stands for one key, or is one of the few that say what
+//! to do (`--config`, `--check`, `--print-config`, `--help`, `--version`).
+//!
+//! **Source**: POSIX and GNU conventions for long options.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
+
+use clap::{Arg, ArgAction, ArgMatches, Command, builder::OsStringValueParser, error::ErrorKind, value_parser};
+
+use super::{
+    error::{SettingError, SettingsErrors},
+    kind::Kind,
+    layer::Layer,
+    origin::Origin,
+    schema::{Key, Preset, Schema, variable_of},
+};
+
+/// Width of the help in columns, fixed so that it reads the same in a terminal, a pipe and a document.
+const HELP_COLUMNS: usize = 100;
+
+pub(super) const CONFIG: &str = "config";
+const CHECK: &str = "check";
+const PRINT_CONFIG: &str = "print-config";
+
+/// What the process was asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Run with the settings.
+    Serve,
+    /// Say whether the settings are valid.
+    Check,
+    /// Print the effective settings.
+    PrintConfig,
+}
+
+/// What the command line says.
+#[derive(Debug)]
+pub(super) enum CommandLine {
+    /// The help or the version was asked for: this text, nothing else.
+    Print(String),
+    /// These keys are set, this file is named, this is to be done.
+    Given {
+        /// The keys that are set.
+        layer: Layer,
+        /// The configuration file, where one is named.
+        config: Option<PathBuf>,
+        /// What to do.
+        action: Action,
+    },
+}
+
+/// Reads the arguments that follow the program's name.
+///
+/// # Errors
+///
+/// The operator's: an argument that is not understood. Values that are not allowed are in the layer's errors.
+pub(super) fn parse(schema: &Schema, arguments: &[OsString]) -> Result<CommandLine, SettingsErrors> {
+    let matches = match command(schema).try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(CommandLine::Print(error.render().to_string()));
+        }
+        Err(error) => {
+            // What was meant is not known, so whether the other sources fit it is not either.
+            return Err(SettingsErrors::new(vec![SettingError::CommandLine { reason: reason_of(&error) }]));
+        }
+    };
+    let mut layer = Layer::default();
+    for key in schema.keys {
+        read_flag(key, &matches, &mut layer);
+    }
+    let action = match (matches.get_flag(PRINT_CONFIG), matches.get_flag(CHECK)) {
+        // Printing checks as well, so it is what both together mean.
+        (true, _) => Action::PrintConfig,
+        (false, true) => Action::Check,
+        (false, false) => Action::Serve,
+    };
+    Ok(CommandLine::Given { layer, config: matches.get_one::<PathBuf>(CONFIG).cloned(), action })
+}
+
+/// The text of `--help`.
+pub(super) fn help(schema: &Schema) -> String {
+    command(schema).render_help().to_string()
+}
+
+fn read_flag(key: &'static Key, matches: &ArgMatches, layer: &mut Layer) {
+    let Some(flag) = key.flag else { return };
+    let Some(values) = matches.get_many::<OsString>(flag.name) else { return };
+    let texts: Vec<&OsStr> = values.map(OsString::as_os_str).collect();
+    layer.read_text(key, &texts.join(OsStr::new(",")), Origin::Flag(flag.name));
+}
+
+fn command(schema: &Schema) -> Command {
+    let config = Arg::new(CONFIG)
+        .long(CONFIG)
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("Read this TOML file; without it no file is read\n[env: CORELANE_CONFIG]");
+    let check =
+        Arg::new(CHECK).long(CHECK).action(ArgAction::SetTrue).help("Say whether the settings are valid, and exit");
+    let print = Arg::new(PRINT_CONFIG)
+        .long(PRINT_CONFIG)
+        .action(ArgAction::SetTrue)
+        .help("Print the effective settings and where each came from, and exit");
+    Command::new(schema.program)
+        .about(schema.about)
+        // The workspace has one version, which is this crate's too.
+        .version(env!("CARGO_PKG_VERSION"))
+        .no_binary_name(true)
+        .term_width(HELP_COLUMNS)
+        .arg(config)
+        .args(schema.keys.iter().filter_map(argument))
+        .args([check, print])
+        .after_help(
+            "Precedence: flag, environment, file, default. Keys without a flag have a variable too: CORELANE_\n\
+             and the path in capitals, such as CORELANE_LIMITS_IDLE_TIME for idle_time in [limits].\n\
+             All keys are described in docs/config.md.",
+        )
+}
+
+fn argument(key: &Key) -> Option<Arg> {
+    let flag = key.flag?;
+    let preset = match key.preset {
+        Preset::Is(text) => format!(" [default: {text}]"),
+        Preset::Absent => String::new(),
+        Preset::Required => " [required]".to_owned(),
+    };
+    let action = if key.kind == Kind::Addresses { ArgAction::Append } else { ArgAction::Set };
+    let argument = Arg::new(flag.name)
+        .long(flag.name)
+        .value_name(flag.value_name)
+        .value_parser(OsStringValueParser::new())
+        .action(action)
+        .help(format!("{}\n[env: {}]{preset}", key.doc, variable_of(key.path)));
+    Some(argument)
+}
+
+/// The first paragraphs of the parser's message, on one line: what is wrong and what may have been meant. The usage that
+/// follows is what `--help` prints.
+fn reason_of(error: &clap::Error) -> String {
+    let rendered = error.render().to_string();
+    let told = rendered.split("\n\nUsage:").next().unwrap_or_default();
+    let told = told.split("\n\nFor more information").next().unwrap_or_default();
+    let words: Vec<&str> =
+        told.trim_start_matches("error: ").lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    format!("{}; see --help", words.join("; "))
+}

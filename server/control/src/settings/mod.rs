@@ -1,0 +1,151 @@
+//! Settings of the binaries: flags, environment, file and defaults, laid over each other and checked as a whole.
+//!
+//! ```text
+//!  defaults ─┐
+//!  file ─────┤ each read into a Layer        one Tree             EdgeSettings / NodeSettings
+//!  env ──────┤ (kind by kind, all errors) ─▶ (precedence, rules) ─▶ (plain fields)
+//!  flags ────┘                               └▶ --print-config, /v1/config
+//! ```
+//!
+//! **Not**: watching files; who wants to reload calls [`load`] again and keeps the old settings when it fails. Not the
+//! topology, which is its own file.
+//!
+//! **Invariants**: [`load`] is pure but for the closure that reads a file. Only [`from_process`] reads the real command line
+//! and environment. Nothing of an invalid configuration is used.
+//!
+//! **Source**: docs/config.md.
+
+pub mod check;
+pub mod edge;
+pub mod error;
+mod file;
+mod flags;
+pub mod kind;
+mod layer;
+mod nearest;
+pub mod node;
+pub mod origin;
+pub mod quantity;
+pub mod reference;
+mod render;
+pub mod schema;
+pub mod tree;
+pub mod value;
+
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+};
+
+pub use self::{
+    edge::EdgeSettings,
+    error::{SettingError, SettingsErrors},
+    node::NodeSettings,
+    tree::Tree,
+    value::{Cores, ListenAddress},
+};
+use self::{
+    flags::{Action, CommandLine},
+    layer::Layer,
+    origin::Origin,
+    schema::Schema,
+};
+
+/// A struct of settings that is filled from a schema.
+pub trait Settings: Sized {
+    /// The declaration of all that can be set.
+    const SCHEMA: &'static Schema;
+
+    /// Fills the struct from settings that are complete and valid.
+    fn from_tree(tree: &Tree) -> Self;
+}
+
+/// Where settings come from, besides the defaults.
+pub struct Sources<'a> {
+    /// The arguments after the program's name.
+    pub arguments: Vec<OsString>,
+    /// The environment: names and values, in any order.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Reads the configuration file as UTF-8 text; called at most once.
+    pub read_file: &'a dyn Fn(&Path) -> io::Result<String>,
+}
+
+/// Valid settings.
+#[derive(Clone, Debug)]
+pub struct Loaded<T> {
+    /// What the binary works with.
+    pub settings: T,
+    /// The same with the origin of every value, to be shown.
+    pub effective: Tree,
+}
+
+/// What the process was asked to do.
+#[derive(Clone, Debug)]
+pub enum Invocation<T> {
+    /// Serve with these settings.
+    Serve(Box<Loaded<T>>),
+    /// Write this text to standard output and exit with status 0: help, version, the verdict of `--check` or the effective
+    /// settings. It ends in a newline.
+    Print(String),
+}
+
+/// Reads and checks the settings of `T`'s binary.
+///
+/// # Errors
+///
+/// The operator's: everything that is wrong with the command line, the environment and the file, all at once. The process
+/// writes them to standard error and exits with status 2.
+pub fn load<T: Settings>(sources: &Sources<'_>) -> Result<Invocation<T>, SettingsErrors> {
+    let schema = T::SCHEMA;
+    let (flag_layer, flag_config, action) = match flags::parse(schema, &sources.arguments)? {
+        CommandLine::Given { layer, config, action } => (layer, config, action),
+        CommandLine::Print(text) => return Ok(Invocation::Print(text)),
+    };
+    let environment = layer::read_environment(schema, &sources.environment);
+    let by_flag = flag_config.map(|file| (file, Origin::Flag(flags::CONFIG)));
+    let named = by_flag.or_else(|| {
+        let variable = Origin::Environment(schema::variable_of(flags::CONFIG));
+        environment.config.map(|file| (file, variable))
+    });
+    let file_layer =
+        named.map_or_else(Layer::default, |(file, by)| read_named_file(schema, file, by, sources.read_file));
+    let tree = Tree::resolve(schema, vec![file_layer, environment.layer, flag_layer])?;
+    Ok(match action {
+        Action::Serve => Invocation::Serve(Box::new(Loaded { settings: T::from_tree(&tree), effective: tree })),
+        Action::Check => Invocation::Print(format!("{}: the settings are valid\n", schema.program)),
+        Action::PrintConfig => Invocation::Print(tree.to_toml()),
+    })
+}
+
+/// Reads and checks the settings of this process: its arguments, its environment and the file these name.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn from_process<T: Settings>() -> Result<Invocation<T>, SettingsErrors> {
+    // The one place of the product that reads the environment; all else is told.
+    load(&Sources {
+        arguments: std::env::args_os().skip(1).collect(),
+        environment: std::env::vars_os().collect(),
+        read_file: &|file| std::fs::read_to_string(file),
+    })
+}
+
+fn read_named_file(
+    schema: &Schema,
+    file: PathBuf,
+    named_by: Origin,
+    read: &dyn Fn(&Path) -> io::Result<String>,
+) -> Layer {
+    match read(&file) {
+        Ok(text) => file::read_file(schema, &file, &text),
+        Err(error) => {
+            let unreadable = SettingError::Unreadable { file, reason: error.to_string(), named_by };
+            Layer { errors: vec![unreadable], ..Layer::default() }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! Loading as a whole: precedence, messages, and what is printed.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    edge::{AcceptSteering, KeyspaceSettings},
+    quantity::{GIB, KIB, MIB},
+    *,
+};
+
+mod messages;
+mod shown;
+
+const FILE: &str = "etc/corelane.toml";
+
+/// What a case is loaded from; the file is named by a flag unless it is empty.
+#[derive(Clone, Copy, Default)]
+struct Case<'a> {
+    arguments: &'a [&'a str],
+    environment: &'a [(&'a str, &'a str)],
+    file: &'a str,
+}
+
+impl Case<'_> {
+    fn invoke<T: Settings>(&self) -> Result<Invocation<T>, SettingsErrors> {
+        let mut arguments: Vec<OsString> = self.arguments.iter().map(OsString::from).collect();
+        if !self.file.is_empty() {
+            arguments.extend(["--config".into(), FILE.into()]);
+        }
+        let text = self.file.to_owned();
+        load(&Sources {
+            arguments,
+            environment: self.environment.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            read_file: &|file| {
+                if file == Path::new(FILE) { Ok(text.clone()) } else { Err(io::ErrorKind::NotFound.into()) }
+            },
+        })
+    }
+
+    fn loaded<T: Settings>(&self) -> Loaded<T> {
+        match self.invoke() {
+            Ok(Invocation::Serve(loaded)) => *loaded,
+            Ok(Invocation::Print(text)) => panic!("nothing was to be printed: {text}"),
+            Err(errors) => panic!("the settings are valid: {errors}"),
+        }
+    }
+
+    fn printed<T: Settings>(&self) -> String {
+        match self.invoke::<T>() {
+            Ok(Invocation::Print(text)) => text,
+            Ok(Invocation::Serve(_)) => panic!("something was to be printed"),
+            Err(errors) => panic!("the settings are valid: {errors}"),
+        }
+    }
+
+    fn refused<T: Settings>(&self) -> SettingsErrors {
+        self.invoke::<T>().err().expect("the settings are invalid")
+    }
+}
+
+fn tcp(text: &str) -> ListenAddress {
+    ListenAddress::Tcp(text.parse().expect("an address"))
+}
+
+#[test]
+fn the_edge_needs_no_configuration() {
+    let settings = Case::default().loaded::<EdgeSettings>().settings;
+    assert_eq!(settings.listen, [tcp("127.0.0.1:8080")]);
+    assert_eq!(settings.admin, tcp("127.0.0.1:9180"));
+    assert_eq!(settings.cores, Cores::Auto);
+    assert_eq!(settings.accept_steering, AcceptSteering::Hash);
+    assert_eq!(settings.memory_bytes, GIB);
+    assert_eq!(settings.topology, None);
+    assert!(settings.cache_status);
+    assert_eq!(settings.near_ttl, Duration::from_secs(1));
+    assert_eq!(settings.drain_time, Duration::from_secs(30));
+    assert_eq!(settings.limits.header_bytes as u64, 16 * KIB);
+    assert_eq!(settings.limits.idle_time, Duration::from_secs(75));
+    assert_eq!(settings.upstream.breaker_probe_time, Duration::from_millis(250));
+    let default = KeyspaceSettings { ttl: Duration::ZERO, max_value_bytes: 64 << 20 };
+    assert_eq!(settings.keyspaces, BTreeMap::from([("default".to_owned(), default)]));
+}
+
+#[test]
+fn a_node_needs_an_id_and_a_topology() {
+    let settings = Case { arguments: &["--node-id", "7", "--topology", "t.toml"], ..Case::default() }
+        .loaded::<NodeSettings>()
+        .settings;
+    assert_eq!(settings.node_id, 7);
+    assert_eq!(settings.topology, Path::new("t.toml"));
+    assert_eq!(settings.listen, [tcp("127.0.0.1:7401")]);
+    assert_eq!(settings.admin, tcp("127.0.0.1:9280"));
+    assert_eq!(settings.limits.requests_per_connection, 256);
+    assert_eq!(u64::from(settings.limits.bytes_per_connection), 4 * MIB);
+}
+
+#[test]
+fn a_file_sets_every_shape_of_value() {
+    let file = r#"
+        listen = ["127.0.0.1:80", "unix:/run/corelane.sock"]
+        cores = [0, 2]
+        accept_steering = "cpu"
+        cache_status = false
+        upstream.request_time = "250ms"
+        limits = { header_count = 50 }
+        [keyspace.default]
+        ttl = "1m"
+        [keyspace.users]
+        max_value = "1KiB"
+    "#;
+    let settings = Case { file, ..Case::default() }.loaded::<EdgeSettings>().settings;
+    assert_eq!(settings.listen, [tcp("127.0.0.1:80"), ListenAddress::Unix("/run/corelane.sock".into())]);
+    assert_eq!(settings.cores, Cores::Cpus(vec![0, 2]));
+    assert_eq!(settings.accept_steering, AcceptSteering::Cpu);
+    assert!(!settings.cache_status);
+    assert_eq!(settings.upstream.request_time, Duration::from_millis(250));
+    assert_eq!(settings.limits.header_count, 50);
+    assert_eq!(settings.keyspaces["default"].ttl, Duration::from_secs(60));
+    assert_eq!(settings.keyspaces["users"].ttl, Duration::ZERO);
+    assert_eq!(settings.keyspaces["users"].max_value_bytes, 1024);
+}
+
+#[test]
+fn flags_win_over_environment_over_file_over_default() {
+    let all = Case {
+        arguments: &["--memory", "4GiB"],
+        environment: &[("CORELANE_MEMORY", "3GiB"), ("HOME", "/"), ("MEMORY", "x")],
+        file: "memory = \"2GiB\"",
+    };
+    for (case, memory, origin) in [
+        (all, 4 * GIB, "flag --memory"),
+        (Case { arguments: &[], ..all }, 3 * GIB, "env CORELANE_MEMORY"),
+        (Case { arguments: &[], environment: &[], ..all }, 2 * GIB, "file etc/corelane.toml:1"),
+        (Case::default(), GIB, "default"),
+    ] {
+        let loaded = case.loaded::<EdgeSettings>();
+        assert_eq!(loaded.settings.memory_bytes, memory, "{origin}");
+        let (_, entry) = loaded.effective.entries().find(|(path, _)| path == "memory").expect("a key");
+        assert_eq!(entry.origin.to_string(), origin);
+    }
+}
+
+#[test]
+fn a_repeated_flag_makes_a_list() {
+    let arguments = &["--listen", "127.0.0.1:1", "--listen=127.0.0.1:2,127.0.0.1:3", "--cores", "0-1"];
+    let settings = Case { arguments, ..Case::default() }.loaded::<EdgeSettings>().settings;
+    assert_eq!(settings.listen, [tcp("127.0.0.1:1"), tcp("127.0.0.1:2"), tcp("127.0.0.1:3")]);
+    assert_eq!(settings.cores, Cores::Cpus(vec![0, 1]));
+}
+
+#[test]
+fn paths_are_relative_to_whoever_names_them() {
+    let from_file = Case { file: "topology = \"t.toml\"", ..Case::default() };
+    assert_eq!(from_file.loaded::<EdgeSettings>().settings.topology.as_deref(), Some(Path::new("etc/t.toml")));
+    let absolute = Case { file: "topology = \"/t.toml\"", ..Case::default() };
+    assert_eq!(absolute.loaded::<EdgeSettings>().settings.topology.as_deref(), Some(Path::new("/t.toml")));
+    let from_flag = Case { arguments: &["--topology", "t.toml"], ..Case::default() };
+    assert_eq!(from_flag.loaded::<EdgeSettings>().settings.topology.as_deref(), Some(Path::new("t.toml")));
+}
+
+#[test]
+fn the_environment_may_name_the_file_and_a_flag_wins() {
+    let environment = &[("CORELANE_CONFIG", "elsewhere.toml")];
+    let errors = Case { environment, ..Case::default() }.refused::<EdgeSettings>();
+    assert_eq!(
+        errors.to_string(),
+        "elsewhere.toml: cannot be read: entity not found; it was named by env CORELANE_CONFIG"
+    );
+    let named = Case { environment, file: "memory = \"2GiB\"", ..Case::default() };
+    assert_eq!(named.loaded::<EdgeSettings>().settings.memory_bytes, 2 * GIB);
+}
+
+#[test]
+fn one_environment_serves_both_binaries() {
+    let environment = &[("CORELANE_NODE_ID", "3"), ("CORELANE_NEAR_TTL", "2s"), ("CORELANE_TOPOLOGY", "t")];
+    let case = Case { environment, ..Case::default() };
+    assert_eq!(case.loaded::<EdgeSettings>().settings.near_ttl, Duration::from_secs(2));
+    assert_eq!(case.loaded::<NodeSettings>().settings.node_id, 3);
+}

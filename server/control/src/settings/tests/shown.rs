@@ -1,0 +1,131 @@
+//! What is printed: effective settings, JSON, verdict, help, version; and that secrets are not.
+
+use super::{
+    kind::Kind,
+    schema::{Key, Preset},
+    *,
+};
+
+#[test]
+fn print_config_says_where_each_value_came_from() {
+    let text = Case {
+        arguments: &["--print-config", "--memory=2GiB"],
+        environment: &[("CORELANE_LIMITS_IDLE_TIME", "60s")],
+        file: "\ncores = [1, 3]\n[keyspace.users]\nttl = \"10s\"\n",
+    }
+    .printed::<EdgeSettings>();
+    for line in [
+        "listen = [\"127.0.0.1:8080\"]  # from: default",
+        "cores = [1, 3]  # from: file etc/corelane.toml:2",
+        "memory = \"2GiB\"  # from: flag --memory",
+        "# topology is not set  # from: default",
+        "cache_status = true  # from: default",
+        "[limits]",
+        "header_count = 100  # from: default",
+        "idle_time = \"1m\"  # from: env CORELANE_LIMITS_IDLE_TIME",
+        "[keyspace.default]",
+        "[keyspace.users]",
+        "ttl = \"10s\"  # from: file etc/corelane.toml:4",
+    ] {
+        assert!(text.lines().any(|printed| printed == line), "{line:?} is not in\n{text}");
+    }
+}
+
+#[test]
+fn printed_settings_read_back_as_the_same() {
+    let case = Case {
+        arguments: &["--listen", "127.0.0.1:1,unix:/run/a b.sock", "--topology", "/odd \"name\"\\.toml"],
+        environment: &[("CORELANE_ACCEPT_STEERING", "cpu"), ("CORELANE_UPSTREAM_REQUEST_TIME", "1500us")],
+        file: "[keyspace.a-b]\nmax_value = '1000B'\n",
+    };
+    let first = case.loaded::<EdgeSettings>();
+    let printed = first.effective.to_toml();
+    let second = Case { file: &printed, ..Case::default() }.loaded::<EdgeSettings>();
+    assert_eq!(first.settings, second.settings, "{printed}");
+
+    let node = Case { arguments: &["--node-id", "9", "--topology", "/t"], ..Case::default() }.loaded::<NodeSettings>();
+    let printed = node.effective.to_toml();
+    assert_eq!(Case { file: &printed, ..Case::default() }.loaded::<NodeSettings>().settings, node.settings);
+}
+
+#[test]
+fn json_has_a_value_and_an_origin_for_every_key() {
+    let effective = Case { arguments: &["--cores", "0,1"], ..Case::default() }.loaded::<EdgeSettings>().effective;
+    let json = effective.to_json();
+    assert_eq!(json.as_object().map(serde_json::Map::len), Some(effective.entries().count()));
+    for (key, value, from) in [
+        ("cores", serde_json::json!([0, 1]), "flag --cores"),
+        ("listen", serde_json::json!(["127.0.0.1:8080"]), "default"),
+        ("memory", serde_json::json!("1GiB"), "default"),
+        ("topology", serde_json::Value::Null, "default"),
+        ("cache_status", serde_json::json!(true), "default"),
+        ("limits.header_count", serde_json::json!(100), "default"),
+        ("keyspace.default.ttl", serde_json::json!("0s"), "default"),
+    ] {
+        assert_eq!(json[key]["value"], value, "{key}");
+        assert_eq!(json[key]["from"], from, "{key}");
+    }
+}
+
+#[test]
+fn check_only_says_that_all_is_well() {
+    let case = Case { arguments: &["--check"], ..Case::default() };
+    assert_eq!(case.printed::<EdgeSettings>(), "corelane: the settings are valid\n");
+    assert_eq!(case.refused::<NodeSettings>().errors().len(), 2);
+}
+
+#[test]
+fn help_names_flag_variable_and_default() {
+    for help in ["--help", "-h"] {
+        let text = Case { arguments: &[help, "--memory", "nonsense"], ..Case::default() }.printed::<EdgeSettings>();
+        for words in ["Usage: corelane [OPTIONS]", "--memory <SIZE>", "[env: CORELANE_MEMORY]", "[default: 1GiB]"] {
+            assert!(text.contains(words), "{words:?} is not in\n{text}");
+        }
+        assert!(!text.contains("--node-id"), "a flag of shardstored in the help of corelane");
+        assert!(text.lines().all(|line| line.len() <= 100), "{text}");
+    }
+    let version = Case { arguments: &["--version"], ..Case::default() };
+    assert_eq!(version.printed::<NodeSettings>(), format!("shardstored {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+static SECRETIVE: Schema = Schema {
+    program: "secretive",
+    about: "A binary with a secret.",
+    keys: &[Key::new("token", Kind::Text { bytes_max: 8 }, Preset::Absent, "A secret").secret()],
+    family: None,
+    rules: &[],
+};
+
+struct Secretive(Option<String>);
+
+impl Settings for Secretive {
+    const SCHEMA: &'static Schema = &SECRETIVE;
+
+    fn from_tree(tree: &Tree) -> Self {
+        Self(tree.value("token").map(ToString::to_string))
+    }
+}
+
+#[test]
+fn a_secret_is_used_and_never_shown() {
+    let set = Case { file: "token = \"hunter2\"", ..Case::default() };
+    let loaded = set.loaded::<Secretive>();
+    assert_eq!(loaded.settings.0.as_deref(), Some("hunter2"));
+    let print = Case { arguments: &["--print-config"], ..set };
+    let wrong_file = Case { file: "token = \"hunter2-too-long\"", ..Case::default() };
+    let wrong_variable = Case { environment: &[("CORELANE_TOKEN", "hunter2-too-long")], ..Case::default() };
+    let shown = [
+        print.printed::<Secretive>(),
+        loaded.effective.to_json().to_string(),
+        wrong_file.refused::<Secretive>().to_string(),
+        wrong_variable.refused::<Secretive>().to_string(),
+    ];
+    for text in &shown {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    assert!(shown[0].contains("token = \"(redacted)\"  # from: file etc/corelane.toml:1"), "{}", shown[0]);
+    assert_eq!(
+        shown[2], "etc/corelane.toml:1: token: found a secret, allowed: text of 1 to 8 bytes",
+        "a secret's message still says what is allowed"
+    );
+}

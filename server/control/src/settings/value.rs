@@ -1,0 +1,223 @@
+//! The values a setting can hold, once read and checked.
+//!
+//! **Not**: where a value came from ([`super::origin`]) or what is allowed ([`super::kind`]).
+//!
+//! **Invariants**: a [`Value`] was accepted by the kind of its key. Lists are not empty and hold no duplicate.
+//!
+//! **Source**: docs/config.md.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use super::quantity::{format_bytes, format_duration};
+
+/// What a Unix socket's address starts with.
+const UNIX_PREFIX: &str = "unix:";
+
+/// Longest path of a Unix socket, in bytes: `sun_path` holds 108 with the terminating zero (unix(7)).
+const UNIX_PATH_BYTES_MAX: usize = 107;
+
+/// Where a listener accepts connections.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ListenAddress {
+    /// An IP address and a port; port 0 lets the kernel choose one.
+    Tcp(SocketAddr),
+    /// The absolute path of a Unix stream socket.
+    Unix(PathBuf),
+}
+
+/// The text is no address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an IP address with a port (\"127.0.0.1:8080\", \"[::1]:8080\") or \"unix:/absolute/path\"")]
+pub struct ListenAddressError;
+
+impl FromStr for ListenAddress {
+    type Err = ListenAddressError;
+
+    fn from_str(text: &str) -> Result<Self, ListenAddressError> {
+        let Some(path) = text.strip_prefix(UNIX_PREFIX) else {
+            return text.parse().map(Self::Tcp).map_err(|_| ListenAddressError);
+        };
+        let usable = path.starts_with('/') && path.len() <= UNIX_PATH_BYTES_MAX && !path.contains('\0');
+        if usable { Ok(Self::Unix(PathBuf::from(path))) } else { Err(ListenAddressError) }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "{UNIX_PREFIX}{}", path.display()),
+        }
+    }
+}
+
+/// Which CPUs the data cores are pinned to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cores {
+    /// One data core on every CPU this process may run on.
+    Auto,
+    /// These CPUs as the kernel numbers them, in the order given, each once.
+    Cpus(Vec<u16>),
+}
+
+/// A value of any kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A size in bytes.
+    Bytes(u64),
+    /// A duration, to the nanosecond.
+    Duration(Duration),
+    /// A plain number.
+    Count(u64),
+    /// True or false.
+    Bool(bool),
+    /// One address to listen on.
+    Address(ListenAddress),
+    /// Several addresses to listen on.
+    Addresses(Vec<ListenAddress>),
+    /// The CPUs to run on.
+    Cores(Cores),
+    /// One word out of a fixed list.
+    Choice(&'static str),
+    /// A path in the file system.
+    Path(PathBuf),
+    /// Text without further meaning to the loader.
+    Text(String),
+}
+
+impl Value {
+    /// The value as a TOML expression that reads back as this value.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        match self {
+            Self::Count(count) => count.to_string(),
+            Self::Bool(on) => on.to_string(),
+            Self::Addresses(addresses) => {
+                let quoted: Vec<String> = addresses.iter().map(|address| quote(&address.to_string())).collect();
+                format!("[{}]", quoted.join(", "))
+            }
+            Self::Cores(Cores::Cpus(cpus)) => {
+                let numbers: Vec<String> = cpus.iter().map(u16::to_string).collect();
+                format!("[{}]", numbers.join(", "))
+            }
+            Self::Bytes(_)
+            | Self::Duration(_)
+            | Self::Address(_)
+            | Self::Cores(Cores::Auto)
+            | Self::Choice(_)
+            | Self::Path(_)
+            | Self::Text(_) => quote(&self.to_string()),
+        }
+    }
+
+    /// The value as JSON: counts are numbers, lists arrays, everything with a unit text.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Count(count) => (*count).into(),
+            Self::Bool(on) => (*on).into(),
+            Self::Addresses(addresses) => addresses.iter().map(ListenAddress::to_string).collect(),
+            Self::Cores(Cores::Cpus(cpus)) => cpus.iter().copied().collect(),
+            _ => self.to_string().into(),
+        }
+    }
+
+    /// The value as a number for comparison with another value of the same kind: bytes, nanoseconds or the count itself;
+    /// `None` for kinds that have no order.
+    #[must_use]
+    pub(super) fn magnitude(&self) -> Option<u128> {
+        match self {
+            Self::Bytes(amount) | Self::Count(amount) => Some(u128::from(*amount)),
+            Self::Duration(duration) => Some(duration.as_nanos()),
+            _ => None,
+        }
+    }
+
+    /// A relative path made relative to `folder`; every other value as it is.
+    #[must_use]
+    pub(super) fn resolved_in(self, folder: &Path) -> Self {
+        match self {
+            Self::Path(path) => Self::Path(folder.join(path)),
+            other => other,
+        }
+    }
+}
+
+/// The value as an operator writes it in a flag or in the environment.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => f.write_str(&format_bytes(*bytes)),
+            Self::Duration(duration) => f.write_str(&format_duration(*duration)),
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Bool(on) => write!(f, "{on}"),
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Addresses(addresses) => write_list(f, addresses),
+            Self::Cores(Cores::Auto) => f.write_str("auto"),
+            Self::Cores(Cores::Cpus(cpus)) => write_list(f, cpus),
+            Self::Choice(word) => f.write_str(word),
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+fn write_list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: &[T]) -> fmt::Result {
+    for (index, item) in items.iter().enumerate() {
+        let separator = if index == 0 { "" } else { "," };
+        write!(f, "{separator}{item}")?;
+    }
+    Ok(())
+}
+
+/// `text` as a TOML string on one line, quoted and escaped as needed.
+///
+/// A basic string is written rather than whatever form suits the text best, because a comment follows on the same line.
+pub(super) fn quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            control if control.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(control))),
+            plain => quoted.push(plain),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listen_addresses_are_read_and_written() {
+        for text in ["127.0.0.1:8080", "[::1]:0", "unix:/run/corelane/http.sock"] {
+            assert_eq!(text.parse::<ListenAddress>().expect("a good address").to_string(), text);
+        }
+        let long = format!("unix:/{}", "x".repeat(UNIX_PATH_BYTES_MAX));
+        for text in
+            ["", "8080", ":8080", "localhost:8080", "127.0.0.1", "127.0.0.1:65536", "unix:", "unix:run/x", &long]
+        {
+            assert_eq!(text.parse::<ListenAddress>(), Err(ListenAddressError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn quoted_text_is_one_line_of_toml() {
+        for text in ["plain", "a \"b\" \\ c", "two\nlines\ttab", "é🦀", "\u{7f}\u{85}"] {
+            let quoted = quote(text);
+            assert_eq!(quoted.lines().count(), 1);
+            let document = toml_edit::Document::parse(format!("k = {quoted}")).expect("valid TOML");
+            assert_eq!(document.as_table()["k"].as_str(), Some(text));
+        }
+    }
+}
