@@ -1,0 +1,205 @@
+//! Writing records: into the open segment, and across several when the value is large.
+//!
+//! **Not**: deciding what to reclaim; the index.
+//!
+//! **Invariants**: a segment is written front to back and never rewritten before it was free; whoever appends has made sure
+//! of enough free segments before, so nothing is reclaimed while an item is half written.
+//!
+//! **Source**: the design's engine chapter (chains of extents).
+
+use super::item::{self, EXTENT_HEADER_BYTES, Head, Location, padded};
+use super::segments::{Segment, SegmentId, State};
+use super::{Cache, CacheError};
+
+/// The smallest part of a value worth an extent of its own; a smaller rest of a segment is left unused.
+const EXTENT_BYTES_MIN: usize = 1024;
+
+/// How an item will be laid out.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Plan {
+    /// In one piece of this many bytes.
+    Inline(usize),
+    /// In a chain: bytes in front of the value, bytes of the value.
+    Chained { front: usize, value: usize },
+}
+
+impl Plan {
+    /// About how many bytes the item takes; what the pace of reclaiming follows.
+    pub(super) const fn record_bytes(&self) -> usize {
+        match *self {
+            Self::Inline(bytes) => bytes,
+            Self::Chained { front, value } => front + value,
+        }
+    }
+}
+
+impl Segment {
+    /// Accounts for a record of `bytes` at the end.
+    fn note_record(&mut self, bytes: usize, chained: bool) {
+        self.used += bytes as u32;
+        self.live_bytes += bytes as u32;
+        self.live_records += 1;
+        self.live_chained += u32::from(chained);
+    }
+
+    /// Accounts for a record that died.
+    pub(super) fn forget_record(&mut self, bytes: usize, chained: bool) {
+        self.live_bytes -= bytes as u32;
+        self.live_records -= 1;
+        self.live_chained -= u32::from(chained);
+    }
+
+    /// Takes an expiry (0 for never) into account.
+    pub(super) fn note_expiry(&mut self, expire_ms: u64) {
+        let expire_ms = if expire_ms == 0 { u64::MAX } else { expire_ms };
+        self.expire_ms_max = self.expire_ms_max.max(expire_ms);
+    }
+}
+
+impl Cache {
+    pub(super) fn plan(&self, head: &Head<'_>) -> Plan {
+        let value = head.value_len as usize;
+        let inline = padded(head.bytes(false) + value);
+        if inline <= self.geometry.inline_bytes_max() {
+            Plan::Inline(inline)
+        } else {
+            Plan::Chained { front: head.bytes(true), value }
+        }
+    }
+
+    /// Sees to the free segments that an item needs, by reclaiming if there are too few.
+    pub(super) fn make_room(&mut self, plan: &Plan, now_ms: u64) -> Result<(), CacheError> {
+        let needed = match *plan {
+            Plan::Inline(bytes) if self.room() >= bytes => return Ok(()),
+            Plan::Inline(_) => 1,
+            // One for the head when the open segment has no room for it; one because the first extent may be short.
+            Plan::Chained { value, .. } => value.div_ceil(self.geometry.extent_payload()) as u32 + 1,
+        };
+        self.reclaim_until(needed, now_ms)
+    }
+
+    /// Writes an item; [`Cache::make_room`] came first.
+    pub(super) fn append(&mut self, plan: &Plan, head: &Head<'_>, value: &[&[u8]]) -> Location {
+        match *plan {
+            Plan::Inline(bytes) => self.append_inline(bytes, head, value),
+            Plan::Chained { front, value: value_bytes } => {
+                let mut rest = Source { parts: value, offset: 0, left: value_bytes };
+                self.append_chain(front, head, &mut rest)
+            }
+        }
+    }
+
+    fn append_inline(&mut self, bytes: usize, head: &Head<'_>, value: &[&[u8]]) -> Location {
+        let location = self.claim(bytes, false, bytes);
+        let mut at = head.write(&mut self.arena, location, None);
+        for part in value {
+            self.arena.write(at, part);
+            at += part.len();
+        }
+        self.note_expiry_at(location, head.expire_ms);
+        location
+    }
+
+    fn append_chain(&mut self, front: usize, head: &Head<'_>, rest: &mut Source<'_>) -> Location {
+        let least = front + rest.left.min(EXTENT_BYTES_MIN);
+        self.open_for(padded(least));
+        let here = rest.left.min(self.room() - front);
+        let first = self.claim(padded(front + here), true, 0);
+        let at = head.write(&mut self.arena, first, Some(item::link(here, Location::NONE)));
+        self.write_from(rest, at, here);
+        self.note_expiry_at(first, head.expire_ms);
+        let mut previous = first;
+        while rest.left > 0 {
+            self.open_for(padded(EXTENT_HEADER_BYTES + rest.left.min(EXTENT_BYTES_MIN)));
+            let here = rest.left.min(self.room() - EXTENT_HEADER_BYTES);
+            let extent = self.claim(padded(EXTENT_HEADER_BYTES + here), true, 0);
+            let at = item::write_extent(&mut self.arena, extent, first, here);
+            self.write_from(rest, at, here);
+            // An extent expires with its head, so its segment must not look as if it had expired before.
+            self.note_expiry_at(extent, head.expire_ms);
+            item::set_next(&mut self.arena, previous, previous == first, extent);
+            previous = extent;
+        }
+        first
+    }
+
+    /// Moves an inline item's record to the open segment; `None` when there is no room and no free segment.
+    pub(super) fn append_copy(&mut self, item: &item::Item, bytes: usize) -> Option<Location> {
+        if self.room() < bytes && !self.rotate() {
+            return None;
+        }
+        let location = self.claim(bytes, false, bytes);
+        self.arena.copy(item.location.at(), location.at(), bytes);
+        self.note_expiry_at(location, item.expire_ms());
+        Some(location)
+    }
+
+    /// Bytes left in the open segment.
+    pub(super) fn room(&self) -> usize {
+        self.open.map_or(0, |id| self.geometry.segment_bytes() - self.segments.at(id).used as usize)
+    }
+
+    /// Seals the open segment and opens a free one; `false` when there is none, then the open one stays.
+    pub(super) fn rotate(&mut self) -> bool {
+        let Some(id) = self.segments.open_free() else { return false };
+        if let Some(full) = self.open.replace(id) {
+            self.seal(full);
+        }
+        true
+    }
+
+    fn seal(&mut self, id: SegmentId) {
+        self.segments.set_state(id, State::Sealed);
+        if self.segments.at(id).live_records == 0 {
+            self.release(id);
+        }
+    }
+
+    fn open_for(&mut self, bytes: usize) {
+        if self.room() < bytes {
+            assert!(self.rotate(), "room was made before the item was begun");
+        }
+    }
+
+    /// Takes `bytes` of the open segment, or of a new one when it has less than `least`.
+    fn claim(&mut self, bytes: usize, chained: bool, least: usize) -> Location {
+        self.open_for(least);
+        let id = self.open.expect("a segment is open once there was room");
+        let segment = self.segments.at_mut(id);
+        let at = self.geometry.bytes_of(id) as usize + segment.used as usize;
+        segment.note_record(bytes, chained);
+        assert!(segment.used as usize <= self.geometry.segment_bytes(), "a record ends within its segment");
+        self.counters.bytes_live += bytes as u64;
+        Location::of(at)
+    }
+
+    fn note_expiry_at(&mut self, location: Location, expire_ms: u64) {
+        let id = self.arena.segment_of(location.at());
+        self.segments.at_mut(id).note_expiry(expire_ms);
+    }
+
+    fn write_from(&mut self, source: &mut Source<'_>, mut at: usize, mut len: usize) {
+        source.left -= len;
+        while len > 0 {
+            let (part, others) = source.parts.split_first().expect("the parts are as long as the value");
+            let piece = &part[source.offset..];
+            let piece = &piece[..piece.len().min(len)];
+            self.arena.write(at, piece);
+            at += piece.len();
+            len -= piece.len();
+            source.offset += piece.len();
+            if source.offset == part.len() {
+                (source.parts, source.offset) = (others, 0);
+            }
+        }
+    }
+}
+
+/// What is still to be written of a value.
+struct Source<'a> {
+    parts: &'a [&'a [u8]],
+    /// Bytes of the first part that are written.
+    offset: usize,
+    /// Bytes of all parts still to be written.
+    left: usize,
+}

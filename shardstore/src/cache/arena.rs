@@ -1,0 +1,302 @@
+//! The arena: one memfd mapped once, in 2 MiB chunks, addressed by byte offsets.
+//!
+//! ```text
+//!  0            2 MiB          4 MiB                     reserved address space
+//!  ├── chunk 0 ──┼── chunk 1 ──┼── … ──┤ (not committed: no memory, never touched)
+//!  │ seg │ seg │ … of 64 or 256 KiB
+//! ```
+//!
+//! The whole address range a shard may ever grow to is mapped at the start and costs nothing until it is written; a
+//! chunk's memory is given back by punching a hole in the memfd. Offsets only, no pointers are stored, so that the memfd
+//! can be handed to a successor process.
+//!
+//! **Not**: what lies in a segment (that is `item`), which segments are in use (that is `segments`). No hugetlbfs pages yet:
+//! transparent huge pages are asked for, and the kernel decides.
+//!
+//! **Invariants**, which the SAFETY comments lean on:
+//! 1. `base` is valid for reads and writes of `bytes` bytes until the last [`Mapping`] handle is dropped.
+//! 2. No `&mut [u8]` into the mapping is ever made, and every access checks its bounds.
+//! 3. Bytes inside a range that [`Mapping::bytes`] lent out do not change while it is lent: [`Arena`] writes need `&mut`,
+//!    which ends all loans made through the cache; a `Pinned` value outlives those, and is covered by the count of its segment
+//!    (a segment is rewritten only at count 0) and by starting behind the header words, the only words rewritten in place.
+//! 4. Neither type is `Sync` or `Send`: one thread reads and writes.
+//!
+//! **Source**: memfd_create(2), mmap(2), fallocate(2), madvise(2); Linux >= 6.1.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ptr::{self, NonNull};
+use std::rc::Rc;
+
+/// Bytes of a chunk, the unit in which a shard's memory grows and shrinks: one huge page of x86-64 and of arm64.
+pub(super) const CHUNK_BYTES: usize = 2 << 20;
+
+/// Bytes of a word; every record and every index slot is made of words.
+pub(super) const WORD_BYTES: usize = 8;
+
+/// Words of one index bucket: a cache line of 64 bytes.
+pub(super) const LINE_WORDS: usize = 8;
+
+/// The mapping, shared by the cache and by the values it has pinned; reads only.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    base: NonNull<u8>,
+    bytes: usize,
+    segment_shift: u32,
+    memory: File,
+    /// Pins per segment.
+    holds: Box<[Cell<u32>]>,
+    /// Segments with at least one pin.
+    held_segments: Cell<u32>,
+    /// Most segments that may be pinned at once.
+    held_segments_max: Cell<u32>,
+    /// Pins refused at the bound.
+    refused: Cell<u64>,
+}
+
+impl Mapping {
+    /// The segment that the byte at offset `at` lies in.
+    #[inline]
+    pub(super) const fn segment_of(&self, at: usize) -> u32 {
+        (at >> self.segment_shift) as u32
+    }
+
+    /// Reads the word at byte offset `at`.
+    ///
+    /// # Panics
+    ///
+    /// When `at` is not a multiple of 8 or lies outside the mapping.
+    #[inline]
+    pub(super) fn load(&self, at: usize) -> u64 {
+        self.check(at, WORD_BYTES);
+        assert!(at.is_multiple_of(WORD_BYTES), "words are aligned");
+        // SAFETY: in bounds and aligned by the two checks above (the base is page-aligned); memory of a memfd is always
+        // initialised; one thread only (invariants 1 and 4).
+        unsafe { self.base.as_ptr().add(at).cast::<u64>().read() }
+    }
+
+    /// Reads the cache line at byte offset `at`.
+    ///
+    /// # Panics
+    ///
+    /// When `at` is not a multiple of 64 or lies outside the mapping.
+    #[inline]
+    pub(super) fn line(&self, at: usize) -> [u64; LINE_WORDS] {
+        self.check(at, LINE_WORDS * WORD_BYTES);
+        assert!(at.is_multiple_of(LINE_WORDS * WORD_BYTES), "lines are aligned");
+        // SAFETY: as in `load`; an array of words has the alignment of a word.
+        unsafe { self.base.as_ptr().add(at).cast::<[u64; LINE_WORDS]>().read() }
+    }
+
+    /// Lends `len` bytes at byte offset `at`.
+    ///
+    /// # Panics
+    ///
+    /// When the range lies outside the mapping.
+    #[inline]
+    pub(super) fn bytes(&self, at: usize, len: usize) -> &[u8] {
+        self.check(at, len);
+        // SAFETY: in bounds by the check, initialised because it is a memfd, and unchanged while lent by invariant 3.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(at), len) }
+    }
+
+    /// Pins of a segment.
+    #[inline]
+    pub(super) fn holds(&self, segment: u32) -> u32 {
+        self.holds[segment as usize].get()
+    }
+
+    /// Segments that have at least one pin.
+    pub(super) fn held_segments(&self) -> u32 {
+        self.held_segments.get()
+    }
+
+    /// Pins refused because too many segments were pinned.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.get()
+    }
+
+    /// Whether `count` more segments may become pinned; a refusal is counted.
+    pub(super) fn may_hold(&self, count: u32) -> bool {
+        let allowed = self.held_segments.get() + count <= self.held_segments_max.get();
+        if !allowed {
+            self.refused.set(self.refused.get() + 1);
+        }
+        allowed
+    }
+
+    /// Adds one pin to a segment.
+    pub(super) fn hold(&self, segment: u32) {
+        let count = &self.holds[segment as usize];
+        if count.get() == 0 {
+            self.held_segments.set(self.held_segments.get() + 1);
+        }
+        count.set(count.get() + 1);
+    }
+
+    /// Takes one pin off a segment.
+    ///
+    /// # Panics
+    ///
+    /// When the segment has none.
+    pub(super) fn unhold(&self, segment: u32) {
+        let count = &self.holds[segment as usize];
+        count.set(count.get().checked_sub(1).expect("a pin is released once"));
+        if count.get() == 0 {
+            self.held_segments.set(self.held_segments.get() - 1);
+        }
+    }
+
+    #[inline]
+    fn check(&self, at: usize, len: usize) {
+        assert!(len <= self.bytes && at <= self.bytes - len, "offset {at} + {len} lies outside the arena");
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the range was mapped by `Arena::reserve` with this length, and the last handle is going (invariant 1).
+        let status = unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
+        debug_assert_eq!(status, 0, "unmapping a range that was mapped cannot fail");
+    }
+}
+
+/// The one writer of a mapping.
+#[derive(Debug)]
+pub(super) struct Arena {
+    mapping: Rc<Mapping>,
+}
+
+impl Arena {
+    /// Maps `bytes_max` bytes of address space (a multiple of [`CHUNK_BYTES`]) without committing any memory.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said: too many files, or too little address space (RLIMIT_AS). The operator is at fault.
+    pub(super) fn reserve(bytes_max: usize, segment_shift: u32) -> io::Result<Self> {
+        assert!(bytes_max > 0 && bytes_max.is_multiple_of(CHUNK_BYTES), "the arena is made of chunks");
+        // SAFETY: the name is a NUL-terminated literal; the flags are valid.
+        let descriptor = unsafe { libc::memfd_create(c"corelane-shard".as_ptr(), libc::MFD_CLOEXEC) };
+        if descriptor < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: memfd_create just returned this descriptor, and nothing else owns it.
+        let memory = File::from(unsafe { OwnedFd::from_raw_fd(descriptor) });
+        memory.set_len(bytes_max as u64)?;
+        let base = map(&memory, bytes_max)?;
+        let segments = bytes_max >> segment_shift;
+        let mapping = Mapping {
+            base,
+            bytes: bytes_max,
+            segment_shift,
+            memory,
+            holds: vec![Cell::new(0); segments].into_boxed_slice(),
+            held_segments: Cell::new(0),
+            held_segments_max: Cell::new(0),
+            refused: Cell::new(0),
+        };
+        Ok(Self { mapping: Rc::new(mapping) })
+    }
+
+    /// A handle that keeps the mapping alive; for pinned values.
+    pub(super) const fn mapping(&self) -> &Rc<Mapping> {
+        &self.mapping
+    }
+
+    /// Sets how many segments may be pinned at once.
+    pub(super) fn limit_holds(&self, segments_max: u32) {
+        self.mapping.held_segments_max.set(segments_max);
+    }
+
+    /// Writes the word at byte offset `at`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Mapping::load`].
+    #[inline]
+    pub(super) fn store(&mut self, at: usize, word: u64) {
+        self.check(at, WORD_BYTES);
+        assert!(at.is_multiple_of(WORD_BYTES), "words are aligned");
+        // SAFETY: in bounds and aligned by the checks; `&mut self` ends the cache's loans, and words stored in place are
+        // index slots and header words, which no pinned range contains (invariant 3).
+        unsafe { self.mapping.base.as_ptr().add(at).cast::<u64>().write(word) }
+    }
+
+    /// Writes bytes at byte offset `at`, in a segment's unwritten part.
+    ///
+    /// # Panics
+    ///
+    /// When the range lies outside the mapping.
+    #[inline]
+    pub(super) fn write(&mut self, at: usize, bytes: &[u8]) {
+        self.check(at, bytes.len());
+        // SAFETY: in bounds by the check. The source cannot overlap: a loan from this arena would borrow `self`, and a pinned
+        // range never reaches into a segment's unwritten part (invariant 3).
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.mapping.base.as_ptr().add(at), bytes.len()) }
+    }
+
+    /// Copies `len` bytes from one segment into another one's unwritten part.
+    ///
+    /// # Panics
+    ///
+    /// When a range lies outside the mapping, or both lie in one segment.
+    pub(super) fn copy(&mut self, from: usize, to: usize, len: usize) {
+        self.check(from, len);
+        self.check(to, len);
+        assert!(self.segment_of(from) != self.segment_of(to), "records move between segments");
+        assert!(from.abs_diff(to) >= len, "the two ranges are apart");
+        // SAFETY: both ranges are in bounds and apart by the checks; the target is unwritten, so nothing of it is lent.
+        unsafe {
+            let base = self.mapping.base.as_ptr();
+            ptr::copy_nonoverlapping(base.add(from), base.add(to), len);
+        }
+    }
+
+    /// Gives the memory of a chunk back to the kernel; the chunk reads as zeros from then on.
+    ///
+    /// # Panics
+    ///
+    /// When the chunk is outside the arena, or a segment of it is pinned.
+    pub(super) fn discard(&mut self, chunk: usize) {
+        let at = chunk * CHUNK_BYTES;
+        self.check(at, CHUNK_BYTES);
+        let segments = self.segment_of(at)..self.segment_of(at) + (CHUNK_BYTES >> self.segment_shift) as u32;
+        assert!(segments.into_iter().all(|s| self.holds(s) == 0), "a pinned segment is not given back");
+        let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        // SAFETY: the descriptor is ours; `&mut self` and the count of pins say that nothing of the chunk is lent.
+        let status = unsafe {
+            libc::fallocate(self.mapping.memory.as_raw_fd(), mode, at as libc::off_t, CHUNK_BYTES as libc::off_t)
+        };
+        // A refusal (no known cause on a memfd) leaves the chunk resident; it is still never read before it is written.
+        debug_assert_eq!(status, 0, "punching a hole in a memfd");
+    }
+}
+
+impl Deref for Arena {
+    type Target = Mapping;
+
+    #[inline]
+    fn deref(&self) -> &Mapping {
+        &self.mapping
+    }
+}
+
+/// Maps the memfd, asking for huge pages and for being left out of core dumps (it holds users' data).
+fn map(memory: &File, bytes: usize) -> io::Result<NonNull<u8>> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
+    // SAFETY: a new mapping at an address the kernel chooses; it replaces nothing.
+    let address = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, memory.as_raw_fd(), 0) };
+    if address == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: advice on the range just mapped; it changes no content. A refusal costs speed or a larger dump only.
+    unsafe {
+        libc::madvise(address, bytes, libc::MADV_HUGEPAGE);
+        libc::madvise(address, bytes, libc::MADV_DONTDUMP);
+    }
+    Ok(NonNull::new(address.cast()).expect("mmap without MAP_FIXED never returns address 0"))
+}

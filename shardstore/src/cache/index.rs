@@ -1,0 +1,163 @@
+//! The hash index: from a key's hash to the place of its item.
+//!
+//! ```text
+//!  slot (64 bits)
+//!   63       48 47  46 45  44 43     40 39                                   0
+//!  ├───────────┼──────┼──────┼─────────┼──────────────────────────────────────┤
+//!  │ tag 16    │freq 2│flag 2│ hint 4  │ location 40, in 8-byte units         │
+//!  └───────────┴──────┴──────┴─────────┴──────────────────────────────────────┘
+//!   0 = empty. flag and hint are 0 for now: they belong to the optimistic readers and to prefetching.
+//!
+//!  bucket = one cache line of 8 slots; a key lives in its home bucket or in the buddy (home ^ 1), the other half of an
+//!  aligned pair of lines, which the hardware fetches together.
+//! ```
+//!
+//! The table has a fixed size and lies at the front of the arena, inside the shard's memory limit. When both buckets of a
+//! key are full, the caller evicts one of their items: the table degrades by eviction, never by failure or by a pause.
+//!
+//! **Not**: keys (the caller compares them), growth (the next step of the engine brings pages that split alone).
+//!
+//! **Invariants**: a slot that is not 0 points to an item that is not dead, and every item that is not dead has exactly one
+//! slot, in one of its two buckets.
+//!
+//! **Source**: Fan, Andersen, Kaminsky, "MemC3", NSDI 2013 (tags in the bucket line); Lemire, "Fast random integer
+//! generation in an interval" (multiply-shift).
+
+use super::arena::{Arena, LINE_WORDS, Mapping, WORD_BYTES};
+use super::item::Location;
+
+const BUCKET_BYTES: usize = LINE_WORDS * WORD_BYTES;
+const TAG_SHIFT: u32 = 48;
+const FREQUENCY_SHIFT: u32 = 46;
+const FREQUENCY_MAX: u64 = 3;
+const LOCATION_MASK: u64 = (1 << Location::BITS) - 1;
+
+const _: () = assert!(BUCKET_BYTES == 64, "a bucket is one cache line");
+const _: () = assert!(Location::BITS + 4 + 2 + 2 + 16 == 64, "a slot is one word");
+const _: () = assert!(FREQUENCY_SHIFT as u64 + 2 == TAG_SHIFT as u64);
+
+/// Where a slot lies: its byte offset in the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SlotAt(usize);
+
+/// The table's shape; its content lies in the arena from offset 0.
+#[derive(Debug)]
+pub(super) struct Index {
+    /// Count of buckets, even.
+    buckets: u64,
+    /// Slots in use.
+    items: u64,
+}
+
+/// Home bucket and tag of a hash. All 64 bits of an index hash are good: the top 32 choose the bucket, the low 16 the tag.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    home: u64,
+    tag: u64,
+}
+
+impl Index {
+    /// A table over the first `bytes` bytes of the arena, which read as zeros.
+    pub(super) const fn new(bytes: usize) -> Self {
+        assert!(bytes >= 2 * BUCKET_BYTES && bytes.is_multiple_of(2 * BUCKET_BYTES), "buckets come in pairs");
+        Self { buckets: (bytes / BUCKET_BYTES) as u64, items: 0 }
+    }
+
+    /// Slots in use: the count of items.
+    pub(super) const fn items(&self) -> u64 {
+        self.items
+    }
+
+    /// Finds the slot whose tag matches and whose location `accept` takes, and what `accept` made of it.
+    #[inline]
+    pub(super) fn find<T>(
+        &self,
+        arena: &Mapping,
+        hash: u64,
+        mut accept: impl FnMut(Location) -> Option<T>,
+    ) -> Option<(SlotAt, T)> {
+        let place = self.place(hash);
+        for bucket in [place.home, place.home ^ 1] {
+            let at = bucket as usize * BUCKET_BYTES;
+            for (n, &slot) in arena.line(at).iter().enumerate() {
+                if slot >> TAG_SHIFT == place.tag
+                    && slot != 0
+                    && let Some(found) = accept(location(slot))
+                {
+                    return Some((SlotAt(at + n * WORD_BYTES), found));
+                }
+            }
+        }
+        None
+    }
+
+    /// An empty slot for a hash, in its home bucket if there is one.
+    #[inline]
+    pub(super) fn vacancy(&self, arena: &Mapping, hash: u64) -> Option<SlotAt> {
+        self.candidates(arena, hash).find(|(_, slot)| *slot == 0).map(|(at, _)| at)
+    }
+
+    /// The locations in the two buckets of a hash, with their slots.
+    pub(super) fn residents(&self, arena: &Mapping, hash: u64) -> impl Iterator<Item = (SlotAt, Location)> {
+        self.candidates(arena, hash).filter(|(_, slot)| *slot != 0).map(|(at, slot)| (at, location(slot)))
+    }
+
+    /// Fills an empty slot.
+    ///
+    /// # Panics
+    ///
+    /// When the slot is in use.
+    #[inline]
+    pub(super) fn fill(&mut self, arena: &mut Arena, at: SlotAt, hash: u64, location: Location) {
+        assert!(arena.load(at.0) == 0, "only an empty slot is filled");
+        arena.store(at.0, self.place(hash).tag << TAG_SHIFT | location.units());
+        self.items += 1;
+    }
+
+    /// Empties a slot.
+    #[inline]
+    pub(super) fn clear(&mut self, arena: &mut Arena, at: SlotAt) {
+        debug_assert_ne!(arena.load(at.0), 0, "only a slot in use is emptied");
+        arena.store(at.0, 0);
+        self.items -= 1;
+    }
+
+    /// Points a slot to where its item has moved; tag and frequency stay.
+    pub(super) fn relocate(arena: &mut Arena, at: SlotAt, to: Location) {
+        let slot = arena.load(at.0);
+        arena.store(at.0, slot & !LOCATION_MASK | to.units());
+    }
+
+    /// Counts a use, up to 3. Eviction in order of arrival does not look at it; the next step of the engine does.
+    #[inline]
+    pub(super) fn bump(arena: &mut Arena, at: SlotAt) {
+        let slot = arena.load(at.0);
+        if slot >> FREQUENCY_SHIFT & FREQUENCY_MAX < FREQUENCY_MAX {
+            arena.store(at.0, slot + (1 << FREQUENCY_SHIFT));
+        }
+    }
+
+    /// How often the item of a slot was used, 0 to 3.
+    #[cfg(test)]
+    pub(super) fn frequency(arena: &Mapping, at: SlotAt) -> u64 {
+        arena.load(at.0) >> FREQUENCY_SHIFT & FREQUENCY_MAX
+    }
+
+    fn candidates(&self, arena: &Mapping, hash: u64) -> impl Iterator<Item = (SlotAt, u64)> {
+        let home = self.place(hash).home;
+        [home, home ^ 1].into_iter().flat_map(move |bucket| {
+            let at = bucket as usize * BUCKET_BYTES;
+            arena.line(at).into_iter().enumerate().map(move |(n, slot)| (SlotAt(at + n * WORD_BYTES), slot))
+        })
+    }
+
+    #[inline]
+    const fn place(&self, hash: u64) -> Place {
+        Place { home: ((hash >> 32) * self.buckets) >> 32, tag: hash & 0xffff }
+    }
+}
+
+#[inline]
+const fn location(slot: u64) -> Location {
+    Location::from_units(slot & LOCATION_MASK)
+}

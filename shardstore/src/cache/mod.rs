@@ -1,0 +1,213 @@
+//! The cache engine: one shard's items under one hard memory limit.
+//!
+//! One writer, no locks, offsets instead of pointers. Items are appended to the open segment, found through a hash index
+//! that lies in the same memory, and reclaimed a segment at a time in the order of arrival, a few records per call.
+//!
+//! ```text
+//!  Cache ─┬─ index     hash → slot → location         index.rs
+//!         ├─ segments  states, queues, live counts    segments.rs
+//!         ├─ append    open segment, chains           append.rs      item.rs: records, bit by bit
+//!         ├─ reclaim   evict, compact, expire, slices reclaim.rs     resize.rs: grow, shrink
+//!         ├─ hit       lookups' answers, pins         hit.rs
+//!         └─ arena     memfd, chunks, words           arena.rs       (the only `unsafe`)
+//! ```
+//!
+//! **Not**: clocks (every call takes `now_ms`, unix milliseconds), I/O, threads, hashing policy, conditions and versions of
+//! writes (that is `shard`).
+//!
+//! **Invariants**: index and data together never exceed the limit, but while a shrink is still being carried out; a value is
+//! never served at or after its expiry instant; a pinned value never changes; the work of a call is bounded by the bytes
+//! it was given, that of [`Cache::maintain`] by its budget; no call allocates after [`Cache::new`].
+//!
+//! **Source**: the design's engine chapter; Yang, Yue, Rashmi, "Segcache", NSDI 2021.
+
+mod append;
+#[expect(unsafe_code, reason = "the one place where mapped memory becomes words and slices")]
+mod arena;
+mod hit;
+mod index;
+mod insert;
+mod item;
+mod options;
+mod reclaim;
+mod resize;
+mod segments;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+pub use hit::{Hit, Pieces, Pinned, Value};
+pub use insert::{Insert, Inserted, ValueParts};
+pub use item::{EXPIRE_MS_MAX, FLAGS_MAX, METADATA_BYTES_MAX};
+pub use options::{CacheError, CacheOptions, LIMIT_BYTES_MIN, VALUE_BYTES_MAX};
+pub use stats::CacheStats;
+
+use crate::key::{KeyHash, KeyHasher};
+use crate::version::Version;
+use arena::Arena;
+use index::{Index, SlotAt};
+use item::Item;
+use options::Geometry;
+use reclaim::Drain;
+use segments::{SegmentId, Segments, State};
+use stats::Counters;
+
+/// Why an item left the cache; each reason has its counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    Replaced,
+    Removed,
+    Expired,
+    /// Its segment was needed.
+    EvictedForRoom,
+    /// Both of its buckets were full.
+    EvictedForSlot,
+}
+
+/// The cache of one core. Neither `Send` nor `Sync`: its core makes it, and only that core calls it.
+#[derive(Debug)]
+pub struct Cache {
+    arena: Arena,
+    index: Index,
+    segments: Segments,
+    geometry: Geometry,
+    hasher: KeyHasher,
+    /// The segment being appended to; none only while there is no free one.
+    open: Option<SegmentId>,
+    /// The segment being reclaimed, and how far.
+    drain: Option<Drain>,
+    /// Where the next search for a sparse or expired segment starts.
+    scan: SegmentId,
+    counters: Counters,
+}
+
+impl Cache {
+    /// Reserves the address space and makes an empty cache. Memory is committed as items come.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::LimitTooSmall`] and [`CacheError::LimitAboveCeiling`] are the operator's; [`CacheError::Map`] is what
+    /// the kernel refused.
+    pub fn new(options: &CacheOptions) -> Result<Self, CacheError> {
+        let geometry = Geometry::of(options)?;
+        let arena = Arena::reserve(geometry.ceiling_bytes(), geometry.segment_shift).map_err(CacheError::Map)?;
+        let mut segments = Segments::new(geometry.segments_max());
+        for id in 0..geometry.index_segments {
+            segments.set_state(id, State::Index);
+        }
+        // Pushed from the top, taken from the tail: the front of the arena is used first.
+        for id in (geometry.index_segments..geometry.target).rev() {
+            segments.set_state(id, State::Free);
+        }
+        let mut cache = Self {
+            arena,
+            index: Index::new(geometry.index_bytes),
+            segments,
+            scan: geometry.index_segments,
+            geometry,
+            hasher: options.hasher,
+            open: None,
+            drain: None,
+            counters: Counters::default(),
+        };
+        cache.limit_pins();
+        Ok(cache)
+    }
+
+    /// Looks a key up and counts the use. An expired item is removed on the way and not served.
+    ///
+    /// `hash` is the cluster's [`KeyHasher`] over `key`; `now_ms` is in unix milliseconds.
+    #[inline]
+    pub fn get(&mut self, hash: KeyHash, key: &[u8], now_ms: u64) -> Option<Hit<'_>> {
+        let Some((slot, item)) = self.find(hash, key) else {
+            self.counters.misses += 1;
+            return None;
+        };
+        if item.is_expired(now_ms) {
+            self.kill(slot, &item, Reason::Expired);
+            self.counters.misses += 1;
+            return None;
+        }
+        Index::bump(&mut self.arena, slot);
+        self.counters.hits += 1;
+        Some(Hit::new(self.arena.mapping(), item))
+    }
+
+    /// Looks a key up without counting anything and without removing an expired item, which is not served either.
+    #[inline]
+    #[must_use]
+    pub fn peek(&self, hash: KeyHash, key: &[u8], now_ms: u64) -> Option<Hit<'_>> {
+        let (_, item) = self.find(hash, key)?;
+        (!item.is_expired(now_ms)).then(|| Hit::new(self.arena.mapping(), item))
+    }
+
+    /// Removes a key; returns the version that was removed, `None` when there was none or it had expired.
+    pub fn remove(&mut self, hash: KeyHash, key: &[u8], now_ms: u64) -> Option<Version> {
+        let (slot, item) = self.find(hash, key)?;
+        let expired = item.is_expired(now_ms);
+        self.kill(slot, &item, if expired { Reason::Expired } else { Reason::Removed });
+        (!expired).then_some(item.version)
+    }
+
+    /// Gives an item a new expiry instant (unix milliseconds, 0 for never; cut to [`EXPIRE_MS_MAX`]); its version stays.
+    ///
+    /// Returns that version, `None` when the key is absent or has expired. An instant that has passed makes the item expire.
+    pub fn touch(&mut self, hash: KeyHash, key: &[u8], expire_ms: u64, now_ms: u64) -> Option<Version> {
+        let (slot, item) = self.find(hash, key)?;
+        if item.is_expired(now_ms) {
+            self.kill(slot, &item, Reason::Expired);
+            return None;
+        }
+        item.set_expire_ms(&mut self.arena, expire_ms);
+        let mut part = Some(item.run(&self.arena));
+        while let Some(run) = part {
+            self.segments.at_mut(self.arena.segment_of(run.at)).note_expiry(expire_ms);
+            part = run.following(&self.arena);
+        }
+        Some(item.version)
+    }
+
+    /// The largest value this shard takes, in bytes: [`VALUE_BYTES_MAX`], or three quarters of a small shard.
+    #[must_use]
+    pub fn value_bytes_max(&self) -> usize {
+        self.geometry.value_bytes_max()
+    }
+
+    /// The counters and gauges of this moment. Constant time.
+    #[must_use]
+    pub fn stats(&self) -> CacheStats {
+        CacheStats::of(self)
+    }
+
+    #[inline]
+    fn find(&self, hash: KeyHash, key: &[u8]) -> Option<(SlotAt, Item)> {
+        self.index.find(&self.arena, hash.index(), |location| Item::load_if(&self.arena, location, key))
+    }
+
+    /// Takes an item out of the index and marks all its records dead. A sealed segment that dies with it is free at once.
+    fn kill(&mut self, slot: SlotAt, item: &Item, reason: Reason) {
+        self.index.clear(&mut self.arena, slot);
+        self.counters.count(reason);
+        let bytes = item.record_bytes(&self.arena);
+        let mut next = item.run(&self.arena).following(&self.arena);
+        self.bury(item.location, bytes, item.is_chained());
+        while let Some(run) = next {
+            let location = item::Extent::location_of(&run);
+            next = run.following(&self.arena);
+            self.counters.work_units += 1;
+            self.bury(location, item::Extent::load(&self.arena, location).record_bytes(), true);
+        }
+    }
+
+    /// Marks one record dead in its segment's account.
+    fn bury(&mut self, location: item::Location, bytes: usize, chained: bool) {
+        item::mark_dead(&mut self.arena, location);
+        let id = self.arena.segment_of(location.at());
+        let segment = self.segments.at_mut(id);
+        segment.forget_record(bytes, chained);
+        self.counters.bytes_live -= bytes as u64;
+        if segment.live_records == 0 && segment.state == State::Sealed {
+            self.release(id);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Reclaiming memory: evicting, compacting and expiring segments, a few records at a time.
+//!
+//! At most one segment is being drained. Every insert that finds fewer free segments than the reserve drains four times
+//! the bytes it wrote, so that the reserve is refilled before the open segment is full, and no insert has to wait for a whole
+//! segment; [`Cache::maintain`] does the same work when the core is idle.
+//!
+//! ```text
+//!  choose:  a segment all of whose items have expired   → drop them
+//!           a segment less than half alive              → move the living, drop the expired
+//!           else the segment sealed first               → evict
+//! ```
+//!
+//! **Not**: frequency (first in, first out); TTL classes. Both come with the next step of the engine, behind this interface.
+//!
+//! **Invariants**: a segment is released only when none of its records is alive; one that is pinned waits as Held; a chained
+//! item is never moved, it dies whole when any of its segments is drained.
+//!
+//! **Source**: the design's engine chapter; log-structured memory (Rumble, Kejriwal, Ousterhout, FAST 2014) for compaction.
+
+use super::index::{Index, SlotAt};
+use super::item::{Item, Location, Record};
+use super::segments::{SegmentId, State};
+use super::{Cache, CacheError, Reason, item};
+use crate::key::KeyHash;
+
+/// Bytes drained per byte written while the reserve is short: draining may move up to half of what it drains, and up to an
+/// eighth of a segment is left unused, so a little more than 2 is needed; 4 refills the reserve soon.
+const PACE: usize = 4;
+
+/// Entries of the segment table that one search looks at: 2 KiB of memory, read in order.
+const SCAN_SEGMENTS: u32 = 32;
+
+/// Bytes copied that count as much work as visiting one record.
+const BYTES_PER_UNIT: usize = 256;
+
+/// Segment table entries that count as much as one record.
+const ENTRIES_PER_UNIT: u32 = 8;
+
+/// Held segments looked at per call, so that many pinned segments cost no call much.
+const REAP_SEGMENTS: u32 = 4;
+
+/// What happens to the living in a segment that is drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Evict,
+    Move,
+}
+
+/// The segment that is being drained.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Drain {
+    segment: SegmentId,
+    /// Bytes walked.
+    walked: u32,
+    fate: Fate,
+}
+
+impl Cache {
+    /// Does up to about `budget_units` of the work that is due: resizing, evicting ahead of need, compacting, expiring.
+    ///
+    /// A unit is a record visited or 256 bytes copied, below a microsecond. Returns the units done: fewer than the budget
+    /// when nothing is left to do. The last record may exceed the budget, by 130 units, or by the extents of a large value.
+    pub fn maintain(&mut self, now_ms: u64, budget_units: u32) -> u32 {
+        let start = self.counters.work_units;
+        self.reap();
+        loop {
+            let done = (self.counters.work_units - start) as u32;
+            if done >= budget_units || !self.maintain_once(now_ms) {
+                return (self.counters.work_units - start) as u32;
+            }
+        }
+    }
+
+    fn maintain_once(&mut self, now_ms: u64) -> bool {
+        if self.drain.is_some() {
+            self.drain_once(now_ms).is_some()
+        } else if self.resize_pending() {
+            self.resize_once(now_ms)
+        } else if self.free() < self.geometry.reserve() {
+            self.drain_once(now_ms).is_some()
+        } else {
+            self.drain = self.search(now_ms, false);
+            self.drain.is_some()
+        }
+    }
+
+    /// Reclaims whole segments until `needed` are free.
+    ///
+    /// The reserve makes this a no-op for small items; when it is not, the call is counted as a stall.
+    pub(super) fn reclaim_until(&mut self, needed: u32, now_ms: u64) -> Result<(), CacheError> {
+        if self.free() >= needed {
+            return Ok(());
+        }
+        self.reap();
+        self.counters.stalls += u64::from(needed == 1 && self.free() == 0);
+        while self.free() < needed {
+            if self.drain_once(now_ms).is_none() {
+                return Err(CacheError::NoRoom);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reclaims in proportion to what an insert wrote, while the reserve is short.
+    pub(super) fn pace(&mut self, written: usize, now_ms: u64) {
+        let reserve = self.geometry.reserve();
+        if self.free() >= reserve {
+            return;
+        }
+        self.reap();
+        let mut walked = 0;
+        while walked < written * PACE && self.free() < reserve {
+            match self.drain_once(now_ms) {
+                Some(bytes) => walked += bytes,
+                None => return,
+            }
+        }
+    }
+
+    /// Evicts the oldest of the items that fill both buckets of a hash; returns its slot, now empty.
+    pub(super) fn evict_for_slot(&mut self, hash: KeyHash) -> SlotAt {
+        let age = |location: Location| self.segments.at(self.arena.segment_of(location.at())).sequence;
+        let residents = self.index.residents(&self.arena, hash.index());
+        let (slot, location) =
+            residents.min_by_key(|&(_, location)| (age(location), location.at())).expect("the buckets are full");
+        let item = Item::load(&self.arena, location);
+        self.kill(slot, &item, Reason::EvictedForSlot);
+        slot
+    }
+
+    /// Puts a segment without living records where it can be used again, or waits for its pins.
+    pub(super) fn release(&mut self, id: SegmentId) {
+        debug_assert_eq!(self.segments.at(id).live_records, 0, "only a dead segment is released");
+        let state = if self.arena.holds(id) > 0 {
+            State::Held
+        } else if id >= self.geometry.target {
+            State::Absent
+        } else {
+            State::Free
+        };
+        self.segments.set_state(id, state);
+    }
+
+    /// Starts draining a segment, evicting what is alive in it.
+    pub(super) fn evict_segment(&mut self, id: SegmentId) {
+        debug_assert!(self.drain.is_none(), "one segment is drained at a time");
+        self.drain = Some(self.start(id, Fate::Evict));
+    }
+
+    /// Count of free segments.
+    pub(super) fn free(&self) -> u32 {
+        self.segments.count(State::Free)
+    }
+
+    /// Visits one record of the segment being drained, choosing one if there is none. Returns the bytes walked, `None` when
+    /// there is nothing to reclaim.
+    pub(super) fn drain_once(&mut self, now_ms: u64) -> Option<usize> {
+        let Some(drain) = self.drain else {
+            self.drain = self.choose(now_ms);
+            return self.drain.map(|_| 0);
+        };
+        let segment = self.segments.at(drain.segment);
+        if segment.live_records == 0 {
+            self.drain = None;
+            self.counters.segments_reclaimed += 1;
+            self.release(drain.segment);
+            return Some(0);
+        }
+        assert!(drain.walked < segment.used, "a living record lies before the end of its segment");
+        let at = self.geometry.bytes_of(drain.segment) as usize + drain.walked as usize;
+        let bytes = self.visit(Location::of(at), drain.fate, now_ms);
+        self.drain = Some(Drain { walked: drain.walked + bytes as u32, ..drain });
+        self.counters.work_units += 1;
+        Some(bytes)
+    }
+
+    /// Sees to one record: afterwards it is dead. Returns its bytes.
+    fn visit(&mut self, location: Location, fate: Fate, now_ms: u64) -> usize {
+        let (item, bytes) = match Record::load(&self.arena, location) {
+            Record::Dead(bytes) => return bytes,
+            Record::Item(item) => (item, item.record_bytes(&self.arena)),
+            Record::Extent(extent) => (Item::load(&self.arena, extent.head), extent.record_bytes()),
+        };
+        let slot = self.slot_of(&item);
+        if item.is_expired(now_ms) {
+            self.kill(slot, &item, Reason::Expired);
+        } else if fate == Fate::Evict || !self.move_item(slot, &item, bytes) {
+            self.kill(slot, &item, Reason::EvictedForRoom);
+        }
+        bytes
+    }
+
+    /// The slot that points to a living item.
+    fn slot_of(&self, item: &Item) -> SlotAt {
+        let hash = self.hasher.hash(item.key(&self.arena));
+        let same = |location: Location| (location == item.location).then_some(());
+        self.index.find(&self.arena, hash.index(), same).expect("a living item is in the index").0
+    }
+
+    /// Moves an item to the open segment; `false` when there is no room for it.
+    fn move_item(&mut self, slot: SlotAt, item: &Item, bytes: usize) -> bool {
+        debug_assert!(!item.is_chained(), "segments with living chains are not compacted");
+        let Some(location) = self.append_copy(item, bytes) else { return false };
+        Index::relocate(&mut self.arena, slot, location);
+        item::mark_dead(&mut self.arena, item.location);
+        let id = self.arena.segment_of(item.location.at());
+        self.segments.at_mut(id).forget_record(bytes, false);
+        self.counters.bytes_live -= bytes as u64;
+        self.counters.moved_items += 1;
+        self.counters.moved_bytes += bytes as u64;
+        self.counters.work_units += (bytes / BYTES_PER_UNIT) as u64;
+        true
+    }
+
+    /// The next segment to drain: see the module's list.
+    fn choose(&mut self, now_ms: u64) -> Option<Drain> {
+        // Moving needs a free segment to move to.
+        let sparse_too = self.free() > 0;
+        if let Some(drain) = self.search(now_ms, sparse_too) {
+            return Some(drain);
+        }
+        // A segment that is pinned would stay Held, so it gets a second round; no more can be pinned than the bound.
+        for _ in 0..=self.arena.held_segments() {
+            let id = self.segments.oldest(State::Sealed)?;
+            if self.arena.holds(id) == 0 {
+                return Some(self.start(id, Fate::Evict));
+            }
+            self.segments.set_state(id, State::Sealed);
+        }
+        None
+    }
+
+    /// Looks through a part of the table for a segment that has expired or, if `sparse_too`, is less than half alive.
+    fn search(&mut self, now_ms: u64, sparse_too: bool) -> Option<Drain> {
+        self.counters.work_units += u64::from(SCAN_SEGMENTS / ENTRIES_PER_UNIT);
+        let (first, end) = (self.geometry.index_segments, self.geometry.target);
+        for _ in 0..SCAN_SEGMENTS.min(end - first) {
+            let id = if self.scan < end { self.scan } else { first };
+            self.scan = id + 1;
+            let segment = self.segments.at(id);
+            if segment.state != State::Sealed || self.arena.holds(id) > 0 {
+                continue;
+            }
+            if segment.expire_ms_max <= now_ms {
+                return Some(self.start(id, Fate::Evict));
+            }
+            if sparse_too && segment.live_chained == 0 && segment.live_bytes * 2 < segment.used {
+                return Some(self.start(id, Fate::Move));
+            }
+        }
+        None
+    }
+
+    fn start(&mut self, segment: SegmentId, fate: Fate) -> Drain {
+        self.segments.set_state(segment, State::Draining);
+        Drain { segment, walked: 0, fate }
+    }
+
+    /// Releases Held segments whose pins are gone; looks at a few.
+    fn reap(&mut self) {
+        for _ in 0..REAP_SEGMENTS.min(self.segments.count(State::Held)) {
+            let Some(id) = self.segments.oldest(State::Held) else { return };
+            self.release(id);
+        }
+    }
+}

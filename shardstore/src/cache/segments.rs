@@ -1,0 +1,226 @@
+//! The table of segments: what state each is in, how much of it is written and alive.
+//!
+//! ```text
+//!            grow                take              seal               last live record gone
+//!  Absent ─────────▶ Free ─────────────▶ Open ─────────▶ Sealed ─────────────────────┐
+//!    ▲                ▲                                    │ chosen                   │
+//!    │ shrink         │                                    ▼                          │
+//!    └────────────────┼──────────────────────────────── Draining ──▶ (release) ◀──────┘
+//!                     └── pins gone ── Held ◀── pinned ────────────────┘
+//!  Index: the segments at the front of the arena; never in another state.
+//! ```
+//!
+//! Every state that forms a queue (Free, Sealed, Held) has its own doubly linked list through the table, so that any
+//! segment leaves any queue in constant time.
+//!
+//! **Not**: records, the index, decisions which segment to reclaim (that is `reclaim`).
+//!
+//! **Invariants**: a segment is in the list of its state and in no other; `live_records` counts the records of the segment
+//! that are not dead; the Sealed list is in the order of sealing.
+//!
+//! **Source**: Yang, Yue, Rashmi, "Segcache", NSDI 2021 (segment-granular eviction).
+
+/// The number of a segment, from the start of the arena.
+pub(super) type SegmentId = u32;
+
+/// No segment: the end of a list.
+const NONE: SegmentId = SegmentId::MAX;
+
+/// A segment's place in its life; see the module's picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Absent,
+    Index,
+    Free,
+    Open,
+    Sealed,
+    Draining,
+    Held,
+}
+
+impl State {
+    /// Which list segments in this state are chained in.
+    const fn list(self) -> Option<usize> {
+        match self {
+            Self::Free => Some(0),
+            Self::Sealed => Some(1),
+            Self::Held => Some(2),
+            Self::Absent | Self::Index | Self::Open | Self::Draining => None,
+        }
+    }
+}
+
+/// What is known of one segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    pub(super) state: State,
+    prev: SegmentId,
+    next: SegmentId,
+    /// Bytes written, from the segment's start; a multiple of 8.
+    pub(super) used: u32,
+    /// Bytes of records that are not dead.
+    pub(super) live_bytes: u32,
+    /// Records that are not dead: items and extents.
+    pub(super) live_records: u32,
+    /// How many of the live records belong to chained items; those are not moved.
+    pub(super) live_chained: u32,
+    /// Every live item of the segment has expired at this instant (unix ms); `u64::MAX` when one never does.
+    pub(super) expire_ms_max: u64,
+    /// Order of opening; the smaller, the older.
+    pub(super) sequence: u64,
+}
+
+impl Segment {
+    const ABSENT: Self = Self {
+        state: State::Absent,
+        prev: NONE,
+        next: NONE,
+        used: 0,
+        live_bytes: 0,
+        live_records: 0,
+        live_chained: 0,
+        expire_ms_max: 0,
+        sequence: 0,
+    };
+}
+
+#[derive(Clone, Copy, Debug)]
+struct List {
+    head: SegmentId,
+    tail: SegmentId,
+    count: u32,
+}
+
+/// The table; its length is fixed by the most memory the shard may ever have.
+#[derive(Debug)]
+pub(super) struct Segments {
+    table: Box<[Segment]>,
+    lists: [List; 3],
+    sequence: u64,
+}
+
+impl Segments {
+    /// A table of `count` segments, all absent.
+    pub(super) fn new(count: usize) -> Self {
+        let empty = List { head: NONE, tail: NONE, count: 0 };
+        Self { table: vec![Segment::ABSENT; count].into_boxed_slice(), lists: [empty; 3], sequence: 0 }
+    }
+
+    /// What is known of a segment.
+    #[inline]
+    pub(super) fn at(&self, id: SegmentId) -> &Segment {
+        &self.table[id as usize]
+    }
+
+    /// A segment's account, to be changed; its state changes by [`Segments::set_state`] only.
+    #[inline]
+    pub(super) fn at_mut(&mut self, id: SegmentId) -> &mut Segment {
+        &mut self.table[id as usize]
+    }
+
+    /// How many segments are in a state that has a list.
+    ///
+    /// # Panics
+    ///
+    /// When the state has no list.
+    #[inline]
+    pub(super) fn count(&self, state: State) -> u32 {
+        self.lists[state.list().expect("only queued states are counted")].count
+    }
+
+    /// The segment longest in a state that has a list.
+    ///
+    /// # Panics
+    ///
+    /// When the state has no list.
+    pub(super) fn oldest(&self, state: State) -> Option<SegmentId> {
+        let head = self.lists[state.list().expect("only queued states have an order")].head;
+        (head != NONE).then_some(head)
+    }
+
+    /// Takes the free segment that was used last (its memory is the likeliest to be resident) and opens it.
+    pub(super) fn open_free(&mut self) -> Option<SegmentId> {
+        let tail = self.lists[State::Free.list().expect("Free is a queue")].tail;
+        if tail == NONE {
+            return None;
+        }
+        self.set_state(tail, State::Open);
+        self.sequence += 1;
+        let sequence = self.sequence;
+        let segment = self.at_mut(tail);
+        *segment = Segment { state: State::Open, sequence, ..Segment::ABSENT };
+        Some(tail)
+    }
+
+    /// Moves a segment to the end of the list of `state`, out of the list it was in.
+    pub(super) fn set_state(&mut self, id: SegmentId, state: State) {
+        if let Some(list) = self.at(id).state.list() {
+            self.unlink(list, id);
+        }
+        self.at_mut(id).state = state;
+        if let Some(list) = state.list() {
+            self.push(list, id);
+        }
+    }
+
+    fn push(&mut self, list: usize, id: SegmentId) {
+        let tail = self.lists[list].tail;
+        let segment = &mut self.table[id as usize];
+        segment.prev = tail;
+        segment.next = NONE;
+        match tail {
+            NONE => self.lists[list].head = id,
+            tail => self.table[tail as usize].next = id,
+        }
+        self.lists[list].tail = id;
+        self.lists[list].count += 1;
+    }
+
+    fn unlink(&mut self, list: usize, id: SegmentId) {
+        let Segment { prev, next, .. } = self.table[id as usize];
+        match prev {
+            NONE => self.lists[list].head = next,
+            prev => self.table[prev as usize].next = next,
+        }
+        match next {
+            NONE => self.lists[list].tail = prev,
+            next => self.table[next as usize].prev = prev,
+        }
+        self.lists[list].count -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_leave_a_list_from_any_place() {
+        for leaver in 0..4 {
+            let mut segments = Segments::new(4);
+            (0..4).for_each(|id| segments.set_state(id, State::Sealed));
+            segments.set_state(leaver, State::Draining);
+            let rest: Vec<_> = std::iter::from_fn(|| {
+                let id = segments.oldest(State::Sealed)?;
+                segments.set_state(id, State::Held);
+                Some(id)
+            })
+            .collect();
+            let expected: Vec<_> = (0..4).filter(|&id| id != leaver).collect();
+            assert_eq!(rest, expected);
+            assert_eq!(segments.count(State::Held), 3);
+            assert_eq!(segments.count(State::Sealed), 0);
+        }
+    }
+
+    #[test]
+    fn the_last_freed_segment_is_opened_first_and_empty() {
+        let mut segments = Segments::new(3);
+        (0..3).for_each(|id| segments.set_state(id, State::Free));
+        segments.at_mut(2).used = 64;
+        assert_eq!(segments.open_free(), Some(2));
+        assert_eq!(segments.at(2).used, 0);
+        assert_eq!(segments.open_free(), Some(1));
+        assert!(segments.at(1).sequence > segments.at(2).sequence);
+    }
+}

@@ -1,0 +1,129 @@
+//! Counters and gauges of one cache.
+//!
+//! **Not**: rendering, names of metrics.
+//!
+//! **Invariants**: `items` = inserts - (replaced + removed + expired + evicted for room + evicted for a slot).
+//!
+//! **Source**: docs/metrics.md for what becomes of them.
+
+use super::segments::State;
+use super::{Cache, Reason};
+
+/// What the cache counts as it works.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    pub(super) hits: u64,
+    pub(super) misses: u64,
+    pub(super) inserts: u64,
+    replaced: u64,
+    removed: u64,
+    expired: u64,
+    evicted_for_room: u64,
+    evicted_for_slot: u64,
+    pub(super) moved_items: u64,
+    pub(super) moved_bytes: u64,
+    pub(super) segments_reclaimed: u64,
+    pub(super) stalls: u64,
+    pub(super) work_units: u64,
+    pub(super) bytes_live: u64,
+}
+
+impl Counters {
+    pub(super) const fn count(&mut self, reason: Reason) {
+        match reason {
+            Reason::Replaced => self.replaced += 1,
+            Reason::Removed => self.removed += 1,
+            Reason::Expired => self.expired += 1,
+            Reason::EvictedForRoom => self.evicted_for_room += 1,
+            Reason::EvictedForSlot => self.evicted_for_slot += 1,
+        }
+    }
+
+    /// How many items were removed or moved so far: while it stays, every item is where it was.
+    pub(super) const fn changes(&self) -> u64 {
+        let gone = self.replaced + self.removed + self.expired;
+        gone + self.evicted_for_room + self.evicted_for_slot + self.moved_items
+    }
+}
+
+/// The state of a cache at one moment: gauges, then counters since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// Items in the index; expired ones that nothing has touched yet included.
+    pub items: u64,
+    /// The limit in force, index and data together.
+    pub bytes_limit: u64,
+    /// Memory that may be in use: the limit, or what is left of a larger one while shrinking.
+    pub bytes_committed: u64,
+    /// Memory of the index, in whole segments.
+    pub bytes_index: u64,
+    /// Records of living items, with headers and padding.
+    pub bytes_live: u64,
+    /// Segments that are free.
+    pub bytes_free: u64,
+    /// Segments with at least one pinned value.
+    pub bytes_pinned: u64,
+    /// Segments whose items are gone and that wait for their pins.
+    pub bytes_held: u64,
+    /// Lookups that found a living item.
+    pub hits: u64,
+    /// Lookups that did not.
+    pub misses: u64,
+    /// Items stored.
+    pub inserts: u64,
+    /// Items that left because their key was stored again.
+    pub replaced: u64,
+    /// Items that left by [`Cache::remove`].
+    pub removed: u64,
+    /// Items that left because their time had passed.
+    pub expired: u64,
+    /// Items that left because their segment was needed.
+    pub evicted_for_room: u64,
+    /// Items that left because both of their buckets were full.
+    pub evicted_for_slot: u64,
+    /// Items moved by compaction.
+    pub moved_items: u64,
+    /// Bytes moved by compaction.
+    pub moved_bytes: u64,
+    /// Segments drained.
+    pub segments_reclaimed: u64,
+    /// Inserts of small items that found no free segment and had to reclaim a whole one.
+    pub stalls: u64,
+    /// Pins refused because 5 % of the shard was pinned.
+    pub pins_refused: u64,
+    /// Work of reclaiming, see [`Cache::maintain`].
+    pub work_units: u64,
+}
+
+impl CacheStats {
+    pub(super) fn of(cache: &Cache) -> Self {
+        let Counters { hits, misses, inserts, replaced, removed, expired, .. } = cache.counters;
+        let Counters { evicted_for_room, evicted_for_slot, moved_items, moved_bytes, .. } = cache.counters;
+        let Counters { segments_reclaimed, stalls, work_units, bytes_live, .. } = cache.counters;
+        let bytes_of = |segments| cache.geometry.bytes_of(segments);
+        Self {
+            items: cache.index.items(),
+            bytes_limit: bytes_of(cache.geometry.target),
+            bytes_committed: bytes_of(cache.geometry.present),
+            bytes_index: bytes_of(cache.geometry.index_segments),
+            bytes_live,
+            bytes_free: bytes_of(cache.segments.count(State::Free)),
+            bytes_pinned: bytes_of(cache.arena.held_segments()),
+            bytes_held: bytes_of(cache.segments.count(State::Held)),
+            hits,
+            misses,
+            inserts,
+            replaced,
+            removed,
+            expired,
+            evicted_for_room,
+            evicted_for_slot,
+            moved_items,
+            moved_bytes,
+            segments_reclaimed,
+            stalls,
+            pins_refused: cache.arena.refused(),
+            work_units,
+        }
+    }
+}

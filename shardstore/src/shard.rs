@@ -1,0 +1,154 @@
+//! A shard: cache, clock and the meaning of the operations; used unchanged by the node and by the edge in embedded mode.
+//!
+//! ```text
+//!  get     Some(hit)                  None
+//!  set     Stored    NotApplied   Corrupt   ValueTooLarge   KeyTooLong   MetadataTooLong   NoRoom
+//!  delete  Deleted   NotApplied   NotFound
+//!  touch   Touched   NotFound
+//! ```
+//!
+//! **Not**: placement (the caller has checked that the key belongs here), clocks (`now_ms` is handed in, unix milliseconds),
+//! replication.
+//!
+//! **Invariants**: every version this shard makes is greater than every one it made before; an operation that is not
+//! applied changes nothing; a stored value has the checksum that is stored with it.
+//!
+//! **Source**: the design's wire chapter (operations, statuses), RFC 9110 section 13 (conditions, as versions are ETags).
+
+mod outcome;
+mod set;
+#[cfg(test)]
+mod tests;
+
+pub use outcome::{Deleted, SetOutcome, Stored, Touched};
+pub use set::{Condition, Set};
+
+use crate::cache::{Cache, CacheError, CacheOptions, CacheStats, Hit, Insert};
+use crate::key::KeyHash;
+use crate::version::{Clock, ClockError, Version};
+
+/// What one core owns of the key space.
+#[derive(Debug)]
+pub struct Shard {
+    cache: Cache,
+    clock: Clock,
+}
+
+impl Shard {
+    /// An empty shard whose versions carry `region`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::new`].
+    ///
+    /// # Panics
+    ///
+    /// When `region` is above [`crate::version::REGION_MAX`].
+    pub fn new(options: &CacheOptions, region: u8) -> Result<Self, CacheError> {
+        Ok(Self { cache: Cache::new(options)?, clock: Clock::new(region) })
+    }
+
+    /// Looks a key up.
+    #[inline]
+    pub fn get(&mut self, hash: KeyHash, key: &[u8], now_ms: u64) -> Option<Hit<'_>> {
+        self.cache.get(hash, key, now_ms)
+    }
+
+    /// Stores a value under a new version, if the condition holds and the checksum matches.
+    pub fn set(&mut self, hash: KeyHash, key: &[u8], set: &Set<'_>, now_ms: u64) -> SetOutcome {
+        let computed = set.computed_crc32c();
+        if let Some(given) = set.value_crc32c
+            && given != computed
+        {
+            return SetOutcome::Corrupt { given, computed };
+        }
+        if set.condition != Condition::Any {
+            let current = self.current(hash, key, now_ms);
+            if !set.condition.holds(current) {
+                return SetOutcome::NotApplied { current };
+            }
+        }
+        let version = self.clock.tick(now_ms);
+        let insert = Insert {
+            value: set.value,
+            metadata: set.metadata,
+            version,
+            expire_ms: expire_ms(now_ms, set.ttl_ms),
+            value_crc32c: computed,
+            flags: set.flags,
+        };
+        match self.cache.insert(hash, key, &insert, now_ms) {
+            Ok(inserted) => SetOutcome::Stored(Stored { version, replaced: inserted.replaced }),
+            Err(error) => SetOutcome::refused(&error),
+        }
+    }
+
+    /// Removes a key, if the condition holds. The delete has a version of its own, newer than what it removed.
+    pub fn delete(&mut self, hash: KeyHash, key: &[u8], condition: Condition, now_ms: u64) -> Deleted {
+        let current = self.current(hash, key, now_ms);
+        if !condition.holds(current) {
+            return Deleted::NotApplied { current };
+        }
+        match self.cache.remove(hash, key, now_ms) {
+            Some(removed) => Deleted::Deleted { version: self.clock.tick(now_ms), removed },
+            None => Deleted::NotFound,
+        }
+    }
+
+    /// Gives a key a new time to live in milliseconds from now, 0 for ever. The version stays.
+    pub fn touch(&mut self, hash: KeyHash, key: &[u8], ttl_ms: u64, now_ms: u64) -> Touched {
+        match self.cache.touch(hash, key, expire_ms(now_ms, ttl_ms), now_ms) {
+            Some(version) => Touched::Touched { version },
+            None => Touched::NotFound,
+        }
+    }
+
+    /// Takes note of a version made elsewhere, so that all later ones of this shard are newer.
+    ///
+    /// # Errors
+    ///
+    /// [`ClockError::Ahead`] when it is too far in the future: the peer's clock, or ours, is wrong.
+    pub const fn observe(&mut self, version: Version, now_ms: u64) -> Result<(), ClockError> {
+        self.clock.observe(version, now_ms)
+    }
+
+    /// Does background work; as [`Cache::maintain`].
+    pub fn maintain(&mut self, now_ms: u64, budget_units: u32) -> u32 {
+        self.cache.maintain(now_ms, budget_units)
+    }
+
+    /// Sets a new memory limit in bytes; as [`Cache::resize`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::resize`].
+    pub fn resize(&mut self, limit_bytes: u64) -> Result<(), CacheError> {
+        self.cache.resize(limit_bytes)
+    }
+
+    /// The largest value the shard takes, in bytes.
+    #[must_use]
+    pub fn value_bytes_max(&self) -> usize {
+        self.cache.value_bytes_max()
+    }
+
+    /// The cache's counters and gauges.
+    #[must_use]
+    pub fn stats(&self) -> CacheStats {
+        self.cache.stats()
+    }
+
+    /// The cache, for copies of values that other shards own (an edge's near copies keep their owner's version).
+    pub const fn cache_mut(&mut self) -> &mut Cache {
+        &mut self.cache
+    }
+
+    fn current(&self, hash: KeyHash, key: &[u8], now_ms: u64) -> Option<Version> {
+        self.cache.peek(hash, key, now_ms).map(|hit| hit.version())
+    }
+}
+
+/// The instant a time to live ends: 0 (never) for 0.
+const fn expire_ms(now_ms: u64, ttl_ms: u64) -> u64 {
+    if ttl_ms == 0 { 0 } else { now_ms.saturating_add(ttl_ms) }
+}

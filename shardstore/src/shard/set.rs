@@ -1,0 +1,66 @@
+//! What a write is asked to be: the value, its time to live, and the condition under which it is applied.
+//!
+//! **Not**: parsing of headers or frames into it.
+//!
+//! **Invariants**: a condition reads the version of a living item only; an expired one counts as absent.
+//!
+//! **Source**: RFC 9110 section 13.1 (If-Match, If-None-Match); RFC 3385 for CRC-32C.
+
+use crate::cache::ValueParts;
+use crate::version::Version;
+
+/// Under which state of its key an operation is applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// Always.
+    #[default]
+    Any,
+    /// Only if there is no item (`If-None-Match: *`).
+    Absent,
+    /// Only if there is one (`If-Match: *`).
+    Present,
+    /// Only if the item has exactly this version (`If-Match: "<version>"`).
+    VersionEquals(Version),
+}
+
+impl Condition {
+    /// Whether the condition holds for a key whose living item has this version.
+    #[must_use]
+    pub fn holds(self, current: Option<Version>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Absent => current.is_none(),
+            Self::Present => current.is_some(),
+            Self::VersionEquals(version) => current == Some(version),
+        }
+    }
+}
+
+/// A value to be stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Set<'a> {
+    /// The value, 0 bytes to [`super::Shard::value_bytes_max`].
+    pub value: ValueParts<'a>,
+    /// Opaque bytes kept beside it, 0 to [`crate::cache::METADATA_BYTES_MAX`].
+    pub metadata: &'a [u8],
+    /// When to apply it.
+    pub condition: Condition,
+    /// Time to live in milliseconds from now; 0 for ever.
+    pub ttl_ms: u64,
+    /// CRC-32C of the value as the peer computed it; `None` when nobody did.
+    pub value_crc32c: Option<u32>,
+    /// Opaque flags, 0 to [`crate::cache::FLAGS_MAX`].
+    pub flags: u8,
+}
+
+impl<'a> Set<'a> {
+    /// An unconditional write that lives for ever, without metadata, checksum and flags.
+    pub fn new(value: impl Into<ValueParts<'a>>) -> Self {
+        let value = value.into();
+        Self { value, metadata: &[], condition: Condition::Any, ttl_ms: 0, value_crc32c: None, flags: 0 }
+    }
+
+    pub(super) fn computed_crc32c(&self) -> u32 {
+        self.value.as_slices().iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part))
+    }
+}
