@@ -1,0 +1,109 @@
+//! `Cache-Status`: where an answer came from.
+//!
+//! **Not**: deciding it.
+//! **Invariants**: every value is a valid RFC 8941 list of one item, a token with parameters.
+//! **Source**: RFC 9211 section 2.
+//!
+//! | value | what it says |
+//! |---|---|
+//! | `corelane; hit; detail=own` | this core's shard had it |
+//! | `corelane; hit; detail=core` | another core of this process had it |
+//! | `corelane; hit; detail=near` | a near copy of a node's value, within its time |
+//! | `corelane; fwd=miss; detail="node 2"` | node 2 was asked |
+//! | `corelane; fwd=miss; collapsed; detail="node 2"` | node 2 was asked once for several clients |
+
+/// Which part of the process had the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HitSource {
+    /// The shard of the core that answers.
+    Own,
+    /// Another core's shard.
+    Core,
+    /// A near copy.
+    Near,
+}
+
+/// Why a request went on to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardReason {
+    /// Nothing was held for the key.
+    Miss,
+    /// What was held was too old.
+    Stale,
+    /// The method writes, so it always goes to the owner.
+    Method,
+    /// The request asked for the owner's answer.
+    Request,
+}
+
+/// The value of a `Cache-Status` field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheStatus {
+    /// Answered by this process.
+    Hit(HitSource),
+    /// Nothing was found here, and nobody else was to be asked.
+    Miss,
+    /// A node was asked.
+    Forwarded {
+        /// Why.
+        reason: ForwardReason,
+        /// The node's id.
+        node: u32,
+        /// Whether one question served several clients.
+        collapsed: bool,
+    },
+}
+
+impl CacheStatus {
+    /// Appends CR LF, the name and the value: a field line whose own line end is the next line's beginning.
+    #[inline]
+    pub(crate) fn push_line(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Hit(HitSource::Own) => out.extend_from_slice(b"\r\nCache-Status: corelane; hit; detail=own"),
+            Self::Hit(HitSource::Core) => out.extend_from_slice(b"\r\nCache-Status: corelane; hit; detail=core"),
+            Self::Hit(HitSource::Near) => out.extend_from_slice(b"\r\nCache-Status: corelane; hit; detail=near"),
+            Self::Miss => out.extend_from_slice(b"\r\nCache-Status: corelane; fwd=miss"),
+            Self::Forwarded { reason, node, collapsed } => push_forwarded(out, reason, node, collapsed),
+        }
+    }
+}
+
+fn push_forwarded(out: &mut Vec<u8>, reason: ForwardReason, node: u32, collapsed: bool) {
+    out.extend_from_slice(b"\r\nCache-Status: corelane; fwd=");
+    out.extend_from_slice(match reason {
+        ForwardReason::Miss => b"miss",
+        ForwardReason::Stale => b"stale",
+        ForwardReason::Method => b"method",
+        ForwardReason::Request => b"request",
+    });
+    if collapsed {
+        out.extend_from_slice(b"; collapsed");
+    }
+    out.extend_from_slice(b"; detail=\"node ");
+    out.extend_from_slice(itoa::Buffer::new().format(node).as_bytes());
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values() {
+        let forwarded = |reason, node, collapsed| CacheStatus::Forwarded { reason, node, collapsed };
+        for (status, want) in [
+            (CacheStatus::Hit(HitSource::Own), "hit; detail=own"),
+            (CacheStatus::Hit(HitSource::Core), "hit; detail=core"),
+            (CacheStatus::Hit(HitSource::Near), "hit; detail=near"),
+            (CacheStatus::Miss, "fwd=miss"),
+            (forwarded(ForwardReason::Miss, 2, false), "fwd=miss; detail=\"node 2\""),
+            (forwarded(ForwardReason::Stale, 0, true), "fwd=stale; collapsed; detail=\"node 0\""),
+            (forwarded(ForwardReason::Method, u32::MAX, false), "fwd=method; detail=\"node 4294967295\""),
+            (forwarded(ForwardReason::Request, 10, false), "fwd=request; detail=\"node 10\""),
+        ] {
+            let mut out = Vec::new();
+            status.push_line(&mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("\r\nCache-Status: corelane; {want}"));
+        }
+    }
+}

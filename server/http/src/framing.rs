@@ -1,0 +1,137 @@
+//! What tells a message's length and the connection's future: the same fields in requests and answers.
+//!
+//! **Not**: what follows from the method or the status; see [`crate::request`] and [`crate::response_head`].
+//! **Invariants**: a message whose length two parsers could read in two ways is refused.
+//! **Source**: RFC 9112 section 6 and 9.3; RFC 9110 section 7.6.1 and 8.6.
+
+use crate::class;
+use crate::known::Known;
+use crate::list::Elements;
+use crate::request::Version;
+use thiserror::Error;
+
+/// Why a message's framing was refused. The peer's fault; nothing after it on the connection can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{}", self.detail())]
+pub enum FramingError {
+    /// `Content-Length` is not one plain decimal number that fits 64 bits.
+    ContentLength,
+    /// Two different `Content-Length`.
+    ContentLengthDiffers,
+    /// `Content-Length` beside `Transfer-Encoding`.
+    Both,
+    /// `Transfer-Encoding` does not end with its only `chunked`.
+    TransferEncoding,
+    /// `Transfer-Encoding` in HTTP/1.0.
+    TransferEncodingVersion,
+    /// A well-formed transfer coding before the final `chunked`.
+    TransferCoding,
+    /// `Connection` is not a list of tokens.
+    Connection,
+}
+
+impl FramingError {
+    /// The sentence for an answer's `detail`.
+    #[must_use]
+    pub fn detail(self) -> &'static str {
+        match self {
+            Self::ContentLength => "the Content-Length field is not one decimal number",
+            Self::ContentLengthDiffers => "there are Content-Length fields with different values",
+            Self::Both => "there are both a Content-Length and a Transfer-Encoding field",
+            Self::TransferEncoding => "the Transfer-Encoding field is not exactly one final chunked",
+            Self::TransferEncodingVersion => "there is a Transfer-Encoding field in an HTTP/1.0 message",
+            Self::TransferCoding => "a transfer coding other than chunked is not implemented",
+            Self::Connection => "the Connection field is not a list of tokens",
+        }
+    }
+
+    /// A short name that never changes.
+    #[must_use]
+    pub fn slug(self) -> &'static str {
+        match self {
+            Self::ContentLength => "content-length",
+            Self::ContentLengthDiffers => "content-length-differs",
+            Self::Both => "both-framings",
+            Self::TransferEncoding => "transfer-encoding",
+            Self::TransferEncodingVersion => "transfer-encoding-version",
+            Self::TransferCoding => "transfer-coding",
+            Self::Connection => "connection",
+        }
+    }
+}
+
+/// The framing fields of a head read so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Framing {
+    pub(crate) content_length: Option<u64>,
+    pub(crate) chunked: bool,
+    close: bool,
+    keep_alive: bool,
+}
+
+impl Framing {
+    /// Takes in one field, if it is one of framing.
+    #[inline]
+    pub(crate) fn note(&mut self, known: Known, value: &[u8]) -> Result<(), FramingError> {
+        match known {
+            Known::Connection => self.note_connection(value),
+            Known::ContentLength => self.note_content_length(value),
+            Known::TransferEncoding => self.note_transfer_encoding(value),
+            _ => Ok(()),
+        }
+    }
+
+    fn note_connection(&mut self, value: &[u8]) -> Result<(), FramingError> {
+        for option in Elements::new(value) {
+            if !class::all(option, class::TOKEN) {
+                return Err(FramingError::Connection);
+            }
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+        Ok(())
+    }
+
+    fn note_content_length(&mut self, value: &[u8]) -> Result<(), FramingError> {
+        let length = class::decimal(value).flatten().ok_or(FramingError::ContentLength)?;
+        match self.content_length.replace(length) {
+            Some(earlier) if earlier != length => Err(FramingError::ContentLengthDiffers),
+            _ => Ok(()),
+        }
+    }
+
+    fn note_transfer_encoding(&mut self, value: &[u8]) -> Result<(), FramingError> {
+        if self.chunked {
+            return Err(FramingError::TransferEncoding);
+        }
+        let mut other_codings = false;
+        for coding in Elements::new(value) {
+            if self.chunked || !class::is(coding[0], class::TOKEN) {
+                return Err(FramingError::TransferEncoding);
+            }
+            self.chunked = coding.eq_ignore_ascii_case(b"chunked");
+            other_codings |= !self.chunked;
+        }
+        match (self.chunked, other_codings) {
+            (true, false) => Ok(()),
+            (true, true) => Err(FramingError::TransferCoding),
+            (false, _) => Err(FramingError::TransferEncoding),
+        }
+    }
+
+    /// Judges what only all fields together show.
+    #[inline]
+    pub(crate) fn check(&self, version: Version) -> Result<(), FramingError> {
+        match (self.chunked, version, self.content_length) {
+            (false, ..) | (true, Version::Http11, None) => Ok(()),
+            (true, Version::Http10, _) => Err(FramingError::TransferEncodingVersion),
+            (true, Version::Http11, Some(_)) => Err(FramingError::Both),
+        }
+    }
+
+    /// Whether the peer would use the connection again.
+    #[inline]
+    pub(crate) fn stays_open(&self, version: Version) -> bool {
+        !self.close && (self.keep_alive || version == Version::Http11)
+    }
+}

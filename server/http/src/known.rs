@@ -1,0 +1,90 @@
+//! Field names this crate acts on or records by place.
+//!
+//! **Not**: their grammar.
+//! **Invariants**: recorded fields come first, so that their discriminant indexes the record.
+//! **Source**: RFC 9110 section 5.1 (names are compared without case).
+
+/// A field name with a meaning here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    Host,
+    IfMatch,
+    IfNoneMatch,
+    IfRange,
+    Range,
+    ContentType,
+    ContentRange,
+    CacheControl,
+    // Consumed while parsing, not recorded.
+    Connection,
+    ContentLength,
+    TransferEncoding,
+    Expect,
+}
+
+/// Fields whose place is recorded.
+pub(crate) const RECORDED_COUNT: usize = 8;
+
+const _: () = assert!(Known::CacheControl as usize + 1 == RECORDED_COUNT);
+
+impl Known {
+    /// The field a name stands for. Length first: most names differ in it from every known one.
+    #[inline]
+    pub(crate) fn from_name(name: &[u8]) -> Option<Self> {
+        let (known, text): (Self, &[u8]) = match (name.len(), name[0] | ASCII_LOWER) {
+            (4, _) => (Self::Host, b"host"),
+            (5, _) => (Self::Range, b"range"),
+            (6, _) => (Self::Expect, b"expect"),
+            (8, _) if name[3] | ASCII_LOWER == b'm' => (Self::IfMatch, b"if-match"),
+            (8, _) => (Self::IfRange, b"if-range"),
+            (10, _) => (Self::Connection, b"connection"),
+            (12, _) => (Self::ContentType, b"content-type"),
+            (13, b'i') => (Self::IfNoneMatch, b"if-none-match"),
+            (13, _) if name[1] | ASCII_LOWER == b'a' => (Self::CacheControl, b"cache-control"),
+            (13, _) => (Self::ContentRange, b"content-range"),
+            (14, _) => (Self::ContentLength, b"content-length"),
+            (17, _) => (Self::TransferEncoding, b"transfer-encoding"),
+            _ => return None,
+        };
+        name.eq_ignore_ascii_case(text).then_some(known)
+    }
+
+    /// Whether the field may stand on several lines, whose values then form one list.
+    pub(crate) fn is_list(self) -> bool {
+        matches!(self, Self::IfMatch | Self::IfNoneMatch | Self::CacheControl)
+    }
+}
+
+/// The bit in which ASCII letters of the two cases differ.
+const ASCII_LOWER: u8 = 0x20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_either_case_and_near_misses() {
+        for (name, want) in [
+            ("host", Known::Host),
+            ("if-match", Known::IfMatch),
+            ("if-none-match", Known::IfNoneMatch),
+            ("if-range", Known::IfRange),
+            ("range", Known::Range),
+            ("content-type", Known::ContentType),
+            ("content-range", Known::ContentRange),
+            ("cache-control", Known::CacheControl),
+            ("connection", Known::Connection),
+            ("content-length", Known::ContentLength),
+            ("transfer-encoding", Known::TransferEncoding),
+            ("expect", Known::Expect),
+        ] {
+            assert_eq!(Known::from_name(name.as_bytes()), Some(want), "{name}");
+            assert_eq!(Known::from_name(name.to_uppercase().as_bytes()), Some(want), "{name}");
+            for at in 0..name.len() {
+                let mut near = name.as_bytes().to_vec();
+                near[at] = b'_';
+                assert_eq!(Known::from_name(&near), None, "{name} with _ at {at}");
+            }
+        }
+    }
+}

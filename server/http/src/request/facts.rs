@@ -1,0 +1,138 @@
+//! What a request head says, gathered line by line.
+//!
+//! **Not**: finding the lines; see [`crate::field`].
+//! **Invariants**: holds offsets only, so that it can be kept while the head's bytes move to a larger buffer.
+//! **Source**: RFC 9112 section 3.2, 6 and 9.3; RFC 9110 section 5.3, 7.6.1, 8.6, 10.1.1.
+
+use super::start_line::{Form, StartLine, split_absolute};
+use super::{Body, RequestError, Version, authority};
+use crate::field::Span;
+use crate::framing::Framing;
+use crate::known::{Known, RECORDED_COUNT};
+use crate::{Limits, Method};
+
+/// Offsets and decisions of a head read so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts {
+    /// Index of the line to read next; 0 while the request line has not been read.
+    pub(super) next: u32,
+    pub(super) fields_start: u32,
+    pub(super) method_span: Span,
+    pub(super) target: Span,
+    pub(super) recorded: [Span; RECORDED_COUNT],
+    pub(super) method: Method,
+    pub(super) form: Form,
+    pub(super) version: Version,
+    /// One bit per recorded field that stands on more than one line.
+    pub(super) repeated: u8,
+    pub(super) field_count: u16,
+    framing: Framing,
+    pub(super) expect_continue: bool,
+}
+
+const _: () = assert!(RECORDED_COUNT <= 8, "`repeated` has one bit per recorded field");
+// Kept for every connection with an unfinished head, and copied when one is finished.
+const _: () = assert!(size_of::<Facts>() <= 128);
+
+impl Facts {
+    #[inline]
+    pub(super) fn new() -> Self {
+        Self {
+            next: 0,
+            fields_start: 0,
+            method_span: Span::default(),
+            target: Span::default(),
+            recorded: [Span::default(); RECORDED_COUNT],
+            method: Method::Other,
+            form: Form::Origin,
+            version: Version::Http11,
+            repeated: 0,
+            field_count: 0,
+            framing: Framing::default(),
+            expect_continue: false,
+        }
+    }
+
+    #[inline]
+    pub(super) fn note_start(&mut self, line: &StartLine) {
+        self.method = line.method;
+        self.method_span = line.method_span;
+        self.target = line.target;
+        self.form = line.form;
+        self.version = line.version;
+        self.next = line.next as u32;
+        self.fields_start = self.next;
+    }
+
+    /// Takes in one field.
+    #[inline]
+    pub(super) fn note_field(&mut self, buf: &[u8], name: Span, value: Span) -> Result<(), RequestError> {
+        let Some(known) = Known::from_name(name.of(buf)) else {
+            return Ok(());
+        };
+        let text = value.of(buf);
+        match known {
+            Known::Connection | Known::ContentLength | Known::TransferEncoding => Ok(self.framing.note(known, text)?),
+            Known::Expect => self.note_expect(text),
+            Known::Host if authority::split(text).is_none() => Err(RequestError::Host),
+            _ => self.record(known, value),
+        }
+    }
+
+    #[inline]
+    fn record(&mut self, known: Known, value: Span) -> Result<(), RequestError> {
+        let place = &mut self.recorded[known as usize];
+        if place.is_absent() {
+            *place = value;
+            return Ok(());
+        }
+        self.repeated |= 1 << known as u8;
+        if known.is_list() { Ok(()) } else { Err(RequestError::Repeated) }
+    }
+
+    fn note_expect(&mut self, value: &[u8]) -> Result<(), RequestError> {
+        if !value.eq_ignore_ascii_case(b"100-continue") {
+            return Err(RequestError::Expectation);
+        }
+        self.expect_continue = true;
+        Ok(())
+    }
+
+    /// Judges what only the whole head shows.
+    #[inline]
+    pub(super) fn finish(&mut self, buf: &[u8], limits: &Limits) -> Result<(), RequestError> {
+        let host = self.recorded[Known::Host as usize];
+        if host.is_absent() && self.version == Version::Http11 {
+            return Err(RequestError::HostMissing);
+        }
+        self.framing.check(self.version)?;
+        if self.form == Form::Absolute && !host.is_absent() {
+            check_absolute(self.target.of(buf), host.of(buf))?;
+        }
+        if self.framing.content_length.is_some_and(|length| length > limits.body_bytes_max) {
+            return Err(RequestError::BodyTooLarge);
+        }
+        // A 1.0 client would take 100 for the answer, and nobody waits for leave to send nothing.
+        self.expect_continue &= self.version == Version::Http11 && self.body() != Body::None;
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn body(&self) -> Body {
+        match (self.framing.chunked, self.framing.content_length) {
+            (true, _) => Body::Chunked,
+            (false, None | Some(0)) => Body::None,
+            (false, Some(length)) => Body::Length(length),
+        }
+    }
+
+    #[inline]
+    pub(super) fn stays_open(&self) -> bool {
+        self.framing.stays_open(self.version)
+    }
+}
+
+fn check_absolute(target: &[u8], host: &[u8]) -> Result<(), RequestError> {
+    let (default_port, authority, _) = split_absolute(target).expect("the form was told from this split");
+    if authority::same_origin(host, authority, default_port) { Ok(()) } else { Err(RequestError::HostMismatch) }
+}

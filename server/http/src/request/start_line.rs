@@ -1,0 +1,200 @@
+//! The request line, and what may stand before it.
+//!
+//! **Not**: splitting or decoding the target beyond telling its form; see [`crate::target`].
+//! **Invariants**: a verdict on a prefix is never changed by bytes that follow; exactly one space stands on each side
+//! of the target.
+//! **Source**: RFC 9112 section 2.2 and 3; RFC 9113 section 3.4 (the preface), RFC 8446 section 5.1 (TLS records).
+
+use super::{RequestError, Version, authority};
+use crate::class;
+use crate::field::{self, Span};
+use crate::{Limits, Method};
+
+/// Empty lines skipped before a request line. RFC 9112 asks for at least one; old clients send one after a body. More
+/// than a few is a peer that keeps a connection busy with nothing.
+pub(super) const EMPTY_LINES_MAX: usize = 4;
+
+/// First byte of a TLS handshake record; never the first byte of an HTTP message.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Which of the four forms a target has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Form {
+    /// Begins with `/`.
+    #[default]
+    Origin,
+    /// `http://` or `https://`, an authority and perhaps a path.
+    Absolute,
+    /// Host and port, for `CONNECT` only.
+    Authority,
+    /// `*`, for `OPTIONS` only.
+    Asterisk,
+}
+
+/// What a request line says.
+#[derive(Debug)]
+pub(super) struct StartLine {
+    pub(super) method: Method,
+    pub(super) method_span: Span,
+    pub(super) target: Span,
+    pub(super) form: Form,
+    pub(super) version: Version,
+    /// Index of the first field line.
+    pub(super) next: usize,
+}
+
+/// Reads empty lines and the request line from the start of `buf`; `None` if it is cut off.
+#[inline]
+pub(super) fn parse(buf: &[u8], limits: &Limits) -> Result<Option<StartLine>, RequestError> {
+    let Some(start) = skip_empty_lines(buf)? else {
+        return Ok(None);
+    };
+    let Some((method, method_end)) = method(buf, start)? else {
+        return Ok(None);
+    };
+    let target_start = method_end + 1;
+    // Brackets pass here and are looked at by form.
+    let target_end = class::run_end(buf, target_start, class::TARGET | class::BRACKET);
+    if target_end - target_start > limits.target_bytes_max as usize {
+        return Err(RequestError::TargetTooLong);
+    }
+    if target_end == buf.len() {
+        return Ok(None);
+    }
+    if buf[target_end] != b' ' {
+        return Err(refused_target_byte(buf[target_end]));
+    }
+    let form = form(method, &buf[start..method_end], &buf[target_start..target_end])?;
+    let Some((version, next)) = version(buf, target_end + 1)? else {
+        return Ok(None);
+    };
+    Ok(Some(StartLine {
+        method,
+        method_span: Span::new(start, method_end),
+        target: Span::new(target_start, target_end),
+        form,
+        version,
+        next,
+    }))
+}
+
+#[inline]
+fn skip_empty_lines(buf: &[u8]) -> Result<Option<usize>, RequestError> {
+    let mut at = 0;
+    loop {
+        match buf.get(at) {
+            None => return Ok(None),
+            Some(b'\r' | b'\n') if at == 2 * EMPTY_LINES_MAX => return Err(RequestError::EmptyLines),
+            Some(b'\r' | b'\n') => match field::line_break(buf, at)? {
+                Some(next) => at = next,
+                None => return Ok(None),
+            },
+            Some(&TLS_HANDSHAKE) if at == 0 => return Err(RequestError::Tls),
+            Some(_) => return Ok(Some(at)),
+        }
+    }
+}
+
+/// The method and the index of the space after it.
+#[inline]
+fn method(buf: &[u8], start: usize) -> Result<Option<(Method, usize)>, RequestError> {
+    if let Some(b"GET ") = buf.get(start..start + 4) {
+        return Ok(Some((Method::Get, start + 3)));
+    }
+    let end = class::run_end(buf, start, class::TOKEN);
+    match buf.get(end) {
+        None => Ok(None),
+        Some(b' ') if end > start => Ok(Some((Method::from_token(&buf[start..end]), end))),
+        Some(_) => Err(RequestError::Method),
+    }
+}
+
+#[cold]
+fn refused_target_byte(byte: u8) -> RequestError {
+    match byte {
+        // A line that ends after its target: HTTP/0.9, or a version that is missing.
+        b'\r' => RequestError::VersionSyntax,
+        b'\n' => RequestError::Field(field::FieldError::BareLf),
+        _ => RequestError::Target,
+    }
+}
+
+#[inline]
+fn form(method: Method, method_text: &[u8], target: &[u8]) -> Result<Form, RequestError> {
+    match (target, method) {
+        ([], _) => Err(RequestError::Target),
+        (b"*", Method::Options) => Ok(Form::Asterisk),
+        (b"*", Method::Other) if method_text == b"PRI" => Err(RequestError::Http2),
+        (_, Method::Connect) => authority_form(target),
+        ([b'/', ..], _) => no_brackets(target, Form::Origin),
+        _ => absolute_form(target),
+    }
+}
+
+fn no_brackets(path: &[u8], form: Form) -> Result<Form, RequestError> {
+    if memchr::memchr2(b'[', b']', path).is_some() { Err(RequestError::Target) } else { Ok(form) }
+}
+
+fn authority_form(target: &[u8]) -> Result<Form, RequestError> {
+    match authority::split(target) {
+        Some((host, port)) if !host.is_empty() && !port.is_empty() => Ok(Form::Authority),
+        _ => Err(RequestError::TargetForm),
+    }
+}
+
+fn absolute_form(target: &[u8]) -> Result<Form, RequestError> {
+    let (_, authority, rest) = split_absolute(target).ok_or(RequestError::TargetForm)?;
+    match authority::split(authority) {
+        Some((host, _)) if !host.is_empty() => no_brackets(rest, Form::Absolute),
+        _ => Err(RequestError::Target),
+    }
+}
+
+/// Default port, authority, and path with query of an absolute target; `None` if its scheme is not one of HTTP's.
+pub(super) fn split_absolute(target: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let colon = target.iter().position(|&byte| byte == b':')?;
+    let default_port = match &target[..colon] {
+        scheme if scheme.eq_ignore_ascii_case(b"http") => 80,
+        scheme if scheme.eq_ignore_ascii_case(b"https") => 443,
+        _ => return None,
+    };
+    let rest = target[colon..].strip_prefix(b"://")?;
+    let authority_end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(authority_end);
+    Some((default_port, authority, rest))
+}
+
+/// The version and the index after its line.
+#[inline]
+fn version(buf: &[u8], start: usize) -> Result<Option<(Version, usize)>, RequestError> {
+    match buf.get(start..start + VERSION_LINE_BYTES) {
+        Some(b"HTTP/1.1\r\n") => Ok(Some((Version::Http11, start + VERSION_LINE_BYTES))),
+        Some(b"HTTP/1.0\r\n") => Ok(Some((Version::Http10, start + VERSION_LINE_BYTES))),
+        _ => refused_version(&buf[start..]),
+    }
+}
+
+/// Bytes of `HTTP/1.1` and its line end.
+const VERSION_LINE_BYTES: usize = 10;
+
+/// What is wrong with the end of a request line, or `None` if nothing is and it is cut off.
+#[cold]
+fn refused_version<T>(rest: &[u8]) -> Result<Option<T>, RequestError> {
+    for (at, &byte) in rest.iter().enumerate().take(VERSION_LINE_BYTES) {
+        let fits = match at {
+            0..5 => byte == b"HTTP/"[at],
+            5 | 7 => byte.is_ascii_digit(),
+            6 => byte == b'.',
+            8 => byte == b'\r',
+            _ => byte == b'\n',
+        };
+        match (fits, at, byte) {
+            (true, 7, _) if !matches!(&rest[5..8], b"1.0" | b"1.1") => return Err(RequestError::Version),
+            (true, ..) => {}
+            (false, 9, _) => return Err(field::FieldError::BareCr.into()),
+            (false, 8, b'\n') => return Err(field::FieldError::BareLf.into()),
+            (false, ..) => return Err(RequestError::VersionSyntax),
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,207 @@
+//! Parser of response heads, for load generators, upstreams and tests.
+//!
+//! **Not**: bodies ([`crate::chunked`] decodes chunks, the caller counts lengths); resuming: a partial head is read
+//! again from its start, since servers send a head in one piece and its size is bounded.
+//! **Invariants**: a head whose body's end two parsers could see in two places is refused.
+//! **Source**: RFC 9112 section 4 and 6.3; RFC 9110 section 15.
+//!
+//! | request or status | fields | body |
+//! |---|---|---|
+//! | `HEAD`, or 1xx, 204, 304, or 2xx to `CONNECT` | any | none |
+//! | other | `Transfer-Encoding: chunked` | chunked |
+//! | other | `Content-Length: n` | n bytes |
+//! | other | neither | until the connection closes |
+
+#[cfg(test)]
+mod tests;
+
+use crate::field::{self, FieldError, Fields, Line};
+use crate::framing::{Framing, FramingError};
+use crate::known::Known;
+use crate::request::Version;
+use crate::{Limits, Method};
+use thiserror::Error;
+
+/// Why a response head was refused. The server's fault; the connection is of no more use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ResponseError {
+    /// The first line is not `HTTP/1.x`, a three-digit status from 100 to 599, and a phrase.
+    #[error("the status line is malformed")]
+    StatusLine,
+    /// A field line was malformed.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// The message's length or the connection's future is not told clearly.
+    #[error(transparent)]
+    Framing(#[from] FramingError),
+    /// The head is larger than the bound.
+    #[error("the response head is too large")]
+    HeadTooLarge,
+    /// More field lines than the bound.
+    #[error("there are too many fields in the response head")]
+    TooManyFields,
+}
+
+/// How a response's body is delimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// No body, or one of no bytes.
+    None,
+    /// So many bytes, at least 1.
+    Length(u64),
+    /// Chunks; see [`crate::chunked`].
+    Chunked,
+    /// All that comes until the server closes.
+    UntilClose,
+}
+
+/// Outcome of [`parse`] on bytes in which nothing was wrong.
+#[derive(Debug)]
+pub enum Parsed<'a> {
+    /// More bytes are needed.
+    Partial,
+    /// A head, whose [`Head::head_bytes`] bytes are to be taken off the buffer.
+    Complete(Head<'a>),
+}
+
+/// A response head, checked whole, borrowing the bytes it came in.
+#[derive(Debug, Clone)]
+pub struct Head<'a> {
+    head: &'a [u8],
+    fields_start: usize,
+    status: u16,
+    body: Body,
+    stays_open: bool,
+}
+
+/// Bytes of `HTTP/1.1 200 `, the part of a status line that has a fixed form.
+const STATUS_START_BYTES: usize = 13;
+
+/// Parses the head at the start of `buf`, the answer to a request of `method`.
+///
+/// A 1xx head is an answer on the way, not the last: take it off and parse on.
+///
+/// # Errors
+///
+/// The server's fault. Close the connection.
+pub fn parse<'a>(buf: &'a [u8], limits: &Limits, method: Method) -> Result<Parsed<'a>, ResponseError> {
+    let window = &buf[..buf.len().min(limits.head_bytes_max as usize)];
+    match run(window, limits, method)? {
+        Some(head) => Ok(Parsed::Complete(head)),
+        None if window.len() == limits.head_bytes_max as usize => Err(ResponseError::HeadTooLarge),
+        None => Ok(Parsed::Partial),
+    }
+}
+
+fn run<'a>(window: &'a [u8], limits: &Limits, method: Method) -> Result<Option<Head<'a>>, ResponseError> {
+    let Some((version, status, fields_start)) = status_line(window)? else {
+        return Ok(None);
+    };
+    let mut framing = Framing::default();
+    let mut at = fields_start;
+    let mut field_count = 0;
+    loop {
+        match field::line(window, at)? {
+            Line::Partial => return Ok(None),
+            Line::End(next) => {
+                framing.check(version)?;
+                let body = body(method, status, &framing);
+                let stays_open = framing.stays_open(version) && body != Body::UntilClose;
+                return Ok(Some(Head { head: &window[..next], fields_start, status, body, stays_open }));
+            }
+            Line::Field { name, value, next } => {
+                if field_count == limits.field_count_max {
+                    return Err(ResponseError::TooManyFields);
+                }
+                field_count += 1;
+                if let Some(known) = Known::from_name(name.of(window)) {
+                    framing.note(known, value.of(window))?;
+                }
+                at = next;
+            }
+        }
+    }
+}
+
+fn body(method: Method, status: u16, framing: &Framing) -> Body {
+    let bodiless = matches!(status, 100..=199 | 204 | 304)
+        || method == Method::Head
+        || (method == Method::Connect && matches!(status, 200..=299));
+    match (bodiless, framing.chunked, framing.content_length) {
+        (true, ..) | (false, false, Some(0)) => Body::None,
+        (false, true, _) => Body::Chunked,
+        (false, false, Some(length)) => Body::Length(length),
+        (false, false, None) => Body::UntilClose,
+    }
+}
+
+/// Version, status and the index of the first field line; `None` if the line is cut off.
+fn status_line(buf: &[u8]) -> Result<Option<(Version, u16, usize)>, ResponseError> {
+    for (at, &byte) in buf.iter().enumerate().take(STATUS_START_BYTES) {
+        let fits = match at {
+            0..7 => byte == b"HTTP/1."[at],
+            7 => matches!(byte, b'0' | b'1'),
+            9 => matches!(byte, b'1'..=b'5'),
+            10 | 11 => byte.is_ascii_digit(),
+            _ => byte == b' ',
+        };
+        // Some servers leave out the space when they leave out the phrase.
+        if !fits && !(at == STATUS_START_BYTES - 1 && byte == b'\r') {
+            return Err(ResponseError::StatusLine);
+        }
+    }
+    if buf.len() < STATUS_START_BYTES {
+        return Ok(None);
+    }
+    let version = if buf[7] == b'1' { Version::Http11 } else { Version::Http10 };
+    let status = buf[9..12].iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
+    let line_end = crate::class::value_end(buf, STATUS_START_BYTES - 1);
+    if line_end == buf.len() {
+        return Ok(None);
+    }
+    Ok(field::line_break(buf, line_end)?.map(|next| (version, status, next)))
+}
+
+impl<'a> Head<'a> {
+    /// Bytes of the head, through the empty line that ends it.
+    #[must_use]
+    pub fn head_bytes(&self) -> usize {
+        self.head.len()
+    }
+
+    /// The status, 100 to 599.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Whether the final answer is still to come.
+    #[must_use]
+    pub fn is_interim(&self) -> bool {
+        self.status < 200
+    }
+
+    /// How the body is delimited.
+    #[must_use]
+    pub fn body(&self) -> Body {
+        self.body
+    }
+
+    /// Whether the connection can be used again after the body.
+    #[must_use]
+    pub fn keep_alive(&self) -> bool {
+        self.stays_open
+    }
+
+    /// Every field in the order sent.
+    #[must_use]
+    pub fn fields(&self) -> Fields<'a> {
+        Fields::new(self.head, self.fields_start)
+    }
+
+    /// The value of the first field of this name, compared without case.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'a [u8]> {
+        self.fields().find(|(sent, _)| sent.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+}
