@@ -1,1 +1,56 @@
-//! See the crate description in Cargo.toml.
+//! The event loop of one core on io_uring, and its simulated twin.
+//!
+//! # Goals
+//! - One reactor per pinned core; tasks, timers, sockets and buffers belong to it alone.
+//! - What runs on the kernel's rings runs unchanged on [`sim`]: any number of processes and cores in one thread, with
+//!   virtual time and a network that fails.
+//! - Sound whatever is dropped when; bounded whatever peers do.
+//!
+//! # Not
+//! - Anything about HTTP, keys or frames.
+//! - A fallback to other interfaces: without io_uring, [`probe`] explains why and what to change.
+//!
+//! # Invariants
+//! - One system call per pass, however many connections it serves.
+//! - An idle connection owns no buffer.
+//! - Nothing is shared between cores but mailboxes and doorbells.
+
+mod address;
+mod buffer;
+mod core;
+mod driver;
+mod executor;
+mod host;
+mod id;
+pub mod local;
+mod mailbox;
+mod net;
+mod outbox;
+mod random;
+mod signal;
+mod slab;
+mod sync;
+mod time;
+mod timer;
+mod uring;
+mod wait;
+
+pub mod cpu;
+pub mod sim;
+
+pub use address::Address;
+pub use buffer::Received;
+pub use core::{Counters, Holdings, Reactor, SpawnError};
+pub use driver::ListenOptions;
+pub use host::{CoreSpec, Host, Threads};
+pub use id::CoreId;
+#[cfg(loom)]
+pub use mailbox::model as mailbox_model;
+pub use mailbox::{Doorbells, Mailbox, WakeMethod, mailboxes};
+pub use net::{Connection, ConnectionError, Detached, ListenError, Listener, Sender, WriteGuard};
+pub use outbox::SharedBytes;
+pub use random::Random;
+pub use signal::{Signal, block_signals};
+pub use time::Instant;
+pub use uring::{Refusal, probe};
+pub use wait::{Sleep, Yield};

@@ -1,0 +1,79 @@
+//! Received bytes: a buffer lent by the ring's pool, or one of our own.
+//!
+//! **Not** for keeping: a pooled buffer is out of the pool until it is dropped. Copy what is kept.
+//!
+//! **Invariants**: dropping a pooled buffer gives it back to its pool at once.
+
+use std::ops::Deref;
+use std::rc::Rc;
+
+use crate::uring::BufferRing;
+
+/// Bytes that a connection has received. Dereferences to the part that has not been consumed.
+pub struct Received {
+    memory: Memory,
+    start: u32,
+    end: u32,
+}
+
+enum Memory {
+    Pooled { ring: Rc<BufferRing>, buffer: u16 },
+    Owned(Vec<u8>),
+}
+
+impl Received {
+    /// Takes over `buffer` of `ring`, which the kernel has filled with `len` bytes.
+    pub(crate) fn pooled(ring: Rc<BufferRing>, buffer: u16, len: u32) -> Self {
+        Received { memory: Memory::Pooled { ring, buffer }, start: 0, end: len }
+    }
+
+    /// Wraps bytes that are in no pool.
+    pub fn owned(bytes: Vec<u8>) -> Self {
+        let end = u32::try_from(bytes.len()).expect("one receive is bounded by the kernel far below 4 GiB");
+        Received { memory: Memory::Owned(bytes), start: 0, end }
+    }
+
+    /// Drops the first `count` bytes.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub fn consume(&mut self, count: usize) {
+        assert!(count <= self.len(), "consumed {count} of {} bytes", self.len());
+        self.start += count as u32;
+    }
+
+    /// The same bytes out of the pool.
+    pub(crate) fn into_owned(self) -> Received {
+        if self.is_pooled() { Received::owned(self.to_vec()) } else { self }
+    }
+
+    pub(crate) fn is_pooled(&self) -> bool {
+        matches!(self.memory, Memory::Pooled { .. })
+    }
+}
+
+impl Deref for Received {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let bytes = match &self.memory {
+            Memory::Pooled { ring, buffer } => ring.bytes(*buffer),
+            Memory::Owned(bytes) => bytes,
+        };
+        &bytes[self.start as usize..self.end as usize]
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        if let Memory::Pooled { ring, buffer } = &self.memory {
+            ring.give_back(*buffer);
+        }
+    }
+}
+
+impl std::fmt::Debug for Received {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Received({} bytes, pooled: {})", self.len(), self.is_pooled())
+    }
+}

@@ -1,0 +1,381 @@
+//! One core: its tasks, timers, sockets and driver, and the pass that moves them all on.
+//!
+//! ```text
+//!  pass:  timers due -> mailbox rung -> ready tasks (bounded) -> starved receives -> one send per dirty connection
+//!  enter: everything submitted in one system call; waits only when nothing is ready and nothing has rung
+//!  reap:  completions -> inboxes and wakes
+//! ```
+//!
+//! **Not** shared: a [`Reactor`] and all that it hands out stay on their core (`!Send`).
+//!
+//! **Invariants**: no task runs while a completion is being handled; no borrow of the core's tables is held while a
+//! task runs.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::driver::{Completion, Driver, Wait};
+use crate::executor::{Executor, poll_once};
+use crate::id::{ConnectionId, CoreId, TaskId};
+use crate::mailbox::Doorbell;
+use crate::net::listener::ListenerState;
+use crate::net::state::ConnectionState;
+use crate::outbox::Spares;
+use crate::random::Random;
+use crate::slab::Slab;
+use crate::time::Instant;
+use crate::timer::{Target, Wheel};
+
+/// Polls per pass: enough to serve every client that one enter can report, few enough that completions, and with
+/// them everyone else's bytes, are looked at again within a fraction of a millisecond.
+const POLLS_PER_PASS: usize = 512;
+
+/// Connections of one core at most, whatever the configuration says.
+const CONNECTIONS_MAX: usize = 1 << 20;
+
+/// Listening sockets of one core at most.
+const LISTENERS_MAX: usize = 256;
+
+/// What a core counts: monotone sums since its start.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Counters {
+    /// Passes of the event loop.
+    pub passes: u64,
+    /// Task polls.
+    pub polls: u64,
+    /// Completions handled.
+    pub completions: u64,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Accepts that failed (`EMFILE`, say).
+    pub accept_errors: u64,
+    /// Sends started.
+    pub sends: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Receives that ended because the pool had no buffer left.
+    pub starved: u64,
+    /// Receives stopped because their task did not read.
+    pub held_back: u64,
+    /// Other cores woken by a system call or a ring message.
+    pub wakes: u64,
+}
+
+/// What a core still holds: for leak checks, and for `/v1/status`.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Holdings {
+    /// Tasks that have not ended.
+    pub tasks: usize,
+    /// Connections, including those that wait for their last completion.
+    pub connections: usize,
+    /// Timers set.
+    pub timers: usize,
+    /// Listening sockets.
+    pub listeners: usize,
+}
+
+pub(crate) struct Inner {
+    pub(crate) id: CoreId,
+    pub(crate) now: Cell<Instant>,
+    wall_ms: Cell<u64>,
+    executor: RefCell<Executor>,
+    running: Cell<Option<TaskId>>,
+    pub(crate) wheel: RefCell<Wheel>,
+    /// Before the connections: the kernel must be done with their memory when they are dropped.
+    pub(crate) driver: RefCell<Box<dyn Driver>>,
+    pub(crate) connections: RefCell<Slab<ConnectionState>>,
+    pub(crate) listeners: RefCell<Slab<ListenerState>>,
+    pub(crate) dirty: RefCell<Vec<ConnectionId>>,
+    pub(crate) starved: RefCell<VecDeque<ConnectionId>>,
+    pub(crate) spares: RefCell<Spares>,
+    completions: RefCell<Vec<Completion>>,
+    pub(crate) doorbell: Arc<Doorbell>,
+    bell_rung: Cell<bool>,
+    bell_waiters: RefCell<Vec<TaskId>>,
+    pub(crate) signals: RefCell<(VecDeque<i32>, Option<TaskId>)>,
+    stopping: Cell<bool>,
+    pub(crate) counters: Cell<Counters>,
+    random: RefCell<Random>,
+}
+
+/// A handle on the core that runs the caller. Cheap to clone; stays on its thread.
+#[derive(Clone)]
+pub struct Reactor {
+    pub(crate) inner: Rc<Inner>,
+}
+
+/// No room for another task on this core; the future is dropped.
+#[derive(Debug, thiserror::Error)]
+#[error("this core already runs {max} tasks", max = crate::executor::TASKS_MAX)]
+pub struct SpawnError;
+
+impl Reactor {
+    pub(crate) fn new(id: CoreId, driver: Box<dyn Driver>, doorbell: Arc<Doorbell>, seed: CoreSeed) -> Self {
+        let now = driver.now();
+        let mut random = Random::new(seed.random);
+        let shuffle = seed.shuffle_tasks.then(|| random.fork());
+        let inner = Inner {
+            id,
+            now: Cell::new(now),
+            wall_ms: Cell::new(driver.wall_ms()),
+            executor: RefCell::new(Executor::new(shuffle)),
+            running: Cell::new(None),
+            wheel: RefCell::new(Wheel::new(now)),
+            connections: RefCell::new(Slab::new(CONNECTIONS_MAX)),
+            listeners: RefCell::new(Slab::new(LISTENERS_MAX)),
+            dirty: RefCell::new(Vec::with_capacity(1024)),
+            starved: RefCell::new(VecDeque::new()),
+            spares: RefCell::new(Spares::new()),
+            driver: RefCell::new(driver),
+            completions: RefCell::new(Vec::with_capacity(1024)),
+            doorbell,
+            bell_rung: Cell::new(false),
+            bell_waiters: RefCell::new(Vec::new()),
+            signals: RefCell::new((VecDeque::new(), None)),
+            stopping: Cell::new(false),
+            counters: Cell::new(Counters::default()),
+            random: RefCell::new(random),
+        };
+        Reactor { inner: Rc::new(inner) }
+    }
+
+    /// The core this is.
+    pub fn core(&self) -> CoreId {
+        self.inner.id
+    }
+
+    /// The instant at which this pass began.
+    pub fn now(&self) -> Instant {
+        self.inner.now.get()
+    }
+
+    /// Milliseconds since the Unix epoch, as of this pass.
+    pub fn wall_ms(&self) -> u64 {
+        self.inner.wall_ms.get()
+    }
+
+    /// The next number of this core's generator: for jitter, not for secrets.
+    pub fn random(&self) -> u64 {
+        self.inner.random.borrow_mut().next_u64()
+    }
+
+    /// Runs `future` as a task of this core.
+    ///
+    /// # Errors
+    /// The core's bound on tasks is reached: shed what the task was for.
+    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Result<(), SpawnError> {
+        self.inner.executor.borrow_mut().insert(Box::pin(future)).map(drop).map_err(|_| SpawnError)
+    }
+
+    /// Ends this core's loop at the end of the pass; tasks that have not ended are dropped.
+    pub fn stop(&self) {
+        self.inner.stopping.set(true);
+    }
+
+    /// What this core has counted so far.
+    pub fn counters(&self) -> Counters {
+        self.inner.counters.get()
+    }
+
+    /// What this core holds now.
+    pub fn holdings(&self) -> Holdings {
+        Holdings {
+            tasks: self.inner.executor.borrow().len(),
+            connections: self.inner.connections.borrow().len(),
+            timers: self.inner.wheel.borrow().len(),
+            listeners: self.inner.listeners.borrow().len(),
+        }
+    }
+
+    pub(crate) fn wake_core(&self, bell: &Doorbell) {
+        self.count(|counters| counters.wakes += 1);
+        self.inner.driver.borrow_mut().wake(bell);
+    }
+
+    pub(crate) fn doorbell_rung(&self) -> DoorbellRung<'_> {
+        DoorbellRung { reactor: self, registered: false }
+    }
+
+    /// The task that is being polled.
+    ///
+    /// # Panics
+    /// Outside a task: futures of this crate are polled by the reactor only.
+    pub(crate) fn current_task(&self) -> TaskId {
+        self.inner.running.get().expect("a reactor's futures are polled by tasks of that reactor")
+    }
+
+    pub(crate) fn wake(&self, task: TaskId) {
+        self.inner.executor.borrow_mut().wake(task);
+    }
+
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Counters)) {
+        let mut counters = self.inner.counters.get();
+        change(&mut counters);
+        self.inner.counters.set(counters);
+    }
+}
+
+/// What a core's generator starts from.
+#[derive(Clone, Copy)]
+pub(crate) struct CoreSeed {
+    pub(crate) random: u64,
+    /// Run ready tasks in random order: the simulator's way to find orderings that matter.
+    pub(crate) shuffle_tasks: bool,
+}
+
+/// The event loop, for whoever drives it: a thread or the simulator.
+impl Reactor {
+    /// Whether the loop is over.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.inner.stopping.get()
+    }
+
+    /// Runs everything that can run now.
+    pub(crate) fn pass(&self) {
+        let inner = &*self.inner;
+        self.count(|counters| counters.passes += 1);
+        self.refresh_clock();
+        let now = inner.now.get();
+        inner.wheel.borrow_mut().advance(now, |target| self.fire(target));
+        self.look_at_doorbell();
+        self.run_ready();
+        self.rearm_starved();
+        self.flush_dirty();
+    }
+
+    /// How long the driver may wait after this pass. `Wait::No` leaves the core unparked; otherwise it is parked and
+    /// must be unparked when the wait is over.
+    pub(crate) fn park(&self) -> Wait {
+        let inner = &*self.inner;
+        let busy = inner.executor.borrow().has_ready() || inner.stopping.get();
+        if busy || !inner.doorbell.flags.park() {
+            return Wait::No;
+        }
+        inner.wheel.borrow().next_deadline().map_or(Wait::Forever, Wait::Until)
+    }
+
+    pub(crate) fn unpark(&self) {
+        self.inner.doorbell.flags.unpark();
+    }
+
+    /// Handles all that the driver has gathered.
+    pub(crate) fn reap(&self) {
+        let mut completions = std::mem::take(&mut *self.inner.completions.borrow_mut());
+        self.inner.driver.borrow_mut().reap(&mut completions);
+        self.count(|counters| counters.completions += completions.len() as u64);
+        for completion in completions.drain(..) {
+            self.complete(completion);
+        }
+        *self.inner.completions.borrow_mut() = completions;
+    }
+
+    /// Whether a pass would find something to do, timers aside.
+    pub(crate) fn has_work(&self) -> bool {
+        self.inner.executor.borrow().has_ready() || self.inner.doorbell.flags.is_rung()
+    }
+
+    pub(crate) fn next_timer(&self) -> Option<Instant> {
+        self.inner.wheel.borrow().next_deadline()
+    }
+
+    /// Drops every task, and with them the references to this core that they hold.
+    pub(crate) fn drop_tasks(&self) {
+        loop {
+            let tasks = self.inner.executor.borrow_mut().take_all();
+            if tasks.is_empty() {
+                return;
+            }
+            drop(tasks);
+        }
+    }
+
+    fn refresh_clock(&self) {
+        let driver = self.inner.driver.borrow();
+        self.inner.now.set(driver.now());
+        self.inner.wall_ms.set(driver.wall_ms());
+    }
+
+    fn fire(&self, target: Target) {
+        match target {
+            Target::Task(task) => self.wake(task),
+            Target::Connection(id) => self.connection_timer(id),
+        }
+    }
+
+    fn look_at_doorbell(&self) {
+        if self.inner.doorbell.flags.take() {
+            self.inner.bell_rung.set(true);
+            for task in self.inner.bell_waiters.borrow_mut().drain(..) {
+                self.wake(task);
+            }
+        }
+    }
+
+    fn run_ready(&self) {
+        for _ in 0..POLLS_PER_PASS {
+            let Some((id, mut future)) = self.inner.executor.borrow_mut().take_ready() else { return };
+            self.inner.running.set(Some(id));
+            let ended = poll_once(&mut future).is_ready();
+            if ended {
+                // Dropped before its slot is freed and while it is still the running task: its destructors may use
+                // the reactor.
+                drop(future);
+                self.inner.executor.borrow_mut().remove(id);
+            } else {
+                self.inner.executor.borrow_mut().put_back(id, future);
+            }
+            self.inner.running.set(None);
+            self.count(|counters| counters.polls += 1);
+        }
+    }
+
+    fn flush_dirty(&self) {
+        let mut dirty = std::mem::take(&mut *self.inner.dirty.borrow_mut());
+        for id in dirty.drain(..) {
+            self.flush(id);
+        }
+        *self.inner.dirty.borrow_mut() = dirty;
+    }
+
+    fn rearm_starved(&self) {
+        if self.inner.starved.borrow().is_empty() {
+            return;
+        }
+        // In the order in which they starved, so that nobody waits forever; each once per pass.
+        let starved = self.inner.starved.borrow().len();
+        for _ in 0..starved {
+            if !self.inner.driver.borrow().buffers_available() {
+                return;
+            }
+            let Some(id) = self.inner.starved.borrow_mut().pop_front() else { return };
+            self.rearm_after_starving(id);
+        }
+    }
+}
+
+/// Waits for the doorbell. Ready at once when it has rung since the last wait.
+pub(crate) struct DoorbellRung<'a> {
+    reactor: &'a Reactor,
+    registered: bool,
+}
+
+impl Future for DoorbellRung<'_> {
+    type Output = ();
+
+    fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+        let this = self.get_mut();
+        if this.reactor.inner.bell_rung.replace(false) {
+            return std::task::Poll::Ready(());
+        }
+        if !this.registered {
+            this.registered = true;
+            this.reactor.inner.bell_waiters.borrow_mut().push(this.reactor.current_task());
+        }
+        std::task::Poll::Pending
+    }
+}

@@ -1,0 +1,181 @@
+//! The one interface between the event loop and what moves bytes: the kernel's ring, or the simulated network.
+//!
+//! **Not** public: what runs on the reactor sees [`crate::Reactor`] and never knows which driver is below.
+//!
+//! **Invariants**: every operation a driver starts ends with exactly one final completion, also when it was
+//! cancelled; a completion for a key that no longer exists is dropped by the loop, never misdelivered.
+
+use std::io;
+use std::io::IoSlice;
+
+use crate::address::Address;
+use crate::buffer::Received;
+use crate::id::{ConnectionId, ListenerId};
+use crate::mailbox::Doorbell;
+use crate::time::Instant;
+
+/// A socket as its driver names it: a file descriptor, or an endpoint of the simulated network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Socket(pub(crate) i32);
+
+/// An `errno` value.
+pub(crate) type Errno = i32;
+
+/// A connection that a listener has accepted and nobody has taken yet.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) socket: Socket,
+}
+
+/// Why a multishot receive is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ReceiveEnd {
+    /// The peer has sent all it will send.
+    EndOfStream,
+    Failed(Errno),
+    /// The pool had no buffer left (`ENOBUFS`): arm again when some have come back.
+    NoBuffers,
+    /// Cancelled by us, or ended by the kernel for reasons of its own: arm again when wanted.
+    Disarmed,
+}
+
+/// What a driver reports, in the order in which it happened.
+pub(crate) enum Completion {
+    Accepted {
+        listener: ListenerId,
+        result: Result<Accepted, Errno>,
+    },
+    /// The multishot accept is over; no `Accepted` follows until it is armed again.
+    AcceptEnded {
+        listener: ListenerId,
+    },
+    Connected {
+        connection: ConnectionId,
+        result: Result<(), Errno>,
+    },
+    Received {
+        connection: ConnectionId,
+        data: Received,
+    },
+    ReceiveEnded {
+        connection: ConnectionId,
+        end: ReceiveEnd,
+    },
+    /// `lent`: the kernel still reads the memory; a `SendReleased` follows.
+    Sent {
+        connection: ConnectionId,
+        result: Result<usize, Errno>,
+        lent: bool,
+    },
+    SendReleased {
+        connection: ConnectionId,
+    },
+    /// A signal of the process has arrived, by number.
+    Signal {
+        number: i32,
+    },
+}
+
+/// How long a core may wait for its next completion.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wait {
+    /// Not at all: there is work.
+    No,
+    /// Until this instant.
+    Until(Instant),
+    /// Until something happens.
+    Forever,
+}
+
+pub(crate) trait Driver {
+    fn now(&self) -> Instant;
+
+    /// Milliseconds since the Unix epoch.
+    fn wall_ms(&self) -> u64;
+
+    /// Opens a listening socket; accepts begin with [`Driver::arm_accept`].
+    fn listen(&mut self, address: &Address, options: &ListenOptions) -> io::Result<(Socket, Address)>;
+
+    fn arm_accept(&mut self, listener: ListenerId, socket: Socket);
+
+    /// Asks for the accept to end; `AcceptEnded` follows.
+    fn cancel_accept(&mut self, listener: ListenerId);
+
+    /// Takes what is left in the backlog, so that no client that has connected is reset, and closes the socket.
+    fn close_listener(&mut self, socket: Socket) -> Vec<Accepted>;
+
+    /// Makes a socket and starts to connect it; `Connected` follows.
+    fn connect(&mut self, connection: ConnectionId, address: &Address) -> io::Result<Socket>;
+
+    /// Tells the driver that `socket` is `connection` from now on.
+    fn attach(&mut self, connection: ConnectionId, socket: Socket);
+
+    /// The other end of a connected socket, where it has an address.
+    fn peer(&self, socket: Socket) -> Option<Address>;
+
+    fn arm_receive(&mut self, connection: ConnectionId, socket: Socket);
+
+    /// Asks for the receive to end; `ReceiveEnded` follows.
+    fn cancel_receive(&mut self, connection: ConnectionId);
+
+    /// Starts to send; `Sent` follows, with how much.
+    ///
+    /// # Safety
+    /// The memory of `slices` must stay valid and unchanged until `Sent` (and `SendReleased`, when `Sent` says that
+    /// the memory is lent) has been reported.
+    unsafe fn send(&mut self, connection: ConnectionId, socket: Socket, slices: &[IoSlice<'_>]);
+
+    /// Asks for the send to end; `Sent` follows.
+    fn cancel_send(&mut self, connection: ConnectionId);
+
+    fn cancel_connect(&mut self, connection: ConnectionId);
+
+    /// Tells the peer that nothing more will be sent.
+    fn shutdown_send(&mut self, socket: Socket);
+
+    /// Closes a socket on which no operation is under way.
+    fn close(&mut self, socket: Socket);
+
+    /// Gives the socket away to another core of the process.
+    fn detach(&mut self, socket: Socket) -> DetachedSocket;
+
+    /// Whether enough pooled buffers are back for a receive that ended with `NoBuffers` to be armed again.
+    fn buffers_available(&self) -> bool;
+
+    /// Starts to report signals of the process (`Signal`), which must be blocked in all threads.
+    fn watch_signals(&mut self, signals: &[i32]) -> io::Result<()>;
+
+    /// Wakes the core behind `doorbell`.
+    fn wake(&mut self, doorbell: &Doorbell);
+
+    /// Hands all started operations over, waits as told, and gathers what is complete.
+    fn enter(&mut self, wait: Wait) -> io::Result<()>;
+
+    /// Moves what [`Driver::enter`] gathered to `into`.
+    fn reap(&mut self, into: &mut Vec<Completion>);
+}
+
+/// How a listening socket is opened.
+#[derive(Clone, Debug)]
+pub struct ListenOptions {
+    /// Connections that may wait to be accepted (`listen(2)`; the kernel caps it at `net.core.somaxconn`).
+    pub backlog: u32,
+    /// Every core opens the address for itself and the kernel spreads connections over them (`SO_REUSEPORT`).
+    pub reuse_port: bool,
+    /// Steer a connection to the core whose CPU took its packets (`SO_ATTACH_REUSEPORT_CBPF`): needs one core per
+    /// CPU, opened in order of cores.
+    pub steer_by_cpu: bool,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        ListenOptions { backlog: 4096, reuse_port: true, steer_by_cpu: false }
+    }
+}
+
+/// A socket between two cores of one process: owned by nobody's ring.
+#[derive(Debug)]
+pub(crate) enum DetachedSocket {
+    Kernel(std::os::fd::OwnedFd),
+    Simulated(i32),
+}

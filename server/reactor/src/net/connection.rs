@@ -1,0 +1,374 @@
+//! A connection, as its task sees it.
+//!
+//! **Not** buffered twice: [`Connection::receive`] lends the ring's own buffer, [`Connection::write`] appends to the
+//! buffer that is sent.
+//!
+//! **Invariants**: what is written in one pass leaves in one send, in order; every wait ends at the connection's
+//! deadline.
+
+use std::future::{Future, poll_fn};
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::buffer::Received;
+use crate::core::Reactor;
+use crate::driver::{DetachedSocket, Socket};
+use crate::id::ConnectionId;
+use crate::net::state::{ConnectionState, INBOX_BYTES_MAX, Receive};
+use crate::outbox::SharedBytes;
+use crate::time::Instant;
+
+/// Bytes read and thrown away at most while a connection is being finished, so that a peer that is still sending
+/// gets to read our last answer instead of a reset (RFC 9112, section 9.6), but not for ever.
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
+/// What can happen to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectionError {
+    /// The deadline set with [`Connection::set_deadline`] has come.
+    #[error("timed out")]
+    TimedOut,
+    /// The socket failed; the peer's doing or the network's.
+    #[error("socket error: {}", std::io::Error::from_raw_os_error(*.0))]
+    Socket(i32),
+    /// This core holds as many connections as it can.
+    #[error("this core holds as many connections as it can")]
+    Full,
+}
+
+/// A stream connection; closed when dropped, at once and without sending what is still queued.
+pub struct Connection {
+    sender: Sender,
+}
+
+/// Writes to a connection from other tasks of its core. Does nothing once the connection is gone.
+#[derive(Clone)]
+pub struct Sender {
+    reactor: Reactor,
+    id: ConnectionId,
+}
+
+impl Reactor {
+    /// Connects to `address`.
+    ///
+    /// # Errors
+    /// The peer's or the network's: refused, unreachable, or not connected by `deadline`.
+    pub async fn connect(&self, address: &Address, deadline: Instant) -> Result<Connection, ConnectionError> {
+        let inserted = self.inner.connections.borrow_mut().insert(ConnectionState::new(Socket(-1)));
+        let id = ConnectionId(inserted.map_err(|_| ConnectionError::Full)?);
+        let started = self.inner.driver.borrow_mut().connect(id, address);
+        let socket = match started {
+            Ok(socket) => socket,
+            Err(error) => {
+                self.inner.connections.borrow_mut().remove(id.0);
+                return Err(ConnectionError::Socket(error.raw_os_error().unwrap_or(libc::EIO)));
+            }
+        };
+        self.with_state(id, |state, _| {
+            state.socket = socket;
+            state.connecting = true;
+            state.deadline = deadline;
+        });
+        let connection = Connection { sender: Sender { reactor: self.clone(), id } };
+        poll_fn(|_| connection.poll_connected()).await?;
+        connection.set_deadline(Instant::NEVER);
+        Ok(connection)
+    }
+}
+
+impl Connection {
+    pub(crate) fn adopt(reactor: &Reactor, socket: Socket) -> Result<Connection, Box<ConnectionState>> {
+        let id = reactor.adopt(socket)?;
+        Ok(Connection { sender: Sender { reactor: reactor.clone(), id } })
+    }
+
+    fn reactor(&self) -> &Reactor {
+        &self.sender.reactor
+    }
+
+    fn state<R>(&self, change: impl FnOnce(&mut ConnectionState, &Reactor) -> R) -> R {
+        self.reactor().with_state(self.sender.id, change).expect("a connection's slot lives as long as its handle")
+    }
+
+    fn poll_connected(&self) -> Poll<Result<(), ConnectionError>> {
+        self.state(|state, reactor| match state.connected {
+            Some(Ok(())) => Poll::Ready(Ok(())),
+            Some(Err(errno)) => Poll::Ready(Err(ConnectionError::Socket(errno))),
+            None => wait_to_read(state, reactor, self.sender.id),
+        })
+    }
+
+    /// A handle with which other tasks of this core write to the connection.
+    pub fn sender(&self) -> Sender {
+        self.sender.clone()
+    }
+
+    /// The other end, where it is known.
+    pub fn peer(&self) -> Option<Address> {
+        self.state(|state, reactor| reactor.inner.driver.borrow().peer(state.socket))
+    }
+
+    /// Sets the instant after which every wait on this connection fails with [`ConnectionError::TimedOut`].
+    pub fn set_deadline(&self, deadline: Instant) {
+        self.state(|state, _| state.deadline = deadline);
+    }
+
+    /// Waits for bytes; `None` when the peer has sent all it will send.
+    ///
+    /// # Errors
+    /// [`ConnectionError`]; bytes that came before the error are handed out first.
+    pub fn receive(&self) -> Receiving<'_> {
+        Receiving { connection: self }
+    }
+
+    /// Bytes that are there already.
+    pub fn try_receive(&self) -> Option<Received> {
+        self.state(|state, _| state.pop_received())
+    }
+
+    /// Opens the send buffer to append to. What is written leaves at the end of the pass.
+    pub fn write(&self) -> WriteGuard<'_> {
+        self.sender.write()
+    }
+
+    /// Appends memory that is sent in place.
+    pub fn write_shared(&self, bytes: SharedBytes) {
+        self.state(|state, reactor| {
+            if state.send_failed.is_none() {
+                state.outbox.push_shared(bytes);
+                reactor.mark_dirty(self.sender.id, state);
+            }
+        });
+    }
+
+    /// Bytes written that the kernel has not taken.
+    pub fn queued_bytes(&self) -> usize {
+        self.state(|state, _| state.queued_bytes())
+    }
+
+    /// Waits until at most `below` bytes are queued.
+    ///
+    /// # Errors
+    /// [`ConnectionError`]: the send failed, or the deadline has come.
+    pub async fn drained(&self, below: usize) -> Result<(), ConnectionError> {
+        poll_fn(|_| self.poll_drained(below)).await
+    }
+
+    fn poll_drained(&self, below: usize) -> Poll<Result<(), ConnectionError>> {
+        self.state(|state, reactor| {
+            if let Some(errno) = state.send_failed {
+                return Poll::Ready(Err(ConnectionError::Socket(errno)));
+            }
+            if state.queued_bytes() <= below {
+                return Poll::Ready(Ok(()));
+            }
+            if reactor.now() >= state.deadline {
+                return Poll::Ready(Err(ConnectionError::TimedOut));
+            }
+            state.writer = Some((reactor.current_task(), below));
+            reactor.ensure_timer(self.sender.id, state);
+            Poll::Pending
+        })
+    }
+
+    /// Sends what is queued, tells the peer that this was all, and waits, for `linger` at most, until the peer is
+    /// done too; then closes. Errors end it early; there is nobody left to tell.
+    pub async fn finish(self, linger: Duration) {
+        let reactor = self.reactor().clone();
+        self.set_deadline(reactor.now() + linger);
+        if self.drained(0).await.is_err() {
+            return;
+        }
+        let socket = self.state(|state, _| state.socket);
+        reactor.inner.driver.borrow_mut().shutdown_send(socket);
+        let mut discarded = 0;
+        while let Ok(Some(data)) = self.receive().await {
+            discarded += data.len();
+            if discarded > LINGER_BYTES_MAX {
+                return;
+            }
+        }
+    }
+
+    /// Takes the connection off this core, so that another can attach it. Bytes that have come already go with it.
+    ///
+    /// # Errors
+    /// [`ConnectionError`] when it failed meanwhile, or when the deadline came with bytes still to be sent.
+    pub async fn detach(self) -> Result<Detached, ConnectionError> {
+        self.drained(0).await?;
+        let id = self.sender.id;
+        self.state(|state, reactor| {
+            if state.receive == Receive::Armed {
+                state.receive = Receive::Cancelling;
+                reactor.inner.driver.borrow_mut().cancel_receive(id);
+            }
+        });
+        poll_fn(|_| self.poll_disarmed()).await?;
+        let reactor = self.reactor().clone();
+        let removed = reactor.inner.connections.borrow_mut().remove(id.0);
+        let state = removed.expect("a connection's slot lives as long as its handle");
+        if let Some((timer, _)) = state.timer {
+            reactor.inner.wheel.borrow_mut().cancel(timer);
+        }
+        let unread = state.inbox.iter().flat_map(|data| data.iter().copied()).collect();
+        let socket = reactor.inner.driver.borrow_mut().detach(state.socket);
+        let ended = state.receive == Receive::EndOfStream;
+        Ok(Detached { socket, unread, ended })
+    }
+
+    fn poll_disarmed(&self) -> Poll<Result<(), ConnectionError>> {
+        self.state(|state, reactor| match state.receive {
+            Receive::Failed(errno) => Poll::Ready(Err(ConnectionError::Socket(errno))),
+            Receive::Armed | Receive::Cancelling => {
+                state.reader = Some(reactor.current_task());
+                Poll::Pending
+            }
+            Receive::Disarmed | Receive::Starved | Receive::EndOfStream => Poll::Ready(Ok(())),
+        })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.sender.reactor.abandon(self.sender.id);
+    }
+}
+
+impl Sender {
+    /// Opens the send buffer to append to; what is written to a connection that is gone goes nowhere.
+    pub fn write(&self) -> WriteGuard<'_> {
+        let buffer = self
+            .reactor
+            .with_state(self.id, |state, reactor| state.outbox.take_tail(&mut reactor.inner.spares.borrow_mut()));
+        WriteGuard { sender: self, buffer: buffer.unwrap_or_default() }
+    }
+
+    /// Whether the connection is still there and its sends have not failed.
+    pub fn is_open(&self) -> bool {
+        let open = |state: &mut ConnectionState, _: &Reactor| !state.abandoned && state.send_failed.is_none();
+        self.reactor.with_state(self.id, open).unwrap_or(false)
+    }
+
+    /// Bytes written that the kernel has not taken; 0 when the connection is gone.
+    pub fn queued_bytes(&self) -> usize {
+        self.reactor.with_state(self.id, |state, _| state.queued_bytes()).unwrap_or(0)
+    }
+}
+
+/// The end of a connection's send queue, open for appending; queued when dropped.
+pub struct WriteGuard<'a> {
+    sender: &'a Sender,
+    buffer: Vec<u8>,
+}
+
+impl Deref for WriteGuard<'_> {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.buffer
+    }
+}
+
+impl DerefMut for WriteGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+}
+
+impl Drop for WriteGuard<'_> {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.buffer);
+        let Sender { reactor, id } = self.sender;
+        reactor.with_state(*id, |state, reactor| {
+            let mut spares = reactor.inner.spares.borrow_mut();
+            if state.send_failed.is_some() || state.abandoned {
+                spares.give(buffer);
+                return;
+            }
+            state.outbox.give_tail(buffer, &mut spares);
+            if !state.outbox.is_empty() {
+                reactor.mark_dirty(*id, state);
+            }
+        });
+    }
+}
+
+/// Registers the running task for the next completion, or fails when the deadline has come.
+fn wait_to_read<T>(
+    state: &mut ConnectionState,
+    reactor: &Reactor,
+    id: ConnectionId,
+) -> Poll<Result<T, ConnectionError>> {
+    if reactor.now() >= state.deadline {
+        return Poll::Ready(Err(ConnectionError::TimedOut));
+    }
+    state.reader = Some(reactor.current_task());
+    reactor.ensure_timer(id, state);
+    Poll::Pending
+}
+
+/// Waits for bytes; see [`Connection::receive`].
+pub struct Receiving<'a> {
+    connection: &'a Connection,
+}
+
+impl Future for Receiving<'_> {
+    type Output = Result<Option<Received>, ConnectionError>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let id = self.connection.sender.id;
+        self.connection.state(|state, reactor| {
+            let data = state.pop_received();
+            if state.receive == Receive::Disarmed && state.inbox_bytes <= INBOX_BYTES_MAX / 2 {
+                reactor.arm_receive(id, state);
+            }
+            match (data, state.receive) {
+                (Some(data), _) => Poll::Ready(Ok(Some(data))),
+                (None, Receive::EndOfStream) => Poll::Ready(Ok(None)),
+                (None, Receive::Failed(errno)) => Poll::Ready(Err(ConnectionError::Socket(errno))),
+                (None, _) => match state.send_failed {
+                    Some(errno) => Poll::Ready(Err(ConnectionError::Socket(errno))),
+                    None => wait_to_read(state, reactor, id),
+                },
+            }
+        })
+    }
+}
+
+/// A connection between two cores: on no core, with the bytes that had come.
+#[derive(Debug)]
+pub struct Detached {
+    socket: DetachedSocket,
+    unread: Vec<u8>,
+    ended: bool,
+}
+
+impl Detached {
+    /// Makes it a connection of `reactor`'s core.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Full`]: the core holds as many connections as it can; this one is closed.
+    pub fn attach(self, reactor: &Reactor) -> Result<Connection, ConnectionError> {
+        let socket = match self.socket {
+            DetachedSocket::Kernel(fd) => Socket(std::os::fd::IntoRawFd::into_raw_fd(fd)),
+            DetachedSocket::Simulated(socket) => Socket(socket),
+        };
+        let adopted = Connection::adopt(reactor, socket);
+        let connection = adopted.map_err(|state| {
+            reactor.inner.driver.borrow_mut().close(state.socket);
+            ConnectionError::Full
+        })?;
+        connection.state(|state, _| {
+            if !self.unread.is_empty() {
+                state.push_received(Received::owned(self.unread));
+            }
+            if self.ended {
+                state.receive = Receive::EndOfStream;
+            }
+        });
+        Ok(connection)
+    }
+}

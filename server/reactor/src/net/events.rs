@@ -1,0 +1,247 @@
+//! What the loop does for sockets: completions, send starts, timers, and the freeing of slots.
+//!
+//! **Not** visible to tasks.
+//!
+//! **Invariants**: a completion whose key is stale changes nothing; a slot is freed exactly when its owner is gone
+//! and its last operation has ended.
+
+use crate::core::Reactor;
+use crate::driver::{Completion, Errno, ReceiveEnd, Socket};
+use crate::id::ConnectionId;
+use crate::net::state::{ConnectionState, Receive};
+use crate::time::Instant;
+use crate::timer::Target;
+
+impl Reactor {
+    pub(crate) fn complete(&self, completion: Completion) {
+        match completion {
+            Completion::Accepted { listener, result } => self.accepted(listener, result),
+            Completion::AcceptEnded { listener } => self.accept_ended(listener),
+            Completion::Connected { connection, result } => self.connected(connection, result),
+            Completion::Received { connection, data } => self.received(connection, data),
+            Completion::ReceiveEnded { connection, end } => self.receive_ended(connection, end),
+            Completion::Sent { connection, result, lent } => self.sent(connection, result, lent),
+            Completion::SendReleased { connection } => {
+                self.with_state(connection, |state, reactor| {
+                    state.note_released(&mut reactor.inner.spares.borrow_mut());
+                });
+                self.free_if_done(connection);
+            }
+            Completion::Signal { number } => {
+                let mut signals = self.inner.signals.borrow_mut();
+                signals.0.push_back(number);
+                if let Some(task) = signals.1.take() {
+                    self.wake(task);
+                }
+            }
+        }
+    }
+
+    /// Runs `change` on a connection's state, if there still is one.
+    pub(crate) fn with_state<R>(
+        &self,
+        id: ConnectionId,
+        change: impl FnOnce(&mut ConnectionState, &Reactor) -> R,
+    ) -> Option<R> {
+        self.inner.connections.borrow_mut().get_mut(id.0).map(|state| change(state, self))
+    }
+
+    fn connected(&self, id: ConnectionId, result: Result<(), Errno>) {
+        self.with_state(id, |state, reactor| {
+            state.connecting = false;
+            state.connected = Some(result);
+            reactor.wake_reader(state);
+        });
+        self.free_if_done(id);
+    }
+
+    fn received(&self, id: ConnectionId, data: crate::buffer::Received) {
+        self.count(|counters| counters.received_bytes += data.len() as u64);
+        self.with_state(id, |state, reactor| {
+            if state.abandoned {
+                return;
+            }
+            if state.push_received(data) {
+                state.receive = Receive::Cancelling;
+                reactor.count(|counters| counters.held_back += 1);
+                reactor.inner.driver.borrow_mut().cancel_receive(id);
+            }
+            reactor.wake_reader(state);
+        });
+    }
+
+    fn receive_ended(&self, id: ConnectionId, end: ReceiveEnd) {
+        self.with_state(id, |state, reactor| {
+            let stopped = state.receive == Receive::Cancelling;
+            state.receive = match end {
+                ReceiveEnd::EndOfStream => Receive::EndOfStream,
+                ReceiveEnd::Failed(errno) => Receive::Failed(errno),
+                ReceiveEnd::NoBuffers if state.abandoned || stopped => Receive::Disarmed,
+                ReceiveEnd::NoBuffers => {
+                    reactor.count(|counters| counters.starved += 1);
+                    reactor.inner.starved.borrow_mut().push_back(id);
+                    Receive::Starved
+                }
+                ReceiveEnd::Disarmed => Receive::Disarmed,
+            };
+            // The kernel may end a multishot at any time; unless we asked for it, go on at once.
+            if end == ReceiveEnd::Disarmed && !stopped && !state.abandoned {
+                reactor.arm_receive(id, state);
+            }
+            reactor.wake_reader(state);
+        });
+        self.free_if_done(id);
+    }
+
+    fn sent(&self, id: ConnectionId, result: Result<usize, Errno>, lent: bool) {
+        self.count(|counters| counters.sent_bytes += result.unwrap_or(0) as u64);
+        let more = self.with_state(id, |state, reactor| {
+            let more = state.note_sent(result, lent, &mut reactor.inner.spares.borrow_mut());
+            if let Some(task) = state.writer_to_wake() {
+                reactor.wake(task);
+            }
+            if state.send_failed.is_some() {
+                reactor.wake_reader(state);
+            }
+            more && !state.abandoned
+        });
+        if more == Some(true) {
+            self.flush(id);
+        }
+        self.free_if_done(id);
+    }
+
+    fn wake_reader(&self, state: &mut ConnectionState) {
+        if let Some(task) = state.reader.take() {
+            self.wake(task);
+        }
+    }
+
+    pub(crate) fn arm_receive(&self, id: ConnectionId, state: &mut ConnectionState) {
+        debug_assert!(matches!(state.receive, Receive::Disarmed | Receive::Starved));
+        state.receive = Receive::Armed;
+        self.inner.driver.borrow_mut().arm_receive(id, state.socket);
+    }
+
+    pub(crate) fn rearm_after_starving(&self, id: ConnectionId) {
+        self.with_state(id, |state, reactor| {
+            if state.receive == Receive::Starved && !state.abandoned {
+                reactor.arm_receive(id, state);
+            }
+        });
+    }
+
+    /// Starts the next send of a connection, if it has something to send and nothing under way.
+    pub(crate) fn flush(&self, id: ConnectionId) {
+        self.with_state(id, |state, reactor| {
+            state.dirty = false;
+            let idle = !state.flight.under_way && !state.connecting && state.send_failed.is_none();
+            if !idle || state.abandoned || !state.load_flight() {
+                return;
+            }
+            state.flight.under_way = true;
+            reactor.count(|counters| counters.sends += 1);
+            let socket = state.socket;
+            let mut driver = reactor.inner.driver.borrow_mut();
+            state.flight.outbox.with_slices(|slices| {
+                // SAFETY: the slices point into `flight`, which nobody touches while `under_way` is set, and whose
+                // chunks are held until `SendReleased` when `Sent` says that they are lent (`note_sent`). The slot is
+                // not freed before both have been reported (`has_operations`); moving the state moves the queue's
+                // handles, not the heap memory the slices point to.
+                unsafe { driver.send(id, socket, slices) };
+            });
+        });
+    }
+
+    /// Marks a connection to be flushed at the end of the pass, together with all others.
+    pub(crate) fn mark_dirty(&self, id: ConnectionId, state: &mut ConnectionState) {
+        if !state.dirty {
+            state.dirty = true;
+            self.inner.dirty.borrow_mut().push(id);
+        }
+    }
+
+    /// Makes sure that something looks at the connection by its deadline.
+    pub(crate) fn ensure_timer(&self, id: ConnectionId, state: &mut ConnectionState) {
+        if state.deadline == Instant::NEVER {
+            return;
+        }
+        let mut wheel = self.inner.wheel.borrow_mut();
+        match state.timer {
+            // The timer is moved when it fires: a deadline that moves on with each request costs nothing.
+            Some((_, at)) if at <= state.deadline => {}
+            previous => {
+                if let Some((timer, _)) = previous {
+                    wheel.cancel(timer);
+                }
+                let timer = wheel.insert(state.deadline, Target::Connection(id));
+                state.timer = Some((timer, state.deadline));
+            }
+        }
+    }
+
+    pub(crate) fn connection_timer(&self, id: ConnectionId) {
+        // The wheel is borrowed by the caller: new timers are set by the tasks woken here, or by `ensure_timer` of
+        // the next wait.
+        self.with_state(id, |state, reactor| {
+            state.timer = None;
+            reactor.wake_reader(state);
+            if let Some((task, _)) = state.writer.take() {
+                reactor.wake(task);
+            }
+        });
+    }
+
+    /// The owner of a connection is gone: end what is under way, then free the slot.
+    pub(crate) fn abandon(&self, id: ConnectionId) {
+        self.with_state(id, |state, reactor| {
+            state.abandoned = true;
+            state.reader = None;
+            state.writer = None;
+            state.inbox.clear();
+            state.inbox_bytes = 0;
+            if let Some((timer, _)) = state.timer.take() {
+                reactor.inner.wheel.borrow_mut().cancel(timer);
+            }
+            let mut driver = reactor.inner.driver.borrow_mut();
+            if state.receive == Receive::Armed {
+                state.receive = Receive::Cancelling;
+                driver.cancel_receive(id);
+            }
+            if state.flight.under_way {
+                driver.cancel_send(id);
+            }
+            if state.connecting {
+                driver.cancel_connect(id);
+            }
+        });
+        self.free_if_done(id);
+    }
+
+    pub(crate) fn free_if_done(&self, id: ConnectionId) {
+        let mut connections = self.inner.connections.borrow_mut();
+        let done = connections.get(id.0).is_some_and(|state| state.abandoned && !state.has_operations());
+        if !done {
+            return;
+        }
+        let mut state = connections.remove(id.0).expect("it was there just above");
+        drop(connections);
+        let mut spares = self.inner.spares.borrow_mut();
+        for outbox in [&mut state.outbox, &mut state.flight.outbox] {
+            outbox.clear(|chunk| {
+                if let crate::outbox::Chunk::Owned(buffer) = chunk {
+                    spares.give(buffer);
+                }
+            });
+        }
+        self.inner.driver.borrow_mut().close(state.socket);
+    }
+
+    /// Makes a slot for a socket; the receive starts with the first wait for bytes.
+    pub(crate) fn adopt(&self, socket: Socket) -> Result<ConnectionId, Box<ConnectionState>> {
+        let inserted = self.inner.connections.borrow_mut().insert(ConnectionState::new(socket));
+        let id = ConnectionId(inserted.map_err(Box::new)?);
+        self.inner.driver.borrow_mut().attach(id, socket);
+        Ok(id)
+    }
+}

@@ -1,0 +1,208 @@
+//! A listening socket of one core, and the connections that wait to be taken from it.
+//!
+//! **Not** a policy: whoever takes a connection decides whether to serve or to shed it.
+//!
+//! **Invariants**: closing a listener takes the backlog first, so that no client that has connected is reset; accepts
+//! go on after any error, after a pause when file descriptors have run out.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::core::Reactor;
+use crate::driver::{Accepted, Errno, ListenOptions, Socket};
+use crate::id::{ListenerId, TaskId};
+use crate::net::Connection;
+
+/// How long accepts rest after one failed for want of file descriptors or memory: long enough not to spin, short
+/// enough that clients in the backlog do not time out.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
+
+pub(crate) struct ListenerState {
+    socket: Socket,
+    pending: VecDeque<Accepted>,
+    waiter: Option<TaskId>,
+    armed: bool,
+    closing: bool,
+    closed: bool,
+}
+
+/// A listening socket; stops listening when dropped.
+pub struct Listener {
+    reactor: Reactor,
+    id: ListenerId,
+    address: Address,
+}
+
+/// Why nothing can be accepted any more.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// [`Listener::close`] was called, and all that had connected before it has been taken.
+    #[error("the listener is closed")]
+    Closed,
+    /// The core holds as many connections as it can; the new one was dropped.
+    #[error("this core holds as many connections as it can")]
+    Full,
+}
+
+impl Reactor {
+    /// Opens a listening socket on this core.
+    ///
+    /// # Errors
+    /// The operator's: the address is in use, not local, or not permitted.
+    pub fn listen(&self, address: &Address, options: &ListenOptions) -> std::io::Result<Listener> {
+        let (socket, address) = self.inner.driver.borrow_mut().listen(address, options)?;
+        let state = ListenerState {
+            socket,
+            pending: VecDeque::new(),
+            waiter: None,
+            armed: true,
+            closing: false,
+            closed: false,
+        };
+        let inserted = self.inner.listeners.borrow_mut().insert(state);
+        let Ok(key) = inserted else {
+            drop(self.inner.driver.borrow_mut().close_listener(socket));
+            return Err(std::io::Error::other("too many listening sockets on one core"));
+        };
+        self.inner.driver.borrow_mut().arm_accept(ListenerId(key), socket);
+        Ok(Listener { reactor: self.clone(), id: ListenerId(key), address })
+    }
+
+    pub(crate) fn accepted(&self, id: ListenerId, result: Result<Accepted, Errno>) {
+        let mut listeners = self.inner.listeners.borrow_mut();
+        let Some(state) = listeners.get_mut(id.0) else {
+            if let Ok(accepted) = result {
+                self.inner.driver.borrow_mut().close(accepted.socket);
+            }
+            return;
+        };
+        match result {
+            Ok(accepted) => {
+                self.count(|counters| counters.accepted += 1);
+                state.pending.push_back(accepted);
+            }
+            Err(_) => self.count(|counters| counters.accept_errors += 1),
+        }
+        if let Some(task) = state.waiter.take() {
+            self.wake(task);
+        }
+    }
+
+    pub(crate) fn accept_ended(&self, id: ListenerId) {
+        let mut listeners = self.inner.listeners.borrow_mut();
+        let Some(state) = listeners.get_mut(id.0) else { return };
+        state.armed = false;
+        if state.closing {
+            let rest = self.inner.driver.borrow_mut().close_listener(state.socket);
+            self.count(|counters| counters.accepted += rest.len() as u64);
+            state.pending.extend(rest);
+            state.closed = true;
+            if let Some(task) = state.waiter.take() {
+                self.wake(task);
+            }
+            return;
+        }
+        drop(listeners);
+        let reactor = self.clone();
+        let rearm = async move {
+            reactor.sleep(PAUSE_AFTER_ERROR).await;
+            reactor.rearm_accept(id);
+        };
+        // Without room for one more task there is none for one more connection either; the next accept that is
+        // polled arms again.
+        let _ = self.spawn(rearm);
+    }
+
+    fn rearm_accept(&self, id: ListenerId) {
+        let mut listeners = self.inner.listeners.borrow_mut();
+        if let Some(state) = listeners.get_mut(id.0)
+            && !state.armed
+            && !state.closing
+        {
+            state.armed = true;
+            self.inner.driver.borrow_mut().arm_accept(id, state.socket);
+        }
+    }
+}
+
+impl Listener {
+    /// The address it listens on, with the port that was chosen when port 0 was asked for.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    /// [`ListenError::Closed`] after [`Listener::close`]; [`ListenError::Full`], after which the next can be awaited.
+    pub fn accept(&self) -> Accept<'_> {
+        Accept { listener: self }
+    }
+
+    /// Stops listening. Connections that the kernel has completed are still handed out by [`Listener::accept`].
+    pub fn close(&self) {
+        let mut listeners = self.reactor.inner.listeners.borrow_mut();
+        let Some(state) = listeners.get_mut(self.id.0) else { return };
+        if state.closing {
+            return;
+        }
+        state.closing = true;
+        if state.armed {
+            self.reactor.inner.driver.borrow_mut().cancel_accept(self.id);
+        } else {
+            drop(listeners);
+            self.reactor.accept_ended(self.id);
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let removed = self.reactor.inner.listeners.borrow_mut().remove(self.id.0);
+        let Some(state) = removed else { return };
+        let mut driver = self.reactor.inner.driver.borrow_mut();
+        if state.armed {
+            driver.cancel_accept(self.id);
+        }
+        let rest = if state.closed { Vec::new() } else { driver.close_listener(state.socket) };
+        for accepted in state.pending.into_iter().chain(rest) {
+            driver.close(accepted.socket);
+        }
+    }
+}
+
+/// Waits for a connection; see [`Listener::accept`].
+pub struct Accept<'a> {
+    listener: &'a Listener,
+}
+
+impl Future for Accept<'_> {
+    type Output = Result<Connection, ListenError>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let Listener { reactor, id, .. } = self.listener;
+        let accepted = {
+            let mut listeners = reactor.inner.listeners.borrow_mut();
+            let state = listeners.get_mut(id.0).expect("a listener's slot lives as long as the listener");
+            match state.pending.pop_front() {
+                Some(accepted) => accepted,
+                None if state.closed => return Poll::Ready(Err(ListenError::Closed)),
+                None => {
+                    state.waiter = Some(reactor.current_task());
+                    return Poll::Pending;
+                }
+            }
+        };
+        match Connection::adopt(reactor, accepted.socket) {
+            Ok(connection) => Poll::Ready(Ok(connection)),
+            Err(state) => {
+                reactor.inner.driver.borrow_mut().close(state.socket);
+                Poll::Ready(Err(ListenError::Full))
+            }
+        }
+    }
+}

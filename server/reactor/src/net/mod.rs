@@ -1,0 +1,14 @@
+//! Listeners and connections, as tasks see them, and what the loop does for them.
+//!
+//! **Not** protocol: bytes in, bytes out.
+//!
+//! **Invariants**: dropping any handle or future here is sound at any time; operations under way are cancelled and
+//! their memory is kept until the driver has reported their end.
+
+mod connection;
+mod events;
+pub(crate) mod listener;
+pub(crate) mod state;
+
+pub use connection::{Connection, ConnectionError, Detached, Sender, WriteGuard};
+pub use listener::{ListenError, Listener};

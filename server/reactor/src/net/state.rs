@@ -1,0 +1,178 @@
+//! What a core keeps of a connection, and what follows from each completion.
+//!
+//! ```text
+//! receive:   Disarmed --arm--> Armed --end: buffers gone--> Starved --buffers back--> Armed
+//!               ^                |---end: end of stream---> EndOfStream
+//!               |                |---end: error-----------> Failed
+//!               '--- inbox over its bound: Cancelling <-----'     (armed again when the inbox has been read)
+//! ```
+//!
+//! **Not** I/O: the loop asks, then calls the driver.
+//!
+//! **Invariants**: at most one send is in flight; the slot outlives every operation on it, so that the kernel never
+//! holds memory that has been freed; an idle connection owns no buffer.
+
+use std::collections::VecDeque;
+
+use crate::buffer::Received;
+use crate::driver::{Errno, Socket};
+use crate::id::{TaskId, TimerId};
+use crate::outbox::{Chunk, Outbox, Spares};
+use crate::time::Instant;
+
+/// Received bytes a connection may leave unread before its receive is stopped.
+pub(crate) const INBOX_BYTES_MAX: usize = 64 * 1024;
+
+/// Pooled buffers a connection may hold unread; what comes beyond is copied out of the pool, so that one task that
+/// is slow to read cannot starve its core's other connections.
+pub(crate) const INBOX_POOLED_MAX: usize = 4;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Receive {
+    Disarmed,
+    Armed,
+    Cancelling,
+    Starved,
+    EndOfStream,
+    Failed(Errno),
+}
+
+/// Sends handed to the driver and not finished.
+#[derive(Default)]
+pub(crate) struct Flight {
+    pub(crate) outbox: Outbox,
+    pub(crate) under_way: bool,
+    /// Zero-copy sends whose memory the kernel has not released.
+    pub(crate) lent: u32,
+    /// Sent chunks that the kernel may still read.
+    pub(crate) held: Vec<Chunk>,
+}
+
+pub(crate) struct ConnectionState {
+    pub(crate) socket: Socket,
+    pub(crate) connecting: bool,
+    pub(crate) connected: Option<Result<(), Errno>>,
+    pub(crate) receive: Receive,
+    pub(crate) inbox: VecDeque<Received>,
+    pub(crate) inbox_bytes: usize,
+    pub(crate) outbox: Outbox,
+    pub(crate) flight: Flight,
+    pub(crate) send_failed: Option<Errno>,
+    /// Waiting for bytes, for the connect, or for the receive to be over.
+    pub(crate) reader: Option<TaskId>,
+    /// Waiting for the send queue to shrink to this many bytes.
+    pub(crate) writer: Option<(TaskId, usize)>,
+    /// When waiting fails. The timer may be set earlier than this; it is moved when it fires.
+    pub(crate) deadline: Instant,
+    pub(crate) timer: Option<(TimerId, Instant)>,
+    pub(crate) dirty: bool,
+    /// Its owner is gone: free the slot when the last operation is over.
+    pub(crate) abandoned: bool,
+}
+
+impl ConnectionState {
+    pub(crate) fn new(socket: Socket) -> Self {
+        ConnectionState {
+            socket,
+            connecting: false,
+            connected: None,
+            receive: Receive::Disarmed,
+            inbox: VecDeque::new(),
+            inbox_bytes: 0,
+            outbox: Outbox::default(),
+            flight: Flight::default(),
+            send_failed: None,
+            reader: None,
+            writer: None,
+            deadline: Instant::NEVER,
+            timer: None,
+            dirty: false,
+            abandoned: false,
+        }
+    }
+
+    /// Bytes written and not yet taken by the kernel.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.outbox.bytes() + self.flight.outbox.bytes()
+    }
+
+    /// Whether the driver still has an operation of this connection.
+    pub(crate) fn has_operations(&self) -> bool {
+        self.connecting
+            || matches!(self.receive, Receive::Armed | Receive::Cancelling)
+            || self.flight.under_way
+            || self.flight.lent > 0
+    }
+
+    /// Queues received bytes. True when the receive must be stopped until they have been read.
+    pub(crate) fn push_received(&mut self, data: Received) -> bool {
+        let pooled = self.inbox.len() < INBOX_POOLED_MAX;
+        self.inbox_bytes += data.len();
+        self.inbox.push_back(if pooled { data } else { data.into_owned() });
+        self.receive == Receive::Armed && self.inbox_bytes >= INBOX_BYTES_MAX
+    }
+
+    pub(crate) fn pop_received(&mut self) -> Option<Received> {
+        let data = self.inbox.pop_front()?;
+        self.inbox_bytes -= data.len();
+        Some(data)
+    }
+
+    /// Notes a finished send. True when more is to be sent.
+    pub(crate) fn note_sent(&mut self, result: Result<usize, Errno>, lent: bool, spares: &mut Spares) -> bool {
+        self.flight.under_way = false;
+        if lent {
+            self.flight.lent += 1;
+        }
+        let hold = self.flight.lent > 0;
+        let Flight { outbox, held, .. } = &mut self.flight;
+        match result {
+            Ok(sent) => outbox.advance(sent, |chunk| keep_or_spare(chunk, hold, held, spares)),
+            Err(errno) => {
+                self.send_failed = Some(errno);
+                outbox.clear(|chunk| keep_or_spare(chunk, hold, held, spares));
+                self.outbox.clear(|chunk| keep_or_spare(chunk, false, held, spares));
+            }
+        }
+        !self.flight.outbox.is_empty() || !self.outbox.is_empty()
+    }
+
+    /// Notes that the kernel has released the memory of one zero-copy send.
+    pub(crate) fn note_released(&mut self, spares: &mut Spares) {
+        assert!(self.flight.lent > 0, "a release without a loan");
+        self.flight.lent -= 1;
+        if self.flight.lent == 0 {
+            for chunk in self.flight.held.drain(..) {
+                keep_or_spare(chunk, false, &mut Vec::new(), spares);
+            }
+        }
+    }
+
+    /// Moves what is queued into flight when nothing is. True when there is something to send.
+    pub(crate) fn load_flight(&mut self) -> bool {
+        debug_assert!(!self.flight.under_way);
+        if self.flight.outbox.is_empty() {
+            // A swap keeps both queues' memory: no allocation per send.
+            std::mem::swap(&mut self.flight.outbox, &mut self.outbox);
+        }
+        !self.flight.outbox.is_empty()
+    }
+
+    /// The task to wake now that the send queue has shrunk, if it is small enough for it.
+    pub(crate) fn writer_to_wake(&mut self) -> Option<TaskId> {
+        let (task, below) = self.writer?;
+        if self.queued_bytes() > below && self.send_failed.is_none() {
+            return None;
+        }
+        self.writer = None;
+        Some(task)
+    }
+}
+
+fn keep_or_spare(chunk: Chunk, hold: bool, held: &mut Vec<Chunk>, spares: &mut Spares) {
+    if hold {
+        held.push(chunk);
+    } else if let Chunk::Owned(buffer) = chunk {
+        spares.give(buffer);
+    }
+}

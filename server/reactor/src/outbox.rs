@@ -1,0 +1,199 @@
+//! What a connection has yet to send: bytes written by its task, and shared chunks that are sent without a copy.
+//!
+//! **Not** a transport: it only says which memory is next.
+//!
+//! **Invariants**: `bytes` is the sum of the chunks' unsent bytes; the first chunk is never empty unless it is the
+//! only one; an idle outbox owns no heap buffer (it gives them to the core's spares).
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::rc::Rc;
+
+/// Memory that is sent in place and released when the kernel is done with it: a pinned value, say.
+pub type SharedBytes = Rc<dyn AsRef<[u8]>>;
+
+/// Slices handed to the kernel in one send. The kernel's own limit is 1024 (`IOV_MAX`); more than a few dozen gain
+/// nothing.
+pub(crate) const SLICES_MAX: usize = 32;
+
+/// Spare send buffers a core keeps, and the largest it keeps: 64 clients that are answered in one pass reuse theirs.
+pub(crate) const SPARES_MAX: usize = 256;
+const SPARE_BYTES_MAX: usize = 64 * 1024;
+const SPARE_BYTES: usize = 4 * 1024;
+
+pub(crate) enum Chunk {
+    Owned(Vec<u8>),
+    Shared(SharedBytes),
+}
+
+impl Chunk {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Chunk::Owned(bytes) => bytes,
+            Chunk::Shared(shared) => (**shared).as_ref(),
+        }
+    }
+}
+
+/// Empty send buffers, ready to be written to.
+pub(crate) struct Spares(Vec<Vec<u8>>);
+
+impl Spares {
+    pub(crate) fn new() -> Self {
+        Spares(Vec::with_capacity(SPARES_MAX))
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.0.pop().unwrap_or_else(|| Vec::with_capacity(SPARE_BYTES))
+    }
+
+    pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
+        if self.0.len() < SPARES_MAX && (1..=SPARE_BYTES_MAX).contains(&buffer.capacity()) {
+            buffer.clear();
+            self.0.push(buffer);
+        }
+    }
+}
+
+/// A queue of chunks with the number of bytes in it.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    chunks: VecDeque<Chunk>,
+    /// Bytes of the first chunk that have been sent.
+    offset: usize,
+    bytes: usize,
+}
+
+impl Outbox {
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Takes the buffer that is to be appended to; [`Outbox::give_tail`] puts it back.
+    pub(crate) fn take_tail(&mut self, spares: &mut Spares) -> Vec<u8> {
+        match self.chunks.pop_back() {
+            Some(Chunk::Owned(buffer)) => {
+                self.bytes -= buffer.len();
+                buffer
+            }
+            Some(shared) => {
+                self.chunks.push_back(shared);
+                spares.take()
+            }
+            None => spares.take(),
+        }
+    }
+
+    pub(crate) fn give_tail(&mut self, buffer: Vec<u8>, spares: &mut Spares) {
+        if buffer.is_empty() {
+            spares.give(buffer);
+            return;
+        }
+        self.bytes += buffer.len();
+        self.chunks.push_back(Chunk::Owned(buffer));
+    }
+
+    pub(crate) fn push_shared(&mut self, shared: SharedBytes) {
+        let len = (*shared).as_ref().len();
+        if len > 0 {
+            self.bytes += len;
+            self.chunks.push_back(Chunk::Shared(shared));
+        }
+    }
+
+    /// Calls `send` with the memory that is next to be sent.
+    pub(crate) fn with_slices<R>(&self, send: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut count = 0;
+        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
+            let sent = if count == 0 { self.offset } else { 0 };
+            *slice = IoSlice::new(&chunk.bytes()[sent..]);
+            count += 1;
+        }
+        send(&slices[..count])
+    }
+
+    /// Notes that `sent` bytes are gone; `done` gets every chunk that is finished.
+    pub(crate) fn advance(&mut self, sent: usize, mut done: impl FnMut(Chunk)) {
+        assert!(sent <= self.bytes, "{sent} bytes sent of {} queued", self.bytes);
+        self.bytes -= sent;
+        let mut left = sent;
+        while left > 0 {
+            let first = self.chunks.front().map_or(0, |chunk| chunk.bytes().len()) - self.offset;
+            if left < first {
+                self.offset += left;
+                return;
+            }
+            left -= first;
+            self.offset = 0;
+            done(self.chunks.pop_front().expect("bytes were queued, so that a chunk is there"));
+        }
+    }
+
+    /// Throws everything away.
+    pub(crate) fn clear(&mut self, mut done: impl FnMut(Chunk)) {
+        self.bytes = 0;
+        self.offset = 0;
+        for chunk in self.chunks.drain(..) {
+            done(chunk);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    /// Whatever the mix of chunks and however short the sends, the bytes come out once and in order.
+    #[test]
+    fn sends_every_byte_once_in_order() {
+        for seed in 0..300 {
+            let mut random = Random::new(seed);
+            let (mut outbox, mut spares) = (Outbox::default(), Spares::new());
+            let (mut written, mut sent): (Vec<u8>, Vec<u8>) = Default::default();
+            for _ in 0..100 {
+                let bytes: Vec<u8> = (0..random.below(50)).map(|_| random.next_u64() as u8).collect();
+                written.extend_from_slice(&bytes);
+                if random.chance(300) {
+                    outbox.push_shared(Rc::new(bytes));
+                } else {
+                    let mut tail = outbox.take_tail(&mut spares);
+                    // A tail that is partly sent must not be taken while it is being sent; here nothing is in flight
+                    // between two steps, as the connection guarantees by swapping outboxes.
+                    tail.extend_from_slice(&bytes);
+                    outbox.give_tail(tail, &mut spares);
+                }
+                if random.chance(400) {
+                    let mut flight = std::mem::take(&mut outbox);
+                    while !flight.is_empty() {
+                        let part =
+                            flight.with_slices(|slices| slices.iter().flat_map(|s| s.to_vec()).collect::<Vec<u8>>());
+                        let part = &part[..random.between(1, part.len() as u64) as usize];
+                        sent.extend_from_slice(part);
+                        flight.advance(part.len(), drop);
+                    }
+                    assert_eq!(flight.bytes(), 0);
+                }
+            }
+            assert_eq!(sent, written[..sent.len()]);
+            assert_eq!(outbox.bytes(), written.len() - sent.len());
+        }
+    }
+
+    #[test]
+    fn spares_are_bounded() {
+        let mut spares = Spares::new();
+        for _ in 0..2 * SPARES_MAX {
+            spares.give(Vec::with_capacity(16));
+        }
+        assert_eq!(spares.0.len(), SPARES_MAX);
+        spares.0.clear();
+        spares.give(Vec::with_capacity(SPARE_BYTES_MAX + 1));
+        assert!(spares.0.is_empty(), "a large buffer goes back to the allocator");
+    }
+}

@@ -1,0 +1,140 @@
+//! The driver of a simulated core: every operation goes to the shared [`Network`].
+//!
+//! **Not** deciding anything: what happens when is the network's business.
+//!
+//! **Invariants**: no operation completes inside the call that starts it.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+
+use super::endpoint::{Place, WINDOW_BYTES};
+use super::network::Network;
+use crate::address::Address;
+use crate::driver::{Accepted, Completion, DetachedSocket, Driver, ListenOptions, Socket, Wait};
+use crate::id::{ConnectionId, ListenerId};
+use crate::mailbox::Doorbell;
+use crate::time::Instant;
+
+/// Wall-clock time at the start of every simulation: 2030-01-01.
+const EPOCH_MS: u64 = 1_893_456_000_000;
+
+pub(crate) struct SimDriver {
+    pub(crate) network: Rc<RefCell<Network>>,
+    pub(crate) place: Place,
+}
+
+impl SimDriver {
+    fn seat(&self) -> (usize, usize) {
+        (self.place.process, self.place.core)
+    }
+
+    fn socket_of(&self, connection: ConnectionId) -> Option<i32> {
+        self.network.borrow().by_connection(self.seat(), connection)
+    }
+}
+
+impl Driver for SimDriver {
+    fn now(&self) -> Instant {
+        self.network.borrow().now
+    }
+
+    fn wall_ms(&self) -> u64 {
+        EPOCH_MS + self.now().as_nanos() / 1_000_000
+    }
+
+    fn listen(&mut self, address: &Address, options: &ListenOptions) -> io::Result<(Socket, Address)> {
+        let listened = self.network.borrow_mut().listen(self.place, address, options.reuse_port);
+        listened.map(|socket| (Socket(socket), address.clone())).map_err(io::Error::from_raw_os_error)
+    }
+
+    fn arm_accept(&mut self, listener: ListenerId, socket: Socket) {
+        self.network.borrow_mut().arm_accept(listener, socket.0);
+    }
+
+    fn cancel_accept(&mut self, listener: ListenerId) {
+        self.network.borrow_mut().cancel_accept(self.seat(), listener);
+    }
+
+    fn close_listener(&mut self, socket: Socket) -> Vec<Accepted> {
+        self.network.borrow_mut().close_listener(socket.0)
+    }
+
+    fn connect(&mut self, connection: ConnectionId, address: &Address) -> io::Result<Socket> {
+        Ok(Socket(self.network.borrow_mut().connect(self.place, connection, address)))
+    }
+
+    fn attach(&mut self, connection: ConnectionId, socket: Socket) {
+        self.network.borrow_mut().attach(self.place, Some(connection), socket.0);
+    }
+
+    fn peer(&self, _: Socket) -> Option<Address> {
+        None
+    }
+
+    fn arm_receive(&mut self, _: ConnectionId, socket: Socket) {
+        self.network.borrow_mut().arm_receive(socket.0);
+    }
+
+    fn cancel_receive(&mut self, connection: ConnectionId) {
+        if let Some(socket) = self.socket_of(connection) {
+            self.network.borrow_mut().cancel_receive(socket);
+        }
+    }
+
+    unsafe fn send(&mut self, _: ConnectionId, socket: Socket, slices: &[IoSlice<'_>]) {
+        // Copied at once: the simulated kernel keeps no reference to anybody's memory.
+        let mut bytes = Vec::new();
+        for slice in slices {
+            let room = WINDOW_BYTES.saturating_sub(bytes.len());
+            bytes.extend_from_slice(&slice[..slice.len().min(room)]);
+        }
+        self.network.borrow_mut().send(socket.0, bytes);
+    }
+
+    fn cancel_send(&mut self, connection: ConnectionId) {
+        if let Some(socket) = self.socket_of(connection) {
+            self.network.borrow_mut().cancel_send(socket);
+        }
+    }
+
+    fn cancel_connect(&mut self, connection: ConnectionId) {
+        if let Some(socket) = self.socket_of(connection) {
+            self.network.borrow_mut().cancel_connect(socket);
+        }
+    }
+
+    fn shutdown_send(&mut self, socket: Socket) {
+        self.network.borrow_mut().shutdown_send(socket.0);
+    }
+
+    fn close(&mut self, socket: Socket) {
+        self.network.borrow_mut().close(socket.0);
+    }
+
+    fn detach(&mut self, socket: Socket) -> DetachedSocket {
+        self.network.borrow_mut().attach(self.place, None, socket.0);
+        DetachedSocket::Simulated(socket.0)
+    }
+
+    fn buffers_available(&self) -> bool {
+        true
+    }
+
+    fn watch_signals(&mut self, _: &[i32]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn wake(&mut self, _: &Doorbell) {
+        // The scheduler looks at every doorbell before it lets time pass.
+    }
+
+    fn enter(&mut self, _: Wait) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn reap(&mut self, into: &mut Vec<Completion>) {
+        let seat = self.seat();
+        self.network.borrow_mut().take_completions(seat, into);
+    }
+}

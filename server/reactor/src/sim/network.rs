@@ -1,0 +1,578 @@
+//! The network between simulated processes: it delays, splits, drops, resets and partitions.
+//!
+//! A connection is reliable and ordered, as TCP is; a lost packet shows as a long delay, a partition as silence.
+//!
+//! **Not** congested: a window bounds what is under way, bandwidth does not.
+//!
+//! **Invariants**: completions are queued per core in the order of events; every choice comes from one generator.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use super::endpoint::{Endpoint, Peer, Place};
+use crate::address::Address;
+use crate::buffer::Received;
+use crate::driver::{Accepted, Completion, Errno, ReceiveEnd, Socket};
+use crate::id::{ConnectionId, Key, ListenerId};
+use crate::random::Random;
+use crate::slab::Slab;
+use crate::time::Instant;
+
+/// How the network behaves; all chances are per thousand.
+#[derive(Clone, Debug)]
+pub struct NetworkOptions {
+    /// The shortest delay of a packet, in microseconds.
+    pub delay_us_min: u64,
+    /// The longest ordinary delay, in microseconds.
+    pub delay_us_max: u64,
+    /// Packets that are lost and sent again after about 200 ms.
+    pub loss_per_mille: u64,
+    /// Sends after which the connection is reset.
+    pub reset_per_mille: u64,
+    /// Arrivals that are split at a random byte.
+    pub split_per_mille: u64,
+    /// Sends that take only a part.
+    pub short_send_per_mille: u64,
+    /// Receives that end early, for want of buffers or for no reason.
+    pub rearm_per_mille: u64,
+}
+
+impl Default for NetworkOptions {
+    /// A good network, which still splits, sends short and ends multishots, since those are no faults.
+    fn default() -> Self {
+        NetworkOptions {
+            delay_us_min: 20,
+            delay_us_max: 300,
+            loss_per_mille: 0,
+            reset_per_mille: 0,
+            split_per_mille: 200,
+            short_send_per_mille: 50,
+            rearm_per_mille: 20,
+        }
+    }
+}
+
+/// Endpoints of one world at most.
+const ENDPOINTS_MAX: usize = 1 << 20;
+/// A lost packet is sent again after this long (a common minimum of TCP's retransmission timer).
+const RETRANSMISSION: Duration = Duration::from_millis(200);
+/// How often a partition is looked at again by what waits behind it.
+const PARTITION_RETRY: Duration = Duration::from_millis(20);
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Event {
+    /// Something of the wire towards this endpoint may arrive.
+    Move(u32, u32),
+    /// A connection request arrives.
+    Knock { endpoint: (u32, u32), address: String },
+    /// The answer to it arrives.
+    Answer { endpoint: (u32, u32), errno: i32 },
+    /// The kernel has taken a send.
+    Taken { endpoint: (u32, u32), bytes: usize },
+    /// A reset arrives.
+    Reset { endpoint: (u32, u32), errno: i32 },
+    /// A receive that found no buffers, or none in particular, ends.
+    Disarm { endpoint: (u32, u32), buffers: bool },
+}
+
+struct Listening {
+    place: Place,
+    listener: Option<ListenerId>,
+    backlog: VecDeque<Key>,
+}
+
+/// What all simulated drivers share.
+pub(crate) struct Network {
+    pub(crate) now: Instant,
+    pub(crate) random: Random,
+    options: NetworkOptions,
+    endpoints: Slab<Endpoint>,
+    listening: BTreeMap<String, Vec<(i32, Listening)>>,
+    next_listener: i32,
+    events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
+    event_count: u64,
+    cut: BTreeSet<(usize, usize)>,
+    completions: BTreeMap<(usize, usize), VecDeque<Completion>>,
+    /// A running hash of all events, to show that two runs are the same.
+    pub(crate) trace: u64,
+}
+
+fn pair(key: Key) -> (u32, u32) {
+    (key.index, key.generation)
+}
+
+fn key(pair: (u32, u32)) -> Key {
+    Key { index: pair.0, generation: pair.1 }
+}
+
+impl Network {
+    pub(crate) fn new(random: Random, options: NetworkOptions) -> Self {
+        Network {
+            now: Instant::from_nanos(1_000_000_000),
+            random,
+            options,
+            endpoints: Slab::new(ENDPOINTS_MAX),
+            listening: BTreeMap::new(),
+            next_listener: 1,
+            events: BinaryHeap::new(),
+            event_count: 0,
+            cut: BTreeSet::new(),
+            completions: BTreeMap::new(),
+            trace: 0,
+        }
+    }
+
+    pub(crate) fn set_options(&mut self, options: NetworkOptions) {
+        self.options = options;
+    }
+
+    pub(crate) fn open_endpoints(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    // ---- time ----
+
+    pub(crate) fn next_event(&self) -> Option<Instant> {
+        self.events.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    /// Lets everything happen that is due.
+    pub(crate) fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        while let Some(Reverse((at, ..))) = self.events.peek()
+            && *at <= self.now
+        {
+            let Some(Reverse((at, order, event))) = self.events.pop() else { return };
+            self.trace = mix(self.trace, at.as_nanos() ^ order);
+            self.happen(event);
+        }
+    }
+
+    fn plan(&mut self, at: Instant, event: Event) {
+        self.event_count += 1;
+        self.events.push(Reverse((at, self.event_count, event)));
+    }
+
+    fn delay(&mut self) -> Duration {
+        let options = &self.options;
+        let mut delay = Duration::from_micros(self.random.between(options.delay_us_min, options.delay_us_max));
+        while self.random.chance(options.loss_per_mille) {
+            delay += RETRANSMISSION;
+        }
+        delay
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Move(index, generation) => self.move_wire(Key { index, generation }),
+            Event::Knock { endpoint, address } => self.knock(key(endpoint), address),
+            Event::Answer { endpoint, errno } => self.answer(key(endpoint), errno),
+            Event::Taken { endpoint, bytes } => {
+                let result = Ok(bytes);
+                self.report(key(endpoint), |connection| Completion::Sent { connection, result, lent: false });
+            }
+            Event::Reset { endpoint, errno } => self.reset_one(key(endpoint), errno),
+            Event::Disarm { endpoint, buffers } => {
+                let end = if buffers { ReceiveEnd::NoBuffers } else { ReceiveEnd::Disarmed };
+                if let Some(state) = self.endpoints.get_mut(key(endpoint))
+                    && std::mem::replace(&mut state.armed, false)
+                {
+                    self.report(key(endpoint), |connection| Completion::ReceiveEnded { connection, end });
+                }
+            }
+        }
+    }
+
+    // ---- completions ----
+
+    pub(crate) fn take_completions(&mut self, place: (usize, usize), into: &mut Vec<Completion>) {
+        if let Some(queue) = self.completions.get_mut(&place) {
+            into.extend(queue.drain(..));
+        }
+    }
+
+    pub(crate) fn has_completions(&self, place: (usize, usize)) -> bool {
+        self.completions.get(&place).is_some_and(|queue| !queue.is_empty())
+    }
+
+    pub(crate) fn signal(&mut self, place: (usize, usize), number: i32) {
+        self.completions.entry(place).or_default().push_back(Completion::Signal { number });
+    }
+
+    fn report(&mut self, endpoint: Key, completion: impl FnOnce(ConnectionId) -> Completion) {
+        let Some(state) = self.endpoints.get(endpoint) else { return };
+        let Some(connection) = state.connection else { return };
+        let place = (state.place.process, state.place.core);
+        self.completions.entry(place).or_default().push_back(completion(connection));
+    }
+
+    // ---- listening and connecting ----
+
+    pub(crate) fn listen(&mut self, place: Place, address: &Address, shared: bool) -> Result<i32, Errno> {
+        let entry = self.listening.entry(address.to_string()).or_default();
+        let foreign = entry.iter().any(|(_, other)| other.place.process != place.process);
+        if foreign || (!shared && !entry.is_empty()) {
+            return Err(libc::EADDRINUSE);
+        }
+        let socket = self.next_listener;
+        self.next_listener += 1;
+        entry.push((socket, Listening { place, listener: None, backlog: VecDeque::new() }));
+        Ok(socket)
+    }
+
+    fn listening_by_socket(&mut self, socket: i32) -> Option<&mut Listening> {
+        self.listening.values_mut().flatten().find(|(number, _)| *number == socket).map(|(_, listening)| listening)
+    }
+
+    pub(crate) fn arm_accept(&mut self, listener: ListenerId, socket: i32) {
+        let Some(listening) = self.listening_by_socket(socket) else { return };
+        listening.listener = Some(listener);
+        let place = (listening.place.process, listening.place.core);
+        let waiting: Vec<Key> = listening.backlog.drain(..).collect();
+        for endpoint in waiting {
+            let result = Ok(Accepted { socket: Socket(endpoint.index as i32) });
+            self.completions.entry(place).or_default().push_back(Completion::Accepted { listener, result });
+        }
+    }
+
+    pub(crate) fn cancel_accept(&mut self, place: (usize, usize), listener: ListenerId) {
+        for (_, listening) in self.listening.values_mut().flatten() {
+            if listening.listener == Some(listener) && (listening.place.process, listening.place.core) == place {
+                listening.listener = None;
+            }
+        }
+        self.completions.entry(place).or_default().push_back(Completion::AcceptEnded { listener });
+    }
+
+    /// Stops listening; gives what waits in the backlog.
+    pub(crate) fn close_listener(&mut self, socket: i32) -> Vec<Accepted> {
+        let backlog = self.listening_by_socket(socket).map(|listening| std::mem::take(&mut listening.backlog));
+        for group in self.listening.values_mut() {
+            group.retain(|(number, _)| *number != socket);
+        }
+        self.listening.retain(|_, group| !group.is_empty());
+        let backlog = backlog.unwrap_or_default();
+        backlog.into_iter().map(|endpoint| Accepted { socket: Socket(endpoint.index as i32) }).collect()
+    }
+
+    pub(crate) fn connect(&mut self, place: Place, connection: ConnectionId, address: &Address) -> i32 {
+        let Ok(endpoint) = self.endpoints.insert(Endpoint::new(place, Some(connection))) else {
+            panic!("more than {ENDPOINTS_MAX} simulated endpoints")
+        };
+        let at = self.now + self.delay();
+        self.plan(at, Event::Knock { endpoint: pair(endpoint), address: address.to_string() });
+        endpoint.index as i32
+    }
+
+    fn knock(&mut self, endpoint: Key, address: String) {
+        let Some(client) = self.endpoints.get(endpoint) else { return };
+        let from = client.place.process;
+        let group = self.listening.get(&address).map_or(0, Vec::len);
+        let pick = self.random.below(group as u64) as usize;
+        let target = self.listening.get(&address).and_then(|group| group.get(pick));
+        let Some(place) = target.map(|(_, listening)| listening.place) else {
+            let at = self.now + self.delay();
+            self.plan(at, Event::Answer { endpoint: pair(endpoint), errno: libc::ECONNREFUSED });
+            return;
+        };
+        if self.is_cut(from, place.process) {
+            let at = self.now + RETRANSMISSION;
+            self.plan(at, Event::Knock { endpoint: pair(endpoint), address });
+            return;
+        }
+        let mut server = Endpoint::new(place, None);
+        server.peer = Peer::Endpoint(endpoint);
+        let Ok(server) = self.endpoints.insert(server) else { return };
+        if let Some(client) = self.endpoints.get_mut(endpoint) {
+            client.peer = Peer::Endpoint(server);
+        }
+        let listening = self.listening.get_mut(&address).and_then(|group| group.get_mut(pick));
+        let (_, listening) = listening.expect("it was there just above");
+        match listening.listener {
+            Some(listener) => {
+                let result = Ok(Accepted { socket: Socket(server.index as i32) });
+                let place = (place.process, place.core);
+                self.completions.entry(place).or_default().push_back(Completion::Accepted { listener, result });
+            }
+            None => listening.backlog.push_back(server),
+        }
+        let at = self.now + self.delay();
+        self.plan(at, Event::Answer { endpoint: pair(endpoint), errno: 0 });
+    }
+
+    fn answer(&mut self, endpoint: Key, errno: Errno) {
+        let result = if errno == 0 { Ok(()) } else { Err(errno) };
+        if let (Err(errno), Some(state)) = (result, self.endpoints.get_mut(endpoint)) {
+            state.failed = Some(errno);
+        }
+        self.report(endpoint, |connection| Completion::Connected { connection, result });
+    }
+
+    pub(crate) fn cancel_connect(&mut self, socket: i32) {
+        if let Some(endpoint) = self.by_socket(socket) {
+            self.report(endpoint, |connection| Completion::Connected { connection, result: Err(libc::ECANCELED) });
+        }
+    }
+
+    // ---- connections ----
+
+    fn by_socket(&self, socket: i32) -> Option<Key> {
+        self.endpoints.key_at(socket as u32)
+    }
+
+    pub(crate) fn by_connection(&self, place: (usize, usize), connection: ConnectionId) -> Option<i32> {
+        let owned = |key: &Key| {
+            self.endpoints.get(*key).is_some_and(|state| {
+                state.connection == Some(connection) && (state.place.process, state.place.core) == place
+            })
+        };
+        self.endpoints.keys().into_iter().find(owned).map(|key| key.index as i32)
+    }
+
+    pub(crate) fn attach(&mut self, place: Place, connection: Option<ConnectionId>, socket: i32) {
+        if let Some(key) = self.by_socket(socket)
+            && let Some(state) = self.endpoints.get_mut(key)
+        {
+            state.place = place;
+            state.connection = connection;
+        }
+    }
+
+    pub(crate) fn arm_receive(&mut self, socket: i32) {
+        let Some(endpoint) = self.by_socket(socket) else { return };
+        let Some(state) = self.endpoints.get_mut(endpoint) else { return };
+        state.armed = true;
+        if self.random.chance(self.options.rearm_per_mille) {
+            let at = self.now + Duration::from_micros(self.random.between(1, 2000));
+            let buffers = self.random.chance(500);
+            self.plan(at, Event::Disarm { endpoint: pair(endpoint), buffers });
+        }
+        self.hand_over(endpoint);
+    }
+
+    pub(crate) fn cancel_receive(&mut self, socket: i32) {
+        let Some(endpoint) = self.by_socket(socket) else { return };
+        let Some(state) = self.endpoints.get_mut(endpoint) else { return };
+        if std::mem::replace(&mut state.armed, false) {
+            let end = ReceiveEnd::Disarmed;
+            self.report(endpoint, |connection| Completion::ReceiveEnded { connection, end });
+        }
+    }
+
+    /// Takes a send, or a part of it, or keeps it until there is room.
+    pub(crate) fn send(&mut self, socket: i32, bytes: Vec<u8>) {
+        let Some(endpoint) = self.by_socket(socket) else { return };
+        let Some(state) = self.endpoints.get_mut(endpoint) else { return };
+        let errno = state.failed.or((state.peer == Peer::Gone).then_some(libc::EPIPE));
+        if let Some(errno) = errno {
+            self.report(endpoint, |connection| Completion::Sent { connection, result: Err(errno), lent: false });
+            return;
+        }
+        state.blocked_send = Some(bytes);
+        self.unblock(endpoint);
+        if self.random.chance(self.options.reset_per_mille) {
+            self.reset_both(endpoint);
+        }
+    }
+
+    fn unblock(&mut self, endpoint: Key) {
+        let Some(state) = self.endpoints.get_mut(endpoint) else { return };
+        let Peer::Endpoint(peer) = state.peer else { return };
+        let Some(bytes) = state.blocked_send.take() else { return };
+        let room = self.endpoints.get(peer).map_or(0, Endpoint::room);
+        let mut count = bytes.len().min(room);
+        if count > 1 && self.random.chance(self.options.short_send_per_mille) {
+            count = self.random.between(1, count as u64) as usize;
+        }
+        if count == 0 {
+            if let Some(state) = self.endpoints.get_mut(endpoint) {
+                state.blocked_send = Some(bytes);
+            }
+            return;
+        }
+        if let Some(peer_state) = self.endpoints.get_mut(peer) {
+            peer_state.wire.extend(&bytes[..count]);
+        }
+        self.plan_move(peer);
+        let at = self.now + Duration::from_micros(self.random.between(1, 20));
+        self.plan(at, Event::Taken { endpoint: pair(endpoint), bytes: count });
+    }
+
+    pub(crate) fn cancel_send(&mut self, socket: i32) {
+        let Some(endpoint) = self.by_socket(socket) else { return };
+        let Some(state) = self.endpoints.get_mut(endpoint) else { return };
+        if state.blocked_send.take().is_some() {
+            let result = Err(libc::ECANCELED);
+            self.report(endpoint, |connection| Completion::Sent { connection, result, lent: false });
+        }
+    }
+
+    pub(crate) fn shutdown_send(&mut self, socket: i32) {
+        let Some(endpoint) = self.by_socket(socket) else { return };
+        let Some(Peer::Endpoint(peer)) = self.endpoints.get(endpoint).map(|state| state.peer) else { return };
+        if let Some(state) = self.endpoints.get_mut(peer) {
+            state.fin_sent = true;
+        }
+        self.plan_move(peer);
+    }
+
+    /// Closes an end: the peer sees the end of the stream, or a reset when bytes were left unread (RFC 9293, 3.6).
+    pub(crate) fn close(&mut self, socket: i32) {
+        let Some(endpoint) = self.by_socket(socket) else { return };
+        let unread = self.endpoints.get(endpoint).is_some_and(|state| !state.unread.is_empty());
+        if unread {
+            self.reset_peer_of(endpoint);
+        } else {
+            self.shutdown_send(socket);
+        }
+        let Some(state) = self.endpoints.remove(endpoint) else { return };
+        if let Peer::Endpoint(peer) = state.peer
+            && let Some(peer_state) = self.endpoints.get_mut(peer)
+        {
+            peer_state.peer = Peer::Gone;
+            if peer_state.blocked_send.take().is_some() {
+                let result = Err(libc::ECONNRESET);
+                self.report(peer, |connection| Completion::Sent { connection, result, lent: false });
+            }
+        }
+    }
+
+    fn plan_move(&mut self, endpoint: Key) {
+        let delay = self.delay();
+        let now = self.now;
+        let Some(state) = self.endpoints.get_mut(endpoint) else { return };
+        if state.moving {
+            return;
+        }
+        state.moving = true;
+        let at = (now + delay).max(state.not_before);
+        state.not_before = at;
+        self.plan(at, Event::Move(endpoint.index, endpoint.generation));
+    }
+
+    fn move_wire(&mut self, endpoint: Key) {
+        let Some(state) = self.endpoints.get_mut(endpoint) else { return };
+        state.moving = false;
+        let (to, peer) = (state.place.process, state.peer);
+        let from = match peer {
+            Peer::Endpoint(peer) => self.endpoints.get(peer).map(|state| state.place.process),
+            _ => None,
+        };
+        if from.is_some_and(|from| self.is_cut(from, to)) {
+            self.plan_retry(endpoint);
+            return;
+        }
+        let split = self.random.chance(self.options.split_per_mille);
+        let Some(state) = self.endpoints.get_mut(endpoint) else { return };
+        let all = state.wire.len();
+        let count = if split && all > 1 { self.random.between(1, all as u64 - 1) as usize } else { all };
+        state.arrive(count);
+        if count < all {
+            self.plan_move(endpoint);
+        }
+        self.hand_over(endpoint);
+    }
+
+    fn plan_retry(&mut self, endpoint: Key) {
+        let at = self.now + PARTITION_RETRY;
+        if let Some(state) = self.endpoints.get_mut(endpoint) {
+            state.moving = true;
+            self.plan(at, Event::Move(endpoint.index, endpoint.generation));
+        }
+    }
+
+    /// Hands what has arrived to a receive that is armed.
+    fn hand_over(&mut self, endpoint: Key) {
+        /// One buffer of the ring's pool.
+        const PIECE_BYTES: usize = 2048;
+        loop {
+            let Some(state) = self.endpoints.get_mut(endpoint) else { return };
+            if !state.armed || state.connection.is_none() || state.unread.is_empty() {
+                break;
+            }
+            let count = state.unread.len().min(PIECE_BYTES);
+            let piece: Vec<u8> = state.unread.drain(..count).collect();
+            let data = Received::owned(piece);
+            self.report(endpoint, |connection| Completion::Received { connection, data });
+        }
+        self.report_end(endpoint);
+        if let Some(Peer::Endpoint(peer)) = self.endpoints.get(endpoint).map(|state| state.peer) {
+            self.unblock(peer);
+        }
+    }
+
+    fn report_end(&mut self, endpoint: Key) {
+        let Some(state) = self.endpoints.get_mut(endpoint) else { return };
+        if !state.armed || !state.unread.is_empty() {
+            return;
+        }
+        let end = match state.failed {
+            Some(errno) => ReceiveEnd::Failed(errno),
+            None if state.fin_arrived => ReceiveEnd::EndOfStream,
+            None => return,
+        };
+        state.armed = false;
+        state.fin_reported = true;
+        self.report(endpoint, |connection| Completion::ReceiveEnded { connection, end });
+    }
+
+    // ---- faults ----
+
+    fn reset_one(&mut self, endpoint: Key, errno: Errno) {
+        let Some(state) = self.endpoints.get_mut(endpoint) else { return };
+        let blocked = state.blocked_send.is_some();
+        state.reset(errno);
+        if blocked {
+            self.report(endpoint, |connection| Completion::Sent { connection, result: Err(errno), lent: false });
+        }
+        self.report_end(endpoint);
+    }
+
+    fn reset_peer_of(&mut self, endpoint: Key) {
+        if let Some(Peer::Endpoint(peer)) = self.endpoints.get(endpoint).map(|state| state.peer) {
+            let at = self.now + self.delay();
+            self.plan(at, Event::Reset { endpoint: pair(peer), errno: libc::ECONNRESET });
+        }
+    }
+
+    fn reset_both(&mut self, endpoint: Key) {
+        self.reset_peer_of(endpoint);
+        let at = self.now + self.delay();
+        self.plan(at, Event::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
+    }
+
+    /// Forgets a process that has died. `reset`: its kernel lives on and tells the peers; otherwise they hear
+    /// nothing, as after a power failure.
+    pub(crate) fn kill(&mut self, process: usize, reset: bool) {
+        for group in self.listening.values_mut() {
+            group.retain(|(_, listening)| listening.place.process != process);
+        }
+        self.listening.retain(|_, group| !group.is_empty());
+        self.completions.retain(|(owner, _), _| *owner != process);
+        for endpoint in self.endpoints.keys() {
+            if self.endpoints.get(endpoint).is_some_and(|state| state.place.process == process) {
+                if reset {
+                    self.reset_peer_of(endpoint);
+                }
+                self.endpoints.remove(endpoint);
+            }
+        }
+    }
+
+    fn is_cut(&self, a: usize, b: usize) -> bool {
+        self.cut.contains(&(a.min(b), a.max(b)))
+    }
+
+    pub(crate) fn partition(&mut self, a: usize, b: usize) {
+        self.cut.insert((a.min(b), a.max(b)));
+    }
+
+    pub(crate) fn heal(&mut self) {
+        self.cut.clear();
+    }
+}
+
+fn mix(trace: u64, value: u64) -> u64 {
+    (trace ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
+}

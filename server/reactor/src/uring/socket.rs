@@ -1,0 +1,233 @@
+//! Sockets as the kernel makes them: options that every listener and every connection gets, and raw addresses.
+//!
+//! **Not** data: bytes go through the ring.
+//!
+//! **Source**: socket(7), tcp(7), unix(7).
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use crate::address::Address;
+use crate::driver::ListenOptions;
+
+/// A socket address in the kernel's form.
+pub(crate) struct RawAddress {
+    storage: libc::sockaddr_storage,
+    len: libc::socklen_t,
+}
+
+impl RawAddress {
+    pub(crate) fn new(address: &Address) -> io::Result<RawAddress> {
+        match address {
+            Address::Tcp(SocketAddr::V4(v4)) => Ok(RawAddress::from_value(libc::sockaddr_in {
+                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_port: v4.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from(*v4.ip()).to_be() },
+                sin_zero: [0; 8],
+            })),
+            Address::Tcp(SocketAddr::V6(v6)) => Ok(RawAddress::from_value(libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_port: v6.port().to_be(),
+                sin6_flowinfo: v6.flowinfo(),
+                sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
+                sin6_scope_id: v6.scope_id(),
+            })),
+            Address::Unix(path) => RawAddress::unix(path.as_os_str().as_bytes()),
+        }
+    }
+
+    fn unix(path: &[u8]) -> io::Result<RawAddress> {
+        let mut sun_path = [0; 108];
+        if path.len() >= sun_path.len() || path.contains(&0) {
+            let text = "a Unix socket's path must be shorter than 108 bytes and free of NUL";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        for (to, from) in sun_path.iter_mut().zip(path) {
+            *to = *from as libc::c_char;
+        }
+        Ok(RawAddress::from_value(libc::sockaddr_un { sun_family: libc::AF_UNIX as libc::sa_family_t, sun_path }))
+    }
+
+    fn from_value<T>(value: T) -> RawAddress {
+        const { assert!(size_of::<T>() <= size_of::<libc::sockaddr_storage>()) };
+        // SAFETY: sockaddr_storage is plain data for which zero is valid; it is at least as large and as aligned as
+        // every sockaddr type (POSIX), so that the value can be written to its start.
+        let storage = unsafe {
+            let mut storage: libc::sockaddr_storage = std::mem::zeroed();
+            (&raw mut storage).cast::<T>().write(value);
+            storage
+        };
+        RawAddress { storage, len: size_of::<T>() as libc::socklen_t }
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const libc::sockaddr {
+        (&raw const self.storage).cast()
+    }
+
+    pub(crate) fn len(&self) -> libc::socklen_t {
+        self.len
+    }
+
+    fn family(&self) -> i32 {
+        i32::from(self.storage.ss_family)
+    }
+
+    fn to_address(&self) -> Option<Address> {
+        let pointer = &raw const self.storage;
+        // SAFETY: the kernel has filled `storage` with an address of the family it names; each type fits in it.
+        match self.family() {
+            libc::AF_INET => {
+                let v4 = unsafe { *pointer.cast::<libc::sockaddr_in>() };
+                let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
+                Some(Address::Tcp(SocketAddrV4::new(ip, u16::from_be(v4.sin_port)).into()))
+            }
+            libc::AF_INET6 => {
+                // SAFETY: as above.
+                let v6 = unsafe { *pointer.cast::<libc::sockaddr_in6>() };
+                let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+                let port = u16::from_be(v6.sin6_port);
+                Some(Address::Tcp(SocketAddrV6::new(ip, port, v6.sin6_flowinfo, v6.sin6_scope_id).into()))
+            }
+            libc::AF_UNIX => {
+                // SAFETY: as above.
+                let unix = unsafe { *pointer.cast::<libc::sockaddr_un>() };
+                let path = unix.sun_path.iter().map(|byte| *byte as u8).take_while(|byte| *byte != 0).collect();
+                Some(Address::Unix(PathBuf::from(std::ffi::OsString::from_vec(path))))
+            }
+            _ => None,
+        }
+    }
+}
+
+type NameOf = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
+
+fn address_by(call: NameOf, fd: RawFd) -> Option<Address> {
+    // SAFETY: zero is a valid sockaddr_storage; the call writes at most `len` bytes of it.
+    let raw = unsafe {
+        let mut raw = RawAddress { storage: std::mem::zeroed(), len: size_of::<libc::sockaddr_storage>() as u32 };
+        if call(fd, (&raw mut raw.storage).cast(), &raw mut raw.len) != 0 {
+            return None;
+        }
+        raw
+    };
+    raw.to_address()
+}
+
+/// The other end of a connected socket.
+pub(crate) fn peer(fd: RawFd) -> Option<Address> {
+    address_by(libc::getpeername, fd)
+}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+fn open(address: &RawAddress) -> io::Result<OwnedFd> {
+    // SAFETY: socket(2) takes no pointers, and the descriptor it returns belongs to nobody else.
+    unsafe {
+        let fd = check(libc::socket(address.family(), libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+fn set(fd: &OwnedFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let len = size_of_val(&value) as libc::socklen_t;
+    // SAFETY: `value` is `len` readable bytes.
+    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const value).cast(), len) }).map(drop)
+}
+
+/// A socket to connect from. Frames and answers are written whole, so that Nagle's delay would only add latency.
+pub(crate) fn open_to_connect(address: &RawAddress) -> io::Result<OwnedFd> {
+    let fd = open(address)?;
+    if address.family() != libc::AF_UNIX {
+        set(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
+    }
+    Ok(fd)
+}
+
+/// A listening socket with the address it got. Accepted sockets inherit `TCP_NODELAY` from it (tcp(7)).
+pub(crate) fn listen(address: &Address, options: &ListenOptions) -> io::Result<(OwnedFd, Address)> {
+    let raw = RawAddress::new(address)?;
+    let fd = open(&raw)?;
+    if let Address::Unix(path) = address {
+        remove_stale(path, &raw)?;
+    } else {
+        set(&fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+        set(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
+        if options.reuse_port {
+            set(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+        }
+    }
+    // SAFETY: `raw` points to `len` bytes that outlive the call.
+    check(unsafe { libc::bind(fd.as_raw_fd(), raw.as_ptr(), raw.len()) })?;
+    // SAFETY: listen(2) takes no pointers.
+    check(unsafe { libc::listen(fd.as_raw_fd(), options.backlog as libc::c_int) })?;
+    if options.steer_by_cpu {
+        steer_by_cpu(&fd)?;
+    }
+    let bound = address_by(libc::getsockname, fd.as_raw_fd()).unwrap_or_else(|| address.clone());
+    Ok((fd, bound))
+}
+
+/// Removes the socket file of a process that is gone; one that still answers is left alone, and bind then fails.
+fn remove_stale(path: &std::path::Path, raw: &RawAddress) -> io::Result<()> {
+    let is_socket = std::fs::symlink_metadata(path)
+        .is_ok_and(|metadata| std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type()));
+    if !is_socket {
+        return Ok(());
+    }
+    let probe = open(raw)?;
+    // SAFETY: `raw` points to `len` bytes that outlive the call.
+    let answered = unsafe { libc::connect(probe.as_raw_fd(), raw.as_ptr(), raw.len()) } == 0;
+    if answered { Ok(()) } else { std::fs::remove_file(path) }
+}
+
+/// Picks the socket of a reuse-port group by the CPU that took the packet: socket `n` was the `n`th to listen.
+fn steer_by_cpu(fd: &OwnedFd) -> io::Result<()> {
+    // A = number of this CPU; return A.
+    let mut program = [
+        libc::sock_filter {
+            code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
+            jt: 0,
+            jf: 0,
+            k: (libc::SKF_AD_OFF + libc::SKF_AD_CPU) as u32,
+        },
+        libc::sock_filter { code: (libc::BPF_RET | BPF_A) as u16, jt: 0, jf: 0, k: 0 },
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    let len = size_of_val(&filter) as libc::socklen_t;
+    // SAFETY: `filter` points to a program that outlives the call; the kernel copies it.
+    check(unsafe {
+        let option = libc::SO_ATTACH_REUSEPORT_CBPF;
+        libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const filter).cast(), len)
+    })
+    .map(drop)
+}
+
+/// `BPF_A` of `linux/filter.h`: the accumulator is what is returned.
+const BPF_A: u32 = 0x10;
+
+/// Takes what is left in a listening socket's backlog.
+pub(crate) fn drain_backlog(fd: &OwnedFd) -> Vec<OwnedFd> {
+    // Bounded by the backlog itself, since nothing new is waited for; the bound below only guards against a client
+    // that connects as fast as we accept.
+    const DRAIN_MAX: usize = 65_536;
+    let mut taken = Vec::new();
+    // SAFETY: fcntl and accept4 with null addresses touch no memory of ours; each descriptor accept4 returns belongs
+    // to nobody else.
+    unsafe {
+        libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK);
+        while taken.len() < DRAIN_MAX {
+            let accepted =
+                libc::accept4(fd.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), libc::SOCK_CLOEXEC);
+            if accepted < 0 {
+                break;
+            }
+            taken.push(OwnedFd::from_raw_fd(accepted));
+        }
+    }
+    taken
+}

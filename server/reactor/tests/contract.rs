@@ -1,0 +1,385 @@
+//! What tasks may rely on, checked on both drivers: every scenario runs on the kernel's rings and, for many seeds, on
+//! the simulated network.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use reactor::sim::{NetworkOptions, World};
+use reactor::{
+    Address, Connection, ConnectionError, CoreId, CoreSpec, Detached, Host, ListenError, ListenOptions, Listener,
+    Mailbox, Reactor, Threads, WakeMethod, mailboxes,
+};
+
+/// What cores send each other in these scenarios.
+enum Message {
+    Address(Address),
+    Connection(Detached),
+    Number(u64),
+    Done,
+}
+
+/// One core's view of a scenario.
+struct Seat {
+    reactor: Reactor,
+    mailbox: Mailbox<Message>,
+    /// Where to listen: a free port of the kernel's choice, or any address in the simulation.
+    listen_on: Address,
+}
+
+impl Seat {
+    async fn message(&self) -> Message {
+        loop {
+            if let Some((_, message)) = self.mailbox.try_receive() {
+                return message;
+            }
+            self.mailbox.rung(&self.reactor).await;
+        }
+    }
+
+    fn send(&self, to: u16, message: Message) {
+        assert!(self.mailbox.send(&self.reactor, CoreId(to), message).is_ok(), "the mailbox is full");
+    }
+
+    fn listen(&self) -> Listener {
+        self.reactor.listen(&self.listen_on, &ListenOptions::default()).unwrap()
+    }
+
+    async fn address(&self) -> Address {
+        match self.message().await {
+            Message::Address(address) => address,
+            _ => panic!("expected the address first"),
+        }
+    }
+
+    async fn connect(&self, address: &Address) -> Result<Connection, ConnectionError> {
+        self.reactor.connect(address, self.reactor.now() + Duration::from_secs(10)).await
+    }
+}
+
+type Body = fn(Rc<Seat>) -> Pin<Box<dyn Future<Output = ()>>>;
+
+/// Two cores of one process, a body each; the scenario is over when both bodies are, and both cores hold nothing.
+fn start(host: &mut dyn Host, listen_on: &Address, bodies: [Body; 2]) {
+    let doorbells = host.doorbells(2).unwrap();
+    let ends = mailboxes::<Message>(&doorbells, 64);
+    for ((mailbox, body), index) in ends.into_iter().zip(bodies).zip(0..) {
+        let spec =
+            CoreSpec { id: CoreId(index), cpu: None, name: format!("seat {index}"), doorbells: doorbells.clone() };
+        let listen_on = listen_on.clone();
+        let first = move |reactor: Reactor| {
+            let seat = Rc::new(Seat { reactor: reactor.clone(), mailbox, listen_on });
+            let main = async move {
+                let running = body(Rc::clone(&seat));
+                let limit = seat.reactor.now() + Duration::from_secs(60);
+                assert!(seat.reactor.until(limit, running).await.is_some(), "the scenario hangs");
+                // What was dropped is given the time to end; then nothing may be left.
+                while seat.reactor.holdings().connections > 0 {
+                    assert!(seat.reactor.now() < limit, "connections leak: {:?}", seat.reactor.holdings());
+                    seat.reactor.sleep(Duration::from_millis(1)).await;
+                }
+                assert_eq!(seat.reactor.holdings().listeners, 0);
+                seat.reactor.stop();
+            };
+            reactor.spawn(main).unwrap();
+        };
+        host.start_core(spec, Box::new(first)).unwrap();
+    }
+}
+
+fn on_both(bodies: [Body; 2]) {
+    let any_port = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)));
+    for method in [WakeMethod::EventFd, WakeMethod::MsgRing] {
+        let mut threads = Threads::new(Some(method));
+        start(&mut threads, &any_port, bodies);
+        threads.join();
+    }
+    for seed in 0..200 {
+        let mut world = World::new(seed, NetworkOptions::default());
+        let process = world.add_process("both");
+        start(&mut world.host(process), &Address::Tcp(SocketAddr::from(([10, 0, 0, 1], 80))), bodies);
+        let deadline = world.now() + Duration::from_secs(120);
+        let ended = world.run_until(deadline, |world| !world.is_running(process));
+        assert!(ended, "seed {seed}: hangs; {:?}", world.holdings(process));
+        assert_eq!(world.open_endpoints(), 0, "seed {seed}: endpoints leak");
+    }
+}
+
+macro_rules! body {
+    (|$seat:ident| $code:expr) => {
+        |$seat: Rc<Seat>| Box::pin(async move { $code })
+    };
+}
+
+/// Reads until the peer ends the stream.
+async fn read_all(connection: &Connection) -> Result<Vec<u8>, ConnectionError> {
+    let mut all = Vec::new();
+    while let Some(data) = connection.receive().await? {
+        all.extend_from_slice(&data);
+    }
+    Ok(all)
+}
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|n| (n * 31 + n / 251) as u8).collect()
+}
+
+#[test]
+fn bytes_come_out_as_they_went_in_whatever_their_number() {
+    const SIZES: [usize; 6] = [1, 100, 4096, 20_000, 300_000, 1_000_000];
+    on_both([
+        body!(|seat| {
+            let listener = seat.listen();
+            seat.send(1, Message::Address(listener.address().clone()));
+            for _ in SIZES {
+                let connection = listener.accept().await.unwrap();
+                // Echo, never holding more than a little: back-pressure reaches the sender.
+                while let Some(data) = connection.receive().await.unwrap() {
+                    connection.write().extend_from_slice(&data);
+                    connection.drained(64 * 1024).await.unwrap();
+                }
+                connection.finish(Duration::from_secs(5)).await;
+            }
+        }),
+        body!(|seat| {
+            let address = seat.address().await;
+            for size in SIZES {
+                let connection = seat.connect(&address).await.unwrap();
+                let bytes = pattern(size);
+                let (mut sent, mut echoed) = (0, Vec::new());
+                while echoed.len() < size {
+                    if sent < size {
+                        let piece = &bytes[sent..(sent + 50_000).min(size)];
+                        // A large piece by reference, a small one by copy: both keep their order.
+                        if piece.len() > 30_000 {
+                            connection.write_shared(Rc::new(piece.to_vec()));
+                        } else {
+                            connection.write().extend_from_slice(piece);
+                        }
+                        sent += piece.len();
+                    }
+                    let data = connection.receive().await.unwrap().expect("the echo is not over");
+                    echoed.extend_from_slice(&data);
+                    while let Some(data) = connection.try_receive() {
+                        echoed.extend_from_slice(&data);
+                    }
+                }
+                assert!(echoed == bytes, "{size} bytes came back changed");
+                connection.finish(Duration::from_secs(5)).await;
+            }
+        }),
+    ]);
+}
+
+#[test]
+fn finish_delivers_everything_then_the_end() {
+    on_both([
+        body!(|seat| {
+            let listener = seat.listen();
+            seat.send(1, Message::Address(listener.address().clone()));
+            let connection = listener.accept().await.unwrap();
+            connection.write().extend_from_slice(&pattern(200_000));
+            connection.finish(Duration::from_secs(20)).await;
+        }),
+        body!(|seat| {
+            let connection = seat.connect(&seat.address().await).await.unwrap();
+            // Still writing when the other side is done: it must not turn its last bytes into a reset.
+            connection.write().extend_from_slice(b"more");
+            assert!(read_all(&connection).await.unwrap() == pattern(200_000));
+        }),
+    ]);
+}
+
+#[test]
+fn every_wait_ends_at_its_deadline() {
+    on_both([
+        body!(|seat| {
+            let listener = seat.listen();
+            seat.send(1, Message::Address(listener.address().clone()));
+            let connection = listener.accept().await.unwrap();
+            // Never reads, so that the other side's sends come to a stop.
+            assert!(matches!(seat.message().await, Message::Done));
+            drop(connection);
+        }),
+        body!(|seat| {
+            let connection = seat.connect(&seat.address().await).await.unwrap();
+            let deadline = seat.reactor.now() + Duration::from_millis(30);
+            connection.set_deadline(deadline);
+            assert_eq!(connection.receive().await.unwrap_err(), ConnectionError::TimedOut);
+            assert!(seat.reactor.now() >= deadline, "not a moment too early");
+            connection.set_deadline(seat.reactor.now() + Duration::from_millis(200));
+            connection.write().resize(16 << 20, 7);
+            assert_eq!(connection.drained(0).await.unwrap_err(), ConnectionError::TimedOut);
+            seat.send(0, Message::Done);
+        }),
+    ]);
+}
+
+#[test]
+fn dropping_anything_at_any_time_is_sound() {
+    on_both([
+        body!(|seat| {
+            let listener = seat.listen();
+            seat.send(1, Message::Address(listener.address().clone()));
+            for n in 0..30 {
+                let connection = listener.accept().await.unwrap();
+                if n % 3 == 0 {
+                    continue;
+                }
+                connection.write().extend_from_slice(&pattern(n * 10_000));
+                let soon = seat.reactor.now() + Duration::from_millis(n as u64 % 3);
+                let received = seat.reactor.until(soon, connection.receive()).await;
+                // Kept beyond its connection: the buffer is ours until it is dropped.
+                drop(connection);
+                if let Some(Ok(Some(data))) = received {
+                    assert_eq!(&data[..1], &pattern(1)[..]);
+                }
+            }
+        }),
+        body!(|seat| {
+            let address = seat.address().await;
+            for n in 0..30 {
+                let connection = seat.connect(&address).await.unwrap();
+                connection.write().extend_from_slice(&pattern(1 + n * 5_000));
+                let soon = seat.reactor.now() + Duration::from_millis(n as u64 % 4);
+                let _ = seat.reactor.until(soon, read_all(&connection)).await;
+            }
+        }),
+    ]);
+}
+
+#[test]
+fn a_connection_moves_to_another_core_with_all_its_bytes() {
+    on_both([
+        body!(|seat| {
+            let listener = seat.listen();
+            let address = listener.address().clone();
+            let connecting = Rc::clone(&seat);
+            let client = async move {
+                let connection = connecting.connect(&address).await.unwrap();
+                connection.write().extend_from_slice(b"before ");
+                connecting.reactor.sleep(Duration::from_millis(5)).await;
+                connection.write().extend_from_slice(b"after");
+                assert_eq!(read_all(&connection).await.unwrap(), b"before after");
+            };
+            seat.reactor.spawn(client).unwrap();
+            let connection = listener.accept().await.unwrap();
+            let detached = connection.detach().await.unwrap();
+            seat.send(1, Message::Connection(detached));
+            assert!(matches!(seat.message().await, Message::Done));
+        }),
+        body!(|seat| {
+            let Message::Connection(detached) = seat.message().await else { panic!("expected a connection") };
+            let connection = detached.attach(&seat.reactor).unwrap();
+            let mut got = Vec::new();
+            while got.len() < b"before after".len() {
+                got.extend_from_slice(&connection.receive().await.unwrap().unwrap());
+            }
+            connection.write().extend_from_slice(&got);
+            connection.finish(Duration::from_secs(5)).await;
+            seat.send(0, Message::Done);
+        }),
+    ]);
+}
+
+#[test]
+fn messages_wake_a_sleeping_core() {
+    on_both([
+        body!(|seat| {
+            for n in 0..500 {
+                seat.send(1, Message::Number(n));
+                assert!(matches!(seat.message().await, Message::Number(back) if back == n));
+            }
+            seat.send(1, Message::Done);
+        }),
+        body!(|seat| loop {
+            match seat.message().await {
+                Message::Number(n) => seat.send(0, Message::Number(n)),
+                _ => break,
+            }
+        }),
+    ]);
+}
+
+#[test]
+fn a_refused_connection_says_so() {
+    on_both([
+        body!(|seat| {
+            let listener = seat.listen();
+            let address = listener.address().clone();
+            drop(listener);
+            seat.send(1, Message::Address(address));
+            assert!(matches!(seat.message().await, Message::Done));
+        }),
+        body!(|seat| {
+            let address = seat.address().await;
+            let error = seat.connect(&address).await.err();
+            assert_eq!(error, Some(ConnectionError::Socket(111)), "ECONNREFUSED");
+            seat.send(0, Message::Done);
+        }),
+    ]);
+}
+
+#[test]
+fn closing_a_listener_serves_those_who_have_connected() {
+    on_both([
+        body!(|seat| {
+            let listener = seat.listen();
+            seat.send(1, Message::Address(listener.address().clone()));
+            assert!(matches!(seat.message().await, Message::Done), "all ten have connected");
+            listener.close();
+            let mut served = 0;
+            loop {
+                match listener.accept().await {
+                    Ok(connection) => {
+                        connection.write().push(b'!');
+                        connection.finish(Duration::from_secs(5)).await;
+                        served += 1;
+                    }
+                    Err(ListenError::Closed) => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            assert_eq!(served, 10);
+        }),
+        body!(|seat| {
+            let address = seat.address().await;
+            let mut connections = Vec::new();
+            for _ in 0..10 {
+                connections.push(seat.connect(&address).await.unwrap());
+            }
+            seat.send(0, Message::Done);
+            for connection in connections {
+                assert_eq!(read_all(&connection).await.unwrap(), b"!");
+            }
+        }),
+    ]);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let run = |seed| {
+        let mut world = World::new(seed, NetworkOptions::default());
+        let process = world.add_process("both");
+        let bodies: [Body; 2] = [
+            body!(|seat| {
+                let listener = seat.listen();
+                seat.send(1, Message::Address(listener.address().clone()));
+                let connection = listener.accept().await.unwrap();
+                connection.write().extend_from_slice(&pattern(50_000));
+                connection.finish(Duration::from_secs(5)).await;
+            }),
+            body!(|seat| {
+                let connection = seat.connect(&seat.address().await).await.unwrap();
+                read_all(&connection).await.unwrap();
+            }),
+        ];
+        start(&mut world.host(process), &Address::Tcp(SocketAddr::from(([10, 0, 0, 1], 80))), bodies);
+        world.run_for(Duration::from_secs(30));
+        world.trace()
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+}
