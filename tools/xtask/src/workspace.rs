@@ -18,7 +18,8 @@ pub(crate) fn root() -> Result<PathBuf> {
     for folder in start.ancestors() {
         let manifest = folder.join("Cargo.toml");
         // The fuzz crates carry an empty [workspace] table of their own, so the table must list members.
-        if std::fs::read_to_string(&manifest).is_ok_and(|text| text.contains("[workspace]\nresolver")) {
+        if std::fs::read_to_string(&manifest).is_ok_and(|text| text.contains("[workspace]") && text.contains("members"))
+        {
             return Ok(folder.to_path_buf());
         }
     }

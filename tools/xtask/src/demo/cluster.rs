@@ -9,7 +9,7 @@
 //! **Not**: a template for production files; docs/config.md describes those.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -84,6 +84,20 @@ impl Cluster {
             }
         };
         Self { members: (0..NODES + EDGES).map(member).collect() }
+    }
+
+    /// Fails before anything is started if an address is taken: otherwise the readiness of whoever holds it would be
+    /// mistaken for ours.
+    ///
+    /// # Errors
+    /// The operator's: another process listens there; the address is named.
+    pub(super) fn check_addresses(&self) -> Result<()> {
+        for address in self.members.iter().flat_map(|member| [member.listen, member.admin]) {
+            TcpListener::bind(address).with_context(|| {
+                format!("{address} is taken; stop what listens there (another demo?) and try again")
+            })?;
+        }
+        Ok(())
     }
 
     fn nodes(&self) -> &[Member] {
@@ -172,6 +186,17 @@ mod tests {
         }
         let topology: DocumentMut = cluster.topology().parse().expect("the topology is TOML");
         assert_eq!(topology["node"].as_array_of_tables().expect("nodes are tables").len(), usize::from(NODES));
+    }
+
+    #[test]
+    fn a_taken_address_is_named() {
+        let holder = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+        let taken = holder.local_addr().expect("it is bound");
+        let mut cluster = Cluster::in_folder(Path::new("demo"));
+        cluster.members.truncate(1);
+        cluster.members[0].listen = taken;
+        let error = cluster.check_addresses().expect_err("the address is taken");
+        assert!(error.to_string().contains(&taken.to_string()), "{error}");
     }
 
     #[test]

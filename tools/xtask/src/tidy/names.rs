@@ -56,8 +56,11 @@ mod tests {
     #[test]
     fn functions_do_not_get() {
         assert!(
-            check(&Tree::of(&[("a.rs", "fn get() {} fn get_mut() {} fn target() {} impl T for A { fn get_ref(&self) {} }")]))
-                .is_empty()
+            check(&Tree::of(&[(
+                "a.rs",
+                "fn get() {} fn get_mut() {} fn target() {} impl T for A { fn get_ref(&self) {} }"
+            )]))
+            .is_empty()
         );
         assert_eq!(check(&Tree::of(&[("a.rs", "impl A { fn get_value(&self) {} }")])).len(), 1);
     }
