@@ -55,10 +55,11 @@ impl Cluster {
     /// Writes the topology and one configuration per process into `folder`, which is created.
     ///
     /// # Errors
-    /// The folder cannot be written.
+    /// An address is taken, or the folder cannot be written.
     pub(super) fn write(folder: &Path) -> Result<Self> {
-        std::fs::create_dir_all(folder).with_context(|| format!("{} could not be created", folder.display()))?;
         let cluster = Self::in_folder(folder);
+        cluster.check_addresses()?;
+        std::fs::create_dir_all(folder).with_context(|| format!("{} could not be created", folder.display()))?;
         let topology = folder.join("topology.toml");
         write(&topology, &cluster.topology())?;
         for (index, member) in cluster.members.iter().enumerate() {
@@ -91,7 +92,7 @@ impl Cluster {
     ///
     /// # Errors
     /// The operator's: another process listens there; the address is named.
-    pub(super) fn check_addresses(&self) -> Result<()> {
+    fn check_addresses(&self) -> Result<()> {
         for address in self.members.iter().flat_map(|member| [member.listen, member.admin]) {
             TcpListener::bind(address).with_context(|| {
                 format!("{address} is taken; stop what listens there (another demo?) and try again")

@@ -47,7 +47,6 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     let folder = std::env::temp_dir().join(format!("corelane-demo-{}", std::process::id()));
     let cluster = Cluster::write(&folder)?;
-    cluster.check_addresses()?;
     let mut running = Vec::new();
     for member in &cluster.members {
         running.push(start(root, member).with_context(|| format!("{} could not be started", member.name))?);

@@ -1,9 +1,11 @@
 //! Where `unsafe` may stand, and that each use says why it is sound.
 //!
 //! **Invariants**: a `// SAFETY:` comment stands directly above the statement (attributes between them allowed) or on
-//! its line; an `unsafe fn` or trait has a `# Safety` section in its documentation instead or as well.
+//! its line; an `unsafe fn` or trait has a `# Safety` section in its documentation instead or as well. A function that
+//! implements a trait's `unsafe fn` has the contract the trait documents.
 
 use super::finding::Finding;
+use super::functions;
 use super::scan::{UnsafeKind, UnsafeRef};
 use super::source::SourceFile;
 use super::tree::Tree;
@@ -35,6 +37,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
 fn is_explained(source: &SourceFile, found: &UnsafeRef) -> bool {
     let marks: &[&str] = match found.kind {
         UnsafeKind::Pointer => return true,
+        UnsafeKind::Function if implements_trait(source, found.line) => return true,
         UnsafeKind::Block | UnsafeKind::Impl => &["SAFETY:"],
         UnsafeKind::Function | UnsafeKind::Declaration => &["SAFETY:", "# Safety"],
     };
@@ -51,6 +54,11 @@ fn is_explained(source: &SourceFile, found: &UnsafeRef) -> bool {
         .map(|line| line.trim())
         .take_while(|line| is_comment(line) || line.starts_with("#[") || is_continued(line))
         .any(|line| is_comment(line) && is_marked(line))
+}
+
+fn implements_trait(source: &SourceFile, line: usize) -> bool {
+    let Ok(ast) = &source.ast else { return false };
+    functions::shapes(ast).iter().any(|shape| shape.is_trait_impl && shape.line == line)
 }
 
 fn is_comment(line: &str) -> bool {
@@ -89,6 +97,7 @@ mod tests {
             "fn f() {\n    g(unsafe { h() }) // SAFETY: it is.\n}",
             "/// Doc.\n///\n/// # Safety\n/// Call it once.\n#[inline]\npub unsafe fn f() {}",
             "type F = unsafe fn(u8);",
+            "impl T for A {\n    unsafe fn f() {}\n}",
         ] {
             assert_eq!(count("server/reactor/src/a.rs", good), 0, "{good}");
         }
@@ -98,6 +107,7 @@ mod tests {
             "/// # Safety\n/// Not for a block.\nfn f() {\n    unsafe { g() };\n}",
             "// SAFETY: it is.\nunsafe impl Send for A {}\nunsafe impl Sync for A {}",
             "/// Doc.\npub unsafe fn f() {}",
+            "impl A {\n    unsafe fn f() {}\n}",
         ] {
             assert_eq!(count("server/reactor/src/a.rs", bad), 1, "{bad}");
         }
