@@ -313,7 +313,9 @@ impl Driver for UringDriver {
     }
 
     fn shutdown_send(&mut self, socket: Socket) {
-        self.push_ignored(opcode::Shutdown::new(types::Fd(socket.0), libc::SHUT_WR).build());
+        // Not through the ring: there it always runs on a worker thread, which looks the descriptor up when it gets
+        // to it, and by then it may have been closed and be another connection's. (Seen on 6.18.)
+        socket::shutdown_send(socket.0);
     }
 
     fn close(&mut self, socket: Socket) {

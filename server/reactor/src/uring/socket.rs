@@ -121,6 +121,12 @@ pub(crate) fn peer(fd: RawFd) -> Option<Address> {
     address_by(libc::getpeername, fd)
 }
 
+/// Tells the peer that nothing more will be sent. A socket that is not connected any more needs no telling.
+pub(crate) fn shutdown_send(fd: RawFd) {
+    // SAFETY: shutdown(2) takes no pointers; the caller owns the descriptor.
+    unsafe { libc::shutdown(fd, libc::SHUT_WR) };
+}
+
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
