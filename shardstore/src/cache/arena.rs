@@ -21,7 +21,7 @@
 //!    (a segment is rewritten only at count 0) and by starting behind the header words, the only words rewritten in place.
 //! 4. Neither type is `Sync` or `Send`: one thread reads and writes.
 //!
-//! **Source**: memfd_create(2), mmap(2), fallocate(2), madvise(2); Linux >= 6.1.
+//! **Source**: memfd_create(2), mmap(2), fallocate(2), madvise(2) with MADV_COLLAPSE; Linux >= 6.1.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -206,6 +206,13 @@ impl Arena {
         &self.mapping
     }
 
+    /// Memory the kernel has committed to the memfd, in bytes.
+    #[cfg(test)]
+    pub(super) fn resident_bytes(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        self.mapping.memory.metadata().expect("our own descriptor").blocks() * 512
+    }
+
     /// Sets how many segments may be pinned at once.
     pub(super) fn limit_holds(&self, segments_max: u32) {
         self.mapping.held_segments_max.set(segments_max);
@@ -255,6 +262,26 @@ impl Arena {
         }
     }
 
+    /// Commits an unwritten chunk as one huge page, if the kernel has one; else it is committed page by page as it is written.
+    ///
+    /// For what is read at random from the first moment on, at the start of the process: the request overrides
+    /// `shmem_enabled`, which most systems have at `never`, but it takes up to milliseconds.
+    ///
+    /// # Panics
+    ///
+    /// When the chunk is outside the arena.
+    pub(super) fn commit(&mut self, chunk: usize) {
+        let at = chunk * CHUNK_BYTES;
+        self.check(at, CHUNK_BYTES);
+        // The request wants a page to be there; nothing of the chunk was written yet, so it holds zeros.
+        self.store(at, 0);
+        // SAFETY: the range is mapped (invariant 1), and the request changes which pages hold the content, not the content.
+        // A refusal costs speed only.
+        unsafe {
+            libc::madvise(self.mapping.base.as_ptr().add(at).cast(), CHUNK_BYTES, libc::MADV_COLLAPSE);
+        }
+    }
+
     /// Gives the memory of a chunk back to the kernel; the chunk reads as zeros from then on.
     ///
     /// # Panics
@@ -284,19 +311,36 @@ impl Deref for Arena {
     }
 }
 
-/// Maps the memfd, asking for huge pages and for being left out of core dumps (it holds users' data).
+/// Maps the memfd at a multiple of [`CHUNK_BYTES`], so that a chunk can be one huge page, and leaves it out of core dumps
+/// (it holds users' data).
 fn map(memory: &File, bytes: usize) -> io::Result<NonNull<u8>> {
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
+    // A chunk more than needed, of which the aligned part is then mapped over and the rest given back.
+    let reserved = bytes + CHUNK_BYTES;
+    let private = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a new mapping at an address the kernel chooses; it replaces nothing.
-    let address = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, memory.as_raw_fd(), 0) };
-    if address == libc::MAP_FAILED {
+    let start = unsafe { libc::mmap(ptr::null_mut(), reserved, libc::PROT_NONE, private, -1, 0) };
+    if start == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: advice on the range just mapped; it changes no content. A refusal costs speed or a larger dump only.
-    unsafe {
-        libc::madvise(address, bytes, libc::MADV_HUGEPAGE);
-        libc::madvise(address, bytes, libc::MADV_DONTDUMP);
-    }
-    Ok(NonNull::new(address.cast()).expect("mmap without MAP_FIXED never returns address 0"))
+    let front = start.addr().next_multiple_of(CHUNK_BYTES) - start.addr();
+    let base = start.wrapping_byte_add(front);
+    let (protection, shared) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_NORESERVE);
+    // SAFETY: `front` is less than a chunk, so the fixed range and the two rests lie in what was just reserved, which nothing
+    // else knows of. The advice changes no content; a refusal costs speed or a larger dump only.
+    let mapped = unsafe {
+        let mapped = libc::mmap(base, bytes, protection, shared | libc::MAP_FIXED, memory.as_raw_fd(), 0);
+        let error = io::Error::last_os_error();
+        if mapped == libc::MAP_FAILED {
+            libc::munmap(start, reserved);
+            return Err(error);
+        }
+        if front > 0 {
+            libc::munmap(start, front);
+        }
+        libc::munmap(base.wrapping_byte_add(bytes), CHUNK_BYTES - front);
+        libc::madvise(mapped, bytes, libc::MADV_HUGEPAGE);
+        libc::madvise(mapped, bytes, libc::MADV_DONTDUMP);
+        mapped
+    };
+    Ok(NonNull::new(mapped.cast()).expect("a mapping that succeeded is not at address 0"))
 }

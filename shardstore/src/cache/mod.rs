@@ -82,7 +82,8 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Reserves the address space and makes an empty cache. Memory is committed as items come.
+    /// Reserves the address space and makes an empty cache. The index's memory is committed at once,
+    /// the rest as items come.
     ///
     /// # Errors
     ///
@@ -111,6 +112,9 @@ impl Cache {
             counters: Counters::default(),
         };
         cache.limit_pins();
+        for chunk in 0..cache.geometry.index_bytes.div_ceil(arena::CHUNK_BYTES) {
+            cache.arena.commit(chunk);
+        }
         Ok(cache)
     }
 

@@ -1,1 +1,312 @@
+use super::item::{Item, Location};
+use super::*;
 
+const MIB: u64 = 1 << 20;
+const NOW: u64 = 1_700_000_000_000;
+
+/// A cache with keys that are numbers and values of one byte repeated.
+struct Rig {
+    cache: Cache,
+    hasher: KeyHasher,
+    now_ms: u64,
+}
+
+impl Rig {
+    fn new(limit_bytes: u64) -> Self {
+        let hasher = KeyHasher::new(11);
+        let cache = Cache::new(&CacheOptions::new(limit_bytes, hasher)).unwrap();
+        Self { cache, hasher, now_ms: NOW }
+    }
+
+    fn key(&self, id: u32) -> (KeyHash, [u8; 4]) {
+        (self.hasher.hash(&id.to_le_bytes()), id.to_le_bytes())
+    }
+
+    fn try_put(&mut self, id: u32, bytes: usize, expire_ms: u64) -> Result<Inserted, CacheError> {
+        let (hash, key) = self.key(id);
+        let value = vec![id as u8; bytes];
+        let insert = Insert { expire_ms, ..Insert::new(&value[..], Version::from_bits(u64::from(id)), 0) };
+        self.cache.insert(hash, &key, &insert, self.now_ms)
+    }
+
+    fn put(&mut self, id: u32, bytes: usize, expire_ms: u64) {
+        self.try_put(id, bytes, expire_ms).unwrap();
+    }
+
+    fn has(&self, id: u32) -> bool {
+        let (hash, key) = self.key(id);
+        self.cache.peek(hash, &key, self.now_ms).is_some()
+    }
+
+    fn pin(&mut self, id: u32) -> Option<Pinned> {
+        let (hash, key) = self.key(id);
+        self.cache.get(hash, &key, self.now_ms).expect("the key was just stored").pin()
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..1_000 {
+            self.cache.maintain(self.now_ms, 10_000);
+        }
+    }
+}
+
+#[test]
+fn a_record_lies_as_drawn() {
+    let mut rig = Rig::new(2 * MIB);
+    let hash = rig.hasher.hash(b"key");
+    let insert = Insert {
+        metadata: b"md",
+        expire_ms: 0x123_4567_89ab,
+        flags: 0xa,
+        ..Insert::new(b"value", Version::from_bits(0x1122_3344_5566_7788), 0xc3c3_c3c3)
+    };
+    rig.now_ms = 1;
+    rig.cache.insert(hash, b"key", &insert, rig.now_ms).unwrap();
+    let at = rig.cache.geometry.bytes_of(rig.cache.geometry.index_segments) as usize;
+    let mut expected = Vec::new();
+    // flags: METADATA (bit 3) and the caller's 0xa.
+    expected.extend((0x123_4567_89ab_u64 << 21 | 3 << 8 | 0xa8).to_le_bytes());
+    expected.extend(5_u32.to_le_bytes());
+    expected.extend(0xc3c3_c3c3_u32.to_le_bytes());
+    expected.extend(0x1122_3344_5566_7788_u64.to_le_bytes());
+    expected.extend(b"key\x02mdvalue");
+    assert_eq!(rig.cache.arena.bytes(at, expected.len()), expected);
+    assert_eq!(Item::load(&rig.cache.arena, Location::of(at)).record_bytes(&rig.cache.arena), 40);
+}
+
+#[test]
+fn nothing_is_served_from_its_expiry_instant_on() {
+    // (expiry instant, now, served)
+    let table = [
+        (0, NOW, true),
+        (0, EXPIRE_MS_MAX, true),
+        (NOW + 500, NOW + 499, true),
+        (NOW + 500, NOW + 500, false),
+        (NOW + 1, NOW, true),
+        (NOW + 1, NOW + 1, false),
+        (NOW, NOW, false),
+        (EXPIRE_MS_MAX + 1, EXPIRE_MS_MAX - 1, true),
+        (EXPIRE_MS_MAX + 1, EXPIRE_MS_MAX, false),
+        (u64::MAX, EXPIRE_MS_MAX - 1, true),
+        (u64::MAX, EXPIRE_MS_MAX, false),
+    ];
+    for (expire_ms, now_ms, served) in table {
+        let mut rig = Rig::new(2 * MIB);
+        let (hash, key) = rig.key(1);
+        rig.put(1, 10, expire_ms);
+        assert_eq!(rig.cache.peek(hash, &key, now_ms).is_some(), served, "peek: {expire_ms} {now_ms}");
+        assert_eq!(rig.cache.get(hash, &key, now_ms).is_some(), served, "get: {expire_ms} {now_ms}");
+        assert_eq!(rig.cache.stats().expired, u64::from(!served));
+        rig.put(1, 10, 0);
+        assert!(rig.cache.touch(hash, &key, expire_ms, NOW - 1).is_some());
+        assert_eq!(rig.cache.get(hash, &key, now_ms).is_some(), served, "touched: {expire_ms} {now_ms}");
+    }
+}
+
+#[test]
+fn a_use_is_counted_by_get_and_not_by_peek() {
+    let mut rig = Rig::new(2 * MIB);
+    rig.put(1, 10, 0);
+    let (hash, key) = rig.key(1);
+    for uses in [1, 2, 3, 3] {
+        let _ = rig.cache.peek(hash, &key, NOW);
+        assert!(rig.cache.get(hash, &key, NOW).is_some());
+        let (slot, _) = rig.cache.find(hash, &key).unwrap();
+        assert_eq!(Index::frequency(&rig.cache.arena, slot), uses);
+    }
+    assert_eq!((rig.cache.stats().hits, rig.cache.stats().misses), (4, 0));
+}
+
+#[test]
+fn what_is_out_of_range_is_refused_and_changes_nothing() {
+    let mut rig = Rig::new(2 * MIB);
+    rig.put(1, 10, 0);
+    let most = rig.cache.value_bytes_max();
+    assert!(most > MIB as usize, "a shard of 2 MiB takes values over 1 MiB");
+    assert!(matches!(rig.try_put(1, most + 1, 0), Err(CacheError::ValueTooLarge { .. })));
+    let long = vec![0; crate::key::STORED_KEY_BYTES_MAX + 1];
+    let insert = Insert::new(b"", Version::default(), 0);
+    let refused = rig.cache.insert(rig.hasher.hash(&long), &long, &insert, NOW);
+    assert!(matches!(refused, Err(CacheError::KeyTooLong(_))));
+    let (hash, key) = rig.key(1);
+    let insert = Insert { metadata: &[0; METADATA_BYTES_MAX + 1], ..insert };
+    assert!(matches!(rig.cache.insert(hash, &key, &insert, NOW), Err(CacheError::MetadataTooLong(256))));
+    assert!(rig.has(1));
+    assert_eq!(rig.cache.stats().inserts, 1);
+    let long = &long[1..];
+    let hit_len = |rig: &mut Rig, bytes| {
+        let value = vec![1; bytes];
+        let insert = Insert { metadata: &[9; METADATA_BYTES_MAX], ..Insert::new(&value[..], Version::default(), 0) };
+        rig.cache.insert(rig.hasher.hash(long), long, &insert, NOW).unwrap();
+        rig.cache.peek(rig.hasher.hash(long), long, NOW).map(|hit| (hit.value().len(), hit.metadata().len()))
+    };
+    for bytes in [0, 1, 3_000, 8_000, 70_000, most] {
+        assert_eq!(hit_len(&mut rig, bytes), Some((bytes, METADATA_BYTES_MAX)), "the largest that is allowed");
+    }
+}
+
+#[test]
+fn a_limit_out_of_range_is_refused() {
+    let hasher = KeyHasher::new(1);
+    let small = Cache::new(&CacheOptions::new(2 * MIB - 1, hasher));
+    assert!(matches!(small, Err(CacheError::LimitTooSmall { .. })));
+    let above = Cache::new(&CacheOptions { limit_bytes: 4 * MIB, ceiling_bytes: 2 * MIB, hasher });
+    assert!(matches!(above, Err(CacheError::LimitAboveCeiling { .. })));
+    let mut rig = Rig::new(64 * MIB);
+    // 4 MiB of index stay, beside 24 data segments.
+    let table = [(4 * MIB, false), (6 * MIB - 1, false), (6 * MIB, true), (512 * MIB, true), (514 * MIB, false)];
+    for (limit_bytes, allowed) in table {
+        assert_eq!(rig.cache.resize(limit_bytes).is_ok(), allowed, "{limit_bytes}");
+    }
+}
+
+#[test]
+fn the_oldest_are_evicted_first() {
+    let mut rig = Rig::new(2 * MIB);
+    (0..4_000).for_each(|id| rig.put(id, 1_000, 0));
+    let survivors = (0..4_000).filter(|&id| rig.has(id)).count() as u32;
+    assert!((4_000 - survivors..4_000).all(|id| rig.has(id)), "{survivors} survivors are the newest");
+    assert!(survivors > 1_600, "at least 80 % of 2 MiB hold values: {survivors}");
+}
+
+#[test]
+fn full_buckets_lose_their_oldest() {
+    let mut rig = Rig::new(2 * MIB);
+    // 16,384 slots, and room for three times as many of these.
+    for id in 0..14_000 {
+        rig.put(id, 1, 0);
+        assert!((id.saturating_sub(20)..=id).all(|newer| rig.has(newer)), "{id} displaced one that is newer than most");
+    }
+    let stats = rig.cache.stats();
+    assert!(stats.evicted_for_slot > 100 && stats.evicted_for_room == 0, "{stats:?}");
+    assert_eq!(stats.items, 14_000 - stats.evicted_for_slot);
+}
+
+#[test]
+fn a_key_written_over_and_over_evicts_no_other() {
+    let mut rig = Rig::new(4 * MIB);
+    // One in twenty records of a segment stays alive.
+    for n in 0..30_000 {
+        match n % 20 {
+            0 => rig.put(n / 20, 1_000, 0),
+            _ => rig.put(9_999, 1_000, NOW + 1),
+        }
+    }
+    // What has moved beside records that expire must not go with them.
+    rig.now_ms = NOW + 1;
+    rig.settle();
+    assert!((0..1_500).all(|id| rig.has(id)));
+    let stats = rig.cache.stats();
+    assert_eq!(stats.evicted_for_room + stats.evicted_for_slot, 0);
+    assert!(stats.moved_items > 0, "the living moved out of segments that were mostly dead");
+}
+
+#[test]
+fn a_pinned_value_outlives_eviction_and_the_cache() {
+    for bytes in [100, 50_000] {
+        let mut rig = Rig::new(4 * MIB);
+        rig.put(1, bytes, 0);
+        let pinned = rig.pin(1).expect("nothing else is pinned");
+        (2..20_000).for_each(|id| rig.put(id, 1_000, 0));
+        let (hash, key) = rig.key(1);
+        assert!(rig.has(1), "a pinned segment is passed over while others can be had");
+        rig.cache.remove(hash, &key, NOW);
+        (2..20_000).for_each(|id| rig.put(id, 1_000, 0));
+        assert!(rig.cache.stats().bytes_pinned > 0 && rig.cache.stats().stalls == 0);
+        drop(rig);
+        let whole: Vec<u8> = pinned.value().pieces().flatten().copied().collect();
+        assert_eq!(whole, vec![1; bytes]);
+    }
+}
+
+#[test]
+fn pins_are_bounded_and_given_back() {
+    let mut rig = Rig::new(8 * MIB);
+    // 120 data segments: 6 may be pinned. Each of these values has a segment of its own, or two.
+    let mut pins = Vec::new();
+    for id in 0..100 {
+        rig.put(id, 60_000, 0);
+        pins.extend(rig.pin(id));
+    }
+    let stats = rig.cache.stats();
+    assert_eq!(stats.bytes_pinned, 6 << 16);
+    assert!(stats.pins_refused > 0);
+    (0..100).for_each(|id| {
+        let (hash, key) = rig.key(id);
+        rig.cache.remove(hash, &key, NOW);
+    });
+    assert!(rig.cache.stats().bytes_held >= 5 << 16, "dead, but not to be used: {:?}", rig.cache.stats());
+    pins.clear();
+    rig.settle();
+    let stats = rig.cache.stats();
+    assert_eq!((stats.bytes_pinned, stats.bytes_held, stats.bytes_live), (0, 0, 0));
+    rig.put(1, 10, 0);
+    assert!(rig.pin(1).is_some());
+}
+
+#[test]
+fn expired_items_go_without_being_read() {
+    let mut rig = Rig::new(4 * MIB);
+    (0..2_000).for_each(|id| rig.put(id, 1_000, NOW + 1_000));
+    rig.now_ms = NOW + 999;
+    rig.settle();
+    assert_eq!(rig.cache.stats().items, 2_000);
+    rig.now_ms = NOW + 1_000;
+    rig.settle();
+    let stats = rig.cache.stats();
+    assert!(stats.items <= 60, "at most the open segment is left: {stats:?}");
+    assert_eq!(stats.expired, 2_000 - stats.items);
+}
+
+#[test]
+fn a_touch_prolongs_every_part_of_a_large_value() {
+    let mut rig = Rig::new(4 * MIB);
+    rig.put(1, 500_000, NOW + 1_000);
+    rig.put(2, 500_000, 0);
+    let (hash, key) = rig.key(1);
+    assert!(rig.cache.touch(hash, &key, 0, NOW).is_some());
+    rig.now_ms = NOW + 2_000;
+    rig.settle();
+    assert!(rig.has(1) && rig.has(2));
+}
+
+#[test]
+fn memory_stays_within_the_limit_at_any_size() {
+    let mut rig = Rig::new(4 * MIB);
+    for limit_bytes in [4 * MIB, 16 * MIB, 6 * MIB, 2 * MIB, 8 * MIB] {
+        rig.cache.resize(limit_bytes).unwrap();
+        rig.settle();
+        assert!(!rig.cache.resize_pending());
+        for (round, bytes) in [10, 1_000, 60_000, 900_000].into_iter().enumerate() {
+            let count = (3 * limit_bytes as usize / (bytes + 100)) as u32;
+            (0..count).for_each(|id| rig.put(id << 2 | round as u32, bytes, 0));
+            assert!(rig.cache.arena.resident_bytes() <= limit_bytes, "the kernel's count, at {bytes} bytes a value");
+        }
+        assert!(rig.cache.arena.resident_bytes() > limit_bytes / 2, "the memory is used");
+        assert_eq!(rig.cache.stats().bytes_committed, limit_bytes);
+    }
+}
+
+#[test]
+fn a_shrink_waits_for_pins_and_a_full_shard_says_so() {
+    let mut rig = Rig::new(100 * MIB);
+    // 75 segments may be pinned; the front of the arena is used first, so these fill the front.
+    let pins: Vec<_> = (0..1_000)
+        .map_while(|id| {
+            rig.put(id, 60_000, 0);
+            rig.pin(id)
+        })
+        .collect();
+    rig.cache.resize(10 * MIB).unwrap();
+    rig.settle();
+    assert!(rig.cache.resize_pending(), "the pins reach over 10 MiB");
+    let refused = (0..10_000).any(|id| matches!(rig.try_put(id, 1_000, 0), Err(CacheError::NoRoom)));
+    assert!(refused, "60 segments, all pinned");
+    drop(pins);
+    rig.settle();
+    assert!(!rig.cache.resize_pending());
+    assert_eq!(rig.cache.stats().bytes_committed, 10 * MIB);
+    assert!(rig.cache.arena.resident_bytes() <= 10 * MIB);
+    rig.put(1, 1_000, 0);
+    assert!(rig.has(1));
+}

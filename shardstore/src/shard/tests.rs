@@ -1,1 +1,152 @@
+use super::*;
+use crate::key::KeyHasher;
 
+const NOW: u64 = 1_700_000_000_000;
+
+struct Rig {
+    shard: Shard,
+    hash: KeyHash,
+}
+
+const KEY: &[u8] = b"\0key";
+
+impl Rig {
+    fn new() -> Self {
+        let hasher = KeyHasher::new(5);
+        let shard = Shard::new(&CacheOptions::new(2 << 20, hasher), 9).unwrap();
+        Self { shard, hash: hasher.hash(KEY) }
+    }
+
+    fn set(&mut self, set: &Set<'_>, now_ms: u64) -> SetOutcome {
+        self.shard.set(self.hash, KEY, set, now_ms)
+    }
+
+    fn stored(&mut self, now_ms: u64) -> Stored {
+        match self.set(&Set::new(b"value"), now_ms) {
+            SetOutcome::Stored(stored) => stored,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn version(&mut self, now_ms: u64) -> Option<Version> {
+        self.shard.get(self.hash, KEY, now_ms).map(|hit| hit.version())
+    }
+}
+
+/// Every condition against an absent, an expired and a living key: is it applied?
+#[test]
+fn conditions_hold_when_they_should() {
+    let other = Version::from_bits(1);
+    for expired in [None, Some(true), Some(false)] {
+        let alive = expired == Some(false);
+        let table = [
+            (Condition::Any, true),
+            (Condition::Absent, !alive),
+            (Condition::Present, alive),
+            (Condition::VersionEquals(other), false),
+            (Condition::VersionEquals(Version::from_bits(NOW << 18 | 9)), alive),
+        ];
+        for (condition, applied) in table {
+            let prepare = || {
+                let mut rig = Rig::new();
+                if let Some(expired) = expired {
+                    let ttl_ms = if expired { 10 } else { 0 };
+                    rig.set(&Set { ttl_ms, ..Set::new(b"old") }, NOW);
+                }
+                rig
+            };
+            let (mut rig, later) = (prepare(), NOW + 10);
+            let before = rig.shard.current(rig.hash, KEY, later);
+            match rig.set(&Set { condition, ..Set::new(b"new") }, later) {
+                SetOutcome::Stored(stored) => {
+                    assert!(applied, "set {condition:?} {expired:?}");
+                    assert_eq!(stored.replaced, before);
+                    assert_eq!(rig.version(later), Some(stored.version));
+                }
+                SetOutcome::NotApplied { current } => {
+                    assert!(!applied, "set {condition:?} {expired:?}");
+                    assert_eq!((current, rig.version(later)), (before, before));
+                }
+                outcome => panic!("{outcome:?}"),
+            }
+            let mut rig = prepare();
+            match rig.shard.delete(rig.hash, KEY, condition, later) {
+                Deleted::Deleted { version, removed } => {
+                    assert!(applied && Some(removed) == before && version > removed);
+                    assert_eq!(rig.version(later), None);
+                }
+                Deleted::NotFound => assert!(applied && before.is_none()),
+                Deleted::NotApplied { current } => {
+                    assert!(!applied, "delete {condition:?} {expired:?}");
+                    assert_eq!((current, rig.version(later)), (before, before));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn versions_grow_across_sets_and_deletes_whatever_the_time_does() {
+    let mut rig = Rig::new();
+    let first = rig.stored(NOW);
+    assert_eq!((first.version.region(), first.replaced), (9, None));
+    let second = rig.stored(NOW - 5_000);
+    assert_eq!(second.replaced, Some(first.version));
+    assert!(second.version > first.version);
+    let Deleted::Deleted { version, removed } = rig.shard.delete(rig.hash, KEY, Condition::Any, NOW) else {
+        panic!("there was something to delete");
+    };
+    assert!(removed == second.version && version > removed);
+    assert!(rig.stored(NOW).version > version);
+    let foreign = Version::from_bits((NOW + 1_000) << 18);
+    rig.shard.observe(foreign, NOW).unwrap();
+    assert!(rig.stored(NOW).version > foreign);
+}
+
+#[test]
+fn a_value_is_checked_against_the_checksum_it_came_with() {
+    let mut rig = Rig::new();
+    let crc = crc32c::crc32c(b"value");
+    let whole = Set { value_crc32c: Some(crc), metadata: b"text/plain", flags: 3, ..Set::new(b"value") };
+    assert!(matches!(rig.set(&whole, NOW), SetOutcome::Stored(_)));
+    let hit = rig.shard.get(rig.hash, KEY, NOW).unwrap();
+    assert_eq!((hit.value_crc32c(), hit.metadata(), hit.flags()), (crc, &b"text/plain"[..], 3));
+    let parts: [&[u8]; 3] = [b"va", b"", b"lue"];
+    let parts = Set { value_crc32c: Some(crc), ..Set::new(&parts[..]) };
+    let SetOutcome::Stored(stored) = rig.set(&parts, NOW) else { panic!("the parts have the same checksum") };
+    let damaged = Set { value_crc32c: Some(crc), ..Set::new(b"valuE") };
+    let computed = crc32c::crc32c(b"valuE");
+    assert_eq!(rig.set(&damaged, NOW), SetOutcome::Corrupt { given: crc, computed });
+    assert_eq!(rig.version(NOW), Some(stored.version), "the old value stays");
+    // Nobody computed one: the shard does.
+    rig.stored(NOW);
+    assert_eq!(rig.shard.get(rig.hash, KEY, NOW).unwrap().value_crc32c(), crc);
+}
+
+#[test]
+fn a_touch_moves_the_expiry_and_not_the_version() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.shard.touch(rig.hash, KEY, 100, NOW), Touched::NotFound);
+    let version = rig.stored(NOW).version;
+    assert_eq!(rig.shard.touch(rig.hash, KEY, 100, NOW), Touched::Touched { version });
+    assert_eq!(rig.version(NOW + 99), Some(version));
+    assert_eq!(rig.shard.touch(rig.hash, KEY, 0, NOW + 99), Touched::Touched { version });
+    assert_eq!(rig.version(NOW + 100), Some(version));
+    assert_eq!(rig.shard.touch(rig.hash, KEY, 1, NOW + 100), Touched::Touched { version });
+    assert_eq!(rig.shard.touch(rig.hash, KEY, 100, NOW + 101), Touched::NotFound);
+}
+
+#[test]
+fn refusals_keep_their_reason() {
+    let mut rig = Rig::new();
+    let version = rig.stored(NOW).version;
+    let value_bytes_max = rig.shard.value_bytes_max();
+    let large = vec![0; value_bytes_max + 1];
+    assert_eq!(rig.set(&Set::new(&large[..]), NOW), SetOutcome::ValueTooLarge { value_bytes_max });
+    let metadata = [0; crate::cache::METADATA_BYTES_MAX + 1];
+    assert_eq!(rig.set(&Set { metadata: &metadata, ..Set::new(b"") }, NOW), SetOutcome::MetadataTooLong);
+    let long = vec![0; crate::key::STORED_KEY_BYTES_MAX + 1];
+    let hash = KeyHasher::new(5).hash(&long);
+    assert_eq!(rig.shard.set(hash, &long, &Set::new(b""), NOW), SetOutcome::KeyTooLong);
+    assert_eq!(rig.version(NOW), Some(version));
+}

@@ -214,7 +214,7 @@ impl<'m> Run<'m> {
         let work = self.cache.stats().work_units;
         let insert = Insert {
             value: if self.random.chance(50) { ValueParts::One(content.bytes()) } else { ValueParts::Many(&parts) },
-            metadata: &Content { offset: 0, len: entry.metadata_len }.bytes(),
+            metadata: Content { offset: 0, len: entry.metadata_len }.bytes(),
             version: entry.version,
             expire_ms: entry.expire_ms,
             value_crc32c: self.versions as u32,
