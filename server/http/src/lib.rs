@@ -23,6 +23,8 @@ pub mod conditional;
 pub mod date;
 pub mod field;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod known;
 mod limits;
 mod list;

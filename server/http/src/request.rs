@@ -15,6 +15,8 @@
 mod authority;
 mod error;
 mod facts;
+mod head;
+mod resume;
 mod start_line;
 
 #[cfg(test)]
@@ -23,14 +25,12 @@ mod oracle;
 mod tests;
 
 pub use error::RequestError;
+pub use head::{FieldLines, Head};
+pub use resume::Resume;
 
-use crate::class;
-use crate::field::{self, Fields, Line};
-use crate::known::Known;
-use crate::target;
-use crate::{Limits, Method};
+use crate::Limits;
+use crate::field::{self, Line};
 use facts::Facts;
-use start_line::Form;
 
 /// The versions this crate speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,72 +86,6 @@ pub enum Parsed<'a> {
     Complete(Head<'a>),
 }
 
-/// What the caller keeps between calls of [`parse`] while a head is partial. A new or reset one starts a head.
-#[derive(Debug, Clone)]
-pub struct Resume {
-    facts: Facts,
-    /// Bytes looked at by the last call; 0 when no head is under way.
-    seen_bytes: u32,
-    cut: Cut,
-}
-
-/// Where a line was cut off, and so what may follow without a new verdict. This is what makes the work linear: a line
-/// is read again only when its next part begins, and it has four at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Cut {
-    /// Bytes of these classes go on with the part that was cut off. Any other is news.
-    harmless: u8,
-    /// At this length of the buffer the part outgrows its own bound, which is news too.
-    due_bytes: u32,
-}
-
-impl Cut {
-    /// Every further byte is news.
-    const ANYWHERE: Self = Self { harmless: 0, due_bytes: 0 };
-
-    /// Where the line from `start` on was cut off, given that nothing is wrong with it.
-    fn find(window: &[u8], facts: &Facts, limits: &Limits) -> Self {
-        let line = &window[facts.next as usize..];
-        let within = |harmless| Self { harmless, due_bytes: u32::MAX };
-        if line.ends_with(b"\r") {
-            return Self::ANYWHERE;
-        }
-        if facts.next > 0 {
-            return within(if memchr::memchr(b':', line).is_some() { class::VALUE } else { class::TOKEN });
-        }
-        let mut spaces = memchr::memchr_iter(b' ', line);
-        match (spaces.next(), spaces.next()) {
-            (None, _) => within(class::TOKEN),
-            (Some(space), None) => Self {
-                harmless: class::TARGET | class::BRACKET,
-                due_bytes: (space as u32 + 2).saturating_add(limits.target_bytes_max),
-            },
-            // In the version, which is short.
-            (Some(_), Some(_)) => Self::ANYWHERE,
-        }
-    }
-}
-
-impl Default for Resume {
-    fn default() -> Self {
-        Self { facts: Facts::new(), seen_bytes: 0, cut: Cut::ANYWHERE }
-    }
-}
-
-impl Resume {
-    /// Whether a head is under way: some of its bytes have been seen.
-    #[must_use]
-    pub fn is_under_way(&self) -> bool {
-        self.seen_bytes > 0
-    }
-
-    /// Whether `window` holds news, given that its first `seen_bytes` were looked at.
-    fn is_due(&self, window: &[u8], limits: &Limits) -> bool {
-        window.len() >= limits.head_bytes_max.min(self.cut.due_bytes) as usize
-            || class::run_end(window, self.seen_bytes as usize, self.cut.harmless) < window.len()
-    }
-}
-
 /// Parses the head at the start of `buf`.
 ///
 /// While the answer is `Partial`, call again with the same bytes and more after them (they may have moved) and the
@@ -161,25 +95,26 @@ impl Resume {
 /// # Errors
 ///
 /// The peer's fault. Answer [`RequestError::problem`] and close the connection.
+///
+/// # Panics
+///
+/// It may, if `resume` is under way and `buf` is shorter than at the last call: that is the caller's mistake.
 #[inline]
 pub fn parse<'a>(buf: &'a [u8], limits: &Limits, resume: &mut Resume) -> Result<Parsed<'a>, RequestError> {
     let window = &buf[..buf.len().min(limits.head_bytes_max as usize)];
     let resumed = resume.is_under_way();
     let mut facts = Facts::new();
     if resumed {
-        debug_assert!(window.len() >= resume.seen_bytes as usize, "bytes were taken off an unfinished head");
-        if window.len() < resume.seen_bytes as usize {
-            *resume = Resume::default();
-        } else if !resume.is_due(window, limits) {
-            resume.seen_bytes = window.len() as u32;
+        if !resume.is_due(window, limits) {
+            resume.note_seen(window);
             return Ok(Parsed::Partial);
         }
-        facts = resume.facts;
+        facts = resume.facts();
     }
     let outcome = run(window, limits, &mut facts);
     if let Ok(false) = outcome {
         if window.len() < limits.head_bytes_max as usize {
-            *resume = Resume { facts, seen_bytes: window.len() as u32, cut: Cut::find(window, &facts, limits) };
+            *resume = Resume::after(window, &facts, limits);
             return Ok(Parsed::Partial);
         }
         *resume = Resume::default();
@@ -189,7 +124,7 @@ pub fn parse<'a>(buf: &'a [u8], limits: &Limits, resume: &mut Resume) -> Result<
         *resume = Resume::default();
     }
     outcome?;
-    Ok(Parsed::Complete(Head { head: &window[..facts.next as usize], facts }))
+    Ok(Parsed::Complete(Head::new(&window[..facts.next as usize], facts)))
 }
 
 /// Reads lines from `facts.next` on; whether the head is whole.
@@ -218,194 +153,5 @@ fn run(window: &[u8], limits: &Limits, facts: &mut Facts) -> Result<bool, Reques
                 facts.next = next as u32;
             }
         }
-    }
-}
-
-/// A request head, checked whole, borrowing the bytes it came in.
-#[derive(Debug, Clone)]
-pub struct Head<'a> {
-    head: &'a [u8],
-    facts: Facts,
-}
-
-impl<'a> Head<'a> {
-    /// Bytes of the head, from the start of the buffer through the empty line that ends it.
-    #[inline]
-    #[must_use]
-    pub fn head_bytes(&self) -> usize {
-        self.head.len()
-    }
-
-    /// The method.
-    #[inline]
-    #[must_use]
-    pub fn method(&self) -> Method {
-        self.facts.method
-    }
-
-    /// The method as sent; the only name an [`Method::Other`] has.
-    #[must_use]
-    pub fn method_text(&self) -> &'a [u8] {
-        self.facts.method_span.of(self.head)
-    }
-
-    /// The version.
-    #[inline]
-    #[must_use]
-    pub fn version(&self) -> Version {
-        self.facts.version
-    }
-
-    /// The target as sent.
-    #[must_use]
-    pub fn target_text(&self) -> &'a [u8] {
-        self.facts.target.of(self.head)
-    }
-
-    /// The target, taken apart.
-    #[inline]
-    #[must_use]
-    pub fn target(&self) -> Target<'a> {
-        let text = self.facts.target.of(self.head);
-        match self.facts.form {
-            Form::Origin => {
-                let (path, query) = target::split_query(text);
-                Target::Origin { path, query }
-            }
-            Form::Absolute => {
-                let (_, authority, rest) = start_line::split_absolute(text).expect("the form was told from this split");
-                let (path, query) = target::split_query(rest);
-                Target::Absolute { authority, path, query }
-            }
-            Form::Authority => Target::Authority(text),
-            Form::Asterisk => Target::Asterisk,
-        }
-    }
-
-    /// How the body is delimited.
-    #[inline]
-    #[must_use]
-    pub fn body(&self) -> Body {
-        self.facts.body()
-    }
-
-    /// Whether the client would use the connection again.
-    #[inline]
-    #[must_use]
-    pub fn keep_alive(&self) -> bool {
-        self.facts.stays_open()
-    }
-
-    /// Whether the client waits for `100 Continue` before it sends the body. False if there is no body.
-    #[inline]
-    #[must_use]
-    pub fn expect_continue(&self) -> bool {
-        self.facts.expect_continue
-    }
-
-    /// `Host`: present in every 1.1 request, valid, perhaps empty.
-    #[must_use]
-    pub fn host(&self) -> Option<&'a [u8]> {
-        self.recorded(Known::Host)
-    }
-
-    /// `Range`, not parsed; see [`crate::range`].
-    #[inline]
-    #[must_use]
-    pub fn range(&self) -> Option<&'a [u8]> {
-        self.recorded(Known::Range)
-    }
-
-    /// `If-Range`, not parsed.
-    #[must_use]
-    pub fn if_range(&self) -> Option<&'a [u8]> {
-        self.recorded(Known::IfRange)
-    }
-
-    /// `Content-Type`, not parsed.
-    #[must_use]
-    pub fn content_type(&self) -> Option<&'a [u8]> {
-        self.recorded(Known::ContentType)
-    }
-
-    /// `Content-Range`, not parsed. A `PUT` with it is a partial update, which must not be stored as a whole.
-    #[must_use]
-    pub fn content_range(&self) -> Option<&'a [u8]> {
-        self.recorded(Known::ContentRange)
-    }
-
-    /// The lines of `If-Match`; see [`crate::conditional`].
-    #[inline]
-    #[must_use]
-    pub fn if_match(&self) -> FieldLines<'a> {
-        self.lines(Known::IfMatch)
-    }
-
-    /// The lines of `If-None-Match`; see [`crate::conditional`].
-    #[inline]
-    #[must_use]
-    pub fn if_none_match(&self) -> FieldLines<'a> {
-        self.lines(Known::IfNoneMatch)
-    }
-
-    /// The lines of `Cache-Control`; see [`crate::cache_control`].
-    #[inline]
-    #[must_use]
-    pub fn cache_control(&self) -> FieldLines<'a> {
-        self.lines(Known::CacheControl)
-    }
-
-    /// Every field in the order sent.
-    #[must_use]
-    pub fn fields(&self) -> Fields<'a> {
-        Fields::new(self.head, self.facts.fields_start as usize)
-    }
-
-    #[inline]
-    fn recorded(&self, known: Known) -> Option<&'a [u8]> {
-        let span = self.facts.recorded[known as usize];
-        (!span.is_absent()).then(|| span.of(self.head))
-    }
-
-    #[inline]
-    fn lines(&self, known: Known) -> FieldLines<'a> {
-        let repeated = self.facts.repeated & (1 << known as u8) != 0;
-        let first = if repeated { None } else { self.recorded(known) };
-        FieldLines { first, known, rest: repeated.then(|| self.fields()) }
-    }
-}
-
-/// Iterator over the values of one field that may stand on several lines. Empty if the field is absent.
-#[derive(Debug, Clone)]
-pub struct FieldLines<'a> {
-    /// The value of a field that stands once, which is nearly always.
-    first: Option<&'a [u8]>,
-    known: Known,
-    rest: Option<Fields<'a>>,
-}
-
-impl FieldLines<'_> {
-    /// Whether the field is absent, or has been read to its end.
-    #[inline]
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.first.is_none() && self.rest.is_none()
-    }
-}
-
-impl<'a> Iterator for FieldLines<'a> {
-    type Item = &'a [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        if let Some(value) = self.first.take() {
-            return Some(value);
-        }
-        let rest = self.rest.as_mut()?;
-        let found = rest.find(|(name, _)| Known::from_name(name) == Some(self.known));
-        if found.is_none() {
-            self.rest = None;
-        }
-        found.map(|(_, value)| value)
     }
 }

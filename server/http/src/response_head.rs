@@ -143,10 +143,11 @@ fn status_line(buf: &[u8]) -> Result<Option<(Version, u16, usize)>, ResponseErro
             7 => matches!(byte, b'0' | b'1'),
             9 => matches!(byte, b'1'..=b'5'),
             10 | 11 => byte.is_ascii_digit(),
-            _ => byte == b' ',
+            8 => byte == b' ',
+            // Some servers leave out the space when they leave out the phrase.
+            _ => matches!(byte, b' ' | b'\r'),
         };
-        // Some servers leave out the space when they leave out the phrase.
-        if !fits && !(at == STATUS_START_BYTES - 1 && byte == b'\r') {
+        if !fits {
             return Err(ResponseError::StatusLine);
         }
     }

@@ -8,6 +8,9 @@ use super::{Body, RequestError, Version};
 use crate::field::FieldError;
 use crate::{FramingError, Limits, Method};
 
+/// A name and a value, as sent.
+type Field = (Vec<u8>, Vec<u8>);
+
 /// What a head says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Seen {
@@ -18,7 +21,7 @@ pub(super) struct Seen {
     pub(super) body: Body,
     pub(super) keep_alive: bool,
     pub(super) expect_continue: bool,
-    pub(super) fields: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(super) fields: Vec<Field>,
 }
 
 /// Why reading stopped before the end of the head.
@@ -213,8 +216,8 @@ fn version(reader: &mut Reader<'_>) -> Result<Version, Stop> {
     Ok(version)
 }
 
-fn fields(reader: &mut Reader<'_>, limits: &Limits) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Stop> {
-    let mut fields: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+fn fields(reader: &mut Reader<'_>, limits: &Limits) -> Result<Vec<Field>, Stop> {
+    let mut fields: Vec<Field> = Vec::new();
     loop {
         match reader.peek()? {
             b'\r' | b'\n' => {
@@ -242,7 +245,7 @@ fn fields(reader: &mut Reader<'_>, limits: &Limits) -> Result<Vec<(Vec<u8>, Vec<
 }
 
 /// Checks the last field, given those before it.
-fn check_field(fields: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Stop> {
+fn check_field(fields: &[Field]) -> Result<(), Stop> {
     let ((name, value), before) = fields.split_last().expect("a field was just read");
     let name = name.to_ascii_lowercase();
     let earlier: Vec<&Vec<u8>> =

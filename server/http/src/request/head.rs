@@ -1,0 +1,207 @@
+//! A parsed request head: views of the bytes it came in.
+//!
+//! **Not**: parsing; every byte was checked before a head is made.
+//! **Invariants**: what is recorded by place is what a search through all fields would find.
+//! **Source**: RFC 9110 section 5.3 (fields on several lines), 7.1 and 7.2.
+
+use super::facts::Facts;
+use super::start_line::{self, Form};
+use super::{Body, Target, Version};
+use crate::Method;
+use crate::field::Fields;
+use crate::known::Known;
+use crate::target;
+
+/// A request head, checked whole, borrowing the bytes it came in.
+#[derive(Debug, Clone)]
+pub struct Head<'a> {
+    head: &'a [u8],
+    facts: Facts,
+}
+
+impl<'a> Head<'a> {
+    #[inline]
+    pub(super) fn new(head: &'a [u8], facts: Facts) -> Self {
+        Self { head, facts }
+    }
+
+    /// Bytes of the head, from the start of the buffer through the empty line that ends it.
+    #[inline]
+    #[must_use]
+    pub fn head_bytes(&self) -> usize {
+        self.head.len()
+    }
+
+    /// The method.
+    #[inline]
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.facts.method
+    }
+
+    /// The method as sent; the only name an [`Method::Other`] has.
+    #[must_use]
+    pub fn method_text(&self) -> &'a [u8] {
+        self.facts.method_span.of(self.head)
+    }
+
+    /// The version.
+    #[inline]
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.facts.version
+    }
+
+    /// The target as sent.
+    #[must_use]
+    pub fn target_text(&self) -> &'a [u8] {
+        self.facts.target.of(self.head)
+    }
+
+    /// The target, taken apart.
+    #[inline]
+    #[must_use]
+    pub fn target(&self) -> Target<'a> {
+        let text = self.facts.target.of(self.head);
+        match self.facts.form {
+            Form::Origin => {
+                let (path, query) = target::split_query(text);
+                Target::Origin { path, query }
+            }
+            Form::Absolute => {
+                let (_, authority, rest) = start_line::split_absolute(text).expect("the form was told from this split");
+                let (path, query) = target::split_query(rest);
+                Target::Absolute { authority, path, query }
+            }
+            Form::Authority => Target::Authority(text),
+            Form::Asterisk => Target::Asterisk,
+        }
+    }
+
+    /// How the body is delimited.
+    #[inline]
+    #[must_use]
+    pub fn body(&self) -> Body {
+        self.facts.body()
+    }
+
+    /// Whether the client would use the connection again.
+    #[inline]
+    #[must_use]
+    pub fn keep_alive(&self) -> bool {
+        self.facts.stays_open()
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends the body. False if there is no body.
+    #[inline]
+    #[must_use]
+    pub fn expect_continue(&self) -> bool {
+        self.facts.expect_continue
+    }
+
+    /// `Host`: present in every 1.1 request, valid, perhaps empty.
+    #[must_use]
+    pub fn host(&self) -> Option<&'a [u8]> {
+        self.recorded(Known::Host)
+    }
+
+    /// `Range`, not parsed; see [`crate::range`].
+    #[inline]
+    #[must_use]
+    pub fn range(&self) -> Option<&'a [u8]> {
+        self.recorded(Known::Range)
+    }
+
+    /// `If-Range`, not parsed.
+    #[must_use]
+    pub fn if_range(&self) -> Option<&'a [u8]> {
+        self.recorded(Known::IfRange)
+    }
+
+    /// `Content-Type`, not parsed.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&'a [u8]> {
+        self.recorded(Known::ContentType)
+    }
+
+    /// `Content-Range`, not parsed. A `PUT` with it is a partial update, which must not be stored as a whole.
+    #[must_use]
+    pub fn content_range(&self) -> Option<&'a [u8]> {
+        self.recorded(Known::ContentRange)
+    }
+
+    /// The lines of `If-Match`; see [`crate::conditional`].
+    #[inline]
+    #[must_use]
+    pub fn if_match(&self) -> FieldLines<'a> {
+        self.lines(Known::IfMatch)
+    }
+
+    /// The lines of `If-None-Match`; see [`crate::conditional`].
+    #[inline]
+    #[must_use]
+    pub fn if_none_match(&self) -> FieldLines<'a> {
+        self.lines(Known::IfNoneMatch)
+    }
+
+    /// The lines of `Cache-Control`; see [`crate::cache_control`].
+    #[inline]
+    #[must_use]
+    pub fn cache_control(&self) -> FieldLines<'a> {
+        self.lines(Known::CacheControl)
+    }
+
+    /// Every field in the order sent.
+    #[must_use]
+    pub fn fields(&self) -> Fields<'a> {
+        Fields::new(self.head, self.facts.fields_start as usize)
+    }
+
+    #[inline]
+    fn recorded(&self, known: Known) -> Option<&'a [u8]> {
+        let span = self.facts.recorded[known as usize];
+        (!span.is_absent()).then(|| span.of(self.head))
+    }
+
+    #[inline]
+    fn lines(&self, known: Known) -> FieldLines<'a> {
+        let repeated = self.facts.repeated & (1 << known as u8) != 0;
+        let first = if repeated { None } else { self.recorded(known) };
+        FieldLines { first, known, rest: repeated.then(|| self.fields()) }
+    }
+}
+
+/// Iterator over the values of one field that may stand on several lines. Empty if the field is absent.
+#[derive(Debug, Clone)]
+pub struct FieldLines<'a> {
+    /// The value of a field that stands once, which is nearly always.
+    first: Option<&'a [u8]>,
+    known: Known,
+    rest: Option<Fields<'a>>,
+}
+
+impl FieldLines<'_> {
+    /// Whether the field is absent, or has been read to its end.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none() && self.rest.is_none()
+    }
+}
+
+impl<'a> Iterator for FieldLines<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if let Some(value) = self.first.take() {
+            return Some(value);
+        }
+        let rest = self.rest.as_mut()?;
+        let found = rest.find(|(name, _)| Known::from_name(name) == Some(self.known));
+        if found.is_none() {
+            self.rest = None;
+        }
+        found.map(|(_, value)| value)
+    }
+}

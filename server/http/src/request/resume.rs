@@ -1,0 +1,91 @@
+//! What is kept of a head that has not arrived whole.
+//!
+//! **Not**: the head's bytes; the caller keeps those.
+//! **Invariants**: bytes that cannot change the verdict are not parsed again, and all others are at once, so a bad
+//! byte is refused when it arrives and a head costs linear work however slowly it comes.
+//! **Source**: RFC 9112 section 2.1 and 3 (the parts of a line).
+
+use super::facts::Facts;
+use crate::Limits;
+use crate::class;
+
+/// What the caller keeps between calls of [`super::parse`] while a head is partial. A new or reset one starts a head.
+#[derive(Debug, Clone)]
+pub struct Resume {
+    facts: Facts,
+    /// Bytes looked at by the last call; 0 when no head is under way.
+    seen_bytes: u32,
+    cut: Cut,
+}
+
+/// Where a line was cut off, and so what may follow without a new verdict. This is what makes the work linear: a line
+/// is read again only when its next part begins, and it has four at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cut {
+    /// Bytes of these classes go on with the part that was cut off. Any other is news.
+    harmless: u8,
+    /// At this length of the buffer the part outgrows its own bound, which is news too.
+    due_bytes: u32,
+}
+
+impl Cut {
+    /// Every further byte is news.
+    const ANYWHERE: Self = Self { harmless: 0, due_bytes: 0 };
+
+    /// Where the line after `facts` was cut off, given that nothing is wrong with it.
+    fn find(window: &[u8], facts: &Facts, limits: &Limits) -> Self {
+        let line = &window[facts.next as usize..];
+        let within = |harmless| Self { harmless, due_bytes: u32::MAX };
+        if line.ends_with(b"\r") {
+            return Self::ANYWHERE;
+        }
+        if facts.next > 0 {
+            return within(if memchr::memchr(b':', line).is_some() { class::VALUE } else { class::TOKEN });
+        }
+        let mut spaces = memchr::memchr_iter(b' ', line);
+        match (spaces.next(), spaces.next()) {
+            (None, _) => within(class::TOKEN),
+            (Some(space), None) => Self {
+                harmless: class::TARGET | class::BRACKET,
+                due_bytes: (space as u32 + 2).saturating_add(limits.target_bytes_max),
+            },
+            // In the version, which is short.
+            (Some(_), Some(_)) => Self::ANYWHERE,
+        }
+    }
+}
+
+impl Default for Resume {
+    fn default() -> Self {
+        Self { facts: Facts::new(), seen_bytes: 0, cut: Cut::ANYWHERE }
+    }
+}
+
+impl Resume {
+    /// What to keep of a head that is cut off at the end of `window`.
+    pub(super) fn after(window: &[u8], facts: &Facts, limits: &Limits) -> Self {
+        Self { facts: *facts, seen_bytes: window.len() as u32, cut: Cut::find(window, facts, limits) }
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        self.facts
+    }
+
+    /// Notes bytes that were no news.
+    pub(super) fn note_seen(&mut self, window: &[u8]) {
+        self.seen_bytes = window.len() as u32;
+    }
+
+    /// Whether a head is under way: some of its bytes have been seen.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.seen_bytes > 0
+    }
+
+    /// Whether `window` holds news, given that its first `seen_bytes` were looked at.
+    pub(super) fn is_due(&self, window: &[u8], limits: &Limits) -> bool {
+        debug_assert!(window.len() >= self.seen_bytes as usize, "bytes were taken off an unfinished head");
+        window.len() >= limits.head_bytes_max.min(self.cut.due_bytes) as usize
+            || class::run_end(window, self.seen_bytes as usize, self.cut.harmless) < window.len()
+    }
+}
