@@ -8,22 +8,34 @@ use super::*;
 
 const VALID: &str = "Host: h\r\n\r\n";
 
-/// Cases of 400: the whole text, and why.
-fn bad_requests() -> Vec<(String, RequestError)> {
-    use RequestError::{
-        EmptyLines, Host, HostMismatch, HostMissing, Method, Repeated, Target, TargetForm, VersionSyntax,
-    };
-    let line = |line: &str, error: RequestError| (format!("{line}\r\n{VALID}"), error);
-    let field = |field: &str, error: RequestError| (format!("PUT / HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n"), error);
-    let raw = |text: &str, error: RequestError| (text.to_owned(), error);
-    let cr = || RequestError::from(FieldError::BareCr);
-    let lf = || RequestError::from(FieldError::BareLf);
-    let framing = RequestError::from;
+/// A text, and why it is refused.
+type Case = (String, RequestError);
+
+fn raw(text: &str, error: RequestError) -> Case {
+    (text.to_owned(), error)
+}
+
+fn line(line: &str, error: RequestError) -> Case {
+    (format!("{line}\r\n{VALID}"), error)
+}
+
+fn field(field: &str, error: RequestError) -> Case {
+    (format!("PUT / HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n"), error)
+}
+
+/// All cases of 400.
+fn bad_requests() -> Vec<Case> {
+    [methods_and_target_bytes(), target_forms_and_versions(), line_ends_and_fields(), hosts_and_repeats(), framings()]
+        .concat()
+}
+
+fn methods_and_target_bytes() -> Vec<Case> {
+    use RequestError::{EmptyLines, Method, Target};
     vec![
         raw("\x16\x03\x01\x02\0\x01\0\x01\u{7c}\x03\x03", RequestError::Tls),
         raw("\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", EmptyLines),
-        raw("\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", lf()),
-        raw("\r\rGET / HTTP/1.1\r\nHost: h\r\n\r\n", cr()),
+        raw("\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", FieldError::BareLf.into()),
+        raw("\r\rGET / HTTP/1.1\r\nHost: h\r\n\r\n", FieldError::BareCr.into()),
         line(" GET / HTTP/1.1", Method),
         line("\tGET / HTTP/1.1", Method),
         line("GET\t/ HTTP/1.1", Method),
@@ -52,6 +64,12 @@ fn bad_requests() -> Vec<(String, RequestError)> {
         line("GET http://u@h/ HTTP/1.1", Target),
         line("GET http://h:99999/ HTTP/1.1", Target),
         line("GET http://[::1/ HTTP/1.1", Target),
+    ]
+}
+
+fn target_forms_and_versions() -> Vec<Case> {
+    use RequestError::{TargetForm, VersionSyntax};
+    vec![
         line("GET * HTTP/1.1", TargetForm),
         line("OPTIONS ** HTTP/1.1", TargetForm),
         line("GET a HTTP/1.1", TargetForm),
@@ -76,13 +94,18 @@ fn bad_requests() -> Vec<(String, RequestError)> {
         line("GET / HTTP/1.1 ", VersionSyntax),
         line("GET / HTTP/1.11", VersionSyntax),
         line("GET / HTTPS/1.1", VersionSyntax),
-        raw("GET / HTTP/1.1\nHost: h\n\n", lf()),
-        raw("GET /\nHost: h\n\n", lf()),
-        raw("GET / HTTP/1.1\rHost: h\r\n\r\n", cr()),
-        raw("GET / HTTP/1.1\r\nHost: h\n\r\n", lf()),
-        raw("GET / HTTP/1.1\r\nHost: h\r\n\n", lf()),
-        raw("GET / HTTP/1.1\r\nHost: h\r\rA: b\r\n\r\n", cr()),
-        raw("GET / HTTP/1.1\r\nHost: h\r\n\rA: b\r\n", cr()),
+    ]
+}
+
+fn line_ends_and_fields() -> Vec<Case> {
+    vec![
+        raw("GET / HTTP/1.1\nHost: h\n\n", FieldError::BareLf.into()),
+        raw("GET /\nHost: h\n\n", FieldError::BareLf.into()),
+        raw("GET / HTTP/1.1\rHost: h\r\n\r\n", FieldError::BareCr.into()),
+        raw("GET / HTTP/1.1\r\nHost: h\n\r\n", FieldError::BareLf.into()),
+        raw("GET / HTTP/1.1\r\nHost: h\r\n\n", FieldError::BareLf.into()),
+        raw("GET / HTTP/1.1\r\nHost: h\r\rA: b\r\n\r\n", FieldError::BareCr.into()),
+        raw("GET / HTTP/1.1\r\nHost: h\r\n\rA: b\r\n", FieldError::BareCr.into()),
         raw("GET / HTTP/1.1\r\n Host: h\r\n\r\n", FieldError::Folded.into()),
         field("A: b\r\n c", FieldError::Folded.into()),
         field("A: b\r\n\tc: d", FieldError::Folded.into()),
@@ -97,6 +120,12 @@ fn bad_requests() -> Vec<(String, RequestError)> {
         field("A: b\x01", FieldError::Value.into()),
         field("A: b\x7f", FieldError::Value.into()),
         field("A: \x1b[31m", FieldError::Value.into()),
+    ]
+}
+
+fn hosts_and_repeats() -> Vec<Case> {
+    use RequestError::{Host, HostMismatch, HostMissing, Repeated};
+    vec![
         raw("GET / HTTP/1.1\r\n\r\n", HostMissing),
         field("Host: h", Repeated),
         field("Host: other", Repeated),
@@ -114,32 +143,37 @@ fn bad_requests() -> Vec<(String, RequestError)> {
         raw("GET http://a/ HTTP/1.1\r\nHost:\r\n\r\n", HostMismatch),
         raw("GET http://a:8080/ HTTP/1.1\r\nHost: a\r\n\r\n", HostMismatch),
         raw("GET http://a/ HTTP/1.1\r\nHost: a:443\r\n\r\n", HostMismatch),
-        field("Content-Length:", framing(FramingError::ContentLength)),
-        field("Content-Length: +5", framing(FramingError::ContentLength)),
-        field("Content-Length: -5", framing(FramingError::ContentLength)),
-        field("Content-Length: 5, 5", framing(FramingError::ContentLength)),
-        field("Content-Length: 5 5", framing(FramingError::ContentLength)),
-        field("Content-Length: 0x5", framing(FramingError::ContentLength)),
-        field("Content-Length: 5.0", framing(FramingError::ContentLength)),
-        field("Content-Length: \"5\"", framing(FramingError::ContentLength)),
-        field("Content-Length: 18446744073709551616", framing(FramingError::ContentLength)),
-        field("Content-Length: 5\r\nContent-Length: 6", framing(FramingError::ContentLengthDiffers)),
-        field("Content-Length: 5\r\nTransfer-Encoding: chunked", framing(FramingError::Both)),
-        field("Transfer-Encoding: chunked\r\nContent-Length: 0", framing(FramingError::Both)),
-        field("Transfer-Encoding:", framing(FramingError::TransferEncoding)),
-        field("Transfer-Encoding: gzip", framing(FramingError::TransferEncoding)),
-        field("Transfer-Encoding: identity", framing(FramingError::TransferEncoding)),
-        field("Transfer-Encoding: xchunked", framing(FramingError::TransferEncoding)),
-        field("Transfer-Encoding: chunked;a=b", framing(FramingError::TransferEncoding)),
-        field("Transfer-Encoding: \"chunked\"", framing(FramingError::TransferEncoding)),
-        field("Transfer-Encoding: chunked, gzip", framing(FramingError::TransferEncoding)),
-        field("Transfer-Encoding: chunked, chunked", framing(FramingError::TransferEncoding)),
-        field("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", framing(FramingError::TransferEncoding)),
-        field("Transfer-Encoding: @, chunked", framing(FramingError::TransferEncoding)),
+    ]
+}
+
+fn framings() -> Vec<Case> {
+    vec![
+        field("Content-Length:", FramingError::ContentLength.into()),
+        field("Content-Length: +5", FramingError::ContentLength.into()),
+        field("Content-Length: -5", FramingError::ContentLength.into()),
+        field("Content-Length: 5, 5", FramingError::ContentLength.into()),
+        field("Content-Length: 5 5", FramingError::ContentLength.into()),
+        field("Content-Length: 0x5", FramingError::ContentLength.into()),
+        field("Content-Length: 5.0", FramingError::ContentLength.into()),
+        field("Content-Length: \"5\"", FramingError::ContentLength.into()),
+        field("Content-Length: 18446744073709551616", FramingError::ContentLength.into()),
+        field("Content-Length: 5\r\nContent-Length: 6", FramingError::ContentLengthDiffers.into()),
+        field("Content-Length: 5\r\nTransfer-Encoding: chunked", FramingError::Both.into()),
+        field("Transfer-Encoding: chunked\r\nContent-Length: 0", FramingError::Both.into()),
+        field("Transfer-Encoding:", FramingError::TransferEncoding.into()),
+        field("Transfer-Encoding: gzip", FramingError::TransferEncoding.into()),
+        field("Transfer-Encoding: identity", FramingError::TransferEncoding.into()),
+        field("Transfer-Encoding: xchunked", FramingError::TransferEncoding.into()),
+        field("Transfer-Encoding: chunked;a=b", FramingError::TransferEncoding.into()),
+        field("Transfer-Encoding: \"chunked\"", FramingError::TransferEncoding.into()),
+        field("Transfer-Encoding: chunked, gzip", FramingError::TransferEncoding.into()),
+        field("Transfer-Encoding: chunked, chunked", FramingError::TransferEncoding.into()),
+        field("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", FramingError::TransferEncoding.into()),
+        field("Transfer-Encoding: @, chunked", FramingError::TransferEncoding.into()),
         field("Transfer-Encoding: \x0bchunked", FieldError::Value.into()),
-        field("Connection: a b", framing(FramingError::Connection)),
-        field("Connection: \"close\"", framing(FramingError::Connection)),
-        raw("PUT / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", framing(FramingError::TransferEncodingVersion)),
+        field("Connection: a b", FramingError::Connection.into()),
+        field("Connection: \"close\"", FramingError::Connection.into()),
+        raw("PUT / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", FramingError::TransferEncodingVersion.into()),
     ]
 }
 
