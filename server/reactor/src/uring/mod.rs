@@ -8,6 +8,7 @@
 
 mod buffer_ring;
 mod driver;
+mod floor;
 mod refusal;
 mod ring;
 mod socket;
@@ -15,4 +16,5 @@ mod tag;
 
 pub(crate) use buffer_ring::BufferRing;
 pub(crate) use driver::UringDriver;
+pub use floor::serve_floor;
 pub use refusal::{Refusal, probe};

@@ -77,9 +77,9 @@ impl RawAddress {
 
     fn to_address(&self) -> Option<Address> {
         let pointer = &raw const self.storage;
-        // SAFETY: the kernel has filled `storage` with an address of the family it names; each type fits in it.
         match self.family() {
             libc::AF_INET => {
+                // SAFETY: the kernel has filled `storage` with an address of the family it names, which fits in it.
                 let v4 = unsafe { *pointer.cast::<libc::sockaddr_in>() };
                 let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
                 Some(Address::Tcp(SocketAddrV4::new(ip, u16::from_be(v4.sin_port)).into()))

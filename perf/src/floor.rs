@@ -1,0 +1,26 @@
+//! `coreperf floor`: serves the bare loop of the reactor crate.
+//!
+//! **Not** a measurement by itself: a load generator and `/proc/PID/stat` make it one (see docs/performance.md).
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use clap::Args;
+use reactor::{Address, serve_floor};
+
+/// Where and on which CPU the floor is served.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8090")]
+    listen: SocketAddr,
+    /// CPU to pin the loop to.
+    #[arg(long)]
+    cpu: Option<usize>,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    println!("serving the floor on {}; Ctrl-C ends it", options.listen);
+    serve_floor(&Address::Tcp(options.listen), options.cpu)
+        .with_context(|| format!("cannot serve the floor on {}", options.listen))
+}

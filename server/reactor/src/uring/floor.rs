@@ -1,0 +1,158 @@
+//! The floor: the cheapest server the kernel allows, as the reference that every measurement is set beside.
+//!
+//! A bare loop with the flags of our rings, multishot accept and receive, and direct descriptors. It does not look at
+//! what it gets: it learns the length of the first request and answers as many times as requests of that length have
+//! come.
+//!
+//! **Not** a server: requests that differ in length are answered wrongly. `coreperf floor` runs it.
+//!
+//! **Invariants**: one core, one ring, no task, no parser, no clock.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+
+use io_uring::{cqueue, opcode, types};
+
+use super::buffer_ring::{BUFFERS, BufferRing};
+use super::refusal::Refusal;
+use super::ring::Ring;
+use super::socket;
+use super::tag::{Kind, pack, unpack};
+use crate::address::Address;
+use crate::driver::ListenOptions;
+use crate::id::Key;
+
+/// Connections the floor serves at most: what load generators open, with room.
+const CLIENTS_MAX: u32 = 16_384;
+/// Answers in one send at most.
+const ANSWERS_MAX: usize = 256;
+
+/// The answer: a head that a client accepts, and 128 bytes.
+fn answer() -> Vec<u8> {
+    let mut answer = b"HTTP/1.1 200 OK\r\nContent-Length: 128\r\n\r\n".to_vec();
+    answer.resize(answer.len() + 128, b'x');
+    answer
+}
+
+#[derive(Clone, Copy, Default)]
+struct Client {
+    sending: bool,
+    /// Answers owed.
+    owed: usize,
+    /// Bytes of a request that has come in part.
+    partial: usize,
+}
+
+struct Floor {
+    ring: Ring,
+    buffers: BufferRing,
+    clients: Vec<Client>,
+    answers: Vec<u8>,
+    answer_bytes: usize,
+    request_bytes: usize,
+}
+
+/// Serves the floor on `address` from the calling thread, pinned to `cpu` if given, until the process is ended.
+///
+/// # Errors
+/// The operator's: the address or the CPU cannot be had, or io_uring is refused.
+pub fn serve_floor(address: &Address, cpu: Option<usize>) -> io::Result<()> {
+    if let Some(cpu) = cpu {
+        crate::cpu::pin_to(cpu)?;
+    }
+    let (listener, _) = socket::listen(address, &ListenOptions::default())?;
+    let buffers = BufferRing::new()?;
+    let ring = Ring::new(|submitter| {
+        submitter.register_files_sparse(CLIENTS_MAX)?;
+        // SAFETY: the mapping holds `BUFFERS` entries and outlives the ring, which is dropped first.
+        unsafe { submitter.register_buf_ring_with_flags(buffers.address(), BUFFERS, 0, 0) }
+    });
+    let ring = ring.map_err(|refusal: Refusal| io::Error::other(refusal))?;
+    let one = answer();
+    let mut floor = Floor {
+        ring,
+        buffers,
+        clients: vec![Client::default(); CLIENTS_MAX as usize],
+        answers: one.repeat(ANSWERS_MAX),
+        answer_bytes: one.len(),
+        request_bytes: 0,
+    };
+    let accept = opcode::AcceptMulti::new(types::Fd(listener.as_raw_fd())).allocate_file_index(true).build();
+    floor.push(accept, Kind::Accept, 0);
+    let _keep_open = Rc::new(listener);
+    loop {
+        floor.ring.enter(Some(None))?;
+        while let Some(entry) = floor.ring.next_completion() {
+            floor.handle(&entry);
+        }
+    }
+}
+
+impl Floor {
+    fn push(&mut self, entry: io_uring::squeue::Entry, kind: Kind, client: u32) {
+        let entry = entry.user_data(pack(kind, Key { index: client, generation: 0 }));
+        // SAFETY: sends point into `answers`, which is never changed and lives as long as the ring.
+        unsafe { self.ring.push(&entry) };
+    }
+
+    fn handle(&mut self, entry: &cqueue::Entry) {
+        let (kind, key) = unpack(entry.user_data());
+        let result = entry.result();
+        match kind {
+            Kind::Accept if result >= 0 => {
+                self.clients[result as usize] = Client::default();
+                self.arm_receive(result as u32);
+            }
+            Kind::Receive => self.received(key.index, entry),
+            Kind::Send => {
+                self.clients[key.index as usize].sending = false;
+                self.send(key.index);
+            }
+            _ => {}
+        }
+    }
+
+    fn arm_receive(&mut self, client: u32) {
+        self.push(opcode::RecvMulti::new(types::Fixed(client), 0).build(), Kind::Receive, client);
+    }
+
+    fn received(&mut self, client: u32, entry: &cqueue::Entry) {
+        if let Some(buffer) = cqueue::buffer_select(entry.flags()) {
+            self.buffers.note_lent();
+            let len = entry.result().max(0) as usize;
+            if self.request_bytes == 0 {
+                let bytes = &self.buffers.bytes(buffer)[..len];
+                let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+                self.request_bytes = end.map_or(len, |end| end + 4);
+            }
+            self.buffers.give_back(buffer);
+            let state = &mut self.clients[client as usize];
+            let bytes = state.partial + len;
+            state.owed += bytes / self.request_bytes;
+            state.partial = bytes % self.request_bytes;
+            self.send(client);
+        }
+        if !cqueue::more(entry.flags()) {
+            if entry.result() > 0 || entry.result() == -libc::ENOBUFS {
+                self.arm_receive(client);
+            } else {
+                self.push(opcode::Close::new(types::Fixed(client)).build(), Kind::Ignored, client);
+            }
+        }
+    }
+
+    fn send(&mut self, client: u32) {
+        let state = &mut self.clients[client as usize];
+        if state.sending || state.owed == 0 {
+            return;
+        }
+        let count = state.owed.min(ANSWERS_MAX);
+        state.owed -= count;
+        state.sending = true;
+        let len = (count * self.answer_bytes) as u32;
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
+        let entry = opcode::Send::new(types::Fixed(client), self.answers.as_ptr(), len).flags(flags).build();
+        self.push(entry, Kind::Send, client);
+    }
+}
