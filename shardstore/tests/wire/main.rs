@@ -1,0 +1,10 @@
+//! Tests of the shard protocol through its public interface: golden frames, round trips, and every way to damage a frame.
+
+mod batch;
+mod corpus;
+mod credits;
+mod damage;
+mod golden;
+mod hello;
+mod reassembly;
+mod round_trip;
