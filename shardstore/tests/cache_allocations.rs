@@ -1,47 +1,13 @@
 //! No call of the cache allocates once it was made: shown by a counting allocator.
 
-#![expect(unsafe_code, reason = "a global allocator is an unsafe trait; this one counts and passes on")]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use allocation_counter::measure;
 use shardstore::cache::{Cache, CacheOptions, Insert};
 use shardstore::key::KeyHasher;
 use shardstore::version::Version;
 
-thread_local! {
-    // Per thread, so that the test harness's own threads do not count.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call is passed on unchanged to the system's allocator, which upholds the contract.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise about `layout` is the one required.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer came from `alloc` above with this layout, as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations_of(run: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.with(Cell::get);
-    run();
-    ALLOCATIONS.with(Cell::get) - before
-}
-
 #[test]
 fn the_counter_counts() {
-    assert_eq!(allocations_of(|| drop(std::hint::black_box(Box::new(1_u64)))), 1);
+    assert_eq!(measure(|| drop(std::hint::black_box(Box::new(1_u64)))).count_total, 1);
 }
 
 #[test]
@@ -51,7 +17,7 @@ fn no_call_allocates() {
     let large = vec![7; 100_000];
     let mut pinned = Vec::with_capacity(1);
     let mut hits = 0;
-    let count = allocations_of(|| {
+    let allocations = measure(|| {
         for round in 0..100_000_u64 {
             let key = (round % 30_000).to_le_bytes();
             let hash = hasher.hash(&key);
@@ -75,9 +41,7 @@ fn no_call_allocates() {
         }
     });
     let stats = cache.stats();
-    assert!(
-        hits > 90_000 && stats.evicted_for_room > 10_000 && stats.expired > 10_000 && stats.moved_items > 0,
-        "a steady state was reached: {stats:?}"
-    );
-    assert_eq!(count, 0);
+    let steady = hits > 90_000 && stats.evicted_for_room > 10_000 && stats.expired > 10_000 && stats.moved_items > 0;
+    assert!(steady, "a steady state was reached: {stats:?}");
+    assert_eq!(allocations.count_total, 0);
 }

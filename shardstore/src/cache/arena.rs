@@ -24,7 +24,6 @@
 //! **Source**: memfd_create(2), mmap(2), fallocate(2), madvise(2) with MADV_COLLAPSE; Linux >= 6.1.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -46,7 +45,7 @@ pub(super) struct Mapping {
     base: NonNull<u8>,
     bytes: usize,
     segment_shift: u32,
-    memory: File,
+    memory: OwnedFd,
     /// Pins per segment.
     holds: Box<[Cell<u32>]>,
     /// Segments with at least one pin.
@@ -184,8 +183,11 @@ impl Arena {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: memfd_create just returned this descriptor, and nothing else owns it.
-        let memory = File::from(unsafe { OwnedFd::from_raw_fd(descriptor) });
-        memory.set_len(bytes_max as u64)?;
+        let memory = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        // SAFETY: the descriptor is ours; the length fits its type, as no address space is larger.
+        if unsafe { libc::ftruncate(memory.as_raw_fd(), bytes_max as libc::off_t) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
         let base = map(&memory, bytes_max)?;
         let segments = bytes_max >> segment_shift;
         let mapping = Mapping {
@@ -209,8 +211,14 @@ impl Arena {
     /// Memory the kernel has committed to the memfd, in bytes.
     #[cfg(test)]
     pub(super) fn resident_bytes(&self) -> u64 {
-        use std::os::unix::fs::MetadataExt;
-        self.mapping.memory.metadata().expect("our own descriptor").blocks() * 512
+        let mut status = std::mem::MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: fstat fills the whole structure when it returns 0, which is asserted before it is read.
+        let status = unsafe {
+            assert_eq!(libc::fstat(self.mapping.memory.as_raw_fd(), status.as_mut_ptr()), 0, "our own descriptor");
+            status.assume_init()
+        };
+        // The kernel counts in blocks of 512 bytes.
+        status.st_blocks as u64 * 512
     }
 
     /// Sets how many segments may be pinned at once.
@@ -313,7 +321,7 @@ impl Deref for Arena {
 
 /// Maps the memfd at a multiple of [`CHUNK_BYTES`], so that a chunk can be one huge page, and leaves it out of core dumps
 /// (it holds users' data).
-fn map(memory: &File, bytes: usize) -> io::Result<NonNull<u8>> {
+fn map(memory: &OwnedFd, bytes: usize) -> io::Result<NonNull<u8>> {
     // A chunk more than needed, of which the aligned part is then mapped over and the rest given back.
     let reserved = bytes + CHUNK_BYTES;
     let private = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;

@@ -11,7 +11,7 @@ use std::io;
 use thiserror::Error;
 
 use super::arena::CHUNK_BYTES;
-use super::item::{EXTENT_HEADER_BYTES, ITEM_HEADER_BYTES, LINK_BYTES, METADATA_BYTES_MAX};
+use super::item::{EXTENT_HEADER_BYTES, ITEM_HEADER_BYTES, LINK_BYTES, Location, METADATA_BYTES_MAX};
 use super::segments::SegmentId;
 use crate::key::{KeyHasher, STORED_KEY_BYTES_MAX};
 
@@ -30,8 +30,12 @@ const SMALL_SEGMENT_SHIFT: u32 = 16;
 /// a pair of buckets overflows for fewer than 1 % of the items.
 const INDEX_SHARE: u64 = 16;
 
-/// How much a shard may grow while it runs, if nothing else is said. Address space only.
-const CEILING_FACTOR: u64 = 8;
+/// How much a shard may grow while it runs, if nothing else is said: address space, and 0.1 % to 0.4 % of the limit for
+/// the segment table.
+const CEILING_FACTOR: u64 = 4;
+
+/// Highest ceiling of one core's shard: far above what a core can serve, and within 40 bits of location and 32 of bucket.
+const CEILING_BYTES_MAX: u64 = 1 << 40;
 
 /// Fewest data segments of a shard: room for the open one, the one being reclaimed, the reserve, a pinned one, and items.
 const DATA_SEGMENTS_MIN: u32 = 24;
@@ -46,13 +50,15 @@ const HEAD_BYTES_MAX: usize = ITEM_HEADER_BYTES + LINK_BYTES + STORED_KEY_BYTES_
 
 const _: () = assert!(HEAD_BYTES_MAX < (1 << SMALL_SEGMENT_SHIFT) / INLINE_SHARE, "a head fits where an item does");
 const _: () = assert!(CHUNK_BYTES.is_multiple_of(1 << LARGE_SEGMENT_SHIFT));
+const _: () = assert!(CEILING_BYTES_MAX / 8 <= 1 << Location::BITS, "a location reaches every record");
+const _: () = assert!(CEILING_BYTES_MAX / INDEX_SHARE / 64 <= u32::MAX as u64, "32 bits of hash reach every bucket");
 
 /// What a cache is made with.
 #[derive(Clone, Debug)]
 pub struct CacheOptions {
     /// Memory for index and data together, in bytes; rounded down to whole chunks of 2 MiB.
     pub limit_bytes: u64,
-    /// The most [`super::Cache::resize`] may ever set, in bytes; reserves address space only.
+    /// The most [`super::Cache::resize`] may ever set, in bytes, at most 1 TiB (more is cut to that); reserves address space.
     pub ceiling_bytes: u64,
     /// The cluster's hash function. The callers of a lookup hand the hash in; the cache itself hashes only to find the slot
     /// of an item it reclaims.
@@ -60,7 +66,7 @@ pub struct CacheOptions {
 }
 
 impl CacheOptions {
-    /// A cache of `limit_bytes` that may grow to eight times that.
+    /// A cache of `limit_bytes` that may grow to four times that.
     #[must_use]
     pub const fn new(limit_bytes: u64, hasher: KeyHasher) -> Self {
         Self { limit_bytes, ceiling_bytes: limit_bytes.saturating_mul(CEILING_FACTOR), hasher }
@@ -126,7 +132,8 @@ pub(super) struct Geometry {
 
 impl Geometry {
     pub(super) fn of(options: &CacheOptions) -> Result<Self, CacheError> {
-        let &CacheOptions { limit_bytes, ceiling_bytes, .. } = options;
+        let limit_bytes = options.limit_bytes;
+        let ceiling_bytes = options.ceiling_bytes.min(CEILING_BYTES_MAX);
         if limit_bytes < LIMIT_BYTES_MIN {
             return Err(CacheError::LimitTooSmall { limit_bytes, minimum_bytes: LIMIT_BYTES_MIN });
         }

@@ -152,9 +152,11 @@ fn a_limit_out_of_range_is_refused() {
     assert!(matches!(small, Err(CacheError::LimitTooSmall { .. })));
     let above = Cache::new(&CacheOptions { limit_bytes: 4 * MIB, ceiling_bytes: 2 * MIB, hasher });
     assert!(matches!(above, Err(CacheError::LimitAboveCeiling { .. })));
+    let beyond = Cache::new(&CacheOptions::new(u64::MAX, hasher));
+    assert!(matches!(beyond, Err(CacheError::LimitAboveCeiling { ceiling_bytes, .. }) if ceiling_bytes == 1 << 40));
     let mut rig = Rig::new(64 * MIB);
     // 4 MiB of index stay, beside 24 data segments.
-    let table = [(4 * MIB, false), (6 * MIB - 1, false), (6 * MIB, true), (512 * MIB, true), (514 * MIB, false)];
+    let table = [(4 * MIB, false), (6 * MIB - 1, false), (6 * MIB, true), (256 * MIB, true), (258 * MIB, false)];
     for (limit_bytes, allowed) in table {
         assert_eq!(rig.cache.resize(limit_bytes).is_ok(), allowed, "{limit_bytes}");
     }
@@ -185,10 +187,10 @@ fn full_buckets_lose_their_oldest() {
 #[test]
 fn a_key_written_over_and_over_evicts_no_other() {
     let mut rig = Rig::new(4 * MIB);
-    // One in twenty records of a segment stays alive.
-    for n in 0..30_000 {
+    // One in twenty records of a segment stays alive at first; then these move, time and again.
+    for n in 0..60_000 {
         match n % 20 {
-            0 => rig.put(n / 20, 1_000, 0),
+            0 if n < 30_000 => rig.put(n / 20, 1_000, 0),
             _ => rig.put(9_999, 1_000, NOW + 1),
         }
     }
