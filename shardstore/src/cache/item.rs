@@ -22,7 +22,7 @@
 //! **Not**: finding room, counting what is alive.
 //!
 //! **Invariants**: records are 8-byte aligned and their lengths follow from their headers, so that a segment can be walked
-//! from its start; only word 0 changes after a record is written; a chain's extents are in different segments.
+//! from its start; only word 0 changes once the index points to a record; a chain's extents are in different segments.
 //!
 //! **Source**: the design's engine chapter; TTL comparison is `now >= expire`, so nothing is served at its expiry instant.
 
