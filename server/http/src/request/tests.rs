@@ -32,6 +32,9 @@ fn parse_whole(text: &[u8], limits: &Limits) -> Result<Option<Seen>, RequestErro
     outcome(parse(text, limits, &mut Resume::default()))
 }
 
+/// Longest text whose every prefix is judged anew: a little over the default bound on a target.
+const LATE_VERDICT_BYTES_MAX: usize = 9_000;
+
 /// Gives the parser ever more of `text`, growing by the steps in turn.
 fn parse_growing(text: &[u8], limits: &Limits, steps: &[usize]) -> Result<Option<Seen>, RequestError> {
     let mut resume = Resume::default();
@@ -44,6 +47,10 @@ fn parse_growing(text: &[u8], limits: &Limits, steps: &[usize]) -> Result<Option
         assert_eq!(resume.is_under_way(), matches!(outcome, Ok(None)) && arrived > 0);
         if outcome != Ok(None) || arrived == text.len() {
             return outcome;
+        }
+        // Waiting is right only if nothing is wrong yet. For the longest texts this would take too long.
+        if text.len() < LATE_VERDICT_BYTES_MAX {
+            assert_eq!(parse_whole(&moved, limits), Ok(None), "a late verdict on {arrived} bytes");
         }
     }
     unreachable!("the steps repeat until all has arrived")
