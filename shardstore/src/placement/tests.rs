@@ -134,6 +134,15 @@ fn patches_change_the_range_and_late_ones_change_nothing() {
     assert_eq!(patched.owner_range(slot(15)), range);
     assert_eq!(patched.epoch(), 1, "the file's epoch is the file's");
 
+    // A wider range of an epoch between the two: only the slots that are older than it change.
+    let wider = SlotRange::new(slot(5), slot(25)).unwrap();
+    let partly = patched.patch(wider, 2, NodeId(9), "10.9.9.9:7401".parse().unwrap());
+    for slot in wider.slots() {
+        let newer = range.indices().contains(&slot.index());
+        let expected = if newer { (NodeId(2), 3) } else { (NodeId(9), 2) };
+        assert_eq!((partly.owner(slot).id, partly.slot_epoch(slot)), expected, "slot {slot}");
+    }
+
     assert_eq!(map.patch(range, 1, NodeId(2), address), map, "a patch of the same epoch is not news");
     let late = patched.patch(range, 2, NodeId(1), "10.8.8.8:1".parse().unwrap());
     assert_eq!(late, patched, "an answer that arrives late changes nothing");

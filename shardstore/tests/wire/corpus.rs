@@ -8,9 +8,7 @@ use shardstore::wire::reassembly::split;
 use shardstore::wire::request::{Dialect, Set};
 use shardstore::wire::stats::{Stat, StatKind, Stats};
 use shardstore::wire::topology::TopologyText;
-use shardstore::wire::{
-    Class, Flags, Kind, Limits, Op, Priority, Request, Response, Status, checksum, cluster_tag,
-};
+use shardstore::wire::{Class, Flags, Kind, Limits, Op, Priority, Request, Response, Status, checksum, cluster_tag};
 
 pub(crate) const CLUSTER: &str = "golden";
 pub(crate) const KEY: &[u8] = b"\0user:1";
@@ -106,7 +104,11 @@ fn requests(samples: &mut Vec<Sample>) {
     add("get_traced", "GET, second retry, hedged, for core 3, 250 ms left, sampled trace", &traced);
     add("set", "SET \"hello\", text/plain, 60 s", &request(3, Op::Set(set(b"hello"))));
     let conditional = Set { condition: Condition::VersionEquals(0x0102_0304_0506_0708), metadata: &[], ..set(b"") };
-    add("set_if_version", "SET the empty value if the version is 0x0102030405060708", &request(4, Op::Set(conditional)));
+    add(
+        "set_if_version",
+        "SET the empty value if the version is 0x0102030405060708",
+        &request(4, Op::Set(conditional)),
+    );
     let delete = Op::Delete { key: KEY, version: 0, condition: Condition::Present };
     add("delete", "DELETE if present", &request(5, delete));
     let touch = Request { kind: Kind::OneWay, ..request(6, Op::Touch { key: KEY, ttl_ms: 1 }) };

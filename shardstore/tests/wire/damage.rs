@@ -52,8 +52,11 @@ fn noticed(bytes: &[u8]) -> bool {
                 total: chunk.total,
             };
             let value = vec![b'v'; chunk.total as usize];
-            request(frame.header.request_id, shardstore::wire::Op::Set(set(&value)))
-                .encode_head(dialect(), part, &mut last);
+            request(frame.header.request_id, shardstore::wire::Op::Set(set(&value))).encode_head(
+                dialect(),
+                part,
+                &mut last,
+            );
             last.extend_from_slice(&rest);
             let mut reassembler = Reassembler::new(1 << 20, 4, 1 << 20);
             assert_eq!(reassembler.accept(&frame, chunk), Ok(Progress::Partial));
@@ -176,11 +179,8 @@ fn foreign_protocols_are_seen_at_the_first_byte() {
 fn sides_are_not_confused() {
     for sample in samples() {
         let frame = whole(&sample.bytes);
-        let understood = [
-            Hello::parse(&frame).is_ok(),
-            Request::parse(&frame).is_ok(),
-            Response::parse(&frame).is_ok(),
-        ];
+        let understood =
+            [Hello::parse(&frame).is_ok(), Request::parse(&frame).is_ok(), Response::parse(&frame).is_ok()];
         let expected = match frame.header.kind {
             Kind::Control => [true, false, false],
             Kind::Response => [false, false, true],
