@@ -1,11 +1,18 @@
-//! What runs on the control thread, off the data cores: settings, and later the admin listener, metrics text and signals.
+//! What runs on the control thread, off the data cores: settings, admin listener, metrics text, logs, the life of a process.
 //!
-//! **Not**: on the path of a request. Data cores receive immutable snapshots from here by message and never call in.
+//! The control thread is one more reactor core, the last of its process and not pinned. Everything slow or rare runs on it.
+//!
+//! **Not**: on the path of a request. Data cores receive immutable snapshots from here by message and never call in; what
+//! they share with it are counters that they write and it reads.
 //!
 //! **Invariants**: the process environment and the command line are read in one function, [`settings::from_process`].
 //!
-//! **Source**: docs/config.md for what an operator may set.
+//! **Source**: docs/config.md for what an operator may set, docs/metrics.md for what can be scraped.
 
 #![forbid(unsafe_code)]
 
+pub mod drain;
+pub mod log;
+pub mod metrics;
 pub mod settings;
+pub mod watch;

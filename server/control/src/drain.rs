@@ -1,0 +1,176 @@
+//! The life of a serving process, from its start to its exit status.
+//!
+//! ```text
+//!  Starting ──Started──▶ Serving ──Terminate──▶ Draining ──nothing in flight──▶ Stopped(Clean)
+//!     │                                            │ deadline, or Terminate again
+//!     │ Terminate                                  ▼
+//!     ├──────────────▶ Stopped(Clean)           Stopped(Cut)
+//!     │ Refused
+//!     └──────────────▶ Stopped(Refused)
+//! ```
+//!
+//! **Not** acting: the caller stops accepting when the state becomes [`State::Draining`] and ends the cores when it becomes
+//! [`State::Stopped`].
+//!
+//! **Invariants**: a stopped process stays stopped, with the exit it stopped with; a drain ends at its deadline whatever
+//! happens; only what was in flight can be cut.
+//!
+//! **Source**: docs/config.md (`drain_time`); systemd.service(5) for what a supervisor makes of the status.
+
+use std::{process::ExitCode, time::Duration};
+
+use reactor::Instant;
+
+/// How a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything that was accepted was answered.
+    Clean,
+    /// Requests in flight were cut off.
+    Cut,
+    /// It never served: configuration, address, memory or kernel refused it, and said why.
+    Refused,
+}
+
+impl Exit {
+    /// The exit status.
+    #[must_use]
+    pub const fn status(self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Cut => 1,
+            Self::Refused => 2,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.status())
+    }
+}
+
+/// Where a process is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not ready: listeners, topology or cores are missing.
+    Starting,
+    /// Ready.
+    Serving,
+    /// Answers what is in flight and takes nothing new.
+    Draining {
+        /// When what is left is cut.
+        deadline: Instant,
+    },
+    /// To be ended now.
+    Stopped(Exit),
+}
+
+/// What happens to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Everything needed to serve is there.
+    Started,
+    /// The start has failed.
+    Refused,
+    /// SIGTERM or SIGINT.
+    Terminate,
+    /// This many requests and connections are still being served.
+    InFlight(usize),
+}
+
+/// The life of one process.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    state: State,
+    drain_time: Duration,
+}
+
+impl Life {
+    /// A process that starts, and that will drain for `drain_time` at most; zero cuts what is not done at once.
+    #[must_use]
+    pub fn new(drain_time: Duration) -> Self {
+        Self { state: State::Starting, drain_time }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Takes in what has happened at `now`, and tells where the process is after it.
+    pub fn on(&mut self, event: Event, now: Instant) -> State {
+        self.state = match (self.state, event) {
+            (State::Starting, Event::Started) => State::Serving,
+            (State::Starting, Event::Refused) => State::Stopped(Exit::Refused),
+            (State::Starting, Event::Terminate) => State::Stopped(Exit::Clean),
+            (State::Serving, Event::Terminate) => State::Draining { deadline: now + self.drain_time },
+            (State::Draining { .. }, Event::Terminate) => State::Stopped(Exit::Cut),
+            (State::Draining { .. }, Event::InFlight(0)) => State::Stopped(Exit::Clean),
+            (State::Draining { deadline }, _) if now >= deadline => State::Stopped(Exit::Cut),
+            (same, _) => same,
+        };
+        self.state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DRAIN_TIME: Duration = Duration::from_secs(30);
+
+    fn at(second: u64) -> Instant {
+        Instant::from_nanos(second * 1_000_000_000)
+    }
+
+    #[test]
+    fn lives() {
+        use Event::{InFlight, Refused, Started, Terminate};
+        use State::{Serving, Starting, Stopped};
+        let draining = State::Draining { deadline: at(40) };
+        // Events with their second, and the state after the last of them.
+        let lives: [(&[(u64, Event)], State); 17] = [
+            (&[], Starting),
+            (&[(0, InFlight(0))], Starting),
+            (&[(0, Refused)], Stopped(Exit::Refused)),
+            (&[(0, Refused), (1, Started)], Stopped(Exit::Refused)),
+            (&[(0, Terminate)], Stopped(Exit::Clean)),
+            (&[(0, Started)], Serving),
+            (&[(0, Started), (9, InFlight(0))], Serving),
+            (&[(0, Started), (9, Refused)], Serving),
+            (&[(0, Started), (10, Terminate)], draining),
+            (&[(0, Started), (10, Terminate), (39, InFlight(1))], draining),
+            (&[(0, Started), (10, Terminate), (39, InFlight(0))], Stopped(Exit::Clean)),
+            (&[(0, Started), (10, Terminate), (40, InFlight(1))], Stopped(Exit::Cut)),
+            (&[(0, Started), (10, Terminate), (50, InFlight(0))], Stopped(Exit::Clean)),
+            (&[(0, Started), (10, Terminate), (11, Terminate)], Stopped(Exit::Cut)),
+            (&[(0, Started), (10, Terminate), (11, Started)], draining),
+            (&[(0, Started), (10, Terminate), (40, InFlight(1)), (41, InFlight(0))], Stopped(Exit::Cut)),
+            (&[(0, Started), (10, Terminate), (11, InFlight(0)), (12, Terminate)], Stopped(Exit::Clean)),
+        ];
+        for (events, expected) in lives {
+            let mut life = Life::new(DRAIN_TIME);
+            for (second, event) in events {
+                life.on(*event, at(*second));
+            }
+            assert_eq!(life.state(), expected, "{events:?}");
+        }
+    }
+
+    #[test]
+    fn no_drain_time_cuts_what_is_not_done() {
+        for (in_flight, exit) in [(0, Exit::Clean), (1, Exit::Cut)] {
+            let mut life = Life::new(Duration::ZERO);
+            life.on(Event::Started, at(0));
+            life.on(Event::Terminate, at(5));
+            assert_eq!(life.on(Event::InFlight(in_flight), at(5)), State::Stopped(exit));
+        }
+    }
+
+    #[test]
+    fn exit_statuses() {
+        assert_eq!([Exit::Clean, Exit::Cut, Exit::Refused].map(Exit::status), [0, 1, 2]);
+    }
+}
