@@ -11,6 +11,8 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
+pub mod admin;
 pub mod drain;
 pub mod log;
 pub mod metrics;

@@ -1,0 +1,185 @@
+//! The conversation on one connection of the admin listener.
+//!
+//! ```text
+//!  idle (75 s) ── first byte ──▶ head (10 s) ── whole ──▶ answer, queued ── fits ──▶ idle, or the next head
+//!    │ time, end of stream         │ time: 408              │ Connection: close, or refused
+//!    ▼                             ▼                        ▼
+//!  close                         finish ◀───────────────────┘ (send all, wait a little for the peer)
+//! ```
+//!
+//! **Not** more than HTTP/1.x with requests without a body.
+//!
+//! **Invariants**: every wait has a deadline; what is queued to a client that does not read is bounded, since the next
+//! request waits for it; between two requests other tasks of the core run; an idle connection owns no buffer.
+//!
+//! **Source**: RFC 9112 section 9; the limits of docs/config.md, which are fixed here.
+
+use std::time::Duration;
+
+use corelane_http::{
+    Limits, Method,
+    request::{self, Body, Head, Parsed, Resume},
+    response,
+};
+use reactor::{Connection, ConnectionError, Instant};
+
+use super::{answer::Answer, route, server::Server};
+
+/// How long a connection may rest between two requests; longer than the usual interval of scrapes, 60 s.
+pub(super) const IDLE_TIME: Duration = Duration::from_secs(75);
+
+/// How long a head may take from its first byte.
+pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// How long a client may take to read what is queued for it, up to [`QUEUE_BYTES_MAX`].
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
+
+/// How long a connection waits for its peer after its last answer.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Bytes queued to a client at which its next request waits: a metrics page of a large host fits.
+const QUEUE_BYTES_MAX: usize = 256 * 1024;
+
+/// No page of the listener needs more; a body of any length is refused.
+const LIMITS: Limits = Limits {
+    head_bytes_max: 16 << 10,
+    field_count_max: 100,
+    target_bytes_max: 8 << 10,
+    body_bytes_max: 0,
+    chunk_extension_bytes_max: 0,
+    trailer_bytes_max: 0,
+};
+
+/// Bytes that have come and were not taken, from `start` on.
+#[derive(Default)]
+struct Incoming {
+    bytes: Vec<u8>,
+    start: usize,
+    resume: Resume,
+    /// When the first byte of the head under way came.
+    begun: Option<Instant>,
+}
+
+/// What is known of the next request.
+enum Next {
+    /// More bytes are needed.
+    More,
+    /// Its answer is queued; the connection goes on.
+    Answered,
+    /// Its answer is queued, and it is the last.
+    Last,
+}
+
+impl Incoming {
+    fn unread(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    fn push(&mut self, data: &[u8], now: Instant) {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        self.bytes.extend_from_slice(data);
+        self.begun.get_or_insert(now);
+    }
+
+    /// Takes a head off.
+    fn take(&mut self, count: usize) {
+        self.start += count;
+        if self.unread().is_empty() {
+            *self = Self::default();
+        }
+    }
+
+    /// Begins the time of the next head, if some of it has come: while the last answer was being read, no more was asked for.
+    fn restart(&mut self, now: Instant) {
+        self.begun = self.begun.map(|_| now);
+    }
+}
+
+/// Answers the requests of one connection until it ends.
+pub(super) async fn converse(server: &Server, connection: Connection) {
+    let mut incoming = Incoming::default();
+    loop {
+        match step(server, &connection, &mut incoming) {
+            Next::Answered => {
+                if queue_shrunk(server, &connection, QUEUE_BYTES_MAX).await.is_err() {
+                    return;
+                }
+                // A client that pipelines must not keep this core from its other tasks.
+                server.reactor().yield_now().await;
+                incoming.restart(server.reactor().now());
+            }
+            Next::Last => break,
+            Next::More => match receive(server, &connection, &mut incoming).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(ConnectionError::TimedOut) if incoming.begun.is_some() => {
+                    refuse(server, &connection, Method::Get, &route::too_slow());
+                    break;
+                }
+                Err(ConnectionError::TimedOut) => break,
+                Err(_) => return,
+            },
+        }
+    }
+    if queue_shrunk(server, &connection, 0).await.is_ok() {
+        connection.finish(LINGER).await;
+    }
+}
+
+/// Waits for bytes; false when the peer has sent all it will send.
+async fn receive(server: &Server, connection: &Connection, incoming: &mut Incoming) -> Result<bool, ConnectionError> {
+    let reactor = server.reactor();
+    let idle_until = || reactor.now() + IDLE_TIME;
+    connection.set_deadline(incoming.begun.map_or_else(idle_until, |begun| begun + HEAD_TIME));
+    let Some(data) = connection.receive().await? else { return Ok(false) };
+    incoming.push(&data, reactor.now());
+    Ok(true)
+}
+
+async fn queue_shrunk(server: &Server, connection: &Connection, below: usize) -> Result<(), ConnectionError> {
+    connection.set_deadline(server.reactor().now() + ANSWER_TIME);
+    connection.drained(below).await
+}
+
+/// Answers the request that begins what has come, if its head is whole.
+fn step(server: &Server, connection: &Connection, incoming: &mut Incoming) -> Next {
+    let unread = &incoming.bytes[incoming.start..];
+    if unread.is_empty() {
+        return Next::More;
+    }
+    match request::parse(unread, &LIMITS, &mut incoming.resume) {
+        Ok(Parsed::Partial) => Next::More,
+        Ok(Parsed::Complete(head)) => {
+            let next = answer(server, connection, &head);
+            let count = head.head_bytes();
+            incoming.take(count);
+            next
+        }
+        Err(error) => {
+            // Which method it was is not known for sure; a body after an answer to HEAD harms nobody on a connection that ends.
+            refuse(server, connection, Method::Get, &Answer::problem(&error.problem()));
+            Next::Last
+        }
+    }
+}
+
+fn answer(server: &Server, connection: &Connection, head: &Head<'_>) -> Next {
+    server.requests.increment();
+    if head.body() != Body::None {
+        refuse(server, connection, head.method(), &route::body_refused());
+        return Next::Last;
+    }
+    let stays_open = head.keep_alive() && route::keeps_framing(head.method());
+    let says = if stays_open { response::Connection::open_for(head.version()) } else { response::Connection::Close };
+    let answer = route::answer(head, server);
+    answer.encode(head.method(), says, server.reactor().wall_ms(), &mut connection.write());
+    if stays_open { Next::Answered } else { Next::Last }
+}
+
+/// Queues the last answer of a connection whose requests cannot be trusted any more.
+fn refuse(server: &Server, connection: &Connection, method: Method, answer: &Answer) {
+    server.refused.increment();
+    let wall_ms = server.reactor().wall_ms();
+    answer.encode(method, response::Connection::Close, wall_ms, &mut connection.write());
+}

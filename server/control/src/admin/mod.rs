@@ -1,0 +1,94 @@
+//! The admin listener: what operators, load balancers and scrapers ask a process, answered on its control core.
+//!
+//! ```text
+//!  Listener ── accept ──▶ seat free? ── yes ──▶ connection: head ─▶ route ─▶ Answer ─▶ encode, in order
+//!                              └─ no ──▶ 503, close                  │
+//!                                                                    └── the binary's Admin
+//! ```
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/` | links to the others, for people |
+//! | `/healthz` | 200 while the process is alive |
+//! | `/readyz` | 200, or 503 with the reasons |
+//! | `/metrics` | Prometheus text |
+//! | `/v1/status` | JSON: what the process is doing |
+//! | `/v1/config` | JSON: effective settings with their origin |
+//!
+//! **Not**: for the public, so it listens on loopback unless told otherwise; TLS; bodies of requests, which are refused.
+//!
+//! **Invariants**: at most [`CONNECTIONS_MAX`] connections are served and as many shed; every wait has a deadline; answers of
+//! a connection are in the order of its requests; nothing here runs on a data core.
+//!
+//! **Source**: RFC 9110, RFC 9112, RFC 9457; docs/metrics.md.
+
+mod answer;
+mod connection;
+mod error;
+mod page;
+mod route;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::{io, rc::Rc};
+
+use reactor::{Address, ListenOptions, Reactor};
+use serde_json::Value;
+
+pub use self::{
+    error::AdminError,
+    page::{Page, PageRequest},
+    server::CONNECTIONS_MAX,
+};
+use crate::metrics::Text;
+
+/// Connections that may wait to be accepted: as many as can be served, so that a burst of scrapers is not refused.
+const BACKLOG: u32 = 64;
+
+/// Whether a process is ready to serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It serves.
+    Ready,
+    /// It does not, or should not be sent new work, for these reasons: sentences without a full stop.
+    NotReady(Vec<String>),
+}
+
+/// What a binary tells about itself. Called on the control core, once per request.
+pub trait Admin {
+    /// Whether it is ready to serve.
+    fn readiness(&self) -> Readiness;
+
+    /// Writes its metric families. The listener adds its own.
+    fn metrics(&self, text: &mut Text);
+
+    /// What it is doing: version, cores, connections, cache, nodes, topology epoch.
+    fn status(&self) -> Value;
+
+    /// Its effective settings, with secrets redacted.
+    fn config(&self) -> Value;
+
+    /// A page of the binary's own, for a path that is not one of the listener's. `None` answers 404.
+    fn page(&self, request: &PageRequest<'_>) -> Option<Page> {
+        let _ = request;
+        None
+    }
+}
+
+/// Opens the admin listener on `reactor`'s core and serves it until that core stops. Returns the address it got, with the
+/// port that was chosen when port 0 was asked for.
+///
+/// # Errors
+///
+/// The operator's, as an [`AdminError`] inside: the address is in use, not local or not permitted. The text names the key
+/// and what to do.
+pub fn serve(reactor: &Reactor, address: &Address, admin: Rc<dyn Admin>) -> io::Result<Address> {
+    // One process to an address: with SO_REUSEPORT a second one would silently take half of the scrapes.
+    let options = ListenOptions { backlog: BACKLOG, reuse_port: false, steer_by_cpu: false };
+    let listener = reactor.listen(address, &options).map_err(|error| AdminError::of(address, error))?;
+    let bound = listener.address().clone();
+    let server = server::Server::new(reactor.clone(), admin);
+    reactor.spawn(server::accept_all(Rc::new(server), listener)).map_err(io::Error::other)?;
+    Ok(bound)
+}

@@ -1,0 +1,118 @@
+//! Which answer a request gets.
+//!
+//! **Not** I/O; what is answered comes from the binary. **Invariants**: only what the target names is compared, byte for
+//! byte: nothing is decoded, so that no two spellings name one page.
+//!
+//! **Source**: RFC 9110 section 9 and 15.5; RFC 9112 section 3.2.
+
+use corelane_http::{
+    Method, Status,
+    field::FieldValue,
+    problem::Problem,
+    request::{Head, Target},
+};
+use serde_json::json;
+
+use super::{
+    Readiness,
+    answer::Answer,
+    page::{Page, PageRequest},
+    server::Server,
+};
+use crate::metrics::Text;
+
+/// The pages of every binary, with what the index says of them.
+const PAGES: [(&str, &str, fn(&Server) -> Page); 6] = [
+    ("/", "this list", index),
+    ("/healthz", "whether the process is alive", |_| Page::text(Status::Ok, "ok\n")),
+    ("/readyz", "whether it is ready to serve, or why not", readiness),
+    ("/metrics", "Prometheus text", metrics),
+    ("/v1/status", "what it is doing", |server| Page::json(Status::Ok, &server.admin().status())),
+    ("/v1/config", "its settings and where each came from", |server| Page::json(Status::Ok, &server.admin().config())),
+];
+
+/// The type of the exposition, version included, as scrapers expect it.
+const EXPOSITION_TYPE: &[u8] = b"text/plain; version=0.0.4; charset=utf-8";
+const HTML_TYPE: &[u8] = b"text/html; charset=utf-8";
+const READ_METHODS: &[u8] = b"GET, HEAD";
+
+/// The answer to a request without a body.
+pub(super) fn answer(head: &Head<'_>, server: &Server) -> Answer {
+    let (path, query) = match head.target() {
+        Target::Origin { path, query } => (path, query),
+        Target::Absolute { path: b"*", .. } | Target::Asterisk => return Answer::options(value(READ_METHODS)),
+        Target::Absolute { path: b"", query, .. } => (&b"/"[..], query),
+        Target::Absolute { path, query, .. } => (path, query),
+        Target::Authority(_) => return not_allowed("this listener is no proxy"),
+    };
+    if let Some((_, _, page)) = PAGES.iter().find(|(own, ..)| own.as_bytes() == path) {
+        return if head.method().is_read() { page(server).into() } else { not_allowed("this page is only read") };
+    }
+    let request = PageRequest { method: head.method(), path: text(path), query: query.map(text) };
+    server.admin().page(&request).map_or_else(
+        || {
+            let detail = "there is no such page; / lists what there is";
+            Answer::problem(&Problem { status: Status::NotFound, slug: "not-found", detail })
+        },
+        Answer::from,
+    )
+}
+
+/// Whether the connection can be used after this method: a client that was refused `CONNECT` may send anything next.
+pub(super) fn keeps_framing(method: Method) -> bool {
+    method != Method::Connect
+}
+
+/// The answer to a request that has a body.
+pub(super) fn body_refused() -> Answer {
+    let detail = "requests to this listener have no body";
+    Answer::problem(&Problem { status: Status::ContentTooLarge, slug: "body-too-large", detail })
+}
+
+/// The answer to a head that does not come to its end in time.
+pub(super) fn too_slow() -> Answer {
+    let detail = "the request head did not arrive in time";
+    Answer::problem(&Problem { status: Status::RequestTimeout, slug: "slow-head", detail })
+}
+
+/// The answer to a connection beyond the bound.
+pub(super) fn too_many_connections() -> Answer {
+    let detail = "this listener has as many connections as it serves";
+    Answer::problem(&Problem { status: Status::ServiceUnavailable, slug: "connections", detail })
+}
+
+fn not_allowed(detail: &str) -> Answer {
+    let problem = Problem { status: Status::MethodNotAllowed, slug: "method-not-allowed", detail };
+    Answer::problem(&problem).with_allow(value(READ_METHODS))
+}
+
+fn readiness(server: &Server) -> Page {
+    match server.admin().readiness() {
+        Readiness::Ready => Page::json(Status::Ok, &json!({ "ready": true })),
+        Readiness::NotReady(reasons) => {
+            Page::json(Status::ServiceUnavailable, &json!({ "ready": false, "reasons": reasons }))
+        }
+    }
+}
+
+fn metrics(server: &Server) -> Page {
+    let mut text = Text::new();
+    server.admin().metrics(&mut text);
+    server.metrics(&mut text);
+    Page { status: Status::Ok, content_type: value(EXPOSITION_TYPE), body: text.finish().into_bytes() }
+}
+
+fn index(_: &Server) -> Page {
+    let start = "<!doctype html>\n<html lang=\"en\">\n<title>Corelane admin</title>\n<h1>Corelane admin</h1>\n<ul>\n";
+    let item = |(path, what, _): &(&str, &str, _)| format!("<li><a href=\"{path}\">{path}</a>: {what}</li>\n");
+    let items: String = PAGES.iter().map(item).collect();
+    Page { status: Status::Ok, content_type: value(HTML_TYPE), body: format!("{start}{items}</ul>\n").into_bytes() }
+}
+
+fn value(bytes: &'static [u8]) -> FieldValue<'static> {
+    FieldValue::new(bytes).expect("the constants above hold no control byte")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("the parser lets only bytes of a URI, which are ASCII, into a target")
+}

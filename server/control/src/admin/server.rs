@@ -1,0 +1,127 @@
+//! The listener's side of the admin listener: who is served, who is shed, and what is counted.
+//!
+//! **Not** the conversation on a connection. **Invariants**: a seat is given back when its task ends, however it ends;
+//! accepting never stops while the core runs.
+//!
+//! **Source**: the overload rule of docs/specification.md.
+
+use std::{cell::Cell, rc::Rc, time::Duration};
+
+use corelane_http::{Method, response};
+use reactor::{Connection, ListenError, Listener, Reactor};
+
+use super::{Admin, connection, route};
+use crate::metrics::{Counter, Family, Text};
+
+/// Connections that are served at once: a few scrapers and people, and the probes of a fleet's load balancers.
+pub const CONNECTIONS_MAX: usize = 64;
+
+/// Connections that are being told 503 at once. Beyond it they are closed without a word.
+const SHEDDING_MAX: usize = 64;
+
+/// How long a shed client may take to read its answer.
+const SHED_LINGER: Duration = Duration::from_secs(1);
+
+const CONNECTIONS: Family = Family::gauge("corelane_admin_connections", "Connections of the admin listener.");
+const SHED: Family = Family::counter("corelane_admin_connections_shed_total", "Connections beyond the bound.");
+const REQUESTS: Family = Family::counter("corelane_admin_requests_total", "Requests to the admin listener.");
+const REFUSED: Family = Family::counter(
+    "corelane_admin_requests_refused_total",
+    "Requests to the admin listener that were malformed, slow, too large or had a body.",
+);
+
+/// What all connections of the listener share.
+pub(super) struct Server {
+    reactor: Reactor,
+    admin: Rc<dyn Admin>,
+    serving: Rc<Cell<usize>>,
+    shedding: Rc<Cell<usize>>,
+    shed: Counter,
+    pub(super) requests: Counter,
+    pub(super) refused: Counter,
+}
+
+/// A place among those that are served or shed; given back when dropped.
+struct Seat(Rc<Cell<usize>>);
+
+impl Seat {
+    fn take(taken: &Rc<Cell<usize>>, seats_max: usize) -> Option<Self> {
+        (taken.get() < seats_max).then(|| {
+            taken.set(taken.get() + 1);
+            Self(Rc::clone(taken))
+        })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl Server {
+    pub(super) fn new(reactor: Reactor, admin: Rc<dyn Admin>) -> Self {
+        Self {
+            reactor,
+            admin,
+            serving: Rc::default(),
+            shedding: Rc::default(),
+            shed: Counter::new(),
+            requests: Counter::new(),
+            refused: Counter::new(),
+        }
+    }
+
+    pub(super) fn reactor(&self) -> &Reactor {
+        &self.reactor
+    }
+
+    pub(super) fn admin(&self) -> &dyn Admin {
+        &*self.admin
+    }
+
+    /// Writes the listener's own families.
+    pub(super) fn metrics(&self, text: &mut Text) {
+        text.sample(&CONNECTIONS, &[], self.serving.get());
+        text.sample(&SHED, &[], self.shed.value());
+        text.sample(&REQUESTS, &[], self.requests.value());
+        text.sample(&REFUSED, &[], self.refused.value());
+    }
+}
+
+/// Takes connections until the listener is closed, which happens when the core stops.
+pub(super) async fn accept_all(server: Rc<Server>, listener: Listener) {
+    loop {
+        match listener.accept().await {
+            Ok(connection) => take(&server, connection),
+            Err(ListenError::Full) => server.shed.increment(),
+            Err(ListenError::Closed) => return,
+        }
+    }
+}
+
+fn take(server: &Rc<Server>, connection: Connection) {
+    if let Some(seat) = Seat::take(&server.serving, CONNECTIONS_MAX) {
+        let own = Rc::clone(server);
+        let task = async move {
+            connection::converse(&own, connection).await;
+            drop(seat);
+        };
+        if server.reactor.spawn(task).is_err() {
+            server.shed.increment();
+        }
+        return;
+    }
+    server.shed.increment();
+    if let Some(seat) = Seat::take(&server.shedding, SHEDDING_MAX) {
+        let wall_ms = server.reactor.wall_ms();
+        let task = async move {
+            let answer = route::too_many_connections();
+            answer.encode(Method::Get, response::Connection::Close, wall_ms, &mut connection.write());
+            connection.finish(SHED_LINGER).await;
+            drop(seat);
+        };
+        // Without room for one more task there is nobody to tell it; the connection is closed.
+        let _ = server.reactor.spawn(task);
+    }
+}
