@@ -13,6 +13,7 @@
 
 mod address;
 pub mod admin;
+pub mod attend;
 pub mod drain;
 pub mod log;
 pub mod metrics;

@@ -21,14 +21,21 @@ use super::{
 };
 use crate::metrics::Text;
 
-/// The pages of every binary, with what the index says of them.
-const PAGES: [(&str, &str, fn(&Server) -> Page); 6] = [
-    ("/", "this list", index),
-    ("/healthz", "whether the process is alive", |_| Page::text(Status::Ok, "ok\n")),
-    ("/readyz", "whether it is ready to serve, or why not", readiness),
-    ("/metrics", "Prometheus text", metrics),
-    ("/v1/status", "what it is doing", |server| Page::json(Status::Ok, &server.admin().status())),
-    ("/v1/config", "its settings and where each came from", |server| Page::json(Status::Ok, &server.admin().config())),
+/// A page that every binary has.
+struct Fixed {
+    path: &'static str,
+    /// What the index says of it.
+    about: &'static str,
+    make: fn(&Server) -> Page,
+}
+
+const PAGES: [Fixed; 6] = [
+    Fixed { path: "/", about: "this list", make: index },
+    Fixed { path: "/healthz", about: "whether the process is alive", make: |_| Page::text(Status::Ok, "ok\n") },
+    Fixed { path: "/readyz", about: "whether it is ready to serve, or why not", make: readiness },
+    Fixed { path: "/metrics", about: "Prometheus text", make: metrics },
+    Fixed { path: "/v1/status", about: "what it is doing", make: status },
+    Fixed { path: "/v1/config", about: "its settings and where each came from", make: config },
 ];
 
 /// The type of the exposition, version included, as scrapers expect it.
@@ -45,8 +52,12 @@ pub(super) fn answer(head: &Head<'_>, server: &Server) -> Answer {
         Target::Absolute { path, query, .. } => (path, query),
         Target::Authority(_) => return not_allowed("this listener is no proxy"),
     };
-    if let Some((_, _, page)) = PAGES.iter().find(|(own, ..)| own.as_bytes() == path) {
-        return if head.method().is_read() { page(server).into() } else { not_allowed("this page is only read") };
+    if let Some(page) = PAGES.iter().find(|page| page.path.as_bytes() == path) {
+        return if head.method().is_read() {
+            (page.make)(server).into()
+        } else {
+            not_allowed("this page is only read")
+        };
     }
     let request = PageRequest { method: head.method(), path: text(path), query: query.map(text) };
     server.admin().page(&request).map_or_else(
@@ -102,9 +113,17 @@ fn metrics(server: &Server) -> Page {
     Page { status: Status::Ok, content_type: value(EXPOSITION_TYPE), body: text.finish().into_bytes() }
 }
 
+fn status(server: &Server) -> Page {
+    Page::json(Status::Ok, &server.admin().status())
+}
+
+fn config(server: &Server) -> Page {
+    Page::json(Status::Ok, &server.admin().config())
+}
+
 fn index(_: &Server) -> Page {
     let start = "<!doctype html>\n<html lang=\"en\">\n<title>Corelane admin</title>\n<h1>Corelane admin</h1>\n<ul>\n";
-    let item = |(path, what, _): &(&str, &str, _)| format!("<li><a href=\"{path}\">{path}</a>: {what}</li>\n");
+    let item = |Fixed { path, about, .. }: &Fixed| format!("<li><a href=\"{path}\">{path}</a>: {about}</li>\n");
     let items: String = PAGES.iter().map(item).collect();
     Page { status: Status::Ok, content_type: value(HTML_TYPE), body: format!("{start}{items}</ul>\n").into_bytes() }
 }

@@ -1,0 +1,173 @@
+//! The loop in virtual time: what happens to a process, and what it is told, with the second of each.
+
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+};
+
+use reactor::{
+    CoreId, CoreSpec, Host,
+    sim::{NetworkOptions, World},
+};
+
+use super::*;
+
+/// What the test decides about the process.
+#[derive(Default)]
+struct Knobs {
+    start: AtomicUsize,
+    in_flight: AtomicUsize,
+    /// The watched file's inode; 0 when there is none.
+    inode: AtomicUsize,
+}
+
+struct Fake {
+    reactor: Reactor,
+    knobs: Arc<Knobs>,
+    told: Sender<(u64, String)>,
+}
+
+impl Fake {
+    fn tell(&self, what: String) {
+        let tenths = (self.reactor.now().as_nanos() - 1_000_000_000) / 100_000_000;
+        self.told.send((tenths, what)).unwrap();
+    }
+}
+
+impl Process for Fake {
+    fn start(&self) -> Start {
+        [Start::UnderWay, Start::Done, Start::Refused][self.knobs.start.load(Ordering::Relaxed)]
+    }
+
+    fn in_flight(&self) -> usize {
+        self.knobs.in_flight.load(Ordering::Relaxed)
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        let inode = self.knobs.inode.load(Ordering::Relaxed) as u64;
+        (inode > 0).then_some(Mark { modified_ns: 0, length_bytes: 0, inode })
+    }
+
+    fn reload(&self, cause: ReloadCause) {
+        self.tell(format!("reload {cause:?}"));
+    }
+
+    fn file_gone(&self) {
+        self.tell("gone".into());
+    }
+
+    fn moved(&self, state: State) {
+        self.tell(match state {
+            State::Draining { .. } => "Draining".into(),
+            other => format!("{other:?}"),
+        });
+    }
+}
+
+/// What the test does, at a tenth of a second.
+#[derive(Clone, Copy, Debug)]
+enum Do {
+    Start(usize),
+    Flight(usize),
+    File(usize),
+    Send(Signal),
+}
+use Do::{File, Flight, Send, Start as Begin};
+
+/// Runs a life: tenths of seconds with what is done, and until when to run. What was told, by tenth.
+fn run(seed: u64, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
+    let mut world = World::new(seed, NetworkOptions::default());
+    let process = world.add_process("process");
+    let knobs = Arc::new(Knobs { inode: 1.into(), ..Knobs::default() });
+    let (told, tellings): (Sender<(u64, String)>, Receiver<_>) = channel();
+    let theirs = Arc::clone(&knobs);
+    {
+        let mut host = world.host(process);
+        let doorbells = host.doorbells(1).unwrap();
+        let spec = CoreSpec { id: CoreId(0), cpu: None, name: "control".into(), doorbells };
+        let body = move |reactor: Reactor| {
+            let fake = Rc::new(Fake { reactor: reactor.clone(), knobs: theirs, told });
+            let options = Options { drain_time: Duration::from_secs(5), read_mark: fake.mark() };
+            let task = async move {
+                let exit = attend(&fake.reactor, &*fake, options).await.unwrap();
+                fake.tell(format!("exit {}", exit.status()));
+            };
+            reactor.spawn(task).unwrap();
+        };
+        host.start_core(spec, Box::new(body)).unwrap();
+    }
+    for (tenth, act) in acts {
+        world.run_until(Instant::from_nanos(1_000_000_000 + tenth * 100_000_000), |_| false);
+        match *act {
+            Begin(start) => knobs.start.store(start, Ordering::Relaxed),
+            Flight(count) => knobs.in_flight.store(count, Ordering::Relaxed),
+            File(inode) => knobs.inode.store(inode, Ordering::Relaxed),
+            Send(signal) => world.signal(process, signal),
+        }
+    }
+    world.run_for(Duration::from_secs(20));
+    let held = world.holdings(process)[0];
+    let has_exited = acts.iter().any(|(_, act)| matches!(act, Send(Signal::Terminate) | Begin(2)));
+    assert_eq!((held.tasks, held.timers), if has_exited { (0, 0) } else { (1, 1) }, "seed {seed}: {acts:?}");
+    tellings.try_iter().collect()
+}
+
+/// What is done, and what is told by when.
+type Case = (&'static [(u64, Do)], &'static [(u64, &'static str)]);
+
+const CASES: &[Case] = &[
+    // Starting.
+    (&[(5, Begin(1))], &[(5, "Serving")]),
+    (&[(5, Begin(2))], &[(5, "Stopped(Refused)"), (5, "exit 2")]),
+    (&[(5, Send(Signal::Terminate))], &[(5, "Stopped(Clean)"), (5, "exit 0")]),
+    (&[(3, Send(Signal::Reload)), (5, Begin(1))], &[(5, "Serving")]),
+    // Draining.
+    (
+        &[(0, Begin(1)), (20, Send(Signal::Terminate))],
+        &[(0, "Serving"), (20, "Draining"), (20, "Stopped(Clean)"), (20, "exit 0")],
+    ),
+    (
+        &[(0, Begin(1)), (1, Flight(3)), (20, Send(Signal::Terminate)), (45, Flight(0))],
+        &[(0, "Serving"), (20, "Draining"), (45, "Stopped(Clean)"), (45, "exit 0")],
+    ),
+    (
+        &[(0, Begin(1)), (1, Flight(3)), (20, Send(Signal::Terminate))],
+        &[(0, "Serving"), (20, "Draining"), (70, "Stopped(Cut)"), (70, "exit 1")],
+    ),
+    (
+        &[(0, Begin(1)), (1, Flight(3)), (20, Send(Signal::Terminate)), (30, Send(Signal::Terminate))],
+        &[(0, "Serving"), (20, "Draining"), (30, "Stopped(Cut)"), (30, "exit 1")],
+    ),
+    (
+        &[(0, Begin(1)), (1, Flight(3)), (20, Send(Signal::Terminate)), (30, Send(Signal::Reload)), (31, Flight(0))],
+        &[(0, "Serving"), (20, "Draining"), (31, "Stopped(Clean)"), (31, "exit 0")],
+    ),
+    // Reloading. The ticks are at whole seconds; a file that was changed is read at the second one that sees it.
+    (&[(0, Begin(1)), (25, Send(Signal::Reload))], &[(0, "Serving"), (25, "reload Signal")]),
+    (&[(0, Begin(1)), (25, File(2))], &[(0, "Serving"), (40, "reload Change")]),
+    (&[(0, Begin(1)), (25, File(2)), (27, Send(Signal::Reload))], &[(0, "Serving"), (27, "reload Signal")]),
+    (
+        &[(0, Begin(1)), (25, File(0)), (45, File(1)), (65, File(0)), (75, File(3))],
+        &[(0, "Serving"), (30, "gone"), (70, "gone"), (90, "reload Change")],
+    ),
+];
+
+#[test]
+fn lives_take_their_course() {
+    for (acts, expected) in CASES {
+        for seed in 0..20 {
+            let told = run(seed, acts);
+            let what: Vec<&str> = told.iter().map(|(_, what)| what.as_str()).collect();
+            let wanted: Vec<&str> = expected.iter().map(|(_, what)| *what).collect();
+            assert_eq!(what, wanted, "seed {seed}: {acts:?}");
+            for ((at, what), (wanted_at, _)) in told.iter().zip(*expected) {
+                // A look or the delay of a signal later at most.
+                assert!(*at == *wanted_at || *at == wanted_at + 1, "seed {seed}: {what} at {at}, not {wanted_at}");
+            }
+        }
+    }
+}
