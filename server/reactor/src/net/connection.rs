@@ -252,6 +252,14 @@ impl Sender {
         self.reactor.with_state(self.id, open).unwrap_or(false)
     }
 
+    /// Brings the connection's deadline forward, so that whoever waits on it gets [`ConnectionError::TimedOut`] by then.
+    pub fn expire_at(&self, instant: Instant) {
+        self.reactor.with_state(self.id, |state, reactor| {
+            state.deadline = state.deadline.min(instant);
+            reactor.ensure_timer(self.id, state);
+        });
+    }
+
     /// Bytes written that the kernel has not taken; 0 when the connection is gone.
     pub fn queued_bytes(&self) -> usize {
         self.reactor.with_state(self.id, |state, _| state.queued_bytes()).unwrap_or(0)

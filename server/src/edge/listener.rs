@@ -1,0 +1,97 @@
+//! Accepting downstream connections, and shedding what is beyond the bound.
+//!
+//! **Not** parsing: each connection becomes a task.
+//!
+//! **Invariants**: at most `connections_per_core` connections are served and [`SHEDDING_MAX`] are being told 503; what
+//! is beyond is closed at once, so that memory stays bounded at any number of clients.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use control::settings::edge::AcceptSteering;
+use corelane_http::problem::Problem;
+use corelane_http::{Status, response};
+use reactor::{Address, Connection, ListenError, ListenOptions, Listener};
+
+use super::EdgeCore;
+use crate::http::session;
+
+/// Connections that are being answered 503 at a time.
+const SHEDDING_MAX: usize = 256;
+
+/// How long a shed client gets to read its 503.
+const SHED_LINGER: Duration = Duration::from_millis(500);
+
+pub(super) fn start(core: &Rc<EdgeCore>) -> std::io::Result<()> {
+    let options = ListenOptions {
+        steer_by_cpu: core.settings.accept_steering == AcceptSteering::Cpu,
+        ..ListenOptions::default()
+    };
+    for address in &core.settings.listen {
+        let address = Address::from(address);
+        // A path can be bound once; the first core takes its connections and serves them.
+        if matches!(address, Address::Unix(_)) && core.id.0 > 0 {
+            continue;
+        }
+        let listener = core.reactor.listen(&address, &options).map_err(|error| explain(&address, &error))?;
+        let listener = Rc::new(listener);
+        core.listeners.borrow_mut().push(Rc::clone(&listener));
+        let accepting = Rc::clone(core);
+        core.reactor.spawn(async move { accept_all(&accepting, &listener).await }).map_err(std::io::Error::other)?;
+    }
+    Ok(())
+}
+
+fn explain(address: &Address, error: &std::io::Error) -> std::io::Error {
+    let text = format!("listen = \"{address}\": {error}; choose another address, or stop what listens there");
+    std::io::Error::new(error.kind(), text)
+}
+
+/// Takes connections until the listener is closed and its backlog is empty.
+async fn accept_all(core: &Rc<EdgeCore>, listener: &Listener) {
+    let shedding = Rc::new(Cell::new(0));
+    loop {
+        match listener.accept().await {
+            Ok(connection) => admit(core, connection, &shedding),
+            Err(ListenError::Full) => core.metrics.shed.increment(),
+            Err(ListenError::Closed) => return,
+        }
+    }
+}
+
+fn admit(core: &Rc<EdgeCore>, connection: Connection, shedding: &Rc<Cell<usize>>) {
+    core.metrics.accepted.increment();
+    let full = core.sessions.borrow().len() >= core.settings.limits.connections_per_core;
+    if full {
+        shed(core, connection, shedding);
+        return;
+    }
+    let serving = Rc::clone(core);
+    if core.reactor.spawn(session::serve(serving, connection)).is_err() {
+        core.metrics.shed.increment();
+    }
+}
+
+/// Says 503 and closes; beyond the bound it only closes.
+fn shed(core: &Rc<EdgeCore>, connection: Connection, shedding: &Rc<Cell<usize>>) {
+    core.metrics.shed.increment();
+    if shedding.get() >= SHEDDING_MAX {
+        return;
+    }
+    let problem = Problem {
+        status: Status::ServiceUnavailable,
+        slug: "too-many-connections",
+        detail: "this server has as many connections as it may; try again",
+    };
+    let mut body = Vec::new();
+    problem.encode(response::Connection::Close, &core.date(), &mut body, &mut connection.write());
+    shedding.set(shedding.get() + 1);
+    let shedding = Rc::clone(shedding);
+    let task = async move {
+        connection.finish(SHED_LINGER).await;
+        shedding.set(shedding.get() - 1);
+    };
+    // If there is no room for the task, the connection is closed with it.
+    let _ = core.reactor.spawn(task);
+}

@@ -1,0 +1,190 @@
+//! A data core of the edge: everything it owns, and the tasks that run on it.
+//!
+//! **Not** shared: other cores reach it by message only.
+//!
+//! **Invariants**: no borrow of its tables is held across an `await`.
+
+pub(crate) mod listener;
+mod mail;
+pub(crate) mod metrics;
+mod report;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use control::settings::edge::EdgeSettings;
+use corelane_http::Limits;
+use corelane_http::date::HttpDate;
+use reactor::{CoreId, Listener, Mailbox, Reactor, Sender};
+use shardstore::cache::CacheOptions;
+use shardstore::key::KeyHasher;
+use shardstore::placement::Topology;
+use shardstore::shard::Shard;
+
+use crate::kv::keyspace::Keyspaces;
+use crate::message::Message;
+use crate::store::fills::Fills;
+use crate::store::route::Tickets;
+use crate::store::writes::Writes;
+use crate::upstream::{Cluster, ClusterOptions};
+use metrics::CoreMetrics;
+
+/// What a data core is made from. Crosses to the core's thread.
+pub(crate) struct CorePlan {
+    pub(crate) settings: Arc<EdgeSettings>,
+    pub(crate) topology: Option<Arc<Topology>>,
+    /// Data cores of this process.
+    pub(crate) cores: u16,
+    pub(crate) mailbox: Mailbox<Message>,
+    pub(crate) metrics: Arc<CoreMetrics>,
+    pub(crate) shard_bytes: u64,
+    pub(crate) hasher: KeyHasher,
+    pub(crate) incarnation: u64,
+}
+
+pub(crate) struct EdgeCore {
+    pub(crate) reactor: Reactor,
+    pub(crate) id: CoreId,
+    /// Data cores of this process.
+    pub(crate) cores: u16,
+    pub(crate) settings: Arc<EdgeSettings>,
+    pub(crate) limits: Limits,
+    pub(crate) keyspaces: Keyspaces,
+    pub(crate) hasher: KeyHasher,
+    pub(crate) near_ttl_ms: u64,
+    pub(crate) shard: RefCell<Shard>,
+    pub(crate) scratch: RefCell<Scratch>,
+    date: RefCell<(u64, HttpDate)>,
+    pub(crate) metrics: Arc<CoreMetrics>,
+    pub(crate) mailbox: Mailbox<Message>,
+    pub(crate) tickets: RefCell<Tickets>,
+    pub(crate) fills: RefCell<Fills>,
+    pub(crate) writes: RefCell<Writes>,
+    /// `None` in embedded mode.
+    pub(crate) cluster: Option<Rc<Cluster>>,
+    /// Downstream connections by number, to end idle ones when draining.
+    pub(crate) sessions: RefCell<HashMap<u64, Sender>>,
+    next_session: Cell<u64>,
+    /// Closed when draining begins.
+    pub(crate) listeners: RefCell<Vec<Rc<Listener>>>,
+    pub(crate) body_bytes: Cell<usize>,
+    pub(crate) draining: Cell<bool>,
+}
+
+/// Buffers that are reused for every request, so that the hit path allocates nothing.
+pub(crate) struct Scratch {
+    /// The stored key of the request at hand.
+    pub(crate) key: Vec<u8>,
+    /// A percent-decoded key.
+    pub(crate) decoded: Vec<u8>,
+    /// The body of an error.
+    pub(crate) problem: Vec<u8>,
+}
+
+impl EdgeCore {
+    /// Makes the core and starts its tasks.
+    ///
+    /// # Errors
+    /// The operator's: no memory for the shard, or an address that cannot be listened on.
+    pub(crate) fn start(reactor: &Reactor, plan: CorePlan) -> std::io::Result<()> {
+        let options = CacheOptions::new(plan.shard_bytes, plan.hasher);
+        let shard = Shard::new(&options, plan.settings.region).map_err(std::io::Error::other)?;
+        let core = Rc::new(EdgeCore::new(reactor.clone(), plan, shard));
+        listener::start(&core)?;
+        mail::start(&core)?;
+        report::start(&core)
+    }
+
+    fn new(reactor: Reactor, plan: CorePlan, shard: Shard) -> Self {
+        let settings = plan.settings;
+        let fills = Fills::new(settings.limits.fills_per_core, settings.limits.waiters_per_fill);
+        let wall_s = reactor.wall_ms() / 1000;
+        let cluster = plan.topology.map(|topology| {
+            let options = cluster_options(&settings, plan.cores, plan.incarnation);
+            Cluster::new(reactor.clone(), options, Arc::clone(&plan.metrics), topology)
+        });
+        EdgeCore {
+            id: reactor.core(),
+            cores: plan.cores,
+            limits: http_limits(&settings),
+            keyspaces: Keyspaces::new(&settings),
+            hasher: plan.hasher,
+            near_ttl_ms: u64::try_from(settings.near_ttl.as_millis()).unwrap_or(u64::MAX),
+            settings,
+            shard: RefCell::new(shard),
+            scratch: RefCell::new(Scratch {
+                key: Vec::with_capacity(shardstore::key::STORED_KEY_BYTES_MAX),
+                decoded: Vec::with_capacity(shardstore::key::KEY_BYTES_MAX),
+                problem: Vec::with_capacity(512),
+            }),
+            date: RefCell::new((wall_s, HttpDate::from_unix_seconds(wall_s))),
+            metrics: plan.metrics,
+            mailbox: plan.mailbox,
+            tickets: RefCell::new(Tickets::default()),
+            fills: RefCell::new(fills),
+            writes: RefCell::new(Writes::default()),
+            cluster,
+            sessions: RefCell::new(HashMap::new()),
+            next_session: Cell::new(0),
+            listeners: RefCell::new(Vec::new()),
+            body_bytes: Cell::new(0),
+            draining: Cell::new(false),
+            reactor,
+        }
+    }
+
+    /// The `Date` of this second.
+    pub(crate) fn date(&self) -> HttpDate {
+        let now_s = self.reactor.wall_ms() / 1000;
+        let mut date = self.date.borrow_mut();
+        if date.0 != now_s {
+            *date = (now_s, HttpDate::from_unix_seconds(now_s));
+        }
+        date.1
+    }
+
+    /// The control core of this process.
+    pub(crate) fn control(&self) -> CoreId {
+        CoreId(self.cores)
+    }
+
+    /// Registers a downstream connection; the number takes it out again.
+    pub(crate) fn enter_session(&self, sender: Sender) -> u64 {
+        let number = self.next_session.get();
+        self.next_session.set(number + 1);
+        self.sessions.borrow_mut().insert(number, sender);
+        self.metrics.connections.set(self.sessions.borrow().len() as u64);
+        number
+    }
+
+    pub(crate) fn leave_session(&self, number: u64) {
+        self.sessions.borrow_mut().remove(&number);
+        self.metrics.connections.set(self.sessions.borrow().len() as u64);
+    }
+}
+
+fn cluster_options(settings: &EdgeSettings, cores: u16, incarnation: u64) -> ClusterOptions {
+    let upstream = &settings.upstream;
+    ClusterOptions {
+        connect_time: upstream.connect_time,
+        connections_per_node: upstream.connections_per_node,
+        queue_per_node: upstream.queue_per_node,
+        breaker_failures: upstream.breaker_failures,
+        breaker_probe_time: upstream.breaker_probe_time,
+        cores,
+        incarnation,
+    }
+}
+
+fn http_limits(settings: &EdgeSettings) -> Limits {
+    let limits = &settings.limits;
+    Limits {
+        head_bytes_max: u32::try_from(limits.header_bytes).unwrap_or(u32::MAX),
+        field_count_max: u16::try_from(limits.header_count).unwrap_or(u16::MAX),
+        target_bytes_max: u32::try_from(limits.target_bytes).unwrap_or(u32::MAX),
+        body_bytes_max: limits.body_bytes as u64,
+        ..Limits::default()
+    }
+}

@@ -1,0 +1,68 @@
+//! A core's regular report of what its shard and its reactor hold, and idle maintenance of the shard.
+//!
+//! **Not** on the hit path: once per tick, from a timer.
+//!
+//! **Invariants**: maintenance per tick is bounded in work units.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::EdgeCore;
+use crate::message::{Message, NodeState};
+
+/// How often gauges are refreshed. Also the longest an idle shard keeps what has expired in whole segments.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Work units of maintenance per tick: about a millisecond's worth at the most.
+const UNITS_PER_TICK: u32 = 2048;
+
+pub(super) fn start(core: &Rc<EdgeCore>) -> std::io::Result<()> {
+    let reporting = Rc::clone(core);
+    let task = async move {
+        let mut told = Vec::new();
+        loop {
+            tick(&reporting);
+            tell_nodes(&reporting, &mut told);
+            reporting.reactor.sleep(TICK).await;
+        }
+    };
+    core.reactor.spawn(task).map_err(std::io::Error::other)
+}
+
+/// Tells the control core how the nodes look from here, when that has changed.
+fn tell_nodes(core: &EdgeCore, told: &mut Vec<NodeState>) {
+    let Some(cluster) = &core.cluster else { return };
+    let mut states = cluster.node_states();
+    states.sort_by_key(|state| state.id);
+    // A full mailbox only delays it to the next tick.
+    if states != *told && core.mailbox.send(&core.reactor, core.control(), Message::Nodes(states.clone())).is_ok() {
+        *told = states;
+    }
+}
+
+fn tick(core: &EdgeCore) {
+    core.shard.borrow_mut().maintain(core.reactor.wall_ms(), UNITS_PER_TICK);
+    let stats = core.shard.borrow().stats();
+    let shard = &core.metrics.shard;
+    shard.items.set(stats.items);
+    shard.bytes_limit.set(stats.bytes_limit);
+    shard.bytes_committed.set(stats.bytes_committed);
+    shard.bytes_live.set(stats.bytes_live);
+    shard.hits.set(stats.hits);
+    shard.misses.set(stats.misses);
+    shard.evicted.set(stats.evicted_for_room + stats.evicted_for_slot);
+    shard.expired.set(stats.expired);
+    let (counters, holdings) = (core.reactor.counters(), core.reactor.holdings());
+    let reactor = &core.metrics.reactor;
+    reactor.passes.set(counters.passes);
+    reactor.completions.set(counters.completions);
+    reactor.sends.set(counters.sends);
+    reactor.received_bytes.set(counters.received_bytes);
+    reactor.sent_bytes.set(counters.sent_bytes);
+    reactor.starved.set(counters.starved);
+    reactor.wakes.set(counters.wakes);
+    reactor.tasks.set(holdings.tasks as u64);
+    reactor.timers.set(holdings.timers as u64);
+    core.metrics.body_bytes.set(core.body_bytes.get() as u64);
+    core.metrics.fills_open.set(core.fills.borrow().len() as u64);
+}

@@ -1,0 +1,162 @@
+//! Receiving a request's body.
+//!
+//! **Not** streaming: a value is stored whole, so its body is gathered whole.
+//!
+//! **Invariants**: bodies of one core together stay within `body_memory_bytes`; a body slower than `body_rate_min`
+//! after its grace is given up.
+
+use std::rc::Rc;
+
+use corelane_http::Status;
+use corelane_http::chunked::{ChunkedError, Decoder, Found};
+use corelane_http::problem::Problem;
+use corelane_http::request::Body;
+use reactor::{ConnectionError, Instant};
+
+use super::session::Session;
+use crate::edge::EdgeCore;
+
+/// Why a body did not arrive.
+pub(super) enum BodyFault {
+    /// The client is gone.
+    Gone,
+    /// Answer this, and close.
+    Refused(Problem<'static>),
+}
+
+const SLOW: Problem<'static> =
+    Problem { status: Status::RequestTimeout, slug: "body-timeout", detail: "the request's body arrives too slowly" };
+
+const NO_MEMORY: Problem<'static> = Problem {
+    status: Status::ServiceUnavailable,
+    slug: "too-many-bodies",
+    detail: "too many request bodies are being received; try again",
+};
+
+impl Session {
+    /// Gathers the body; `bytes_max` bounds it where no length was announced.
+    pub(super) async fn read_body(&mut self, body: Body, bytes_max: usize) -> Result<Vec<u8>, BodyFault> {
+        let mut gathered = Gathered::new(&self.core);
+        let began = self.core.reactor.now();
+        match body {
+            Body::None => {}
+            Body::Length(length) => {
+                // Bounded by the parser (`body_bytes`) and by the keyspace before it came to this.
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                loop {
+                    let taken = self.input.bytes().len().min(length - gathered.bytes.len());
+                    gathered.append(&self.input.bytes()[..taken], length)?;
+                    self.input.consume(taken);
+                    if gathered.bytes.len() == length {
+                        break;
+                    }
+                    self.receive_body(began, gathered.bytes.len()).await?;
+                }
+            }
+            Body::Chunked => self.read_chunks(&mut gathered, began, bytes_max).await?,
+        }
+        Ok(gathered.finish())
+    }
+
+    async fn read_chunks(
+        &mut self,
+        gathered: &mut Gathered,
+        began: Instant,
+        bytes_max: usize,
+    ) -> Result<(), BodyFault> {
+        let mut decoder = Decoder::new(&self.core.limits);
+        let mut wire_bytes = 0;
+        loop {
+            let input = self.input.bytes();
+            let taken = match decoder.decode(input).map_err(refused)? {
+                Found::Data(range) => {
+                    if gathered.bytes.len() + range.len() > bytes_max {
+                        return Err(BodyFault::Refused(crate::kv::write::TOO_LARGE));
+                    }
+                    let end = range.end;
+                    gathered.append(&input[range], 0)?;
+                    end
+                }
+                Found::NeedMore => input.len(),
+                Found::End(end) => {
+                    self.input.consume(end);
+                    return Ok(());
+                }
+            };
+            wire_bytes += taken;
+            self.input.consume(taken);
+            if self.input.is_empty() {
+                self.receive_body(began, wire_bytes).await?;
+            }
+        }
+    }
+
+    async fn receive_body(&mut self, began: Instant, bytes: usize) -> Result<(), BodyFault> {
+        let limits = &self.core.settings.limits;
+        let earned_ms = (bytes as u64).saturating_mul(1000).checked_div(limits.body_rate_min);
+        let deadline = match earned_ms {
+            Some(earned_ms) => began + limits.body_rate_grace + std::time::Duration::from_millis(earned_ms),
+            // No rate is asked for: then a silence as long as an idle connection's ends it.
+            None => self.core.reactor.now() + limits.idle_time,
+        };
+        self.connection.set_deadline(deadline);
+        match self.connection.receive().await {
+            Ok(Some(received)) => {
+                self.input.push(received);
+                Ok(())
+            }
+            Err(ConnectionError::TimedOut) => {
+                self.core.metrics.timeouts.increment();
+                Err(BodyFault::Refused(SLOW))
+            }
+            Ok(None) | Err(_) => Err(BodyFault::Gone),
+        }
+    }
+}
+
+fn refused(error: ChunkedError) -> BodyFault {
+    BodyFault::Refused(error.problem())
+}
+
+/// Bytes of a body so far, counted against the core's bound.
+struct Gathered {
+    core: Rc<EdgeCore>,
+    bytes: Vec<u8>,
+    counted: usize,
+}
+
+impl Gathered {
+    fn new(core: &Rc<EdgeCore>) -> Self {
+        Gathered { core: Rc::clone(core), bytes: Vec::new(), counted: 0 }
+    }
+
+    /// Appends bytes, counting what they cost; `expected` is the whole length, where it is known.
+    fn append(&mut self, bytes: &[u8], expected: usize) -> Result<(), BodyFault> {
+        let core = &self.core;
+        let total = core.body_bytes.get() + bytes.len();
+        if total > core.settings.limits.body_memory_bytes {
+            core.metrics.bodies_shed.increment();
+            return Err(BodyFault::Refused(NO_MEMORY));
+        }
+        core.body_bytes.set(total);
+        self.counted += bytes.len();
+        if self.bytes.capacity() < self.bytes.len() + bytes.len() {
+            // Doubling, but never beyond what was announced: a client that announces much and sends little gets little.
+            let wanted = (2 * self.bytes.len()).max(bytes.len());
+            let wanted = if expected > 0 { wanted.min(expected - self.bytes.len()) } else { wanted };
+            self.bytes.reserve_exact(wanted.max(bytes.len()));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        self.core.body_bytes.set(self.core.body_bytes.get() - self.counted);
+    }
+}

@@ -1,0 +1,210 @@
+//! The hit path: a read of a key that this core owns, answered within the poll that parsed it.
+//!
+//! **Not** for anything that waits, allocates, locks or logs; whatever needs that is left to `slow`.
+//!
+//! **Invariants**: all memory it writes to is the connection's send buffer and the core's scratch.
+
+use std::ops::Range;
+
+use corelane_http::cache_status::{CacheStatus, HitSource};
+use corelane_http::field::FieldValue;
+use corelane_http::problem::Problem;
+use corelane_http::range::ContentRange;
+use corelane_http::request::Head;
+use corelane_http::response::ResponseHead;
+use corelane_http::target::{DecodeError, percent_decode};
+use corelane_http::{Method, Status};
+use shardstore::key::{KEY_BYTES_MAX, KeyHash, StoredKey};
+
+use super::answer::Context;
+use super::value::{self, COPY_BYTES_MAX, Chunks};
+use crate::edge::{EdgeCore, Scratch};
+use crate::kv::read::{self, ReadAnswer};
+use crate::store::near;
+
+/// What became of a request on the hit path.
+pub(super) enum Served {
+    /// Its answer is written.
+    Written,
+    /// Its head is written; these bytes follow.
+    Followed(Chunks),
+    /// It is for the slow path.
+    NotHere,
+}
+
+/// A value's facts, wherever the value is.
+pub(super) struct Facts<'a> {
+    pub(super) version: u64,
+    /// Unix milliseconds; 0 for never.
+    pub(super) expire_ms: u64,
+    pub(super) content_type: &'a [u8],
+    pub(super) value_bytes: usize,
+    pub(super) cache_status: Option<CacheStatus>,
+}
+
+/// Tries to answer a read of a key from this core's shard.
+#[inline]
+pub(super) fn serve(
+    core: &EdgeCore,
+    head: &Head<'_>,
+    context: Context,
+    (keyspace, raw_key): (&[u8], &[u8]),
+    out: &mut Vec<u8>,
+) -> Served {
+    let hash = match stored_key(core, keyspace, raw_key) {
+        Ok(hash) => hash,
+        Err(problem) => {
+            core.write_problem(context, &problem, out);
+            return Served::Written;
+        }
+    };
+    // A client may ask for the owner's answer; only the slow path looks at that, and embedded mode is the owner.
+    let wants_owner = core.cluster.is_some() && !head.cache_control().is_empty();
+    if hash.shard(core.cores).0 != core.id.0 || wants_owner {
+        return Served::NotHere;
+    }
+    let scratch = core.scratch.borrow();
+    let mut shard = core.shard.borrow_mut();
+    let Some(hit) = shard.get(hash, &scratch.key, core.reactor.wall_ms()) else {
+        drop(scratch);
+        if core.cluster.is_some() {
+            return Served::NotHere;
+        }
+        write_absent(core, context, core.settings.cache_status.then_some(CacheStatus::Miss), out);
+        return Served::Written;
+    };
+    drop(scratch);
+    core.metrics.hits_own.increment();
+    let is_copy = core.cluster.is_some();
+    let (expire_ms, content_type) =
+        if is_copy { near::split_metadata(hit.metadata()) } else { (hit.expire_ms(), hit.metadata()) };
+    let facts = Facts {
+        version: hit.version().bits(),
+        expire_ms,
+        content_type,
+        value_bytes: hit.value().len(),
+        cache_status: core.settings.cache_status.then_some(CacheStatus::Hit(HitSource::Own)),
+    };
+    let Some(part) = write_found(core, head, context, &facts, out) else { return Served::Written };
+    if part.len() > COPY_BYTES_MAX
+        && let Some(chunks) = value::pin(&hit, &part)
+    {
+        return Served::Followed(chunks);
+    }
+    value::copy(&hit.value(), &part, out);
+    Served::Written
+}
+
+/// Puts the stored form of a key into the core's scratch and hashes it, or says what is wrong with it.
+#[inline]
+pub(super) fn stored_key(core: &EdgeCore, keyspace: &[u8], raw_key: &[u8]) -> Result<KeyHash, Problem<'static>> {
+    if core.keyspaces.policy(keyspace).is_none() {
+        return Err(UNKNOWN_KEYSPACE);
+    }
+    let Scratch { key, decoded, .. } = &mut *core.scratch.borrow_mut();
+    let user_key = percent_decode(raw_key, decoded, KEY_BYTES_MAX).map_err(|error| match error {
+        DecodeError::Percent => BAD_KEY,
+        DecodeError::TooLong => LONG_KEY,
+    })?;
+    key.clear();
+    // The keyspace exists and the key is bounded: only an empty key is left to be refused.
+    StoredKey::encode(keyspace, user_key, key).map_err(|_| BAD_KEY)?;
+    Ok(core.hasher.hash(key))
+}
+
+const UNKNOWN_KEYSPACE: Problem<'static> = Problem {
+    status: Status::NotFound,
+    slug: "unknown-keyspace",
+    detail: "there is no such keyspace; keyspaces are made in the configuration, [keyspace.NAME]",
+};
+
+const BAD_KEY: Problem<'static> = Problem {
+    status: Status::BadRequest,
+    slug: "bad-key",
+    detail: "a key is 1 to 4096 bytes, percent-encoded where it must be",
+};
+
+const LONG_KEY: Problem<'static> =
+    Problem { status: Status::UriTooLong, slug: "key-too-long", detail: "a key has at most 4096 bytes" };
+
+/// Writes 404.
+pub(super) fn write_absent(core: &EdgeCore, context: Context, cache_status: Option<CacheStatus>, out: &mut Vec<u8>) {
+    core.metrics.absent.increment();
+    let problem = Problem { status: Status::NotFound, slug: "not-found", detail: "there is no value under this key" };
+    let extra = ResponseHead { cache_status, ..ResponseHead::new(problem.status) };
+    core.write_problem_with(context, &problem, extra, out);
+}
+
+/// Writes the head of the answer to a read of a value that exists; the part of the value that must follow, if any.
+#[inline]
+pub(super) fn write_found(
+    core: &EdgeCore,
+    head: &Head<'_>,
+    context: Context,
+    facts: &Facts<'_>,
+    out: &mut Vec<u8>,
+) -> Option<Range<usize>> {
+    let whole = 0..facts.value_bytes;
+    let decided = read::decide(head, facts.version, facts.value_bytes as u64);
+    let (status, part) = match &decided {
+        ReadAnswer::Whole => (Status::Ok, whole),
+        ReadAnswer::Part(part) => (Status::PartialContent, part.start as usize..part.end as usize),
+        ReadAnswer::NotModified => (Status::NotModified, 0..0),
+        ReadAnswer::Unsatisfiable | ReadAnswer::PreconditionFailed | ReadAnswer::BadConditions => {
+            write_refused_read(core, context, facts, &decided, out);
+            return None;
+        }
+    };
+    let is_part = status == Status::PartialContent;
+    let answer = ResponseHead {
+        connection: context.connection,
+        content_length: (status != Status::NotModified).then_some(part.len() as u64),
+        content_type: (status != Status::NotModified).then(|| content_type(facts.content_type)),
+        etag: Some(facts.version),
+        max_age_s: max_age_s(facts.expire_ms, core.reactor.wall_ms()),
+        cache_status: facts.cache_status,
+        accept_ranges: false,
+        content_range: is_part.then(|| ContentRange::Part {
+            part: part.start as u64..part.end as u64,
+            value_bytes: facts.value_bytes as u64,
+        }),
+        ..ResponseHead::new(status)
+    };
+    core.write_head(&answer, out);
+    let sends_body = context.method != Method::Head && !part.is_empty();
+    sends_body.then_some(part)
+}
+
+fn write_refused_read(core: &EdgeCore, context: Context, facts: &Facts<'_>, decided: &ReadAnswer, out: &mut Vec<u8>) {
+    let (status, slug, detail) = match decided {
+        ReadAnswer::Unsatisfiable => {
+            (Status::RangeNotSatisfiable, "range-not-satisfiable", "the range begins at or after the value's end")
+        }
+        ReadAnswer::PreconditionFailed => {
+            (Status::PreconditionFailed, "precondition-failed", "the value has another version than If-Match names")
+        }
+        _ => {
+            let problem = crate::kv::write::BAD_TAGS;
+            (problem.status, problem.slug, problem.detail)
+        }
+    };
+    let value_bytes = facts.value_bytes as u64;
+    let unsatisfied = (status == Status::RangeNotSatisfiable).then_some(ContentRange::Unsatisfied { value_bytes });
+    let extra = ResponseHead {
+        etag: Some(facts.version),
+        content_range: unsatisfied,
+        cache_status: facts.cache_status,
+        ..ResponseHead::new(status)
+    };
+    core.write_problem_with(context, &Problem { status, slug, detail }, extra, out);
+}
+
+fn content_type(metadata: &[u8]) -> FieldValue<'_> {
+    // Empty means that the client gave none.
+    FieldValue::new(metadata).filter(|_| !metadata.is_empty()).unwrap_or(FieldValue::OCTET_STREAM)
+}
+
+/// Seconds left, rounded down: a client's cache must not outlive the value.
+fn max_age_s(expire_ms: u64, now_ms: u64) -> Option<u32> {
+    (expire_ms > 0).then(|| u32::try_from(expire_ms.saturating_sub(now_ms) / 1000).unwrap_or(u32::MAX))
+}

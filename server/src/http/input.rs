@@ -1,0 +1,89 @@
+//! Received bytes that have not been used: the ring's own buffer as long as possible, a copy only of what is partial.
+//!
+//! **Not** a parser.
+//!
+//! **Invariants**: bytes come out in the order they went in; nothing of the ring's pool is held while waiting.
+
+use reactor::Received;
+
+#[derive(Default)]
+pub(crate) struct Input {
+    lent: Option<Received>,
+    copied: Vec<u8>,
+    start: usize,
+}
+
+impl Input {
+    /// What is there to be read.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match &self.lent {
+            Some(received) => received,
+            None => &self.copied[self.start..],
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes().is_empty()
+    }
+
+    /// Adds bytes behind what is there.
+    pub(crate) fn push(&mut self, received: Received) {
+        if self.is_empty() {
+            self.clear();
+            self.lent = Some(received);
+        } else {
+            self.release();
+            self.copied.extend_from_slice(&received);
+        }
+    }
+
+    pub(crate) fn consume(&mut self, count: usize) {
+        match &mut self.lent {
+            Some(received) => received.consume(count),
+            None => self.start += count,
+        }
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    /// Gives the ring's buffer back, keeping a copy of what is left in it.
+    pub(crate) fn release(&mut self) {
+        if let Some(received) = self.lent.take() {
+            debug_assert!(self.copied.is_empty());
+            self.copied.extend_from_slice(&received);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.lent = None;
+        // An idle connection owns no buffer, not even an empty one.
+        self.copied = Vec::new();
+        self.start = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_out_as_they_went_in() {
+        for split in 0..12 {
+            for consumed in 0..12 {
+                let all = b"hello, world";
+                let mut input = Input::default();
+                input.push(Received::owned(all[..split].to_vec()));
+                input.consume(consumed.min(split));
+                if consumed % 2 == 0 {
+                    input.release();
+                }
+                input.push(Received::owned(all[split..].to_vec()));
+                assert_eq!(input.bytes(), &all[consumed.min(split)..]);
+                let left = input.bytes().len();
+                input.consume(left);
+                assert!(input.is_empty() && input.copied.is_empty());
+            }
+        }
+    }
+}

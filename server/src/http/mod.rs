@@ -1,0 +1,19 @@
+//! Downstream connections: requests in, answers out, in order.
+//!
+//! ```text
+//!   bytes ──▶ input ──▶ parse ──▶ answered in this poll: hits, errors            (hit, simple)
+//!                           └──▶ needs a body, another core or a node: a future  (slow, body)
+//! ```
+//!
+//! **Not** storage: asks go to `store`.
+//!
+//! **Invariants**: the hit path is one poll: no allocation, lock, await or log; answers leave in the order of requests.
+
+mod answer;
+mod body;
+mod hit;
+mod input;
+pub(crate) mod session;
+mod simple;
+mod slow;
+mod value;

@@ -1,0 +1,247 @@
+//! One downstream connection, from its first byte to its last.
+//!
+//! ```text
+//!   receive ──▶ serve what is complete ──▶ (slow request? await it) ──▶ back-pressure ──▶ receive …
+//! ```
+//!
+//! **Not** HTTP semantics: what is answered is decided elsewhere.
+//!
+//! **Invariants**: every wait has a deadline; after a framing error nothing more is read as a request; a connection
+//! whose client does not read is not read from either.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use corelane_http::Status;
+use corelane_http::problem::Problem;
+use corelane_http::request::{Head, Parsed, Resume, parse};
+use reactor::{Connection, ConnectionError, Instant, WriteGuard};
+
+use super::answer::Context;
+use super::hit::{self, Served};
+use super::input::Input;
+use super::simple::{self, Simple, Subject};
+use super::value::Chunks;
+use crate::edge::EdgeCore;
+
+/// How long a finished connection waits for its client to have read everything.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How long an idle connection of a draining server waits for a last request.
+const DRAINING_IDLE: Duration = Duration::from_secs(1);
+
+pub(super) struct Session {
+    pub(super) core: Rc<EdgeCore>,
+    pub(super) connection: Connection,
+    pub(super) input: Input,
+    resume: Resume,
+    /// When the first byte of a head that is not complete came.
+    head_began: Option<Instant>,
+}
+
+/// How a connection ends.
+enum End {
+    /// There is nothing to say, or nobody to say it to.
+    Close,
+    /// What is queued is sent first.
+    Finish,
+}
+
+/// What a round over the input came to.
+enum Round {
+    /// More bytes are needed.
+    Receive,
+    /// The request whose head is at the start of the input needs more than this poll.
+    Slow { head_bytes: usize },
+    /// As many requests as one poll may serve.
+    Pause,
+    /// The last answer is written.
+    Finish,
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(core: Rc<EdgeCore>, connection: Connection) {
+    let _registered = Registered::enter(&core, &connection);
+    let mut session =
+        Session { core, connection, input: Input::default(), resume: Resume::default(), head_began: None };
+    match session.run().await {
+        End::Close => {}
+        End::Finish => session.connection.finish(LINGER).await,
+    }
+}
+
+impl Session {
+    async fn run(&mut self) -> End {
+        loop {
+            match self.serve_ready() {
+                Round::Finish => return End::Finish,
+                Round::Pause => self.core.reactor.yield_now().await,
+                Round::Receive => match self.receive().await {
+                    Ok(()) => {}
+                    Err(end) => return end,
+                },
+                // Boxed, so that the connections that never come here do not carry the room for it.
+                Round::Slow { head_bytes } => {
+                    if !Box::pin(self.serve_slow(head_bytes)).await {
+                        return End::Finish;
+                    }
+                }
+            }
+            if let Err(end) = self.relieve().await {
+                return end;
+            }
+        }
+    }
+
+    /// Serves every complete request that can be served now.
+    fn serve_ready(&mut self) -> Round {
+        let core = Rc::clone(&self.core);
+        let mut out = self.connection.write();
+        for _ in 0..core.settings.limits.requests_per_connection_queue {
+            if self.input.is_empty() {
+                return Round::Receive;
+            }
+            let head = match parse(self.input.bytes(), &core.limits, &mut self.resume) {
+                Ok(Parsed::Complete(head)) => head,
+                Ok(Parsed::Partial) => {
+                    self.head_began.get_or_insert(core.reactor.now());
+                    return Round::Receive;
+                }
+                Err(error) => {
+                    core.metrics.malformed.increment();
+                    core.write_problem(Context::closing(), &error.problem(), &mut out);
+                    return Round::Finish;
+                }
+            };
+            self.head_began = None;
+            let head_bytes = head.head_bytes();
+            let context = Context::of(&head, core.draining.get());
+            match serve_now(&core, &head, context, &mut out) {
+                Now::Written => {}
+                Now::Last => return Round::Finish,
+                Now::Followed(chunks) => {
+                    drop(out);
+                    send_all(&self.connection, chunks);
+                    out = self.connection.write();
+                }
+                Now::Slow => return Round::Slow { head_bytes },
+            }
+            core.metrics.requests.increment();
+            self.input.consume(head_bytes);
+            if !context.stays() {
+                return Round::Finish;
+            }
+        }
+        Round::Pause
+    }
+
+    /// Waits for bytes.
+    async fn receive(&mut self) -> Result<(), End> {
+        self.input.release();
+        let now = self.core.reactor.now();
+        let limits = &self.core.settings.limits;
+        let deadline = match self.head_began {
+            Some(began) => began + limits.header_time,
+            None if self.core.draining.get() => now + DRAINING_IDLE.min(limits.idle_time),
+            None => now + limits.idle_time,
+        };
+        self.connection.set_deadline(deadline);
+        match self.connection.receive().await {
+            Ok(Some(received)) => {
+                self.input.push(received);
+                Ok(())
+            }
+            // The client has sent all; what it asked for is on its way.
+            Ok(None) => Err(End::Finish),
+            Err(ConnectionError::TimedOut) => Err(self.time_out()),
+            Err(_) => Err(End::Close),
+        }
+    }
+
+    fn time_out(&mut self) -> End {
+        if self.input.is_empty() {
+            return End::Finish;
+        }
+        self.core.metrics.timeouts.increment();
+        let problem = Problem {
+            status: Status::RequestTimeout,
+            slug: "header-timeout",
+            detail: "the request's head did not arrive in time",
+        };
+        self.core.write_problem(Context::closing(), &problem, &mut self.connection.write());
+        End::Finish
+    }
+
+    /// Waits, if the client does not read, until half of what is queued has been taken.
+    async fn relieve(&mut self) -> Result<(), End> {
+        let bound = self.core.settings.limits.send_queue_bytes;
+        if self.connection.queued_bytes() <= bound {
+            return Ok(());
+        }
+        self.input.release();
+        let deadline = self.core.reactor.now() + self.core.settings.limits.idle_time;
+        self.connection.set_deadline(deadline);
+        self.connection.drained(bound / 2).await.map_err(|error| {
+            if error == ConnectionError::TimedOut {
+                self.core.metrics.timeouts.increment();
+            }
+            End::Close
+        })
+    }
+}
+
+/// What became of a request in the poll that parsed it.
+enum Now {
+    Written,
+    Followed(Chunks),
+    /// Its answer is written, and it was the last: what follows on the connection cannot be trusted.
+    Last,
+    Slow,
+}
+
+#[inline]
+fn serve_now(core: &EdgeCore, head: &Head<'_>, context: Context, out: &mut WriteGuard<'_>) -> Now {
+    match simple::subject(head) {
+        Subject::Read { keyspace, raw_key } => match hit::serve(core, head, context, (keyspace, raw_key), out) {
+            Served::Written => Now::Written,
+            Served::Followed(chunks) => Now::Followed(chunks),
+            Served::NotHere => Now::Slow,
+        },
+        Subject::Write => Now::Slow,
+        Subject::Simple(simple @ Simple::Body) => {
+            core.metrics.requests.increment();
+            simple::serve(core, &simple, Context::closing(), out);
+            Now::Last
+        }
+        Subject::Simple(simple) => {
+            let has_body = head.body() != corelane_http::request::Body::None;
+            simple::serve(core, &simple, if has_body { Context::closing() } else { context }, out);
+            if has_body { Now::Last } else { Now::Written }
+        }
+    }
+}
+
+pub(super) fn send_all(connection: &Connection, chunks: Chunks) {
+    for chunk in chunks {
+        connection.write_shared(chunk);
+    }
+}
+
+/// A connection's place in the core's table, given back when it ends in whatever way.
+struct Registered {
+    core: Rc<EdgeCore>,
+    number: u64,
+}
+
+impl Registered {
+    fn enter(core: &Rc<EdgeCore>, connection: &Connection) -> Self {
+        let number = core.enter_session(connection.sender());
+        Registered { core: Rc::clone(core), number }
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.core.leave_session(self.number);
+    }
+}

@@ -1,0 +1,250 @@
+//! Requests that take more than one poll: writes, and reads that this core's shard cannot answer.
+//!
+//! **Not** on the hit path: it may allocate and wait.
+//!
+//! **Invariants**: the answer is written before the next request of the connection is looked at; a request that was
+//! refused before its body was read ends the connection.
+
+use corelane_http::cache_control::CacheControl;
+use corelane_http::cache_status::{CacheStatus, ForwardReason, HitSource};
+use corelane_http::problem::Problem;
+use corelane_http::request::{Body, Head, Parsed, Resume, parse};
+use corelane_http::response::{CONTINUE, ResponseHead};
+use corelane_http::{Method, Status};
+use shardstore::key::KeyHash;
+use shardstore::shard::Condition;
+
+use super::answer::Context;
+use super::body::BodyFault;
+use super::hit::{self, Facts};
+use super::session::Session;
+use super::value::{self, COPY_BYTES_MAX};
+use crate::kv::keyspace::Policy;
+use crate::kv::path::Path;
+use crate::kv::write::{self, Depends};
+use crate::store::ask::{Answer, Ask, Found, Op, Outcome, Refusal, SetValue, Source};
+use crate::store::route;
+
+/// Writes with conditions that must be weighed first are tried this often when others write meanwhile.
+const WEIGHINGS_MAX: usize = 4;
+
+/// The key a slow request is about.
+struct Key {
+    stored: Box<[u8]>,
+    hash: KeyHash,
+    policy: Policy,
+}
+
+impl Session {
+    /// Serves the request whose head is at the start of the input; false when the connection ends after its answer.
+    pub(super) async fn serve_slow(&mut self, head_bytes: usize) -> bool {
+        self.core.metrics.requests.increment();
+        let copy = self.input.bytes()[..head_bytes].to_vec();
+        self.input.consume(head_bytes);
+        let mut resume = Resume::default();
+        let Ok(Parsed::Complete(head)) = parse(&copy, &self.core.limits, &mut resume) else {
+            unreachable!("the same bytes were a complete head when they lay in the input")
+        };
+        let context = Context::of(&head, self.core.draining.get());
+        let key = match self.key(&head) {
+            Ok(key) => key,
+            Err(problem) => return self.refuse(&head, context, &problem),
+        };
+        let stays = match head.method() {
+            Method::Put => self.put(&head, context, key).await,
+            Method::Delete => self.delete(&head, context, key).await,
+            _ => self.get(&head, context, key).await,
+        };
+        stays && context.stays()
+    }
+
+    fn key(&self, head: &Head<'_>) -> Result<Key, Problem<'static>> {
+        let path = match head.target() {
+            corelane_http::request::Target::Origin { path, .. }
+            | corelane_http::request::Target::Absolute { path, .. } => path,
+            _ => unreachable!("only requests for a key come here"),
+        };
+        let Path::Key { keyspace, raw_key } = Path::parse(path) else {
+            unreachable!("only requests for a key come here")
+        };
+        let hash = hit::stored_key(&self.core, keyspace, raw_key)?;
+        let policy = self.core.keyspaces.policy(keyspace).expect("the stored key was made in this keyspace");
+        Ok(Key { stored: self.core.scratch.borrow().key.as_slice().into(), hash, policy })
+    }
+
+    /// Answers with an error; the connection can go on only if no body follows.
+    fn refuse(&mut self, head: &Head<'_>, context: Context, problem: &Problem<'_>) -> bool {
+        let stays = head.body() == Body::None;
+        let context = if stays { context } else { Context { method: head.method(), ..Context::closing() } };
+        self.core.write_problem(context, problem, &mut self.connection.write());
+        stays && context.stays()
+    }
+
+    async fn ask(&self, key: &Key, op: Op) -> Answer {
+        let deadline = self.core.reactor.now() + self.core.settings.upstream.request_time;
+        route::serve(&self.core, Ask { key: key.stored.clone(), hash: key.hash, op, deadline }).await
+    }
+
+    // ---- reads ----
+
+    async fn get(&mut self, head: &Head<'_>, context: Context, key: Key) -> bool {
+        let fresh = match CacheControl::parse(head.cache_control()) {
+            Ok(asked) => asked.no_cache,
+            // A directive nobody understands does not stop a read (RFC 9111, section 5.2).
+            Err(_) => false,
+        };
+        let answer = self.ask(&key, Op::Get { fresh }).await;
+        let cache_status =
+            self.cache_status(&key, answer.source, if fresh { ForwardReason::Request } else { ForwardReason::Miss });
+        match answer.outcome {
+            Outcome::Found(found) => self.write_found(head, context, &found, cache_status),
+            Outcome::Refused(refusal) => {
+                self.core.write_refusal(context, refusal, cache_status, &mut self.connection.write());
+            }
+            _ => {
+                let status = if answer.source == Source::Shard { Some(CacheStatus::Miss) } else { cache_status };
+                let status = status.filter(|_| self.core.settings.cache_status);
+                hit::write_absent(&self.core, context, status, &mut self.connection.write());
+            }
+        }
+        true
+    }
+
+    fn write_found(&mut self, head: &Head<'_>, context: Context, found: &Found, cache_status: Option<CacheStatus>) {
+        match cache_status {
+            Some(CacheStatus::Forwarded { .. }) => self.core.metrics.reads_node.increment(),
+            _ => self.core.metrics.hits_core.increment(),
+        }
+        let facts = Facts {
+            version: found.version,
+            expire_ms: found.expire_ms,
+            content_type: &found.metadata,
+            value_bytes: found.value.len(),
+            cache_status,
+        };
+        let mut out = self.connection.write();
+        let Some(part) = hit::write_found(&self.core, head, context, &facts, &mut out) else { return };
+        if part.len() > COPY_BYTES_MAX {
+            drop(out);
+            self.connection.write_shared(value::share(&found.value, part));
+        } else {
+            out.extend_from_slice(&found.value[part]);
+        }
+    }
+
+    fn cache_status(&self, key: &Key, source: Source, reason: ForwardReason) -> Option<CacheStatus> {
+        if !self.core.settings.cache_status {
+            return None;
+        }
+        let own = key.hash.shard(self.core.cores).0 == self.core.id.0;
+        Some(match source {
+            Source::Shard => CacheStatus::Hit(if own { HitSource::Own } else { HitSource::Core }),
+            Source::Node { id, collapsed } => CacheStatus::Forwarded { reason, node: id, collapsed },
+        })
+    }
+
+    // ---- writes ----
+
+    async fn put(&mut self, head: &Head<'_>, context: Context, key: Key) -> bool {
+        let plan = write::check_body(head, key.policy)
+            .and_then(|()| Ok((write::ttl_ms(head, key.policy)?, write::metadata(head)?, write::depends(head)?)));
+        let (ttl_ms, metadata, depends) = match plan {
+            Ok(plan) => plan,
+            Err(problem) => return self.refuse(head, context, &problem),
+        };
+        if head.expect_continue() && self.input.is_empty() {
+            self.connection.write().extend_from_slice(CONTINUE);
+        }
+        let value = match self.read_body(head.body(), key.policy.value_bytes_max).await {
+            Ok(value) => value,
+            Err(BodyFault::Gone) => return false,
+            Err(BodyFault::Refused(problem)) => {
+                self.core.metrics.malformed.increment();
+                self.core.write_problem(Context::closing(), &problem, &mut self.connection.write());
+                return false;
+            }
+        };
+        let op = |condition| Op::Set(SetValue { value: value.clone(), metadata: metadata.clone(), condition, ttl_ms });
+        let answer = match depends {
+            // The usual case moves the value instead of copying it.
+            Depends::Store(condition) => self.ask(&key, Op::Set(SetValue { value, metadata, condition, ttl_ms })).await,
+            Depends::Read => match self.weigh(head, &key, op).await {
+                Ok(answer) => answer,
+                Err(problem) => return self.refuse_after_body(context, &problem),
+            },
+        };
+        self.write_written(context, &key, &answer);
+        true
+    }
+
+    async fn delete(&mut self, head: &Head<'_>, context: Context, key: Key) -> bool {
+        let answer = match write::depends(head) {
+            Err(problem) => return self.refuse_after_body(context, &problem),
+            Ok(Depends::Store(condition)) => self.ask(&key, Op::Delete { condition }).await,
+            Ok(Depends::Read) => match self.weigh(head, &key, |condition| Op::Delete { condition }).await {
+                Ok(answer) => answer,
+                Err(problem) => return self.refuse_after_body(context, &problem),
+            },
+        };
+        self.write_written(context, &key, &answer);
+        true
+    }
+
+    fn refuse_after_body(&mut self, context: Context, problem: &Problem<'_>) -> bool {
+        self.core.write_problem(context, problem, &mut self.connection.write());
+        true
+    }
+
+    /// Reads the current version, weighs the conditions, and writes if it is still the current one.
+    async fn weigh(
+        &self,
+        head: &Head<'_>,
+        key: &Key,
+        op: impl Fn(Condition) -> Op,
+    ) -> Result<Answer, Problem<'static>> {
+        for _ in 0..WEIGHINGS_MAX {
+            let read = self.ask(key, Op::Get { fresh: true }).await;
+            let current = match &read.outcome {
+                Outcome::Found(found) => Some(found.version),
+                Outcome::Absent => None,
+                _ => return Ok(read),
+            };
+            if current.is_none() && head.method() == Method::Delete {
+                return Ok(read);
+            }
+            let Some(condition) = write::weigh(head, current)? else {
+                return Ok(Answer { outcome: Outcome::NotApplied, ..read });
+            };
+            let answer = self.ask(key, op(condition)).await;
+            if !matches!(answer.outcome, Outcome::NotApplied) {
+                return Ok(answer);
+            }
+        }
+        Ok(Answer::refused(Refusal::Busy))
+    }
+
+    fn write_written(&mut self, context: Context, key: &Key, answer: &Answer) {
+        let cache_status = match answer.source {
+            Source::Shard => None,
+            Source::Node { .. } => self.cache_status(key, answer.source, ForwardReason::Method),
+        };
+        let core = &self.core;
+        let mut out = self.connection.write();
+        let head = |status| ResponseHead { connection: context.connection, cache_status, ..ResponseHead::new(status) };
+        match answer.outcome {
+            Outcome::Stored { version, replaced } => {
+                let status = if replaced { Status::NoContent } else { Status::Created };
+                let content_length = (!replaced).then_some(0);
+                core.write_head(&ResponseHead { etag: Some(version), content_length, ..head(status) }, &mut out);
+            }
+            Outcome::Deleted => core.write_head(&head(Status::NoContent), &mut out),
+            Outcome::NotApplied => {
+                let detail = "the condition of If-Match or If-None-Match does not hold; nothing was changed";
+                let problem = Problem { status: Status::PreconditionFailed, slug: "precondition-failed", detail };
+                core.write_problem_with(context, &problem, head(problem.status), &mut out);
+            }
+            Outcome::Refused(refusal) => core.write_refusal(context, refusal, cache_status, &mut out),
+            Outcome::Absent | Outcome::Found(_) => hit::write_absent(core, context, cache_status, &mut out),
+        }
+    }
+}

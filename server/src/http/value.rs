@@ -1,0 +1,103 @@
+//! Sending a value: small ones are copied behind their head, large ones are sent from the shard's own memory.
+//!
+//! **Not** holding more than it must: a pin lasts until the kernel is done with the bytes.
+//!
+//! **Invariants**: a range of a value is exactly those bytes, wherever the value's pieces begin and end.
+
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use reactor::SharedBytes;
+use shardstore::cache::{Hit, Pinned, Value};
+
+/// Values up to this size are copied: one more slice in a send costs about as much as copying this much.
+pub(crate) const COPY_BYTES_MAX: usize = 16 * 1024;
+
+/// The part of a value that is to be sent, if it is not copied.
+pub(crate) type Chunks = Vec<SharedBytes>;
+
+/// Appends `part` of the value to `out`.
+pub(crate) fn copy(value: &Value<'_>, part: &Range<usize>, out: &mut Vec<u8>) {
+    if let Some(whole) = value.as_slice() {
+        out.extend_from_slice(&whole[part.clone()]);
+        return;
+    }
+    let mut at = 0;
+    for piece in value.pieces() {
+        if let Some(overlap) = overlap(at, piece.len(), part) {
+            out.extend_from_slice(&piece[overlap]);
+        }
+        at += piece.len();
+    }
+}
+
+/// Pins the value and lends `part` of it, or `None` when too much is pinned already: then copy.
+pub(crate) fn pin(hit: &Hit<'_>, part: &Range<usize>) -> Option<Chunks> {
+    let pinned = Rc::new(hit.pin()?);
+    let mut chunks: Chunks = Vec::new();
+    let mut at = 0;
+    for (index, piece) in hit.value().pieces().enumerate() {
+        if let Some(range) = overlap(at, piece.len(), part) {
+            chunks.push(Rc::new(PinnedPart { pinned: Rc::clone(&pinned), index, range }));
+        }
+        at += piece.len();
+    }
+    Some(chunks)
+}
+
+/// Lends `part` of a value that came from elsewhere.
+pub(crate) fn share(value: &Arc<[u8]>, part: Range<usize>) -> SharedBytes {
+    Rc::new(SharedPart { value: Arc::clone(value), range: part })
+}
+
+/// The part of a piece (its place in the value, its length) that belongs to `part`.
+fn overlap(at: usize, len: usize, part: &Range<usize>) -> Option<Range<usize>> {
+    let (start, end) = (part.start.max(at), part.end.min(at + len));
+    (start < end).then(|| start - at..end - at)
+}
+
+struct PinnedPart {
+    pinned: Rc<Pinned>,
+    index: usize,
+    range: Range<usize>,
+}
+
+impl AsRef<[u8]> for PinnedPart {
+    fn as_ref(&self) -> &[u8] {
+        let piece = self.pinned.value().pieces().nth(self.index).expect("a pinned value keeps its pieces");
+        &piece[self.range.clone()]
+    }
+}
+
+struct SharedPart {
+    value: Arc<[u8]>,
+    range: Range<usize>,
+}
+
+impl AsRef<[u8]> for SharedPart {
+    fn as_ref(&self) -> &[u8] {
+        &self.value[self.range.clone()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::overlap;
+
+    #[test]
+    fn overlaps_are_exact() {
+        let cases = [
+            ((0, 10), 0..10, Some(0..10)),
+            ((0, 10), 3..5, Some(3..5)),
+            ((10, 10), 3..15, Some(0..5)),
+            ((10, 10), 15..99, Some(5..10)),
+            ((10, 10), 0..10, None),
+            ((10, 10), 20..30, None),
+            ((10, 0), 0..30, None),
+        ];
+        for ((at, len), part, expected) in cases {
+            assert_eq!(overlap(at, len, &part), expected, "{len} bytes at {at}, {part:?}");
+        }
+    }
+}

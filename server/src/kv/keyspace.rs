@@ -1,0 +1,41 @@
+//! Keyspaces by name, with what their policy says about writes.
+//!
+//! **Invariants**: `default` is always there, and found without a look-up.
+
+use std::collections::HashMap;
+
+use control::settings::edge::{EdgeSettings, KeyspaceSettings};
+
+/// The name of the keyspace that always exists.
+pub(crate) const DEFAULT: &[u8] = b"default";
+
+/// A keyspace's policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Policy {
+    /// Time to live of values stored without one, in milliseconds; 0 for none.
+    pub(crate) ttl_ms: u64,
+    pub(crate) value_bytes_max: usize,
+}
+
+pub(crate) struct Keyspaces {
+    default: Policy,
+    others: HashMap<Box<[u8]>, Policy>,
+}
+
+impl Keyspaces {
+    pub(crate) fn new(settings: &EdgeSettings) -> Self {
+        let policy = |keyspace: &KeyspaceSettings| Policy {
+            ttl_ms: u64::try_from(keyspace.ttl.as_millis()).unwrap_or(u64::MAX),
+            value_bytes_max: keyspace.max_value_bytes,
+        };
+        let mut others: HashMap<Box<[u8]>, Policy> =
+            settings.keyspaces.iter().map(|(name, keyspace)| (name.as_bytes().into(), policy(keyspace))).collect();
+        let fallback = Policy { ttl_ms: 0, value_bytes_max: settings.limits.body_bytes };
+        let default = others.remove(DEFAULT).unwrap_or(fallback);
+        Keyspaces { default, others }
+    }
+
+    pub(crate) fn policy(&self, name: &[u8]) -> Option<Policy> {
+        if name == DEFAULT { Some(self.default) } else { self.others.get(name).copied() }
+    }
+}

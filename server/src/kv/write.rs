@@ -1,0 +1,102 @@
+//! What a PUT or DELETE asks for, from its head alone: everything that can be refused before the body is read.
+//!
+//! **Source**: RFC 9110 section 9.3.4 (PUT), 14.5 (partial PUT), 13.1; RFC 9111 section 5.2.
+
+use corelane_http::Status;
+use corelane_http::cache_control::CacheControl;
+use corelane_http::conditional::{Conditions, Verdict, WriteCondition};
+use corelane_http::problem::Problem;
+use corelane_http::request::{Body, Head};
+use shardstore::shard::Condition;
+use shardstore::version::Version;
+
+use super::keyspace::Policy;
+use crate::store::near::CLIENT_METADATA_BYTES_MAX;
+
+/// On what a write depends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depends {
+    /// On something the store checks in one step with the write.
+    Store(Condition),
+    /// On more than that: read first, then [`weigh`].
+    Read,
+}
+
+/// Milliseconds to live that a PUT asks for, or its keyspace's default; 0 for ever.
+pub(crate) fn ttl_ms(head: &Head<'_>, policy: Policy) -> Result<u64, Problem<'static>> {
+    let asked = CacheControl::parse(head.cache_control()).map_err(|error| bad(cache_control_detail(error)))?;
+    match asked.max_age_s {
+        // Already over when it arrives: nothing could ever read it, which is most likely a mistake.
+        Some(0) => {
+            Err(bad("max-age=0 would store a value that has already expired; leave it out to store one for ever"))
+        }
+        Some(seconds) => Ok(u64::from(seconds) * 1000),
+        None => Ok(policy.ttl_ms),
+    }
+}
+
+fn cache_control_detail(error: corelane_http::cache_control::CacheControlError) -> &'static str {
+    use corelane_http::cache_control::CacheControlError;
+    match error {
+        CacheControlError::Syntax => "Cache-Control is not a list of directives",
+        CacheControlError::MaxAge => "the max-age of Cache-Control is not a number of seconds",
+        CacheControlError::MaxAgeDiffers => "Cache-Control has two max-age that differ",
+    }
+}
+
+fn bad(detail: &'static str) -> Problem<'static> {
+    Problem { status: Status::BadRequest, slug: "bad-request", detail }
+}
+
+/// The content type that is stored with the value.
+pub(crate) fn metadata(head: &Head<'_>) -> Result<Box<[u8]>, Problem<'static>> {
+    let content_type = head.content_type().unwrap_or_default();
+    if content_type.len() > CLIENT_METADATA_BYTES_MAX {
+        return Err(bad("the Content-Type is longer than 247 bytes"));
+    }
+    Ok(content_type.into())
+}
+
+/// Refuses a body that cannot be stored, before any of it is read.
+pub(crate) fn check_body(head: &Head<'_>, policy: Policy) -> Result<(), Problem<'static>> {
+    if head.content_range().is_some() {
+        return Err(bad("a PUT with Content-Range would store a part as the whole; send the whole value"));
+    }
+    match head.body() {
+        Body::Length(bytes) if bytes > policy.value_bytes_max as u64 => Err(TOO_LARGE),
+        _ => Ok(()),
+    }
+}
+
+/// A value is larger than its keyspace takes.
+pub(crate) const TOO_LARGE: Problem<'static> = Problem {
+    status: Status::ContentTooLarge,
+    slug: "value-too-large",
+    detail: "the value is larger than this keyspace takes",
+};
+
+/// On what the write depends.
+pub(crate) fn depends(head: &Head<'_>) -> Result<Depends, Problem<'static>> {
+    let condition = Conditions::of(head).for_write().map_err(|_| BAD_TAGS)?;
+    Ok(match condition {
+        WriteCondition::Always => Depends::Store(Condition::Any),
+        WriteCondition::Absent => Depends::Store(Condition::Absent),
+        WriteCondition::Present => Depends::Store(Condition::Present),
+        WriteCondition::Version(version) => Depends::Store(Condition::VersionEquals(Version::from_bits(version))),
+        WriteCondition::Evaluate => Depends::Read,
+    })
+}
+
+/// A list of entity tags is malformed.
+pub(crate) const BAD_TAGS: Problem<'static> = Problem {
+    status: Status::BadRequest,
+    slug: "bad-entity-tags",
+    detail: "If-Match or If-None-Match is not a list of entity tags",
+};
+
+/// Weighs the conditions against the version that was read: the condition under which to write, `None` for 412.
+pub(crate) fn weigh(head: &Head<'_>, current: Option<u64>) -> Result<Option<Condition>, Problem<'static>> {
+    let verdict = Conditions::of(head).evaluate(current).map_err(|_| BAD_TAGS)?;
+    let unchanged = current.map_or(Condition::Absent, |version| Condition::VersionEquals(Version::from_bits(version)));
+    Ok((verdict == Verdict::Proceed).then_some(unchanged))
+}

@@ -1,0 +1,46 @@
+//! What the cores of an edge send each other.
+//!
+//! **Not** shared state: every message is moved.
+//!
+//! **Invariants**: the control core is the last one; data cores send each other asks and answers only.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shardstore::placement::Topology;
+
+use crate::store::ask::{Answer, Ask};
+
+/// Names an answer that a core waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(pub(crate) u64);
+
+/// A node as one core sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NodeState {
+    pub(crate) id: u32,
+    /// The core's breaker for it is closed.
+    pub(crate) up: bool,
+    /// The core's connections to it.
+    pub(crate) connections: usize,
+}
+
+/// A message from one core to another.
+pub(crate) enum Message {
+    /// Serve this for me: you own its key.
+    Ask { ticket: Ticket, ask: Box<Ask> },
+    /// What became of it.
+    Answer { ticket: Ticket, answer: Box<Answer> },
+    /// From control: this topology is in force.
+    Topology(Arc<Topology>),
+    /// To control: a node has sent a topology; check it and tell everybody.
+    TopologyText(String),
+    /// From control: stop accepting and finish within this time.
+    Drain(Duration),
+    /// From control: stop now.
+    Stop,
+    /// To control: the nodes as this core sees them.
+    Nodes(Vec<NodeState>),
+    /// To control: nothing is left to finish. `cut`: connections that had to be dropped.
+    Drained { cut: usize },
+}

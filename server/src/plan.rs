@@ -1,0 +1,165 @@
+//! Starting an edge: its data cores and its control core, on whatever host runs cores.
+//!
+//! **Not** reading files or the environment: the binary does, and so does a simulation in its own way.
+//!
+//! **Invariants**: cores are numbered from 0, the control core is the last; either all cores start, or an error says why.
+
+use std::io;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Sender, channel};
+
+use control::drain::Exit;
+use control::settings::{EdgeSettings, Tree};
+use control::watch::Mark;
+use reactor::{CoreId, CoreSpec, Host, Mailbox, Reactor, mailboxes};
+use shardstore::key::KeyHasher;
+use shardstore::placement::Topology;
+
+use crate::edge::metrics::CoreMetrics;
+use crate::edge::{CorePlan, EdgeCore};
+use crate::message::Message;
+use crate::supervisor::{self, Supervision};
+
+/// Messages under way from one core to one other. One for each request in flight between them, and those are bounded by
+/// the connections; beyond it a request is shed with 503.
+const MAILBOX_MESSAGES: usize = 4096;
+
+/// Seed of the key hash in embedded mode, where no topology names one. It places keys on cores only.
+const EMBEDDED_HASH_SEED: u64 = 0x636f_7265_6c61_6e65;
+
+/// Where the topology comes from while the process runs.
+pub struct TopologySource {
+    /// What its file looks like now.
+    pub mark: Box<dyn Fn() -> Option<Mark> + Send>,
+    /// Its text.
+    pub read: Box<dyn Fn() -> io::Result<String> + Send>,
+    /// How it is called in messages: the file's name.
+    pub name: String,
+}
+
+/// An edge to be started.
+pub struct EdgePlan {
+    /// Checked settings.
+    pub settings: EdgeSettings,
+    /// The settings with their origins, for `/v1/config`.
+    pub effective: Tree,
+    /// Who owns which slot, and where that is read; `None` is embedded mode.
+    pub topology: Option<(Topology, TopologySource)>,
+    /// The CPU of each data core; `None` leaves a core to the scheduler.
+    pub cpus: Vec<Option<usize>>,
+    /// Differs between two starts of the process.
+    pub incarnation: u64,
+    /// Where log lines go.
+    pub log: Box<dyn Write + Send>,
+}
+
+/// How a started edge ends; 0 until it has.
+#[derive(Clone, Default)]
+pub struct Ending(Arc<AtomicU8>);
+
+impl Ending {
+    pub(crate) fn set(&self, exit: Exit) {
+        self.0.store(exit.status() + 1, Ordering::Release);
+    }
+
+    /// The exit status, once the edge has ended by its own decision.
+    pub fn status(&self) -> Option<u8> {
+        self.0.load(Ordering::Acquire).checked_sub(1)
+    }
+}
+
+/// Starts the cores of an edge.
+///
+/// # Errors
+/// The operator's: an address in use, no memory, a CPU that is not there, or io_uring refused.
+///
+/// # Panics
+/// When the plan has no data core.
+pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
+    let cores = u16::try_from(plan.cpus.len()).map_err(|_| io::Error::other("more than 65535 cores"))?;
+    assert!(cores > 0, "an edge has at least one data core");
+    let doorbells = host.doorbells(usize::from(cores) + 1)?;
+    let mut ends = mailboxes::<Message>(&doorbells, MAILBOX_MESSAGES);
+    let control_end = ends.pop().expect("there is an end for the control core");
+    let metrics: Vec<Arc<CoreMetrics>> = (0..cores).map(|_| Arc::default()).collect();
+    let (failed, failures) = channel();
+
+    let (topology, source) =
+        plan.topology.map_or((None, None), |(topology, source)| (Some(Arc::new(topology)), Some(source)));
+    let seed = topology.as_ref().map_or(EMBEDDED_HASH_SEED, |topology| topology.hash_seed());
+    let shared = Shared {
+        settings: Arc::new(plan.settings),
+        topology: topology.clone(),
+        cores,
+        hasher: KeyHasher::new(seed),
+        incarnation: plan.incarnation,
+    };
+    for (index, (mailbox, cpu)) in ends.into_iter().zip(plan.cpus).enumerate() {
+        let id = CoreId(index as u16);
+        let spec = CoreSpec { id, cpu, name: format!("core-{index}"), doorbells: doorbells.clone() };
+        let core_plan = shared.core_plan(mailbox, Arc::clone(&metrics[index]));
+        host.start_core(spec, data_core(core_plan, failed.clone()))?;
+        if let Ok(error) = failures.try_recv() {
+            return Err(error);
+        }
+    }
+    let ending = Ending::default();
+    let supervision = Supervision {
+        settings: shared.settings,
+        effective: plan.effective,
+        topology,
+        source,
+        mailbox: control_end,
+        metrics,
+        log: plan.log,
+        ending: ending.clone(),
+    };
+    let spec = CoreSpec { id: CoreId(cores), cpu: None, name: "control".to_owned(), doorbells };
+    host.start_core(spec, control_core(supervision, failed))?;
+    failures.try_recv().map_or(Ok(ending), Err)
+}
+
+/// What all data cores are made from.
+struct Shared {
+    settings: Arc<EdgeSettings>,
+    topology: Option<Arc<Topology>>,
+    cores: u16,
+    hasher: KeyHasher,
+    incarnation: u64,
+}
+
+impl Shared {
+    fn core_plan(&self, mailbox: Mailbox<Message>, metrics: Arc<CoreMetrics>) -> CorePlan {
+        CorePlan {
+            settings: Arc::clone(&self.settings),
+            topology: self.topology.clone(),
+            cores: self.cores,
+            mailbox,
+            metrics,
+            shard_bytes: self.settings.memory_bytes / u64::from(self.cores),
+            hasher: self.hasher,
+            incarnation: self.incarnation,
+        }
+    }
+}
+
+fn data_core(plan: CorePlan, failed: Sender<io::Error>) -> Box<dyn FnOnce(Reactor) + Send> {
+    Box::new(move |reactor| {
+        if let Err(error) = EdgeCore::start(&reactor, plan) {
+            // The starter looks right after this; when it is gone there is nobody to tell.
+            let _ = failed.send(error);
+            reactor.stop();
+        }
+    })
+}
+
+fn control_core(supervision: Supervision, failed: Sender<io::Error>) -> Box<dyn FnOnce(Reactor) + Send> {
+    Box::new(move |reactor| {
+        if let Err(error) = supervisor::start(&reactor, supervision) {
+            let _ = failed.send(error);
+            reactor.stop();
+        }
+    })
+}

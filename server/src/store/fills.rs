@@ -1,0 +1,83 @@
+//! Fills under way on one core: one question to a node per key, however many clients wait.
+//!
+//! **Not** the question itself; who waits and whether the answer may be kept.
+//!
+//! **Invariants**: a fill that a write has overtaken is out of the table: nobody joins it any more, and its answer is
+//! handed to those who waited but not kept; at most `fills_max` keys and `waiters_max` waiters each.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use reactor::local::OneSender;
+
+use super::ask::Answer;
+
+/// A fill under way. Its task holds it; the table holds it as long as others may join.
+pub(crate) struct Fill {
+    waiters: RefCell<Vec<OneSender<Answer>>>,
+}
+
+/// What became of a wish to join or start a fill.
+pub(crate) enum Joined {
+    /// Somebody has asked already; the answer will come.
+    Waiting,
+    /// Nobody has: the caller must ask, and then call [`Fills::finish`].
+    Start(Rc<Fill>),
+    /// A bound is reached.
+    Full,
+}
+
+pub(crate) struct Fills {
+    table: HashMap<Box<[u8]>, Rc<Fill>>,
+    fills_max: usize,
+    waiters_max: usize,
+}
+
+impl Fills {
+    pub(crate) fn new(fills_max: usize, waiters_max: usize) -> Self {
+        Fills { table: HashMap::new(), fills_max, waiters_max }
+    }
+
+    /// Waits for the key's fill, or starts one.
+    pub(crate) fn join(&mut self, key: &[u8], waiter: OneSender<Answer>) -> Joined {
+        if let Some(fill) = self.table.get(key) {
+            let mut waiters = fill.waiters.borrow_mut();
+            if waiters.len() >= self.waiters_max {
+                return Joined::Full;
+            }
+            waiters.push(waiter);
+            return Joined::Waiting;
+        }
+        if self.table.len() >= self.fills_max {
+            return Joined::Full;
+        }
+        let fill = Rc::new(Fill { waiters: RefCell::new(vec![waiter]) });
+        self.table.insert(key.into(), Rc::clone(&fill));
+        Joined::Start(fill)
+    }
+
+    /// A write to the key begins or ends: what a fill has seen may be older than it.
+    pub(crate) fn overtake(&mut self, key: &[u8]) {
+        self.table.remove(key);
+    }
+
+    /// Ends a fill and hands its answer out. True when the answer may be kept: no write has overtaken it.
+    pub(crate) fn finish(&mut self, key: &[u8], fill: &Rc<Fill>) -> Finished {
+        let current = self.table.get(key).is_some_and(|other| Rc::ptr_eq(other, fill));
+        if current {
+            self.table.remove(key);
+        }
+        Finished { may_keep: current, waiters: std::mem::take(&mut *fill.waiters.borrow_mut()) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+}
+
+/// Who waits for a finished fill, and whether its answer may be kept.
+pub(crate) struct Finished {
+    pub(crate) may_keep: bool,
+    pub(crate) waiters: Vec<OneSender<Answer>>,
+}

@@ -1,0 +1,80 @@
+//! Bringing an ask to the core that owns its key, and the answer back.
+//!
+//! **Not** waiting without end: the answer comes by the ask's deadline or is [`Refusal::Unavailable`] (a read) or
+//! [`Refusal::Unknown`] (a write that was sent).
+//!
+//! **Invariants**: a ticket is answered once; an answer that comes after its deadline finds no ticket and is dropped.
+
+use std::rc::Rc;
+
+use reactor::CoreId;
+use reactor::local::one;
+
+use super::ask::{Answer, Ask, Op, Refusal};
+use super::owner;
+use crate::edge::EdgeCore;
+use crate::message::{Message, Ticket};
+
+/// Serves an ask here or on the core that owns its key.
+pub(crate) async fn serve(core: &Rc<EdgeCore>, ask: Ask) -> Answer {
+    let owner = ask.hash.shard(core.cores).0;
+    if owner == core.id.0 { owner::serve(core, ask).await } else { hop(core, CoreId(owner), ask).await }
+}
+
+async fn hop(core: &Rc<EdgeCore>, owner: CoreId, ask: Ask) -> Answer {
+    let (sender, receiver) = one(&core.reactor);
+    let (deadline, is_read) = (ask.deadline, matches!(ask.op, Op::Get { .. }));
+    let ticket = core.tickets.borrow_mut().add(sender);
+    core.metrics.hops.add(1);
+    if core.mailbox.send(&core.reactor, owner, Message::Ask { ticket, ask: Box::new(ask) }).is_err() {
+        core.metrics.mailbox_full.add(1);
+        core.tickets.borrow_mut().take(ticket);
+        return Answer::refused(Refusal::Busy);
+    }
+    match core.reactor.until(deadline, receiver.receive()).await {
+        Some(Some(answer)) => answer,
+        Some(None) | None => {
+            core.tickets.borrow_mut().take(ticket);
+            Answer::refused(if is_read { Refusal::Unavailable } else { Refusal::Unknown })
+        }
+    }
+}
+
+/// Serves an ask that came from another core, as a task of its own.
+pub(crate) fn serve_for(core: &Rc<EdgeCore>, from: CoreId, ticket: Ticket, ask: Ask) {
+    let serving = Rc::clone(core);
+    let task = async move {
+        let answer = owner::serve(&serving, ask).await;
+        send_answer(&serving, from, ticket, answer);
+    };
+    if core.reactor.spawn(task).is_err() {
+        send_answer(core, from, ticket, Answer::refused(Refusal::Busy));
+    }
+}
+
+fn send_answer(core: &EdgeCore, to: CoreId, ticket: Ticket, answer: Answer) {
+    let message = Message::Answer { ticket, answer: Box::new(answer) };
+    if core.mailbox.send(&core.reactor, to, message).is_err() {
+        // The asker's deadline will tell it; the queue was sized so that this does not happen.
+        core.metrics.mailbox_full.add(1);
+    }
+}
+
+/// Answers that other cores owe us.
+#[derive(Default)]
+pub(crate) struct Tickets {
+    waiting: std::collections::HashMap<u64, reactor::local::OneSender<Answer>>,
+    next: u64,
+}
+
+impl Tickets {
+    fn add(&mut self, sender: reactor::local::OneSender<Answer>) -> Ticket {
+        self.next += 1;
+        self.waiting.insert(self.next, sender);
+        Ticket(self.next)
+    }
+
+    pub(crate) fn take(&mut self, ticket: Ticket) -> Option<reactor::local::OneSender<Answer>> {
+        self.waiting.remove(&ticket.0)
+    }
+}

@@ -1,0 +1,280 @@
+//! The control core of an edge: its life, its topology, and what it tells operators.
+//!
+//! **Not** on the path of a request.
+//!
+//! **Invariants**: a topology is checked here before any data core sees it; a bad one changes nothing and is logged with
+//! its line.
+
+mod admin;
+mod families;
+mod status;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use control::attend::{self, Options, Process, ReloadCause, Start};
+use control::drain::State;
+use control::log::{Level, Log};
+use control::settings::{EdgeSettings, Tree};
+use control::watch::Mark;
+use reactor::{Address, CoreId, Mailbox, Reactor};
+use shardstore::placement::Topology;
+
+use crate::edge::metrics::CoreMetrics;
+use crate::message::{Message, NodeState};
+use crate::plan::{Ending, TopologySource};
+
+/// What the control core is made from. Crosses to its thread.
+pub(crate) struct Supervision {
+    pub(crate) settings: Arc<EdgeSettings>,
+    pub(crate) effective: Tree,
+    pub(crate) topology: Option<Arc<Topology>>,
+    pub(crate) source: Option<TopologySource>,
+    pub(crate) mailbox: Mailbox<Message>,
+    pub(crate) metrics: Vec<Arc<CoreMetrics>>,
+    pub(crate) log: Box<dyn Write + Send>,
+    pub(crate) ending: Ending,
+}
+
+pub(crate) struct Supervisor {
+    reactor: Reactor,
+    settings: Arc<EdgeSettings>,
+    effective: Tree,
+    topology: RefCell<Option<Arc<Topology>>>,
+    source: Option<TopologySource>,
+    mailbox: Mailbox<Message>,
+    metrics: Vec<Arc<CoreMetrics>>,
+    log: Log,
+    state: Cell<State>,
+    /// Data cores that have nothing left to finish.
+    drained: Cell<usize>,
+    reloads: Cell<u64>,
+    reloads_refused: Cell<u64>,
+    /// Nodes as each core sees them.
+    nodes: RefCell<BTreeMap<u16, Vec<NodeState>>>,
+}
+
+/// Starts the control core's tasks.
+pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<()> {
+    let ending = supervision.ending.clone();
+    let supervisor = Rc::new(Supervisor::new(reactor.clone(), supervision));
+    let admin_address = Address::from(&supervisor.settings.admin);
+    let admin =
+        control::admin::serve(reactor, &admin_address, Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>)?;
+    supervisor.log_start(&admin);
+    let receiving = Rc::clone(&supervisor);
+    reactor.spawn(async move { receiving.receive().await }).map_err(io::Error::other)?;
+    let read_mark = supervisor.source.as_ref().and_then(|source| (source.mark)());
+    let options = Options { drain_time: supervisor.settings.drain_time, read_mark };
+    let attending = async move {
+        let ended = attend::attend(&supervisor.reactor, &*supervisor, options).await;
+        let exit = ended.unwrap_or_else(|error| {
+            supervisor.event(Level::Error, "signals_refused", &[("error", &error)]);
+            control::drain::Exit::Refused
+        });
+        supervisor.event(Level::Info, "stopped", &[("status", &exit.status())]);
+        ending.set(exit);
+        supervisor.tell_all(|| Message::Stop);
+        supervisor.reactor.stop();
+    };
+    reactor.spawn(attending).map_err(io::Error::other)
+}
+
+impl Supervisor {
+    fn new(reactor: Reactor, supervision: Supervision) -> Self {
+        Supervisor {
+            reactor,
+            settings: supervision.settings,
+            effective: supervision.effective,
+            topology: RefCell::new(supervision.topology),
+            source: supervision.source,
+            mailbox: supervision.mailbox,
+            metrics: supervision.metrics,
+            log: Log::new(Level::Info, supervision.log),
+            state: Cell::new(State::Starting),
+            drained: Cell::new(0),
+            reloads: Cell::new(0),
+            reloads_refused: Cell::new(0),
+            nodes: RefCell::new(BTreeMap::new()),
+        }
+    }
+
+    fn event(&self, level: Level, event: &str, fields: control::log::Fields<'_>) {
+        self.log.event(self.reactor.wall_ms(), level, event, fields);
+    }
+
+    fn log_start(&self, admin: &Address) {
+        let listen: Vec<String> =
+            self.settings.listen.iter().map(|address| Address::from(address).to_string()).collect();
+        let listen = listen.join(",");
+        let mode = if self.source.is_some() { "clustered" } else { "embedded" };
+        let fields: [(&'static str, &dyn Display); 5] = [
+            ("version", &env!("CARGO_PKG_VERSION")),
+            ("listen", &listen),
+            ("admin", admin),
+            ("cores", &self.metrics.len()),
+            ("mode", &mode),
+        ];
+        self.event(Level::Info, "started", &fields);
+    }
+
+    async fn receive(&self) {
+        loop {
+            while let Some((from, message)) = self.mailbox.try_receive() {
+                self.handle(from, message);
+            }
+            self.mailbox.rung(&self.reactor).await;
+        }
+    }
+
+    fn handle(&self, from: CoreId, message: Message) {
+        match message {
+            Message::TopologyText(text) => self.take_topology(&text, "a node", true),
+            Message::Drained { cut } => {
+                self.drained.set(self.drained.get() + 1);
+                if cut > 0 {
+                    self.event(Level::Warn, "connections_cut", &[("core", &from.0), ("count", &cut)]);
+                }
+            }
+            Message::Nodes(states) => {
+                self.nodes.borrow_mut().insert(from.0, states);
+            }
+            // Messages between data cores, or from here to them.
+            Message::Ask { .. } | Message::Answer { .. } | Message::Topology(_) | Message::Drain(_) | Message::Stop => {
+            }
+        }
+    }
+
+    /// Checks a topology's text and puts it in force. `newer_only`: of what nodes send, only what is news.
+    fn take_topology(&self, text: &str, origin: &str, newer_only: bool) {
+        let topology = match Topology::parse(text) {
+            Ok(topology) => topology,
+            Err(error) => {
+                self.reloads_refused.set(self.reloads_refused.get() + 1);
+                let place = format!("{origin}:{}", error.line());
+                self.event(Level::Error, "topology_refused", &[("at", &place), ("error", &error)]);
+                return;
+            }
+        };
+        let current = self.topology.borrow().clone();
+        if let Some(refusal) = current.as_ref().and_then(|current| refuse_change(current, &topology)) {
+            self.reloads_refused.set(self.reloads_refused.get() + 1);
+            self.event(Level::Error, "topology_refused", &[("at", &origin), ("error", &refusal)]);
+            return;
+        }
+        let epoch_now = current.map_or(0, |current| current.epoch());
+        if newer_only && topology.epoch() <= epoch_now {
+            return;
+        }
+        self.reloads.set(self.reloads.get() + 1);
+        self.event(Level::Info, "topology_loaded", &[("from", &origin), ("epoch", &topology.epoch())]);
+        let topology = Arc::new(topology);
+        *self.topology.borrow_mut() = Some(Arc::clone(&topology));
+        self.tell_all(|| Message::Topology(Arc::clone(&topology)));
+    }
+
+    fn tell_all(&self, message: impl Fn() -> Message) {
+        for core in 0..self.metrics.len() {
+            if self.mailbox.send(&self.reactor, CoreId(core as u16), message()).is_err() {
+                self.event(Level::Error, "mailbox_full", &[("core", &core)]);
+            }
+        }
+    }
+}
+
+/// Why a topology cannot follow the one in force; a restart is needed for that, or it is older.
+fn refuse_change(current: &Topology, next: &Topology) -> Option<String> {
+    if current.cluster() != next.cluster() {
+        return Some(format!(
+            "cluster is {:?}, but this process belongs to {:?}; restart it to move it to another cluster",
+            next.cluster(),
+            current.cluster()
+        ));
+    }
+    if current.hash_seed() != next.hash_seed() {
+        return Some("hash_seed differs; changing it moves every key, and needs a restart of everything".to_owned());
+    }
+    (next.epoch() < current.epoch()).then(|| {
+        format!("epoch is {}, but {} is in force; raise the epoch with every change", next.epoch(), current.epoch())
+    })
+}
+
+impl Process for Supervisor {
+    fn start(&self) -> Start {
+        // Data cores listen before the control core is started.
+        Start::Done
+    }
+
+    fn in_flight(&self) -> usize {
+        let open: u64 = self.metrics.iter().map(|metrics| metrics.connections.value()).sum();
+        let busy_cores = self.metrics.len() - self.drained.get().min(self.metrics.len());
+        usize::try_from(open).unwrap_or(usize::MAX).saturating_add(busy_cores)
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        (self.source.as_ref()?.mark)()
+    }
+
+    fn reload(&self, _: ReloadCause) {
+        let Some(source) = &self.source else { return };
+        match (source.read)() {
+            Ok(text) => self.take_topology(&text, &source.name, false),
+            Err(error) => {
+                self.reloads_refused.set(self.reloads_refused.get() + 1);
+                self.event(Level::Error, "topology_unreadable", &[("file", &source.name), ("error", &error)]);
+            }
+        }
+    }
+
+    fn file_gone(&self) {
+        if let Some(source) = &self.source {
+            self.event(Level::Warn, "topology_file_gone", &[("file", &source.name)]);
+        }
+    }
+
+    fn moved(&self, state: State) {
+        self.state.set(state);
+        match state {
+            State::Draining { .. } => {
+                self.event(Level::Info, "draining", &[]);
+                let time = self.settings.drain_time;
+                self.tell_all(|| Message::Drain(time));
+            }
+            State::Serving => self.event(Level::Info, "serving", &[]),
+            State::Starting | State::Stopped(_) => {}
+        }
+    }
+
+    fn tick(&self) {
+        self.log.flush(self.reactor.wall_ms());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topology(cluster: &str, epoch: u32) -> Topology {
+        let text =
+            format!("cluster = \"{cluster}\"\nepoch = {epoch}\n[[node]]\nid = 1\naddress = \"127.0.0.1:7401\"\n");
+        Topology::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn a_topology_that_cannot_follow_is_refused_with_its_reason() {
+        let current = topology("blue", 5);
+        let cases =
+            [("blue", 5, None), ("blue", 6, None), ("blue", 4, Some("epoch is 4")), ("green", 6, Some("restart"))];
+        for (cluster, epoch, expected) in cases {
+            let refusal = refuse_change(&current, &topology(cluster, epoch));
+            assert_eq!(refusal.is_some(), expected.is_some(), "{cluster} {epoch}: {refusal:?}");
+            if let (Some(refusal), Some(word)) = (refusal, expected) {
+                assert!(refusal.contains(word), "{refusal}");
+            }
+        }
+    }
+}

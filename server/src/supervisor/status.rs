@@ -1,0 +1,80 @@
+//! `/v1/status`: what the process is doing, for people and for scripts.
+//!
+//! **Invariants**: keys are added, never renamed.
+
+use control::drain::State;
+use control::metrics::ProcessUsage;
+use serde_json::{Value, json};
+
+use super::Supervisor;
+use crate::edge::metrics::CoreMetrics;
+
+pub(super) fn render(supervisor: &Supervisor) -> Value {
+    let topology = supervisor.topology.borrow();
+    let cores: Vec<Value> = supervisor.metrics.iter().enumerate().map(|(id, metrics)| core(id, metrics)).collect();
+    let mut status = json!({
+        "program": "corelane",
+        "version": env!("CARGO_PKG_VERSION"),
+        "mode": if topology.is_some() { "clustered" } else { "embedded" },
+        "state": state(supervisor.state.get()),
+        "cores": cores,
+        "topology": topology.as_ref().map(|topology| json!({
+            "cluster": topology.cluster(),
+            "epoch": topology.epoch(),
+            "nodes": topology.nodes().iter().map(|node| json!({
+                "id": node.id.0,
+                "address": node.address.to_string(),
+                "slots": topology.owned_slots(node.id),
+                "cores": seen_by_cores(supervisor, node.id.0),
+            })).collect::<Vec<_>>(),
+        })),
+    });
+    if let Ok(usage) = ProcessUsage::read() {
+        status["process"] = json!({
+            "resident_bytes": usage.resident_bytes,
+            "cpu_seconds": usage.cpu_s(),
+            "threads": usage.thread_count,
+            "open_file_descriptors": usage.descriptor_count,
+        });
+    }
+    status
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Starting => "starting",
+        State::Serving => "serving",
+        State::Draining { .. } => "draining",
+        State::Stopped(_) => "stopped",
+    }
+}
+
+/// How each core sees a node.
+fn seen_by_cores(supervisor: &Supervisor, node: u32) -> Vec<Value> {
+    let nodes = supervisor.nodes.borrow();
+    let states = nodes.iter().flat_map(|(core, nodes)| nodes.iter().map(move |state| (core, state)));
+    let of_node = states.filter(|(_, state)| state.id == node);
+    of_node.map(|(core, state)| json!({"core": core, "up": state.up, "connections": state.connections})).collect()
+}
+
+fn core(id: usize, metrics: &CoreMetrics) -> Value {
+    let counters: serde_json::Map<String, Value> =
+        metrics.counters().into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    json!({
+        "id": id,
+        "connections": metrics.connections.value(),
+        "body_bytes": metrics.body_bytes.value(),
+        "fills": metrics.fills_open.value(),
+        "cache": {
+            "items": metrics.shard.items.value(),
+            "bytes_limit": metrics.shard.bytes_limit.value(),
+            "bytes_committed": metrics.shard.bytes_committed.value(),
+            "bytes_live": metrics.shard.bytes_live.value(),
+            "hits": metrics.shard.hits.value(),
+            "misses": metrics.shard.misses.value(),
+            "evicted": metrics.shard.evicted.value(),
+            "expired": metrics.shard.expired.value(),
+        },
+        "counters": counters,
+    })
+}

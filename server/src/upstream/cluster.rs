@@ -1,0 +1,334 @@
+//! The cluster as one core sees it: the topology, the links, and calls that follow a key to its owner.
+//!
+//! **Not** deciding who owns what: the map does, and nodes correct it.
+//!
+//! **Invariants**: a call is sent to at most [`HOPS_MAX`] nodes; a write whose connection ended is `Unknown` and never
+//! sent twice; the map is refreshed once, with jitter, however many answers ask for it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reactor::Reactor;
+use reactor::local::Event;
+use shardstore::key::{HASH_ID_RAPIDHASH_V3, SlotId};
+use shardstore::placement::{Node, NodeId, SlotRange, Topology};
+use shardstore::wire::code::Status;
+use shardstore::wire::ext::{self, Moved};
+use shardstore::wire::hello::{self, Hello, Role};
+use shardstore::wire::request::{Op as WireOp, Set as WireSet};
+use shardstore::wire::topology::TopologyText;
+use shardstore::wire::{Flags, Request};
+
+use super::link::Link;
+use super::peer::CallError;
+use super::reply::Reply;
+use super::session::LinkError;
+use crate::edge::metrics::CoreMetrics;
+use crate::message::NodeState;
+use crate::store::ask::{Answer, Ask, Op, Outcome, Refusal, Source};
+
+/// Nodes asked for one call: the owner as we know it, the one it names, and once more in case that moved too.
+const HOPS_MAX: usize = 3;
+
+/// How long to wait before asking a node again whose topology is older than ours.
+const STALE_PAUSE: Duration = Duration::from_millis(30);
+
+/// The longest pause before the map is refreshed, so that the edges of a fleet do not all ask at once.
+const REFRESH_JITTER_US_MAX: u64 = 100_000;
+
+/// What calls are bounded by.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterOptions {
+    pub(crate) connect_time: Duration,
+    pub(crate) connections_per_node: usize,
+    pub(crate) queue_per_node: usize,
+    pub(crate) breaker_failures: u32,
+    pub(crate) breaker_probe_time: Duration,
+    /// Data cores of this process.
+    pub(crate) cores: u16,
+    /// Differs between two starts of this process.
+    pub(crate) incarnation: u64,
+}
+
+pub(crate) struct Cluster {
+    pub(crate) reactor: Reactor,
+    pub(crate) options: ClusterOptions,
+    pub(crate) metrics: Arc<CoreMetrics>,
+    topology: RefCell<Arc<Topology>>,
+    links: RefCell<HashMap<NodeId, Rc<Link>>>,
+    refreshing: Cell<bool>,
+    /// A topology that a node has sent, on its way to the control core, which checks it.
+    fetched: RefCell<Option<String>>,
+    /// Something was fetched.
+    pub(crate) news: Event,
+}
+
+impl Cluster {
+    pub(crate) fn new(
+        reactor: Reactor,
+        options: ClusterOptions,
+        metrics: Arc<CoreMetrics>,
+        topology: Arc<Topology>,
+    ) -> Rc<Cluster> {
+        let cluster = Rc::new(Cluster {
+            news: Event::new(&reactor),
+            reactor,
+            options,
+            metrics,
+            topology: RefCell::new(Arc::clone(&topology)),
+            links: RefCell::new(HashMap::new()),
+            refreshing: Cell::new(false),
+            fetched: RefCell::new(None),
+        });
+        cluster.install(topology);
+        cluster
+    }
+
+    /// Puts a topology in force, unless a newer one is.
+    pub(crate) fn install(self: &Rc<Self>, topology: Arc<Topology>) {
+        if topology.epoch() < self.topology.borrow().epoch() {
+            return;
+        }
+        let kept = |link: &Link| topology.node(link.id).is_some_and(|node| node.address == link.address);
+        let now = self.reactor.now();
+        self.links.borrow_mut().retain(|_, link| {
+            kept(link) || {
+                link.retire(now);
+                false
+            }
+        });
+        *self.topology.borrow_mut() = Arc::clone(&topology);
+        for node in topology.nodes() {
+            self.link(node);
+        }
+    }
+
+    fn link(self: &Rc<Self>, node: &Node) -> Rc<Link> {
+        if let Some(link) = self.links.borrow().get(&node.id)
+            && link.address == node.address
+        {
+            return Rc::clone(link);
+        }
+        let link = Link::start(self, node.id, node.address);
+        if let Some(old) = self.links.borrow_mut().insert(node.id, Rc::clone(&link)) {
+            old.retire(self.reactor.now());
+        }
+        link
+    }
+
+    /// The topology in force.
+    pub(crate) fn topology(&self) -> Arc<Topology> {
+        Arc::clone(&self.topology.borrow())
+    }
+
+    /// Whether each node is up, as this core sees it, with its connections.
+    pub(crate) fn node_states(&self) -> Vec<NodeState> {
+        let state = |link: &Rc<Link>| NodeState {
+            id: link.id.0,
+            up: !link.breaker.borrow().is_open(),
+            connections: link.connected(),
+        };
+        self.links.borrow().values().map(state).collect()
+    }
+
+    pub(crate) fn hello(&self) -> Hello {
+        let topology = self.topology.borrow();
+        Hello {
+            version_min: shardstore::wire::VERSION_MIN,
+            version_max: shardstore::wire::VERSION_MAX,
+            role: Role::Edge,
+            hash_id: HASH_ID_RAPIDHASH_V3,
+            hash_seed: topology.hash_seed(),
+            cores: self.options.cores,
+            wanted_core: hello::WANTED_CORE_ANY,
+            features: 0,
+            node_id: 0,
+            topology_epoch: topology.epoch(),
+            incarnation: self.options.incarnation,
+            frame_value_bytes_max: hello::FRAME_VALUE_BYTES_DEFAULT,
+            value_bytes_max: shardstore::wire::VALUE_BYTES_MAX,
+            credit_requests: hello::CREDIT_REQUESTS_DEFAULT,
+            credit_bytes: hello::CREDIT_BYTES_DEFAULT,
+            batch_entries_max: shardstore::wire::batch::BATCH_ENTRIES_MAX,
+            key_bytes_max: shardstore::key::STORED_KEY_BYTES_MAX as u16,
+            cluster: topology.cluster().to_owned(),
+        }
+    }
+
+    /// Asks the owner of the key, wherever it has moved to.
+    pub(crate) async fn call(self: &Rc<Self>, ask: &Ask) -> Answer {
+        let is_read = matches!(ask.op, Op::Get { .. });
+        let mut lost_once = false;
+        for _ in 0..HOPS_MAX {
+            let (link, epoch) = self.owner(ask.hash.slot());
+            let answered = |outcome| Answer { outcome, source: Source::Node { id: link.id.0, collapsed: false } };
+            if link.breaker.borrow().is_open() {
+                self.metrics.breaker_refused.add(1);
+                return answered(Outcome::Refused(Refusal::Unavailable));
+            }
+            match self.call_node(&link, ask, epoch).await {
+                Ok(reply) => match self.follow(&link, &reply).await {
+                    Follow::Again => {}
+                    Follow::Done => return answered(outcome(ask, reply, self.reactor.wall_ms())),
+                },
+                Err(CallError::Lost) if is_read && !lost_once => lost_once = true,
+                Err(error) => {
+                    self.note_call_error(&link, error);
+                    return answered(Outcome::Refused(refusal(error, is_read)));
+                }
+            }
+        }
+        Answer::refused(Refusal::Unavailable)
+    }
+
+    fn owner(self: &Rc<Self>, slot: SlotId) -> (Rc<Link>, u32) {
+        let topology = self.topology();
+        (self.link(topology.owner(slot)), topology.slot_epoch(slot))
+    }
+
+    async fn call_node(&self, link: &Rc<Link>, ask: &Ask, epoch: u32) -> Result<Reply, CallError> {
+        let core = ask.hash.shard(link.node_cores.get()).0;
+        let peer = link.peer_for(core).ok_or(CallError::NotSent)?;
+        let mut request = Request::new(0, ask.hash.slot(), epoch, wire_op(ask));
+        request.core = u8::try_from(core).unwrap_or(request.core);
+        if matches!(ask.op, Op::Get { .. }) {
+            request.flags = Flags::IDEMPOTENT;
+        }
+        self.metrics.node_calls.add(1);
+        let reply = peer.call(self, link, request, ask.deadline).await?;
+        link.note_success();
+        Ok(reply)
+    }
+
+    fn note_call_error(&self, link: &Link, error: CallError) {
+        self.metrics.node_errors.add(1);
+        match error {
+            // A lost connection has been counted by its own task, a full queue is no fault of the node.
+            CallError::Lost | CallError::Full => {}
+            CallError::NotSent | CallError::TimedOut => link.note_failure(self),
+        }
+    }
+
+    pub(crate) fn note_link_error(&self, error: &LinkError) {
+        match error {
+            LinkError::Ended | LinkError::Connection(_) => self.metrics.link_ended.add(1),
+            LinkError::Frame(_) | LinkError::Chunk(_) => self.metrics.link_frame_errors.add(1),
+            LinkError::HelloFormat(_) | LinkError::Hello(_) | LinkError::OtherNode { .. } => {
+                self.metrics.link_hello_refused.add(1);
+            }
+        }
+    }
+
+    /// What a reply says about the map.
+    async fn follow(self: &Rc<Self>, link: &Rc<Link>, reply: &Reply) -> Follow {
+        if reply.map_hint {
+            self.refresh_from(link);
+        }
+        match (reply.status, reply.moved) {
+            (Status::Moved, Some(moved)) => {
+                self.metrics.moved.add(1);
+                self.patch(&moved);
+                self.refresh_from(link);
+                Follow::Again
+            }
+            (Status::Stale, _) => {
+                self.metrics.stale.add(1);
+                self.reactor.sleep(STALE_PAUSE).await;
+                Follow::Again
+            }
+            _ => Follow::Done,
+        }
+    }
+
+    fn patch(&self, moved: &Moved) {
+        let Some(range) = SlotRange::new(moved.first, moved.last) else { return };
+        let patched = self.topology.borrow().patch(range, moved.epoch, NodeId(moved.node), moved.address);
+        *self.topology.borrow_mut() = Arc::new(patched);
+    }
+
+    /// Gets the node's topology, once, however many answers ask for it.
+    fn refresh_from(self: &Rc<Self>, link: &Rc<Link>) {
+        if self.refreshing.replace(true) {
+            return;
+        }
+        let (cluster, link) = (Rc::clone(self), Rc::clone(link));
+        let task = async move {
+            let jitter = Duration::from_micros(cluster.reactor.random() % REFRESH_JITTER_US_MAX);
+            cluster.reactor.sleep(jitter).await;
+            if let Some(text) = cluster.fetch_topology(&link).await {
+                *cluster.fetched.borrow_mut() = Some(text);
+                cluster.news.notify();
+            }
+            cluster.refreshing.set(false);
+        };
+        if self.reactor.spawn(task).is_err() {
+            self.refreshing.set(false);
+        }
+    }
+
+    /// Takes a topology that was fetched from a node and has not been reported.
+    pub(crate) fn take_fetched(&self) -> Option<String> {
+        self.fetched.borrow_mut().take()
+    }
+
+    async fn fetch_topology(&self, link: &Rc<Link>) -> Option<String> {
+        let peer = link.peer_for(0)?;
+        let epoch = self.topology.borrow().epoch();
+        let request = Request::new(0, SlotId::ZERO, epoch, WireOp::Topology);
+        let deadline = self.reactor.now() + self.options.connect_time;
+        let reply = peer.call(self, link, request, deadline).await.ok()?;
+        let payload = TopologyText::parse(&reply.value).ok()?;
+        (reply.status == Status::Ok && payload.epoch > epoch).then(|| payload.text.to_owned())
+    }
+}
+
+enum Follow {
+    Again,
+    Done,
+}
+
+/// What a call that has no answer means to its asker.
+fn refusal(error: CallError, is_read: bool) -> Refusal {
+    match error {
+        CallError::Full => Refusal::Busy,
+        CallError::Lost | CallError::TimedOut if !is_read => Refusal::Unknown,
+        CallError::Lost | CallError::TimedOut | CallError::NotSent => Refusal::Unavailable,
+    }
+}
+
+fn wire_op(ask: &Ask) -> WireOp<'_> {
+    match &ask.op {
+        Op::Get { .. } => WireOp::Get { key: &ask.key },
+        Op::Set(set) => WireOp::Set(WireSet {
+            key: &ask.key,
+            value: &set.value,
+            metadata: &set.metadata,
+            value_crc32c: shardstore::wire::checksum(&set.value),
+            ttl_ms: u32::try_from(set.ttl_ms).unwrap_or(u32::MAX),
+            version: 0,
+            condition: wire_condition(set.condition),
+        }),
+        Op::Delete { condition } => WireOp::Delete { key: &ask.key, version: 0, condition: wire_condition(*condition) },
+    }
+}
+
+fn wire_condition(condition: shardstore::shard::Condition) -> ext::Condition {
+    use shardstore::shard::Condition;
+    match condition {
+        Condition::Any => ext::Condition::Any,
+        Condition::Absent => ext::Condition::Absent,
+        Condition::Present => ext::Condition::Present,
+        Condition::VersionEquals(version) => ext::Condition::VersionEquals(version.bits()),
+    }
+}
+
+fn outcome(ask: &Ask, reply: Reply, now_ms: u64) -> Outcome {
+    match ask.op {
+        Op::Get { .. } => reply.into_read(now_ms),
+        Op::Set(_) => reply.into_set(),
+        Op::Delete { .. } => reply.into_delete(),
+    }
+}

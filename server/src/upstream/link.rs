@@ -1,0 +1,103 @@
+//! One node, as this core reaches it: its connections and its breaker.
+//!
+//! **Not** a balancer: a key has one owner core at the node, and its frames go there directly.
+//!
+//! **Invariants**: connections are `min(node's cores, connections_max)`, one until the first HELLO has told the cores;
+//! at most `waiting_max` calls wait for a connection or for credit.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use reactor::local::Event;
+use shardstore::placement::NodeId;
+
+use super::breaker::Breaker;
+use super::cluster::Cluster;
+use super::peer::{self, Peer};
+
+pub(crate) struct Link {
+    pub(crate) id: NodeId,
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) breaker: RefCell<Breaker>,
+    pub(crate) peers: RefCell<Vec<Rc<Peer>>>,
+    /// Data cores of the node, once a HELLO has told.
+    pub(crate) node_cores: Cell<u16>,
+    pub(crate) waiting: Cell<usize>,
+    /// It left the topology: its connections end.
+    pub(crate) retired: Cell<bool>,
+    /// Something about the breaker or the retirement has changed.
+    pub(crate) changed: Event,
+}
+
+impl Link {
+    /// A link with its first connection under way.
+    pub(crate) fn start(cluster: &Rc<Cluster>, id: NodeId, address: std::net::SocketAddr) -> Rc<Link> {
+        let link = Rc::new(Link {
+            id,
+            address,
+            breaker: RefCell::new(Breaker::new(cluster.options.breaker_failures)),
+            peers: RefCell::new(Vec::new()),
+            node_cores: Cell::new(1),
+            waiting: Cell::new(0),
+            retired: Cell::new(false),
+            changed: Event::new(&cluster.reactor),
+        });
+        link.grow(cluster);
+        link
+    }
+
+    /// Adds the connections that the node's cores call for.
+    pub(crate) fn grow(self: &Rc<Self>, cluster: &Rc<Cluster>) {
+        let wanted = usize::from(self.node_cores.get()).min(cluster.options.connections_per_node).max(1);
+        while self.peers.borrow().len() < wanted {
+            let index = self.peers.borrow().len();
+            let peer = Rc::new(Peer::new(&cluster.reactor, index as u16));
+            self.peers.borrow_mut().push(Rc::clone(&peer));
+            let task = peer::run(Rc::clone(cluster), Rc::clone(self), peer);
+            if cluster.reactor.spawn(task).is_err() {
+                // Without room for the task the connection is missing until the next HELLO.
+                self.peers.borrow_mut().pop();
+                return;
+            }
+        }
+    }
+
+    /// The connection for a key that core `node_core` of the node owns.
+    pub(crate) fn peer_for(&self, node_core: u16) -> Option<Rc<Peer>> {
+        let peers = self.peers.borrow();
+        let index = usize::from(node_core).checked_rem(peers.len())?;
+        peers.get(index).cloned()
+    }
+
+    pub(crate) fn note_success(&self) {
+        let was_open = self.breaker.borrow().is_open();
+        self.breaker.borrow_mut().note_success();
+        if was_open {
+            self.changed.notify();
+        }
+    }
+
+    /// Counts a failure; one that opens the breaker ends all connections, so that probing starts from a handshake.
+    pub(crate) fn note_failure(&self, cluster: &Cluster) {
+        if self.breaker.borrow_mut().note_failure() {
+            cluster.metrics.breaker_opened.add(1);
+            for peer in self.peers.borrow().iter() {
+                peer.hang_up(cluster.reactor.now());
+            }
+            self.changed.notify();
+        }
+    }
+
+    pub(crate) fn retire(&self, now: reactor::Instant) {
+        self.retired.set(true);
+        for peer in self.peers.borrow().iter() {
+            peer.hang_up(now);
+        }
+        self.changed.notify();
+    }
+
+    /// Connections that are up.
+    pub(crate) fn connected(&self) -> usize {
+        self.peers.borrow().iter().filter(|peer| peer.is_ready()).count()
+    }
+}

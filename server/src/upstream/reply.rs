@@ -1,0 +1,92 @@
+//! A node's answer, out of the receive buffer, and what it means to the asker.
+//!
+//! **Not** retried here: the cluster decides.
+//!
+//! **Invariants**: a value that does not match its checksum is never handed on.
+
+use shardstore::wire::Response;
+use shardstore::wire::code::Status;
+use shardstore::wire::ext::Moved;
+
+use crate::store::ask::{Found, Outcome, Refusal};
+
+/// An answer that was received.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: Status,
+    version: u64,
+    ttl_ms: u32,
+    metadata: Box<[u8]>,
+    pub(crate) value: Vec<u8>,
+    value_crc32c: Option<u32>,
+    replaced: bool,
+    pub(crate) moved: Option<Moved>,
+    /// The node's map is newer than the epoch that was sent.
+    pub(crate) map_hint: bool,
+}
+
+impl Reply {
+    /// Takes what is needed out of `response`.
+    pub(crate) fn new(response: &Response<'_>) -> Self {
+        Reply {
+            status: response.status,
+            version: response.version,
+            ttl_ms: response.ttl_ms,
+            metadata: response.metadata.into(),
+            value: response.value.to_vec(),
+            value_crc32c: response.value_crc32c,
+            replaced: response.previous_version.is_some(),
+            moved: response.moved,
+            map_hint: response.flags.contains(shardstore::wire::Flags::MAP_HINT),
+        }
+    }
+
+    /// The outcome for a read.
+    pub(crate) fn into_read(self, now_ms: u64) -> Outcome {
+        match self.status {
+            Status::Ok => {
+                if self.value_crc32c != Some(shardstore::wire::checksum(&self.value)) {
+                    return Outcome::Refused(Refusal::Corrupt);
+                }
+                let expire_ms = if self.ttl_ms == 0 { 0 } else { now_ms + u64::from(self.ttl_ms) };
+                Outcome::Found(Found {
+                    version: self.version,
+                    expire_ms,
+                    metadata: self.metadata.into(),
+                    value: self.value.into(),
+                })
+            }
+            Status::NotFound => Outcome::Absent,
+            other => Outcome::Refused(refusal(other)),
+        }
+    }
+
+    /// The outcome for a write.
+    pub(crate) fn into_set(self) -> Outcome {
+        match self.status {
+            Status::Ok => Outcome::Stored { version: self.version, replaced: self.replaced },
+            Status::NotApplied => Outcome::NotApplied,
+            other => Outcome::Refused(refusal(other)),
+        }
+    }
+
+    /// The outcome for a removal.
+    pub(crate) fn into_delete(self) -> Outcome {
+        match self.status {
+            Status::Ok => Outcome::Deleted,
+            Status::NotFound => Outcome::Absent,
+            Status::NotApplied => Outcome::NotApplied,
+            other => Outcome::Refused(refusal(other)),
+        }
+    }
+}
+
+fn refusal(status: Status) -> Refusal {
+    match status {
+        Status::Busy => Refusal::Busy,
+        Status::Unknown => Refusal::Unknown,
+        Status::TooLarge => Refusal::TooLarge,
+        Status::Corrupt => Refusal::Corrupt,
+        _ => Refusal::Unavailable,
+    }
+}
