@@ -22,7 +22,10 @@ use std::{
 
 use self::rate::{Admission, Rate};
 pub use self::{logfmt::Fields, rate::LINES_PER_SECOND_MAX};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Family, Text};
+
+const DROPPED: Family =
+    Family::counter("corelane_log_lines_dropped_total", "Log lines beyond the bound, or that could not be written.");
 
 /// How much an event matters, the most first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,6 +105,11 @@ impl Log {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.value()
+    }
+
+    /// Writes the log's own family.
+    pub fn metrics(&self, text: &mut Text) {
+        text.sample(&DROPPED, &[], self.dropped());
     }
 
     fn report(&self, wall_ms: u64, unreported: u64) {
@@ -186,6 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_back_does_not_silence_the_log() {
+        let paper = Paper::default();
+        let log = Log::new(Level::Info, Box::new(paper.clone()));
+        (0..LINES_PER_SECOND_MAX).for_each(|_| log.event(9_000, Level::Info, "before", &[]));
+        paper.lines();
+        log.event(3_000, Level::Info, "after", &[]);
+        assert_eq!(paper.lines(), ["1970-01-01T00:00:03Z level=info event=after"]);
+    }
+
+    #[test]
     fn a_sink_that_fails_is_counted() {
         struct Closed;
         impl Write for Closed {
@@ -199,5 +217,8 @@ mod tests {
         let log = Log::new(Level::Info, Box::new(Closed));
         log.event(0, Level::Error, "lost", &[]);
         assert_eq!(log.dropped(), 1);
+        let mut text = Text::new();
+        log.metrics(&mut text);
+        assert!(text.finish().ends_with("\ncorelane_log_lines_dropped_total 1\n"));
     }
 }
