@@ -1,10 +1,10 @@
 //! The floor: the cheapest server the kernel allows, as the reference that every measurement is set beside.
 //!
 //! A bare loop with the flags of our rings, multishot accept and receive, and direct descriptors. It does not look at
-//! what it gets: it learns the length of the first request and answers as many times as requests of that length have
-//! come.
+//! what it gets: it learns the length of a client's first request and answers as many times as requests of that length
+//! have come.
 //!
-//! **Not** a server: requests that differ in length are answered wrongly. `coreperf floor` runs it.
+//! **Not** a server: a client whose requests differ in length is answered wrongly. `coreperf floor` runs it.
 //!
 //! **Invariants**: one core, one ring, no task, no parser, no clock.
 
@@ -42,6 +42,8 @@ struct Client {
     owed: usize,
     /// Bytes of a request that has come in part.
     partial: usize,
+    /// Length of this client's requests; 0 until the first has come.
+    request_bytes: usize,
 }
 
 struct Floor {
@@ -50,7 +52,6 @@ struct Floor {
     clients: Vec<Client>,
     answers: Vec<u8>,
     answer_bytes: usize,
-    request_bytes: usize,
 }
 
 /// Serves the floor on `address` from the calling thread, pinned to `cpu` if given, until the process is ended.
@@ -76,7 +77,6 @@ pub fn serve_floor(address: &Address, cpu: Option<usize>) -> io::Result<()> {
         clients: vec![Client::default(); CLIENTS_MAX as usize],
         answers: one.repeat(ANSWERS_MAX),
         answer_bytes: one.len(),
-        request_bytes: 0,
     };
     let accept = opcode::AcceptMulti::new(types::Fd(listener.as_raw_fd())).allocate_file_index(true).build();
     floor.push(accept, Kind::Accept, 0);
@@ -121,16 +121,16 @@ impl Floor {
         if let Some(buffer) = cqueue::buffer_select(entry.flags()) {
             self.buffers.note_lent();
             let len = entry.result().max(0) as usize;
-            if self.request_bytes == 0 {
+            let state = &mut self.clients[client as usize];
+            if state.request_bytes == 0 {
                 let bytes = &self.buffers.bytes(buffer)[..len];
                 let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-                self.request_bytes = end.map_or(len, |end| end + 4);
+                state.request_bytes = end.map_or(len, |end| end + 4);
             }
             self.buffers.give_back(buffer);
-            let state = &mut self.clients[client as usize];
             let bytes = state.partial + len;
-            state.owed += bytes / self.request_bytes;
-            state.partial = bytes % self.request_bytes;
+            state.owed += bytes / state.request_bytes;
+            state.partial = bytes % state.request_bytes;
             self.send(client);
         }
         if !cqueue::more(entry.flags()) {
