@@ -1,1 +1,24 @@
-//! See the crate description in Cargo.toml.
+//! The shard node: the authority for the slots that its topology gives it, served over the shard protocol from every core.
+//!
+//! ```text
+//!  start ─▶ core 0 .. N-1: listeners, connections, a shard each ── hops between them
+//!      └──▶ core N: supervisor (signals, topology, admin)
+//! ```
+//!
+//! **Not**: HTTP for clients, and consensus: who owns a slot is what the topology says.
+//!
+//! **Invariants**: nothing here knows whether it runs on threads or on the simulator; `main` alone touches files.
+//!
+//! **Source**: docs/wire.md.
+
+#![forbid(unsafe_code)]
+
+mod core;
+mod message;
+mod metrics;
+mod plan;
+mod start;
+mod supervisor;
+
+pub use plan::{Ending, NodePlan, ReadUsage, Started, TopologySource};
+pub use start::start;

@@ -1,0 +1,182 @@
+//! A data core: its shard, its connections, and its part in the node.
+//!
+//! ```text
+//!  listener ─▶ hello ─▶ session ─▶ serve ─▶ operate ─▶ Shard
+//!                │         │         ├────▶ batch ─┐
+//!                │         │         └────▶ hop ───┴─▶ another core
+//!                │         └─ intake, link, stream, respond: bytes in, bytes out
+//!                └─ handed over to the core the peer wants
+//!  inbox: messages of other cores     maintenance: background work     drain: the end
+//! ```
+//!
+//! **Not**: files, clocks or threads; time comes from the reactor, everything else by message.
+//!
+//! **Invariants**: only this core touches its shard; no borrow of the core's state is held across an await.
+//!
+//! **Source**: the design's wire chapter; docs/wire.md.
+
+pub(crate) mod answer;
+mod batch;
+mod budget;
+mod drain;
+mod hello;
+mod hop;
+mod inbox;
+mod intake;
+mod link;
+mod listener;
+mod maintenance;
+mod operate;
+mod place;
+mod respond;
+mod serve;
+mod session;
+mod stream;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use reactor::local::Event as Bell;
+use reactor::{CoreId, Listener, Mailbox, Reactor};
+use shardstore::cache::CacheOptions;
+use shardstore::key::KeyHasher;
+use shardstore::placement::{NodeId, Topology};
+use shardstore::shard::Shard;
+
+use crate::message::Message;
+use crate::metrics::{CoreMetrics, NodeMetrics};
+use crate::plan::Shared;
+use budget::Budget;
+use hop::Hops;
+use intake::SpareBuffers;
+
+/// Copies of large values that are being sent, in bytes per core. Pins come first; this is for what may not be pinned and
+/// for what comes from another core.
+const COPIES_BYTES_MAX: u64 = 128 << 20;
+
+/// Values that are arriving in chunks, in bytes per core.
+const ASSEMBLING_BYTES_MAX: u64 = 128 << 20;
+
+/// What a data core is made of.
+pub(crate) struct Core {
+    pub(crate) reactor: Reactor,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) node_metrics: Arc<NodeMetrics>,
+    pub(crate) shard: RefCell<Shard>,
+    pub(crate) copies: Rc<Budget>,
+    assembling: Rc<Budget>,
+    hasher: KeyHasher,
+    me: NodeId,
+    topology: RefCell<Arc<Topology>>,
+    mailbox: Mailbox<Message>,
+    /// Messages for which a mailbox had no room: answers, which must not be lost.
+    outbound: RefCell<VecDeque<(CoreId, Message)>>,
+    hops: RefCell<Hops>,
+    /// A bell of each connection, by number.
+    bells: RefCell<BTreeMap<u64, Rc<Bell>>>,
+    connections_begun: Cell<u64>,
+    spares: RefCell<SpareBuffers>,
+    listeners: RefCell<Vec<Rc<Listener>>>,
+    phase: Cell<drain::Phase>,
+    /// The newest epoch the control core was asked to look for.
+    epoch_wanted: Cell<u32>,
+}
+
+/// What a data core is given at its start, on its own thread.
+pub(crate) struct CoreSeat {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) topology: Arc<Topology>,
+    pub(crate) node_metrics: Arc<NodeMetrics>,
+    pub(crate) mailbox: Mailbox<Message>,
+}
+
+impl Core {
+    /// Makes the core and its shard.
+    ///
+    /// # Errors
+    /// The operator's: the shard's memory is refused or too small.
+    pub(crate) fn new(reactor: &Reactor, seat: CoreSeat) -> std::io::Result<Rc<Self>> {
+        let CoreSeat { shared, topology, node_metrics, mailbox } = seat;
+        let hasher = KeyHasher::new(shared.hash_seed);
+        let limit_bytes = shared.settings.memory_bytes / u64::from(shared.cores);
+        let shard = Shard::new(&CacheOptions::new(limit_bytes, hasher), shared.settings.region)
+            .map_err(|error| std::io::Error::other(format!("memory: {error}")))?;
+        Ok(Rc::new(Core {
+            reactor: reactor.clone(),
+            me: NodeId(u32::from(shared.settings.node_id)),
+            shared,
+            node_metrics,
+            shard: RefCell::new(shard),
+            copies: Budget::new(COPIES_BYTES_MAX),
+            assembling: Budget::new(ASSEMBLING_BYTES_MAX),
+            hasher,
+            topology: RefCell::new(topology),
+            mailbox,
+            outbound: RefCell::default(),
+            hops: RefCell::default(),
+            bells: RefCell::default(),
+            connections_begun: Cell::new(0),
+            spares: RefCell::default(),
+            listeners: RefCell::default(),
+            phase: Cell::new(drain::Phase::Serving),
+            epoch_wanted: Cell::new(0),
+        }))
+    }
+
+    /// Starts the core's tasks; `listeners` are open already.
+    ///
+    /// # Errors
+    /// Ours: a core that has just started has no room for a few tasks.
+    pub(crate) fn run(self: &Rc<Self>, listeners: Vec<Listener>) -> std::io::Result<()> {
+        let listeners: Vec<Rc<Listener>> = listeners.into_iter().map(Rc::new).collect();
+        self.listeners.borrow_mut().clone_from(&listeners);
+        let spawned = listeners
+            .into_iter()
+            .try_for_each(|listener| self.reactor.spawn(listener::accept(Rc::clone(self), listener)))
+            .and_then(|()| self.reactor.spawn(inbox::receive(Rc::clone(self))))
+            .and_then(|()| self.reactor.spawn(maintenance::maintain(Rc::clone(self))));
+        spawned.map_err(std::io::Error::other)
+    }
+
+    /// This core's numbers.
+    #[inline]
+    pub(crate) fn metrics(&self) -> &CoreMetrics {
+        &self.node_metrics.cores[self.reactor.core().index()]
+    }
+
+    /// Copies what the cache and the reactor count to where other cores can read it.
+    pub(crate) fn publish(&self) {
+        let metrics = self.metrics();
+        metrics.cache.publish(&self.shard.borrow().stats());
+        let counters = self.reactor.counters();
+        metrics.received_bytes.set(counters.received_bytes);
+        metrics.sent_bytes.set(counters.sent_bytes);
+        metrics.copied_bytes.set(self.copies.leased_bytes());
+        metrics.assembling_bytes.set(self.assembling.leased_bytes());
+        metrics.hops_waiting.set(self.hops.borrow().len() as u64);
+    }
+
+    /// The control core, which comes after the data cores.
+    fn control(&self) -> CoreId {
+        CoreId(self.shared.cores)
+    }
+
+    /// Sends a message that must arrive; keeps it when there is no room yet.
+    fn send(&self, to: CoreId, message: Message) {
+        let mut outbound = self.outbound.borrow_mut();
+        if !outbound.is_empty() {
+            outbound.push_back((to, message));
+            return;
+        }
+        if let Err(message) = self.mailbox.send(&self.reactor, to, message) {
+            outbound.push_back((to, message));
+        }
+    }
+}
+
+/// Counts one of the core's events; for use where the core is at hand.
+pub(crate) fn note(core: &Core, event: crate::metrics::Event) {
+    core.metrics().note(event);
+}

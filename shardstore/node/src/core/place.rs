@@ -1,0 +1,128 @@
+//! Whether a key belongs to this node and to which of its cores.
+//!
+//! **Not**: what is done with it.
+//!
+//! **Invariants**: a key is placed by its own hash; a frame's slot that disagrees with it is refused, since its epoch would
+//! be that of another slot.
+//!
+//! **Source**: docs/wire.md, "Epochs and placement".
+
+use reactor::CoreId;
+use shardstore::key::{KeyHash, SlotId, StoredKey};
+use shardstore::placement::Verdict;
+use shardstore::wire::ext::Moved;
+use shardstore::wire::header::CORE_ANY;
+use shardstore::wire::{Flags, FrameError, Status};
+
+use super::answer::Answer;
+use super::respond::Reply;
+use super::{Core, note};
+use crate::message::Message;
+use crate::metrics::Event;
+
+/// Where a key belongs.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// Here.
+    Here,
+    /// To another core of this node.
+    Core(CoreId),
+    /// Not to this node, or the asker knows better: this is the answer.
+    Elsewhere(Box<Answer>),
+}
+
+impl Core {
+    /// Hashes a key that came in a frame.
+    ///
+    /// # Errors
+    /// [`FrameError::BadKey`] when it is no stored key; the peer's fault.
+    #[inline]
+    pub(super) fn hash(&self, key: &[u8]) -> Result<KeyHash, FrameError> {
+        StoredKey::split(key).map_err(|_| FrameError::BadKey)?;
+        Ok(self.hasher.hash(key))
+    }
+
+    /// Places a key, and notes in `reply` what the answer will say about its slot. `epoch` is the asker's.
+    #[inline]
+    pub(super) fn place(&self, hash: KeyHash, epoch: u32, reply: &mut Reply) -> Place {
+        let slot = hash.slot();
+        if slot != reply.slot {
+            note(self, Event::SlotMismatch);
+            return Place::Elsewhere(Box::new(Answer::status(Status::Unsupported)));
+        }
+        let topology = self.topology.borrow();
+        reply.slot_epoch = topology.slot_epoch(slot);
+        match topology.check_epoch(self.me, slot, epoch) {
+            Verdict::Serve => {}
+            Verdict::ServeAndHint => {
+                note(self, Event::Hinted);
+                reply.flags |= Flags::MAP_HINT;
+            }
+            Verdict::Moved => return Place::Elsewhere(Box::new(self.moved(slot))),
+            Verdict::Stale => {
+                self.want_topology(epoch);
+                return Place::Elsewhere(Box::new(Answer::status(Status::Stale)));
+            }
+        }
+        let core = hash.shard(self.shared.cores).0;
+        reply.core = u8::try_from(core).unwrap_or(CORE_ANY);
+        if core == self.reactor.core().0 { Place::Here } else { Place::Core(CoreId(core)) }
+    }
+
+    /// What a slot's epoch check says about a key of a batch.
+    pub(super) fn verdict(&self, slot: SlotId, epoch: u32) -> Verdict {
+        let verdict = self.topology.borrow().check_epoch(self.me, slot, epoch);
+        if verdict == Verdict::Stale {
+            self.want_topology(epoch);
+        }
+        verdict
+    }
+
+    /// The epoch of a slot as this core knows it.
+    pub(super) fn slot_epoch(&self, slot: SlotId) -> u32 {
+        self.topology.borrow().slot_epoch(slot)
+    }
+
+    /// Epoch and text of the topology in force.
+    pub(super) fn topology_text(&self, known_epoch: u32) -> Vec<u8> {
+        let topology = self.topology.borrow();
+        let text = if topology.epoch() == known_epoch { "" } else { topology.text() };
+        let mut payload = Vec::new();
+        shardstore::wire::topology::TopologyText { epoch: topology.epoch(), text }.write(&mut payload);
+        payload
+    }
+
+    pub(super) fn set_topology(&self, topology: std::sync::Arc<shardstore::placement::Topology>) {
+        *self.topology.borrow_mut() = topology;
+    }
+
+    pub(super) fn topology_epoch(&self) -> u32 {
+        self.topology.borrow().epoch()
+    }
+
+    fn moved(&self, slot: SlotId) -> Answer {
+        let topology = self.topology.borrow();
+        let owner = topology.owner(slot);
+        let range = topology.owner_range(slot);
+        let moved = Moved {
+            first: range.first(),
+            last: range.last(),
+            epoch: topology.slot_epoch(slot),
+            node: owner.id.0,
+            address: owner.address,
+        };
+        Answer { moved: Some(moved), ..Answer::status(Status::Moved) }
+    }
+
+    /// Asks the control core to read the topology again, once per epoch that was heard of.
+    fn want_topology(&self, epoch: u32) {
+        if epoch <= self.epoch_wanted.get() {
+            return;
+        }
+        // A full mailbox means that the control core has enough to do; the next request asks again.
+        if self.mailbox.send(&self.reactor, self.control(), Message::Stale { epoch }).is_ok() {
+            note(self, Event::TopologyWanted);
+            self.epoch_wanted.set(epoch);
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! A connection after its HELLO: reading, answering, waiting, ending.
+//!
+//! ```text
+//!        ┌──────────────────────────────────────────────────────────┐
+//!        ▼                                                          │
+//!  serve what is there ─▶ write streams while there is room ─▶ wait for bytes, room or a ring
+//!        │                                                          │
+//!        └─ a fault ─▶ end        peer done, idle, slow, drained ───┘─▶ end
+//! ```
+//!
+//! **Not**: what a frame means ([`super::serve`]).
+//!
+//! **Invariants**: nothing is read while the send queue is over [`QUEUE_BYTES_MAX`] or too many streams wait, so that a peer
+//! that does not read costs bounded memory; such a peer is cut after [`SLOW_TIME`].
+//!
+//! **Source**: docs/wire.md, "A connection"; docs/config.md, `limits.idle_time`.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use reactor::{Connection, ConnectionError, Instant, Received};
+use shardstore::wire::frame::Decoded;
+use shardstore::wire::session::Session;
+
+use super::drain::QUIET;
+use super::intake::Intake;
+use super::link::{Granted, Link};
+use super::listener::Seat;
+use super::serve::Conversation;
+use super::{Core, note};
+use crate::metrics::Event;
+use crate::plan::LINGER_TIME;
+
+/// Answers queued for a peer before nothing more is read from it: some hundred microseconds of a 10 Gbps link.
+const QUEUE_BYTES_MAX: usize = 256 * 1024;
+
+/// Queued bytes at which reading goes on.
+const QUEUE_BYTES_LOW: usize = 64 * 1024;
+
+/// Large answers that may wait for a peer before nothing more is read from it.
+const STREAMS_MAX: usize = 8;
+
+/// How long a peer may leave a full send queue unread.
+const SLOW_TIME: Duration = Duration::from_secs(10);
+
+/// How a connection ends.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// The peer is done, or the node is.
+    Done,
+    /// The peer broke the rules; the name of how.
+    Fault(&'static str),
+    Idle,
+    Slow,
+    Lost,
+}
+
+/// Serves a connection to its end. Our HELLO goes first.
+pub(super) async fn run(seat: Seat, connection: Connection, terms: Session, intake: Intake) {
+    let core = Rc::clone(&seat.core);
+    core.hello().encode(&mut connection.write());
+    let limits = &core.shared.settings.limits;
+    let granted = Granted { requests: u32::from(limits.requests_per_connection), bytes: limits.bytes_per_connection };
+    let link = Rc::new(Link::new(connection.sender(), terms, granted, Rc::clone(&seat.bell)));
+    let conversation = Conversation::new(&core, &link);
+    let last_frame = core.reactor.now();
+    let mut session = Talk {
+        core: &core,
+        connection: &connection,
+        link,
+        conversation,
+        intake,
+        last_frame,
+        room_until: None,
+        ended: false,
+    };
+    let end = session.run().await;
+    drop(session);
+    match end {
+        End::Done => connection.finish(LINGER_TIME).await,
+        End::Fault(name) => {
+            core.metrics().faults.note(name);
+            connection.finish(LINGER_TIME).await;
+        }
+        End::Idle => {
+            note(&core, Event::Idle);
+            connection.finish(LINGER_TIME).await;
+        }
+        End::Slow => note(&core, Event::SlowReader),
+        End::Lost => note(&core, Event::Lost),
+    }
+}
+
+/// What a connection waited for.
+enum Woken {
+    Received(Result<Option<Received>, ConnectionError>),
+    Room(Result<(), ConnectionError>),
+    Rung,
+}
+
+impl Drop for Talk<'_> {
+    fn drop(&mut self) {
+        // Streams hold pins and leases; hops that are still to be answered hold the link, and must not keep those.
+        self.link.streams.borrow_mut().clear();
+    }
+}
+
+struct Talk<'a> {
+    core: &'a Rc<Core>,
+    connection: &'a Connection,
+    link: Rc<Link>,
+    conversation: Conversation,
+    intake: Intake,
+    last_frame: Instant,
+    /// Until when the peer has to make room.
+    room_until: Option<Instant>,
+    /// The peer has sent all it will send.
+    ended: bool,
+}
+
+impl Talk<'_> {
+    async fn run(&mut self) -> End {
+        loop {
+            if let Err(name) = self.serve_received() {
+                return End::Fault(name);
+            }
+            self.write_streams();
+            if self.ended && self.is_quiet() {
+                return End::Done;
+            }
+            if !self.is_blocked() && (self.intake.has_backlog() || !self.intake.is_used_up()) {
+                continue;
+            }
+            match self.wait().await {
+                Woken::Received(Ok(Some(data))) => self.intake.lend(data, self.core.reactor.now()),
+                Woken::Received(Ok(None)) => self.ended = true,
+                Woken::Room(Ok(())) => self.room_until = None,
+                Woken::Rung => {}
+                Woken::Received(Err(ConnectionError::TimedOut)) | Woken::Room(Err(ConnectionError::TimedOut)) => {
+                    if let Some(end) = self.judge_silence() {
+                        return end;
+                    }
+                }
+                Woken::Received(Err(_)) | Woken::Room(Err(_)) => return End::Lost,
+            }
+        }
+    }
+
+    /// Serves every whole frame that has arrived, until the peer has to read first.
+    fn serve_received(&mut self) -> Result<(), &'static str> {
+        while !self.is_blocked() {
+            if self.intake.is_used_up() {
+                match self.connection.try_receive() {
+                    Some(data) => self.intake.lend(data, self.core.reactor.now()),
+                    None if self.intake.has_backlog() => {}
+                    None => return Ok(()),
+                }
+            }
+            if self.connection.queued_bytes() == 0 {
+                self.link.note_all_sent();
+            }
+            self.serve_buffer()?;
+        }
+        // The ring needs its buffers for others.
+        self.intake.hold(&mut self.core.spares.borrow_mut());
+        Ok(())
+    }
+
+    /// Serves the frames of one buffer; all answers go into one opening of the send queue.
+    fn serve_buffer(&mut self) -> Result<(), &'static str> {
+        let limits = self.link.terms.limits;
+        let arrived = self.intake.arrived();
+        let mut out = self.connection.write();
+        loop {
+            let bytes = match self.intake.peek(&limits) {
+                Ok(Decoded::Frame(frame)) => {
+                    self.conversation.take(&frame, arrived, &mut out).map_err(|error| error.name())?;
+                    frame.wire_bytes()
+                }
+                Ok(Decoded::Partial { need }) => {
+                    if self.intake.gather(need, &mut self.core.spares.borrow_mut()) {
+                        continue;
+                    }
+                    return Ok(());
+                }
+                Err(error) => return Err(error.name()),
+            };
+            self.intake.consume(bytes, &mut self.core.spares.borrow_mut());
+            self.last_frame = self.core.reactor.now();
+            if self.intake.is_empty() || out.len() > QUEUE_BYTES_MAX || self.has_many_streams() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes frames of large answers while the send queue is short.
+    fn write_streams(&mut self) {
+        while self.connection.queued_bytes() <= QUEUE_BYTES_LOW {
+            let mut streams = self.link.streams.borrow_mut();
+            let Some(stream) = streams.front_mut() else { return };
+            let bytes = stream.request_bytes();
+            let is_done = stream.write_frame(&self.link, self.core.reactor.now(), &mut self.connection.write());
+            if is_done {
+                streams.pop_front();
+                self.link.note_settled(bytes);
+            }
+        }
+    }
+
+    fn has_many_streams(&self) -> bool {
+        self.link.streams.borrow().len() >= STREAMS_MAX
+    }
+
+    /// Whether the peer has to read before anything more is read from it.
+    fn is_blocked(&self) -> bool {
+        self.connection.queued_bytes() > QUEUE_BYTES_MAX || self.has_many_streams()
+    }
+
+    /// Whether nothing is under way.
+    fn is_quiet(&self) -> bool {
+        self.link.waiting() == 0 && self.link.streams.borrow().is_empty()
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let is_blocked = self.is_blocked();
+        let reads = !self.ended && !is_blocked;
+        let wants_room = is_blocked || !self.link.streams.borrow().is_empty();
+        self.set_deadline(wants_room);
+        let mut receiving = self.connection.receive();
+        let mut drained = pin!(self.connection.drained(QUEUE_BYTES_LOW));
+        let mut rung = pin!(self.link.attention.notified());
+        poll_fn(|context| {
+            if reads && let Poll::Ready(received) = Pin::new(&mut receiving).poll(context) {
+                return Poll::Ready(Woken::Received(received));
+            }
+            if wants_room && let Poll::Ready(room) = drained.as_mut().poll(context) {
+                return Poll::Ready(Woken::Room(room));
+            }
+            rung.as_mut().poll(context).map(|()| Woken::Rung)
+        })
+        .await
+    }
+
+    fn set_deadline(&mut self, wants_room: bool) {
+        let now = self.core.reactor.now();
+        let mut deadline = self.last_frame + self.core.shared.settings.limits.idle_time;
+        if deadline <= now {
+            // Nobody asks, but somebody waits: look again after as long.
+            deadline = now + self.core.shared.settings.limits.idle_time;
+        }
+        if wants_room {
+            deadline = deadline.min(*self.room_until.get_or_insert(now + SLOW_TIME));
+        } else {
+            self.room_until = None;
+        }
+        if self.core.is_draining() && self.is_quiet() {
+            deadline = deadline.min(now + QUIET);
+        }
+        self.connection.set_deadline(deadline);
+    }
+
+    /// What it means that the deadline has come.
+    fn judge_silence(&self) -> Option<End> {
+        let now = self.core.reactor.now();
+        if self.room_until.is_some_and(|until| now >= until) {
+            return Some(End::Slow);
+        }
+        if !self.is_quiet() {
+            return None;
+        }
+        if self.core.is_draining() {
+            return Some(End::Done);
+        }
+        let idle_since = now.since(self.last_frame);
+        (idle_since >= self.core.shared.settings.limits.idle_time).then_some(End::Idle)
+    }
+}

@@ -1,0 +1,92 @@
+//! What the cores of a node send each other.
+//!
+//! ```text
+//!  data ──▶ data     Handover     a connection whose peer wants that core
+//!                    Hop          a request for a key of that core
+//!                    HopAnswer    what became of it
+//!  control ──▶ data  Topology     the map in force from now on
+//!                    Drain, Stop
+//!  data ──▶ control  Stale        a peer has seen a newer map
+//!                    Drained      this core has no connection left
+//! ```
+//!
+//! **Not**: frames of the wire; a hop carries a frame that has been checked already.
+//!
+//! **Invariants**: a `Hop` is answered by exactly one `HopAnswer` with its token. Messages are a few words: what is larger
+//! is boxed.
+
+use std::sync::Arc;
+
+use reactor::{Detached, Instant};
+use shardstore::placement::Topology;
+use shardstore::wire::hello::Hello;
+use shardstore::wire::{Frame, Header};
+
+use crate::core::answer::Answer;
+
+/// Messages from one core to another that may wait: a burst of one pass of 512 polls fits.
+pub(crate) const MAILBOX_CAPACITY: usize = 1024;
+
+pub(crate) enum Message {
+    Handover(Box<Handover>),
+    Hop(Box<Hop>),
+    HopAnswer(Box<HopAnswer>),
+    Topology(Arc<Topology>),
+    /// Serve what comes until `refuse_at`, then answer UNAVAILABLE; end when all connections have.
+    Drain {
+        refuse_at: Instant,
+    },
+    Stop,
+    Stale {
+        epoch: u32,
+    },
+    Drained,
+}
+
+/// A connection on its way to the core that its peer named.
+pub(crate) struct Handover {
+    pub(crate) connection: Detached,
+    pub(crate) hello: Hello,
+    /// Bytes that came after the HELLO.
+    pub(crate) rest: Vec<u8>,
+}
+
+/// A request for a key of another core.
+pub(crate) struct Hop {
+    /// The asking core's; comes back with the answer.
+    pub(crate) token: u64,
+    /// After this instant nobody wants the answer, and the request is not served.
+    pub(crate) deadline: Instant,
+    pub(crate) frame: OwnedFrame,
+}
+
+pub(crate) struct HopAnswer {
+    pub(crate) token: u64,
+    pub(crate) answer: Answer,
+}
+
+/// A frame that owns its sections.
+#[derive(Debug)]
+pub(crate) struct OwnedFrame {
+    header: Header,
+    ext_bytes: usize,
+    key_bytes: usize,
+    sections: Vec<u8>,
+}
+
+impl OwnedFrame {
+    pub(crate) fn of(frame: &Frame<'_>) -> Self {
+        OwnedFrame {
+            header: frame.header,
+            ext_bytes: frame.ext.len(),
+            key_bytes: frame.key.len(),
+            sections: [frame.ext, frame.key, frame.value].concat(),
+        }
+    }
+
+    pub(crate) fn frame(&self) -> Frame<'_> {
+        let (ext, rest) = self.sections.split_at(self.ext_bytes);
+        let (key, value) = rest.split_at(self.key_bytes);
+        Frame { header: self.header, ext, key, value }
+    }
+}

@@ -1,0 +1,93 @@
+//! Counters found by name: for faults, whose names the wire codec gives.
+//!
+//! **Not** for the hot path: a name is looked for in a list.
+//!
+//! **Invariants**: a name that is not in the list is counted as `other`, never lost.
+//!
+//! **Source**: docs/wire.md, "Errors".
+
+use control::metrics::Counter;
+
+/// Every name, in the order of docs/wire.md.
+pub(crate) const FAULTS: [&str; 39] = [
+    "magic",
+    "version",
+    "kind",
+    "reserved_bits",
+    "slot",
+    "key_length",
+    "value_length",
+    "ext_flag",
+    "value_crc_flag",
+    "cluster_tag",
+    "header_crc",
+    "ext",
+    "unexpected",
+    "unknown_opcode",
+    "unknown_status",
+    "unknown_flags",
+    "unknown_tlv",
+    "bad_tlv",
+    "bad_key",
+    "bad_payload",
+    "chunk_out_of_order",
+    "chunk_contradiction",
+    "chunk_too_large",
+    "chunk_busy",
+    "chunk_corrupt",
+    "hello_expected",
+    "hello_corrupt",
+    "hello_truncated",
+    "hello_field",
+    "hello_version",
+    "hello_cluster",
+    "hello_hash_function",
+    "hello_hash_seed",
+    "hello_roles",
+    "hello_same_node",
+    "hello_too_large",
+    "version_ahead",
+    "value_crc",
+    "other",
+];
+
+/// A counter for each of [`FAULTS`].
+#[derive(Debug)]
+pub(crate) struct Named([Counter; FAULTS.len()]);
+
+impl Default for Named {
+    fn default() -> Self {
+        Named([const { Counter::new() }; FAULTS.len()])
+    }
+}
+
+impl Named {
+    /// Counts a fault.
+    #[cold]
+    pub(crate) fn note(&self, name: &str) {
+        let index = FAULTS.iter().position(|known| *known == name).unwrap_or(FAULTS.len() - 1);
+        self.0[index].increment();
+    }
+
+    /// Every name with its count.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        FAULTS.iter().zip(&self.0).map(|(name, counter)| (*name, counter.value()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shardstore::wire::FrameError;
+
+    #[test]
+    fn faults_are_counted_under_their_names() {
+        let named = Named::default();
+        for error in [FrameError::Magic([0; 3]), FrameError::BadPayload, FrameError::Unexpected] {
+            named.note(error.name());
+        }
+        named.note("never heard of");
+        let counted: Vec<_> = named.iter().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [("magic", 1), ("unexpected", 1), ("bad_payload", 1), ("other", 1)]);
+    }
+}

@@ -1,0 +1,99 @@
+//! What a node is started with, and what it says of itself when it has started.
+//!
+//! **Not**: reading flags, files or the CPU list; `main` does that and fills in a [`NodePlan`].
+//!
+//! **Invariants**: whatever touches the outside world (files, log) is a function in the plan, so that a node runs on the
+//! simulator unchanged.
+//!
+//! **Source**: docs/config.md for the settings.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use control::drain::Exit;
+use control::metrics::ProcessUsage;
+use control::settings::{NodeSettings, Tree};
+use control::watch::Mark;
+use reactor::Address;
+use shardstore::placement::Topology;
+
+/// Where the topology comes from while the process runs. Called on the control core only.
+pub struct TopologySource {
+    /// How it is called in messages: the file's name.
+    pub name: String,
+    /// Its text.
+    pub read: Box<dyn Fn() -> io::Result<String> + Send>,
+    /// What its file looks like now; `None` when that cannot be told.
+    pub mark: Box<dyn Fn() -> Option<Mark> + Send>,
+}
+
+/// What the process uses, as the kernel tells it; called on the control core only.
+pub type ReadUsage = fn() -> io::Result<ProcessUsage>;
+
+/// All that a node needs to start.
+pub struct NodePlan {
+    /// The settings, valid.
+    pub settings: NodeSettings,
+    /// The settings with their origins, for `/v1/config`.
+    pub effective: Tree,
+    /// The topology in force at the start; must list `settings.node_id`.
+    pub topology: Topology,
+    /// How it is read again.
+    pub source: TopologySource,
+    /// Differs between two starts of the same node.
+    pub incarnation: u64,
+    /// One entry per data core, at least one: the CPU to pin it to, `None` to leave it to the scheduler.
+    pub cpus: Vec<Option<usize>>,
+    /// Where log lines go.
+    pub log: Box<dyn Write + Send>,
+    /// How the process's own use of memory and CPU is read; `None` on the simulator, whose processes share one.
+    pub usage: Option<ReadUsage>,
+}
+
+/// A node that has started.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// The addresses of the shard protocol, with the ports that were chosen where the settings say 0.
+    pub listen: Vec<Address>,
+    /// The address of the admin listener, likewise.
+    pub admin: Address,
+    /// How it ends, once it has.
+    pub ending: Ending,
+}
+
+/// How a node ends.
+#[derive(Clone, Debug, Default)]
+pub struct Ending(Arc<AtomicU8>);
+
+impl Ending {
+    pub(crate) fn set(&self, exit: Exit) {
+        // 0 stands for "not yet", so that statuses are stored one higher.
+        self.0.store(exit.status() + 1, Ordering::Release);
+    }
+
+    /// The exit status, once the node has ended by its own decision.
+    #[must_use]
+    pub fn status(&self) -> Option<u8> {
+        self.0.load(Ordering::Acquire).checked_sub(1)
+    }
+}
+
+/// What all data cores know alike.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: NodeSettings,
+    pub(crate) incarnation: u64,
+    /// Data cores, at least one.
+    pub(crate) cores: u16,
+    pub(crate) hash_seed: u64,
+    pub(crate) cluster: Arc<str>,
+    pub(crate) cluster_tag: u32,
+}
+
+/// How long a peer may take to say HELLO: an honest one sends it with its first packet.
+pub(crate) const HELLO_TIME: Duration = Duration::from_secs(5);
+
+/// How long a connection that is being ended waits for its peer to be done.
+pub(crate) const LINGER_TIME: Duration = Duration::from_secs(1);

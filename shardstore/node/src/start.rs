@@ -1,0 +1,170 @@
+//! Starting a node: its data cores, then its control core, on whatever host runs cores.
+//!
+//! ```text
+//!  core 0 .. N-1   a shard and the listeners each      pinned
+//!  core N          supervisor: signals, topology, admin
+//! ```
+//!
+//! **Not** reading files or the environment.
+//!
+//! **Invariants**: either every core has started, or an error says why; the control core starts last, when all listen.
+//!
+//! **Source**: the design's overview ("one control thread, off the data cores").
+
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
+
+use reactor::{Address, CoreId, CoreSpec, Doorbells, Host, ListenOptions, Listener, Reactor, mailboxes};
+use shardstore::placement::NodeId;
+use shardstore::wire::cluster_tag;
+
+use crate::core::{Core, CoreSeat};
+use crate::message::{MAILBOX_CAPACITY, Message};
+use crate::metrics::NodeMetrics;
+use crate::plan::{Ending, NodePlan, Shared, Started};
+use crate::supervisor::{self, Supervision};
+
+/// Starts a node on `host`. It runs until it is told to terminate.
+///
+/// # Errors
+/// The operator's, with what to do: the node is not in the topology, an address is in use, memory or io_uring is refused.
+/// Cores that have started by then go on; the process is to exit.
+///
+/// # Panics
+/// When the plan has no data core, or more than 65,534.
+pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
+    check_listed(&plan)?;
+    let cores = u16::try_from(plan.cpus.len()).expect("a machine has fewer than 65,535 CPUs");
+    assert!(cores > 0 && cores < u16::MAX, "a node has at least one data core");
+    let doorbells = host.doorbells(usize::from(cores) + 1)?;
+    let mut mailboxes = mailboxes::<Message>(&doorbells, MAILBOX_CAPACITY);
+    let control_mailbox = mailboxes.pop().expect("there is a mailbox for the control core");
+    let metrics = Arc::new(NodeMetrics::new(usize::from(cores)));
+    let topology = Arc::new(plan.topology);
+    let shared = Arc::new(Shared {
+        incarnation: plan.incarnation,
+        cores,
+        hash_seed: topology.hash_seed(),
+        cluster: topology.cluster().into(),
+        cluster_tag: cluster_tag(topology.cluster()),
+        settings: plan.settings,
+    });
+    let mut starting = Starting::new(host, doorbells);
+    for (mailbox, cpu) in mailboxes.into_iter().zip(&plan.cpus) {
+        let id = mailbox.core();
+        let seat = CoreSeat {
+            shared: Arc::clone(&shared),
+            topology: Arc::clone(&topology),
+            node_metrics: Arc::clone(&metrics),
+            mailbox,
+        };
+        let listening = Arc::clone(&starting.listening);
+        starting.start(id, *cpu, move |reactor| start_data_core(reactor, seat, &listening))?;
+    }
+    let listen = starting.listening.get().cloned().unwrap_or_default();
+    let ending = Ending::default();
+    let supervision = Supervision {
+        shared,
+        effective: plan.effective,
+        topology,
+        source: plan.source,
+        mailbox: control_mailbox,
+        metrics,
+        log: plan.log,
+        usage: plan.usage,
+        listen: listen.clone(),
+        ending: ending.clone(),
+    };
+    let admin = Arc::new(OnceLock::new());
+    let bound = Arc::clone(&admin);
+    starting.start(CoreId(cores), None, move |reactor| {
+        let address = supervisor::start(reactor, supervision)?;
+        bound.set(address).map_err(|_| io::Error::other("the control core starts once"))
+    })?;
+    let admin = admin.get().cloned().ok_or_else(|| io::Error::other("the control core has not started"))?;
+    Ok(Started { listen, admin, ending })
+}
+
+fn check_listed(plan: &NodePlan) -> io::Result<()> {
+    let me = NodeId(u32::from(plan.settings.node_id));
+    if plan.topology.node(me).is_some() {
+        return Ok(());
+    }
+    let listed: Vec<String> = plan.topology.nodes().iter().map(|node| node.id.to_string()).collect();
+    Err(io::Error::other(format!(
+        "node_id: found {me}, allowed: a node of {}, which are {}; correct node_id, or add a [[node]] and raise the epoch",
+        plan.source.name,
+        listed.join(", ")
+    )))
+}
+
+/// Cores on their way.
+struct Starting<'h> {
+    host: &'h mut dyn Host,
+    doorbells: Doorbells,
+    failed: Sender<io::Error>,
+    failures: Receiver<io::Error>,
+    /// What the first core listens on: the others join it, also where the kernel has chosen a port.
+    listening: Arc<OnceLock<Vec<Address>>>,
+}
+
+impl<'h> Starting<'h> {
+    fn new(host: &'h mut dyn Host, doorbells: Doorbells) -> Self {
+        let (failed, failures) = channel();
+        Starting { host, doorbells, failed, failures, listening: Arc::default() }
+    }
+
+    /// Starts one core and waits until its first tasks are there.
+    fn start(
+        &mut self,
+        id: CoreId,
+        cpu: Option<usize>,
+        body: impl FnOnce(&Reactor) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
+        let is_control = usize::from(id.0) + 1 == self.doorbells.cores();
+        let name = if is_control { "control".to_owned() } else { format!("core-{}", id.0) };
+        let spec = CoreSpec { id, cpu, name, doorbells: self.doorbells.clone() };
+        let failed = self.failed.clone();
+        let first = move |reactor: Reactor| {
+            if let Err(error) = body(&reactor) {
+                // The starter looks right after this; when it is gone there is nobody to tell.
+                let _ = failed.send(error);
+                reactor.stop();
+            }
+        };
+        self.host.start_core(spec, Box::new(first))?;
+        self.failures.try_recv().map_or(Ok(()), Err)
+    }
+}
+
+fn start_data_core(reactor: &Reactor, seat: CoreSeat, listening: &OnceLock<Vec<Address>>) -> io::Result<()> {
+    let settings = Arc::clone(&seat.shared);
+    let core = Core::new(reactor, seat)?;
+    let listeners = match listening.get() {
+        None => {
+            let wanted: Vec<Address> = settings.settings.listen.iter().map(Address::from).collect();
+            let listeners = listen(reactor, &wanted)?;
+            let bound = listeners.iter().map(|listener| listener.address().clone()).collect();
+            listening.set(bound).map_err(|_| io::Error::other("cores start one after the other"))?;
+            listeners
+        }
+        // A Unix socket has one listener; its connections reach other cores by their HELLO.
+        Some(bound) => {
+            let shared: Vec<Address> =
+                bound.iter().filter(|address| matches!(address, Address::Tcp(_))).cloned().collect();
+            listen(reactor, &shared)?
+        }
+    };
+    core.run(listeners)
+}
+
+fn listen(reactor: &Reactor, addresses: &[Address]) -> io::Result<Vec<Listener>> {
+    let open = |address: &Address| {
+        reactor.listen(address, &ListenOptions::default()).map_err(|error| {
+            let remedy = "set another address (`listen` in the configuration file, --listen, CORELANE_LISTEN)";
+            io::Error::new(error.kind(), format!("listen: cannot listen on {address}: {error}; {remedy}"))
+        })
+    };
+    addresses.iter().map(open).collect()
+}

@@ -1,0 +1,212 @@
+//! The control core of a node: its life, its topology, and what it tells operators.
+//!
+//! **Not** on the path of a request.
+//!
+//! **Invariants**: a topology is checked here before any data core sees it; a bad one is logged with line and remedy, counted,
+//! and changes nothing.
+//!
+//! **Source**: docs/config.md (`topology`, `drain_time`).
+
+mod admin;
+mod reload;
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::attend::{self, Options, Process, ReloadCause, Start};
+use control::drain::{Exit, State};
+use control::log::{Fields, Level, Log};
+use control::settings::Tree;
+use control::watch::Mark;
+use reactor::{Address, CoreId, Mailbox, Reactor};
+use shardstore::placement::Topology;
+
+use crate::message::Message;
+use crate::metrics::NodeMetrics;
+use crate::plan::{Ending, ReadUsage, Shared, TopologySource};
+
+/// A peer that never stops asking is served for this part of the drain time; then it is told UNAVAILABLE.
+const GRACE_PARTS: u32 = 2;
+
+/// Longest time that such a peer is served: an edge finds another way within a second.
+const GRACE_MAX: Duration = Duration::from_secs(5);
+
+/// What the control core is made from. Crosses to its thread.
+pub(crate) struct Supervision {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) effective: Tree,
+    pub(crate) topology: Arc<Topology>,
+    pub(crate) source: TopologySource,
+    pub(crate) mailbox: Mailbox<Message>,
+    pub(crate) metrics: Arc<NodeMetrics>,
+    pub(crate) log: Box<dyn Write + Send>,
+    pub(crate) usage: Option<ReadUsage>,
+    pub(crate) listen: Vec<Address>,
+    pub(crate) ending: Ending,
+}
+
+struct Supervisor {
+    reactor: Reactor,
+    shared: Arc<Shared>,
+    effective: Tree,
+    topology: RefCell<Arc<Topology>>,
+    source: TopologySource,
+    mailbox: Mailbox<Message>,
+    metrics: Arc<NodeMetrics>,
+    log: Log,
+    usage: Option<ReadUsage>,
+    listen: Vec<Address>,
+    state: Cell<State>,
+    /// Data cores that have no connection left.
+    drained: Cell<u16>,
+    reloads: Cell<u64>,
+    reloads_refused: Cell<u64>,
+}
+
+/// Starts the control core's tasks; returns the address of the admin listener.
+///
+/// # Errors
+/// The operator's: the admin address is in use or not permitted.
+pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<Address> {
+    let ending = supervision.ending.clone();
+    let supervisor = Rc::new(Supervisor::new(reactor, supervision));
+    let wanted = Address::from(&supervisor.shared.settings.admin);
+    let admin = control::admin::serve(reactor, &wanted, Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>)?;
+    supervisor.log_start(&admin);
+    let receiving = Rc::clone(&supervisor);
+    reactor.spawn(async move { receiving.receive().await }).map_err(io::Error::other)?;
+    reactor.spawn(async move { supervisor.live(&ending).await }).map_err(io::Error::other)?;
+    Ok(admin)
+}
+
+impl Supervisor {
+    fn new(reactor: &Reactor, supervision: Supervision) -> Self {
+        Supervisor {
+            reactor: reactor.clone(),
+            shared: supervision.shared,
+            effective: supervision.effective,
+            topology: RefCell::new(supervision.topology),
+            source: supervision.source,
+            mailbox: supervision.mailbox,
+            metrics: supervision.metrics,
+            log: Log::new(Level::Info, supervision.log),
+            usage: supervision.usage,
+            listen: supervision.listen,
+            state: Cell::new(State::Starting),
+            drained: Cell::new(0),
+            reloads: Cell::new(0),
+            reloads_refused: Cell::new(0),
+        }
+    }
+
+    fn event(&self, level: Level, event: &str, fields: Fields<'_>) {
+        self.log.event(self.reactor.wall_ms(), level, event, fields);
+    }
+
+    fn log_start(&self, admin: &Address) {
+        let listen: Vec<String> = self.listen.iter().map(ToString::to_string).collect();
+        let topology = self.topology.borrow();
+        let fields: [(&'static str, &dyn Display); 7] = [
+            ("version", &env!("CARGO_PKG_VERSION")),
+            ("node", &self.shared.settings.node_id),
+            ("cluster", &self.shared.cluster),
+            ("epoch", &topology.epoch()),
+            ("listen", &listen.join(",")),
+            ("admin", admin),
+            ("cores", &self.shared.cores),
+        ];
+        self.event(Level::Info, "started", &fields);
+    }
+
+    async fn receive(&self) {
+        loop {
+            while let Some((_, message)) = self.mailbox.try_receive() {
+                match message {
+                    Message::Stale { epoch } => self.look_for(epoch),
+                    Message::Drained => self.drained.set(self.drained.get() + 1),
+                    // Between data cores, or from here to them.
+                    Message::Handover(_) | Message::Hop(_) | Message::HopAnswer(_) => {}
+                    Message::Topology(_) | Message::Drain { .. } | Message::Stop => {}
+                }
+            }
+            self.mailbox.rung(&self.reactor).await;
+        }
+    }
+
+    /// Attends to the process until its end, then ends the cores.
+    async fn live(&self, ending: &Ending) {
+        let options = Options { drain_time: self.shared.settings.drain_time, read_mark: (self.source.mark)() };
+        let ended = attend::attend(&self.reactor, self, options).await;
+        let exit = ended.unwrap_or_else(|error| {
+            self.event(Level::Error, "signals_refused", &[("error", &error)]);
+            Exit::Refused
+        });
+        let open = self.open_connections();
+        self.event(Level::Info, "stopped", &[("status", &exit.status()), ("connections_left", &open)]);
+        ending.set(exit);
+        self.tell_all(|| Message::Stop);
+        self.reactor.stop();
+    }
+
+    fn open_connections(&self) -> u64 {
+        self.metrics.sum(|core| core.connections.value())
+    }
+
+    fn tell_all(&self, message: impl Fn() -> Message) {
+        for core in 0..self.shared.cores {
+            // The control core says little: a full mailbox means that a core has not run for a long time.
+            if self.mailbox.send(&self.reactor, CoreId(core), message()).is_err() {
+                self.event(Level::Error, "mailbox_full", &[("core", &core)]);
+            }
+        }
+    }
+}
+
+impl Process for Supervisor {
+    fn start(&self) -> Start {
+        // Data cores listen before the control core is started.
+        Start::Done
+    }
+
+    fn in_flight(&self) -> usize {
+        let cores_busy = self.shared.cores - self.drained.get().min(self.shared.cores);
+        usize::try_from(self.open_connections()).unwrap_or(usize::MAX).saturating_add(usize::from(cores_busy))
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        (self.source.mark)()
+    }
+
+    fn reload(&self, cause: ReloadCause) {
+        self.read_topology(match cause {
+            ReloadCause::Signal => "signal",
+            ReloadCause::Change => "change",
+        });
+    }
+
+    fn file_gone(&self) {
+        self.event(Level::Warn, "topology_file_gone", &[("file", &self.source.name)]);
+    }
+
+    fn moved(&self, state: State) {
+        self.state.set(state);
+        match state {
+            State::Draining { deadline } => {
+                let drain_time = deadline.since(self.reactor.now());
+                let refuse_at = self.reactor.now() + (drain_time / GRACE_PARTS).min(GRACE_MAX);
+                self.event(Level::Info, "draining", &[("connections", &self.open_connections())]);
+                self.tell_all(|| Message::Drain { refuse_at });
+            }
+            State::Serving => self.event(Level::Info, "serving", &[]),
+            State::Starting | State::Stopped(_) => {}
+        }
+    }
+
+    fn tick(&self) {
+        self.log.flush(self.reactor.wall_ms());
+    }
+}
