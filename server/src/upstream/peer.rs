@@ -47,6 +47,8 @@ pub(crate) struct Peer {
     ready: RefCell<Option<Ready>>,
     owed: RefCell<HashMap<u64, Owed>>,
     next_id: Cell<u64>,
+    /// When anything last came from the node.
+    last_heard: Cell<Instant>,
     /// The connection came up or went down, or credit came back.
     changed: Event,
 }
@@ -71,6 +73,7 @@ impl Peer {
             ready: RefCell::new(None),
             owed: RefCell::new(HashMap::new()),
             next_id: Cell::new(1),
+            last_heard: Cell::new(reactor.now()),
             changed: Event::new(reactor),
         }
     }
@@ -105,11 +108,18 @@ impl Peer {
         request.deadline_us = budget_us(cluster.reactor.now(), deadline);
         self.write(&request);
         self.owed.borrow_mut().insert(id, Owed { sender, spent });
+        let sent = cluster.reactor.now();
         match cluster.reactor.until(deadline, receiver.receive()).await {
             Some(Some(reply)) => Ok(reply),
             Some(None) => Err(CallError::Lost),
             // The credit stays spent until the node answers: it is still at work on it.
-            None => Err(CallError::TimedOut),
+            None => {
+                if self.last_heard.get() <= sent {
+                    // Not one byte since: more likely the connection is dead than the node slow with everything.
+                    self.hang_up(cluster.reactor.now());
+                }
+                Err(CallError::TimedOut)
+            }
         }
     }
 
@@ -198,11 +208,12 @@ impl Peer {
         let credits = Credits::granted(session.send_requests, session.send_bytes);
         *self.ready.borrow_mut() = Some(Ready { sender: connection.sender(), session, credits });
         self.changed.notify();
-        self.read_answers(&connection, &session, stream).await
+        self.read_answers(&cluster.reactor, &connection, &session, stream).await
     }
 
     async fn read_answers(
         &self,
+        reactor: &Reactor,
         connection: &Connection,
         session: &Session,
         mut stream: Stream,
@@ -212,6 +223,7 @@ impl Peer {
         let mut reassembler = Reassembler::new(value_bytes_max, CHUNKED_ANSWERS_MAX, bytes_max);
         loop {
             let data = connection.receive().await?.ok_or(LinkError::Ended)?;
+            self.last_heard.set(reactor.now());
             stream.feed(&data, &session.limits, |frame| {
                 if let Some((id, credits, reply)) = answer(frame, &mut reassembler)? {
                     self.settle(id, credits, reply);

@@ -34,6 +34,8 @@ pub(crate) struct Endpoint {
     pub(crate) place: Place,
     pub(crate) connection: Option<ConnectionId>,
     pub(crate) peer: Peer,
+    /// The process the peer lived in when the connection was made.
+    pub(crate) peer_process: usize,
     pub(crate) armed: bool,
     /// Arrived and not handed to the reactor.
     pub(crate) unread: VecDeque<u8>,
@@ -58,6 +60,7 @@ impl Endpoint {
             place,
             connection,
             peer: Peer::None,
+            peer_process: place.process,
             armed: false,
             unread: VecDeque::new(),
             wire: VecDeque::new(),

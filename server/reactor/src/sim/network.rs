@@ -93,6 +93,8 @@ pub(crate) struct Network {
     events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
     event_count: u64,
     cut: BTreeSet<(usize, usize)>,
+    /// Processes that have died and were not started again: nobody answers for them.
+    dead: BTreeSet<usize>,
     completions: BTreeMap<(usize, usize), VecDeque<Completion>>,
     /// A running hash of all events, to show that two runs are the same.
     pub(crate) trace: u64,
@@ -118,6 +120,7 @@ impl Network {
             events: BinaryHeap::new(),
             event_count: 0,
             cut: BTreeSet::new(),
+            dead: BTreeSet::new(),
             completions: BTreeMap::new(),
             trace: 0,
         }
@@ -210,6 +213,7 @@ impl Network {
     // ---- listening and connecting ----
 
     pub(crate) fn listen(&mut self, place: Place, address: &Address, shared: bool) -> Result<i32, Errno> {
+        self.revive(place.process);
         let entry = self.listening.entry(address.to_string()).or_default();
         let foreign = entry.iter().any(|(_, other)| other.place.process != place.process);
         if foreign || (!shared && !entry.is_empty()) {
@@ -283,9 +287,11 @@ impl Network {
         }
         let mut server = Endpoint::new(place, None);
         server.peer = Peer::Endpoint(endpoint);
+        server.peer_process = from;
         let Ok(server) = self.endpoints.insert(server) else { return };
         if let Some(client) = self.endpoints.get_mut(endpoint) {
             client.peer = Peer::Endpoint(server);
+            client.peer_process = place.process;
         }
         let listening = self.listening.get_mut(&address).and_then(|group| group.get_mut(pick));
         let (_, listening) = listening.expect("it was there just above");
@@ -379,7 +385,13 @@ impl Network {
     fn unblock(&mut self, endpoint: Key) {
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
         let Peer::Endpoint(peer) = state.peer else { return };
+        let peer_process = state.peer_process;
         let Some(bytes) = state.blocked_send.take() else { return };
+        if self.endpoints.get(peer).is_none() && !self.dead.contains(&peer_process) {
+            // The host is up again and knows nothing of this connection (RFC 9293, section 3.5.2).
+            let at = self.now + self.delay();
+            self.plan(at, Event::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
+        }
         let room = self.endpoints.get(peer).map_or(0, Endpoint::room);
         let mut count = bytes.len().min(room);
         if count > 1 && self.random.chance(self.options.short_send_per_mille) {
@@ -550,12 +562,29 @@ impl Network {
         }
         self.listening.retain(|_, group| !group.is_empty());
         self.completions.retain(|(owner, _), _| *owner != process);
+        self.dead.insert(process);
         for endpoint in self.endpoints.keys() {
             if self.endpoints.get(endpoint).is_some_and(|state| state.place.process == process) {
                 if reset {
                     self.reset_peer_of(endpoint);
                 }
                 self.endpoints.remove(endpoint);
+            }
+        }
+    }
+
+    /// A process is started again: what is sent to its former life is answered by a reset.
+    fn revive(&mut self, process: usize) {
+        if !self.dead.remove(&process) {
+            return;
+        }
+        for endpoint in self.endpoints.keys() {
+            let Some(state) = self.endpoints.get(endpoint) else { continue };
+            let Peer::Endpoint(peer) = state.peer else { continue };
+            let waits = state.peer_process == process && state.blocked_send.is_some();
+            if waits && self.endpoints.get(peer).is_none() {
+                let at = self.now + RETRANSMISSION;
+                self.plan(at, Event::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
             }
         }
     }

@@ -1,0 +1,110 @@
+//! The whole cluster by seed: 2 edges and 3 nodes under faults, with every answer checked.
+//!
+//! `cargo xtask sim` runs 1,000 seeds; `cargo xtask sim --seed S` replays one, event by event.
+//!
+//! **Invariants** that are checked (see `history`): a read returns a value that was written and is no older than the
+//! staleness bound; an acknowledged write is readable until it expires, is deleted or its node dies; nothing outlives its
+//! deadline; after everything has stopped, no task, connection or endpoint is left.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test driver that shares its seeds among threads of its own and measures how long it took"
+)]
+
+mod client;
+mod cluster;
+mod faults;
+mod history;
+mod scenario;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clap::Parser;
+
+/// Runs the simulated cluster.
+#[derive(Parser)]
+struct Arguments {
+    /// How many seeds.
+    #[arg(long, default_value_t = 20)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// One seed only, and tell what happens.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Succeed only if an invariant is found broken: for the build with the planted bug.
+    #[arg(long)]
+    expect_violation: bool,
+    /// Ignored: what the test runner passes to every test.
+    #[arg(hide = true)]
+    rest: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Some(seed) = arguments.seed {
+        let outcome = scenario::run(seed, true);
+        println!("seed {seed}: {}", outcome.summary);
+        return report(&[(seed, outcome.violation)], 1, &arguments);
+    }
+    let began = std::time::Instant::now();
+    let next = Arc::new(AtomicU64::new(arguments.from));
+    let end = arguments.from + arguments.seeds;
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let handles: Vec<_> = (0..workers)
+        .map(|_| {
+            let next = Arc::clone(&next);
+            let stop_early = arguments.expect_violation;
+            std::thread::spawn(move || run_seeds(&next, end, stop_early))
+        })
+        .collect();
+    let outcomes: Vec<(u64, Option<String>)> =
+        handles.into_iter().flat_map(|handle| handle.join().expect("a worker reports its panics as violations")).collect();
+    println!("{} seeds in {:.1} s", outcomes.len(), began.elapsed().as_secs_f64());
+    report(&outcomes, outcomes.len(), &arguments)
+}
+
+fn run_seeds(next: &AtomicU64, end: u64, stop_early: bool) -> Vec<(u64, Option<String>)> {
+    let mut outcomes = Vec::new();
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            return outcomes;
+        }
+        let run = std::panic::catch_unwind(|| scenario::run(seed, false));
+        let violation = match run {
+            Ok(outcome) => outcome.violation,
+            Err(panic) => Some(format!("panicked: {}", panic_text(&*panic))),
+        };
+        let found = violation.is_some();
+        outcomes.push((seed, violation));
+        if found && stop_early {
+            next.store(end, Ordering::Relaxed);
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a text")
+}
+
+fn report(outcomes: &[(u64, Option<String>)], count: usize, arguments: &Arguments) -> ExitCode {
+    let found: Vec<_> = outcomes.iter().filter_map(|(seed, violation)| Some((seed, violation.as_ref()?))).collect();
+    for (seed, violation) in &found {
+        println!("seed {seed}: VIOLATION: {violation}");
+        println!("  replay it: cargo xtask sim --seed {seed}");
+    }
+    if arguments.expect_violation {
+        let verdict = if found.is_empty() { "was NOT found" } else { "was found" };
+        println!("the planted bug {verdict} in {count} seeds");
+        println!("{} passed, {} failed", u8::from(!found.is_empty()), u8::from(found.is_empty()));
+        return if found.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    }
+    println!("{} passed, {} failed", count - found.len(), found.len());
+    if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

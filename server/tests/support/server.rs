@@ -1,0 +1,155 @@
+//! The real `corelane` binary as a child process on an address of its own.
+//!
+//! **Invariants**: a server is ended with its handle, by its own process id; readiness is what the process itself says,
+//! never a guess by the clock.
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use super::PATIENCE;
+
+const PORT: u16 = 8080;
+const ADMIN_PORT: u16 = 9180;
+
+/// A running server.
+pub(crate) struct Server {
+    child: Child,
+    /// Lines of its log.
+    log: Receiver<String>,
+    folder: PathBuf,
+    /// Where it serves HTTP.
+    pub(crate) address: SocketAddr,
+    /// Where it answers operators.
+    pub(crate) admin: SocketAddr,
+}
+
+/// How a server is to be started.
+#[derive(Default)]
+pub(crate) struct Plan<'a> {
+    /// Text of its configuration file, beside the addresses.
+    pub(crate) config: &'a str,
+    /// Further flags.
+    pub(crate) flags: &'a [&'a str],
+    /// Files it may have open, where more than usual are needed.
+    pub(crate) open_files: Option<u32>,
+}
+
+/// A loopback address that no other test of this host uses: tests run side by side, and a port that was free a moment
+/// ago may be taken, but no two living processes have the same id.
+pub(crate) fn own_address() -> Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let process = std::process::id();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    Ipv4Addr::new(127, 1 + ((process >> 8) % 250) as u8, process as u8, number)
+}
+
+/// A new folder of this test under the build's own temporary folder.
+pub(crate) fn own_folder() -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(own_address().to_string());
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+impl Server {
+    /// Starts a server with one data core and waits until it serves.
+    pub(crate) fn start(plan: &Plan<'_>) -> Self {
+        let ip = own_address();
+        let (address, admin) = (SocketAddr::from((ip, PORT)), SocketAddr::from((ip, ADMIN_PORT)));
+        let folder = own_folder();
+        let config = folder.join("corelane.toml");
+        std::fs::write(&config, plan.config).unwrap();
+        // A shell only where a limit must be raised first; it becomes the server.
+        let mut command = match plan.open_files {
+            None => Command::new(env!("CARGO_BIN_EXE_corelane")),
+            Some(count) => {
+                let mut shell = Command::new("sh");
+                let script = format!("ulimit -n {count} && exec \"$0\" \"$@\"");
+                shell.args(["-c", &script, env!("CARGO_BIN_EXE_corelane")]);
+                shell
+            }
+        };
+        command.args(["--listen", &address.to_string(), "--admin", &admin.to_string()]);
+        command.args(["--cores", "0", "--config"]).arg(&config).args(plan.flags);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = lines(child.stderr.take().unwrap());
+        let server = Server { child, log, folder, address, admin };
+        server.await_event("serving");
+        server
+    }
+
+    /// Waits until the log tells of an event; the line.
+    ///
+    /// # Panics
+    /// When the process ends first, or takes too long.
+    pub(crate) fn await_event(&self, event: &str) -> String {
+        let mut seen = Vec::new();
+        loop {
+            match self.log.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(&format!("event={event}")) => return line,
+                Ok(line) => seen.push(line),
+                Err(error) => panic!("no event {event}: {error}; the log: {seen:#?}"),
+            }
+        }
+    }
+
+    /// Its process id.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Memory of the process that is in RAM, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a running process has memory");
+        let kilobytes = line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap();
+        kilobytes * 1024
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) {
+        let script = format!("kill -TERM {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+    }
+
+    /// Waits for its end; its exit status.
+    pub(crate) fn await_exit(&mut self, patience: Duration) -> i32 {
+        // The log ends with the process.
+        loop {
+            match self.log.recv_timeout(patience) {
+                Ok(_) => {}
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(error) => panic!("the server does not end: {error}"),
+            }
+        }
+        self.child.wait().unwrap().code().expect("it ends by itself, not by a signal")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Reads a pipe to its end on a thread of its own, so that the child never waits for its reader.
+#[expect(clippy::disallowed_methods, reason = "a test has no reactor; a pipe needs a reader of its own")]
+fn lines(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines() {
+            let Ok(line) = line else { return };
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
