@@ -99,7 +99,7 @@ impl EdgeCore {
 
     fn new(reactor: Reactor, plan: CorePlan, shard: Shard) -> Self {
         let settings = plan.settings;
-        let fills = Fills::new(settings.limits.fills_per_core, settings.limits.waiters_per_fill);
+        let fills = Fills::new(settings.limits.fills_per_core, settings.limits.waiters_per_fill, settings.near_ttl);
         let wall_s = reactor.wall_ms() / 1000;
         let cluster = plan.topology.map(|topology| {
             let options = cluster_options(&settings, plan.cores, plan.incarnation);

@@ -8,13 +8,16 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
+use reactor::Instant;
 use reactor::local::OneSender;
 
 use super::ask::Answer;
 
 /// A fill under way. Its task holds it; the table holds it as long as others may join.
 pub(crate) struct Fill {
+    began: Instant,
     waiters: RefCell<Vec<OneSender<Answer>>>,
 }
 
@@ -32,16 +35,25 @@ pub(crate) struct Fills {
     table: HashMap<Box<[u8]>, Rc<Fill>>,
     fills_max: usize,
     waiters_max: usize,
+    join_time: Duration,
 }
 
+/// Reads of one key that arrive within this time share a question, even where no copies are kept.
+const JOIN_TIME_MIN: Duration = Duration::from_millis(50);
+
 impl Fills {
-    pub(crate) fn new(fills_max: usize, waiters_max: usize) -> Self {
-        Fills { table: HashMap::new(), fills_max, waiters_max }
+    /// Bounds on keys and on waiters of each; `near_ttl` also bounds how old a fill may be when it is joined.
+    pub(crate) fn new(fills_max: usize, waiters_max: usize, near_ttl: Duration) -> Self {
+        Fills { table: HashMap::new(), fills_max, waiters_max, join_time: near_ttl.max(JOIN_TIME_MIN) }
     }
 
     /// Waits for the key's fill, or starts one.
-    pub(crate) fn join(&mut self, key: &[u8], waiter: OneSender<Answer>) -> Joined {
-        if let Some(fill) = self.table.get(key) {
+    ///
+    /// What a fill brings may be as old as its beginning. One that has been under way for longer than a copy may be
+    /// served is not joined: the next read asks again, and those after it join that.
+    pub(crate) fn join(&mut self, key: &[u8], waiter: OneSender<Answer>, now: Instant) -> Joined {
+        let young = |fill: &&Rc<Fill>| now.since(fill.began) <= self.join_time;
+        if let Some(fill) = self.table.get(key).filter(young) {
             let mut waiters = fill.waiters.borrow_mut();
             if waiters.len() >= self.waiters_max {
                 return Joined::Full;
@@ -52,7 +64,7 @@ impl Fills {
         if self.table.len() >= self.fills_max {
             return Joined::Full;
         }
-        let fill = Rc::new(Fill { waiters: RefCell::new(vec![waiter]) });
+        let fill = Rc::new(Fill { began: now, waiters: RefCell::new(vec![waiter]) });
         self.table.insert(key.into(), Rc::clone(&fill));
         Joined::Start(fill)
     }

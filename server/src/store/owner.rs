@@ -34,7 +34,7 @@ async fn get(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, ask: Ask, fresh: bool) 
     }
     let (sender, receiver) = one(&core.reactor);
     let deadline = ask.deadline;
-    let joined = core.fills.borrow_mut().join(&ask.key, sender);
+    let joined = core.fills.borrow_mut().join(&ask.key, sender, core.reactor.now());
     match joined {
         Joined::Full => return Answer::refused(Refusal::Busy),
         Joined::Waiting => core.metrics.fills_joined.add(1),

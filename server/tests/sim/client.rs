@@ -75,7 +75,8 @@ impl Client {
 
 fn write(connection: &Connection, request: &Request<'_>) {
     let mut out = connection.write();
-    let head = format!("{} /v1/kv/default/{} HTTP/1.1\r\nHost: edge\r\n{}", request.method, request.key, request.fields);
+    let head =
+        format!("{} /v1/kv/default/{} HTTP/1.1\r\nHost: edge\r\n{}", request.method, request.key, request.fields);
     out.extend_from_slice(head.as_bytes());
     if let Some(body) = &request.body {
         out.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());

@@ -63,8 +63,7 @@ impl Cluster {
     /// A cluster with every process started.
     pub(crate) fn start(world: World) -> Cluster {
         let topology = Topology::parse(&topology_text()).unwrap();
-        let mut cluster =
-            Cluster { world, nodes: Vec::new(), edges: Vec::new(), topology, incarnations: 0 };
+        let mut cluster = Cluster { world, nodes: Vec::new(), edges: Vec::new(), topology, incarnations: 0 };
         for id in 1..=NODES {
             let process = cluster.world.add_process(&format!("node {id}"));
             cluster.nodes.push(Member { process, up: false, status: None });
@@ -85,7 +84,8 @@ impl Cluster {
 
     pub(crate) fn start_node(&mut self, node: usize) {
         let id = node + 1;
-        let arguments = [format!("--listen=10.0.1.{id}:7401"), format!("--admin=10.0.1.{id}:9180"), "--config=c".to_owned()];
+        let arguments =
+            [format!("--listen=10.0.1.{id}:7401"), format!("--admin=10.0.1.{id}:9180"), "--config=c".to_owned()];
         let file = format!("node_id = {id}\nmemory = \"64MiB\"\ntopology = \"topology.toml\"\n");
         let loaded = settings::<NodeSettings>(&arguments, &file);
         let plan = shardstored::NodePlan {
@@ -111,7 +111,8 @@ impl Cluster {
 
     pub(crate) fn start_edge(&mut self, edge: usize) {
         let id = edge + 1;
-        let arguments = [format!("--listen=10.0.2.{id}:8080"), format!("--admin=10.0.2.{id}:9180"), "--config=c".to_owned()];
+        let arguments =
+            [format!("--listen=10.0.2.{id}:8080"), format!("--admin=10.0.2.{id}:9180"), "--config=c".to_owned()];
         let file = format!(
             "memory = \"64MiB\"\ntopology = \"topology.toml\"\nnear_ttl = \"{}ms\"\n\
              [upstream]\nrequest_time = \"{}ms\"\nconnect_time = \"300ms\"\n",

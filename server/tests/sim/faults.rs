@@ -30,7 +30,9 @@ impl Injector {
                 cluster.world.heal();
             }
             7 => self.network(cluster, "bad", bad()),
-            8 => self.network(cluster, "resetting", NetworkOptions { reset_per_mille: 30, ..NetworkOptions::default() }),
+            8 => {
+                self.network(cluster, "resetting", NetworkOptions { reset_per_mille: 30, ..NetworkOptions::default() })
+            }
             9 => self.network(cluster, "good", NetworkOptions::default()),
             _ => {}
         }

@@ -119,7 +119,8 @@ impl KeyHistory {
                 let replaced = other.acknowledged.is_none_or(|at| at >= write.began);
                 replaced && other.ttl.is_some_and(|ttl| read.ended + ROUNDING >= other.began + ttl)
             });
-            if acknowledged < read.began && !died && !deleted && !may_expire {
+            let visible = self.visible_from(acknowledged, write.edge == read.edge);
+            if visible < read.began && !died && !deleted && !may_expire {
                 return Err(format!(
                     "read nothing at {:?}, although version {:?} was acknowledged at {acknowledged:?}",
                     read.began, write.version

@@ -62,8 +62,10 @@ fn main() -> ExitCode {
             std::thread::spawn(move || run_seeds(&next, end, stop_early))
         })
         .collect();
-    let outcomes: Vec<(u64, Option<String>)> =
-        handles.into_iter().flat_map(|handle| handle.join().expect("a worker reports its panics as violations")).collect();
+    let outcomes: Vec<(u64, Option<String>)> = handles
+        .into_iter()
+        .flat_map(|handle| handle.join().expect("a worker reports its panics as violations"))
+        .collect();
     println!("{} seeds in {:.1} s", outcomes.len(), began.elapsed().as_secs_f64());
     report(&outcomes, outcomes.len(), &arguments)
 }

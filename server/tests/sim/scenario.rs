@@ -216,7 +216,12 @@ impl Worker {
                 None
             }
             Err(Failure::TimedOut) => {
-                let text = format!("{} of {} through edge {} was not answered in {limit:?}", request.method, request.key, edge + 1);
+                let text = format!(
+                    "{} of {} through edge {} was not answered in {limit:?}",
+                    request.method,
+                    request.key,
+                    edge + 1
+                );
                 shared.violate(text);
                 None
             }
