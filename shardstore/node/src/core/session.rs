@@ -278,3 +278,6 @@ impl Talk<'_> {
         (idle_since >= self.core.shared.settings.limits.idle_time).then_some(End::Idle)
     }
 }
+
+#[cfg(test)]
+mod tests;

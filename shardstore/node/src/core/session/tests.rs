@@ -1,0 +1,139 @@
+//! The hit path of a connection, measured: whole buffers of GETs through the code that serves real ones.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use allocation_counter::measure;
+use control::settings::{Invocation, NodeSettings, Settings, Sources, load};
+use reactor::sim::{NetworkOptions, World};
+use reactor::{Address, CoreSpec, Host, ListenOptions, Reactor, mailboxes};
+use shardstore::placement::Topology;
+use shardstore::shard::Set;
+use shardstore::wire::hello::{Hello, Role};
+use shardstore::wire::session::negotiate;
+use shardstore::wire::{Op, Request, cluster_tag};
+
+use super::*;
+use crate::core::CoreSeat;
+use crate::metrics::NodeMetrics;
+use crate::plan::Shared;
+
+const TOPOLOGY: &str = "cluster = \"test\"\nepoch = 1\n[[node]]\nid = 1\naddress = \"10.0.0.1:7401\"\n";
+
+/// Requests in one buffer: a usual window.
+const WINDOW: u64 = 64;
+
+fn settings() -> NodeSettings {
+    let arguments = ["--node-id=1", "--topology=t", "--memory=16MiB"].map(Into::into).to_vec();
+    let sources = Sources { arguments, environment: Vec::new(), read_file: &|_| Err(io::ErrorKind::NotFound.into()) };
+    match load::<NodeSettings>(&sources).unwrap() {
+        Invocation::Serve(loaded) => NodeSettings::from_tree(&loaded.effective),
+        Invocation::Print(text) => panic!("{text}"),
+    }
+}
+
+fn core_on(reactor: &Reactor, mailbox: reactor::Mailbox<crate::message::Message>) -> Rc<Core> {
+    let topology = Arc::new(Topology::parse(TOPOLOGY).unwrap());
+    let shared = Shared {
+        settings: settings(),
+        incarnation: 1,
+        cores: 1,
+        hash_seed: topology.hash_seed(),
+        cluster: topology.cluster().into(),
+        cluster_tag: cluster_tag(topology.cluster()),
+    };
+    let node_metrics = Arc::new(NodeMetrics::new(1));
+    Core::new(reactor, CoreSeat { shared: Arc::new(shared), topology, node_metrics, mailbox }).unwrap()
+}
+
+/// Stores a value and returns a buffer of GETs of it.
+fn gets(core: &Core, terms: &Session) -> Vec<u8> {
+    let key = b"\0the key";
+    let hash = core.hash(key).unwrap();
+    let value = [7; 128];
+    core.shard.borrow_mut().set(hash, key, &Set::new(&value), core.reactor.wall_ms());
+    let mut bytes = Vec::new();
+    for id in 0..WINDOW {
+        Request::new(id, hash.slot(), 1, Op::Get { key }).encode(terms.dialect(), &mut bytes);
+    }
+    bytes
+}
+
+async fn serve_rounds(core: Rc<Core>, rounds: usize) {
+    let reactor = core.reactor.clone();
+    let address = Address::Tcp(([10, 0, 0, 1], 7401).into());
+    let listener = reactor.listen(&address, &ListenOptions::default()).unwrap();
+    let reading = reactor.clone();
+    let received = Rc::new(Cell::new(0));
+    let count = Rc::clone(&received);
+    let reader = async move {
+        let client = reading.connect(&address, Instant::NEVER).await.unwrap();
+        while let Ok(Some(data)) = client.receive().await {
+            count.set(count.get() + data.len());
+        }
+    };
+    reactor.spawn(reader).unwrap();
+    let connection = listener.accept().await.unwrap();
+    let edge = Hello { role: Role::Edge, node_id: 0, ..core.hello() };
+    let terms = negotiate(&core.hello(), &edge).unwrap();
+    let seat = Seat::take(&core).unwrap();
+    let granted = Granted { requests: 256, bytes: 4 << 20 };
+    let link = Rc::new(Link::new(connection.sender(), terms, granted, Rc::clone(&seat.bell)));
+    let bytes = gets(&core, &terms);
+    let mut talk = Talk {
+        core: &core,
+        connection: &connection,
+        conversation: Conversation::new(&core, &link),
+        link,
+        intake: Intake::new(Vec::new(), reactor.now()),
+        last_frame: reactor.now(),
+        room_until: None,
+        ended: false,
+    };
+    let mut allocations = 0;
+    for round in 0..rounds {
+        // Cut in the middle of a frame, at another byte in each round: the rest is held until the next buffer.
+        let cut = bytes.len() - round % 71;
+        for part in [&bytes[..cut], &bytes[cut..]] {
+            let data = Received::owned(part.to_vec());
+            if data.is_empty() {
+                continue;
+            }
+            let served = measure(|| {
+                talk.link.note_all_sent();
+                talk.intake.lend(data, talk.core.reactor.now());
+                talk.serve_buffer().unwrap();
+            });
+            // The first rounds bring the core's buffers to their size.
+            allocations += if round < 10 { 0 } else { served.count_total };
+        }
+        reactor.sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(allocations, 0, "a hit allocates nothing");
+    let answers = core.metrics().answers[0].value();
+    assert_eq!(answers, rounds as u64 * WINDOW);
+    reactor.sleep(Duration::from_millis(50)).await;
+    assert_eq!(received.get() as u64, answers * (64 + 128), "head and value of each");
+    drop(talk);
+    reactor.stop();
+}
+
+#[test]
+fn hits_allocate_nothing() {
+    let mut world = World::new(1, NetworkOptions::default());
+    let process = world.add_process("node");
+    let mut host = world.host(process);
+    let doorbells = host.doorbells(1).unwrap();
+    let mailbox = mailboxes(&doorbells, 16).pop().unwrap();
+    let spec = CoreSpec { id: mailbox.core(), cpu: None, name: "core".to_owned(), doorbells };
+    let body = move |reactor: Reactor| {
+        let core = core_on(&reactor, mailbox);
+        reactor.spawn(serve_rounds(core, 300)).unwrap();
+    };
+    host.start_core(spec, Box::new(body)).unwrap();
+    drop(host);
+    let deadline = world.now() + Duration::from_secs(60);
+    assert!(world.run_until(deadline, |world| !world.is_running(process)), "{:?}", world.holdings(process));
+}

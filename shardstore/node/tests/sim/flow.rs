@@ -1,0 +1,143 @@
+//! Credits, deadlines, pipelining, peers that do not read.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use shardstore::wire::{Op, Status};
+
+use crate::peer::{Peer, key, set};
+use crate::rig::{Rig, pattern, script};
+
+const SEEDS: std::ops::Range<u64> = 0..20;
+
+#[test]
+fn a_full_window_is_served_and_more_is_busy() {
+    for seed in SEEDS {
+        let mut rig = Rig::new(seed, &["requests_per_connection = 16"]);
+        rig.run(script!(|reactor| {
+            let mut peer = Peer::any(&reactor).await;
+            assert_eq!(peer.session.send_requests, 16);
+            let names: Vec<Vec<u8>> = (0..16).map(|n| key(format!("key:{n}"))).collect();
+            for name in &names {
+                peer.set(name, b"value").await;
+            }
+            // Within the window nothing is refused, however it is split on the way.
+            for _ in 0..20 {
+                let mut open: BTreeSet<u64> = names.iter().map(|name| peer.send(Op::Get { key: name })).collect();
+                while !open.is_empty() {
+                    let answer = peer.answer().await.unwrap().unwrap();
+                    assert_eq!((answer.status, open.remove(&answer.id)), (Status::Ok, true));
+                }
+            }
+            assert_eq!(peer.event("over_credit").await, 0);
+            // Beyond it, every request is still answered.
+            let mut open: BTreeSet<u64> = (0..400).map(|n| peer.send(Op::Get { key: &names[n % 16] })).collect();
+            let mut busy = 0;
+            while !open.is_empty() {
+                let answer = peer.answer().await.unwrap().unwrap();
+                assert!(open.remove(&answer.id));
+                match answer.status {
+                    Status::Ok => assert_eq!(answer.value, b"value"),
+                    Status::Busy => {
+                        busy += 1;
+                        assert!(answer.retry_after_us.is_some());
+                    }
+                    status => panic!("{status:?}"),
+                }
+            }
+            assert_eq!(peer.event("over_credit").await, busy);
+            assert!(busy > 0, "a burst of 400 does not fit a window of 16");
+            assert_eq!(peer.get(&names[0]).await.status, Status::Ok, "the window is whole again");
+        }));
+    }
+}
+
+#[test]
+fn answers_come_for_every_request_of_many_connections() {
+    for seed in SEEDS {
+        let mut rig = Rig::new(seed, &[]);
+        let peers: Vec<_> = (0..6)
+            .map(|_| {
+                rig.peer(script!(|reactor| {
+                    let mut peer = Peer::connect(&reactor, (reactor.random() % 2) as u16).await;
+                    for round in 0..10_u32 {
+                        let names: Vec<Vec<u8>> = (0..32).map(|n| key(format!("{n}"))).collect();
+                        let value = pattern((reactor.random() % 3000) as usize);
+                        let mut open: BTreeSet<u64> = BTreeSet::new();
+                        for name in &names {
+                            let op = if reactor.random() % 3 == 0 { set(name, &value) } else { Op::Get { key: name } };
+                            open.insert(peer.send(op));
+                        }
+                        while !open.is_empty() {
+                            let answer = peer.answer().await.unwrap().unwrap();
+                            assert!(open.remove(&answer.id), "round {round}");
+                            assert!(matches!(answer.status, Status::Ok | Status::NotFound), "{answer:?}");
+                        }
+                    }
+                }))
+            })
+            .collect();
+        for peer in peers {
+            rig.finish(peer);
+        }
+        rig.assert_at_rest();
+    }
+}
+
+#[test]
+fn a_request_whose_time_is_over_is_not_served() {
+    for seed in SEEDS {
+        let mut rig = Rig::new(seed, &[]);
+        rig.run(script!(|reactor| {
+            let mut peer = Peer::connect(&reactor, 0).await;
+            let other = (0..).map(|n| key(format!("{n}"))).find(|key| peer.core_of(key) == 1).unwrap();
+            let mut missed = 0;
+            for n in 0..40 {
+                // A simulated pass takes up to three microseconds: a hop may or may not be in time.
+                peer.deadline_us = 1;
+                let value = format!("{n}");
+                let answer = peer.set(&other, value.as_bytes()).await;
+                peer.deadline_us = 0;
+                let is_applied = peer.get(&other).await.value == value.as_bytes();
+                assert_eq!(is_applied, answer.status == Status::Ok, "{:?}", answer.status);
+                missed += u64::from(answer.status == Status::Unavailable);
+            }
+            assert!(missed > 0, "some of forty are late");
+            assert_eq!(peer.event("deadline_missed").await, missed);
+        }));
+    }
+}
+
+#[test]
+fn a_peer_that_never_reads_is_cut_and_others_do_not_notice() {
+    for seed in 0..10 {
+        let mut rig = Rig::new(seed, &[]);
+        let slow = rig.peer(script!(|reactor| {
+            let mut peer = Peer::connect(&reactor, 0).await;
+            let value = pattern(700_000);
+            let name = key("large");
+            peer.set(&name, &value).await;
+            for _ in 0..200 {
+                peer.send(Op::Get { key: &name });
+            }
+            // Never reads, far beyond what the node allows.
+            reactor.sleep(Duration::from_secs(40)).await;
+        }));
+        let other = rig.peer(script!(|reactor| {
+            let mut peer = Peer::connect(&reactor, 0).await;
+            let name = key("small");
+            peer.set(&name, b"value").await;
+            while peer.event("slow_reader").await == 0 {
+                let asked_at = reactor.now();
+                assert_eq!(peer.get(&name).await.value, b"value");
+                assert!(reactor.now().since(asked_at) < Duration::from_millis(200));
+                reactor.sleep(Duration::from_millis(100)).await;
+                assert!(reactor.now() < reactor::Instant::from_nanos(60_000_000_000), "the slow peer is not cut");
+            }
+            assert!(peer.stat("corelane_node_copied_bytes").await <= 128 << 20);
+        }));
+        rig.finish(other);
+        rig.finish(slow);
+        rig.assert_at_rest();
+    }
+}
