@@ -13,6 +13,10 @@ use std::io::Write as _;
 /// What every problem type begins with. A URN, because nobody promises a page at an address.
 const TYPE_START: &str = "urn:corelane:problem:";
 
+/// Seconds after which a client that was refused for want of room may try again: what is short here is short for as
+/// long as a burst lasts.
+const RETRY_AFTER_S: u32 = 1;
+
 /// An error as an answer tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Problem<'a> {
@@ -25,6 +29,12 @@ pub struct Problem<'a> {
 }
 
 impl Problem<'_> {
+    /// What `Retry-After` says: every 503 has it, and nothing else.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u32> {
+        (self.status == Status::ServiceUnavailable).then_some(RETRY_AFTER_S)
+    }
+
     /// Appends the body.
     pub fn encode_body(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"type\":\"");
@@ -49,6 +59,7 @@ impl Problem<'_> {
             connection,
             content_length: Some(body.len() as u64),
             content_type: Some(FieldValue::PROBLEM_JSON),
+            retry_after_s: self.retry_after_s(),
             ..ResponseHead::new(self.status)
         };
         head.encode(date, out);
@@ -99,5 +110,16 @@ mod tests {
         assert!(head.contains("\r\nContent-Type: application/problem+json\r\n"), "{head}");
         assert!(head.ends_with("\r\nConnection: close"), "{head}");
         assert_eq!(sent.as_bytes(), body);
+    }
+
+    #[test]
+    fn what_is_short_for_now_says_when_to_try_again() {
+        for &status in Status::ALL {
+            let problem = Problem { status, slug: "x", detail: "y" };
+            let (mut body, mut out) = (Vec::new(), Vec::new());
+            problem.encode(Connection::Close, &HttpDate::from_unix_seconds(0), &mut body, &mut out);
+            let says_when = String::from_utf8(out).unwrap().contains("\r\nRetry-After: 1\r\n");
+            assert_eq!(says_when, status == Status::ServiceUnavailable, "{status:?}");
+        }
     }
 }

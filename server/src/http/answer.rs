@@ -14,9 +14,6 @@ use corelane_http::{Method, Status};
 use crate::edge::EdgeCore;
 use crate::store::ask::Refusal;
 
-/// Seconds after which a refused client may try again.
-const RETRY_AFTER_S: u32 = 1;
-
 /// What an answer needs to know of its request.
 #[derive(Clone, Copy)]
 pub(crate) struct Context {
@@ -37,6 +34,11 @@ impl Context {
     pub(crate) fn closing() -> Self {
         debug_assert_eq!(Connection::open_for(Version::Http11), Connection::Open);
         Context { method: Method::Get, connection: Connection::Close }
+    }
+
+    /// The same request, but nothing after it on the connection is read.
+    pub(crate) fn as_last(self) -> Self {
+        Context { connection: Connection::Close, ..self }
     }
 
     #[inline]
@@ -78,6 +80,7 @@ impl EdgeCore {
         problem.encode_body(body);
         let head = ResponseHead {
             connection: context.connection,
+            retry_after_s: problem.retry_after_s(),
             content_length: Some(body.len() as u64),
             content_type: Some(FieldValue::PROBLEM_JSON),
             ..extra
@@ -97,12 +100,7 @@ impl EdgeCore {
         out: &mut Vec<u8>,
     ) {
         let problem = problem_of(refusal);
-        let retry = problem.status == Status::ServiceUnavailable;
-        let extra = ResponseHead {
-            retry_after_s: retry.then_some(RETRY_AFTER_S),
-            cache_status,
-            ..ResponseHead::new(problem.status)
-        };
+        let extra = ResponseHead { cache_status, ..ResponseHead::new(problem.status) };
         self.write_problem_with(context, &problem, extra, out);
     }
 }

@@ -99,8 +99,7 @@ impl Session {
             // No rate is asked for: then a silence as long as an idle connection's ends it.
             None => self.core.reactor.now() + limits.idle_time,
         };
-        self.connection.set_deadline(deadline);
-        match self.connection.receive().await {
+        match self.receive_until(deadline).await {
             Ok(Some(received)) => {
                 self.input.push(received);
                 Ok(())

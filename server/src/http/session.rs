@@ -14,18 +14,22 @@ use std::time::Duration;
 
 use corelane_http::Status;
 use corelane_http::problem::Problem;
-use corelane_http::request::{Head, Parsed, Resume, parse};
-use reactor::{Connection, ConnectionError, Instant, WriteGuard};
+use corelane_http::request::{Body, Head, Parsed, Resume, parse};
+use reactor::{Connection, ConnectionError, Instant, Received, WriteGuard};
 
 use super::answer::Context;
 use super::hit::{self, Served};
 use super::input::Input;
-use super::simple::{self, Simple, Subject};
+use super::simple::{self, Subject};
 use super::value::Chunks;
 use crate::edge::EdgeCore;
 
 /// How long a finished connection waits for its client to have read everything.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// Bytes that a client must take in an idle time while answers wait for it. About the slowest body we take, the other
+/// way round: who is slower holds memory for hours.
+const TAKEN_BYTES_MIN: usize = 64 * 1024;
 
 /// How long an idle connection of a draining server waits for a last request.
 const DRAINING_IDLE: Duration = Duration::from_secs(1);
@@ -66,7 +70,12 @@ pub(crate) async fn serve(core: Rc<EdgeCore>, connection: Connection) {
         Session { core, connection, input: Input::default(), resume: Resume::default(), head_began: None };
     match session.run().await {
         End::Close => {}
-        End::Finish => session.connection.finish(LINGER).await,
+        End::Finish => {
+            // The linger is for a client that has everything; large answers to slow clients take longer than that.
+            if session.drain_to(0).await.is_ok() {
+                session.connection.finish(LINGER).await;
+            }
+        }
     }
 }
 
@@ -96,6 +105,9 @@ impl Session {
     /// Serves every complete request that can be served now.
     fn serve_ready(&mut self) -> Round {
         let core = Rc::clone(&self.core);
+        let queue_bytes_max = core.settings.limits.send_queue_bytes;
+        // Bytes queued before `out`, and not looked at anew for every request.
+        let mut queued_bytes = 0;
         let mut out = self.connection.write();
         for _ in 0..core.settings.limits.requests_per_connection_queue {
             if self.input.is_empty() {
@@ -118,10 +130,14 @@ impl Session {
             let context = Context::of(&head, core.draining.get());
             match serve_now(&core, &head, context, &mut out) {
                 Now::Written => {}
-                Now::Last => return Round::Finish,
+                Now::Last => {
+                    core.metrics.requests.increment();
+                    return Round::Finish;
+                }
                 Now::Followed(chunks) => {
                     drop(out);
                     send_all(&self.connection, chunks);
+                    queued_bytes = self.connection.queued_bytes();
                     out = self.connection.write();
                 }
                 Now::Slow => return Round::Slow { head_bytes },
@@ -130,6 +146,10 @@ impl Session {
             self.input.consume(head_bytes);
             if !context.stays() {
                 return Round::Finish;
+            }
+            // Many answers of one round can be more than any client may leave unread.
+            if queued_bytes + out.len() > queue_bytes_max {
+                return Round::Pause;
             }
         }
         Round::Pause
@@ -146,7 +166,11 @@ impl Session {
             None => now + limits.idle_time,
         };
         self.connection.set_deadline(deadline);
-        match self.connection.receive().await {
+        let received = match self.head_began {
+            Some(_) => self.receive_until(deadline).await,
+            None => self.connection.receive().await,
+        };
+        match received {
             Ok(Some(received)) => {
                 self.input.push(received);
                 Ok(())
@@ -155,6 +179,18 @@ impl Session {
             Ok(None) => Err(End::Finish),
             Err(ConnectionError::TimedOut) => Err(self.time_out()),
             Err(_) => Err(End::Close),
+        }
+    }
+
+    /// Receives what belongs to a request under way. The beginning of a drain brings every deadline forward, so that
+    /// idle connections end; a request that has begun keeps its own.
+    pub(super) async fn receive_until(&self, deadline: Instant) -> Result<Option<Received>, ConnectionError> {
+        loop {
+            self.connection.set_deadline(deadline);
+            match self.connection.receive().await {
+                Err(ConnectionError::TimedOut) if self.core.reactor.now() < deadline => {}
+                outcome => return outcome,
+            }
         }
     }
 
@@ -179,14 +215,35 @@ impl Session {
             return Ok(());
         }
         self.input.release();
-        let deadline = self.core.reactor.now() + self.core.settings.limits.idle_time;
-        self.connection.set_deadline(deadline);
-        self.connection.drained(bound / 2).await.map_err(|error| {
-            if error == ConnectionError::TimedOut {
-                self.core.metrics.timeouts.increment();
+        self.drain_to(bound / 2).await
+    }
+
+    /// Waits until at most `below` bytes are queued, for as long as the client goes on taking them.
+    async fn drain_to(&self, below: usize) -> Result<(), End> {
+        let mut queued = self.connection.queued_bytes();
+        while queued > below {
+            let deadline = self.core.reactor.now() + self.core.settings.limits.idle_time;
+            let goal = below.max(queued.saturating_sub(TAKEN_BYTES_MIN));
+            self.taken(goal, deadline).await?;
+            queued = self.connection.queued_bytes();
+        }
+        Ok(())
+    }
+
+    /// Waits until at most `goal` bytes are queued. An answer under way keeps its deadline when a drain begins.
+    async fn taken(&self, goal: usize, deadline: Instant) -> Result<(), End> {
+        loop {
+            self.connection.set_deadline(deadline);
+            match self.connection.drained(goal).await {
+                Ok(()) => return Ok(()),
+                Err(ConnectionError::TimedOut) if self.core.reactor.now() < deadline => {}
+                Err(ConnectionError::TimedOut) => {
+                    self.core.metrics.timeouts.increment();
+                    return Err(End::Close);
+                }
+                Err(_) => return Err(End::Close),
             }
-            End::Close
-        })
+        }
     }
 }
 
@@ -208,15 +265,13 @@ fn serve_now(core: &EdgeCore, head: &Head<'_>, context: Context, out: &mut Write
             Served::NotHere => Now::Slow,
         },
         Subject::Write => Now::Slow,
-        Subject::Simple(simple @ Simple::Body) => {
-            core.metrics.requests.increment();
-            simple::serve(core, &simple, Context::closing(), out);
-            Now::Last
+        Subject::Simple(simple) if head.body() == Body::None => {
+            simple::serve(core, &simple, context, out);
+            Now::Written
         }
         Subject::Simple(simple) => {
-            let has_body = head.body() != corelane_http::request::Body::None;
-            simple::serve(core, &simple, if has_body { Context::closing() } else { context }, out);
-            if has_body { Now::Last } else { Now::Written }
+            simple::serve(core, &simple, context.as_last(), out);
+            Now::Last
         }
     }
 }

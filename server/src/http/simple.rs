@@ -49,10 +49,8 @@ pub(super) fn subject<'a>(head: &Head<'a>) -> Subject<'a> {
         Target::Absolute { path, .. } => path,
         Target::Authority(_) => return Subject::Simple(Simple::NotAllowed(KEY_METHODS)),
     };
-    let has_body = head.body() != Body::None;
-    match (Path::parse(path), head.method()) {
-        (Path::Key { .. }, Method::Put) => Subject::Write,
-        (_, _) if has_body => Subject::Simple(Simple::Body),
+    let subject = match (Path::parse(path), head.method()) {
+        (Path::Key { .. }, Method::Put) => return Subject::Write,
         (Path::Key { keyspace, raw_key }, Method::Get | Method::Head) => Subject::Read { keyspace, raw_key },
         (Path::Key { .. }, Method::Delete) => Subject::Write,
         (Path::Key { .. }, Method::Options) => Subject::Simple(Simple::Options(KEY_METHODS)),
@@ -61,6 +59,12 @@ pub(super) fn subject<'a>(head: &Head<'a>) -> Subject<'a> {
         (Path::Root, Method::Options) => Subject::Simple(Simple::Options(ROOT_METHODS)),
         (Path::Root, _) => Subject::Simple(Simple::NotAllowed(ROOT_METHODS)),
         (Path::Unknown, _) => Subject::Simple(Simple::Unknown),
+    };
+    match subject {
+        // What is refused anyway is refused for its own reason.
+        Subject::Simple(Simple::NotAllowed(_) | Simple::Unknown) => subject,
+        _ if head.body() != Body::None => Subject::Simple(Simple::Body),
+        _ => subject,
     }
 }
 
@@ -71,7 +75,7 @@ fn asterisk(method: Method) -> Simple {
     }
 }
 
-/// Answers; false when the connection must end because a body would follow.
+/// Answers.
 pub(super) fn serve(core: &EdgeCore, simple: &Simple, context: Context, out: &mut Vec<u8>) {
     match simple {
         Simple::Options(allow) => {

@@ -75,7 +75,7 @@ impl Session {
     /// Answers with an error; the connection can go on only if no body follows.
     fn refuse(&mut self, head: &Head<'_>, context: Context, problem: &Problem<'_>) -> bool {
         let stays = head.body() == Body::None;
-        let context = if stays { context } else { Context { method: head.method(), ..Context::closing() } };
+        let context = if stays { context } else { context.as_last() };
         self.core.write_problem(context, problem, &mut self.connection.write());
         stays && context.stays()
     }

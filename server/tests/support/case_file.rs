@@ -14,6 +14,7 @@
 //! < STATUS [SLUG]            an answer; SLUG is the end of its problem's type. `<h`: it answers a HEAD
 //! < NAME: VALUE              … which has this field; `*` is any value
 //! <! NAME                    … which does not have this field
+//! <* COUNT STATUS            so many answers of one status, with nothing more to say about them
 //! <= BODY                    … with this body;  `<# COUNT`: of so many bytes
 //! end open|closed|waiting    what becomes of the connection; waiting: nothing is answered, more is expected
 //! value KEY BODY             afterwards: this is stored
@@ -163,6 +164,13 @@ impl Draft {
             let status = status.parse().map_err(|_| format!("{status:?} is no status"))?;
             let slug = slug.map(str::to_owned);
             self.answers.push(Expected { status, slug, is_head: word == "<h", ..Expected::default() });
+            return Ok(());
+        }
+        if word == "<*" {
+            let numbers =
+                rest.split_once(' ').and_then(|(count, status)| Some((count.parse().ok()?, status.parse().ok()?)));
+            let (count, status): (usize, u16) = numbers.ok_or(format!("{rest:?} is no count and status"))?;
+            self.answers.extend((0..count).map(|_| Expected { status, ..Expected::default() }));
             return Ok(());
         }
         let answer = self.answers.last_mut().ok_or("what an answer is like, before any answer")?;
