@@ -65,7 +65,11 @@ fn answers_come_for_every_request_of_many_connections() {
                         let value = pattern((reactor.random() % 3000) as usize);
                         let mut open: BTreeSet<u64> = BTreeSet::new();
                         for name in &names {
-                            let op = if reactor.random() % 3 == 0 { set(name, &value) } else { Op::Get { key: name } };
+                            let op = if reactor.random().is_multiple_of(3) {
+                                set(name, &value)
+                            } else {
+                                Op::Get { key: name }
+                            };
                             open.insert(peer.send(op));
                         }
                         while !open.is_empty() {
