@@ -40,6 +40,9 @@ const USAGE_COPIED: u32 = 1 << 31;
 /// Completions gathered per pass at most: a pass of the loop is to stay short.
 const GATHER_MAX: usize = 4096;
 
+/// Further enters of one pass at most: with 20 items each, more than the completions one pass takes.
+const ENTERS_PER_PASS_MAX: usize = 256;
+
 /// A gathered send: the kernel reads both parts until it has completed.
 struct Message {
     header: libc::msghdr,
@@ -375,17 +378,21 @@ impl Driver for UringDriver {
             },
         };
         self.ring.enter(wait)?;
-        // From 6.13 one pass of deferred work runs about 20 items: go on until there is no more.
-        loop {
+        // From 6.13 one enter runs about 20 items of deferred work: go on until there is no more.
+        for _ in 0..ENTERS_PER_PASS_MAX {
             while self.ready.len() < GATHER_MAX {
                 let Some(entry) = self.ring.next_completion() else { break };
                 self.translate(&entry);
             }
             if self.ready.len() >= GATHER_MAX || !self.ring.has_more() {
-                return Ok(());
+                break;
             }
-            self.ring.enter(None)?;
+            // Items that the kernel has put off are run only by an enter that wants a completion; with no time to
+            // wait it runs them and returns. One that wants none leaves them, and the flag that says so, for ever
+            // (seen on 6.18).
+            self.ring.enter(Some(Some(Duration::ZERO)))?;
         }
+        Ok(())
     }
 
     fn reap(&mut self, into: &mut Vec<Completion>) {
