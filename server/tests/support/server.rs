@@ -97,6 +97,14 @@ impl Server {
         }
     }
 
+    /// The sum of one of its metrics over cores; `series` is a name and the beginning of its labels' last part.
+    pub(crate) fn metric(&self, series: &str) -> u64 {
+        let page = super::client::Client::connect(self.admin).ask("GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n");
+        let text = String::from_utf8(page.body).unwrap();
+        let samples = text.lines().filter(|line| !line.starts_with('#') && line.contains(series));
+        samples.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap() as u64).sum()
+    }
+
     /// Its process id.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
@@ -141,7 +149,7 @@ impl Drop for Server {
 
 /// Reads a pipe to its end on a thread of its own, so that the child never waits for its reader.
 #[expect(clippy::disallowed_methods, reason = "a test has no reactor; a pipe needs a reader of its own")]
-fn lines(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
+pub(crate) fn lines(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines() {

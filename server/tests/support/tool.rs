@@ -1,7 +1,14 @@
 //! Programs that tests start: real clients and proxies.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::PATIENCE;
+use super::client::Socket;
+use super::server::lines;
 
 /// Where servers are installed; often not in an ordinary user's PATH.
 const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
@@ -28,4 +35,44 @@ pub(crate) fn run(command: &mut Command) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{text}\n{errors}", output.status);
     text
+}
+
+/// A program that runs until its handle goes.
+pub(crate) struct Running {
+    child: Child,
+    log: Receiver<String>,
+}
+
+/// Time between two attempts to connect; the program's log is read meanwhile.
+const ATTEMPT_TIME: Duration = Duration::from_millis(10);
+
+impl Running {
+    /// Starts a program and waits until it takes connections at `address`.
+    ///
+    /// # Panics
+    /// When it ends first.
+    #[expect(clippy::disallowed_methods, reason = "a test has no reactor")]
+    pub(crate) fn start(command: &mut Command, address: SocketAddr) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = lines(child.stderr.take().unwrap());
+        let running = Running { child, log };
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = Vec::new();
+        while Socket::connect(address).is_err() {
+            match running.log.recv_timeout(ATTEMPT_TIME) {
+                Ok(line) => seen.push(line),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                Err(error) => panic!("{command:?} does not listen ({error}): {seen:#?}"),
+            }
+        }
+        running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
