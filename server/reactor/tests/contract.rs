@@ -1,6 +1,8 @@
 //! What tasks may rely on, checked on both drivers: every scenario runs on the kernel's rings and, for many seeds, on
 //! the simulated network.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -294,10 +296,9 @@ fn messages_wake_a_sleeping_core() {
             }
             seat.send(1, Message::Done);
         }),
-        body!(|seat| loop {
-            match seat.message().await {
-                Message::Number(n) => seat.send(0, Message::Number(n)),
-                _ => break,
+        body!(|seat| {
+            while let Message::Number(n) = seat.message().await {
+                seat.send(0, Message::Number(n));
             }
         }),
     ]);

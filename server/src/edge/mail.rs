@@ -47,7 +47,7 @@ fn handle(core: &Rc<EdgeCore>, from: CoreId, message: Message) {
         }
         Message::Topology(topology) => {
             if let Some(cluster) = &core.cluster {
-                cluster.install(topology);
+                cluster.install(&topology);
             }
         }
         Message::Drain(time) => begin_drain(core, time),

@@ -103,7 +103,7 @@ impl EdgeCore {
         let wall_s = reactor.wall_ms() / 1000;
         let cluster = plan.topology.map(|topology| {
             let options = cluster_options(&settings, plan.cores, plan.incarnation);
-            Cluster::new(reactor.clone(), options, Arc::clone(&plan.metrics), topology)
+            Cluster::new(reactor.clone(), options, Arc::clone(&plan.metrics), &topology)
         });
         EdgeCore {
             id: reactor.core(),

@@ -71,14 +71,14 @@ impl Cluster {
         reactor: Reactor,
         options: ClusterOptions,
         metrics: Arc<CoreMetrics>,
-        topology: Arc<Topology>,
+        topology: &Arc<Topology>,
     ) -> Rc<Cluster> {
         let cluster = Rc::new(Cluster {
             news: Event::new(&reactor),
             reactor,
             options,
             metrics,
-            topology: RefCell::new(Arc::clone(&topology)),
+            topology: RefCell::new(Arc::clone(topology)),
             links: RefCell::new(HashMap::new()),
             refreshing: Cell::new(false),
             fetched: RefCell::new(None),
@@ -88,7 +88,7 @@ impl Cluster {
     }
 
     /// Puts a topology in force, unless a newer one is.
-    pub(crate) fn install(self: &Rc<Self>, topology: Arc<Topology>) {
+    pub(crate) fn install(self: &Rc<Self>, topology: &Arc<Topology>) {
         if topology.epoch() < self.topology.borrow().epoch() {
             return;
         }
@@ -100,7 +100,7 @@ impl Cluster {
                 false
             }
         });
-        *self.topology.borrow_mut() = Arc::clone(&topology);
+        *self.topology.borrow_mut() = Arc::clone(topology);
         for node in topology.nodes() {
             self.link(node);
         }
