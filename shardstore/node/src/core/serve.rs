@@ -49,6 +49,8 @@ pub(super) struct Conversation {
     link: Rc<Link>,
     reassembler: Reassembler,
     begun: Vec<Begun>,
+    /// Requests whose first chunk could not be understood: what is left of them is skipped.
+    refused: Vec<u64>,
 }
 
 impl Conversation {
@@ -56,7 +58,13 @@ impl Conversation {
         let value_bytes_max = link.terms.value_bytes_max;
         let bytes_max = u64::from(value_bytes_max.max(link.granted.bytes));
         let reassembler = Reassembler::new(value_bytes_max, link.granted.requests as usize, bytes_max);
-        Conversation { core: Rc::clone(core), link: Rc::clone(link), reassembler, begun: Vec::new() }
+        Conversation {
+            core: Rc::clone(core),
+            link: Rc::clone(link),
+            reassembler,
+            begun: Vec::new(),
+            refused: Vec::new(),
+        }
     }
 
     /// Takes a frame; appends to `out` what can be answered now.
@@ -81,10 +89,31 @@ impl Conversation {
             return Err(FrameError::Unexpected.into());
         }
         match Reassembler::chunk_of(frame) {
+            Ok(Some(_)) if self.skip(frame) => Ok(()),
             Ok(Some(chunk)) => self.take_chunk(frame, chunk, arrived, out),
             Ok(None) => Ok(self.take_request(frame, arrived, out)?),
-            Err(error) => self.refuse(error.into(), frame, arrived, out),
+            Err(error) => {
+                self.refuse(error.into(), frame, arrived, out)?;
+                if frame.header.flags.contains(Flags::MORE) {
+                    if self.refused.len() >= self.link.granted.requests as usize {
+                        return Err(ReassemblyError::Contradiction);
+                    }
+                    self.refused.push(frame.header.request_id);
+                }
+                Ok(())
+            }
         }
+    }
+
+    /// Whether a chunk belongs to a request that was refused; its last one ends that.
+    fn skip(&mut self, frame: &Frame<'_>) -> bool {
+        let Some(index) = self.refused.iter().position(|refused| *refused == frame.header.request_id) else {
+            return false;
+        };
+        if !frame.header.flags.contains(Flags::MORE) {
+            self.refused.swap_remove(index);
+        }
+        true
     }
 
     fn take_chunk(

@@ -164,3 +164,43 @@ fn unknown_operations_are_answered_and_the_connection_goes_on() {
         assert_eq!(peer.answer().await.unwrap(), None);
     }));
 }
+
+/// A frame whose first detail gets another type, sealed anew.
+fn with_detail(frame: &[u8], kind: u8) -> Vec<u8> {
+    let mut bytes = frame.to_vec();
+    let head = 64 + usize::from(bytes[26]) * 8 + usize::from(u16::from_le_bytes([bytes[32], bytes[33]]));
+    bytes[64] = kind;
+    bytes[12..16].fill(0);
+    let crc = shardstore::wire::checksum(&bytes[..head]);
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn a_large_value_with_an_unknown_detail_is_answered_once_and_skipped() {
+    for seed in 0..20 {
+        Rig::new(seed, &[]).run(script!(|reactor| {
+            use shardstore::wire::ext::{Condition, TraceContext};
+            use shardstore::wire::reassembly::split;
+            let mut peer = Peer::any(&reactor).await;
+            let (name, value) = (key("large"), pattern(9_000));
+            for id in 1000..1010 {
+                let Op::Set(whole) = set(&name, &value) else { unreachable!() };
+                let op = Op::Set(shardstore::wire::request::Set { condition: Condition::Absent, ..whole });
+                let mut request = Request::new(id, peer.slot(&op), 5, op);
+                request.trace = Some(TraceContext { trace_id: [1; 16], span_id: [2; 8], flags: 1 });
+                for part in split(9_000, 4_096) {
+                    let mut frame = Vec::new();
+                    request.encode_head(peer.session.dialect(), part, &mut frame);
+                    frame.extend_from_slice(&value[part.range()]);
+                    let is_first = part.offset == 0;
+                    let bytes = if is_first { with_detail(&frame, 0xfe) } else { frame };
+                    peer.connection.write().extend_from_slice(&bytes);
+                }
+                let answer = peer.answer().await.unwrap().unwrap();
+                assert_eq!((answer.id, answer.status), (id, Status::Unsupported));
+            }
+            assert_eq!(peer.get(&name).await.status, Status::NotFound);
+        }));
+    }
+}
