@@ -15,9 +15,11 @@ fn a_full_window_is_served_and_more_is_busy() {
     for seed in SEEDS {
         let mut rig = Rig::new(seed, &["requests_per_connection = 16"]);
         rig.run(script!(|reactor| {
-            let mut peer = Peer::any(&reactor).await;
+            let mut peer = Peer::connect(&reactor, 0).await;
             assert_eq!(peer.session.send_requests, 16);
-            let names: Vec<Vec<u8>> = (0..16).map(|n| key(format!("key:{n}"))).collect();
+            // Of this core only, so that answers are written in the pass their requests come in.
+            let all = (0..).map(|n| key(format!("key:{n}")));
+            let names: Vec<Vec<u8>> = all.filter(|name| peer.core_of(name) == 0).take(16).collect();
             for name in &names {
                 peer.set(name, b"value").await;
             }
@@ -142,6 +144,38 @@ fn a_peer_that_never_reads_is_cut_and_others_do_not_notice() {
         }));
         rig.finish(other);
         rig.finish(slow);
+        rig.assert_at_rest();
+    }
+}
+
+#[test]
+fn nothing_more_is_read_from_a_peer_that_does_not_read() {
+    for seed in SEEDS {
+        let mut rig = Rig::new(seed, &[]);
+        let greedy = rig.peer(script!(|reactor| {
+            let mut peer = Peer::connect(&reactor, 0).await;
+            let all = (0..).map(|n| key(format!("greedy:{n}")));
+            let names: Vec<Vec<u8>> = all.filter(|name| peer.core_of(name) == 0).take(2).collect();
+            peer.set(&names[0], &pattern(60_000)).await;
+            let mut open: BTreeSet<u64> = (0..150).map(|_| peer.send(Op::Get { key: &names[0] })).collect();
+            open.insert(peer.send(set(&key("last"), b"done")));
+            reactor.sleep(Duration::from_secs(5)).await;
+            // It was slow, not dead: everything is still answered.
+            while !open.is_empty() {
+                let answer = peer.answer().await.unwrap().unwrap();
+                assert_eq!((answer.status, open.remove(&answer.id)), (Status::Ok, true));
+            }
+        }));
+        let watcher = rig.peer(script!(|reactor| {
+            let mut peer = Peer::any(&reactor).await;
+            let begun_at = reactor.now();
+            while peer.get(&key("last")).await.status == Status::NotFound {
+                reactor.sleep(Duration::from_millis(50)).await;
+            }
+            assert!(reactor.now().since(begun_at) > Duration::from_secs(4), "it was served ahead of 9 MB unread");
+        }));
+        rig.finish(watcher);
+        rig.finish(greedy);
         rig.assert_at_rest();
     }
 }
