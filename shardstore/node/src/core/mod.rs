@@ -44,6 +44,7 @@ use shardstore::cache::CacheOptions;
 use shardstore::key::KeyHasher;
 use shardstore::placement::{NodeId, Topology};
 use shardstore::shard::Shard;
+use shardstore::wire::ext::Moved;
 
 use crate::message::Message;
 use crate::metrics::{CoreMetrics, NodeMetrics};
@@ -70,6 +71,8 @@ pub(crate) struct Core {
     hasher: KeyHasher,
     me: NodeId,
     topology: RefCell<Arc<Topology>>,
+    /// The last range that was answered MOVED, of the topology in force.
+    moved_last: Cell<Option<Moved>>,
     mailbox: Mailbox<Message>,
     /// Messages for which a mailbox had no room: answers, which must not be lost.
     outbound: RefCell<VecDeque<(CoreId, Message)>>,
@@ -113,6 +116,7 @@ impl Core {
             assembling: Budget::new(ASSEMBLING_BYTES_MAX),
             hasher,
             topology: RefCell::new(topology),
+            moved_last: Cell::new(None),
             mailbox,
             outbound: RefCell::default(),
             hops: RefCell::default(),

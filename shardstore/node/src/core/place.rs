@@ -94,23 +94,30 @@ impl Core {
 
     pub(super) fn set_topology(&self, topology: std::sync::Arc<shardstore::placement::Topology>) {
         *self.topology.borrow_mut() = topology;
+        self.moved_last.set(None);
     }
 
     pub(super) fn topology_epoch(&self) -> u32 {
         self.topology.borrow().epoch()
     }
 
+    /// Who owns a slot that is not ours. Finding the range walks the whole map, so the last one is kept: askers with an old
+    /// map ask for the same range again and again.
     fn moved(&self, slot: SlotId) -> Answer {
-        let topology = self.topology.borrow();
-        let owner = topology.owner(slot);
-        let range = topology.owner_range(slot);
-        let moved = Moved {
-            first: range.first(),
-            last: range.last(),
-            epoch: topology.slot_epoch(slot),
-            node: owner.id.0,
-            address: owner.address,
-        };
+        let known = self.moved_last.get().filter(|moved| (moved.first..=moved.last).contains(&slot));
+        let moved = known.unwrap_or_else(|| {
+            let topology = self.topology.borrow();
+            let owner = topology.owner(slot);
+            let range = topology.owner_range(slot);
+            Moved {
+                first: range.first(),
+                last: range.last(),
+                epoch: topology.slot_epoch(slot),
+                node: owner.id.0,
+                address: owner.address,
+            }
+        });
+        self.moved_last.set(Some(moved));
         Answer { moved: Some(moved), ..Answer::status(Status::Moved) }
     }
 

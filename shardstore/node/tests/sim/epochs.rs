@@ -86,7 +86,10 @@ fn a_peer_that_knows_more_makes_the_node_read_again() {
 #[test]
 fn a_change_of_the_file_and_a_signal_are_noticed_and_bad_files_are_not_taken() {
     let mut rig = Rig::with(7, TWO, NetworkOptions::default(), &[]);
-    rig.world.run_for(Duration::from_millis(10));
+    rig.run(script!(|reactor| {
+        let mut peer = Peer::connect(&reactor, 0).await;
+        assert_eq!(peer.get(&key_in(&peer, true)).await.moved.unwrap().epoch, 5);
+    }));
     let bad = [
         ("epoch = 6\n", "at=topology.toml:1"),
         (&swapped(4)[..], "raise it with every change"),
@@ -107,6 +110,8 @@ fn a_change_of_the_file_and_a_signal_are_noticed_and_bad_files_are_not_taken() {
         let mut peer = Peer::any(&reactor).await;
         assert_eq!(peer.epoch, 9, "HELLO tells the new epoch");
         assert_eq!(peer.get(&key_in(&peer, true)).await.status, Status::NotFound);
+        let moved = peer.get(&key_in(&peer, false)).await.moved.unwrap();
+        assert_eq!((moved.node, moved.epoch, moved.last.number()), (2, 9, 8191));
     }));
 }
 
