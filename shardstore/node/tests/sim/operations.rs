@@ -86,8 +86,10 @@ fn a_value_that_changed_on_the_way_is_not_stored() {
         for n in 0..4 {
             let key = key(format!("bad:{n}"));
             let Op::Set(good) = set(&key, b"value") else { unreachable!() };
-            let bad = Op::Set(Set { value: b"velue", ..good });
-            assert_eq!(peer.call(bad).await.status, Status::Corrupt);
+            for version in [0, 1 << 20] {
+                let bad = Op::Set(Set { value: b"velue", version, ..good });
+                assert_eq!(peer.call(bad).await.status, Status::Corrupt);
+            }
             assert_eq!(peer.get(&key).await.status, Status::NotFound);
         }
     }));
