@@ -48,6 +48,12 @@ impl Context {
 }
 
 impl EdgeCore {
+    /// The context of an answer that is written now. One that took its time may have become the last of its connection,
+    /// because a drain has begun.
+    pub(crate) fn renew(&self, context: Context) -> Context {
+        if self.draining.get() { context.as_last() } else { context }
+    }
+
     /// Counts an answer and writes its head.
     #[inline]
     pub(crate) fn write_head(&self, head: &ResponseHead<'_>, out: &mut Vec<u8>) {

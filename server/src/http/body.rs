@@ -13,6 +13,7 @@ use corelane_http::problem::Problem;
 use corelane_http::request::Body;
 use reactor::{ConnectionError, Instant};
 
+use super::body_memory::BodyMemory;
 use super::session::Session;
 use crate::edge::EdgeCore;
 
@@ -119,26 +120,20 @@ fn refused(error: ChunkedError) -> BodyFault {
 
 /// Bytes of a body so far, counted against the core's bound.
 struct Gathered {
-    core: Rc<EdgeCore>,
+    memory: BodyMemory,
     bytes: Vec<u8>,
-    counted: usize,
 }
 
 impl Gathered {
     fn new(core: &Rc<EdgeCore>) -> Self {
-        Gathered { core: Rc::clone(core), bytes: Vec::new(), counted: 0 }
+        Gathered { memory: BodyMemory::new(core), bytes: Vec::new() }
     }
 
     /// Appends bytes, counting what they cost; `expected` is the whole length, where it is known.
     fn append(&mut self, bytes: &[u8], expected: usize) -> Result<(), BodyFault> {
-        let core = &self.core;
-        let total = core.body_bytes.get() + bytes.len();
-        if total > core.settings.limits.body_memory_bytes {
-            core.metrics.bodies_shed.increment();
+        if !self.memory.grow(bytes.len()) {
             return Err(BodyFault::Refused(NO_MEMORY));
         }
-        core.body_bytes.set(total);
-        self.counted += bytes.len();
         if self.bytes.capacity() < self.bytes.len() + bytes.len() {
             // Doubling, but never beyond what was announced: a client that announces much and sends little gets little.
             let wanted = (2 * self.bytes.len()).max(bytes.len());
@@ -149,13 +144,7 @@ impl Gathered {
         Ok(())
     }
 
-    fn finish(mut self) -> Vec<u8> {
-        std::mem::take(&mut self.bytes)
-    }
-}
-
-impl Drop for Gathered {
-    fn drop(&mut self) {
-        self.core.body_bytes.set(self.core.body_bytes.get() - self.counted);
+    fn finish(self) -> Vec<u8> {
+        self.bytes
     }
 }

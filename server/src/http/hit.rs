@@ -5,6 +5,7 @@
 //! **Invariants**: all memory it writes to is the connection's send buffer and the core's scratch.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use corelane_http::cache_status::{CacheStatus, HitSource};
 use corelane_http::field::FieldValue;
@@ -20,6 +21,7 @@ use super::answer::Context;
 use super::value::{self, COPY_BYTES_MAX, Chunks};
 use crate::edge::{EdgeCore, Scratch};
 use crate::kv::read::{self, ReadAnswer};
+use crate::store::ask::Refusal;
 use crate::store::near;
 
 /// What became of a request on the hit path.
@@ -45,7 +47,7 @@ pub(super) struct Facts<'a> {
 /// Tries to answer a read of a key from this core's shard.
 #[inline]
 pub(super) fn serve(
-    core: &EdgeCore,
+    core: &Rc<EdgeCore>,
     head: &Head<'_>,
     context: Context,
     (keyspace, raw_key): (&[u8], &[u8]),
@@ -85,14 +87,18 @@ pub(super) fn serve(
         value_bytes: hit.value().len(),
         cache_status: core.settings.cache_status.then_some(CacheStatus::Hit(HitSource::Own)),
     };
+    let head_start = out.len();
     let Some(part) = write_found(core, head, context, &facts, out) else { return Served::Written };
-    if part.len() > COPY_BYTES_MAX
-        && let Some(chunks) = value::pin(&hit, &part)
-    {
-        return Served::Followed(chunks);
+    if part.len() <= COPY_BYTES_MAX {
+        value::copy(&hit.value(), &part, out);
+        return Served::Written;
     }
-    value::copy(&hit.value(), &part, out);
-    Served::Written
+    let Some(chunks) = value::lend(core, &hit, &part) else {
+        out.truncate(head_start);
+        core.write_refusal(context, Refusal::Busy, None, out);
+        return Served::Written;
+    };
+    Served::Followed(chunks)
 }
 
 /// Puts the stored form of a key into the core's scratch and hashes it, or says what is wrong with it.
@@ -164,7 +170,7 @@ pub(super) fn write_found(
         max_age_s: max_age_s(facts.expire_ms, core.reactor.wall_ms()),
         cache_status: facts.cache_status,
         accept_ranges: false,
-        content_range: is_part.then(|| ContentRange::Part {
+        content_range: is_part.then_some(ContentRange::Part {
             part: part.start as u64..part.end as u64,
             value_bytes: facts.value_bytes as u64,
         }),

@@ -11,6 +11,7 @@
 
 mod answer;
 mod body;
+mod body_memory;
 mod hit;
 mod input;
 pub(crate) mod session;

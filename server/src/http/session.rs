@@ -257,7 +257,7 @@ enum Now {
 }
 
 #[inline]
-fn serve_now(core: &EdgeCore, head: &Head<'_>, context: Context, out: &mut WriteGuard<'_>) -> Now {
+fn serve_now(core: &Rc<EdgeCore>, head: &Head<'_>, context: Context, out: &mut WriteGuard<'_>) -> Now {
     match simple::subject(head) {
         Subject::Read { keyspace, raw_key } => match hit::serve(core, head, context, (keyspace, raw_key), out) {
             Served::Written => Now::Written,

@@ -8,7 +8,7 @@
 use corelane_http::cache_control::CacheControl;
 use corelane_http::cache_status::{CacheStatus, ForwardReason, HitSource};
 use corelane_http::problem::Problem;
-use corelane_http::request::{Body, Head, Parsed, Resume, parse};
+use corelane_http::request::{Body, Head, Parsed, Resume, Target, parse};
 use corelane_http::response::{CONTINUE, ResponseHead};
 use corelane_http::{Method, Status};
 use shardstore::key::KeyHash;
@@ -55,14 +55,12 @@ impl Session {
             Method::Delete => self.delete(&head, context, key).await,
             _ => self.get(&head, context, key).await,
         };
-        stays && context.stays()
+        stays && self.core.renew(context).stays()
     }
 
     fn key(&self, head: &Head<'_>) -> Result<Key, Problem<'static>> {
-        let path = match head.target() {
-            corelane_http::request::Target::Origin { path, .. }
-            | corelane_http::request::Target::Absolute { path, .. } => path,
-            _ => unreachable!("only requests for a key come here"),
+        let (Target::Origin { path, .. } | Target::Absolute { path, .. }) = head.target() else {
+            unreachable!("only requests for a key come here")
         };
         let Path::Key { keyspace, raw_key } = Path::parse(path) else {
             unreachable!("only requests for a key come here")
@@ -94,6 +92,7 @@ impl Session {
             Err(_) => false,
         };
         let answer = self.ask(&key, Op::Get { fresh }).await;
+        let context = self.core.renew(context);
         let cache_status =
             self.cache_status(&key, answer.source, if fresh { ForwardReason::Request } else { ForwardReason::Miss });
         match answer.outcome {
@@ -123,13 +122,19 @@ impl Session {
             cache_status,
         };
         let mut out = self.connection.write();
+        let head_start = out.len();
         let Some(part) = hit::write_found(&self.core, head, context, &facts, &mut out) else { return };
-        if part.len() > COPY_BYTES_MAX {
-            drop(out);
-            self.connection.write_shared(value::share(&found.value, part));
-        } else {
+        if part.len() <= COPY_BYTES_MAX {
             out.extend_from_slice(&found.value[part]);
+            return;
         }
+        let Some(shared) = value::share(&self.core, &found.value, part) else {
+            out.truncate(head_start);
+            self.core.write_refusal(context, Refusal::Busy, cache_status, &mut out);
+            return;
+        };
+        drop(out);
+        self.connection.write_shared(shared);
     }
 
     fn cache_status(&self, key: &Key, source: Source, reason: ForwardReason) -> Option<CacheStatus> {
@@ -191,7 +196,7 @@ impl Session {
     }
 
     fn refuse_after_body(&mut self, context: Context, problem: &Problem<'_>) -> bool {
-        self.core.write_problem(context, problem, &mut self.connection.write());
+        self.core.write_problem(self.core.renew(context), problem, &mut self.connection.write());
         true
     }
 
@@ -229,6 +234,7 @@ impl Session {
             Source::Node { .. } => self.cache_status(key, answer.source, ForwardReason::Method),
         };
         let core = &self.core;
+        let context = core.renew(context);
         let mut out = self.connection.write();
         let head = |status| ResponseHead { connection: context.connection, cache_status, ..ResponseHead::new(status) };
         match answer.outcome {

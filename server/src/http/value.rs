@@ -11,6 +11,9 @@ use std::sync::Arc;
 use reactor::SharedBytes;
 use shardstore::cache::{Hit, Pinned, Value};
 
+use super::body_memory::BodyMemory;
+use crate::edge::EdgeCore;
+
 /// Values up to this size are copied: one more slice in a send costs about as much as copying this much.
 pub(crate) const COPY_BYTES_MAX: usize = 16 * 1024;
 
@@ -32,8 +35,20 @@ pub(crate) fn copy(value: &Value<'_>, part: &Range<usize>, out: &mut Vec<u8>) {
     }
 }
 
+/// Lends `part` of the value to be sent in place, or a copy of it where too much is pinned already; `None` where the
+/// core's memory for bodies does not hold that copy either.
+pub(crate) fn lend(core: &Rc<EdgeCore>, hit: &Hit<'_>, part: &Range<usize>) -> Option<Chunks> {
+    if let Some(chunks) = pin(hit, part) {
+        return Some(chunks);
+    }
+    let memory = BodyMemory::take(core, part.len())?;
+    let mut bytes = Vec::with_capacity(part.len());
+    copy(&hit.value(), part, &mut bytes);
+    Some(vec![Rc::new(CopiedPart { bytes, _memory: memory })])
+}
+
 /// Pins the value and lends `part` of it, or `None` when too much is pinned already: then copy.
-pub(crate) fn pin(hit: &Hit<'_>, part: &Range<usize>) -> Option<Chunks> {
+fn pin(hit: &Hit<'_>, part: &Range<usize>) -> Option<Chunks> {
     let pinned = Rc::new(hit.pin()?);
     let mut chunks: Chunks = Vec::new();
     let mut at = 0;
@@ -46,9 +61,12 @@ pub(crate) fn pin(hit: &Hit<'_>, part: &Range<usize>) -> Option<Chunks> {
     Some(chunks)
 }
 
-/// Lends `part` of a value that came from elsewhere.
-pub(crate) fn share(value: &Arc<[u8]>, part: Range<usize>) -> SharedBytes {
-    Rc::new(SharedPart { value: Arc::clone(value), range: part })
+/// Lends `part` of a value that came from elsewhere; `None` where the core's memory for bodies does not hold it.
+pub(crate) fn share(core: &Rc<EdgeCore>, value: &Arc<[u8]>, part: Range<usize>) -> Option<SharedBytes> {
+    // What several clients wait for is held once, by all of them.
+    let is_alone = Arc::strong_count(value) == 1;
+    let memory = BodyMemory::take(core, if is_alone { value.len() } else { 0 })?;
+    Some(Rc::new(SharedPart { value: Arc::clone(value), range: part, _memory: memory }))
 }
 
 /// The part of a piece (its place in the value, its length) that belongs to `part`.
@@ -70,9 +88,21 @@ impl AsRef<[u8]> for PinnedPart {
     }
 }
 
+struct CopiedPart {
+    bytes: Vec<u8>,
+    _memory: BodyMemory,
+}
+
+impl AsRef<[u8]> for CopiedPart {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 struct SharedPart {
     value: Arc<[u8]>,
     range: Range<usize>,
+    _memory: BodyMemory,
 }
 
 impl AsRef<[u8]> for SharedPart {

@@ -16,6 +16,20 @@ use super::PATIENCE;
 const PORT: u16 = 8080;
 const ADMIN_PORT: u16 = 9180;
 
+/// Lets this process and those it starts from now on have this many files open: one for each connection.
+///
+/// # Panics
+/// When the host does not allow it.
+pub(crate) fn raise_open_files(count: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= count) {
+        return;
+    }
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(count), maximum });
+    raised.unwrap_or_else(|error| panic!("{count} open files: {error}; raise the hard limit (ulimit -Hn)"));
+}
+
 /// A running server.
 pub(crate) struct Server {
     child: Child,
@@ -35,8 +49,6 @@ pub(crate) struct Plan<'a> {
     pub(crate) config: &'a str,
     /// Further flags.
     pub(crate) flags: &'a [&'a str],
-    /// Files it may have open, where more than usual are needed.
-    pub(crate) open_files: Option<u32>,
 }
 
 /// A loopback address that no other test of this host uses: tests run side by side, and a port that was free a moment
@@ -63,16 +75,7 @@ impl Server {
         let folder = own_folder();
         let config = folder.join("corelane.toml");
         std::fs::write(&config, plan.config).unwrap();
-        // A shell only where a limit must be raised first; it becomes the server.
-        let mut command = match plan.open_files {
-            None => Command::new(env!("CARGO_BIN_EXE_corelane")),
-            Some(count) => {
-                let mut shell = Command::new("sh");
-                let script = format!("ulimit -n {count} && exec \"$0\" \"$@\"");
-                shell.args(["-c", &script, env!("CARGO_BIN_EXE_corelane")]);
-                shell
-            }
-        };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
         command.args(["--listen", &address.to_string(), "--admin", &admin.to_string()]);
         command.args(["--cores", "0", "--config"]).arg(&config).args(plan.flags);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
