@@ -2,9 +2,19 @@
 //!
 //! **Not** linked into a server.
 //!
-//! **Invariants**: absolute figures are printed, never judged; what is judged is a ratio of one alternating run.
+//! **Invariants**: absolute figures are printed, never judged unless a gate names them; what is judged is a ratio of
+//! one alternating run.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a tool that starts servers and loads them needs the clock, sockets and a thread that data cores must not use"
+)]
 
 mod floor;
+mod wrk;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -23,10 +33,19 @@ enum Verb {
     /// Point a load generator at it to learn what the kernel alone costs on this host; all requests must have the
     /// same length. Ends with Ctrl-C.
     Floor(floor::Options),
+    /// Measure Corelane with wrk beside the floor and nginx, and judge the gates of docs/performance.md.
+    ///
+    /// Exit status 0: every gate holds. 1: one does not, or a run was not valid. 2: it could not be measured.
+    Wrk(wrk::Options),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().verb {
-        Verb::Floor(options) => floor::run(&options),
-    }
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().verb {
+        Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Wrk(options) => wrk::run(&options),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
 }

@@ -1,0 +1,110 @@
+//! A plain blocking HTTP client: readiness, values to be read later, and idle connections.
+//!
+//! **Not**: a load generator, and no general client: it understands answers with Content-Length only.
+//!
+//! **Source**: RFC 9112 sections 4 and 6.3.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// On loopback an answer takes microseconds; a server that takes this long does not work.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// Largest answer understood: the values measured have 128 bytes, an error page stays under 1 KiB.
+const ANSWER_BYTES_MAX: usize = 4096;
+
+/// One keep-alive connection.
+pub(crate) struct Client {
+    stream: TcpStream,
+    address: SocketAddr,
+}
+
+impl Client {
+    /// Connects to `address`.
+    ///
+    /// # Errors
+    /// Nobody listens there, or this process has run out of descriptors or ports.
+    pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(ANSWER_LIMIT))?;
+        stream.set_write_timeout(Some(ANSWER_LIMIT))?;
+        Ok(Self { stream, address })
+    }
+
+    /// Sends one request and reads its whole answer; returns the status.
+    ///
+    /// # Errors
+    /// The server closed, took too long, or answered what this client does not understand.
+    pub(crate) fn request(&mut self, method: &str, path: &str, body: &str) -> io::Result<u16> {
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", self.address, body.len());
+        let head = if body.is_empty() { head.replace("Content-Length: 0\r\n", "") } else { head };
+        self.stream.write_all((head + body).as_bytes())?;
+        let mut answer = [0; ANSWER_BYTES_MAX];
+        let mut length = 0;
+        loop {
+            let received = self.stream.read(&mut answer[length..])?;
+            if received == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the answer ends early or is too long"));
+            }
+            length += received;
+            if let Some(status) = complete_status(&answer[..length])? {
+                return Ok(status);
+            }
+        }
+    }
+}
+
+/// Whether something accepts connections at `address`.
+pub(crate) fn accepts(address: SocketAddr) -> bool {
+    Client::connect(address).is_ok()
+}
+
+/// Whether the admin listener at `address` says that its process is ready.
+pub(crate) fn is_ready(address: SocketAddr) -> bool {
+    Client::connect(address)
+        .and_then(|mut client| client.request("GET", "/readyz", ""))
+        .is_ok_and(|status| status == 200)
+}
+
+/// The status of an answer, once all of it is there.
+fn complete_status(answer: &[u8]) -> io::Result<Option<u16>> {
+    let refused = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
+    let head = std::str::from_utf8(&answer[..end]).map_err(|_| refused("the head is not text"))?;
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
+    let status: u16 = status.ok_or_else(|| refused("no HTTP/1.1 status line"))?;
+    let field = lines.find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>())
+    });
+    let body = match field {
+        Some(length) => length.map_err(|_| refused("Content-Length is not a number"))?,
+        None if status == 204 => 0,
+        None => return Err(refused("the answer has no Content-Length")),
+    };
+    Ok((answer.len() >= end + 4 + body).then_some(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_complete_with_their_body() {
+        for (answer, expected) in [
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab", Some(200)),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na", None),
+            ("HTTP/1.1 204 No Content\r\n\r\n", Some(204)),
+            ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r", None),
+        ] {
+            assert_eq!(complete_status(answer.as_bytes()).expect("it is HTTP"), expected, "{answer}");
+        }
+        for bad in ["HTTP/1.1 200 OK\r\n\r\n", "nonsense\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"] {
+            assert!(complete_status(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! CPU time and memory of a process and its children, as the kernel accounts for them.
+//!
+//! **Not**: sampling. Both figures are exact counters of the scheduler, in nanoseconds.
+//!
+//! **Source**: Documentation/scheduler/sched-stats.rst (`schedstat`: time on a CPU, time waiting for one, slices),
+//! proc_pid_stat(5) (parent), proc_pid_status(5) (`VmRSS`).
+
+use std::fs;
+use std::ops::{Add, Sub};
+
+use anyhow::{Context, Result};
+
+/// Time of a set of threads since they began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CpuTime {
+    /// On a CPU, user and system together, in nanoseconds.
+    pub(crate) used_ns: u64,
+    /// Runnable but kept waiting by others on the same CPU, in nanoseconds.
+    pub(crate) waited_ns: u64,
+}
+
+impl Add for CpuTime {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { used_ns: self.used_ns + other.used_ns, waited_ns: self.waited_ns + other.waited_ns }
+    }
+}
+
+impl Sub for CpuTime {
+    type Output = Self;
+
+    /// Saturates: a thread that has ended in between takes its time with it.
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            used_ns: self.used_ns.saturating_sub(earlier.used_ns),
+            waited_ns: self.waited_ns.saturating_sub(earlier.waited_ns),
+        }
+    }
+}
+
+impl CpuTime {
+    /// The time of all threads of `process` and of its descendants.
+    ///
+    /// # Errors
+    /// The process has ended, or the kernel keeps no scheduler statistics (CONFIG_SCHED_INFO).
+    pub(crate) fn of_tree(process: u32) -> Result<Self> {
+        let parents = parents()?;
+        let mut members = vec![process];
+        let mut total = Self::default();
+        while let Some(member) = members.pop() {
+            members.extend(parents.iter().filter(|(_, parent)| *parent == member).map(|(child, _)| *child));
+            total = total + Self::of_threads(member)?;
+        }
+        Ok(total)
+    }
+
+    fn of_threads(process: u32) -> Result<Self> {
+        let folder = format!("/proc/{process}/task");
+        let threads = fs::read_dir(&folder).with_context(|| format!("process {process} has ended"))?;
+        let mut total = Self::default();
+        for thread in threads {
+            let path = thread.with_context(|| format!("{folder} could not be listed"))?.path().join("schedstat");
+            let text = fs::read_to_string(&path).with_context(|| format!("{} could not be read", path.display()))?;
+            total = total + parse_schedstat(&text).with_context(|| format!("{} holds {text:?}", path.display()))?;
+        }
+        Ok(total)
+    }
+}
+
+/// Resident memory of `process`, in bytes: what it has touched, kernel buffers of its sockets not included.
+///
+/// # Errors
+/// The process has ended.
+pub(crate) fn resident_bytes(process: u32) -> Result<u64> {
+    let path = format!("/proc/{process}/status");
+    let text = fs::read_to_string(&path).with_context(|| format!("process {process} has ended"))?;
+    parse_resident_bytes(&text).with_context(|| format!("{path} has no VmRSS"))
+}
+
+/// All processes with their parents; those that end while the list is made are left out.
+fn parents() -> Result<Vec<(u32, u32)>> {
+    let entries = fs::read_dir("/proc").context("/proc could not be listed")?;
+    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    Ok(ids.filter_map(|id| Some((id, parse_parent(&fs::read_to_string(format!("/proc/{id}/stat")).ok()?)?))).collect())
+}
+
+fn parse_schedstat(text: &str) -> Option<CpuTime> {
+    let mut fields = text.split_whitespace().map(str::parse);
+    Some(CpuTime { used_ns: fields.next()?.ok()?, waited_ns: fields.next()?.ok()? })
+}
+
+/// The parent in a `stat` line: the second field after the name, which may itself hold blanks and parentheses.
+fn parse_parent(stat: &str) -> Option<u32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn parse_resident_bytes(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_files_are_read() {
+        assert_eq!(parse_schedstat("123 45 6\n"), Some(CpuTime { used_ns: 123, waited_ns: 45 }));
+        assert_eq!(parse_schedstat(""), None);
+        assert_eq!(parse_parent("17 (a) b) S) R 4 17 17"), Some(4));
+        assert_eq!(parse_parent("nonsense"), None);
+        assert_eq!(parse_resident_bytes("VmHWM:\t 9 kB\nVmRSS:\t    12 kB\n"), Some(12288));
+        assert_eq!(parse_resident_bytes("VmHWM:\t 9 kB\n"), None);
+    }
+
+    #[test]
+    fn differences_never_go_below_zero() {
+        let early = CpuTime { used_ns: 10, waited_ns: 7 };
+        let late = CpuTime { used_ns: 15, waited_ns: 5 };
+        assert_eq!(late - early, CpuTime { used_ns: 5, waited_ns: 0 });
+    }
+
+    #[test]
+    fn this_process_uses_cpu_and_memory() {
+        let own = std::process::id();
+        assert!(CpuTime::of_tree(own).expect("we run").used_ns > 0);
+        assert!(resident_bytes(own).expect("we run") > 4096);
+        assert!(parents().expect("/proc is mounted").iter().any(|(id, _)| *id == own));
+    }
+}

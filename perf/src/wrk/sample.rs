@@ -1,0 +1,145 @@
+//! What was measured: samples, one per round, in rows, and their spread.
+//!
+//! **Invariants**: rounds alternate, so that sample i of every row of a load was taken at nearly the same time; ratios
+//! are formed round by round, before the median is taken. A row with an invalid run gives no figures.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::cpu::CpuTime;
+use super::load::Outcome;
+
+/// Median and extremes of one figure over the rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Spread {
+    /// Middle value; the mean of the two middle ones when their number is even.
+    pub(crate) median: f64,
+    /// Smallest value.
+    pub(crate) min: f64,
+    /// Largest value.
+    pub(crate) max: f64,
+}
+
+impl Spread {
+    /// The spread of `values`; none of no values.
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut sorted: Vec<f64> = values.into_iter().collect();
+        sorted.sort_by(f64::total_cmp);
+        let (min, max) = (*sorted.first()?, *sorted.last()?);
+        let middle = sorted.len() / 2;
+        let median =
+            if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) };
+        Some(Self { median, min, max })
+    }
+
+    /// The spread of the ratios of two figures, round by round.
+    pub(crate) fn of_ratios(above: &[f64], below: &[f64]) -> Option<Self> {
+        Self::of(above.iter().zip(below).map(|(above, below)| above / below))
+    }
+}
+
+/// One valid run against one server.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Sample {
+    /// CPU of all the server's processes per answered request, in microseconds.
+    pub(crate) cpu_us: f64,
+    /// Answered requests per second.
+    pub(crate) rate: f64,
+    /// Share of the run, 0 to 1 per process, in which the server could have run but others had its CPU.
+    pub(crate) waited: f64,
+}
+
+impl Sample {
+    /// Relates what the server used to what was answered meanwhile.
+    pub(crate) fn of(outcome: Outcome, time: CpuTime, duration: Duration) -> Self {
+        Self {
+            cpu_us: time.used_ns as f64 / 1e3 / outcome.requests as f64,
+            rate: outcome.requests_per_second,
+            waited: time.waited_ns as f64 / duration.as_nanos() as f64,
+        }
+    }
+}
+
+/// All runs of one load against one server.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    /// The load: `hit`, `pipelined`, `miss`.
+    pub(crate) load: &'static str,
+    /// The server, as the table calls it.
+    pub(crate) server: &'static str,
+    /// One sample per valid round, in order.
+    pub(crate) samples: Vec<Sample>,
+    /// Why the row gives no figures, if it does not.
+    pub(crate) invalid: Option<String>,
+}
+
+impl Row {
+    /// CPU per request in microseconds, round by round.
+    pub(crate) fn cpu_us(&self) -> Vec<f64> {
+        self.samples.iter().map(|sample| sample.cpu_us).collect()
+    }
+
+    /// Requests per second, round by round.
+    pub(crate) fn rates(&self) -> Vec<f64> {
+        self.samples.iter().map(|sample| sample.rate).collect()
+    }
+
+    /// Adds a round, or remembers the first reason why the row is not valid.
+    pub(crate) fn add(&mut self, sample: Result<Sample, String>) {
+        match sample {
+            Ok(sample) => self.samples.push(sample),
+            Err(why) => {
+                let round = self.samples.len() + 1;
+                self.invalid.get_or_insert_with(|| format!("round {round}: {why}"));
+            }
+        }
+    }
+}
+
+/// The row of `load` against `server`, if it was measured.
+pub(crate) fn find<'a>(rows: &'a [Row], load: &str, server: &str) -> Option<&'a Row> {
+    rows.iter().find(|row| row.load == load && row.server == server)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_and_extremes() {
+        for (values, expected) in [
+            (&[3.0][..], Some((3.0, 3.0, 3.0))),
+            (&[5.0, 1.0, 2.0], Some((2.0, 1.0, 5.0))),
+            (&[4.0, 1.0, 2.0, 9.0], Some((3.0, 1.0, 9.0))),
+            (&[], None),
+        ] {
+            let spread = Spread::of(values.iter().copied()).map(|spread| (spread.median, spread.min, spread.max));
+            assert_eq!(spread, expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn ratios_pair_the_rounds() {
+        // The second round was twice as slow for both: the ratio does not notice.
+        let spread = Spread::of_ratios(&[2.0, 4.0, 3.0], &[1.0, 2.0, 1.0]).expect("there are rounds");
+        assert_eq!((spread.median, spread.min, spread.max), (2.0, 2.0, 3.0));
+    }
+
+    #[test]
+    fn cpu_is_divided_by_what_was_answered() {
+        let outcome = Outcome { requests: 500_000, requests_per_second: 250_000.0 };
+        let time = CpuTime { used_ns: 1_500_000_000, waited_ns: 20_000_000 };
+        let sample = Sample::of(outcome, time, Duration::from_secs(2));
+        assert_eq!(sample, Sample { cpu_us: 3.0, rate: 250_000.0, waited: 0.01 });
+    }
+
+    #[test]
+    fn a_row_keeps_the_first_reason() {
+        let mut row = Row { load: "hit", server: "floor", samples: Vec::new(), invalid: None };
+        row.add(Ok(Sample { cpu_us: 1.0, rate: 1.0, waited: 0.0 }));
+        row.add(Err("first".into()));
+        row.add(Err("second".into()));
+        assert_eq!(row.invalid.as_deref(), Some("round 2: first"));
+    }
+}

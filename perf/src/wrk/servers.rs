@@ -1,0 +1,219 @@
+//! The servers under test, each pinned to the server CPU by its own means, on ports chosen at run time.
+//!
+//! | server | is |
+//! |---|---|
+//! | floor | `coreperf floor`: the bare ring loop |
+//! | corelane | the product with no configuration but its addresses and its core |
+//! | nginx | one worker that answers 128 bytes from its configuration, as fast as nginx can be made to |
+//! | cluster | `corelane` without near copies in front of one `shardstored`: every request asks the node |
+//!
+//! **Invariants**: a server that is returned accepts requests. Environment variables do not reach Corelane.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::child::Child;
+use super::client::{Client, accepts, is_ready};
+use super::cpu::CpuTime;
+use super::load::{KEY_COUNT, KEY_PATH};
+use super::scratch::Scratch;
+use super::stop::Stop;
+
+/// From start to the first request: reserving memory and connecting to a node takes well under a second.
+const READY_LIMIT: Duration = Duration::from_secs(20);
+
+/// Bytes of every value and of every body, as the gates state.
+pub(crate) const VALUE_BYTES: usize = 128;
+
+/// Where and with what everything runs.
+pub(crate) struct Rig {
+    /// Folder of the release binaries.
+    pub(crate) binaries: PathBuf,
+    /// Where configurations, scripts and logs go.
+    pub(crate) scratch: Scratch,
+    /// CPU of the servers.
+    pub(crate) server_cpu: usize,
+    /// CPU of the load generator.
+    pub(crate) client_cpu: usize,
+    /// Ends the measurement early.
+    pub(crate) stop: Stop,
+}
+
+/// Processes that together answer requests at one address.
+pub(crate) struct Server {
+    /// As the table calls it.
+    pub(crate) name: &'static str,
+    /// Where it serves HTTP.
+    pub(crate) address: SocketAddr,
+    /// Ended in this order, the edge before its node.
+    pub(crate) children: Vec<Child>,
+}
+
+impl Server {
+    /// CPU time of all its processes so far.
+    ///
+    /// # Errors
+    /// One of them has ended; the end of its output is in the message.
+    pub(crate) fn cpu_time(&self) -> Result<CpuTime> {
+        self.children.iter().try_fold(CpuTime::default(), |total, child| {
+            let time = CpuTime::of_tree(child.id());
+            Ok(total + time.with_context(|| format!("{} is gone:\n{}", self.name, child.output_end()))?)
+        })
+    }
+
+    /// Stores the values that the loads read: one under `key`, and `KEY_COUNT` for the round robin.
+    ///
+    /// # Errors
+    /// The server refused a value.
+    pub(crate) fn fill(&self) -> Result<()> {
+        let value = "x".repeat(VALUE_BYTES);
+        let mut client = Client::connect(self.address).with_context(|| format!("{} is gone", self.name))?;
+        let paths = (0..KEY_COUNT).map(|index| format!("{KEY_PATH}{index}"));
+        for path in std::iter::once(KEY_PATH.to_owned()).chain(paths) {
+            let status = client.request("PUT", &path, &value).with_context(|| format!("{}: PUT {path}", self.name))?;
+            if !matches!(status, 201 | 204) {
+                bail!("{} answered a PUT of {path} with {status}", self.name);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Rig {
+    /// Starts the bare ring loop.
+    ///
+    /// # Errors
+    /// It did not start; the end of its output is in the message. The same holds for the servers below.
+    pub(crate) fn start_floor(&self) -> Result<Server> {
+        let [address] = free_addresses()?;
+        let own = std::env::current_exe().context("this program could not be found again")?;
+        let mut command = Command::new(own);
+        command.arg("floor").args(["--cpu", &self.server_cpu.to_string(), "--listen", &address.to_string()]);
+        let child = self.start("floor", &mut command, || accepts(address))?;
+        Ok(Server { name: "floor", address, children: vec![child] })
+    }
+
+    /// Starts nginx with one worker and without everything that costs it time.
+    ///
+    /// # Errors
+    /// As for the floor.
+    pub(crate) fn start_nginx(&self) -> Result<Server> {
+        let [address] = free_addresses()?;
+        let configuration = self.scratch.write("nginx.conf", &self.nginx_configuration(address))?;
+        let mut command = Command::new("nginx");
+        command.arg("-p").arg(self.scratch.folder()).args(["-e", "stderr", "-c"]).arg(configuration);
+        let child = self.start("nginx", &mut command, || accepts(address))?;
+        Ok(Server { name: "nginx", address, children: vec![child] })
+    }
+
+    fn nginx_configuration(&self, address: SocketAddr) -> String {
+        let folder = self.scratch.folder().display();
+        let places: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("  {kind}_temp_path {folder}/{kind};\n"))
+            .concat();
+        format!(
+            "daemon off;\nworker_processes 1;\nworker_cpu_affinity 1{zeros};\npid {folder}/nginx.pid;\n\
+             error_log stderr crit;\nevents {{ worker_connections 4096; use epoll; }}\nhttp {{\n{places}  \
+             access_log off;\n  keepalive_requests 1000000000;\n  keepalive_timeout 600;\n  tcp_nodelay on;\n  \
+             server {{ listen {address} reuseport; location / {{ return 200 \"{body}\"; }} }}\n}}\n",
+            zeros = "0".repeat(self.server_cpu),
+            body = "x".repeat(VALUE_BYTES),
+        )
+    }
+
+    /// Starts Corelane as its own store.
+    ///
+    /// # Errors
+    /// As for the floor.
+    pub(crate) fn start_corelane(&self) -> Result<Server> {
+        let [address, admin] = free_addresses()?;
+        let mut command = self.corelane("corelane", address, admin);
+        let child = self.start("corelane", &mut command, || is_ready(admin))?;
+        Ok(Server { name: "corelane", address, children: vec![child] })
+    }
+
+    /// Starts one edge without near copies in front of one node, both on the server CPU.
+    ///
+    /// # Errors
+    /// As for the floor.
+    pub(crate) fn start_cluster(&self) -> Result<Server> {
+        let [address, admin, node_address, node_admin] = free_addresses()?;
+        let topology = format!("cluster = \"perf\"\nepoch = 1\n\n[[node]]\nid = 1\naddress = \"{node_address}\"\n");
+        let topology = self.scratch.write("topology.toml", &topology)?;
+        let mut command = self.corelane("shardstored", node_address, node_admin);
+        command.args(["--node-id", "1", "--topology"]).arg(&topology);
+        let node = self.start("shardstored", &mut command, || is_ready(node_admin))?;
+        let mut command = self.corelane("corelane", address, admin);
+        command.args(["--near-ttl", "0s", "--topology"]).arg(&topology);
+        let edge = self.start("edge", &mut command, || is_ready(admin))?;
+        Ok(Server { name: "corelane + node", address, children: vec![edge, node] })
+    }
+
+    fn corelane(&self, program: &str, address: SocketAddr, admin: SocketAddr) -> Command {
+        let mut command = Command::new(self.binaries.join(program));
+        let (cores, listen, admin) = (self.server_cpu.to_string(), address.to_string(), admin.to_string());
+        command.env_clear().args(["--cores", &cores, "--listen", &listen, "--admin", &admin]);
+        command
+    }
+
+    fn start(&self, name: &str, command: &mut Command, is_ready: impl Fn() -> bool) -> Result<Child> {
+        let mut child = Child::start(command, &self.scratch.path(&format!("{name}.log")))?;
+        let ready = self.stop.until(READY_LIMIT, || match child.exited() {
+            Some(status) => Some(Err(status)),
+            None => is_ready().then_some(Ok(())),
+        });
+        self.stop.check()?;
+        match ready {
+            Some(Ok(())) => Ok(child),
+            Some(Err(status)) => bail!("{name} ended before it served ({status}):\n{}", child.output_end()),
+            None => bail!("{name} did not serve within {} s:\n{}", READY_LIMIT.as_secs(), child.output_end()),
+        }
+    }
+}
+
+/// Addresses on loopback that nobody uses now, all different.
+///
+/// # Errors
+/// All ports are taken.
+fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
+    // All are held until all are known, so that none is handed out twice.
+    let mut held = Vec::with_capacity(COUNT);
+    let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); COUNT];
+    for address in &mut addresses {
+        let listener = TcpListener::bind(*address).context("no free port on loopback")?;
+        *address = listener.local_addr().context("a bound socket has no address")?;
+        held.push(listener);
+    }
+    Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_addresses_differ() {
+        let [first, second] = free_addresses().expect("loopback has free ports");
+        assert_ne!(first, second);
+        assert!(first.port() != 0 && !accepts(first));
+    }
+
+    #[test]
+    fn nginx_is_pinned_and_answers_the_right_length() {
+        let rig = Rig {
+            binaries: PathBuf::new(),
+            scratch: Scratch::new("nginx-configuration").expect("the temporary folder is writable"),
+            server_cpu: 3,
+            client_cpu: 0,
+            stop: Stop::never(),
+        };
+        let text = rig.nginx_configuration(SocketAddr::from((Ipv4Addr::LOCALHOST, 8070)));
+        assert!(text.contains("worker_cpu_affinity 1000;") && text.contains("listen 127.0.0.1:8070 reuseport"));
+        let body = text.split('"').nth(1).expect("the body is quoted");
+        assert_eq!(body.len(), VALUE_BYTES);
+    }
+}
