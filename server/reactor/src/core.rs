@@ -349,11 +349,10 @@ impl Reactor {
         // In the order in which they starved, so that nobody waits forever; each once per pass.
         let starved = self.inner.starved.borrow().len();
         for _ in 0..starved {
-            if !self.inner.driver.borrow().buffers_available() {
-                return;
-            }
             let Some(id) = self.inner.starved.borrow_mut().pop_front() else { return };
-            self.rearm_after_starving(id);
+            if !self.rearm_after_starving(id) {
+                self.inner.starved.borrow_mut().push_back(id);
+            }
         }
     }
 }

@@ -39,6 +39,16 @@ pub(crate) enum ReceiveEnd {
     Disarmed,
 }
 
+/// Which of the pools a receive takes its buffers from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Size {
+    /// For requests and frames.
+    #[default]
+    Small,
+    /// For bodies and other bulk.
+    Bulk,
+}
+
 /// What a driver reports, in the order in which it happened.
 pub(crate) enum Completion {
     Accepted {
@@ -113,10 +123,10 @@ pub(crate) trait Driver {
     /// The other end of a connected socket, where it has an address.
     fn peer(&self, socket: Socket) -> Option<Address>;
 
-    fn arm_receive(&mut self, connection: ConnectionId, socket: Socket);
+    fn arm_receive(&mut self, connection: ConnectionId, socket: Socket, size: Size);
 
     /// Asks for the receive to end; `ReceiveEnded` follows.
-    fn cancel_receive(&mut self, connection: ConnectionId);
+    fn cancel_receive(&mut self, connection: ConnectionId, size: Size);
 
     /// Starts to send; `Sent` follows, with how much.
     ///
@@ -140,7 +150,7 @@ pub(crate) trait Driver {
     fn detach(&mut self, socket: Socket) -> DetachedSocket;
 
     /// Whether enough pooled buffers are back for a receive that ended with `NoBuffers` to be armed again.
-    fn buffers_available(&self) -> bool;
+    fn buffers_available(&self, size: Size) -> bool;
 
     /// Starts to report signals of the process (`Signal`), which must be blocked in all threads.
     fn watch_signals(&mut self, signals: &[i32]) -> io::Result<()>;

@@ -135,10 +135,15 @@ fn bytes_come_out_as_they_went_in_whatever_their_number() {
         body!(|seat| {
             let listener = seat.listen();
             seat.send(1, Message::Address(listener.address().clone()));
-            for _ in SIZES {
+            for size in SIZES {
                 let connection = listener.accept().await.unwrap();
+                // The larger ones through the large buffers, also when that begins and ends in the middle.
+                connection.expect_bulk(size > 10_000);
+                let mut echoed = 0;
                 // Echo, never holding more than a little: back-pressure reaches the sender.
                 while let Some(data) = connection.receive().await.unwrap() {
+                    echoed += data.len();
+                    connection.expect_bulk(size > 10_000 && echoed < size / 2);
                     connection.write().extend_from_slice(&data);
                     connection.drained(64 * 1024).await.unwrap();
                 }

@@ -15,9 +15,9 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::buffer::Received;
 use crate::core::Reactor;
-use crate::driver::{DetachedSocket, Socket};
+use crate::driver::{DetachedSocket, Size, Socket};
 use crate::id::ConnectionId;
-use crate::net::state::{ConnectionState, INBOX_BYTES_MAX, Receive};
+use crate::net::state::{ConnectionState, Receive};
 use crate::outbox::SharedBytes;
 use crate::time::Instant;
 
@@ -116,6 +116,18 @@ impl Connection {
         self.state(|state, _| state.deadline = deadline);
     }
 
+    /// Says that much is about to be received (a large body), or that it is over: receives use large buffers meanwhile,
+    /// so that bulk takes fewer completions. Changing it costs a cancelled receive; not worth it below about 128 KiB.
+    pub fn expect_bulk(&self, bulk: bool) {
+        self.state(|state, reactor| {
+            let wanted = if bulk { Size::Bulk } else { Size::Small };
+            if state.wanted_size != wanted {
+                state.wanted_size = wanted;
+                reactor.stop_receive(self.sender.id, state);
+            }
+        });
+    }
+
     /// Waits for bytes; `None` when the peer has sent all it will send.
     ///
     /// # Errors
@@ -201,10 +213,7 @@ impl Connection {
         self.drained(0).await?;
         let id = self.sender.id;
         self.state(|state, reactor| {
-            if state.receive == Receive::Armed {
-                state.receive = Receive::Cancelling;
-                reactor.inner.driver.borrow_mut().cancel_receive(id);
-            }
+            reactor.stop_receive(id, state);
         });
         poll_fn(|_| self.poll_disarmed()).await?;
         let reactor = self.reactor().clone();
@@ -330,7 +339,7 @@ impl Future for Receiving<'_> {
         let id = self.connection.sender.id;
         self.connection.state(|state, reactor| {
             let data = state.pop_received();
-            if state.receive == Receive::Disarmed && state.inbox_bytes <= INBOX_BYTES_MAX / 2 {
+            if state.may_rearm() {
                 reactor.arm_receive(id, state);
             }
             match (data, state.receive) {

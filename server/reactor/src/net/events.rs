@@ -64,7 +64,7 @@ impl Reactor {
             if state.push_received(data) {
                 state.receive = Receive::Cancelling;
                 reactor.count(|counters| counters.held_back += 1);
-                reactor.inner.driver.borrow_mut().cancel_receive(id);
+                reactor.inner.driver.borrow_mut().cancel_receive(id, state.armed_size);
             }
             reactor.wake_reader(state);
         });
@@ -120,15 +120,31 @@ impl Reactor {
     pub(crate) fn arm_receive(&self, id: ConnectionId, state: &mut ConnectionState) {
         debug_assert!(matches!(state.receive, Receive::Disarmed | Receive::Starved));
         state.receive = Receive::Armed;
-        self.inner.driver.borrow_mut().arm_receive(id, state.socket);
+        state.armed_size = state.wanted_size;
+        self.inner.driver.borrow_mut().arm_receive(id, state.socket, state.armed_size);
     }
 
-    pub(crate) fn rearm_after_starving(&self, id: ConnectionId) {
-        self.with_state(id, |state, reactor| {
-            if state.receive == Receive::Starved && !state.abandoned {
+    /// Stops a receive, so that its task or the next wait begins another.
+    pub(crate) fn stop_receive(&self, id: ConnectionId, state: &mut ConnectionState) {
+        if state.receive == Receive::Armed {
+            state.receive = Receive::Cancelling;
+            self.inner.driver.borrow_mut().cancel_receive(id, state.armed_size);
+        }
+    }
+
+    /// Arms a receive that starved, if its pool has buffers again; false when it has not.
+    pub(crate) fn rearm_after_starving(&self, id: ConnectionId) -> bool {
+        let rearm = |state: &mut ConnectionState, reactor: &Reactor| {
+            if state.receive != Receive::Starved || state.abandoned {
+                return true;
+            }
+            let available = reactor.inner.driver.borrow().buffers_available(state.wanted_size);
+            if available {
                 reactor.arm_receive(id, state);
             }
-        });
+            available
+        };
+        self.with_state(id, rearm).unwrap_or(true)
     }
 
     /// Starts the next send of a connection, if it has something to send and nothing under way.
@@ -203,11 +219,8 @@ impl Reactor {
             if let Some((timer, _)) = state.timer.take() {
                 reactor.inner.wheel.borrow_mut().cancel(timer);
             }
+            reactor.stop_receive(id, state);
             let mut driver = reactor.inner.driver.borrow_mut();
-            if state.receive == Receive::Armed {
-                state.receive = Receive::Cancelling;
-                driver.cancel_receive(id);
-            }
             if state.flight.under_way {
                 driver.cancel_send(id);
             }

@@ -15,13 +15,15 @@
 use std::collections::VecDeque;
 
 use crate::buffer::Received;
-use crate::driver::{Errno, Socket};
+use crate::driver::{Errno, Size, Socket};
 use crate::id::{TaskId, TimerId};
 use crate::outbox::{Chunk, Outbox, Spares};
 use crate::time::Instant;
 
 /// Received bytes a connection may leave unread before its receive is stopped.
-pub(crate) const INBOX_BYTES_MAX: usize = 64 * 1024;
+const INBOX_BYTES_MAX: usize = 64 * 1024;
+/// The same for a connection that receives bulk: a few of the large buffers.
+const BULK_INBOX_BYTES_MAX: usize = 256 * 1024;
 
 /// Pooled buffers a connection may hold unread; what comes beyond is copied out of the pool, so that one task that
 /// is slow to read cannot starve its core's other connections.
@@ -53,6 +55,9 @@ pub(crate) struct ConnectionState {
     pub(crate) connecting: bool,
     pub(crate) connected: Option<Result<(), Errno>>,
     pub(crate) receive: Receive,
+    /// The pool of the receive that is armed, and the pool of the next.
+    pub(crate) armed_size: Size,
+    pub(crate) wanted_size: Size,
     pub(crate) inbox: VecDeque<Received>,
     pub(crate) inbox_bytes: usize,
     pub(crate) outbox: Outbox,
@@ -77,6 +82,8 @@ impl ConnectionState {
             connecting: false,
             connected: None,
             receive: Receive::Disarmed,
+            armed_size: Size::Small,
+            wanted_size: Size::Small,
             inbox: VecDeque::new(),
             inbox_bytes: 0,
             outbox: Outbox::default(),
@@ -109,7 +116,19 @@ impl ConnectionState {
         let pooled = self.inbox.len() < INBOX_POOLED_MAX;
         self.inbox_bytes += data.len();
         self.inbox.push_back(if pooled { data } else { data.into_owned() });
-        self.receive == Receive::Armed && self.inbox_bytes >= INBOX_BYTES_MAX
+        self.receive == Receive::Armed && self.inbox_bytes >= self.inbox_bytes_max()
+    }
+
+    fn inbox_bytes_max(&self) -> usize {
+        match self.armed_size {
+            Size::Small => INBOX_BYTES_MAX,
+            Size::Bulk => BULK_INBOX_BYTES_MAX,
+        }
+    }
+
+    /// Whether a receive that was stopped may begin again.
+    pub(crate) fn may_rearm(&self) -> bool {
+        self.receive == Receive::Disarmed && self.inbox_bytes <= self.inbox_bytes_max() / 2
     }
 
     pub(crate) fn pop_received(&mut self) -> Option<Received> {

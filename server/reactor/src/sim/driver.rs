@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::endpoint::{Place, WINDOW_BYTES};
 use super::network::Network;
 use crate::address::Address;
-use crate::driver::{Accepted, Completion, DetachedSocket, Driver, ListenOptions, Socket, Wait};
+use crate::driver::{Accepted, Completion, DetachedSocket, Driver, ListenOptions, Size, Socket, Wait};
 use crate::id::{ConnectionId, ListenerId};
 use crate::mailbox::Doorbell;
 use crate::time::Instant;
@@ -72,11 +72,11 @@ impl Driver for SimDriver {
         None
     }
 
-    fn arm_receive(&mut self, _: ConnectionId, socket: Socket) {
+    fn arm_receive(&mut self, _: ConnectionId, socket: Socket, _: Size) {
         self.network.borrow_mut().arm_receive(socket.0);
     }
 
-    fn cancel_receive(&mut self, connection: ConnectionId) {
+    fn cancel_receive(&mut self, connection: ConnectionId, _: Size) {
         if let Some(socket) = self.socket_of(connection) {
             self.network.borrow_mut().cancel_receive(socket);
         }
@@ -117,7 +117,7 @@ impl Driver for SimDriver {
         DetachedSocket::Simulated(socket.0)
     }
 
-    fn buffers_available(&self) -> bool {
+    fn buffers_available(&self, _: Size) -> bool {
         true
     }
 

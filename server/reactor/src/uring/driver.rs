@@ -13,21 +13,24 @@ use std::time::Duration;
 
 use io_uring::{cqueue, opcode, squeue, types};
 
-use super::buffer_ring::{BUFFERS, BufferRing};
+use super::buffer_ring::{BULK, BufferRing, SMALL};
 use super::refusal::Refusal;
 use super::ring::Ring;
 use super::socket::{self, RawAddress};
 use super::tag::{Kind, NO_KEY, pack, unpack};
 use crate::address::Address;
 use crate::buffer::Received;
-use crate::driver::{Accepted, Completion, DetachedSocket, Driver, Errno, ListenOptions, ReceiveEnd, Socket, Wait};
+use crate::driver::{
+    Accepted, Completion, DetachedSocket, Driver, Errno, ListenOptions, ReceiveEnd, Size, Socket, Wait,
+};
 use crate::id::{ConnectionId, Key, ListenerId};
 use crate::mailbox::{Doorbell, WakeMethod};
 use crate::outbox::SLICES_MAX;
 use crate::time::Instant;
 
-/// The buffer group of the receive ring.
-const GROUP: u16 = 0;
+/// The buffer groups of the two receive rings.
+const SMALL_GROUP: u16 = 0;
+const BULK_GROUP: u16 = 1;
 
 /// Sends at least this large go out without a copy, until the kernel says that it copied anyhow. Below, pinning
 /// pages costs more than copying them (measured by others at about 3 KiB on bare metal; taken with a margin).
@@ -51,7 +54,8 @@ struct Message {
 
 pub(crate) struct UringDriver {
     ring: Ring,
-    buffers: Rc<BufferRing>,
+    small: Rc<BufferRing>,
+    bulk: Rc<BufferRing>,
     doorbell: Arc<Doorbell>,
     ready: Vec<Completion>,
     /// Memory of multi-slice sends and of connects under way, by connection index.
@@ -68,15 +72,20 @@ impl UringDriver {
     /// # Errors
     /// The operator's: io_uring is refused, and why.
     pub(crate) fn new(doorbell: &Arc<Doorbell>) -> Result<Self, Refusal> {
-        let buffers = BufferRing::new().map_err(|error| Refusal::new("mapping receive buffers", error))?;
+        let map = |shape| BufferRing::new(shape).map_err(|error| Refusal::new("mapping receive buffers", error));
+        let (small, bulk) = (map(SMALL)?, map(BULK)?);
         let ring = Ring::new(|submitter| {
-            // SAFETY: the mapping holds `BUFFERS` entries and outlives the ring: `buffers` is dropped after it.
-            unsafe { submitter.register_buf_ring_with_flags(buffers.address(), BUFFERS, GROUP, 0) }
+            for (buffers, group) in [(&small, SMALL_GROUP), (&bulk, BULK_GROUP)] {
+                // SAFETY: the mapping holds that many entries and outlives the ring, after which it is dropped.
+                unsafe { submitter.register_buf_ring_with_flags(buffers.address(), buffers.buffers(), group, 0)? };
+            }
+            Ok(())
         })?;
         doorbell.publish_ring(ring.fd());
         let mut driver = UringDriver {
             ring,
-            buffers: Rc::new(buffers),
+            small: Rc::new(small),
+            bulk: Rc::new(bulk),
             doorbell: Arc::clone(doorbell),
             ready: Vec::with_capacity(GATHER_MAX),
             messages: Vec::new(),
@@ -132,7 +141,7 @@ impl UringDriver {
                 let result = if result < 0 { Err(-result) } else { Ok(()) };
                 self.ready.push(Completion::Connected { connection: ConnectionId(key), result });
             }
-            Kind::Receive => self.translate_receive(ConnectionId(key), entry),
+            Kind::Receive | Kind::ReceiveBulk => self.translate_receive(ConnectionId(key), entry, kind),
             Kind::Send => self.translate_send(ConnectionId(key), entry),
             Kind::Wake if more || self.doorbell.method == WakeMethod::MsgRing => {}
             Kind::Wake => self.arm_doorbell(),
@@ -155,11 +164,12 @@ impl UringDriver {
         }
     }
 
-    fn translate_receive(&mut self, connection: ConnectionId, entry: &cqueue::Entry) {
+    fn translate_receive(&mut self, connection: ConnectionId, entry: &cqueue::Entry, kind: Kind) {
         let result = entry.result();
+        let buffers = if kind == Kind::ReceiveBulk { &self.bulk } else { &self.small };
         if let Some(buffer) = cqueue::buffer_select(entry.flags()) {
-            self.buffers.note_lent();
-            let data = Received::pooled(Rc::clone(&self.buffers), buffer, result.max(0) as u32);
+            buffers.note_lent();
+            let data = Received::pooled(Rc::clone(buffers), buffer, result.max(0) as u32);
             if result > 0 {
                 self.ready.push(Completion::Received { connection, data });
             }
@@ -222,6 +232,14 @@ impl UringDriver {
     }
 }
 
+/// The buffer group of a receive, and the kind of its operation.
+fn receive_of(size: Size) -> (u16, Kind) {
+    match size {
+        Size::Small => (SMALL_GROUP, Kind::Receive),
+        Size::Bulk => (BULK_GROUP, Kind::ReceiveBulk),
+    }
+}
+
 fn put<T>(table: &mut Vec<Option<T>>, key: Key, value: T) {
     let index = key.index as usize;
     if table.len() <= index {
@@ -280,13 +298,13 @@ impl Driver for UringDriver {
         socket::peer(socket.0)
     }
 
-    fn arm_receive(&mut self, connection: ConnectionId, socket: Socket) {
-        let entry = opcode::RecvMulti::new(types::Fd(socket.0), GROUP).build();
-        self.push(entry, Kind::Receive, connection.0);
+    fn arm_receive(&mut self, connection: ConnectionId, socket: Socket, size: Size) {
+        let (group, kind) = receive_of(size);
+        self.push(opcode::RecvMulti::new(types::Fd(socket.0), group).build(), kind, connection.0);
     }
 
-    fn cancel_receive(&mut self, connection: ConnectionId) {
-        self.cancel(Kind::Receive, connection.0);
+    fn cancel_receive(&mut self, connection: ConnectionId, size: Size) {
+        self.cancel(receive_of(size).1, connection.0);
     }
 
     unsafe fn send(&mut self, connection: ConnectionId, socket: Socket, slices: &[IoSlice<'_>]) {
@@ -332,8 +350,11 @@ impl Driver for UringDriver {
         DetachedSocket::Kernel(unsafe { OwnedFd::from_raw_fd(socket.0) })
     }
 
-    fn buffers_available(&self) -> bool {
-        self.buffers.can_rearm()
+    fn buffers_available(&self, size: Size) -> bool {
+        match size {
+            Size::Small => self.small.can_rearm(),
+            Size::Bulk => self.bulk.can_rearm(),
+        }
     }
 
     fn watch_signals(&mut self, signals: &[i32]) -> io::Result<()> {
@@ -419,7 +440,8 @@ impl Drop for UringDriver {
         if self.outstanding > 0 {
             std::mem::forget(std::mem::take(&mut self.messages));
             std::mem::forget(std::mem::take(&mut self.addresses));
-            std::mem::forget(Rc::clone(&self.buffers));
+            std::mem::forget(Rc::clone(&self.small));
+            std::mem::forget(Rc::clone(&self.bulk));
         }
     }
 }

@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use io_uring::{cqueue, opcode, types};
 
-use super::buffer_ring::{BUFFERS, BufferRing};
+use super::buffer_ring::{BufferRing, SMALL};
 use super::refusal::Refusal;
 use super::ring::Ring;
 use super::socket;
@@ -63,11 +63,11 @@ pub fn serve_floor(address: &Address, cpu: Option<usize>) -> io::Result<()> {
         crate::cpu::pin_to(cpu)?;
     }
     let (listener, _) = socket::listen(address, &ListenOptions::default())?;
-    let buffers = BufferRing::new()?;
+    let buffers = BufferRing::new(SMALL)?;
     let ring = Ring::new(|submitter| {
         submitter.register_files_sparse(CLIENTS_MAX)?;
-        // SAFETY: the mapping holds `BUFFERS` entries and outlives the ring, which is dropped first.
-        unsafe { submitter.register_buf_ring_with_flags(buffers.address(), BUFFERS, 0, 0) }
+        // SAFETY: the mapping holds that many entries and outlives the ring, which is dropped first.
+        unsafe { submitter.register_buf_ring_with_flags(buffers.address(), buffers.buffers(), 0, 0) }
     });
     let ring = ring.map_err(|refusal: Refusal| io::Error::other(refusal))?;
     let one = answer();

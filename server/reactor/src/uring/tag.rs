@@ -30,10 +30,20 @@ pub(crate) enum Kind {
     /// Another core rang.
     Wake = 5,
     Signal = 6,
+    /// A receive into the large buffers.
+    ReceiveBulk = 7,
 }
 
-const KINDS: [Kind; 7] =
-    [Kind::Ignored, Kind::Accept, Kind::Connect, Kind::Receive, Kind::Send, Kind::Wake, Kind::Signal];
+const KINDS: [Kind; 8] = [
+    Kind::Ignored,
+    Kind::Accept,
+    Kind::Connect,
+    Kind::Receive,
+    Kind::Send,
+    Kind::Wake,
+    Kind::Signal,
+    Kind::ReceiveBulk,
+];
 
 pub(crate) const NO_KEY: Key = Key { index: 0, generation: 0 };
 
