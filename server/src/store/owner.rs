@@ -29,7 +29,11 @@ pub(crate) async fn serve(core: &Rc<EdgeCore>, ask: Ask) -> Answer {
 }
 
 async fn get(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, ask: Ask, fresh: bool) -> Answer {
-    if !fresh && let Some(found) = near_copy(core, &ask) {
+    if fresh {
+        // Not joined to a question that began earlier, and so never older than this request.
+        return cluster.call(&ask).await;
+    }
+    if let Some(found) = near_copy(core, &ask) {
         return Answer::from_shard(Outcome::Found(found));
     }
     let (sender, receiver) = one(&core.reactor);
