@@ -14,6 +14,8 @@
 
 mod driver;
 mod endpoint;
+mod faults;
+mod handshake;
 mod network;
 mod world;
 

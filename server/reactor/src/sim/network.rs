@@ -11,9 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use super::endpoint::{Endpoint, Peer, Place};
-use crate::address::Address;
 use crate::buffer::Received;
-use crate::driver::{Accepted, Completion, Errno, ReceiveEnd, Socket};
+use crate::driver::{Completion, ReceiveEnd};
 use crate::id::{ConnectionId, Key, ListenerId};
 use crate::random::Random;
 use crate::slab::Slab;
@@ -54,14 +53,14 @@ impl Default for NetworkOptions {
 }
 
 /// Endpoints of one world at most.
-const ENDPOINTS_MAX: usize = 1 << 20;
+pub(super) const ENDPOINTS_MAX: usize = 1 << 20;
 /// A lost packet is sent again after this long (a common minimum of TCP's retransmission timer).
-const RETRANSMISSION: Duration = Duration::from_millis(200);
+pub(super) const RETRANSMISSION: Duration = Duration::from_millis(200);
 /// How often a partition is looked at again by what waits behind it.
 const PARTITION_RETRY: Duration = Duration::from_millis(20);
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Event {
+pub(super) enum Event {
     /// Something of the wire towards this endpoint may arrive.
     Move(u32, u32),
     /// A connection request arrives.
@@ -76,31 +75,31 @@ enum Event {
     Disarm { endpoint: (u32, u32), buffers: bool },
 }
 
-struct Listening {
-    place: Place,
-    listener: Option<ListenerId>,
-    backlog: VecDeque<Key>,
+pub(super) struct Listening {
+    pub(super) place: Place,
+    pub(super) listener: Option<ListenerId>,
+    pub(super) backlog: VecDeque<Key>,
 }
 
 /// What all simulated drivers share.
 pub(crate) struct Network {
     pub(crate) now: Instant,
     pub(crate) random: Random,
-    options: NetworkOptions,
-    endpoints: Slab<Endpoint>,
-    listening: BTreeMap<String, Vec<(i32, Listening)>>,
-    next_listener: i32,
+    pub(super) options: NetworkOptions,
+    pub(super) endpoints: Slab<Endpoint>,
+    pub(super) listening: BTreeMap<String, Vec<(i32, Listening)>>,
+    pub(super) next_listener: i32,
     events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
     event_count: u64,
-    cut: BTreeSet<(usize, usize)>,
+    pub(super) cut: BTreeSet<(usize, usize)>,
     /// Processes that have died and were not started again: nobody answers for them.
-    dead: BTreeSet<usize>,
-    completions: BTreeMap<(usize, usize), VecDeque<Completion>>,
+    pub(super) dead: BTreeSet<usize>,
+    pub(super) completions: BTreeMap<(usize, usize), VecDeque<Completion>>,
     /// A running hash of all events, to show that two runs are the same.
     pub(crate) trace: u64,
 }
 
-fn pair(key: Key) -> (u32, u32) {
+pub(super) fn pair(key: Key) -> (u32, u32) {
     (key.index, key.generation)
 }
 
@@ -134,8 +133,6 @@ impl Network {
         self.endpoints.len()
     }
 
-    // ---- time ----
-
     pub(crate) fn next_event(&self) -> Option<Instant> {
         self.events.peek().map(|Reverse((at, ..))| *at)
     }
@@ -152,12 +149,12 @@ impl Network {
         }
     }
 
-    fn plan(&mut self, at: Instant, event: Event) {
+    pub(super) fn plan(&mut self, at: Instant, event: Event) {
         self.event_count += 1;
         self.events.push(Reverse((at, self.event_count, event)));
     }
 
-    fn delay(&mut self) -> Duration {
+    pub(super) fn delay(&mut self) -> Duration {
         let options = &self.options;
         let mut delay = Duration::from_micros(self.random.between(options.delay_us_min, options.delay_us_max));
         while self.random.chance(options.loss_per_mille) {
@@ -187,8 +184,6 @@ impl Network {
         }
     }
 
-    // ---- completions ----
-
     pub(crate) fn take_completions(&mut self, place: (usize, usize), into: &mut Vec<Completion>) {
         if let Some(queue) = self.completions.get_mut(&place) {
             into.extend(queue.drain(..));
@@ -203,127 +198,14 @@ impl Network {
         self.completions.entry(place).or_default().push_back(Completion::Signal { number });
     }
 
-    fn report(&mut self, endpoint: Key, completion: impl FnOnce(ConnectionId) -> Completion) {
+    pub(super) fn report(&mut self, endpoint: Key, completion: impl FnOnce(ConnectionId) -> Completion) {
         let Some(state) = self.endpoints.get(endpoint) else { return };
         let Some(connection) = state.connection else { return };
         let place = (state.place.process, state.place.core);
         self.completions.entry(place).or_default().push_back(completion(connection));
     }
 
-    // ---- listening and connecting ----
-
-    pub(crate) fn listen(&mut self, place: Place, address: &Address, shared: bool) -> Result<i32, Errno> {
-        self.revive(place.process);
-        let entry = self.listening.entry(address.to_string()).or_default();
-        let foreign = entry.iter().any(|(_, other)| other.place.process != place.process);
-        if foreign || (!shared && !entry.is_empty()) {
-            return Err(libc::EADDRINUSE);
-        }
-        let socket = self.next_listener;
-        self.next_listener += 1;
-        entry.push((socket, Listening { place, listener: None, backlog: VecDeque::new() }));
-        Ok(socket)
-    }
-
-    fn listening_by_socket(&mut self, socket: i32) -> Option<&mut Listening> {
-        self.listening.values_mut().flatten().find(|(number, _)| *number == socket).map(|(_, listening)| listening)
-    }
-
-    pub(crate) fn arm_accept(&mut self, listener: ListenerId, socket: i32) {
-        let Some(listening) = self.listening_by_socket(socket) else { return };
-        listening.listener = Some(listener);
-        let place = (listening.place.process, listening.place.core);
-        let waiting: Vec<Key> = listening.backlog.drain(..).collect();
-        for endpoint in waiting {
-            let result = Ok(Accepted { socket: Socket(endpoint.index as i32) });
-            self.completions.entry(place).or_default().push_back(Completion::Accepted { listener, result });
-        }
-    }
-
-    pub(crate) fn cancel_accept(&mut self, place: (usize, usize), listener: ListenerId) {
-        for (_, listening) in self.listening.values_mut().flatten() {
-            if listening.listener == Some(listener) && (listening.place.process, listening.place.core) == place {
-                listening.listener = None;
-            }
-        }
-        self.completions.entry(place).or_default().push_back(Completion::AcceptEnded { listener });
-    }
-
-    /// Stops listening; gives what waits in the backlog.
-    pub(crate) fn close_listener(&mut self, socket: i32) -> Vec<Accepted> {
-        let backlog = self.listening_by_socket(socket).map(|listening| std::mem::take(&mut listening.backlog));
-        for group in self.listening.values_mut() {
-            group.retain(|(number, _)| *number != socket);
-        }
-        self.listening.retain(|_, group| !group.is_empty());
-        let backlog = backlog.unwrap_or_default();
-        backlog.into_iter().map(|endpoint| Accepted { socket: Socket(endpoint.index as i32) }).collect()
-    }
-
-    pub(crate) fn connect(&mut self, place: Place, connection: ConnectionId, address: &Address) -> i32 {
-        let Ok(endpoint) = self.endpoints.insert(Endpoint::new(place, Some(connection))) else {
-            panic!("more than {ENDPOINTS_MAX} simulated endpoints")
-        };
-        let at = self.now + self.delay();
-        self.plan(at, Event::Knock { endpoint: pair(endpoint), address: address.to_string() });
-        endpoint.index as i32
-    }
-
-    fn knock(&mut self, endpoint: Key, address: String) {
-        let Some(client) = self.endpoints.get(endpoint) else { return };
-        let from = client.place.process;
-        let group = self.listening.get(&address).map_or(0, Vec::len);
-        let pick = self.random.below(group as u64) as usize;
-        let target = self.listening.get(&address).and_then(|group| group.get(pick));
-        let Some(place) = target.map(|(_, listening)| listening.place) else {
-            let at = self.now + self.delay();
-            self.plan(at, Event::Answer { endpoint: pair(endpoint), errno: libc::ECONNREFUSED });
-            return;
-        };
-        if self.is_cut(from, place.process) {
-            let at = self.now + RETRANSMISSION;
-            self.plan(at, Event::Knock { endpoint: pair(endpoint), address });
-            return;
-        }
-        let mut server = Endpoint::new(place, None);
-        server.peer = Peer::Endpoint(endpoint);
-        server.peer_process = from;
-        let Ok(server) = self.endpoints.insert(server) else { return };
-        if let Some(client) = self.endpoints.get_mut(endpoint) {
-            client.peer = Peer::Endpoint(server);
-            client.peer_process = place.process;
-        }
-        let listening = self.listening.get_mut(&address).and_then(|group| group.get_mut(pick));
-        let (_, listening) = listening.expect("it was there just above");
-        match listening.listener {
-            Some(listener) => {
-                let result = Ok(Accepted { socket: Socket(server.index as i32) });
-                let place = (place.process, place.core);
-                self.completions.entry(place).or_default().push_back(Completion::Accepted { listener, result });
-            }
-            None => listening.backlog.push_back(server),
-        }
-        let at = self.now + self.delay();
-        self.plan(at, Event::Answer { endpoint: pair(endpoint), errno: 0 });
-    }
-
-    fn answer(&mut self, endpoint: Key, errno: Errno) {
-        let result = if errno == 0 { Ok(()) } else { Err(errno) };
-        if let (Err(errno), Some(state)) = (result, self.endpoints.get_mut(endpoint)) {
-            state.failed = Some(errno);
-        }
-        self.report(endpoint, |connection| Completion::Connected { connection, result });
-    }
-
-    pub(crate) fn cancel_connect(&mut self, socket: i32) {
-        if let Some(endpoint) = self.by_socket(socket) {
-            self.report(endpoint, |connection| Completion::Connected { connection, result: Err(libc::ECANCELED) });
-        }
-    }
-
-    // ---- connections ----
-
-    fn by_socket(&self, socket: i32) -> Option<Key> {
+    pub(super) fn by_socket(&self, socket: i32) -> Option<Key> {
         self.endpoints.key_at(socket as u32)
     }
 
@@ -514,7 +396,7 @@ impl Network {
         }
     }
 
-    fn report_end(&mut self, endpoint: Key) {
+    pub(super) fn report_end(&mut self, endpoint: Key) {
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
         if !state.armed || !state.unread.is_empty() {
             return;
@@ -527,78 +409,6 @@ impl Network {
         state.armed = false;
         state.fin_reported = true;
         self.report(endpoint, |connection| Completion::ReceiveEnded { connection, end });
-    }
-
-    // ---- faults ----
-
-    fn reset_one(&mut self, endpoint: Key, errno: Errno) {
-        let Some(state) = self.endpoints.get_mut(endpoint) else { return };
-        let blocked = state.blocked_send.is_some();
-        state.reset(errno);
-        if blocked {
-            self.report(endpoint, |connection| Completion::Sent { connection, result: Err(errno), lent: false });
-        }
-        self.report_end(endpoint);
-    }
-
-    fn reset_peer_of(&mut self, endpoint: Key) {
-        if let Some(Peer::Endpoint(peer)) = self.endpoints.get(endpoint).map(|state| state.peer) {
-            let at = self.now + self.delay();
-            self.plan(at, Event::Reset { endpoint: pair(peer), errno: libc::ECONNRESET });
-        }
-    }
-
-    fn reset_both(&mut self, endpoint: Key) {
-        self.reset_peer_of(endpoint);
-        let at = self.now + self.delay();
-        self.plan(at, Event::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
-    }
-
-    /// Forgets a process that has died. `reset`: its kernel lives on and tells the peers; otherwise they hear
-    /// nothing, as after a power failure.
-    pub(crate) fn kill(&mut self, process: usize, reset: bool) {
-        for group in self.listening.values_mut() {
-            group.retain(|(_, listening)| listening.place.process != process);
-        }
-        self.listening.retain(|_, group| !group.is_empty());
-        self.completions.retain(|(owner, _), _| *owner != process);
-        self.dead.insert(process);
-        for endpoint in self.endpoints.keys() {
-            if self.endpoints.get(endpoint).is_some_and(|state| state.place.process == process) {
-                if reset {
-                    self.reset_peer_of(endpoint);
-                }
-                self.endpoints.remove(endpoint);
-            }
-        }
-    }
-
-    /// A process is started again: what is sent to its former life is answered by a reset.
-    fn revive(&mut self, process: usize) {
-        if !self.dead.remove(&process) {
-            return;
-        }
-        for endpoint in self.endpoints.keys() {
-            let Some(state) = self.endpoints.get(endpoint) else { continue };
-            let Peer::Endpoint(peer) = state.peer else { continue };
-            let waits = state.peer_process == process && state.blocked_send.is_some();
-            if waits && self.endpoints.get(peer).is_none() {
-                let at = self.now + RETRANSMISSION;
-                self.plan(at, Event::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
-            }
-        }
-    }
-
-    fn is_cut(&self, a: usize, b: usize) -> bool {
-        self.cut.contains(&(a.min(b), a.max(b)))
-    }
-
-    pub(crate) fn partition(&mut self, a: usize, b: usize) {
-        self.cut.insert((a.min(b), a.max(b)));
-    }
-
-    pub(crate) fn heal(&mut self) {
-        self.cut.clear();
     }
 }
 

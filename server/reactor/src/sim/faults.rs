@@ -1,0 +1,83 @@
+//! What goes wrong on the simulated network: resets, deaths, partitions.
+//!
+//! **Not** deciding when: the world or the options do.
+//!
+//! **Invariants**: a process that has died sends nothing more; one that is started again answers what is sent to its
+//! former life with a reset.
+
+use super::endpoint::Peer;
+use super::network::{Event, Network, RETRANSMISSION, pair};
+use crate::driver::{Completion, Errno};
+use crate::id::Key;
+
+impl Network {
+    pub(super) fn reset_one(&mut self, endpoint: Key, errno: Errno) {
+        let Some(state) = self.endpoints.get_mut(endpoint) else { return };
+        let blocked = state.blocked_send.is_some();
+        state.reset(errno);
+        if blocked {
+            self.report(endpoint, |connection| Completion::Sent { connection, result: Err(errno), lent: false });
+        }
+        self.report_end(endpoint);
+    }
+
+    pub(super) fn reset_peer_of(&mut self, endpoint: Key) {
+        if let Some(Peer::Endpoint(peer)) = self.endpoints.get(endpoint).map(|state| state.peer) {
+            let at = self.now + self.delay();
+            self.plan(at, Event::Reset { endpoint: pair(peer), errno: libc::ECONNRESET });
+        }
+    }
+
+    pub(super) fn reset_both(&mut self, endpoint: Key) {
+        self.reset_peer_of(endpoint);
+        let at = self.now + self.delay();
+        self.plan(at, Event::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
+    }
+
+    /// Forgets a process that has died. `reset`: its kernel lives on and tells the peers; otherwise they hear
+    /// nothing, as after a power failure.
+    pub(crate) fn kill(&mut self, process: usize, reset: bool) {
+        for group in self.listening.values_mut() {
+            group.retain(|(_, listening)| listening.place.process != process);
+        }
+        self.listening.retain(|_, group| !group.is_empty());
+        self.completions.retain(|(owner, _), _| *owner != process);
+        self.dead.insert(process);
+        for endpoint in self.endpoints.keys() {
+            if self.endpoints.get(endpoint).is_some_and(|state| state.place.process == process) {
+                if reset {
+                    self.reset_peer_of(endpoint);
+                }
+                self.endpoints.remove(endpoint);
+            }
+        }
+    }
+
+    /// A process is started again: what is sent to its former life is answered by a reset.
+    pub(super) fn revive(&mut self, process: usize) {
+        if !self.dead.remove(&process) {
+            return;
+        }
+        for endpoint in self.endpoints.keys() {
+            let Some(state) = self.endpoints.get(endpoint) else { continue };
+            let Peer::Endpoint(peer) = state.peer else { continue };
+            let waits = state.peer_process == process && state.blocked_send.is_some();
+            if waits && self.endpoints.get(peer).is_none() {
+                let at = self.now + RETRANSMISSION;
+                self.plan(at, Event::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
+            }
+        }
+    }
+
+    pub(super) fn is_cut(&self, a: usize, b: usize) -> bool {
+        self.cut.contains(&(a.min(b), a.max(b)))
+    }
+
+    pub(crate) fn partition(&mut self, a: usize, b: usize) {
+        self.cut.insert((a.min(b), a.max(b)));
+    }
+
+    pub(crate) fn heal(&mut self) {
+        self.cut.clear();
+    }
+}
