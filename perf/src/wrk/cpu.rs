@@ -55,7 +55,16 @@ impl CpuTime {
         Ok(total)
     }
 
-    fn of_threads(process: u32) -> Result<Self> {
+    /// Whichever of the two readings of the same threads is the later one.
+    pub(crate) fn later(self, other: Self) -> Self {
+        if self.used_ns >= other.used_ns { self } else { other }
+    }
+
+    /// The time of all threads of `process` alone: cheap enough to be read while a load runs.
+    ///
+    /// # Errors
+    /// As for the tree.
+    pub(crate) fn of_threads(process: u32) -> Result<Self> {
         let folder = format!("/proc/{process}/task");
         let threads = fs::read_dir(&folder).with_context(|| format!("process {process} has ended"))?;
         let mut total = Self::default();
@@ -119,6 +128,7 @@ mod tests {
         let early = CpuTime { used_ns: 10, waited_ns: 7 };
         let late = CpuTime { used_ns: 15, waited_ns: 5 };
         assert_eq!(late - early, CpuTime { used_ns: 5, waited_ns: 0 });
+        assert_eq!((early.later(late), late.later(early)), (late, late));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The gates: what must hold, as data, and whether it does.
 //!
 //! **Invariants**: ratios are judged by the median of the ratios round by round. Nothing is judged from a row that is
-//! not valid, and a gate that rests on the host's speed is judged only where the floor shows that speed.
+//! not valid, no rate is judged from a host that was not quiet, and a gate that rests on the host's speed is judged only
+//! where the floor shows that speed.
 
 use serde::Serialize;
 
@@ -9,7 +10,7 @@ use super::idle::Idle;
 use super::sample::{Row, Spread, find};
 
 /// What is judged of a run.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Figure {
     /// CPU per request.
     Cpu,
@@ -165,9 +166,9 @@ impl Gate {
         let unit = if self.to.is_some() { Unit::Ratio } else { Unit::Rate };
         let judged = |measured, verdict| Judged { what: self.what, measured, unit, bound: self.bound, verdict };
 
-        let needed = std::iter::once(Some(own)).chain(other).flatten();
-        if let Some((row, why)) = needed.filter_map(|row| Some((row, row.invalid.as_ref()?))).next() {
-            return Some(judged(None, Verdict::Invalid(format!("{}, {why}", row.server))));
+        let mut needed = std::iter::once(Some(own)).chain(other).flatten();
+        if let Some(why) = needed.find_map(|row| self.unusable(row)) {
+            return Some(judged(None, Verdict::Invalid(why)));
         }
         let measured = match other {
             Some(other) => Spread::of_ratios(&self.figure.of(own), &self.figure.of(other?)),
@@ -178,6 +179,15 @@ impl Gate {
             Verdict::NotJudged,
         );
         Some(judged(Some(measured), verdict))
+    }
+
+    /// Why the gate cannot rest on this row, if it cannot. CPU per request bears other load; a rate does not.
+    fn unusable(&self, row: &Row) -> Option<String> {
+        if let Some(why) = &row.invalid {
+            return Some(format!("{}, {why}", row.server));
+        }
+        let waited = row.disturbance().filter(|_| self.figure == Figure::Rate)?;
+        Some(format!("the host was not quiet ({}: {:.0} % waited for a CPU)", row.server, waited * 100.0))
     }
 
     /// Why the host cannot show the gate, if it cannot.

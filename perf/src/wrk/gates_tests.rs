@@ -4,7 +4,7 @@ use super::*;
 use crate::wrk::sample::Sample;
 
 fn row(load: &'static str, server: &'static str, cpu_us: &[f64], rate: f64) -> Row {
-    let samples = cpu_us.iter().map(|&cpu_us| Sample { cpu_us, rate, waited: 0.0 }).collect();
+    let samples = cpu_us.iter().map(|&cpu_us| Sample { cpu_us, rate, waited: 0.0, client_waited: 0.0 }).collect();
     Row { load, server, samples, invalid: None }
 }
 
@@ -68,6 +68,17 @@ fn nothing_is_judged_from_an_invalid_run() {
         [row("hit", "floor", &[6.0], 1.0), row("hit", "corelane", &[6.0], 1.0), row("hit", "nginx", &[8.0], 1.0)];
     rows[0].invalid = Some("round 1: Socket errors".into());
     assert_eq!(verdicts(&rows), [Verdict::Invalid("floor, round 1: Socket errors".into()), Verdict::Pass]);
+}
+
+#[test]
+fn no_rate_is_judged_from_a_host_that_was_not_quiet() {
+    for (load, expected) in [("pipelined", 0), ("hit", 2)] {
+        let mut rows =
+            [row(load, "floor", &[6.0], 2e6), row(load, "corelane", &[6.0], 2e6), row(load, "nginx", &[8.0], 1e5)];
+        rows[1].samples[0].client_waited = 0.2;
+        let passed = verdicts(&rows).iter().filter(|verdict| **verdict == Verdict::Pass).count();
+        assert_eq!(passed, expected, "{load}");
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::child::Child;
+use super::cpu::CpuTime;
 use super::servers::Rig;
 
 /// Path of the value of the un-pipelined and pipelined loads; the keys of the round robin append their index.
@@ -70,6 +71,8 @@ pub(crate) struct Outcome {
     pub(crate) requests: u64,
     /// Requests answered per second, as wrk computes it.
     pub(crate) requests_per_second: f64,
+    /// CPU time of wrk, as last seen before it ended.
+    pub(crate) client: CpuTime,
 }
 
 /// Loads the server at `address` for `duration`. The inner error says why the run is not valid.
@@ -91,10 +94,15 @@ pub(crate) fn run(
     command.arg(format!("http://{address}{KEY_PATH}"));
 
     let mut child = Child::start(&mut command, &rig.scratch.path("wrk.log"))?;
-    let status = rig.stop.until(duration + OVERTIME, || child.exited());
+    let mut client = CpuTime::default();
+    let status = rig.stop.until(duration + OVERTIME, || {
+        // The kernel forgets it with the process; what is lost after the last look is milliseconds.
+        client = CpuTime::of_threads(child.id()).unwrap_or_default().later(client);
+        child.exited()
+    });
     rig.stop.check()?;
     match status {
-        Some(status) if status.success() => parse(&child.output()),
+        Some(status) if status.success() => Ok(parse(&child.output())?.map(|outcome| Outcome { client, ..outcome })),
         Some(status) => bail!("wrk failed ({status}):\n{}", child.output_end()),
         None => bail!("wrk did not end within {} s", (duration + OVERTIME).as_secs()),
     }
@@ -118,7 +126,7 @@ fn parse(output: &str) -> Result<Result<Outcome, String>> {
     if requests == 0 {
         return Ok(Err("no request was answered".to_owned()));
     }
-    Ok(Ok(Outcome { requests, requests_per_second }))
+    Ok(Ok(Outcome { requests, requests_per_second, client: CpuTime::default() }))
 }
 
 #[cfg(test)]
@@ -137,7 +145,7 @@ mod tests {
     fn figures_come_from_a_clean_run_only() {
         let rate = "Requests/sec: 120400.51\nTransfer/sec:     29.70MB\n";
         let outcome = parse(&format!("{OUTPUT}{rate}")).expect("it is wrk's output").expect("the run is valid");
-        assert_eq!(outcome, Outcome { requests: 361_234, requests_per_second: 120_400.51 });
+        assert_eq!(outcome, Outcome { requests: 361_234, requests_per_second: 120_400.51, client: CpuTime::default() });
         for why in ["Socket errors: connect 0, read 0, write 0, timeout 3", "Non-2xx or 3xx responses: 17"] {
             let output = format!("{OUTPUT}  {why}\n{rate}");
             assert_eq!(parse(&output).expect("it is wrk's output"), Err(why.to_owned()));

@@ -15,9 +15,6 @@ use super::table::{Table, grouped};
 /// Rounds below which the spread says too little for the medians to be relied on.
 pub(crate) const ROUNDS_MIN: usize = 5;
 
-/// Share of a run that a server may wait for its CPU before the host counts as disturbed.
-const WAITED_MAX: f64 = 0.05;
-
 /// Everything a measurement found.
 #[derive(Serialize)]
 pub(crate) struct Report {
@@ -91,7 +88,7 @@ impl Report {
         if self.is_disturbed() {
             let _ = writeln!(
                 text,
-                "The host was not quiet: servers waited for their CPU. Ratios suffer little, rates do; see `waited`."
+                "The host was not quiet (see `waited`): CPU per request is blurred, rates are not judged; run it again."
             );
         }
         text
@@ -99,9 +96,7 @@ impl Report {
 
     /// Whether a server that had the CPU to itself had to wait for it. The cluster's two processes share theirs.
     fn is_disturbed(&self) -> bool {
-        let alone = self.rows.iter().filter(|row| row.server != "corelane + node");
-        let waited = |row: &Row| Spread::of(row.samples.iter().map(|sample| sample.waited));
-        alone.filter_map(waited).any(|spread| spread.median > WAITED_MAX)
+        self.rows.iter().filter(|row| row.server != "corelane + node").any(|row| row.disturbance().is_some())
     }
 
     fn gate_table(&self) -> String {
@@ -124,8 +119,15 @@ impl Report {
     }
 
     fn row_table(&self) -> String {
-        let mut table =
-            Table::new(["load", "server", "CPU us/request", "requests/s", "CPU x floor", "CPU x nginx", "waited"]);
+        let mut table = Table::new([
+            "load",
+            "server",
+            "CPU us/request",
+            "requests/s",
+            "CPU x floor",
+            "CPU x nginx",
+            "waited: server, wrk",
+        ]);
         for row in &self.rows {
             let figures = match &row.invalid {
                 Some(why) => [format!("INVALID: {why}"), "-".into(), "-".into(), "-".into(), "-".into()],
@@ -146,8 +148,7 @@ impl Report {
         let cpu = Spread::of(row.cpu_us());
         let cpu = cpu.map(|spread| format!("{:.3} ({:.3} to {:.3})", spread.median, spread.min, spread.max));
         let rate = Spread::of(row.rates()).map(|spread| grouped(spread.median));
-        let waited = Spread::of(row.samples.iter().map(|sample| sample.waited));
-        let waited = waited.map(|spread| format!("{:.1} %", spread.median * 100.0));
+        let waited = row.waited().map(|[server, client]| format!("{:.1} %, {:.1} %", server * 100.0, client * 100.0));
         [or_dash(cpu), or_dash(rate), or_dash(ratio_to("floor")), or_dash(ratio_to("nginx")), or_dash(waited)]
     }
 }

@@ -5,7 +5,8 @@ use crate::wrk::gates::judge;
 use crate::wrk::sample::Sample;
 
 fn row(server: &'static str, cpu_us: &[f64]) -> Row {
-    let samples = cpu_us.iter().map(|&cpu_us| Sample { cpu_us, rate: 123_456.0, waited: 0.01 }).collect();
+    let samples =
+        cpu_us.iter().map(|&cpu_us| Sample { cpu_us, rate: 123_456.0, waited: 0.01, client_waited: 0.01 }).collect();
     Row { load: "hit", server, samples, invalid: None }
 }
 

@@ -10,6 +10,10 @@ use serde::Serialize;
 use super::cpu::CpuTime;
 use super::load::Outcome;
 
+/// Share of a run that a process may wait for its CPU before the host counts as not quiet: beyond a tenth, the rate
+/// tells more about the other load than about the server.
+pub(crate) const WAITED_MAX: f64 = 0.10;
+
 /// Median and extremes of one figure over the rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Spread {
@@ -48,6 +52,8 @@ pub(crate) struct Sample {
     pub(crate) rate: f64,
     /// Share of the run, 0 to 1 per process, in which the server could have run but others had its CPU.
     pub(crate) waited: f64,
+    /// The same share of the load generator.
+    pub(crate) client_waited: f64,
 }
 
 impl Sample {
@@ -57,6 +63,7 @@ impl Sample {
             cpu_us: time.used_ns as f64 / 1e3 / outcome.requests as f64,
             rate: outcome.requests_per_second,
             waited: time.waited_ns as f64 / duration.as_nanos() as f64,
+            client_waited: outcome.client.waited_ns as f64 / duration.as_nanos() as f64,
         }
     }
 }
@@ -83,6 +90,19 @@ impl Row {
     /// Requests per second, round by round.
     pub(crate) fn rates(&self) -> Vec<f64> {
         self.samples.iter().map(|sample| sample.rate).collect()
+    }
+
+    /// Shares that server and load generator waited for their CPUs, medians of the rounds.
+    pub(crate) fn waited(&self) -> Option<[f64; 2]> {
+        let server = Spread::of(self.samples.iter().map(|sample| sample.waited))?;
+        let client = Spread::of(self.samples.iter().map(|sample| sample.client_waited))?;
+        Some([server.median, client.median])
+    }
+
+    /// The larger of the two shares, where it is beyond `WAITED_MAX`.
+    pub(crate) fn disturbance(&self) -> Option<f64> {
+        let [server, client] = self.waited()?;
+        Some(server.max(client)).filter(|waited| *waited > WAITED_MAX)
     }
 
     /// Adds a round, or remembers the first reason why the row is not valid.
@@ -128,16 +148,20 @@ mod tests {
 
     #[test]
     fn cpu_is_divided_by_what_was_answered() {
-        let outcome = Outcome { requests: 500_000, requests_per_second: 250_000.0 };
+        let outcome = Outcome {
+            requests: 500_000,
+            requests_per_second: 250_000.0,
+            client: CpuTime { used_ns: 1, waited_ns: 40_000_000 },
+        };
         let time = CpuTime { used_ns: 1_500_000_000, waited_ns: 20_000_000 };
         let sample = Sample::of(outcome, time, Duration::from_secs(2));
-        assert_eq!(sample, Sample { cpu_us: 3.0, rate: 250_000.0, waited: 0.01 });
+        assert_eq!(sample, Sample { cpu_us: 3.0, rate: 250_000.0, waited: 0.01, client_waited: 0.02 });
     }
 
     #[test]
     fn a_row_keeps_the_first_reason() {
         let mut row = Row { load: "hit", server: "floor", samples: Vec::new(), invalid: None };
-        row.add(Ok(Sample { cpu_us: 1.0, rate: 1.0, waited: 0.0 }));
+        row.add(Ok(Sample { cpu_us: 1.0, rate: 1.0, waited: 0.0, client_waited: 0.0 }));
         row.add(Err("first".into()));
         row.add(Err("second".into()));
         assert_eq!(row.invalid.as_deref(), Some("round 2: first"));
