@@ -6,10 +6,10 @@ use shardstore::wire::batch::{BatchAnswers, MgetKeys, MsetItem, MsetItems};
 use shardstore::wire::ext::Condition;
 use shardstore::wire::request::Set;
 use shardstore::wire::topology::TopologyText;
-use shardstore::wire::{Flags, Kind, Op, Status};
+use shardstore::wire::{Flags, HEADER_BYTES, Kind, Op, Request, Status};
 
-use crate::peer::{Peer, key, set};
-use crate::rig::{ALONE, Rig, script};
+use crate::peer::{Peer, dial, hello, key, read_hello, set};
+use crate::rig::{ALONE, Rig, node_address, script};
 
 const SEEDS: std::ops::Range<u64> = 0..20;
 
@@ -198,6 +198,32 @@ fn quiet_and_one_way_requests_are_answered_only_when_they_ask_for_it() {
                 assert_eq!((answer.id, answer.value.as_slice()), (wanted, value.as_bytes()));
             }
             assert_eq!(peer.event("over_credit").await, 0);
+        }));
+    }
+}
+
+#[test]
+fn requests_right_behind_the_hello_follow_it_to_the_core_it_names() {
+    for seed in SEEDS {
+        Rig::new(seed, &[]).run(script!(|reactor| {
+            for wanted in [0, 1, 0, 1] {
+                let name = key("early");
+                let peer = Peer::any(&reactor).await;
+                let connection = dial(&reactor, &node_address()).await;
+                let mut bytes = Vec::new();
+                hello(wanted).encode(&mut bytes);
+                let slot = peer.slot(&Op::Get { key: &name });
+                for id in 0..5 {
+                    Request::new(id, slot, 5, Op::Get { key: &name }).encode(peer.session.dialect(), &mut bytes);
+                }
+                connection.write().extend_from_slice(&bytes);
+                let mut said = Vec::new();
+                assert!(read_hello(&connection, &mut said).await.is_some());
+                // Five answers without a value: a header each.
+                while said.len() < 5 * HEADER_BYTES {
+                    said.extend_from_slice(&connection.receive().await.unwrap().unwrap());
+                }
+            }
         }));
     }
 }
