@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_ends_what_ignores_sigterm_no_more_than_what_obeys() {
+    fn dropping_ends_the_process() {
         let scratch = Scratch::new("child-drop").expect("the temporary folder is writable");
         let child = shell("exec sleep 600", &scratch.path("log"));
         let process = PathBuf::from(format!("/proc/{}", child.id()));
