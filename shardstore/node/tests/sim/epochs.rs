@@ -69,7 +69,9 @@ fn a_peer_that_knows_more_makes_the_node_read_again() {
             assert_eq!(peer.get(&upper).await.status, Status::Moved);
             peer.epoch = 6;
             // A burst that comes before the node can have looked.
-            (0..20).for_each(|_| drop(peer.send(Op::Get { key: &upper })));
+            for _ in 0..20 {
+                peer.send(Op::Get { key: &upper });
+            }
             for _ in 0..20 {
                 let status = peer.answer().await.unwrap().unwrap().status;
                 assert!(matches!(status, Status::Stale | Status::NotFound), "{status:?}");
