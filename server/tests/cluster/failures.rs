@@ -1,0 +1,108 @@
+//! Nodes that die or hang: their slots fail fast, the others do not notice, and a node that is back is used again.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::keys::{Owned, assert_unavailable, check_round, get, put, spread};
+use super::member::{Member, SLACK, now, until};
+use super::rig::{CONNECT_TIME, Rig};
+
+const KEYS: usize = 40;
+
+/// The node that fails.
+const VICTIM: usize = 2;
+
+/// A node that is back is in use within this time.
+const BACK_TIME: Duration = Duration::from_secs(1);
+
+/// Uses the other nodes, and asks for the victim's keys, until both edges refuse them without asking.
+fn until_breakers_refuse(rig: &Rig, owned: &[Owned]) {
+    until("an open breaker at both edges", || {
+        for edge in &rig.edges {
+            check_round(edge, owned, VICTIM);
+        }
+        rig.edges.iter().all(|edge| edge.upstream("breaker_refused") > 0).then_some(())
+    });
+    for edge in &rig.edges {
+        assert!(edge.upstream("breaker_opened") >= 1);
+    }
+}
+
+/// Writes to the victim are refused as well; the breaker is open, so that nothing was sent.
+fn check_writes_refused(edge: &Member, owned: &[Owned]) {
+    let mut client = edge.connect();
+    let before = edge.upstream("breaker_refused");
+    let victims = owned.iter().filter(|owned| owned.node == VICTIM);
+    let mut count = 0;
+    for Owned { key, .. } in victims {
+        let asked = now();
+        let answer = put(&mut client, key, b"refused", "");
+        assert_unavailable(&answer, asked.elapsed());
+        count += 1;
+    }
+    let refused = edge.upstream("breaker_refused") - before;
+    // A probe may let one of them through to a handshake that then fails.
+    assert!(count > 0 && refused >= 1, "{refused} of {count} were refused at once");
+}
+
+/// Waits until an edge serves a key of the victim again; how long after `ready`.
+fn served_again(edge: &Member, key: &str, ready: Instant) -> Duration {
+    let mut client = edge.connect();
+    until("the node is used again", || {
+        let answer = get(&mut client, key);
+        matches!(answer.status, 200 | 404).then_some(())
+    });
+    ready.elapsed()
+}
+
+#[test]
+fn a_node_that_is_killed_costs_its_own_slots_until_it_is_back() {
+    let mut rig = Rig::start(Duration::ZERO);
+    let owned = spread(&rig.edges[0], &rig.edges[1], KEYS);
+    let theirs = owned.iter().find(|owned| owned.node == VICTIM).unwrap();
+    rig.nodes[VICTIM - 1].crash();
+    until_breakers_refuse(&rig, &owned);
+    check_writes_refused(&rig.edges[0], &owned);
+    check_round(&rig.edges[1], &owned, VICTIM);
+
+    let ready = rig.nodes[VICTIM - 1].start();
+    for edge in &rig.edges {
+        let took = served_again(edge, &theirs.key, ready);
+        println!("{}: in use {took:?} after the node was ready", edge.address);
+        assert!(took <= BACK_TIME + SLACK, "in use only {took:?} after the node was ready");
+    }
+    let (mut first, mut second) = (rig.edges[0].connect(), rig.edges[1].connect());
+    for Owned { key, node } in &owned {
+        if *node == VICTIM {
+            assert_eq!(get(&mut first, key).status, 404, "{key}: the node's memory is gone");
+            assert_eq!(put(&mut first, key, key.as_bytes(), "").status, 201, "{key}");
+        }
+        assert_eq!(get(&mut second, key).body, key.as_bytes(), "{key}");
+    }
+}
+
+#[test]
+fn a_node_that_hangs_costs_its_own_slots_until_it_goes_on() {
+    let rig = Rig::start(Duration::ZERO);
+    let owned = spread(&rig.edges[0], &rig.edges[1], KEYS);
+    let theirs = owned.iter().find(|owned| owned.node == VICTIM).unwrap();
+    rig.nodes[VICTIM - 1].signal(Signal::STOP);
+    until_breakers_refuse(&rig, &owned);
+    check_writes_refused(&rig.edges[1], &owned);
+
+    rig.nodes[VICTIM - 1].signal(Signal::CONT);
+    let resumed = now();
+    for edge in &rig.edges {
+        let took = served_again(edge, &theirs.key, resumed);
+        println!("{}: in use {took:?} after the node went on", edge.address);
+        // The probe that was under way has to fail first.
+        assert!(took <= CONNECT_TIME + BACK_TIME + SLACK, "in use only {took:?} after the node went on");
+    }
+    for edge in &rig.edges {
+        let mut client = edge.connect();
+        for Owned { key, .. } in &owned {
+            assert_eq!(get(&mut client, key).body, key.as_bytes(), "{key}: the node has kept what it held");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The cluster: two edges and three nodes, each on a loopback address of its own, with one data core each.
+//!
+//! ```text
+//!  client ──▶ edge 0 ─┐   ┌─▶ node 1
+//!                     ├───┼─▶ node 2
+//!  client ──▶ edge 1 ─┘   └─▶ node 3
+//! ```
+//!
+//! **Invariants**: edges and nodes read different topology files, so that a test can change one and leave the other.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::member::{Member, Program};
+use crate::support::server::{own_address, own_folder};
+
+pub(crate) const NODES: usize = 3;
+const EDGES: usize = 2;
+
+/// Deadline of a request to a node, as the edges are configured.
+pub(crate) const REQUEST_TIME: Duration = Duration::from_millis(500);
+
+/// Time to connect to a node and greet it, as the edges are configured.
+pub(crate) const CONNECT_TIME: Duration = Duration::from_millis(250);
+
+/// The cluster's name.
+pub(crate) const NAME: &str = "trial";
+
+/// A cluster, and the files of its processes.
+pub(crate) struct Rig {
+    pub(crate) edges: Vec<Member>,
+    /// Node `n` is at index `n - 1`.
+    pub(crate) nodes: Vec<Member>,
+    folder: PathBuf,
+}
+
+impl Rig {
+    /// Starts a cluster whose edges keep near copies for so long, and waits until all of it is ready.
+    pub(crate) fn start(near_ttl: Duration) -> Self {
+        let mut rig = Self::prepare(near_ttl);
+        for member in rig.nodes.iter_mut().chain(&mut rig.edges) {
+            member.launch();
+        }
+        for member in rig.nodes.iter_mut().chain(&mut rig.edges) {
+            member.await_ready();
+        }
+        rig
+    }
+
+    /// A cluster with all its files, of which nothing runs.
+    pub(crate) fn prepare(near_ttl: Duration) -> Self {
+        let folder = own_folder();
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let settings = |index: usize, topology: &str| {
+            let topology = folder.join(topology);
+            format!("cores = [{}]\nmemory = \"64MiB\"\ntopology = {topology:?}\n", index % cpus)
+        };
+        let node = |index: usize| {
+            let text = format!("node_id = {}\n{}", index + 1, settings(index, "nodes.toml"));
+            Member::new(Program::Node, own_address(), &folder, &text)
+        };
+        let edge = |index: usize| {
+            let near = format!("near_ttl = \"{}ms\"\n", near_ttl.as_millis());
+            let times = [("request_time", REQUEST_TIME), ("connect_time", CONNECT_TIME)];
+            let times = times.map(|(key, time)| format!("{key} = \"{}ms\"\n", time.as_millis())).concat();
+            let text = format!("{}{near}[upstream]\n{times}", settings(NODES + index, "edges.toml"));
+            Member::new(Program::Edge, own_address(), &folder, &text)
+        };
+        let nodes = (0..NODES).map(node).collect();
+        let edges = (0..EDGES).map(edge).collect();
+        let rig = Rig { edges, nodes, folder };
+        rig.write_nodes_topology(&rig.topology(1, ""));
+        rig.write_edges_topology(&rig.topology(1, ""));
+        rig
+    }
+
+    /// The topology's text with these nodes; `assign` are its further lines.
+    pub(crate) fn topology(&self, epoch: u32, assign: &str) -> String {
+        let nodes: Vec<_> = self.nodes.iter().enumerate().map(|(index, node)| (index + 1, node.address)).collect();
+        topology(NAME, epoch, &nodes) + assign
+    }
+
+    pub(crate) fn write_nodes_topology(&self, text: &str) {
+        std::fs::write(self.folder.join("nodes.toml"), text).unwrap();
+    }
+
+    pub(crate) fn write_edges_topology(&self, text: &str) {
+        std::fs::write(self.folder.join("edges.toml"), text).unwrap();
+    }
+
+    /// Puts another process in the place of a node that does not run: with this id, and with a topology of its own.
+    pub(crate) fn impostor(&self, place: usize, id: usize, topology: &str) -> Member {
+        let file = self.folder.join("impostor.toml");
+        std::fs::write(&file, topology).unwrap();
+        let text = format!("node_id = {id}\ncores = [0]\nmemory = \"64MiB\"\ntopology = {file:?}\n");
+        let std::net::IpAddr::V4(ip) = self.nodes[place].address.ip() else { unreachable!("the rig chose IPv4") };
+        Member::new(Program::Node, ip, &self.folder, &text)
+    }
+}
+
+/// A topology's text.
+pub(crate) fn topology(cluster: &str, epoch: u32, nodes: &[(usize, SocketAddr)]) -> String {
+    let mut text = format!("cluster = \"{cluster}\"\nepoch = {epoch}\n");
+    for (id, address) in nodes {
+        text += &format!("\n[[node]]\nid = {id}\naddress = \"{address}\"\n");
+    }
+    text
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // Processes that still run keep no file of it open but their topology, which they then miss for a moment.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}

@@ -1,0 +1,106 @@
+//! Written through one edge, read through the other.
+
+use std::time::Duration;
+
+use super::keys::{get, node_of, origin, put, spread};
+use super::member::{now, until};
+use super::rig::{NODES, Rig};
+
+/// Longer than a test takes: a near copy does not go by itself.
+const NEAR_LONG: Duration = Duration::from_secs(600);
+
+/// Time to live of the values that have one.
+const MAX_AGE_S: u64 = 1000;
+
+/// The product counts in whole milliseconds, read once per pass of its event loop.
+const CLOCK_STEP: Duration = Duration::from_millis(5);
+
+#[test]
+fn what_one_edge_writes_the_other_reads() {
+    const SIZES: [usize; 7] = [0, 1, 128, 4096, 40_000, 300_000, 3 << 20];
+    const TYPES: [&str; 3] = ["text/plain", "application/json; charset=utf-8", "image/png"];
+    let rig = Rig::start(NEAR_LONG);
+    let (mut first, mut second) = (rig.edges[0].connect(), rig.edges[1].connect());
+    for number in 0..100 {
+        let (key, kind) = (format!("folder/{number}"), TYPES[number % TYPES.len()]);
+        let value: Vec<u8> = (0..SIZES[number % SIZES.len()]).map(|at| (at * 31 + at / 251 + number) as u8).collect();
+        let lives = number % 2 == 0;
+        let lifetime = if lives { format!("Cache-Control: max-age={MAX_AGE_S}\r\n") } else { String::new() };
+        let stored = put(&mut first, &key, &value, &format!("Content-Type: {kind}\r\n{lifetime}"));
+        assert_eq!(stored.status, 201, "{key}: {stored:?}");
+        let tag = stored.field("ETag").expect("a PUT tells the version it made").to_owned();
+
+        let read = get(&mut second, &key);
+        assert!(read.status == 200 && read.body == value, "{key}: {} with {} bytes", read.status, read.body.len());
+        assert!((1..=NODES).contains(&node_of(&read)), "{key}: {}", origin(&read));
+        let again = get(&mut second, &key);
+        assert!(again.status == 200 && again.body == value, "{key}: {} with {} bytes", again.status, again.body.len());
+        assert!(origin(&again).starts_with("corelane; hit"), "{key}: {}", origin(&again));
+        let own = get(&mut first, &key);
+        assert!(own.status == 200 && own.body == value, "{key}: {} with {} bytes", own.status, own.body.len());
+
+        for answer in [&read, &again, &own] {
+            assert_eq!(answer.field("ETag"), Some(&*tag), "{key}");
+            assert_eq!(answer.field("Content-Type"), Some(kind), "{key}");
+            let left_s = answer.field("Cache-Control").map(|text| text.strip_prefix("max-age=").unwrap());
+            let left_s = left_s.map(|text| text.parse::<u64>().unwrap());
+            assert_eq!(left_s.is_some(), lives, "{key}: {left_s:?}");
+            assert!(left_s.is_none_or(|left_s| left_s <= MAX_AGE_S && left_s > MAX_AGE_S / 2), "{key}: {left_s:?}");
+        }
+    }
+}
+
+#[test]
+fn a_value_ends_everywhere_with_its_time() {
+    const LIFE: Duration = Duration::from_secs(1);
+    let rig = Rig::start(NEAR_LONG);
+    let (mut first, mut second) = (rig.edges[0].connect(), rig.edges[1].connect());
+    assert_eq!(put(&mut first, "brief", b"value", "Cache-Control: max-age=1\r\n").status, 201);
+    let stored = now();
+    assert_eq!(get(&mut second, "brief").status, 200, "it is read before its time is over");
+    until("the end of a value that lives a second", || {
+        let asked = now();
+        let statuses = [get(&mut first, "brief").status, get(&mut second, "brief").status];
+        assert!(asked < stored + LIFE + CLOCK_STEP || statuses == [404, 404], "{statuses:?} after its time");
+        (statuses == [404, 404]).then_some(())
+    });
+}
+
+#[test]
+fn a_near_copy_is_older_than_the_truth_by_the_near_time_at_most() {
+    const NEAR: Duration = Duration::from_millis(400);
+    let rig = Rig::start(NEAR);
+    let (mut first, mut second) = (rig.edges[0].connect(), rig.edges[1].connect());
+    let mut was_stale = 0;
+    for number in 0..5 {
+        let key = format!("near:{number}");
+        assert_eq!(put(&mut first, &key, b"old", "").status, 201);
+        assert_eq!(put(&mut second, &key, b"new", "").status, 204);
+        let written = now();
+        assert_eq!(get(&mut second, &key).body, b"new", "an edge reads what it has written");
+        until("the new value at the other edge", || {
+            let asked = now();
+            let body = get(&mut first, &key).body;
+            let is_bound_over = asked >= written + NEAR + CLOCK_STEP;
+            assert!(body == b"new" || (body == b"old" && !is_bound_over), "{key}: {:?}", body.escape_ascii());
+            was_stale += usize::from(body == b"old");
+            (body == b"new").then_some(())
+        });
+        assert_eq!(get(&mut first, &key).body, b"new", "{key}: never old again");
+    }
+    assert!(was_stale > 0, "no copy was ever served, so that nothing was shown");
+}
+
+#[test]
+fn every_node_owns_a_fair_part_and_serves_it() {
+    const KEYS: usize = 300;
+    let rig = Rig::start(Duration::ZERO);
+    let owned = spread(&rig.edges[0], &rig.edges[1], KEYS);
+    for node in 1..=NODES {
+        let count = owned.iter().filter(|owned| owned.node == node).count();
+        // A third each; half of that is more than seven standard deviations away.
+        assert!(count >= KEYS / NODES / 2, "node {node} owns {count} of {KEYS} keys");
+        let requests = rig.nodes[node - 1].metric("corelane_node_requests_total{core=\"0\",operation=\"set\"}");
+        assert_eq!(requests, count as u64, "node {node} was sent what it owns and nothing else");
+    }
+}

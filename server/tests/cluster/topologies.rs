@@ -1,0 +1,83 @@
+//! Slots that move to another node, and topologies that are refused.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::keys::{get, node_of, put, spread};
+use super::member::{Member, until};
+use super::rig::Rig;
+
+/// Every slot, to node 1.
+const ALL_TO_FIRST: &str = "\n[[assign]]\nslots = \"0-16383\"\nnode = 1\n";
+
+const KEYS: usize = 40;
+
+fn await_epoch(member: &Member, epoch: u64) {
+    until(&format!("epoch {epoch} at {}", member.address), || (member.epoch() == epoch).then_some(()));
+}
+
+#[test]
+fn edges_follow_slots_that_have_moved() {
+    let rig = Rig::start(Duration::ZERO);
+    let owned = spread(&rig.edges[0], &rig.edges[1], KEYS);
+    rig.write_nodes_topology(&rig.topology(2, ALL_TO_FIRST));
+    for node in &rig.nodes {
+        node.signal(Signal::HUP);
+    }
+    for node in &rig.nodes {
+        await_epoch(node, 2);
+    }
+    let (mut first, mut second) = (rig.edges[0].connect(), rig.edges[1].connect());
+    for owned in &owned {
+        let key = &owned.key;
+        // Values stay where they are: the new owner does not have those of the others.
+        let status = if owned.node == 1 { 204 } else { 201 };
+        assert_eq!(put(&mut first, key, b"moved", "").status, status, "{key} of node {}", owned.node);
+        let answer = get(&mut second, key);
+        assert_eq!((answer.status, &answer.body[..], node_of(&answer)), (200, &b"moved"[..], 1), "{key}");
+    }
+    for edge in &rig.edges {
+        await_epoch(edge, 2);
+        assert!(edge.upstream("moved") >= 1, "it was told by a node");
+        edge.await_log(&["topology_loaded", "a node", "epoch=2"]);
+    }
+}
+
+/// The nodes' file is read again also without a signal.
+#[test]
+fn nodes_read_a_file_that_has_changed() {
+    let rig = Rig::start(Duration::ZERO);
+    rig.write_nodes_topology(&rig.topology(7, ""));
+    for node in &rig.nodes {
+        await_epoch(node, 7);
+    }
+}
+
+#[test]
+fn a_broken_topology_is_refused_with_its_line_and_the_old_one_stays() {
+    let rig = Rig::start(Duration::ZERO);
+    let owned = spread(&rig.edges[0], &rig.edges[1], KEYS);
+    let broken = "cluster = \"trial\"\nepoch = 2\n\n[[node]]\nid = 1\naddress = \"nowhere\"\n";
+    rig.write_nodes_topology(broken);
+    rig.write_edges_topology(broken);
+    let refusals = |member: &Member, name: &str| {
+        member.signal(Signal::HUP);
+        until(&format!("a refusal at {}", member.address), || (member.metric(name) > 0).then_some(()));
+    };
+    for node in &rig.nodes {
+        refusals(node, "corelane_topology_refused_total");
+        node.await_log(&["topology_refused", "nodes.toml:6", "address"]);
+    }
+    for edge in &rig.edges {
+        refusals(edge, "corelane_topology_reloads_total{result=\"refused\"}");
+        edge.await_log(&["topology_refused", "edges.toml:6", "address"]);
+    }
+    for member in rig.nodes.iter().chain(&rig.edges) {
+        assert_eq!(member.epoch(), 1, "{}", member.address);
+    }
+    let mut client = rig.edges[0].connect();
+    for owned in &owned {
+        assert_eq!(get(&mut client, &owned.key).body, owned.key.as_bytes(), "{}", owned.key);
+    }
+}
