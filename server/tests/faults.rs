@@ -6,7 +6,7 @@
 mod support;
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::client::{Client, Fault};
 use support::load::Load;
@@ -85,6 +85,7 @@ fn an_idle_connection_is_closed_without_a_word() {
 
 /// A client that does not read is cut off after `idle_time`; until then what waits for it is bounded.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test has no reactor to tell the time")]
 fn a_client_that_never_reads_costs_little_and_is_cut_off() {
     const CLIENTS: usize = 8;
     const VALUE_BYTES: usize = 8 << 20;
@@ -99,9 +100,12 @@ fn a_client_that_never_reads_costs_little_and_is_cut_off() {
         client.try_send(get("large").repeat(100).as_bytes());
     }
     let mut peak = 0;
-    while server.metric("corelane_http_events_total{core=\"0\",event=\"timeouts\"}") < CLIENTS as u64 {
+    let (began, mut cut) = (Instant::now(), 0);
+    while cut < CLIENTS as u64 {
+        assert!(began.elapsed() < support::PATIENCE, "{cut} of {CLIENTS} clients were cut off");
         assert_eq!(neighbour.ask(GET_ROOT).status, 200);
         peak = peak.max(server.resident_bytes());
+        cut = server.metric("corelane_http_events_total{core=\"0\",event=\"timeouts\"}");
     }
     let grown = peak.saturating_sub(before);
     println!("{CLIENTS} clients that do not read: {} KiB more", grown >> 10);

@@ -1,0 +1,174 @@
+//! No allocation per hit: shown by an allocator that counts for the whole process.
+//!
+//! The edge runs on its real reactor in this process; the client is a plain socket whose buffers are made beforehand. So
+//! what is counted is a whole pass: receive, parse, look up, encode, send, and whatever the control core does meanwhile.
+//!
+//! **Not** for values over 16 KiB: those are pinned and sent in place, which takes a reference or two each.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod support;
+
+use std::alloc::System;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+
+use control::settings::{EdgeSettings, Invocation, Sources, load};
+use corelane::EdgePlan;
+use reactor::{Threads, block_signals};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+use support::client::{Client, Socket};
+use support::server::own_address;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Requests of one measurement.
+const REQUESTS: usize = 10_000;
+
+/// Measurements of each kind of hit. The control core may allocate now and then (a log line, a clock tick); a hit that
+/// allocates does so in every measurement.
+const ROUNDS: usize = 5;
+
+/// Most allocations of a measurement that are somebody else's.
+const FOREIGN_MAX: usize = 20;
+
+/// Starts an edge with one core in this process.
+fn start() -> SocketAddr {
+    block_signals();
+    let ip = own_address();
+    let flags = [format!("--listen={ip}:8080"), format!("--admin={ip}:9180"), "--memory=64MiB".to_owned()];
+    let sources = Sources {
+        arguments: flags.iter().map(Into::into).collect(),
+        environment: Vec::new(),
+        read_file: &|_| unreachable!("no file is named"),
+    };
+    let Invocation::Serve(loaded) = load::<EdgeSettings>(&sources).unwrap() else { panic!("asked to serve") };
+    let plan = EdgePlan {
+        settings: loaded.settings,
+        effective: loaded.effective,
+        topology: None,
+        cpus: vec![None],
+        incarnation: 1,
+        log: Box::new(std::io::sink()),
+    };
+    let mut threads = Threads::new(None);
+    // It serves until this process ends.
+    corelane::start(&mut threads, plan).unwrap();
+    SocketAddr::from((ip, 8080))
+}
+
+/// Sends requests `depth` at a time and reads answers of a known length, without allocating.
+struct Hits {
+    socket: Socket,
+    /// `depth` requests.
+    requests: Vec<u8>,
+    /// Room for `depth` answers.
+    answers: Vec<u8>,
+    depth: usize,
+    answer_bytes: usize,
+    status_line: &'static [u8],
+}
+
+impl Hits {
+    fn run(&mut self, count: usize) {
+        for _ in 0..count / self.depth {
+            self.socket.write_all(&self.requests).unwrap();
+            self.socket.read_exact(&mut self.answers).unwrap();
+            for answer in self.answers.chunks(self.answer_bytes) {
+                assert!(answer.starts_with(self.status_line));
+            }
+        }
+    }
+}
+
+/// One kind of hit.
+struct Kind {
+    name: &'static str,
+    request: String,
+    depth: usize,
+    status: u16,
+}
+
+fn kinds(etag: &str) -> Vec<Kind> {
+    let request = |method: &str, key: &str, fields: &str| {
+        format!("{method} /v1/kv/default/{key} HTTP/1.1\r\nHost: h\r\nUser-Agent: a test\r\n{fields}\r\n")
+    };
+    let kind = |name, request, depth, status| Kind { name, request, depth, status };
+    let not_modified = format!("If-None-Match: \"0\", W/{etag}\r\n");
+    vec![
+        kind("GET", request("GET", "small", ""), 1, 200),
+        kind("GET, 16 pipelined", request("GET", "small", ""), 16, 200),
+        kind("GET of 4 KiB", request("GET", "middle", ""), 1, 200),
+        kind("GET of an encoded key", request("GET", "sm%61ll", ""), 16, 200),
+        kind("GET of a part", request("GET", "small", "Range: bytes=3-9\r\n"), 16, 206),
+        kind("GET of what the client has", request("GET", "small", &not_modified), 16, 304),
+        kind("HEAD", request("HEAD", "small", ""), 16, 200),
+        kind("GET of what is absent", request("GET", "absent", ""), 1, 404),
+    ]
+}
+
+fn status_line(status: u16) -> &'static [u8] {
+    match status {
+        200 => b"HTTP/1.1 200 OK\r\n",
+        206 => b"HTTP/1.1 206 Partial Content\r\n",
+        304 => b"HTTP/1.1 304 Not Modified\r\n",
+        _ => b"HTTP/1.1 404 Not Found\r\n",
+    }
+}
+
+/// Bytes of one answer: as many as come before the answer to a second request, whose status is another.
+fn answer_bytes(client: &mut Client, request: &str) -> usize {
+    const MARK: &str = "DELETE / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let mut all = Vec::new();
+    let mut chunk = [0; 4096];
+    client.send(format!("{request}{MARK}").as_bytes());
+    loop {
+        let count = client.socket.read(&mut chunk).unwrap();
+        all.extend_from_slice(&chunk[..count]);
+        let mark = support::answer::find(&all, b"HTTP/1.1 405");
+        if let (Some(length), true) = (mark, all.ends_with(b"}\n")) {
+            return length;
+        }
+    }
+}
+
+fn store(client: &mut Client, key: &str, bytes: usize) -> String {
+    let body = "v".repeat(bytes);
+    let answer =
+        client.ask(&format!("PUT /v1/kv/default/{key} HTTP/1.1\r\nHost: h\r\nContent-Length: {bytes}\r\n\r\n{body}"));
+    answer.field("ETag").unwrap().to_owned()
+}
+
+#[test]
+fn hits_allocate_nothing() {
+    let counted = Region::new(ALLOCATOR);
+    drop(std::hint::black_box(Box::new(1_u64)));
+    assert!(counted.change().allocations > 0, "the counter counts");
+
+    let mut client = Client::connect(start());
+    let etag = store(&mut client, "small", 128);
+    store(&mut client, "middle", 4096);
+    for Kind { name, request, depth, status } in kinds(&etag) {
+        let answer_bytes = answer_bytes(&mut client, &request);
+        let mut hits = Hits {
+            socket: client.socket.try_clone().unwrap(),
+            requests: request.repeat(depth).into_bytes(),
+            answers: vec![0; depth * answer_bytes],
+            depth,
+            answer_bytes,
+            status_line: status_line(status),
+        };
+        hits.run(REQUESTS / 10);
+        let mut counts = [usize::MAX; ROUNDS];
+        for count in &mut counts {
+            let counted = Region::new(ALLOCATOR);
+            hits.run(REQUESTS);
+            let change = counted.change();
+            *count = change.allocations + change.reallocations;
+        }
+        println!("{name}: {counts:?} allocations in {REQUESTS} requests each");
+        assert!(counts.contains(&0), "{name}: every measurement allocates: {counts:?}");
+        assert!(counts.iter().all(|&count| count <= FOREIGN_MAX), "{name}: {counts:?}");
+    }
+}
