@@ -22,6 +22,12 @@ const NODE_PORT: u16 = 7401;
 const EDGE_PORT: u16 = 8081;
 const ADMIN_PORT: u16 = 9181;
 
+/// The index of the node that the visitor is invited to kill: not the first, so that it does not look special.
+const VICTIM: usize = 1;
+
+/// Before what continues a numbered line.
+const INDENT: &str = "   ";
+
 /// One process of the demonstration.
 pub(super) struct Member {
     /// As the texts call it: "node 2", "edge 1".
@@ -117,27 +123,42 @@ impl Cluster {
         text
     }
 
+    /// What is running. `ids` are the process ids in the order of `members`.
+    pub(super) fn inventory(&self, ids: &[u32]) -> String {
+        let mut text = format!("\n{:<8} {:<16} {:<16} {:>9}  log\n", "what", "serves at", "admin at", "process");
+        for (member, id) in self.members.iter().zip(ids) {
+            let (listen, admin) = (member.listen.to_string(), member.admin.to_string());
+            let _ = writeln!(text, "{:<8} {listen:<16} {admin:<16} {id:>9}  {}", member.name, member.log.display());
+        }
+        text + "\nEdges speak HTTP and cache; nodes own the keys, a third each, and speak the shard protocol.\n"
+    }
+
     /// What to try, with the commands to paste. `ids` are the process ids in the order of `members`.
     pub(super) fn invitation(&self, ids: &[u32]) -> String {
         let [first, second] = [self.edges()[0].listen, self.edges()[1].listen];
-        let node = &self.nodes()[1];
+        let node = &self.nodes()[VICTIM];
         format!(
-            "\nThe cluster is up. In another terminal, try:\n\n\
-             # write through one edge, read through the other\n\
-             curl -i -X PUT --data-binary 'hello' http://{first}/v1/kv/default/greeting\n\
-             curl -i http://{second}/v1/kv/default/greeting\n\n\
-             # where the answer came from: again, and look at Cache-Status\n\
-             curl -si http://{second}/v1/kv/default/greeting | grep -i cache-status\n\n\
-             # what an edge knows about its nodes\n\
-             curl -s http://{admin}/v1/status\n\n\
-             # kill {name}: its slots answer 503 with Retry-After, the others do not notice\n\
-             kill -9 {id}\n\n\
-             # and bring it back\n\
-             {again}\n\n\
-             Ctrl-C here stops everything.",
-            admin = self.edges()[0].admin,
+            "In another terminal, in this folder, try:\n\n\
+             1. Write nine keys through edge 1.\n\n\
+             {INDENT}for n in 1 2 3 4 5 6 7 8 9; do curl -sX PUT -H 'Content-Type: text/plain' -d \"value $n\" http://{first}{KEYS}$n; done\n\n\
+             2. Read one through edge 2. Cache-Status names the node it came from; run it again within a second\n\
+             {INDENT}(near_ttl), and it is a hit.\n\n\
+             {INDENT}curl -i http://{second}{KEYS}1\n\n\
+             3. Kill {name} and read all keys: a third is answered 503 with Retry-After, the others are as before.\n\n\
+             {INDENT}kill -9 {id}\n\
+             {INDENT}for n in 1 2 3 4 5 6 7 8 9; do curl -si http://{second}{KEYS}$n \
+             | grep -iE '^(HTTP|Cache-Status|Retry-After)'; done\n\n\
+             4. Bring it back (it runs in that terminal; Ctrl-C there ends it), and read all keys again from a third one.\n\
+             {INDENT}{Name} has forgotten its keys, which are 404 until they are written anew.\n\n\
+             {INDENT}{again}\n\n\
+             5. See what an edge knows: its nodes, what it counts.\n\n\
+             {INDENT}curl -s http://{admin}/v1/status\n\
+             {INDENT}curl -s http://{admin}/metrics | grep ^corelane_upstream\n",
+            KEYS = "/v1/kv/default/key-",
+            admin = self.edges()[1].admin,
             name = node.name,
-            id = ids[1],
+            Name = node.name.replacen('n', "N", 1),
+            id = ids[VICTIM],
             again = node.command_line(),
         )
     }
@@ -201,8 +222,19 @@ mod tests {
     }
 
     #[test]
-    fn the_invitation_names_the_process_to_kill() {
+    fn the_texts_name_every_process_and_the_one_to_kill() {
         let cluster = Cluster::in_folder(Path::new("demo"));
-        assert!(cluster.invitation(&[11, 12, 13, 14, 15]).contains("kill -9 12"));
+        let ids = [11, 12, 13, 14, 15];
+        let inventory = cluster.inventory(&ids);
+        for (member, id) in cluster.members.iter().zip(ids) {
+            let row = inventory.lines().find(|row| row.starts_with(&member.name)).expect("every process has a row");
+            for part in [member.listen.to_string(), member.admin.to_string(), id.to_string()] {
+                assert!(row.contains(&part), "{row} does not name {part}");
+            }
+        }
+        let invitation = cluster.invitation(&ids);
+        assert!(invitation.contains("kill -9 12\n"), "{invitation}");
+        assert!(invitation.contains(&cluster.members[1].command_line()), "{invitation}");
+        assert!(invitation.lines().all(|line| line.len() <= 160 && line.trim_end() == line), "{invitation}");
     }
 }

@@ -54,12 +54,24 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     for (member, child) in cluster.members.iter().zip(&mut running) {
         wait_ready(member, child, &stop)?;
     }
-    println!("{}", cluster.invitation(&running.iter().map(Child::id).collect::<Vec<_>>()));
+    let ids: Vec<u32> = running.iter().map(Child::id).collect();
+    println!("{}\n{}\n{}", cluster.inventory(&ids), cluster.invitation(&ids), how_to_stop(options));
     watch(&cluster.members, &mut running, options, &stop);
     println!("stopping");
     let clean = stop_all(&cluster.members, &mut running);
+    if clean {
+        println!("stopped");
+    }
     std::fs::remove_dir_all(&folder).with_context(|| format!("{} could not be removed", folder.display()))?;
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn how_to_stop(options: &Options) -> String {
+    let keys = "Ctrl-C here stops what is in the table above and removes its files";
+    match options.seconds {
+        Some(seconds) => format!("{keys}; without it, that is done after {seconds} s."),
+        None => format!("{keys}."),
+    }
 }
 
 fn start(root: &Path, member: &Member) -> Result<Child> {
@@ -81,7 +93,7 @@ fn wait_ready(member: &Member, child: &mut Child, stop: &Stop) -> Result<()> {
     });
     match ready {
         Some(Ok(())) => {
-            println!("{} is ready (process {}, admin http://{})", member.name, child.id(), member.admin);
+            println!("{} is ready", member.name);
             Ok(())
         }
         Some(Err(status)) => bail!("{} ended before it was ready ({status}):\n{}", member.name, log_end(&member.log)),
