@@ -52,6 +52,16 @@ impl Options {
         command
     }
 
+    /// The command that builds the server with its planted bug, and succeeds only if one of these seeds finds it.
+    pub(crate) fn planted_bug_command(&self, root: &Path) -> Command {
+        let mut command = Command::new("cargo");
+        // A build of its own: the bug must not come near the binaries of the other steps.
+        let build = "test --release --locked -p corelane --features planted_bug --test sim --target-dir target/planted";
+        command.current_dir(root).args(build.split(' '));
+        command.args(["--", "--seeds", &self.seeds.to_string(), "--expect-violation"]);
+        command
+    }
+
     /// How long the command may take.
     pub(crate) fn time_limit(&self) -> Duration {
         let seeds = u32::try_from(self.seeds).unwrap_or(u32::MAX);
@@ -79,7 +89,10 @@ mod tests {
     use super::*;
 
     fn arguments(options: &Options) -> String {
-        let command = options.command(Path::new("."));
+        words(&options.command(Path::new(".")))
+    }
+
+    fn words(command: &Command) -> String {
         command.get_args().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
     }
 
@@ -87,5 +100,13 @@ mod tests {
     fn one_seed_replays_and_many_seeds_count_from_a_first() {
         assert!(arguments(&Options { seeds: 5, from: 70, seed: None }).ends_with("-- --seeds 5 --from 70"));
         assert!(arguments(&Options { seeds: 5, from: 70, seed: Some(9) }).ends_with("-- --seed 9"));
+    }
+
+    #[test]
+    fn the_planted_bug_is_built_apart_and_must_be_found() {
+        let command = words(&Options::first(300).planted_bug_command(Path::new(".")));
+        for part in ["--features planted_bug", "--target-dir target/planted", "-- --seeds 300 --expect-violation"] {
+            assert!(command.contains(part), "{command}");
+        }
     }
 }

@@ -30,9 +30,10 @@ pub(crate) struct TestCount {
 }
 
 impl TestCount {
-    /// Reads one line of libtest's output (`test result: ok. 3 passed; 0 failed; …`); zero for any other line.
+    /// Reads one line of libtest's output (`test result: ok. 3 passed; 0 failed; …`), or the last line of a test with a
+    /// runner of its own (`3 passed, 0 failed` and nothing else); zero for any other line.
     pub(crate) fn in_line(line: &str) -> Self {
-        let Some((_, result)) = line.split_once("test result: ") else { return Self::default() };
+        let Some((_, result)) = line.split_once("test result: ") else { return Self::in_own_line(line.trim_end()) };
         let number_before = |word: &str| {
             let (before, _) = result.split_once(word)?;
             before.split_whitespace().next_back()?.parse().ok()
@@ -41,6 +42,12 @@ impl TestCount {
             passed: number_before(" passed").unwrap_or_default(),
             failed: number_before(" failed").unwrap_or_default(),
         }
+    }
+
+    fn in_own_line(line: &str) -> Self {
+        let counts = line.strip_suffix(" failed").and_then(|line| line.split_once(" passed, "));
+        let counts = counts.and_then(|(passed, failed)| Some((passed.parse().ok()?, failed.parse().ok()?)));
+        counts.map_or_else(Self::default, |(passed, failed)| Self { passed, failed })
     }
 
     /// Adds another count to this one.
@@ -138,6 +145,9 @@ mod tests {
             ("test result: FAILED. 3 passed; 2 failed; 0 ignored", 3, 2),
             ("running 12 tests", 0, 0),
             ("12 passed", 0, 0),
+            ("998 passed, 2 failed\n", 998, 2),
+            ("1 passed, 0 failed", 1, 0),
+            ("of them 1 passed, 0 failed", 0, 0),
         ] {
             assert_eq!(TestCount::in_line(line), TestCount { passed, failed }, "{line}");
         }

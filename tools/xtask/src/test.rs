@@ -34,13 +34,16 @@ const SEEDS_FULL: u64 = 1000;
 /// Seeds in a fast run: enough to meet every kind of fault a few times.
 const SEEDS_FAST: u64 = 50;
 
+/// Seeds within which the simulation must find the planted bug.
+const SEEDS_PLANTED: u64 = 300;
+
 /// Runs every check of CI, prints a summary and fails if any step failed.
 ///
 /// Programs the tests need (curl, wrk, h2load, nginx, python3, valgrind) are installed when missing, given root or
 /// sudo without a password; otherwise the command to run is printed and the exit status is 2.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// For the edit loop: fewer simulation seeds; no release build of loom tests, no fuzz crates (both listed as skipped)
+    /// For the edit loop: fewer simulation seeds; no planted bug, no loom, no fuzz crates (listed as skipped)
     #[arg(long)]
     fast: bool,
 }
@@ -94,6 +97,7 @@ impl Run<'_> {
         steps.run(&format!("simulation, {seeds} seeds"), || {
             self.step(&mut simulation.command(self.root), simulation.time_limit())
         });
+        steps.run("planted bug", || self.planted_bug());
         steps.run("loom", || self.loom());
         for manifest in workspace::fuzz_manifests(self.root)? {
             steps.run(&format!("fuzz crate {}", manifest.trim_end_matches("/fuzz/Cargo.toml")), || {
@@ -101,6 +105,15 @@ impl Run<'_> {
             });
         }
         Ok(())
+    }
+
+    /// A simulation that cannot fail shows nothing: built with a bug, it must find it.
+    fn planted_bug(&self) -> Result<(Outcome, TestCount)> {
+        if self.fast {
+            return skipped("--fast");
+        }
+        let simulation = sim::Options::first(SEEDS_PLANTED);
+        self.step(&mut simulation.planted_bug_command(self.root), simulation.time_limit())
     }
 
     /// The models of the lock-free parts, explored exhaustively. They need a build of their own (`--cfg loom`).
