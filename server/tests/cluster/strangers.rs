@@ -61,7 +61,7 @@ fn a_node_with_another_id_is_refused() {
 fn who_speaks_something_else_to_a_node_is_cut_off() {
     let rig = Rig::start(Duration::ZERO);
     let owned = spread(&rig.edges[0], &rig.edges[1], KEYS);
-    let garbage: Vec<u8> = (0..4096_u32).map(|at| (at * 7919 >> 3) as u8).collect();
+    let garbage: Vec<u8> = (0..4096_u32).map(|at| ((at * 7919) >> 3) as u8).collect();
     let hello = b"\x16\x03\x01\x00\xc4\x01\x00\x00\xc0\x03\x03randomrandomrandomrandomrandomra\x20session";
     let strange: [&[u8]; 4] = [b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", hello, b"*1\r\n$4\r\nPING\r\n", &garbage];
     let node = &rig.nodes[0];
