@@ -82,7 +82,7 @@ fn a_near_copy_is_older_than_the_truth_by_the_near_time_at_most() {
             let asked = now();
             let body = get(&mut first, &key).body;
             let is_bound_over = asked >= written + NEAR + CLOCK_STEP;
-            assert!(body == b"new" || (body == b"old" && !is_bound_over), "{key}: {:?}", body.escape_ascii());
+            assert!(body == b"new" || (body == b"old" && !is_bound_over), "{key}: {}", body.escape_ascii());
             was_stale += usize::from(body == b"old");
             (body == b"new").then_some(())
         });
