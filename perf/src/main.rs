@@ -12,6 +12,7 @@
 )]
 
 mod floor;
+mod wake;
 mod wrk;
 
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Verb {
     /// Point a load generator at it to learn what the kernel alone costs on this host; all requests must have the
     /// same length. Ends with Ctrl-C.
     Floor(floor::Options),
+    /// Measure what waking a sleeping core costs, by eventfd and by ring message.
+    Wake(wake::Options),
     /// Measure Corelane with wrk beside the floor and nginx, and judge the gates of docs/performance.md.
     ///
     /// Exit status 0: every gate holds. 1: one does not, or a run was not valid. 2: it could not be measured.
@@ -42,6 +45,7 @@ enum Verb {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Wake(options) => wake::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Wrk(options) => wrk::run(&options),
     };
     outcome.unwrap_or_else(|error| {

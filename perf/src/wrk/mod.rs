@@ -175,5 +175,10 @@ fn measure_once(rig: &Rig, requests: Requests, server: &Server, duration: Durati
     let (before, began) = (server.cpu_time()?, Instant::now());
     let outcome = load::run(rig, requests, server.address, duration)?;
     let time = server.cpu_time()? - before;
-    Ok(outcome.map(|outcome| Sample::of(outcome, time, began.elapsed())))
+    let elapsed = began.elapsed();
+    // Tells a server that hung from one that was kept from its CPU.
+    let share = |part_ns: u64| part_ns as f64 * 100.0 / elapsed.as_nanos() as f64;
+    Ok(outcome.map(|outcome| Sample::of(outcome, time, elapsed)).map_err(|why| {
+        format!("{why}; server used {:.0} % of a CPU, waited {:.0} %", share(time.used_ns), share(time.waited_ns))
+    }))
 }

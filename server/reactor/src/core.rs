@@ -252,7 +252,11 @@ impl Reactor {
     /// must be unparked when the wait is over.
     pub(crate) fn park(&self) -> Wait {
         let inner = &*self.inner;
-        let busy = inner.executor.borrow().has_ready() || inner.stopping.get();
+        // Without a task there is nothing left to wait for: the loop is about to end.
+        let busy = {
+            let executor = inner.executor.borrow();
+            executor.has_ready() || executor.len() == 0 || inner.stopping.get()
+        };
         if busy || !inner.doorbell.flags.park() {
             return Wait::No;
         }

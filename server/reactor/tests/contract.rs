@@ -364,6 +364,20 @@ fn closing_a_listener_serves_those_who_have_connected() {
     ]);
 }
 
+/// A core whose tasks have all ended ends, without being told to stop.
+#[test]
+fn a_core_ends_with_its_last_task() {
+    let mut threads = Threads::new(None);
+    let doorbells = threads.doorbells(1).unwrap();
+    let spec = CoreSpec { id: CoreId(0), cpu: None, name: "alone".to_owned(), doorbells };
+    let body = |reactor: Reactor| {
+        let sleeping = reactor.clone();
+        reactor.spawn(async move { sleeping.sleep(Duration::from_millis(5)).await }).unwrap();
+    };
+    threads.start_core(spec, Box::new(body)).unwrap();
+    threads.join();
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run() {
     let run = |seed| {
