@@ -99,6 +99,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if options.server_cpu == options.client_cpu {
         bail!("--server-cpu and --client-cpu are both {}; a client costs as much as a server", options.client_cpu);
     }
+    let measures = |subject| options.only.contains(subject);
+    if options.update.is_some() && !Subject::value_variants().iter().all(measures) {
+        bail!("--update replaces the whole report of a page; leave out --only");
+    }
     host::check_programs(&options.bin_dir)?;
     let rig = Rig {
         binaries: options.bin_dir.clone(),

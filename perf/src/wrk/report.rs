@@ -42,7 +42,10 @@ impl Report {
     /// The whole report as Markdown that is readable as it is.
     pub(crate) fn text(&self) -> String {
         let mut text = self.summary();
-        let _ = write!(text, "\n{}\n{}", self.gate_table(), self.row_table());
+        let _ = write!(text, "\n{}", self.gate_table());
+        if !self.rows.is_empty() {
+            let _ = write!(text, "\n{}", self.row_table());
+        }
         if let Some(idle) = &self.idle {
             let _ = writeln!(
                 text,
