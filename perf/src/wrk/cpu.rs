@@ -50,7 +50,12 @@ impl CpuTime {
         let mut total = Self::default();
         while let Some(member) = members.pop() {
             members.extend(parents.iter().filter(|(_, parent)| *parent == member).map(|(child, _)| *child));
-            total = total + Self::of_threads(member)?;
+            match Self::of_threads(member) {
+                Ok(time) => total = total + time,
+                Err(error) if member == process => return Err(error),
+                // A descendant that ended since the list was made takes its time with it, as an ended thread does.
+                Err(_) => {}
+            }
         }
         Ok(total)
     }
@@ -67,13 +72,14 @@ impl CpuTime {
     pub(crate) fn of_threads(process: u32) -> Result<Self> {
         let folder = format!("/proc/{process}/task");
         let threads = fs::read_dir(&folder).with_context(|| format!("process {process} has ended"))?;
-        let mut total = Self::default();
-        for thread in threads {
-            let path = thread.with_context(|| format!("{folder} could not be listed"))?.path().join("schedstat");
-            let text = fs::read_to_string(&path).with_context(|| format!("{} could not be read", path.display()))?;
-            total = total + parse_schedstat(&text).with_context(|| format!("{} holds {text:?}", path.display()))?;
-        }
-        Ok(total)
+        // Threads that end between the listing and the reading are left out; a living process has one at least.
+        let times = threads.filter_map(|thread| {
+            let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+            parse_schedstat(&text)
+        });
+        times.reduce(Self::add).with_context(|| {
+            format!("{folder}/*/schedstat could not be read: process {process} has ended, or the kernel has no CONFIG_SCHED_INFO")
+        })
     }
 }
 
@@ -135,6 +141,7 @@ mod tests {
     fn this_process_uses_cpu_and_memory() {
         let own = std::process::id();
         assert!(CpuTime::of_tree(own).expect("we run").used_ns > 0);
+        assert!(CpuTime::of_tree(u32::MAX).is_err(), "no process has this id");
         assert!(resident_bytes(own).expect("we run") > 4096);
         assert!(parents().expect("/proc is mounted").iter().any(|(id, _)| *id == own));
     }
