@@ -29,6 +29,17 @@ fn until_breakers_refuse(rig: &Rig, owned: &[Owned]) {
     }
 }
 
+/// Reads the keys of the other nodes while a request for the victim's key waits for its deadline.
+fn check_neighbours_of_a_wait(edge: &Member, owned: &[Owned], theirs: &str) {
+    let (mut waiting, mut client) = (edge.connect(), edge.connect());
+    let asked = now();
+    waiting.send(format!("GET /v1/kv/default/{theirs} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+    for Owned { key, .. } in owned.iter().filter(|owned| owned.node != VICTIM) {
+        assert_eq!(get(&mut client, key).body, key.as_bytes(), "{key}");
+    }
+    assert_unavailable(&waiting.answer().unwrap(), asked.elapsed());
+}
+
 /// Writes to the victim are refused as well; the breaker is open, so that nothing was sent.
 fn check_writes_refused(edge: &Member, owned: &[Owned]) {
     let mut client = edge.connect();
@@ -88,6 +99,7 @@ fn a_node_that_hangs_costs_its_own_slots_until_it_goes_on() {
     let owned = spread(&rig.edges[0], &rig.edges[1], KEYS);
     let theirs = owned.iter().find(|owned| owned.node == VICTIM).unwrap();
     rig.nodes[VICTIM - 1].signal(Signal::STOP);
+    check_neighbours_of_a_wait(&rig.edges[0], &owned, &theirs.key);
     until_breakers_refuse(&rig, &owned);
     check_writes_refused(&rig.edges[1], &owned);
 
