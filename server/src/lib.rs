@@ -22,4 +22,4 @@ mod store;
 mod supervisor;
 mod upstream;
 
-pub use plan::{EdgePlan, Ending, TopologySource, start};
+pub use plan::{EdgePlan, ReadUsage, start};

@@ -7,12 +7,12 @@
 use std::io;
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
-use control::drain::Exit;
+use control::drain::Ending;
+use control::metrics::ProcessUsage;
 use control::settings::{EdgeSettings, Tree};
-use control::watch::Mark;
+use control::topology_file::TopologySource;
 use reactor::{CoreId, CoreSpec, Host, Mailbox, Reactor, mailboxes};
 use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
@@ -29,16 +29,6 @@ const MAILBOX_MESSAGES: usize = 4096;
 /// Seed of the key hash in embedded mode, where no topology names one. It places keys on cores only.
 const EMBEDDED_HASH_SEED: u64 = 0x636f_7265_6c61_6e65;
 
-/// Where the topology comes from while the process runs.
-pub struct TopologySource {
-    /// What its file looks like now.
-    pub mark: Box<dyn Fn() -> Option<Mark> + Send>,
-    /// Its text.
-    pub read: Box<dyn Fn() -> io::Result<String> + Send>,
-    /// How it is called in messages: the file's name.
-    pub name: String,
-}
-
 /// An edge to be started.
 pub struct EdgePlan {
     /// Checked settings.
@@ -53,22 +43,12 @@ pub struct EdgePlan {
     pub incarnation: u64,
     /// Where log lines go.
     pub log: Box<dyn Write + Send>,
+    /// How the process's own use of memory and CPU is read; `None` in a simulation, whose processes share one.
+    pub usage: Option<ReadUsage>,
 }
 
-/// How a started edge ends; 0 until it has.
-#[derive(Clone, Default)]
-pub struct Ending(Arc<AtomicU8>);
-
-impl Ending {
-    pub(crate) fn set(&self, exit: Exit) {
-        self.0.store(exit.status() + 1, Ordering::Release);
-    }
-
-    /// The exit status, once the edge has ended by its own decision.
-    pub fn status(&self) -> Option<u8> {
-        self.0.load(Ordering::Acquire).checked_sub(1)
-    }
-}
+/// What the process uses, as the kernel tells it; called on the control core only.
+pub type ReadUsage = fn() -> io::Result<ProcessUsage>;
 
 /// Starts the cores of an edge.
 ///
@@ -114,6 +94,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
         mailbox: control_end,
         metrics,
         log: plan.log,
+        usage: plan.usage,
         ending: ending.clone(),
     };
     let spec = CoreSpec { id: CoreId(cores), cpu: None, name: "control".to_owned(), doorbells };

@@ -51,6 +51,7 @@ fn start() -> SocketAddr {
         cpus: vec![None],
         incarnation: 1,
         log: Box::new(std::io::sink()),
+        usage: None,
     };
     let mut threads = Threads::new(None);
     // It serves until this process ends.

@@ -17,7 +17,14 @@
 //!
 //! **Source**: docs/config.md (`drain_time`); systemd.service(5) for what a supervisor makes of the status.
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
 
 use reactor::Instant;
 
@@ -47,6 +54,24 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.status())
+    }
+}
+
+/// How a process that runs on cores of its own ends; shared by its control core and whoever waits for it.
+#[derive(Clone, Debug, Default)]
+pub struct Ending(Arc<AtomicU8>);
+
+impl Ending {
+    /// Tells how it has ended.
+    pub fn set(&self, exit: Exit) {
+        // 0 stands for "not yet", so that statuses are stored one higher.
+        self.0.store(exit.status() + 1, Ordering::Release);
+    }
+
+    /// The exit status, once the process has ended by its own decision.
+    #[must_use]
+    pub fn status(&self) -> Option<u8> {
+        self.0.load(Ordering::Acquire).checked_sub(1)
     }
 }
 

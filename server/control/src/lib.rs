@@ -14,8 +14,10 @@
 mod address;
 pub mod admin;
 pub mod attend;
+pub mod boot;
 pub mod drain;
 pub mod log;
 pub mod metrics;
 pub mod settings;
+pub mod topology_file;
 pub mod watch;

@@ -4,7 +4,7 @@
 
 use control::admin::{Admin, Readiness};
 use control::drain::State;
-use control::metrics::{Build, ProcessUsage, Text};
+use control::metrics::{Build, Text};
 use serde_json::Value;
 
 use super::families as f;
@@ -24,7 +24,7 @@ impl Admin for Supervisor {
     }
 
     fn metrics(&self, text: &mut Text) {
-        if let Ok(usage) = ProcessUsage::read() {
+        if let Some(Ok(usage)) = self.usage.map(|read| read()) {
             usage.render(&BUILD, text);
         }
         for (core, metrics) in self.metrics.iter().enumerate() {

@@ -17,16 +17,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use control::attend::{self, Options, Process, ReloadCause, Start};
-use control::drain::State;
+use control::drain::{Ending, State};
 use control::log::{Level, Log};
 use control::settings::{EdgeSettings, Tree};
+use control::topology_file::{self, Follows, TopologySource, successor};
 use control::watch::Mark;
 use reactor::{Address, CoreId, Mailbox, Reactor};
 use shardstore::placement::Topology;
 
 use crate::edge::metrics::CoreMetrics;
 use crate::message::{Message, NodeState};
-use crate::plan::{Ending, TopologySource};
+use crate::plan::ReadUsage;
 
 /// What the control core is made from. Crosses to its thread.
 pub(crate) struct Supervision {
@@ -37,6 +38,7 @@ pub(crate) struct Supervision {
     pub(crate) mailbox: Mailbox<Message>,
     pub(crate) metrics: Vec<Arc<CoreMetrics>>,
     pub(crate) log: Box<dyn Write + Send>,
+    pub(crate) usage: Option<ReadUsage>,
     pub(crate) ending: Ending,
 }
 
@@ -49,6 +51,7 @@ pub(crate) struct Supervisor {
     mailbox: Mailbox<Message>,
     metrics: Vec<Arc<CoreMetrics>>,
     log: Log,
+    usage: Option<ReadUsage>,
     state: Cell<State>,
     /// Data cores that have nothing left to finish.
     drained: Cell<usize>,
@@ -95,6 +98,7 @@ impl Supervisor {
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
             log: Log::new(Level::Info, supervision.log),
+            usage: supervision.usage,
             state: Cell::new(State::Starting),
             drained: Cell::new(0),
             reloads: Cell::new(0),
@@ -149,26 +153,29 @@ impl Supervisor {
         }
     }
 
-    /// Checks a topology's text and puts it in force. `newer_only`: of what nodes send, only what is news.
-    fn take_topology(&self, text: &str, origin: &str, newer_only: bool) {
+    /// Checks a topology's text and puts it in force. `from_node`: a node has sent it, unasked by the operator.
+    fn take_topology(&self, text: &str, origin: &str, from_node: bool) {
         let topology = match Topology::parse(text) {
             Ok(topology) => topology,
             Err(error) => {
                 self.reloads_refused.set(self.reloads_refused.get() + 1);
-                let place = format!("{origin}:{}", error.line());
-                self.event(Level::Error, "topology_refused", &[("at", &place), ("error", &error)]);
+                let refusal = topology_file::refusal(origin, &error);
+                self.event(Level::Error, "topology_refused", &[("error", &refusal)]);
                 return;
             }
         };
         let current = self.topology.borrow().clone();
-        if let Some(refusal) = current.as_ref().and_then(|current| refuse_change(current, &topology)) {
-            self.reloads_refused.set(self.reloads_refused.get() + 1);
-            self.event(Level::Error, "topology_refused", &[("at", &origin), ("error", &refusal)]);
-            return;
-        }
-        let epoch_now = current.map_or(0, |current| current.epoch());
-        if newer_only && topology.epoch() <= epoch_now {
-            return;
+        match current.as_ref().map_or(Ok(Follows::Newer), |current| successor(current, &topology)) {
+            Ok(Follows::Newer) => {}
+            Ok(Follows::Same) => return,
+            // A node that lags behind sends what we had; that is no fault.
+            Err(_) if from_node => return,
+            Err(refusal) => {
+                self.reloads_refused.set(self.reloads_refused.get() + 1);
+                let refusal = format!("{origin}: {refusal}");
+                self.event(Level::Error, "topology_refused", &[("error", &refusal)]);
+                return;
+            }
         }
         self.reloads.set(self.reloads.get() + 1);
         self.event(Level::Info, "topology_loaded", &[("from", &origin), ("epoch", &topology.epoch())]);
@@ -184,23 +191,6 @@ impl Supervisor {
             }
         }
     }
-}
-
-/// Why a topology cannot follow the one in force; a restart is needed for that, or it is older.
-fn refuse_change(current: &Topology, next: &Topology) -> Option<String> {
-    if current.cluster() != next.cluster() {
-        return Some(format!(
-            "cluster is {:?}, but this process belongs to {:?}; restart it to move it to another cluster",
-            next.cluster(),
-            current.cluster()
-        ));
-    }
-    if current.hash_seed() != next.hash_seed() {
-        return Some("hash_seed differs; changing it moves every key, and needs a restart of everything".to_owned());
-    }
-    (next.epoch() < current.epoch()).then(|| {
-        format!("epoch is {}, but {} is in force; raise the epoch with every change", next.epoch(), current.epoch())
-    })
 }
 
 impl Process for Supervisor {
@@ -251,30 +241,5 @@ impl Process for Supervisor {
 
     fn tick(&self) {
         self.log.flush(self.reactor.wall_ms());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn topology(cluster: &str, epoch: u32) -> Topology {
-        let text =
-            format!("cluster = \"{cluster}\"\nepoch = {epoch}\n[[node]]\nid = 1\naddress = \"127.0.0.1:7401\"\n");
-        Topology::parse(&text).unwrap()
-    }
-
-    #[test]
-    fn a_topology_that_cannot_follow_is_refused_with_its_reason() {
-        let current = topology("blue", 5);
-        let cases =
-            [("blue", 5, None), ("blue", 6, None), ("blue", 4, Some("epoch is 4")), ("green", 6, Some("restart"))];
-        for (cluster, epoch, expected) in cases {
-            let refusal = refuse_change(&current, &topology(cluster, epoch));
-            assert_eq!(refusal.is_some(), expected.is_some(), "{cluster} {epoch}: {refusal:?}");
-            if let (Some(refusal), Some(word)) = (refusal, expected) {
-                assert!(refusal.contains(word), "{refusal}");
-            }
-        }
     }
 }

@@ -3,7 +3,6 @@
 //! **Invariants**: keys are added, never renamed.
 
 use control::drain::State;
-use control::metrics::ProcessUsage;
 use serde_json::{Value, json};
 
 use super::Supervisor;
@@ -29,7 +28,7 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
             })).collect::<Vec<_>>(),
         })),
     });
-    if let Ok(usage) = ProcessUsage::read() {
+    if let Some(Ok(usage)) = supervisor.usage.map(|read| read()) {
         status["process"] = json!({
             "resident_bytes": usage.resident_bytes,
             "cpu_seconds": usage.cpu_s(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use control::settings::{EdgeSettings, Invocation, Loaded, NodeSettings, Settings, Sources, load};
+use control::topology_file::TopologySource;
 use corelane::EdgePlan;
 use reactor::sim::{CrashMode, ProcessId, World};
 use reactor::{Address, Instant};
@@ -55,7 +56,7 @@ fn settings<T: Settings>(arguments: &[String], file: &str) -> Loaded<T> {
     };
     match load::<T>(&sources).unwrap_or_else(|error| panic!("{error}")) {
         Invocation::Serve(loaded) => *loaded,
-        Invocation::Print(text) => panic!("asked to print {text}"),
+        Invocation::Check(_) | Invocation::Print(_) => panic!("asked to serve"),
     }
 }
 
@@ -92,7 +93,7 @@ impl Cluster {
             settings: loaded.settings,
             effective: loaded.effective,
             topology: self.topology.clone(),
-            source: shardstored::TopologySource {
+            source: TopologySource {
                 name: "topology.toml".to_owned(),
                 read: Box::new(|| Ok(topology_text())),
                 mark: Box::new(|| None),
@@ -120,7 +121,7 @@ impl Cluster {
             REQUEST_TIME.as_millis()
         );
         let loaded = settings::<EdgeSettings>(&arguments, &file);
-        let source = corelane::TopologySource {
+        let source = TopologySource {
             name: "topology.toml".to_owned(),
             read: Box::new(|| Ok(topology_text())),
             mark: Box::new(|| None),
@@ -132,6 +133,7 @@ impl Cluster {
             cpus: vec![None; CORES],
             incarnation: self.incarnation(),
             log: Box::new(std::io::sink()),
+            usage: None,
         };
         let process = self.edges[edge].process;
         let ending = corelane::start(&mut self.world.host(process), plan).unwrap();

@@ -30,9 +30,7 @@ impl Injector {
                 cluster.world.heal();
             }
             7 => self.network(cluster, "bad", bad()),
-            8 => {
-                self.network(cluster, "resetting", NetworkOptions { reset_per_mille: 30, ..NetworkOptions::default() })
-            }
+            8 => self.network(cluster, "resetting", resetting()),
             9 => self.network(cluster, "good", NetworkOptions::default()),
             _ => {}
         }
@@ -113,4 +111,9 @@ fn bad() -> NetworkOptions {
         rearm_per_mille: 100,
         ..NetworkOptions::default()
     }
+}
+
+/// Drops connections.
+fn resetting() -> NetworkOptions {
+    NetworkOptions { reset_per_mille: 30, ..NetworkOptions::default() }
 }

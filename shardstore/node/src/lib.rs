@@ -20,5 +20,5 @@ mod plan;
 mod start;
 mod supervisor;
 
-pub use plan::{Ending, NodePlan, ReadUsage, Started, TopologySource};
+pub use plan::{NodePlan, ReadUsage, Started};
 pub use start::start;

@@ -9,25 +9,14 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use control::drain::Exit;
+use control::drain::Ending;
 use control::metrics::ProcessUsage;
 use control::settings::{NodeSettings, Tree};
-use control::watch::Mark;
+use control::topology_file::TopologySource;
 use reactor::Address;
 use shardstore::placement::Topology;
-
-/// Where the topology comes from while the process runs. Called on the control core only.
-pub struct TopologySource {
-    /// How it is called in messages: the file's name.
-    pub name: String,
-    /// Its text.
-    pub read: Box<dyn Fn() -> io::Result<String> + Send>,
-    /// What its file looks like now; `None` when that cannot be told.
-    pub mark: Box<dyn Fn() -> Option<Mark> + Send>,
-}
 
 /// What the process uses, as the kernel tells it; called on the control core only.
 pub type ReadUsage = fn() -> io::Result<ProcessUsage>;
@@ -61,23 +50,6 @@ pub struct Started {
     pub admin: Address,
     /// How it ends, once it has.
     pub ending: Ending,
-}
-
-/// How a node ends.
-#[derive(Clone, Debug, Default)]
-pub struct Ending(Arc<AtomicU8>);
-
-impl Ending {
-    pub(crate) fn set(&self, exit: Exit) {
-        // 0 stands for "not yet", so that statuses are stored one higher.
-        self.0.store(exit.status() + 1, Ordering::Release);
-    }
-
-    /// The exit status, once the node has ended by its own decision.
-    #[must_use]
-    pub fn status(&self) -> Option<u8> {
-        self.0.load(Ordering::Acquire).checked_sub(1)
-    }
 }
 
 /// What all data cores know alike.

@@ -22,7 +22,9 @@ use shardstore::wire::cluster_tag;
 use crate::core::{Core, CoreSeat};
 use crate::message::{MAILBOX_CAPACITY, Message};
 use crate::metrics::NodeMetrics;
-use crate::plan::{Ending, NodePlan, Shared, Started};
+use control::drain::Ending;
+
+use crate::plan::{NodePlan, Shared, Started};
 use crate::supervisor::{self, Supervision};
 
 /// Starts a node on `host`. It runs until it is told to terminate.

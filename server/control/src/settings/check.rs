@@ -31,7 +31,7 @@ fn check<T: Settings + PartialEq + Debug>(input: &str) {
     let environment = variables.iter().filter_map(|line| line.split_once('='));
     let environment = environment.map(|(name, value)| (name.into(), value.into())).collect();
     match load::<T>(&Sources { arguments, environment, read_file: &|_: &Path| Ok(file.to_owned()) }) {
-        Ok(Invocation::Serve(loaded)) => {
+        Ok(Invocation::Serve(loaded) | Invocation::Check(loaded)) => {
             let printed = loaded.effective.to_toml();
             assert_eq!(reloaded::<T>(&printed), loaded.settings, "{printed}");
             assert!(loaded.effective.to_json().is_object());
@@ -45,6 +45,7 @@ fn reloaded<T: Settings>(printed: &str) -> T {
     let arguments = vec!["--config=/printed.toml".into()];
     match load::<T>(&Sources { arguments, environment: Vec::new(), read_file: &|_: &Path| Ok(printed.to_owned()) }) {
         Ok(Invocation::Serve(loaded)) => loaded.settings,
+        Ok(Invocation::Check(_)) => panic!("a file cannot ask for a check"),
         Ok(Invocation::Print(text)) => panic!("nothing was asked to be printed: {text}"),
         Err(errors) => panic!("printed settings are valid: {errors}\n{printed}"),
     }

@@ -338,6 +338,16 @@ pub struct EdgeSettings {
     pub keyspaces: BTreeMap<String, KeyspaceSettings>,
 }
 
+impl crate::boot::Bootable for EdgeSettings {
+    fn topology_file(&self) -> Option<&std::path::Path> {
+        self.topology.as_deref()
+    }
+
+    fn cores(&self) -> &Cores {
+        &self.cores
+    }
+}
+
 impl Settings for EdgeSettings {
     const SCHEMA: &'static Schema = &SCHEMA;
 

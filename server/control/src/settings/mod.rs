@@ -85,8 +85,10 @@ pub struct Loaded<T> {
 pub enum Invocation<T> {
     /// Serve with these settings.
     Serve(Box<Loaded<T>>),
-    /// Write this text to standard output and exit with status 0: help, version, the verdict of `--check` or the effective
-    /// settings. It ends in a newline.
+    /// Say that these settings are valid, after checking what they name, and exit with status 0 (`--check`).
+    Check(Box<Loaded<T>>),
+    /// Write this text to standard output and exit with status 0: help, version or the effective settings. It ends in a
+    /// newline.
     Print(String),
 }
 
@@ -111,9 +113,10 @@ pub fn load<T: Settings>(sources: &Sources<'_>) -> Result<Invocation<T>, Setting
     let file_layer =
         named.map_or_else(Layer::default, |(file, by)| read_named_file(schema, file, by, sources.read_file));
     let tree = Tree::resolve(schema, vec![file_layer, environment.layer, flag_layer])?;
+    let loaded = |tree: Tree| Box::new(Loaded { settings: T::from_tree(&tree), effective: tree });
     Ok(match action {
-        Action::Serve => Invocation::Serve(Box::new(Loaded { settings: T::from_tree(&tree), effective: tree })),
-        Action::Check => Invocation::Print(format!("{}: the settings are valid\n", schema.program)),
+        Action::Serve => Invocation::Serve(loaded(tree)),
+        Action::Check => Invocation::Check(loaded(tree)),
         Action::PrintConfig => Invocation::Print(tree.to_toml()),
     })
 }

@@ -149,6 +149,16 @@ pub struct NodeSettings {
     pub limits: NodeLimits,
 }
 
+impl crate::boot::Bootable for NodeSettings {
+    fn topology_file(&self) -> Option<&std::path::Path> {
+        Some(&self.topology)
+    }
+
+    fn cores(&self) -> &Cores {
+        &self.cores
+    }
+}
+
 impl Settings for NodeSettings {
     const SCHEMA: &'static Schema = &SCHEMA;
 

@@ -40,6 +40,7 @@ impl Case<'_> {
     fn loaded<T: Settings>(&self) -> Loaded<T> {
         match self.invoke() {
             Ok(Invocation::Serve(loaded)) => *loaded,
+            Ok(Invocation::Check(_)) => panic!("no check was asked for"),
             Ok(Invocation::Print(text)) => panic!("nothing was to be printed: {text}"),
             Err(errors) => panic!("the settings are valid: {errors}"),
         }
@@ -48,7 +49,7 @@ impl Case<'_> {
     fn printed<T: Settings>(&self) -> String {
         match self.invoke::<T>() {
             Ok(Invocation::Print(text)) => text,
-            Ok(Invocation::Serve(_)) => panic!("something was to be printed"),
+            Ok(Invocation::Serve(_) | Invocation::Check(_)) => panic!("something was to be printed"),
             Err(errors) => panic!("the settings are valid: {errors}"),
         }
     }

@@ -18,16 +18,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::attend::{self, Options, Process, ReloadCause, Start};
-use control::drain::{Exit, State};
+use control::drain::{Ending, Exit, State};
 use control::log::{Fields, Level, Log};
 use control::settings::Tree;
+use control::topology_file::TopologySource;
 use control::watch::Mark;
 use reactor::{Address, CoreId, Mailbox, Reactor};
 use shardstore::placement::Topology;
 
 use crate::message::Message;
 use crate::metrics::NodeMetrics;
-use crate::plan::{Ending, ReadUsage, Shared, TopologySource};
+use crate::plan::{ReadUsage, Shared};
 
 /// A peer that never stops asking is served for this part of the drain time; then it is told UNAVAILABLE.
 const GRACE_PARTS: u32 = 2;

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use control::log::Level;
 use shardstore::placement::{NodeId, Topology};
 
+use control::topology_file::{Follows, refusal, successor};
+
 use super::Supervisor;
 use crate::message::Message;
 
@@ -37,8 +39,7 @@ impl Supervisor {
         let next = match Topology::parse(&text) {
             Ok(next) => next,
             Err(error) => {
-                let at = format!("{}:{}", self.source.name, error.line());
-                self.refuse(&[("at", &at), ("error", &error)]);
+                self.refuse(&[("error", &refusal(&self.source.name, &error))]);
                 return;
             }
         };
@@ -71,69 +72,5 @@ impl Supervisor {
     fn refuse(&self, fields: control::log::Fields<'_>) {
         self.reloads_refused.set(self.reloads_refused.get() + 1);
         self.event(Level::Error, "topology_refused", fields);
-    }
-}
-
-/// How a topology relates to the one in force.
-#[derive(Debug, PartialEq, Eq)]
-enum Follows {
-    Same,
-    Newer,
-}
-
-/// Whether `next` may follow `current`, or why not.
-fn successor(current: &Topology, next: &Topology) -> Result<Follows, String> {
-    if next.cluster() != current.cluster() {
-        return Err(format!(
-            "cluster is {:?}, this node belongs to {:?}; start it anew to move it to another cluster",
-            next.cluster(),
-            current.cluster()
-        ));
-    }
-    if next.hash_seed() != current.hash_seed() {
-        return Err("hash_seed differs, which would move every key; start all processes of the cluster anew".into());
-    }
-    if next.epoch() < current.epoch() {
-        return Err(format!("epoch is {}, {} is in force; raise it with every change", next.epoch(), current.epoch()));
-    }
-    if next.epoch() > current.epoch() {
-        return Ok(Follows::Newer);
-    }
-    if next.text() == current.text() {
-        return Ok(Follows::Same);
-    }
-    Err(format!("it differs from the one in force, but its epoch is {} too; raise the epoch", next.epoch()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn topology(cluster: &str, epoch: u32, rest: &str) -> Topology {
-        let text = format!(
-            "cluster = \"{cluster}\"\nepoch = {epoch}\n{rest}\n[[node]]\nid = 1\naddress = \"10.0.0.1:7401\"\n"
-        );
-        Topology::parse(&text).unwrap()
-    }
-
-    #[test]
-    fn only_a_successor_is_put_in_force() {
-        let seed = "hash_seed = 7";
-        let current = topology("blue", 5, seed);
-        let cases = [
-            (topology("blue", 5, seed), Ok(Follows::Same)),
-            (topology("blue", 6, seed), Ok(Follows::Newer)),
-            (topology("blue", 5, "hash_seed = 7 # changed"), Err("raise the epoch")),
-            (topology("blue", 4, seed), Err("raise it with every change")),
-            (topology("blue", 6, "hash_seed = 8"), Err("hash_seed differs")),
-            (topology("green", 6, seed), Err("another cluster")),
-        ];
-        for (next, expected) in cases {
-            match (successor(&current, &next), expected) {
-                (Ok(follows), Ok(expected)) => assert_eq!(follows, expected),
-                (Err(reason), Err(part)) => assert!(reason.contains(part), "{reason}"),
-                (found, expected) => panic!("{found:?}, not {expected:?}"),
-            }
-        }
     }
 }

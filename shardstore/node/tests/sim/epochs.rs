@@ -99,7 +99,7 @@ fn a_change_of_the_file_and_a_signal_are_noticed_and_bad_files_are_not_taken() {
         assert_eq!(peer.get(&key_in(&peer, true)).await.moved.unwrap().epoch, 5);
     }));
     let bad = [
-        ("epoch = 6\n", "at=topology.toml:1"),
+        ("epoch = 6\n", "topology.toml:1: "),
         (&swapped(4)[..], "raise it with every change"),
         (&swapped(5)[..], "raise the epoch"),
         (&swapped(6).replace("\"test\"", "\"prod\"")[..], "another cluster"),

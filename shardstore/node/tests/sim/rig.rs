@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use control::settings::{Invocation, Loaded, NodeSettings, Sources, load};
+use control::topology_file::TopologySource;
 use control::watch::Mark;
 use reactor::sim::{NetworkOptions, ProcessId, World};
 use reactor::{Address, CoreId, CoreSpec, Host, Reactor};
 use shardstore::placement::Topology;
-use shardstored::{NodePlan, Started, TopologySource, start};
+use shardstored::{NodePlan, Started, start};
 
 /// Where the node listens, and where the topology says it does.
 pub(crate) const NODE: &str = "10.0.0.1:7401";
@@ -191,7 +192,7 @@ fn settings(flags: &[&'static str]) -> Loaded<NodeSettings> {
     };
     match load::<NodeSettings>(&sources).unwrap() {
         Invocation::Serve(loaded) => *loaded,
-        Invocation::Print(text) => panic!("{text}"),
+        Invocation::Check(_) | Invocation::Print(_) => panic!("asked to serve"),
     }
 }
 

@@ -68,9 +68,10 @@ fn json_has_a_value_and_an_origin_for_every_key() {
 }
 
 #[test]
-fn check_only_says_that_all_is_well() {
-    let case = Case { arguments: &["--check"], ..Case::default() };
-    assert_eq!(case.printed::<EdgeSettings>(), "corelane: the settings are valid\n");
+fn check_gives_the_settings_but_serves_nothing() {
+    let case = Case { arguments: &["--check", "--memory", "2GiB"], ..Case::default() };
+    let Ok(Invocation::Check(loaded)) = case.invoke::<EdgeSettings>() else { panic!("a check was asked for") };
+    assert_eq!(loaded.settings.memory_bytes, 2 << 30);
     assert_eq!(case.refused::<NodeSettings>().errors().len(), 2);
 }
 

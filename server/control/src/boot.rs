@@ -1,0 +1,125 @@
+//! What both binaries do before their cores run: settings, topology, CPUs, a probe of io_uring.
+//!
+//! **Not** starting cores: the binary does, with what it gets here.
+//!
+//! **Invariants**: whatever is refused is told on standard error with its remedy, and ends in status 2; signals are blocked
+//! before any thread exists.
+//!
+//! **Source**: docs/config.md.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use reactor::{block_signals, cpu, probe};
+use shardstore::placement::Topology;
+
+use crate::drain::Exit;
+use crate::settings::{Cores, Invocation, Loaded, Settings, from_process};
+use crate::topology_file::{self, TopologySource};
+
+/// What a process is started with.
+pub struct Booted<T> {
+    /// The settings, valid, with their origins.
+    pub loaded: Loaded<T>,
+    /// The topology and where it came from, if the settings name one.
+    pub topology: Option<(Topology, TopologySource)>,
+    /// The CPU of each data core, at least one.
+    pub cpus: Vec<usize>,
+    /// Differs between two starts of the process.
+    pub incarnation: u64,
+}
+
+/// Where the settings of a binary keep what is looked at here.
+pub trait Bootable: Settings {
+    /// The topology's file, if there is one.
+    fn topology_file(&self) -> Option<&Path>;
+
+    /// The CPUs for data cores.
+    fn cores(&self) -> &Cores;
+}
+
+/// Anything that can keep a process from starting.
+type Refusal = Box<dyn std::error::Error>;
+
+/// Runs a binary: `serve` starts its cores, waits for their end and gives the exit status.
+pub fn run<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, Refusal>) -> ExitCode {
+    block_signals();
+    match start(serve) {
+        Ok(status) => ExitCode::from(status),
+        Err(refusal) => {
+            eprintln!("{}: {refusal}", T::SCHEMA.program);
+            ExitCode::from(Exit::Refused.status())
+        }
+    }
+}
+
+fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, Refusal>) -> Result<u8, Refusal> {
+    let (loaded, check_only) = match from_process::<T>()? {
+        Invocation::Print(text) => {
+            print!("{text}");
+            return Ok(Exit::Clean.status());
+        }
+        Invocation::Check(loaded) => (*loaded, true),
+        Invocation::Serve(loaded) => (*loaded, false),
+    };
+    let topology = loaded.settings.topology_file().map(topology_file::read).transpose()?;
+    if check_only {
+        println!(
+            "{}",
+            verdict(T::SCHEMA.program, topology.as_ref().map(|(topology, source)| (topology, &*source.name)))
+        );
+        return Ok(Exit::Clean.status());
+    }
+    let cpus = data_cpus(loaded.settings.cores())?;
+    probe()?;
+    serve(Booted { loaded, topology, cpus, incarnation: incarnation() })
+}
+
+/// What `--check` says when all is well.
+fn verdict(program: &str, topology: Option<(&Topology, &str)>) -> String {
+    let settings = format!("{program}: the settings are valid");
+    match topology {
+        None => settings,
+        Some((topology, name)) => format!(
+            "{settings}\n{name}: cluster {:?}, epoch {}, {} nodes",
+            topology.cluster(),
+            topology.epoch(),
+            topology.nodes().len()
+        ),
+    }
+}
+
+/// One data core per CPU this process may use, or the CPUs that were named.
+fn data_cpus(cores: &Cores) -> Result<Vec<usize>, Refusal> {
+    match cores {
+        Cores::Auto => cpu::allowed().map_err(|error| format!("cores: cannot tell which CPUs to use: {error}").into()),
+        Cores::Cpus(cpus) => Ok(cpus.iter().map(|cpu| usize::from(*cpu)).collect()),
+    }
+}
+
+/// Differs between two starts: the time, and the process in case two start at once.
+#[expect(clippy::disallowed_methods, reason = "before any core runs there is no reactor to ask")]
+fn incarnation() -> u64 {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    since_epoch.as_nanos() as u64 ^ u64::from(std::process::id()) << 48
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_tells_the_topology_too() {
+        assert_eq!(verdict("corelane", None), "corelane: the settings are valid");
+        let text = "cluster = \"blue\"\nepoch = 7\n[[node]]\nid = 1\naddress = \"127.0.0.1:1\"\n";
+        let topology = Topology::parse(text).unwrap();
+        let told = verdict("corelane", Some((&topology, "t.toml")));
+        assert_eq!(told, "corelane: the settings are valid\nt.toml: cluster \"blue\", epoch 7, 1 nodes");
+    }
+
+    #[test]
+    fn named_cpus_are_taken_as_they_are() {
+        assert_eq!(data_cpus(&Cores::Cpus(vec![3, 1])).unwrap(), [3, 1]);
+        assert!(!data_cpus(&Cores::Auto).unwrap().is_empty());
+    }
+}
