@@ -171,7 +171,7 @@ const KEYS: [Key; 30] = [
         "limits.body_memory_bytes",
         Kind::Bytes { min: KIB, max: TIB },
         Preset::Is("256MiB"),
-        "Memory for all bodies a core is receiving; beyond it 503",
+        "Memory for all request bodies a core is receiving and copies it has made to send; beyond it 503",
     ),
     Key::new(
         "limits.fills_per_core",
@@ -273,7 +273,7 @@ pub struct EdgeLimits {
     pub requests_per_connection_queue: usize,
     /// Bytes to send to a connection at which it is no longer read from.
     pub send_queue_bytes: usize,
-    /// Memory for all bodies a core is receiving, in bytes; at least `body_bytes`.
+    /// Memory for all request bodies a core is receiving and copies it has made to send, in bytes; at least `body_bytes`.
     pub body_memory_bytes: usize,
     /// Most keys a core waits for from nodes.
     pub fills_per_core: usize,
