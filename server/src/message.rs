@@ -16,13 +16,15 @@ use crate::store::ask::{Answer, Ask};
 pub(crate) struct Ticket(pub(crate) u64);
 
 /// A node as one core sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NodeState {
     pub(crate) id: u32,
     /// The core's breaker for it is closed.
     pub(crate) up: bool,
     /// The core's connections to it.
     pub(crate) connections: usize,
+    /// Why the last connection that ended did, if none has come up since.
+    pub(crate) error: Option<String>,
 }
 
 /// A message from one core to another.

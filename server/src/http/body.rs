@@ -17,6 +17,9 @@ use super::body_memory::BodyMemory;
 use super::session::Session;
 use crate::edge::EdgeCore;
 
+/// Bytes still to come from which on they are received in bulk.
+const BULK_BYTES_MIN: usize = 128 * 1024;
+
 /// Why a body did not arrive.
 pub(super) enum BodyFault {
     /// The client is gone.
@@ -37,6 +40,12 @@ const NO_MEMORY: Problem<'static> = Problem {
 impl Session {
     /// Gathers the body; `bytes_max` bounds it where no length was announced.
     pub(super) async fn read_body(&mut self, body: Body, bytes_max: usize) -> Result<Vec<u8>, BodyFault> {
+        let gathered = self.gather_body(body, bytes_max).await;
+        self.connection.expect_bulk(false);
+        gathered
+    }
+
+    async fn gather_body(&mut self, body: Body, bytes_max: usize) -> Result<Vec<u8>, BodyFault> {
         let mut gathered = Gathered::new(&self.core);
         let began = self.core.reactor.now();
         match body {
@@ -51,6 +60,7 @@ impl Session {
                     if gathered.bytes.len() == length {
                         break;
                     }
+                    self.connection.expect_bulk(length - gathered.bytes.len() >= BULK_BYTES_MIN);
                     self.receive_body(began, gathered.bytes.len()).await?;
                 }
             }
@@ -87,6 +97,8 @@ impl Session {
             wire_bytes += taken;
             self.input.consume(taken);
             if self.input.is_empty() {
+                // How much is to come is not known; what has come is a fair guess.
+                self.connection.expect_bulk(wire_bytes >= BULK_BYTES_MIN);
                 self.receive_body(began, wire_bytes).await?;
             }
         }

@@ -145,10 +145,32 @@ impl Supervisor {
                 }
             }
             Message::Nodes(states) => {
-                self.nodes.borrow_mut().insert(from.0, states);
+                let before = self.nodes.borrow_mut().insert(from.0, states.clone());
+                self.tell_changes(from, &before.unwrap_or_default(), &states);
             }
             // Messages between data cores, or from here to them.
             Message::Ask { .. } | Message::Answer { .. } | Message::Topology(_) | Message::Drain(_) | Message::Stop => {
+            }
+        }
+    }
+
+    /// Logs what has changed about nodes as one core sees them.
+    fn tell_changes(&self, core: CoreId, before: &[NodeState], now: &[NodeState]) {
+        for state in now {
+            let was = before.iter().find(|was| was.id == state.id);
+            if was.is_some_and(|was| was.up == state.up && was.error == state.error) {
+                continue;
+            }
+            match (&state.error, was) {
+                (Some(error), _) => {
+                    let fields: [(&'static str, &dyn Display); 4] =
+                        [("core", &core.0), ("node", &state.id), ("breaker_open", &!state.up), ("error", error)];
+                    self.event(Level::Warn, "node_unreachable", &fields);
+                }
+                (None, Some(_)) => {
+                    self.event(Level::Info, "node_reachable", &[("core", &core.0), ("node", &state.id)]);
+                }
+                (None, None) => {}
             }
         }
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Supervisor;
 use crate::edge::metrics::CoreMetrics;
+use crate::message::NodeState;
 
 pub(super) fn render(supervisor: &Supervisor) -> Value {
     let topology = supervisor.topology.borrow();
@@ -53,7 +54,11 @@ fn seen_by_cores(supervisor: &Supervisor, node: u32) -> Vec<Value> {
     let nodes = supervisor.nodes.borrow();
     let states = nodes.iter().flat_map(|(core, nodes)| nodes.iter().map(move |state| (core, state)));
     let of_node = states.filter(|(_, state)| state.id == node);
-    of_node.map(|(core, state)| json!({"core": core, "up": state.up, "connections": state.connections})).collect()
+    of_node.map(|(core, state)| seen(*core, state)).collect()
+}
+
+fn seen(core: u16, state: &NodeState) -> Value {
+    json!({"core": core, "up": state.up, "connections": state.connections, "error": state.error})
 }
 
 fn core(id: usize, metrics: &CoreMetrics) -> Value {

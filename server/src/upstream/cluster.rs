@@ -130,6 +130,7 @@ impl Cluster {
             id: link.id.0,
             up: !link.breaker.borrow().is_open(),
             connections: link.connected(),
+            error: link.last_error.borrow().clone(),
         };
         self.links.borrow().values().map(state).collect()
     }
@@ -330,5 +331,25 @@ fn outcome(ask: &Ask, reply: Reply, now_ms: u64) -> Outcome {
         Op::Get { .. } => reply.into_read(now_ms),
         Op::Set(_) => reply.into_set(),
         Op::Delete { .. } => reply.into_delete(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A write that was sent may have been applied: it must not be called failed. A read can be asked again.
+    #[test]
+    fn a_write_without_an_answer_is_unknown() {
+        let cases = [
+            (CallError::NotSent, Refusal::Unavailable, Refusal::Unavailable),
+            (CallError::Full, Refusal::Busy, Refusal::Busy),
+            (CallError::Lost, Refusal::Unavailable, Refusal::Unknown),
+            (CallError::TimedOut, Refusal::Unavailable, Refusal::Unknown),
+        ];
+        for (error, read, write) in cases {
+            assert_eq!(refusal(error, true), read, "{error:?}");
+            assert_eq!(refusal(error, false), write, "{error:?}");
+        }
     }
 }

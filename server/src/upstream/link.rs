@@ -23,6 +23,8 @@ pub(crate) struct Link {
     /// Data cores of the node, once a HELLO has told.
     pub(crate) node_cores: Cell<u16>,
     pub(crate) waiting: Cell<usize>,
+    /// Why the last connection that ended did; gone once one is up again.
+    pub(crate) last_error: RefCell<Option<String>>,
     /// It left the topology: its connections end.
     pub(crate) retired: Cell<bool>,
     /// Something about the breaker or the retirement has changed.
@@ -39,6 +41,7 @@ impl Link {
             peers: RefCell::new(Vec::new()),
             node_cores: Cell::new(1),
             waiting: Cell::new(0),
+            last_error: RefCell::new(None),
             retired: Cell::new(false),
             changed: Event::new(&cluster.reactor),
         });

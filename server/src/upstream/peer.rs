@@ -203,6 +203,7 @@ impl Peer {
         let (session, stream) = shake_hands(&connection, &hello, link.id.0).await?;
         connection.set_deadline(Instant::NEVER);
         link.note_success();
+        *link.last_error.borrow_mut() = None;
         link.node_cores.set(session.peer_cores);
         link.grow(cluster);
         let credits = Credits::granted(session.send_requests, session.send_bytes);
@@ -230,6 +231,7 @@ impl Peer {
                 }
                 Ok(())
             })?;
+            connection.expect_bulk(stream.expects_bulk());
         }
     }
 }
@@ -246,6 +248,7 @@ pub(crate) async fn run(cluster: Rc<Cluster>, link: Rc<Link>, peer: Rc<Peer>) {
         peer.go_down();
         if let Err(error) = ended {
             cluster.note_link_error(&error);
+            *link.last_error.borrow_mut() = Some(error.to_string());
         }
         link.note_failure(&cluster);
         if link.retired.get() {

@@ -41,7 +41,15 @@ pub(crate) struct Stream {
     need: usize,
 }
 
+/// Bytes of a frame still to come from which on they are received in bulk.
+const BULK_BYTES_MIN: usize = 128 * 1024;
+
 impl Stream {
+    /// Whether much of a frame is still to come.
+    pub(crate) fn expects_bulk(&self) -> bool {
+        !self.partial.is_empty() && self.need.saturating_sub(self.partial.len()) >= BULK_BYTES_MIN
+    }
+
     /// Hands every whole frame of `partial` and `data` to `take`.
     pub(crate) fn feed(
         &mut self,

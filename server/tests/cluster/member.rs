@@ -134,17 +134,13 @@ impl Member {
         kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
     }
 
-    /// Ends it without a word, as a crash does, and waits until its addresses can be used again.
+    /// Ends it without a word, as a crash does.
     ///
-    /// The kernel takes an io_uring apart after the process is gone, and with it the listening sockets: some milliseconds
-    /// in which whoever starts the process again finds its admin address in use.
-    #[expect(clippy::disallowed_types, reason = "whether an address is free is told by binding it")]
+    /// The kernel takes an io_uring apart after the process is gone, and with it the listening sockets: for some
+    /// milliseconds its addresses are still in use, and whoever starts it again at once has to bear with that.
     pub(crate) fn crash(&mut self) {
         self.signal(Signal::KILL);
         self.running.take().unwrap().wait().unwrap();
-        for address in [self.address, self.admin] {
-            until("its address to be free", || std::net::TcpListener::bind(address).ok());
-        }
     }
 
     /// Waits for its own end; the exit status.

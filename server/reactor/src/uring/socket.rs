@@ -167,8 +167,7 @@ pub(crate) fn listen(address: &Address, options: &ListenOptions) -> io::Result<(
             set(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
         }
     }
-    // SAFETY: `raw` points to `len` bytes that outlive the call.
-    check(unsafe { libc::bind(fd.as_raw_fd(), raw.as_ptr(), raw.len()) })?;
+    bind_when_free(&fd, &raw)?;
     // SAFETY: listen(2) takes no pointers.
     check(unsafe { libc::listen(fd.as_raw_fd(), options.backlog as libc::c_int) })?;
     if options.steer_by_cpu {
@@ -176,6 +175,25 @@ pub(crate) fn listen(address: &Address, options: &ListenOptions) -> io::Result<(
     }
     let bound = address_by(libc::getsockname, fd.as_raw_fd()).unwrap_or_else(|| address.clone());
     Ok((fd, bound))
+}
+
+/// Binds, waiting a moment if the address is in use: the kernel takes some milliseconds to take a ring's sockets down
+/// after its process was killed, and whoever restarts it at once must not fail for that. Blocks; only at start-up.
+fn bind_when_free(fd: &OwnedFd, raw: &RawAddress) -> io::Result<()> {
+    const TRIES: u32 = 25;
+    const PAUSE_MS: libc::c_int = 20;
+    for tries_left in (0..TRIES).rev() {
+        // SAFETY: `raw` points to `len` bytes that outlive the call.
+        let bound = check(unsafe { libc::bind(fd.as_raw_fd(), raw.as_ptr(), raw.len()) });
+        match bound {
+            Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) && tries_left > 0 => {
+                // SAFETY: poll(2) of no descriptors touches no memory; it only waits.
+                unsafe { libc::poll(std::ptr::null_mut(), 0, PAUSE_MS) };
+            }
+            bound => return bound.map(drop),
+        }
+    }
+    unreachable!("the last try returns")
 }
 
 /// Removes the socket file of a process that is gone; one that still answers is left alone, and bind then fails.
