@@ -170,10 +170,11 @@ impl Cluster {
                 self.metrics.breaker_refused.add(1);
                 return answered(Outcome::Refused(Refusal::Unavailable));
             }
+            let asked_ms = self.reactor.wall_ms();
             match self.call_node(&link, ask, epoch).await {
                 Ok(reply) => match self.follow(&link, &reply).await {
                     Follow::Again => {}
-                    Follow::Done => return answered(outcome(ask, reply, self.reactor.wall_ms())),
+                    Follow::Done => return answered(outcome(ask, reply, asked_ms)),
                 },
                 Err(CallError::Lost) if is_read && !lost_once => lost_once = true,
                 Err(error) => {
@@ -326,9 +327,9 @@ fn wire_condition(condition: shardstore::shard::Condition) -> ext::Condition {
     }
 }
 
-fn outcome(ask: &Ask, reply: Reply, now_ms: u64) -> Outcome {
+fn outcome(ask: &Ask, reply: Reply, asked_ms: u64) -> Outcome {
     match ask.op {
-        Op::Get { .. } => reply.into_read(now_ms),
+        Op::Get { .. } => reply.into_read(asked_ms),
         Op::Set(_) => reply.into_set(),
         Op::Delete { .. } => reply.into_delete(),
     }

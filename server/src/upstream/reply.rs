@@ -41,14 +41,17 @@ impl Reply {
         }
     }
 
-    /// The outcome for a read.
-    pub(crate) fn into_read(self, now_ms: u64) -> Outcome {
+    /// The outcome for a read that was asked at `asked_ms`, in unix milliseconds.
+    ///
+    /// The node told the time left when it answered, some time after it was asked: counted from the asking, a copy never
+    /// outlives its value, however long the answer was under way.
+    pub(crate) fn into_read(self, asked_ms: u64) -> Outcome {
         match self.status {
             Status::Ok => {
                 if self.value_crc32c != Some(shardstore::wire::checksum(&self.value)) {
                     return Outcome::Refused(Refusal::Corrupt);
                 }
-                let expire_ms = if self.ttl_ms == 0 { 0 } else { now_ms + u64::from(self.ttl_ms) };
+                let expire_ms = if self.ttl_ms == 0 { 0 } else { asked_ms + u64::from(self.ttl_ms) };
                 Outcome::Found(Found {
                     version: self.version,
                     expire_ms,
