@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use clap::Args;
-use reactor::{Address, serve_floor};
+use reactor::{Address, Descriptors, serve_floor};
 
 /// Where and on which CPU the floor is served.
 #[derive(Args)]
@@ -17,10 +17,14 @@ pub(crate) struct Options {
     /// CPU to pin the loop to.
     #[arg(long)]
     cpu: Option<usize>,
+    /// Use ordinary file descriptors instead of registered ones, to see what those save (ADR 1).
+    #[arg(long)]
+    plain_descriptors: bool,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     println!("serving the floor on {}; Ctrl-C ends it", options.listen);
-    serve_floor(&Address::Tcp(options.listen), options.cpu)
+    let descriptors = if options.plain_descriptors { Descriptors::Plain } else { Descriptors::Direct };
+    serve_floor(&Address::Tcp(options.listen), options.cpu, descriptors)
         .with_context(|| format!("cannot serve the floor on {}", options.listen))
 }

@@ -52,5 +52,5 @@ pub use outbox::SharedBytes;
 pub use random::Random;
 pub use signal::{Signal, block_signals};
 pub use time::Instant;
-pub use uring::{Refusal, probe, serve_floor};
+pub use uring::{Descriptors, Refusal, probe, serve_floor};
 pub use wait::{Sleep, Yield};

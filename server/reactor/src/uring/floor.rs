@@ -52,13 +52,23 @@ struct Floor {
     clients: Vec<Client>,
     answers: Vec<u8>,
     answer_bytes: usize,
+    descriptors: Descriptors,
+}
+
+/// How the floor names its sockets to the kernel; what the difference costs is the subject of ADR 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Descriptors {
+    /// Registered with the ring: no look-up per operation. The floor proper.
+    Direct,
+    /// Ordinary file descriptors, as the product has them.
+    Plain,
 }
 
 /// Serves the floor on `address` from the calling thread, pinned to `cpu` if given, until the process is ended.
 ///
 /// # Errors
 /// The operator's: the address or the CPU cannot be had, or io_uring is refused.
-pub fn serve_floor(address: &Address, cpu: Option<usize>) -> io::Result<()> {
+pub fn serve_floor(address: &Address, cpu: Option<usize>, descriptors: Descriptors) -> io::Result<()> {
     if let Some(cpu) = cpu {
         crate::cpu::pin_to(cpu)?;
     }
@@ -77,8 +87,10 @@ pub fn serve_floor(address: &Address, cpu: Option<usize>) -> io::Result<()> {
         clients: vec![Client::default(); CLIENTS_MAX as usize],
         answers: one.repeat(ANSWERS_MAX),
         answer_bytes: one.len(),
+        descriptors,
     };
-    let accept = opcode::AcceptMulti::new(types::Fd(listener.as_raw_fd())).allocate_file_index(true).build();
+    let direct = descriptors == Descriptors::Direct;
+    let accept = opcode::AcceptMulti::new(types::Fd(listener.as_raw_fd())).allocate_file_index(direct).build();
     floor.push(accept, Kind::Accept, 0);
     let _keep_open = Rc::new(listener);
     loop {
@@ -100,7 +112,7 @@ impl Floor {
         let (kind, key) = unpack(entry.user_data());
         let result = entry.result();
         match kind {
-            Kind::Accept if result >= 0 => {
+            Kind::Accept if (0..CLIENTS_MAX as i32).contains(&result) => {
                 self.clients[result as usize] = Client::default();
                 self.arm_receive(result as u32);
             }
@@ -114,7 +126,11 @@ impl Floor {
     }
 
     fn arm_receive(&mut self, client: u32) {
-        self.push(opcode::RecvMulti::new(types::Fixed(client), 0).build(), Kind::Receive, client);
+        let entry = match self.descriptors {
+            Descriptors::Direct => opcode::RecvMulti::new(types::Fixed(client), 0).build(),
+            Descriptors::Plain => opcode::RecvMulti::new(types::Fd(client as i32), 0).build(),
+        };
+        self.push(entry, Kind::Receive, client);
     }
 
     fn received(&mut self, client: u32, entry: &cqueue::Entry) {
@@ -137,7 +153,11 @@ impl Floor {
             if entry.result() > 0 || entry.result() == -libc::ENOBUFS {
                 self.arm_receive(client);
             } else {
-                self.push(opcode::Close::new(types::Fixed(client)).build(), Kind::Ignored, client);
+                let entry = match self.descriptors {
+                    Descriptors::Direct => opcode::Close::new(types::Fixed(client)).build(),
+                    Descriptors::Plain => opcode::Close::new(types::Fd(client as i32)).build(),
+                };
+                self.push(entry, Kind::Ignored, client);
             }
         }
     }
@@ -152,7 +172,11 @@ impl Floor {
         state.sending = true;
         let len = (count * self.answer_bytes) as u32;
         let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
-        let entry = opcode::Send::new(types::Fixed(client), self.answers.as_ptr(), len).flags(flags).build();
+        let answers = self.answers.as_ptr();
+        let entry = match self.descriptors {
+            Descriptors::Direct => opcode::Send::new(types::Fixed(client), answers, len).flags(flags).build(),
+            Descriptors::Plain => opcode::Send::new(types::Fd(client as i32), answers, len).flags(flags).build(),
+        };
         self.push(entry, Kind::Send, client);
     }
 }
