@@ -72,6 +72,7 @@ pub(super) fn serve(
         if core.cluster.is_some() {
             return Served::NotHere;
         }
+        core.metrics.absent.increment();
         write_absent(core, context, core.settings.cache_status.then_some(CacheStatus::Miss), out);
         return Served::Written;
     };
@@ -135,7 +136,6 @@ const LONG_KEY: Problem<'static> =
 
 /// Writes 404.
 pub(super) fn write_absent(core: &EdgeCore, context: Context, cache_status: Option<CacheStatus>, out: &mut Vec<u8>) {
-    core.metrics.absent.increment();
     let problem = Problem { status: Status::NotFound, slug: "not-found", detail: "there is no value under this key" };
     let extra = ResponseHead { cache_status, ..ResponseHead::new(problem.status) };
     core.write_problem_with(context, &problem, extra, out);

@@ -96,24 +96,37 @@ impl Session {
         let cache_status =
             self.cache_status(&key, answer.source, if fresh { ForwardReason::Request } else { ForwardReason::Miss });
         match answer.outcome {
-            Outcome::Found(found) => self.write_found(head, context, &found, cache_status),
+            Outcome::Found(found) => {
+                self.count_read(&key, answer.source);
+                self.write_found(head, context, &found, cache_status);
+            }
             Outcome::Refused(refusal) => {
                 self.core.write_refusal(context, refusal, cache_status, &mut self.connection.write());
             }
             _ => {
                 let status = if answer.source == Source::Shard { Some(CacheStatus::Miss) } else { cache_status };
                 let status = status.filter(|_| self.core.settings.cache_status);
+                self.core.metrics.absent.increment();
                 hit::write_absent(&self.core, context, status, &mut self.connection.write());
             }
         }
         true
     }
 
-    fn write_found(&mut self, head: &Head<'_>, context: Context, found: &Found, cache_status: Option<CacheStatus>) {
-        match cache_status {
-            Some(CacheStatus::Forwarded { .. }) => self.core.metrics.reads_node.increment(),
-            _ => self.core.metrics.hits_core.increment(),
+    fn count_read(&self, key: &Key, source: Source) {
+        let metrics = &self.core.metrics;
+        match source {
+            Source::Node { .. } => metrics.reads_node.increment(),
+            Source::Shard if self.is_own(key) => metrics.hits_own.increment(),
+            Source::Shard => metrics.hits_core.increment(),
         }
+    }
+
+    fn is_own(&self, key: &Key) -> bool {
+        key.hash.shard(self.core.cores).0 == self.core.id.0
+    }
+
+    fn write_found(&mut self, head: &Head<'_>, context: Context, found: &Found, cache_status: Option<CacheStatus>) {
         let facts = Facts {
             version: found.version,
             expire_ms: found.expire_ms,
@@ -141,7 +154,7 @@ impl Session {
         if !self.core.settings.cache_status {
             return None;
         }
-        let own = key.hash.shard(self.core.cores).0 == self.core.id.0;
+        let own = self.is_own(key);
         Some(match source {
             Source::Shard => CacheStatus::Hit(if own { HitSource::Own } else { HitSource::Core }),
             Source::Node { id, collapsed } => CacheStatus::Forwarded { reason, node: id, collapsed },
@@ -164,7 +177,9 @@ impl Session {
             Ok(value) => value,
             Err(BodyFault::Gone) => return false,
             Err(BodyFault::Refused(problem)) => {
-                self.core.metrics.malformed.increment();
+                if problem.status == Status::BadRequest {
+                    self.core.metrics.malformed.increment();
+                }
                 self.core.write_problem(Context::closing(), &problem, &mut self.connection.write());
                 return false;
             }

@@ -71,7 +71,7 @@ fn who_speaks_something_else_to_a_node_is_cut_off() {
     for bytes in strange {
         let mut client = Client::connect(node.address);
         client.try_send(bytes);
-        // The node greets whoever connects; then it closes.
+        // The node closes without a word: what came is no HELLO.
         let fault = client.answer().expect_err("a node does not speak HTTP");
         assert!(!matches!(fault, crate::support::client::Fault::Silent(_)), "{fault:?}: left open");
     }
