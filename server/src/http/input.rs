@@ -2,7 +2,9 @@
 //!
 //! **Not** a parser.
 //!
-//! **Invariants**: bytes come out in the order they went in; nothing of the ring's pool is held while waiting.
+//! **Invariants**: bytes come out in the order they went in; nothing of the ring's pool is held while waiting; what has
+//! been consumed is not kept beyond the next bytes, so that a client that always leaves a partial head costs no more
+//! than that head.
 
 use reactor::Received;
 
@@ -33,6 +35,7 @@ impl Input {
             self.lent = Some(received);
         } else {
             self.release();
+            self.drop_consumed();
             self.copied.extend_from_slice(&received);
         }
     }
@@ -53,6 +56,11 @@ impl Input {
             debug_assert!(self.copied.is_empty());
             self.copied.extend_from_slice(&received);
         }
+    }
+
+    fn drop_consumed(&mut self) {
+        self.copied.drain(..self.start);
+        self.start = 0;
     }
 
     fn clear(&mut self) {
@@ -85,5 +93,21 @@ mod tests {
                 assert!(input.is_empty() && input.copied.is_empty());
             }
         }
+    }
+
+    /// A client that sends the end of one request together with the beginning of the next leaves the input never empty.
+    #[test]
+    fn what_is_consumed_is_not_kept() {
+        let round = b"ET / HTTP/1.1\r\nHost: h\r\n\r\nG";
+        let mut input = Input::default();
+        input.push(Received::owned(b"G".to_vec()));
+        for _ in 0..10_000 {
+            input.release();
+            input.push(Received::owned(round.to_vec()));
+            assert_eq!(input.bytes().len(), round.len() + 1);
+            input.consume(round.len());
+            assert_eq!(input.bytes(), b"G");
+        }
+        assert!(input.copied.capacity() <= 4 * round.len(), "{} bytes kept", input.copied.capacity());
     }
 }
