@@ -13,11 +13,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use control::settings::edge::EdgeSettings;
 use corelane_http::Limits;
 use corelane_http::date::HttpDate;
-use reactor::{CoreId, Listener, Mailbox, Reactor, Sender};
+use reactor::{CoreId, Instant, Listener, Mailbox, Reactor, Sender};
 use shardstore::cache::CacheOptions;
 use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
@@ -145,6 +146,12 @@ impl EdgeCore {
         date.1
     }
 
+    /// By when a request must be answered whose value has `value_bytes` bytes, or may have: the time a node gets to show a
+    /// sign of life (`upstream.request_time`), and the time that many bytes take on a slow way.
+    pub(crate) fn request_deadline(&self, value_bytes: usize) -> Instant {
+        self.reactor.now() + self.settings.upstream.request_time + transfer_time(value_bytes)
+    }
+
     /// The control core of this process.
     pub(crate) fn control(&self) -> CoreId {
         CoreId(self.cores)
@@ -165,6 +172,13 @@ impl EdgeCore {
     }
 }
 
+/// How long `bytes` bytes may take to or from a node: at least 8 MiB a second, which a gigabit link shared by a dozen
+/// still gives.
+pub(crate) fn transfer_time(bytes: usize) -> Duration {
+    const BYTES_PER_MS: u64 = 8 * 1024 * 1024 / 1000;
+    Duration::from_millis(bytes as u64 / BYTES_PER_MS)
+}
+
 fn cluster_options(settings: &EdgeSettings, cores: u16, incarnation: u64) -> ClusterOptions {
     let upstream = &settings.upstream;
     ClusterOptions {
@@ -173,6 +187,7 @@ fn cluster_options(settings: &EdgeSettings, cores: u16, incarnation: u64) -> Clu
         queue_per_node: upstream.queue_per_node,
         breaker_failures: upstream.breaker_failures,
         breaker_probe_time: upstream.breaker_probe_time,
+        request_time: upstream.request_time,
         cores,
         incarnation,
     }

@@ -47,6 +47,8 @@ pub(crate) struct ClusterOptions {
     pub(crate) queue_per_node: usize,
     pub(crate) breaker_failures: u32,
     pub(crate) breaker_probe_time: Duration,
+    /// How long a node may take to show a sign of life.
+    pub(crate) request_time: Duration,
     /// Data cores of this process.
     pub(crate) cores: u16,
     /// Differs between two starts of this process.
