@@ -8,8 +8,8 @@
 //!
 //! **Not**: reading from the connection; only its own task does.
 //!
-//! **Invariants**: an answer that a peer cannot have received yet counts against its credit; what is written to a connection
-//! that is gone goes nowhere.
+//! **Invariants**: what counts against a peer's credit is requests without an answer, never more than the peer itself counts;
+//! answers it does not read are bounded by the send queue. What is written to a connection that is gone goes nowhere.
 //!
 //! **Source**: docs/wire.md, "Flow control".
 
@@ -31,8 +31,6 @@ struct InFlight {
     requests: u32,
     /// Their bytes on the wire.
     bytes: u64,
-    /// Answers that have been written and cannot have reached the peer.
-    unsent: u32,
 }
 
 /// What a peer may have in flight.
@@ -71,15 +69,9 @@ impl Link {
     /// Whether one more request of `bytes` bytes is within what was granted.
     #[inline]
     pub(crate) fn has_credit(&self, bytes: usize) -> bool {
-        let InFlight { requests, bytes: waiting, unsent } = self.in_flight.get();
+        let InFlight { requests, bytes: waiting } = self.in_flight.get();
         let bytes_fit = waiting == 0 || waiting + bytes as u64 <= u64::from(self.granted.bytes);
-        requests + unsent < self.granted.requests && bytes_fit
-    }
-
-    /// Notes a request that was answered in the pass it came in.
-    #[inline]
-    pub(crate) fn note_answered(&self) {
-        self.change(|in_flight| in_flight.unsent += 1);
+        requests < self.granted.requests && bytes_fit
     }
 
     /// Notes a request that waits for its answer.
@@ -96,14 +88,7 @@ impl Link {
             assert!(in_flight.requests > 0, "a request is settled once");
             in_flight.requests -= 1;
             in_flight.bytes -= bytes as u64;
-            in_flight.unsent += 1;
         });
-    }
-
-    /// Notes that every answer that was written has left.
-    #[inline]
-    pub(crate) fn note_all_sent(&self) {
-        self.change(|in_flight| in_flight.unsent = 0);
     }
 
     /// Requests without an answer.

@@ -245,7 +245,6 @@ impl Conversation {
             return;
         }
         core.metrics().note_answer(Status::Ok);
-        self.note_sent(reply, Sent::Now);
         if !reply.is_wanted(Status::Ok) {
             return;
         }
@@ -318,13 +317,11 @@ impl Conversation {
         self.note_sent(reply, sent);
     }
 
-    /// Keeps account of the peer's credit. One-way requests cost nothing.
+    /// Keeps account of the peer's credit: of what waits. One-way requests cost nothing.
     #[inline]
     fn note_sent(&self, reply: &Reply, sent: Sent) {
-        match (reply.kind, sent) {
-            (Kind::Request, Sent::Now) => self.link.note_answered(),
-            (Kind::Request, Sent::Later) => self.link.note_waiting(reply.bytes),
-            _ => {}
+        if (reply.kind, sent) == (Kind::Request, Sent::Later) {
+            self.link.note_waiting(reply.bytes);
         }
     }
 }

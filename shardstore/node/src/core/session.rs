@@ -159,9 +159,6 @@ impl Talk<'_> {
                     None => return Ok(()),
                 }
             }
-            if self.connection.queued_bytes() == 0 {
-                self.link.note_all_sent();
-            }
             self.serve_buffer()?;
         }
         // The ring needs its buffers for others.

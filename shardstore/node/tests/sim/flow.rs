@@ -32,8 +32,14 @@ fn a_full_window_is_served_and_more_is_busy() {
                 }
             }
             assert_eq!(peer.event("over_credit").await, 0);
-            // Beyond it, every request is still answered.
-            let mut open: BTreeSet<u64> = (0..400).map(|n| peer.send(Op::Get { key: &names[n % 16] })).collect();
+            // Beyond it, every request is still answered. Those of the other core wait for it, and that is what the
+            // window bounds.
+            let all = (0..).map(|n| key(format!("other:{n}")));
+            let others: Vec<Vec<u8>> = all.filter(|name| peer.core_of(name) == 1).take(16).collect();
+            for name in &others {
+                peer.set(name, b"value").await;
+            }
+            let mut open: BTreeSet<u64> = (0..400).map(|n| peer.send(Op::Get { key: &others[n % 16] })).collect();
             let mut busy = 0;
             while !open.is_empty() {
                 let answer = peer.answer().await.unwrap().unwrap();
@@ -50,6 +56,34 @@ fn a_full_window_is_served_and_more_is_busy() {
             assert_eq!(peer.event("over_credit").await, busy);
             assert!(busy > 0, "a burst of 400 does not fit a window of 16");
             assert_eq!(peer.get(&names[0]).await.status, Status::Ok, "the window is whole again");
+        }));
+    }
+}
+
+/// At saturation the send queue of a connection is never empty. That is no reason to refuse a peer that has never had
+/// more in flight than its window.
+#[test]
+fn a_peer_that_keeps_to_its_window_is_never_busy_however_slowly_it_reads() {
+    for seed in 0..5 {
+        let mut rig = Rig::new(seed, &["requests_per_connection = 64"]);
+        rig.run(script!(|reactor| {
+            let mut peer = Peer::connect(&reactor, 0).await;
+            let name = (0..).map(|n| key(format!("{n}"))).find(|name| peer.core_of(name) == 0).unwrap();
+            peer.set(&name, &pattern(64 * 1024)).await;
+            let mut open: BTreeSet<u64> = (0..32).map(|_| peer.send(Op::Get { key: &name })).collect();
+            for answered in 0..2_000 {
+                if answered % 16 == 0 {
+                    reactor.sleep(Duration::from_millis(2)).await;
+                }
+                let answer = peer.answer().await.unwrap().unwrap();
+                assert_eq!((answer.status, open.remove(&answer.id)), (Status::Ok, true), "answer {answered}");
+                open.insert(peer.send(Op::Get { key: &name }));
+            }
+            while !open.is_empty() {
+                let answer = peer.answer().await.unwrap().unwrap();
+                assert_eq!((answer.status, open.remove(&answer.id)), (Status::Ok, true));
+            }
+            assert_eq!(peer.event("over_credit").await, 0);
         }));
     }
 }

@@ -102,7 +102,6 @@ async fn serve_rounds(core: Rc<Core>, rounds: usize) {
                 continue;
             }
             let served = measure(|| {
-                talk.link.note_all_sent();
                 talk.intake.lend(data, talk.core.reactor.now());
                 talk.serve_buffer().unwrap();
             });
