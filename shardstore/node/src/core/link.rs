@@ -51,6 +51,8 @@ pub(crate) struct Link {
     /// Large answers, in the order they are to be sent.
     pub(crate) streams: RefCell<VecDeque<Stream>>,
     in_flight: Cell<InFlight>,
+    /// Request credits of answers that QUIET silenced, for the next answer to carry.
+    silenced: Cell<u32>,
 }
 
 impl Link {
@@ -63,6 +65,7 @@ impl Link {
             attention,
             streams: RefCell::default(),
             in_flight: Cell::default(),
+            silenced: Cell::default(),
         }
     }
 
@@ -89,6 +92,22 @@ impl Link {
             in_flight.requests -= 1;
             in_flight.bytes -= bytes as u64;
         });
+    }
+
+    /// Notes an answer that is not sent because its request was QUIET.
+    #[inline]
+    pub(crate) fn note_silenced(&self) {
+        self.silenced.set(self.silenced.get().saturating_add(1));
+    }
+
+    /// Request credits that an answer grants which is written now: its own, and those of answers that were silenced
+    /// since the last one.
+    #[inline]
+    pub(crate) fn take_credits(&self) -> u16 {
+        // What does not fit the field goes with the answer after this one.
+        let silenced = self.silenced.get().min(u32::from(u16::MAX - 1));
+        self.silenced.set(self.silenced.get() - silenced);
+        1 + silenced as u16
     }
 
     /// Requests without an answer.

@@ -85,15 +85,21 @@ impl Reply {
         }
     }
 
-    /// Whether anybody wants to hear of this outcome.
+    /// Whether an answer is written. One that QUIET silences leaves its credit to the next one on the connection.
     #[inline]
-    pub(crate) fn is_wanted(&self, status: Status) -> bool {
+    pub(crate) fn is_answered(&self, status: Status, link: &Link) -> bool {
         if self.kind != Kind::Request {
             return false;
         }
-        if !self.flags.contains(Flags::QUIET) {
-            return true;
+        let is_silenced = self.flags.contains(Flags::QUIET) && !self.is_wanted(status);
+        if is_silenced {
+            link.note_silenced();
         }
+        !is_silenced
+    }
+
+    /// Whether somebody who asked QUIETly wants to hear of this outcome.
+    fn is_wanted(&self, status: Status) -> bool {
         match self.opcode {
             Some(Opcode::Get) => status != Status::NotFound,
             Some(Opcode::Set | Opcode::Delete | Opcode::Touch) => status != Status::Ok,
@@ -138,9 +144,10 @@ pub(crate) fn respond(core: &Core, link: &Link, reply: &Reply, answer: Answer, o
         return push_stream(core, link, reply, Stream::new(*reply, answer, Body::Copied { value, lease }));
     }
     core.metrics().note_answer(answer.status);
-    if reply.is_wanted(answer.status) {
+    if reply.is_answered(answer.status, link) {
         let mut response = reply.response(answer.status, core.reactor.now());
         answer.describe(&mut response);
+        response.credits = link.take_credits();
         response.encode(link.dialect, out);
     }
     Sent::Now
@@ -149,7 +156,7 @@ pub(crate) fn respond(core: &Core, link: &Link, reply: &Reply, answer: Answer, o
 /// Queues a large answer; its connection's task writes it as room comes up.
 pub(crate) fn push_stream(core: &Core, link: &Link, reply: &Reply, stream: Stream) -> Sent {
     core.metrics().note_answer(Status::Ok);
-    if !reply.is_wanted(Status::Ok) {
+    if !reply.is_answered(Status::Ok, link) {
         return Sent::Now;
     }
     link.streams.borrow_mut().push_back(stream);

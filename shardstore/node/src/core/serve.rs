@@ -245,10 +245,11 @@ impl Conversation {
             return;
         }
         core.metrics().note_answer(Status::Ok);
-        if !reply.is_wanted(Status::Ok) {
+        if !reply.is_answered(Status::Ok, &self.link) {
             return;
         }
         let mut response = reply.response(Status::Ok, core.reactor.now());
+        response.credits = self.link.take_credits();
         response.version = hit.version().bits();
         response.ttl_ms = ttl_left_ms(hit.expire_ms(), now_ms);
         response.value_crc32c = Some(hit.value_crc32c());

@@ -58,6 +58,9 @@ impl Stream {
         let part = Part { offset: self.written, length, total };
         let mut response = self.reply.response(self.answer.status, now);
         self.answer.describe(&mut response);
+        if !part.has_more() {
+            response.credits = link.take_credits();
+        }
         response.encode_head(link.dialect, part, out);
         self.copy(part.range(), out);
         self.written += length;

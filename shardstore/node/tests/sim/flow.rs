@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use shardstore::wire::{Op, Status};
+use shardstore::wire::{Flags, Op, Status};
 
 use crate::peer::{Peer, key, set};
 use crate::rig::{Rig, pattern, script};
@@ -82,6 +82,37 @@ fn a_peer_that_keeps_to_its_window_is_never_busy_however_slowly_it_reads() {
             while !open.is_empty() {
                 let answer = peer.answer().await.unwrap().unwrap();
                 assert_eq!((answer.status, open.remove(&answer.id)), (Status::Ok, true));
+            }
+            assert_eq!(peer.event("over_credit").await, 0);
+        }));
+    }
+}
+
+/// Whoever asks quietly gets its credit back with the next answer, of whatever size and from whichever core.
+#[test]
+fn credit_of_silenced_answers_comes_with_the_next_answer() {
+    for seed in SEEDS {
+        let mut rig = Rig::new(seed, &["requests_per_connection = 16"]);
+        rig.run(script!(|reactor| {
+            let mut peer = Peer::connect(&reactor, 0).await;
+            let (absent, large) = (key("absent"), key("large"));
+            peer.set(&large, &pattern(3 << 20)).await;
+            let mut free = peer.session.send_requests;
+            for round in 0..200_u32 {
+                let mut quiet = 0;
+                while free > 1 {
+                    let small = key(format!("{}", reactor.random() % 8));
+                    let op =
+                        if reactor.random().is_multiple_of(2) { Op::Get { key: &absent } } else { set(&small, b"v") };
+                    peer.send_with(op, |request| request.flags |= Flags::QUIET);
+                    (free, quiet) = (free - 1, quiet + 1);
+                }
+                // A round trip later nothing is under way any more, on either core.
+                reactor.sleep(Duration::from_millis(10)).await;
+                let answer = if round % 16 == 0 { peer.get(&large).await } else { peer.call(Op::Ping).await };
+                assert_eq!((answer.status, u32::from(answer.credits)), (Status::Ok, quiet + 1), "round {round}");
+                free += quiet;
+                assert_eq!(free, peer.session.send_requests);
             }
             assert_eq!(peer.event("over_credit").await, 0);
         }));
