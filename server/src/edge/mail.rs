@@ -17,6 +17,9 @@ use crate::store::route;
 /// its answer, one that is not learns soon that it must connect elsewhere.
 const IDLE_GRACE: Duration = Duration::from_secs(1);
 
+/// Messages handled before other tasks of the core get their turn.
+const MESSAGES_PER_TURN: usize = 256;
+
 /// How often a draining core looks whether anybody is left.
 const DRAIN_TICK: Duration = Duration::from_millis(10);
 
@@ -29,10 +32,14 @@ pub(super) fn start(core: &Rc<EdgeCore>) -> std::io::Result<()> {
 
 async fn receive(core: &Rc<EdgeCore>) {
     loop {
-        while let Some((from, message)) = core.mailbox.try_receive() {
+        for _ in 0..MESSAGES_PER_TURN {
+            let Some((from, message)) = core.mailbox.try_receive() else {
+                core.mailbox.rung(&core.reactor).await;
+                break;
+            };
             handle(core, from, message);
         }
-        core.mailbox.rung(&core.reactor).await;
+        core.reactor.yield_now().await;
     }
 }
 

@@ -103,6 +103,10 @@ impl Answer {
         Answer { outcome, source: Source::Shard }
     }
 
+    pub(crate) fn is_unavailable(&self) -> bool {
+        matches!(self.outcome, Outcome::Refused(Refusal::Unavailable))
+    }
+
     pub(crate) fn refused(refusal: Refusal) -> Answer {
         Answer::from_shard(Outcome::Refused(refusal))
     }

@@ -5,7 +5,7 @@
 //! **Invariants**: a fill that a write has overtaken is out of the table: nobody joins it any more, and its answer is
 //! handed to those who waited but not kept; at most `fills_max` keys and `waiters_max` waiters each.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,7 +18,16 @@ use super::ask::Answer;
 /// A fill under way. Its task holds it; the table holds it as long as others may join.
 pub(crate) struct Fill {
     began: Instant,
+    /// A write is under way that the answer may not have seen.
+    may_keep: Cell<bool>,
     waiters: RefCell<Vec<OneSender<Answer>>>,
+}
+
+impl Fill {
+    /// The answer is for those who wait, not to be kept.
+    pub(crate) fn do_not_keep(&self) {
+        self.may_keep.set(false);
+    }
 }
 
 /// What became of a wish to join or start a fill.
@@ -64,7 +73,7 @@ impl Fills {
         if self.table.len() >= self.fills_max {
             return Joined::Full;
         }
-        let fill = Rc::new(Fill { began: now, waiters: RefCell::new(vec![waiter]) });
+        let fill = Rc::new(Fill { began: now, may_keep: Cell::new(true), waiters: RefCell::new(vec![waiter]) });
         self.table.insert(key.into(), Rc::clone(&fill));
         Joined::Start(fill)
     }
@@ -84,7 +93,7 @@ impl Fills {
         if current {
             self.table.remove(key);
         }
-        Finished { may_keep: current, waiters: std::mem::take(&mut *fill.waiters.borrow_mut()) }
+        Finished { may_keep: current && fill.may_keep.get(), waiters: std::mem::take(&mut *fill.waiters.borrow_mut()) }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -16,6 +16,9 @@ use super::near::{self, Times};
 use crate::edge::EdgeCore;
 use crate::upstream::Cluster;
 
+/// Longest time to live that the protocol carries: 49 days. What asks for more gets this, here and at the node alike.
+const TTL_MS_MAX: u64 = u32::MAX as u64;
+
 /// Serves an ask whose key this core owns.
 pub(crate) async fn serve(core: &Rc<EdgeCore>, ask: Ask) -> Answer {
     let Some(cluster) = &core.cluster else {
@@ -31,32 +34,64 @@ pub(crate) async fn serve(core: &Rc<EdgeCore>, ask: Ask) -> Answer {
 async fn get(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, ask: Ask, fresh: bool) -> Answer {
     if fresh {
         // Not joined to a question that began earlier, and so never older than this request.
-        return cluster.call(&ask).await;
+        let answer = cluster.call(&ask).await;
+        forget_older(core, &ask, &answer);
+        return answer;
     }
     if let Some(found) = near_copy(core, &ask) {
         return Answer::from_shard(Outcome::Found(found));
     }
+    let began = core.reactor.now();
+    let (answer, joined) = join(core, cluster, &ask).await;
+    let patience = core.settings.upstream.request_time / 2;
+    if joined && answer.is_unavailable() && core.reactor.now() < began + patience {
+        // The question was somebody else's, and older; this read still has time for one of its own.
+        return join(core, cluster, &ask).await.0;
+    }
+    answer
+}
+
+/// Waits for the key's fill, or starts one; whether it was somebody else's.
+async fn join(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, ask: &Ask) -> (Answer, bool) {
     let (sender, receiver) = one(&core.reactor);
-    let deadline = ask.deadline;
     let joined = core.fills.borrow_mut().join(&ask.key, sender, core.reactor.now());
+    let is_other = matches!(joined, Joined::Waiting);
     match joined {
-        Joined::Full => return Answer::refused(Refusal::Busy),
+        Joined::Full => return (Answer::refused(Refusal::Busy), false),
         Joined::Waiting => core.metrics.fills_joined.add(1),
         Joined::Start(fill) => {
             core.metrics.fills.add(1);
             if core.writes.borrow().is_writing(&ask.key) {
                 // What the node says now may be older than the write that is under way.
-                core.fills.borrow_mut().overtake(&ask.key);
+                fill.do_not_keep();
             }
-            let task = self::fill(Rc::clone(core), Rc::clone(cluster), ask, fill);
+            let asking = Ask { key: ask.key.clone(), hash: ask.hash, op: Op::Get { fresh: false }, ..*ask };
+            let task = self::fill(Rc::clone(core), Rc::clone(cluster), asking, fill);
             if core.reactor.spawn(task).is_err() {
-                return Answer::refused(Refusal::Busy);
+                core.fills.borrow_mut().overtake(&ask.key);
+                return (Answer::refused(Refusal::Busy), false);
             }
         }
     }
-    match core.reactor.until(deadline, receiver.receive()).await {
-        Some(Some(answer)) => answer,
-        Some(None) | None => Answer::refused(Refusal::Unavailable),
+    match core.reactor.until(ask.deadline, receiver.receive()).await {
+        Some(Some(answer)) => (answer, is_other),
+        Some(None) | None => (Answer::refused(Refusal::Unavailable), is_other),
+    }
+}
+
+/// A read that went to the owner has seen more than our copy, if that is older.
+fn forget_older(core: &EdgeCore, ask: &Ask, answer: &Answer) {
+    let now_ms = core.reactor.wall_ms();
+    let mut shard = core.shard.borrow_mut();
+    let cache = shard.cache_mut();
+    let held = cache.peek(ask.hash, &ask.key, now_ms).map(|hit| hit.version().bits());
+    let older = match (&answer.outcome, held) {
+        (Outcome::Found(found), Some(held)) => held < found.version,
+        (Outcome::Absent, Some(_)) => true,
+        _ => false,
+    };
+    if older {
+        cache.remove(ask.hash, &ask.key, now_ms);
     }
 }
 
@@ -92,6 +127,9 @@ fn keep(core: &EdgeCore, ask: &Ask, found: &Found, serve_until_ms: u64) {
 
 /// Puts a write through to the node.
 async fn write(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, mut ask: Ask) -> Answer {
+    if let Op::Set(set) = &mut ask.op {
+        set.ttl_ms = set.ttl_ms.min(TTL_MS_MAX);
+    }
     let guard = WriteGuard::begin(core, &ask);
     let serve_until_ms = core.reactor.wall_ms() + core.near_ttl_ms;
     let answer = cluster.call(&ask).await;

@@ -6,6 +6,7 @@
 //! **Invariants**: a ticket is answered once; an answer that comes after its deadline finds no ticket and is dropped.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use reactor::CoreId;
 use reactor::local::one;
@@ -52,13 +53,29 @@ pub(crate) fn serve_for(core: &Rc<EdgeCore>, from: CoreId, ticket: Ticket, ask: 
     }
 }
 
-fn send_answer(core: &EdgeCore, to: CoreId, ticket: Ticket, answer: Answer) {
+fn send_answer(core: &Rc<EdgeCore>, to: CoreId, ticket: Ticket, answer: Answer) {
     let message = Message::Answer { ticket, answer: Box::new(answer) };
-    if core.mailbox.send(&core.reactor, to, message).is_err() {
-        // The asker's deadline will tell it; the queue was sized so that this does not happen.
-        core.metrics.mailbox_full.add(1);
-    }
+    let Err(back) = core.mailbox.send(&core.reactor, to, message) else { return };
+    core.metrics.mailbox_full.add(1);
+    let sending = Rc::clone(core);
+    let task = async move {
+        let mut message = back;
+        for _ in 0..ANSWER_TRIES_MAX {
+            sending.reactor.sleep(ANSWER_PAUSE).await;
+            match sending.mailbox.send(&sending.reactor, to, message) {
+                Ok(()) => return,
+                Err(back) => message = back,
+            }
+        }
+    };
+    // Without room for the task the asker's deadline tells it.
+    let _ = core.reactor.spawn(task);
 }
+
+/// How often, and how far apart, an answer is tried again when the asker's mailbox is full: by then it has long had its
+/// turn, or hangs.
+const ANSWER_TRIES_MAX: u32 = 1000;
+const ANSWER_PAUSE: Duration = Duration::from_millis(1);
 
 /// Answers that other cores owe us.
 #[derive(Default)]

@@ -23,10 +23,11 @@ use shardstore::wire::topology::TopologyText;
 use shardstore::wire::{Flags, Request};
 
 use super::link::Link;
-use super::peer::CallError;
+use super::peer::{CallError, CallTime};
 use super::reply::Reply;
 use super::session::LinkError;
 use crate::edge::metrics::CoreMetrics;
+use crate::edge::transfer_time;
 use crate::message::NodeState;
 use crate::store::ask::{Answer, Ask, Op, Outcome, Refusal, Source};
 
@@ -164,6 +165,10 @@ impl Cluster {
     /// Asks the owner of the key, wherever it has moved to.
     pub(crate) async fn call(self: &Rc<Self>, ask: &Ask) -> Answer {
         let is_read = matches!(ask.op, Op::Get { .. });
+        let time = CallTime {
+            first_sign: self.reactor.now() + self.options.request_time + transfer_time(sent_bytes(&ask.op)),
+            deadline: ask.deadline,
+        };
         let mut lost_once = false;
         for _ in 0..HOPS_MAX {
             let (link, epoch) = self.owner(ask.hash.slot());
@@ -173,12 +178,14 @@ impl Cluster {
                 return answered(Outcome::Refused(Refusal::Unavailable));
             }
             let asked_ms = self.reactor.wall_ms();
-            match self.call_node(&link, ask, epoch).await {
+            match self.call_node(&link, ask, epoch, time).await {
                 Ok(reply) => match self.follow(&link, &reply).await {
                     Follow::Again => {}
                     Follow::Done => return answered(outcome(ask, reply, asked_ms)),
                 },
                 Err(CallError::Lost) if is_read && !lost_once => lost_once = true,
+                // Nothing was sent, and the slot has another owner or address by now.
+                Err(CallError::NotSent) if link.retired.get() => {}
                 Err(error) => {
                     self.note_call_error(&link, error);
                     return answered(Outcome::Refused(refusal(error, is_read)));
@@ -193,7 +200,7 @@ impl Cluster {
         (self.link(topology.owner(slot)), topology.slot_epoch(slot))
     }
 
-    async fn call_node(&self, link: &Rc<Link>, ask: &Ask, epoch: u32) -> Result<Reply, CallError> {
+    async fn call_node(&self, link: &Rc<Link>, ask: &Ask, epoch: u32, time: CallTime) -> Result<Reply, CallError> {
         let core = ask.hash.shard(link.node_cores.get()).0;
         let peer = link.peer_for(core).ok_or(CallError::NotSent)?;
         let mut request = Request::new(0, ask.hash.slot(), epoch, wire_op(ask));
@@ -202,7 +209,7 @@ impl Cluster {
             request.flags = Flags::IDEMPOTENT;
         }
         self.metrics.node_calls.add(1);
-        let reply = peer.call(self, link, request, ask.deadline).await?;
+        let reply = peer.call(self, link, request, time).await?;
         link.note_success();
         Ok(reply)
     }
@@ -210,9 +217,10 @@ impl Cluster {
     fn note_call_error(&self, link: &Link, error: CallError) {
         self.metrics.node_errors.add(1);
         match error {
-            // A lost connection has been counted by its own task, a full queue is no fault of the node.
-            CallError::Lost | CallError::Full => {}
-            CallError::NotSent | CallError::TimedOut => link.note_failure(self),
+            // Connections that fail or are lost are counted by their own tasks; a full queue is no fault of the node, and
+            // one slow answer among others is not yet a failure.
+            CallError::Lost | CallError::Full | CallError::NotSent | CallError::TimedOut { silent: false } => {}
+            CallError::TimedOut { silent: true } => link.note_failure(self),
         }
     }
 
@@ -249,6 +257,9 @@ impl Cluster {
 
     fn patch(&self, moved: &Moved) {
         let Some(range) = SlotRange::new(moved.first, moved.last) else { return };
+        if range.slots().all(|slot| self.topology.borrow().slot_epoch(slot) >= moved.epoch) {
+            return;
+        }
         let patched = self.topology.borrow().patch(range, moved.epoch, NodeId(moved.node), moved.address);
         *self.topology.borrow_mut() = Arc::new(patched);
     }
@@ -282,10 +293,18 @@ impl Cluster {
         let peer = link.peer_for(0)?;
         let epoch = self.topology.borrow().epoch();
         let request = Request::new(0, SlotId::ZERO, epoch, WireOp::Topology);
-        let deadline = self.reactor.now() + self.options.connect_time;
-        let reply = peer.call(self, link, request, deadline).await.ok()?;
+        let deadline = self.reactor.now() + self.options.request_time;
+        let reply = peer.call(self, link, request, CallTime { first_sign: deadline, deadline }).await.ok()?;
         let payload = TopologyText::parse(&reply.value).ok()?;
         (reply.status == Status::Ok && payload.epoch > epoch).then(|| payload.text.to_owned())
+    }
+}
+
+/// Bytes of a value that an operation sends along.
+fn sent_bytes(op: &Op) -> usize {
+    match op {
+        Op::Set(set) => set.value.len(),
+        Op::Get { .. } | Op::Delete { .. } => 0,
     }
 }
 
@@ -298,8 +317,8 @@ enum Follow {
 fn refusal(error: CallError, is_read: bool) -> Refusal {
     match error {
         CallError::Full => Refusal::Busy,
-        CallError::Lost | CallError::TimedOut if !is_read => Refusal::Unknown,
-        CallError::Lost | CallError::TimedOut | CallError::NotSent => Refusal::Unavailable,
+        CallError::Lost | CallError::TimedOut { .. } if !is_read => Refusal::Unknown,
+        CallError::Lost | CallError::TimedOut { .. } | CallError::NotSent => Refusal::Unavailable,
     }
 }
 
@@ -348,7 +367,8 @@ mod tests {
             (CallError::NotSent, Refusal::Unavailable, Refusal::Unavailable),
             (CallError::Full, Refusal::Busy, Refusal::Busy),
             (CallError::Lost, Refusal::Unavailable, Refusal::Unknown),
-            (CallError::TimedOut, Refusal::Unavailable, Refusal::Unknown),
+            (CallError::TimedOut { silent: true }, Refusal::Unavailable, Refusal::Unknown),
+            (CallError::TimedOut { silent: false }, Refusal::Unavailable, Refusal::Unknown),
         ];
         for (error, read, write) in cases {
             assert_eq!(refusal(error, true), read, "{error:?}");

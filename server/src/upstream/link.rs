@@ -85,6 +85,7 @@ impl Link {
         if self.breaker.borrow_mut().note_failure() {
             cluster.metrics.breaker_opened.add(1);
             for peer in self.peers.borrow().iter() {
+                peer.dismiss();
                 peer.hang_up(cluster.reactor.now());
             }
             self.changed.notify();
@@ -94,7 +95,7 @@ impl Link {
     pub(crate) fn retire(&self, now: reactor::Instant) {
         self.retired.set(true);
         for peer in self.peers.borrow().iter() {
-            peer.hang_up(now);
+            peer.retire(now);
         }
         self.changed.notify();
     }

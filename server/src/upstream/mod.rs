@@ -16,5 +16,6 @@ mod link;
 mod peer;
 mod reply;
 mod session;
+mod window;
 
 pub(crate) use cluster::{Cluster, ClusterOptions};

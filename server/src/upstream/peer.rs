@@ -14,10 +14,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use reactor::local::{Event, OneSender, one};
+use reactor::local::{OneSender, one};
 use reactor::{Address, Connection, Instant, Reactor, Sender};
 use shardstore::wire::Request;
-use shardstore::wire::credits::{Credits, Spent};
+use shardstore::wire::credits::Credits;
 use shardstore::wire::hello::Hello;
 use shardstore::wire::reassembly::{self, Part, Reassembler};
 use shardstore::wire::session::Session;
@@ -25,7 +25,11 @@ use shardstore::wire::session::Session;
 use super::cluster::Cluster;
 use super::link::Link;
 use super::reply::Reply;
-use super::session::{LinkError, Stream, answer, shake_hands};
+use super::session::{Answered, LinkError, Stream, answer, shake_hands};
+use super::window::{Grant, Window};
+
+/// How long a retired connection goes on for what is owed on it, and how long one may take no byte while we send.
+const RETIRE_TIME: Duration = Duration::from_secs(10);
 
 /// Values in chunks that a node may have under way to us on one connection.
 const CHUNKED_ANSWERS_MAX: usize = 64;
@@ -33,24 +37,38 @@ const CHUNKED_ANSWERS_MAX: usize = 64;
 struct Ready {
     sender: Sender,
     session: Session,
-    credits: Credits,
 }
 
+/// An answer that the node owes us.
 struct Owed {
     sender: OneSender<Reply>,
-    spent: Spent,
+    grant: Grant,
+    /// When a part of it last came.
+    progress: Option<Instant>,
 }
 
 pub(crate) struct Peer {
     /// The core of the node this connection belongs to.
     core: u16,
     ready: RefCell<Option<Ready>>,
+    window: RefCell<Window>,
     owed: RefCell<HashMap<u64, Owed>>,
     next_id: Cell<u64>,
     /// When anything last came from the node.
     last_heard: Cell<Instant>,
-    /// The connection came up or went down, or credit came back.
-    changed: Event,
+    /// We have ended the connection ourselves; whoever did has counted why.
+    hung_up: Cell<bool>,
+    /// The link is retired: end the connection when nothing is owed on it.
+    retiring: Cell<bool>,
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy)]
+pub(crate) struct CallTime {
+    /// By when the answer must have come, or the first part of it.
+    pub(crate) first_sign: Instant,
+    /// By when all of it must have, as long as parts keep coming.
+    pub(crate) deadline: Instant,
 }
 
 /// Why a call has no answer.
@@ -58,12 +76,13 @@ pub(crate) struct Peer {
 pub(crate) enum CallError {
     /// Nothing was sent: no connection in time.
     NotSent,
-    /// Nothing was sent: too many wait already.
+    /// Nothing was sent: too many wait, or credit did not come in time.
     Full,
     /// It was sent, and the connection ended before the answer.
     Lost,
-    /// It was sent, and the answer did not come in time.
-    TimedOut,
+    /// It was sent, and the answer did not come in time. `silent`: nor did anything else, for long enough to think that
+    /// nothing ever will.
+    TimedOut { silent: bool },
 }
 
 impl Peer {
@@ -71,10 +90,12 @@ impl Peer {
         Peer {
             core,
             ready: RefCell::new(None),
+            window: RefCell::new(Window::default()),
             owed: RefCell::new(HashMap::new()),
             next_id: Cell::new(1),
             last_heard: Cell::new(reactor.now()),
-            changed: Event::new(reactor),
+            hung_up: Cell::new(false),
+            retiring: Cell::new(false),
         }
     }
 
@@ -85,70 +106,108 @@ impl Peer {
     /// Ends the connection; its task starts over.
     pub(crate) fn hang_up(&self, now: Instant) {
         if let Some(ready) = &*self.ready.borrow() {
+            self.hung_up.set(true);
             ready.sender.expire_at(now);
         }
     }
 
-    /// Sends a request and waits for its answer, until `deadline`.
+    /// Ends the connection once nothing is owed on it, and in any case within [`RETIRE_TIME`].
+    pub(crate) fn retire(&self, now: Instant) {
+        self.retiring.set(true);
+        self.window.borrow_mut().dismiss();
+        let at = if self.owed.borrow().is_empty() { now } else { now + RETIRE_TIME };
+        self.hang_up(at);
+    }
+
+    /// Sends everybody away who waits for credit: the node is not to be asked now.
+    pub(crate) fn dismiss(&self) {
+        self.window.borrow_mut().dismiss();
+    }
+
+    /// Sends a request and waits for its answer, within `time`.
     pub(crate) async fn call(
         &self,
         cluster: &Cluster,
         link: &Link,
         mut request: Request<'_>,
-        deadline: Instant,
+        time: CallTime,
     ) -> Result<Reply, CallError> {
+        let mut until = time.first_sign.min(time.deadline);
+        if until <= cluster.reactor.now() {
+            return Err(CallError::NotSent);
+        }
         let (sender, receiver) = one(&cluster.reactor);
-        let id = self.next_id.get();
-        self.next_id.set(id + 1);
-        request.id = id;
-        let spent = match self.try_spend(&request) {
-            Some(spent) => spent,
-            None => self.wait_to_spend(cluster, link, &request, deadline).await?,
-        };
-        request.deadline_us = budget_us(cluster.reactor.now(), deadline);
-        self.write(&request);
-        self.owed.borrow_mut().insert(id, Owed { sender, spent });
+        request.id = self.next_id.get();
+        self.next_id.set(request.id + 1);
+        let grant = self.grant(cluster, link, &request, until).await?;
         let sent = cluster.reactor.now();
-        match cluster.reactor.until(deadline, receiver.receive()).await {
-            Some(Some(reply)) => Ok(reply),
-            Some(None) => Err(CallError::Lost),
+        if until <= sent {
+            self.window.borrow_mut().refund(grant);
+            return Err(CallError::Full);
+        }
+        request.deadline_us = budget_us(sent, until);
+        self.write(&request);
+        self.owed.borrow_mut().insert(request.id, Owed { sender, grant, progress: None });
+        let mut receiving = std::pin::pin!(receiver.receive());
+        loop {
+            match cluster.reactor.until(until, receiving.as_mut()).await {
+                Some(Some(reply)) => return Ok(reply),
+                Some(None) => return Err(CallError::Lost),
+                None => {}
+            }
             // The credit stays spent until the node answers: it is still at work on it.
-            None => {
-                if self.last_heard.get() <= sent {
-                    // Not one byte since: more likely the connection is dead than the node slow with everything.
+            let progress = self.owed.borrow().get(&request.id).and_then(|owed| owed.progress);
+            let extended = progress.map_or(until, |at| (at + cluster.options.request_time).min(time.deadline));
+            if extended <= cluster.reactor.now() {
+                let silent = self.is_silent(cluster, sent);
+                if silent {
                     self.hang_up(cluster.reactor.now());
                 }
-                Err(CallError::TimedOut)
+                return Err(CallError::TimedOut { silent });
             }
+            until = extended;
         }
     }
 
-    fn try_spend(&self, request: &Request<'_>) -> Option<Spent> {
-        let bytes = shardstore::wire::HEADER_BYTES + request.op.key().len() + request.op.value().len();
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.ready.borrow_mut().as_mut()?.credits.spend(bytes)
+    /// Whether nothing has come since `sent`, for as long as a connection may take to be made, although everything was
+    /// sent: then it is the connection that is dead, not the node that is slow.
+    fn is_silent(&self, cluster: &Cluster, sent: Instant) -> bool {
+        let since = sent.max(self.last_heard.get());
+        let sending = self.ready.borrow().as_ref().is_some_and(|ready| ready.sender.queued_bytes() > 0);
+        let patience = if sending { RETIRE_TIME } else { cluster.options.connect_time };
+        cluster.reactor.now().since(since) >= patience
     }
 
-    async fn wait_to_spend(
+    /// Credit for a request; waits for its turn.
+    async fn grant(
         &self,
         cluster: &Cluster,
         link: &Link,
         request: &Request<'_>,
-        deadline: Instant,
-    ) -> Result<Spent, CallError> {
+        until: Instant,
+    ) -> Result<Grant, CallError> {
+        let bytes = shardstore::wire::HEADER_BYTES + request.op.key().len() + request.op.value().len();
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if let Some(grant) = self.window.borrow_mut().take(bytes) {
+            return Ok(grant);
+        }
         if link.waiting.get() >= cluster.options.queue_per_node {
             return Err(CallError::Full);
         }
         let _place = Place::take(link);
         loop {
-            if let Some(spent) = self.try_spend(request) {
-                return Ok(spent);
-            }
             if link.breaker.borrow().is_open() || link.retired.get() {
                 return Err(CallError::NotSent);
             }
-            if cluster.reactor.until(deadline, self.changed.notified()).await.is_none() {
-                return Err(CallError::NotSent);
+            let (sender, receiver) = one(&cluster.reactor);
+            self.window.borrow_mut().wait(bytes, sender);
+            match cluster.reactor.until(until, receiver.receive()).await {
+                Some(Some(grant)) if self.window.borrow().is_current(&grant) => return Ok(grant),
+                // Granted on a connection that has ended since: once more.
+                Some(Some(_)) => {}
+                Some(None) => return Err(CallError::NotSent),
+                None if self.is_ready() => return Err(CallError::Full),
+                None => return Err(CallError::NotSent),
             }
         }
     }
@@ -174,24 +233,27 @@ impl Peer {
 
     fn settle(&self, id: u64, credits: u16, reply: Option<Reply>) {
         let Some(owed) = self.owed.borrow_mut().remove(&id) else { return };
-        if let Some(ready) = &mut *self.ready.borrow_mut() {
-            let starved = ready.credits.requests_free() == 0 || ready.credits.bytes_free() == 0;
-            ready.credits.settle(owed.spent, credits);
-            if starved {
-                self.changed.notify();
-            }
-        }
+        self.window.borrow_mut().settle(owed.grant, credits);
         if let Some(reply) = reply {
             owed.sender.send(reply);
+        }
+        if self.retiring.get() && self.owed.borrow().is_empty() {
+            self.hang_up(self.last_heard.get());
+        }
+    }
+
+    fn note_progress(&self, id: u64) {
+        if let Some(owed) = self.owed.borrow_mut().get_mut(&id) {
+            owed.progress = Some(self.last_heard.get());
         }
     }
 
     fn go_down(&self) {
         *self.ready.borrow_mut() = None;
+        self.window.borrow_mut().close();
         // Dropping what is owed tells everybody who waits.
         let owed = std::mem::take(&mut *self.owed.borrow_mut());
         drop(owed);
-        self.changed.notify();
     }
 
     async fn converse(&self, cluster: &Rc<Cluster>, link: &Rc<Link>) -> Result<(), LinkError> {
@@ -201,14 +263,18 @@ impl Peer {
         connection.set_deadline(deadline);
         let hello = Hello { wanted_core: self.core, ..cluster.hello() };
         let (session, stream) = shake_hands(&connection, &hello, link.id.0).await?;
+        if link.retired.get() {
+            return Err(LinkError::Ended);
+        }
         connection.set_deadline(Instant::NEVER);
         link.note_success();
         *link.last_error.borrow_mut() = None;
         link.node_cores.set(session.peer_cores);
         link.grow(cluster);
-        let credits = Credits::granted(session.send_requests, session.send_bytes);
-        *self.ready.borrow_mut() = Some(Ready { sender: connection.sender(), session, credits });
-        self.changed.notify();
+        self.hung_up.set(false);
+        self.last_heard.set(cluster.reactor.now());
+        *self.ready.borrow_mut() = Some(Ready { sender: connection.sender(), session });
+        self.window.borrow_mut().open(Credits::granted(session.send_requests, session.send_bytes));
         self.read_answers(&cluster.reactor, &connection, &session, stream).await
     }
 
@@ -226,8 +292,10 @@ impl Peer {
             let data = connection.receive().await?.ok_or(LinkError::Ended)?;
             self.last_heard.set(reactor.now());
             stream.feed(&data, &session.limits, |frame| {
-                if let Some((id, credits, reply)) = answer(frame, &mut reassembler)? {
-                    self.settle(id, credits, reply);
+                match answer(frame, &mut reassembler)? {
+                    Answered::Whole { id, credits, reply } => self.settle(id, credits, reply),
+                    Answered::Part { id } => self.note_progress(id),
+                    Answered::Nothing => {}
                 }
                 Ok(())
             })?;
@@ -244,13 +312,20 @@ pub(crate) async fn run(cluster: Rc<Cluster>, link: Rc<Link>, peer: Rc<Peer>) {
             link.changed.notified().await;
             continue;
         }
-        let ended = peer.converse(&cluster, &link).await;
+        let was_up = peer.converse(&cluster, &link).await;
+        let idle = peer.owed.borrow().is_empty();
+        let was_ready = peer.is_ready();
         peer.go_down();
-        if let Err(error) = ended {
+        let Err(error) = was_up else { continue };
+        // A node that closes a connection on which nothing is owed (for want of use, or because it drains) has not failed.
+        let orderly = was_ready && idle && matches!(error, LinkError::Ended);
+        if !orderly {
             cluster.note_link_error(&error);
             *link.last_error.borrow_mut() = Some(error.to_string());
         }
-        link.note_failure(&cluster);
+        if !orderly && !peer.hung_up.replace(false) {
+            link.note_failure(&cluster);
+        }
         if link.retired.get() {
             break;
         }

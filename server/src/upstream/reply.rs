@@ -18,7 +18,8 @@ pub(crate) struct Reply {
     ttl_ms: u32,
     metadata: Box<[u8]>,
     pub(crate) value: Vec<u8>,
-    value_crc32c: Option<u32>,
+    /// The value matches its checksum.
+    is_sound: bool,
     replaced: bool,
     pub(crate) moved: Option<Moved>,
     /// The node's map is newer than the epoch that was sent.
@@ -26,15 +27,26 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Takes what is needed out of `response`.
-    pub(crate) fn new(response: &Response<'_>) -> Self {
+    /// Takes what is needed out of a response, its value copied and checked.
+    pub(crate) fn of_frame(response: &Response<'_>) -> Self {
+        let sound = response.value_crc32c == Some(shardstore::wire::checksum(response.value));
+        Reply { value: response.value.to_vec(), is_sound: sound, ..Reply::without_value(response) }
+    }
+
+    /// The same with a value that was gathered and checked elsewhere.
+    pub(crate) fn with_checked_value(self, value: Vec<u8>) -> Self {
+        Reply { value, is_sound: true, ..self }
+    }
+
+    /// Takes what is needed out of a response but its value.
+    pub(crate) fn without_value(response: &Response<'_>) -> Self {
         Reply {
             status: response.status,
             version: response.version,
             ttl_ms: response.ttl_ms,
             metadata: response.metadata.into(),
-            value: response.value.to_vec(),
-            value_crc32c: response.value_crc32c,
+            value: Vec::new(),
+            is_sound: false,
             replaced: response.previous_version.is_some(),
             moved: response.moved,
             map_hint: response.flags.contains(shardstore::wire::Flags::MAP_HINT),
@@ -48,7 +60,7 @@ impl Reply {
     pub(crate) fn into_read(self, asked_ms: u64) -> Outcome {
         match self.status {
             Status::Ok => {
-                if self.value_crc32c != Some(shardstore::wire::checksum(&self.value)) {
+                if !self.is_sound {
                     return Outcome::Refused(Refusal::Corrupt);
                 }
                 let expire_ms = if self.ttl_ms == 0 { 0 } else { asked_ms + u64::from(self.ttl_ms) };

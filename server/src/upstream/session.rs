@@ -124,27 +124,46 @@ pub(crate) async fn shake_hands(
     }
 }
 
-/// Understands a frame as an answer, or as a part of one. The id is given also when the rest of it was not understood.
-pub(crate) fn answer(
-    frame: &Frame<'_>,
-    reassembler: &mut Reassembler,
-) -> Result<Option<(u64, u16, Option<Reply>)>, LinkError> {
+/// What a frame from a node is to us.
+pub(crate) enum Answered {
+    /// An answer; without a reply if this release cannot read it.
+    Whole { id: u64, credits: u16, reply: Option<Reply> },
+    /// A part of an answer.
+    Part { id: u64 },
+    /// Nothing for us: pushes and control frames of later releases.
+    Nothing,
+}
+
+/// Understands a frame as an answer, or as a part of one.
+pub(crate) fn answer(frame: &Frame<'_>, reassembler: &mut Reassembler) -> Result<Answered, LinkError> {
     if frame.header.kind != Kind::Response {
-        // Pushes and control frames of later releases are not for us.
-        return Ok(None);
+        return Ok(Answered::Nothing);
     }
-    let Some(chunk) = Reassembler::chunk_of(frame)? else { return whole(frame).map(Some) };
+    let Some(chunk) = Reassembler::chunk_of(frame)? else { return whole(frame, Reply::of_frame) };
     match reassembler.accept(frame, chunk) {
-        Ok(Progress::Whole(assembled)) => whole(&assembled.frame()).map(Some),
-        Ok(Progress::Partial | Progress::Skipped) => Ok(None),
+        Ok(Progress::Whole(assembled)) => {
+            let answered = whole(&assembled.frame(), Reply::without_value)?;
+            Ok(match answered {
+                // The value is handed on, not copied; the reassembler has checked it.
+                Answered::Whole { id, credits, reply: Some(reply) } => {
+                    let reply = Some(reply.with_checked_value(assembled.into_value()));
+                    Answered::Whole { id, credits, reply }
+                }
+                other => other,
+            })
+        }
+        Ok(Progress::Partial) => Ok(Answered::Part { id: frame.header.request_id }),
+        Ok(Progress::Skipped) => Ok(Answered::Nothing),
         Err(error) => Err(LinkError::Chunk(error.name())),
     }
 }
 
-fn whole(frame: &Frame<'_>) -> Result<(u64, u16, Option<Reply>), LinkError> {
+fn whole(frame: &Frame<'_>, reply: impl Fn(&Response<'_>) -> Reply) -> Result<Answered, LinkError> {
     match Response::parse(frame) {
-        Ok(response) => Ok((response.id, response.credits, Some(Reply::new(&response)))),
+        Ok(response) => {
+            Ok(Answered::Whole { id: response.id, credits: response.credits, reply: Some(reply(&response)) })
+        }
         Err(error) if error.is_fatal() => Err(error.into()),
-        Err(_) => Ok((frame.header.request_id, frame.header.credits, None)),
+        Err(_) => Ok(Answered::Whole { id: frame.header.request_id, credits: frame.header.credits, reply: None }),
     }
 }

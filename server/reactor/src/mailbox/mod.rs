@@ -10,7 +10,7 @@ mod doorbell;
 pub mod model;
 mod ring;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 pub(crate) use doorbell::Doorbell;
@@ -56,6 +56,8 @@ pub struct Mailbox<T> {
     core: CoreId,
     outgoing: RefCell<Vec<Producer<T>>>,
     incoming: RefCell<Vec<Consumer<T>>>,
+    /// Whose turn it is.
+    next: Cell<usize>,
     doorbells: Doorbells,
 }
 
@@ -76,6 +78,7 @@ pub fn mailboxes<T: Send>(doorbells: &Doorbells, capacity: usize) -> Vec<Mailbox
         core: CoreId(core as u16),
         outgoing: RefCell::new(outgoing),
         incoming: RefCell::new(incoming),
+        next: Cell::new(0),
         doorbells: doorbells.clone(),
     })
     .collect()
@@ -108,8 +111,15 @@ impl<T: Send> Mailbox<T> {
     /// Takes the next message, of any sender; senders are served in turn.
     pub fn try_receive(&self) -> Option<(CoreId, T)> {
         let mut incoming = self.incoming.borrow_mut();
-        let found = incoming.iter_mut().enumerate().find_map(|(from, queue)| Some((from, queue.pop()?)));
-        found.map(|(from, message)| (CoreId(from as u16), message))
+        let cores = incoming.len();
+        for step in 0..cores {
+            let from = (self.next.get() + step) % cores;
+            if let Some(message) = incoming[from].pop() {
+                self.next.set((from + 1) % cores);
+                return Some((CoreId(from as u16), message));
+            }
+        }
+        None
     }
 
     /// Waits until the doorbell has rung since the last look; then drain with [`Mailbox::try_receive`].
