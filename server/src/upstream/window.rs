@@ -154,7 +154,7 @@ mod tests {
             window.open(Credits::granted(8, 1000));
             let first = window.take(600).unwrap();
             let second = window.take(100).unwrap();
-            wait(&reactor, &mut window, 900, &log);
+            wait(&reactor, &mut window, 950, &log);
             assert!(window.take(100).is_none(), "nobody overtakes");
             wait(&reactor, &mut window, 50, &log);
             let checking = reactor.clone();
@@ -164,11 +164,11 @@ mod tests {
                 window.settle(first, 1);
                 checking.yield_now().await;
                 checking.yield_now().await;
-                assert!(log.borrow().is_empty(), "900 do not fit beside 100");
+                assert!(log.borrow().is_empty(), "950 do not fit beside 100");
                 window.settle(second, 1);
                 checking.yield_now().await;
                 checking.yield_now().await;
-                assert_eq!(*log.borrow(), [(900, 1), (50, 1)]);
+                assert_eq!(*log.borrow(), [(950, 1), (50, 1)]);
             };
             reactor.spawn(task).unwrap();
         });
