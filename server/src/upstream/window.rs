@@ -159,15 +159,13 @@ mod tests {
             wait(&reactor, &mut window, 50, &log);
             let checking = reactor.clone();
             let task = async move {
-                checking.yield_now().await;
+                checking.sleep(Duration::from_millis(1)).await;
                 assert!(log.borrow().is_empty());
                 window.settle(first, 1);
-                checking.yield_now().await;
-                checking.yield_now().await;
+                checking.sleep(Duration::from_millis(1)).await;
                 assert!(log.borrow().is_empty(), "950 do not fit beside 100");
                 window.settle(second, 1);
-                checking.yield_now().await;
-                checking.yield_now().await;
+                checking.sleep(Duration::from_millis(1)).await;
                 assert_eq!(*log.borrow(), [(950, 1), (50, 1)]);
             };
             reactor.spawn(task).unwrap();
@@ -190,8 +188,7 @@ mod tests {
             wait(&reactor, &mut window, 30, &log);
             let checking = reactor.clone();
             let task = async move {
-                checking.yield_now().await;
-                checking.yield_now().await;
+                checking.sleep(Duration::from_millis(1)).await;
                 assert_eq!(*log.borrow(), [(10, 1), (20, 2)], "one request at a time on the second connection");
                 window.dismiss();
             };
