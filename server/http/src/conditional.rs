@@ -184,8 +184,8 @@ impl<'a> Conditions<'a> {
 
     /// Weighs them against the current version, `None` if there is no value.
     ///
-    /// Ask only if the answer without conditions would be a success: a `GET` or `DELETE` of what is absent is 404
-    /// with any conditions.
+    /// A read of what is absent is 404 with any conditions, and need not ask (section 13.2.1). A write asks in any case:
+    /// `If-Match` of what is absent fails (section 13.1.1), for `DELETE` as for `PUT`.
     ///
     /// # Errors
     ///

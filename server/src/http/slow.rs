@@ -229,9 +229,6 @@ impl Session {
                 Outcome::Absent => None,
                 _ => return Ok(read),
             };
-            if current.is_none() && head.method() == Method::Delete {
-                return Ok(read);
-            }
             let Some(condition) = write::weigh(head, current)? else {
                 return Ok(Answer { outcome: Outcome::NotApplied, ..read });
             };
