@@ -1,7 +1,7 @@
 //! What is wrong with the settings, in the words an operator needs: place, key, what was found, what is allowed.
 //!
 //! **Not**: stopping at the first. **Invariants**: a secret's value is in no message; what was found is quoted with control
-//! characters escaped and cut at [`FOUND_CHARS_MAX`], so that a message stays on one line.
+//! characters escaped and cut at `FOUND_CHARS_MAX`, so that a message stays on one line.
 //!
 //! **Source**: the rule of docs/config.md that every error names file, line, key, what was found and what is allowed.
 
