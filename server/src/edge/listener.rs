@@ -15,6 +15,7 @@ use corelane_http::{Status, response};
 use reactor::{Address, Connection, ListenError, ListenOptions, Listener};
 
 use super::EdgeCore;
+use super::sessions::Registered;
 use crate::http::session;
 
 /// Connections that are being answered 503 at a time.
@@ -67,8 +68,10 @@ fn admit(core: &Rc<EdgeCore>, connection: Connection, shedding: &Rc<Cell<usize>>
         shed(core, connection, shedding);
         return;
     }
+    // Counted from here on: many may be admitted before the first of their tasks runs.
+    let registered = Registered::enter(core, &connection);
     let serving = Rc::clone(core);
-    if core.reactor.spawn(session::serve(serving, connection)).is_err() {
+    if core.reactor.spawn(session::serve(serving, connection, registered)).is_err() {
         core.metrics.shed.increment();
     }
 }

@@ -8,9 +8,9 @@ pub(crate) mod listener;
 mod mail;
 pub(crate) mod metrics;
 mod report;
+pub(crate) mod sessions;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use std::time::Duration;
 use control::settings::edge::EdgeSettings;
 use corelane_http::Limits;
 use corelane_http::date::HttpDate;
-use reactor::{CoreId, Instant, Listener, Mailbox, Reactor, Sender};
+use reactor::{CoreId, Instant, Listener, Mailbox, Reactor};
 use shardstore::cache::CacheOptions;
 use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
@@ -31,6 +31,7 @@ use crate::store::route::Tickets;
 use crate::store::writes::Writes;
 use crate::upstream::{Cluster, ClusterOptions};
 use metrics::CoreMetrics;
+use sessions::Sessions;
 
 /// What a data core is made from. Crosses to the core's thread.
 pub(crate) struct CorePlan {
@@ -65,9 +66,8 @@ pub(crate) struct EdgeCore {
     pub(crate) writes: RefCell<Writes>,
     /// `None` in embedded mode.
     pub(crate) cluster: Option<Rc<Cluster>>,
-    /// Downstream connections by number, to end idle ones when draining.
-    pub(crate) sessions: RefCell<HashMap<u64, Sender>>,
-    next_session: Cell<u64>,
+    /// Downstream connections, to end idle ones when draining.
+    pub(crate) sessions: RefCell<Sessions>,
     /// Closed when draining begins.
     pub(crate) listeners: RefCell<Vec<Rc<Listener>>>,
     pub(crate) body_bytes: Cell<usize>,
@@ -127,8 +127,7 @@ impl EdgeCore {
             fills: RefCell::new(fills),
             writes: RefCell::new(Writes::default()),
             cluster,
-            sessions: RefCell::new(HashMap::new()),
-            next_session: Cell::new(0),
+            sessions: RefCell::default(),
             listeners: RefCell::new(Vec::new()),
             body_bytes: Cell::new(0),
             draining: Cell::new(false),
@@ -157,17 +156,7 @@ impl EdgeCore {
         CoreId(self.cores)
     }
 
-    /// Registers a downstream connection; the number takes it out again.
-    pub(crate) fn enter_session(&self, sender: Sender) -> u64 {
-        let number = self.next_session.get();
-        self.next_session.set(number + 1);
-        self.sessions.borrow_mut().insert(number, sender);
-        self.metrics.connections.set(self.sessions.borrow().len() as u64);
-        number
-    }
-
-    pub(crate) fn leave_session(&self, number: u64) {
-        self.sessions.borrow_mut().remove(&number);
+    fn note_connections(&self) {
         self.metrics.connections.set(self.sessions.borrow().len() as u64);
     }
 }

@@ -23,6 +23,7 @@ use super::input::Input;
 use super::simple::{self, Subject};
 use super::value::Chunks;
 use crate::edge::EdgeCore;
+use crate::edge::sessions::Registered;
 
 /// How long a finished connection waits for its client to have read everything.
 const LINGER: Duration = Duration::from_secs(2);
@@ -63,9 +64,9 @@ enum Round {
     Finish,
 }
 
-/// Serves a connection until it ends.
-pub(crate) async fn serve(core: Rc<EdgeCore>, connection: Connection) {
-    let _registered = Registered::enter(&core, &connection);
+/// Serves a connection until it ends. It was registered before this task began, so that the bound on connections counts
+/// it from its admission.
+pub(crate) async fn serve(core: Rc<EdgeCore>, connection: Connection, registered: Registered) {
     let mut session =
         Session { core, connection, input: Input::default(), resume: Resume::default(), head_began: None };
     match session.run().await {
@@ -73,6 +74,7 @@ pub(crate) async fn serve(core: Rc<EdgeCore>, connection: Connection) {
         End::Finish => {
             // The linger is for a client that has everything; large answers to slow clients take longer than that.
             if session.drain_to(0).await.is_ok() {
+                registered.finish();
                 session.connection.finish(LINGER).await;
             }
         }
@@ -279,24 +281,5 @@ fn serve_now(core: &Rc<EdgeCore>, head: &Head<'_>, context: Context, out: &mut W
 pub(super) fn send_all(connection: &Connection, chunks: Chunks) {
     for chunk in chunks {
         connection.write_shared(chunk);
-    }
-}
-
-/// A connection's place in the core's table, given back when it ends in whatever way.
-struct Registered {
-    core: Rc<EdgeCore>,
-    number: u64,
-}
-
-impl Registered {
-    fn enter(core: &Rc<EdgeCore>, connection: &Connection) -> Self {
-        let number = core.enter_session(connection.sender());
-        Registered { core: Rc::clone(core), number }
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        self.core.leave_session(self.number);
     }
 }
