@@ -47,6 +47,19 @@ impl Received {
         if self.is_pooled() { Received::owned(self.to_vec()) } else { self }
     }
 
+    /// Appends to bytes of our own, as long as they stay within what one large receive brings; false when they do not.
+    pub(crate) fn append(&mut self, more: &[u8]) -> bool {
+        const OWNED_BYTES_MAX: usize = 64 * 1024;
+        match &mut self.memory {
+            Memory::Owned(bytes) if bytes.len() + more.len() <= OWNED_BYTES_MAX => {
+                bytes.extend_from_slice(more);
+                self.end += more.len() as u32;
+                true
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn is_pooled(&self) -> bool {
         matches!(self.memory, Memory::Pooled { .. })
     }

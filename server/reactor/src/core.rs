@@ -95,7 +95,10 @@ pub(crate) struct Inner {
     pub(crate) spares: RefCell<Spares>,
     completions: RefCell<Vec<Completion>>,
     pub(crate) doorbell: Arc<Doorbell>,
-    bell_rung: Cell<bool>,
+    /// How often the doorbell was found rung.
+    bell_rings: Cell<u64>,
+    /// How many of these have been waited for.
+    bell_rings_seen: Cell<u64>,
     bell_waiters: RefCell<Vec<TaskId>>,
     pub(crate) signals: RefCell<(VecDeque<i32>, Option<TaskId>)>,
     stopping: Cell<bool>,
@@ -134,7 +137,8 @@ impl Reactor {
             driver: RefCell::new(driver),
             completions: RefCell::new(Vec::with_capacity(1024)),
             doorbell,
-            bell_rung: Cell::new(false),
+            bell_rings: Cell::new(0),
+            bell_rings_seen: Cell::new(0),
             bell_waiters: RefCell::new(Vec::new()),
             signals: RefCell::new((VecDeque::new(), None)),
             stopping: Cell::new(false),
@@ -169,7 +173,9 @@ impl Reactor {
     /// # Errors
     /// The core's bound on tasks is reached: shed what the task was for.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Result<(), SpawnError> {
-        self.inner.executor.borrow_mut().insert(Box::pin(future)).map(drop).map_err(|_| SpawnError)
+        let inserted = self.inner.executor.borrow_mut().insert(Box::pin(future));
+        // A future that found no room is dropped here, after the borrow: its destructors may wake other tasks.
+        inserted.map(drop).map_err(|_| SpawnError)
     }
 
     /// Ends this core's loop at the end of the pass; tasks that have not ended are dropped.
@@ -198,7 +204,7 @@ impl Reactor {
     }
 
     pub(crate) fn doorbell_rung(&self) -> DoorbellRung<'_> {
-        DoorbellRung { reactor: self, registered: false }
+        DoorbellRung { reactor: self }
     }
 
     /// The task that is being polled.
@@ -313,7 +319,7 @@ impl Reactor {
 
     fn look_at_doorbell(&self) {
         if self.inner.doorbell.flags.take() {
-            self.inner.bell_rung.set(true);
+            self.inner.bell_rings.set(self.inner.bell_rings.get() + 1);
             for task in self.inner.bell_waiters.borrow_mut().drain(..) {
                 self.wake(task);
             }
@@ -364,21 +370,35 @@ impl Reactor {
 /// Waits for the doorbell. Ready at once when it has rung since the last wait.
 pub(crate) struct DoorbellRung<'a> {
     reactor: &'a Reactor,
-    registered: bool,
 }
 
 impl Future for DoorbellRung<'_> {
     type Output = ();
 
     fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<()> {
-        let this = self.get_mut();
-        if this.reactor.inner.bell_rung.replace(false) {
+        let inner = &self.reactor.inner;
+        if inner.bell_rings_seen.replace(inner.bell_rings.get()) != inner.bell_rings.get() {
             return std::task::Poll::Ready(());
         }
-        if !this.registered {
-            this.registered = true;
-            this.reactor.inner.bell_waiters.borrow_mut().push(this.reactor.current_task());
+        let task = self.reactor.current_task();
+        let mut waiters = inner.bell_waiters.borrow_mut();
+        if !waiters.contains(&task) {
+            waiters.push(task);
         }
         std::task::Poll::Pending
+    }
+}
+
+impl Drop for Inner {
+    /// Memory that the kernel may still read outlives the core: it is leaked, which happens at most once per connection
+    /// and only when a core ends while its last sends are under way.
+    fn drop(&mut self) {
+        let connections = self.connections.get_mut();
+        for key in connections.keys() {
+            let reads_memory = |state: &ConnectionState| state.is_lent() || state.flight.under_way;
+            if connections.get(key).is_some_and(reads_memory) {
+                std::mem::forget(connections.remove(key));
+            }
+        }
     }
 }

@@ -49,6 +49,15 @@ pub(crate) enum Size {
     Bulk,
 }
 
+/// Whether a send has to copy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Copying {
+    /// The driver may send from our memory, if that pays.
+    May,
+    /// An earlier send still has our memory, or sending without a copy does not work on this connection.
+    Must,
+}
+
 /// What a driver reports, in the order in which it happened.
 pub(crate) enum Completion {
     Accepted {
@@ -71,14 +80,18 @@ pub(crate) enum Completion {
         connection: ConnectionId,
         end: ReceiveEnd,
     },
-    /// `lent`: the kernel still reads the memory; a `SendReleased` follows.
+    /// `lent`: the kernel still reads the memory; a `SendReleased` follows. A send without a copy that the kernel would not
+    /// do has sent nothing (`Ok(0)`, `refused_zero_copy`): try again with a copy.
     Sent {
         connection: ConnectionId,
         result: Result<usize, Errno>,
         lent: bool,
+        refused_zero_copy: bool,
     },
+    /// `copied`: the kernel copied all the same; the detour gains nothing on this connection.
     SendReleased {
         connection: ConnectionId,
+        copied: bool,
     },
     /// A signal of the process has arrived, by number.
     Signal {
@@ -133,7 +146,7 @@ pub(crate) trait Driver {
     /// # Safety
     /// The memory of `slices` must stay valid and unchanged until `Sent` (and `SendReleased`, when `Sent` says that
     /// the memory is lent) has been reported.
-    unsafe fn send(&mut self, connection: ConnectionId, socket: Socket, slices: &[IoSlice<'_>]);
+    unsafe fn send(&mut self, connection: ConnectionId, socket: Socket, slices: &[IoSlice<'_>], copy: Copying);
 
     /// Asks for the send to end; `Sent` follows.
     fn cancel_send(&mut self, connection: ConnectionId);
@@ -148,6 +161,9 @@ pub(crate) trait Driver {
 
     /// Gives the socket away to another core of the process.
     fn detach(&mut self, socket: Socket) -> DetachedSocket;
+
+    /// Whether so few pooled buffers are left that none may be kept waiting in an inbox.
+    fn buffers_scarce(&self, size: Size) -> bool;
 
     /// Whether enough pooled buffers are back for a receive that ended with `NoBuffers` to be armed again.
     fn buffers_available(&self, size: Size) -> bool;
@@ -172,6 +188,9 @@ pub struct ListenOptions {
     pub backlog: u32,
     /// Every core opens the address for itself and the kernel spreads connections over them (`SO_REUSEPORT`).
     pub reuse_port: bool,
+    /// Fail if another process listens on the address already, although it would share it: set by the first core that
+    /// opens it, so that a second instance of a server is noticed instead of getting half of the connections.
+    pub claim: bool,
     /// Steer a connection to the core whose CPU took its packets (`SO_ATTACH_REUSEPORT_CBPF`): needs one core per
     /// CPU, opened in order of cores.
     pub steer_by_cpu: bool,
@@ -179,7 +198,7 @@ pub struct ListenOptions {
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        ListenOptions { backlog: 4096, reuse_port: true, steer_by_cpu: false }
+        ListenOptions { backlog: 4096, reuse_port: true, claim: false, steer_by_cpu: false }
     }
 }
 

@@ -27,6 +27,10 @@ pub(crate) enum Chunk {
 }
 
 impl Chunk {
+    pub(crate) fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
     fn bytes(&self) -> &[u8] {
         match self {
             Chunk::Owned(bytes) => bytes,

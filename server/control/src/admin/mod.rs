@@ -85,7 +85,7 @@ pub trait Admin {
 /// and what to do.
 pub fn serve(reactor: &Reactor, address: &Address, admin: Rc<dyn Admin>) -> io::Result<Address> {
     // One process to an address: with SO_REUSEPORT a second one would silently take half of the scrapes.
-    let options = ListenOptions { backlog: BACKLOG, reuse_port: false, steer_by_cpu: false };
+    let options = ListenOptions { backlog: BACKLOG, reuse_port: false, ..ListenOptions::default() };
     let listener = reactor.listen(address, &options).map_err(|error| AdminError::of(address, error))?;
     let bound = listener.address().clone();
     let server = server::Server::new(reactor.clone(), admin);

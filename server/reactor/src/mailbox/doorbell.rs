@@ -3,8 +3,8 @@
 //! ```text
 //!   sender                                   receiver
 //!   push message (release)                   parked = true
-//!   fence                                    fence
-//!   rung = true                              look at rung once more; sleep only if it is false
+//!   rung = true (release)                    fence
+//!   fence                                    look at rung once more; sleep only if it is false
 //!   parked? -> parked = false, wake it       after waking: parked = false; take rung; drain mailboxes
 //! ```
 //!
@@ -34,7 +34,8 @@ impl Flags {
 
     /// The sender's side, after its message is in: true when the receiver sleeps and has to be woken.
     pub(crate) fn ring(&self) -> bool {
-        self.rung.store(true, Ordering::Relaxed);
+        // Release: who sees the bell rung sees the message too, also where stores are reordered.
+        self.rung.store(true, Ordering::Release);
         fence(Ordering::SeqCst);
         // Only one of several senders gets to wake; the swap happens only when the receiver is parked.
         self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::Relaxed)

@@ -235,6 +235,11 @@ impl Connection {
                 state.reader = Some(reactor.current_task());
                 Poll::Pending
             }
+            _ if state.is_lent() => {
+                // The kernel still reads memory that goes with the slot.
+                state.reader = Some(reactor.current_task());
+                Poll::Pending
+            }
             Receive::Disarmed | Receive::Starved | Receive::EndOfStream => Poll::Ready(Ok(())),
         })
     }
@@ -380,7 +385,7 @@ impl Detached {
         })?;
         connection.state(|state, _| {
             if !self.unread.is_empty() {
-                state.push_received(Received::owned(self.unread));
+                state.push_received(Received::owned(self.unread), false);
             }
             if self.ended {
                 state.receive = Receive::EndOfStream;

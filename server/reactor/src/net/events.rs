@@ -20,10 +20,18 @@ impl Reactor {
             Completion::Connected { connection, result } => self.connected(connection, result),
             Completion::Received { connection, data } => self.received(connection, data),
             Completion::ReceiveEnded { connection, end } => self.receive_ended(connection, end),
-            Completion::Sent { connection, result, lent } => self.sent(connection, result, lent),
-            Completion::SendReleased { connection } => {
+            Completion::Sent { connection, result, lent, refused_zero_copy } => {
+                self.with_state(connection, |state, _| state.flight.always_copy |= refused_zero_copy);
+                self.sent(connection, result, lent);
+            }
+            Completion::SendReleased { connection, copied } => {
                 self.with_state(connection, |state, reactor| {
+                    state.flight.always_copy |= copied;
                     state.note_released(&mut reactor.inner.spares.borrow_mut());
+                    reactor.wake_reader(state);
+                    if let Some(task) = state.writer_to_wake() {
+                        reactor.wake(task);
+                    }
                 });
                 self.free_if_done(connection);
             }
@@ -61,7 +69,8 @@ impl Reactor {
             if state.abandoned {
                 return;
             }
-            if state.push_received(data) {
+            let scarce = reactor.inner.driver.borrow().buffers_scarce(state.armed_size);
+            if state.push_received(data, scarce) {
                 state.receive = Receive::Cancelling;
                 reactor.count(|counters| counters.held_back += 1);
                 reactor.inner.driver.borrow_mut().cancel_receive(id, state.armed_size);
@@ -157,14 +166,14 @@ impl Reactor {
             }
             state.flight.under_way = true;
             reactor.count(|counters| counters.sends += 1);
-            let socket = state.socket;
+            let (socket, copy) = (state.socket, state.copying());
             let mut driver = reactor.inner.driver.borrow_mut();
             state.flight.outbox.with_slices(|slices| {
                 // SAFETY: the slices point into `flight`, which nobody touches while `under_way` is set, and whose
                 // chunks are held until `SendReleased` when `Sent` says that they are lent (`note_sent`). The slot is
                 // not freed before both have been reported (`has_operations`); moving the state moves the queue's
                 // handles, not the heap memory the slices point to.
-                unsafe { driver.send(id, socket, slices) };
+                unsafe { driver.send(id, socket, slices, copy) };
             });
         });
     }
@@ -233,21 +242,22 @@ impl Reactor {
 
     pub(crate) fn free_if_done(&self, id: ConnectionId) {
         let mut connections = self.inner.connections.borrow_mut();
-        let done = connections.get(id.0).is_some_and(|state| state.abandoned && !state.has_operations());
-        if !done {
+        let Some(state) = connections.get_mut(id.0).filter(|state| state.abandoned && !state.uses_socket()) else {
+            return;
+        };
+        // Closed first: memory that is lent comes back when the peer acknowledges it or the closed socket gives up, and
+        // an open one would not give up.
+        let socket = std::mem::replace(&mut state.socket, Socket(-1));
+        if socket != Socket(-1) {
+            self.inner.driver.borrow_mut().close(socket);
+        }
+        if state.is_lent() {
             return;
         }
-        let mut state = connections.remove(id.0).expect("it was there just above");
+        // Dropped after the borrow: what is shared may do anything when it goes.
+        let state = connections.remove(id.0);
         drop(connections);
-        let mut spares = self.inner.spares.borrow_mut();
-        for outbox in [&mut state.outbox, &mut state.flight.outbox] {
-            outbox.clear(|chunk| {
-                if let crate::outbox::Chunk::Owned(buffer) = chunk {
-                    spares.give(buffer);
-                }
-            });
-        }
-        self.inner.driver.borrow_mut().close(state.socket);
+        drop(state);
     }
 
     /// Makes a slot for a socket; the receive starts with the first wait for bytes.

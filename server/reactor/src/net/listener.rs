@@ -26,8 +26,12 @@ pub(crate) struct ListenerState {
     pending: VecDeque<Accepted>,
     waiter: Option<TaskId>,
     armed: bool,
+    /// The last accept failed: rest before the next.
+    failed: bool,
     closing: bool,
     closed: bool,
+    /// Its handle is gone: free the slot when the accept is over.
+    abandoned: bool,
 }
 
 /// A listening socket; stops listening when dropped.
@@ -60,8 +64,10 @@ impl Reactor {
             pending: VecDeque::new(),
             waiter: None,
             armed: true,
+            failed: false,
             closing: false,
             closed: false,
+            abandoned: false,
         };
         let inserted = self.inner.listeners.borrow_mut().insert(state);
         let Ok(key) = inserted else {
@@ -83,9 +89,13 @@ impl Reactor {
         match result {
             Ok(accepted) => {
                 self.count(|counters| counters.accepted += 1);
+                state.failed = false;
                 state.pending.push_back(accepted);
             }
-            Err(_) => self.count(|counters| counters.accept_errors += 1),
+            Err(_) => {
+                state.failed = true;
+                self.count(|counters| counters.accept_errors += 1);
+            }
         }
         if let Some(task) = state.waiter.take() {
             self.wake(task);
@@ -96,6 +106,12 @@ impl Reactor {
         let mut listeners = self.inner.listeners.borrow_mut();
         let Some(state) = listeners.get_mut(id.0) else { return };
         state.armed = false;
+        if state.abandoned {
+            let state = listeners.remove(id.0);
+            drop(listeners);
+            state.into_iter().for_each(|state| self.close_abandoned(state));
+            return;
+        }
         if state.closing {
             let rest = self.inner.driver.borrow_mut().close_listener(state.socket);
             self.count(|counters| counters.accepted += rest.len() as u64);
@@ -106,15 +122,30 @@ impl Reactor {
             }
             return;
         }
+        let failed = std::mem::replace(&mut state.failed, false);
         drop(listeners);
+        if !failed {
+            // The kernel may end a multishot for reasons of its own.
+            self.rearm_accept(id);
+            return;
+        }
         let reactor = self.clone();
         let rearm = async move {
             reactor.sleep(PAUSE_AFTER_ERROR).await;
             reactor.rearm_accept(id);
         };
-        // Without room for one more task there is none for one more connection either; the next accept that is
-        // polled arms again.
-        let _ = self.spawn(rearm);
+        if self.spawn(rearm).is_err() {
+            // Without room for one more task the rest is skipped rather than the listener lost.
+            self.rearm_accept(id);
+        }
+    }
+
+    fn close_abandoned(&self, state: ListenerState) {
+        let mut driver = self.inner.driver.borrow_mut();
+        let rest = if state.closed { Vec::new() } else { driver.close_listener(state.socket) };
+        for accepted in state.pending.into_iter().chain(rest) {
+            driver.close(accepted.socket);
+        }
     }
 
     fn rearm_accept(&self, id: ListenerId) {
@@ -162,16 +193,19 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let removed = self.reactor.inner.listeners.borrow_mut().remove(self.id.0);
-        let Some(state) = removed else { return };
-        let mut driver = self.reactor.inner.driver.borrow_mut();
+        let mut listeners = self.reactor.inner.listeners.borrow_mut();
+        let Some(state) = listeners.get_mut(self.id.0) else { return };
         if state.armed {
-            driver.cancel_accept(self.id);
+            // Closed when the accept is over: its descriptor must not become another socket's before that.
+            state.abandoned = true;
+            if !std::mem::replace(&mut state.closing, true) {
+                self.reactor.inner.driver.borrow_mut().cancel_accept(self.id);
+            }
+            return;
         }
-        let rest = if state.closed { Vec::new() } else { driver.close_listener(state.socket) };
-        for accepted in state.pending.into_iter().chain(rest) {
-            driver.close(accepted.socket);
-        }
+        let state = listeners.remove(self.id.0);
+        drop(listeners);
+        state.into_iter().for_each(|state| self.reactor.close_abandoned(state));
     }
 }
 

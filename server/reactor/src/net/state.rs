@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 
 use crate::buffer::Received;
-use crate::driver::{Errno, Size, Socket};
+use crate::driver::{Copying, Errno, Size, Socket};
 use crate::id::{TaskId, TimerId};
 use crate::outbox::{Chunk, Outbox, Spares};
 use crate::time::Instant;
@@ -48,6 +48,8 @@ pub(crate) struct Flight {
     pub(crate) lent: u32,
     /// Sent chunks that the kernel may still read.
     pub(crate) held: Vec<Chunk>,
+    /// Sending without a copy gains nothing on this connection, or does not work.
+    pub(crate) always_copy: bool,
 }
 
 pub(crate) struct ConnectionState {
@@ -98,24 +100,38 @@ impl ConnectionState {
         }
     }
 
-    /// Bytes written and not yet taken by the kernel.
+    /// Bytes written and not yet taken by the kernel, or taken and still held for it.
     pub(crate) fn queued_bytes(&self) -> usize {
-        self.outbox.bytes() + self.flight.outbox.bytes()
+        let held: usize = self.flight.held.iter().map(Chunk::len).sum();
+        self.outbox.bytes() + self.flight.outbox.bytes() + held
     }
 
-    /// Whether the driver still has an operation of this connection.
-    pub(crate) fn has_operations(&self) -> bool {
-        self.connecting
-            || matches!(self.receive, Receive::Armed | Receive::Cancelling)
-            || self.flight.under_way
-            || self.flight.lent > 0
+    /// Whether the driver still uses the socket of this connection.
+    pub(crate) fn uses_socket(&self) -> bool {
+        self.connecting || matches!(self.receive, Receive::Armed | Receive::Cancelling) || self.flight.under_way
+    }
+
+    /// Whether the kernel still reads memory of this connection, although the send is over: until the peer has
+    /// acknowledged it, or the closed socket has given up.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.flight.lent > 0
+    }
+
+    /// Whether the next send has to copy. At most one send at a time goes without, so that what is held is bounded by it.
+    pub(crate) fn copying(&self) -> Copying {
+        if self.flight.lent > 0 || self.flight.always_copy { Copying::Must } else { Copying::May }
     }
 
     /// Queues received bytes. True when the receive must be stopped until they have been read.
-    pub(crate) fn push_received(&mut self, data: Received) -> bool {
-        let pooled = self.inbox.len() < INBOX_POOLED_MAX;
+    pub(crate) fn push_received(&mut self, data: Received, buffers_scarce: bool) -> bool {
         self.inbox_bytes += data.len();
-        self.inbox.push_back(if pooled { data } else { data.into_owned() });
+        let pooled = !buffers_scarce && self.inbox.len() < INBOX_POOLED_MAX;
+        if pooled {
+            self.inbox.push_back(data);
+        } else if !self.inbox.back_mut().is_some_and(|last| last.append(&data)) {
+            // Many small pieces become one: an inbox is bounded in bytes, and must not cost a multiple of them.
+            self.inbox.push_back(data.into_owned());
+        }
         self.receive == Receive::Armed && self.inbox_bytes >= self.inbox_bytes_max()
     }
 
@@ -133,6 +149,9 @@ impl ConnectionState {
 
     pub(crate) fn pop_received(&mut self) -> Option<Received> {
         let data = self.inbox.pop_front()?;
+        if self.inbox.is_empty() {
+            self.inbox.shrink_to(INBOX_POOLED_MAX);
+        }
         self.inbox_bytes -= data.len();
         Some(data)
     }
@@ -143,6 +162,7 @@ impl ConnectionState {
         if lent {
             self.flight.lent += 1;
         }
+        // Also what copying sends have sent meanwhile: a chunk may have been lent in part and copied in part.
         let hold = self.flight.lent > 0;
         let Flight { outbox, held, .. } = &mut self.flight;
         match result {

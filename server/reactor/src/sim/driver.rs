@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::endpoint::{Place, WINDOW_BYTES};
 use super::network::Network;
 use crate::address::Address;
-use crate::driver::{Accepted, Completion, DetachedSocket, Driver, ListenOptions, Size, Socket, Wait};
+use crate::driver::{Accepted, Completion, Copying, DetachedSocket, Driver, ListenOptions, Size, Socket, Wait};
 use crate::id::{ConnectionId, ListenerId};
 use crate::mailbox::Doorbell;
 use crate::time::Instant;
@@ -82,7 +82,7 @@ impl Driver for SimDriver {
         }
     }
 
-    unsafe fn send(&mut self, _: ConnectionId, socket: Socket, slices: &[IoSlice<'_>]) {
+    unsafe fn send(&mut self, _: ConnectionId, socket: Socket, slices: &[IoSlice<'_>], _: Copying) {
         // Copied at once: the simulated kernel keeps no reference to anybody's memory.
         let mut bytes = Vec::new();
         for slice in slices {
@@ -115,6 +115,10 @@ impl Driver for SimDriver {
     fn detach(&mut self, socket: Socket) -> DetachedSocket {
         self.network.borrow_mut().attach(self.place, None, socket.0);
         DetachedSocket::Simulated(socket.0)
+    }
+
+    fn buffers_scarce(&self, _: Size) -> bool {
+        false
     }
 
     fn buffers_available(&self, _: Size) -> bool {

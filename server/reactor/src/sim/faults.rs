@@ -11,12 +11,28 @@ use crate::driver::{Completion, Errno};
 use crate::id::Key;
 
 impl Network {
+    /// A reset does not cross a cut; it is sent again later.
+    pub(super) fn reset_unless_cut(&mut self, endpoint: Key, errno: Errno) {
+        let Some(state) = self.endpoints.get(endpoint) else { return };
+        if self.is_cut(state.peer_process, state.place.process) {
+            let at = self.now + RETRANSMISSION;
+            self.plan(at, Event::Reset { endpoint: pair(endpoint), errno });
+        } else {
+            self.reset_one(endpoint, errno);
+        }
+    }
+
     pub(super) fn reset_one(&mut self, endpoint: Key, errno: Errno) {
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
         let blocked = state.blocked_send.is_some();
         state.reset(errno);
         if blocked {
-            self.report(endpoint, |connection| Completion::Sent { connection, result: Err(errno), lent: false });
+            self.report(endpoint, |connection| Completion::Sent {
+                connection,
+                result: Err(errno),
+                lent: false,
+                refused_zero_copy: false,
+            });
         }
         self.report_end(endpoint);
     }

@@ -170,9 +170,14 @@ impl Network {
             Event::Answer { endpoint, errno } => self.answer(key(endpoint), errno),
             Event::Taken { endpoint, bytes } => {
                 let result = Ok(bytes);
-                self.report(key(endpoint), |connection| Completion::Sent { connection, result, lent: false });
+                self.report(key(endpoint), |connection| Completion::Sent {
+                    connection,
+                    result,
+                    lent: false,
+                    refused_zero_copy: false,
+                });
             }
-            Event::Reset { endpoint, errno } => self.reset_one(key(endpoint), errno),
+            Event::Reset { endpoint, errno } => self.reset_unless_cut(key(endpoint), errno),
             Event::Disarm { endpoint, buffers } => {
                 let end = if buffers { ReceiveEnd::NoBuffers } else { ReceiveEnd::Disarmed };
                 if let Some(state) = self.endpoints.get_mut(key(endpoint))
@@ -254,7 +259,12 @@ impl Network {
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
         let errno = state.failed.or((state.peer == Peer::Gone).then_some(libc::EPIPE));
         if let Some(errno) = errno {
-            self.report(endpoint, |connection| Completion::Sent { connection, result: Err(errno), lent: false });
+            self.report(endpoint, |connection| Completion::Sent {
+                connection,
+                result: Err(errno),
+                lent: false,
+                refused_zero_copy: false,
+            });
             return;
         }
         state.blocked_send = Some(bytes);
@@ -269,10 +279,9 @@ impl Network {
         let Peer::Endpoint(peer) = state.peer else { return };
         let peer_process = state.peer_process;
         let Some(bytes) = state.blocked_send.take() else { return };
-        if self.endpoints.get(peer).is_none() && !self.dead.contains(&peer_process) {
-            // The host is up again and knows nothing of this connection (RFC 9293, section 3.5.2).
-            let at = self.now + self.delay();
-            self.plan(at, Event::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
+        if self.endpoints.get(peer).is_none() {
+            self.send_to_nobody(endpoint, peer_process, bytes);
+            return;
         }
         let room = self.endpoints.get(peer).map_or(0, Endpoint::room);
         let mut count = bytes.len().min(room);
@@ -293,12 +302,32 @@ impl Network {
         self.plan(at, Event::Taken { endpoint: pair(endpoint), bytes: count });
     }
 
+    /// A send to an end that is not there any more: taken and lost, and answered by a reset (RFC 9293, section 3.5.2), if
+    /// the host is up; if it is not, nobody answers.
+    fn send_to_nobody(&mut self, endpoint: Key, peer_process: usize, bytes: Vec<u8>) {
+        if self.dead.contains(&peer_process) {
+            if let Some(state) = self.endpoints.get_mut(endpoint) {
+                state.blocked_send = Some(bytes);
+            }
+            return;
+        }
+        let at = self.now + Duration::from_micros(self.random.between(1, 20));
+        self.plan(at, Event::Taken { endpoint: pair(endpoint), bytes: bytes.len() });
+        let at = at + self.delay();
+        self.plan(at, Event::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
+    }
+
     pub(crate) fn cancel_send(&mut self, socket: i32) {
         let Some(endpoint) = self.by_socket(socket) else { return };
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
         if state.blocked_send.take().is_some() {
             let result = Err(libc::ECANCELED);
-            self.report(endpoint, |connection| Completion::Sent { connection, result, lent: false });
+            self.report(endpoint, |connection| Completion::Sent {
+                connection,
+                result,
+                lent: false,
+                refused_zero_copy: false,
+            });
         }
     }
 
@@ -322,13 +351,11 @@ impl Network {
         }
         let Some(state) = self.endpoints.remove(endpoint) else { return };
         if let Peer::Endpoint(peer) = state.peer
-            && let Some(peer_state) = self.endpoints.get_mut(peer)
+            && self.endpoints.get(peer).is_some_and(|state| state.blocked_send.is_some())
         {
-            peer_state.peer = Peer::Gone;
-            if peer_state.blocked_send.take().is_some() {
-                let result = Err(libc::ECONNRESET);
-                self.report(peer, |connection| Completion::Sent { connection, result, lent: false });
-            }
+            // What it is still sending finds nobody; it learns that when the news has travelled.
+            let at = self.now + self.delay();
+            self.plan(at, Event::Reset { endpoint: pair(peer), errno: libc::ECONNRESET });
         }
     }
 
@@ -348,12 +375,8 @@ impl Network {
     fn move_wire(&mut self, endpoint: Key) {
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
         state.moving = false;
-        let (to, peer) = (state.place.process, state.peer);
-        let from = match peer {
-            Peer::Endpoint(peer) => self.endpoints.get(peer).map(|state| state.place.process),
-            _ => None,
-        };
-        if from.is_some_and(|from| self.is_cut(from, to)) {
+        let (from, to) = (state.peer_process, state.place.process);
+        if self.is_cut(from, to) {
             self.plan_retry(endpoint);
             return;
         }

@@ -109,6 +109,12 @@ impl BufferRing {
         self.lent.set(lent);
     }
 
+    /// Whether more than half of the buffers are lent: then none may wait in an inbox, so that slow readers cannot take
+    /// them all from everybody else.
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.lent.get() > self.shape.buffers / 2
+    }
+
     pub(crate) fn can_rearm(&self) -> bool {
         self.shape.buffers - self.lent.get() >= self.shape.rearm_buffers_min()
     }

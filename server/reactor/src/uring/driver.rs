@@ -3,7 +3,7 @@
 //! **Not** deciding: which operation is started when is the event loop's business.
 //!
 //! **Invariants**: `outstanding` counts operations whose memory or descriptor the kernel still uses; the driver is
-//! not dropped before they are over (or their memory is leaked).
+//! not dropped before they are over, or what it holds for them is leaked (the loop leaks what connections hold).
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -21,7 +21,7 @@ use super::tag::{Kind, NO_KEY, pack, unpack};
 use crate::address::Address;
 use crate::buffer::Received;
 use crate::driver::{
-    Accepted, Completion, DetachedSocket, Driver, Errno, ListenOptions, ReceiveEnd, Size, Socket, Wait,
+    Accepted, Completion, Copying, DetachedSocket, Driver, Errno, ListenOptions, ReceiveEnd, Size, Socket, Wait,
 };
 use crate::id::{ConnectionId, Key, ListenerId};
 use crate::mailbox::{Doorbell, WakeMethod};
@@ -63,7 +63,6 @@ pub(crate) struct UringDriver {
     addresses: Vec<Option<Box<RawAddress>>>,
     signals: Option<OwnedFd>,
     outstanding: usize,
-    zero_copy: bool,
 }
 
 impl UringDriver {
@@ -92,7 +91,6 @@ impl UringDriver {
             addresses: Vec::new(),
             signals: None,
             outstanding: 0,
-            zero_copy: true,
         };
         driver.arm_doorbell();
         Ok(driver)
@@ -187,17 +185,19 @@ impl UringDriver {
 
     fn translate_send(&mut self, connection: ConnectionId, entry: &cqueue::Entry) {
         if cqueue::notif(entry.flags()) {
-            if entry.result() as u32 & USAGE_COPIED != 0 {
-                // Loopback and some devices always copy: from here on the detour costs and gains nothing.
-                self.zero_copy = false;
-            }
-            self.ready.push(Completion::SendReleased { connection });
+            let copied = entry.result() as u32 & USAGE_COPIED != 0;
+            self.ready.push(Completion::SendReleased { connection, copied });
             return;
         }
         take(&mut self.messages, connection.0);
         let lent = cqueue::more(entry.flags());
         let result: Result<usize, Errno> = usize::try_from(entry.result()).map_err(|_| -entry.result());
-        self.ready.push(Completion::Sent { connection, result, lent });
+        // Only a send without a copy can announce a notification and fail all the same: the socket does not do it
+        // (EOPNOTSUPP on Unix sockets), or the pages may not be pinned (RLIMIT_MEMLOCK).
+        let refused_zero_copy = lent
+            && matches!(result, Err(libc::EOPNOTSUPP | libc::ENOMEM | libc::ENOBUFS | libc::EINVAL | libc::EFAULT));
+        let result = if refused_zero_copy { Ok(0) } else { result };
+        self.ready.push(Completion::Sent { connection, result, lent, refused_zero_copy });
     }
 
     fn read_signals(&mut self) {
@@ -213,6 +213,13 @@ impl UringDriver {
                 info
             };
             self.ready.push(Completion::Signal { number: info.ssi_signo as i32 });
+        }
+    }
+
+    fn buffers(&self, size: Size) -> &BufferRing {
+        match size {
+            Size::Small => &self.small,
+            Size::Bulk => &self.bulk,
         }
     }
 
@@ -307,14 +314,14 @@ impl Driver for UringDriver {
         self.cancel(receive_of(size).1, connection.0);
     }
 
-    unsafe fn send(&mut self, connection: ConnectionId, socket: Socket, slices: &[IoSlice<'_>]) {
+    unsafe fn send(&mut self, connection: ConnectionId, socket: Socket, slices: &[IoSlice<'_>], copy: Copying) {
         // MSG_WAITALL makes the kernel go on after a short send by itself, mostly.
         let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
         let fd = types::Fd(socket.0);
         let entry = match slices {
             [one] => {
                 let len = u32::try_from(one.len()).unwrap_or(u32::MAX);
-                if self.zero_copy && one.len() >= ZERO_COPY_BYTES_MIN {
+                if copy == Copying::May && one.len() >= ZERO_COPY_BYTES_MIN {
                     opcode::SendZc::new(fd, one.as_ptr(), len).flags(flags).zc_flags(REPORT_USAGE).build()
                 } else {
                     opcode::Send::new(fd, one.as_ptr(), len).flags(flags).build()
@@ -350,11 +357,12 @@ impl Driver for UringDriver {
         DetachedSocket::Kernel(unsafe { OwnedFd::from_raw_fd(socket.0) })
     }
 
+    fn buffers_scarce(&self, size: Size) -> bool {
+        self.buffers(size).is_scarce()
+    }
+
     fn buffers_available(&self, size: Size) -> bool {
-        match size {
-            Size::Small => self.small.can_rearm(),
-            Size::Bulk => self.bulk.can_rearm(),
-        }
+        self.buffers(size).can_rearm()
     }
 
     fn watch_signals(&mut self, signals: &[i32]) -> io::Result<()> {
@@ -426,16 +434,16 @@ impl Drop for UringDriver {
     fn drop(&mut self) {
         const ROUNDS_MAX: usize = 100;
         self.push_ignored(opcode::AsyncCancel2::new(types::CancelBuilder::any()).build());
+        // What was queued last (closes) is handed over in any case.
+        let mut entered = self.ring.enter(None);
         for _ in 0..ROUNDS_MAX {
-            if self.outstanding == 0 {
-                return;
-            }
-            if self.ring.enter(Some(Some(Duration::from_millis(10)))).is_err() {
-                break;
-            }
             while let Some(entry) = self.ring.next_completion() {
                 self.translate_for_drop(&entry);
             }
+            if self.outstanding == 0 || entered.is_err() {
+                break;
+            }
+            entered = self.ring.enter(Some(Some(Duration::from_millis(10))));
         }
         if self.outstanding > 0 {
             std::mem::forget(std::mem::take(&mut self.messages));

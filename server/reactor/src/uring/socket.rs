@@ -161,6 +161,9 @@ pub(crate) fn listen(address: &Address, options: &ListenOptions) -> io::Result<(
     if let Address::Unix(path) = address {
         remove_stale(path, &raw)?;
     } else {
+        if options.claim {
+            claim(&raw)?;
+        }
         set(&fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
         set(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
         if options.reuse_port {
@@ -196,6 +199,13 @@ fn bind_when_free(fd: &OwnedFd, raw: &RawAddress) -> io::Result<()> {
     unreachable!("the last try returns")
 }
 
+/// Makes sure that no other process listens on an address that ours are going to share among themselves.
+fn claim(raw: &RawAddress) -> io::Result<()> {
+    let probe = open(raw)?;
+    set(&probe, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    bind_when_free(&probe, raw)
+}
+
 /// Removes the socket file of a process that is gone; one that still answers is left alone, and bind then fails.
 fn remove_stale(path: &std::path::Path, raw: &RawAddress) -> io::Result<()> {
     let is_socket = std::fs::symlink_metadata(path)
@@ -204,9 +214,15 @@ fn remove_stale(path: &std::path::Path, raw: &RawAddress) -> io::Result<()> {
         return Ok(());
     }
     let probe = open(raw)?;
-    // SAFETY: `raw` points to `len` bytes that outlive the call.
-    let answered = unsafe { libc::connect(probe.as_raw_fd(), raw.as_ptr(), raw.len()) } == 0;
-    if answered { Ok(()) } else { std::fs::remove_file(path) }
+    // SAFETY: fcntl takes no pointers here, and `raw` points to `len` bytes that outlive the call to connect.
+    let refused = unsafe {
+        // A live listener with a full backlog must not hold us up.
+        libc::fcntl(probe.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK);
+        libc::connect(probe.as_raw_fd(), raw.as_ptr(), raw.len()) != 0
+            && io::Error::last_os_error().raw_os_error() == Some(libc::ECONNREFUSED)
+    };
+    // Any other answer, or error, may be somebody alive: then bind says that the address is in use.
+    if refused { std::fs::remove_file(path) } else { Ok(()) }
 }
 
 /// Picks the socket of a reuse-port group by the CPU that took the packet: socket `n` was the `n`th to listen.
