@@ -36,6 +36,9 @@ impl Flags {
     pub(crate) fn ring(&self) -> bool {
         // Release: who sees the bell rung sees the message too, also where stores are reordered.
         self.rung.store(true, Ordering::Release);
+        // The model does not switch threads at a fence by itself, and would miss what happens between the two.
+        #[cfg(loom)]
+        loom::thread::yield_now();
         fence(Ordering::SeqCst);
         // Only one of several senders gets to wake; the swap happens only when the receiver is parked.
         self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::Relaxed)
