@@ -64,6 +64,8 @@ pub struct Counters {
     pub held_back: u64,
     /// Other cores woken by a system call or a ring message.
     pub wakes: u64,
+    /// Completions that found no room in the kernel's queue.
+    pub overflows: u64,
 }
 
 /// What a core still holds: for leak checks, and for `/v1/status`.
@@ -185,7 +187,7 @@ impl Reactor {
 
     /// What this core has counted so far.
     pub fn counters(&self) -> Counters {
-        self.inner.counters.get()
+        Counters { overflows: self.inner.driver.borrow().overflows(), ..self.inner.counters.get() }
     }
 
     /// What this core holds now.

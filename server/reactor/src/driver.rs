@@ -177,6 +177,9 @@ pub(crate) trait Driver {
     /// Hands all started operations over, waits as told, and gathers what is complete.
     fn enter(&mut self, wait: Wait) -> io::Result<()>;
 
+    /// Completions that found no room in the kernel's queue so far.
+    fn overflows(&self) -> u64;
+
     /// Moves what [`Driver::enter`] gathered to `into`.
     fn reap(&mut self, into: &mut Vec<Completion>);
 }

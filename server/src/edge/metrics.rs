@@ -14,7 +14,7 @@ macro_rules! counters {
             $($(#[$doc])* pub(crate) $name: Counter,)*
             /// Open downstream connections.
             pub(crate) connections: Gauge,
-            /// Bytes of request bodies being received.
+            /// Bytes of request bodies, and of copies that clients have not taken yet.
             pub(crate) body_bytes: Gauge,
             /// Keys being filled.
             pub(crate) fills_open: Gauge,
@@ -113,6 +113,9 @@ pub(crate) struct ReactorGauges {
     pub(crate) sent_bytes: Gauge,
     pub(crate) starved: Gauge,
     pub(crate) wakes: Gauge,
+    pub(crate) overflows: Gauge,
+    pub(crate) held_back: Gauge,
+    pub(crate) accept_errors: Gauge,
     pub(crate) tasks: Gauge,
     pub(crate) timers: Gauge,
 }

@@ -61,8 +61,11 @@ fn tick(core: &EdgeCore) {
     reactor.sent_bytes.set(counters.sent_bytes);
     reactor.starved.set(counters.starved);
     reactor.wakes.set(counters.wakes);
+    reactor.overflows.set(counters.overflows);
+    reactor.held_back.set(counters.held_back);
+    reactor.accept_errors.set(counters.accept_errors);
     reactor.tasks.set(holdings.tasks as u64);
     reactor.timers.set(holdings.timers as u64);
-    core.metrics.body_bytes.set(core.body_bytes.get() as u64);
+    core.metrics.body_bytes.set((core.bodies.used() + core.copies.bytes()) as u64);
     core.metrics.fills_open.set(core.fills.borrow().len() as u64);
 }

@@ -82,6 +82,9 @@ fn render_reactor(core: usize, metrics: &CoreMetrics, text: &mut Text) {
         ("send", &reactor.sends),
         ("starved", &reactor.starved),
         ("wake", &reactor.wakes),
+        ("overflow", &reactor.overflows),
+        ("held_back", &reactor.held_back),
+        ("accept_error", &reactor.accept_errors),
     ];
     for (event, gauge) in events {
         text.sample(&f::REACTOR_EVENTS, &[("core", &core), ("event", &event)], gauge.value());

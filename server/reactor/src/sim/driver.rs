@@ -137,6 +137,10 @@ impl Driver for SimDriver {
         Ok(())
     }
 
+    fn overflows(&self) -> u64 {
+        0
+    }
+
     fn reap(&mut self, into: &mut Vec<Completion>) {
         let seat = self.seat();
         self.network.borrow_mut().take_completions(seat, into);

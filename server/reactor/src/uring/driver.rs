@@ -409,11 +409,12 @@ impl Driver for UringDriver {
         self.ring.enter(wait)?;
         // From 6.13 one enter runs about 20 items of deferred work: go on until there is no more.
         for _ in 0..ENTERS_PER_PASS_MAX {
-            while self.ready.len() < GATHER_MAX {
+            // Not beyond the pool: what is gathered holds buffers until tasks have run.
+            while self.ready.len() < GATHER_MAX && self.small.can_rearm() {
                 let Some(entry) = self.ring.next_completion() else { break };
                 self.translate(&entry);
             }
-            if self.ready.len() >= GATHER_MAX || !self.ring.has_more() {
+            if self.ready.len() >= GATHER_MAX || !self.small.can_rearm() || !self.ring.has_more() {
                 break;
             }
             // Items that the kernel has put off are run only by an enter that wants a completion; with no time to
@@ -422,6 +423,10 @@ impl Driver for UringDriver {
             self.ring.enter(Some(Some(Duration::ZERO)))?;
         }
         Ok(())
+    }
+
+    fn overflows(&self) -> u64 {
+        self.ring.overflows()
     }
 
     fn reap(&mut self, into: &mut Vec<Completion>) {

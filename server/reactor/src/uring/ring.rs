@@ -124,6 +124,11 @@ impl Ring {
         self.completions.next()
     }
 
+    /// Completions that found no room in the queue, as the kernel counts them; it keeps them (NODROP) at a cost.
+    pub(crate) fn overflows(&self) -> u64 {
+        u64::from(self.completions.overflow())
+    }
+
     /// Whether the kernel holds completions back: deferred work, or an overflow of the queue.
     pub(crate) fn has_more(&mut self) -> bool {
         self.completions.sync();
