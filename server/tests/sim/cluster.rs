@@ -148,6 +148,17 @@ impl Cluster {
         self.world.kill(member.process, mode);
     }
 
+    /// Tells an edge to end, runs until it has or `limit` is over, and gives its exit status.
+    pub(crate) fn end_edge(&mut self, edge: usize, limit: Duration) -> Option<u8> {
+        let process = self.edges[edge].process;
+        self.world.signal(process, reactor::Signal::Terminate);
+        let deadline = self.world.now() + limit;
+        self.world.run_until(deadline, |world| !world.is_running(process));
+        let status = self.edges[edge].status.as_ref().and_then(|status| status());
+        self.kill(false, edge, CrashMode::Killed);
+        status
+    }
+
     /// The node, by its place, that owns a key.
     pub(crate) fn owner_of(&self, key: &str) -> usize {
         let mut stored = Vec::new();

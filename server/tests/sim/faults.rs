@@ -11,7 +11,12 @@ use crate::cluster::{Cluster, EDGES, NODES};
 pub(crate) struct Injector {
     down: Vec<(bool, usize, u32)>,
     pub(crate) told: Vec<String>,
+    /// What a process did wrong.
+    pub(crate) violation: Option<String>,
 }
+
+/// How long an edge may take to end: requests under way have their deadlines, idle connections a second.
+const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 
 /// How long the cluster runs between two faults at most.
 pub(crate) const STEP: Duration = Duration::from_millis(400);
@@ -21,7 +26,7 @@ impl Injector {
     pub(crate) fn step(&mut self, cluster: &mut Cluster) -> Vec<usize> {
         self.revive(cluster);
         let mut died = Vec::new();
-        match cluster.world.random().below(12) {
+        match cluster.world.random().below(13) {
             0 | 1 => died.extend(self.kill_node(cluster)),
             2 => self.kill_edge(cluster),
             3 | 4 => self.cut(cluster),
@@ -32,6 +37,7 @@ impl Injector {
             7 => self.network(cluster, "bad", bad()),
             8 => self.network(cluster, "resetting", resetting()),
             9 => self.network(cluster, "good", NetworkOptions::default()),
+            10 => self.restart_edge(cluster),
             _ => {}
         }
         died
@@ -61,6 +67,21 @@ impl Injector {
             cluster.kill(false, edge, CrashMode::Killed);
             self.down.push((false, edge, 1));
         }
+    }
+
+    /// Ends an edge as an operator does, while its clients go on, and starts it again.
+    fn restart_edge(&mut self, cluster: &mut Cluster) {
+        let edge = cluster.world.random().below(EDGES as u64) as usize;
+        if !cluster.edges[edge].up {
+            return;
+        }
+        self.tell(format!("edge {} is told to end", edge + 1));
+        let status = cluster.end_edge(edge, DRAIN_LIMIT);
+        if status != Some(0) {
+            self.violation = Some(format!("an edge that was told to end did so with {status:?} instead of 0"));
+        }
+        self.tell(format!("edge {} is started again", edge + 1));
+        cluster.start_edge(edge);
     }
 
     fn cut(&mut self, cluster: &mut Cluster) {

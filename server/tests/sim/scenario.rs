@@ -22,6 +22,8 @@ const FAULTS: u32 = 20;
 /// How long an answer may take beyond the deadline of the request to the node: the way to the edge and back, twice
 /// retransmitted on a bad network, and the hop between its cores.
 const ANSWER_SLACK: Duration = Duration::from_millis(1500);
+/// How much longer the largest values may take, four times over a bad network.
+const LARGE_VALUE_TIME: Duration = Duration::from_secs(20);
 /// How soon after everything has healed every key must be served again.
 const RECOVERY: Duration = Duration::from_millis(1000);
 
@@ -44,8 +46,9 @@ struct Shared {
     failed: u64,
     stop: bool,
     stopped: usize,
-    /// Answers must come in time only while the edge they were asked of lives and its network is no worse than bad.
     verbose: bool,
+    /// Values of megabytes, and the time they take on a bad network.
+    large_values: bool,
 }
 
 impl Shared {
@@ -62,7 +65,12 @@ pub(crate) fn run(seed: u64, verbose: bool) -> Outcome {
     let mut world = World::new(seed, NetworkOptions::default());
     let clients = world.add_process("clients");
     let mut cluster = Cluster::start(world);
-    let shared = Rc::new(RefCell::new(Shared { deaths: vec![Vec::new(); NODES], verbose, ..Shared::default() }));
+    let shared = Rc::new(RefCell::new(Shared {
+        deaths: vec![Vec::new(); NODES],
+        verbose,
+        large_values: seed % 8 == 3,
+        ..Shared::default()
+    }));
     for key in 0..KEYS {
         let name = key_name(key);
         let owner = cluster.owner_of(&name);
@@ -116,6 +124,9 @@ fn misbehave(cluster: &mut Cluster, shared: &Rc<RefCell<Shared>>, verbose: bool)
     cluster.world.run_for(Duration::from_millis(200));
     for _ in 0..FAULTS {
         let died = injector.step(cluster);
+        if let Some(text) = injector.violation.take() {
+            shared.borrow_mut().violate(text);
+        }
         let now = cluster.world.now();
         for node in died {
             shared.borrow_mut().deaths[node].push(now);
@@ -201,7 +212,8 @@ impl Worker {
     }
 
     async fn call(&mut self, edge: usize, request: &Request<'_>) -> Option<crate::client::Answer> {
-        let limit = REQUEST_TIME + ANSWER_SLACK;
+        let large_values = self.shared.borrow().large_values;
+        let limit = REQUEST_TIME + ANSWER_SLACK + if large_values { LARGE_VALUE_TIME } else { Duration::ZERO };
         let result = self.clients[edge].call(request, limit).await;
         let mut shared = self.shared.borrow_mut();
         shared.requests += 1;
@@ -235,7 +247,12 @@ impl Worker {
     async fn put(&mut self, edge: usize, key: &str) {
         self.writes += 1;
         let mut value = format!("{key} client {} write {} ", self.number, self.writes).into_bytes();
-        let bytes = if self.random.chance(50) { 200_000 } else { 300 };
+        let large_values = self.shared.borrow().large_values;
+        let bytes = match (self.random.chance(if large_values { 20 } else { 50 }), large_values) {
+            (true, true) => 5_000_000,
+            (true, false) => 200_000,
+            (false, _) => 300,
+        };
         value.resize(value.len() + self.random.below(bytes) as usize, b'.');
         let value = Rc::new(value);
         let ttl_s = self.random.chance(200).then(|| self.random.between(1, 3));
