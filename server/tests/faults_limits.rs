@@ -6,8 +6,15 @@
 
 mod support;
 
+use std::net::SocketAddr;
+
 use support::client::Client;
-use support::server::{Plan, Server};
+use support::server::{Plan, Server, own_address, own_folder};
+
+const MIB: usize = 1 << 20;
+
+/// 5 % of the shard are 3 MiB, so that no value of 4 MiB can be pinned: each client gets a copy.
+const COPYING: &str = "memory = \"64MiB\"\n[limits]\nbody_bytes = \"8MiB\"\nbody_memory_bytes = \"16MiB\"\n";
 
 const GET_ROOT: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -56,4 +63,73 @@ fn a_drain_does_not_hurry_a_connection_that_is_being_finished() {
     drop(refused);
     drop(idle);
     assert_eq!(server.await_exit(support::PATIENCE), 0);
+}
+
+fn get(key: &str) -> String {
+    format!("GET /v1/kv/default/{key} HTTP/1.1\r\nHost: h\r\n\r\n")
+}
+
+fn send_put(client: &mut Client, key: &str, bytes: usize) {
+    client.send(format!("PUT /v1/kv/default/{key} HTTP/1.1\r\nHost: h\r\nContent-Length: {bytes}\r\n\r\n").as_bytes());
+    client.try_send(&vec![b'v'; bytes]);
+}
+
+/// Clients that ask for a large value until the server has no memory for another copy, and do not read.
+fn deaf_clients(server: &Server) -> Vec<Client> {
+    let mut writer = Client::connect(server.address);
+    send_put(&mut writer, "large", 4 * MIB);
+    assert_eq!(writer.answer().unwrap().status, 201);
+    let clients = (0..24).map(|_| {
+        let mut client = Client::connect(server.address);
+        client.send(get("large").repeat(4).as_bytes());
+        // What it asked is served before this is.
+        writer.ask(GET_ROOT);
+        client
+    });
+    let clients = clients.collect();
+    assert!(server.metric("corelane_http_events_total{core=\"0\",event=\"bodies_shed\"}") > 0);
+    clients
+}
+
+#[test]
+fn clients_that_do_not_read_do_not_keep_others_from_writing() {
+    let server = serve(COPYING);
+    let deaf = deaf_clients(&server);
+    let mut writer = Client::connect(server.address);
+    for key in ["a", "b"] {
+        send_put(&mut writer, key, 8 * MIB);
+        let answer = writer.answer().unwrap();
+        assert_eq!((answer.status, answer.slug()), (201, None));
+    }
+    drop(deaf);
+}
+
+/// A server whose only node takes connections and says nothing.
+#[expect(clippy::disallowed_types, reason = "a node that is none needs a socket and no reactor")]
+fn serve_before_a_mute_node(limits: &str) -> (Server, std::net::TcpListener) {
+    let mute = std::net::TcpListener::bind(SocketAddr::from((own_address(), 7401))).unwrap();
+    let node = mute.local_addr().unwrap();
+    let topology = own_folder().join("topology.toml");
+    let text = format!("cluster = \"test\"\nepoch = 1\n[[node]]\nid = 1\naddress = \"{node}\"\n");
+    std::fs::write(&topology, text).unwrap();
+    let upstream = "[upstream]\nconnect_time = \"60s\"\nrequest_time = \"2s\"\nbreaker_failures = 1000\n";
+    let config = format!("memory = \"64MiB\"\ntopology = {topology:?}\n[limits]\n{limits}\n{upstream}");
+    (serve(&config), mute)
+}
+
+/// A body counts until the store has answered, not only while it is being received.
+#[test]
+fn a_body_that_waits_for_its_node_counts() {
+    let (server, _mute) = serve_before_a_mute_node("body_bytes = \"4MiB\"\nbody_memory_bytes = \"6MiB\"");
+    let mut first = Client::connect(server.address);
+    send_put(&mut first, "a", 4 * MIB);
+    let held = || server.metric("corelane_http_body_bytes{core=\"0\"}");
+    assert!((0..20_000).any(|_| held() == 4 << 20), "{} bytes are held", held());
+    let mut second = Client::connect(server.address);
+    send_put(&mut second, "b", 4 * MIB);
+    assert_eq!(second.answer().unwrap().slug().as_deref(), Some("too-many-bodies"));
+    assert_eq!(first.answer().unwrap().slug().as_deref(), Some("node-unavailable"));
+    // What was held is given back with the answer.
+    send_put(&mut first, "c", 4 * MIB);
+    assert_eq!(first.answer().unwrap().slug().as_deref(), Some("node-unavailable"));
 }

@@ -24,6 +24,8 @@ use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
 use shardstore::shard::Shard;
 
+use crate::http::body_memory::MemoryBudget;
+use crate::http::copies::Copies;
 use crate::kv::keyspace::Keyspaces;
 use crate::message::Message;
 use crate::store::fills::Fills;
@@ -70,7 +72,10 @@ pub(crate) struct EdgeCore {
     pub(crate) sessions: RefCell<Sessions>,
     /// Closed when draining begins.
     pub(crate) listeners: RefCell<Vec<Rc<Listener>>>,
-    pub(crate) body_bytes: Cell<usize>,
+    /// For request bodies.
+    pub(crate) bodies: Rc<MemoryBudget>,
+    /// For what clients have not taken yet.
+    pub(crate) copies: Copies,
     pub(crate) draining: Cell<bool>,
 }
 
@@ -106,6 +111,9 @@ impl EdgeCore {
             let options = cluster_options(&settings, plan.cores, plan.incarnation);
             Cluster::new(reactor.clone(), options, Arc::clone(&plan.metrics), &topology)
         });
+        let body_memory_bytes = settings.limits.body_memory_bytes;
+        let bodies = MemoryBudget::new(body_memory_bytes, &plan.metrics);
+        let copies = Copies::new(body_memory_bytes, &plan.metrics);
         EdgeCore {
             id: reactor.core(),
             cores: plan.cores,
@@ -129,7 +137,8 @@ impl EdgeCore {
             cluster,
             sessions: RefCell::default(),
             listeners: RefCell::new(Vec::new()),
-            body_bytes: Cell::new(0),
+            bodies,
+            copies,
             draining: Cell::new(false),
             reactor,
         }

@@ -2,10 +2,8 @@
 //!
 //! **Not** streaming: a value is stored whole, so its body is gathered whole.
 //!
-//! **Invariants**: bodies of one core together stay within `body_memory_bytes`; a body slower than `body_rate_min`
-//! after its grace is given up.
-
-use std::rc::Rc;
+//! **Invariants**: bodies of one core together stay within `body_memory_bytes`, until the store has answered; a body slower
+//! than `body_rate_min` after its grace is given up.
 
 use corelane_http::Status;
 use corelane_http::chunked::{ChunkedError, Decoder, Found};
@@ -15,7 +13,6 @@ use reactor::{ConnectionError, Instant};
 
 use super::body_memory::BodyMemory;
 use super::session::Session;
-use crate::edge::EdgeCore;
 
 /// Bytes still to come from which on they are received in bulk.
 const BULK_BYTES_MIN: usize = 128 * 1024;
@@ -39,14 +36,14 @@ const NO_MEMORY: Problem<'static> = Problem {
 
 impl Session {
     /// Gathers the body; `bytes_max` bounds it where no length was announced.
-    pub(super) async fn read_body(&mut self, body: Body, bytes_max: usize) -> Result<Vec<u8>, BodyFault> {
+    pub(super) async fn read_body(&mut self, body: Body, bytes_max: usize) -> Result<Gathered, BodyFault> {
         let gathered = self.gather_body(body, bytes_max).await;
         self.connection.expect_bulk(false);
         gathered
     }
 
-    async fn gather_body(&mut self, body: Body, bytes_max: usize) -> Result<Vec<u8>, BodyFault> {
-        let mut gathered = Gathered::new(&self.core);
+    async fn gather_body(&mut self, body: Body, bytes_max: usize) -> Result<Gathered, BodyFault> {
+        let mut gathered = Gathered { memory: BodyMemory::new(&self.core.bodies), bytes: Vec::new() };
         let began = self.core.reactor.now();
         match body {
             Body::None => {}
@@ -66,7 +63,7 @@ impl Session {
             }
             Body::Chunked => self.read_chunks(&mut gathered, began, bytes_max).await?,
         }
-        Ok(gathered.finish())
+        Ok(gathered)
     }
 
     async fn read_chunks(
@@ -130,17 +127,13 @@ fn refused(error: ChunkedError) -> BodyFault {
     BodyFault::Refused(error.problem())
 }
 
-/// Bytes of a body so far, counted against the core's bound.
-struct Gathered {
-    memory: BodyMemory,
-    bytes: Vec<u8>,
+/// Bytes of a body, and the memory they count as for as long as somebody needs them.
+pub(super) struct Gathered {
+    pub(super) memory: BodyMemory,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Gathered {
-    fn new(core: &Rc<EdgeCore>) -> Self {
-        Gathered { memory: BodyMemory::new(core), bytes: Vec::new() }
-    }
-
     /// Appends bytes, counting what they cost; `expected` is the whole length, where it is known.
     fn append(&mut self, bytes: &[u8], expected: usize) -> Result<(), BodyFault> {
         if !self.memory.grow(bytes.len()) {
@@ -154,9 +147,5 @@ impl Gathered {
         }
         self.bytes.extend_from_slice(bytes);
         Ok(())
-    }
-
-    fn finish(self) -> Vec<u8> {
-        self.bytes
     }
 }

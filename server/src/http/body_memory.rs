@@ -1,40 +1,67 @@
-//! Memory for bodies: what a core is receiving, and what it has copied for clients that have not taken it yet.
+//! Memory for bodies: budgets of a core, and what is taken from them.
 //!
-//! **Not** for values that are pinned in the shard and sent in place; the shard bounds those.
+//! ```text
+//!   EdgeCore::bodies    request bodies, from their first byte until the store has answered
+//!   EdgeCore::copies    values that clients have not taken yet and that are not pinned in the shard
+//! ```
 //!
-//! **Invariants**: all holdings of a core together stay within `body_memory_bytes`; a holding is given back when it is
-//! dropped, in whatever way its connection ends.
+//! **Not** for values that are pinned in the shard and sent in place; the shard bounds those. **Not** one budget for both:
+//! clients that do not read would keep others from writing.
+//!
+//! **Invariants**: all holdings of a budget together stay within its bound; a holding is given back when it is dropped,
+//! in whatever way its connection ends.
 
+use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use crate::edge::EdgeCore;
+use crate::edge::metrics::CoreMetrics;
 
-/// A part of a core's memory for bodies.
+/// How much memory a core may use for one purpose.
+pub(crate) struct MemoryBudget {
+    used: Cell<usize>,
+    bytes_max: usize,
+    metrics: Arc<CoreMetrics>,
+}
+
+impl MemoryBudget {
+    /// A budget of which nothing is used; what it refuses is counted in `metrics`.
+    pub(crate) fn new(bytes_max: usize, metrics: &Arc<CoreMetrics>) -> Rc<Self> {
+        Rc::new(MemoryBudget { used: Cell::new(0), bytes_max, metrics: Arc::clone(metrics) })
+    }
+
+    /// Bytes in use.
+    pub(crate) fn used(&self) -> usize {
+        self.used.get()
+    }
+}
+
+/// A part of a budget.
 pub(crate) struct BodyMemory {
-    core: Rc<EdgeCore>,
+    budget: Rc<MemoryBudget>,
     bytes: usize,
 }
 
 impl BodyMemory {
     /// Nothing yet.
-    pub(crate) fn new(core: &Rc<EdgeCore>) -> Self {
-        BodyMemory { core: Rc::clone(core), bytes: 0 }
+    pub(crate) fn new(budget: &Rc<MemoryBudget>) -> Self {
+        BodyMemory { budget: Rc::clone(budget), bytes: 0 }
     }
 
     /// So many bytes, or `None` where that would pass the bound.
-    pub(crate) fn take(core: &Rc<EdgeCore>, bytes: usize) -> Option<Self> {
-        let mut memory = BodyMemory::new(core);
+    pub(crate) fn take(budget: &Rc<MemoryBudget>, bytes: usize) -> Option<Self> {
+        let mut memory = BodyMemory::new(budget);
         memory.grow(bytes).then_some(memory)
     }
 
     /// Takes more; false, with nothing changed and the refusal counted, where that would pass the bound.
     pub(crate) fn grow(&mut self, bytes: usize) -> bool {
-        let total = self.core.body_bytes.get() + bytes;
-        if total > self.core.settings.limits.body_memory_bytes {
-            self.core.metrics.bodies_shed.increment();
+        let total = self.budget.used.get() + bytes;
+        if total > self.budget.bytes_max {
+            self.budget.metrics.bodies_shed.increment();
             return false;
         }
-        self.core.body_bytes.set(total);
+        self.budget.used.set(total);
         self.bytes += bytes;
         true
     }
@@ -42,6 +69,6 @@ impl BodyMemory {
 
 impl Drop for BodyMemory {
     fn drop(&mut self) {
-        self.core.body_bytes.set(self.core.body_bytes.get() - self.bytes);
+        self.budget.used.set(self.budget.used.get() - self.bytes);
     }
 }

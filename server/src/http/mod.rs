@@ -11,7 +11,8 @@
 
 mod answer;
 mod body;
-mod body_memory;
+pub(crate) mod body_memory;
+pub(crate) mod copies;
 mod hit;
 mod input;
 pub(crate) mod session;

@@ -15,7 +15,7 @@ use shardstore::key::KeyHash;
 use shardstore::shard::Condition;
 
 use super::answer::Context;
-use super::body::BodyFault;
+use super::body::{BodyFault, Gathered};
 use super::hit::{self, Facts};
 use super::session::Session;
 use super::value::{self, COPY_BYTES_MAX};
@@ -173,8 +173,9 @@ impl Session {
         if head.expect_continue() && self.input.is_empty() {
             self.connection.write().extend_from_slice(CONTINUE);
         }
-        let value = match self.read_body(head.body(), key.policy.value_bytes_max).await {
-            Ok(value) => value,
+        // The memory counts until the store has answered: until then the value waits for it.
+        let (value, _memory) = match self.read_body(head.body(), key.policy.value_bytes_max).await {
+            Ok(Gathered { bytes, memory }) => (bytes, memory),
             Err(BodyFault::Gone) => return false,
             Err(BodyFault::Refused(problem)) => {
                 if problem.status == Status::BadRequest {

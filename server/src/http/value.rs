@@ -12,6 +12,7 @@ use reactor::SharedBytes;
 use shardstore::cache::{Hit, Pinned, Value};
 
 use super::body_memory::BodyMemory;
+use super::copies::Held;
 use crate::edge::EdgeCore;
 
 /// Values up to this size are copied: one more slice in a send costs about as much as copying this much.
@@ -36,12 +37,12 @@ pub(crate) fn copy(value: &Value<'_>, part: &Range<usize>, out: &mut Vec<u8>) {
 }
 
 /// Lends `part` of the value to be sent in place, or a copy of it where too much is pinned already; `None` where the
-/// core's memory for bodies does not hold that copy either.
-pub(crate) fn lend(core: &Rc<EdgeCore>, hit: &Hit<'_>, part: &Range<usize>) -> Option<Chunks> {
+/// core's memory for copies does not hold that copy either.
+pub(crate) fn lend(core: &EdgeCore, hit: &Hit<'_>, part: &Range<usize>) -> Option<Chunks> {
     if let Some(chunks) = pin(hit, part) {
         return Some(chunks);
     }
-    let memory = BodyMemory::take(core, part.len())?;
+    let memory = core.copies.take(part.len())?;
     let mut bytes = Vec::with_capacity(part.len());
     copy(&hit.value(), part, &mut bytes);
     Some(vec![Rc::new(CopiedPart { bytes, _memory: memory })])
@@ -61,12 +62,9 @@ fn pin(hit: &Hit<'_>, part: &Range<usize>) -> Option<Chunks> {
     Some(chunks)
 }
 
-/// Lends `part` of a value that came from elsewhere; `None` where the core's memory for bodies does not hold it.
-pub(crate) fn share(core: &Rc<EdgeCore>, value: &Arc<[u8]>, part: Range<usize>) -> Option<SharedBytes> {
-    // What several clients wait for is held once, by all of them.
-    let is_alone = Arc::strong_count(value) == 1;
-    let memory = BodyMemory::take(core, if is_alone { value.len() } else { 0 })?;
-    Some(Rc::new(SharedPart { value: Arc::clone(value), range: part, _memory: memory }))
+/// Lends `part` of a value that came from elsewhere; `None` where the core's memory for copies does not hold it.
+pub(crate) fn share(core: &EdgeCore, value: &Arc<[u8]>, part: Range<usize>) -> Option<SharedBytes> {
+    Some(Rc::new(SharedPart { held: core.copies.hold(value)?, range: part }))
 }
 
 /// The part of a piece (its place in the value, its length) that belongs to `part`.
@@ -100,14 +98,13 @@ impl AsRef<[u8]> for CopiedPart {
 }
 
 struct SharedPart {
-    value: Arc<[u8]>,
+    held: Rc<Held>,
     range: Range<usize>,
-    _memory: BodyMemory,
 }
 
 impl AsRef<[u8]> for SharedPart {
     fn as_ref(&self) -> &[u8] {
-        &self.value[self.range.clone()]
+        &self.held.value()[self.range.clone()]
     }
 }
 

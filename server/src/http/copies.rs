@@ -1,0 +1,95 @@
+//! What a core holds for clients that have not taken it yet: copies of its own, and values that came from elsewhere.
+//!
+//! **Not** for values that are pinned in the shard and sent in place.
+//!
+//! **Invariants**: all of it together stays within its budget; a value that several clients of this core wait for is held
+//! once and paid for once, for as long as the last of them needs it.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use super::body_memory::{BodyMemory, MemoryBudget};
+use crate::edge::metrics::CoreMetrics;
+
+/// Values that are held, by where they lie: an address is not used anew while its value is held.
+type Table = RefCell<HashMap<*const u8, Weak<Held>>>;
+
+/// Everything of one core.
+pub(crate) struct Copies {
+    budget: Rc<MemoryBudget>,
+    held: Rc<Table>,
+}
+
+impl Copies {
+    pub(crate) fn new(bytes_max: usize, metrics: &Arc<CoreMetrics>) -> Self {
+        Copies { budget: MemoryBudget::new(bytes_max, metrics), held: Rc::default() }
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.budget.used()
+    }
+
+    /// Memory for a copy that is yet to be made; `None` where the budget does not hold it.
+    pub(super) fn take(&self, bytes: usize) -> Option<BodyMemory> {
+        BodyMemory::take(&self.budget, bytes)
+    }
+
+    /// Holds a value for one more client; `None` where the budget does not hold it.
+    pub(super) fn hold(&self, value: &Arc<[u8]>) -> Option<Rc<Held>> {
+        let place = value.as_ptr();
+        if let Some(held) = self.held.borrow().get(&place).and_then(Weak::upgrade) {
+            return Some(held);
+        }
+        let memory = self.take(value.len())?;
+        let held = Rc::new(Held { value: Arc::clone(value), table: Rc::clone(&self.held), _memory: memory });
+        self.held.borrow_mut().insert(place, Rc::downgrade(&held));
+        Some(held)
+    }
+}
+
+/// A value that clients of this core wait for.
+pub(super) struct Held {
+    value: Arc<[u8]>,
+    table: Rc<Table>,
+    _memory: BodyMemory,
+}
+
+impl Held {
+    pub(super) fn value(&self) -> &[u8] {
+        &self.value
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.table.borrow_mut().remove(&self.value.as_ptr());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_paid_for_once_as_long_as_anybody_holds_it() {
+        let metrics = Arc::new(CoreMetrics::default());
+        let copies = Copies::new(150, &metrics);
+        let (value, other): (Arc<[u8]>, Arc<[u8]>) = (vec![1; 100].into(), vec![2; 100].into());
+        let mut holders: Vec<_> = (0..10).map(|_| copies.hold(&value).unwrap()).collect();
+        // Whoever else has it, another core or the fill that brought it, does not matter.
+        let elsewhere = Arc::clone(&value);
+        assert_eq!(copies.bytes(), 100);
+        assert!(copies.hold(&other).is_none() && copies.take(51).is_none());
+        assert_eq!(metrics.bodies_shed.value(), 2);
+        while let Some(holder) = holders.pop() {
+            assert_eq!((copies.bytes(), holder.value()), (100, &value[..]));
+        }
+        assert_eq!(copies.bytes(), 0);
+        drop((value, elsewhere));
+        assert_eq!(copies.hold(&other).unwrap().value(), &other[..]);
+        assert!(copies.held.borrow().is_empty(), "the table keeps what is held and nothing else");
+    }
+}
