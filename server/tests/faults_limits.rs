@@ -28,6 +28,8 @@ fn a_burst_of_connections_does_not_pass_the_bound() {
     const BOUND: usize = 4;
     const CLIENTS: usize = 40;
     let server = serve("memory = \"64MiB\"\n[limits]\nconnections_per_core = 4\n");
+    let answers = || server.metric("corelane_http_answers_total{core=\"0\",class=\"5xx\"}");
+    assert_eq!(answers(), 0);
     server.signal("STOP");
     let mut clients: Vec<Client> = (0..CLIENTS).map(|_| Client::connect(server.address)).collect();
     for client in &mut clients {
@@ -38,6 +40,7 @@ fn a_burst_of_connections_does_not_pass_the_bound() {
     let served = statuses.iter().filter(|status| **status == 200).count();
     let shed = statuses.iter().filter(|status| **status == 503).count();
     assert_eq!((served, shed), (BOUND, CLIENTS - BOUND));
+    assert_eq!(answers(), shed as u64, "what is shed is answered, and so counted as an answer");
 }
 
 /// A connection whose last answer is written has its own short time for its client to read that; the beginning of a
@@ -101,6 +104,18 @@ fn clients_that_do_not_read_do_not_keep_others_from_writing() {
         let answer = writer.answer().unwrap();
         assert_eq!((answer.status, answer.slug()), (201, None));
     }
+    drop(deaf);
+}
+
+/// An answer that could not be sent was not given: what counts is the 503 in its place.
+#[test]
+fn every_request_is_counted_with_one_answer() {
+    let server = serve(COPYING);
+    let deaf = deaf_clients(&server);
+    let requests = server.metric("corelane_http_requests_total");
+    let of_class = |class: &str| server.metric(&format!("corelane_http_answers_total{{core=\"0\",class=\"{class}\"}}"));
+    let (fine, failed) = (of_class("2xx"), of_class("5xx"));
+    assert!(failed > 0 && fine + failed == requests, "{fine} + {failed} answers to {requests} requests");
     drop(deaf);
 }
 

@@ -88,6 +88,7 @@ fn shed(core: &Rc<EdgeCore>, connection: Connection, shedding: &Rc<Cell<usize>>)
         detail: "this server has as many connections as it may; try again",
     };
     let mut body = Vec::new();
+    core.metrics.answers_5xx.increment();
     problem.encode(response::Connection::Close, &core.date(), &mut body, &mut connection.write());
     shedding.set(shedding.get() + 1);
     let shedding = Rc::clone(shedding);

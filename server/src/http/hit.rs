@@ -88,18 +88,25 @@ pub(super) fn serve(
         value_bytes: hit.value().len(),
         cache_status: core.settings.cache_status.then_some(CacheStatus::Hit(HitSource::Own)),
     };
-    let head_start = out.len();
-    let Some(part) = write_found(core, head, context, &facts, out) else { return Served::Written };
-    if part.len() <= COPY_BYTES_MAX {
-        value::copy(&hit.value(), &part, out);
-        return Served::Written;
-    }
-    let Some(chunks) = value::lend(core, &hit, &part) else {
-        out.truncate(head_start);
-        core.write_refusal(context, Refusal::Busy, None, out);
-        return Served::Written;
+    let decided = Decided::of(head, context, &facts);
+    // Whether the value can be sent is known before anything of its answer is written or counted.
+    let lent = match decided.body() {
+        Some(part) if part.len() > COPY_BYTES_MAX => match value::lend(core, &hit, &part) {
+            Some(chunks) => Some(chunks),
+            None => {
+                core.write_refusal(context, Refusal::Busy, None, out);
+                return Served::Written;
+            }
+        },
+        Some(part) => {
+            write_found(core, context, &facts, &decided, out);
+            value::copy(&hit.value(), &part, out);
+            return Served::Written;
+        }
+        None => None,
     };
-    Served::Followed(chunks)
+    write_found(core, context, &facts, &decided, out);
+    lent.map_or(Served::Written, Served::Followed)
 }
 
 /// Puts the stored form of a key into the core's scratch and hashes it, or says what is wrong with it.
@@ -141,44 +148,61 @@ pub(super) fn write_absent(core: &EdgeCore, context: Context, cache_status: Opti
     core.write_problem_with(context, &problem, extra, out);
 }
 
-/// Writes the head of the answer to a read of a value that exists; the part of the value that must follow, if any.
+/// What a read of a value that exists comes to, before anything of it is written.
+pub(super) struct Decided {
+    answer: ReadAnswer,
+    /// The part of the value that follows the head; empty where none does.
+    part: Range<usize>,
+}
+
+impl Decided {
+    #[inline]
+    pub(super) fn of(head: &Head<'_>, context: Context, facts: &Facts<'_>) -> Self {
+        let answer = read::decide(head, facts.version, facts.value_bytes as u64);
+        let part = match &answer {
+            _ if context.method == Method::Head => 0..0,
+            ReadAnswer::Whole => 0..facts.value_bytes,
+            ReadAnswer::Part(part) => part.start as usize..part.end as usize,
+            _ => 0..0,
+        };
+        Decided { answer, part }
+    }
+
+    /// The part of the value that must follow the head, if any.
+    #[inline]
+    pub(super) fn body(&self) -> Option<Range<usize>> {
+        (!self.part.is_empty()).then(|| self.part.clone())
+    }
+}
+
+/// Writes the head of the answer to a read of a value that exists, or all of it where no value follows.
 #[inline]
-pub(super) fn write_found(
-    core: &EdgeCore,
-    head: &Head<'_>,
-    context: Context,
-    facts: &Facts<'_>,
-    out: &mut Vec<u8>,
-) -> Option<Range<usize>> {
-    let whole = 0..facts.value_bytes;
-    let decided = read::decide(head, facts.version, facts.value_bytes as u64);
-    let (status, part) = match &decided {
-        ReadAnswer::Whole => (Status::Ok, whole),
-        ReadAnswer::Part(part) => (Status::PartialContent, part.start as usize..part.end as usize),
-        ReadAnswer::NotModified => (Status::NotModified, 0..0),
+pub(super) fn write_found(core: &EdgeCore, context: Context, facts: &Facts<'_>, decided: &Decided, out: &mut Vec<u8>) {
+    let value_bytes = facts.value_bytes as u64;
+    let (status, content_length, content_range) = match &decided.answer {
+        ReadAnswer::Whole => (Status::Ok, Some(value_bytes), None),
+        ReadAnswer::Part(part) => {
+            let content_range = ContentRange::Part { part: part.clone(), value_bytes };
+            (Status::PartialContent, Some(part.end - part.start), Some(content_range))
+        }
+        ReadAnswer::NotModified => (Status::NotModified, None, None),
         ReadAnswer::Unsatisfiable | ReadAnswer::PreconditionFailed | ReadAnswer::BadConditions => {
-            write_refused_read(core, context, facts, &decided, out);
-            return None;
+            write_refused_read(core, context, facts, &decided.answer, out);
+            return;
         }
     };
-    let is_part = status == Status::PartialContent;
     let answer = ResponseHead {
         connection: context.connection,
-        content_length: (status != Status::NotModified).then_some(part.len() as u64),
-        content_type: (status != Status::NotModified).then(|| content_type(facts.content_type)),
+        content_length,
+        content_type: content_length.map(|_| content_type(facts.content_type)),
         etag: Some(facts.version),
         max_age_s: max_age_s(facts.expire_ms, core.reactor.wall_ms()),
         cache_status: facts.cache_status,
         accept_ranges: false,
-        content_range: is_part.then_some(ContentRange::Part {
-            part: part.start as u64..part.end as u64,
-            value_bytes: facts.value_bytes as u64,
-        }),
+        content_range,
         ..ResponseHead::new(status)
     };
     core.write_head(&answer, out);
-    let sends_body = context.method != Method::Head && !part.is_empty();
-    sends_body.then_some(part)
 }
 
 fn write_refused_read(core: &EdgeCore, context: Context, facts: &Facts<'_>, decided: &ReadAnswer, out: &mut Vec<u8>) {

@@ -16,7 +16,7 @@ use shardstore::shard::Condition;
 
 use super::answer::Context;
 use super::body::{BodyFault, Gathered};
-use super::hit::{self, Facts};
+use super::hit::{self, Decided, Facts};
 use super::session::Session;
 use super::value::{self, COPY_BYTES_MAX};
 use crate::kv::keyspace::Policy;
@@ -134,20 +134,25 @@ impl Session {
             value_bytes: found.value.len(),
             cache_status,
         };
+        let decided = Decided::of(head, context, &facts);
         let mut out = self.connection.write();
-        let head_start = out.len();
-        let Some(part) = hit::write_found(&self.core, head, context, &facts, &mut out) else { return };
-        if part.len() <= COPY_BYTES_MAX {
-            out.extend_from_slice(&found.value[part]);
-            return;
+        match decided.body() {
+            Some(part) if part.len() > COPY_BYTES_MAX => {
+                // Whether the value can be sent is known before anything of its answer is written or counted.
+                let Some(shared) = value::share(&self.core, &found.value, part) else {
+                    self.core.write_refusal(context, Refusal::Busy, cache_status, &mut out);
+                    return;
+                };
+                hit::write_found(&self.core, context, &facts, &decided, &mut out);
+                drop(out);
+                self.connection.write_shared(shared);
+            }
+            Some(part) => {
+                hit::write_found(&self.core, context, &facts, &decided, &mut out);
+                out.extend_from_slice(&found.value[part]);
+            }
+            None => hit::write_found(&self.core, context, &facts, &decided, &mut out),
         }
-        let Some(shared) = value::share(&self.core, &found.value, part) else {
-            out.truncate(head_start);
-            self.core.write_refusal(context, Refusal::Busy, cache_status, &mut out);
-            return;
-        };
-        drop(out);
-        self.connection.write_shared(shared);
     }
 
     fn cache_status(&self, key: &Key, source: Source, reason: ForwardReason) -> Option<CacheStatus> {
