@@ -148,3 +148,22 @@ fn a_body_that_waits_for_its_node_counts() {
     send_put(&mut first, "c", 4 * MIB);
     assert_eq!(first.answer().unwrap().slug().as_deref(), Some("node-unavailable"));
 }
+
+/// A 503 of this process's own says nothing of hits; one of a node that was asked says which.
+#[test]
+fn a_read_that_was_refused_is_no_hit() {
+    let (server, _mute) = serve_before_a_mute_node("fills_per_core = 1");
+    let mut clients: Vec<Client> = (0..2).map(|_| Client::connect(server.address)).collect();
+    for (client, key) in clients.iter_mut().zip(["a", "b"]) {
+        client.send(get(key).as_bytes());
+    }
+    let mut said: Vec<(String, String)> = clients
+        .iter_mut()
+        .map(|client| client.answer().unwrap())
+        .map(|answer| (answer.slug().unwrap(), answer.field("Cache-Status").unwrap_or("nothing").to_owned()))
+        .collect();
+    said.sort();
+    assert_eq!(said[0], ("busy".to_owned(), "nothing".to_owned()));
+    assert_eq!(said[1].0, "node-unavailable");
+    assert!(said[1].1.contains("fwd="), "{}", said[1].1);
+}

@@ -101,6 +101,8 @@ impl Session {
                 self.write_found(head, context, &found, cache_status);
             }
             Outcome::Refused(refusal) => {
+                // What this process refused without asking a node was neither hit nor forwarded.
+                let cache_status = cache_status.filter(|_| answer.source != Source::Shard);
                 self.core.write_refusal(context, refusal, cache_status, &mut self.connection.write());
             }
             _ => {
@@ -140,7 +142,8 @@ impl Session {
             Some(part) if part.len() > COPY_BYTES_MAX => {
                 // Whether the value can be sent is known before anything of its answer is written or counted.
                 let Some(shared) = value::share(&self.core, &found.value, part) else {
-                    self.core.write_refusal(context, Refusal::Busy, cache_status, &mut out);
+                    let forwarded = cache_status.filter(|status| matches!(status, CacheStatus::Forwarded { .. }));
+                    self.core.write_refusal(context, Refusal::Busy, forwarded, &mut out);
                     return;
                 };
                 hit::write_found(&self.core, context, &facts, &decided, &mut out);
