@@ -7,9 +7,11 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use support::client::Client;
 use support::server::{Plan, Server, own_address, own_folder};
+use support::slow_node;
 
 const MIB: usize = 1 << 20;
 
@@ -166,4 +168,19 @@ fn a_read_that_was_refused_is_no_hit() {
     assert_eq!(said[0], ("busy".to_owned(), "nothing".to_owned()));
     assert_eq!(said[1].0, "node-unavailable");
     assert!(said[1].1.contains("fwd="), "{}", said[1].1);
+}
+
+/// A write with conditions that must be weighed asks several times. All of it has the time of one request.
+#[test]
+fn a_request_that_asks_often_has_one_deadline() {
+    let address = SocketAddr::from((own_address(), 7401));
+    let topology = own_folder().join("topology.toml");
+    // Each answer is in time by itself; a read and a write together are not.
+    std::fs::write(&topology, slow_node::start(address, Duration::from_millis(1_200))).unwrap();
+    let limits = "[keyspace.default]\nmax_value = \"64KiB\"\n[upstream]\nrequest_time = \"2s\"\n";
+    let server = serve(&format!("memory = \"64MiB\"\ntopology = {topology:?}\n{limits}"));
+    let mut client = Client::connect(server.address);
+    client.send(b"PUT /v1/kv/default/a HTTP/1.1\r\nHost: h\r\nIf-Match: \"6\", \"7\"\r\nContent-Length: 1\r\n\r\nv");
+    // The deadline comes while the write is under way. With one for each ask it would be refused as contended, later.
+    assert_eq!(client.answer().unwrap().slug().as_deref(), Some("outcome-unknown"));
 }

@@ -11,6 +11,7 @@ use corelane_http::problem::Problem;
 use corelane_http::request::{Body, Head, Parsed, Resume, Target, parse};
 use corelane_http::response::{CONTINUE, ResponseHead};
 use corelane_http::{Method, Status};
+use reactor::Instant;
 use shardstore::key::KeyHash;
 use shardstore::shard::Condition;
 
@@ -78,8 +79,8 @@ impl Session {
         stays && context.stays()
     }
 
-    async fn ask(&self, key: &Key, op: Op) -> Answer {
-        let deadline = self.core.reactor.now() + self.core.settings.upstream.request_time;
+    /// Asks the store. A request has one deadline, however often it asks.
+    async fn ask(&self, key: &Key, op: Op, deadline: Instant) -> Answer {
         route::serve(&self.core, Ask { key: key.stored.clone(), hash: key.hash, op, deadline }).await
     }
 
@@ -91,7 +92,8 @@ impl Session {
             // A directive nobody understands does not stop a read (RFC 9111, section 5.2).
             Err(_) => false,
         };
-        let answer = self.ask(&key, Op::Get { fresh }).await;
+        let deadline = self.core.request_deadline(key.policy.value_bytes_max);
+        let answer = self.ask(&key, Op::Get { fresh }, deadline).await;
         let context = self.core.renew(context);
         let cache_status =
             self.cache_status(&key, answer.source, if fresh { ForwardReason::Request } else { ForwardReason::Miss });
@@ -196,7 +198,10 @@ impl Session {
         let op = |condition| Op::Set(SetValue { value: value.clone(), metadata: metadata.clone(), condition, ttl_ms });
         let answer = match depends {
             // The usual case moves the value instead of copying it.
-            Depends::Store(condition) => self.ask(&key, Op::Set(SetValue { value, metadata, condition, ttl_ms })).await,
+            Depends::Store(condition) => {
+                let deadline = self.core.request_deadline(value.len());
+                self.ask(&key, Op::Set(SetValue { value, metadata, condition, ttl_ms }), deadline).await
+            }
             Depends::Read => match self.weigh(head, &key, op).await {
                 Ok(answer) => answer,
                 Err(problem) => return self.refuse_after_body(context, &problem),
@@ -209,7 +214,9 @@ impl Session {
     async fn delete(&mut self, head: &Head<'_>, context: Context, key: Key) -> bool {
         let answer = match write::depends(head) {
             Err(problem) => return self.refuse_after_body(context, &problem),
-            Ok(Depends::Store(condition)) => self.ask(&key, Op::Delete { condition }).await,
+            Ok(Depends::Store(condition)) => {
+                self.ask(&key, Op::Delete { condition }, self.core.request_deadline(0)).await
+            }
             Ok(Depends::Read) => match self.weigh(head, &key, |condition| Op::Delete { condition }).await {
                 Ok(answer) => answer,
                 Err(problem) => return self.refuse_after_body(context, &problem),
@@ -231,8 +238,10 @@ impl Session {
         key: &Key,
         op: impl Fn(Condition) -> Op,
     ) -> Result<Answer, Problem<'static>> {
+        // What is read to be weighed may be as large as what is written.
+        let deadline = self.core.request_deadline(key.policy.value_bytes_max);
         for _ in 0..WEIGHINGS_MAX {
-            let read = self.ask(key, Op::Get { fresh: true }).await;
+            let read = self.ask(key, Op::Get { fresh: true }, deadline).await;
             let current = match &read.outcome {
                 Outcome::Found(found) => Some(found.version),
                 Outcome::Absent => None,
@@ -241,7 +250,7 @@ impl Session {
             let Some(condition) = write::weigh(head, current)? else {
                 return Ok(Answer { outcome: Outcome::NotApplied, ..read });
             };
-            let answer = self.ask(key, op(condition)).await;
+            let answer = self.ask(key, op(condition), deadline).await;
             if !matches!(answer.outcome, Outcome::NotApplied) {
                 return Ok(answer);
             }
