@@ -121,6 +121,23 @@ fn every_request_is_counted_with_one_answer() {
     drop(deaf);
 }
 
+/// What was sent quickly earns time for what comes slowly, but no silence: a client that has gone away must not hold what
+/// it has sent for as long as its speed would have allowed.
+#[test]
+fn a_body_that_stalls_is_answered_408_however_much_has_come() {
+    let server = serve("memory = \"64MiB\"\n[limits]\nbody_rate_min = \"1KiB\"\nbody_rate_grace = \"200ms\"\n");
+    // A thousand seconds' worth at the slowest rate.
+    let framings = ["Content-Length: 4000000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n3d0900\r\n"];
+    for framing in framings {
+        let mut client = Client::connect(server.address);
+        client.send(format!("PUT /v1/kv/default/stalled HTTP/1.1\r\nHost: h\r\n{framing}").as_bytes());
+        client.send(&vec![b'v'; 1_000_000]);
+        let answer = client.answer().unwrap();
+        assert_eq!((answer.status, answer.slug().as_deref()), (408, Some("body-timeout")), "{framing:?}");
+        client.end().unwrap();
+    }
+}
+
 /// A server whose only node takes connections and says nothing.
 #[expect(clippy::disallowed_types, reason = "a node that is none needs a socket and no reactor")]
 fn serve_before_a_mute_node(limits: &str) -> (Server, std::net::TcpListener) {

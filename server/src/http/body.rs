@@ -3,7 +3,10 @@
 //! **Not** streaming: a value is stored whole, so its body is gathered whole.
 //!
 //! **Invariants**: bodies of one core together stay within `body_memory_bytes`, until the store has answered; a body slower
-//! than `body_rate_min` after its grace is given up.
+//! than `body_rate_min` after its grace is given up, and so is one that pauses: what came early earns time for what
+//! comes slowly, never a silence longer than the grace (or [`SILENCE_MIN`], where that is longer).
+
+use std::time::Duration;
 
 use corelane_http::Status;
 use corelane_http::chunked::{ChunkedError, Decoder, Found};
@@ -16,6 +19,9 @@ use super::session::Session;
 
 /// Bytes still to come from which on they are received in bulk.
 const BULK_BYTES_MIN: usize = 128 * 1024;
+
+/// The longest silence within a body is never less than this: a lost packet or two, and their retransmission.
+const SILENCE_MIN: Duration = Duration::from_secs(1);
 
 /// Why a body did not arrive.
 pub(super) enum BodyFault {
@@ -103,11 +109,16 @@ impl Session {
 
     async fn receive_body(&mut self, began: Instant, bytes: usize) -> Result<(), BodyFault> {
         let limits = &self.core.settings.limits;
+        let now = self.core.reactor.now();
         let earned_ms = (bytes as u64).saturating_mul(1000).checked_div(limits.body_rate_min);
         let deadline = match earned_ms {
-            Some(earned_ms) => began + limits.body_rate_grace + std::time::Duration::from_millis(earned_ms),
+            Some(earned_ms) => {
+                let rate_end = began + limits.body_rate_grace + Duration::from_millis(earned_ms);
+                let silence = limits.body_rate_grace.max(SILENCE_MIN).min(limits.idle_time);
+                rate_end.min(now + silence)
+            }
             // No rate is asked for: then a silence as long as an idle connection's ends it.
-            None => self.core.reactor.now() + limits.idle_time,
+            None => now + limits.idle_time,
         };
         match self.receive_until(deadline).await {
             Ok(Some(received)) => {
