@@ -26,6 +26,8 @@ const SHED_LINGER: Duration = Duration::from_millis(500);
 
 pub(super) fn start(core: &Rc<EdgeCore>) -> std::io::Result<()> {
     let options = ListenOptions {
+        // The first core makes sure that no other process listens there; the others share with it.
+        claim: core.id.0 == 0,
         steer_by_cpu: core.settings.accept_steering == AcceptSteering::Cpu,
         ..ListenOptions::default()
     };

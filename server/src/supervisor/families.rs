@@ -24,8 +24,10 @@ pub(super) const UPSTREAM: Family = Family::counter(
     "Calls to nodes, those without an answer, breaker refusals and openings, MOVED, STALE, connections that ended.",
 );
 pub(super) const CONNECTIONS: Family = Family::gauge("corelane_http_connections", "Open downstream connections.");
-pub(super) const BODY_BYTES: Family =
-    Family::gauge("corelane_http_body_bytes", "Bytes of request bodies that are being received.");
+pub(super) const BODY_BYTES: Family = Family::gauge(
+    "corelane_http_body_bytes",
+    "Bytes of request bodies that are not stored yet, and of copies that are being sent.",
+);
 pub(super) const FILLS: Family = Family::gauge("corelane_store_fills", "Keys that are being fetched from a node.");
 pub(super) const SHARD_ITEMS: Family = Family::gauge("corelane_shard_items", "Items in a core's shard.");
 pub(super) const SHARD_BYTES: Family =

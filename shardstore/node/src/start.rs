@@ -162,8 +162,10 @@ fn start_data_core(reactor: &Reactor, seat: CoreSeat, listening: &OnceLock<Vec<A
 }
 
 fn listen(reactor: &Reactor, addresses: &[Address]) -> io::Result<Vec<Listener>> {
+    // The first core makes sure that no other process listens there; the others share with it.
+    let options = ListenOptions { claim: reactor.core() == CoreId(0), ..ListenOptions::default() };
     let open = |address: &Address| {
-        reactor.listen(address, &ListenOptions::default()).map_err(|error| {
+        reactor.listen(address, &options).map_err(|error| {
             let remedy = "set another address (`listen` in the configuration file, --listen, CORELANE_LISTEN)";
             io::Error::new(error.kind(), format!("listen: cannot listen on {address}: {error}; {remedy}"))
         })

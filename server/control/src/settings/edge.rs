@@ -140,7 +140,7 @@ const KEYS: [Key; 30] = [
         "limits.body_rate_grace",
         Kind::Duration { min: Duration::ZERO, max: HOUR },
         Preset::Is("10s"),
-        "Time before the rate of a body counts",
+        "Time before the rate of a body counts, and the longest pause within one (at least 1s)",
     ),
     Key::new(
         "limits.idle_time",
@@ -171,7 +171,7 @@ const KEYS: [Key; 30] = [
         "limits.body_memory_bytes",
         Kind::Bytes { min: KIB, max: TIB },
         Preset::Is("256MiB"),
-        "Memory for all request bodies a core is receiving and copies it has made to send; beyond it 503",
+        "Memory of a core for request bodies until they are stored, and as much again for copies to send; beyond it 503",
     ),
     Key::new(
         "limits.fills_per_core",
@@ -189,7 +189,7 @@ const KEYS: [Key; 30] = [
         "upstream.request_time",
         Kind::Duration { min: MILLISECOND, max: MINUTE },
         Preset::Is("1s"),
-        "Deadline of a request to a node, its waiting included",
+        "Time until a node must have answered, or begun to; a value gets more, at 8 MiB a second",
     ),
     Key::new(
         "upstream.connect_time",
@@ -273,7 +273,8 @@ pub struct EdgeLimits {
     pub requests_per_connection_queue: usize,
     /// Bytes to send to a connection at which it is no longer read from.
     pub send_queue_bytes: usize,
-    /// Memory for all request bodies a core is receiving and copies it has made to send, in bytes; at least `body_bytes`.
+    /// Memory of a core for request bodies until they are stored, and as much again for copies it has made to send, in
+    /// bytes; at least `body_bytes`.
     pub body_memory_bytes: usize,
     /// Most keys a core waits for from nodes.
     pub fills_per_core: usize,
@@ -284,7 +285,7 @@ pub struct EdgeLimits {
 /// How nodes are asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamSettings {
-    /// Deadline of a request to a node, from its arrival at the edge's core.
+    /// Time until a node must have answered or begun to; the transfer of a value comes on top, at 8 MiB a second.
     pub request_time: Duration,
     /// Time to connect and greet.
     pub connect_time: Duration,
