@@ -16,6 +16,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::driver::{Completion, Driver, Wait};
 use crate::executor::{Executor, poll_once};
@@ -32,6 +33,9 @@ use crate::timer::{Target, Wheel};
 /// Polls per pass: enough to serve every client that one enter can report, few enough that completions, and with
 /// them everyone else's bytes, are looked at again within a fraction of a millisecond.
 const POLLS_PER_PASS: usize = 512;
+
+/// How old the wall-clock reading of a pass may be.
+const WALL_GRAIN: Duration = Duration::from_micros(500);
 
 /// Connections of one core at most, whatever the configuration says.
 const CONNECTIONS_MAX: usize = 1 << 20;
@@ -85,6 +89,8 @@ pub(crate) struct Inner {
     pub(crate) id: CoreId,
     pub(crate) now: Cell<Instant>,
     wall_ms: Cell<u64>,
+    /// When `wall_ms` was read.
+    wall_read: Cell<Instant>,
     executor: RefCell<Executor>,
     running: Cell<Option<TaskId>>,
     pub(crate) wheel: RefCell<Wheel>,
@@ -104,7 +110,7 @@ pub(crate) struct Inner {
     bell_waiters: RefCell<Vec<TaskId>>,
     pub(crate) signals: RefCell<(VecDeque<i32>, Option<TaskId>)>,
     stopping: Cell<bool>,
-    pub(crate) counters: Cell<Counters>,
+    pub(crate) counters: RefCell<Counters>,
     random: RefCell<Random>,
 }
 
@@ -144,7 +150,8 @@ impl Reactor {
             bell_waiters: RefCell::new(Vec::new()),
             signals: RefCell::new((VecDeque::new(), None)),
             stopping: Cell::new(false),
-            counters: Cell::new(Counters::default()),
+            counters: RefCell::new(Counters::default()),
+            wall_read: Cell::new(now),
             random: RefCell::new(random),
         };
         Reactor { inner: Rc::new(inner) }
@@ -187,7 +194,7 @@ impl Reactor {
 
     /// What this core has counted so far.
     pub fn counters(&self) -> Counters {
-        Counters { overflows: self.inner.driver.borrow().overflows(), ..self.inner.counters.get() }
+        Counters { overflows: self.inner.driver.borrow().overflows(), ..*self.inner.counters.borrow() }
     }
 
     /// What this core holds now.
@@ -222,9 +229,7 @@ impl Reactor {
     }
 
     pub(crate) fn count(&self, change: impl FnOnce(&mut Counters)) {
-        let mut counters = self.inner.counters.get();
-        change(&mut counters);
-        self.inner.counters.set(counters);
+        change(&mut self.inner.counters.borrow_mut());
     }
 }
 
@@ -268,7 +273,10 @@ impl Reactor {
         if busy || !inner.doorbell.flags.park() {
             return Wait::No;
         }
-        inner.wheel.borrow().next_deadline().map_or(Wait::Forever, Wait::Until)
+        match inner.wheel.borrow().next_deadline() {
+            None => Wait::Forever,
+            Some(deadline) => Wait::For(deadline.since(inner.now.get())),
+        }
     }
 
     pub(crate) fn unpark(&self) {
@@ -307,9 +315,15 @@ impl Reactor {
     }
 
     fn refresh_clock(&self) {
-        let driver = self.inner.driver.borrow();
-        self.inner.now.set(driver.now());
-        self.inner.wall_ms.set(driver.wall_ms());
+        let inner = &*self.inner;
+        let driver = inner.driver.borrow();
+        let now = driver.now();
+        inner.now.set(now);
+        // The calendar has a grain of milliseconds: it need not be read more often than that.
+        if now.since(inner.wall_read.get()) >= WALL_GRAIN {
+            inner.wall_read.set(now);
+            inner.wall_ms.set(driver.wall_ms());
+        }
     }
 
     fn fire(&self, target: Target) {

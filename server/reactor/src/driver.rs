@@ -7,6 +7,7 @@
 
 use std::io;
 use std::io::IoSlice;
+use std::time::Duration;
 
 use crate::address::Address;
 use crate::buffer::Received;
@@ -104,8 +105,8 @@ pub(crate) enum Completion {
 pub(crate) enum Wait {
     /// Not at all: there is work.
     No,
-    /// Until this instant.
-    Until(Instant),
+    /// For this long, counted from the beginning of the pass: a timer may fire later by the pass's length, never earlier.
+    For(Duration),
     /// Until something happens.
     Forever,
 }

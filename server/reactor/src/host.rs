@@ -131,8 +131,7 @@ fn wind_up(reactor: &Reactor) {
     step(reactor, Some(Wait::No));
     reactor.drop_tasks();
     for _ in 0..ROUNDS_MAX {
-        let soon = reactor.now() + std::time::Duration::from_millis(2);
-        step(reactor, Some(Wait::Until(soon)));
+        step(reactor, Some(Wait::For(std::time::Duration::from_millis(2))));
         if reactor.holdings().connections == 0 {
             return;
         }

@@ -59,12 +59,20 @@ pub(crate) struct Wheel {
     generations: Vec<u32>,
     levels: [Level; LEVELS],
     now_tick: u64,
+    /// No slot has to be emptied before this tick.
+    next_tick: u64,
 }
 
 impl Wheel {
     pub(crate) fn new(now: Instant) -> Self {
         let levels = std::array::from_fn(|_| Level { occupied: 0, heads: [NIL; SLOTS] });
-        Wheel { entries: Slab::new(TIMERS_MAX), generations: Vec::new(), levels, now_tick: now.as_nanos() / TICK_NS }
+        Wheel {
+            entries: Slab::new(TIMERS_MAX),
+            generations: Vec::new(),
+            levels,
+            now_tick: now.as_nanos() / TICK_NS,
+            next_tick: u64::MAX,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -85,6 +93,7 @@ impl Wheel {
         }
         self.generations[index] = key.generation;
         self.link(key);
+        self.find_next();
         TimerId(key)
     }
 
@@ -93,17 +102,27 @@ impl Wheel {
         if self.entries.get(id.0).is_some() {
             self.unlink(id.0);
             self.entries.remove(id.0);
+            self.find_next();
         }
     }
 
     /// The instant at which [`Wheel::advance`] next has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.next_stop().map(|(tick, _, _)| Instant::from_nanos(tick * TICK_NS))
+        (self.next_tick != u64::MAX).then(|| Instant::from_nanos(self.next_tick * TICK_NS))
+    }
+
+    fn find_next(&mut self) {
+        self.next_tick = self.next_stop().map_or(u64::MAX, |(tick, _, _)| tick);
     }
 
     /// Moves time on to `now` and hands out every timer that is due.
     pub(crate) fn advance(&mut self, now: Instant, mut fire: impl FnMut(Target)) {
         let target_tick = now.as_nanos() / TICK_NS;
+        if target_tick < self.next_tick {
+            // The usual pass: nothing is due.
+            self.now_tick = self.now_tick.max(target_tick);
+            return;
+        }
         while let Some((tick, level, slot)) = self.next_stop() {
             if tick > target_tick {
                 break;
@@ -112,6 +131,7 @@ impl Wheel {
             self.empty_slot(level, slot, &mut fire);
         }
         self.now_tick = self.now_tick.max(target_tick);
+        self.find_next();
     }
 
     /// Fires or moves down every entry of a slot whose time has come.

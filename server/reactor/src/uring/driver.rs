@@ -401,10 +401,8 @@ impl Driver for UringDriver {
         let wait = match wait {
             Wait::No => None,
             Wait::Forever => Some(None),
-            Wait::Until(deadline) => match deadline.since(self.now()) {
-                Duration::ZERO => None,
-                time => Some(Some(time)),
-            },
+            Wait::For(Duration::ZERO) => None,
+            Wait::For(time) => Some(Some(time)),
         };
         self.ring.enter(wait)?;
         // From 6.13 one enter runs about 20 items of deferred work: go on until there is no more.
