@@ -17,7 +17,7 @@ use corelane::EdgePlan;
 use reactor::{Threads, block_signals};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-use support::client::{Client, Socket};
+use support::client::{Client, Socket, uninterrupted};
 use support::server::own_address;
 
 #[global_allocator]
@@ -125,7 +125,7 @@ fn answer_bytes(client: &mut Client, request: &str) -> usize {
     let mut chunk = [0; 4096];
     client.send(format!("{request}{MARK}").as_bytes());
     loop {
-        let count = client.socket.read(&mut chunk).unwrap();
+        let count = uninterrupted(|| client.socket.read(&mut chunk)).unwrap();
         all.extend_from_slice(&chunk[..count]);
         let mark = support::answer::find(&all, b"HTTP/1.1 405");
         if let (Some(length), true) = (mark, all.ends_with(b"}\n")) {

@@ -45,7 +45,11 @@ impl Client {
         let mut answer = [0; ANSWER_BYTES_MAX];
         let mut length = 0;
         loop {
-            let received = self.stream.read(&mut answer[length..])?;
+            let received = match self.stream.read(&mut answer[length..]) {
+                // A read with a timeout is not restarted by the kernel after a signal (signal(7)).
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                outcome => outcome?,
+            };
             if received == 0 {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the answer ends early or is too long"));
             }

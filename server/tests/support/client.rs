@@ -121,11 +121,21 @@ impl Client {
 
     fn receive(&mut self) -> std::io::Result<usize> {
         let mut chunk = [0; 16 * 1024];
-        let count = self.socket.read(&mut chunk)?;
+        let count = uninterrupted(|| self.socket.read(&mut chunk))?;
         let kept = KEPT_BYTES_MAX.saturating_sub(self.received.len()).min(count);
         self.received.extend_from_slice(&chunk[..kept]);
         self.buffer.extend_from_slice(&chunk[..count]);
         Ok(count)
+    }
+}
+
+/// Reads again where a signal came in between: a read with a timeout is not restarted by the kernel (signal(7)).
+pub(crate) fn uninterrupted(mut read: impl FnMut() -> std::io::Result<usize>) -> std::io::Result<usize> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use shardstore::wire::hello::{Hello, Role, WANTED_CORE_ANY};
 use shardstore::wire::session::{Session, negotiate};
 use shardstore::wire::{Op, Request, Response, Status, checksum, cluster_tag};
 
-use super::client::Socket;
+use super::client::{Socket, uninterrupted};
 
 #[expect(clippy::disallowed_types, reason = "a node of its own, without the reactor")]
 type Listener = std::net::TcpListener;
@@ -117,7 +117,7 @@ fn wait(socket: &mut Socket, bytes: &mut Vec<u8>, pause: Duration) -> std::io::R
 
 fn receive(socket: &mut Socket, bytes: &mut Vec<u8>) -> std::io::Result<()> {
     let mut chunk = [0; 4096];
-    match socket.read(&mut chunk)? {
+    match uninterrupted(|| socket.read(&mut chunk))? {
         0 => Err(ErrorKind::UnexpectedEof.into()),
         count => {
             bytes.extend_from_slice(&chunk[..count]);

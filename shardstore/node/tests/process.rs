@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![expect(clippy::disallowed_types, reason = "the test is a plain blocking client, outside of any reactor")]
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -217,8 +217,12 @@ fn next<T>(
             return Some(value);
         }
         let mut piece = vec![0; 1 << 16];
-        let count = stream.read(&mut piece).ok().filter(|count| *count > 0)?;
-        buffer.extend_from_slice(&piece[..count]);
+        match stream.read(&mut piece) {
+            Ok(count @ 1..) => buffer.extend_from_slice(&piece[..count]),
+            // Neither an answer nor an end: a read with a timeout is not restarted by the kernel (signal(7)).
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => return None,
+        }
     }
 }
 
