@@ -8,17 +8,17 @@
 pub(crate) const TOKEN: u8 = 1;
 /// What a field value may hold: visible ASCII, space, tab and `obs-text`.
 pub(crate) const VALUE: u8 = 2;
-/// What any form of a request target may hold, brackets (of an IPv6 literal) apart.
+/// What any form of a request target may hold, the brackets of an IPv6 literal among it.
 pub(crate) const TARGET: u8 = 4;
-/// What a registered name or an IPv4 address may hold.
+/// What a registered name or an IPv4 address may hold, escapes apart.
 pub(crate) const HOST: u8 = 8;
 /// What a quoted string may hold unescaped.
 pub(crate) const QUOTED: u8 = 16;
 /// What an entity tag may hold between its quotes.
 pub(crate) const ETAG: u8 = 32;
 
-/// The brackets of an IP literal.
-pub(crate) const BRACKET: u8 = 64;
+/// What a path may hold that needs no second look: [`TARGET`] without escapes, brackets and the start of a query.
+pub(crate) const PLAIN: u8 = 64;
 
 const UNRESERVED: &[u8] = b"-._~";
 const SUB_DELIMS: &[u8] = b"!$&'()*+,;=";
@@ -51,13 +51,13 @@ const fn classes_of(byte: u8) -> u8 {
     if byte > 0x20 && byte != b'"' && byte != 0x7f {
         set |= ETAG;
     }
-    if alphanumeric || contains(UNRESERVED, byte) || contains(SUB_DELIMS, byte) || byte == b'%' {
-        set |= TARGET | HOST;
+    if alphanumeric || contains(UNRESERVED, byte) || contains(SUB_DELIMS, byte) {
+        set |= TARGET | HOST | PLAIN;
     }
-    if contains(b"[]", byte) {
-        set |= BRACKET;
+    if contains(b":@/", byte) {
+        set |= TARGET | PLAIN;
     }
-    if contains(b":@/?", byte) {
+    if contains(b"[]%?", byte) {
         set |= TARGET;
     }
     set
@@ -75,6 +75,7 @@ const fn contains(set: &[u8], byte: u8) -> bool {
 }
 
 const _: () = assert!(classes_of(b'\r') == 0 && classes_of(b'\n') == 0 && classes_of(0) == 0 && classes_of(0x7f) == 0);
+const _: () = assert!(classes_of(b'{') & TARGET == 0 && classes_of(b'%') & PLAIN == 0, "a plain key has no hash tag");
 const _: () = assert!(classes_of(b' ') == VALUE | QUOTED && classes_of(b':') & TOKEN == 0);
 
 /// Whether `byte` is in any class of `class`.
@@ -88,10 +89,19 @@ pub(crate) fn all(bytes: &[u8], class: u8) -> bool {
     bytes.iter().all(|&byte| is(byte, class))
 }
 
-/// Index of the first byte from `at` that is not in `class`, or the length.
+/// Index of the first byte from `at` that is not in `class`, which is one class, or the length.
+///
+/// Four bytes per branch: a run of a head is some ten bytes long.
 #[inline]
 pub(crate) fn run_end(buf: &[u8], at: usize, class: u8) -> usize {
     let mut end = at;
+    while let Some(&[a, b, c, d]) = buf.get(end..end + 4).and_then(|four| four.first_chunk::<4>()) {
+        let of = |byte: u8| CLASSES[byte as usize];
+        if of(a) & of(b) & of(c) & of(d) & class == 0 {
+            break;
+        }
+        end += 4;
+    }
     while end < buf.len() && is(buf[end], class) {
         end += 1;
     }

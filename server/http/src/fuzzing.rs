@@ -45,14 +45,14 @@ fn read_everything(head: &Head<'_>) {
     assert!(head.fields().count() <= usize::from(LIMITS.field_count_max));
     assert!(head.target_text().len() <= LIMITS.target_bytes_max as usize);
     if let Target::Origin { path, .. } | Target::Absolute { path, .. } = head.target() {
-        let mut rest = path;
         let mut scratch = Vec::new();
-        while let Some((segment, after)) = target::split_segment(rest) {
+        for segment in path.split(|&byte| byte == b'/') {
             if let Ok(decoded) = target::percent_decode(segment, &mut scratch, 16) {
                 assert!(decoded.len() <= segment.len().min(16));
+                assert!(!head.target_is_plain() || decoded == segment, "a plain path is its own decoding");
             }
-            rest = after;
         }
+        assert!(!head.target_is_plain() || memchr::memchr3(b'%', b'?', b'{', head.target_text()).is_none());
     }
     let conditions = Conditions::of(head);
     let _any_answer = (conditions.evaluate(Some(1)), conditions.for_write(), CacheControl::parse(head.cache_control()));

@@ -28,11 +28,13 @@ pub(crate) const RECORDED_COUNT: usize = 8;
 const _: () = assert!(Known::CacheControl as usize + 1 == RECORDED_COUNT);
 
 impl Known {
-    /// The field a name stands for. Length first: most names differ in it from every known one.
+    /// The field a name stands for; the name is a token. Length first: most names differ in it from every known one.
     #[inline]
     pub(crate) fn from_name(name: &[u8]) -> Option<Self> {
+        if let Some(name) = name.first_chunk::<4>().filter(|_| name.len() == 4) {
+            return (lower(*name) == *b"host").then_some(Self::Host);
+        }
         let (known, text): (Self, &[u8]) = match (name.len(), name[0] | ASCII_LOWER) {
-            (4, _) => (Self::Host, b"host"),
             (5, _) => (Self::Range, b"range"),
             (6, _) => (Self::Expect, b"expect"),
             (8, _) if name[3] | ASCII_LOWER == b'm' => (Self::IfMatch, b"if-match"),
@@ -46,7 +48,7 @@ impl Known {
             (17, _) => (Self::TransferEncoding, b"transfer-encoding"),
             _ => return None,
         };
-        name.eq_ignore_ascii_case(text).then_some(known)
+        name.iter().zip(text).all(|(byte, text)| byte | ASCII_LOWER == *text).then_some(known)
     }
 
     /// Whether the field may stand on several lines, whose values then form one list.
@@ -55,12 +57,18 @@ impl Known {
     }
 }
 
-/// The bit in which ASCII letters of the two cases differ.
+/// The bit in which ASCII letters of the two cases differ. Setting it makes no other byte of a token a letter, or a hyphen.
 const ASCII_LOWER: u8 = 0x20;
+
+#[inline]
+fn lower(bytes: [u8; 4]) -> [u8; 4] {
+    bytes.map(|byte| byte | ASCII_LOWER)
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::class;
 
     #[test]
     fn names_of_either_case_and_near_misses() {
@@ -80,10 +88,13 @@ mod tests {
         ] {
             assert_eq!(Known::from_name(name.as_bytes()), Some(want), "{name}");
             assert_eq!(Known::from_name(name.to_uppercase().as_bytes()), Some(want), "{name}");
-            for at in 0..name.len() {
+            for (at, byte) in (0..name.len()).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
                 let mut near = name.as_bytes().to_vec();
-                near[at] = b'_';
-                assert_eq!(Known::from_name(&near), None, "{name} with _ at {at}");
+                near[at] = byte;
+                let want = near.eq_ignore_ascii_case(name.as_bytes()).then_some(want);
+                if class::is(byte, class::TOKEN) {
+                    assert_eq!(Known::from_name(&near), want, "{name} with {byte:#x} at {at}");
+                }
             }
         }
     }

@@ -89,7 +89,8 @@ pub enum Parsed<'a> {
 /// Parses the head at the start of `buf`.
 ///
 /// While the answer is `Partial`, call again with the same bytes and more after them (they may have moved) and the
-/// same `resume`. After `Complete` or an error `resume` is new again. `Partial` costs no more than it must: bytes are
+/// same `resume`. After `Complete` or an error `resume` is new again; a head is gathered in it and lent from there, so that
+/// no head is copied. `Partial` costs no more than it must: bytes are
 /// looked at a bounded number of times, even if they come one by one.
 ///
 /// # Errors
@@ -100,31 +101,26 @@ pub enum Parsed<'a> {
 ///
 /// It may, if `resume` is under way and `buf` is shorter than at the last call: that is the caller's mistake.
 #[inline]
-pub fn parse<'a>(buf: &'a [u8], limits: &Limits, resume: &mut Resume) -> Result<Parsed<'a>, RequestError> {
+pub fn parse<'a>(buf: &'a [u8], limits: &Limits, resume: &'a mut Resume) -> Result<Parsed<'a>, RequestError> {
     let window = &buf[..buf.len().min(limits.head_bytes_max as usize)];
-    let resumed = resume.is_under_way();
-    let mut facts = Facts::new();
-    if resumed {
-        if !resume.is_due(window, limits) {
-            resume.note_seen(window);
-            return Ok(Parsed::Partial);
+    if !resume.is_due(window, limits) {
+        resume.note_seen(window);
+        return Ok(Parsed::Partial);
+    }
+    match run(window, limits, resume.begin()) {
+        Ok(true) => {
+            let facts = resume.end();
+            Ok(Parsed::Complete(Head::new(&window[..facts.next as usize], facts)))
         }
-        facts = resume.facts();
-    }
-    let outcome = run(window, limits, &mut facts);
-    if let Ok(false) = outcome {
-        if window.len() < limits.head_bytes_max as usize {
-            *resume = Resume::after(window, &facts, limits);
-            return Ok(Parsed::Partial);
+        Ok(false) if window.len() < limits.head_bytes_max as usize => {
+            resume.pause(window, limits);
+            Ok(Parsed::Partial)
         }
-        *resume = Resume::default();
-        return Err(RequestError::HeadTooLarge);
+        outcome => {
+            resume.end();
+            Err(outcome.err().unwrap_or(RequestError::HeadTooLarge))
+        }
     }
-    if resumed {
-        *resume = Resume::default();
-    }
-    outcome?;
-    Ok(Parsed::Complete(Head::new(&window[..facts.next as usize], facts)))
 }
 
 /// Reads lines from `facts.next` on; whether the head is whole.

@@ -103,10 +103,9 @@ impl ResponseHead<'_> {
     #[inline]
     pub fn encode(&self, date: &HttpDate, out: &mut Vec<u8>) {
         out.reserve(HEAD_BYTES_TYPICAL);
-        out.extend_from_slice(self.status.head_start());
-        out.extend_from_slice(date.as_bytes());
-        if let Some(bytes) = self.content_length.filter(|_| self.status != Status::NoContent) {
-            push_number(out, b"\r\nContent-Length: ", bytes);
+        match (self.status, self.content_length) {
+            (Status::Ok, Some(bytes)) => push_number(out, date.ok_start(), bytes),
+            _ => self.push_start(date, out),
         }
         if let Some(version) = self.etag {
             push_number(out, b"\r\nETag: \"", version);
@@ -129,6 +128,15 @@ impl ResponseHead<'_> {
             self.push_rare(out);
         }
         out.extend_from_slice(b"\r\n\r\n");
+    }
+
+    /// Appends everything up to the length.
+    fn push_start(&self, date: &HttpDate, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.status.head_start());
+        out.extend_from_slice(date.as_bytes());
+        if let Some(bytes) = self.content_length.filter(|_| self.status != Status::NoContent) {
+            push_number(out, b"\r\nContent-Length: ", bytes);
+        }
     }
 
     #[inline]

@@ -28,17 +28,6 @@ pub fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// Splits a path that begins with `/` into its first segment and the rest, which begins with the next `/` or is
-/// empty. `None` if the path does not begin with `/`.
-///
-/// To take a path apart to the end, and still know a trailing slash from none, call it until it gives `None`.
-#[inline]
-#[must_use]
-pub fn split_segment(path: &[u8]) -> Option<(&[u8], &[u8])> {
-    let path = path.strip_prefix(b"/")?;
-    Some(path.split_at(memchr::memchr(b'/', path).unwrap_or(path.len())))
-}
-
 /// Percent-decodes `raw`, which is returned itself if it holds no `%`; else `scratch` is overwritten and lent.
 ///
 /// # Errors
@@ -88,26 +77,6 @@ pub(crate) fn hex(digit: u8) -> Option<u8> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn segments() {
-        let cases: &[(&str, &[&str])] = &[
-            ("", &[]),
-            ("x/y", &[]),
-            ("/", &[""]),
-            ("/v1/kv/default/a/b", &["v1", "kv", "default", "a", "b"]),
-            ("/a//b/", &["a", "", "b", ""]),
-        ];
-        for (path, want) in cases {
-            let mut rest = path.as_bytes();
-            let mut got = Vec::new();
-            while let Some((segment, after)) = split_segment(rest) {
-                got.push(std::str::from_utf8(segment).unwrap());
-                rest = after;
-            }
-            assert_eq!(got, *want, "{path:?}");
-        }
-    }
 
     #[test]
     fn decoding() {

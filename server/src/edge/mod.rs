@@ -10,7 +10,7 @@ pub(crate) mod metrics;
 mod report;
 pub(crate) mod sessions;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +60,9 @@ pub(crate) struct EdgeCore {
     pub(crate) near_ttl_ms: u64,
     pub(crate) shard: RefCell<Shard>,
     pub(crate) scratch: RefCell<Scratch>,
-    date: RefCell<(u64, HttpDate)>,
+    /// The second of `date`.
+    date_s: Cell<u64>,
+    date: RefCell<HttpDate>,
     pub(crate) metrics: Arc<CoreMetrics>,
     pub(crate) mailbox: Mailbox<Message>,
     pub(crate) tickets: RefCell<Tickets>,
@@ -128,7 +130,8 @@ impl EdgeCore {
                 decoded: Vec::with_capacity(shardstore::key::KEY_BYTES_MAX),
                 problem: Vec::with_capacity(512),
             }),
-            date: RefCell::new((wall_s, HttpDate::from_unix_seconds(wall_s))),
+            date_s: Cell::new(wall_s),
+            date: RefCell::new(HttpDate::from_unix_seconds(wall_s)),
             metrics: plan.metrics,
             mailbox: plan.mailbox,
             tickets: RefCell::new(Tickets::default()),
@@ -145,13 +148,13 @@ impl EdgeCore {
     }
 
     /// The `Date` of this second.
-    pub(crate) fn date(&self) -> HttpDate {
+    #[inline]
+    pub(crate) fn date(&self) -> Ref<'_, HttpDate> {
         let now_s = self.reactor.wall_ms() / 1000;
-        let mut date = self.date.borrow_mut();
-        if date.0 != now_s {
-            *date = (now_s, HttpDate::from_unix_seconds(now_s));
+        if self.date_s.replace(now_s) != now_s {
+            self.date.replace(HttpDate::from_unix_seconds(now_s));
         }
-        date.1
+        self.date.borrow()
     }
 
     /// By when a request must be answered whose value has `value_bytes` bytes, or may have: the time a node gets to show a

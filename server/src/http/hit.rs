@@ -53,7 +53,7 @@ pub(super) fn serve(
     (keyspace, raw_key): (&[u8], &[u8]),
     out: &mut Vec<u8>,
 ) -> Served {
-    let hash = match stored_key(core, keyspace, raw_key) {
+    let hash = match stored_key(core, keyspace, raw_key, Spelling::of(head)) {
         Ok(hash) => hash,
         Err(problem) => {
             core.write_problem(context, &problem, out);
@@ -109,21 +109,48 @@ pub(super) fn serve(
     lent.map_or(Served::Written, Served::Followed)
 }
 
+/// How a key is written in a request's target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// As it is, and it holds no brace.
+    Plain,
+    /// Perhaps percent-encoded.
+    Encoded,
+}
+
+impl Spelling {
+    #[inline]
+    pub(super) fn of(head: &Head<'_>) -> Self {
+        if head.target_is_plain() { Spelling::Plain } else { Spelling::Encoded }
+    }
+}
+
 /// Puts the stored form of a key into the core's scratch and hashes it, or says what is wrong with it.
 #[inline]
-pub(super) fn stored_key(core: &EdgeCore, keyspace: &[u8], raw_key: &[u8]) -> Result<KeyHash, Problem<'static>> {
+pub(super) fn stored_key(
+    core: &EdgeCore,
+    keyspace: &[u8],
+    raw_key: &[u8],
+    spelling: Spelling,
+) -> Result<KeyHash, Problem<'static>> {
     if core.keyspaces.policy(keyspace).is_none() {
         return Err(UNKNOWN_KEYSPACE);
     }
     let Scratch { key, decoded, .. } = &mut *core.scratch.borrow_mut();
-    let user_key = percent_decode(raw_key, decoded, KEY_BYTES_MAX).map_err(|error| match error {
-        DecodeError::Percent => BAD_KEY,
-        DecodeError::TooLong => LONG_KEY,
-    })?;
+    let user_key = match spelling {
+        Spelling::Plain if raw_key.len() <= KEY_BYTES_MAX => raw_key,
+        _ => percent_decode(raw_key, decoded, KEY_BYTES_MAX).map_err(|error| match error {
+            DecodeError::Percent => BAD_KEY,
+            DecodeError::TooLong => LONG_KEY,
+        })?,
+    };
     key.clear();
     // The keyspace exists and the key is bounded: only an empty key is left to be refused.
     StoredKey::encode(keyspace, user_key, key).map_err(|_| BAD_KEY)?;
-    Ok(core.hasher.hash(key))
+    Ok(match spelling {
+        Spelling::Plain => core.hasher.hash_untagged(key),
+        Spelling::Encoded => core.hasher.hash(key),
+    })
 }
 
 const UNKNOWN_KEYSPACE: Problem<'static> = Problem {

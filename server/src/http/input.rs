@@ -17,6 +17,7 @@ pub(crate) struct Input {
 
 impl Input {
     /// What is there to be read.
+    #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.lent {
             Some(received) => received,
@@ -24,6 +25,7 @@ impl Input {
         }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes().is_empty()
     }
@@ -31,7 +33,7 @@ impl Input {
     /// Adds bytes behind what is there.
     pub(crate) fn push(&mut self, received: Received) {
         if self.is_empty() {
-            self.clear();
+            // Nothing is left of what was there: `consume` cleared it.
             self.lent = Some(received);
         } else {
             self.release();
@@ -51,6 +53,7 @@ impl Input {
     }
 
     /// Gives the ring's buffer back, keeping a copy of what is left in it.
+    #[inline]
     pub(crate) fn release(&mut self) {
         if let Some(received) = self.lent.take() {
             debug_assert!(self.copied.is_empty());
@@ -63,11 +66,14 @@ impl Input {
         self.start = 0;
     }
 
+    #[inline]
     fn clear(&mut self) {
         self.lent = None;
-        // An idle connection owns no buffer, not even an empty one.
-        self.copied = Vec::new();
-        self.start = 0;
+        if self.copied.capacity() > 0 {
+            // An idle connection owns no buffer, not even an empty one.
+            self.copied = Vec::new();
+            self.start = 0;
+        }
     }
 }
 

@@ -106,19 +106,19 @@ impl Session {
 
     /// Serves every complete request that can be served now.
     fn serve_ready(&mut self) -> Round {
-        let core = Rc::clone(&self.core);
-        let queue_bytes_max = core.settings.limits.send_queue_bytes;
+        let Session { core, connection, input, resume, head_began } = self;
+        let limits = &core.settings.limits;
         // Bytes queued before `out`, and not looked at anew for every request.
         let mut queued_bytes = 0;
-        let mut out = self.connection.write();
-        for _ in 0..core.settings.limits.requests_per_connection_queue {
-            if self.input.is_empty() {
+        let mut out = connection.write();
+        for _ in 0..limits.requests_per_connection_queue {
+            if input.is_empty() {
                 return Round::Receive;
             }
-            let head = match parse(self.input.bytes(), &core.limits, &mut self.resume) {
+            let head = match parse(input.bytes(), &core.limits, resume) {
                 Ok(Parsed::Complete(head)) => head,
                 Ok(Parsed::Partial) => {
-                    self.head_began.get_or_insert(core.reactor.now());
+                    head_began.get_or_insert(core.reactor.now());
                     return Round::Receive;
                 }
                 Err(error) => {
@@ -127,10 +127,10 @@ impl Session {
                     return Round::Finish;
                 }
             };
-            self.head_began = None;
+            *head_began = None;
             let head_bytes = head.head_bytes();
             let context = Context::of(&head, core.draining.get());
-            match serve_now(&core, &head, context, &mut out) {
+            match serve_now(core, &head, context, &mut out) {
                 Now::Written => {}
                 Now::Last => {
                     core.metrics.requests.increment();
@@ -138,19 +138,19 @@ impl Session {
                 }
                 Now::Followed(chunks) => {
                     drop(out);
-                    send_all(&self.connection, chunks);
-                    queued_bytes = self.connection.queued_bytes();
-                    out = self.connection.write();
+                    send_all(connection, chunks);
+                    queued_bytes = connection.queued_bytes();
+                    out = connection.write();
                 }
                 Now::Slow => return Round::Slow { head_bytes },
             }
             core.metrics.requests.increment();
-            self.input.consume(head_bytes);
+            input.consume(head_bytes);
             if !context.stays() {
                 return Round::Finish;
             }
             // Many answers of one round can be more than any client may leave unread.
-            if queued_bytes + out.len() > queue_bytes_max {
+            if queued_bytes + out.len() > limits.send_queue_bytes {
                 return Round::Pause;
             }
         }

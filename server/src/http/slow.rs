@@ -66,7 +66,7 @@ impl Session {
         let Path::Key { keyspace, raw_key } = Path::parse(path) else {
             unreachable!("only requests for a key come here")
         };
-        let hash = hit::stored_key(&self.core, keyspace, raw_key)?;
+        let hash = hit::stored_key(&self.core, keyspace, raw_key, hit::Spelling::of(head))?;
         let policy = self.core.keyspaces.policy(keyspace).expect("the stored key was made in this keyspace");
         Ok(Key { stored: self.core.scratch.borrow().key.as_slice().into(), hash, policy })
     }

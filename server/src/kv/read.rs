@@ -27,6 +27,13 @@ pub(crate) enum ReadAnswer {
 
 #[inline]
 pub(crate) fn decide(head: &Head<'_>, version: u64, value_bytes: u64) -> ReadAnswer {
+    if !head.is_conditional_or_partial() {
+        return ReadAnswer::Whole;
+    }
+    decide_more(head, version, value_bytes)
+}
+
+fn decide_more(head: &Head<'_>, version: u64, value_bytes: u64) -> ReadAnswer {
     let conditions = Conditions::of(head);
     if !conditions.is_empty() {
         match conditions.evaluate(Some(version)) {

@@ -75,6 +75,15 @@ impl KeyHasher {
         }
     }
 
+    /// [`KeyHasher::hash`] of a stored key that is known to hold no `{`, and so no hash tag: spares looking for one.
+    #[inline]
+    #[must_use]
+    pub fn hash_untagged(&self, stored_key: &[u8]) -> KeyHash {
+        debug_assert!(hash_tag(stored_key).is_none(), "a key with a tag is hashed by its tag");
+        let whole = self.raw(stored_key);
+        KeyHash { place: whole, index: remix(whole) }
+    }
+
     #[inline]
     fn raw(&self, bytes: &[u8]) -> u64 {
         rapidhash_v3_inline::<true, false, false>(bytes, &self.secrets)

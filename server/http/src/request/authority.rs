@@ -11,7 +11,7 @@ use crate::class;
 pub(super) fn split(authority: &[u8]) -> Option<(&[u8], &[u8])> {
     let host_end = match authority {
         [b'[', rest @ ..] => literal_end(rest)?,
-        _ => class::run_end(authority, 0, class::HOST),
+        _ => name_end(authority)?,
     };
     let (host, rest) = authority.split_at(host_end);
     let port = match rest {
@@ -19,7 +19,7 @@ pub(super) fn split(authority: &[u8]) -> Option<(&[u8], &[u8])> {
         [b':', port @ ..] => port,
         _ => return None,
     };
-    (percents_are_whole(host) && is_port(port)).then_some((host, port))
+    is_port(port).then_some((host, port))
 }
 
 /// Whether `host` and `target` (both valid) name the same origin, the port defaulting to `default_port`.
@@ -39,17 +39,28 @@ fn literal_end(rest: &[u8]) -> Option<usize> {
     Some(close + 2)
 }
 
-fn is_port(port: &[u8]) -> bool {
-    port.is_empty() || (port.len() <= 5 && matches!(class::decimal(port), Some(Some(0..=0xffff))))
+/// Bytes of a registered name or an IPv4 address; `None` if an escape in it is not whole.
+#[inline]
+fn name_end(authority: &[u8]) -> Option<usize> {
+    let mut end = class::run_end(authority, 0, class::HOST);
+    while authority.get(end) == Some(&b'%') {
+        let digits = authority.get(end + 1..end + 3)?;
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        end = class::run_end(authority, end + 3, class::HOST);
+    }
+    Some(end)
 }
 
-fn percents_are_whole(host: &[u8]) -> bool {
-    if !host.contains(&b'%') {
-        return true;
-    }
-    let mut pieces = host.split(|&byte| byte == b'%');
-    let _before_the_first = pieces.next();
-    pieces.all(|piece| piece.len() >= 2 && piece[..2].iter().all(u8::is_ascii_hexdigit))
+/// Whether a port is absent, or a number of at most 5 digits that fits 16 bits.
+#[inline]
+fn is_port(port: &[u8]) -> bool {
+    let number = |port: &[u8]| {
+        port.iter()
+            .try_fold(0u32, |number, &digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
+    };
+    port.len() <= 5 && number(port).is_some_and(|number| number <= 0xffff)
 }
 
 #[cfg(test)]

@@ -23,7 +23,10 @@ pub(super) struct Facts {
     pub(super) method: Method,
     pub(super) form: Form,
     pub(super) version: Version,
-    /// One bit per recorded field that stands on more than one line.
+    /// See [`StartLine::is_plain`].
+    pub(super) is_plain: bool,
+    /// One bit per recorded field that is there, and one per recorded field that stands on more than one line.
+    pub(super) present: u8,
     pub(super) repeated: u8,
     pub(super) field_count: u16,
     framing: Framing,
@@ -46,6 +49,8 @@ impl Facts {
             method: Method::Other,
             form: Form::Origin,
             version: Version::Http11,
+            is_plain: false,
+            present: 0,
             repeated: 0,
             field_count: 0,
             framing: Framing::default(),
@@ -60,6 +65,7 @@ impl Facts {
         self.target = line.target;
         self.form = line.form;
         self.version = line.version;
+        self.is_plain = line.is_plain;
         self.next = line.next as u32;
         self.fields_start = self.next;
     }
@@ -81,12 +87,13 @@ impl Facts {
 
     #[inline]
     fn record(&mut self, known: Known, value: Span) -> Result<(), RequestError> {
-        let place = &mut self.recorded[known as usize];
-        if place.is_absent() {
-            *place = value;
+        let bit = 1 << known as u8;
+        if self.present & bit == 0 {
+            self.present |= bit;
+            self.recorded[known as usize] = value;
             return Ok(());
         }
-        self.repeated |= 1 << known as u8;
+        self.repeated |= bit;
         if known.is_list() { Ok(()) } else { Err(RequestError::Repeated) }
     }
 

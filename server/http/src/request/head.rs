@@ -13,15 +13,15 @@ use crate::known::Known;
 use crate::target;
 
 /// A request head, checked whole, borrowing the bytes it came in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     head: &'a [u8],
-    facts: Facts,
+    facts: &'a Facts,
 }
 
 impl<'a> Head<'a> {
     #[inline]
-    pub(super) fn new(head: &'a [u8], facts: Facts) -> Self {
+    pub(super) fn new(head: &'a [u8], facts: &'a Facts) -> Self {
         Self { head, facts }
     }
 
@@ -63,6 +63,9 @@ impl<'a> Head<'a> {
     #[must_use]
     pub fn target(&self) -> Target<'a> {
         let text = self.facts.target.of(self.head);
+        if self.facts.is_plain && self.facts.form == Form::Origin {
+            return Target::Origin { path: text, query: None };
+        }
         match self.facts.form {
             Form::Origin => {
                 let (path, query) = target::split_query(text);
@@ -76,6 +79,14 @@ impl<'a> Head<'a> {
             Form::Authority => Target::Authority(text),
             Form::Asterisk => Target::Asterisk,
         }
+    }
+
+    /// Whether the target is written plainly: it has no query, and no escape, bracket or brace. A plain path is its own
+    /// decoding.
+    #[inline]
+    #[must_use]
+    pub fn target_is_plain(&self) -> bool {
+        self.facts.is_plain
     }
 
     /// How the body is delimited.
@@ -149,6 +160,14 @@ impl<'a> Head<'a> {
     #[must_use]
     pub fn cache_control(&self) -> FieldLines<'a> {
         self.lines(Known::CacheControl)
+    }
+
+    /// Whether the answer may be another than the whole representation: there is a precondition, or a range is asked for.
+    #[inline]
+    #[must_use]
+    pub fn is_conditional_or_partial(&self) -> bool {
+        const FIELDS: u8 = 1 << Known::IfMatch as u8 | 1 << Known::IfNoneMatch as u8 | 1 << Known::Range as u8;
+        self.facts.present & FIELDS != 0
     }
 
     /// Every field in the order sent.

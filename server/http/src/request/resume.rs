@@ -12,7 +12,7 @@ use crate::class;
 /// What the caller keeps between calls of [`super::parse`] while a head is partial. A new or reset one starts a head.
 #[derive(Debug, Clone)]
 pub struct Resume {
-    facts: Facts,
+    pub(super) facts: Facts,
     /// Bytes looked at by the last call; 0 when no head is under way.
     seen_bytes: u32,
     cut: Cut,
@@ -45,10 +45,9 @@ impl Cut {
         let mut spaces = memchr::memchr_iter(b' ', line);
         match (spaces.next(), spaces.next()) {
             (None, _) => within(class::TOKEN),
-            (Some(space), None) => Self {
-                harmless: class::TARGET | class::BRACKET,
-                due_bytes: (space as u32 + 2).saturating_add(limits.target_bytes_max),
-            },
+            (Some(space), None) => {
+                Self { harmless: class::TARGET, due_bytes: (space as u32 + 2).saturating_add(limits.target_bytes_max) }
+            }
             // In the version, which is short.
             (Some(_), Some(_)) => Self::ANYWHERE,
         }
@@ -62,13 +61,26 @@ impl Default for Resume {
 }
 
 impl Resume {
-    /// What to keep of a head that is cut off at the end of `window`.
-    pub(super) fn after(window: &[u8], facts: &Facts, limits: &Limits) -> Self {
-        Self { facts: *facts, seen_bytes: window.len() as u32, cut: Cut::find(window, facts, limits) }
+    /// What is known of the head at hand; nothing, unless one is under way.
+    #[inline]
+    pub(super) fn begin(&mut self) -> &mut Facts {
+        if !self.is_under_way() {
+            self.facts = Facts::new();
+        }
+        &mut self.facts
     }
 
-    pub(super) fn facts(&self) -> Facts {
-        self.facts
+    /// Notes that the head is over, and gives what is known of it.
+    #[inline]
+    pub(super) fn end(&mut self) -> &Facts {
+        self.seen_bytes = 0;
+        &self.facts
+    }
+
+    /// Notes that the head is cut off at the end of `window`, with nothing wrong so far.
+    pub(super) fn pause(&mut self, window: &[u8], limits: &Limits) {
+        self.seen_bytes = window.len() as u32;
+        self.cut = Cut::find(window, &self.facts, limits);
     }
 
     /// Notes bytes that were no news.
@@ -77,15 +89,19 @@ impl Resume {
     }
 
     /// Whether a head is under way: some of its bytes have been seen.
+    #[inline]
     #[must_use]
     pub fn is_under_way(&self) -> bool {
         self.seen_bytes > 0
     }
 
-    /// Whether `window` holds news, given that its first `seen_bytes` were looked at.
+    /// Whether `window` holds news: always, unless a head is under way and what follows its first `seen_bytes` only goes on
+    /// with the part that was cut off.
+    #[inline]
     pub(super) fn is_due(&self, window: &[u8], limits: &Limits) -> bool {
         debug_assert!(window.len() >= self.seen_bytes as usize, "bytes were taken off an unfinished head");
-        window.len() >= limits.head_bytes_max.min(self.cut.due_bytes) as usize
+        !self.is_under_way()
+            || window.len() >= limits.head_bytes_max.min(self.cut.due_bytes) as usize
             || class::run_end(window, self.seen_bytes as usize, self.cut.harmless) < window.len()
     }
 }

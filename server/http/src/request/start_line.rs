@@ -37,6 +37,8 @@ pub(super) struct StartLine {
     pub(super) method: Method,
     pub(super) method_span: Span,
     pub(super) target: Span,
+    /// All of the target is [`class::PLAIN`]: there is no query, no escape and no bracket to look for.
+    pub(super) is_plain: bool,
     pub(super) form: Form,
     pub(super) version: Version,
     /// Index of the first field line.
@@ -53,8 +55,10 @@ pub(super) fn parse(buf: &[u8], limits: &Limits) -> Result<Option<StartLine>, Re
         return Ok(None);
     };
     let target_start = method_end + 1;
+    let plain_end = class::run_end(buf, target_start, class::PLAIN);
+    let is_plain = buf.get(plain_end) == Some(&b' ');
     // Brackets pass here and are looked at by form.
-    let target_end = class::run_end(buf, target_start, class::TARGET | class::BRACKET);
+    let target_end = if is_plain { plain_end } else { class::run_end(buf, plain_end, class::TARGET) };
     if target_end - target_start > limits.target_bytes_max as usize {
         return Err(RequestError::TargetTooLong);
     }
@@ -64,7 +68,10 @@ pub(super) fn parse(buf: &[u8], limits: &Limits) -> Result<Option<StartLine>, Re
     if buf[target_end] != b' ' {
         return Err(refused_target_byte(buf[target_end]));
     }
-    let form = form(method, &buf[start..method_end], &buf[target_start..target_end])?;
+    let form = match (is_plain, buf[target_start], method) {
+        (true, b'/', Method::Get | Method::Head | Method::Put | Method::Delete) => Form::Origin,
+        _ => form(method, &buf[start..method_end], &buf[target_start..target_end])?,
+    };
     let Some((version, next)) = version(buf, target_end + 1)? else {
         return Ok(None);
     };
@@ -72,6 +79,7 @@ pub(super) fn parse(buf: &[u8], limits: &Limits) -> Result<Option<StartLine>, Re
         method,
         method_span: Span::new(start, method_end),
         target: Span::new(target_start, target_end),
+        is_plain,
         form,
         version,
         next,
@@ -119,7 +127,6 @@ fn refused_target_byte(byte: u8) -> RequestError {
     }
 }
 
-#[inline]
 fn form(method: Method, method_text: &[u8], target: &[u8]) -> Result<Form, RequestError> {
     match (target, method) {
         ([], _) => Err(RequestError::Target),

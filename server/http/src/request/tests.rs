@@ -232,7 +232,7 @@ fn rereading_is_linear() {
     for arrived in 1..text.len() {
         let due = resume.is_under_way() && resume.is_due(&text[..arrived], &limits);
         if due {
-            bytes_read += arrived - resume.facts().next as usize;
+            bytes_read += arrived - resume.facts.next as usize;
         }
         assert_eq!(outcome(parse(&text[..arrived], &limits, &mut resume)), Ok(None));
     }
