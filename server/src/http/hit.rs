@@ -88,6 +88,12 @@ pub(super) fn serve(
         value_bytes: hit.value().len(),
         cache_status: core.settings.cache_status.then_some(CacheStatus::Hit(HitSource::Own)),
     };
+    let plain = context.method == Method::Get && !head.is_conditional_or_partial();
+    if plain && facts.value_bytes <= COPY_BYTES_MAX {
+        write_whole_head(core, context, &facts, out);
+        value::copy(&hit.value(), &(0..facts.value_bytes), out);
+        return Served::Written;
+    }
     let decided = Decided::of(head, context, &facts);
     // Whether the value can be sent is known before anything of its answer is written or counted.
     let lent = match decided.body() {
@@ -202,12 +208,27 @@ impl Decided {
     }
 }
 
+/// Writes the head of a 200 with the whole value.
+#[inline]
+fn write_whole_head(core: &EdgeCore, context: Context, facts: &Facts<'_>, out: &mut Vec<u8>) {
+    let answer = ResponseHead {
+        connection: context.connection,
+        content_length: Some(facts.value_bytes as u64),
+        content_type: Some(content_type(facts.content_type)),
+        etag: Some(facts.version),
+        max_age_s: max_age_s(facts.expire_ms, core.reactor.wall_ms()),
+        cache_status: facts.cache_status,
+        ..ResponseHead::new(Status::Ok)
+    };
+    core.write_head(&answer, out);
+}
+
 /// Writes the head of the answer to a read of a value that exists, or all of it where no value follows.
 #[inline]
 pub(super) fn write_found(core: &EdgeCore, context: Context, facts: &Facts<'_>, decided: &Decided, out: &mut Vec<u8>) {
     let value_bytes = facts.value_bytes as u64;
     let (status, content_length, content_range) = match &decided.answer {
-        ReadAnswer::Whole => (Status::Ok, Some(value_bytes), None),
+        ReadAnswer::Whole => return write_whole_head(core, context, facts, out),
         ReadAnswer::Part(part) => {
             let content_range = ContentRange::Part { part: part.clone(), value_bytes };
             (Status::PartialContent, Some(part.end - part.start), Some(content_range))

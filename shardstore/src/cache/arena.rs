@@ -77,6 +77,19 @@ impl Mapping {
         unsafe { self.base.as_ptr().add(at).cast::<u64>().read() }
     }
 
+    /// Reads `N` words from byte offset `at` on.
+    ///
+    /// # Panics
+    ///
+    /// When `at` is not a multiple of 8 or a word lies outside the mapping.
+    #[inline]
+    pub(super) fn words<const N: usize>(&self, at: usize) -> [u64; N] {
+        self.check(at, N * WORD_BYTES);
+        assert!(at.is_multiple_of(WORD_BYTES), "words are aligned");
+        // SAFETY: as in `load`; an array of words has the alignment of a word.
+        unsafe { self.base.as_ptr().add(at).cast::<[u64; N]>().read() }
+    }
+
     /// Reads the cache line at byte offset `at`.
     ///
     /// # Panics
@@ -84,10 +97,8 @@ impl Mapping {
     /// When `at` is not a multiple of 64 or lies outside the mapping.
     #[inline]
     pub(super) fn line(&self, at: usize) -> [u64; LINE_WORDS] {
-        self.check(at, LINE_WORDS * WORD_BYTES);
         assert!(at.is_multiple_of(LINE_WORDS * WORD_BYTES), "lines are aligned");
-        // SAFETY: as in `load`; an array of words has the alignment of a word.
-        unsafe { self.base.as_ptr().add(at).cast::<[u64; LINE_WORDS]>().read() }
+        self.words(at)
     }
 
     /// Lends `len` bytes at byte offset `at`.

@@ -30,8 +30,9 @@ use super::arena::{Arena, Mapping, WORD_BYTES};
 use crate::key::STORED_KEY_BYTES_MAX;
 use crate::version::Version;
 
+const HEADER_WORDS: usize = 3;
 /// Bytes of an item's header.
-pub(super) const ITEM_HEADER_BYTES: usize = 3 * WORD_BYTES;
+pub(super) const ITEM_HEADER_BYTES: usize = HEADER_WORDS * WORD_BYTES;
 /// Bytes of the link word of a chained item.
 pub(super) const LINK_BYTES: usize = WORD_BYTES;
 /// Bytes of an extent's header.
@@ -124,12 +125,14 @@ impl Item {
     /// Decodes the header at a location.
     #[inline]
     pub(super) fn load(arena: &Mapping, location: Location) -> Self {
-        let at = location.at();
-        let word = arena.load(at);
+        Self::decode(arena, location, arena.words(location.at()))
+    }
+
+    #[inline]
+    fn decode(arena: &Mapping, location: Location, [word, lengths, version]: [u64; HEADER_WORDS]) -> Self {
         debug_assert_eq!(word & EXTENT, 0, "an extent is not an item");
-        let lengths = arena.load(at + 8);
-        let version = Version::from_bits(arena.load(at + 16));
-        let link = if word & CHAINED == 0 { 0 } else { arena.load(at + ITEM_HEADER_BYTES) };
+        let version = Version::from_bits(version);
+        let link = if word & CHAINED == 0 { 0 } else { arena.load(location.at() + ITEM_HEADER_BYTES) };
         Self { location, word, value_len: lengths as u32, value_crc32c: (lengths >> 32) as u32, version, link }
     }
 
@@ -137,10 +140,11 @@ impl Item {
     #[inline]
     pub(super) fn load_if(arena: &Mapping, location: Location, key: &[u8]) -> Option<Self> {
         let at = location.at();
-        let word = arena.load(at);
+        let header: [u64; HEADER_WORDS] = arena.words(at);
+        let word = header[0];
         let key_at = at + ITEM_HEADER_BYTES + if word & CHAINED == 0 { 0 } else { LINK_BYTES };
         let same = key_bytes(word) == key.len() && arena.bytes(key_at, key.len()) == key;
-        same.then(|| Self::load(arena, location))
+        same.then(|| Self::decode(arena, location, header))
     }
 
     #[inline]
