@@ -49,7 +49,7 @@ impl Shard {
     }
 
     /// Looks a key up.
-    #[inline]
+    #[inline(always)]
     pub fn get(&mut self, hash: KeyHash, key: &[u8], now_ms: u64) -> Option<Hit<'_>> {
         self.cache.get(hash, key, now_ms)
     }

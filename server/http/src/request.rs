@@ -107,7 +107,11 @@ pub fn parse<'a>(buf: &'a [u8], limits: &Limits, resume: &'a mut Resume) -> Resu
         resume.note_seen(window);
         return Ok(Parsed::Partial);
     }
-    match run(window, limits, resume.begin()) {
+    let outcome = match resume.under_way() {
+        Some(facts) if facts.next > 0 => run_fields(window, limits, facts),
+        _ => run(window, limits, resume.begin()),
+    };
+    match outcome {
         Ok(true) => {
             let facts = resume.end();
             Ok(Parsed::Complete(Head::new(&window[..facts.next as usize], facts)))
@@ -123,17 +127,24 @@ pub fn parse<'a>(buf: &'a [u8], limits: &Limits, resume: &'a mut Resume) -> Resu
     }
 }
 
-/// Reads lines from `facts.next` on; whether the head is whole.
+/// Reads a head from its start; whether it is whole.
 #[inline]
 fn run(window: &[u8], limits: &Limits, facts: &mut Facts) -> Result<bool, RequestError> {
-    if facts.next == 0 {
-        let Some(line) = start_line::parse(window, limits)? else {
-            return Ok(false);
-        };
-        facts.note_start(&line);
+    match start_line::parse(window, limits)? {
+        Some(line) => {
+            facts.note_start(&line);
+            run_fields(window, limits, facts)
+        }
+        None => Ok(false),
     }
+}
+
+/// Reads field lines from `facts.next` on; whether the head is whole.
+#[inline]
+fn run_fields(window: &[u8], limits: &Limits, facts: &mut Facts) -> Result<bool, RequestError> {
+    let mut at = facts.next as usize;
     loop {
-        match field::line(window, facts.next as usize)? {
+        match field::line(window, at)? {
             Line::Partial => return Ok(false),
             Line::End(next) => {
                 facts.next = next as u32;
@@ -147,6 +158,7 @@ fn run(window: &[u8], limits: &Limits, facts: &mut Facts) -> Result<bool, Reques
                 facts.field_count += 1;
                 facts.note_field(window, name, value)?;
                 facts.next = next as u32;
+                at = next;
             }
         }
     }

@@ -22,11 +22,16 @@ pub(crate) const COPY_BYTES_MAX: usize = 16 * 1024;
 pub(crate) type Chunks = Vec<SharedBytes>;
 
 /// Appends `part` of the value to `out`.
+#[inline]
 pub(crate) fn copy(value: &Value<'_>, part: &Range<usize>, out: &mut Vec<u8>) {
-    if let Some(whole) = value.as_slice() {
-        out.extend_from_slice(&whole[part.clone()]);
-        return;
+    match value.as_slice() {
+        Some(whole) => out.extend_from_slice(&whole[part.clone()]),
+        None => copy_pieces(*value, part, out),
     }
+}
+
+#[cold]
+fn copy_pieces(value: Value<'_>, part: &Range<usize>, out: &mut Vec<u8>) {
     let mut at = 0;
     for piece in value.pieces() {
         if let Some(overlap) = overlap(at, piece.len(), part) {

@@ -49,7 +49,8 @@ pub(super) struct Index {
     items: u64,
 }
 
-/// Home bucket and tag of a hash. All 64 bits of an index hash are good: the top 32 choose the bucket, the low 16 the tag.
+/// Home bucket and tag of a hash. All 64 bits of an index hash are good: the top 32 choose the bucket, the low 16 the tag, which
+/// is never 0: no empty slot has it.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     home: u64,
@@ -69,7 +70,7 @@ impl Index {
     }
 
     /// Finds the slot whose tag matches and whose location `accept` takes, and what `accept` made of it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find<T>(
         &self,
         arena: &Mapping,
@@ -77,18 +78,23 @@ impl Index {
         mut accept: impl FnMut(Location) -> Option<T>,
     ) -> Option<(SlotAt, T)> {
         let place = self.place(hash);
-        for bucket in [place.home, place.home ^ 1] {
+        let mut bucket = place.home;
+        loop {
             let at = bucket as usize * BUCKET_BYTES;
-            for (n, &slot) in arena.line(at).iter().enumerate() {
-                if slot >> TAG_SHIFT == place.tag
-                    && slot != 0
-                    && let Some(found) = accept(location(slot))
-                {
+            let line = arena.line(at);
+            let mut matches = matches(&line, place.tag);
+            while matches != 0 {
+                let n = matches.trailing_zeros() as usize;
+                if let Some(found) = accept(location(line[n])) {
                     return Some((SlotAt(at + n * WORD_BYTES), found));
                 }
+                matches &= matches - 1;
             }
+            if bucket != place.home {
+                return None;
+            }
+            bucket ^= 1;
         }
-        None
     }
 
     /// An empty slot for a hash, in its home bucket if there is one.
@@ -153,8 +159,15 @@ impl Index {
 
     #[inline]
     const fn place(&self, hash: u64) -> Place {
-        Place { home: ((hash >> 32) * self.buckets) >> 32, tag: hash & 0xffff }
+        let tag = if hash & 0xffff == 0 { 1 } else { hash & 0xffff };
+        Place { home: ((hash >> 32) * self.buckets) >> 32, tag }
     }
+}
+
+/// One bit for each slot that has this tag.
+#[inline]
+fn matches(line: &[u64; LINE_WORDS], tag: u64) -> u32 {
+    line.iter().enumerate().fold(0, |bits, (n, &slot)| bits | u32::from(slot >> TAG_SHIFT == tag) << n)
 }
 
 #[inline]

@@ -128,7 +128,7 @@ impl Item {
         Self::decode(arena, location, arena.words(location.at()))
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode(arena: &Mapping, location: Location, [word, lengths, version]: [u64; HEADER_WORDS]) -> Self {
         debug_assert_eq!(word & EXTENT, 0, "an extent is not an item");
         let version = Version::from_bits(version);
@@ -137,7 +137,7 @@ impl Item {
     }
 
     /// Decodes the header at a location if the item's key is `key`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn load_if(arena: &Mapping, location: Location, key: &[u8]) -> Option<Self> {
         let at = location.at();
         let header: [u64; HEADER_WORDS] = arena.words(at);

@@ -61,12 +61,16 @@ impl Default for Resume {
 }
 
 impl Resume {
-    /// What is known of the head at hand; nothing, unless one is under way.
+    /// What is known of the head under way, if there is one.
+    #[inline]
+    pub(super) fn under_way(&mut self) -> Option<&mut Facts> {
+        self.is_under_way().then_some(&mut self.facts)
+    }
+
+    /// Room for what will be known of a head that is read from its start.
     #[inline]
     pub(super) fn begin(&mut self) -> &mut Facts {
-        if !self.is_under_way() {
-            self.facts = Facts::new();
-        }
+        self.facts = Facts::new();
         &mut self.facts
     }
 
