@@ -9,6 +9,8 @@
 //! on, it is refused with a named error.
 
 pub mod cache;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod key;
 pub mod placement;
 pub mod shard;

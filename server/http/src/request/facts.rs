@@ -120,7 +120,9 @@ impl Facts {
             return Err(RequestError::BodyTooLarge);
         }
         // A 1.0 client would take 100 for the answer, and nobody waits for leave to send nothing.
-        self.expect_continue &= self.version == Version::Http11 && self.body() != Body::None;
+        if self.expect_continue {
+            self.expect_continue = self.version == Version::Http11 && self.body() != Body::None;
+        }
         Ok(())
     }
 
