@@ -54,8 +54,15 @@ impl EdgeCore {
         if self.draining.get() { context.as_last() } else { context }
     }
 
-    /// Counts an answer and writes its head.
+    /// Counts a 200 and writes its head.
     #[inline]
+    pub(crate) fn write_ok_head(&self, head: &ResponseHead<'_>, out: &mut Vec<u8>) {
+        debug_assert_eq!(head.status, Status::Ok);
+        self.metrics.answers_2xx.increment();
+        head.encode(&self.date(), out);
+    }
+
+    /// Counts an answer and writes its head.
     pub(crate) fn write_head(&self, head: &ResponseHead<'_>, out: &mut Vec<u8>) {
         let metrics = &self.metrics;
         let class = match head.status.code() / 100 {

@@ -220,7 +220,7 @@ fn write_whole_head(core: &EdgeCore, context: Context, facts: &Facts<'_>, out: &
         cache_status: facts.cache_status,
         ..ResponseHead::new(Status::Ok)
     };
-    core.write_head(&answer, out);
+    core.write_ok_head(&answer, out);
 }
 
 /// Writes the head of the answer to a read of a value that exists, or all of it where no value follows.
