@@ -33,12 +33,25 @@ impl Received {
         Received { memory: Memory::Owned(bytes), start: 0, end }
     }
 
+    /// How many bytes have not been consumed: the length of the slice, without making it.
+    pub(crate) fn unread(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether so few buffers are left in the pool that this one may not be kept waiting in an inbox.
+    pub(crate) fn is_scarce(&self) -> bool {
+        match &self.memory {
+            Memory::Pooled { ring, .. } => ring.is_scarce(),
+            Memory::Owned(_) => false,
+        }
+    }
+
     /// Drops the first `count` bytes.
     ///
     /// # Panics
     /// When there are fewer.
     pub fn consume(&mut self, count: usize) {
-        assert!(count <= self.len(), "consumed {count} of {} bytes", self.len());
+        assert!(count <= self.unread(), "consumed {count} of {} bytes", self.unread());
         self.start += count as u32;
     }
 

@@ -16,8 +16,8 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
+use crate::counters::{CounterCells, Counters, add};
 use crate::driver::{Completion, Driver, Wait};
 use crate::executor::{Executor, poll_once};
 use crate::id::{ConnectionId, CoreId, TaskId};
@@ -32,45 +32,16 @@ use crate::timer::{Target, Wheel};
 
 /// Polls per pass: enough to serve every client that one enter can report, few enough that completions, and with
 /// them everyone else's bytes, are looked at again within a fraction of a millisecond.
-const POLLS_PER_PASS: usize = 512;
+const POLLS_PER_PASS: u64 = 512;
 
 /// How old the wall-clock reading of a pass may be.
-const WALL_GRAIN: Duration = Duration::from_micros(500);
+const WALL_GRAIN_NS: u64 = 500_000;
 
 /// Connections of one core at most, whatever the configuration says.
 const CONNECTIONS_MAX: usize = 1 << 20;
 
 /// Listening sockets of one core at most.
 const LISTENERS_MAX: usize = 256;
-
-/// What a core counts: monotone sums since its start.
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-pub struct Counters {
-    /// Passes of the event loop.
-    pub passes: u64,
-    /// Task polls.
-    pub polls: u64,
-    /// Completions handled.
-    pub completions: u64,
-    /// Connections accepted.
-    pub accepted: u64,
-    /// Accepts that failed (`EMFILE`, say).
-    pub accept_errors: u64,
-    /// Sends started.
-    pub sends: u64,
-    /// Bytes received.
-    pub received_bytes: u64,
-    /// Bytes sent.
-    pub sent_bytes: u64,
-    /// Receives that ended because the pool had no buffer left.
-    pub starved: u64,
-    /// Receives stopped because their task did not read.
-    pub held_back: u64,
-    /// Other cores woken by a system call or a ring message.
-    pub wakes: u64,
-    /// Completions that found no room in the kernel's queue.
-    pub overflows: u64,
-}
 
 /// What a core still holds: for leak checks, and for `/v1/status`.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -101,7 +72,6 @@ pub(crate) struct Inner {
     pub(crate) dirty: RefCell<Vec<ConnectionId>>,
     pub(crate) starved: RefCell<VecDeque<ConnectionId>>,
     pub(crate) spares: RefCell<Spares>,
-    completions: RefCell<Vec<Completion>>,
     pub(crate) doorbell: Arc<Doorbell>,
     /// How often the doorbell was found rung.
     bell_rings: Cell<u64>,
@@ -110,7 +80,7 @@ pub(crate) struct Inner {
     bell_waiters: RefCell<Vec<TaskId>>,
     pub(crate) signals: RefCell<(VecDeque<i32>, Option<TaskId>)>,
     stopping: Cell<bool>,
-    pub(crate) counters: RefCell<Counters>,
+    pub(crate) counters: CounterCells,
     random: RefCell<Random>,
 }
 
@@ -143,14 +113,13 @@ impl Reactor {
             starved: RefCell::new(VecDeque::new()),
             spares: RefCell::new(Spares::new()),
             driver: RefCell::new(driver),
-            completions: RefCell::new(Vec::with_capacity(1024)),
             doorbell,
             bell_rings: Cell::new(0),
             bell_rings_seen: Cell::new(0),
             bell_waiters: RefCell::new(Vec::new()),
             signals: RefCell::new((VecDeque::new(), None)),
             stopping: Cell::new(false),
-            counters: RefCell::new(Counters::default()),
+            counters: CounterCells::default(),
             wall_read: Cell::new(now),
             random: RefCell::new(random),
         };
@@ -194,7 +163,7 @@ impl Reactor {
 
     /// What this core has counted so far.
     pub fn counters(&self) -> Counters {
-        Counters { overflows: self.inner.driver.borrow().overflows(), ..*self.inner.counters.borrow() }
+        Counters { overflows: self.inner.driver.borrow().overflows(), ..self.inner.counters.read() }
     }
 
     /// What this core holds now.
@@ -208,7 +177,7 @@ impl Reactor {
     }
 
     pub(crate) fn wake_core(&self, bell: &Doorbell) {
-        self.count(|counters| counters.wakes += 1);
+        add(&self.inner.counters.wakes, 1);
         self.inner.driver.borrow_mut().wake(bell);
     }
 
@@ -226,10 +195,6 @@ impl Reactor {
 
     pub(crate) fn wake(&self, task: TaskId) {
         self.inner.executor.borrow_mut().wake(task);
-    }
-
-    pub(crate) fn count(&self, change: impl FnOnce(&mut Counters)) {
-        change(&mut self.inner.counters.borrow_mut());
     }
 }
 
@@ -251,7 +216,7 @@ impl Reactor {
     /// Runs everything that can run now.
     pub(crate) fn pass(&self) {
         let inner = &*self.inner;
-        self.count(|counters| counters.passes += 1);
+        add(&inner.counters.passes, 1);
         self.refresh_clock();
         let now = inner.now.get();
         inner.wheel.borrow_mut().advance(now, |target| self.fire(target));
@@ -279,19 +244,36 @@ impl Reactor {
         }
     }
 
-    pub(crate) fn unpark(&self) {
+    fn unpark(&self) {
         self.inner.doorbell.flags.unpark();
     }
 
-    /// Handles all that the driver has gathered.
-    pub(crate) fn reap(&self) {
-        let mut completions = std::mem::take(&mut *self.inner.completions.borrow_mut());
-        self.inner.driver.borrow_mut().reap(&mut completions);
-        self.count(|counters| counters.completions += completions.len() as u64);
-        for completion in completions.drain(..) {
-            self.complete(completion);
+    /// Hands everything started over to the driver, waits as told, and handles all that is complete.
+    pub(crate) fn enter(&self, wait: Wait) {
+        let entered = self.inner.driver.borrow_mut().enter(wait);
+        self.unpark();
+        entered.expect("io_uring_enter fails only for reasons that are ours");
+        let mut handled = 0;
+        loop {
+            while let Some(completion) = self.next_completion() {
+                handled += 1;
+                self.complete(completion);
+            }
+            let found = self.inner.driver.borrow_mut().find_more();
+            if !found.expect("io_uring_enter fails only for reasons that are ours") {
+                break;
+            }
         }
-        *self.inner.completions.borrow_mut() = completions;
+        add(&self.inner.counters.completions, handled);
+    }
+
+    fn next_completion(&self) -> Option<Completion> {
+        self.inner.driver.borrow_mut().next_completion()
+    }
+
+    /// Whether any task has not ended.
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.inner.executor.borrow().len() > 0
     }
 
     /// Whether a pass would find something to do, timers aside.
@@ -320,7 +302,7 @@ impl Reactor {
         let now = driver.now();
         inner.now.set(now);
         // The calendar has a grain of milliseconds: it need not be read more often than that.
-        if now.since(inner.wall_read.get()) >= WALL_GRAIN {
+        if now.as_nanos().saturating_sub(inner.wall_read.get().as_nanos()) >= WALL_GRAIN_NS {
             inner.wall_read.set(now);
             inner.wall_ms.set(driver.wall_ms());
         }
@@ -343,21 +325,27 @@ impl Reactor {
     }
 
     fn run_ready(&self) {
-        for _ in 0..POLLS_PER_PASS {
-            let Some((id, mut future)) = self.inner.executor.borrow_mut().take_ready() else { return };
-            self.inner.running.set(Some(id));
-            let ended = poll_once(&mut future).is_ready();
-            if ended {
+        let inner = &*self.inner;
+        let mut polls = 0;
+        let mut next = inner.executor.borrow_mut().take_ready();
+        while let Some((id, mut future)) = next {
+            polls += 1;
+            inner.running.set(Some(id));
+            if poll_once(&mut future).is_ready() {
                 // Dropped before its slot is freed and while it is still the running task: its destructors may use
                 // the reactor.
                 drop(future);
-                self.inner.executor.borrow_mut().remove(id);
+                inner.executor.borrow_mut().remove(id);
             } else {
-                self.inner.executor.borrow_mut().put_back(id, future);
+                inner.executor.borrow_mut().put_back(id, future);
             }
-            self.inner.running.set(None);
-            self.count(|counters| counters.polls += 1);
+            if polls == POLLS_PER_PASS {
+                break;
+            }
+            next = inner.executor.borrow_mut().take_ready();
         }
+        inner.running.set(None);
+        add(&inner.counters.polls, polls);
     }
 
     fn flush_dirty(&self) {

@@ -59,6 +59,23 @@ pub(crate) enum Copying {
     Must,
 }
 
+/// How a send has ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    pub(crate) result: Result<usize, Errno>,
+    /// The kernel still reads the memory; a `SendReleased` follows.
+    pub(crate) lent: bool,
+    /// A send without a copy that the kernel would not do has sent nothing (`Ok(0)`): try again with a copy.
+    pub(crate) refused_zero_copy: bool,
+}
+
+impl Sent {
+    /// The end of a send that took a copy of the memory.
+    pub(crate) fn copied(result: Result<usize, Errno>) -> Sent {
+        Sent { result, lent: false, refused_zero_copy: false }
+    }
+}
+
 /// What a driver reports, in the order in which it happened.
 pub(crate) enum Completion {
     Accepted {
@@ -81,13 +98,9 @@ pub(crate) enum Completion {
         connection: ConnectionId,
         end: ReceiveEnd,
     },
-    /// `lent`: the kernel still reads the memory; a `SendReleased` follows. A send without a copy that the kernel would not
-    /// do has sent nothing (`Ok(0)`, `refused_zero_copy`): try again with a copy.
     Sent {
         connection: ConnectionId,
-        result: Result<usize, Errno>,
-        lent: bool,
-        refused_zero_copy: bool,
+        sent: Sent,
     },
     /// `copied`: the kernel copied all the same; the detour gains nothing on this connection.
     SendReleased {
@@ -163,9 +176,6 @@ pub(crate) trait Driver {
     /// Gives the socket away to another core of the process.
     fn detach(&mut self, socket: Socket) -> DetachedSocket;
 
-    /// Whether so few pooled buffers are left that none may be kept waiting in an inbox.
-    fn buffers_scarce(&self, size: Size) -> bool;
-
     /// Whether enough pooled buffers are back for a receive that ended with `NoBuffers` to be armed again.
     fn buffers_available(&self, size: Size) -> bool;
 
@@ -175,14 +185,18 @@ pub(crate) trait Driver {
     /// Wakes the core behind `doorbell`.
     fn wake(&mut self, doorbell: &Doorbell);
 
-    /// Hands all started operations over, waits as told, and gathers what is complete.
+    /// Hands all started operations over, waits as told, and begins to report what is complete.
     fn enter(&mut self, wait: Wait) -> io::Result<()>;
+
+    /// The next completion; `None` when all that [`Driver::enter`] found are reported, or as many as one pass takes.
+    fn next_completion(&mut self) -> Option<Completion>;
+
+    /// Looks for completions that [`Driver::enter`] did not find, once there is no next one. False when this pass has
+    /// had all that it takes.
+    fn find_more(&mut self) -> io::Result<bool>;
 
     /// Completions that found no room in the kernel's queue so far.
     fn overflows(&self) -> u64;
-
-    /// Moves what [`Driver::enter`] gathered to `into`.
-    fn reap(&mut self, into: &mut Vec<Completion>);
 }
 
 /// How a listening socket is opened.

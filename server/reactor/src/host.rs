@@ -100,7 +100,7 @@ fn run_core(spec: &CoreSpec, body: Box<dyn FnOnce(Reactor) + Send>, ready: &Sync
     };
     body(reactor.clone());
     let _ = ready.send(Ok(()));
-    while !reactor.is_stopping() && reactor.holdings().tasks > 0 {
+    while !reactor.is_stopping() && reactor.has_tasks() {
         step(&reactor, None);
     }
     wind_up(&reactor);
@@ -119,10 +119,7 @@ fn start_reactor(spec: &CoreSpec) -> io::Result<Reactor> {
 fn step(reactor: &Reactor, wait: Option<Wait>) {
     reactor.pass();
     let wait = wait.unwrap_or_else(|| reactor.park());
-    let entered = reactor.inner.driver.borrow_mut().enter(wait);
-    reactor.unpark();
-    entered.expect("io_uring_enter fails only for reasons that are ours");
-    reactor.reap();
+    reactor.enter(wait);
 }
 
 /// Sends what is queued, drops the tasks, and gives the kernel a moment to finish what they had under way.

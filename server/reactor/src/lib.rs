@@ -18,6 +18,7 @@
 mod address;
 mod buffer;
 mod core;
+mod counters;
 mod driver;
 mod executor;
 mod host;
@@ -40,7 +41,8 @@ pub mod sim;
 
 pub use address::Address;
 pub use buffer::Received;
-pub use core::{Counters, Holdings, Reactor, SpawnError};
+pub use core::{Holdings, Reactor, SpawnError};
+pub use counters::Counters;
 pub use driver::ListenOptions;
 pub use host::{CoreSpec, Host, Threads};
 pub use id::CoreId;

@@ -138,7 +138,7 @@ impl Connection {
 
     /// Bytes that are there already.
     pub fn try_receive(&self) -> Option<Received> {
-        self.state(|state, _| state.pop_received())
+        self.state(|state, _| state.inbox.pop())
     }
 
     /// Opens the send buffer to append to. What is written leaves at the end of the pass.
@@ -343,7 +343,7 @@ impl Future for Receiving<'_> {
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         let id = self.connection.sender.id;
         self.connection.state(|state, reactor| {
-            let data = state.pop_received();
+            let data = state.inbox.pop();
             if state.may_rearm() {
                 reactor.arm_receive(id, state);
             }
@@ -385,7 +385,7 @@ impl Detached {
         })?;
         connection.state(|state, _| {
             if !self.unread.is_empty() {
-                state.push_received(Received::owned(self.unread), false);
+                state.push_received(Received::owned(self.unread));
             }
             if self.ended {
                 state.receive = Receive::EndOfStream;

@@ -6,7 +6,8 @@
 //! and its last operation has ended.
 
 use crate::core::Reactor;
-use crate::driver::{Completion, Errno, ReceiveEnd, Socket};
+use crate::counters::add;
+use crate::driver::{Completion, Errno, ReceiveEnd, Sent, Socket};
 use crate::id::ConnectionId;
 use crate::net::state::{ConnectionState, Receive};
 use crate::time::Instant;
@@ -20,28 +21,17 @@ impl Reactor {
             Completion::Connected { connection, result } => self.connected(connection, result),
             Completion::Received { connection, data } => self.received(connection, data),
             Completion::ReceiveEnded { connection, end } => self.receive_ended(connection, end),
-            Completion::Sent { connection, result, lent, refused_zero_copy } => {
-                self.with_state(connection, |state, _| state.flight.always_copy |= refused_zero_copy);
-                self.sent(connection, result, lent);
-            }
-            Completion::SendReleased { connection, copied } => {
-                self.with_state(connection, |state, reactor| {
-                    state.flight.always_copy |= copied;
-                    state.note_released(&mut reactor.inner.spares.borrow_mut());
-                    reactor.wake_reader(state);
-                    if let Some(task) = state.writer_to_wake() {
-                        reactor.wake(task);
-                    }
-                });
-                self.free_if_done(connection);
-            }
-            Completion::Signal { number } => {
-                let mut signals = self.inner.signals.borrow_mut();
-                signals.0.push_back(number);
-                if let Some(task) = signals.1.take() {
-                    self.wake(task);
-                }
-            }
+            Completion::Sent { connection, sent } => self.sent(connection, sent),
+            Completion::SendReleased { connection, copied } => self.send_released(connection, copied),
+            Completion::Signal { number } => self.signalled(number),
+        }
+    }
+
+    fn signalled(&self, number: i32) {
+        let mut signals = self.inner.signals.borrow_mut();
+        signals.0.push_back(number);
+        if let Some(task) = signals.1.take() {
+            self.wake(task);
         }
     }
 
@@ -64,16 +54,14 @@ impl Reactor {
     }
 
     fn received(&self, id: ConnectionId, data: crate::buffer::Received) {
-        self.count(|counters| counters.received_bytes += data.len() as u64);
+        add(&self.inner.counters.received_bytes, data.unread() as u64);
         self.with_state(id, |state, reactor| {
             if state.abandoned {
                 return;
             }
-            let scarce = reactor.inner.driver.borrow().buffers_scarce(state.armed_size);
-            if state.push_received(data, scarce) {
-                state.receive = Receive::Cancelling;
-                reactor.count(|counters| counters.held_back += 1);
-                reactor.inner.driver.borrow_mut().cancel_receive(id, state.armed_size);
+            if state.push_received(data) {
+                add(&reactor.inner.counters.held_back, 1);
+                reactor.stop_receive(id, state);
             }
             reactor.wake_reader(state);
         });
@@ -87,7 +75,7 @@ impl Reactor {
                 ReceiveEnd::Failed(errno) => Receive::Failed(errno),
                 ReceiveEnd::NoBuffers if state.abandoned || stopped => Receive::Disarmed,
                 ReceiveEnd::NoBuffers => {
-                    reactor.count(|counters| counters.starved += 1);
+                    add(&reactor.inner.counters.starved, 1);
                     reactor.inner.starved.borrow_mut().push_back(id);
                     Receive::Starved
                 }
@@ -102,21 +90,36 @@ impl Reactor {
         self.free_if_done(id);
     }
 
-    fn sent(&self, id: ConnectionId, result: Result<usize, Errno>, lent: bool) {
-        self.count(|counters| counters.sent_bytes += result.unwrap_or(0) as u64);
-        let more = self.with_state(id, |state, reactor| {
-            let more = state.note_sent(result, lent, &mut reactor.inner.spares.borrow_mut());
+    fn sent(&self, id: ConnectionId, sent: Sent) {
+        add(&self.inner.counters.sent_bytes, sent.result.unwrap_or(0) as u64);
+        let abandoned = self.with_state(id, |state, reactor| {
+            state.flight.always_copy |= sent.refused_zero_copy;
+            let more = state.note_sent(sent.result, sent.lent, &mut reactor.inner.spares.borrow_mut());
             if let Some(task) = state.writer_to_wake() {
                 reactor.wake(task);
             }
             if state.send_failed.is_some() {
                 reactor.wake_reader(state);
             }
-            more && !state.abandoned
+            if more {
+                reactor.start_send(id, state);
+            }
+            state.abandoned
         });
-        if more == Some(true) {
-            self.flush(id);
+        if abandoned == Some(true) {
+            self.free_if_done(id);
         }
+    }
+
+    fn send_released(&self, id: ConnectionId, copied: bool) {
+        self.with_state(id, |state, reactor| {
+            state.flight.always_copy |= copied;
+            state.note_released(&mut reactor.inner.spares.borrow_mut());
+            reactor.wake_reader(state);
+            if let Some(task) = state.writer_to_wake() {
+                reactor.wake(task);
+            }
+        });
         self.free_if_done(id);
     }
 
@@ -158,23 +161,26 @@ impl Reactor {
 
     /// Starts the next send of a connection, if it has something to send and nothing under way.
     pub(crate) fn flush(&self, id: ConnectionId) {
-        self.with_state(id, |state, reactor| {
-            state.dirty = false;
-            let idle = !state.flight.under_way && !state.connecting && state.send_failed.is_none();
-            if !idle || state.abandoned || !state.load_flight() {
-                return;
-            }
-            state.flight.under_way = true;
-            reactor.count(|counters| counters.sends += 1);
-            let (socket, copy) = (state.socket, state.copying());
-            let mut driver = reactor.inner.driver.borrow_mut();
-            state.flight.outbox.with_slices(|slices| {
-                // SAFETY: the slices point into `flight`, which nobody touches while `under_way` is set, and whose
-                // chunks are held until `SendReleased` when `Sent` says that they are lent (`note_sent`). The slot is
-                // not freed before both have been reported (`has_operations`); moving the state moves the queue's
-                // handles, not the heap memory the slices point to.
-                unsafe { driver.send(id, socket, slices, copy) };
-            });
+        self.with_state(id, |state, reactor| reactor.start_send(id, state));
+    }
+
+    fn start_send(&self, id: ConnectionId, state: &mut ConnectionState) {
+        state.dirty = false;
+        let idle = !state.flight.under_way && !state.connecting && state.send_failed.is_none();
+        if !idle || state.abandoned || !state.outbox.load() {
+            return;
+        }
+        state.flight.under_way = true;
+        add(&self.inner.counters.sends, 1);
+        let (socket, copy) = (state.socket, state.copying());
+        let mut driver = self.inner.driver.borrow_mut();
+        state.outbox.with_slices(|slices| {
+            // SAFETY: the slices point into the chunks in flight, which the outbox neither changes nor gives away
+            // before `Sent` has been reported for all of their bytes or with an error, and which are held until
+            // `SendReleased` when `Sent` says that they are lent (`note_sent`). The slot is not freed before both have
+            // been reported (`free_if_done`); moving the state or a chunk moves the handle, not the heap memory the
+            // slices point to.
+            unsafe { driver.send(id, socket, slices, copy) };
         });
     }
 
@@ -191,18 +197,20 @@ impl Reactor {
         if state.deadline == Instant::NEVER {
             return;
         }
-        let mut wheel = self.inner.wheel.borrow_mut();
-        match state.timer {
-            // The timer is moved when it fires: a deadline that moves on with each request costs nothing.
-            Some((_, at)) if at <= state.deadline => {}
-            previous => {
-                if let Some((timer, _)) = previous {
-                    wheel.cancel(timer);
-                }
-                let timer = wheel.insert(state.deadline, Target::Connection(id));
-                state.timer = Some((timer, state.deadline));
-            }
+        // The timer is moved when it fires: a deadline that moves on with each request costs nothing.
+        if state.timer.is_none_or(|(_, at)| at > state.deadline) {
+            self.set_timer(id, state);
         }
+    }
+
+    #[inline(never)]
+    fn set_timer(&self, id: ConnectionId, state: &mut ConnectionState) {
+        let mut wheel = self.inner.wheel.borrow_mut();
+        if let Some((timer, _)) = state.timer {
+            wheel.cancel(timer);
+        }
+        let timer = wheel.insert(state.deadline, Target::Connection(id));
+        state.timer = Some((timer, state.deadline));
     }
 
     pub(crate) fn connection_timer(&self, id: ConnectionId) {
@@ -224,7 +232,6 @@ impl Reactor {
             state.reader = None;
             state.writer = None;
             state.inbox.clear();
-            state.inbox_bytes = 0;
             if let Some((timer, _)) = state.timer.take() {
                 reactor.inner.wheel.borrow_mut().cancel(timer);
             }

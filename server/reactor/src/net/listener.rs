@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::core::Reactor;
+use crate::counters::add;
 use crate::driver::{Accepted, Errno, ListenOptions, Socket};
 use crate::id::{ListenerId, TaskId};
 use crate::net::Connection;
@@ -88,13 +89,13 @@ impl Reactor {
         };
         match result {
             Ok(accepted) => {
-                self.count(|counters| counters.accepted += 1);
+                add(&self.inner.counters.accepted, 1);
                 state.failed = false;
                 state.pending.push_back(accepted);
             }
             Err(_) => {
                 state.failed = true;
-                self.count(|counters| counters.accept_errors += 1);
+                add(&self.inner.counters.accept_errors, 1);
             }
         }
         if let Some(task) = state.waiter.take() {
@@ -114,7 +115,7 @@ impl Reactor {
         }
         if state.closing {
             let rest = self.inner.driver.borrow_mut().close_listener(state.socket);
-            self.count(|counters| counters.accepted += rest.len() as u64);
+            add(&self.inner.counters.accepted, rest.len() as u64);
             state.pending.extend(rest);
             state.closed = true;
             if let Some(task) = state.waiter.take() {

@@ -7,6 +7,7 @@
 
 mod connection;
 mod events;
+mod inbox;
 pub(crate) mod listener;
 pub(crate) mod state;
 

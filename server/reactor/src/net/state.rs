@@ -12,11 +12,10 @@
 //! **Invariants**: at most one send is in flight; the slot outlives every operation on it, so that the kernel never
 //! holds memory that has been freed; an idle connection owns no buffer.
 
-use std::collections::VecDeque;
-
 use crate::buffer::Received;
 use crate::driver::{Copying, Errno, Size, Socket};
 use crate::id::{TaskId, TimerId};
+use crate::net::inbox::Inbox;
 use crate::outbox::{Chunk, Outbox, Spares};
 use crate::time::Instant;
 
@@ -24,10 +23,6 @@ use crate::time::Instant;
 const INBOX_BYTES_MAX: usize = 64 * 1024;
 /// The same for a connection that receives bulk: a few of the large buffers.
 const BULK_INBOX_BYTES_MAX: usize = 256 * 1024;
-
-/// Pooled buffers a connection may hold unread; what comes beyond is copied out of the pool, so that one task that
-/// is slow to read cannot starve its core's other connections.
-pub(crate) const INBOX_POOLED_MAX: usize = 4;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Receive {
@@ -39,10 +34,9 @@ pub(crate) enum Receive {
     Failed(Errno),
 }
 
-/// Sends handed to the driver and not finished.
+/// The send handed to the driver and not finished, and what earlier ones have left behind.
 #[derive(Default)]
 pub(crate) struct Flight {
-    pub(crate) outbox: Outbox,
     pub(crate) under_way: bool,
     /// Zero-copy sends whose memory the kernel has not released.
     pub(crate) lent: u32,
@@ -60,8 +54,7 @@ pub(crate) struct ConnectionState {
     /// The pool of the receive that is armed, and the pool of the next.
     pub(crate) armed_size: Size,
     pub(crate) wanted_size: Size,
-    pub(crate) inbox: VecDeque<Received>,
-    pub(crate) inbox_bytes: usize,
+    pub(crate) inbox: Inbox,
     pub(crate) outbox: Outbox,
     pub(crate) flight: Flight,
     pub(crate) send_failed: Option<Errno>,
@@ -86,8 +79,7 @@ impl ConnectionState {
             receive: Receive::Disarmed,
             armed_size: Size::Small,
             wanted_size: Size::Small,
-            inbox: VecDeque::new(),
-            inbox_bytes: 0,
+            inbox: Inbox::default(),
             outbox: Outbox::default(),
             flight: Flight::default(),
             send_failed: None,
@@ -102,8 +94,12 @@ impl ConnectionState {
 
     /// Bytes written and not yet taken by the kernel, or taken and still held for it.
     pub(crate) fn queued_bytes(&self) -> usize {
-        let held: usize = self.flight.held.iter().map(Chunk::len).sum();
-        self.outbox.bytes() + self.flight.outbox.bytes() + held
+        if self.flight.held.is_empty() { self.outbox.bytes() } else { self.outbox.bytes() + self.held_bytes() }
+    }
+
+    #[inline(never)]
+    fn held_bytes(&self) -> usize {
+        self.flight.held.iter().map(Chunk::len).sum()
     }
 
     /// Whether the driver still uses the socket of this connection.
@@ -123,16 +119,10 @@ impl ConnectionState {
     }
 
     /// Queues received bytes. True when the receive must be stopped until they have been read.
-    pub(crate) fn push_received(&mut self, data: Received, buffers_scarce: bool) -> bool {
-        self.inbox_bytes += data.len();
-        let pooled = !buffers_scarce && self.inbox.len() < INBOX_POOLED_MAX;
-        if pooled {
-            self.inbox.push_back(data);
-        } else if !self.inbox.back_mut().is_some_and(|last| last.append(&data)) {
-            // Many small pieces become one: an inbox is bounded in bytes, and must not cost a multiple of them.
-            self.inbox.push_back(data.into_owned());
-        }
-        self.receive == Receive::Armed && self.inbox_bytes >= self.inbox_bytes_max()
+    pub(crate) fn push_received(&mut self, data: Received) -> bool {
+        let scarce = data.is_scarce();
+        self.inbox.push(data, scarce);
+        self.receive == Receive::Armed && self.inbox.bytes() >= self.inbox_bytes_max()
     }
 
     fn inbox_bytes_max(&self) -> usize {
@@ -144,36 +134,31 @@ impl ConnectionState {
 
     /// Whether a receive that was stopped may begin again.
     pub(crate) fn may_rearm(&self) -> bool {
-        self.receive == Receive::Disarmed && self.inbox_bytes <= self.inbox_bytes_max() / 2
-    }
-
-    pub(crate) fn pop_received(&mut self) -> Option<Received> {
-        let data = self.inbox.pop_front()?;
-        if self.inbox.is_empty() {
-            self.inbox.shrink_to(INBOX_POOLED_MAX);
-        }
-        self.inbox_bytes -= data.len();
-        Some(data)
+        self.receive == Receive::Disarmed && self.inbox.bytes() <= self.inbox_bytes_max() / 2
     }
 
     /// Notes a finished send. True when more is to be sent.
     pub(crate) fn note_sent(&mut self, result: Result<usize, Errno>, lent: bool, spares: &mut Spares) -> bool {
         self.flight.under_way = false;
-        if lent {
-            self.flight.lent += 1;
-        }
+        self.flight.lent += u32::from(lent);
         // Also what copying sends have sent meanwhile: a chunk may have been lent in part and copied in part.
         let hold = self.flight.lent > 0;
-        let Flight { outbox, held, .. } = &mut self.flight;
         match result {
-            Ok(sent) => outbox.advance(sent, |chunk| keep_or_spare(chunk, hold, held, spares)),
-            Err(errno) => {
-                self.send_failed = Some(errno);
-                outbox.clear(|chunk| keep_or_spare(chunk, hold, held, spares));
-                self.outbox.clear(|chunk| keep_or_spare(chunk, false, held, spares));
+            Ok(sent) => {
+                let held = &mut self.flight.held;
+                self.outbox.advance(sent, |chunk| keep_or_spare(chunk, hold, held, spares));
             }
+            Err(errno) => self.note_send_failed(errno, spares),
         }
-        !self.flight.outbox.is_empty() || !self.outbox.is_empty()
+        !self.outbox.is_empty()
+    }
+
+    #[cold]
+    fn note_send_failed(&mut self, errno: Errno, spares: &mut Spares) {
+        self.send_failed = Some(errno);
+        let hold = self.flight.lent > 0;
+        let held = &mut self.flight.held;
+        self.outbox.clear(|chunk, in_flight| keep_or_spare(chunk, hold && in_flight, held, spares));
     }
 
     /// Notes that the kernel has released the memory of one zero-copy send.
@@ -185,16 +170,6 @@ impl ConnectionState {
                 keep_or_spare(chunk, false, &mut Vec::new(), spares);
             }
         }
-    }
-
-    /// Moves what is queued into flight when nothing is. True when there is something to send.
-    pub(crate) fn load_flight(&mut self) -> bool {
-        debug_assert!(!self.flight.under_way);
-        if self.flight.outbox.is_empty() {
-            // A swap keeps both queues' memory: no allocation per send.
-            std::mem::swap(&mut self.flight.outbox, &mut self.outbox);
-        }
-        !self.flight.outbox.is_empty()
     }
 
     /// The task to wake now that the send queue has shrunk, if it is small enough for it.

@@ -5,6 +5,7 @@
 //! **Invariants**: no operation completes inside the call that starts it.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 
@@ -22,9 +23,15 @@ const EPOCH_MS: u64 = 1_893_456_000_000;
 pub(crate) struct SimDriver {
     pub(crate) network: Rc<RefCell<Network>>,
     pub(crate) place: Place,
+    /// Taken by the last enter and not reported.
+    ready: VecDeque<Completion>,
 }
 
 impl SimDriver {
+    pub(crate) fn new(network: Rc<RefCell<Network>>, place: Place) -> Self {
+        SimDriver { network, place, ready: VecDeque::new() }
+    }
+
     fn seat(&self) -> (usize, usize) {
         (self.place.process, self.place.core)
     }
@@ -117,10 +124,6 @@ impl Driver for SimDriver {
         DetachedSocket::Simulated(socket.0)
     }
 
-    fn buffers_scarce(&self, _: Size) -> bool {
-        false
-    }
-
     fn buffers_available(&self, _: Size) -> bool {
         true
     }
@@ -134,15 +137,20 @@ impl Driver for SimDriver {
     }
 
     fn enter(&mut self, _: Wait) -> io::Result<()> {
+        let seat = self.seat();
+        self.network.borrow_mut().take_completions(seat, &mut self.ready);
         Ok(())
+    }
+
+    fn next_completion(&mut self) -> Option<Completion> {
+        self.ready.pop_front()
+    }
+
+    fn find_more(&mut self) -> io::Result<bool> {
+        Ok(false)
     }
 
     fn overflows(&self) -> u64 {
         0
-    }
-
-    fn reap(&mut self, into: &mut Vec<Completion>) {
-        let seat = self.seat();
-        self.network.borrow_mut().take_completions(seat, into);
     }
 }

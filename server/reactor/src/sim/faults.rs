@@ -7,7 +7,7 @@
 
 use super::endpoint::Peer;
 use super::network::{Event, Network, RETRANSMISSION, pair};
-use crate::driver::{Completion, Errno};
+use crate::driver::{Completion, Errno, Sent};
 use crate::id::Key;
 
 impl Network {
@@ -27,12 +27,7 @@ impl Network {
         let blocked = state.blocked_send.is_some();
         state.reset(errno);
         if blocked {
-            self.report(endpoint, |connection| Completion::Sent {
-                connection,
-                result: Err(errno),
-                lent: false,
-                refused_zero_copy: false,
-            });
+            self.report(endpoint, |connection| Completion::Sent { connection, sent: Sent::copied(Err(errno)) });
         }
         self.report_end(endpoint);
     }

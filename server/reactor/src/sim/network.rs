@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::endpoint::{Endpoint, Peer, Place};
 use crate::buffer::Received;
-use crate::driver::{Completion, ReceiveEnd};
+use crate::driver::{Completion, ReceiveEnd, Sent};
 use crate::id::{ConnectionId, Key, ListenerId};
 use crate::random::Random;
 use crate::slab::Slab;
@@ -170,12 +170,7 @@ impl Network {
             Event::Answer { endpoint, errno } => self.answer(key(endpoint), errno),
             Event::Taken { endpoint, bytes } => {
                 let result = Ok(bytes);
-                self.report(key(endpoint), |connection| Completion::Sent {
-                    connection,
-                    result,
-                    lent: false,
-                    refused_zero_copy: false,
-                });
+                self.report(key(endpoint), |connection| Completion::Sent { connection, sent: Sent::copied(result) });
             }
             Event::Reset { endpoint, errno } => self.reset_unless_cut(key(endpoint), errno),
             Event::Disarm { endpoint, buffers } => {
@@ -189,7 +184,7 @@ impl Network {
         }
     }
 
-    pub(crate) fn take_completions(&mut self, place: (usize, usize), into: &mut Vec<Completion>) {
+    pub(crate) fn take_completions(&mut self, place: (usize, usize), into: &mut VecDeque<Completion>) {
         if let Some(queue) = self.completions.get_mut(&place) {
             into.extend(queue.drain(..));
         }
@@ -259,12 +254,7 @@ impl Network {
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
         let errno = state.failed.or((state.peer == Peer::Gone).then_some(libc::EPIPE));
         if let Some(errno) = errno {
-            self.report(endpoint, |connection| Completion::Sent {
-                connection,
-                result: Err(errno),
-                lent: false,
-                refused_zero_copy: false,
-            });
+            self.report(endpoint, |connection| Completion::Sent { connection, sent: Sent::copied(Err(errno)) });
             return;
         }
         state.blocked_send = Some(bytes);
@@ -322,12 +312,7 @@ impl Network {
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
         if state.blocked_send.take().is_some() {
             let result = Err(libc::ECANCELED);
-            self.report(endpoint, |connection| Completion::Sent {
-                connection,
-                result,
-                lent: false,
-                refused_zero_copy: false,
-            });
+            self.report(endpoint, |connection| Completion::Sent { connection, sent: Sent::copied(result) });
         }
     }
 

@@ -14,6 +14,7 @@ use super::driver::SimDriver;
 use super::endpoint::Place;
 use super::network::{Network, NetworkOptions};
 use crate::core::{CoreSeed, Holdings, Reactor};
+use crate::driver::Wait;
 use crate::host::{CoreSpec, Host};
 use crate::mailbox::Doorbells;
 use crate::random::Random;
@@ -168,8 +169,7 @@ impl World {
         let pick = self.random.below(runnable.len() as u64) as usize;
         let (process, core) = runnable[pick];
         let reactor = self.processes[process].cores[core].reactor.clone();
-        reactor.unpark();
-        reactor.reap();
+        reactor.enter(Wait::No);
         reactor.pass();
         reactor.park();
         // A pass takes a little time, so that deadlines can fall between two of them.
@@ -177,7 +177,7 @@ impl World {
         self.network.borrow_mut().advance(now);
         if reactor.is_stopping() {
             reactor.drop_tasks();
-            reactor.reap();
+            reactor.enter(Wait::No);
             reactor.pass();
         }
         true
@@ -241,7 +241,7 @@ impl Host for SimHost<'_> {
         let cores = &mut processes[self.process.0].cores;
         assert_eq!(cores.len(), spec.id.index(), "cores are started in order");
         let place = Place { process: self.process.0, core: cores.len() };
-        let driver = SimDriver { network: Rc::clone(network), place };
+        let driver = SimDriver::new(Rc::clone(network), place);
         let doorbell = spec.doorbells.of(spec.id);
         let seed = CoreSeed { random: random.next_u64(), shuffle_tasks: true };
         let reactor = Reactor::new(spec.id, Box::new(driver), doorbell, seed);

@@ -5,6 +5,7 @@
 //! **Invariants**: `outstanding` counts operations whose memory or descriptor the kernel still uses; the driver is
 //! not dropped before they are over, or what it holds for them is leaked (the loop leaks what connections hold).
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
@@ -21,7 +22,7 @@ use super::tag::{Kind, NO_KEY, pack, unpack};
 use crate::address::Address;
 use crate::buffer::Received;
 use crate::driver::{
-    Accepted, Completion, Copying, DetachedSocket, Driver, Errno, ListenOptions, ReceiveEnd, Size, Socket, Wait,
+    Accepted, Completion, Copying, DetachedSocket, Driver, Errno, ListenOptions, ReceiveEnd, Sent, Size, Socket, Wait,
 };
 use crate::id::{ConnectionId, Key, ListenerId};
 use crate::mailbox::{Doorbell, WakeMethod};
@@ -40,8 +41,8 @@ const ZERO_COPY_BYTES_MIN: usize = 16 * 1024;
 const REPORT_USAGE: u16 = 1 << 3;
 const USAGE_COPIED: u32 = 1 << 31;
 
-/// Completions gathered per pass at most: a pass of the loop is to stay short.
-const GATHER_MAX: usize = 4096;
+/// Completions taken per pass at most: a pass of the loop is to stay short.
+const TAKEN_MAX: usize = 4096;
 
 /// Further enters of one pass at most: with 20 items each, more than the completions one pass takes.
 const ENTERS_PER_PASS_MAX: usize = 256;
@@ -57,7 +58,11 @@ pub(crate) struct UringDriver {
     small: Rc<BufferRing>,
     bulk: Rc<BufferRing>,
     doorbell: Arc<Doorbell>,
-    ready: Vec<Completion>,
+    /// What one completion of the kernel's said beyond the first; reported before the next of the kernel's.
+    ready: VecDeque<Completion>,
+    /// Completions taken and enters made since the last [`Driver::enter`].
+    taken: usize,
+    enters: usize,
     /// Memory of multi-slice sends and of connects under way, by connection index.
     messages: Vec<Option<Box<Message>>>,
     addresses: Vec<Option<Box<RawAddress>>>,
@@ -86,7 +91,9 @@ impl UringDriver {
             small: Rc::new(small),
             bulk: Rc::new(bulk),
             doorbell: Arc::clone(doorbell),
-            ready: Vec::with_capacity(GATHER_MAX),
+            ready: VecDeque::new(),
+            taken: 0,
+            enters: 0,
             messages: Vec::new(),
             addresses: Vec::new(),
             signals: None,
@@ -126,78 +133,97 @@ impl UringDriver {
         self.push(entry, kind, NO_KEY);
     }
 
-    fn translate(&mut self, entry: &cqueue::Entry) {
+    /// What a completion of the kernel's says; more than one thing goes to `ready`, too.
+    fn translate(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
         let (kind, key) = unpack(entry.user_data());
-        let more = cqueue::more(entry.flags());
-        self.note_over(kind, more);
-        let result = entry.result();
+        self.note_over(kind, cqueue::more(entry.flags()));
         match kind {
-            Kind::Ignored => {}
+            Kind::Send => Some(self.translate_send(ConnectionId(key), entry)),
+            Kind::Receive | Kind::ReceiveBulk => self.translate_receive(ConnectionId(key), entry, kind),
+            _ => self.translate_rare(entry),
+        }
+    }
+
+    #[inline(never)]
+    fn translate_rare(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
+        let (kind, key) = unpack(entry.user_data());
+        let (result, more) = (entry.result(), cqueue::more(entry.flags()));
+        match kind {
+            Kind::Ignored | Kind::Send | Kind::Receive | Kind::ReceiveBulk => None,
             Kind::Accept => self.translate_accept(ListenerId(key), result, more),
             Kind::Connect => {
                 take(&mut self.addresses, key);
                 let result = if result < 0 { Err(-result) } else { Ok(()) };
-                self.ready.push(Completion::Connected { connection: ConnectionId(key), result });
+                Some(Completion::Connected { connection: ConnectionId(key), result })
             }
-            Kind::Receive | Kind::ReceiveBulk => self.translate_receive(ConnectionId(key), entry, kind),
-            Kind::Send => self.translate_send(ConnectionId(key), entry),
-            Kind::Wake if more || self.doorbell.method == WakeMethod::MsgRing => {}
-            Kind::Wake => self.arm_doorbell(),
+            Kind::Wake => {
+                if !more && self.doorbell.method == WakeMethod::EventFd {
+                    self.arm_doorbell();
+                }
+                None
+            }
             Kind::Signal => {
                 self.read_signals();
                 if let (false, Some(fd)) = (more, self.signals.as_ref().map(AsRawFd::as_raw_fd)) {
                     self.poll(fd, Kind::Signal);
                 }
+                self.ready.pop_front()
             }
         }
     }
 
-    fn translate_accept(&mut self, listener: ListenerId, result: i32, more: bool) {
-        if result != -libc::ECANCELED {
-            let result = if result < 0 { Err(-result) } else { Ok(Accepted { socket: Socket(result) }) };
-            self.ready.push(Completion::Accepted { listener, result });
-        }
+    fn translate_accept(&mut self, listener: ListenerId, result: i32, more: bool) -> Option<Completion> {
         if !more {
-            self.ready.push(Completion::AcceptEnded { listener });
+            self.ready.push_back(Completion::AcceptEnded { listener });
         }
+        if result == -libc::ECANCELED {
+            return self.ready.pop_front();
+        }
+        let result = if result < 0 { Err(-result) } else { Ok(Accepted { socket: Socket(result) }) };
+        Some(Completion::Accepted { listener, result })
     }
 
-    fn translate_receive(&mut self, connection: ConnectionId, entry: &cqueue::Entry, kind: Kind) {
-        let result = entry.result();
+    #[inline]
+    fn translate_receive(&mut self, connection: ConnectionId, entry: &cqueue::Entry, kind: Kind) -> Option<Completion> {
         let buffers = if kind == Kind::ReceiveBulk { &self.bulk } else { &self.small };
-        if let Some(buffer) = cqueue::buffer_select(entry.flags()) {
+        let data = cqueue::buffer_select(entry.flags()).map(|buffer| {
             buffers.note_lent();
-            let data = Received::pooled(Rc::clone(buffers), buffer, result.max(0) as u32);
-            if result > 0 {
-                self.ready.push(Completion::Received { connection, data });
-            }
-        }
+            Received::pooled(Rc::clone(buffers), buffer, entry.result().max(0) as u32)
+        });
         if !cqueue::more(entry.flags()) {
-            let end = match -result {
-                0 => ReceiveEnd::EndOfStream,
-                libc::ENOBUFS => ReceiveEnd::NoBuffers,
-                libc::ECANCELED | i32::MIN..=-1 => ReceiveEnd::Disarmed,
-                errno => ReceiveEnd::Failed(errno),
-            };
-            self.ready.push(Completion::ReceiveEnded { connection, end });
+            self.end_receive(connection, entry.result());
+        }
+        match data {
+            Some(data) if entry.result() > 0 => Some(Completion::Received { connection, data }),
+            _ => self.ready.pop_front(),
         }
     }
 
-    fn translate_send(&mut self, connection: ConnectionId, entry: &cqueue::Entry) {
+    #[inline(never)]
+    fn end_receive(&mut self, connection: ConnectionId, result: i32) {
+        let end = match -result {
+            0 => ReceiveEnd::EndOfStream,
+            libc::ENOBUFS => ReceiveEnd::NoBuffers,
+            libc::ECANCELED | i32::MIN..=-1 => ReceiveEnd::Disarmed,
+            errno => ReceiveEnd::Failed(errno),
+        };
+        self.ready.push_back(Completion::ReceiveEnded { connection, end });
+    }
+
+    #[inline]
+    fn translate_send(&mut self, connection: ConnectionId, entry: &cqueue::Entry) -> Completion {
         if cqueue::notif(entry.flags()) {
             let copied = entry.result() as u32 & USAGE_COPIED != 0;
-            self.ready.push(Completion::SendReleased { connection, copied });
-            return;
+            return Completion::SendReleased { connection, copied };
         }
-        take(&mut self.messages, connection.0);
-        let lent = cqueue::more(entry.flags());
-        let result: Result<usize, Errno> = usize::try_from(entry.result()).map_err(|_| -entry.result());
-        // Only a send without a copy can announce a notification and fail all the same: the socket does not do it
-        // (EOPNOTSUPP on Unix sockets), or the pages may not be pinned (RLIMIT_MEMLOCK).
-        let refused_zero_copy = lent
-            && matches!(result, Err(libc::EOPNOTSUPP | libc::ENOMEM | libc::ENOBUFS | libc::EINVAL | libc::EFAULT));
-        let result = if refused_zero_copy { Ok(0) } else { result };
-        self.ready.push(Completion::Sent { connection, result, lent, refused_zero_copy });
+        if !self.messages.is_empty() {
+            take(&mut self.messages, connection.0);
+        }
+        if cqueue::more(entry.flags()) {
+            return Completion::Sent { connection, sent: lent(entry.result()) };
+        }
+        let result = usize::try_from(entry.result()).map_err(|_| -entry.result());
+        Completion::Sent { connection, sent: Sent::copied(result) }
     }
 
     fn read_signals(&mut self) {
@@ -212,7 +238,7 @@ impl UringDriver {
                 }
                 info
             };
-            self.ready.push(Completion::Signal { number: info.ssi_signo as i32 });
+            self.ready.push_back(Completion::Signal { number: info.ssi_signo as i32 });
         }
     }
 
@@ -237,6 +263,17 @@ impl UringDriver {
         put(&mut self.messages, connection.0, message);
         pointer
     }
+}
+
+/// The end of a send that was to go without a copy, and announces that the memory is still being read.
+fn lent(result: i32) -> Sent {
+    let result: Result<usize, Errno> = usize::try_from(result).map_err(|_| -result);
+    // Such a send can fail all the same: the socket does not do it (EOPNOTSUPP on Unix sockets), or the pages may not
+    // be pinned (RLIMIT_MEMLOCK).
+    let refused_zero_copy =
+        matches!(result, Err(libc::EOPNOTSUPP | libc::ENOMEM | libc::ENOBUFS | libc::EINVAL | libc::EFAULT));
+    let result = if refused_zero_copy { Ok(0) } else { result };
+    Sent { result, lent: true, refused_zero_copy }
 }
 
 /// The buffer group of a receive, and the kind of its operation.
@@ -357,10 +394,6 @@ impl Driver for UringDriver {
         DetachedSocket::Kernel(unsafe { OwnedFd::from_raw_fd(socket.0) })
     }
 
-    fn buffers_scarce(&self, size: Size) -> bool {
-        self.buffers(size).is_scarce()
-    }
-
     fn buffers_available(&self, size: Size) -> bool {
         self.buffers(size).can_rearm()
     }
@@ -404,31 +437,40 @@ impl Driver for UringDriver {
             Wait::For(Duration::ZERO) => None,
             Wait::For(time) => Some(Some(time)),
         };
-        self.ring.enter(wait)?;
-        // From 6.13 one enter runs about 20 items of deferred work: go on until there is no more.
-        for _ in 0..ENTERS_PER_PASS_MAX {
-            // Not beyond the pool: what is gathered holds buffers until tasks have run.
-            while self.ready.len() < GATHER_MAX && self.small.can_rearm() {
-                let Some(entry) = self.ring.next_completion() else { break };
-                self.translate(&entry);
+        (self.taken, self.enters) = (0, 0);
+        self.ring.enter(wait)
+    }
+
+    fn next_completion(&mut self) -> Option<Completion> {
+        loop {
+            if let Some(completion) = self.ready.pop_front() {
+                return Some(completion);
             }
-            if self.ready.len() >= GATHER_MAX || !self.small.can_rearm() || !self.ring.has_more() {
-                break;
+            if self.has_taken_enough() {
+                return None;
             }
-            // Items that the kernel has put off are run only by an enter that wants a completion; with no time to
-            // wait it runs them and returns. One that wants none leaves them, and the flag that says so, for ever
-            // (seen on 6.18).
-            self.ring.enter(Some(Some(Duration::ZERO)))?;
+            let entry = self.ring.next_completion()?;
+            self.taken += 1;
+            if let Some(completion) = self.translate(&entry) {
+                return Some(completion);
+            }
         }
-        Ok(())
+    }
+
+    fn find_more(&mut self) -> io::Result<bool> {
+        // From 6.13 one enter runs about 20 items of deferred work: go on until there is no more.
+        if self.has_taken_enough() || !self.ring.has_more() || self.enters == ENTERS_PER_PASS_MAX {
+            return Ok(false);
+        }
+        self.enters += 1;
+        // Items that the kernel has put off are run only by an enter that wants a completion; with no time to wait it
+        // runs them and returns. One that wants none leaves them, and the flag that says so, for ever (seen on 6.18).
+        self.ring.enter(Some(Some(Duration::ZERO)))?;
+        Ok(true)
     }
 
     fn overflows(&self) -> u64 {
         self.ring.overflows()
-    }
-
-    fn reap(&mut self, into: &mut Vec<Completion>) {
-        into.append(&mut self.ready);
     }
 }
 
@@ -458,6 +500,12 @@ impl Drop for UringDriver {
 }
 
 impl UringDriver {
+    /// Whether this pass has had its share of completions.
+    fn has_taken_enough(&self) -> bool {
+        // Not beyond the pool: what is taken holds buffers until tasks have run.
+        self.taken >= TAKEN_MAX || !self.small.can_rearm()
+    }
+
     /// Counts an operation as over when no completion of it follows. Rings of other cores (`MsgRing`) are not ours.
     fn note_over(&mut self, kind: Kind, more: bool) {
         let foreign = kind == Kind::Wake && self.doorbell.method == WakeMethod::MsgRing;
