@@ -16,13 +16,21 @@ pub struct Received {
     end: u32,
 }
 
+/// Boxed where it is rare, since what is received moves by value from the ring to its task: three words in all.
 enum Memory {
-    Pooled { ring: Rc<BufferRing>, buffer: u16 },
-    Owned(Vec<u8>),
+    Pooled {
+        ring: Rc<BufferRing>,
+        buffer: u16,
+    },
+    #[expect(clippy::box_collection, reason = "a pointer is a word, a vector three")]
+    Owned(Box<Vec<u8>>),
 }
+
+const _: () = assert!(size_of::<Option<Received>>() == 24, "three words");
 
 impl Received {
     /// Takes over `buffer` of `ring`, which the kernel has filled with `len` bytes.
+    #[inline]
     pub(crate) fn pooled(ring: Rc<BufferRing>, buffer: u16, len: u32) -> Self {
         Received { memory: Memory::Pooled { ring, buffer }, start: 0, end: len }
     }
@@ -30,7 +38,7 @@ impl Received {
     /// Wraps bytes that are in no pool.
     pub fn owned(bytes: Vec<u8>) -> Self {
         let end = u32::try_from(bytes.len()).expect("one receive is bounded by the kernel far below 4 GiB");
-        Received { memory: Memory::Owned(bytes), start: 0, end }
+        Received { memory: Memory::Owned(Box::new(bytes)), start: 0, end }
     }
 
     /// How many bytes have not been consumed: the length of the slice, without making it.

@@ -18,8 +18,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::counters::{CounterCells, Counters, add};
-use crate::driver::{Completion, Driver, Wait};
-use crate::executor::{Executor, poll_once};
+use crate::driver::{AnyDriver, Completion, Wait};
+use crate::executor::{Boxed, Executor, poll_once};
 use crate::id::{ConnectionId, CoreId, TaskId};
 use crate::mailbox::Doorbell;
 use crate::net::listener::ListenerState;
@@ -66,7 +66,7 @@ pub(crate) struct Inner {
     running: Cell<Option<TaskId>>,
     pub(crate) wheel: RefCell<Wheel>,
     /// Before the connections: the kernel must be done with their memory when they are dropped.
-    pub(crate) driver: RefCell<Box<dyn Driver>>,
+    pub(crate) driver: RefCell<AnyDriver>,
     pub(crate) connections: RefCell<Slab<ConnectionState>>,
     pub(crate) listeners: RefCell<Slab<ListenerState>>,
     pub(crate) dirty: RefCell<Vec<ConnectionId>>,
@@ -96,7 +96,7 @@ pub struct Reactor {
 pub struct SpawnError;
 
 impl Reactor {
-    pub(crate) fn new(id: CoreId, driver: Box<dyn Driver>, doorbell: Arc<Doorbell>, seed: CoreSeed) -> Self {
+    pub(crate) fn new(id: CoreId, driver: AnyDriver, doorbell: Arc<Doorbell>, seed: CoreSeed) -> Self {
         let now = driver.now();
         let mut random = Random::new(seed.random);
         let shuffle = seed.shuffle_tasks.then(|| random.fork());
@@ -327,25 +327,26 @@ impl Reactor {
     fn run_ready(&self) {
         let inner = &*self.inner;
         let mut polls = 0;
-        let mut next = inner.executor.borrow_mut().take_ready();
-        while let Some((id, mut future)) = next {
-            polls += 1;
+        while polls < POLLS_PER_PASS {
+            let Some((id, mut future)) = inner.executor.borrow_mut().take_ready() else { break };
             inner.running.set(Some(id));
-            if poll_once(&mut future).is_ready() {
-                // Dropped before its slot is freed and while it is still the running task: its destructors may use
-                // the reactor.
-                drop(future);
-                inner.executor.borrow_mut().remove(id);
-            } else {
+            polls += 1;
+            if poll_once(&mut future).is_pending() {
                 inner.executor.borrow_mut().put_back(id, future);
+            } else {
+                self.end_task(id, future);
             }
-            if polls == POLLS_PER_PASS {
-                break;
-            }
-            next = inner.executor.borrow_mut().take_ready();
         }
         inner.running.set(None);
         add(&inner.counters.polls, polls);
+    }
+
+    #[inline(never)]
+    fn end_task(&self, id: TaskId, future: Boxed) {
+        // Dropped before its slot is freed and while it is still the running task: its destructors may use the
+        // reactor.
+        drop(future);
+        self.inner.executor.borrow_mut().remove(id);
     }
 
     fn flush_dirty(&self) {

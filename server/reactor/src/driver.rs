@@ -7,13 +7,16 @@
 
 use std::io;
 use std::io::IoSlice;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use crate::address::Address;
 use crate::buffer::Received;
 use crate::id::{ConnectionId, ListenerId};
 use crate::mailbox::Doorbell;
+use crate::sim::SimDriver;
 use crate::time::Instant;
+use crate::uring::UringDriver;
 
 /// A socket as its driver names it: a file descriptor, or an endpoint of the simulated network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -197,6 +200,87 @@ pub(crate) trait Driver {
 
     /// Completions that found no room in the kernel's queue so far.
     fn overflows(&self) -> u64;
+}
+
+/// The drivers there are. What happens for every request is dispatched here, where it can be inlined; the rest goes
+/// through the trait object that this dereferences to.
+pub(crate) enum AnyDriver {
+    Uring(Box<UringDriver>),
+    Simulated(SimDriver),
+}
+
+impl AnyDriver {
+    #[inline]
+    pub(crate) fn now(&self) -> Instant {
+        match self {
+            AnyDriver::Uring(driver) => driver.now(),
+            AnyDriver::Simulated(driver) => driver.now(),
+        }
+    }
+
+    /// See [`Driver::send`].
+    ///
+    /// # Safety
+    /// As for [`Driver::send`].
+    #[inline]
+    pub(crate) unsafe fn send(
+        &mut self,
+        connection: ConnectionId,
+        socket: Socket,
+        slices: &[IoSlice<'_>],
+        copy: Copying,
+    ) {
+        match self {
+            // SAFETY: the caller vouches for the memory.
+            AnyDriver::Uring(driver) => unsafe { driver.send(connection, socket, slices, copy) },
+            // SAFETY: as above.
+            AnyDriver::Simulated(driver) => unsafe { driver.send(connection, socket, slices, copy) },
+        }
+    }
+
+    #[inline]
+    pub(crate) fn enter(&mut self, wait: Wait) -> io::Result<()> {
+        match self {
+            AnyDriver::Uring(driver) => driver.enter(wait),
+            AnyDriver::Simulated(driver) => driver.enter(wait),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn next_completion(&mut self) -> Option<Completion> {
+        match self {
+            AnyDriver::Uring(driver) => driver.next_completion(),
+            AnyDriver::Simulated(driver) => driver.next_completion(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn find_more(&mut self) -> io::Result<bool> {
+        match self {
+            AnyDriver::Uring(driver) => driver.find_more(),
+            AnyDriver::Simulated(driver) => driver.find_more(),
+        }
+    }
+}
+
+impl Deref for AnyDriver {
+    type Target = dyn Driver;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            AnyDriver::Uring(driver) => &**driver,
+            AnyDriver::Simulated(driver) => driver,
+        }
+    }
+}
+
+impl DerefMut for AnyDriver {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match self {
+            AnyDriver::Uring(driver) => &mut **driver,
+            AnyDriver::Simulated(driver) => driver,
+        }
+    }
 }
 
 /// How a listening socket is opened.

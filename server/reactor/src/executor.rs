@@ -19,7 +19,8 @@ use crate::slab::Slab;
 /// Tasks of one core at most: a connection is a task, and a core has at most a few hundred thousand of those.
 pub(crate) const TASKS_MAX: usize = 1 << 20;
 
-type Boxed = Pin<Box<dyn Future<Output = ()>>>;
+/// A task's future.
+pub(crate) type Boxed = Pin<Box<dyn Future<Output = ()>>>;
 
 struct Task {
     /// `None` while the task is being polled.
@@ -52,6 +53,7 @@ impl Executor {
     }
 
     /// Makes a task ready; does nothing for one that has ended or is queued already.
+    #[inline(always)]
     pub(crate) fn wake(&mut self, id: TaskId) {
         if let Some(task) = self.tasks.get_mut(id.0)
             && !task.queued
@@ -62,13 +64,11 @@ impl Executor {
     }
 
     /// Takes the next ready task out to be polled.
+    #[inline(always)]
     pub(crate) fn take_ready(&mut self) -> Option<(TaskId, Boxed)> {
         loop {
-            if let Some(random) = &mut self.shuffle
-                && self.ready.len() > 1
-            {
-                let pick = random.below(self.ready.len() as u64) as usize;
-                self.ready.swap(0, pick);
+            if self.shuffle.is_some() {
+                self.shuffle_ready();
             }
             let id = self.ready.pop_front()?;
             // A task that was woken and then removed leaves its id behind; skip it.
@@ -77,6 +77,16 @@ impl Executor {
                 let future = task.future.take().expect("a task is polled by one caller at a time");
                 return Some((id, future));
             }
+        }
+    }
+
+    #[cold]
+    fn shuffle_ready(&mut self) {
+        if let Some(random) = &mut self.shuffle
+            && self.ready.len() > 1
+        {
+            let pick = random.below(self.ready.len() as u64) as usize;
+            self.ready.swap(0, pick);
         }
     }
 

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use crate::core::{CoreSeed, Reactor};
 use crate::cpu;
-use crate::driver::Wait;
+use crate::driver::{AnyDriver, Wait};
 use crate::id::CoreId;
 use crate::mailbox::{Doorbells, WakeMethod};
 use crate::uring::UringDriver;
@@ -113,7 +113,7 @@ fn start_reactor(spec: &CoreSpec) -> io::Result<Reactor> {
     let doorbell = spec.doorbells.of(spec.id);
     let driver = UringDriver::new(&doorbell).map_err(io::Error::other)?;
     let seed = CoreSeed { random: entropy(), shuffle_tasks: false };
-    Ok(Reactor::new(spec.id, Box::new(driver), doorbell, seed))
+    Ok(Reactor::new(spec.id, AnyDriver::Uring(Box::new(driver)), doorbell, seed))
 }
 
 fn step(reactor: &Reactor, wait: Option<Wait>) {

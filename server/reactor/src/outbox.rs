@@ -59,6 +59,7 @@ impl Spares {
         self.0.pop().unwrap_or_else(|| Vec::with_capacity(SPARE_BYTES))
     }
 
+    #[inline]
     pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
         if self.0.len() < SPARES_MAX && (1..=SPARE_BYTES_MAX).contains(&buffer.capacity()) {
             buffer.clear();
@@ -94,6 +95,7 @@ impl Outbox {
     }
 
     /// Takes the buffer that is to be appended to; [`Outbox::give_tail`] puts it back.
+    #[inline]
     pub(crate) fn take_tail(&mut self, spares: &mut Spares) -> Vec<u8> {
         if self.first.is_none() { spares.take() } else { self.take_last(spares) }
     }
@@ -121,11 +123,9 @@ impl Outbox {
         }
     }
 
-    pub(crate) fn give_tail(&mut self, buffer: Vec<u8>, spares: &mut Spares) {
-        if buffer.is_empty() {
-            spares.give(buffer);
-            return;
-        }
+    #[inline]
+    pub(crate) fn give_tail(&mut self, buffer: Vec<u8>) {
+        assert!(!buffer.is_empty(), "no chunk is empty");
         self.bytes += buffer.len();
         self.append(Chunk::Owned(buffer));
     }
@@ -147,16 +147,18 @@ impl Outbox {
         self.flying > 0
     }
 
-    /// Calls `send` with the memory in flight that is next to be sent.
-    pub(crate) fn with_slices<R>(&self, send: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
+    /// The memory in flight that is next to be sent, if it is one piece; [`Outbox::with_slices`] does for many, too.
+    #[inline]
+    pub(crate) fn only_slice(&self) -> Option<&[u8]> {
         match &self.first {
-            Some(only) if self.flying == 1 => send(&[IoSlice::new(&only.bytes()[self.offset..])]),
-            _ => self.with_many_slices(send),
+            Some(only) if self.flying == 1 => Some(&only.bytes()[self.offset..]),
+            _ => None,
         }
     }
 
+    /// Calls `send` with the memory in flight that is next to be sent.
     #[inline(never)]
-    fn with_many_slices<R>(&self, send: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
+    pub(crate) fn with_slices<R>(&self, send: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let mut count = 0;
         for (slice, chunk) in slices.iter_mut().zip(self.first.iter().chain(&self.rest).take(self.flying)) {
@@ -167,21 +169,29 @@ impl Outbox {
         send(&slices[..count])
     }
 
+    /// The usual end of a send: one chunk was in flight, and all of it is gone. Any other is for [`Outbox::advance`].
+    #[inline]
+    pub(crate) fn finish_only(&mut self, sent: usize) -> Option<Chunk> {
+        if self.flying != 1 || self.flying_bytes != sent {
+            return None;
+        }
+        self.bytes -= sent;
+        (self.offset, self.flying, self.flying_bytes) = (0, 0, 0);
+        if self.rest.is_empty() { self.first.take() } else { self.move_up() }
+    }
+
+    /// Takes the first chunk, and moves the next to its place.
+    #[inline(never)]
+    fn move_up(&mut self) -> Option<Chunk> {
+        std::mem::replace(&mut self.first, self.rest.pop_front())
+    }
+
     /// Notes that `sent` bytes of those in flight are gone; `done` gets every chunk that is finished.
+    #[inline(never)]
     pub(crate) fn advance(&mut self, sent: usize, mut done: impl FnMut(Chunk)) {
         assert!(sent <= self.flying_bytes, "{sent} bytes sent of {} in flight", self.flying_bytes);
         self.bytes -= sent;
         self.flying_bytes -= sent;
-        if self.flying == 1 && self.flying_bytes == 0 {
-            // The usual send: one chunk, and all of it.
-            self.finish_first(&mut done);
-        } else {
-            self.advance_far(sent, &mut done);
-        }
-    }
-
-    #[inline(never)]
-    fn advance_far(&mut self, sent: usize, done: &mut impl FnMut(Chunk)) {
         let mut left = sent;
         while left > 0 {
             let first = self.first.as_ref().map_or(0, Chunk::len) - self.offset;
@@ -190,18 +200,10 @@ impl Outbox {
                 return;
             }
             left -= first;
-            self.finish_first(done);
+            self.offset = 0;
+            self.flying -= 1;
+            done(self.move_up().expect("bytes were in flight, so that a chunk is there"));
         }
-    }
-
-    fn finish_first(&mut self, done: &mut impl FnMut(Chunk)) {
-        let first = self.first.take().expect("bytes were in flight, so that a chunk is there");
-        if !self.rest.is_empty() {
-            self.first = self.rest.pop_front();
-        }
-        self.offset = 0;
-        self.flying -= 1;
-        done(first);
     }
 
     /// Throws everything away; `done` gets every chunk, and whether it was in flight.
@@ -233,14 +235,18 @@ mod tests {
                 } else {
                     let mut tail = outbox.take_tail(&mut spares);
                     tail.extend_from_slice(&bytes);
-                    outbox.give_tail(tail, &mut spares);
+                    if !tail.is_empty() {
+                        outbox.give_tail(tail);
+                    }
                 }
                 // Writes go on while earlier ones are in flight: what is being sent must stay as it was.
                 if random.chance(400) && outbox.load() {
                     let part = outbox.with_slices(|slices| slices.iter().flat_map(|s| s.to_vec()).collect::<Vec<u8>>());
                     let part = &part[..random.between(1, part.len() as u64) as usize];
                     sent.extend_from_slice(part);
-                    outbox.advance(part.len(), drop);
+                    if outbox.finish_only(part.len()).is_none() {
+                        outbox.advance(part.len(), drop);
+                    }
                 }
             }
             assert_eq!(sent, written[..sent.len()]);

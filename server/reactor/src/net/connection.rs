@@ -25,6 +25,9 @@ use crate::time::Instant;
 /// gets to read our last answer instead of a reset (RFC 9112, section 9.6), but not for ever.
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
+/// Why a handle always finds its connection.
+const SLOT_LIVES: &str = "a connection's slot lives as long as its handle";
+
 /// What can happen to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectionError {
@@ -90,7 +93,7 @@ impl Connection {
     }
 
     fn state<R>(&self, change: impl FnOnce(&mut ConnectionState, &Reactor) -> R) -> R {
-        self.reactor().with_state(self.sender.id, change).expect("a connection's slot lives as long as its handle")
+        self.reactor().with_state(self.sender.id, change).expect(SLOT_LIVES)
     }
 
     fn poll_connected(&self) -> Poll<Result<(), ConnectionError>> {
@@ -218,7 +221,7 @@ impl Connection {
         poll_fn(|_| self.poll_disarmed()).await?;
         let reactor = self.reactor().clone();
         let removed = reactor.inner.connections.borrow_mut().remove(id.0);
-        let state = removed.expect("a connection's slot lives as long as its handle");
+        let state = removed.expect(SLOT_LIVES);
         if let Some((timer, _)) = state.timer {
             reactor.inner.wheel.borrow_mut().cancel(timer);
         }
@@ -254,10 +257,12 @@ impl Drop for Connection {
 impl Sender {
     /// Opens the send buffer to append to; what is written to a connection that is gone goes nowhere.
     pub fn write(&self) -> WriteGuard<'_> {
-        let buffer = self
-            .reactor
-            .with_state(self.id, |state, reactor| state.outbox.take_tail(&mut reactor.inner.spares.borrow_mut()));
-        WriteGuard { sender: self, buffer: buffer.unwrap_or_default() }
+        let inner = &*self.reactor.inner;
+        let buffer = match inner.connections.borrow_mut().get_mut(self.id.0) {
+            Some(state) => state.outbox.take_tail(&mut inner.spares.borrow_mut()),
+            None => Vec::new(),
+        };
+        WriteGuard { sender: self, buffer }
     }
 
     /// Whether the connection is still there and its sends have not failed.
@@ -304,17 +309,21 @@ impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
         let Sender { reactor, id } = self.sender;
-        reactor.with_state(*id, |state, reactor| {
-            let mut spares = reactor.inner.spares.borrow_mut();
-            if state.send_failed.is_some() || state.abandoned {
-                spares.give(buffer);
-                return;
-            }
-            state.outbox.give_tail(buffer, &mut spares);
-            if !state.outbox.is_empty() {
-                reactor.mark_dirty(*id, state);
-            }
-        });
+        let inner = &*reactor.inner;
+        let mut connections = inner.connections.borrow_mut();
+        let Some(state) = connections.get_mut(id.0) else { return };
+        if state.send_failed.is_some() || state.abandoned {
+            inner.spares.borrow_mut().give(buffer);
+            return;
+        }
+        if buffer.is_empty() {
+            inner.spares.borrow_mut().give(buffer);
+        } else {
+            state.outbox.give_tail(buffer);
+        }
+        if !state.outbox.is_empty() {
+            reactor.mark_dirty(*id, state);
+        }
     }
 }
 
@@ -341,22 +350,38 @@ impl Future for Receiving<'_> {
     type Output = Result<Option<Received>, ConnectionError>;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        let id = self.connection.sender.id;
-        self.connection.state(|state, reactor| {
-            let data = state.inbox.pop();
-            if state.may_rearm() {
-                reactor.arm_receive(id, state);
-            }
-            match (data, state.receive) {
-                (Some(data), _) => Poll::Ready(Ok(Some(data))),
-                (None, Receive::EndOfStream) => Poll::Ready(Ok(None)),
-                (None, Receive::Failed(errno)) => Poll::Ready(Err(ConnectionError::Socket(errno))),
-                (None, _) => match state.send_failed {
-                    Some(errno) => Poll::Ready(Err(ConnectionError::Socket(errno))),
-                    None => wait_to_read(state, reactor, id),
-                },
-            }
-        })
+        let Sender { reactor, id } = &self.connection.sender;
+        let mut connections = reactor.inner.connections.borrow_mut();
+        let state = connections.get_mut(id.0).expect(SLOT_LIVES);
+        if state.receive != Receive::Armed || state.send_failed.is_some() {
+            return poll_disarmed_receive(state, reactor, *id);
+        }
+        match state.inbox.pop() {
+            Some(data) => Poll::Ready(Ok(Some(data))),
+            None => wait_to_read(state, reactor, *id),
+        }
+    }
+}
+
+/// A poll of a receive that is not armed, or whose connection has failed: arms it again when it may be.
+#[cold]
+fn poll_disarmed_receive(
+    state: &mut ConnectionState,
+    reactor: &Reactor,
+    id: ConnectionId,
+) -> Poll<Result<Option<Received>, ConnectionError>> {
+    let data = state.inbox.pop();
+    if state.may_rearm() {
+        reactor.arm_receive(id, state);
+    }
+    match (data, state.receive) {
+        (Some(data), _) => Poll::Ready(Ok(Some(data))),
+        (None, Receive::EndOfStream) => Poll::Ready(Ok(None)),
+        (None, Receive::Failed(errno)) => Poll::Ready(Err(ConnectionError::Socket(errno))),
+        (None, _) => match state.send_failed {
+            Some(errno) => Poll::Ready(Err(ConnectionError::Socket(errno))),
+            None => wait_to_read(state, reactor, id),
+        },
     }
 }
 

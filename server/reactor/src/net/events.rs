@@ -5,6 +5,9 @@
 //! **Invariants**: a completion whose key is stale changes nothing; a slot is freed exactly when its owner is gone
 //! and its last operation has ended.
 
+use std::io::IoSlice;
+
+use crate::buffer::Received;
 use crate::core::Reactor;
 use crate::counters::add;
 use crate::driver::{Completion, Errno, ReceiveEnd, Sent, Socket};
@@ -14,14 +17,23 @@ use crate::time::Instant;
 use crate::timer::Target;
 
 impl Reactor {
+    #[inline]
     pub(crate) fn complete(&self, completion: Completion) {
+        match completion {
+            Completion::Received { connection, data } => self.received(connection, data),
+            Completion::Sent { connection, sent } => self.sent(connection, sent),
+            rare => self.complete_rare(rare),
+        }
+    }
+
+    #[inline(never)]
+    fn complete_rare(&self, completion: Completion) {
         match completion {
             Completion::Accepted { listener, result } => self.accepted(listener, result),
             Completion::AcceptEnded { listener } => self.accept_ended(listener),
             Completion::Connected { connection, result } => self.connected(connection, result),
-            Completion::Received { connection, data } => self.received(connection, data),
+            Completion::Received { .. } | Completion::Sent { .. } => unreachable!("handled by `complete`"),
             Completion::ReceiveEnded { connection, end } => self.receive_ended(connection, end),
-            Completion::Sent { connection, sent } => self.sent(connection, sent),
             Completion::SendReleased { connection, copied } => self.send_released(connection, copied),
             Completion::Signal { number } => self.signalled(number),
         }
@@ -53,18 +65,22 @@ impl Reactor {
         self.free_if_done(id);
     }
 
-    fn received(&self, id: ConnectionId, data: crate::buffer::Received) {
+    #[inline(always)]
+    fn received(&self, id: ConnectionId, data: Received) {
         add(&self.inner.counters.received_bytes, data.unread() as u64);
-        self.with_state(id, |state, reactor| {
-            if state.abandoned {
-                return;
-            }
-            if state.push_received(data) {
-                add(&reactor.inner.counters.held_back, 1);
-                reactor.stop_receive(id, state);
-            }
-            reactor.wake_reader(state);
-        });
+        let mut connections = self.inner.connections.borrow_mut();
+        // Without a connection that wants it, the buffer goes back to its pool.
+        let Some(state) = connections.get_mut(id.0).filter(|state| !state.abandoned) else { return };
+        if state.push_received(data) {
+            self.hold_back(id, state);
+        }
+        self.wake_reader(state);
+    }
+
+    #[inline(never)]
+    fn hold_back(&self, id: ConnectionId, state: &mut ConnectionState) {
+        add(&self.inner.counters.held_back, 1);
+        self.stop_receive(id, state);
     }
 
     fn receive_ended(&self, id: ConnectionId, end: ReceiveEnd) {
@@ -90,25 +106,34 @@ impl Reactor {
         self.free_if_done(id);
     }
 
+    #[inline(always)]
     fn sent(&self, id: ConnectionId, sent: Sent) {
         add(&self.inner.counters.sent_bytes, sent.result.unwrap_or(0) as u64);
-        let abandoned = self.with_state(id, |state, reactor| {
-            state.flight.always_copy |= sent.refused_zero_copy;
-            let more = state.note_sent(sent.result, sent.lent, &mut reactor.inner.spares.borrow_mut());
-            if let Some(task) = state.writer_to_wake() {
-                reactor.wake(task);
-            }
+        let mut connections = self.inner.connections.borrow_mut();
+        let Some(state) = connections.get_mut(id.0) else { return };
+        state.flight.always_copy |= sent.refused_zero_copy;
+        let more = state.note_sent(sent.result, sent.lent, &mut self.inner.spares.borrow_mut());
+        if let Some(task) = state.writer_to_wake() {
+            self.wake(task);
+        }
+        if more || state.abandoned || state.send_failed.is_some() {
+            drop(connections);
+            self.after_send(id);
+        }
+    }
+
+    /// What a send leaves to be done when it was not the last, or the last there will be.
+    #[inline(never)]
+    fn after_send(&self, id: ConnectionId) {
+        self.with_state(id, |state, reactor| {
             if state.send_failed.is_some() {
                 reactor.wake_reader(state);
             }
-            if more {
+            if !state.outbox.is_empty() {
                 reactor.start_send(id, state);
             }
-            state.abandoned
         });
-        if abandoned == Some(true) {
-            self.free_if_done(id);
-        }
+        self.free_if_done(id);
     }
 
     fn send_released(&self, id: ConnectionId, copied: bool) {
@@ -123,6 +148,7 @@ impl Reactor {
         self.free_if_done(id);
     }
 
+    #[inline(always)]
     fn wake_reader(&self, state: &mut ConnectionState) {
         if let Some(task) = state.reader.take() {
             self.wake(task);
@@ -174,14 +200,18 @@ impl Reactor {
         add(&self.inner.counters.sends, 1);
         let (socket, copy) = (state.socket, state.copying());
         let mut driver = self.inner.driver.borrow_mut();
-        state.outbox.with_slices(|slices| {
+        let mut send = |slices: &[IoSlice<'_>]| {
             // SAFETY: the slices point into the chunks in flight, which the outbox neither changes nor gives away
             // before `Sent` has been reported for all of their bytes or with an error, and which are held until
             // `SendReleased` when `Sent` says that they are lent (`note_sent`). The slot is not freed before both have
             // been reported (`free_if_done`); moving the state or a chunk moves the handle, not the heap memory the
             // slices point to.
             unsafe { driver.send(id, socket, slices, copy) };
-        });
+        };
+        match state.outbox.only_slice() {
+            Some(slice) => send(&[IoSlice::new(slice)]),
+            None => state.outbox.with_slices(send),
+        }
     }
 
     /// Marks a connection to be flushed at the end of the pass, together with all others.

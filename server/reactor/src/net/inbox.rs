@@ -32,6 +32,7 @@ impl Inbox {
     }
 
     /// Queues received bytes.
+    #[inline]
     pub(crate) fn push(&mut self, data: Received, buffers_scarce: bool) {
         self.bytes += data.unread();
         if self.first.is_none() && !buffers_scarce {
@@ -61,21 +62,23 @@ impl Inbox {
         }
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Received> {
-        let data = self.first.take()?;
-        if !self.rest.is_empty() {
-            self.move_up();
+        if self.rest.is_empty() {
+            self.bytes = 0;
+            return self.first.take();
         }
-        self.bytes -= data.unread();
-        Some(data)
+        self.pop_before_rest()
     }
 
     #[inline(never)]
-    fn move_up(&mut self) {
-        self.first = self.rest.pop_front();
+    fn pop_before_rest(&mut self) -> Option<Received> {
+        let data = std::mem::replace(&mut self.first, self.rest.pop_front())?;
         if self.rest.is_empty() {
             self.rest.shrink_to(INBOX_POOLED_MAX);
         }
+        self.bytes -= data.unread();
+        Some(data)
     }
 
     pub(crate) fn clear(&mut self) {

@@ -119,6 +119,7 @@ impl ConnectionState {
     }
 
     /// Queues received bytes. True when the receive must be stopped until they have been read.
+    #[inline]
     pub(crate) fn push_received(&mut self, data: Received) -> bool {
         let scarce = data.is_scarce();
         self.inbox.push(data, scarce);
@@ -138,19 +139,29 @@ impl ConnectionState {
     }
 
     /// Notes a finished send. True when more is to be sent.
+    #[inline]
     pub(crate) fn note_sent(&mut self, result: Result<usize, Errno>, lent: bool, spares: &mut Spares) -> bool {
         self.flight.under_way = false;
         self.flight.lent += u32::from(lent);
-        // Also what copying sends have sent meanwhile: a chunk may have been lent in part and copied in part.
-        let hold = self.flight.lent > 0;
         match result {
-            Ok(sent) => {
-                let held = &mut self.flight.held;
-                self.outbox.advance(sent, |chunk| keep_or_spare(chunk, hold, held, spares));
-            }
+            // The usual send: nothing is lent, and what was in flight is gone.
+            Ok(sent) if self.flight.lent == 0 => match self.outbox.finish_only(sent) {
+                Some(Chunk::Owned(buffer)) => spares.give(buffer),
+                Some(Chunk::Shared(shared)) => drop(shared),
+                None => self.note_sent_bytes(sent, spares),
+            },
+            Ok(sent) => self.note_sent_bytes(sent, spares),
             Err(errno) => self.note_send_failed(errno, spares),
         }
         !self.outbox.is_empty()
+    }
+
+    #[inline(never)]
+    fn note_sent_bytes(&mut self, sent: usize, spares: &mut Spares) {
+        // Also what copying sends have sent meanwhile: a chunk may have been lent in part and copied in part.
+        let hold = self.flight.lent > 0;
+        let held = &mut self.flight.held;
+        self.outbox.advance(sent, |chunk| keep_or_spare(chunk, hold, held, spares));
     }
 
     #[cold]
@@ -173,8 +184,14 @@ impl ConnectionState {
     }
 
     /// The task to wake now that the send queue has shrunk, if it is small enough for it.
+    #[inline]
     pub(crate) fn writer_to_wake(&mut self) -> Option<TaskId> {
         let (task, below) = self.writer?;
+        self.take_writer(task, below)
+    }
+
+    #[inline(never)]
+    fn take_writer(&mut self, task: TaskId, below: usize) -> Option<TaskId> {
         if self.queued_bytes() > below && self.send_failed.is_none() {
             return None;
         }

@@ -19,5 +19,6 @@ mod handshake;
 mod network;
 mod world;
 
+pub(crate) use driver::SimDriver;
 pub use network::NetworkOptions;
 pub use world::{CrashMode, ProcessId, World};

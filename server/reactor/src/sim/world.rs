@@ -14,7 +14,7 @@ use super::driver::SimDriver;
 use super::endpoint::Place;
 use super::network::{Network, NetworkOptions};
 use crate::core::{CoreSeed, Holdings, Reactor};
-use crate::driver::Wait;
+use crate::driver::{AnyDriver, Wait};
 use crate::host::{CoreSpec, Host};
 use crate::mailbox::Doorbells;
 use crate::random::Random;
@@ -244,7 +244,7 @@ impl Host for SimHost<'_> {
         let driver = SimDriver::new(Rc::clone(network), place);
         let doorbell = spec.doorbells.of(spec.id);
         let seed = CoreSeed { random: random.next_u64(), shuffle_tasks: true };
-        let reactor = Reactor::new(spec.id, Box::new(driver), doorbell, seed);
+        let reactor = Reactor::new(spec.id, AnyDriver::Simulated(driver), doorbell, seed);
         cores.push(Core { reactor: reactor.clone() });
         body(reactor);
         Ok(())

@@ -103,6 +103,7 @@ impl UringDriver {
         Ok(driver)
     }
 
+    #[inline]
     fn push(&mut self, entry: squeue::Entry, kind: Kind, key: Key) {
         let entry = entry.user_data(pack(kind, key));
         if kind != Kind::Ignored {
@@ -134,12 +135,12 @@ impl UringDriver {
     }
 
     /// What a completion of the kernel's says; more than one thing goes to `ready`, too.
+    #[inline(always)]
     fn translate(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
         let (kind, key) = unpack(entry.user_data());
-        self.note_over(kind, cqueue::more(entry.flags()));
         match kind {
-            Kind::Send => Some(self.translate_send(ConnectionId(key), entry)),
-            Kind::Receive | Kind::ReceiveBulk => self.translate_receive(ConnectionId(key), entry, kind),
+            Kind::Send => self.translate_send(ConnectionId(key), entry),
+            Kind::Receive => self.translate_receive(ConnectionId(key), entry, kind),
             _ => self.translate_rare(entry),
         }
     }
@@ -147,7 +148,11 @@ impl UringDriver {
     #[inline(never)]
     fn translate_rare(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
         let (kind, key) = unpack(entry.user_data());
+        if kind == Kind::ReceiveBulk {
+            return self.translate_receive(ConnectionId(key), entry, kind);
+        }
         let (result, more) = (entry.result(), cqueue::more(entry.flags()));
+        self.note_over(kind, more);
         match kind {
             Kind::Ignored | Kind::Send | Kind::Receive | Kind::ReceiveBulk => None,
             Kind::Accept => self.translate_accept(ListenerId(key), result, more),
@@ -183,23 +188,44 @@ impl UringDriver {
         Some(Completion::Accepted { listener, result })
     }
 
-    #[inline]
+    #[inline(always)]
     fn translate_receive(&mut self, connection: ConnectionId, entry: &cqueue::Entry, kind: Kind) -> Option<Completion> {
+        let (result, more) = (entry.result(), cqueue::more(entry.flags()));
         let buffers = if kind == Kind::ReceiveBulk { &self.bulk } else { &self.small };
-        let data = cqueue::buffer_select(entry.flags()).map(|buffer| {
-            buffers.note_lent();
-            Received::pooled(Rc::clone(buffers), buffer, entry.result().max(0) as u32)
-        });
-        if !cqueue::more(entry.flags()) {
-            self.end_receive(connection, entry.result());
-        }
-        match data {
-            Some(data) if entry.result() > 0 => Some(Completion::Received { connection, data }),
-            _ => self.ready.pop_front(),
+        match cqueue::buffer_select(entry.flags()) {
+            // The usual one: bytes, and more of them to come.
+            Some(buffer) if result > 0 && more => {
+                buffers.note_lent();
+                let data = Received::pooled(Rc::clone(buffers), buffer, result as u32);
+                Some(Completion::Received { connection, data })
+            }
+            _ => self.translate_last_receive(connection, entry, kind),
         }
     }
 
     #[inline(never)]
+    fn translate_last_receive(
+        &mut self,
+        connection: ConnectionId,
+        entry: &cqueue::Entry,
+        kind: Kind,
+    ) -> Option<Completion> {
+        let result = entry.result();
+        let buffers = if kind == Kind::ReceiveBulk { &self.bulk } else { &self.small };
+        if let Some(buffer) = cqueue::buffer_select(entry.flags()) {
+            buffers.note_lent();
+            let data = Received::pooled(Rc::clone(buffers), buffer, result.max(0) as u32);
+            if result > 0 {
+                self.ready.push_back(Completion::Received { connection, data });
+            }
+        }
+        if !cqueue::more(entry.flags()) {
+            self.note_over(kind, false);
+            self.end_receive(connection, result);
+        }
+        self.ready.pop_front()
+    }
+
     fn end_receive(&mut self, connection: ConnectionId, result: i32) {
         let end = match -result {
             0 => ReceiveEnd::EndOfStream,
@@ -210,20 +236,26 @@ impl UringDriver {
         self.ready.push_back(Completion::ReceiveEnded { connection, end });
     }
 
-    #[inline]
-    fn translate_send(&mut self, connection: ConnectionId, entry: &cqueue::Entry) -> Completion {
+    #[inline(always)]
+    fn translate_send(&mut self, connection: ConnectionId, entry: &cqueue::Entry) -> Option<Completion> {
+        if cqueue::notif(entry.flags()) || cqueue::more(entry.flags()) {
+            return self.translate_lent_send(connection, entry);
+        }
+        self.note_over(Kind::Send, false);
+        take(&mut self.messages, connection.0);
+        let result = usize::try_from(entry.result()).map_err(|_| -entry.result());
+        Some(Completion::Sent { connection, sent: Sent::copied(result) })
+    }
+
+    #[inline(never)]
+    fn translate_lent_send(&mut self, connection: ConnectionId, entry: &cqueue::Entry) -> Option<Completion> {
+        self.note_over(Kind::Send, cqueue::more(entry.flags()));
         if cqueue::notif(entry.flags()) {
             let copied = entry.result() as u32 & USAGE_COPIED != 0;
-            return Completion::SendReleased { connection, copied };
+            return Some(Completion::SendReleased { connection, copied });
         }
-        if !self.messages.is_empty() {
-            take(&mut self.messages, connection.0);
-        }
-        if cqueue::more(entry.flags()) {
-            return Completion::Sent { connection, sent: lent(entry.result()) };
-        }
-        let result = usize::try_from(entry.result()).map_err(|_| -entry.result());
-        Completion::Sent { connection, sent: Sent::copied(result) }
+        take(&mut self.messages, connection.0);
+        Some(Completion::Sent { connection, sent: lent(entry.result()) })
     }
 
     fn read_signals(&mut self) {
@@ -297,6 +329,7 @@ fn take<T>(table: &mut [Option<T>], key: Key) -> Option<T> {
 }
 
 impl Driver for UringDriver {
+    #[inline]
     fn now(&self) -> Instant {
         Instant::from_nanos(clock(libc::CLOCK_MONOTONIC))
     }
@@ -351,6 +384,7 @@ impl Driver for UringDriver {
         self.cancel(receive_of(size).1, connection.0);
     }
 
+    #[inline]
     unsafe fn send(&mut self, connection: ConnectionId, socket: Socket, slices: &[IoSlice<'_>], copy: Copying) {
         // MSG_WAITALL makes the kernel go on after a short send by itself, mostly.
         let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
@@ -441,10 +475,11 @@ impl Driver for UringDriver {
         self.ring.enter(wait)
     }
 
+    #[inline(always)]
     fn next_completion(&mut self) -> Option<Completion> {
         loop {
-            if let Some(completion) = self.ready.pop_front() {
-                return Some(completion);
+            if !self.ready.is_empty() {
+                return self.ready.pop_front();
             }
             if self.has_taken_enough() {
                 return None;

@@ -78,19 +78,23 @@ impl Ring {
     ///
     /// # Safety
     /// All memory the entry points to must stay valid until its last completion.
+    #[inline]
     pub(crate) unsafe fn push(&mut self, entry: &squeue::Entry) {
-        loop {
-            // SAFETY: the caller vouches for the entry's memory.
-            if unsafe { self.submissions.push(entry) }.is_ok() {
-                return;
-            }
-            self.submissions.sync();
-            // An error leaves the queue as it was: EBUSY until completions are taken, which `enter` then does.
-            if self.submitter.submit().is_err() {
-                std::thread::yield_now();
-            }
-            self.submissions.sync();
+        // SAFETY: the caller vouches for the entry's memory.
+        while unsafe { self.submissions.push(entry) }.is_err() {
+            self.make_room();
         }
+    }
+
+    /// Submits what is queued, so that there is room for more.
+    #[cold]
+    fn make_room(&mut self) {
+        self.submissions.sync();
+        // An error leaves the queue as it was: EBUSY until completions are taken, which `enter` then does.
+        if self.submitter.submit().is_err() {
+            std::thread::yield_now();
+        }
+        self.submissions.sync();
     }
 
     /// Submits all that is queued. Waits for a completion as long as `wait` says: `None` not at all, `Some(None)`
