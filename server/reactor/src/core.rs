@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::counters::{CounterCells, Counters, add};
-use crate::driver::{AnyDriver, Completion, Wait};
+use crate::driver::{AnyDriver, Next, Wait};
 use crate::executor::{Boxed, Executor, poll_once};
 use crate::id::{ConnectionId, CoreId, TaskId};
 use crate::mailbox::Doorbell;
@@ -255,10 +255,7 @@ impl Reactor {
         entered.expect("io_uring_enter fails only for reasons that are ours");
         let mut handled = 0;
         loop {
-            while let Some(completion) = self.next_completion() {
-                handled += 1;
-                self.complete(completion);
-            }
+            handled += self.handle_completions();
             let found = self.inner.driver.borrow_mut().find_more();
             if !found.expect("io_uring_enter fails only for reasons that are ours") {
                 break;
@@ -267,8 +264,25 @@ impl Reactor {
         add(&self.inner.counters.completions, handled);
     }
 
-    fn next_completion(&self) -> Option<Completion> {
-        self.inner.driver.borrow_mut().next_completion()
+    /// Handles what the driver has to say; how much that was.
+    fn handle_completions(&self) -> u64 {
+        let mut handled = 0;
+        loop {
+            let next = self.inner.driver.borrow_mut().next_completion();
+            match next {
+                Next::Received { connection, data } => self.received(connection, data),
+                Next::Sent { connection, bytes } => self.sent_copied(connection, bytes as usize),
+                Next::Queued => self.complete_queued(),
+                Next::Nothing => return handled,
+            }
+            handled += 1;
+        }
+    }
+
+    #[inline(never)]
+    fn complete_queued(&self) {
+        let queued = self.inner.driver.borrow_mut().take_queued();
+        self.complete(queued.expect("the driver has announced it"));
     }
 
     /// Whether any task has not ended.
@@ -350,6 +364,9 @@ impl Reactor {
     }
 
     fn flush_dirty(&self) {
+        if self.inner.dirty.borrow().is_empty() {
+            return;
+        }
         let mut dirty = std::mem::take(&mut *self.inner.dirty.borrow_mut());
         for id in dirty.drain(..) {
             self.flush(id);

@@ -116,6 +116,19 @@ pub(crate) enum Completion {
     },
 }
 
+/// The next thing a driver has to say. What is said for every request is here, small enough for registers; all else
+/// waits in a queue.
+pub(crate) enum Next {
+    /// [`Completion::Received`].
+    Received { connection: ConnectionId, data: Received },
+    /// [`Completion::Sent`] of so many bytes, all of them copied.
+    Sent { connection: ConnectionId, bytes: u32 },
+    /// Whatever [`Driver::take_queued`] gives.
+    Queued,
+    /// No more for now: all that [`Driver::enter`] found are reported, or as many as one pass takes.
+    Nothing,
+}
+
 /// How long a core may wait for its next completion.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Wait {
@@ -191,10 +204,13 @@ pub(crate) trait Driver {
     /// Hands all started operations over, waits as told, and begins to report what is complete.
     fn enter(&mut self, wait: Wait) -> io::Result<()>;
 
-    /// The next completion; `None` when all that [`Driver::enter`] found are reported, or as many as one pass takes.
-    fn next_completion(&mut self) -> Option<Completion>;
+    /// Reports the next completion.
+    fn next_completion(&mut self) -> Next;
 
-    /// Looks for completions that [`Driver::enter`] did not find, once there is no next one. False when this pass has
+    /// The completion that [`Next::Queued`] announced.
+    fn take_queued(&mut self) -> Option<Completion>;
+
+    /// Looks for completions that [`Driver::enter`] did not find, once there is nothing next. False when this pass has
     /// had all that it takes.
     fn find_more(&mut self) -> io::Result<bool>;
 
@@ -247,7 +263,7 @@ impl AnyDriver {
     }
 
     #[inline(always)]
-    pub(crate) fn next_completion(&mut self) -> Option<Completion> {
+    pub(crate) fn next_completion(&mut self) -> Next {
         match self {
             AnyDriver::Uring(driver) => driver.next_completion(),
             AnyDriver::Simulated(driver) => driver.next_completion(),

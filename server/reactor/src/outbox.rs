@@ -169,15 +169,18 @@ impl Outbox {
         send(&slices[..count])
     }
 
-    /// The usual end of a send: one chunk was in flight, and all of it is gone. Any other is for [`Outbox::advance`].
+    /// The usual end of a send: one chunk of our own was queued, and all of it is gone. Any other changes nothing, and is
+    /// for [`Outbox::advance`].
     #[inline]
-    pub(crate) fn finish_only(&mut self, sent: usize) -> Option<Chunk> {
-        if self.flying != 1 || self.flying_bytes != sent {
+    pub(crate) fn finish_only(&mut self, sent: usize) -> Option<Vec<u8>> {
+        if self.flying != 1 || self.flying_bytes != sent || !self.rest.is_empty() {
             return None;
         }
-        self.bytes -= sent;
-        (self.offset, self.flying, self.flying_bytes) = (0, 0, 0);
-        if self.rest.is_empty() { self.first.take() } else { self.move_up() }
+        let Some(Chunk::Owned(buffer)) = &mut self.first else { return None };
+        let buffer = std::mem::take(buffer);
+        self.first = None;
+        (self.offset, self.bytes, self.flying, self.flying_bytes) = (0, 0, 0, 0);
+        Some(buffer)
     }
 
     /// Takes the first chunk, and moves the next to its place.

@@ -17,22 +17,13 @@ use crate::time::Instant;
 use crate::timer::Target;
 
 impl Reactor {
-    #[inline]
     pub(crate) fn complete(&self, completion: Completion) {
         match completion {
             Completion::Received { connection, data } => self.received(connection, data),
             Completion::Sent { connection, sent } => self.sent(connection, sent),
-            rare => self.complete_rare(rare),
-        }
-    }
-
-    #[inline(never)]
-    fn complete_rare(&self, completion: Completion) {
-        match completion {
             Completion::Accepted { listener, result } => self.accepted(listener, result),
             Completion::AcceptEnded { listener } => self.accept_ended(listener),
             Completion::Connected { connection, result } => self.connected(connection, result),
-            Completion::Received { .. } | Completion::Sent { .. } => unreachable!("handled by `complete`"),
             Completion::ReceiveEnded { connection, end } => self.receive_ended(connection, end),
             Completion::SendReleased { connection, copied } => self.send_released(connection, copied),
             Completion::Signal { number } => self.signalled(number),
@@ -66,7 +57,7 @@ impl Reactor {
     }
 
     #[inline(always)]
-    fn received(&self, id: ConnectionId, data: Received) {
+    pub(crate) fn received(&self, id: ConnectionId, data: Received) {
         add(&self.inner.counters.received_bytes, data.unread() as u64);
         let mut connections = self.inner.connections.borrow_mut();
         // Without a connection that wants it, the buffer goes back to its pool.
@@ -106,30 +97,32 @@ impl Reactor {
         self.free_if_done(id);
     }
 
+    /// A send of copied bytes has ended: nearly always all that was queued, and nobody waits for that.
     #[inline(always)]
-    fn sent(&self, id: ConnectionId, sent: Sent) {
-        add(&self.inner.counters.sent_bytes, sent.result.unwrap_or(0) as u64);
+    pub(crate) fn sent_copied(&self, id: ConnectionId, bytes: usize) {
         let mut connections = self.inner.connections.borrow_mut();
         let Some(state) = connections.get_mut(id.0) else { return };
-        state.flight.always_copy |= sent.refused_zero_copy;
-        let more = state.note_sent(sent.result, sent.lent, &mut self.inner.spares.borrow_mut());
-        if let Some(task) = state.writer_to_wake() {
-            self.wake(task);
-        }
-        if more || state.abandoned || state.send_failed.is_some() {
+        let Some(buffer) = state.finish_usual_send(bytes) else {
             drop(connections);
-            self.after_send(id);
-        }
+            return self.sent(id, Sent::copied(Ok(bytes)));
+        };
+        add(&self.inner.counters.sent_bytes, bytes as u64);
+        self.inner.spares.borrow_mut().give(buffer);
     }
 
-    /// What a send leaves to be done when it was not the last, or the last there will be.
     #[inline(never)]
-    fn after_send(&self, id: ConnectionId) {
+    pub(crate) fn sent(&self, id: ConnectionId, sent: Sent) {
+        add(&self.inner.counters.sent_bytes, sent.result.unwrap_or(0) as u64);
         self.with_state(id, |state, reactor| {
+            state.flight.always_copy |= sent.refused_zero_copy;
+            let more = state.note_sent(sent.result, sent.lent, &mut reactor.inner.spares.borrow_mut());
+            if let Some(task) = state.writer_to_wake() {
+                reactor.wake(task);
+            }
             if state.send_failed.is_some() {
                 reactor.wake_reader(state);
             }
-            if !state.outbox.is_empty() {
+            if more {
                 reactor.start_send(id, state);
             }
         });
@@ -198,20 +191,21 @@ impl Reactor {
         }
         state.flight.under_way = true;
         add(&self.inner.counters.sends, 1);
-        let (socket, copy) = (state.socket, state.copying());
+        let Some(slice) = state.outbox.only_slice() else { return self.send_many(id, state) };
+        // SAFETY: the slice is a chunk in flight, which the outbox neither changes nor gives away before `Sent` has been
+        // reported for all of its bytes or with an error, and which is held until `SendReleased` when `Sent` says that it
+        // is lent (`note_sent`). The slot is not freed before both have been reported (`free_if_done`); moving the state or
+        // a chunk moves the handle, not the heap memory the slice points to.
+        unsafe { self.inner.driver.borrow_mut().send(id, state.socket, &[IoSlice::new(slice)], state.copying()) };
+    }
+
+    #[inline(never)]
+    fn send_many(&self, id: ConnectionId, state: &ConnectionState) {
         let mut driver = self.inner.driver.borrow_mut();
-        let mut send = |slices: &[IoSlice<'_>]| {
-            // SAFETY: the slices point into the chunks in flight, which the outbox neither changes nor gives away
-            // before `Sent` has been reported for all of their bytes or with an error, and which are held until
-            // `SendReleased` when `Sent` says that they are lent (`note_sent`). The slot is not freed before both have
-            // been reported (`free_if_done`); moving the state or a chunk moves the handle, not the heap memory the
-            // slices point to.
-            unsafe { driver.send(id, socket, slices, copy) };
-        };
-        match state.outbox.only_slice() {
-            Some(slice) => send(&[IoSlice::new(slice)]),
-            None => state.outbox.with_slices(send),
-        }
+        state.outbox.with_slices(|slices| {
+            // SAFETY: what holds for the one slice in `start_send` holds for all chunks in flight.
+            unsafe { driver.send(id, state.socket, slices, state.copying()) };
+        });
     }
 
     /// Marks a connection to be flushed at the end of the pass, together with all others.

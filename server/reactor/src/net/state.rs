@@ -138,25 +138,29 @@ impl ConnectionState {
         self.receive == Receive::Disarmed && self.inbox.bytes() <= self.inbox_bytes_max() / 2
     }
 
-    /// Notes a finished send. True when more is to be sent.
+    /// Notes the usual end of a send, and gives its buffer: `sent` copied bytes were all that was queued, in
+    /// one chunk, nothing is lent, and nobody waits. Anything else changes nothing, and is for [`ConnectionState::note_sent`].
     #[inline]
+    pub(crate) fn finish_usual_send(&mut self, sent: usize) -> Option<Vec<u8>> {
+        if self.flight.lent > 0 || self.abandoned || self.writer.is_some() {
+            return None;
+        }
+        let buffer = self.outbox.finish_only(sent)?;
+        self.flight.under_way = false;
+        Some(buffer)
+    }
+
+    /// Notes a finished send. True when more is to be sent.
     pub(crate) fn note_sent(&mut self, result: Result<usize, Errno>, lent: bool, spares: &mut Spares) -> bool {
         self.flight.under_way = false;
         self.flight.lent += u32::from(lent);
         match result {
-            // The usual send: nothing is lent, and what was in flight is gone.
-            Ok(sent) if self.flight.lent == 0 => match self.outbox.finish_only(sent) {
-                Some(Chunk::Owned(buffer)) => spares.give(buffer),
-                Some(Chunk::Shared(shared)) => drop(shared),
-                None => self.note_sent_bytes(sent, spares),
-            },
             Ok(sent) => self.note_sent_bytes(sent, spares),
             Err(errno) => self.note_send_failed(errno, spares),
         }
         !self.outbox.is_empty()
     }
 
-    #[inline(never)]
     fn note_sent_bytes(&mut self, sent: usize, spares: &mut Spares) {
         // Also what copying sends have sent meanwhile: a chunk may have been lent in part and copied in part.
         let hold = self.flight.lent > 0;
@@ -184,14 +188,8 @@ impl ConnectionState {
     }
 
     /// The task to wake now that the send queue has shrunk, if it is small enough for it.
-    #[inline]
     pub(crate) fn writer_to_wake(&mut self) -> Option<TaskId> {
         let (task, below) = self.writer?;
-        self.take_writer(task, below)
-    }
-
-    #[inline(never)]
-    fn take_writer(&mut self, task: TaskId, below: usize) -> Option<TaskId> {
         if self.queued_bytes() > below && self.send_failed.is_none() {
             return None;
         }

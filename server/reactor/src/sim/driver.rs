@@ -12,7 +12,7 @@ use std::rc::Rc;
 use super::endpoint::{Place, WINDOW_BYTES};
 use super::network::Network;
 use crate::address::Address;
-use crate::driver::{Accepted, Completion, Copying, DetachedSocket, Driver, ListenOptions, Size, Socket, Wait};
+use crate::driver::{Accepted, Completion, Copying, DetachedSocket, Driver, ListenOptions, Next, Size, Socket, Wait};
 use crate::id::{ConnectionId, ListenerId};
 use crate::mailbox::Doorbell;
 use crate::time::Instant;
@@ -142,7 +142,11 @@ impl Driver for SimDriver {
         Ok(())
     }
 
-    fn next_completion(&mut self) -> Option<Completion> {
+    fn next_completion(&mut self) -> Next {
+        if self.ready.is_empty() { Next::Nothing } else { Next::Queued }
+    }
+
+    fn take_queued(&mut self) -> Option<Completion> {
         self.ready.pop_front()
     }
 

@@ -60,6 +60,9 @@ pub(crate) struct BufferRing {
     entries: NonNull<BufRingEntry>,
     memory: NonNull<u8>,
     shape: Shape,
+    /// With more than these lent, nothing is armed again, and no buffer may wait.
+    rearm_lent_max: u16,
+    wait_lent_max: u16,
     tail: Cell<u16>,
     lent: Cell<u16>,
 }
@@ -82,7 +85,15 @@ impl BufferRing {
         let entries = NonNull::new(map).expect("mmap never maps address zero unasked").cast::<BufRingEntry>();
         // SAFETY: the offset is inside the mapping, which is larger by all the buffers.
         let memory = unsafe { entries.cast::<u8>().add(shape.entries_bytes()) };
-        let ring = BufferRing { entries, memory, shape, tail: Cell::new(0), lent: Cell::new(shape.buffers) };
+        let ring = BufferRing {
+            entries,
+            memory,
+            shape,
+            rearm_lent_max: shape.buffers - shape.rearm_buffers_min(),
+            wait_lent_max: shape.buffers / 2,
+            tail: Cell::new(0),
+            lent: Cell::new(shape.buffers),
+        };
         for buffer in 0..shape.buffers {
             ring.give_back(buffer);
         }
@@ -112,11 +123,11 @@ impl BufferRing {
     /// Whether more than half of the buffers are lent: then none may wait in an inbox, so that slow readers cannot take
     /// them all from everybody else.
     pub(crate) fn is_scarce(&self) -> bool {
-        self.lent.get() > self.shape.buffers / 2
+        self.lent.get() > self.wait_lent_max
     }
 
     pub(crate) fn can_rearm(&self) -> bool {
-        self.shape.buffers - self.lent.get() >= self.shape.rearm_buffers_min()
+        self.lent.get() <= self.rearm_lent_max
     }
 
     /// The memory of a buffer that is lent.

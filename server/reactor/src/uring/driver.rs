@@ -22,7 +22,8 @@ use super::tag::{Kind, NO_KEY, pack, unpack};
 use crate::address::Address;
 use crate::buffer::Received;
 use crate::driver::{
-    Accepted, Completion, Copying, DetachedSocket, Driver, Errno, ListenOptions, ReceiveEnd, Sent, Size, Socket, Wait,
+    Accepted, Completion, Copying, DetachedSocket, Driver, Errno, ListenOptions, Next, ReceiveEnd, Sent, Size, Socket,
+    Wait,
 };
 use crate::id::{ConnectionId, Key, ListenerId};
 use crate::mailbox::{Doorbell, WakeMethod};
@@ -58,7 +59,7 @@ pub(crate) struct UringDriver {
     small: Rc<BufferRing>,
     bulk: Rc<BufferRing>,
     doorbell: Arc<Doorbell>,
-    /// What one completion of the kernel's said beyond the first; reported before the next of the kernel's.
+    /// What the last of the kernel's completions said; reported before the next is taken.
     ready: VecDeque<Completion>,
     /// Completions taken and enters made since the last [`Driver::enter`].
     taken: usize,
@@ -134,82 +135,63 @@ impl UringDriver {
         self.push(entry, kind, NO_KEY);
     }
 
-    /// What a completion of the kernel's says; more than one thing goes to `ready`, too.
+    /// What a completion of the kernel's says, if it is what every request brings; anything else goes to the queue.
     #[inline(always)]
-    fn translate(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
+    fn translate(&mut self, entry: &cqueue::Entry) -> Option<Next> {
         let (kind, key) = unpack(entry.user_data());
-        match kind {
-            Kind::Send => self.translate_send(ConnectionId(key), entry),
-            Kind::Receive => self.translate_receive(ConnectionId(key), entry, kind),
-            _ => self.translate_rare(entry),
+        let (result, flags) = (entry.result(), entry.flags());
+        if kind == Kind::Receive && result > 0 && cqueue::more(flags) {
+            if let Some(buffer) = cqueue::buffer_select(flags) {
+                self.small.note_lent();
+                let data = Received::pooled(Rc::clone(&self.small), buffer, result as u32);
+                return Some(Next::Received { connection: ConnectionId(key), data });
+            }
+        } else if kind == Kind::Send && result >= 0 && !cqueue::more(flags) && !cqueue::notif(flags) {
+            self.note_over(kind, false);
+            take(&mut self.messages, key);
+            return Some(Next::Sent { connection: ConnectionId(key), bytes: result as u32 });
         }
+        self.translate_rare(entry);
+        None
     }
 
     #[inline(never)]
-    fn translate_rare(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
+    fn translate_rare(&mut self, entry: &cqueue::Entry) {
         let (kind, key) = unpack(entry.user_data());
-        if kind == Kind::ReceiveBulk {
-            return self.translate_receive(ConnectionId(key), entry, kind);
-        }
         let (result, more) = (entry.result(), cqueue::more(entry.flags()));
         self.note_over(kind, more);
         match kind {
-            Kind::Ignored | Kind::Send | Kind::Receive | Kind::ReceiveBulk => None,
+            Kind::Ignored => {}
             Kind::Accept => self.translate_accept(ListenerId(key), result, more),
             Kind::Connect => {
                 take(&mut self.addresses, key);
                 let result = if result < 0 { Err(-result) } else { Ok(()) };
-                Some(Completion::Connected { connection: ConnectionId(key), result })
+                self.ready.push_back(Completion::Connected { connection: ConnectionId(key), result });
             }
-            Kind::Wake => {
-                if !more && self.doorbell.method == WakeMethod::EventFd {
-                    self.arm_doorbell();
-                }
-                None
-            }
+            Kind::Receive | Kind::ReceiveBulk => self.translate_receive(ConnectionId(key), entry, kind),
+            Kind::Send => self.translate_send(ConnectionId(key), entry),
+            Kind::Wake if more || self.doorbell.method == WakeMethod::MsgRing => {}
+            Kind::Wake => self.arm_doorbell(),
             Kind::Signal => {
                 self.read_signals();
                 if let (false, Some(fd)) = (more, self.signals.as_ref().map(AsRawFd::as_raw_fd)) {
                     self.poll(fd, Kind::Signal);
                 }
-                self.ready.pop_front()
             }
         }
     }
 
-    fn translate_accept(&mut self, listener: ListenerId, result: i32, more: bool) -> Option<Completion> {
+    fn translate_accept(&mut self, listener: ListenerId, result: i32, more: bool) {
+        if result != -libc::ECANCELED {
+            let result = if result < 0 { Err(-result) } else { Ok(Accepted { socket: Socket(result) }) };
+            self.ready.push_back(Completion::Accepted { listener, result });
+        }
         if !more {
             self.ready.push_back(Completion::AcceptEnded { listener });
         }
-        if result == -libc::ECANCELED {
-            return self.ready.pop_front();
-        }
-        let result = if result < 0 { Err(-result) } else { Ok(Accepted { socket: Socket(result) }) };
-        Some(Completion::Accepted { listener, result })
     }
 
-    #[inline(always)]
-    fn translate_receive(&mut self, connection: ConnectionId, entry: &cqueue::Entry, kind: Kind) -> Option<Completion> {
-        let (result, more) = (entry.result(), cqueue::more(entry.flags()));
-        let buffers = if kind == Kind::ReceiveBulk { &self.bulk } else { &self.small };
-        match cqueue::buffer_select(entry.flags()) {
-            // The usual one: bytes, and more of them to come.
-            Some(buffer) if result > 0 && more => {
-                buffers.note_lent();
-                let data = Received::pooled(Rc::clone(buffers), buffer, result as u32);
-                Some(Completion::Received { connection, data })
-            }
-            _ => self.translate_last_receive(connection, entry, kind),
-        }
-    }
-
-    #[inline(never)]
-    fn translate_last_receive(
-        &mut self,
-        connection: ConnectionId,
-        entry: &cqueue::Entry,
-        kind: Kind,
-    ) -> Option<Completion> {
+    fn translate_receive(&mut self, connection: ConnectionId, entry: &cqueue::Entry, kind: Kind) {
         let result = entry.result();
         let buffers = if kind == Kind::ReceiveBulk { &self.bulk } else { &self.small };
         if let Some(buffer) = cqueue::buffer_select(entry.flags()) {
@@ -220,42 +202,31 @@ impl UringDriver {
             }
         }
         if !cqueue::more(entry.flags()) {
-            self.note_over(kind, false);
-            self.end_receive(connection, result);
+            let end = match -result {
+                0 => ReceiveEnd::EndOfStream,
+                libc::ENOBUFS => ReceiveEnd::NoBuffers,
+                libc::ECANCELED | i32::MIN..=-1 => ReceiveEnd::Disarmed,
+                errno => ReceiveEnd::Failed(errno),
+            };
+            self.ready.push_back(Completion::ReceiveEnded { connection, end });
         }
-        self.ready.pop_front()
     }
 
-    fn end_receive(&mut self, connection: ConnectionId, result: i32) {
-        let end = match -result {
-            0 => ReceiveEnd::EndOfStream,
-            libc::ENOBUFS => ReceiveEnd::NoBuffers,
-            libc::ECANCELED | i32::MIN..=-1 => ReceiveEnd::Disarmed,
-            errno => ReceiveEnd::Failed(errno),
-        };
-        self.ready.push_back(Completion::ReceiveEnded { connection, end });
-    }
-
-    #[inline(always)]
-    fn translate_send(&mut self, connection: ConnectionId, entry: &cqueue::Entry) -> Option<Completion> {
-        if cqueue::notif(entry.flags()) || cqueue::more(entry.flags()) {
-            return self.translate_lent_send(connection, entry);
-        }
-        self.note_over(Kind::Send, false);
-        take(&mut self.messages, connection.0);
-        let result = usize::try_from(entry.result()).map_err(|_| -entry.result());
-        Some(Completion::Sent { connection, sent: Sent::copied(result) })
-    }
-
-    #[inline(never)]
-    fn translate_lent_send(&mut self, connection: ConnectionId, entry: &cqueue::Entry) -> Option<Completion> {
-        self.note_over(Kind::Send, cqueue::more(entry.flags()));
+    fn translate_send(&mut self, connection: ConnectionId, entry: &cqueue::Entry) {
         if cqueue::notif(entry.flags()) {
             let copied = entry.result() as u32 & USAGE_COPIED != 0;
-            return Some(Completion::SendReleased { connection, copied });
+            self.ready.push_back(Completion::SendReleased { connection, copied });
+            return;
         }
         take(&mut self.messages, connection.0);
-        Some(Completion::Sent { connection, sent: lent(entry.result()) })
+        let lent = cqueue::more(entry.flags());
+        let result: Result<usize, Errno> = usize::try_from(entry.result()).map_err(|_| -entry.result());
+        // Only a send without a copy can announce a notification and fail all the same: the socket does not do it
+        // (EOPNOTSUPP on Unix sockets), or the pages may not be pinned (RLIMIT_MEMLOCK).
+        let refused_zero_copy = lent
+            && matches!(result, Err(libc::EOPNOTSUPP | libc::ENOMEM | libc::ENOBUFS | libc::EINVAL | libc::EFAULT));
+        let result = if refused_zero_copy { Ok(0) } else { result };
+        self.ready.push_back(Completion::Sent { connection, sent: Sent { result, lent, refused_zero_copy } });
     }
 
     fn read_signals(&mut self) {
@@ -295,17 +266,6 @@ impl UringDriver {
         put(&mut self.messages, connection.0, message);
         pointer
     }
-}
-
-/// The end of a send that was to go without a copy, and announces that the memory is still being read.
-fn lent(result: i32) -> Sent {
-    let result: Result<usize, Errno> = usize::try_from(result).map_err(|_| -result);
-    // Such a send can fail all the same: the socket does not do it (EOPNOTSUPP on Unix sockets), or the pages may not
-    // be pinned (RLIMIT_MEMLOCK).
-    let refused_zero_copy =
-        matches!(result, Err(libc::EOPNOTSUPP | libc::ENOMEM | libc::ENOBUFS | libc::EINVAL | libc::EFAULT));
-    let result = if refused_zero_copy { Ok(0) } else { result };
-    Sent { result, lent: true, refused_zero_copy }
 }
 
 /// The buffer group of a receive, and the kind of its operation.
@@ -476,20 +436,24 @@ impl Driver for UringDriver {
     }
 
     #[inline(always)]
-    fn next_completion(&mut self) -> Option<Completion> {
+    fn next_completion(&mut self) -> Next {
         loop {
             if !self.ready.is_empty() {
-                return self.ready.pop_front();
+                return Next::Queued;
             }
             if self.has_taken_enough() {
-                return None;
+                return Next::Nothing;
             }
-            let entry = self.ring.next_completion()?;
+            let Some(entry) = self.ring.next_completion() else { return Next::Nothing };
             self.taken += 1;
-            if let Some(completion) = self.translate(&entry) {
-                return Some(completion);
+            if let Some(next) = self.translate(&entry) {
+                return next;
             }
         }
+    }
+
+    fn take_queued(&mut self) -> Option<Completion> {
+        self.ready.pop_front()
     }
 
     fn find_more(&mut self) -> io::Result<bool> {
