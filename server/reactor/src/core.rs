@@ -331,10 +331,15 @@ impl Reactor {
 
     fn look_at_doorbell(&self) {
         if self.inner.doorbell.flags.take() {
-            self.inner.bell_rings.set(self.inner.bell_rings.get() + 1);
-            for task in self.inner.bell_waiters.borrow_mut().drain(..) {
-                self.wake(task);
-            }
+            self.wake_bell_waiters();
+        }
+    }
+
+    #[inline(never)]
+    fn wake_bell_waiters(&self) {
+        self.inner.bell_rings.set(self.inner.bell_rings.get() + 1);
+        for task in self.inner.bell_waiters.borrow_mut().drain(..) {
+            self.wake(task);
         }
     }
 
@@ -375,9 +380,13 @@ impl Reactor {
     }
 
     fn rearm_starved(&self) {
-        if self.inner.starved.borrow().is_empty() {
-            return;
+        if !self.inner.starved.borrow().is_empty() {
+            self.rearm_each_starved();
         }
+    }
+
+    #[inline(never)]
+    fn rearm_each_starved(&self) {
         // In the order in which they starved, so that nobody waits forever; each once per pass.
         let starved = self.inner.starved.borrow().len();
         for _ in 0..starved {

@@ -116,13 +116,19 @@ impl Wheel {
     }
 
     /// Moves time on to `now` and hands out every timer that is due.
-    pub(crate) fn advance(&mut self, now: Instant, mut fire: impl FnMut(Target)) {
+    #[inline]
+    pub(crate) fn advance(&mut self, now: Instant, fire: impl FnMut(Target)) {
         let target_tick = now.as_nanos() / TICK_NS;
         if target_tick < self.next_tick {
             // The usual pass: nothing is due.
             self.now_tick = self.now_tick.max(target_tick);
-            return;
+        } else {
+            self.advance_past_stops(target_tick, fire);
         }
+    }
+
+    #[inline(never)]
+    fn advance_past_stops(&mut self, target_tick: u64, mut fire: impl FnMut(Target)) {
         while let Some((tick, level, slot)) = self.next_stop() {
             if tick > target_tick {
                 break;

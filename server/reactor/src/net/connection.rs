@@ -312,18 +312,11 @@ impl Drop for WriteGuard<'_> {
         let inner = &*reactor.inner;
         let mut connections = inner.connections.borrow_mut();
         let Some(state) = connections.get_mut(id.0) else { return };
-        if state.send_failed.is_some() || state.abandoned {
-            inner.spares.borrow_mut().give(buffer);
-            return;
+        if buffer.is_empty() || state.send_failed.is_some() || state.abandoned {
+            return reactor.give_up_tail(*id, state, buffer);
         }
-        if buffer.is_empty() {
-            inner.spares.borrow_mut().give(buffer);
-        } else {
-            state.outbox.give_tail(buffer);
-        }
-        if !state.outbox.is_empty() {
-            reactor.mark_dirty(*id, state);
-        }
+        state.outbox.give_tail(buffer);
+        reactor.mark_dirty(*id, state);
     }
 }
 

@@ -208,7 +208,18 @@ impl Reactor {
         });
     }
 
+    /// Takes back a buffer that has nothing to add to the send queue, or whose bytes nobody will get.
+    #[inline(never)]
+    pub(crate) fn give_up_tail(&self, id: ConnectionId, state: &mut ConnectionState, buffer: Vec<u8>) {
+        self.inner.spares.borrow_mut().give(buffer);
+        let sends = state.send_failed.is_none() && !state.abandoned;
+        if sends && !state.outbox.is_empty() {
+            self.mark_dirty(id, state);
+        }
+    }
+
     /// Marks a connection to be flushed at the end of the pass, together with all others.
+    #[inline]
     pub(crate) fn mark_dirty(&self, id: ConnectionId, state: &mut ConnectionState) {
         if !state.dirty {
             state.dirty = true;

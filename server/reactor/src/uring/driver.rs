@@ -66,6 +66,7 @@ pub(crate) struct UringDriver {
     enters: usize,
     /// Memory of multi-slice sends and of connects under way, by connection index.
     messages: Vec<Option<Box<Message>>>,
+    messages_under_way: usize,
     addresses: Vec<Option<Box<RawAddress>>>,
     signals: Option<OwnedFd>,
     outstanding: usize,
@@ -96,6 +97,7 @@ impl UringDriver {
             taken: 0,
             enters: 0,
             messages: Vec::new(),
+            messages_under_way: 0,
             addresses: Vec::new(),
             signals: None,
             outstanding: 0,
@@ -148,7 +150,9 @@ impl UringDriver {
             }
         } else if kind == Kind::Send && result >= 0 && !cqueue::more(flags) && !cqueue::notif(flags) {
             self.note_over(kind, false);
-            take(&mut self.messages, key);
+            if self.messages_under_way > 0 {
+                self.free_message(key);
+            }
             return Some(Next::Sent { connection: ConnectionId(key), bytes: result as u32 });
         }
         self.translate_rare(entry);
@@ -178,6 +182,14 @@ impl UringDriver {
                     self.poll(fd, Kind::Signal);
                 }
             }
+        }
+    }
+
+    /// Frees what a send of several slices has needed; does nothing after a send of one.
+    #[inline(never)]
+    fn free_message(&mut self, key: Key) {
+        if take(&mut self.messages, key).is_some() {
+            self.messages_under_way -= 1;
         }
     }
 
@@ -218,7 +230,7 @@ impl UringDriver {
             self.ready.push_back(Completion::SendReleased { connection, copied });
             return;
         }
-        take(&mut self.messages, connection.0);
+        self.free_message(connection.0);
         let lent = cqueue::more(entry.flags());
         let result: Result<usize, Errno> = usize::try_from(entry.result()).map_err(|_| -entry.result());
         // Only a send without a copy can announce a notification and fail all the same: the socket does not do it
@@ -264,6 +276,7 @@ impl UringDriver {
         message.header.msg_iovlen = slices.len().min(SLICES_MAX);
         let pointer = &raw const message.header;
         put(&mut self.messages, connection.0, message);
+        self.messages_under_way += 1;
         pointer
     }
 }
