@@ -3,7 +3,7 @@
 //! ```text
 //!  pass:  timers due -> mailbox rung -> ready tasks (bounded) -> starved receives -> one send per dirty connection
 //!  enter: everything submitted in one system call; waits only when nothing is ready and nothing has rung
-//!  reap:  completions -> inboxes and wakes
+//!         then completions, one at a time -> inboxes and wakes
 //! ```
 //!
 //! **Not** shared: a [`Reactor`] and all that it hands out stay on their core (`!Send`).
@@ -253,29 +253,26 @@ impl Reactor {
         let entered = self.inner.driver.borrow_mut().enter(wait);
         self.unpark();
         entered.expect("io_uring_enter fails only for reasons that are ours");
-        let mut handled = 0;
         loop {
-            handled += self.handle_completions();
+            self.handle_completions();
             let found = self.inner.driver.borrow_mut().find_more();
             if !found.expect("io_uring_enter fails only for reasons that are ours") {
                 break;
             }
         }
-        add(&self.inner.counters.completions, handled);
     }
 
-    /// Handles what the driver has to say; how much that was.
-    fn handle_completions(&self) -> u64 {
-        let mut handled = 0;
+    /// Handles what the driver has to say.
+    fn handle_completions(&self) {
         loop {
             let next = self.inner.driver.borrow_mut().next_completion();
             match next {
                 Next::Received { connection, data } => self.received(connection, data),
                 Next::Sent { connection, bytes } => self.sent_copied(connection, bytes as usize),
                 Next::Queued => self.complete_queued(),
-                Next::Nothing => return handled,
+                Next::Nothing => return,
             }
-            handled += 1;
+            add(&self.inner.counters.completions, 1);
         }
     }
 

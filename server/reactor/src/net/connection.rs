@@ -160,6 +160,7 @@ impl Connection {
     }
 
     /// Bytes written that the kernel has not taken.
+    #[inline(always)]
     pub fn queued_bytes(&self) -> usize {
         self.state(|state, _| state.queued_bytes())
     }
@@ -342,6 +343,7 @@ pub struct Receiving<'a> {
 impl Future for Receiving<'_> {
     type Output = Result<Option<Received>, ConnectionError>;
 
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         let Sender { reactor, id } = &self.connection.sender;
         let mut connections = reactor.inner.connections.borrow_mut();
