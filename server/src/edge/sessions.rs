@@ -5,7 +5,7 @@
 //! **Invariants**: a connection is counted from before its task runs until it is closed; one whose last answer is written
 //! is counted but no longer hurried, because it has its own short end.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use reactor::{Connection, Sender};
@@ -16,7 +16,7 @@ use super::EdgeCore;
 #[derive(Default)]
 pub(crate) struct Sessions {
     /// `None` for those that are being finished.
-    open: HashMap<u64, Option<Sender>>,
+    open: BTreeMap<u64, Option<Sender>>,
     next: u64,
 }
 

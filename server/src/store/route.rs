@@ -80,7 +80,7 @@ const ANSWER_PAUSE: Duration = Duration::from_millis(1);
 /// Answers that other cores owe us.
 #[derive(Default)]
 pub(crate) struct Tickets {
-    waiting: std::collections::HashMap<u64, reactor::local::OneSender<Answer>>,
+    waiting: std::collections::BTreeMap<u64, reactor::local::OneSender<Answer>>,
     next: u64,
 }
 

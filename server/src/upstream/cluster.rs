@@ -6,7 +6,7 @@
 //! sent twice; the map is refreshed once, with jitter, however many answers ask for it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +61,7 @@ pub(crate) struct Cluster {
     pub(crate) options: ClusterOptions,
     pub(crate) metrics: Arc<CoreMetrics>,
     topology: RefCell<Arc<Topology>>,
-    links: RefCell<HashMap<NodeId, Rc<Link>>>,
+    links: RefCell<BTreeMap<NodeId, Rc<Link>>>,
     refreshing: Cell<bool>,
     /// A topology that a node has sent, on its way to the control core, which checks it.
     fetched: RefCell<Option<String>>,
@@ -82,7 +82,7 @@ impl Cluster {
             options,
             metrics,
             topology: RefCell::new(Arc::clone(topology)),
-            links: RefCell::new(HashMap::new()),
+            links: RefCell::new(BTreeMap::new()),
             refreshing: Cell::new(false),
             fetched: RefCell::new(None),
         });

@@ -10,7 +10,7 @@
 //! waits for an answer learns it at once.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ pub(crate) struct Peer {
     core: u16,
     ready: RefCell<Option<Ready>>,
     window: RefCell<Window>,
-    owed: RefCell<HashMap<u64, Owed>>,
+    owed: RefCell<BTreeMap<u64, Owed>>,
     next_id: Cell<u64>,
     /// When anything last came from the node.
     last_heard: Cell<Instant>,
@@ -91,7 +91,7 @@ impl Peer {
             core,
             ready: RefCell::new(None),
             window: RefCell::new(Window::default()),
-            owed: RefCell::new(HashMap::new()),
+            owed: RefCell::new(BTreeMap::new()),
             next_id: Cell::new(1),
             last_heard: Cell::new(reactor.now()),
             hung_up: Cell::new(false),
