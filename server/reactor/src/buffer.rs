@@ -12,44 +12,76 @@ use crate::uring::BufferRing;
 /// Bytes that a connection has received. Dereferences to the part that has not been consumed.
 pub struct Received {
     memory: Memory,
-    start: u32,
-    end: u32,
+    place: Place,
 }
 
-/// Boxed where it is rare, since what is received moves by value from the ring to its task: three words in all.
+/// Boxed where it is rare, since what is received moves by value from the ring to its task: three words in all, whole
+/// words only. (Parts of words that are written one by one cannot be read together without waiting for the cache.)
 enum Memory {
-    Pooled {
-        ring: Rc<BufferRing>,
-        buffer: u16,
-    },
+    Pooled(Rc<BufferRing>),
     #[expect(clippy::box_collection, reason = "a pointer is a word, a vector three")]
     Owned(Box<Vec<u8>>),
 }
 
 const _: () = assert!(size_of::<Option<Received>>() == 24, "three words");
 
+/// Which buffer of the pool (16 bits, 0 when there is no pool), and where in the memory the unread bytes end and start
+/// (24 bits each).
+#[derive(Clone, Copy)]
+struct Place(u64);
+
+const OFFSET_BITS: u32 = 24;
+const OFFSET_MAX: usize = (1 << OFFSET_BITS) - 1;
+
+impl Place {
+    #[inline]
+    fn whole(buffer: u16, len: usize) -> Place {
+        assert!(len <= OFFSET_MAX, "{len} bytes are more than a socket hands over at once");
+        Place(u64::from(buffer) << (2 * OFFSET_BITS) | (len as u64) << OFFSET_BITS)
+    }
+
+    #[inline]
+    fn buffer(self) -> u16 {
+        (self.0 >> (2 * OFFSET_BITS)) as u16
+    }
+
+    #[inline]
+    fn end(self) -> usize {
+        (self.0 >> OFFSET_BITS) as usize & OFFSET_MAX
+    }
+
+    #[inline]
+    fn start(self) -> usize {
+        self.0 as usize & OFFSET_MAX
+    }
+}
+
 impl Received {
     /// Takes over `buffer` of `ring`, which the kernel has filled with `len` bytes.
     #[inline]
     pub(crate) fn pooled(ring: Rc<BufferRing>, buffer: u16, len: u32) -> Self {
-        Received { memory: Memory::Pooled { ring, buffer }, start: 0, end: len }
+        Received { memory: Memory::Pooled(ring), place: Place::whole(buffer, len as usize) }
     }
 
     /// Wraps bytes that are in no pool.
+    ///
+    /// # Panics
+    /// When they are more than 16 MiB: one receive is bounded by the kernel, and an inbox by us, far below.
     pub fn owned(bytes: Vec<u8>) -> Self {
-        let end = u32::try_from(bytes.len()).expect("one receive is bounded by the kernel far below 4 GiB");
-        Received { memory: Memory::Owned(Box::new(bytes)), start: 0, end }
+        let place = Place::whole(0, bytes.len());
+        Received { memory: Memory::Owned(Box::new(bytes)), place }
     }
 
     /// How many bytes have not been consumed: the length of the slice, without making it.
+    #[inline]
     pub(crate) fn unread(&self) -> usize {
-        (self.end - self.start) as usize
+        self.place.end() - self.place.start()
     }
 
     /// Whether so few buffers are left in the pool that this one may not be kept waiting in an inbox.
     pub(crate) fn is_scarce(&self) -> bool {
         match &self.memory {
-            Memory::Pooled { ring, .. } => ring.is_scarce(),
+            Memory::Pooled(ring) => ring.is_scarce(),
             Memory::Owned(_) => false,
         }
     }
@@ -60,7 +92,8 @@ impl Received {
     /// When there are fewer.
     pub fn consume(&mut self, count: usize) {
         assert!(count <= self.unread(), "consumed {count} of {} bytes", self.unread());
-        self.start += count as u32;
+        // At most up to the end, so that it does not carry into it.
+        self.place.0 += count as u64;
     }
 
     /// The same bytes out of the pool.
@@ -74,7 +107,7 @@ impl Received {
         match &mut self.memory {
             Memory::Owned(bytes) if bytes.len() + more.len() <= OWNED_BYTES_MAX => {
                 bytes.extend_from_slice(more);
-                self.end += more.len() as u32;
+                self.place = Place(self.place.0 + ((more.len() as u64) << OFFSET_BITS));
                 true
             }
             _ => false,
@@ -82,26 +115,27 @@ impl Received {
     }
 
     pub(crate) fn is_pooled(&self) -> bool {
-        matches!(self.memory, Memory::Pooled { .. })
+        matches!(self.memory, Memory::Pooled(_))
     }
 }
 
 impl Deref for Received {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         let bytes = match &self.memory {
-            Memory::Pooled { ring, buffer } => ring.bytes(*buffer),
+            Memory::Pooled(ring) => ring.bytes(self.place.buffer()),
             Memory::Owned(bytes) => bytes,
         };
-        &bytes[self.start as usize..self.end as usize]
+        &bytes[self.place.start()..self.place.end()]
     }
 }
 
 impl Drop for Received {
     fn drop(&mut self) {
-        if let Memory::Pooled { ring, buffer } = &self.memory {
-            ring.give_back(*buffer);
+        if let Memory::Pooled(ring) = &self.memory {
+            ring.give_back(self.place.buffer());
         }
     }
 }

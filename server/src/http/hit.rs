@@ -97,7 +97,7 @@ pub(super) fn serve(
     let decided = Decided::of(head, context, &facts);
     // Whether the value can be sent is known before anything of its answer is written or counted.
     let lent = match decided.body() {
-        Some(part) if part.len() > COPY_BYTES_MAX => match value::lend(core, &hit, &part) {
+        Some(part) if part.len() > COPY_BYTES_MAX => match value::lend(core, hit, &part) {
             Some(chunks) => Some(chunks),
             None => {
                 core.write_refusal(context, Refusal::Busy, None, out);

@@ -31,15 +31,20 @@ impl Input {
     }
 
     /// Adds bytes behind what is there.
+    #[inline(always)]
     pub(crate) fn push(&mut self, received: Received) {
-        if self.is_empty() {
-            // Nothing is left of what was there: `consume` cleared it.
-            self.lent = Some(received);
-        } else {
-            self.release();
-            self.drop_consumed();
-            self.copied.extend_from_slice(&received);
+        match self.lent {
+            // The usual request: nothing is left of the one before.
+            None if self.copied.is_empty() => self.lent = Some(received),
+            _ => self.push_behind(&received),
         }
+    }
+
+    #[cold]
+    fn push_behind(&mut self, received: &[u8]) {
+        self.release();
+        self.drop_consumed();
+        self.copied.extend_from_slice(received);
     }
 
     pub(crate) fn consume(&mut self, count: usize) {

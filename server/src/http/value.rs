@@ -43,8 +43,9 @@ fn copy_pieces(value: Value<'_>, part: &Range<usize>, out: &mut Vec<u8>) {
 
 /// Lends `part` of the value to be sent in place, or a copy of it where too much is pinned already; `None` where the
 /// core's memory for copies does not hold that copy either.
-pub(crate) fn lend(core: &EdgeCore, hit: &Hit<'_>, part: &Range<usize>) -> Option<Chunks> {
-    if let Some(chunks) = pin(hit, part) {
+// By value: a hit whose address is taken would live in memory, on the path of every request.
+pub(crate) fn lend(core: &EdgeCore, hit: Hit<'_>, part: &Range<usize>) -> Option<Chunks> {
+    if let Some(chunks) = pin(&hit, part) {
         return Some(chunks);
     }
     let memory = core.copies.take(part.len())?;

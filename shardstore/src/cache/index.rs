@@ -69,32 +69,12 @@ impl Index {
         self.items
     }
 
-    /// Finds the slot whose tag matches and whose location `accept` takes, and what `accept` made of it.
+    /// The slots whose tag is that of a hash, home bucket first.
     #[inline(always)]
-    pub(super) fn find<T>(
-        &self,
-        arena: &Mapping,
-        hash: u64,
-        mut accept: impl FnMut(Location) -> Option<T>,
-    ) -> Option<(SlotAt, T)> {
-        let place = self.place(hash);
-        let mut bucket = place.home;
-        loop {
-            let at = bucket as usize * BUCKET_BYTES;
-            let line = arena.line(at);
-            let mut matches = matches(&line, place.tag);
-            while matches != 0 {
-                let n = matches.trailing_zeros() as usize;
-                if let Some(found) = accept(location(line[n])) {
-                    return Some((SlotAt(at + n * WORD_BYTES), found));
-                }
-                matches &= matches - 1;
-            }
-            if bucket != place.home {
-                return None;
-            }
-            bucket ^= 1;
-        }
+    pub(super) fn probe<'a>(&self, arena: &'a Mapping, hash: u64) -> Probe<'a> {
+        let Place { home, tag } = self.place(hash);
+        let line = arena.line(home as usize * BUCKET_BYTES);
+        Probe { arena, bucket: home, buddy: Some(home ^ 1), tag, line, matches: matches(&line, tag) }
     }
 
     /// An empty slot for a hash, in its home bucket if there is one.
@@ -161,6 +141,34 @@ impl Index {
     const fn place(&self, hash: u64) -> Place {
         let tag = if hash & 0xffff == 0 { 1 } else { hash & 0xffff };
         Place { home: ((hash >> 32) * self.buckets) >> 32, tag }
+    }
+}
+
+/// A look-up under way; see [`Index::probe`].
+pub(super) struct Probe<'a> {
+    arena: &'a Mapping,
+    bucket: u64,
+    /// The bucket that has not been looked at.
+    buddy: Option<u64>,
+    tag: u64,
+    line: [u64; LINE_WORDS],
+    /// One bit for each slot of the bucket that is still to be handed out.
+    matches: u32,
+}
+
+impl Iterator for Probe<'_> {
+    type Item = (SlotAt, Location);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.matches == 0 {
+            self.bucket = self.buddy.take()?;
+            self.line = self.arena.line(self.bucket as usize * BUCKET_BYTES);
+            self.matches = matches(&self.line, self.tag);
+        }
+        let n = self.matches.trailing_zeros() as usize;
+        self.matches &= self.matches - 1;
+        Some((SlotAt(self.bucket as usize * BUCKET_BYTES + n * WORD_BYTES), location(self.line[n])))
     }
 }
 

@@ -129,8 +129,7 @@ impl Cache {
             return None;
         };
         if item.is_expired(now_ms) {
-            self.kill(slot, &item, Reason::Expired);
-            self.counters.misses += 1;
+            self.bury_expired(slot, item);
             return None;
         }
         Index::bump(&mut self.arena, slot);
@@ -184,9 +183,21 @@ impl Cache {
         CacheStats::of(self)
     }
 
+    /// Takes out an expired item that was looked up. By value: an item whose address is taken would live in memory.
+    #[cold]
+    fn bury_expired(&mut self, slot: SlotAt, item: Item) {
+        self.kill(slot, &item, Reason::Expired);
+        self.counters.misses += 1;
+    }
+
     #[inline(always)]
     fn find(&self, hash: KeyHash, key: &[u8]) -> Option<(SlotAt, Item)> {
-        self.index.find(&self.arena, hash.index(), |location| Item::load_if(&self.arena, location, key))
+        for (slot, location) in self.index.probe(&self.arena, hash.index()) {
+            if let Some(item) = Item::load_if(&self.arena, location, key) {
+                return Some((slot, item));
+            }
+        }
+        None
     }
 
     /// Takes an item out of the index and marks all its records dead. A sealed segment that dies with it is free at once.

@@ -193,8 +193,8 @@ impl Cache {
     /// The slot that points to a living item.
     fn slot_of(&self, item: &Item) -> SlotAt {
         let hash = self.hasher.hash(item.key(&self.arena));
-        let same = |location: Location| (location == item.location).then_some(());
-        self.index.find(&self.arena, hash.index(), same).expect("a living item is in the index").0
+        let mut probe = self.index.probe(&self.arena, hash.index());
+        probe.find(|(_, location)| *location == item.location).expect("a living item is in the index").0
     }
 
     /// Moves an item to the open segment; `false` when there is no room for it.

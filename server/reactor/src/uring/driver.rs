@@ -48,6 +48,9 @@ const TAKEN_MAX: usize = 4096;
 /// Further enters of one pass at most: with 20 items each, more than the completions one pass takes.
 const ENTERS_PER_PASS_MAX: usize = 256;
 
+/// `IO_LOCAL_TW_DEFAULT_MAX` of the kernel's io_uring.h: an enter puts off what is beyond this many items of work.
+const DEFERRED_ITEMS_MIN: usize = 20;
+
 /// A gathered send: the kernel reads both parts until it has completed.
 struct Message {
     header: libc::msghdr,
@@ -64,6 +67,10 @@ pub(crate) struct UringDriver {
     /// Completions taken and enters made since the last [`Driver::enter`].
     taken: usize,
     enters: usize,
+    /// What `taken` was before the last of these enters.
+    taken_before: usize,
+    /// Whether the last enter may have left work that an earlier one had put off.
+    leaves_work: bool,
     /// Memory of multi-slice sends and of connects under way, by connection index.
     messages: Vec<Option<Box<Message>>>,
     messages_under_way: usize,
@@ -95,6 +102,8 @@ impl UringDriver {
             doorbell: Arc::clone(doorbell),
             ready: VecDeque::new(),
             taken: 0,
+            taken_before: 0,
+            leaves_work: false,
             enters: 0,
             messages: Vec::new(),
             messages_under_way: 0,
@@ -444,7 +453,9 @@ impl Driver for UringDriver {
             Wait::For(Duration::ZERO) => None,
             Wait::For(time) => Some(Some(time)),
         };
-        (self.taken, self.enters) = (0, 0);
+        (self.taken, self.taken_before, self.enters) = (0, 0, 0);
+        // An enter that wants no completion runs no work that was put off, whatever else it finds.
+        self.leaves_work = wait.is_none();
         self.ring.enter(wait)
     }
 
@@ -470,11 +481,16 @@ impl Driver for UringDriver {
     }
 
     fn find_more(&mut self) -> io::Result<bool> {
-        // From 6.13 one enter runs about 20 items of deferred work: go on until there is no more.
-        if self.has_taken_enough() || !self.ring.has_more() || self.enters == ENTERS_PER_PASS_MAX {
+        // From 6.13 one enter runs about 20 items of deferred work: go on until there is no more. One that has brought
+        // fewer has left none; what has come since is for the next pass, whose enter does not sleep over it.
+        let brought = self.taken - self.taken_before;
+        let may_have_left = self.leaves_work || brought >= DEFERRED_ITEMS_MIN;
+        if !may_have_left || self.has_taken_enough() || !self.ring.has_more() || self.enters == ENTERS_PER_PASS_MAX {
             return Ok(false);
         }
         self.enters += 1;
+        self.taken_before = self.taken;
+        self.leaves_work = false;
         // Items that the kernel has put off are run only by an enter that wants a completion; with no time to wait it
         // runs them and returns. One that wants none leaves them, and the flag that says so, for ever (seen on 6.18).
         self.ring.enter(Some(Some(Duration::ZERO)))?;
