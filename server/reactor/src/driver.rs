@@ -189,6 +189,9 @@ pub(crate) trait Driver {
     /// Closes a socket on which no operation is under way.
     fn close(&mut self, socket: Socket);
 
+    /// Tells the driver that a connection's socket is about to be closed or given away.
+    fn release(&mut self, connection: ConnectionId);
+
     /// Gives the socket away to another core of the process.
     fn detach(&mut self, socket: Socket) -> DetachedSocket;
 

@@ -227,7 +227,10 @@ impl Connection {
             reactor.inner.wheel.borrow_mut().cancel(timer);
         }
         let unread = state.inbox.iter().flat_map(|data| data.iter().copied()).collect();
-        let socket = reactor.inner.driver.borrow_mut().detach(state.socket);
+        let mut driver = reactor.inner.driver.borrow_mut();
+        driver.release(id);
+        let socket = driver.detach(state.socket);
+        drop(driver);
         let ended = state.receive == Receive::EndOfStream;
         Ok(Detached { socket, unread, ended })
     }

@@ -291,7 +291,9 @@ impl Reactor {
         // an open one would not give up.
         let socket = std::mem::replace(&mut state.socket, Socket(-1));
         if socket != Socket(-1) {
-            self.inner.driver.borrow_mut().close(socket);
+            let mut driver = self.inner.driver.borrow_mut();
+            driver.release(id);
+            driver.close(socket);
         }
         if state.is_lent() {
             return;

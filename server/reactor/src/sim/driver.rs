@@ -119,6 +119,8 @@ impl Driver for SimDriver {
         self.network.borrow_mut().close(socket.0);
     }
 
+    fn release(&mut self, _: ConnectionId) {}
+
     fn detach(&mut self, socket: Socket) -> DetachedSocket {
         self.network.borrow_mut().attach(self.place, None, socket.0);
         DetachedSocket::Simulated(socket.0)

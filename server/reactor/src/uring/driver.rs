@@ -12,10 +12,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use io_uring::{cqueue, opcode, squeue, types};
+use io_uring::{Submitter, cqueue, opcode, squeue, types};
 
 use super::buffer_ring::{BULK, BufferRing, SMALL};
 use super::refusal::Refusal;
+use super::registered::{Name, Registered};
 use super::ring::Ring;
 use super::socket::{self, RawAddress};
 use super::tag::{Kind, NO_KEY, pack, unpack};
@@ -51,6 +52,12 @@ const ENTERS_PER_PASS_MAX: usize = 256;
 /// `IO_LOCAL_TW_DEFAULT_MAX` of the kernel's io_uring.h: an enter puts off what is beyond this many items of work.
 const DEFERRED_ITEMS_MIN: usize = 20;
 
+/// Connections whose sockets can be registered at most: 8 bytes of the kernel's each.
+const PLACES_MAX: u32 = 16_384;
+
+/// What empties a place in the table of registered sockets.
+const EMPTY_PLACE: RawFd = -1;
+
 /// A gathered send: the kernel reads both parts until it has completed.
 struct Message {
     header: libc::msghdr,
@@ -59,6 +66,7 @@ struct Message {
 
 pub(crate) struct UringDriver {
     ring: Ring,
+    registered: Registered,
     small: Rc<BufferRing>,
     bulk: Rc<BufferRing>,
     doorbell: Arc<Doorbell>,
@@ -87,7 +95,9 @@ impl UringDriver {
     pub(crate) fn new(doorbell: &Arc<Doorbell>) -> Result<Self, Refusal> {
         let map = |shape| BufferRing::new(shape).map_err(|error| Refusal::new("mapping receive buffers", error));
         let (small, bulk) = (map(SMALL)?, map(BULK)?);
+        let mut places = 0;
         let ring = Ring::new(|submitter| {
+            places = make_places(submitter);
             for (buffers, group) in [(&small, SMALL_GROUP), (&bulk, BULK_GROUP)] {
                 // SAFETY: the mapping holds that many entries and outlives the ring, after which it is dropped.
                 unsafe { submitter.register_buf_ring_with_flags(buffers.address(), buffers.buffers(), group, 0)? };
@@ -97,6 +107,7 @@ impl UringDriver {
         doorbell.publish_ring(ring.fd());
         let mut driver = UringDriver {
             ring,
+            registered: Registered::new(places),
             small: Rc::new(small),
             bulk: Rc::new(bulk),
             doorbell: Arc::clone(doorbell),
@@ -273,6 +284,29 @@ impl UringDriver {
         }
     }
 
+    /// How a send names its socket, and the flag that says so.
+    #[inline]
+    fn name_for_send(&mut self, connection: ConnectionId, socket: Socket) -> (types::Fd, squeue::Flags) {
+        let place = connection.0.index;
+        let is_registered = match self.registered.next_send(place) {
+            Name::Place => true,
+            Name::Descriptor => false,
+            Name::Register => self.register(place, socket),
+        };
+        if is_registered {
+            (types::Fd(place as RawFd), squeue::Flags::FIXED_FILE)
+        } else {
+            (types::Fd(socket.0), squeue::Flags::empty())
+        }
+    }
+
+    #[cold]
+    fn register(&mut self, place: u32, socket: Socket) -> bool {
+        let is_registered = self.ring.register_file(place, socket.0).is_ok();
+        self.registered.note(place, is_registered);
+        is_registered
+    }
+
     fn message(&mut self, connection: ConnectionId, slices: &[IoSlice<'_>]) -> *const libc::msghdr {
         let empty = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
         // SAFETY: msghdr is plain data for which zero is valid.
@@ -288,6 +322,15 @@ impl UringDriver {
         self.messages_under_way += 1;
         pointer
     }
+}
+
+/// Makes the ring's table of registered sockets as large as the limit on open files lets it be; returns its size.
+fn make_places(submitter: &Submitter<'_>) -> u32 {
+    let mut places = PLACES_MAX;
+    while places > 0 && submitter.register_files_sparse(places).is_err() {
+        places /= 2;
+    }
+    places
 }
 
 /// The buffer group of a receive, and the kind of its operation.
@@ -370,7 +413,7 @@ impl Driver for UringDriver {
     unsafe fn send(&mut self, connection: ConnectionId, socket: Socket, slices: &[IoSlice<'_>], copy: Copying) {
         // MSG_WAITALL makes the kernel go on after a short send by itself, mostly.
         let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
-        let fd = types::Fd(socket.0);
+        let (fd, kind_of_name) = self.name_for_send(connection, socket);
         let entry = match slices {
             [one] => {
                 let len = u32::try_from(one.len()).unwrap_or(u32::MAX);
@@ -382,7 +425,7 @@ impl Driver for UringDriver {
             }
             many => opcode::SendMsg::new(fd, self.message(connection, many)).flags(flags as u32).build(),
         };
-        self.push(entry, Kind::Send, connection.0);
+        self.push(entry.flags(kind_of_name), Kind::Send, connection.0);
     }
 
     fn cancel_send(&mut self, connection: ConnectionId) {
@@ -402,6 +445,13 @@ impl Driver for UringDriver {
     fn close(&mut self, socket: Socket) {
         if socket.0 >= 0 {
             self.push_ignored(opcode::Close::new(types::Fd(socket.0)).build());
+        }
+    }
+
+    fn release(&mut self, connection: ConnectionId) {
+        let place = connection.0.index;
+        if self.registered.forget(place) {
+            self.ring.register_file(place, EMPTY_PLACE).expect("emptying a place needs no resource");
         }
     }
 

@@ -10,6 +10,7 @@ mod buffer_ring;
 mod driver;
 mod floor;
 mod refusal;
+mod registered;
 mod ring;
 mod socket;
 mod tag;

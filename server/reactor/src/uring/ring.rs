@@ -123,6 +123,14 @@ impl Ring {
         }
     }
 
+    /// Puts a descriptor into a place of the table of registered files; -1 empties it.
+    ///
+    /// # Errors
+    /// The kernel's: no memory, or no such place.
+    pub(crate) fn register_file(&self, place: u32, descriptor: RawFd) -> io::Result<()> {
+        self.submitter.register_files_update(place, &[descriptor]).map(drop)
+    }
+
     /// The next completion, if one is there.
     pub(crate) fn next_completion(&mut self) -> Option<cqueue::Entry> {
         self.completions.next()
@@ -179,9 +187,11 @@ fn seal(ring: &mut IoUring) -> io::Result<()> {
     restrictions.push(Restriction::sqe_flags_allowed(allowed));
     // Registering the ring's own descriptor happens once the thread runs.
     restrictions.push(Restriction::register_op(REGISTER_RING_FDS));
+    restrictions.push(Restriction::register_op(REGISTER_FILES_UPDATE));
     ring.submitter().register_restrictions(&mut restrictions)?;
     ring.submitter().register_enable_rings()
 }
 
-/// `IORING_REGISTER_RING_FDS` of `linux/io_uring.h`.
+/// `IORING_REGISTER_FILES_UPDATE` and `IORING_REGISTER_RING_FDS` of `linux/io_uring.h`.
+const REGISTER_FILES_UPDATE: u8 = 6;
 const REGISTER_RING_FDS: u8 = 20;
