@@ -18,6 +18,7 @@ use std::time::Duration;
 use control::settings::edge::EdgeSettings;
 use corelane_http::Limits;
 use corelane_http::date::HttpDate;
+use corelane_http::request::Resume;
 use reactor::{CoreId, Instant, Listener, Mailbox, Reactor};
 use shardstore::cache::CacheOptions;
 use shardstore::key::KeyHasher;
@@ -60,6 +61,8 @@ pub(crate) struct EdgeCore {
     pub(crate) near_ttl_ms: u64,
     pub(crate) shard: RefCell<Shard>,
     pub(crate) scratch: RefCell<Scratch>,
+    /// The head that is being served, while it is.
+    pub(crate) head: RefCell<Resume>,
     /// The second of `date`.
     date_s: Cell<u64>,
     date: RefCell<HttpDate>,
@@ -130,6 +133,7 @@ impl EdgeCore {
                 decoded: Vec::with_capacity(shardstore::key::KEY_BYTES_MAX),
                 problem: Vec::with_capacity(512),
             }),
+            head: RefCell::default(),
             date_s: Cell::new(wall_s),
             date: RefCell::new(HttpDate::from_unix_seconds(wall_s)),
             metrics: plan.metrics,

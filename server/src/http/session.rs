@@ -39,7 +39,9 @@ pub(super) struct Session {
     pub(super) core: Rc<EdgeCore>,
     pub(super) connection: Connection,
     pub(super) input: Input,
-    resume: Resume,
+    /// What is known of a head that has come in part. Whole heads are read in the core's memory, which is at hand, and not
+    /// in every connection's.
+    partial: Option<Box<Resume>>,
     /// When the first byte of a head that is not complete came.
     head_began: Option<Instant>,
 }
@@ -67,8 +69,7 @@ enum Round {
 /// Serves a connection until it ends. It was registered before this task began, so that the bound on connections counts
 /// it from its admission.
 pub(crate) async fn serve(core: Rc<EdgeCore>, connection: Connection, registered: Registered) {
-    let mut session =
-        Session { core, connection, input: Input::default(), resume: Resume::default(), head_began: None };
+    let mut session = Session { core, connection, input: Input::default(), partial: None, head_began: None };
     match session.run().await {
         End::Close => {}
         End::Finish => {
@@ -106,7 +107,8 @@ impl Session {
 
     /// Serves every complete request that can be served now.
     fn serve_ready(&mut self) -> Round {
-        let Session { core, connection, input, resume, head_began } = self;
+        let Session { core, connection, input, partial, head_began } = self;
+        let whole = &mut *core.head.borrow_mut();
         let limits = &core.settings.limits;
         // Bytes queued before `out`, and not looked at anew for every request.
         let mut queued_bytes = 0;
@@ -115,9 +117,11 @@ impl Session {
             if input.is_empty() {
                 return Round::Receive;
             }
+            let resume = partial.as_deref_mut().unwrap_or(whole);
             let head = match parse(input.bytes(), &core.limits, resume) {
                 Ok(Parsed::Complete(head)) => head,
                 Ok(Parsed::Partial) => {
+                    partial.get_or_insert_with(|| Box::new(std::mem::take(whole)));
                     head_began.get_or_insert(core.reactor.now());
                     return Round::Receive;
                 }
@@ -142,9 +146,13 @@ impl Session {
                     queued_bytes = connection.queued_bytes();
                     out = connection.write();
                 }
-                Now::Slow => return Round::Slow { head_bytes },
+                Now::Slow => {
+                    *partial = None;
+                    return Round::Slow { head_bytes };
+                }
             }
             core.metrics.requests.increment();
+            *partial = None;
             input.consume(head_bytes);
             if !context.stays() {
                 return Round::Finish;
