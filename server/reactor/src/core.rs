@@ -240,7 +240,7 @@ impl Reactor {
         }
         match inner.wheel.borrow().next_deadline() {
             None => Wait::Forever,
-            Some(deadline) => Wait::For(deadline.since(inner.now.get())),
+            Some(deadline) => Wait::Until(deadline),
         }
     }
 

@@ -8,7 +8,6 @@
 use std::io;
 use std::io::IoSlice;
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
 
 use crate::address::Address;
 use crate::buffer::Received;
@@ -134,8 +133,8 @@ pub(crate) enum Next {
 pub(crate) enum Wait {
     /// Not at all: there is work.
     No,
-    /// For this long, counted from the beginning of the pass: a timer may fire later by the pass's length, never earlier.
-    For(Duration),
+    /// Until this instant; a wait may end early for nothing.
+    Until(Instant),
     /// Until something happens.
     Forever,
 }

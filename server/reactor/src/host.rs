@@ -128,7 +128,7 @@ fn wind_up(reactor: &Reactor) {
     step(reactor, Some(Wait::No));
     reactor.drop_tasks();
     for _ in 0..ROUNDS_MAX {
-        step(reactor, Some(Wait::For(std::time::Duration::from_millis(2))));
+        step(reactor, Some(Wait::Until(reactor.now() + std::time::Duration::from_millis(2))));
         if reactor.holdings().connections == 0 {
             return;
         }

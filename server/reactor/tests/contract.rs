@@ -186,6 +186,60 @@ fn bytes_come_out_as_they_went_in_whatever_their_number() {
     std::fs::remove_file(path).unwrap();
 }
 
+/// A connection that has sent much may be known to the kernel by a place in a table, which its successor gets.
+#[test]
+fn a_busy_connection_ends_and_its_successor_is_another() {
+    const ROUNDS: u8 = 40;
+    on_both([
+        body!(|seat| {
+            let listener = seat.listen();
+            seat.send(1, Message::Address(listener.address().clone()));
+            for connection_number in 0..3u8 {
+                let connection = listener.accept().await.unwrap();
+                for round in 0..ROUNDS {
+                    let asked = connection.receive().await.unwrap().expect("the client asks again");
+                    assert_eq!(*asked, [connection_number]);
+                    connection.write().extend_from_slice(&[connection_number, round]);
+                }
+                // Dropped and not finished: the end must reach the client all the same.
+                connection.drained(0).await.unwrap();
+            }
+        }),
+        body!(|seat| {
+            let address = seat.address().await;
+            for connection_number in 0..3u8 {
+                let connection = seat.connect(&address).await.unwrap();
+                let mut answers = Vec::new();
+                for round in 0..ROUNDS {
+                    connection.write().extend_from_slice(&[connection_number]);
+                    while answers.len() < 2 * (usize::from(round) + 1) {
+                        answers.extend_from_slice(&connection.receive().await.unwrap().expect("an answer"));
+                    }
+                    assert!(answers.ends_with(&[connection_number, round]));
+                }
+                assert!(connection.receive().await.unwrap().is_none(), "the end of the stream");
+            }
+        }),
+    ]);
+}
+
+/// The kernel is told of one deadline at a time; a nearer one that comes later must not wait for it.
+#[test]
+fn a_nearer_deadline_is_not_late_because_of_a_farther_one() {
+    let alone: Body = body!(|seat| {
+        let reactor = seat.reactor.clone();
+        reactor.spawn(async move { seat.reactor.sleep(Duration::from_secs(30)).await }).unwrap();
+        for pause_ms in [300, 40, 7, 90, 1] {
+            let began = reactor.now();
+            reactor.sleep(Duration::from_millis(pause_ms)).await;
+            let took = reactor.now().since(began);
+            assert!(took >= Duration::from_millis(pause_ms), "{took:?} is early for {pause_ms} ms");
+            assert!(took < Duration::from_secs(20), "{took:?} is the farther deadline's, not that of {pause_ms} ms");
+        }
+    });
+    on_both([alone, alone]);
+}
+
 #[test]
 fn finish_delivers_everything_then_the_end() {
     on_both([

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use io_uring::{Submitter, cqueue, opcode, squeue, types};
 
+use super::alarm::{Alarm, Plan};
 use super::buffer_ring::{BULK, BufferRing, SMALL};
 use super::refusal::Refusal;
 use super::registered::{Name, Registered};
@@ -67,6 +68,9 @@ struct Message {
 pub(crate) struct UringDriver {
     ring: Ring,
     registered: Registered,
+    alarm: Alarm,
+    /// What the alarm is set to, where the kernel reads it when the operation is submitted.
+    alarm_time: Box<types::Timespec>,
     small: Rc<BufferRing>,
     bulk: Rc<BufferRing>,
     doorbell: Arc<Doorbell>,
@@ -108,6 +112,8 @@ impl UringDriver {
         let mut driver = UringDriver {
             ring,
             registered: Registered::new(places),
+            alarm: Alarm::default(),
+            alarm_time: Box::default(),
             small: Rc::new(small),
             bulk: Rc::new(bulk),
             doorbell: Arc::clone(doorbell),
@@ -133,7 +139,7 @@ impl UringDriver {
             self.outstanding += 1;
         }
         // SAFETY: entries of this driver point to nothing, to the boxes in `messages` and `addresses`, which are
-        // kept until the completion, or to memory that the caller of `Driver::send` vouches for.
+        // kept until the completion, to `alarm_time`, which the kernel reads when it takes the entry, or to memory that the caller of `Driver::send` vouches for.
         unsafe { self.ring.push(&entry) };
     }
 
@@ -150,6 +156,14 @@ impl UringDriver {
         if let (WakeMethod::EventFd, Some(fd)) = (self.doorbell.method, self.doorbell.eventfd()) {
             self.poll(fd, Kind::Wake);
         }
+    }
+
+    #[cold]
+    fn set_alarm(&mut self, deadline: Instant) {
+        *self.alarm_time = types::Timespec::from(Duration::from_nanos(deadline.as_nanos()));
+        // Absolute, on the clock of `now`.
+        let entry = opcode::Timeout::new(&raw const *self.alarm_time).flags(types::TimeoutFlags::ABS).build();
+        self.push(entry, Kind::Alarm, NO_KEY);
     }
 
     fn poll(&mut self, fd: RawFd, kind: Kind) {
@@ -194,6 +208,7 @@ impl UringDriver {
             }
             Kind::Receive | Kind::ReceiveBulk => self.translate_receive(ConnectionId(key), entry, kind),
             Kind::Send => self.translate_send(ConnectionId(key), entry),
+            Kind::Alarm => self.alarm.note_over(),
             Kind::Wake if more || self.doorbell.method == WakeMethod::MsgRing => {}
             Kind::Wake => self.arm_doorbell(),
             Kind::Signal => {
@@ -500,8 +515,14 @@ impl Driver for UringDriver {
         let wait = match wait {
             Wait::No => None,
             Wait::Forever => Some(None),
-            Wait::For(Duration::ZERO) => None,
-            Wait::For(time) => Some(Some(time)),
+            Wait::Until(deadline) => match self.alarm.plan(deadline) {
+                Plan::Stands => Some(None),
+                Plan::Set => {
+                    self.set_alarm(deadline);
+                    Some(None)
+                }
+                Plan::Beside => Some(Some(deadline.since(self.now()))),
+            },
         };
         (self.taken, self.taken_before, self.enters) = (0, 0, 0);
         // An enter that wants no completion runs no work that was put off, whatever else it finds.

@@ -6,6 +6,7 @@
 //!
 //! **Source**: io_uring_setup(2), io_uring_enter(2), io_uring_register(2); kernel 6.1 to 6.18.
 
+mod alarm;
 mod buffer_ring;
 mod driver;
 mod floor;

@@ -24,7 +24,7 @@ const _: () =
 
 /// The opcodes in use. The kernel refuses every other one on this ring for good: a hole in our memory safety cannot
 /// be turned into file access through the ring, which seccomp would not see.
-const ALLOWED: [u8; 11] = [
+const ALLOWED: [u8; 12] = [
     opcode::AcceptMulti::CODE,
     opcode::AsyncCancel::CODE,
     opcode::Close::CODE,
@@ -36,6 +36,7 @@ const ALLOWED: [u8; 11] = [
     opcode::Send::CODE,
     opcode::SendMsg::CODE,
     opcode::SendZc::CODE,
+    opcode::Timeout::CODE,
 ];
 
 pub(crate) struct Ring {

@@ -32,9 +32,11 @@ pub(crate) enum Kind {
     Signal = 6,
     /// A receive into the large buffers.
     ReceiveBulk = 7,
+    /// The standing alarm.
+    Alarm = 8,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::Ignored,
     Kind::Accept,
     Kind::Connect,
@@ -43,6 +45,7 @@ const KINDS: [Kind; 8] = [
     Kind::Wake,
     Kind::Signal,
     Kind::ReceiveBulk,
+    Kind::Alarm,
 ];
 
 pub(crate) const NO_KEY: Key = Key { index: 0, generation: 0 };
