@@ -6,7 +6,7 @@
 
 use crate::cache_control::CacheControl;
 use crate::conditional::Conditions;
-use crate::request::{Head, Parsed, RequestError, Resume, Target, parse};
+use crate::request::{FieldMemo, Head, Parsed, RequestError, Resume, Target, parse, parse_remembering};
 use crate::{Limits, Method, chunked, range, response_head, target};
 
 /// Small bounds, so that a fuzzer reaches all of them.
@@ -28,6 +28,14 @@ pub fn request_head(bytes: &[u8]) {
         .map(|arrived| summary(parse(&bytes[..arrived], &LIMITS, &mut resume)))
         .find(|outcome| *outcome != Ok(None));
     assert_eq!(growing.unwrap_or(Ok(None)), whole);
+    // Read again with what the first reading has left, and after a head with another request line.
+    let mut memo = FieldMemo::default();
+    let fields = memchr::memchr(b'\n', bytes).map_or(bytes, |end| &bytes[end + 1..]);
+    let other = [b"GET /other HTTP/1.1\r\n", fields].concat();
+    for bytes_before in [&other, bytes] {
+        let _ = summary(parse_remembering(bytes_before, &LIMITS, &mut Resume::default(), &mut memo));
+        assert_eq!(summary(parse_remembering(bytes, &LIMITS, &mut Resume::default(), &mut memo)), whole);
+    }
     if let Ok(Parsed::Complete(head)) = parse(bytes, &LIMITS, &mut Resume::default()) {
         read_everything(&head);
     }

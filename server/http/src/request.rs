@@ -16,6 +16,7 @@ mod authority;
 mod error;
 mod facts;
 mod head;
+mod memo;
 mod resume;
 mod start_line;
 
@@ -26,6 +27,7 @@ mod tests;
 
 pub use error::RequestError;
 pub use head::{FieldLines, Head};
+pub use memo::FieldMemo;
 pub use resume::Resume;
 
 use crate::Limits;
@@ -89,9 +91,9 @@ pub enum Parsed<'a> {
 /// Parses the head at the start of `buf`.
 ///
 /// While the answer is `Partial`, call again with the same bytes and more after them (they may have moved) and the
-/// same `resume`. After `Complete` or an error `resume` is new again; a head is gathered in it and lent from there, so that
-/// no head is copied. `Partial` costs no more than it must: bytes are
-/// looked at a bounded number of times, even if they come one by one.
+/// same `resume`. After `Complete` or an error `resume` is new again; a head is gathered in it and lent from there, so
+/// that no head is copied. `Partial` costs no more than it must: bytes are looked at a bounded number of times, even if
+/// they come one by one.
 ///
 /// # Errors
 ///
@@ -102,14 +104,43 @@ pub enum Parsed<'a> {
 /// It may, if `resume` is under way and `buf` is shorter than at the last call: that is the caller's mistake.
 #[inline]
 pub fn parse<'a>(buf: &'a [u8], limits: &Limits, resume: &'a mut Resume) -> Result<Parsed<'a>, RequestError> {
+    parse_with(buf, limits, resume, None)
+}
+
+/// As [`parse`], but fields that are the same as those of an earlier head are not read again.
+///
+/// # Errors
+///
+/// As [`parse`].
+///
+/// # Panics
+///
+/// As [`parse`].
+#[inline]
+pub fn parse_remembering<'a>(
+    buf: &'a [u8],
+    limits: &Limits,
+    resume: &'a mut Resume,
+    memo: &mut FieldMemo,
+) -> Result<Parsed<'a>, RequestError> {
+    parse_with(buf, limits, resume, Some(memo))
+}
+
+#[inline]
+fn parse_with<'a>(
+    buf: &'a [u8],
+    limits: &Limits,
+    resume: &'a mut Resume,
+    memo: Option<&mut FieldMemo>,
+) -> Result<Parsed<'a>, RequestError> {
     let window = &buf[..buf.len().min(limits.head_bytes_max as usize)];
     if !resume.is_due(window, limits) {
         resume.note_seen(window);
         return Ok(Parsed::Partial);
     }
     let outcome = match resume.under_way() {
-        Some(facts) if facts.next > 0 => run_fields(window, limits, facts),
-        _ => run(window, limits, resume.begin()),
+        Some(facts) if facts.next > 0 => resume_fields(window, limits, facts),
+        _ => read(window, limits, resume.begin(), memo),
     };
     match outcome {
         Ok(true) => {
@@ -129,26 +160,52 @@ pub fn parse<'a>(buf: &'a [u8], limits: &Limits, resume: &'a mut Resume) -> Resu
 
 /// Reads a head from its start; whether it is whole.
 #[inline]
-fn run(window: &[u8], limits: &Limits, facts: &mut Facts) -> Result<bool, RequestError> {
-    match start_line::parse(window, limits)? {
-        Some(line) => {
-            facts.note_start(&line);
-            run_fields(window, limits, facts)
-        }
-        None => Ok(false),
+fn read(window: &[u8], limits: &Limits, facts: &mut Facts, memo: Option<&mut FieldMemo>) -> Result<bool, RequestError> {
+    let Some(line) = start_line::parse(window, limits)? else {
+        return Ok(false);
+    };
+    facts.note_start(&line);
+    let is_whole = match memo {
+        Some(memo) => memo.recall(window, limits, facts) || read_and_note_fields(window, limits, facts, memo)?,
+        None => read_fields(window, limits, facts)?,
+    };
+    if is_whole {
+        facts.finish(window, limits)?;
     }
+    Ok(is_whole)
 }
 
-/// Reads field lines from `facts.next` on; whether the head is whole.
+fn read_and_note_fields(
+    window: &[u8],
+    limits: &Limits,
+    facts: &mut Facts,
+    memo: &mut FieldMemo,
+) -> Result<bool, RequestError> {
+    let is_whole = read_fields(window, limits, facts)?;
+    if is_whole {
+        memo.note(&window[facts.fields_start as usize..facts.next as usize], facts);
+    }
+    Ok(is_whole)
+}
+
+/// Goes on with a head whose request line has been read; whether it is whole.
+fn resume_fields(window: &[u8], limits: &Limits, facts: &mut Facts) -> Result<bool, RequestError> {
+    let is_whole = read_fields(window, limits, facts)?;
+    if is_whole {
+        facts.finish(window, limits)?;
+    }
+    Ok(is_whole)
+}
+
+/// Reads field lines from `facts.next` on; whether the empty line that ends them is there.
 #[inline]
-fn run_fields(window: &[u8], limits: &Limits, facts: &mut Facts) -> Result<bool, RequestError> {
+fn read_fields(window: &[u8], limits: &Limits, facts: &mut Facts) -> Result<bool, RequestError> {
     let mut at = facts.next as usize;
     loop {
         match field::line(window, at)? {
             Line::Partial => return Ok(false),
             Line::End(next) => {
                 facts.next = next as u32;
-                facts.finish(window, limits)?;
                 return Ok(true);
             }
             Line::Field { name, value, next } => {

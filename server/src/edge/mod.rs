@@ -18,7 +18,7 @@ use std::time::Duration;
 use control::settings::edge::EdgeSettings;
 use corelane_http::Limits;
 use corelane_http::date::HttpDate;
-use corelane_http::request::Resume;
+use corelane_http::request::{FieldMemo, Resume};
 use reactor::{CoreId, Instant, Listener, Mailbox, Reactor};
 use shardstore::cache::CacheOptions;
 use shardstore::key::KeyHasher;
@@ -61,8 +61,7 @@ pub(crate) struct EdgeCore {
     pub(crate) near_ttl_ms: u64,
     pub(crate) shard: RefCell<Shard>,
     pub(crate) scratch: RefCell<Scratch>,
-    /// The head that is being served, while it is.
-    pub(crate) head: RefCell<Resume>,
+    pub(crate) head: RefCell<HeadScratch>,
     /// The second of `date`.
     date_s: Cell<u64>,
     date: RefCell<HttpDate>,
@@ -82,6 +81,15 @@ pub(crate) struct EdgeCore {
     /// For what clients have not taken yet.
     pub(crate) copies: Copies,
     pub(crate) draining: Cell<bool>,
+}
+
+/// What heads are read with; one for all connections of a core.
+#[derive(Default)]
+pub(crate) struct HeadScratch {
+    /// The head that is being served, while it is.
+    pub(crate) whole: Resume,
+    /// The fields that came last.
+    pub(crate) memo: FieldMemo,
 }
 
 /// Buffers that are reused for every request, so that the hit path allocates nothing.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use corelane_http::Status;
 use corelane_http::problem::Problem;
-use corelane_http::request::{Body, Head, Parsed, Resume, parse};
+use corelane_http::request::{Body, Head, Parsed, Resume, parse_remembering};
 use reactor::{Connection, ConnectionError, Instant, Received, WriteGuard};
 
 use super::answer::Context;
@@ -22,8 +22,8 @@ use super::hit::{self, Served};
 use super::input::Input;
 use super::simple::{self, Subject};
 use super::value::Chunks;
-use crate::edge::EdgeCore;
 use crate::edge::sessions::Registered;
+use crate::edge::{EdgeCore, HeadScratch};
 
 /// How long a finished connection waits for its client to have read everything.
 const LINGER: Duration = Duration::from_secs(2);
@@ -108,7 +108,7 @@ impl Session {
     /// Serves every complete request that can be served now.
     fn serve_ready(&mut self) -> Round {
         let Session { core, connection, input, partial, head_began } = self;
-        let whole = &mut *core.head.borrow_mut();
+        let HeadScratch { whole, memo } = &mut *core.head.borrow_mut();
         let limits = &core.settings.limits;
         // Bytes queued before `out`, and not looked at anew for every request.
         let mut queued_bytes = 0;
@@ -118,7 +118,7 @@ impl Session {
                 return Round::Receive;
             }
             let resume = partial.as_deref_mut().unwrap_or(whole);
-            let head = match parse(input.bytes(), &core.limits, resume) {
+            let head = match parse_remembering(input.bytes(), &core.limits, resume, memo) {
                 Ok(Parsed::Complete(head)) => head,
                 Ok(Parsed::Partial) => {
                     partial.get_or_insert_with(|| Box::new(std::mem::take(whole)));

@@ -85,6 +85,25 @@ impl Facts {
         }
     }
 
+    /// Takes the fields of another head whose field section has the same bytes. What the request line says stays.
+    #[inline]
+    pub(super) fn take_fields_of(&mut self, other: &Self) {
+        let moved = self.fields_start.wrapping_sub(other.fields_start);
+        let mut present = other.present;
+        while present != 0 {
+            let place = present.trailing_zeros() as usize;
+            let Span { start, end } = other.recorded[place];
+            self.recorded[place] = Span { start: start.wrapping_add(moved), end: end.wrapping_add(moved) };
+            present &= present - 1;
+        }
+        self.present = other.present;
+        self.repeated = other.repeated;
+        self.field_count = other.field_count;
+        self.framing = other.framing;
+        self.expect_continue = other.expect_continue;
+        self.next = other.next.wrapping_add(moved);
+    }
+
     #[inline]
     fn record(&mut self, known: Known, value: Span) -> Result<(), RequestError> {
         let bit = 1 << known as u8;
