@@ -5,6 +5,8 @@
 //! one copy of a length known beforehand.
 //! **Source**: RFC 9110 section 5.6.7 (IMF-fixdate); Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
 
+use crate::Status;
+
 /// Bytes of `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub const DATE_BYTES: usize = 29;
 
@@ -18,7 +20,7 @@ pub struct HttpDate {
 const OK_START: &[u8; 88] =
     b"HTTP/1.1 200 OK\r\nServer: corelane\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Length: ";
 /// Where the date begins in it.
-const DATE_AT: usize = 41;
+const DATE_AT: usize = Status::Ok.head_start().len();
 
 /// The last second that has a four-digit year: 9999-12-31 23:59:59.
 const LAST_SECOND: u64 = 253_402_300_799;
@@ -88,6 +90,11 @@ mod tests {
 
     fn text(unix_s: u64) -> String {
         String::from_utf8(HttpDate::from_unix_seconds(unix_s).as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_start_of_a_200_is_that_of_every_answer() {
+        assert!(OK_START.starts_with(Status::Ok.head_start()));
     }
 
     #[test]

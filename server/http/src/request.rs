@@ -139,12 +139,13 @@ fn parse_with<'a>(
         return Ok(Parsed::Partial);
     }
     let outcome = match resume.under_way() {
-        Some(facts) if facts.next > 0 => resume_fields(window, limits, facts),
+        Some(facts) if facts.next > 0 => read_fields(window, limits, facts),
         _ => read(window, limits, resume.begin(), memo),
     };
     match outcome {
         Ok(true) => {
             let facts = resume.end();
+            facts.finish(window, limits)?;
             Ok(Parsed::Complete(Head::new(&window[..facts.next as usize], facts)))
         }
         Ok(false) if window.len() < limits.head_bytes_max as usize => {
@@ -158,21 +159,18 @@ fn parse_with<'a>(
     }
 }
 
-/// Reads a head from its start; whether it is whole.
+/// Reads a head from its start; whether the empty line that ends it is there.
 #[inline]
 fn read(window: &[u8], limits: &Limits, facts: &mut Facts, memo: Option<&mut FieldMemo>) -> Result<bool, RequestError> {
     let Some(line) = start_line::parse(window, limits)? else {
         return Ok(false);
     };
     facts.note_start(&line);
-    let is_whole = match memo {
-        Some(memo) => memo.recall(window, limits, facts) || read_and_note_fields(window, limits, facts, memo)?,
-        None => read_fields(window, limits, facts)?,
-    };
-    if is_whole {
-        facts.finish(window, limits)?;
+    match memo {
+        Some(memo) if memo.recall(window, limits, facts) => Ok(true),
+        Some(memo) => read_and_note_fields(window, limits, facts, memo),
+        None => read_fields(window, limits, facts),
     }
-    Ok(is_whole)
 }
 
 fn read_and_note_fields(
@@ -184,15 +182,6 @@ fn read_and_note_fields(
     let is_whole = read_fields(window, limits, facts)?;
     if is_whole {
         memo.note(&window[facts.fields_start as usize..facts.next as usize], facts);
-    }
-    Ok(is_whole)
-}
-
-/// Goes on with a head whose request line has been read; whether it is whole.
-fn resume_fields(window: &[u8], limits: &Limits, facts: &mut Facts) -> Result<bool, RequestError> {
-    let is_whole = read_fields(window, limits, facts)?;
-    if is_whole {
-        facts.finish(window, limits)?;
     }
     Ok(is_whole)
 }

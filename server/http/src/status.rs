@@ -27,7 +27,7 @@ macro_rules! statuses {
 
             /// Everything of a head up to the date's value: status line, `Server`, and `Date: `.
             #[inline]
-            pub(crate) fn head_start(self) -> &'static [u8] {
+            pub(crate) const fn head_start(self) -> &'static [u8] {
                 match self {
                     $(Self::$name => concat!("HTTP/1.1 ", $code, " ", $reason, "\r\nServer: corelane\r\nDate: ").as_bytes(),)*
                 }

@@ -76,9 +76,9 @@ impl Resume {
 
     /// Notes that the head is over, and gives what is known of it.
     #[inline]
-    pub(super) fn end(&mut self) -> &Facts {
+    pub(super) fn end(&mut self) -> &mut Facts {
         self.seen_bytes = 0;
-        &self.facts
+        &mut self.facts
     }
 
     /// Notes that the head is cut off at the end of `window`, with nothing wrong so far.
