@@ -16,6 +16,8 @@ use io_uring::{Submitter, cqueue, opcode, squeue, types};
 
 use super::alarm::{Alarm, Plan};
 use super::buffer_ring::{BULK, BufferRing, SMALL};
+use super::by_index::{put, take};
+use super::messages::Messages;
 use super::refusal::Refusal;
 use super::registered::{Name, Registered};
 use super::ring::Ring;
@@ -29,7 +31,6 @@ use crate::driver::{
 };
 use crate::id::{ConnectionId, Key, ListenerId};
 use crate::mailbox::{Doorbell, WakeMethod};
-use crate::outbox::SLICES_MAX;
 use crate::time::Instant;
 
 /// The buffer groups of the two receive rings.
@@ -59,12 +60,6 @@ const PLACES_MAX: u32 = 16_384;
 /// What empties a place in the table of registered sockets.
 const EMPTY_PLACE: RawFd = -1;
 
-/// A gathered send: the kernel reads both parts until it has completed.
-struct Message {
-    header: libc::msghdr,
-    slices: [libc::iovec; SLICES_MAX],
-}
-
 pub(crate) struct UringDriver {
     ring: Ring,
     registered: Registered,
@@ -84,8 +79,7 @@ pub(crate) struct UringDriver {
     /// Whether the last enter may have left work that an earlier one had put off.
     leaves_work: bool,
     /// Memory of multi-slice sends and of connects under way, by connection index.
-    messages: Vec<Option<Box<Message>>>,
-    messages_under_way: usize,
+    messages: Messages,
     addresses: Vec<Option<Box<RawAddress>>>,
     signals: Option<OwnedFd>,
     outstanding: usize,
@@ -122,8 +116,7 @@ impl UringDriver {
             taken_before: 0,
             leaves_work: false,
             enters: 0,
-            messages: Vec::new(),
-            messages_under_way: 0,
+            messages: Messages::default(),
             addresses: Vec::new(),
             signals: None,
             outstanding: 0,
@@ -184,9 +177,7 @@ impl UringDriver {
             }
         } else if kind == Kind::Send && result >= 0 && !cqueue::more(flags) && !cqueue::notif(flags) {
             self.note_over(kind, false);
-            if self.messages_under_way > 0 {
-                self.free_message(key);
-            }
+            self.messages.free(key);
             return Some(Next::Sent { connection: ConnectionId(key), bytes: result as u32 });
         }
         self.translate_rare(entry);
@@ -217,14 +208,6 @@ impl UringDriver {
                     self.poll(fd, Kind::Signal);
                 }
             }
-        }
-    }
-
-    /// Frees what a send of several slices has needed; does nothing after a send of one.
-    #[inline(never)]
-    fn free_message(&mut self, key: Key) {
-        if take(&mut self.messages, key).is_some() {
-            self.messages_under_way -= 1;
         }
     }
 
@@ -265,7 +248,7 @@ impl UringDriver {
             self.ready.push_back(Completion::SendReleased { connection, copied });
             return;
         }
-        self.free_message(connection.0);
+        self.messages.free(connection.0);
         let lent = cqueue::more(entry.flags());
         let result: Result<usize, Errno> = usize::try_from(entry.result()).map_err(|_| -entry.result());
         // Only a send without a copy can announce a notification and fail all the same: the socket does not do it
@@ -321,22 +304,6 @@ impl UringDriver {
         self.registered.note(place, is_registered);
         is_registered
     }
-
-    fn message(&mut self, connection: ConnectionId, slices: &[IoSlice<'_>]) -> *const libc::msghdr {
-        let empty = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
-        // SAFETY: msghdr is plain data for which zero is valid.
-        let header: libc::msghdr = unsafe { std::mem::zeroed() };
-        let mut message = Box::new(Message { header, slices: [empty; SLICES_MAX] });
-        for (to, from) in message.slices.iter_mut().zip(slices) {
-            *to = libc::iovec { iov_base: from.as_ptr().cast_mut().cast(), iov_len: from.len() };
-        }
-        message.header.msg_iov = message.slices.as_mut_ptr();
-        message.header.msg_iovlen = slices.len().min(SLICES_MAX);
-        let pointer = &raw const message.header;
-        put(&mut self.messages, connection.0, message);
-        self.messages_under_way += 1;
-        pointer
-    }
 }
 
 /// Makes the ring's table of registered sockets as large as the limit on open files lets it be; returns its size.
@@ -354,18 +321,6 @@ fn receive_of(size: Size) -> (u16, Kind) {
         Size::Small => (SMALL_GROUP, Kind::Receive),
         Size::Bulk => (BULK_GROUP, Kind::ReceiveBulk),
     }
-}
-
-fn put<T>(table: &mut Vec<Option<T>>, key: Key, value: T) {
-    let index = key.index as usize;
-    if table.len() <= index {
-        table.resize_with(index + 1, || None);
-    }
-    table[index] = Some(value);
-}
-
-fn take<T>(table: &mut [Option<T>], key: Key) -> Option<T> {
-    table.get_mut(key.index as usize)?.take()
 }
 
 impl Driver for UringDriver {
@@ -438,7 +393,7 @@ impl Driver for UringDriver {
                     opcode::Send::new(fd, one.as_ptr(), len).flags(flags).build()
                 }
             }
-            many => opcode::SendMsg::new(fd, self.message(connection, many)).flags(flags as u32).build(),
+            many => opcode::SendMsg::new(fd, self.messages.hold(connection.0, many)).flags(flags as u32).build(),
         };
         self.push(entry.flags(kind_of_name), Kind::Send, connection.0);
     }
@@ -466,7 +421,9 @@ impl Driver for UringDriver {
     fn release(&mut self, connection: ConnectionId) {
         let place = connection.0.index;
         if self.registered.forget(place) {
-            self.ring.register_file(place, EMPTY_PLACE).expect("emptying a place needs no resource");
+            self.ring
+                .register_file(place, EMPTY_PLACE)
+                .expect("the place exists, and the kernel frees without failing");
         }
     }
 

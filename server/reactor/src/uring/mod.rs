@@ -8,8 +8,10 @@
 
 mod alarm;
 mod buffer_ring;
+mod by_index;
 mod driver;
 mod floor;
+mod messages;
 mod refusal;
 mod registered;
 mod ring;
