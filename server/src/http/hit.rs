@@ -139,7 +139,7 @@ pub(super) fn stored_key(
     raw_key: &[u8],
     spelling: Spelling,
 ) -> Result<KeyHash, Problem<'static>> {
-    if core.keyspaces.policy(keyspace).is_none() {
+    if !core.keyspaces.contains(keyspace) {
         return Err(UNKNOWN_KEYSPACE);
     }
     let Scratch { key, decoded, .. } = &mut *core.scratch.borrow_mut();
@@ -277,6 +277,7 @@ fn write_refused_read(core: &EdgeCore, context: Context, facts: &Facts<'_>, deci
     core.write_problem_with(context, &Problem { status, slug, detail }, extra, out);
 }
 
+#[inline]
 fn content_type(metadata: &[u8]) -> FieldValue<'_> {
     // Empty means that the client gave none.
     FieldValue::new(metadata).filter(|_| !metadata.is_empty()).unwrap_or(FieldValue::OCTET_STREAM)

@@ -47,6 +47,7 @@ impl Input {
         self.copied.extend_from_slice(received);
     }
 
+    #[inline(always)]
     pub(crate) fn consume(&mut self, count: usize) {
         match &mut self.lent {
             Some(received) => received.consume(count),
@@ -71,13 +72,18 @@ impl Input {
         self.start = 0;
     }
 
+    /// An idle connection owns no buffer, not even an empty one.
+    #[inline(never)]
+    fn forget_copied(&mut self) {
+        self.copied = Vec::new();
+        self.start = 0;
+    }
+
     #[inline]
     fn clear(&mut self) {
         self.lent = None;
         if self.copied.capacity() > 0 {
-            // An idle connection owns no buffer, not even an empty one.
-            self.copied = Vec::new();
-            self.start = 0;
+            self.forget_copied();
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) const COPY_BYTES_MAX: usize = 16 * 1024;
 pub(crate) type Chunks = Vec<SharedBytes>;
 
 /// Appends `part` of the value to `out`.
-#[inline]
+#[inline(always)]
 pub(crate) fn copy(value: &Value<'_>, part: &Range<usize>, out: &mut Vec<u8>) {
     match value.as_slice() {
         Some(whole) => out.extend_from_slice(&whole[part.clone()]),

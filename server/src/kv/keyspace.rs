@@ -35,6 +35,12 @@ impl Keyspaces {
         Keyspaces { default, others }
     }
 
+    /// Whether there is a keyspace of this name: all that a read has to know.
+    #[inline(always)]
+    pub(crate) fn contains(&self, name: &[u8]) -> bool {
+        name == DEFAULT || self.others.contains_key(name)
+    }
+
     pub(crate) fn policy(&self, name: &[u8]) -> Option<Policy> {
         if name == DEFAULT { Some(self.default) } else { self.others.get(name).copied() }
     }

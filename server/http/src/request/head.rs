@@ -59,7 +59,7 @@ impl<'a> Head<'a> {
     }
 
     /// The target, taken apart.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn target(&self) -> Target<'a> {
         let text = self.facts.target.of(self.head);

@@ -172,7 +172,7 @@ pub(super) fn split_absolute(target: &[u8]) -> Option<(u16, &[u8], &[u8])> {
 }
 
 /// The version and the index after its line.
-#[inline]
+#[inline(always)]
 fn version(buf: &[u8], start: usize) -> Result<Option<(Version, usize)>, RequestError> {
     match buf.get(start..start + VERSION_LINE_BYTES) {
         Some(b"HTTP/1.1\r\n") => Ok(Some((Version::Http11, start + VERSION_LINE_BYTES))),

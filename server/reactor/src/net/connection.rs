@@ -145,6 +145,7 @@ impl Connection {
     }
 
     /// Opens the send buffer to append to. What is written leaves at the end of the pass.
+    #[inline(always)]
     pub fn write(&self) -> WriteGuard<'_> {
         self.sender.write()
     }
@@ -310,6 +311,7 @@ impl DerefMut for WriteGuard<'_> {
 }
 
 impl Drop for WriteGuard<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
         let Sender { reactor, id } = self.sender;

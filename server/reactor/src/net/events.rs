@@ -183,6 +183,7 @@ impl Reactor {
         self.with_state(id, |state, reactor| reactor.start_send(id, state));
     }
 
+    #[inline(always)]
     fn start_send(&self, id: ConnectionId, state: &mut ConnectionState) {
         state.dirty = false;
         let idle = !state.flight.under_way && !state.connecting && state.send_failed.is_none();
