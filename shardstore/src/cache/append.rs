@@ -1,4 +1,4 @@
-//! Writing records: into the open segment, and across several when the value is large.
+//! Writing records: into the open segment of their stream, and across several when the value is large.
 //!
 //! **Not**: deciding what to reclaim; the index.
 //!
@@ -8,17 +8,49 @@
 //! **Source**: the design's engine chapter (chains of extents).
 
 use super::item::{self, EXTENT_HEADER_BYTES, Head, Location, padded};
-use super::segments::{Segment, SegmentId, State};
+use super::segments::{Queue, Segment, SegmentId, State};
 use super::{Cache, CacheError};
 
 /// The smallest part of a value worth an extent of its own; a smaller rest of a segment is left unused.
 const EXTENT_BYTES_MIN: usize = 1024;
 
+/// A run of appends with an open segment of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    /// Items in one piece, into the small queue.
+    Small,
+    /// Items in one piece, into the main queue.
+    Main,
+    /// Items in chains, into the small queue. Their segments hold nothing else: what is in them is never copied.
+    Chained,
+}
+
+impl Stream {
+    pub(super) const ALL: [Self; 3] = [Self::Small, Self::Main, Self::Chained];
+
+    const fn queue(self) -> Queue {
+        match self {
+            Self::Small | Self::Chained => Queue::Small,
+            Self::Main => Queue::Main,
+        }
+    }
+}
+
+impl Queue {
+    /// The stream of items in one piece.
+    const fn stream(self) -> Stream {
+        match self {
+            Self::Small => Stream::Small,
+            Self::Main => Stream::Main,
+        }
+    }
+}
+
 /// How an item will be laid out.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Plan {
     /// In one piece of this many bytes.
-    Inline(usize),
+    Inline(usize, Queue),
     /// In a chain: bytes in front of the value, bytes of the value.
     Chained { front: usize, value: usize },
 }
@@ -27,7 +59,7 @@ impl Plan {
     /// About how many bytes the item takes; what the pace of reclaiming follows.
     pub(super) const fn record_bytes(&self) -> usize {
         match *self {
-            Self::Inline(bytes) => bytes,
+            Self::Inline(bytes, _) => bytes,
             Self::Chained { front, value } => front + value,
         }
     }
@@ -57,11 +89,12 @@ impl Segment {
 }
 
 impl Cache {
-    pub(super) fn plan(&self, head: &Head<'_>) -> Plan {
+    /// How an item is laid out that goes to `queue`, if it is stored in one piece.
+    pub(super) fn plan(&self, head: &Head<'_>, queue: Queue) -> Plan {
         let value = head.value_len as usize;
         let inline = padded(head.bytes(false) + value);
         if inline <= self.geometry.inline_bytes_max() {
-            Plan::Inline(inline)
+            Plan::Inline(inline, queue)
         } else {
             Plan::Chained { front: head.bytes(true), value }
         }
@@ -70,8 +103,8 @@ impl Cache {
     /// Sees to the free segments that an item needs, by reclaiming if there are too few.
     pub(super) fn make_room(&mut self, plan: &Plan, now_ms: u64) -> Result<(), CacheError> {
         let needed = match *plan {
-            Plan::Inline(bytes) if self.room() >= bytes => return Ok(()),
-            Plan::Inline(_) => 1,
+            Plan::Inline(bytes, queue) if self.room(queue.stream()) >= bytes => return Ok(()),
+            Plan::Inline(..) => 1,
             // One for the head when the open segment has no room for it; one because the first extent may be short.
             Plan::Chained { value, .. } => value.div_ceil(self.geometry.extent_payload()) as u32 + 1,
         };
@@ -81,7 +114,7 @@ impl Cache {
     /// Writes an item; [`Cache::make_room`] came first.
     pub(super) fn append(&mut self, plan: &Plan, head: &Head<'_>, value: &[&[u8]]) -> Location {
         match *plan {
-            Plan::Inline(bytes) => self.append_inline(bytes, head, value),
+            Plan::Inline(bytes, queue) => self.append_inline((bytes, queue), head, value),
             Plan::Chained { front, value: value_bytes } => {
                 let mut rest = Source { parts: value, offset: 0, left: value_bytes };
                 self.append_chain(front, head, &mut rest)
@@ -89,8 +122,9 @@ impl Cache {
         }
     }
 
-    fn append_inline(&mut self, bytes: usize, head: &Head<'_>, value: &[&[u8]]) -> Location {
-        let location = self.claim(bytes, false, bytes);
+    fn append_inline(&mut self, (bytes, queue): (usize, Queue), head: &Head<'_>, value: &[&[u8]]) -> Location {
+        self.open_for(queue.stream(), bytes);
+        let location = self.claim(queue.stream(), bytes);
         let mut at = head.write(&mut self.arena, location, None);
         for part in value {
             self.arena.write(at, part);
@@ -102,17 +136,17 @@ impl Cache {
 
     fn append_chain(&mut self, front: usize, head: &Head<'_>, rest: &mut Source<'_>) -> Location {
         let least = front + rest.left.min(EXTENT_BYTES_MIN);
-        self.open_for(padded(least));
-        let here = rest.left.min(self.room() - front);
-        let first = self.claim(padded(front + here), true, 0);
+        self.open_for(Stream::Chained, padded(least));
+        let here = rest.left.min(self.room(Stream::Chained) - front);
+        let first = self.claim(Stream::Chained, padded(front + here));
         let at = head.write(&mut self.arena, first, Some(item::link(here, Location::NONE)));
         self.write_from(rest, at, here);
         self.note_expiry_at(first, head.expire_ms);
         let mut previous = first;
         while rest.left > 0 {
-            self.open_for(padded(EXTENT_HEADER_BYTES + rest.left.min(EXTENT_BYTES_MIN)));
-            let here = rest.left.min(self.room() - EXTENT_HEADER_BYTES);
-            let extent = self.claim(padded(EXTENT_HEADER_BYTES + here), true, 0);
+            self.open_for(Stream::Chained, padded(EXTENT_HEADER_BYTES + rest.left.min(EXTENT_BYTES_MIN)));
+            let here = rest.left.min(self.room(Stream::Chained) - EXTENT_HEADER_BYTES);
+            let extent = self.claim(Stream::Chained, padded(EXTENT_HEADER_BYTES + here));
             let at = item::write_extent(&mut self.arena, extent, first, here);
             self.write_from(rest, at, here);
             // An extent expires with its head, so its segment must not look as if it had expired before.
@@ -123,29 +157,39 @@ impl Cache {
         first
     }
 
-    /// Moves an inline item's record to the open segment; `None` when there is no room and no free segment.
-    pub(super) fn append_copy(&mut self, item: &item::Item, bytes: usize) -> Option<Location> {
-        if self.room() < bytes && !self.rotate() {
+    /// Copies an inline item's record to the open segment of a queue; `None` when there is no room. The last free segment is
+    /// left to what is new, so that storing does not wait.
+    pub(super) fn append_copy(&mut self, item: &item::Item, bytes: usize, queue: Queue) -> Option<Location> {
+        let stream = queue.stream();
+        if self.room(stream) < bytes && (self.free() < 2 || !self.rotate(stream)) {
             return None;
         }
-        let location = self.claim(bytes, false, bytes);
+        let location = self.claim(stream, bytes);
         self.arena.copy(item.location.at(), location.at(), bytes);
         self.note_expiry_at(location, item.expire_ms());
         Some(location)
     }
 
-    /// Bytes left in the open segment.
-    pub(super) fn room(&self) -> usize {
-        self.open.map_or(0, |id| self.geometry.segment_bytes() - self.segments.at(id).used as usize)
+    /// Bytes left in the open segment of a stream.
+    pub(super) fn room(&self, stream: Stream) -> usize {
+        let open = self.open[stream as usize];
+        open.map_or(0, |id| self.geometry.segment_bytes() - self.segments.at(id).used as usize)
     }
 
-    /// Seals the open segment and opens a free one; `false` when there is none, then the open one stays.
-    pub(super) fn rotate(&mut self) -> bool {
-        let Some(id) = self.segments.open_free() else { return false };
-        if let Some(full) = self.open.replace(id) {
+    /// Seals the open segment of a stream and opens a free one; `false` when there is none, then the open one stays.
+    pub(super) fn rotate(&mut self, stream: Stream) -> bool {
+        let Some(id) = self.segments.open_free(stream.queue()) else { return false };
+        if let Some(full) = self.open[stream as usize].replace(id) {
             self.seal(full);
         }
         true
+    }
+
+    /// Seals an open segment before it is full; its stream opens another with its next record.
+    pub(super) fn close(&mut self, id: SegmentId) {
+        let open = self.open.iter_mut().find(|open| **open == Some(id));
+        *open.expect("an open segment is a stream's") = None;
+        self.seal(id);
     }
 
     fn seal(&mut self, id: SegmentId) {
@@ -155,19 +199,18 @@ impl Cache {
         }
     }
 
-    fn open_for(&mut self, bytes: usize) {
-        if self.room() < bytes {
-            assert!(self.rotate(), "room was made before the item was begun");
+    fn open_for(&mut self, stream: Stream, bytes: usize) {
+        if self.room(stream) < bytes {
+            assert!(self.rotate(stream), "room was made before the item was begun");
         }
     }
 
-    /// Takes `bytes` of the open segment, or of a new one when it has less than `least`.
-    fn claim(&mut self, bytes: usize, chained: bool, least: usize) -> Location {
-        self.open_for(least);
-        let id = self.open.expect("a segment is open once there was room");
+    /// Takes `bytes` of a stream's open segment, which has as many.
+    fn claim(&mut self, stream: Stream, bytes: usize) -> Location {
+        let id = self.open[stream as usize].expect("a segment is open once there was room");
         let segment = self.segments.at_mut(id);
         let at = self.geometry.bytes_of(id) as usize + segment.used as usize;
-        segment.note_record(bytes, chained);
+        segment.note_record(bytes, stream == Stream::Chained);
         assert!(segment.used as usize <= self.geometry.segment_bytes(), "a record ends within its segment");
         self.counters.bytes_live += bytes as u64;
         Location::of(at)

@@ -88,15 +88,16 @@ impl Index {
         self.candidates(arena, hash).filter(|(_, slot)| *slot != 0).map(|(at, slot)| (at, location(slot)))
     }
 
-    /// Fills an empty slot.
+    /// Fills an empty slot; the item was used `frequency` times, 0 to 3.
     ///
     /// # Panics
     ///
     /// When the slot is in use.
     #[inline]
-    pub(super) fn fill(&mut self, arena: &mut Arena, at: SlotAt, hash: u64, location: Location) {
+    pub(super) fn fill(&mut self, arena: &mut Arena, at: SlotAt, hash: u64, (location, frequency): (Location, u64)) {
+        debug_assert!(frequency <= FREQUENCY_MAX);
         assert!(arena.load(at.0) == 0, "only an empty slot is filled");
-        arena.store(at.0, self.place(hash).tag << TAG_SHIFT | location.units());
+        arena.store(at.0, self.place(hash).tag << TAG_SHIFT | frequency << FREQUENCY_SHIFT | location.units());
         self.items += 1;
     }
 
@@ -114,7 +115,14 @@ impl Index {
         arena.store(at.0, slot & !LOCATION_MASK | to.units());
     }
 
-    /// Counts a use, up to 3. Eviction in order of arrival does not look at it; the next step of the engine does.
+    /// Sets how often the item of a slot counts as used, 0 to 3.
+    pub(super) fn set_frequency(arena: &mut Arena, at: SlotAt, frequency: u64) {
+        debug_assert!(frequency <= FREQUENCY_MAX);
+        let slot = arena.load(at.0);
+        arena.store(at.0, slot & !(FREQUENCY_MAX << FREQUENCY_SHIFT) | frequency << FREQUENCY_SHIFT);
+    }
+
+    /// Counts a use, up to 3.
     #[inline]
     pub(super) fn bump(arena: &mut Arena, at: SlotAt) {
         let slot = arena.load(at.0);
@@ -123,8 +131,7 @@ impl Index {
         }
     }
 
-    /// How often the item of a slot was used, 0 to 3.
-    #[cfg(test)]
+    /// How often the item of a slot was used since it came into its queue, 0 to 3.
     pub(super) fn frequency(arena: &Mapping, at: SlotAt) -> u64 {
         arena.load(at.0) >> FREQUENCY_SHIFT & FREQUENCY_MAX
     }

@@ -118,7 +118,8 @@ impl Cache {
         let before = self.find(hash, key);
         let replaced = before.and_then(|(_, item)| (!item.is_expired(now_ms)).then_some(item.version));
         let changes = self.counters.changes();
-        let plan = self.plan(&head);
+        let welcome = self.welcome(hash, before.as_ref());
+        let plan = self.plan(&head, welcome.queue);
         self.make_room(&plan, now_ms)?;
         let location = self.append(&plan, &head, insert.value.as_slices());
         // Making room may have evicted or moved the old item; look again only if it did anything.
@@ -127,7 +128,7 @@ impl Cache {
             let reason = if item.is_expired(now_ms) { Reason::Expired } else { Reason::Replaced };
             self.kill(slot, &item, reason);
         }
-        self.link(hash, location);
+        self.link(hash, location, welcome.frequency_in(&plan));
         self.counters.inserts += 1;
         self.pace(plan.record_bytes(), now_ms);
         Ok(Inserted { replaced })
@@ -156,12 +157,12 @@ impl Cache {
         })
     }
 
-    /// Points the index to a new item; when both of its buckets are full, the oldest item of the two goes.
-    fn link(&mut self, hash: KeyHash, location: Location) {
+    /// Points the index to a new item; when both of its buckets are full, one item of the two goes.
+    fn link(&mut self, hash: KeyHash, location: Location, frequency: u64) {
         let slot = match self.index.vacancy(&self.arena, hash.index()) {
             Some(slot) => slot,
             None => self.evict_for_slot(hash),
         };
-        self.index.fill(&mut self.arena, slot, hash.index(), location);
+        self.index.fill(&mut self.arena, slot, hash.index(), (location, frequency));
     }
 }

@@ -1,13 +1,14 @@
 //! The cache engine: one shard's items under one hard memory limit.
 //!
 //! One writer, no locks, offsets instead of pointers. Items are appended to the open segment, found through a hash index
-//! that lies in the same memory, and reclaimed a segment at a time in the order of arrival, a few records per call.
+//! that lies in the same memory, and reclaimed a segment at a time as S3-FIFO says, a few records per call.
 //!
 //! ```text
 //!  Cache ─┬─ index     hash → slot → location         index.rs
 //!         ├─ segments  states, queues, live counts    segments.rs
-//!         ├─ append    open segment, chains           append.rs      item.rs: records, bit by bit
+//!         ├─ append    open segments, chains          append.rs      item.rs: records, bit by bit
 //!         ├─ reclaim   evict, compact, expire, slices reclaim.rs     resize.rs: grow, shrink
+//!         ├─ policy    S3-FIFO: who stays, who goes   policy.rs      ghost.rs: who came back
 //!         ├─ hit       lookups' answers, pins         hit.rs
 //!         └─ arena     memfd, chunks, words           arena.rs       (the only `unsafe`)
 //! ```
@@ -24,11 +25,13 @@
 mod append;
 #[expect(unsafe_code, reason = "the one place where mapped memory becomes words and slices")]
 mod arena;
+mod ghost;
 mod hit;
 mod index;
 mod insert;
 mod item;
 mod options;
+mod policy;
 mod reclaim;
 mod resize;
 mod segments;
@@ -44,10 +47,13 @@ pub use stats::CacheStats;
 
 use crate::key::{KeyHash, KeyHasher};
 use crate::version::Version;
+use append::Stream;
 use arena::Arena;
+use ghost::Ghost;
 use index::{Index, SlotAt};
 use item::Item;
 use options::Geometry;
+use policy::Allowance;
 use reclaim::Drain;
 use segments::{SegmentId, Segments, State};
 use stats::Counters;
@@ -72,10 +78,12 @@ pub struct Cache {
     segments: Segments,
     geometry: Geometry,
     hasher: KeyHasher,
-    /// The segment being appended to; none only while there is no free one.
-    open: Option<SegmentId>,
+    ghost: Ghost,
+    /// The segment that each stream appends to.
+    open: [Option<SegmentId>; Stream::ALL.len()],
     /// The segment being reclaimed, and how far.
     drain: Option<Drain>,
+    allowance: Allowance,
     /// Where the next search for a sparse or expired segment starts.
     scan: SegmentId,
     counters: Counters,
@@ -104,15 +112,17 @@ impl Cache {
             arena,
             index: Index::new(geometry.index_bytes),
             segments,
+            ghost: Ghost::new(geometry.index_bytes, geometry.ghost_bytes),
+            allowance: Allowance::new(geometry.segment_bytes()),
             scan: geometry.index_segments,
             geometry,
             hasher: options.hasher,
-            open: None,
+            open: [None; Stream::ALL.len()],
             drain: None,
             counters: Counters::default(),
         };
         cache.limit_pins();
-        for chunk in 0..cache.geometry.index_bytes.div_ceil(arena::CHUNK_BYTES) {
+        for chunk in 0..(cache.geometry.index_bytes + cache.geometry.ghost_bytes).div_ceil(arena::CHUNK_BYTES) {
             cache.arena.commit(chunk);
         }
         Ok(cache)

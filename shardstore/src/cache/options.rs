@@ -30,6 +30,10 @@ const SMALL_SEGMENT_SHIFT: u32 = 16;
 /// a pair of buckets overflows for fewer than 1 % of the items.
 const INDEX_SHARE: u64 = 16;
 
+/// The ghost has an eighth of what the index has: one entry of two bytes per 256 bytes of the limit, nine tenths of the items
+/// or more where they are at least that large.
+const GHOST_SHARE: usize = 8;
+
 /// How much a shard may grow while it runs, if nothing else is said: address space, and 0.1 % to 0.4 % of the limit for
 /// the segment table.
 const CEILING_FACTOR: u64 = 4;
@@ -119,7 +123,8 @@ pub enum CacheError {
 pub(super) struct Geometry {
     pub(super) segment_shift: u32,
     pub(super) index_bytes: usize,
-    /// Segments of the index; data segments start behind them.
+    pub(super) ghost_bytes: usize,
+    /// Segments of the index and the ghost; data segments start behind them.
     pub(super) index_segments: SegmentId,
     /// Segments below this number may be used.
     pub(super) target: SegmentId,
@@ -144,11 +149,13 @@ impl Geometry {
         let chunks = limit_bytes / CHUNK_BYTES as u64;
         // A multiple of 128 KiB, hence of a pair of buckets; whole segments for the smaller size, rounded up for the larger.
         let index_bytes = (chunks * CHUNK_BYTES as u64 / INDEX_SHARE) as usize;
+        let ghost_bytes = index_bytes / GHOST_SHARE;
         let target = Self::segments_in(chunks, segment_shift);
         Ok(Self {
             segment_shift,
             index_bytes,
-            index_segments: index_bytes.div_ceil(1 << segment_shift) as SegmentId,
+            ghost_bytes,
+            index_segments: (index_bytes + ghost_bytes).div_ceil(1 << segment_shift) as SegmentId,
             target,
             present: target,
             goal: target,
@@ -208,9 +215,10 @@ impl Geometry {
         self.segment_bytes() - EXTENT_HEADER_BYTES
     }
 
-    /// Free segments that reclaiming keeps ahead of need: 1/128 of the shard, 2 to 8.
+    /// Free segments that reclaiming keeps ahead of need: 1/128 of the shard, 3 to 8. New items may need one while those
+    /// that are kept need another.
     pub(super) fn reserve(&self) -> u32 {
-        (self.data_segments() / 128).clamp(2, 8)
+        (self.data_segments() / 128).clamp(3, 8)
     }
 
     /// Segments that may be pinned at once, at least one.

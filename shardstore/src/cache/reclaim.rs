@@ -1,16 +1,16 @@
 //! Reclaiming memory: evicting, compacting and expiring segments, a few records at a time.
 //!
-//! At most one segment is being drained. Every insert that finds fewer free segments than the reserve drains four times
+//! At most one segment is being drained. Every insert that finds fewer free segments than the reserve drains up to 16 times
 //! the bytes it wrote, so that the reserve is refilled before the open segment is full, and no insert has to wait for a whole
 //! segment; [`Cache::maintain`] does the same work when the core is idle.
 //!
 //! ```text
 //!  choose:  a segment all of whose items have expired   → drop them
 //!           a segment less than half alive              → move the living, drop the expired
-//!           else the segment sealed first               → evict
+//!           else the first segment of a queue           → keep or evict its items as S3-FIFO says (policy)
 //! ```
 //!
-//! **Not**: frequency (first in, first out); TTL classes. Both come with the next step of the engine, behind this interface.
+//! **Not**: who is kept (that is `policy`); TTL classes, which come with a later step of the engine, behind this interface.
 //!
 //! **Invariants**: a segment is released only when none of its records is alive; one that is pinned waits as Held; a chained
 //! item is never moved, it dies whole when any of its segments is drained.
@@ -19,13 +19,14 @@
 
 use super::index::{Index, SlotAt};
 use super::item::{Item, Location, Record};
-use super::segments::{SegmentId, State};
+use super::segments::{Queue, SegmentId, State};
 use super::{Cache, CacheError, Reason, item};
 use crate::key::KeyHash;
 
-/// Bytes drained per byte written while the reserve is short: draining may move up to half of what it drains, and up to an
-/// eighth of a segment is left unused, so a little more than 2 is needed; 4 refills the reserve soon.
-const PACE: usize = 4;
+/// Bytes drained per byte written while the reserve is short: draining may keep up to seven eighths of what it drains
+/// (`policy`), and up to an eighth of a segment is left unused, so a little more than 9 is needed; 16 refills the reserve
+/// soon. Where little is kept, little has to be drained.
+const PACE: usize = 16;
 
 /// Entries of the segment table that one search looks at: 2 KiB of memory, read in order.
 const SCAN_SEGMENTS: u32 = 32;
@@ -42,7 +43,9 @@ const REAP_SEGMENTS: u32 = 4;
 /// What happens to the living in a segment that is drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    Evict,
+    /// They are kept or evicted, as the queue's policy says.
+    Judge,
+    /// They move to the end of their queue.
     Move,
 }
 
@@ -117,12 +120,15 @@ impl Cache {
         }
     }
 
-    /// Evicts the oldest of the items that fill both buckets of a hash; returns its slot, now empty.
+    /// Evicts the least used, and of these the oldest, of the items that fill both buckets of a hash; returns its slot, now
+    /// empty.
     pub(super) fn evict_for_slot(&mut self, hash: KeyHash) -> SlotAt {
         let age = |location: Location| self.segments.at(self.arena.segment_of(location.at())).sequence;
+        let worth = |(slot, location): &(SlotAt, Location)| {
+            (Index::frequency(&self.arena, *slot), age(*location), location.at())
+        };
         let residents = self.index.residents(&self.arena, hash.index());
-        let (slot, location) =
-            residents.min_by_key(|&(_, location)| (age(location), location.at())).expect("the buckets are full");
+        let (slot, location) = residents.min_by_key(worth).expect("the buckets are full");
         let item = Item::load(&self.arena, location);
         self.kill(slot, &item, Reason::EvictedForSlot);
         slot
@@ -141,15 +147,15 @@ impl Cache {
         self.segments.set_state(id, state);
     }
 
-    /// Starts draining a segment, evicting what is alive in it.
+    /// Starts draining a segment, keeping of what is alive in it what the policy says.
     pub(super) fn evict_segment(&mut self, id: SegmentId) {
         debug_assert!(self.drain.is_none(), "one segment is drained at a time");
-        self.drain = Some(self.start(id, Fate::Evict));
+        self.drain = Some(self.start(id, Fate::Judge));
     }
 
     /// Count of free segments.
     pub(super) fn free(&self) -> u32 {
-        self.segments.count(State::Free)
+        self.segments.free()
     }
 
     /// Visits one record of the segment being drained, choosing one if there is none. Returns the bytes walked, `None` when
@@ -170,6 +176,7 @@ impl Cache {
         let at = self.geometry.bytes_of(drain.segment) as usize + drain.walked as usize;
         let bytes = self.visit(Location::of(at), drain.fate, now_ms);
         self.drain = Some(Drain { walked: drain.walked + bytes as u32, ..drain });
+        self.allowance.note_drained(bytes);
         self.counters.work_units += 1;
         Some(bytes)
     }
@@ -181,26 +188,36 @@ impl Cache {
             Record::Item(item) => (item, item.record_bytes(&self.arena)),
             Record::Extent(extent) => (Item::load(&self.arena, extent.head), extent.record_bytes()),
         };
-        let slot = self.slot_of(&item);
+        let (slot, hash) = self.slot_of(&item);
         if item.is_expired(now_ms) {
             self.kill(slot, &item, Reason::Expired);
-        } else if fate == Fate::Evict || !self.move_item(slot, &item, bytes) {
+            return bytes;
+        }
+        let queue = self.segments.at(self.arena.segment_of(location.at())).queue;
+        let kept = match fate {
+            Fate::Move => self.move_item(slot, &item, bytes, queue),
+            Fate::Judge => self.keep(slot, &item, bytes, queue),
+        };
+        if !kept {
+            if queue == Queue::Small {
+                self.ghost.remember(&mut self.arena, hash.index());
+            }
             self.kill(slot, &item, Reason::EvictedForRoom);
         }
         bytes
     }
 
-    /// The slot that points to a living item.
-    fn slot_of(&self, item: &Item) -> SlotAt {
+    /// The slot that points to a living item, and the hash of its key.
+    pub(super) fn slot_of(&self, item: &Item) -> (SlotAt, KeyHash) {
         let hash = self.hasher.hash(item.key(&self.arena));
         let mut probe = self.index.probe(&self.arena, hash.index());
-        probe.find(|(_, location)| *location == item.location).expect("a living item is in the index").0
+        (probe.find(|(_, location)| *location == item.location).expect("a living item is in the index").0, hash)
     }
 
-    /// Moves an item to the open segment; `false` when there is no room for it.
-    fn move_item(&mut self, slot: SlotAt, item: &Item, bytes: usize) -> bool {
+    /// Moves an item to the open segment of a queue; `false` when there is no room for it.
+    pub(super) fn move_item(&mut self, slot: SlotAt, item: &Item, bytes: usize, queue: Queue) -> bool {
         debug_assert!(!item.is_chained(), "segments with living chains are not compacted");
-        let Some(location) = self.append_copy(item, bytes) else { return false };
+        let Some(location) = self.append_copy(item, bytes, queue) else { return false };
         Index::relocate(&mut self.arena, slot, location);
         item::mark_dead(&mut self.arena, item.location);
         let id = self.arena.segment_of(item.location.at());
@@ -214,20 +231,13 @@ impl Cache {
 
     /// The next segment to drain: see the module's list.
     fn choose(&mut self, now_ms: u64) -> Option<Drain> {
-        // Moving needs a free segment to move to.
-        let sparse_too = self.free() > 0;
+        // Moving needs a free segment to move to, and leaves the last one.
+        let sparse_too = self.free() > 1;
         if let Some(drain) = self.search(now_ms, sparse_too) {
             return Some(drain);
         }
-        // A segment that is pinned would stay Held, so it gets a second round; no more can be pinned than the bound.
-        for _ in 0..=self.arena.held_segments() {
-            let id = self.segments.oldest(State::Sealed)?;
-            if self.arena.holds(id) == 0 {
-                return Some(self.start(id, Fate::Evict));
-            }
-            self.segments.set_state(id, State::Sealed);
-        }
-        None
+        let id = self.next_victim()?;
+        Some(self.start(id, Fate::Judge))
     }
 
     /// Looks through a part of the table for a segment that has expired or, if `sparse_too`, is less than half alive.
@@ -242,7 +252,7 @@ impl Cache {
                 continue;
             }
             if segment.expire_ms_max <= now_ms {
-                return Some(self.start(id, Fate::Evict));
+                return Some(self.start(id, Fate::Judge));
             }
             if sparse_too && segment.live_chained == 0 && segment.live_bytes * 2 < segment.used {
                 return Some(self.start(id, Fate::Move));
@@ -258,8 +268,8 @@ impl Cache {
 
     /// Releases Held segments whose pins are gone; looks at a few.
     fn reap(&mut self) {
-        for _ in 0..REAP_SEGMENTS.min(self.segments.count(State::Held)) {
-            let Some(id) = self.segments.oldest(State::Held) else { return };
+        for _ in 0..REAP_SEGMENTS.min(self.segments.held()) {
+            let Some(id) = self.segments.oldest_held() else { return };
             self.release(id);
         }
     }

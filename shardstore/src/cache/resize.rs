@@ -103,7 +103,11 @@ impl Cache {
                     return true;
                 }
                 // Appending must go on below `target`; for that a segment must be free there.
-                State::Open => return self.rotate() || self.drain_once(now_ms).is_some(),
+                State::Open if self.free() > 0 => {
+                    self.close(id);
+                    return true;
+                }
+                State::Open => return self.drain_once(now_ms).is_some(),
                 State::Free | State::Draining | State::Index => {
                     unreachable!("nothing is drained, and nothing here is free")
                 }

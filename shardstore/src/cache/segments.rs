@@ -10,13 +10,13 @@
 //!  Index: the segments at the front of the arena; never in another state.
 //! ```
 //!
-//! Every state that forms a queue (Free, Sealed, Held) has its own doubly linked list through the table, so that any
-//! segment leaves any queue in constant time.
+//! Every state that forms a queue (Free, Held, and Sealed twice: the small queue and the main one) has its own doubly linked
+//! list through the table, so that any segment leaves any queue in constant time.
 //!
 //! **Not**: records, the index, decisions which segment to reclaim (that is `reclaim`).
 //!
 //! **Invariants**: a segment is in the list of its state and in no other; `live_records` counts the records of the segment
-//! that are not dead; the Sealed list is in the order of sealing.
+//! that are not dead; the Sealed lists are in the order in which segments came into them.
 //!
 //! **Source**: Yang, Yue, Rashmi, "Segcache", NSDI 2021 (segment-granular eviction).
 
@@ -25,6 +25,15 @@ pub(super) type SegmentId = u32;
 
 /// No segment: the end of a list.
 const NONE: SegmentId = SegmentId::MAX;
+
+/// Which of the two queues of S3-FIFO the items of a segment are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queue {
+    /// New items; most leave it unread.
+    Small,
+    /// Items that were read there, or came back soon after.
+    Main,
+}
 
 /// A segment's place in its life; see the module's picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,21 +48,28 @@ pub(super) enum State {
 }
 
 impl State {
-    /// Which list segments in this state are chained in.
-    const fn list(self) -> Option<usize> {
-        match self {
-            Self::Free => Some(0),
-            Self::Sealed => Some(1),
-            Self::Held => Some(2),
-            Self::Absent | Self::Index | Self::Open | Self::Draining => None,
+    /// Which list segments in this state and queue are chained in.
+    const fn list(self, queue: Queue) -> Option<usize> {
+        match (self, queue) {
+            (Self::Free, _) => Some(FREE),
+            (Self::Held, _) => Some(HELD),
+            (Self::Sealed, Queue::Small) => Some(SMALL),
+            (Self::Sealed, Queue::Main) => Some(MAIN),
+            (Self::Absent | Self::Index | Self::Open | Self::Draining, _) => None,
         }
     }
 }
+
+const FREE: usize = 0;
+const HELD: usize = 1;
+const SMALL: usize = 2;
+const MAIN: usize = 3;
 
 /// What is known of one segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment {
     pub(super) state: State,
+    pub(super) queue: Queue,
     prev: SegmentId,
     next: SegmentId,
     /// Bytes written, from the segment's start; a multiple of 8.
@@ -66,13 +82,14 @@ pub(super) struct Segment {
     pub(super) live_chained: u32,
     /// Every live item of the segment has expired at this instant (unix ms); `u64::MAX` when one never does.
     pub(super) expire_ms_max: u64,
-    /// Order of opening; the smaller, the older.
+    /// Order of opening, or of coming into the main queue; the smaller, the older.
     pub(super) sequence: u64,
 }
 
 impl Segment {
     const ABSENT: Self = Self {
         state: State::Absent,
+        queue: Queue::Small,
         prev: NONE,
         next: NONE,
         used: 0,
@@ -95,7 +112,7 @@ struct List {
 #[derive(Debug)]
 pub(super) struct Segments {
     table: Box<[Segment]>,
-    lists: [List; 3],
+    lists: [List; 4],
     sequence: u64,
 }
 
@@ -103,7 +120,7 @@ impl Segments {
     /// A table of `count` segments, all absent.
     pub(super) fn new(count: usize) -> Self {
         let empty = List { head: NONE, tail: NONE, count: 0 };
-        Self { table: vec![Segment::ABSENT; count].into_boxed_slice(), lists: [empty; 3], sequence: 0 }
+        Self { table: vec![Segment::ABSENT; count].into_boxed_slice(), lists: [empty; 4], sequence: 0 }
     }
 
     /// What is known of a segment.
@@ -118,47 +135,72 @@ impl Segments {
         &mut self.table[id as usize]
     }
 
-    /// How many segments are in a state that has a list.
-    ///
-    /// # Panics
-    ///
-    /// When the state has no list.
+    /// How many segments are free.
     #[inline]
-    pub(super) fn count(&self, state: State) -> u32 {
-        self.lists[state.list().expect("only queued states are counted")].count
+    pub(super) fn free(&self) -> u32 {
+        self.lists[FREE].count
     }
 
-    /// The segment longest in a state that has a list.
-    ///
-    /// # Panics
-    ///
-    /// When the state has no list.
-    pub(super) fn oldest(&self, state: State) -> Option<SegmentId> {
-        let head = self.lists[state.list().expect("only queued states have an order")].head;
+    /// How many segments wait for their pins.
+    pub(super) fn held(&self) -> u32 {
+        self.lists[HELD].count
+    }
+
+    /// How many segments of a queue are sealed.
+    pub(super) fn sealed(&self, queue: Queue) -> u32 {
+        self.lists[State::Sealed.list(queue).expect("sealed segments are queued")].count
+    }
+
+    /// The segment that has waited longest for its pins.
+    pub(super) fn oldest_held(&self) -> Option<SegmentId> {
+        self.head(HELD)
+    }
+
+    /// The sealed segment that is first in a queue.
+    pub(super) fn oldest_sealed(&self, queue: Queue) -> Option<SegmentId> {
+        self.head(State::Sealed.list(queue).expect("sealed segments are queued"))
+    }
+
+    fn head(&self, list: usize) -> Option<SegmentId> {
+        let head = self.lists[list].head;
         (head != NONE).then_some(head)
     }
 
-    /// Takes the free segment that was used last (its memory is the likeliest to be resident) and opens it.
-    pub(super) fn open_free(&mut self) -> Option<SegmentId> {
-        let tail = self.lists[State::Free.list().expect("Free is a queue")].tail;
+    /// Takes the free segment that was used last (its memory is the likeliest to be resident) and opens it for a queue.
+    pub(super) fn open_free(&mut self, queue: Queue) -> Option<SegmentId> {
+        let tail = self.lists[FREE].tail;
         if tail == NONE {
             return None;
         }
         self.set_state(tail, State::Open);
-        self.sequence += 1;
-        let sequence = self.sequence;
-        let segment = self.at_mut(tail);
-        *segment = Segment { state: State::Open, sequence, ..Segment::ABSENT };
+        let sequence = self.next_sequence();
+        *self.at_mut(tail) = Segment { state: State::Open, queue, sequence, ..Segment::ABSENT };
         Some(tail)
+    }
+
+    /// Puts a sealed segment at the end of the main queue.
+    pub(super) fn promote(&mut self, id: SegmentId) {
+        debug_assert_eq!(self.at(id).state, State::Sealed, "only what is sealed is queued");
+        self.set_state(id, State::Draining);
+        let sequence = self.next_sequence();
+        let segment = self.at_mut(id);
+        (segment.queue, segment.sequence) = (Queue::Main, sequence);
+        self.set_state(id, State::Sealed);
+    }
+
+    fn next_sequence(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
     }
 
     /// Moves a segment to the end of the list of `state`, out of the list it was in.
     pub(super) fn set_state(&mut self, id: SegmentId, state: State) {
-        if let Some(list) = self.at(id).state.list() {
+        let Segment { state: before, queue, .. } = *self.at(id);
+        if let Some(list) = before.list(queue) {
             self.unlink(list, id);
         }
         self.at_mut(id).state = state;
-        if let Some(list) = state.list() {
+        if let Some(list) = state.list(queue) {
             self.push(list, id);
         }
     }
@@ -201,16 +243,25 @@ mod tests {
             (0..4).for_each(|id| segments.set_state(id, State::Sealed));
             segments.set_state(leaver, State::Draining);
             let rest: Vec<_> = std::iter::from_fn(|| {
-                let id = segments.oldest(State::Sealed)?;
+                let id = segments.oldest_sealed(Queue::Small)?;
                 segments.set_state(id, State::Held);
                 Some(id)
             })
             .collect();
             let expected: Vec<_> = (0..4).filter(|&id| id != leaver).collect();
             assert_eq!(rest, expected);
-            assert_eq!(segments.count(State::Held), 3);
-            assert_eq!(segments.count(State::Sealed), 0);
+            assert_eq!(segments.held(), 3);
+            assert_eq!(segments.sealed(Queue::Small), 0);
         }
+    }
+
+    #[test]
+    fn a_promoted_segment_is_the_last_of_the_main_queue() {
+        let mut segments = Segments::new(3);
+        (0..3).for_each(|id| segments.set_state(id, State::Sealed));
+        [1, 0, 1].into_iter().for_each(|id| segments.promote(id));
+        assert_eq!((segments.sealed(Queue::Small), segments.sealed(Queue::Main)), (1, 2));
+        assert_eq!((segments.oldest_sealed(Queue::Small), segments.oldest_sealed(Queue::Main)), (Some(2), Some(0)));
     }
 
     #[test]
@@ -218,9 +269,9 @@ mod tests {
         let mut segments = Segments::new(3);
         (0..3).for_each(|id| segments.set_state(id, State::Free));
         segments.at_mut(2).used = 64;
-        assert_eq!(segments.open_free(), Some(2));
+        assert_eq!(segments.open_free(Queue::Small), Some(2));
         assert_eq!(segments.at(2).used, 0);
-        assert_eq!(segments.open_free(), Some(1));
+        assert_eq!(segments.open_free(Queue::Main), Some(1));
         assert!(segments.at(1).sequence > segments.at(2).sequence);
     }
 }

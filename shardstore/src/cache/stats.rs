@@ -6,7 +6,7 @@
 //!
 //! **Source**: docs/metrics.md for what becomes of them.
 
-use super::segments::State;
+use super::segments::Queue;
 use super::{Cache, Reason};
 
 /// What the cache counts as it works.
@@ -22,6 +22,8 @@ pub(super) struct Counters {
     evicted_for_slot: u64,
     pub(super) moved_items: u64,
     pub(super) moved_bytes: u64,
+    pub(super) promoted_items: u64,
+    pub(super) ghost_hits: u64,
     pub(super) segments_reclaimed: u64,
     pub(super) stalls: u64,
     pub(super) work_units: u64,
@@ -81,10 +83,18 @@ pub struct CacheStats {
     pub evicted_for_room: u64,
     /// Items that left because both of their buckets were full.
     pub evicted_for_slot: u64,
-    /// Items moved by compaction.
+    /// Items moved: promoted, kept in the main queue, or out of sparse segments.
     pub moved_items: u64,
-    /// Bytes moved by compaction.
+    /// Bytes of them.
     pub moved_bytes: u64,
+    /// Items that came from the small queue into the main one.
+    pub promoted_items: u64,
+    /// Items stored that had been evicted from the small queue shortly before.
+    pub ghost_hits: u64,
+    /// Sealed segments of the small queue.
+    pub bytes_small: u64,
+    /// Sealed segments of the main queue.
+    pub bytes_main: u64,
     /// Segments drained.
     pub segments_reclaimed: u64,
     /// Inserts of small items that found no free segment and had to reclaim a whole one.
@@ -99,7 +109,8 @@ impl CacheStats {
     pub(super) fn of(cache: &Cache) -> Self {
         let Counters { hits, misses, inserts, replaced, removed, expired, .. } = cache.counters;
         let Counters { evicted_for_room, evicted_for_slot, moved_items, moved_bytes, .. } = cache.counters;
-        let Counters { segments_reclaimed, stalls, work_units, bytes_live, .. } = cache.counters;
+        let Counters { segments_reclaimed, stalls, work_units, bytes_live, promoted_items, ghost_hits, .. } =
+            cache.counters;
         let bytes_of = |segments| cache.geometry.bytes_of(segments);
         Self {
             items: cache.index.items(),
@@ -107,9 +118,9 @@ impl CacheStats {
             bytes_committed: bytes_of(cache.geometry.present),
             bytes_index: bytes_of(cache.geometry.index_segments),
             bytes_live,
-            bytes_free: bytes_of(cache.segments.count(State::Free)),
+            bytes_free: bytes_of(cache.segments.free()),
             bytes_pinned: bytes_of(cache.arena.held_segments()),
-            bytes_held: bytes_of(cache.segments.count(State::Held)),
+            bytes_held: bytes_of(cache.segments.held()),
             hits,
             misses,
             inserts,
@@ -120,6 +131,10 @@ impl CacheStats {
             evicted_for_slot,
             moved_items,
             moved_bytes,
+            promoted_items,
+            ghost_hits,
+            bytes_small: bytes_of(cache.segments.sealed(Queue::Small)),
+            bytes_main: bytes_of(cache.segments.sealed(Queue::Main)),
             segments_reclaimed,
             stalls,
             pins_refused: cache.arena.refused(),
