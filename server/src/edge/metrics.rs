@@ -5,6 +5,7 @@
 //! **Invariants**: one writer; no read-modify-write, no lock.
 
 use control::metrics::{Counter, Gauge};
+use shardstore::cache::CacheStats;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -94,13 +95,18 @@ counters! {
 #[derive(Default)]
 pub(crate) struct ShardGauges {
     pub(crate) items: Gauge,
-    pub(crate) bytes_limit: Gauge,
-    pub(crate) bytes_committed: Gauge,
-    pub(crate) bytes_live: Gauge,
-    pub(crate) hits: Gauge,
-    pub(crate) misses: Gauge,
-    pub(crate) evicted: Gauge,
-    pub(crate) expired: Gauge,
+    /// One for each of [`CacheStats::BYTE_KINDS`].
+    pub(crate) bytes: [Gauge; CacheStats::BYTE_KINDS.len()],
+    /// One for each of [`CacheStats::EVENTS`].
+    pub(crate) events: [Gauge; CacheStats::EVENTS.len()],
+}
+
+impl ShardGauges {
+    pub(crate) fn publish(&self, stats: &CacheStats) {
+        self.items.set(stats.items);
+        self.bytes.iter().zip(stats.bytes()).for_each(|(gauge, bytes)| gauge.set(bytes));
+        self.events.iter().zip(stats.events()).for_each(|(gauge, count)| gauge.set(count));
+    }
 }
 
 /// Gauges of a reactor.

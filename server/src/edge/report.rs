@@ -43,15 +43,7 @@ fn tell_nodes(core: &EdgeCore, told: &mut Vec<NodeState>) {
 fn tick(core: &EdgeCore) {
     core.shard.borrow_mut().maintain(core.reactor.wall_ms(), UNITS_PER_TICK);
     let stats = core.shard.borrow().stats();
-    let shard = &core.metrics.shard;
-    shard.items.set(stats.items);
-    shard.bytes_limit.set(stats.bytes_limit);
-    shard.bytes_committed.set(stats.bytes_committed);
-    shard.bytes_live.set(stats.bytes_live);
-    shard.hits.set(stats.hits);
-    shard.misses.set(stats.misses);
-    shard.evicted.set(stats.evicted_for_room + stats.evicted_for_slot);
-    shard.expired.set(stats.expired);
+    core.metrics.shard.publish(&stats);
     let (counters, holdings) = (core.reactor.counters(), core.reactor.holdings());
     let reactor = &core.metrics.reactor;
     reactor.passes.set(counters.passes);

@@ -6,6 +6,7 @@ use control::admin::{Admin, Readiness};
 use control::drain::State;
 use control::metrics::{Build, Text};
 use serde_json::Value;
+use shardstore::cache::CacheStats;
 
 use super::families as f;
 use super::{Supervisor, status};
@@ -62,13 +63,10 @@ fn render_core(core: usize, metrics: &CoreMetrics, text: &mut Text) {
     text.sample(&f::FILLS, &[("core", &core)], metrics.fills_open.value());
     let shard = &metrics.shard;
     text.sample(&f::SHARD_ITEMS, &[("core", &core)], shard.items.value());
-    let bytes = [("limit", &shard.bytes_limit), ("committed", &shard.bytes_committed), ("live", &shard.bytes_live)];
-    for (kind, gauge) in bytes {
+    for (kind, gauge) in CacheStats::BYTE_KINDS.iter().zip(&shard.bytes) {
         text.sample(&f::SHARD_BYTES, &[("core", &core), ("kind", &kind)], gauge.value());
     }
-    let events =
-        [("hit", &shard.hits), ("miss", &shard.misses), ("evicted", &shard.evicted), ("expired", &shard.expired)];
-    for (event, gauge) in events {
+    for (event, gauge) in CacheStats::EVENTS.iter().zip(&shard.events) {
         text.sample(&f::SHARD_EVENTS, &[("core", &core), ("event", &event)], gauge.value());
     }
     render_reactor(core, metrics, text);

@@ -31,9 +31,11 @@ pub(super) const BODY_BYTES: Family = Family::gauge(
 pub(super) const FILLS: Family = Family::gauge("corelane_store_fills", "Keys that are being fetched from a node.");
 pub(super) const SHARD_ITEMS: Family = Family::gauge("corelane_shard_items", "Items in a core's shard.");
 pub(super) const SHARD_BYTES: Family =
-    Family::gauge("corelane_shard_bytes", "Bytes of a core's shard: its limit, committed, and live.");
-pub(super) const SHARD_EVENTS: Family =
-    Family::counter("corelane_shard_events_total", "Hits, misses, evictions and expiries of a core's shard.");
+    Family::gauge("corelane_shard_bytes", "Bytes of a core's shard, by what they are: the kinds overlap.");
+pub(super) const SHARD_EVENTS: Family = Family::counter(
+    "corelane_shard_events_total",
+    "What happened in a core's shard: hits, misses, inserts, evictions by reason, and so on.",
+);
 pub(super) const REACTOR_EVENTS: Family = Family::counter(
     "corelane_reactor_events_total",
     "Passes, completions, sends, starved receives and wakes of a core's event loop.",

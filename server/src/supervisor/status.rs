@@ -4,9 +4,10 @@
 
 use control::drain::State;
 use serde_json::{Value, json};
+use shardstore::cache::CacheStats;
 
 use super::Supervisor;
-use crate::edge::metrics::CoreMetrics;
+use crate::edge::metrics::{CoreMetrics, ShardGauges};
 use crate::message::NodeState;
 
 pub(super) fn render(supervisor: &Supervisor) -> Value {
@@ -69,16 +70,15 @@ fn core(id: usize, metrics: &CoreMetrics) -> Value {
         "connections": metrics.connections.value(),
         "body_bytes": metrics.body_bytes.value(),
         "fills": metrics.fills_open.value(),
-        "cache": {
-            "items": metrics.shard.items.value(),
-            "bytes_limit": metrics.shard.bytes_limit.value(),
-            "bytes_committed": metrics.shard.bytes_committed.value(),
-            "bytes_live": metrics.shard.bytes_live.value(),
-            "hits": metrics.shard.hits.value(),
-            "misses": metrics.shard.misses.value(),
-            "evicted": metrics.shard.evicted.value(),
-            "expired": metrics.shard.expired.value(),
-        },
+        "cache": cache(&metrics.shard),
         "counters": counters,
     })
+}
+
+fn cache(shard: &ShardGauges) -> Value {
+    let bytes = CacheStats::BYTE_KINDS.iter().map(|kind| format!("bytes_{kind}")).zip(&shard.bytes);
+    let events = CacheStats::EVENTS.iter().map(|event| (*event).to_owned()).zip(&shard.events);
+    let items = [("items".to_owned(), &shard.items)];
+    let all = items.into_iter().chain(bytes).chain(events);
+    all.map(|(name, gauge)| (name, Value::from(gauge.value()))).collect()
 }

@@ -368,7 +368,9 @@ fn a_cache_full_of_hot_items_takes_new_ones() {
         let fitting = 14 * MIB as u32 / bytes as u32;
         let mut newest_lost = 0;
         for n in 0..6 * fitting {
-            (0..3).for_each(|age| drop(read_or_store(&mut rig, n.saturating_sub(age * fitting / 8), bytes)));
+            for age in 0..3 {
+                read_or_store(&mut rig, n.saturating_sub(age * fitting / 8), bytes);
+            }
             newest_lost += u32::from(!rig.has(n));
         }
         let stats = rig.cache.stats();

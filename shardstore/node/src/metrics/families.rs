@@ -56,6 +56,12 @@ const PER_CORE: &[PerCore] = &[
     counter("corelane_cache_inserts_total", "Items stored.", |core| core.cache.inserts.value()),
     counter("corelane_cache_expired_total", "Items whose time was over.", |core| core.cache.expired.value()),
     counter("corelane_cache_evicted_total", "Items evicted for room.", |core| core.cache.evicted.value()),
+    gauge("corelane_cache_small_bytes", "Memory of the small queue.", |core| core.cache.bytes_small.value()),
+    gauge("corelane_cache_main_bytes", "Memory of the main queue.", |core| core.cache.bytes_main.value()),
+    counter("corelane_cache_promoted_total", "Items kept for the main queue.", |core| core.cache.promoted.value()),
+    counter("corelane_cache_ghost_hits_total", "Items stored soon after their eviction.", |core| {
+        core.cache.ghost_hits.value()
+    }),
     counter("corelane_cache_stalls_total", "Inserts that had to reclaim a segment.", |core| core.cache.stalls.value()),
     counter("corelane_cache_pins_refused_total", "Pins refused for the bound on pinned memory.", |core| {
         core.cache.pins_refused.value()

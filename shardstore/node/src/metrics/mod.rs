@@ -164,6 +164,10 @@ pub(crate) struct CacheGauges {
     pub(crate) inserts: Gauge,
     pub(crate) expired: Gauge,
     pub(crate) evicted: Gauge,
+    pub(crate) bytes_small: Gauge,
+    pub(crate) bytes_main: Gauge,
+    pub(crate) promoted: Gauge,
+    pub(crate) ghost_hits: Gauge,
     pub(crate) stalls: Gauge,
     pub(crate) pins_refused: Gauge,
 }
@@ -181,6 +185,10 @@ impl CacheGauges {
         self.inserts.set(stats.inserts);
         self.expired.set(stats.expired);
         self.evicted.set(stats.evicted_for_room + stats.evicted_for_slot);
+        self.bytes_small.set(stats.bytes_small);
+        self.bytes_main.set(stats.bytes_main);
+        self.promoted.set(stats.promoted_items);
+        self.ghost_hits.set(stats.ghost_hits);
         self.stalls.set(stats.stalls);
         self.pins_refused.set(stats.pins_refused);
     }
