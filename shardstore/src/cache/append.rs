@@ -9,6 +9,7 @@
 
 use super::item::{self, EXTENT_HEADER_BYTES, Head, Location, padded};
 use super::segments::{Queue, Segment, SegmentId, State};
+use super::ttl::{CLASSES_MAX, Class};
 use super::{Cache, CacheError};
 
 /// The smallest part of a value worth an extent of its own; a smaller rest of a segment is left unused.
@@ -17,31 +18,28 @@ const EXTENT_BYTES_MIN: usize = 1024;
 /// A run of appends with an open segment of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stream {
-    /// Items in one piece, into the small queue.
-    Small,
-    /// Items in one piece, into the main queue.
-    Main,
+    /// Items in one piece, of a class of times to live, into a queue.
+    Whole(Queue, Class),
     /// Items in chains, into the small queue. Their segments hold nothing else: what is in them is never copied.
     Chained,
 }
 
 impl Stream {
-    pub(super) const ALL: [Self; 3] = [Self::Small, Self::Main, Self::Chained];
+    /// How many there are.
+    pub(super) const COUNT: usize = 1 + 2 * CLASSES_MAX;
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Chained => 0,
+            Self::Whole(Queue::Small, class) => 1 + class.index(),
+            Self::Whole(Queue::Main, class) => 1 + CLASSES_MAX + class.index(),
+        }
+    }
 
     const fn queue(self) -> Queue {
         match self {
-            Self::Small | Self::Chained => Queue::Small,
-            Self::Main => Queue::Main,
-        }
-    }
-}
-
-impl Queue {
-    /// The stream of items in one piece.
-    const fn stream(self) -> Stream {
-        match self {
-            Self::Small => Stream::Small,
-            Self::Main => Stream::Main,
+            Self::Whole(queue, _) => queue,
+            Self::Chained => Queue::Small,
         }
     }
 }
@@ -50,7 +48,7 @@ impl Queue {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Plan {
     /// In one piece of this many bytes.
-    Inline(usize, Queue),
+    Inline(usize, Stream),
     /// In a chain: bytes in front of the value, bytes of the value.
     Chained { front: usize, value: usize },
 }
@@ -90,11 +88,11 @@ impl Segment {
 
 impl Cache {
     /// How an item is laid out that goes to `queue`, if it is stored in one piece.
-    pub(super) fn plan(&self, head: &Head<'_>, queue: Queue) -> Plan {
+    pub(super) fn plan(&self, head: &Head<'_>, queue: Queue, now_ms: u64) -> Plan {
         let value = head.value_len as usize;
         let inline = padded(head.bytes(false) + value);
         if inline <= self.geometry.inline_bytes_max() {
-            Plan::Inline(inline, queue)
+            Plan::Inline(inline, Stream::Whole(queue, self.classes.of(head.expire_ms, now_ms)))
         } else {
             Plan::Chained { front: head.bytes(true), value }
         }
@@ -103,7 +101,7 @@ impl Cache {
     /// Sees to the free segments that an item needs, by reclaiming if there are too few.
     pub(super) fn make_room(&mut self, plan: &Plan, now_ms: u64) -> Result<(), CacheError> {
         let needed = match *plan {
-            Plan::Inline(bytes, queue) if self.room(queue.stream()) >= bytes => return Ok(()),
+            Plan::Inline(bytes, stream) if self.room(stream) >= bytes => return Ok(()),
             Plan::Inline(..) => 1,
             // One for the head when the open segment has no room for it; one because the first extent may be short.
             Plan::Chained { value, .. } => value.div_ceil(self.geometry.extent_payload()) as u32 + 1,
@@ -114,7 +112,7 @@ impl Cache {
     /// Writes an item; [`Cache::make_room`] came first.
     pub(super) fn append(&mut self, plan: &Plan, head: &Head<'_>, value: &[&[u8]]) -> Location {
         match *plan {
-            Plan::Inline(bytes, queue) => self.append_inline((bytes, queue), head, value),
+            Plan::Inline(bytes, stream) => self.append_inline((bytes, stream), head, value),
             Plan::Chained { front, value: value_bytes } => {
                 let mut rest = Source { parts: value, offset: 0, left: value_bytes };
                 self.append_chain(front, head, &mut rest)
@@ -122,9 +120,9 @@ impl Cache {
         }
     }
 
-    fn append_inline(&mut self, (bytes, queue): (usize, Queue), head: &Head<'_>, value: &[&[u8]]) -> Location {
-        self.open_for(queue.stream(), bytes);
-        let location = self.claim(queue.stream(), bytes);
+    fn append_inline(&mut self, (bytes, stream): (usize, Stream), head: &Head<'_>, value: &[&[u8]]) -> Location {
+        self.open_for(stream, bytes);
+        let location = self.claim(stream, bytes);
         let mut at = head.write(&mut self.arena, location, None);
         for part in value {
             self.arena.write(at, part);
@@ -157,10 +155,9 @@ impl Cache {
         first
     }
 
-    /// Copies an inline item's record to the open segment of a queue; `None` when there is no room. The last free segment is
+    /// Copies an inline item's record to the open segment of a stream; `None` when there is no room. The last free segment is
     /// left to what is new, so that storing does not wait.
-    pub(super) fn append_copy(&mut self, item: &item::Item, bytes: usize, queue: Queue) -> Option<Location> {
-        let stream = queue.stream();
+    pub(super) fn append_copy(&mut self, item: &item::Item, bytes: usize, stream: Stream) -> Option<Location> {
         if self.room(stream) < bytes && (self.free() < 2 || !self.rotate(stream)) {
             return None;
         }
@@ -172,14 +169,14 @@ impl Cache {
 
     /// Bytes left in the open segment of a stream.
     pub(super) fn room(&self, stream: Stream) -> usize {
-        let open = self.open[stream as usize];
+        let open = self.open[stream.index()];
         open.map_or(0, |id| self.geometry.segment_bytes() - self.segments.at(id).used as usize)
     }
 
     /// Seals the open segment of a stream and opens a free one; `false` when there is none, then the open one stays.
     pub(super) fn rotate(&mut self, stream: Stream) -> bool {
         let Some(id) = self.segments.open_free(stream.queue()) else { return false };
-        if let Some(full) = self.open[stream as usize].replace(id) {
+        if let Some(full) = self.open[stream.index()].replace(id) {
             self.seal(full);
         }
         true
@@ -207,7 +204,7 @@ impl Cache {
 
     /// Takes `bytes` of a stream's open segment, which has as many.
     fn claim(&mut self, stream: Stream, bytes: usize) -> Location {
-        let id = self.open[stream as usize].expect("a segment is open once there was room");
+        let id = self.open[stream.index()].expect("a segment is open once there was room");
         let segment = self.segments.at_mut(id);
         let at = self.geometry.bytes_of(id) as usize + segment.used as usize;
         segment.note_record(bytes, stream == Stream::Chained);

@@ -119,7 +119,7 @@ impl Cache {
         let replaced = before.and_then(|(_, item)| (!item.is_expired(now_ms)).then_some(item.version));
         let changes = self.counters.changes();
         let welcome = self.welcome(hash, before.as_ref());
-        let plan = self.plan(&head, welcome.queue);
+        let plan = self.plan(&head, welcome.queue, now_ms);
         self.make_room(&plan, now_ms)?;
         let location = self.append(&plan, &head, insert.value.as_slices());
         // Making room may have evicted or moved the old item; look again only if it did anything.

@@ -9,6 +9,7 @@
 //!         ├─ append    open segments, chains          append.rs      item.rs: records, bit by bit
 //!         ├─ reclaim   evict, compact, expire, slices reclaim.rs     resize.rs: grow, shrink
 //!         ├─ policy    S3-FIFO: who stays, who goes   policy.rs      ghost.rs: who came back
+//!         │            who expires together           ttl.rs
 //!         ├─ hit       lookups' answers, pins         hit.rs
 //!         └─ arena     memfd, chunks, words           arena.rs       (the only `unsafe`)
 //! ```
@@ -38,6 +39,7 @@ mod segments;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod ttl;
 
 pub use hit::{Hit, Pieces, Pinned, Value};
 pub use insert::{Insert, Inserted, ValueParts};
@@ -57,6 +59,7 @@ use policy::Allowance;
 use reclaim::Drain;
 use segments::{SegmentId, Segments, State};
 use stats::Counters;
+use ttl::Classes;
 
 /// Why an item left the cache; each reason has its counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +82,9 @@ pub struct Cache {
     geometry: Geometry,
     hasher: KeyHasher,
     ghost: Ghost,
+    classes: Classes,
     /// The segment that each stream appends to.
-    open: [Option<SegmentId>; Stream::ALL.len()],
+    open: [Option<SegmentId>; Stream::COUNT],
     /// The segment being reclaimed, and how far.
     drain: Option<Drain>,
     allowance: Allowance,
@@ -112,12 +116,13 @@ impl Cache {
             arena,
             index: Index::new(geometry.index_bytes),
             segments,
+            classes: Classes::for_segments(geometry.data_segments()),
             ghost: Ghost::new(geometry.index_bytes, geometry.ghost_bytes),
             allowance: Allowance::new(geometry.segment_bytes()),
             scan: geometry.index_segments,
             geometry,
             hasher: options.hasher,
-            open: [None; Stream::ALL.len()],
+            open: [None; Stream::COUNT],
             drain: None,
             counters: Counters::default(),
         };

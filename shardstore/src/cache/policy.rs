@@ -19,9 +19,10 @@
 //! Segcache's (NSDI 2021).
 
 use super::Cache;
-use super::append::{Plan, Stream};
+use super::append::Plan;
 use super::index::{Index, SlotAt};
 use super::item::{Item, Location, Record};
+use super::reclaim::Living;
 use super::segments::{Queue, SegmentId, State};
 use crate::key::KeyHash;
 
@@ -97,13 +98,16 @@ impl Cache {
     }
 
     /// Keeps an item of a segment that is drained, if the policy says so; `false` when it is to be evicted.
-    pub(super) fn keep(&mut self, slot: SlotAt, item: &Item, bytes: usize, queue: Queue) -> bool {
-        let frequency = Index::frequency(&self.arena, slot);
+    pub(super) fn keep(&mut self, living: &Living, queue: Queue, now_ms: u64) -> bool {
+        let frequency = Index::frequency(&self.arena, living.slot);
         let Some(left) = frequency_kept(queue, frequency) else { return false };
-        if item.is_chained() || !self.allowance.take(bytes) || !self.move_item(slot, item, bytes, Queue::Main) {
+        if living.item.is_chained()
+            || !self.allowance.take(living.bytes)
+            || !self.move_item(living, Queue::Main, now_ms)
+        {
             return false;
         }
-        Index::set_frequency(&mut self.arena, slot, left);
+        Index::set_frequency(&mut self.arena, living.slot, left);
         self.counters.promoted_items += u64::from(queue == Queue::Small);
         true
     }
@@ -126,7 +130,7 @@ impl Cache {
 
     fn first_in_line(&self) -> Option<SegmentId> {
         let (small, main) = (Queue::Small, Queue::Main);
-        let open = [Stream::Small, Stream::Chained].into_iter().filter(|stream| self.open[*stream as usize].is_some());
+        let open = self.open.iter().flatten().filter(|id| self.segments.at(**id).queue == small);
         let small_segments = self.segments.sealed(small) + open.count() as u32;
         let small_is_over = small_segments * 100 > self.geometry.data_segments() * SMALL_PERCENT;
         let (first, second) = if small_is_over { (small, main) } else { (main, small) };

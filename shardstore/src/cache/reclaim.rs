@@ -10,13 +10,14 @@
 //!           else the first segment of a queue           → keep or evict its items as S3-FIFO says (policy)
 //! ```
 //!
-//! **Not**: who is kept (that is `policy`); TTL classes, which come with a later step of the engine, behind this interface.
+//! **Not**: who is kept (that is `policy`).
 //!
 //! **Invariants**: a segment is released only when none of its records is alive; one that is pinned waits as Held; a chained
 //! item is never moved, it dies whole when any of its segments is drained.
 //!
 //! **Source**: the design's engine chapter; log-structured memory (Rumble, Kejriwal, Ousterhout, FAST 2014) for compaction.
 
+use super::append::Stream;
 use super::index::{Index, SlotAt};
 use super::item::{Item, Location, Record};
 use super::segments::{Queue, SegmentId, State};
@@ -47,6 +48,15 @@ enum Fate {
     Judge,
     /// They move to the end of their queue.
     Move,
+}
+
+/// A living item of a segment that is drained.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Living {
+    pub(super) slot: SlotAt,
+    pub(super) item: Item,
+    /// Bytes of the record that was met: the item's, or one extent's.
+    pub(super) bytes: usize,
 }
 
 /// The segment that is being drained.
@@ -194,9 +204,10 @@ impl Cache {
             return bytes;
         }
         let queue = self.segments.at(self.arena.segment_of(location.at())).queue;
+        let living = Living { slot, item, bytes };
         let kept = match fate {
-            Fate::Move => self.move_item(slot, &item, bytes, queue),
-            Fate::Judge => self.keep(slot, &item, bytes, queue),
+            Fate::Move => self.move_item(&living, queue, now_ms),
+            Fate::Judge => self.keep(&living, queue, now_ms),
         };
         if !kept {
             if queue == Queue::Small {
@@ -215,9 +226,11 @@ impl Cache {
     }
 
     /// Moves an item to the open segment of a queue; `false` when there is no room for it.
-    pub(super) fn move_item(&mut self, slot: SlotAt, item: &Item, bytes: usize, queue: Queue) -> bool {
+    pub(super) fn move_item(&mut self, living: &Living, queue: Queue, now_ms: u64) -> bool {
+        let Living { slot, item, bytes } = *living;
         debug_assert!(!item.is_chained(), "segments with living chains are not compacted");
-        let Some(location) = self.append_copy(item, bytes, queue) else { return false };
+        let stream = Stream::Whole(queue, self.classes.of(item.expire_ms(), now_ms));
+        let Some(location) = self.append_copy(&item, bytes, stream) else { return false };
         Index::relocate(&mut self.arena, slot, location);
         item::mark_dead(&mut self.arena, item.location);
         let id = self.arena.segment_of(item.location.at());
@@ -248,10 +261,15 @@ impl Cache {
             let id = if self.scan < end { self.scan } else { first };
             self.scan = id + 1;
             let segment = self.segments.at(id);
+            let (state, has_expired) = (segment.state, segment.used > 0 && segment.expire_ms_max <= now_ms);
+            if state == State::Open && has_expired {
+                self.close(id);
+            }
+            let segment = self.segments.at(id);
             if segment.state != State::Sealed || self.arena.holds(id) > 0 {
                 continue;
             }
-            if segment.expire_ms_max <= now_ms {
+            if has_expired {
                 return Some(self.start(id, Fate::Judge));
             }
             if sparse_too && segment.live_chained == 0 && segment.live_bytes * 2 < segment.used {

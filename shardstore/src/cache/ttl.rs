@@ -1,0 +1,101 @@
+//! Classes of times to live: items that expire about together are written together, so that whole segments expire at once.
+//!
+//! ```text
+//!  12 classes:  up to 3 s │ 13 s │ 50 s │ 3 min │ 12 min │ 45 min │ 3 h │ 11 h │ 2 d │ 7 d │ longer │ never
+//! ```
+//!
+//! The classes are spread evenly over the logarithm of the time to live. Each may keep a segment open in each queue, so a
+//! small shard has fewer.
+//!
+//! **Not** exact: expiry is in each item's header, and looked at with each read.
+//!
+//! **Invariants**: an item that never expires is in a class of its own, where there is more than one class.
+//!
+//! **Source**: Yang, Yue, Rashmi, "Segcache", NSDI 2021 (TTL buckets).
+
+/// Most classes of a shard.
+pub(super) const CLASSES_MAX: usize = 12;
+
+/// Data segments of a shard per class: all that may be open are then a sixteenth of it at most, with two queues.
+const SEGMENTS_PER_CLASS: u32 = 32;
+
+/// Times to live from here on are one class: 2^22 units of 250 ms are 12 days.
+const SPAN_BITS: u32 = 22;
+const UNIT_MS: u64 = 250;
+
+/// The number of a class, below [`CLASSES_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Class(u8);
+
+impl Class {
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The classes of a shard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Classes {
+    count: u8,
+}
+
+impl Classes {
+    /// As many as a shard of so many data segments can have.
+    pub(super) const fn for_segments(data_segments: u32) -> Self {
+        let count = data_segments / SEGMENTS_PER_CLASS;
+        let count = if count == 0 { 1 } else { count };
+        Self { count: if count > CLASSES_MAX as u32 { CLASSES_MAX as u8 } else { count as u8 } }
+    }
+
+    /// The class of an item that expires at `expire_ms` (0 for never), seen from `now_ms`.
+    pub(super) fn of(self, expire_ms: u64, now_ms: u64) -> Class {
+        let timed = self.count - 1;
+        if expire_ms == 0 || timed == 0 {
+            return Class(timed);
+        }
+        // The logarithm in 256ths, near enough: the bits below the highest stand for its fraction.
+        let units = (expire_ms.saturating_sub(now_ms) / UNIT_MS).clamp(1, (1 << SPAN_BITS) - 1);
+        let whole = units.ilog2();
+        let fraction = (units << (u64::BITS - 1 - whole) << 1 >> (u64::BITS - 8)) as u32;
+        let log = whole << 8 | fraction;
+        Class((log * u32::from(timed) / (SPAN_BITS << 8)) as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000_000;
+
+    #[test]
+    fn classes_grow_with_the_time_to_live_and_the_last_is_for_ever() {
+        for (segments, count) in [(29, 1), (63, 1), (64, 2), (240, 7), (100_000, 12)] {
+            let classes = Classes::for_segments(segments);
+            assert_eq!(classes.count, count);
+            assert_eq!(classes.of(0, NOW), Class(count - 1));
+            let mut seen = vec![Class(0)];
+            let mut ttl_ms = 1;
+            while ttl_ms < 400 * 86_400_000 {
+                let class = classes.of(NOW + ttl_ms, NOW);
+                assert!(class.0 >= seen.last().unwrap().0, "{ttl_ms} ms");
+                if class != *seen.last().unwrap() {
+                    seen.push(class);
+                }
+                ttl_ms += ttl_ms / 16 + 1;
+            }
+            assert_eq!(seen.len() as u8, (count - 1).max(1), "every class but the last is used: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_class_spans_a_factor_of_four() {
+        let classes = Classes::for_segments(100_000);
+        for ttl_ms in [4_000_u64, 60_000, 3_600_000, 86_400_000] {
+            let (class, much_longer) = (classes.of(NOW + ttl_ms, NOW), classes.of(NOW + 5 * ttl_ms, NOW));
+            assert_ne!(class, much_longer, "{ttl_ms} ms");
+            assert!(classes.of(NOW + ttl_ms + ttl_ms / 8, NOW).0 <= class.0 + 1);
+        }
+        assert_eq!(classes.of(NOW - 5, NOW), Class(0), "what has expired already");
+    }
+}
