@@ -14,5 +14,6 @@ pub mod fuzzing;
 pub mod key;
 pub mod placement;
 pub mod shard;
+mod sync;
 pub mod version;
 pub mod wire;

@@ -14,21 +14,26 @@
 //! transparent huge pages are asked for, and the kernel decides.
 //!
 //! **Invariants**, which the SAFETY comments lean on:
-//! 1. `base` is valid for reads and writes of `bytes` bytes until the last [`Mapping`] handle is dropped.
+//! 1. The memory is mapped for reads and writes until its last handle is dropped.
 //! 2. No `&mut [u8]` into the mapping is ever made, and every access checks its bounds.
 //! 3. Bytes inside a range that [`Mapping::bytes`] lent out do not change while it is lent: [`Arena`] writes need `&mut`,
 //!    which ends all loans made through the cache; a `Pinned` value outlives those, and is covered by the count of its segment
 //!    (a segment is rewritten only at count 0) and by starting behind the header words, the only words rewritten in place.
-//! 4. Neither type is `Sync` or `Send`: one thread reads and writes.
+//! 4. [`Arena`] and [`Mapping`] are neither `Sync` nor `Send`: one thread writes. Other threads read through [`Memory`], word
+//!    by word and atomically, and every write is of words and atomic: so the owner's reads, which need not be, meet no write,
+//!    and the others' no write that is not atomic.
 //!
 //! **Source**: memfd_create(2), mmap(2), fallocate(2), madvise(2) with MADV_COLLAPSE; Linux >= 6.1.
+
+mod memory;
 
 use std::cell::Cell;
 use std::io;
 use std::ops::Deref;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::ptr::{self, NonNull};
 use std::rc::Rc;
+use std::sync::Arc;
+
+pub(super) use memory::Memory;
 
 /// Bytes of a chunk, the unit in which a shard's memory grows and shrinks: one huge page of x86-64 and of arm64.
 pub(super) const CHUNK_BYTES: usize = 2 << 20;
@@ -39,13 +44,11 @@ pub(super) const WORD_BYTES: usize = 8;
 /// Words of one index bucket: a cache line of 64 bytes.
 pub(super) const LINE_WORDS: usize = 8;
 
-/// The mapping, shared by the cache and by the values it has pinned; reads only.
+/// The owner's view of the memory, shared by the cache and by the values it has pinned; reads only.
 #[derive(Debug)]
 pub(super) struct Mapping {
-    base: NonNull<u8>,
-    bytes: usize,
+    memory: Arc<Memory>,
     segment_shift: u32,
-    memory: OwnedFd,
     /// Pins per segment.
     holds: Box<[Cell<u32>]>,
     /// Segments with at least one pin.
@@ -74,7 +77,7 @@ impl Mapping {
         assert!(at.is_multiple_of(WORD_BYTES), "words are aligned");
         // SAFETY: in bounds and aligned by the two checks above (the base is page-aligned); memory of a memfd is always
         // initialised; one thread only (invariants 1 and 4).
-        unsafe { self.base.as_ptr().add(at).cast::<u64>().read() }
+        unsafe { self.memory.base().add(at).cast::<u64>().read() }
     }
 
     /// Reads `N` words from byte offset `at` on.
@@ -87,7 +90,7 @@ impl Mapping {
         self.check(at, N * WORD_BYTES);
         assert!(at.is_multiple_of(WORD_BYTES), "words are aligned");
         // SAFETY: as in `load`; an array of words has the alignment of a word.
-        unsafe { self.base.as_ptr().add(at).cast::<[u64; N]>().read() }
+        unsafe { self.memory.base().add(at).cast::<[u64; N]>().read() }
     }
 
     /// Reads the cache line at byte offset `at`.
@@ -110,7 +113,7 @@ impl Mapping {
     pub(super) fn bytes(&self, at: usize, len: usize) -> &[u8] {
         self.check(at, len);
         // SAFETY: in bounds by the check, initialised because it is a memfd, and unchanged while lent by invariant 3.
-        unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(at), len) }
+        unsafe { std::slice::from_raw_parts(self.memory.base().add(at), len) }
     }
 
     /// Pins of a segment.
@@ -160,17 +163,14 @@ impl Mapping {
         }
     }
 
+    /// The memory as other threads read it.
+    pub(super) const fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
     #[inline]
     fn check(&self, at: usize, len: usize) {
-        assert!(len <= self.bytes && at <= self.bytes - len, "offset {at} + {len} lies outside the arena");
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: the range was mapped by `Arena::reserve` with this length, and the last handle is going (invariant 1).
-        let status = unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
-        debug_assert_eq!(status, 0, "unmapping a range that was mapped cannot fail");
+        self.memory.check(at, len);
     }
 }
 
@@ -188,24 +188,11 @@ impl Arena {
     /// What the kernel said: too many files, or too little address space (RLIMIT_AS). The operator is at fault.
     pub(super) fn reserve(bytes_max: usize, segment_shift: u32) -> io::Result<Self> {
         assert!(bytes_max > 0 && bytes_max.is_multiple_of(CHUNK_BYTES), "the arena is made of chunks");
-        // SAFETY: the name is a NUL-terminated literal; the flags are valid.
-        let descriptor = unsafe { libc::memfd_create(c"corelane-shard".as_ptr(), libc::MFD_CLOEXEC) };
-        if descriptor < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: memfd_create just returned this descriptor, and nothing else owns it.
-        let memory = unsafe { OwnedFd::from_raw_fd(descriptor) };
-        // SAFETY: the descriptor is ours; the length fits its type, as no address space is larger.
-        if unsafe { libc::ftruncate(memory.as_raw_fd(), bytes_max as libc::off_t) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let base = map(&memory, bytes_max)?;
+        let memory = Arc::new(Memory::reserve(bytes_max)?);
         let segments = bytes_max >> segment_shift;
         let mapping = Mapping {
-            base,
-            bytes: bytes_max,
-            segment_shift,
             memory,
+            segment_shift,
             holds: vec![Cell::new(0); segments].into_boxed_slice(),
             held_segments: Cell::new(0),
             held_segments_max: Cell::new(0),
@@ -225,7 +212,7 @@ impl Arena {
         let mut status = std::mem::MaybeUninit::<libc::stat>::uninit();
         // SAFETY: fstat fills the whole structure when it returns 0, which is asserted before it is read.
         let status = unsafe {
-            assert_eq!(libc::fstat(self.mapping.memory.as_raw_fd(), status.as_mut_ptr()), 0, "our own descriptor");
+            assert_eq!(libc::fstat(self.mapping.memory.descriptor(), status.as_mut_ptr()), 0, "our own descriptor");
             status.assume_init()
         };
         // The kernel counts in blocks of 512 bytes.
@@ -242,42 +229,58 @@ impl Arena {
     /// # Panics
     ///
     /// As [`Mapping::load`].
+    // `&mut self` ends the cache's loans, and words stored in place are index slots and header words, which no pinned range
+    // contains (invariant 3).
     #[inline]
     pub(super) fn store(&mut self, at: usize, word: u64) {
-        self.check(at, WORD_BYTES);
-        assert!(at.is_multiple_of(WORD_BYTES), "words are aligned");
-        // SAFETY: in bounds and aligned by the checks; `&mut self` ends the cache's loans, and words stored in place are
-        // index slots and header words, which no pinned range contains (invariant 3).
-        unsafe { self.mapping.base.as_ptr().add(at).cast::<u64>().write(word) }
+        self.mapping.memory.store(at, word);
     }
 
     /// Writes bytes at byte offset `at`, in a segment's unwritten part.
     ///
+    /// Word by word: another thread may be reading what it takes for the item that was here before, and must get words.
+    ///
     /// # Panics
     ///
     /// When the range lies outside the mapping.
-    #[inline]
     pub(super) fn write(&mut self, at: usize, bytes: &[u8]) {
         self.check(at, bytes.len());
-        // SAFETY: in bounds by the check. The source cannot overlap: a loan from this arena would borrow `self`, and a pinned
-        // range never reaches into a segment's unwritten part (invariant 3).
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.mapping.base.as_ptr().add(at), bytes.len()) }
+        let (mut word_at, skip) = (at - at % WORD_BYTES, at % WORD_BYTES);
+        let mut rest = bytes;
+        if skip > 0 {
+            let (first, others) = bytes.split_at(bytes.len().min(WORD_BYTES - skip));
+            self.merge(word_at, skip, first);
+            (word_at, rest) = (word_at + WORD_BYTES, others);
+        }
+        let (words, tail) = rest.as_chunks::<WORD_BYTES>();
+        for word in words {
+            self.store(word_at, u64::from_le_bytes(*word));
+            word_at += WORD_BYTES;
+        }
+        if !tail.is_empty() {
+            self.merge(word_at, 0, tail);
+        }
     }
 
-    /// Copies `len` bytes from one segment into another one's unwritten part.
+    /// Writes some bytes of a word.
+    fn merge(&mut self, word_at: usize, skip: usize, bytes: &[u8]) {
+        let mut word = self.load(word_at).to_le_bytes();
+        word[skip..skip + bytes.len()].copy_from_slice(bytes);
+        self.store(word_at, u64::from_le_bytes(word));
+    }
+
+    /// Copies the words of a record of `len` bytes from one segment into another one's unwritten part.
     ///
     /// # Panics
     ///
-    /// When a range lies outside the mapping, or both lie in one segment.
+    /// When a range lies outside the mapping, both lie in one segment, or one does not consist of words.
     pub(super) fn copy(&mut self, from: usize, to: usize, len: usize) {
         self.check(from, len);
         self.check(to, len);
         assert!(self.segment_of(from) != self.segment_of(to), "records move between segments");
-        assert!(from.abs_diff(to) >= len, "the two ranges are apart");
-        // SAFETY: both ranges are in bounds and apart by the checks; the target is unwritten, so nothing of it is lent.
-        unsafe {
-            let base = self.mapping.base.as_ptr();
-            ptr::copy_nonoverlapping(base.add(from), base.add(to), len);
+        assert!(len.is_multiple_of(WORD_BYTES), "records are made of words");
+        for offset in (0..len).step_by(WORD_BYTES) {
+            self.store(to + offset, self.load(from + offset));
         }
     }
 
@@ -297,7 +300,7 @@ impl Arena {
         // SAFETY: the range is mapped (invariant 1), and the request changes which pages hold the content, not the content.
         // A refusal costs speed only.
         unsafe {
-            libc::madvise(self.mapping.base.as_ptr().add(at).cast(), CHUNK_BYTES, libc::MADV_COLLAPSE);
+            libc::madvise(self.mapping.memory.base().add(at).cast(), CHUNK_BYTES, libc::MADV_COLLAPSE);
         }
     }
 
@@ -314,7 +317,7 @@ impl Arena {
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
         // SAFETY: the descriptor is ours; `&mut self` and the count of pins say that nothing of the chunk is lent.
         let status = unsafe {
-            libc::fallocate(self.mapping.memory.as_raw_fd(), mode, at as libc::off_t, CHUNK_BYTES as libc::off_t)
+            libc::fallocate(self.mapping.memory.descriptor(), mode, at as libc::off_t, CHUNK_BYTES as libc::off_t)
         };
         // A refusal (no known cause on a memfd) leaves the chunk resident; it is still never read before it is written.
         debug_assert_eq!(status, 0, "punching a hole in a memfd");
@@ -328,38 +331,4 @@ impl Deref for Arena {
     fn deref(&self) -> &Mapping {
         &self.mapping
     }
-}
-
-/// Maps the memfd at a multiple of [`CHUNK_BYTES`], so that a chunk can be one huge page, and leaves it out of core dumps
-/// (it holds users' data).
-fn map(memory: &OwnedFd, bytes: usize) -> io::Result<NonNull<u8>> {
-    // A chunk more than needed, of which the aligned part is then mapped over and the rest given back.
-    let reserved = bytes + CHUNK_BYTES;
-    let private = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: a new mapping at an address the kernel chooses; it replaces nothing.
-    let start = unsafe { libc::mmap(ptr::null_mut(), reserved, libc::PROT_NONE, private, -1, 0) };
-    if start == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
-    }
-    let front = start.addr().next_multiple_of(CHUNK_BYTES) - start.addr();
-    let base = start.wrapping_byte_add(front);
-    let (protection, shared) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_NORESERVE);
-    // SAFETY: `front` is less than a chunk, so the fixed range and the two rests lie in what was just reserved, which nothing
-    // else knows of. The advice changes no content; a refusal costs speed or a larger dump only.
-    let mapped = unsafe {
-        let mapped = libc::mmap(base, bytes, protection, shared | libc::MAP_FIXED, memory.as_raw_fd(), 0);
-        let error = io::Error::last_os_error();
-        if mapped == libc::MAP_FAILED {
-            libc::munmap(start, reserved);
-            return Err(error);
-        }
-        if front > 0 {
-            libc::munmap(start, front);
-        }
-        libc::munmap(base.wrapping_byte_add(bytes), CHUNK_BYTES - front);
-        libc::madvise(mapped, bytes, libc::MADV_HUGEPAGE);
-        libc::madvise(mapped, bytes, libc::MADV_DONTDUMP);
-        mapped
-    };
-    Ok(NonNull::new(mapped.cast()).expect("a mapping that succeeded is not at address 0"))
 }

@@ -6,7 +6,7 @@
 //!  ├───────────┼──────┼──────┼─────────┼──────────────────────────────────────┤
 //!  │ tag 16    │freq 2│flag 2│ hint 4  │ location 40, in 8-byte units         │
 //!  └───────────┴──────┴──────┴─────────┴──────────────────────────────────────┘
-//!   0 = empty. flag and hint are 0 for now: they belong to the optimistic readers and to prefetching.
+//!   0 = empty. flag and hint are 0 for now.
 //!
 //!  bucket = one cache line of 8 slots; a key lives in its home bucket or in the buddy (home ^ 1), the other half of an
 //!  aligned pair of lines, which the hardware fetches together.
@@ -18,13 +18,16 @@
 //! **Not**: keys (the caller compares them), growth (the next step of the engine brings pages that split alone).
 //!
 //! **Invariants**: a slot that is not 0 points to an item that is not dead, and every item that is not dead has exactly one
-//! slot, in one of its two buckets.
+//! slot, in one of its two buckets; what a slot leads to changes under its page's version (`versions`), uses do not.
 //!
 //! **Source**: Fan, Andersen, Kaminsky, "MemC3", NSDI 2013 (tags in the bucket line); Lemire, "Fast random integer
 //! generation in an interval" (multiply-shift).
 
+use std::sync::Arc;
+
 use super::arena::{Arena, LINE_WORDS, Mapping, WORD_BYTES};
 use super::item::Location;
+use super::versions::Versions;
 
 const BUCKET_BYTES: usize = LINE_WORDS * WORD_BYTES;
 const TAG_SHIFT: u32 = 48;
@@ -40,6 +43,9 @@ const _: () = assert!(FREQUENCY_SHIFT as u64 + 2 == TAG_SHIFT as u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SlotAt(usize);
 
+/// Buckets of a page, the unit that has a version: 4 KiB.
+const BUCKETS_PER_PAGE: u64 = 64;
+
 /// The table's shape; its content lies in the arena from offset 0.
 #[derive(Debug)]
 pub(super) struct Index {
@@ -47,21 +53,89 @@ pub(super) struct Index {
     buckets: u64,
     /// Slots in use.
     items: u64,
+    versions: Arc<Versions>,
+    /// The page whose version is odd while several of its slots change.
+    begun: Option<usize>,
 }
 
 /// Home bucket and tag of a hash. All 64 bits of an index hash are good: the top 32 choose the bucket, the low 16 the tag, which
 /// is never 0: no empty slot has it.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    home: u64,
+pub(super) struct Place {
+    pub(super) home: u64,
     tag: u64,
+}
+
+impl Place {
+    /// The page of both buckets.
+    #[inline]
+    pub(super) const fn page(self) -> usize {
+        (self.home / BUCKETS_PER_PAGE) as usize
+    }
+
+    #[inline]
+    pub(super) const fn is_tag_of(self, slot: u64) -> bool {
+        slot >> TAG_SHIFT == self.tag
+    }
+}
+
+/// Where a hash belongs in a table of so many buckets.
+#[inline]
+pub(super) const fn place(hash: u64, buckets: u64) -> Place {
+    let tag = if hash & 0xffff == 0 { 1 } else { hash & 0xffff };
+    Place { home: ((hash >> 32) * buckets) >> 32, tag }
+}
+
+impl SlotAt {
+    const fn page(self) -> usize {
+        self.0 / (BUCKETS_PER_PAGE as usize * BUCKET_BYTES)
+    }
 }
 
 impl Index {
     /// A table over the first `bytes` bytes of the arena, which read as zeros.
-    pub(super) const fn new(bytes: usize) -> Self {
-        assert!(bytes >= 2 * BUCKET_BYTES && bytes.is_multiple_of(2 * BUCKET_BYTES), "buckets come in pairs");
-        Self { buckets: (bytes / BUCKET_BYTES) as u64, items: 0 }
+    pub(super) fn new(bytes: usize) -> Self {
+        let page_bytes = BUCKETS_PER_PAGE as usize * BUCKET_BYTES;
+        assert!(bytes >= page_bytes && bytes.is_multiple_of(page_bytes), "buckets come in pages");
+        let versions = Arc::new(Versions::new(bytes / page_bytes));
+        Self { buckets: (bytes / BUCKET_BYTES) as u64, items: 0, versions, begun: None }
+    }
+
+    /// The versions of its pages, for readers.
+    pub(super) const fn versions(&self) -> &Arc<Versions> {
+        &self.versions
+    }
+
+    /// Count of buckets.
+    pub(super) const fn buckets(&self) -> u64 {
+        self.buckets
+    }
+
+    /// Begins a change of several slots of a hash's page, which readers see as one.
+    pub(super) fn begin(&mut self, hash: u64) {
+        debug_assert!(self.begun.is_none(), "changes of several slots do not nest");
+        let page = self.place(hash).page();
+        self.versions.begin(page);
+        self.begun = Some(page);
+    }
+
+    /// Ends the change.
+    pub(super) fn end(&mut self) {
+        let page = self.begun.take().expect("a change was begun");
+        self.versions.end(page);
+    }
+
+    /// Changes what a slot leads to.
+    #[inline]
+    fn change(&self, arena: &mut Arena, at: SlotAt, slot: u64) {
+        let page = at.page();
+        if self.begun == Some(page) {
+            arena.store(at.0, slot);
+            return;
+        }
+        self.versions.begin(page);
+        arena.store(at.0, slot);
+        self.versions.end(page);
     }
 
     /// Slots in use: the count of items.
@@ -97,7 +171,8 @@ impl Index {
     pub(super) fn fill(&mut self, arena: &mut Arena, at: SlotAt, hash: u64, (location, frequency): (Location, u64)) {
         debug_assert!(frequency <= FREQUENCY_MAX);
         assert!(arena.load(at.0) == 0, "only an empty slot is filled");
-        arena.store(at.0, self.place(hash).tag << TAG_SHIFT | frequency << FREQUENCY_SHIFT | location.units());
+        let slot = self.place(hash).tag << TAG_SHIFT | frequency << FREQUENCY_SHIFT | location.units();
+        self.change(arena, at, slot);
         self.items += 1;
     }
 
@@ -105,14 +180,14 @@ impl Index {
     #[inline]
     pub(super) fn clear(&mut self, arena: &mut Arena, at: SlotAt) {
         debug_assert_ne!(arena.load(at.0), 0, "only a slot in use is emptied");
-        arena.store(at.0, 0);
+        self.change(arena, at, 0);
         self.items -= 1;
     }
 
     /// Points a slot to where its item has moved; tag and frequency stay.
-    pub(super) fn relocate(arena: &mut Arena, at: SlotAt, to: Location) {
+    pub(super) fn relocate(&mut self, arena: &mut Arena, at: SlotAt, to: Location) {
         let slot = arena.load(at.0);
-        arena.store(at.0, slot & !LOCATION_MASK | to.units());
+        self.change(arena, at, slot & !LOCATION_MASK | to.units());
     }
 
     /// Sets how often the item of a slot counts as used, 0 to 3.
@@ -146,8 +221,7 @@ impl Index {
 
     #[inline]
     const fn place(&self, hash: u64) -> Place {
-        let tag = if hash & 0xffff == 0 { 1 } else { hash & 0xffff };
-        Place { home: ((hash >> 32) * self.buckets) >> 32, tag }
+        place(hash, self.buckets)
     }
 }
 
@@ -186,6 +260,6 @@ fn matches(line: &[u64; LINE_WORDS], tag: u64) -> u32 {
 }
 
 #[inline]
-const fn location(slot: u64) -> Location {
+pub(super) const fn location(slot: u64) -> Location {
     Location::from_units(slot & LOCATION_MASK)
 }

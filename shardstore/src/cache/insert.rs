@@ -12,6 +12,9 @@ use super::{Cache, CacheError, Reason};
 use crate::key::{KeyHash, STORED_KEY_BYTES_MAX};
 use crate::version::Version;
 
+/// Notes of hits taken into account per insert: as many as a cache gets that is read from elsewhere and hit nearly always.
+const NOTES_PER_INSERT: usize = 32;
+
 /// A value as it is handed in: in one piece, or in the pieces it was received in.
 #[derive(Clone, Copy, Debug)]
 pub enum ValueParts<'a> {
@@ -115,6 +118,7 @@ impl Cache {
     ) -> Result<Inserted, CacheError> {
         debug_assert_eq!(hash, self.hasher.hash(key), "the hash is the cluster's, over the whole key");
         let head = self.head_of(key, insert)?;
+        self.take_notes(NOTES_PER_INSERT);
         let before = self.find(hash, key);
         let replaced = before.and_then(|(_, item)| (!item.is_expired(now_ms)).then_some(item.version));
         let changes = self.counters.changes();
@@ -124,11 +128,14 @@ impl Cache {
         let location = self.append(&plan, &head, insert.value.as_slices());
         // Making room may have evicted or moved the old item; look again only if it did anything.
         let old = if changes == self.counters.changes() { before } else { self.find(hash, key) };
+        // For readers the key is never absent in between.
+        self.index.begin(hash.index());
         if let Some((slot, item)) = old {
             let reason = if item.is_expired(now_ms) { Reason::Expired } else { Reason::Replaced };
             self.kill(slot, &item, reason);
         }
         self.link(hash, location, welcome.frequency_in(&plan));
+        self.index.end();
         self.counters.inserts += 1;
         self.pace(plan.record_bytes(), now_ms);
         Ok(Inserted { replaced })

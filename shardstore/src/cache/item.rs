@@ -217,6 +217,51 @@ impl Item {
     }
 }
 
+/// An item's header as another thread reads it: not to be believed before the page's version has been looked at again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts {
+    word: u64,
+    lengths: u64,
+    pub(super) version: Version,
+}
+
+impl Facts {
+    #[inline]
+    pub(super) const fn of([word, lengths, version]: [u64; HEADER_WORDS]) -> Self {
+        Self { word, lengths, version: Version::from_bits(version) }
+    }
+
+    #[inline]
+    pub(super) const fn key_bytes(&self) -> usize {
+        key_bytes(self.word)
+    }
+
+    #[inline]
+    pub(super) const fn value_bytes(&self) -> usize {
+        self.lengths as u32 as usize
+    }
+
+    #[inline]
+    pub(super) const fn value_crc32c(&self) -> u32 {
+        (self.lengths >> 32) as u32
+    }
+
+    #[inline]
+    pub(super) const fn expire_ms(&self) -> u64 {
+        self.word >> EXPIRE_SHIFT
+    }
+
+    #[inline]
+    pub(super) const fn is_chained(&self) -> bool {
+        self.word & CHAINED != 0
+    }
+
+    #[inline]
+    pub(super) const fn has_metadata(&self) -> bool {
+        self.word & METADATA != 0
+    }
+}
+
 /// An extent's header, decoded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {

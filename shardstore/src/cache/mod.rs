@@ -11,6 +11,7 @@
 //!         ├─ policy    S3-FIFO: who stays, who goes   policy.rs      ghost.rs: who came back
 //!         │            who expires together           ttl.rs
 //!         ├─ hit       lookups' answers, pins         hit.rs
+//!         ├─ reader    other threads' reads in place  reader.rs      versions.rs, notes.rs
 //!         └─ arena     memfd, chunks, words           arena.rs       (the only `unsafe`)
 //! ```
 //!
@@ -31,8 +32,10 @@ mod hit;
 mod index;
 mod insert;
 mod item;
+mod notes;
 mod options;
 mod policy;
+mod reader;
 mod reclaim;
 mod resize;
 mod segments;
@@ -40,12 +43,16 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod ttl;
+mod versions;
 
 pub use hit::{Hit, Pieces, Pinned, Value};
 pub use insert::{Insert, Inserted, ValueParts};
 pub use item::{EXPIRE_MS_MAX, FLAGS_MAX, METADATA_BYTES_MAX};
 pub use options::{CacheError, CacheOptions, LIMIT_BYTES_MIN, VALUE_BYTES_MAX};
+pub use reader::{Found, Read, Reader, SharedCache};
 pub use stats::CacheStats;
+
+use std::sync::Arc;
 
 use crate::key::{KeyHash, KeyHasher};
 use crate::version::Version;
@@ -54,8 +61,10 @@ use arena::Arena;
 use ghost::Ghost;
 use index::{Index, SlotAt};
 use item::Item;
+use notes::Notes;
 use options::Geometry;
 use policy::Allowance;
+use reader::Common;
 use reclaim::Drain;
 use segments::{SegmentId, Segments, State};
 use stats::Counters;
@@ -90,6 +99,7 @@ pub struct Cache {
     allowance: Allowance,
     /// Where the next search for a sparse or expired segment starts.
     scan: SegmentId,
+    shared: SharedCache,
     counters: Counters,
 }
 
@@ -112,9 +122,17 @@ impl Cache {
         for id in (geometry.index_segments..geometry.target).rev() {
             segments.set_state(id, State::Free);
         }
+        let index = Index::new(geometry.index_bytes);
+        let common = Common {
+            memory: Arc::clone(arena.memory()),
+            versions: Arc::clone(index.versions()),
+            buckets: index.buckets(),
+            notes: (0..options.readers).map(|_| Notes::default()).collect(),
+        };
         let mut cache = Self {
+            shared: SharedCache { common: Arc::new(common) },
             arena,
-            index: Index::new(geometry.index_bytes),
+            index,
             segments,
             classes: Classes::for_segments(geometry.data_segments()),
             ghost: Ghost::new(geometry.index_bytes, geometry.ghost_bytes),
@@ -150,6 +168,30 @@ impl Cache {
         Index::bump(&mut self.arena, slot);
         self.counters.hits += 1;
         Some(Hit::new(self.arena.mapping(), item))
+    }
+
+    /// A handle with which other threads read this cache in place.
+    #[must_use]
+    pub fn share(&self) -> SharedCache {
+        self.shared.clone()
+    }
+
+    /// Counts the uses that readers have noted, at most about `notes_max`.
+    pub(super) fn take_notes(&mut self, notes_max: usize) {
+        let readers = self.shared.common.notes.len();
+        for reader in 0..readers {
+            for _ in 0..notes_max.div_ceil(readers) {
+                let Some(hash) = self.shared.common.notes[reader].take() else { break };
+                self.count_noted(hash);
+            }
+        }
+    }
+
+    fn count_noted(&mut self, hash: u64) {
+        if let Some((slot, _)) = self.index.probe(&self.arena, hash).next() {
+            Index::bump(&mut self.arena, slot);
+            self.counters.noted_hits += 1;
+        }
     }
 
     /// Looks a key up without counting anything and without removing an expired item, which is not served either.

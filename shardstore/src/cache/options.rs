@@ -67,13 +67,15 @@ pub struct CacheOptions {
     /// The cluster's hash function. The callers of a lookup hand the hash in; the cache itself hashes only to find the slot
     /// of an item it reclaims.
     pub hasher: KeyHasher,
+    /// Threads that may read in place; see [`super::SharedCache::read`].
+    pub readers: usize,
 }
 
 impl CacheOptions {
-    /// A cache of `limit_bytes` that may grow to four times that.
+    /// A cache of `limit_bytes` that may grow to four times that, and that only its owner reads.
     #[must_use]
     pub const fn new(limit_bytes: u64, hasher: KeyHasher) -> Self {
-        Self { limit_bytes, ceiling_bytes: limit_bytes.saturating_mul(CEILING_FACTOR), hasher }
+        Self { limit_bytes, ceiling_bytes: limit_bytes.saturating_mul(CEILING_FACTOR), hasher, readers: 0 }
     }
 }
 

@@ -76,6 +76,7 @@ impl Cache {
     pub fn maintain(&mut self, now_ms: u64, budget_units: u32) -> u32 {
         let start = self.counters.work_units;
         self.reap();
+        self.take_notes(budget_units as usize);
         loop {
             let done = (self.counters.work_units - start) as u32;
             if done >= budget_units || !self.maintain_once(now_ms) {
@@ -231,7 +232,7 @@ impl Cache {
         debug_assert!(!item.is_chained(), "segments with living chains are not compacted");
         let stream = Stream::Whole(queue, self.classes.of(item.expire_ms(), now_ms));
         let Some(location) = self.append_copy(&item, bytes, stream) else { return false };
-        Index::relocate(&mut self.arena, slot, location);
+        self.index.relocate(&mut self.arena, slot, location);
         item::mark_dead(&mut self.arena, item.location);
         let id = self.arena.segment_of(item.location.at());
         self.segments.at_mut(id).forget_record(bytes, false);

@@ -24,6 +24,7 @@ pub(super) struct Counters {
     pub(super) moved_bytes: u64,
     pub(super) promoted_items: u64,
     pub(super) ghost_hits: u64,
+    pub(super) noted_hits: u64,
     pub(super) segments_reclaimed: u64,
     pub(super) stalls: u64,
     pub(super) work_units: u64,
@@ -91,6 +92,8 @@ pub struct CacheStats {
     pub promoted_items: u64,
     /// Items stored that had been evicted from the small queue shortly before.
     pub ghost_hits: u64,
+    /// Uses that readers of other threads have noted, and that were taken into account.
+    pub noted_hits: u64,
     /// Sealed segments of the small queue.
     pub bytes_small: u64,
     /// Sealed segments of the main queue.
@@ -111,7 +114,7 @@ impl CacheStats {
         ["limit", "committed", "index", "live", "free", "small", "main", "pinned", "held"];
 
     /// What is counted, as [`CacheStats::events`] lists it.
-    pub const EVENTS: [&str; 12] = [
+    pub const EVENTS: [&str; 13] = [
         "hits",
         "misses",
         "inserts",
@@ -122,6 +125,7 @@ impl CacheStats {
         "evicted_for_slot",
         "promoted",
         "ghost_hits",
+        "noted_hits",
         "moved",
         "stalls",
     ];
@@ -156,6 +160,7 @@ impl CacheStats {
             self.evicted_for_slot,
             self.promoted_items,
             self.ghost_hits,
+            self.noted_hits,
             self.moved_items,
             self.stalls,
         ]
@@ -164,8 +169,9 @@ impl CacheStats {
     pub(super) fn of(cache: &Cache) -> Self {
         let Counters { hits, misses, inserts, replaced, removed, expired, .. } = cache.counters;
         let Counters { evicted_for_room, evicted_for_slot, moved_items, moved_bytes, .. } = cache.counters;
-        let Counters { segments_reclaimed, stalls, work_units, bytes_live, promoted_items, ghost_hits, .. } =
-            cache.counters;
+        let Counters {
+            segments_reclaimed, stalls, work_units, bytes_live, promoted_items, ghost_hits, noted_hits, ..
+        } = cache.counters;
         let bytes_of = |segments| cache.geometry.bytes_of(segments);
         Self {
             items: cache.index.items(),
@@ -188,6 +194,7 @@ impl CacheStats {
             moved_bytes,
             promoted_items,
             ghost_hits,
+            noted_hits,
             bytes_small: bytes_of(cache.segments.sealed(Queue::Small)),
             bytes_main: bytes_of(cache.segments.sealed(Queue::Main)),
             segments_reclaimed,

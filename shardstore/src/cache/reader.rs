@@ -1,0 +1,195 @@
+//! Reading another thread's cache in place: without a message, a lock, or a write to memory that is shared.
+//!
+//! ```text
+//!  page version ─▶ home bucket, buddy ─▶ record, copied word by word ─▶ page version as before? ─▶ key, expiry
+//!        └──────────────── changed: once more, then the owner is asked by message ◀─┘
+//! ```
+//!
+//! **Not** for large values: what is chained, or longer than the room it is copied to, is the owner's to send in place.
+//!
+//! **Invariants**: nothing that was read is believed, but for being a word, before the version has been looked at again; so
+//! every offset is checked; readers write nothing but their own notes.
+//!
+//! **Source**: the design's engine chapter (one writer, many optimistic readers).
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::arena::{LINE_WORDS, Memory, WORD_BYTES};
+use super::index;
+use super::item::{Facts, ITEM_HEADER_BYTES};
+use super::notes::Notes;
+use super::versions::{Seen, Versions};
+use crate::key::KeyHash;
+use crate::version::Version;
+
+/// Tries before the owner is asked.
+const TRIES: usize = 2;
+
+/// What the owner of a cache and the readers of other threads have in common.
+#[derive(Clone, Debug)]
+pub struct SharedCache {
+    pub(super) common: Arc<Common>,
+}
+
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) memory: Arc<Memory>,
+    pub(super) versions: Arc<Versions>,
+    pub(super) buckets: u64,
+    /// One for each reader.
+    pub(super) notes: Box<[Notes]>,
+}
+
+/// What came of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// The item is in the buffer.
+    Found(Found),
+    /// There is none, or it has expired.
+    Absent,
+    /// It is too large to be copied: ask its owner.
+    Large,
+    /// It was being changed: ask its owner.
+    Contended,
+}
+
+/// An item that was copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The version the item was stored with.
+    pub version: Version,
+    /// Unix milliseconds; 0 for never.
+    pub expire_ms: u64,
+    /// CRC-32C of the value, as it was handed in.
+    pub value_crc32c: u32,
+    metadata: (u32, u32),
+    value: (u32, u32),
+}
+
+impl Found {
+    /// Where the metadata is in the buffer.
+    #[must_use]
+    pub const fn metadata(&self) -> Range<usize> {
+        self.metadata.0 as usize..self.metadata.1 as usize
+    }
+
+    /// Where the value is in the buffer.
+    #[must_use]
+    pub const fn value(&self) -> Range<usize> {
+        self.value.0 as usize..self.value.1 as usize
+    }
+}
+
+/// The record under way was changed, or was none.
+struct Changed;
+
+impl SharedCache {
+    /// The reader of this number, to be used by one thread.
+    ///
+    /// # Panics
+    ///
+    /// When the number is not below [`super::CacheOptions::readers`].
+    #[must_use]
+    pub fn reader(&self, number: usize) -> Reader {
+        assert!(number < self.common.notes.len(), "the cache was made for fewer readers");
+        Reader { common: Arc::clone(&self.common), number }
+    }
+}
+
+/// One thread's way to read another's cache. Two readers of one number lose notes of hits, nothing worse.
+#[derive(Debug)]
+pub struct Reader {
+    common: Arc<Common>,
+    number: usize,
+}
+
+impl Reader {
+    /// Looks a key up and copies its item into `into`, which is emptied; the use is noted for the owner.
+    ///
+    /// `hash` is the cluster's [`crate::key::KeyHasher`] over `key`; `now_ms` is in unix milliseconds. An item of more bytes
+    /// than `into` has room for is [`Read::Large`]: nothing is allocated.
+    pub fn read(&self, hash: KeyHash, key: &[u8], now_ms: u64, into: &mut Vec<u8>) -> Read {
+        for _ in 0..TRIES {
+            let Ok(read) = self.common.attempt(hash, key, into) else { continue };
+            match read {
+                Read::Found(found) if found.expire_ms != 0 && now_ms >= found.expire_ms => return Read::Absent,
+                Read::Found(_) => self.common.notes[self.number].leave(hash.index()),
+                _ => false,
+            };
+            return read;
+        }
+        Read::Contended
+    }
+}
+
+impl Common {
+    fn attempt(&self, hash: KeyHash, key: &[u8], into: &mut Vec<u8>) -> Result<Read, Changed> {
+        let place = index::place(hash.index(), self.buckets);
+        let page = place.page();
+        let seen = self.versions.read(page).ok_or(Changed)?;
+        for bucket in [place.home, place.home ^ 1] {
+            let line = self.memory.line(bucket as usize * LINE_WORDS * WORD_BYTES);
+            for slot in line.into_iter().filter(|slot| place.is_tag_of(*slot)) {
+                let read = self.copy(index::location(slot).at(), key, into)?;
+                if let Some(read) = read {
+                    return self.vouch(page, seen, read);
+                }
+            }
+        }
+        self.vouch(page, seen, Read::Absent)
+    }
+
+    fn vouch(&self, page: usize, seen: Seen, read: Read) -> Result<Read, Changed> {
+        if self.versions.is_unchanged(page, seen) { Ok(read) } else { Err(Changed) }
+    }
+
+    /// Copies the record at `at`, if it seems to be of `key`.
+    fn copy(&self, at: usize, key: &[u8], into: &mut Vec<u8>) -> Result<Option<Read>, Changed> {
+        if at + ITEM_HEADER_BYTES > self.memory.bytes() {
+            return Err(Changed);
+        }
+        let words = std::array::from_fn(|n| self.memory.load(at + n * WORD_BYTES));
+        let facts = Facts::of(words);
+        if facts.key_bytes() != key.len() {
+            return Ok(None);
+        }
+        if facts.is_chained() {
+            return Ok(Some(Read::Large));
+        }
+        // The metadata's length is in the record, behind the key.
+        let key_end = key.len();
+        let metadata_bytes = if facts.has_metadata() { 1 + self.byte(at + ITEM_HEADER_BYTES + key_end)? } else { 0 };
+        let value_start = key_end + metadata_bytes;
+        let end = value_start + facts.value_bytes();
+        if at + ITEM_HEADER_BYTES + end > self.memory.bytes() {
+            return Err(Changed);
+        }
+        if end.next_multiple_of(WORD_BYTES) > into.capacity() {
+            return Ok(Some(Read::Large));
+        }
+        into.clear();
+        for offset in (0..end).step_by(WORD_BYTES) {
+            into.extend_from_slice(&self.memory.load(at + ITEM_HEADER_BYTES + offset).to_le_bytes());
+        }
+        if into[..key_end] != *key {
+            return Ok(None);
+        }
+        let metadata_start = if facts.has_metadata() { key_end + 1 } else { key_end };
+        Ok(Some(Read::Found(Found {
+            version: facts.version,
+            expire_ms: facts.expire_ms(),
+            value_crc32c: facts.value_crc32c(),
+            metadata: (metadata_start as u32, value_start as u32),
+            value: (value_start as u32, end as u32),
+        })))
+    }
+
+    fn byte(&self, at: usize) -> Result<usize, Changed> {
+        if at >= self.memory.bytes() {
+            return Err(Changed);
+        }
+        let word = self.memory.load(at - at % WORD_BYTES).to_le_bytes();
+        Ok(usize::from(word[at % WORD_BYTES]))
+    }
+}

@@ -1,0 +1,114 @@
+//! Threads that read a cache in place while its owner stores, overwrites, removes, moves and evicts.
+//!
+//! Every value carries its key and its version, and its checksum is looked at: no torn, foreign or older value is ever
+//! seen, and what was acknowledged is never followed by something older.
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use shardstore::cache::{Cache, CacheOptions, Insert, Read, Reader};
+use shardstore::key::KeyHasher;
+use shardstore::version::Version;
+
+const KEYS: u64 = 400;
+const WRITES: u64 = 150_000;
+const NOW: u64 = 1_700_000_000_000;
+const READERS: usize = 2;
+
+/// What the threads tell each other.
+struct Board {
+    /// The version of each key whose write has returned.
+    stored: Vec<AtomicU64>,
+    is_over: AtomicBool,
+}
+
+fn key(id: u64) -> [u8; 11] {
+    let mut key = *b"key:.......";
+    key[4..].copy_from_slice(&id.to_le_bytes()[..7]);
+    key
+}
+
+/// A value that says which key and version it is of.
+fn value(id: u64, version: u64) -> Vec<u8> {
+    let bytes = 16 + (version.wrapping_mul(0x9e37_79b9) % 1_500) as usize;
+    let mut value = vec![(id ^ version) as u8; bytes];
+    value[..8].copy_from_slice(&id.to_le_bytes());
+    value[8..16].copy_from_slice(&version.to_le_bytes());
+    value
+}
+
+#[derive(Default)]
+struct Tally {
+    found: u64,
+    absent: u64,
+    contended: u64,
+}
+
+fn read_until_over(reader: &Reader, hasher: KeyHasher, board: &Board, seed: u64) -> Tally {
+    let (mut tally, mut random, mut buffer) = (Tally::default(), seed, Vec::with_capacity(4_096));
+    while !board.is_over.load(Ordering::Relaxed) {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let id = (random >> 33) % KEYS;
+        let oldest = board.stored[id as usize].load(Ordering::Acquire);
+        match reader.read(hasher.hash(&key(id)), &key(id), NOW, &mut buffer) {
+            Read::Found(found) => {
+                let (version, bytes) = (found.version.bits(), &buffer[found.value()]);
+                assert_eq!(bytes, value(id, version), "key {id}, version {version}: torn or foreign");
+                assert_eq!(found.value_crc32c, version as u32, "another version's header");
+                assert_eq!(&buffer[found.metadata()], &id.to_le_bytes()[..(version % 9) as usize]);
+                assert!(version >= oldest, "key {id}: version {version} after {oldest} was stored");
+                tally.found += 1;
+            }
+            Read::Absent => tally.absent += 1,
+            Read::Contended => tally.contended += 1,
+            Read::Large => panic!("no value is large"),
+        }
+    }
+    tally
+}
+
+fn write_all(cache: &mut Cache, hasher: KeyHasher, board: &Board) {
+    let mut random = 5_u64;
+    for version in 1..=WRITES {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // Half of the writes are to keys that nobody reads, so that segments are drained, and items moved and evicted.
+        let id = if random >> 20 & 1 == 0 { (random >> 33) % KEYS } else { 1_000_000 + version };
+        let (hash, value, metadata) = (hasher.hash(&key(id)), value(id, version), id.to_le_bytes());
+        let insert = Insert {
+            metadata: &metadata[..(version % 9) as usize],
+            ..Insert::new(&value[..], Version::from_bits(version), version as u32)
+        };
+        cache.insert(hash, &key(id), &insert, NOW).expect("nothing is pinned");
+        if id < KEYS {
+            board.stored[id as usize].store(version, Ordering::Release);
+            if random >> 24 & 15 == 0 {
+                cache.remove(hash, &key(id), NOW);
+            }
+        }
+        cache.maintain(NOW, 4);
+    }
+}
+
+#[test]
+fn no_reader_sees_a_torn_foreign_or_older_value() {
+    let hasher = KeyHasher::new(3);
+    let board = Board { stored: (0..KEYS).map(|_| AtomicU64::new(0)).collect(), is_over: AtomicBool::new(false) };
+    let options = CacheOptions { readers: READERS, ..CacheOptions::new(2 << 20, hasher) };
+    let mut cache = Cache::new(&options).unwrap();
+    let shared = cache.share();
+    let tallies: Vec<Tally> = std::thread::scope(|scope| {
+        let readers = (0..READERS).map(|number| {
+            let (reader, board) = (shared.reader(number), &board);
+            scope.spawn(move || read_until_over(&reader, hasher, board, number as u64))
+        });
+        let readers: Vec<_> = readers.collect();
+        write_all(&mut cache, hasher, &board);
+        board.is_over.store(true, Ordering::Relaxed);
+        readers.into_iter().map(|reader| reader.join().unwrap()).collect()
+    });
+    let stats = cache.stats();
+    assert!(stats.moved_items > 100 && stats.evicted_for_room > 10_000, "{stats:?}");
+    assert!(stats.noted_hits > 0, "readers' hits are counted");
+    for tally in tallies {
+        assert!(tally.found > 1_000, "{} found, {} absent, {} contended", tally.found, tally.absent, tally.contended);
+        assert!(tally.contended < tally.found / 10, "{} contended of {}", tally.contended, tally.found);
+    }
+}
