@@ -20,6 +20,7 @@ use shardstore::placement::Topology;
 use crate::edge::metrics::CoreMetrics;
 use crate::edge::{CorePlan, EdgeCore};
 use crate::message::Message;
+use crate::store::others::{Published, unpublished};
 use crate::supervisor::{self, Supervision};
 
 /// Messages under way from one core to one other. One for each request in flight between them, and those are bounded by
@@ -75,6 +76,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
         cores,
         hasher: KeyHasher::new(seed),
         incarnation: plan.incarnation,
+        shards: unpublished(cores),
     };
     for (index, (mailbox, cpu)) in ends.into_iter().zip(plan.cpus).enumerate() {
         let id = CoreId(index as u16);
@@ -109,6 +111,7 @@ struct Shared {
     cores: u16,
     hasher: KeyHasher,
     incarnation: u64,
+    shards: Published,
 }
 
 impl Shared {
@@ -122,6 +125,7 @@ impl Shared {
             shard_bytes: self.settings.memory_bytes / u64::from(self.cores),
             hasher: self.hasher,
             incarnation: self.incarnation,
+            shards: Arc::clone(&self.shards),
         }
     }
 }

@@ -23,7 +23,7 @@ mod tests;
 pub use outcome::{Deleted, SetOutcome, Stored, Touched};
 pub use set::{Condition, Set};
 
-use crate::cache::{Cache, CacheError, CacheOptions, CacheStats, Hit, Insert};
+use crate::cache::{Cache, CacheError, CacheOptions, CacheStats, Hit, Insert, SharedCache};
 use crate::key::KeyHash;
 use crate::version::{Clock, ClockError, Version};
 
@@ -46,6 +46,12 @@ impl Shard {
     /// When `region` is above [`crate::version::REGION_MAX`].
     pub fn new(options: &CacheOptions, region: u8) -> Result<Self, CacheError> {
         Ok(Self { cache: Cache::new(options)?, clock: Clock::new(region) })
+    }
+
+    /// A handle with which other threads read this shard in place.
+    #[must_use]
+    pub fn share(&self) -> SharedCache {
+        self.cache.share()
     }
 
     /// Looks a key up.

@@ -20,16 +20,18 @@ use corelane_http::Limits;
 use corelane_http::date::HttpDate;
 use corelane_http::request::{FieldMemo, Resume};
 use reactor::{CoreId, Instant, Listener, Mailbox, Reactor};
-use shardstore::cache::CacheOptions;
+use shardstore::cache::{CacheOptions, METADATA_BYTES_MAX};
 use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
 use shardstore::shard::Shard;
 
 use crate::http::body_memory::MemoryBudget;
 use crate::http::copies::Copies;
+use crate::http::value::COPY_BYTES_MAX;
 use crate::kv::keyspace::Keyspaces;
 use crate::message::Message;
 use crate::store::fills::Fills;
+use crate::store::others::{Others, Published};
 use crate::store::route::Tickets;
 use crate::store::writes::Writes;
 use crate::upstream::{Cluster, ClusterOptions};
@@ -47,6 +49,8 @@ pub(crate) struct CorePlan {
     pub(crate) shard_bytes: u64,
     pub(crate) hasher: KeyHasher,
     pub(crate) incarnation: u64,
+    /// Where the cores of this process put their shards' handles.
+    pub(crate) shards: Published,
 }
 
 pub(crate) struct EdgeCore {
@@ -60,6 +64,8 @@ pub(crate) struct EdgeCore {
     pub(crate) hasher: KeyHasher,
     pub(crate) near_ttl_ms: u64,
     pub(crate) shard: RefCell<Shard>,
+    /// The shards of the other cores.
+    pub(crate) others: Others,
     pub(crate) scratch: RefCell<Scratch>,
     pub(crate) head: RefCell<HeadScratch>,
     /// The second of `date`.
@@ -92,6 +98,9 @@ pub(crate) struct HeadScratch {
     pub(crate) memo: FieldMemo,
 }
 
+/// Largest item that is copied from another core's shard, with its key and metadata; larger ones are asked of their owner.
+const ITEM_BYTES_MAX: usize = COPY_BYTES_MAX + shardstore::key::STORED_KEY_BYTES_MAX + METADATA_BYTES_MAX + 16;
+
 /// Buffers that are reused for every request, so that the hit path allocates nothing.
 pub(crate) struct Scratch {
     /// The stored key of the request at hand.
@@ -100,6 +109,8 @@ pub(crate) struct Scratch {
     pub(crate) decoded: Vec<u8>,
     /// The body of an error.
     pub(crate) problem: Vec<u8>,
+    /// An item of another core's shard, copied.
+    pub(crate) item: Vec<u8>,
 }
 
 impl EdgeCore {
@@ -108,8 +119,11 @@ impl EdgeCore {
     /// # Errors
     /// The operator's: no memory for the shard, or an address that cannot be listened on.
     pub(crate) fn start(reactor: &Reactor, plan: CorePlan) -> std::io::Result<()> {
-        let options = CacheOptions::new(plan.shard_bytes, plan.hasher);
+        let readers = usize::from(plan.cores);
+        let options = CacheOptions { readers, ..CacheOptions::new(plan.shard_bytes, plan.hasher) };
         let shard = Shard::new(&options, plan.settings.region).map_err(std::io::Error::other)?;
+        let published = plan.shards[usize::from(reactor.core().0)].set(shard.share());
+        assert!(published.is_ok(), "a core starts once");
         let core = Rc::new(EdgeCore::new(reactor.clone(), plan, shard));
         listener::start(&core)?;
         mail::start(&core)?;
@@ -136,10 +150,12 @@ impl EdgeCore {
             near_ttl_ms: u64::try_from(settings.near_ttl.as_millis()).unwrap_or(u64::MAX),
             settings,
             shard: RefCell::new(shard),
+            others: Others::new(plan.shards, reactor.core().0),
             scratch: RefCell::new(Scratch {
                 key: Vec::with_capacity(shardstore::key::STORED_KEY_BYTES_MAX),
                 decoded: Vec::with_capacity(shardstore::key::KEY_BYTES_MAX),
                 problem: Vec::with_capacity(512),
+                item: Vec::with_capacity(ITEM_BYTES_MAX),
             }),
             head: RefCell::default(),
             date_s: Cell::new(wall_s),

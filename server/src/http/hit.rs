@@ -1,4 +1,4 @@
-//! The hit path: a read of a key that this core owns, answered within the poll that parsed it.
+//! The hit path: a read of a key that a core of this process owns, answered within the poll that parsed it.
 //!
 //! **Not** for anything that waits, allocates, locks or logs; whatever needs that is left to `slow`.
 //!
@@ -18,6 +18,7 @@ use corelane_http::{Method, Status};
 use shardstore::key::{KEY_BYTES_MAX, KeyHash, StoredKey};
 
 use super::answer::Context;
+use super::other;
 use super::value::{self, COPY_BYTES_MAX, Chunks};
 use crate::edge::{EdgeCore, Scratch};
 use crate::kv::read::{self, ReadAnswer};
@@ -44,7 +45,7 @@ pub(super) struct Facts<'a> {
     pub(super) cache_status: Option<CacheStatus>,
 }
 
-/// Tries to answer a read of a key from this core's shard.
+/// Tries to answer a read of a key from this core's shard, or in place from another's.
 #[inline]
 pub(super) fn serve(
     core: &Rc<EdgeCore>,
@@ -62,19 +63,17 @@ pub(super) fn serve(
     };
     // A client may ask for the owner's answer; only the slow path looks at that, and embedded mode is the owner.
     let wants_owner = core.cluster.is_some() && !head.cache_control().is_empty();
-    if hash.shard(core.cores).0 != core.id.0 || wants_owner {
+    if wants_owner {
         return Served::NotHere;
+    }
+    if hash.shard(core.cores).0 != core.id.0 {
+        return other::serve(core, head, context, hash, out);
     }
     let scratch = core.scratch.borrow();
     let mut shard = core.shard.borrow_mut();
     let Some(hit) = shard.get(hash, &scratch.key, core.reactor.wall_ms()) else {
         drop(scratch);
-        if core.cluster.is_some() {
-            return Served::NotHere;
-        }
-        core.metrics.absent.increment();
-        write_absent(core, context, core.settings.cache_status.then_some(CacheStatus::Miss), out);
-        return Served::Written;
+        return miss(core, context, out);
     };
     drop(scratch);
     core.metrics.hits_own.increment();
@@ -113,6 +112,16 @@ pub(super) fn serve(
     };
     write_found(core, context, &facts, &decided, out);
     lent.map_or(Served::Written, Served::Followed)
+}
+
+/// What becomes of a read of a key that the cache does not hold.
+pub(super) fn miss(core: &EdgeCore, context: Context, out: &mut Vec<u8>) -> Served {
+    if core.cluster.is_some() {
+        return Served::NotHere;
+    }
+    core.metrics.absent.increment();
+    write_absent(core, context, core.settings.cache_status.then_some(CacheStatus::Miss), out);
+    Served::Written
 }
 
 /// How a key is written in a request's target.
@@ -210,7 +219,7 @@ impl Decided {
 
 /// Writes the head of a 200 with the whole value.
 #[inline]
-fn write_whole_head(core: &EdgeCore, context: Context, facts: &Facts<'_>, out: &mut Vec<u8>) {
+pub(super) fn write_whole_head(core: &EdgeCore, context: Context, facts: &Facts<'_>, out: &mut Vec<u8>) {
     let answer = ResponseHead {
         connection: context.connection,
         content_length: Some(facts.value_bytes as u64),

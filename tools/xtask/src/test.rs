@@ -98,7 +98,8 @@ impl Run<'_> {
             self.step(&mut simulation.command(self.root), simulation.time_limit())
         });
         steps.run("planted bug", || self.planted_bug());
-        steps.run("loom", || self.loom());
+        steps.run("loom: mailbox", || self.loom());
+        steps.run("loom: readers of the cache", || self.loom_of_cache());
         for manifest in workspace::fuzz_manifests(self.root)? {
             steps.run(&format!("fuzz crate {}", manifest.trim_end_matches("/fuzz/Cargo.toml")), || {
                 self.fuzz_crate(&manifest)
@@ -130,6 +131,20 @@ impl Run<'_> {
         }
         let mut command = cargo(self.root, "test -p reactor --release --locked --target-dir target/loom --test loom*");
         self.step(command.env("RUSTFLAGS", "--cfg loom"), TESTS_LIMIT)
+    }
+
+    fn loom_of_cache(&self) -> Result<(Outcome, TestCount)> {
+        if self.fast {
+            return skipped("--fast");
+        }
+        let mut command =
+            cargo(self.root, "test -p shardstore --release --locked --target-dir target/loom --lib loom_");
+        let (outcome, count) = self.step(command.env("RUSTFLAGS", "--cfg loom"), TESTS_LIMIT)?;
+        // A filter that matches nothing passes.
+        if matches!(outcome, Outcome::Passed) && count.passed == 0 {
+            return Ok((Outcome::Failed("no test of shardstore is named loom_*".into()), count));
+        }
+        Ok((outcome, count))
     }
 
     /// Fuzz crates are outside the workspace; nothing else would notice that one no longer compiles.
