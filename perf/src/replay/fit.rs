@@ -14,9 +14,9 @@
 //! ```
 //!
 //! Values that lie in one piece are preferred, in as many segments as can be: with [`SEGMENTS_MIN`] or more the
-//! measurement is about the policy and not about the grain of segments. Where one piece cannot fill that many segments, for
-//! fewer than about 1,500 objects, values are chained: segments are no coarser then, but an engine that treats chains
-//! otherwise shows that.
+//! measurement is about the policy and not about the grain of segments. Where pieces cannot fill that many segments, for
+//! fewer than about 1,000 objects, values are chained: segments are no coarser then, but if the engine treats chains
+//! otherwise, that is measured too.
 //!
 //! **Not**: a promise that the count is met while another mix of requests runs; what is held at the end is reported.
 //!
@@ -53,8 +53,11 @@ const INLINE_SHARE: u64 = 8;
 /// Of a record: header and key.
 const RECORD_FIXED_BYTES: u64 = 24 + KEY_BYTES as u64;
 
-/// Fewest segments that a shape should have.
-const SEGMENTS_MIN: u64 = 128;
+/// Fewest segments of a shape with values in one piece; the second when none has the first.
+const SEGMENTS_MIN: [u64; 2] = [128, 90];
+
+/// Segments that hold nothing, at first guess: those kept free, and what is not filled yet.
+const USELESS_SEGMENTS: f64 = 3.0;
 
 /// Smallest record: the index has a slot per 128 bytes of memory, and is 40 % full then; pairs of buckets overflow for fewer
 /// than 1 in 1000 items.
@@ -110,12 +113,11 @@ impl Fits {
 }
 
 fn search(objects: u64, chunks_max: u64) -> Result<Shape> {
-    let mut guess = Guess { unavailable: 3.0, stretch: 1.0 };
+    let mut trials = Trials::default();
     let mut best: Option<(f64, Shape)> = None;
-    let mut tried = Vec::new();
     for _ in 0..TRIALS_MAX {
-        let whole = guess.whole(objects, chunks_max, &tried);
-        let shape = whole.map_or_else(|| guess.chained(objects), |whole| whole.shape());
+        let whole = trials.whole(objects, chunks_max);
+        let shape = whole.map_or_else(|| trials.chained(objects), Whole::shape);
         let count = measure(shape, objects)?;
         let off = (count / objects as f64 - 1.0).abs();
         if best.is_none_or(|(least, _)| off < least) {
@@ -125,11 +127,8 @@ fn search(objects: u64, chunks_max: u64) -> Result<Shape> {
             break;
         }
         match whole {
-            Some(whole) => {
-                guess.unavailable = whole.segments() as f64 - count / whole.per_segment as f64;
-                tried.push(whole);
-            }
-            None => guess.stretch *= count / objects as f64,
+            Some(whole) => trials.of_whole.push((whole, count)),
+            None => trials.stretch *= count / objects as f64,
         }
     }
     match best {
@@ -138,80 +137,103 @@ fn search(objects: u64, chunks_max: u64) -> Result<Shape> {
     }
 }
 
-/// What is believed of the engine, corrected by every trial.
-#[derive(Clone, Copy, Debug)]
-struct Guess {
-    /// Segments that hold nothing, on average.
-    unavailable: f64,
-    /// How many times more room there is for chained values than their bytes say.
-    stretch: f64,
-}
-
 /// A shape whose values lie in one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Whole {
     chunks: u64,
-    per_segment: u64,
+    record_bytes: u64,
 }
 
 impl Whole {
-    const fn segment_bytes(self) -> u64 {
-        if self.chunks < LARGE_SHARD_CHUNKS { SMALL_SEGMENT_BYTES } else { LARGE_SEGMENT_BYTES }
+    /// The shape with the largest record of which at least that many fit into a segment.
+    const fn with_records(chunks: u64, per_segment: u64) -> Self {
+        Self { chunks, record_bytes: segment_bytes(chunks) / per_segment / 8 * 8 }
     }
 
-    /// Data segments.
-    const fn segments(self) -> u64 {
-        let memory = self.chunks * CHUNK_BYTES;
-        (memory - memory / INDEX_SHARE) / self.segment_bytes()
-    }
-
-    /// The largest record of which that many fit into a segment.
-    const fn record_bytes(self) -> u64 {
-        self.segment_bytes() / self.per_segment / 8 * 8
-    }
-
-    const fn is_possible(self) -> bool {
-        let record = self.record_bytes();
-        let fits = record <= self.segment_bytes() / INLINE_SHARE && self.segment_bytes() / record == self.per_segment;
-        fits && record >= RECORD_BYTES_MIN && self.segments() >= SEGMENTS_MIN
+    const fn per_segment(self) -> u64 {
+        segment_bytes(self.chunks) / self.record_bytes
     }
 
     const fn shape(self) -> Shape {
-        let value_bytes = (self.record_bytes() - RECORD_FIXED_BYTES) as u32;
+        let value_bytes = (self.record_bytes - RECORD_FIXED_BYTES) as u32;
         Shape { memory_bytes: self.chunks * CHUNK_BYTES, value_bytes }
     }
 }
 
-impl Guess {
-    /// The shape with values in one piece and the most segments that should hold the count; the nearest when none does
-    /// nearly. `None` when values in one piece are too small for the count.
-    fn whole(self, objects: u64, chunks_max: u64, tried: &[Whole]) -> Option<Whole> {
-        let least = (objects * RECORD_BYTES_MIN).div_ceil(CHUNK_BYTES).max(1);
-        let end = chunks_max.max(least + least / 4 + 2);
-        let shapes = (least..=end).flat_map(|chunks| {
-            let segments = Whole { chunks, per_segment: 1 }.segments();
-            let per_segment = objects as f64 / (segments as f64 - self.unavailable).max(1.0);
-            [per_segment.floor(), per_segment.ceil()].map(|count| Whole { chunks, per_segment: (count as u64).max(1) })
+const fn segment_bytes(chunks: u64) -> u64 {
+    if chunks < LARGE_SHARD_CHUNKS { SMALL_SEGMENT_BYTES } else { LARGE_SEGMENT_BYTES }
+}
+
+/// Segments that are not the index's, at first guess.
+const fn data_segments(chunks: u64) -> u64 {
+    let memory = chunks * CHUNK_BYTES;
+    (memory - memory / INDEX_SHARE) / segment_bytes(chunks)
+}
+
+/// What was tried, and what it says of the engine.
+#[derive(Clone, Debug)]
+struct Trials {
+    /// Shapes with values in one piece, and the items they held.
+    of_whole: Vec<(Whole, f64)>,
+    /// How many times more room there is for chained values than their bytes say.
+    stretch: f64,
+}
+
+impl Default for Trials {
+    fn default() -> Self {
+        Self { of_whole: Vec::new(), stretch: 1.0 }
+    }
+}
+
+impl Trials {
+    /// Segments that hold something, on average: what the trial of the most similar memory says.
+    fn useful_segments(&self, chunks: u64) -> f64 {
+        let nearest = self.of_whole.iter().min_by_key(|(whole, _)| whole.chunks.abs_diff(chunks));
+        let useless = nearest.map_or(USELESS_SEGMENTS, |(whole, count)| {
+            data_segments(whole.chunks) as f64 - count / whole.per_segment() as f64
         });
-        let possible = shapes.filter(|shape| shape.is_possible() && !tried.contains(shape));
-        let off = |shape: Whole| {
-            let holds = (shape.segments() as f64 - self.unavailable) * shape.per_segment as f64;
+        (data_segments(chunks) as f64 - useless).max(1.0)
+    }
+
+    /// The shape with values in one piece that should hold the count: of those that should nearly exactly, the one with the
+    /// most segments, else the nearest. `None` when no such shape should hold it within [`NEAR`].
+    fn whole(&self, objects: u64, chunks_max: u64) -> Option<Whole> {
+        let least = (objects * RECORD_BYTES_MIN).div_ceil(CHUNK_BYTES).max(1);
+        let chunks = least..=chunks_max.max(least + least / 4 + 2);
+        let off = |shape: &Whole| {
+            let holds = self.useful_segments(shape.chunks) * shape.per_segment() as f64;
             (holds / objects as f64 - 1.0).abs()
         };
-        let near: Vec<_> = possible.map(|shape| (off(shape), shape)).filter(|(off, _)| *off <= NEAR).collect();
-        let close = near.iter().filter(|(off, _)| *off <= NEAR_ENOUGH / 2.0).map(|(_, shape)| *shape);
-        close.max_by_key(|shape| shape.segments()).or_else(|| {
-            let nearest = near.iter().min_by(|(one, _), (other, _)| one.total_cmp(other));
-            nearest.map(|(_, shape)| *shape)
+        let near: Vec<_> = chunks
+            .flat_map(|chunks| {
+                let per_segment = objects as f64 / self.useful_segments(chunks);
+                [per_segment.floor(), per_segment.ceil()]
+                    .map(|count| Whole::with_records(chunks, count.max(1.0) as u64))
+            })
+            .filter(|shape| {
+                (RECORD_BYTES_MIN..=segment_bytes(shape.chunks) / INLINE_SHARE).contains(&shape.record_bytes)
+            })
+            .filter(|shape| self.of_whole.iter().all(|(tried, _)| tried != shape))
+            .map(|shape| (off(&shape), shape))
+            .filter(|(off, _)| *off <= NEAR)
+            .collect();
+        SEGMENTS_MIN.into_iter().find_map(|segments_min| {
+            let enough = near.iter().filter(|(_, shape)| data_segments(shape.chunks) >= segments_min);
+            let exact = enough.clone().filter(|(off, _)| *off <= NEAR_ENOUGH / 2.0);
+            let finest = exact.max_by_key(|(_, shape)| data_segments(shape.chunks));
+            let nearest = || enough.min_by(|(one, _), (other, _)| one.total_cmp(other));
+            finest.or_else(nearest).map(|(_, shape)| *shape)
         })
     }
 
     /// The shape with chained values that should hold the count.
-    fn chained(self, objects: u64) -> Shape {
-        let shape = Whole { chunks: CHAINED_CHUNKS, per_segment: 1 };
-        let room = (shape.segments() as f64 - self.unavailable) * shape.segment_bytes() as f64 * self.stretch;
-        let value_bytes = (room / objects as f64) as u64 - RECORD_FIXED_BYTES;
-        Shape { value_bytes: value_bytes as u32, ..shape.shape() }
+    fn chained(&self, objects: u64) -> Shape {
+        // The least memory in which values are too large for one piece.
+        let least = (objects * SMALL_SEGMENT_BYTES / INLINE_SHARE).div_ceil(CHUNK_BYTES) * 9 / 8 + 1;
+        let chunks = least.max(CHAINED_CHUNKS);
+        let segments = data_segments(chunks) as f64 - USELESS_SEGMENTS;
+        let room = segments * segment_bytes(chunks) as f64 * self.stretch;
+        Shape { memory_bytes: chunks * CHUNK_BYTES, value_bytes: (room / objects as f64) as u32 }
     }
 }
 

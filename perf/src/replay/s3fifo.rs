@@ -1,13 +1,17 @@
 //! S3-FIFO, by object: a small queue that most objects leave unused, a main queue, and a memory of what left the small one.
 //!
 //! ```text
-//!            first seen                     frequency >= 2
-//!  request ─────────────▶ small (10 %) ─────────────────────▶ main (the rest) ⟲ while frequency > 0, one less each time
-//!     │                       │ else                            ▲      │ else
-//!     │                       ▼                                 │      ▼
-//!     │                     ghost (as many as 90 % would hold)  │    gone
-//!     └── in the ghost ─────────────────────────────────────────┘
+//!            first seen                   frequency >= 2
+//!  request ─────────────▶ small (10 %) ───────────────────▶ main (the rest) ⟲ while frequency > 0, one less each time
+//!     │                       │ else                          ▲      │ else
+//!     │                       ▼                               │      ▼
+//!     │                     ghost                             │    gone
+//!     └── in the ghost ───────────────────────────────────────┘
 //! ```
+//!
+//! The ghost remembers what left the small queue last, as much as 90 % of the capacity would hold. It is a window over what
+//! has left, as a ring of fingerprints is one: what is taken out of it does not make it reach back further. An object begins
+//! in the main queue with frequency 0.
 //!
 //! **Source**: Yang, Zhang, Qiu, Yue, Rashmi, "FIFO queues are all you need for cache eviction", SOSP 2023.
 
@@ -23,7 +27,6 @@ const PROMOTE_FREQUENCY: u8 = 2;
 
 const SMALL: usize = 0;
 const MAIN: usize = 1;
-const GHOST: usize = 2;
 
 /// The engine.
 #[derive(Debug)]
@@ -31,9 +34,13 @@ pub(crate) struct S3Fifo {
     capacity: Capacity,
     small_max: u64,
     ghost_max: u64,
-    queues: Queues<3>,
+    queues: Queues<2>,
     /// By id: uses since it came or was last spared.
     frequency: Vec<u8>,
+    /// By id: `left` when it left the small queue last, unless it has been asked for since.
+    left_at: Vec<Option<u64>>,
+    /// How much has left the small queue.
+    left: u64,
 }
 
 impl S3Fifo {
@@ -41,7 +48,8 @@ impl S3Fifo {
     pub(crate) fn new(capacity: Capacity, unique: usize) -> Self {
         let small_max = (capacity.amount() / 10).max(1);
         let ghost_max = capacity.amount() * 9 / 10;
-        Self { capacity, small_max, ghost_max, queues: Queues::new(unique), frequency: vec![0; unique] }
+        let (queues, frequency, left_at) = (Queues::new(unique), vec![0; unique], vec![None; unique]);
+        Self { capacity, small_max, ghost_max, queues, frequency, left_at, left: 0 }
     }
 
     fn used(&self, queue: usize) -> u64 {
@@ -49,7 +57,7 @@ impl S3Fifo {
     }
 
     fn evict(&mut self) {
-        let small_is_due = self.used(SMALL) >= self.small_max || self.used(MAIN) == 0;
+        let small_is_due = self.used(SMALL) > self.small_max || self.used(MAIN) == 0;
         if !small_is_due || !self.evict_small() {
             self.evict_main();
         }
@@ -59,9 +67,11 @@ impl S3Fifo {
     fn evict_small(&mut self) -> bool {
         while let Some((id, bytes)) = self.queues.pop(SMALL) {
             if self.frequency[id as usize] >= PROMOTE_FREQUENCY {
+                self.frequency[id as usize] = 0;
                 self.queues.push(MAIN, id, bytes);
             } else {
-                self.remember(id, bytes);
+                self.left_at[id as usize] = Some(self.left);
+                self.left += self.capacity.weight_of(bytes);
                 return true;
             }
         }
@@ -77,20 +87,12 @@ impl S3Fifo {
             self.queues.push(MAIN, id, bytes);
         }
     }
-
-    fn remember(&mut self, id: u32, bytes: u32) {
-        self.queues.push(GHOST, id, bytes);
-        while self.used(GHOST) > self.ghost_max {
-            self.queues.pop(GHOST);
-        }
-    }
 }
 
 impl Engine for S3Fifo {
     fn request(&mut self, request: Request) -> bool {
         let id = request.id;
-        let place = self.queues.place(id);
-        if matches!(place, Some(SMALL | MAIN)) {
+        if self.queues.place(id).is_some() {
             let frequency = &mut self.frequency[id as usize];
             *frequency = (*frequency + 1).min(FREQUENCY_MAX);
             return true;
@@ -100,14 +102,13 @@ impl Engine for S3Fifo {
         if weight > self.capacity.amount() {
             return false;
         }
-        if place.is_some() {
-            self.queues.remove(id);
-        }
+        let left_at = self.left_at[id as usize].take();
+        let in_ghost = left_at.is_some_and(|at| self.left - at <= self.ghost_max);
         while self.used(SMALL) + self.used(MAIN) + weight > self.capacity.amount() {
             self.evict();
         }
         self.frequency[id as usize] = 0;
-        self.queues.push(if place.is_some() { MAIN } else { SMALL }, id, bytes);
+        self.queues.push(if in_ghost { MAIN } else { SMALL }, id, bytes);
         false
     }
 

@@ -139,3 +139,57 @@ impl Engine for Shardstore {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::engine::Kind;
+    use super::super::measure;
+    use super::super::trace::{Builder, Trace};
+    use super::*;
+
+    fn distinct(count: u64, value_bytes: u32) -> Trace {
+        let mut builder = Builder::new(value_bytes);
+        (0..count).for_each(|key| builder.add(key).unwrap());
+        builder.finish()
+    }
+
+    #[test]
+    fn what_it_holds_is_near_the_count_also_in_shards() {
+        let trace = distinct(30_000, 0);
+        for (shards, objects) in [(1, 204), (1, 2583), (1, 10_000), (4, 10_000)] {
+            let parts = trace.split(shards);
+            let capacity = Capacity::Objects(objects);
+            let outcome = measure::replay(&parts, Kind::Shardstore, capacity, &mut Fits::within_chunks(16)).unwrap();
+            let off = outcome.held.objects as f64 / objects as f64 - 1.0;
+            assert!(off.abs() <= 0.02, "{objects} in {shards} shards: {}", outcome.held.objects);
+            assert_eq!((outcome.hits, outcome.details.unwrap().refused), (0, 0));
+        }
+    }
+
+    #[test]
+    fn what_fits_is_found_again() {
+        let mut store = Shardstore::new(Capacity::Objects(500), &mut Fits::within_chunks(16)).unwrap();
+        let trace = distinct(400, 0);
+        assert_eq!(trace.requests().filter(|request| store.request(*request)).count(), 0);
+        assert_eq!(trace.requests().filter(|request| store.request(*request)).count(), 400);
+    }
+
+    #[test]
+    fn by_bytes_the_limit_is_memory_and_what_is_too_large_is_refused() {
+        let capacity = Capacity::Bytes(4 << 20);
+        let parts = [distinct(20_000, 300)];
+        let outcome = measure::replay(&parts, Kind::Shardstore, capacity, &mut Fits::default()).unwrap();
+        let details = outcome.details.unwrap();
+        assert_eq!((details.memory_bytes, details.refused, details.value_bytes), (4 << 20, 0, None));
+        assert!((3 << 20..4 << 20).contains(&outcome.held.bytes), "{:?}", outcome.held);
+        let outcome =
+            measure::replay(&[distinct(3, 64 << 20)], Kind::Shardstore, capacity, &mut Fits::default()).unwrap();
+        assert_eq!(outcome.details.unwrap().refused, 3);
+    }
+
+    #[test]
+    fn too_little_memory_is_refused_with_a_remedy() {
+        let error = format!("{:#}", Shardstore::new(Capacity::Bytes(1000), &mut Fits::default()).unwrap_err());
+        assert!(error.contains("--bytes") && error.contains("2097152"), "{error}");
+    }
+}
