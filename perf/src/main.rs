@@ -12,6 +12,7 @@
 )]
 
 mod floor;
+mod replay;
 mod wake;
 mod wrk;
 
@@ -34,6 +35,10 @@ enum Verb {
     /// Point a load generator at it to learn what the kernel alone costs on this host; all requests must have the
     /// same length. Ends with Ctrl-C.
     Floor(floor::Options),
+    /// Replay a trace against the product's cache and other engines, and print miss ratios as JSON.
+    ///
+    /// For example: coreperf replay --trace web.trace.xz --format i32be --objects 1000,10000 --engine shardstore,lru,belady
+    Replay(replay::Options),
     /// Measure what waking a sleeping core costs, by eventfd and by ring message.
     Wake(wake::Options),
     /// Measure Corelane with wrk beside the floor and nginx, and judge the gates of docs/performance.md.
@@ -45,6 +50,7 @@ enum Verb {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Wake(options) => wake::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Wrk(options) => wrk::run(&options),
     };
