@@ -212,7 +212,7 @@ impl Cache {
         };
         if !kept {
             if queue == Queue::Small {
-                self.ghost.remember(&mut self.arena, hash.index());
+                self.ghost.remember(&mut self.arena, hash.index(), self.index.items());
             }
             self.kill(slot, &item, Reason::EvictedForRoom);
         }
