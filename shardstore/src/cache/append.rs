@@ -7,7 +7,7 @@
 //!
 //! **Source**: the design's engine chapter (chains of extents).
 
-use super::item::{self, EXTENT_HEADER_BYTES, Head, Location, padded};
+use super::item::{self, EXTENT_HEADER_BYTES, Head, Location, Run, padded};
 use super::segments::{Queue, Segment, SegmentId, State};
 use super::ttl::{CLASSES_MAX, Class};
 use super::{Cache, CacheError};
@@ -15,31 +15,34 @@ use super::{Cache, CacheError};
 /// The smallest part of a value worth an extent of its own; a smaller rest of a segment is left unused.
 const EXTENT_BYTES_MIN: usize = 1024;
 
+/// Bytes of a chained value that are copied at once, by way of the stack.
+const BOUNCE_BYTES: usize = 4096;
+
 /// A run of appends with an open segment of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stream {
     /// Items in one piece, of a class of times to live, into a queue.
     Whole(Queue, Class),
-    /// Items in chains, into the small queue. Their segments hold nothing else: what is in them is never copied.
-    Chained,
+    /// Items in chains, into a queue. Their segments hold nothing else.
+    Chained(Queue),
 }
 
 impl Stream {
     /// How many there are.
-    pub(super) const COUNT: usize = 1 + 2 * CLASSES_MAX;
+    pub(super) const COUNT: usize = 2 + 2 * CLASSES_MAX;
 
     const fn index(self) -> usize {
         match self {
-            Self::Chained => 0,
-            Self::Whole(Queue::Small, class) => 1 + class.index(),
-            Self::Whole(Queue::Main, class) => 1 + CLASSES_MAX + class.index(),
+            Self::Chained(Queue::Small) => 0,
+            Self::Chained(Queue::Main) => 1,
+            Self::Whole(Queue::Small, class) => 2 + class.index(),
+            Self::Whole(Queue::Main, class) => 2 + CLASSES_MAX + class.index(),
         }
     }
 
     const fn queue(self) -> Queue {
         match self {
-            Self::Whole(queue, _) => queue,
-            Self::Chained => Queue::Small,
+            Self::Whole(queue, _) | Self::Chained(queue) => queue,
         }
     }
 }
@@ -50,7 +53,7 @@ pub(super) enum Plan {
     /// In one piece of this many bytes.
     Inline(usize, Stream),
     /// In a chain: bytes in front of the value, bytes of the value.
-    Chained { front: usize, value: usize },
+    Chained { front: usize, value: usize, queue: Queue },
 }
 
 impl Plan {
@@ -58,7 +61,7 @@ impl Plan {
     pub(super) const fn record_bytes(&self) -> usize {
         match *self {
             Self::Inline(bytes, _) => bytes,
-            Self::Chained { front, value } => front + value,
+            Self::Chained { front, value, .. } => front + value,
         }
     }
 }
@@ -87,14 +90,14 @@ impl Segment {
 }
 
 impl Cache {
-    /// How an item is laid out that goes to `queue`, if it is stored in one piece.
+    /// How an item is laid out that goes to `queue`.
     pub(super) fn plan(&self, head: &Head<'_>, queue: Queue, now_ms: u64) -> Plan {
         let value = head.value_len as usize;
         let inline = padded(head.bytes(false) + value);
         if inline <= self.geometry.inline_bytes_max() {
             Plan::Inline(inline, Stream::Whole(queue, self.classes.of(head.expire_ms, now_ms)))
         } else {
-            Plan::Chained { front: head.bytes(true), value }
+            Plan::Chained { front: head.bytes(true), value, queue }
         }
     }
 
@@ -113,9 +116,9 @@ impl Cache {
     pub(super) fn append(&mut self, plan: &Plan, head: &Head<'_>, value: &[&[u8]]) -> Location {
         match *plan {
             Plan::Inline(bytes, stream) => self.append_inline((bytes, stream), head, value),
-            Plan::Chained { front, value: value_bytes } => {
-                let mut rest = Source { parts: value, offset: 0, left: value_bytes };
-                self.append_chain(front, head, &mut rest)
+            Plan::Chained { value: value_bytes, queue, .. } => {
+                let source = Source { from: From::Parts(value), offset: 0, left: value_bytes };
+                self.append_chain(Stream::Chained(queue), head, source)
             }
         }
     }
@@ -132,27 +135,45 @@ impl Cache {
         location
     }
 
-    fn append_chain(&mut self, front: usize, head: &Head<'_>, rest: &mut Source<'_>) -> Location {
+    fn append_chain(&mut self, stream: Stream, head: &Head<'_>, mut rest: Source<'_>) -> Location {
+        let front = head.bytes(true);
         let least = front + rest.left.min(EXTENT_BYTES_MIN);
-        self.open_for(Stream::Chained, padded(least));
-        let here = rest.left.min(self.room(Stream::Chained) - front);
-        let first = self.claim(Stream::Chained, padded(front + here));
+        self.open_for(stream, padded(least));
+        let here = rest.left.min(self.room(stream) - front);
+        let first = self.claim(stream, padded(front + here));
         let at = head.write(&mut self.arena, first, Some(item::link(here, Location::NONE)));
-        self.write_from(rest, at, here);
+        self.write_from(&mut rest, at, here);
         self.note_expiry_at(first, head.expire_ms);
         let mut previous = first;
         while rest.left > 0 {
-            self.open_for(Stream::Chained, padded(EXTENT_HEADER_BYTES + rest.left.min(EXTENT_BYTES_MIN)));
-            let here = rest.left.min(self.room(Stream::Chained) - EXTENT_HEADER_BYTES);
-            let extent = self.claim(Stream::Chained, padded(EXTENT_HEADER_BYTES + here));
+            self.open_for(stream, padded(EXTENT_HEADER_BYTES + rest.left.min(EXTENT_BYTES_MIN)));
+            let here = rest.left.min(self.room(stream) - EXTENT_HEADER_BYTES);
+            let extent = self.claim(stream, padded(EXTENT_HEADER_BYTES + here));
             let at = item::write_extent(&mut self.arena, extent, first, here);
-            self.write_from(rest, at, here);
+            self.write_from(&mut rest, at, here);
             // An extent expires with its head, so its segment must not look as if it had expired before.
             self.note_expiry_at(extent, head.expire_ms);
             item::set_next(&mut self.arena, previous, previous == first, extent);
             previous = extent;
         }
         first
+    }
+
+    /// Copies a chained item to the open segment of a queue's chains, and on to the next; `None` when there is no room. The
+    /// last free segment is left to what is new.
+    pub(super) fn append_chain_copy(&mut self, item: &item::Item, queue: Queue) -> Option<Location> {
+        let stream = Stream::Chained(queue);
+        let value_bytes = item.value_len as usize;
+        let mut front = [0; item::KEY_AND_METADATA_BYTES_MAX];
+        let head = item.head(&self.arena, &mut front);
+        let beyond = (head.bytes(true) + value_bytes + EXTENT_HEADER_BYTES).saturating_sub(self.room(stream));
+        // An extent is cut short where what is left of a segment is small, so one more than the bytes say.
+        let needed = if beyond == 0 { 0 } else { beyond.div_ceil(self.geometry.extent_payload()) as u32 };
+        if self.free() < needed + 1 {
+            return None;
+        }
+        let source = Source { from: From::Chain(item.run(&self.arena)), offset: 0, left: value_bytes };
+        Some(self.append_chain(stream, &head, source))
     }
 
     /// Copies an inline item's record to the open segment of a stream; `None` when there is no room. The last free segment is
@@ -207,7 +228,7 @@ impl Cache {
         let id = self.open[stream.index()].expect("a segment is open once there was room");
         let segment = self.segments.at_mut(id);
         let at = self.geometry.bytes_of(id) as usize + segment.used as usize;
-        segment.note_record(bytes, stream == Stream::Chained);
+        segment.note_record(bytes, matches!(stream, Stream::Chained(_)));
         assert!(segment.used as usize <= self.geometry.segment_bytes(), "a record ends within its segment");
         self.counters.bytes_live += bytes as u64;
         Location::of(at)
@@ -218,28 +239,55 @@ impl Cache {
         self.segments.at_mut(id).note_expiry(expire_ms);
     }
 
+    /// Writes the next `len` bytes of a source to byte offset `at`.
     fn write_from(&mut self, source: &mut Source<'_>, mut at: usize, mut len: usize) {
         source.left -= len;
         while len > 0 {
-            let (part, others) = source.parts.split_first().expect("the parts are as long as the value");
-            let piece = &part[source.offset..];
-            let piece = &piece[..piece.len().min(len)];
-            self.arena.write(at, piece);
-            at += piece.len();
-            len -= piece.len();
-            source.offset += piece.len();
-            if source.offset == part.len() {
-                (source.parts, source.offset) = (others, 0);
-            }
+            let written = match &mut source.from {
+                From::Parts(parts) => {
+                    let (part, others) = parts.split_first().expect("the parts are as long as the value");
+                    let piece = &part[source.offset..];
+                    let piece = &piece[..piece.len().min(len)];
+                    self.arena.write(at, piece);
+                    source.offset += piece.len();
+                    if source.offset == part.len() {
+                        (*parts, source.offset) = (others, 0);
+                    }
+                    piece.len()
+                }
+                From::Chain(run) => {
+                    let mut bounce = [0; BOUNCE_BYTES];
+                    let piece = &mut bounce[..(run.len - source.offset).min(len).min(BOUNCE_BYTES)];
+                    piece.copy_from_slice(self.arena.bytes(run.at + source.offset, piece.len()));
+                    self.arena.write(at, piece);
+                    source.offset += piece.len();
+                    if source.offset == run.len
+                        && let Some(next) = run.following(&self.arena)
+                    {
+                        (*run, source.offset) = (next, 0);
+                    }
+                    piece.len()
+                }
+            };
+            at += written;
+            len -= written;
         }
     }
 }
 
 /// What is still to be written of a value.
 struct Source<'a> {
-    parts: &'a [&'a [u8]],
+    from: From<'a>,
     /// Bytes of the first part that are written.
     offset: usize,
     /// Bytes of all parts still to be written.
     left: usize,
+}
+
+/// Where a value comes from.
+enum From<'a> {
+    /// From a caller, in parts.
+    Parts(&'a [&'a [u8]]),
+    /// From a chain of this cache.
+    Chain(Run),
 }

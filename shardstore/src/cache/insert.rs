@@ -134,7 +134,7 @@ impl Cache {
             let reason = if item.is_expired(now_ms) { Reason::Expired } else { Reason::Replaced };
             self.kill(slot, &item, reason);
         }
-        self.link(hash, location, welcome.frequency_in(&plan));
+        self.link(hash, location, welcome.frequency);
         self.index.end();
         self.counters.inserts += 1;
         self.pace(plan.record_bytes(), now_ms);

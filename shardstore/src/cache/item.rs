@@ -45,6 +45,9 @@ pub const METADATA_BYTES_MAX: usize = u8::MAX as usize;
 /// Largest value of the caller's flags.
 pub const FLAGS_MAX: u8 = 0xf;
 
+/// Most bytes of a key and its metadata.
+pub(super) const KEY_AND_METADATA_BYTES_MAX: usize = STORED_KEY_BYTES_MAX + METADATA_BYTES_MAX;
+
 const DEAD: u64 = 1 << 0;
 const EXTENT: u64 = 1 << 1;
 const CHAINED: u64 = 1 << 2;
@@ -195,6 +198,23 @@ impl Item {
             Run { at, len, next }
         } else {
             Run { at, len: self.value_len as usize, next: Location::NONE }
+        }
+    }
+
+    /// What the item's header is written from again, somewhere else; key and metadata are copied to `front`.
+    pub(super) fn head<'a>(&self, arena: &Mapping, front: &'a mut [u8; KEY_AND_METADATA_BYTES_MAX]) -> Head<'a> {
+        let (key, metadata) = (self.key(arena), self.metadata(arena));
+        let (key_room, metadata_room) = front.split_at_mut(key.len());
+        key_room.copy_from_slice(key);
+        metadata_room[..metadata.len()].copy_from_slice(metadata);
+        Head {
+            key: key_room,
+            metadata: &metadata_room[..metadata.len()],
+            value_len: self.value_len,
+            value_crc32c: self.value_crc32c,
+            version: self.version,
+            expire_ms: self.expire_ms(),
+            flags: self.caller_flags(),
         }
     }
 

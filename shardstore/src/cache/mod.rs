@@ -261,6 +261,11 @@ impl Cache {
     fn kill(&mut self, slot: SlotAt, item: &Item, reason: Reason) {
         self.index.clear(&mut self.arena, slot);
         self.counters.count(reason);
+        self.bury_all(item);
+    }
+
+    /// Marks all records of an item dead.
+    fn bury_all(&mut self, item: &Item) {
         let bytes = item.record_bytes(&self.arena);
         let mut next = item.run(&self.arena).following(&self.arena);
         self.bury(item.location, bytes, item.is_chained());

@@ -7,8 +7,8 @@
 //!                  evicted, remembered by the ghost       evicted
 //! ```
 //!
-//! Items in one piece are copied when they are kept. Segments of chained items are kept or evicted as a whole, by what is
-//! the most used in them, and never copied.
+//! Items are copied when they are kept, up to the size of a segment. Segments of larger ones are kept or evicted as a whole,
+//! by the most used of these, and never copied.
 //!
 //! **Not**: walking segments, moving records (that is `reclaim`).
 //!
@@ -19,7 +19,6 @@
 //! Segcache's (NSDI 2021).
 
 use super::Cache;
-use super::append::Plan;
 use super::index::{Index, SlotAt};
 use super::item::{Item, Location, Record};
 use super::reclaim::Living;
@@ -72,17 +71,6 @@ pub(super) struct Welcome {
     pub(super) frequency: u64,
 }
 
-impl Welcome {
-    /// How often the item counts as used once it is written. Chained items are all written into the small queue: there, as
-    /// many uses as bring an item into the main one say the same.
-    pub(super) fn frequency_in(&self, plan: &Plan) -> u64 {
-        match plan {
-            Plan::Chained { .. } if self.queue == Queue::Main => self.frequency.max(PROMOTED_AT),
-            _ => self.frequency,
-        }
-    }
-}
-
 impl Cache {
     /// Where an item of this hash goes that takes the place of `before`.
     pub(super) fn welcome(&mut self, hash: KeyHash, before: Option<&(SlotAt, Item)>) -> Welcome {
@@ -101,10 +89,14 @@ impl Cache {
     pub(super) fn keep(&mut self, living: &Living, queue: Queue, now_ms: u64) -> bool {
         let frequency = Index::frequency(&self.arena, living.slot);
         let Some(left) = frequency_kept(queue, frequency) else { return false };
-        if living.item.is_chained()
-            || !self.allowance.take(living.bytes)
-            || !self.move_item(living, Queue::Main, now_ms)
-        {
+        let Living { slot, item, bytes } = *living;
+        let value_bytes = item.value_len as usize;
+        let moved = match item.is_chained() {
+            false => self.allowance.take(bytes) && self.move_item(living, Queue::Main, now_ms),
+            true if self.is_kept_in_place(&item) => false,
+            true => self.allowance.take(value_bytes) && self.move_chain(slot, &item, Queue::Main),
+        };
+        if !moved {
             return false;
         }
         Index::set_frequency(&mut self.arena, living.slot, left);
@@ -113,7 +105,7 @@ impl Cache {
     }
 
     /// The next segment to drain for room: the first of the small queue while that has more than its share, else of the
-    /// main one. Segments of chained items that are kept are passed over, and those that are pinned.
+    /// main one. Segments of large items that are kept are passed over, and those that are pinned.
     pub(super) fn next_victim(&mut self) -> Option<SegmentId> {
         // What is pinned or kept goes to the end of its queue, so every segment is looked at once at most.
         let sealed = self.segments.sealed(Queue::Small) + self.segments.sealed(Queue::Main);
@@ -137,7 +129,7 @@ impl Cache {
         self.segments.oldest_sealed(first).or_else(|| self.segments.oldest_sealed(second))
     }
 
-    /// Keeps a segment of chained items as it is, at the end of the main queue, if one of them is worth it.
+    /// Keeps a segment of large items as it is, at the end of the main queue, if one of them is worth it.
     fn keep_segment(&mut self, id: SegmentId) -> bool {
         let segment = *self.segments.at(id);
         if segment.live_chained == 0 {
@@ -149,7 +141,9 @@ impl Cache {
             return false;
         }
         self.any_in_segment(id, |cache, record| {
-            if let Record::Item(item) = record {
+            if let Record::Item(item) = record
+                && cache.is_kept_in_place(item)
+            {
                 let (slot, _) = cache.slot_of(item);
                 let frequency = Index::frequency(&cache.arena, slot);
                 let left = frequency_kept(segment.queue, frequency).unwrap_or(0);
@@ -167,16 +161,22 @@ impl Cache {
         let segment = self.segments.at(id);
         match record {
             Record::Dead(_) => false,
+            Record::Item(item) if !self.is_kept_in_place(item) => false,
             Record::Item(item) => {
                 let (slot, _) = self.slot_of(item);
                 frequency_kept(segment.queue, Index::frequency(&self.arena, slot)).is_some()
             }
             // The head's segment comes first; if it was kept, it is behind this one now.
+            Record::Extent(extent) if !self.is_kept_in_place(&Item::load(&self.arena, extent.head)) => false,
             Record::Extent(extent) => {
                 let head = self.segments.at(self.arena.segment_of(extent.head.at()));
                 head.sequence > segment.sequence
             }
         }
+    }
+
+    fn is_kept_in_place(&self, item: &Item) -> bool {
+        item.value_len as usize > self.geometry.segment_bytes()
     }
 
     /// Whether `look` says yes to a record of a segment; the records after that are not looked at.

@@ -243,6 +243,18 @@ impl Cache {
         true
     }
 
+    /// Moves a chained item to the end of a queue; `false` when there is no room for it.
+    pub(super) fn move_chain(&mut self, slot: SlotAt, item: &Item, queue: Queue) -> bool {
+        let Some(location) = self.append_chain_copy(item, queue) else { return false };
+        self.index.relocate(&mut self.arena, slot, location);
+        self.bury_all(item);
+        let bytes = item.value_len as usize;
+        self.counters.moved_items += 1;
+        self.counters.moved_bytes += bytes as u64;
+        self.counters.work_units += (bytes / BYTES_PER_UNIT) as u64;
+        true
+    }
+
     /// The next segment to drain: see the module's list.
     fn choose(&mut self, now_ms: u64) -> Option<Drain> {
         // Moving needs a free segment to move to, and leaves the last one.

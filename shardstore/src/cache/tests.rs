@@ -324,7 +324,7 @@ fn read_or_store(rig: &mut Rig, id: u32, bytes: usize) -> bool {
 
 #[test]
 fn what_is_read_twice_outlives_a_scan() {
-    for bytes in [1_000, 50_000] {
+    for bytes in [1_000, 50_000, 150_000] {
         let mut rig = Rig::new(16 * MIB);
         let hot = 4_000_000 / bytes as u32;
         (0..3 * hot).for_each(|n| assert_eq!(read_or_store(&mut rig, n % hot, bytes), n >= hot));
@@ -338,8 +338,8 @@ fn what_is_read_twice_outlives_a_scan() {
         assert!(hits * 100 > scan * 99, "{hits} of {scan} reads of the hot {hot} keys of {bytes} bytes");
         let stats = rig.cache.stats();
         // A few are lost while whole segments are kept in a row, and come back.
-        assert!(stats.promoted_items * 10 >= u64::from(hot) * 9 && stats.stalls == 0, "{stats:?}");
-        assert_eq!(stats.moved_bytes > 0, bytes < 32_768, "large values are kept where they are");
+        assert!(stats.promoted_items * 10 >= u64::from(hot) * 8 && stats.stalls == 0, "{stats:?}");
+        assert_eq!(stats.moved_bytes > 0, bytes < 65_536, "large values are kept where they are");
     }
 }
 
