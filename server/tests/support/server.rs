@@ -49,6 +49,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) config: &'a str,
     /// Further flags.
     pub(crate) flags: &'a [&'a str],
+    /// CPUs of its data cores; the first one, if nothing is said.
+    pub(crate) cores: Option<&'a str>,
 }
 
 /// A loopback address that no other test of this host uses: tests run side by side, and a port that was free a moment
@@ -68,7 +70,7 @@ pub(crate) fn own_folder() -> PathBuf {
 }
 
 impl Server {
-    /// Starts a server with one data core and waits until it serves.
+    /// Starts a server, with one data core unless the plan says more, and waits until it serves.
     pub(crate) fn start(plan: &Plan<'_>) -> Self {
         let ip = own_address();
         let (address, admin) = (SocketAddr::from((ip, PORT)), SocketAddr::from((ip, ADMIN_PORT)));
@@ -77,7 +79,7 @@ impl Server {
         std::fs::write(&config, plan.config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
         command.args(["--listen", &address.to_string(), "--admin", &admin.to_string()]);
-        command.args(["--cores", "0", "--config"]).arg(&config).args(plan.flags);
+        command.args(["--cores", plan.cores.unwrap_or("0"), "--config"]).arg(&config).args(plan.flags);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = lines(child.stderr.take().unwrap());
         let server = Server { child, log, folder, address, admin };

@@ -1,0 +1,76 @@
+//! A server of two data cores: whichever core has a client's connection answers for both shards.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod support;
+
+use support::answer::Answer;
+use support::client::Client;
+use support::server::{Plan, Server};
+
+const KEYS: usize = 64;
+/// Enough that both cores have some: the kernel spreads them by their ports.
+const CLIENTS: usize = 24;
+
+fn request(method: &str, key: usize, fields: &str, body: &str) -> String {
+    let length = if method == "PUT" { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
+    format!("{method} /v1/kv/default/key-{key} HTTP/1.1\r\nHost: h\r\n{fields}{length}\r\n{body}")
+}
+
+fn detail(answer: &Answer) -> &str {
+    answer.field("cache-status").and_then(|status| status.split_once("detail=")).map_or("", |(_, detail)| detail)
+}
+
+fn hops(server: &Server) -> u64 {
+    server.metric("event=\"hops\"")
+}
+
+fn value(key: usize, round: usize) -> String {
+    format!("value {key} of round {round} ").repeat(1 + key % 20)
+}
+
+#[test]
+fn reads_of_both_shards_need_no_message_and_are_never_old() {
+    let server = Server::start(&Plan { config: "memory = \"64MiB\"\n", cores: Some("0-1"), ..Plan::default() });
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| Client::connect(server.address)).collect();
+    let (mut own, mut core) = (0, 0);
+    for round in 0..4 {
+        for key in 0..KEYS {
+            let stored = clients[key % CLIENTS].ask(&request("PUT", key, "", &value(key, round)));
+            assert!(matches!(stored.status, 201 | 204), "{stored:?}");
+        }
+        let before = hops(&server);
+        for client in &mut clients {
+            for key in 0..KEYS {
+                let found = client.ask(&request("GET", key, "", ""));
+                assert_eq!((found.status, found.body), (200, value(key, round).into_bytes()));
+            }
+            for key in 0..8 {
+                let part = client.ask(&request("GET", key, "Range: bytes=2-5\r\n", ""));
+                assert_eq!((part.status, &part.body[..]), (206, &value(key, round).as_bytes()[2..6]));
+                let etag = part.field("etag").unwrap().to_owned();
+                let known = client.ask(&request("GET", key, &format!("If-None-Match: {etag}\r\n"), ""));
+                assert_eq!(known.status, 304);
+                match detail(&part) {
+                    "own" => own += 1,
+                    "core" => core += 1,
+                    other => panic!("answered from {other:?}"),
+                }
+                assert_eq!(client.ask(&request("GET", 1_000 + key, "", "")).status, 404);
+            }
+        }
+        assert_eq!(hops(&server), before, "no read asks another core");
+    }
+    assert!(own > 50 && core > 50, "both ways were gone: {own} own, {core} of the other core");
+}
+
+#[test]
+fn a_large_value_of_the_other_core_is_the_owners_to_send() {
+    let server = Server::start(&Plan { config: "memory = \"64MiB\"\n", cores: Some("0-1"), ..Plan::default() });
+    let large = "0123456789abcdef".repeat(6_000);
+    let mut client = Client::connect(server.address);
+    for key in 0..8 {
+        assert_eq!(client.ask(&request("PUT", key, "", &large)).status, 201);
+        assert_eq!(client.ask(&request("GET", key, "", "")).body, large.as_bytes());
+    }
+    assert!(hops(&server) > 0, "some of the keys are the other core's");
+}
