@@ -145,7 +145,7 @@ mod tests {
             assert_eq!(read(name, pack(&content)).unwrap(), content, "{name}");
             let (front, back) = content.split_at(1000);
             assert_eq!(read(name, [pack(front), pack(back)].concat()).unwrap(), content, "{name}");
-            assert_eq!(read(name, pack(&[])).unwrap(), [], "{name}");
+            assert!(read(name, pack(&[])).unwrap().is_empty(), "{name}");
         }
     }
 
