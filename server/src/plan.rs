@@ -98,6 +98,8 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
         log: plan.log,
         usage: plan.usage,
         ending: ending.clone(),
+        hasher: shared.hasher,
+        shards: shared.shards,
     };
     let spec = CoreSpec { id: CoreId(cores), cpu: None, name: "control".to_owned(), doorbells };
     host.start_core(spec, control_core(supervision, failed))?;

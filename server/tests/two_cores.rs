@@ -74,3 +74,36 @@ fn a_large_value_of_the_other_core_is_the_owners_to_send() {
     }
     assert!(hops(&server) > 0, "some of the keys are the other core's");
 }
+
+#[test]
+fn operators_see_where_a_key_is_and_how_it_fares() {
+    let server = Server::start(&Plan { config: "memory = \"64MiB\"\n", cores: Some("0-1"), ..Plan::default() });
+    let mut client = Client::connect(server.address);
+    let page = |path: &str| {
+        let answer =
+            Client::connect(server.admin).ask(&format!("GET /v1/debug/key/{path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        (answer.status, serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap())
+    };
+    let mut cores = [0; 2];
+    for key in 0..16 {
+        let stored = client.ask(&request("PUT", key, "Cache-Control: max-age=100\r\n", &value(key, 0)));
+        let etag = stored.field("etag").unwrap().trim_matches('"').to_owned();
+        let (status, about) = page(&format!("default/key-{key}"));
+        assert_eq!(status, 200, "{about}");
+        cores[about["core"].as_u64().unwrap() as usize] += 1;
+        assert!(about["slot"].as_u64().unwrap() < 16_384 && about["node"].is_null());
+        let item = &about["item"];
+        assert_eq!(item["version"].as_str().unwrap(), etag);
+        assert_eq!(item["value_bytes"].as_u64().unwrap(), value(key, 0).len() as u64);
+        assert_eq!((item["queue"].as_str().unwrap(), item["frequency"].as_u64().unwrap()), ("small", 0));
+        let (ttl_ms, age_ms) = (item["ttl_ms"].as_u64().unwrap(), item["segment_age_ms"].as_u64().unwrap());
+        // Cores read the calendar by themselves, a few milliseconds apart.
+        assert!((1..=100_100).contains(&ttl_ms) && age_ms < 100_000, "{about}");
+    }
+    assert!(cores[0] > 0 && cores[1] > 0, "{cores:?}");
+    assert_eq!(page("default/absent"), (200, page("default/absent").1));
+    assert!(page("default/absent").1["item"].is_null());
+    for (path, status) in [("default", 404), ("default/", 400), ("UPPER/key", 400), ("default/%zz", 400)] {
+        assert_eq!(page(path).0, status, "{path}");
+    }
+}

@@ -2,14 +2,14 @@
 //!
 //! **Invariants**: reads counters only; nothing here is asked of a data core.
 
-use control::admin::{Admin, Readiness};
+use control::admin::{Admin, Page, PageRequest, Readiness};
 use control::drain::State;
 use control::metrics::{Build, Text};
 use serde_json::Value;
 use shardstore::cache::CacheStats;
 
 use super::families as f;
-use super::{Supervisor, status};
+use super::{Supervisor, key_page, status};
 use crate::edge::metrics::CoreMetrics;
 
 const BUILD: Build = Build { program: "corelane", version: env!("CARGO_PKG_VERSION") };
@@ -48,6 +48,10 @@ impl Admin for Supervisor {
 
     fn config(&self) -> Value {
         self.effective.to_json()
+    }
+
+    fn page(&self, request: &PageRequest<'_>) -> Option<Page> {
+        key_page::page(self, request)
     }
 }
 

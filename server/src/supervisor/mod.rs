@@ -7,6 +7,7 @@
 
 mod admin;
 mod families;
+mod key_page;
 mod status;
 
 use std::cell::{Cell, RefCell};
@@ -23,11 +24,13 @@ use control::settings::{EdgeSettings, Tree};
 use control::topology_file::{self, Follows, TopologySource, successor};
 use control::watch::Mark;
 use reactor::{Address, CoreId, Mailbox, Reactor};
+use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
 
 use crate::edge::metrics::CoreMetrics;
 use crate::message::{Message, NodeState};
 use crate::plan::ReadUsage;
+use crate::store::others::Published;
 
 /// What the control core is made from. Crosses to its thread.
 pub(crate) struct Supervision {
@@ -40,6 +43,9 @@ pub(crate) struct Supervision {
     pub(crate) log: Box<dyn Write + Send>,
     pub(crate) usage: Option<ReadUsage>,
     pub(crate) ending: Ending,
+    pub(crate) hasher: KeyHasher,
+    /// The shards of the data cores.
+    pub(crate) shards: Published,
 }
 
 pub(crate) struct Supervisor {
@@ -59,6 +65,8 @@ pub(crate) struct Supervisor {
     reloads_refused: Cell<u64>,
     /// Nodes as each core sees them.
     nodes: RefCell<BTreeMap<u16, Vec<NodeState>>>,
+    hasher: KeyHasher,
+    shards: Published,
 }
 
 /// Starts the control core's tasks.
@@ -104,6 +112,8 @@ impl Supervisor {
             reloads: Cell::new(0),
             reloads_refused: Cell::new(0),
             nodes: RefCell::new(BTreeMap::new()),
+            hasher: supervision.hasher,
+            shards: supervision.shards,
         }
     }
 

@@ -197,6 +197,7 @@ impl Cache {
     /// Seals the open segment of a stream and opens a free one; `false` when there is none, then the open one stays.
     pub(super) fn rotate(&mut self, stream: Stream) -> bool {
         let Some(id) = self.segments.open_free(stream.queue()) else { return false };
+        self.mark(id, self.latest_ms, stream.queue());
         if let Some(full) = self.open[stream.index()].replace(id) {
             self.seal(full);
         }

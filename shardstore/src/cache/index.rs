@@ -208,7 +208,7 @@ impl Index {
 
     /// How often the item of a slot was used since it came into its queue, 0 to 3.
     pub(super) fn frequency(arena: &Mapping, at: SlotAt) -> u64 {
-        arena.load(at.0) >> FREQUENCY_SHIFT & FREQUENCY_MAX
+        frequency_of(arena.load(at.0))
     }
 
     fn candidates(&self, arena: &Mapping, hash: u64) -> impl Iterator<Item = (SlotAt, u64)> {
@@ -257,6 +257,12 @@ impl Iterator for Probe<'_> {
 #[inline]
 fn matches(line: &[u64; LINE_WORDS], tag: u64) -> u32 {
     line.iter().enumerate().fold(0, |bits, (n, &slot)| bits | u32::from(slot >> TAG_SHIFT == tag) << n)
+}
+
+/// Uses that a slot counts, 0 to 3.
+#[inline]
+pub(super) const fn frequency_of(slot: u64) -> u64 {
+    slot >> FREQUENCY_SHIFT & FREQUENCY_MAX
 }
 
 #[inline]

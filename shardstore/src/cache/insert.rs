@@ -118,6 +118,7 @@ impl Cache {
     ) -> Result<Inserted, CacheError> {
         debug_assert_eq!(hash, self.hasher.hash(key), "the hash is the cluster's, over the whole key");
         let head = self.head_of(key, insert)?;
+        self.latest_ms = now_ms;
         self.take_notes(NOTES_PER_INSERT);
         let before = self.find(hash, key);
         let replaced = before.and_then(|(_, item)| (!item.is_expired(now_ms)).then_some(item.version));

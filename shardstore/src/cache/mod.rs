@@ -49,10 +49,11 @@ pub use hit::{Hit, Pieces, Pinned, Value};
 pub use insert::{Insert, Inserted, ValueParts};
 pub use item::{EXPIRE_MS_MAX, FLAGS_MAX, METADATA_BYTES_MAX};
 pub use options::{CacheError, CacheOptions, LIMIT_BYTES_MIN, VALUE_BYTES_MAX};
-pub use reader::{Found, Read, Reader, SharedCache};
+pub use reader::{Busy, Found, Inspection, Read, Reader, SharedCache};
 pub use stats::CacheStats;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::key::{KeyHash, KeyHasher};
 use crate::version::Version;
@@ -66,7 +67,7 @@ use options::Geometry;
 use policy::Allowance;
 use reader::Common;
 use reclaim::Drain;
-use segments::{SegmentId, Segments, State};
+use segments::{Queue, SegmentId, Segments, State};
 use stats::Counters;
 use ttl::Classes;
 
@@ -100,6 +101,8 @@ pub struct Cache {
     /// Where the next search for a sparse or expired segment starts.
     scan: SegmentId,
     shared: SharedCache,
+    /// The latest instant a caller has named, for the age of segments.
+    latest_ms: u64,
     counters: Counters,
 }
 
@@ -128,9 +131,12 @@ impl Cache {
             versions: Arc::clone(index.versions()),
             buckets: index.buckets(),
             notes: (0..options.readers).map(|_| Notes::default()).collect(),
+            marks: (0..geometry.segments_max()).map(|_| AtomicU64::new(0)).collect(),
+            segment_shift: geometry.segment_shift,
         };
         let mut cache = Self {
             shared: SharedCache { common: Arc::new(common) },
+            latest_ms: 0,
             arena,
             index,
             segments,
@@ -174,6 +180,12 @@ impl Cache {
     #[must_use]
     pub fn share(&self) -> SharedCache {
         self.shared.clone()
+    }
+
+    /// Tells people who look at keys of a segment's queue and of its opening, which is now for one that is opened.
+    fn mark(&self, id: SegmentId, opened_ms: u64, queue: Queue) {
+        self.shared.common.marks[id as usize]
+            .store(opened_ms << 1 | u64::from(queue == Queue::Main), Ordering::Relaxed);
     }
 
     /// Counts the uses that readers have noted, at most about `notes_max`.

@@ -153,6 +153,7 @@ impl Cache {
             false
         });
         self.segments.promote(id);
+        self.mark(id, self.latest_ms, Queue::Main);
         true
     }
 

@@ -14,10 +14,11 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::arena::{LINE_WORDS, Memory, WORD_BYTES};
 use super::index;
-use super::item::{Facts, ITEM_HEADER_BYTES};
+use super::item::{Facts, ITEM_HEADER_BYTES, LINK_BYTES};
 use super::notes::Notes;
 use super::versions::{Seen, Versions};
 use crate::key::KeyHash;
@@ -25,6 +26,9 @@ use crate::version::Version;
 
 /// Tries before the owner is asked.
 const TRIES: usize = 2;
+
+/// Tries when a person waits.
+const INSPECTIONS: usize = 1000;
 
 /// What the owner of a cache and the readers of other threads have in common.
 #[derive(Clone, Debug)]
@@ -39,6 +43,28 @@ pub(super) struct Common {
     pub(super) buckets: u64,
     /// One for each reader.
     pub(super) notes: Box<[Notes]>,
+    /// Of each segment, when it was opened, and its queue: for people who look at a key.
+    pub(super) marks: Box<[AtomicU64]>,
+    pub(super) segment_shift: u32,
+}
+
+/// What a cache knows of a key, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// The version the item was stored with.
+    pub version: Version,
+    /// Unix milliseconds; 0 for never. It may have passed: nothing has met the item since.
+    pub expire_ms: u64,
+    /// Bytes of the value.
+    pub value_bytes: usize,
+    /// Whether the value lies in several segments.
+    pub is_chained: bool,
+    /// Uses since it came into its queue, 0 to 3.
+    pub frequency: u8,
+    /// Whether it is in the main queue; in the small one otherwise.
+    pub is_main: bool,
+    /// When its segment was opened, unix milliseconds.
+    pub segment_opened_ms: u64,
 }
 
 /// What came of a read.
@@ -81,6 +107,10 @@ impl Found {
     }
 }
 
+/// The key's page was being changed whenever it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
 /// The record under way was changed, or was none.
 struct Changed;
 
@@ -94,6 +124,21 @@ impl SharedCache {
     pub fn reader(&self, number: usize) -> Reader {
         assert!(number < self.common.notes.len(), "the cache was made for fewer readers");
         Reader { common: Arc::clone(&self.common), number }
+    }
+
+    /// Looks at a key without counting a use: what the cache knows of it, `None` when it does not hold it. `Err` when it was
+    /// being changed each time: try again.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`]; nobody's fault.
+    pub fn inspect(&self, hash: KeyHash, key: &[u8]) -> Result<Option<Inspection>, Busy> {
+        for _ in 0..INSPECTIONS {
+            if let Ok(inspection) = self.common.inspect(hash, key) {
+                return Ok(inspection);
+            }
+        }
+        Err(Busy)
     }
 }
 
@@ -146,11 +191,7 @@ impl Common {
 
     /// Copies the record at `at`, if it seems to be of `key`.
     fn copy(&self, at: usize, key: &[u8], into: &mut Vec<u8>) -> Result<Option<Read>, Changed> {
-        if at + ITEM_HEADER_BYTES > self.memory.bytes() {
-            return Err(Changed);
-        }
-        let words = std::array::from_fn(|n| self.memory.load(at + n * WORD_BYTES));
-        let facts = Facts::of(words);
+        let facts = self.facts(at)?;
         if facts.key_bytes() != key.len() {
             return Ok(None);
         }
@@ -183,6 +224,56 @@ impl Common {
             metadata: (metadata_start as u32, value_start as u32),
             value: (value_start as u32, end as u32),
         })))
+    }
+
+    fn inspect(&self, hash: KeyHash, key: &[u8]) -> Result<Option<Inspection>, Changed> {
+        let place = index::place(hash.index(), self.buckets);
+        let seen = self.versions.read(place.page()).ok_or(Changed)?;
+        let mut found = None;
+        for bucket in [place.home, place.home ^ 1] {
+            let line = self.memory.line(bucket as usize * LINE_WORDS * WORD_BYTES);
+            for slot in line.into_iter().filter(|slot| place.is_tag_of(*slot)) {
+                let at = index::location(slot).at();
+                let facts = self.facts(at)?;
+                if found.is_none() && self.is_key_of(at, &facts, key)? {
+                    found = Some(self.inspection(slot, at, &facts));
+                }
+            }
+        }
+        if self.versions.is_unchanged(place.page(), seen) { Ok(found) } else { Err(Changed) }
+    }
+
+    fn inspection(&self, slot: u64, at: usize, facts: &Facts) -> Inspection {
+        let mark = self.marks[at >> self.segment_shift].load(Ordering::Relaxed);
+        Inspection {
+            version: facts.version,
+            expire_ms: facts.expire_ms(),
+            value_bytes: facts.value_bytes(),
+            is_chained: facts.is_chained(),
+            frequency: index::frequency_of(slot) as u8,
+            is_main: mark & 1 != 0,
+            segment_opened_ms: mark >> 1,
+        }
+    }
+
+    fn facts(&self, at: usize) -> Result<Facts, Changed> {
+        if at + ITEM_HEADER_BYTES > self.memory.bytes() {
+            return Err(Changed);
+        }
+        Ok(Facts::of(std::array::from_fn(|n| self.memory.load(at + n * WORD_BYTES))))
+    }
+
+    fn is_key_of(&self, at: usize, facts: &Facts, key: &[u8]) -> Result<bool, Changed> {
+        let key_at = at + ITEM_HEADER_BYTES + if facts.is_chained() { LINK_BYTES } else { 0 };
+        if facts.key_bytes() != key.len() {
+            return Ok(false);
+        }
+        for (offset, byte) in key.iter().enumerate() {
+            if self.byte(key_at + offset)? != usize::from(*byte) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn byte(&self, at: usize) -> Result<usize, Changed> {

@@ -76,6 +76,7 @@ impl Cache {
     pub fn maintain(&mut self, now_ms: u64, budget_units: u32) -> u32 {
         let start = self.counters.work_units;
         self.reap();
+        self.latest_ms = now_ms;
         self.take_notes(budget_units as usize);
         loop {
             let done = (self.counters.work_units - start) as u32;
