@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 
 use super::engine::Engine as _;
+use super::progress::Progress;
 use super::shardstore::Shardstore;
 use super::trace::{KEY_BYTES, Request};
 
@@ -115,10 +116,11 @@ impl Fits {
 fn search(objects: u64, chunks_max: u64) -> Result<Shape> {
     let mut trials = Trials::default();
     let mut best: Option<(f64, Shape)> = None;
+    let mut progress = Progress::on_stderr(format!("finding memory that holds {objects} objects"));
     for _ in 0..TRIALS_MAX {
         let whole = trials.whole(objects, chunks_max);
         let shape = whole.map_or_else(|| trials.chained(objects), Whole::shape);
-        let count = measure(shape, objects)?;
+        let count = measure(shape, objects, &mut progress)?;
         let off = (count / objects as f64 - 1.0).abs();
         if best.is_none_or(|(least, _)| off < least) {
             best = Some((off, shape));
@@ -238,13 +240,14 @@ impl Trials {
 }
 
 /// How many items a cache of a shape holds once it is full, on average. Fills it with about twice the count.
-fn measure(shape: Shape, objects: u64) -> Result<f64> {
+fn measure(shape: Shape, objects: u64, progress: &mut Progress) -> Result<f64> {
     let mut store = Shardstore::of_shape(shape)?;
     let mut name = 0;
     let mut fill = |store: &mut Shardstore, count: u64| {
         for _ in 0..count {
             store.request(Request { at: name, id: name, name, value_bytes: 0 });
             name += 1;
+            progress.tick(name.into(), Some(2 * objects));
         }
     };
     fill(&mut store, objects + objects / 2);
@@ -266,7 +269,7 @@ mod tests {
         let mut fits = Fits::within_chunks(12);
         for objects in [64, 101, 204, 777, 1024, 1868, 2583, 9046, 20_000] {
             let shape = fits.shape_for(objects).unwrap();
-            let count = measure(shape, objects).unwrap();
+            let count = measure(shape, objects, &mut Progress::silent()).unwrap();
             assert!((count / objects as f64 - 1.0).abs() <= NEAR, "{objects}: {shape:?} holds {count}");
             assert_eq!(fits.shape_for(objects).unwrap(), shape, "found once");
         }
