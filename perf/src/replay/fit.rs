@@ -15,8 +15,8 @@
 //!
 //! Values that lie in one piece are preferred, in as many segments as can be: with [`SEGMENTS_MIN`] or more the
 //! measurement is about the policy and not about the grain of segments. Where pieces cannot fill that many segments, for
-//! fewer than about 1,000 objects, values are chained: segments are no coarser then, but if the engine treats chains
-//! otherwise, that is measured too.
+//! fewer than about 1,000 objects and for some counts up to 2,000, values are chained: segments are no coarser then, but if
+//! the engine treats chains otherwise, that is measured too.
 //!
 //! **Not**: a promise that the count is met while another mix of requests runs; what is held at the end is reported.
 //!
@@ -116,13 +116,16 @@ impl Fits {
 fn search(objects: u64, chunks_max: u64) -> Result<Shape> {
     let mut trials = Trials::default();
     let mut best: Option<(f64, Shape)> = None;
+    let mut coarsest = None;
     let mut progress = Progress::on_stderr(format!("finding memory that holds {objects} objects"));
     for _ in 0..TRIALS_MAX {
         let whole = trials.whole(objects, chunks_max);
-        // No better shape of this kind is in sight; one with chained values would only be nearer, not better.
-        if whole.is_none() && best.is_some_and(|(off, _)| off <= NEAR) {
+        // No other shape of this grain is in sight; a coarser one, or chained values, would be nearer but not better.
+        let grain = grain(whole);
+        if best.is_some_and(|(off, _)| off <= NEAR) && grain > *coarsest.get_or_insert(grain) {
             break;
         }
+        coarsest = Some(grain);
         let shape = whole.map_or_else(|| trials.chained(objects), Whole::shape);
         let count = measure(shape, objects, &mut progress)?;
         let off = (count / objects as f64 - 1.0).abs();
@@ -141,6 +144,15 @@ fn search(objects: u64, chunks_max: u64) -> Result<Shape> {
         Some((off, shape)) if off <= NEAR => Ok(shape),
         _ => bail!("engine shardstore: no shape found that holds {objects} objects; try a count a few percent away"),
     }
+}
+
+/// How good a kind of shape is for measuring a policy; the smaller, the better.
+fn grain(whole: Option<Whole>) -> usize {
+    let of_whole = |whole: Whole| {
+        let fine_enough = |segments_min: &u64| data_segments(whole.chunks) >= *segments_min;
+        SEGMENTS_MIN.iter().position(fine_enough).unwrap_or(SEGMENTS_MIN.len())
+    };
+    whole.map_or(SEGMENTS_MIN.len() + 1, of_whole)
 }
 
 /// A shape whose values lie in one piece.
@@ -282,10 +294,12 @@ mod tests {
     #[test]
     fn values_lie_in_one_piece_where_that_can_hold_the_count() {
         let mut fits = Fits::within_chunks(12);
-        for objects in [1868, 2048, 2583, 4897, 10_000] {
+        for objects in [1868, 2048, 2583, 4897, 7000, 10_000] {
             let shape = fits.shape_for(objects).unwrap();
             let record_bytes = u64::from(shape.value_bytes) + RECORD_FIXED_BYTES;
             assert!(record_bytes <= SMALL_SEGMENT_BYTES / INLINE_SHARE, "{objects}: {shape:?}");
+            let segments = data_segments(shape.memory_bytes / CHUNK_BYTES);
+            assert!(segments >= SEGMENTS_MIN[usize::from(objects == 2583)], "{objects}: {shape:?}");
         }
     }
 
