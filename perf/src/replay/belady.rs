@@ -21,7 +21,7 @@ pub(crate) struct Belady {
     next_uses: Vec<u32>,
     /// By id, for what is held: its next use and its bytes.
     objects: Vec<Option<(u32, u32)>>,
-    /// Next uses with ids, the latest on top. An object that was used since has more than one entry; the last is right.
+    /// Next uses with ids, the latest on top. An object that was used since has more than one entry; the latest is right.
     latest: BinaryHeap<(u32, u32)>,
     held: Held,
 }
@@ -44,15 +44,12 @@ impl Belady {
     }
 
     fn evict(&mut self) {
-        while let Some((next_use, id)) = self.latest.pop() {
-            if let Some((next, bytes)) = self.objects[id as usize]
-                && next == next_use
-            {
-                self.objects[id as usize] = None;
-                self.held.subtract(bytes);
-                return;
-            }
-        }
+        // An entry that is not right names a use that has been, and lies below all that are right.
+        let Some((next_use, id)) = self.latest.pop() else { return };
+        let object = self.objects[id as usize].take();
+        let (next, bytes) = object.expect("the latest entry is of an object that is held");
+        assert!(next == next_use, "the latest entry is the object's last");
+        self.held.subtract(bytes);
     }
 }
 

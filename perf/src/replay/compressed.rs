@@ -17,8 +17,12 @@ use lzma_rust2::XzReader;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-/// Read at once; the decoders ask for a few bytes at a time.
-const BUFFER_BYTES: usize = 256 << 10;
+/// Read from the file at once.
+const FILE_BUFFER_BYTES: usize = 256 << 10;
+
+/// Decompressed at once: small, because what was decompressed before an error in the same turn is lost, and the error is told
+/// with the place where it was met.
+const BUFFER_BYTES: usize = 4 << 10;
 
 /// Opens a file for reading; `.gz`, `.xz` and `.zst` are decompressed.
 ///
@@ -26,7 +30,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// The file cannot be opened. What is wrong inside comes from reading.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     let file = File::open(path).with_context(|| format!("{}: cannot be opened; check --trace", path.display()))?;
-    Ok(decoder(path, BufReader::with_capacity(BUFFER_BYTES, file)))
+    Ok(decoder(path, BufReader::with_capacity(FILE_BUFFER_BYTES, file)))
 }
 
 fn decoder(path: &Path, source: impl BufRead + 'static) -> Box<dyn BufRead> {

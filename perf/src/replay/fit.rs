@@ -15,8 +15,8 @@
 //!
 //! Values that lie in one piece are preferred, in as many segments as can be: with [`SEGMENTS_MIN`] or more the
 //! measurement is about the policy and not about the grain of segments. Where pieces cannot fill that many segments, for
-//! fewer than about 1,000 objects, values are chained: segments are no coarser then, but if the engine treats chains
-//! otherwise, that is measured too.
+//! fewer than about 1,000 objects and for some counts up to 2,000, values are chained: segments are no coarser then, but if
+//! the engine treats chains otherwise, that is measured too.
 //!
 //! **Not**: a promise that the count is met while another mix of requests runs; what is held at the end is reported.
 //!
@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 
 use super::engine::Engine as _;
+use super::progress::Progress;
 use super::shardstore::Shardstore;
 use super::trace::{KEY_BYTES, Request};
 
@@ -115,10 +116,18 @@ impl Fits {
 fn search(objects: u64, chunks_max: u64) -> Result<Shape> {
     let mut trials = Trials::default();
     let mut best: Option<(f64, Shape)> = None;
+    let mut coarsest = None;
+    let mut progress = Progress::on_stderr(format!("finding memory that holds {objects} objects"));
     for _ in 0..TRIALS_MAX {
         let whole = trials.whole(objects, chunks_max);
+        // No other shape of this grain is in sight; a coarser one, or chained values, would be nearer but not better.
+        let grain = grain(whole);
+        if best.is_some_and(|(off, _)| off <= NEAR) && grain > *coarsest.get_or_insert(grain) {
+            break;
+        }
+        coarsest = Some(grain);
         let shape = whole.map_or_else(|| trials.chained(objects), Whole::shape);
-        let count = measure(shape, objects)?;
+        let count = measure(shape, objects, &mut progress)?;
         let off = (count / objects as f64 - 1.0).abs();
         if best.is_none_or(|(least, _)| off < least) {
             best = Some((off, shape));
@@ -135,6 +144,15 @@ fn search(objects: u64, chunks_max: u64) -> Result<Shape> {
         Some((off, shape)) if off <= NEAR => Ok(shape),
         _ => bail!("engine shardstore: no shape found that holds {objects} objects; try a count a few percent away"),
     }
+}
+
+/// How good a kind of shape is for measuring a policy; the smaller, the better.
+fn grain(whole: Option<Whole>) -> usize {
+    let of_whole = |whole: Whole| {
+        let fine_enough = |segments_min: &u64| data_segments(whole.chunks) >= *segments_min;
+        SEGMENTS_MIN.iter().position(fine_enough).unwrap_or(SEGMENTS_MIN.len())
+    };
+    whole.map_or(SEGMENTS_MIN.len() + 1, of_whole)
 }
 
 /// A shape whose values lie in one piece.
@@ -238,13 +256,14 @@ impl Trials {
 }
 
 /// How many items a cache of a shape holds once it is full, on average. Fills it with about twice the count.
-fn measure(shape: Shape, objects: u64) -> Result<f64> {
+fn measure(shape: Shape, objects: u64, progress: &mut Progress) -> Result<f64> {
     let mut store = Shardstore::of_shape(shape)?;
     let mut name = 0;
     let mut fill = |store: &mut Shardstore, count: u64| {
         for _ in 0..count {
             store.request(Request { at: name, id: name, name, value_bytes: 0 });
             name += 1;
+            progress.tick(name.into(), Some(2 * objects));
         }
     };
     fill(&mut store, objects + objects / 2);
@@ -266,9 +285,21 @@ mod tests {
         let mut fits = Fits::within_chunks(12);
         for objects in [64, 101, 204, 777, 1024, 1868, 2583, 9046, 20_000] {
             let shape = fits.shape_for(objects).unwrap();
-            let count = measure(shape, objects).unwrap();
+            let count = measure(shape, objects, &mut Progress::silent()).unwrap();
             assert!((count / objects as f64 - 1.0).abs() <= NEAR, "{objects}: {shape:?} holds {count}");
             assert_eq!(fits.shape_for(objects).unwrap(), shape, "found once");
+        }
+    }
+
+    #[test]
+    fn values_lie_in_one_piece_where_that_can_hold_the_count() {
+        let mut fits = Fits::within_chunks(12);
+        for objects in [1868, 2048, 2583, 4897, 7000, 10_000] {
+            let shape = fits.shape_for(objects).unwrap();
+            let record_bytes = u64::from(shape.value_bytes) + RECORD_FIXED_BYTES;
+            assert!(record_bytes <= SMALL_SEGMENT_BYTES / INLINE_SHARE, "{objects}: {shape:?}");
+            let segments = data_segments(shape.memory_bytes / CHUNK_BYTES);
+            assert!(segments >= SEGMENTS_MIN[usize::from(objects == 2583)], "{objects}: {shape:?}");
         }
     }
 

@@ -47,7 +47,7 @@ impl Progress {
     /// Says that `done` requests are done, of `total` if that is known.
     #[inline]
     pub(crate) fn tick(&mut self, done: u64, total: Option<u64>) {
-        if done >= self.due {
+        if done.is_multiple_of(STRIDE) || done >= self.due {
             self.due = done + STRIDE;
             self.tell(done, total);
         }
