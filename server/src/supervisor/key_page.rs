@@ -5,6 +5,7 @@
 //! **Invariants**: read in place, from the owner core's shard; no data core is asked.
 
 use control::admin::{Page, PageRequest};
+use corelane_http::problem::Problem;
 use corelane_http::target::percent_decode;
 use corelane_http::{Method, Status};
 use serde_json::{Value, json};
@@ -20,17 +21,21 @@ const PREFIX: &str = "/v1/debug/key/";
 pub(super) fn page(supervisor: &Supervisor, request: &PageRequest<'_>) -> Option<Page> {
     let rest = request.path.strip_prefix(PREFIX)?;
     if !matches!(request.method, Method::Get | Method::Head) {
-        return Some(problem(Status::MethodNotAllowed, "this page is only read"));
+        return Some(problem(Status::MethodNotAllowed, "method-not-allowed", "this page is only read"));
     }
     let Some((keyspace, raw_key)) = rest.split_once('/') else {
-        return Some(problem(Status::NotFound, "the path is /v1/debug/key/KEYSPACE/KEY"));
+        return Some(problem(Status::NotFound, "not-found", "the path is /v1/debug/key/KEYSPACE/KEY"));
     };
     let (mut decoded, mut stored) = (Vec::new(), Vec::new());
     let Ok(key) = percent_decode(raw_key.as_bytes(), &mut decoded, KEY_BYTES_MAX) else {
-        return Some(problem(Status::BadRequest, "a key is 1 to 4096 bytes, percent-encoded where it must be"));
+        return Some(problem(
+            Status::BadRequest,
+            "bad-key",
+            "a key is 1 to 4096 bytes, percent-encoded where it must be",
+        ));
     };
     if StoredKey::encode(keyspace.as_bytes(), key, &mut stored).is_err() {
-        return Some(problem(Status::BadRequest, "this is no name of a keyspace, or the key is empty"));
+        return Some(problem(Status::BadRequest, "bad-key", "this is no name of a keyspace, or the key is empty"));
     }
     Some(describe(supervisor, (keyspace, key), &stored))
 }
@@ -39,10 +44,14 @@ fn describe(supervisor: &Supervisor, (keyspace, key): (&str, &[u8]), stored: &[u
     let hash = supervisor.hasher.hash(stored);
     let owner = hash.shard(supervisor.metrics.len() as u16).0;
     let Some(shard) = supervisor.shards[usize::from(owner)].get() else {
-        return problem(Status::ServiceUnavailable, "the core that owns the key is starting");
+        return problem(Status::ServiceUnavailable, "unavailable", "the core that owns the key is starting");
     };
     let Ok(found) = shard.inspect(hash, stored) else {
-        return problem(Status::ServiceUnavailable, "the key's place in the index is changing all the time; try again");
+        return problem(
+            Status::ServiceUnavailable,
+            "unavailable",
+            "the key's place in the index is changing all the time; try again",
+        );
     };
     let item = found.map(|found| describe_item(supervisor, &found));
     let page = json!({
@@ -77,6 +86,6 @@ fn describe_item(supervisor: &Supervisor, found: &Inspection) -> Value {
     })
 }
 
-fn problem(status: Status, detail: &str) -> Page {
-    Page::json(status, &json!({ "status": status.code(), "detail": detail }))
+fn problem(status: Status, slug: &'static str, detail: &'static str) -> Page {
+    Page::problem(&Problem { status, slug, detail })
 }

@@ -2,7 +2,7 @@
 //!
 //! **Not**: bodies of requests; whatever a page needs is in its path and query.
 
-use corelane_http::{Method, Status, field::FieldValue};
+use corelane_http::{Method, Status, field::FieldValue, problem::Problem};
 use serde_json::Value;
 
 /// A request for a page.
@@ -34,6 +34,14 @@ impl Page {
         let mut body = serde_json::to_vec_pretty(value).expect("a JSON value has no keys but strings");
         body.push(b'\n');
         Self { status, content_type: FieldValue::JSON, body }
+    }
+
+    /// An error, as `application/problem+json` (RFC 9457).
+    #[must_use]
+    pub fn problem(problem: &Problem<'_>) -> Self {
+        let mut body = Vec::new();
+        problem.encode_body(&mut body);
+        Self { status: problem.status, content_type: FieldValue::PROBLEM_JSON, body }
     }
 
     /// A page of plain text.
