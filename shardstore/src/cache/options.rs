@@ -67,7 +67,7 @@ pub struct CacheOptions {
     /// The cluster's hash function. The callers of a lookup hand the hash in; the cache itself hashes only to find the slot
     /// of an item it reclaims.
     pub hasher: KeyHasher,
-    /// Threads that may read in place; see [`super::SharedCache::read`].
+    /// Threads that may read in place; see [`super::SharedCache::reader`].
     pub readers: usize,
 }
 
