@@ -33,8 +33,8 @@ const ROUNDS: usize = 5;
 /// Most allocations of a measurement that are somebody else's.
 const FOREIGN_MAX: usize = 20;
 
-/// Starts an edge with one core in this process.
-fn start() -> SocketAddr {
+/// Starts an edge with so many cores in this process.
+fn start(cores: usize) -> SocketAddr {
     block_signals();
     let ip = own_address();
     let flags = [format!("--listen={ip}:8080"), format!("--admin={ip}:9180"), "--memory=64MiB".to_owned()];
@@ -48,7 +48,7 @@ fn start() -> SocketAddr {
         settings: loaded.settings,
         effective: loaded.effective,
         topology: None,
-        cpus: vec![None],
+        cpus: vec![None; cores],
         incarnation: 1,
         log: Box::new(std::io::sink()),
         usage: None,
@@ -141,35 +141,62 @@ fn store(client: &mut Client, key: &str, bytes: usize) -> String {
     answer.field("ETag").unwrap().to_owned()
 }
 
+/// Sends one kind of hit many times, and looks whether it allocates.
+fn measure(client: &mut Client, kind: &Kind) {
+    let Kind { name, request, depth, status } = kind;
+    let answer_bytes = answer_bytes(client, request);
+    let mut hits = Hits {
+        socket: client.socket.try_clone().unwrap(),
+        requests: request.repeat(*depth).into_bytes(),
+        answers: vec![0; depth * answer_bytes],
+        depth: *depth,
+        answer_bytes,
+        status_line: status_line(*status),
+    };
+    hits.run(REQUESTS / 10);
+    let mut counts = [usize::MAX; ROUNDS];
+    for count in &mut counts {
+        let counted = Region::new(ALLOCATOR);
+        hits.run(REQUESTS);
+        let change = counted.change();
+        *count = change.allocations + change.reallocations;
+    }
+    println!("{name}: {counts:?} allocations in {REQUESTS} requests each");
+    assert!(counts.contains(&0), "{name}: every measurement allocates: {counts:?}");
+    assert!(counts.iter().all(|&count| count <= FOREIGN_MAX), "{name}: {counts:?}");
+}
+
+/// A key that another core owns than the one that has the client's connection.
+fn key_of_the_other_core(client: &mut Client) -> String {
+    for number in 0..64 {
+        let key = format!("key-{number}");
+        store(client, &key, 128);
+        let found = client.ask(&format!("GET /v1/kv/default/{key} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        if found.field("Cache-Status").unwrap().contains("detail=core") {
+            return key;
+        }
+    }
+    panic!("no key of 64 is the other core's");
+}
+
+// One test: the allocator counts for the whole process.
 #[test]
 fn hits_allocate_nothing() {
     let counted = Region::new(ALLOCATOR);
     drop(std::hint::black_box(Box::new(1_u64)));
     assert!(counted.change().allocations > 0, "the counter counts");
 
-    let mut client = Client::connect(start());
+    let mut client = Client::connect(start(1));
     let etag = store(&mut client, "small", 128);
     store(&mut client, "middle", 4096);
-    for Kind { name, request, depth, status } in kinds(&etag) {
-        let answer_bytes = answer_bytes(&mut client, &request);
-        let mut hits = Hits {
-            socket: client.socket.try_clone().unwrap(),
-            requests: request.repeat(depth).into_bytes(),
-            answers: vec![0; depth * answer_bytes],
-            depth,
-            answer_bytes,
-            status_line: status_line(status),
-        };
-        hits.run(REQUESTS / 10);
-        let mut counts = [usize::MAX; ROUNDS];
-        for count in &mut counts {
-            let counted = Region::new(ALLOCATOR);
-            hits.run(REQUESTS);
-            let change = counted.change();
-            *count = change.allocations + change.reallocations;
-        }
-        println!("{name}: {counts:?} allocations in {REQUESTS} requests each");
-        assert!(counts.contains(&0), "{name}: every measurement allocates: {counts:?}");
-        assert!(counts.iter().all(|&count| count <= FOREIGN_MAX), "{name}: {counts:?}");
+    for kind in kinds(&etag) {
+        measure(&mut client, &kind);
+    }
+
+    let mut client = Client::connect(start(2));
+    let key = key_of_the_other_core(&mut client);
+    let request = format!("GET /v1/kv/default/{key} HTTP/1.1\r\nHost: h\r\nUser-Agent: a test\r\n\r\n");
+    for (name, depth) in [("GET of another core's key", 1), ("the same, 16 pipelined", 16)] {
+        measure(&mut client, &Kind { name, request: request.clone(), depth, status: 200 });
     }
 }
