@@ -1,7 +1,7 @@
 //! Classes of times to live: items that expire about together are written together, so that whole segments expire at once.
 //!
 //! ```text
-//!  12 classes:  up to 3 s │ 13 s │ 50 s │ 3 min │ 12 min │ 45 min │ 3 h │ 11 h │ 2 d │ 7 d │ longer │ never
+//!  12 classes:  below 1 s │ 4 s │ 16 s │ 64 s │ 4 min │ 17 min │ 68 min │ 4.5 h │ 18 h │ 3 d │ longer │ never
 //! ```
 //!
 //! The classes are spread evenly over the logarithm of the time to live. Each may keep a segment open in each queue, so a
@@ -85,6 +85,17 @@ mod tests {
                 ttl_ms += ttl_ms / 16 + 1;
             }
             assert_eq!(seen.len() as u8, (count - 1).max(1), "every class but the last is used: {seen:?}");
+        }
+    }
+
+    /// The table at the top of the module.
+    #[test]
+    fn twelve_classes_end_where_the_table_says() {
+        let classes = Classes::for_segments(100_000);
+        for class in 0..10_u8 {
+            let end_ms = 1_000 * 4_u64.pow(u32::from(class));
+            assert_eq!(classes.of(NOW + end_ms - 1, NOW), Class(class), "just below {end_ms} ms");
+            assert_eq!(classes.of(NOW + end_ms, NOW), Class(class + 1), "{end_ms} ms");
         }
     }
 
