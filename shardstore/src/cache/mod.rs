@@ -101,6 +101,8 @@ pub struct Cache {
     /// Where the next search for a sparse or expired segment starts.
     scan: SegmentId,
     shared: SharedCache,
+    /// The reader whose notes were taken last.
+    next_reader: usize,
     /// The latest instant a caller has named, for the age of segments.
     latest_ms: u64,
     counters: Counters,
@@ -136,6 +138,7 @@ impl Cache {
         };
         let mut cache = Self {
             shared: SharedCache { common: Arc::new(common) },
+            next_reader: 0,
             latest_ms: 0,
             arena,
             index,
@@ -188,14 +191,17 @@ impl Cache {
             .store(opened_ms << 1 | u64::from(queue == Queue::Main), Ordering::Relaxed);
     }
 
-    /// Counts the uses that readers have noted, at most about `notes_max`.
+    /// Counts uses that one reader has noted, at most `notes_max`; the next reader's with the next call. With many readers
+    /// it would cost more to look at all of them than what they have to say is worth to one insert.
     pub(super) fn take_notes(&mut self, notes_max: usize) {
         let readers = self.shared.common.notes.len();
-        for reader in 0..readers {
-            for _ in 0..notes_max.div_ceil(readers) {
-                let Some(hash) = self.shared.common.notes[reader].take() else { break };
-                self.count_noted(hash);
-            }
+        if readers == 0 {
+            return;
+        }
+        self.next_reader = (self.next_reader + 1) % readers;
+        for _ in 0..notes_max {
+            let Some(hash) = self.shared.common.notes[self.next_reader].take() else { return };
+            self.count_noted(hash);
         }
     }
 
