@@ -159,16 +159,18 @@ impl Cache {
         first
     }
 
-    /// Copies a chained item to the open segment of a queue's chains, and on to the next; `None` when there is no room. The
-    /// last free segment is left to what is new.
+    /// Copies a chained item to the open segment of a queue's chains, and on to the next; `None` when there may be
+    /// no room.
     pub(super) fn append_chain_copy(&mut self, item: &item::Item, queue: Queue) -> Option<Location> {
         let stream = Stream::Chained(queue);
         let value_bytes = item.value_len as usize;
         let mut front = [0; item::KEY_AND_METADATA_BYTES_MAX];
         let head = item.head(&self.arena, &mut front);
         let beyond = (head.bytes(true) + value_bytes + EXTENT_HEADER_BYTES).saturating_sub(self.room(stream));
-        // An extent is cut short where what is left of a segment is small, so one more than the bytes say.
         let needed = if beyond == 0 { 0 } else { beyond.div_ceil(self.geometry.extent_payload()) as u32 };
+        // One more is left over, or used: what is left of a segment may be too small for a part of the value, so that an item of
+        // at most a segment begins one more than its bytes say.
+        debug_assert!(value_bytes <= self.geometry.segment_bytes(), "larger items are not copied");
         if self.free() < needed + 1 {
             return None;
         }

@@ -99,7 +99,7 @@ impl Cache {
         if !moved {
             return false;
         }
-        Index::set_frequency(&mut self.arena, living.slot, left);
+        Index::set_frequency(&mut self.arena, slot, left);
         self.counters.promoted_items += u64::from(queue == Queue::Small);
         true
     }
@@ -167,8 +167,8 @@ impl Cache {
                 let (slot, _) = self.slot_of(item);
                 frequency_kept(segment.queue, Index::frequency(&self.arena, slot)).is_some()
             }
-            // The head's segment comes first; if it was kept, it is behind this one now.
             Record::Extent(extent) if !self.is_kept_in_place(&Item::load(&self.arena, extent.head)) => false,
+            // The head's segment comes first; if it was kept, it is behind this one now.
             Record::Extent(extent) => {
                 let head = self.segments.at(self.arena.segment_of(extent.head.at()));
                 head.sequence > segment.sequence
