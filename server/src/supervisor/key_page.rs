@@ -13,6 +13,7 @@ use shardstore::cache::Inspection;
 use shardstore::key::{KEY_BYTES_MAX, KeyHash, StoredKey};
 
 use super::Supervisor;
+use crate::kv::keyspace;
 
 /// Where the pages of keys are.
 const PREFIX: &str = "/v1/debug/key/";
@@ -26,6 +27,10 @@ pub(super) fn page(supervisor: &Supervisor, request: &PageRequest<'_>) -> Option
     let Some((keyspace, raw_key)) = rest.split_once('/') else {
         return Some(problem(Status::NotFound, "not-found", "the path is /v1/debug/key/KEYSPACE/KEY"));
     };
+    if keyspace.as_bytes() != keyspace::DEFAULT && !supervisor.settings.keyspaces.contains_key(keyspace) {
+        let detail = "there is no such keyspace; keyspaces are made in the configuration, [keyspace.NAME]";
+        return Some(problem(Status::NotFound, "unknown-keyspace", detail));
+    }
     let (mut decoded, mut stored) = (Vec::new(), Vec::new());
     let Ok(key) = percent_decode(raw_key.as_bytes(), &mut decoded, KEY_BYTES_MAX) else {
         return Some(problem(
@@ -35,7 +40,11 @@ pub(super) fn page(supervisor: &Supervisor, request: &PageRequest<'_>) -> Option
         ));
     };
     if StoredKey::encode(keyspace.as_bytes(), key, &mut stored).is_err() {
-        return Some(problem(Status::BadRequest, "bad-key", "this is no name of a keyspace, or the key is empty"));
+        return Some(problem(
+            Status::BadRequest,
+            "bad-key",
+            "a key is 1 to 4096 bytes, percent-encoded where it must be",
+        ));
     }
     Some(describe(supervisor, (keyspace, key), &stored))
 }
