@@ -7,9 +7,8 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::belady::Belady;
-use super::fifo::Fifo;
 use super::fit::Fits;
-use super::lru::Lru;
+use super::one_queue::{OnHit, OneQueue};
 use super::s3fifo::S3Fifo;
 use super::shardstore::{Details, Shardstore};
 use super::sieve::Sieve;
@@ -56,10 +55,10 @@ impl Kind {
         Ok(match self {
             Self::Shardstore => Box::new(Shardstore::new(capacity, fits)?),
             Self::S3Fifo => Box::new(S3Fifo::new(capacity, unique)),
-            Self::Lru => Box::new(Lru::new(capacity, unique)),
+            Self::Lru => Box::new(OneQueue::new(OnHit::Renews, capacity, unique)),
             Self::Sieve => Box::new(Sieve::new(capacity, unique)),
             Self::Belady => Box::new(Belady::new(capacity, unique, trace.next_uses())),
-            Self::Fifo => Box::new(Fifo::new(capacity, unique)),
+            Self::Fifo => Box::new(OneQueue::new(OnHit::Stays, capacity, unique)),
         })
     }
 }

@@ -14,11 +14,10 @@
 mod belady;
 mod compressed;
 mod engine;
-mod fifo;
 mod fit;
 mod format;
-mod lru;
 mod measure;
+mod one_queue;
 mod plot;
 mod progress;
 mod queues;
