@@ -1,7 +1,7 @@
-//! The reference engines on recorded traces, against the figures of an independent simulator.
+//! The reference engines, and the product's cache, on recorded traces, against the figures of an independent simulator.
 //!
 //! Traces and figures are not part of the project. They are read from `../shared/traces` beside the repository, or from the
-//! folder that `CORELANE_TRACES` names; where there are none, the test says that it skipped.
+//! folder that `CORELANE_TRACES` names; where there are none, the test says that it skipped, and `cargo xtask test` does in its table.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,10 @@ use super::{compressed, measure};
 
 /// Differences between two implementations of one policy are below this, and those between policies above.
 const NEAR: f64 = 0.002;
+
+/// How much more than per-object S3-FIFO the cache may miss, and from how many objects on.
+const GATE: f64 = 0.003;
+const GATED_OBJECTS_MIN: u64 = 10_000;
 
 /// Trace in the table of figures, its file, and its format.
 const TRACES: [(&str, &str, Format); 8] = [
@@ -90,6 +94,19 @@ fn recorded_traces_give_the_figures_of_an_independent_simulator() {
                 if (found - expected).abs() > NEAR {
                     wrong.push(format!("{name}, {size} objects, {column}: {found:.4} instead of {expected:.4}"));
                 }
+            }
+        }
+    }
+    // The product's own cache, where it is large enough for its segments not to matter (docs/engine.md).
+    for (name, file, format) in TRACES {
+        for (size, figures) in baseline[name].iter().filter(|(size, _)| *size >= GATED_OBJECTS_MIN) {
+            let parts = [read(&folder.join(file), format)];
+            let outcome =
+                measure::replay(&parts, Kind::Shardstore, Capacity::Objects(*size), &mut Fits::default()).unwrap();
+            let (found, s3fifo, lru) = (outcome.miss_ratio(), figures["S3(thr2)"], figures["LRU"]);
+            if found - s3fifo > GATE || found > lru {
+                wrong
+                    .push(format!("{name}, {size} objects, shardstore: {found:.4}; S3-FIFO {s3fifo:.4}, LRU {lru:.4}"));
             }
         }
     }

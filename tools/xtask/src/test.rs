@@ -5,7 +5,7 @@
 //! **Invariants**: all steps run, whatever the earlier ones came to; every step has a time limit; what did not run is
 //! listed with its reason. Loom tests of the reactor must exist: their absence is a failure, not a skip.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -85,6 +85,7 @@ impl Run<'_> {
     fn builds_and_tests(&self, steps: &mut Steps) {
         steps.run("release build", || self.cargo("build --release --locked", BUILD_LIMIT));
         steps.run("tests", || self.cargo("test --workspace --locked --no-fail-fast", TESTS_LIMIT));
+        steps.run("recorded traces", || self.recorded_traces());
         steps.run("documentation", || {
             let mut command = cargo(self.root, "doc --no-deps --workspace --locked");
             self.step(command.env("RUSTDOCFLAGS", "-D warnings"), BUILD_LIMIT)
@@ -106,6 +107,17 @@ impl Run<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Miss ratios on recorded traces, which are not part of the project. Without them the test passes without looking, so
+    /// that it has a line of its own here.
+    fn recorded_traces(&self) -> Result<(Outcome, TestCount)> {
+        let named = std::env::var_os("CORELANE_TRACES").map(PathBuf::from);
+        let folder = named.unwrap_or_else(|| self.root.join("../shared/traces"));
+        if !folder.join("baseline-missratios.txt").exists() {
+            return skipped("no traces beside the repository; CORELANE_TRACES names their folder");
+        }
+        self.cargo("test -p coreperf --locked recorded_traces", TESTS_LIMIT)
     }
 
     /// A simulation that cannot fail shows nothing: built with a bug, it must find it.
