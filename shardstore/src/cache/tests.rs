@@ -62,7 +62,7 @@ fn a_record_lies_as_drawn() {
     };
     rig.now_ms = 1;
     rig.cache.insert(hash, b"key", &insert, rig.now_ms).unwrap();
-    let at = rig.cache.geometry.bytes_of(rig.cache.geometry.index_segments) as usize;
+    let at = rig.cache.geometry.bytes_of(rig.cache.geometry.front_segments) as usize;
     let mut expected = Vec::new();
     // flags: METADATA (bit 3) and the caller's 0xa.
     expected.extend((0x123_4567_89ab_u64 << 21 | 3 << 8 | 0xa8).to_le_bytes());
