@@ -15,6 +15,9 @@ use crate::version::Version;
 /// Notes of hits taken into account per insert: as many as a cache gets that is read from elsewhere and hit nearly always.
 const NOTES_PER_INSERT: usize = 32;
 
+/// Times a page grows for one item: once is enough but for the smallest pages.
+const GROWTHS_MAX: u32 = 3;
+
 /// A value as it is handed in: in one piece, or in the pieces it was received in.
 #[derive(Clone, Copy, Debug)]
 pub enum ValueParts<'a> {
@@ -174,14 +177,17 @@ impl Cache {
     /// Points the index to a new item. When there is no place for it, its page grows; when that cannot be, one item of its two
     /// buckets goes.
     fn link(&mut self, hash: KeyHash, location: Location, frequency: u64) {
-        let (index_hash, item) = (hash.index(), (location, frequency));
-        if self.index.put(&mut self.arena, index_hash, item)
-            || self.grow_page(index_hash) && self.index.put(&mut self.arena, index_hash, item)
-        {
-            return;
+        let item = (location, frequency);
+        for _ in 0..GROWTHS_MAX {
+            if self.index.put(&mut self.arena, hash.index(), item) {
+                return;
+            }
+            if !self.grow_page(hash.index()) {
+                break;
+            }
         }
         self.evict_for_slot(hash);
-        let done = self.index.put(&mut self.arena, index_hash, item);
+        let done = self.index.put(&mut self.arena, hash.index(), item);
         assert!(done, "the slot of the item that went is empty");
     }
 }

@@ -19,8 +19,8 @@ use super::page::{BUCKET_BYTES, BUCKETS_MIN, Page};
 use super::root::{Root, RootId, root_at, root_of};
 use super::{Index, root_in};
 
-/// Times a page is laid out larger before an insert gives up: one growth is enough but for the smallest pages.
-const GROWTHS_MAX: u32 = 3;
+/// Sizes that are tried when a page is to grow: the first nearly always does.
+const SIZES_MAX: u32 = 3;
 
 /// Free segments that growing leaves: the last one is for items. Shrinking and moving free memory soon.
 const SPARE_SEGMENTS: u32 = 1;
@@ -106,7 +106,7 @@ impl Cache {
         let root = root_of(hash, self.index.roots);
         let old = root_in(&self.arena, root).page();
         let mut larger = old;
-        for _ in 0..GROWTHS_MAX {
+        for _ in 0..SIZES_MAX {
             larger.buckets = larger.grown();
             let Some(page) = self.page_for(larger.buckets) else { return false };
             if old.buckets < page.buckets && old.lay_out(&mut self.arena, page) {
