@@ -170,7 +170,7 @@ impl Index {
         let vacancy = page.vacancy(arena, tag);
         self.moves += u64::from(vacancy.is_none());
         let done = self.change(root, || {
-            let Some(at) = vacancy.or_else(|| page.displace(arena, tag)) else { return false };
+            let Some(at) = vacancy.or_else(|| page.displace(arena, tag, page.displaced_max(word.items()))) else { return false };
             arena.store(at, slot.0);
             arena.store(root_at(root), word.with_one_more().0);
             true

@@ -19,8 +19,12 @@
 use super::super::segments::{SegmentId, Segments, State};
 use super::page::Page;
 
-/// Dead space is let be below this part of the pages in use.
-const DEAD_PART: u64 = 12;
+/// Dead space is let be below this part of the pages in use; below the second one while much memory is free, as when the cache
+/// fills and pages grow all the time: then it costs nothing, and much of it comes together without being moved.
+const DEAD_PARTS: [u64; 2] = [12, 4];
+
+/// Much is free when it is as many times the pages in use.
+const MUCH_FREE: u64 = 2;
 
 /// Segments that one choice looks at.
 const CHOICE_SEGMENTS: u32 = 16;
@@ -175,8 +179,10 @@ impl Space {
 
     /// Whether so much is dead that a segment should be emptied.
     #[inline]
-    pub(super) fn is_wasteful(&self) -> bool {
-        let bearable = (self.live_bytes / DEAD_PART).max(u64::from(self.segment_bytes()));
+    pub(super) fn is_wasteful(&self, segments: &Segments) -> bool {
+        let free_bytes = u64::from(segments.free()) << self.segment_shift;
+        let part = DEAD_PARTS[usize::from(free_bytes > self.live_bytes * MUCH_FREE)];
+        let bearable = (self.live_bytes / part).max(u64::from(self.segment_bytes()));
         self.dead_bytes > bearable && self.emptying <= self.segments / SEGMENTS_PER_EMPTYING
     }
 

@@ -105,11 +105,13 @@ impl Cache {
     pub(in crate::cache) fn grow_page(&mut self, hash: u64) -> bool {
         let root = root_of(hash, self.index.roots);
         let old = root_in(&self.arena, root).page();
-        let mut larger = old;
-        for _ in 0..SIZES_MAX {
-            larger.buckets = larger.grown();
-            let Some(page) = self.page_for(larger.buckets) else { return false };
-            if old.buckets < page.buckets && old.lay_out(&mut self.arena, page) {
+        for tried in 0..SIZES_MAX {
+            let buckets = old.grown(tried);
+            if buckets == old.buckets {
+                return false;
+            }
+            let Some(page) = self.page_for(buckets) else { return false };
+            if old.lay_out(&mut self.arena, page) {
                 self.replace_page(root, old, page);
                 self.counters.pages_grown += 1;
                 return true;
@@ -122,7 +124,7 @@ impl Cache {
     /// Does the upkeep that an insert of so many bytes owes.
     #[inline]
     pub(in crate::cache) fn pace_upkeep(&mut self, written: usize) {
-        if self.index.is_upkeep_due() || self.index.space.is_wasteful() {
+        if self.index.is_upkeep_due() || self.index.space.is_wasteful(&self.segments) {
             let looks = LOOKS_PER_INSERT + (written / BYTES_PER_LOOK) as u32;
             self.tend_index(looks, 1 + (written / BYTES_PER_PAGE) as u32);
         }
@@ -130,7 +132,7 @@ impl Cache {
 
     /// Looks at the next `looks_max` roots, until nothing is due; renews at most `pages_max` pages.
     pub(in crate::cache) fn tend_index(&mut self, looks_max: u32, pages_max: u32) -> Upkeep {
-        if self.index.space.is_wasteful() {
+        if self.index.space.is_wasteful(&self.segments) {
             self.index.space.choose(&mut self.segments);
         }
         let (mut looks, mut pages) = (0, 0);
