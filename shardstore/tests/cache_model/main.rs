@@ -79,6 +79,7 @@ const SHIFTED: Mix = Mix {
 const SHIFTED_AND_RESIZED: Mix = Mix { name: "shifted and resized", resizes: true, ..SHIFTED };
 
 /// How many times as many steps as usual the runs take: `CACHE_MODEL_FACTOR=100 cargo test --release --test cache_model`.
+#[expect(clippy::disallowed_methods, reason = "a test is told so how long to run")]
 fn factor() -> u32 {
     std::env::var("CACHE_MODEL_FACTOR").map_or(1, |factor| factor.parse().expect("a factor is a number"))
 }
