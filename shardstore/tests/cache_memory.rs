@@ -22,7 +22,8 @@ struct Rig {
 impl Rig {
     fn new(limit_bytes: u64) -> Self {
         let hasher = KeyHasher::new(17);
-        Self { cache: Cache::new(&CacheOptions::new(limit_bytes, hasher)).unwrap(), hasher, stored: 0 }
+        let cache = Cache::new(&CacheOptions::new(limit_bytes, hasher)).expect("a valid size");
+        Self { cache, hasher, stored: 0 }
     }
 
     fn store(&mut self, count: u64) {
@@ -30,7 +31,7 @@ impl Rig {
             let mut key = [b'k'; KEY_BYTES];
             key[..8].copy_from_slice(&self.stored.to_le_bytes());
             let insert = Insert::new(&[7; VALUE_BYTES], Version::from_bits(self.stored), 0);
-            self.cache.insert(self.hasher.hash(&key), &key, &insert, NOW).unwrap();
+            self.cache.insert(self.hasher.hash(&key), &key, &insert, NOW).expect("nothing is pinned");
             self.stored += 1;
         }
     }
@@ -64,7 +65,10 @@ fn an_item_takes_little_beside_its_key_and_value() {
             most = most.max(bytes);
             let load = stats.items as f64 * 8.0 / stats.bytes_pages as f64;
             if step % 10 == 9 {
-                println!("{mib} MiB, {} items: {bytes:.1} bytes beside key and value, index {load:.3} full", stats.items);
+                println!(
+                    "{mib} MiB, {} items: {bytes:.1} bytes beside key and value, index {load:.3} full",
+                    stats.items
+                );
             }
             assert!(load > 0.82, "{load} full at {} items of {mib} MiB", stats.items);
         }

@@ -35,8 +35,8 @@ use super::arena::{Arena, LINE_WORDS, Mapping, WORD_BYTES};
 use super::item::Location;
 use super::versions::Versions;
 use page::{BUCKET_BYTES, BUCKETS_MIN, Page};
-pub(super) use root::{ROOT_BYTES, Root, RootId, root_at};
 use root::root_of;
+pub(super) use root::{ROOT_BYTES, Root, RootId, root_at};
 pub(super) use slot::Slot;
 use slot::{matches, tag_of};
 pub(super) use space::Space;
@@ -170,7 +170,9 @@ impl Index {
         let vacancy = page.vacancy(arena, tag);
         self.moves += u64::from(vacancy.is_none());
         let done = self.change(root, || {
-            let Some(at) = vacancy.or_else(|| page.displace(arena, tag, page.displaced_max(word.items()))) else { return false };
+            let Some(at) = vacancy.or_else(|| page.displace(arena, tag, page.displaced_max(word.items()))) else {
+                return false;
+            };
             arena.store(at, slot.0);
             arena.store(root_at(root), word.with_one_more().0);
             true

@@ -126,7 +126,7 @@ impl Page {
         // First as many as can be go to their homes; those for which there was no room are marked, a bit each.
         let mut filled = [0_u8; BUCKETS_MAX];
         let mut left = [0_u8; BUCKETS_MAX];
-        for bucket in 0..self.buckets as usize {
+        for (bucket, left) in left.iter_mut().enumerate().take(self.buckets as usize) {
             for (n, slot) in arena.line(self.at + bucket * BUCKET_BYTES).into_iter().enumerate() {
                 if slot == 0 {
                     continue;
@@ -137,13 +137,13 @@ impl Page {
                     arena.store(home + usize::from(*count) * WORD_BYTES, slot);
                     *count += 1;
                 } else {
-                    left[bucket] |= 1 << n;
+                    *left |= 1 << n;
                 }
             }
         }
-        (0..self.buckets as usize).all(|bucket| {
+        left.iter().enumerate().filter(|(_, left)| **left != 0).all(|(bucket, left)| {
             let line = arena.line(self.at + bucket * BUCKET_BYTES);
-            let mut slots = (0..SLOTS_PER_BUCKET).filter(|n| left[bucket] >> n & 1 != 0).map(|n| line[n]);
+            let mut slots = (0..SLOTS_PER_BUCKET).filter(|n| left >> n & 1 != 0).map(|n| line[n]);
             slots.all(|slot| to.put(arena, Slot(slot)))
         })
     }

@@ -10,6 +10,10 @@
 //!
 //! The tag is the low 20 bits of the index hash. It says all there is to know of where the slot may lie in its page, so that
 //! pages are laid out anew without a look at keys. The root is chosen by the high 32 bits, so tags of a page are evenly spread.
+//!
+//! **Not**: where a slot lies (that is `page`).
+//!
+//! **Invariants**: no slot in use has tag 0.
 
 use super::super::arena::LINE_WORDS;
 use super::super::item::Location;

@@ -60,8 +60,7 @@ impl Space {
     /// The memory behind `front_bytes` bytes of the arena, which are something else.
     pub(in crate::cache) const fn new(front_bytes: usize, segment_shift: u32) -> Self {
         let floor = front_bytes & ((1 << segment_shift) - 1);
-        let shared =
-            if floor == 0 { None } else { Some(((front_bytes >> segment_shift) as SegmentId, floor as u32)) };
+        let shared = if floor == 0 { None } else { Some(((front_bytes >> segment_shift) as SegmentId, floor as u32)) };
         Self {
             segment_shift,
             shared,

@@ -72,7 +72,7 @@ impl Index {
     /// Takes note that an item of so many bytes was removed.
     #[inline]
     pub(in crate::cache) fn note_removed(&mut self, bytes: usize) {
-        let due = self.sweep.due as u64 + 1 + (bytes / REMOVED_BYTES_PER_ROOT) as u64;
+        let due = u64::from(self.sweep.due) + 1 + (bytes / REMOVED_BYTES_PER_ROOT) as u64;
         self.sweep.due = due.min(self.roots) as u32;
     }
 
