@@ -45,12 +45,12 @@ fn beside(bytes: u64, stats: &CacheStats) -> f64 {
 /// From a quarter full on, at any count of items, also when it is full and they change.
 #[test]
 fn an_item_takes_little_beside_its_key_and_value() {
-    for mib in [64, 126, 128, 256] {
+    for mib in [64, 128, 256] {
         let mut rig = Rig::new(mib * MIB);
         let full = mib * MIB / 304;
         rig.store(full / 4);
         let mut most = 0_f64;
-        for step in 0..200 {
+        for step in 0..150 {
             rig.store(full / 50);
             let stats = rig.cache.stats();
             // While the cache is not full, what is free does not count, and the ghost counts as if it were full.

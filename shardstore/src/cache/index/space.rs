@@ -198,19 +198,28 @@ impl Space {
         if let Some((waste, id)) = best
             && waste >= self.segment_bytes() / WORTH_PART
         {
-            self.empty(segments, id);
+            let is_empty = self.empty(segments, id);
+            debug_assert!(!is_empty, "it has pages");
         }
     }
 
-    /// Begins to empty a segment.
-    pub(super) fn empty(&mut self, segments: &mut Segments, id: SegmentId) {
-        debug_assert!(segments.at(id).state == State::Index && segments.at(id).live_records > 0);
+    /// Begins to empty a segment. Whether it is empty already, and is to be released.
+    pub(super) fn empty(&mut self, segments: &mut Segments, id: SegmentId) -> bool {
+        let segment = segments.at(id);
+        debug_assert!(
+            segment.state == State::Index
+                && !self.shared.is_some_and(|(shared, _)| shared == id && segment.live_records == 0)
+        );
         if self.open == Some(id) {
             self.open = None;
         }
-        let segment = segments.at(id);
+        if segment.live_records == 0 {
+            self.segments -= 1;
+            return true;
+        }
         self.dead_bytes -= u64::from(segment.used - self.floor(id) - segment.live_bytes);
         self.emptying += 1;
         segments.set_state(id, State::Emptying);
+        false
     }
 }

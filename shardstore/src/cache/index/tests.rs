@@ -1,6 +1,6 @@
 use super::super::arena::CHUNK_BYTES;
 use super::super::segments::{SegmentId, Segments, State};
-use super::super::{Cache, CacheOptions, Insert, KeyHasher, Version};
+use super::super::{Cache, CacheError, CacheOptions, Insert, KeyHasher, Version};
 use super::page::{BUCKETS_MAX, SLOTS_PER_BUCKET};
 use super::slot::TAG_BITS;
 use super::*;
@@ -269,6 +269,39 @@ fn the_index_follows_the_size_of_the_items() {
     let items: Vec<u64> = seen.iter().map(|stats| stats.items).collect();
     assert!(items[2] * 100 > items[0] * 97, "{items:?}");
     assert!(seen.iter().all(|stats| stats.evicted_for_slot < 100), "{seen:?}");
+}
+
+/// The index gives way to the largest value, and to the least limit.
+#[test]
+fn an_index_of_tiny_items_makes_room() {
+    for limit_bytes in [2, 4, 20] {
+        let mut rig = Rig::new(limit_bytes * MIB);
+        rig.put(limit_bytes * MIB / 40, 0);
+        rig.put(1, rig.cache.value_bytes_max());
+        rig.put(limit_bytes * MIB / 40, 0);
+        assert_account(&rig.cache);
+        let refused = rig.cache.resize(0).unwrap_err();
+        let CacheError::LimitTooSmall { minimum_bytes, .. } = refused else { panic!("{refused}") };
+        rig.cache.resize(minimum_bytes).unwrap();
+        let mut calls = 0;
+        while rig.cache.resize_pending() {
+            rig.cache.maintain(NOW, 100);
+            calls += 1;
+            assert!(calls < 200_000, "{:?}", rig.cache.stats());
+        }
+        assert_eq!(rig.cache.stats().bytes_committed, minimum_bytes);
+        assert_account(&rig.cache);
+        // And back, with items that use the memory.
+        rig.cache.resize(limit_bytes * MIB).unwrap();
+        rig.put(limit_bytes * MIB / 100, 100);
+        while rig.cache.resize_pending() {
+            rig.cache.maintain(NOW, 100);
+        }
+        rig.put(2 * limit_bytes * MIB / 100, 100);
+        assert_account(&rig.cache);
+        let stats = rig.cache.stats();
+        assert!(stats.bytes_live * 100 > limit_bytes * MIB * 70 && stats.evicted_for_slot == 0, "{stats:?}");
+    }
 }
 
 /// Removed items leave pages that are too large; maintenance finds them, a bit at a time, and then has nothing to do.

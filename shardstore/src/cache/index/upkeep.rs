@@ -155,7 +155,10 @@ impl Cache {
 
     /// Begins to empty a segment of pages, which lies where the shard is to end.
     pub(in crate::cache) fn empty_index_segment(&mut self, id: SegmentId) {
-        self.index.space.empty(&mut self.segments, id);
+        if self.index.space.empty(&mut self.segments, id) {
+            self.release(id);
+            self.note_index_segments();
+        }
     }
 
     /// Looks at the next root.
