@@ -122,7 +122,7 @@ impl Page {
 
     /// Puts all slots of this page into `to`, whose memory is new and of any content. `false` when they do not fit.
     pub(super) fn lay_out(self, arena: &mut Arena, to: Self) -> bool {
-        (0..to.bytes()).step_by(WORD_BYTES).for_each(|offset| arena.store(to.at + offset, 0));
+        arena.clear_lines(to.at, to.buckets as usize);
         // First as many as can be go to their homes; those for which there was no room are marked, a bit each.
         let mut filled = [0_u8; BUCKETS_MAX];
         let mut left = [0_u8; BUCKETS_MAX];
