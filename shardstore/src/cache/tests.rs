@@ -381,6 +381,23 @@ fn a_cache_full_of_hot_items_takes_new_ones() {
     }
 }
 
+/// Nothing is pinned, so there is room, even if every segment has something that is worth keeping.
+#[test]
+fn a_cache_full_of_hot_large_items_takes_large_ones() {
+    let mut rig = Rig::new(4 * MIB);
+    for n in 0..2_000 {
+        // One that needs several segments at once, after all were found hot.
+        for id in 0..12 {
+            (0..3).for_each(|_| drop(read_or_store(&mut rig, id, 250_000)));
+        }
+        rig.put(1_000 + n, 900_000, 0);
+    }
+    assert_eq!(
+        rig.cache.stats().inserts - rig.cache.stats().replaced,
+        rig.cache.stats().items + rig.cache.stats().evicted_for_room
+    );
+}
+
 /// A naive S3-FIFO of objects of equal size.
 #[derive(Default)]
 struct Model {
