@@ -388,7 +388,9 @@ fn a_cache_full_of_hot_large_items_takes_large_ones() {
     for n in 0..2_000 {
         // One that needs several segments at once, after all were found hot.
         for id in 0..12 {
-            (0..3).for_each(|_| drop(read_or_store(&mut rig, id, 250_000)));
+            for _ in 0..3 {
+                read_or_store(&mut rig, id, 250_000);
+            }
         }
         rig.put(1_000 + n, 900_000, 0);
     }

@@ -26,7 +26,7 @@ const SIZES_MAX: u32 = 3;
 const SPARE_SEGMENTS: u32 = 1;
 
 /// Roots looked at per insert while something is due, and one more for so many bytes written.
-const LOOKS_PER_INSERT: u32 = 8;
+const LOOKS_PER_INSERT: u32 = 16;
 const BYTES_PER_LOOK: usize = 1024;
 
 /// Pages moved or laid out smaller per insert: one, and one more for so many bytes written.
