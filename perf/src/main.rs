@@ -13,6 +13,8 @@
 
 mod floor;
 mod replay;
+mod run;
+mod system;
 mod wake;
 mod wrk;
 
@@ -39,6 +41,11 @@ enum Verb {
     ///
     /// For example: coreperf replay --trace web.trace.xz --format i32be --objects 1000,10000 --engine shardstore,lru,belady
     Replay(replay::Options),
+    /// Load a server as a scenario says, and measure latency, rate and CPU time.
+    ///
+    /// The load is open: requests are due at instants fixed beforehand, and latencies count from there. Exit status 0: the run
+    /// was valid. 1: it was not, and the reasons are printed instead of percentiles. 2: it could not be run.
+    Run(run::Options),
     /// Measure what waking a sleeping core costs, by eventfd and by ring message.
     Wake(wake::Options),
     /// Measure Corelane with wrk beside the floor and nginx, and judge the gates of docs/performance.md.
@@ -51,6 +58,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Run(options) => run::run(&options),
         Verb::Wake(options) => wake::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Wrk(options) => wrk::run(&options),
     };

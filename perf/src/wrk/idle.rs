@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
 use super::client::Client;
-use super::cpu::resident_bytes;
+use crate::system::cpu::resident_bytes;
 use super::load::KEY_PATH;
 use super::servers::Rig;
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::child::Child;
-use super::cpu::CpuTime;
+use crate::system::cpu::CpuTime;
 use super::servers::Rig;
 
 /// Path of the value of the un-pipelined and pipelined loads; the keys of the round robin append their index.

@@ -15,7 +15,7 @@
 
 mod child;
 mod client;
-mod cpu;
+
 mod gates;
 mod host;
 mod idle;
@@ -25,7 +25,7 @@ mod report;
 mod sample;
 mod scratch;
 mod servers;
-mod stop;
+
 mod table;
 
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ use report::Report;
 use sample::{Row, Sample};
 use scratch::Scratch;
 use servers::{Rig, Server};
-use stop::Stop;
+use crate::system::stop::Stop;
 
 /// What to measure, where, and where the result goes.
 #[derive(Args)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::cpu::CpuTime;
+use crate::system::cpu::CpuTime;
 use super::load::Outcome;
 
 /// Share of a run that a process may wait for its CPU before the host counts as not quiet: beyond a tenth, the rate
