@@ -57,7 +57,7 @@ pub(super) async fn run(generator: Rc<Generator>, reports: Reports) {
 
 async fn wait(reactor: &Reactor, generator: &Generator, clock: &Clock) {
     if generator.plan.spins {
-        return reactor.yield_now().await;
+        return reactor.next_pass().await;
     }
     let due = Instant::from_nanos(if generator.is_behind() { u64::MAX } else { generator.next_due_ns() });
     let end = Instant::from_nanos(generator.plan.phases.until_ns());

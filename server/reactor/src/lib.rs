@@ -56,5 +56,5 @@ pub use random::Random;
 pub use signal::{Signal, block_signals};
 pub use time::Instant;
 pub use uring::{Descriptors, Refusal, probe, serve_floor};
-pub use precise::PreciseSleep;
+pub use precise::{NextPass, PreciseSleep};
 pub use wait::{Sleep, Yield};
