@@ -21,6 +21,9 @@ pub(super) const WINDOW: Duration = Duration::from_secs(1);
 /// How often connections are looked over for requests that take too long.
 const SWEEP: Duration = Duration::from_millis(50);
 
+/// How soon a core that sleeps looks again for what nothing wakes it for.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 /// What a core tells whoever conducts the run.
 pub(super) enum Report {
     /// A second has passed.
@@ -59,9 +62,12 @@ async fn wait(reactor: &Reactor, generator: &Generator, clock: &Clock) {
     if generator.plan.spins {
         return reactor.next_pass().await;
     }
-    let due = Instant::from_nanos(if generator.is_behind() { u64::MAX } else { generator.next_due_ns() });
+    let now = reactor.now();
     let end = Instant::from_nanos(generator.plan.phases.until_ns());
-    let end = if end > reactor.now() { end } else { Instant::NEVER };
+    let due = Instant::from_nanos(generator.next_due_ns());
+    // Requests that wait for room are sent by the answers that make it; afterwards the next one must not be missed.
+    let due = if generator.is_behind() || due <= now { now + LOOK_AGAIN } else { due };
+    let end = if end > now { end } else { now + LOOK_AGAIN };
     reactor.sleep_precisely(due.min(clock.window_ends).min(clock.next_sweep).min(end)).await;
 }
 

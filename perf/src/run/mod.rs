@@ -25,6 +25,8 @@ mod phases;
 mod scenario;
 mod steady;
 mod tally;
+#[cfg(test)]
+mod truth_tests;
 mod validity;
 mod values;
 
