@@ -102,5 +102,5 @@ fn is_over(generator: &Generator, now: Instant) -> bool {
     let now_ns = now.as_nanos();
     phases.is_over()
         || now_ns >= until_ns
-            && (generator.is_done() || now_ns - until_ns > duration_ns(generator.plan.scenario.timeout))
+            && (generator.is_done(until_ns) || now_ns - until_ns > duration_ns(generator.plan.scenario.timeout))
 }

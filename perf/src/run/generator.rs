@@ -178,10 +178,11 @@ impl Generator {
         self.state.borrow().is_behind
     }
 
-    /// Whether nothing is under way and nothing waits.
-    pub(super) fn is_done(&self) -> bool {
+    /// Whether all that is due before `until_ns` was sent and answered.
+    pub(super) fn is_done(&self, until_ns: u64) -> bool {
         let state = self.state.borrow();
-        !state.is_behind && state.lanes.iter().all(|lane| lane.flights.is_empty())
+        let all_sent = state.pacer.as_ref().is_none_or(|pacer| pacer.due_ns() >= until_ns);
+        all_sent && state.lanes.iter().all(|lane| lane.flights.is_empty())
     }
 
     /// Accounts for the time since the core was looked at last.
