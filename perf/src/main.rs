@@ -12,8 +12,10 @@
 )]
 
 mod floor;
+mod peers;
 mod replay;
 mod run;
+mod servers;
 mod system;
 mod wake;
 mod wrk;
@@ -37,6 +39,11 @@ enum Verb {
     /// Point a load generator at it to learn what the kernel alone costs on this host; all requests must have the
     /// same length. Ends with Ctrl-C.
     Floor(floor::Options),
+    /// Run scenarios against the floor, Corelane and other servers in turn, and set them side by side.
+    ///
+    /// Each server has one core, in its best stated configuration; rounds alternate. Servers that are not installed are named
+    /// and left out.
+    Peers(peers::Options),
     /// Replay a trace against the product's cache and other engines, and print miss ratios as JSON.
     ///
     /// For example: coreperf replay --trace web.trace.xz --format i32be --objects 1000,10000 --engine shardstore,lru,belady
@@ -57,6 +64,7 @@ enum Verb {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Peers(options) => peers::run(&options),
         Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Run(options) => run::run(&options),
         Verb::Wake(options) => wake::run(&options).map(|()| ExitCode::SUCCESS),

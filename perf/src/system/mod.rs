@@ -2,8 +2,10 @@
 //!
 //! **Not** judging; every module reads what the kernel says.
 
+pub(crate) mod child;
 pub(crate) mod clock;
 pub(crate) mod cpu;
 pub(crate) mod fingerprint;
 pub(crate) mod listening;
+pub(crate) mod scratch;
 pub(crate) mod stop;

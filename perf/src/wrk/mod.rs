@@ -13,8 +13,6 @@
 //! **Invariants**: every process started is ended, also on an error and on Ctrl-C. A run with an error gives no
 //! figure.
 
-mod child;
-mod client;
 
 mod gates;
 mod host;
@@ -22,9 +20,7 @@ mod idle;
 mod load;
 mod page;
 mod report;
-mod sample;
-mod scratch;
-mod servers;
+pub(crate) mod sample;
 
 mod table;
 
@@ -39,8 +35,8 @@ use host::Host;
 use load::Requests;
 use report::Report;
 use sample::{Row, Sample};
-use scratch::Scratch;
-use servers::{Rig, Server};
+use crate::system::scratch::Scratch;
+use crate::servers::{Rig, Server};
 use crate::system::stop::Stop;
 
 /// What to measure, where, and where the result goes.

@@ -9,6 +9,9 @@
 //!
 //! **Invariants**: a server that is returned accepts requests. Environment variables do not reach Corelane.
 
+pub(crate) mod client;
+pub(crate) mod peers;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,15 +19,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::child::Child;
-use super::client::{Client, accepts, is_ready};
+use crate::system::child::Child;
+use client::{Client, accepts, is_ready};
 use crate::system::cpu::CpuTime;
-use super::load::{KEY_COUNT, KEY_PATH};
-use super::scratch::Scratch;
+use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
 
 /// From start to the first request: reserving memory and connecting to a node takes well under a second.
 const READY_LIMIT: Duration = Duration::from_secs(20);
+
+/// Path of the value of the un-pipelined and pipelined loads; the keys of the round robin append their index.
+pub(crate) const KEY_PATH: &str = "/v1/kv/default/k";
+
+/// Keys of the round robin: more than the connections, so that no two requests in flight share a fill.
+pub(crate) const KEY_COUNT: usize = 1000;
 
 /// Bytes of every value and of every body, as the gates state.
 pub(crate) const VALUE_BYTES: usize = 128;
