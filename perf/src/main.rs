@@ -11,6 +11,7 @@
     reason = "a tool that starts servers and loads them needs the clock, sockets and a thread that data cores must not use"
 )]
 
+mod compare;
 mod floor;
 mod peers;
 mod replay;
@@ -34,6 +35,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Compare two programs, or two folders of results: is B slower than A?
+    ///
+    /// Programs are run in turn under one scenario. For example: coreperf compare old/corelane target/release/corelane
+    Compare(compare::Options),
     /// Serve the floor: a bare ring loop that answers 128 bytes without looking at the request.
     ///
     /// Point a load generator at it to learn what the kernel alone costs on this host; all requests must have the
@@ -63,6 +68,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
+        Verb::Compare(options) => compare::run(&options),
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Peers(options) => peers::run(&options),
         Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),

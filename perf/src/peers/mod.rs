@@ -88,9 +88,7 @@ impl Kind {
 
     /// The scenario as this server can answer it: others know nothing of our keys, only of the length of a value.
     fn adapt(self, scenario: &Scenario, server: &Server, is_first: bool) -> Result<Scenario> {
-        let mut scenario = scenario.clone();
-        let path = scenario.url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).map_or("", |(_, path)| path);
-        scenario.url = format!("http://{}/{path}", server.address);
+        let mut scenario = scenario.at(server.address);
         if self == Self::Corelane {
             scenario.values.fill &= is_first;
         } else {

@@ -168,7 +168,11 @@ impl Rig {
         command
     }
 
-    fn start(&self, name: &str, command: &mut Command, is_ready: impl Fn() -> bool) -> Result<Child> {
+    /// Starts a server of which `is_ready` tells whether it serves.
+    ///
+    /// # Errors
+    /// It ended, or did not serve in time; the end of its output is in the message.
+    pub(crate) fn start(&self, name: &str, command: &mut Command, is_ready: impl Fn() -> bool) -> Result<Child> {
         let mut child = Child::start(command, &self.scratch.path(&format!("{name}.log")))?;
         let ready = self.stop.until(READY_LIMIT, || match child.exited() {
             Some(status) => Some(Err(status)),
@@ -187,7 +191,7 @@ impl Rig {
 ///
 /// # Errors
 /// All ports are taken.
-fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
+pub(crate) fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
     // All are held until all are known, so that none is handed out twice.
     let mut held = Vec::with_capacity(COUNT);
     let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); COUNT];

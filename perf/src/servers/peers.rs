@@ -44,7 +44,7 @@ impl Rig {
     pub(crate) fn start_haproxy(&self) -> Result<Server> {
         let [address] = free_addresses()?;
         let text = format!(
-            "global\n  nbthread 1\n  maxconn 20000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 600s\n  \
+            "global\n  nbthread 1\n  maxconn 4096\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 600s\n  \
              timeout server 600s\n  timeout http-keep-alive 600s\nfrontend all\n  bind {address}\n  \
              http-request return status 200 content-type text/plain string \"{}\"\n",
             body()
