@@ -16,6 +16,7 @@ mod floor;
 mod peers;
 mod replay;
 mod run;
+mod search;
 mod servers;
 mod system;
 mod wake;
@@ -58,6 +59,8 @@ enum Verb {
     /// The load is open: requests are due at instants fixed beforehand, and latencies count from there. Exit status 0: the run
     /// was valid. 1: it was not, and the reasons are printed instead of percentiles. 2: it could not be run.
     Run(run::Options),
+    /// Find the highest rate at which a server still meets an objective, such as p99=1ms.
+    Search(search::Options),
     /// Measure what waking a sleeping core costs, by eventfd and by ring message.
     Wake(wake::Options),
     /// Measure Corelane with wrk beside the floor and nginx, and judge the gates of docs/performance.md.
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Verb::Peers(options) => peers::run(&options),
         Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Run(options) => run::run(&options),
+        Verb::Search(options) => search::run(&options),
         Verb::Wake(options) => wake::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Wrk(options) => wrk::run(&options),
     };

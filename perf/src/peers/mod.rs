@@ -183,7 +183,12 @@ fn compare(rig: &Rig, options: &Options, kinds: &[Kind], (name, scenario): (&str
             let adapted = kinds[index].adapt(scenario, server, rows[index].rounds.is_empty())?;
             let measured = measure(adapted, &manner, &rig.stop).with_context(|| format!("{name}: {}", server.name))?;
             rig.stop.check()?;
-            eprintln!("{name}, round {} of {}: {}", round + 1, options.rounds, table::line(server.name, &measured.outcome));
+            eprintln!(
+                "{name}, round {} of {}: {}",
+                round + 1,
+                options.rounds,
+                table::line(server.name, &measured.outcome)
+            );
             if let Some(folder) = &options.out {
                 measured.write(&folder.join(name).join(server.name).join((round + 1).to_string()))?;
             }

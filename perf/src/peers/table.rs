@@ -19,7 +19,15 @@ pub(super) fn line(server: &str, outcome: &Outcome) -> String {
 pub(super) fn of(comparison: &Comparison) -> String {
     let mut text = format!(
         "\n{}\n{:<12} {:>24} {:>10} {:>10} {:>12} {:>9} {:>9} {:>9}\n",
-        comparison.scenario, "server", "CPU us/request", "to floor", "to ours", "requests/s", "p50 us", "p99 us", "p99.9 us"
+        comparison.scenario,
+        "server",
+        "CPU us/request",
+        "to floor",
+        "to ours",
+        "requests/s",
+        "p50 us",
+        "p99 us",
+        "p99.9 us"
     );
     let floor = comparison.rows.iter().find(|row| row.server == "floor");
     let ours = comparison.rows.iter().find(|row| row.server == "corelane");

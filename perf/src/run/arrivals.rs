@@ -27,13 +27,8 @@ impl Pacer {
     /// Instants from `start_ns` on, `rate` a second.
     pub(super) fn new(arrivals: Arrivals, rate: f64, start_ns: u64, seed: u64) -> Self {
         assert!(rate > 0.0, "a scenario's rate is checked");
-        let mut pacer = Self {
-            arrivals,
-            gap_ns: NANOS_PER_SECOND / rate,
-            random: Random::new(seed),
-            next_ns: 0.0,
-            start_ns,
-        };
+        let mut pacer =
+            Self { arrivals, gap_ns: NANOS_PER_SECOND / rate, random: Random::new(seed), next_ns: 0.0, start_ns };
         // Cores that start together must not send together.
         pacer.next_ns = pacer.gap_ns * pacer.unit();
         pacer

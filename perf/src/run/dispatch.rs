@@ -89,7 +89,9 @@ impl Clock {
         let activity = generator.activity();
         if generator.plan.spins {
             let measured = generator.plan.phases.measures(now.as_nanos());
-            generator.note_time(duration_ns(now.since(self.looked)), activity == self.activity, measured);
+            let elapsed_ns = duration_ns(now.since(self.looked));
+            let idle_ns = if activity == self.activity { elapsed_ns } else { 0 };
+            generator.note_time((elapsed_ns, idle_ns), measured);
         }
         (self.looked, self.activity) = (now, activity);
     }

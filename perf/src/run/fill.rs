@@ -113,10 +113,7 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
 }
 
 fn send(connection: &Connection, plan: &Plan, sent: &mut u64, answered: u64) {
-    while *sent < plan.scenario.keys.count
-        && *sent - answered < DEPTH
-        && connection.queued_bytes() < QUEUED_BYTES_MAX
-    {
+    while *sent < plan.scenario.keys.count && *sent - answered < DEPTH && connection.queued_bytes() < QUEUED_BYTES_MAX {
         plan.requests.write(&mut connection.write(), (Operation::Put, *sent), &plan.values);
         *sent += 1;
     }

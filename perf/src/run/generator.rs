@@ -110,9 +110,9 @@ impl Generator {
         let (core, scenario) = (reactor.core().index(), &plan.scenario);
         // Far apart for cores and purposes, so that no two draw the same.
         let seed = scenario.seed.wrapping_mul(0x9E37_79B9).wrapping_add(core as u64 * 2);
-        let pacer = scenario.rate.map(|rate| {
-            Pacer::new(scenario.arrivals, rate / plan.cores as f64, reactor.now().as_nanos(), seed)
-        });
+        let pacer = scenario
+            .rate
+            .map(|rate| Pacer::new(scenario.arrivals, rate / plan.cores as f64, reactor.now().as_nanos(), seed));
         let lanes = share(scenario.connections, core, plan.cores);
         let state = State {
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
@@ -186,11 +186,11 @@ impl Generator {
     }
 
     /// Accounts for the time since the core was looked at last.
-    pub(super) fn note_time(&self, elapsed_ns: u64, was_idle: bool, measured: bool) {
+    pub(super) fn note_time(&self, (elapsed_ns, idle_ns): (u64, u64), measured: bool) {
         let state = &mut *self.state.borrow_mut();
         let tally = state.accounts.of(measured);
         tally.elapsed_ns += elapsed_ns;
-        tally.idle_ns += if was_idle { elapsed_ns } else { 0 };
+        tally.idle_ns += idle_ns;
     }
 
     /// Moves whenever something is sent or comes.
@@ -403,8 +403,8 @@ impl Listener for LaneListener<'_> {
             // An answer to nothing: the connection cannot be trusted, and the next request would get the wrong one.
             return self.state.fail(&self.plan.phases, self.now_ns, Failure::Malformed);
         };
-        let has_length = !self.expects_value(status, flight.operation)
-            || body_bytes == self.plan.values.of(flight.key).len();
+        let has_length =
+            !self.expects_value(status, flight.operation) || body_bytes == self.plan.values.of(flight.key).len();
         let failure = if !self.plan.scenario.expect.status.contains(&status) {
             Failure::Status
         } else if is_right && has_length {

@@ -12,7 +12,8 @@ pub(super) struct Live {
     has_headed: bool,
 }
 
-const HEAD: &str = "  second  phase        due/s     sent/s  answered/s    p50 us    p99 us  p99.9 us  failed  server us/req";
+const HEAD: &str =
+    "  second  phase        due/s     sent/s  answered/s    p50 us    p99 us  p99.9 us  failed  server us/req";
 
 impl Live {
     pub(super) fn new() -> Self {

@@ -116,7 +116,7 @@ impl Options {
 }
 
 /// The CPUs of the generator: the scenario's, or the last one of the host.
-fn cpus_of(scenario: &Scenario) -> Result<Vec<usize>> {
+pub(crate) fn cpus_of(scenario: &Scenario) -> Result<Vec<usize>> {
     let count = std::thread::available_parallelism().context("the number of CPUs is unknown")?.get();
     let cpus = if scenario.cpus.is_empty() { vec![count - 1] } else { scenario.cpus.clone() };
     ensure!(
@@ -151,7 +151,8 @@ pub(crate) struct Measured {
 /// As for the verb.
 pub(crate) fn measure(scenario: Scenario, manner: &Manner<'_>, stop: &Stop) -> Result<Measured> {
     let Manner { cpus, spins, is_shown } = *manner;
-    let (started, host) = (humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(), Fingerprint::take());
+    let (started, host) =
+        (humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(), Fingerprint::take());
     let plan = Plan::new(scenario, cpus.len(), spins)?;
     reach(&plan)?;
     if plan.scenario.values.fill {

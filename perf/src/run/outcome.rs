@@ -171,7 +171,12 @@ impl Outcome {
     }
 
     /// Of a run that has ended.
-    pub(super) fn of(scenario: &Scenario, cpus: &[usize], (started, host): (String, Fingerprint), run: &Conducted) -> Self {
+    pub(super) fn of(
+        scenario: &Scenario,
+        cpus: &[usize],
+        (started, host): (String, Fingerprint),
+        run: &Conducted,
+    ) -> Self {
         let measured = &run.measured;
         let invalid_reasons = validity::reasons(scenario, run);
         let valid = invalid_reasons.is_empty();

@@ -383,7 +383,8 @@ mod tests {
             let error = format!("{:#}", Scenario::parse(text).expect_err(text));
             assert!(error.contains(expected), "{text}: {error}");
         }
-        let error = format!("{:#}", Scenario::parse("url = \"http://127.0.0.1:1/\"\nrate = \"x\"\n").expect_err("text"));
+        let error =
+            format!("{:#}", Scenario::parse("url = \"http://127.0.0.1:1/\"\nrate = \"x\"\n").expect_err("text"));
         assert!(error.contains("line 2"), "{error}");
     }
 }

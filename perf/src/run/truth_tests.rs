@@ -122,7 +122,8 @@ fn a_fixed_service_time_comes_back() {
 #[test]
 fn a_bimodal_service_time_comes_back() {
     let script: Script = |now, number| now + Duration::from_millis(if number % 10 == 9 { 20 } else { 2 });
-    let tally = measure("rate = 1000\narrivals = \"uniform\"\nduration = \"20s\"\nconnections = 100\n", script, "200 OK");
+    let tally =
+        measure("rate = 1000\narrivals = \"uniform\"\nduration = \"20s\"\nconnections = 100\n", script, "200 OK");
     let latency = Latency::of(&tally.latency);
     for (what, measured, truth) in [
         ("p50", latency.p50_us, 2_000.0),
@@ -140,9 +141,12 @@ fn stalls_are_charged_to_all_that_they_keep_waiting() {
     let scenario = "rate = 2000\narrivals = \"uniform\"\nduration = \"20s\"\nconnections = 250\n";
     let tally = measure(scenario, stalls, "200 OK");
     let us = |quantile| tally.latency.value_at_quantile(quantile) as f64 / 1e3;
-    for (what, measured, truth) in
-        [("p50", us(0.5), 1_000.0), ("p95", us(0.95), 51_000.0), ("p99", us(0.99), 91_000.0), ("p99.9", us(0.999), 100_000.0)]
-    {
+    for (what, measured, truth) in [
+        ("p50", us(0.5), 1_000.0),
+        ("p95", us(0.95), 51_000.0),
+        ("p99", us(0.99), 91_000.0),
+        ("p99.9", us(0.999), 100_000.0),
+    ] {
         close_to(measured, truth, what);
     }
     assert_eq!((tally.waited, tally.outstanding()), (0, 0));
@@ -189,7 +193,8 @@ fn requests_without_an_answer_are_failures() {
 #[test]
 fn requests_are_spread_over_the_connections() {
     let script: Script = |now, number| now + Duration::from_micros(if number < 40 { 10 } else { 50_000 });
-    let tally = measure("rate = 1000\nduration = \"2s\"\nconnections = 100\narrivals = \"uniform\"\n", script, "200 OK");
+    let tally =
+        measure("rate = 1000\nduration = \"2s\"\nconnections = 100\narrivals = \"uniform\"\n", script, "200 OK");
     // 3,000 requests over 100 connections are 30 each: no connection comes to its 41st.
     assert!(Latency::of(&tally.latency).max_us < 1_000.0, "some connection had more than its share");
 }

@@ -20,10 +20,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::system::child::Child;
-use client::{Client, accepts, is_ready};
 use crate::system::cpu::CpuTime;
 use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
+use client::{Client, accepts, is_ready};
 
 /// From start to the first request: reserving memory and connecting to a node takes well under a second.
 const READY_LIMIT: Duration = Duration::from_secs(20);

@@ -25,10 +25,10 @@ use crate::mailbox::Doorbell;
 use crate::net::listener::ListenerState;
 use crate::net::state::ConnectionState;
 use crate::outbox::Spares;
+use crate::precise::Precise;
 use crate::random::Random;
 use crate::slab::Slab;
 use crate::time::Instant;
-use crate::precise::Precise;
 use crate::timer::{Target, Wheel};
 
 /// Polls per pass: enough to serve every client that one enter can report, few enough that completions, and with
