@@ -11,6 +11,7 @@
     reason = "a tool that starts servers and loads them needs the clock, sockets and a thread that data cores must not use"
 )]
 
+mod agents;
 mod compare;
 mod floor;
 mod peers;
@@ -36,6 +37,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Generate load for a coordinator on another host (coreperf run --agents).
+    Agent(agents::Options),
     /// Compare two programs, or two folders of results: is B slower than A?
     ///
     /// Programs are run in turn under one scenario. For example: coreperf compare old/corelane target/release/corelane
@@ -71,6 +74,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
+        Verb::Agent(options) => agents::run(&options),
         Verb::Compare(options) => compare::run(&options),
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Peers(options) => peers::run(&options),

@@ -176,7 +176,7 @@ fn name_of(path: &Path) -> String {
 fn compare(rig: &Rig, options: &Options, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> Result<Comparison> {
     let servers = kinds.iter().map(|kind| kind.start(rig)).collect::<Result<Vec<_>>>()?;
     let mut rows: Vec<Row> = servers.iter().map(|server| Row { server: server.name, rounds: Vec::new() }).collect();
-    let manner = Manner { cpus: &options.client_cpus, spins: true, is_shown: false };
+    let manner = Manner { cpus: &options.client_cpus, agents: &[], spins: true, is_shown: false };
     for round in 0..usize::from(options.rounds) {
         for index in (0..kinds.len()).map(|turn| (round + turn) % kinds.len()) {
             let server = &servers[index];

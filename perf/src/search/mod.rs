@@ -111,7 +111,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     scenario.check()?;
     let (stop, cpus) = (Stop::on_signals()?, cpus_of(&scenario)?);
-    let manner = Manner { cpus: &cpus, spins: true, is_shown: false };
+    let manner = Manner { cpus: &cpus, agents: &[], spins: true, is_shown: false };
     let mut search = Bisection::new(scenario.rate.unwrap_or(FIRST_RATE), options.precision);
     let mut runs = Vec::new();
     while let Some(rate) = search.next() {
