@@ -43,7 +43,7 @@ enum Verb {
     ///
     /// Programs are run in turn under one scenario. For example: coreperf compare old/corelane target/release/corelane
     Compare(compare::Options),
-    /// Serve the floor: a bare ring loop that answers 128 bytes without looking at the request.
+    /// Serve the floor: a bare ring loop that answers without looking at the request.
     ///
     /// Point a load generator at it to learn what the kernel alone costs on this host; all requests must have the
     /// same length. Ends with Ctrl-C.
