@@ -11,8 +11,15 @@
     reason = "a tool that starts servers and loads them needs the clock, sockets and a thread that data cores must not use"
 )]
 
+mod compressed;
 mod floor;
+mod gate;
+mod progress;
+mod random;
 mod replay;
+mod sizes;
+mod spread;
+mod table;
 mod wake;
 mod wrk;
 

@@ -12,14 +12,12 @@
 //! **Invariants**: a run is a function of its arguments and the trace, but for the time it takes.
 
 mod belady;
-mod compressed;
 mod engine;
 mod fit;
 mod format;
 mod measure;
 mod one_queue;
 mod plot;
-mod progress;
 mod queues;
 mod report;
 mod s3fifo;
@@ -37,10 +35,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::{compressed, progress::Progress};
 use engine::{Capacity, Kind};
 use fit::Fits;
 use format::Format;
-use progress::Progress;
 use report::Row;
 use trace::{Builder, Trace};
 

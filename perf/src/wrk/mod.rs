@@ -26,7 +26,6 @@ mod sample;
 mod scratch;
 mod servers;
 mod stop;
-mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
