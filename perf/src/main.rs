@@ -12,8 +12,10 @@
 )]
 
 mod compressed;
+mod engine;
 mod floor;
 mod gate;
+mod machine;
 mod progress;
 mod random;
 mod replay;
@@ -37,6 +39,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Measure single calls of the cache on one core, beside hashbrown with an LRU list, moka, quick_cache and foyer.
+    ///
+    /// Rates by rounds that alternate between the stores, then the latency of single calls, as a table; judges the gates of
+    /// docs/engine.md. Exit status 0: every gate holds. 1: one does not. 2: it could not be measured.
+    Engine(engine::Options),
     /// Serve the floor: a bare ring loop that answers 128 bytes without looking at the request.
     ///
     /// Point a load generator at it to learn what the kernel alone costs on this host; all requests must have the
@@ -56,6 +63,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
+        Verb::Engine(options) => engine::run(&options),
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Wake(options) => wake::run(&options).map(|()| ExitCode::SUCCESS),
