@@ -16,6 +16,7 @@ mod engine;
 mod floor;
 mod gate;
 mod machine;
+mod plot;
 mod progress;
 mod random;
 mod replay;

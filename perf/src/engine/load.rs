@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `get-hit` | gets of even choice | all that is asked for |
 //! | `delete` | deletes of even choice; what was deleted is stored again in between, outside of the time taken | the same |
-//! | `zipf` | 95 gets to 5 sets, Zipf 0.99 over twice what fits | what it kept |
+//! | `zipf` | 95 gets to 5 sets, Zipf 0.99 over twice what fits; before the rounds, what is missed is stored | what it kept |
 //! | `set` | sets of keys that never came before | what it kept |
 //!
 //! **Invariants**: the calls of a round are a function of mix, round and sizes: every store gets the same.
@@ -21,6 +21,12 @@ const ZIPF_EXPONENT: f64 = 0.99;
 
 /// Of a hundred calls of the mix `zipf`.
 const ZIPF_GETS: u64 = 95;
+
+/// Keys of the mix `zipf`, in multiples of what fits.
+const ZIPF_KEYS: u64 = 2;
+
+/// A prime above any count of keys: its multiples meet every rank once before any comes again.
+const STRIDE: u128 = 1_000_000_000_039;
 
 /// Keys of the mix `set` start here, beyond those of any other mix.
 const FRESH_KEYS: u64 = 1 << 40;
@@ -104,8 +110,13 @@ impl Scale {
     pub(crate) fn filling(&self, mix: Mix) -> Box<dyn Iterator<Item = u64>> {
         match mix {
             Mix::GetHit | Mix::Delete => Box::new(0..self.held),
-            // The most popular last, as if they had been used last. More than fits: every store evicts from here on.
-            Mix::Zipf | Mix::Set => Box::new((0..self.fitting * 5 / 4).rev()),
+            // A little more than fits, so that every store evicts from here on; popular and unpopular keys in turn.
+            Mix::Zipf | Mix::Set => {
+                let keys = self.fitting * ZIPF_KEYS;
+                Box::new(
+                    (0..self.fitting * 5 / 4).map(move |turn| (u128::from(turn) * STRIDE % u128::from(keys)) as u64),
+                )
+            }
         }
     }
 }
@@ -126,8 +137,16 @@ impl<'a> Calls<'a> {
             scale,
             mix,
             random: Random::new(round),
-            zipf: Zipf::new(scale.fitting * 2, ZIPF_EXPONENT),
+            zipf: Zipf::new(scale.fitting * ZIPF_KEYS, ZIPF_EXPONENT),
             fresh: FRESH_KEYS + (round << 32),
+        }
+    }
+
+    /// How many calls bring a store into the state in which it stays.
+    pub(crate) fn warm_up(&self, round_calls: u64) -> u64 {
+        match self.mix {
+            Mix::Zipf => self.scale.fitting,
+            Mix::GetHit | Mix::Delete | Mix::Set => round_calls / 4,
         }
     }
 

@@ -104,7 +104,8 @@ pub(crate) fn measure(contenders: &mut [Contender], mix: Mix, scale: &Scale, ext
     };
     let mut rows: Vec<Row> = contenders.iter().map(empty).collect();
     for contender in &mut *contenders {
-        run(&mut *contender.store, &mut Calls::new(scale, mix, WARM_UP_ROUND), extent.calls / 4, &mut buffers);
+        eprintln!("{}: warming {} up", mix.name(), contender.kind.name());
+        warm_up(&mut *contender.store, &mut Calls::new(scale, mix, WARM_UP_ROUND), extent.calls, &mut buffers);
     }
     let count = contenders.len();
     for round in 0..usize::from(extent.rounds) {
@@ -121,6 +122,18 @@ pub(crate) fn measure(contenders: &mut [Contender], mix: Mix, scale: &Scale, ext
         row.items = contender.store.items();
     }
     rows
+}
+
+/// Brings a store into the state in which it is measured.
+fn warm_up(store: &mut dyn Runner, calls: &mut Calls<'_>, round_calls: u64, buffers: &mut Buffers) {
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut left = calls.warm_up(round_calls);
+    while left > 0 {
+        calls.next_batch(&mut batch, left.min(BATCH as u64) as usize);
+        left -= batch.len() as u64;
+        store.run_filling(&batch, buffers);
+        store_again(store, &mut batch, buffers);
+    }
 }
 
 /// Makes `count` calls of a store.

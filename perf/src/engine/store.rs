@@ -133,6 +133,9 @@ pub(crate) trait Runner {
     /// Makes all calls; returns how many found their key, of the gets and deletes.
     fn run(&mut self, calls: &[Call], buffers: &mut Buffers) -> u64;
 
+    /// Makes all calls, and stores what a get did not find, as a user who has the value from elsewhere does.
+    fn run_filling(&mut self, calls: &[Call], buffers: &mut Buffers);
+
     /// Makes all calls and times every single one.
     fn time(&mut self, calls: &[Call], buffers: &mut Buffers, latencies: &mut Latencies);
 
@@ -151,6 +154,18 @@ impl<S: Store> Runner for S {
         }
         std::hint::black_box(&buffers.sink);
         found
+    }
+
+    fn run_filling(&mut self, calls: &[Call], buffers: &mut Buffers) {
+        for call in calls {
+            let found = call_once(self, call, buffers);
+            if call.verb == Verb::Get && !found {
+                call_once(self, &Call { verb: Verb::Set, ..*call }, buffers);
+            }
+            if call.verb != Verb::Get || !found {
+                self.tend();
+            }
+        }
     }
 
     fn time(&mut self, calls: &[Call], buffers: &mut Buffers, latencies: &mut Latencies) {

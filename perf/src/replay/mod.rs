@@ -4,7 +4,7 @@
 //!  file ─ compressed ─ format ─▶ trace ─ split by key hash ─▶ measure ◀─ engine ─┬─ fifo, lru, sieve, s3fifo, belady
 //!                                                               │                └─ shardstore ◀─ fit
 //!                                                               ▼
-//!                                                         report, plot
+//!                                                         report, picture
 //! ```
 //!
 //! **Not**: a measurement of speed beside other caches; reference engines store neither keys nor values.
@@ -17,7 +17,7 @@ mod fit;
 mod format;
 mod measure;
 mod one_queue;
-mod plot;
+mod picture;
 mod queues;
 mod report;
 mod s3fifo;
@@ -35,7 +35,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::{compressed, progress::Progress};
+use crate::progress::Progress;
+use crate::{compressed, plot};
 use engine::{Capacity, Kind};
 use fit::Fits;
 use format::Format;
@@ -88,7 +89,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         write(path, &json)?;
     }
     if let Some(path) = &options.plot {
-        write(path, &plot::svg(&rows))?;
+        write(path, &plot::svg(&picture::chart(&rows)))?;
     }
     Ok(())
 }
