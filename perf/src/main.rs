@@ -23,6 +23,7 @@ mod replay;
 mod sizes;
 mod spread;
 mod table;
+mod ttl;
 mod wake;
 mod wrk;
 
@@ -54,6 +55,11 @@ enum Verb {
     ///
     /// For example: coreperf replay --trace web.trace.xz --format i32be --objects 1000,10000 --engine shardstore,lru,belady
     Replay(replay::Options),
+    /// Measure how much memory expired items hold, under the times to live of real clusters, in virtual time.
+    ///
+    /// For example: coreperf ttl --clusters 2020Mar.md --only cluster12,cluster26 --plot ttl.svg
+    /// Exit status 0: the gate holds. 1: it does not. 2: it could not be measured.
+    Ttl(ttl::Options),
     /// Measure what waking a sleeping core costs, by eventfd and by ring message.
     Wake(wake::Options),
     /// Measure Corelane with wrk beside the floor and nginx, and judge the gates of docs/performance.md.
@@ -67,6 +73,7 @@ fn main() -> ExitCode {
         Verb::Engine(options) => engine::run(&options),
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Ttl(options) => ttl::run(&options),
         Verb::Wake(options) => wake::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Wrk(options) => wrk::run(&options),
     };
