@@ -15,13 +15,15 @@ mod compressed;
 mod engine;
 mod floor;
 mod gate;
-mod machine;
 mod plot;
 mod progress;
 mod random;
 mod replay;
+mod run;
+mod shift;
 mod sizes;
 mod spread;
+mod system;
 mod table;
 mod ttl;
 mod wake;
@@ -55,11 +57,21 @@ enum Verb {
     ///
     /// For example: coreperf replay --trace web.trace.xz --format i32be --objects 1000,10000 --engine shardstore,lru,belady
     Replay(replay::Options),
+    /// Measure the memory of the process while the sizes of values shift from small to large and back.
+    ///
+    /// Exit status 0: the process stays within the limit, and small values get their memory back. 1: it does not, or they do
+    /// not. 2: it could not be measured.
+    Shift(shift::Options),
     /// Measure how much memory expired items hold, under the times to live of real clusters, in virtual time.
     ///
     /// For example: coreperf ttl --clusters 2020Mar.md --only cluster12,cluster26 --plot ttl.svg
     /// Exit status 0: the gate holds. 1: it does not. 2: it could not be measured.
     Ttl(ttl::Options),
+    /// Load a server as a scenario says, and measure latency, rate and CPU time.
+    ///
+    /// The load is open: requests are due at instants fixed beforehand, and latencies count from there. Exit status 0: the run
+    /// was valid. 1: it was not, and the reasons are printed instead of percentiles. 2: it could not be run.
+    Run(run::Options),
     /// Measure what waking a sleeping core costs, by eventfd and by ring message.
     Wake(wake::Options),
     /// Measure Corelane with wrk beside the floor and nginx, and judge the gates of docs/performance.md.
@@ -73,7 +85,9 @@ fn main() -> ExitCode {
         Verb::Engine(options) => engine::run(&options),
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Shift(options) => shift::run(&options),
         Verb::Ttl(options) => ttl::run(&options),
+        Verb::Run(options) => run::run(&options),
         Verb::Wake(options) => wake::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Wrk(options) => wrk::run(&options),
     };

@@ -4,8 +4,13 @@
 //!
 //! **Invariants**: a sequence is a function of its seed.
 //!
-//! **Source**: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014 (SplitMix64); Hörmann,
-//! Derflinger, "Rejection-inversion to generate variates from monotone discrete distributions", 1996.
+//! **Source**: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014 (SplitMix64); the crate
+//! rand_distr for Zipf.
+
+use std::convert::Infallible;
+
+use rand::TryRng;
+use rand_distr::Distribution as _;
 
 /// A number's place in a sequence that looks even over 0 to 2^64; different numbers have different places.
 #[inline]
@@ -48,49 +53,38 @@ impl Random {
     }
 }
 
-/// Ranks 0 to `count`, without it, where rank r comes in proportion to (r + 1)^-exponent. Constant time and memory.
-#[derive(Clone, Debug)]
-pub(crate) struct Zipf {
-    exponent: f64,
-    count: f64,
-    /// The integral's value at the left end of the first bar, and the right end of the last.
-    ends: [f64; 2],
-    /// Within this of its rank, a candidate is taken without a look at its height.
-    sure: f64,
+impl TryRng for Random {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.number() >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.number())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.number().to_le_bytes()[..chunk.len()]));
+        Ok(())
+    }
 }
+
+/// Ranks 0 to `count`, without it, where rank r comes in proportion to (r + 1)^-exponent. Constant time and memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Zipf(rand_distr::Zipf<f64>);
 
 impl Zipf {
     /// A distribution over `count` ranks, at least one; exponent 0 is even.
     pub(crate) fn new(count: u64, exponent: f64) -> Self {
-        let count = count.max(1) as f64;
-        let mut zipf = Self { exponent, count, ends: [0.0; 2], sure: 0.0 };
-        zipf.ends = [zipf.integral(1.5) - 1.0, zipf.integral(count + 0.5)];
-        zipf.sure = 2.0 - zipf.inverse(zipf.integral(2.5) - 2f64.powf(-exponent));
-        zipf
+        let zipf = rand_distr::Zipf::new(count.max(1) as f64, exponent);
+        Self(zipf.expect("there is a rank, and the exponent is not negative"))
     }
 
     /// The next rank.
     #[inline]
     pub(crate) fn rank(&self, random: &mut Random) -> u64 {
-        loop {
-            let u = self.ends[1] + random.part() * (self.ends[0] - self.ends[1]);
-            let x = self.inverse(u);
-            let k = x.round().clamp(1.0, self.count);
-            if k - x <= self.sure || u >= self.integral(k + 0.5) - k.powf(-self.exponent) {
-                return k as u64 - 1;
-            }
-        }
-    }
-
-    /// Integral of x^-exponent from 1.
-    fn integral(&self, x: f64) -> f64 {
-        let power = 1.0 - self.exponent;
-        if power.abs() < 1e-9 { x.ln() } else { (x.powf(power) - 1.0) / power }
-    }
-
-    fn inverse(&self, y: f64) -> f64 {
-        let power = 1.0 - self.exponent;
-        if power.abs() < 1e-9 { y.exp() } else { (1.0 + y * power).max(0.0).powf(1.0 / power) }
+        self.0.sample(random) as u64 - 1
     }
 }
 

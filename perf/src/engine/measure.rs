@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::latency::{Latencies, Percentiles};
 use super::load::{Calls, Mix, Scale};
 use super::store::{Buffers, Call, Kind, Runner, Verb};
-use crate::machine;
+use crate::system::machine;
 
 /// Calls between two readings of the clock: long enough that reading it does not show, short enough that the calls
 /// themselves stay in the second cache.

@@ -30,8 +30,9 @@ use measure::{Extent, Row};
 use report::Report;
 use store::{KEY_BYTES, Kind};
 
+use crate::gate;
 use crate::sizes::Sizes;
-use crate::{gate, machine};
+use crate::system::machine;
 
 /// Working set of `get-hit` in multiples of the last cache, where memory allows: then nearly every access to an item misses it.
 const WORKING_SET_CACHES: u64 = 10;

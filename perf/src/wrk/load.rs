@@ -15,8 +15,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::child::Child;
-use super::cpu::CpuTime;
 use super::servers::Rig;
+use crate::system::cpu::CpuTime;
 
 /// Path of the value of the un-pipelined and pipelined loads; the keys of the round robin append their index.
 pub(crate) const KEY_PATH: &str = "/v1/kv/default/k";

@@ -15,7 +15,7 @@
 
 mod child;
 mod client;
-mod cpu;
+
 mod gates;
 mod host;
 mod idle;
@@ -25,7 +25,6 @@ mod report;
 mod sample;
 mod scratch;
 mod servers;
-mod stop;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,13 +33,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
+use crate::system::stop::Stop;
 use host::Host;
 use load::Requests;
 use report::Report;
 use sample::{Row, Sample};
 use scratch::Scratch;
 use servers::{Rig, Server};
-use stop::Stop;
 
 /// What to measure, where, and where the result goes.
 #[derive(Args)]

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::cpu::CpuTime;
 use super::load::Outcome;
 use crate::spread::Spread;
+use crate::system::cpu::CpuTime;
 
 /// Share of a run that a process may wait for its CPU before the host counts as not quiet: beyond a tenth, the rate
 /// tells more about the other load than about the server.

@@ -18,10 +18,10 @@ use anyhow::{Context, Result, bail};
 
 use super::child::Child;
 use super::client::{Client, accepts, is_ready};
-use super::cpu::CpuTime;
 use super::load::{KEY_COUNT, KEY_PATH};
 use super::scratch::Scratch;
-use super::stop::Stop;
+use crate::system::cpu::CpuTime;
+use crate::system::stop::Stop;
 
 /// From start to the first request: reserving memory and connecting to a node takes well under a second.
 const READY_LIMIT: Duration = Duration::from_secs(20);

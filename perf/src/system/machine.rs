@@ -1,6 +1,6 @@
 //! This machine: where the thread runs, how large its last cache is, how much memory is left, and what we use of it.
 //!
-//! **Not**: what a child process uses (that is `wrk::cpu`).
+//! **Not**: what a child process uses (that is `cpu`).
 //!
 //! **Source**: sysfs-devices-system-cpu (`cache/index3/size`), proc_meminfo(5), proc_pid_statm(5), sched_setaffinity(2),
 //! clock_gettime(2) (`CLOCK_THREAD_CPUTIME_ID`).

@@ -1,0 +1,10 @@
+//! The system that measurements run on: processes, their CPU time, the host.
+//!
+//! **Not** judging; every module reads what the kernel says.
+
+pub(crate) mod clock;
+pub(crate) mod cpu;
+pub(crate) mod fingerprint;
+pub(crate) mod listening;
+pub(crate) mod machine;
+pub(crate) mod stop;
