@@ -101,7 +101,7 @@ mod tests {
             (0..draws).for_each(|_| seen[zipf.rank(&mut random) as usize] += 1);
             let total: f64 = (1..=count).map(|k| (k as f64).powf(-exponent)).sum();
             for rank in [0, 1, 2, 9, 99] {
-                let expected = ((rank + 1) as f64).powf(-exponent) / total * draws as f64;
+                let expected = f64::from(rank + 1).powf(-exponent) / total * draws as f64;
                 let off = (seen[rank as usize] as f64 - expected).abs() / expected.sqrt();
                 assert!(off < 5.0, "{exponent}, rank {rank}: {} not {expected:.0}", seen[rank as usize]);
             }

@@ -17,9 +17,14 @@ impl Foyer {
         let builder = CacheBuilder::new(budget_bytes as usize)
             .with_shards(1)
             .with_eviction_config(S3FifoConfig::default())
-            .with_weighter(|key: &Box<[u8]>, value: &Box<[u8]>| weight(key, value) as usize);
+            .with_weighter(weigh);
         Self { cache: builder.build() }
     }
+}
+
+#[expect(clippy::borrowed_box, reason = "this is what the builder calls it with")]
+fn weigh(key: &Box<[u8]>, value: &Box<[u8]>) -> usize {
+    weight(key, value) as usize
 }
 
 impl Store for Foyer {

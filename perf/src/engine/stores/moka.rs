@@ -18,9 +18,13 @@ pub(crate) struct Moka {
 impl Moka {
     /// An empty one; the budget is for keys and values.
     pub(crate) fn new(budget_bytes: u64) -> Self {
-        let weigher = |key: &Box<[u8]>, value: &Arc<[u8]>| u32::try_from(weight(key, value)).unwrap_or(u32::MAX);
-        Self { cache: Cache::builder().max_capacity(budget_bytes).weigher(weigher).build() }
+        Self { cache: Cache::builder().max_capacity(budget_bytes).weigher(weigh).build() }
     }
+}
+
+#[expect(clippy::borrowed_box, reason = "this is what the cache calls it with")]
+fn weigh(key: &Box<[u8]>, value: &Arc<[u8]>) -> u32 {
+    u32::try_from(weight(key, value)).unwrap_or(u32::MAX)
 }
 
 impl Store for Moka {
