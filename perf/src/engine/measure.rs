@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::latency::{Latencies, Percentiles};
 use super::load::{Calls, Mix, Scale};
 use super::store::{Buffers, Call, Kind, Runner, Verb};
+use crate::system::cpu::resident_bytes;
 use crate::system::machine;
 
 /// Calls between two readings of the clock: long enough that reading it does not show, short enough that the calls
@@ -77,7 +78,7 @@ pub(crate) struct Row {
 /// # Errors
 /// The store cannot be made, or /proc is not mounted.
 pub(crate) fn fill(kind: Kind, mix: Mix, memory_bytes: u64, scale: &Scale) -> Result<Contender> {
-    let before = machine::resident_bytes()?;
+    let before = resident_bytes(std::process::id())?;
     let mut buffers = Buffers::new(scale.sizes.largest());
     let mut store = kind.make(memory_bytes, memory_bytes as f64 / scale.fitting as f64)?;
     let mut batch = Vec::with_capacity(BATCH);
@@ -87,7 +88,7 @@ pub(crate) fn fill(kind: Kind, mix: Mix, memory_bytes: u64, scale: &Scale) -> Re
         batch.extend(numbers.by_ref().take(BATCH).map(|number| scale.call(Verb::Set, number)));
         store.run(&batch, &mut buffers);
     }
-    let resident_bytes = machine::resident_bytes()?.saturating_sub(before);
+    let resident_bytes = resident_bytes(std::process::id())?.saturating_sub(before);
     Ok(Contender { kind, store, resident_bytes })
 }
 

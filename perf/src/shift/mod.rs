@@ -8,7 +8,7 @@
 //!
 //! **Invariants**: the process's memory is that of all of it, but for what it had before the cache was made.
 //!
-//! **Source**: proc_pid_statm(5): resident pages, those of the cache's memfd among them.
+//! **Source**: proc_pid_status(5): `VmRSS`, the pages of the cache's memfd among them.
 
 mod phase;
 

@@ -12,7 +12,7 @@ use shardstore::key::KeyHasher;
 use shardstore::version::Version;
 
 use crate::random::mixed;
-use crate::system::machine;
+use crate::system::cpu::resident_bytes;
 
 /// Any seed does; a fixed one makes runs repeat.
 const HASH_SEED: u64 = 0x636f_7265_6c61_6e65;
@@ -69,7 +69,7 @@ impl Subject {
     pub(crate) fn new(limit_bytes: u64, value_bytes_max: u64) -> Result<Self> {
         let value = vec![0x5a; value_bytes_max as usize];
         let hasher = KeyHasher::new(HASH_SEED);
-        let base_bytes = machine::resident_bytes()?;
+        let base_bytes = resident_bytes(std::process::id())?;
         let options = CacheOptions { ceiling_bytes: limit_bytes, ..CacheOptions::new(limit_bytes, hasher) };
         let cache = Cache::new(&options).context("the cache could not be made; choose another --limit")?;
         anyhow::ensure!(
@@ -96,7 +96,7 @@ impl Subject {
             unseen += item_bytes;
             if unseen >= LOOK_BYTES || number + 1 == keys.end {
                 unseen = 0;
-                peak = u64::max(peak, machine::resident_bytes()?.saturating_sub(self.base_bytes));
+                peak = u64::max(peak, resident_bytes(std::process::id())?.saturating_sub(self.base_bytes));
             }
         }
         let written = keys.end - keys.start;

@@ -1,8 +1,8 @@
-//! This machine: where the thread runs, how large its last cache is, how much memory is left, and what we use of it.
+//! This machine: where the thread runs, how large its last cache is, and how much memory is left.
 //!
-//! **Not**: what a child process uses (that is `cpu`).
+//! **Not**: what a process uses (that is `cpu`).
 //!
-//! **Source**: sysfs-devices-system-cpu (`cache/index3/size`), proc_meminfo(5), proc_pid_statm(5), sched_setaffinity(2),
+//! **Source**: sysfs-devices-system-cpu (`cache/index3/size`), proc_meminfo(5), sched_setaffinity(2),
 //! clock_gettime(2) (`CLOCK_THREAD_CPUTIME_ID`).
 
 use std::fs;
@@ -44,16 +44,6 @@ pub(crate) fn available_bytes() -> Result<u64> {
     parse_available(&text).context("/proc/meminfo has no MemAvailable")
 }
 
-/// Resident bytes of this process: private, file and shared pages, a memfd's among them.
-///
-/// # Errors
-/// /proc is not mounted.
-pub(crate) fn resident_bytes() -> Result<u64> {
-    let text = fs::read_to_string("/proc/self/statm").context("/proc/self/statm could not be read")?;
-    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
-    Ok(pages.context("/proc/self/statm has no resident pages")? * rustix::param::page_size() as u64)
-}
-
 /// CPU time of the calling thread, user and system, in nanoseconds.
 pub(crate) fn thread_cpu_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -87,7 +77,7 @@ mod tests {
         }
         assert_eq!(parse_available("MemFree: 1 kB\nMemAvailable:      12 kB\n"), Some(12 << 10));
         assert_eq!(parse_available("MemFree: 1 kB\n"), None);
-        assert!(resident_bytes().unwrap() > 1 << 16 && available_bytes().unwrap() > 1 << 20);
+        assert!(available_bytes().unwrap() > 1 << 20);
     }
 
     #[test]
