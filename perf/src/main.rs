@@ -11,15 +11,18 @@
     reason = "a tool that starts servers and loads them needs the clock, sockets and a thread that data cores must not use"
 )]
 
+mod compare;
 mod compressed;
 mod engine;
 mod floor;
 mod gate;
+mod peers;
 mod plot;
 mod progress;
 mod random;
 mod replay;
 mod run;
+mod servers;
 mod shift;
 mod sizes;
 mod spread;
@@ -48,11 +51,20 @@ enum Verb {
     /// Rates by rounds that alternate between the stores, then the latency of single calls, as a table; judges the gates of
     /// docs/engine.md. Exit status 0: every gate holds. 1: one does not. 2: it could not be measured.
     Engine(engine::Options),
+    /// Compare two programs, or two folders of results: is B slower than A?
+    ///
+    /// Programs are run in turn under one scenario. For example: coreperf compare old/corelane target/release/corelane
+    Compare(compare::Options),
     /// Serve the floor: a bare ring loop that answers 128 bytes without looking at the request.
     ///
     /// Point a load generator at it to learn what the kernel alone costs on this host; all requests must have the
     /// same length. Ends with Ctrl-C.
     Floor(floor::Options),
+    /// Run scenarios against the floor, Corelane and other servers in turn, and set them side by side.
+    ///
+    /// Each server has one core, in its best stated configuration; rounds alternate. Servers that are not installed are named
+    /// and left out.
+    Peers(peers::Options),
     /// Replay a trace against the product's cache and other engines, and print miss ratios as JSON.
     ///
     /// For example: coreperf replay --trace web.trace.xz --format i32be --objects 1000,10000 --engine shardstore,lru,belady
@@ -83,7 +95,9 @@ enum Verb {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Engine(options) => engine::run(&options),
+        Verb::Compare(options) => compare::run(&options),
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Peers(options) => peers::run(&options),
         Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Shift(options) => shift::run(&options),
         Verb::Ttl(options) => ttl::run(&options),

@@ -21,6 +21,9 @@ pub(super) const WINDOW: Duration = Duration::from_secs(1);
 /// How often connections are looked over for requests that take too long.
 const SWEEP: Duration = Duration::from_millis(50);
 
+/// How soon a core that sleeps looks again for what nothing wakes it for.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 /// What a core tells whoever conducts the run.
 pub(super) enum Report {
     /// A second has passed.
@@ -57,11 +60,14 @@ pub(super) async fn run(generator: Rc<Generator>, reports: Reports) {
 
 async fn wait(reactor: &Reactor, generator: &Generator, clock: &Clock) {
     if generator.plan.spins {
-        return reactor.yield_now().await;
+        return reactor.next_pass().await;
     }
-    let due = Instant::from_nanos(if generator.is_behind() { u64::MAX } else { generator.next_due_ns() });
+    let now = reactor.now();
     let end = Instant::from_nanos(generator.plan.phases.until_ns());
-    let end = if end > reactor.now() { end } else { Instant::NEVER };
+    let due = Instant::from_nanos(generator.next_due_ns());
+    // Requests that wait for room are sent by the answers that make it; afterwards the next one must not be missed.
+    let due = if generator.is_behind() || due <= now { now + LOOK_AGAIN } else { due };
+    let end = if end > now { end } else { now + LOOK_AGAIN };
     reactor.sleep_precisely(due.min(clock.window_ends).min(clock.next_sweep).min(end)).await;
 }
 
@@ -83,7 +89,9 @@ impl Clock {
         let activity = generator.activity();
         if generator.plan.spins {
             let measured = generator.plan.phases.measures(now.as_nanos());
-            generator.note_time(duration_ns(now.since(self.looked)), activity == self.activity, measured);
+            let elapsed_ns = duration_ns(now.since(self.looked));
+            let idle_ns = if activity == self.activity { elapsed_ns } else { 0 };
+            generator.note_time((elapsed_ns, idle_ns), measured);
         }
         (self.looked, self.activity) = (now, activity);
     }
@@ -96,5 +104,5 @@ fn is_over(generator: &Generator, now: Instant) -> bool {
     let now_ns = now.as_nanos();
     phases.is_over()
         || now_ns >= until_ns
-            && (generator.is_done() || now_ns - until_ns > duration_ns(generator.plan.scenario.timeout))
+            && (generator.is_done(until_ns) || now_ns - until_ns > duration_ns(generator.plan.scenario.timeout))
 }

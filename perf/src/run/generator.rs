@@ -87,8 +87,7 @@ struct State {
     choice: Choice,
     /// Whether requests are due for which no lane has had room.
     is_behind: bool,
-    window: Tally,
-    measured: Tally,
+    accounts: Accounts,
     /// Moves with everything that is sent or comes.
     activity: u64,
 }
@@ -121,8 +120,7 @@ impl Generator {
             pacer,
             choice: Choice::new(&scenario.keys, scenario.mix, seed + 1),
             is_behind: false,
-            window: Tally::default(),
-            measured: Tally::default(),
+            accounts: Accounts::default(),
             activity: 0,
         };
         Self { state: RefCell::new(state), reactor, plan }
@@ -180,20 +178,19 @@ impl Generator {
         self.state.borrow().is_behind
     }
 
-    /// Whether nothing is under way and nothing waits.
-    pub(super) fn is_done(&self) -> bool {
+    /// Whether all that is due before `until_ns` was sent and answered.
+    pub(super) fn is_done(&self, until_ns: u64) -> bool {
         let state = self.state.borrow();
-        !state.is_behind && state.lanes.iter().all(|lane| lane.flights.is_empty())
+        let all_sent = state.pacer.as_ref().is_none_or(|pacer| pacer.due_ns() >= until_ns);
+        all_sent && state.lanes.iter().all(|lane| lane.flights.is_empty())
     }
 
     /// Accounts for the time since the core was looked at last.
-    pub(super) fn note_time(&self, elapsed_ns: u64, was_idle: bool, measured: bool) {
+    pub(super) fn note_time(&self, (elapsed_ns, idle_ns): (u64, u64), measured: bool) {
         let state = &mut *self.state.borrow_mut();
-        let State { window, measured: result, .. } = state;
-        for tally in std::iter::once(window).chain(measured.then_some(result)) {
-            tally.elapsed_ns += elapsed_ns;
-            tally.idle_ns += if was_idle { elapsed_ns } else { 0 };
-        }
+        let tally = state.accounts.of(measured);
+        tally.elapsed_ns += elapsed_ns;
+        tally.idle_ns += idle_ns;
     }
 
     /// Moves whenever something is sent or comes.
@@ -216,7 +213,7 @@ impl Generator {
 
     /// Hands over the window that ends now, and begins the next.
     pub(super) fn take_window(&self) -> Tally {
-        std::mem::take(&mut self.state.borrow_mut().window)
+        self.state.borrow_mut().accounts.end_window()
     }
 
     /// Hands over the result. Requests that were due and are not answered remain as its difference.
@@ -228,18 +225,22 @@ impl Generator {
             && until_ns != u64::MAX
         {
             while pacer.due_ns() < until_ns {
-                state.measured.due += u64::from(phases.measures(pacer.due_ns()));
+                state.accounts.of(phases.measures(pacer.due_ns())).due += 1;
                 pacer.advance();
             }
         }
-        std::mem::take(&mut state.measured)
+        state.accounts.end_window();
+        std::mem::take(&mut state.accounts.result)
     }
 
     /// Hears the answers of a lane; hand it to `Answers::read`.
     pub(super) fn with_listener<R>(&self, lane: usize, read: impl FnOnce(&mut LaneListener<'_>) -> R) -> R {
         let now_ns = self.reactor.now().as_nanos();
         let state = &mut *self.state.borrow_mut();
-        read(&mut LaneListener { state, plan: &self.plan, lane, now_ns })
+        let mut listener = LaneListener { state, plan: &self.plan, lane, now_ns, run: Run::default() };
+        let outcome = read(&mut listener);
+        listener.end_run();
+        outcome
     }
 }
 
@@ -283,18 +284,16 @@ impl State {
     #[inline]
     fn note_sent(&mut self, plan: &Plan, count: u64, (due_ns, now_ns): (u64, u64)) {
         self.activity += count;
-        let State { window, measured, is_behind, .. } = self;
-        for tally in std::iter::once(window).chain(plan.phases.measures(due_ns).then_some(measured)) {
-            tally.due += count;
-            tally.sent += count;
-            if *is_behind {
-                tally.waited += count;
-            } else {
-                tally.lateness.saturating_record((now_ns - due_ns).max(1));
-            }
-        }
-        if let Some(pacer) = &mut self.pacer {
-            pacer.advance();
+        let tally = self.accounts.of(plan.phases.measures(due_ns));
+        tally.due += count;
+        tally.sent += count;
+        // A closed loop has no instant to be late for.
+        let Some(pacer) = &mut self.pacer else { return };
+        pacer.advance();
+        if self.is_behind {
+            tally.waited += count;
+        } else {
+            tally.lateness.saturating_record((now_ns - due_ns).max(1));
         }
     }
 
@@ -309,11 +308,43 @@ impl State {
 
     fn fail(&mut self, phases: &Phases, due_ns: u64, why: Failure) {
         self.activity += 1;
-        self.window.failures.count(why);
-        if phases.measures(due_ns) {
-            self.measured.failures.count(why);
-        }
+        self.accounts.of(phases.measures(due_ns)).failures.count(why);
     }
+}
+
+/// The accounts of a core. Each request is in one of the first two, so that it is counted once.
+#[derive(Default)]
+struct Accounts {
+    /// Of this window, requests that are measured.
+    measured: Tally,
+    /// Of this window, those that are not.
+    other: Tally,
+    /// Of all windows before, requests that are measured.
+    result: Tally,
+}
+
+impl Accounts {
+    #[inline]
+    fn of(&mut self, measured: bool) -> &mut Tally {
+        if measured { &mut self.measured } else { &mut self.other }
+    }
+
+    /// Ends a window; returns all that was in it.
+    fn end_window(&mut self) -> Tally {
+        self.result.add(&self.measured);
+        let mut window = std::mem::take(&mut self.other);
+        window.add(&std::mem::take(&mut self.measured));
+        window
+    }
+}
+
+/// Answers in a row that are counted alike: with pipelining, most are.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Run {
+    due_ns: u64,
+    status: u16,
+    count: u64,
+    body_bytes: u64,
 }
 
 /// See [`Generator::with_listener`].
@@ -322,9 +353,34 @@ pub(super) struct LaneListener<'a> {
     plan: &'a Plan,
     lane: usize,
     now_ns: u64,
+    run: Run,
 }
 
 impl LaneListener<'_> {
+    /// Counts a right answer, with those before it that are counted alike.
+    #[inline]
+    fn count(&mut self, due_ns: u64, status: u16, body_bytes: usize) {
+        if self.run.count > 0 && (self.run.due_ns, self.run.status) != (due_ns, status) {
+            self.end_run();
+        }
+        (self.run.due_ns, self.run.status) = (due_ns, status);
+        self.run.count += 1;
+        self.run.body_bytes += body_bytes as u64;
+    }
+
+    #[inline]
+    fn end_run(&mut self) {
+        let Run { due_ns, status, count, body_bytes } = std::mem::take(&mut self.run);
+        if count == 0 {
+            return;
+        }
+        self.state.activity += count;
+        let tally = self.state.accounts.of(self.plan.phases.measures(due_ns));
+        tally.count_status(status, count);
+        tally.count_answers(count, self.now_ns.saturating_sub(due_ns), body_bytes);
+        self.state.stand_in_row(self.lane);
+    }
+
     fn expects_value(&self, status: u16, operation: Operation) -> bool {
         operation == Operation::Get && status == 200 && self.plan.scenario.expect.body != Body::Any
     }
@@ -347,25 +403,17 @@ impl Listener for LaneListener<'_> {
             // An answer to nothing: the connection cannot be trusted, and the next request would get the wrong one.
             return self.state.fail(&self.plan.phases, self.now_ns, Failure::Malformed);
         };
-        self.state.activity += 1;
         let has_length =
             !self.expects_value(status, flight.operation) || body_bytes == self.plan.values.of(flight.key).len();
-        let is_measured = self.plan.phases.measures(flight.due_ns);
         let failure = if !self.plan.scenario.expect.status.contains(&status) {
-            Some(Failure::Status)
+            Failure::Status
         } else if is_right && has_length {
-            None
+            return self.count(flight.due_ns, status, body_bytes);
         } else {
-            Some(Failure::Body)
+            Failure::Body
         };
-        let State { window, measured, .. } = &mut *self.state;
-        for tally in std::iter::once(window).chain(is_measured.then_some(measured)) {
-            tally.count_status(status);
-            match failure {
-                Some(failure) => tally.failures.count(failure),
-                None => tally.count_answer(self.now_ns.saturating_sub(flight.due_ns), body_bytes),
-            }
-        }
+        self.state.accounts.of(self.plan.phases.measures(flight.due_ns)).count_status(status, 1);
+        self.state.fail(&self.plan.phases, flight.due_ns, failure);
         self.state.stand_in_row(self.lane);
     }
 }

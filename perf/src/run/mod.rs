@@ -20,11 +20,13 @@ mod generator;
 mod http;
 mod lane;
 mod live;
-mod outcome;
+pub(crate) mod outcome;
 mod phases;
-mod scenario;
+pub(crate) mod scenario;
 mod steady;
 mod tally;
+#[cfg(test)]
+mod truth_tests;
 mod validity;
 mod values;
 
@@ -88,11 +90,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let stop = Stop::on_signals()?;
     let cpus = cpus_of(&scenario)?;
-    let (outcome, conducted) = measure(scenario, &cpus, !options.sleep, &stop)?;
+    let manner = Manner { cpus: &cpus, spins: !options.sleep, is_shown: true };
+    let measured = measure(scenario, &manner, &stop)?;
     if let Some(folder) = &options.out {
-        write(folder, &outcome, &conducted)?;
+        measured.write(folder)?;
     }
-    print!("{}", summary(&outcome));
+    let outcome = &measured.outcome;
+    print!("{}", summary(outcome));
     Ok(if outcome.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -112,7 +116,7 @@ impl Options {
 }
 
 /// The CPUs of the generator: the scenario's, or the last one of the host.
-fn cpus_of(scenario: &Scenario) -> Result<Vec<usize>> {
+pub(crate) fn cpus_of(scenario: &Scenario) -> Result<Vec<usize>> {
     let count = std::thread::available_parallelism().context("the number of CPUs is unknown")?.get();
     let cpus = if scenario.cpus.is_empty() { vec![count - 1] } else { scenario.cpus.clone() };
     ensure!(
@@ -124,11 +128,29 @@ fn cpus_of(scenario: &Scenario) -> Result<Vec<usize>> {
     Ok(cpus)
 }
 
-/// Runs a scenario on these CPUs.
+/// How a scenario is run.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner<'a> {
+    /// CPUs of the generator, a core each.
+    pub(crate) cpus: &'a [usize],
+    /// Whether its cores spin while nothing is due.
+    pub(crate) spins: bool,
+    /// Whether every second is shown as it passes.
+    pub(crate) is_shown: bool,
+}
+
+/// What a run brought, with all latencies.
+pub(crate) struct Measured {
+    pub(crate) outcome: Outcome,
+    conducted: Conducted,
+}
+
+/// Runs a scenario.
 ///
 /// # Errors
 /// As for the verb.
-fn measure(scenario: Scenario, cpus: &[usize], spins: bool, stop: &Stop) -> Result<(Outcome, Conducted)> {
+pub(crate) fn measure(scenario: Scenario, manner: &Manner<'_>, stop: &Stop) -> Result<Measured> {
+    let Manner { cpus, spins, is_shown } = *manner;
     let (started, host) =
         (humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(), Fingerprint::take());
     let plan = Plan::new(scenario, cpus.len(), spins)?;
@@ -138,11 +160,13 @@ fn measure(scenario: Scenario, cpus: &[usize], spins: bool, stop: &Stop) -> Resu
     }
     let mut live = Live::new();
     let conducted = conduct::run(&plan, cpus, stop, |second, conduct| {
-        live.show(conduct.elapsed().as_secs_f64(), &Moment::of(second));
+        if is_shown {
+            live.show(conduct.elapsed().as_secs_f64(), &Moment::of(second));
+        }
     })?;
     live.end();
     let outcome = Outcome::of(&plan.scenario, cpus, (started, host), &conducted);
-    Ok((outcome, conducted))
+    Ok(Measured { outcome, conducted })
 }
 
 /// Fails early, with a remedy, if nobody is there.
@@ -153,11 +177,17 @@ fn reach(plan: &Arc<Plan>) -> Result<()> {
         .with_context(|| format!("nobody answers at {address}; start the server first, or give --url"))
 }
 
-/// Writes what a run brought into its folder, each file whole or not at all.
-fn write(folder: &Path, outcome: &Outcome, conducted: &Conducted) -> Result<()> {
-    let json = serde_json::to_string_pretty(outcome).context("the result could not be written as JSON")?;
-    write_whole(&folder.join("result.json"), (json + "\n").as_bytes())?;
-    write_whole(&folder.join("latency.hlog"), &interval_log(conducted)?)
+impl Measured {
+    /// Writes `result.json` and `latency.hlog` into a folder, which is made if it is not there; each is whole or not there.
+    ///
+    /// # Errors
+    /// The operator's: the folder cannot be written.
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        std::fs::create_dir_all(folder).with_context(|| format!("{} could not be made", folder.display()))?;
+        let json = serde_json::to_string_pretty(&self.outcome).context("the result could not be written as JSON")?;
+        write_whole(&folder.join("result.json"), (json + "\n").as_bytes())?;
+        write_whole(&folder.join("latency.hlog"), &interval_log(&self.conducted)?)
+    }
 }
 
 /// A file that is there is whole: written beside its place, then moved.

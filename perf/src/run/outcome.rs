@@ -2,6 +2,9 @@
 //!
 //! **Invariants**: a run that is not valid has no latencies; times are in the unit their name ends with.
 
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +153,23 @@ impl Moment {
 }
 
 impl Outcome {
+    /// Reads what `run` has written.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no result, or one of a later version; it is named.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("{} could not be read", path.display()))?;
+        let outcome: Self = serde_json::from_str(&text)
+            .with_context(|| format!("{} is no result of coreperf run, or only a part of one", path.display()))?;
+        ensure!(
+            outcome.schema == SCHEMA,
+            "{} has schema {}; this coreperf reads {SCHEMA}: measure again, or use the coreperf that wrote it",
+            path.display(),
+            outcome.schema
+        );
+        Ok(outcome)
+    }
+
     /// Of a run that has ended.
     pub(super) fn of(
         scenario: &Scenario,

@@ -308,6 +308,12 @@ impl Scenario {
         Ok(())
     }
 
+    /// The same scenario, asked of another server.
+    pub(crate) fn at(&self, address: SocketAddr) -> Self {
+        let path = self.url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).map_or("", |(_, path)| path);
+        Self { url: format!("http://{address}/{path}"), ..self.clone() }
+    }
+
     /// Where the requests go. Looks names up.
     ///
     /// # Errors

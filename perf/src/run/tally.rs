@@ -139,22 +139,22 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Counts a right answer that came `latency_ns` after it was due.
+    /// Counts right answers that came `latency_ns` after they were due, with bodies of `body_bytes` together.
     #[inline]
-    pub(crate) fn count_answer(&mut self, latency_ns: u64, body_bytes: usize) {
-        self.answered += 1;
-        self.body_bytes += body_bytes as u64;
-        self.latency.saturating_record(latency_ns.max(1));
+    pub(crate) fn count_answers(&mut self, count: u64, latency_ns: u64, body_bytes: u64) {
+        self.answered += count;
+        self.body_bytes += body_bytes;
+        self.latency.saturating_record_n(latency_ns.max(1), count);
     }
 
-    /// Counts a status, right or not.
+    /// Counts a status of `count` answers, right or not.
     #[inline]
-    pub(crate) fn count_status(&mut self, status: u16) {
+    pub(crate) fn count_status(&mut self, status: u16, count: u64) {
         match self.statuses.iter().position(|(known, _)| *known == status) {
-            Some(place) => self.statuses[place].1 += 1,
-            None if self.statuses.len() < STATUSES_MAX => self.statuses.push((status, 1)),
+            Some(place) => self.statuses[place].1 += count,
+            None if self.statuses.len() < STATUSES_MAX => self.statuses.push((status, count)),
             // 0 is no status: the others.
-            None => self.statuses[STATUSES_MAX - 1] = (0, self.statuses[STATUSES_MAX - 1].1 + 1),
+            None => self.statuses[STATUSES_MAX - 1] = (0, self.statuses[STATUSES_MAX - 1].1 + count),
         }
     }
 
@@ -196,13 +196,13 @@ mod tests {
     #[test]
     fn accounts_add_up() {
         let mut one = Tally { due: 3, sent: 3, idle_ns: 30, elapsed_ns: 100, ..Tally::default() };
-        one.count_answer(1_000, 128);
-        one.count_status(200);
+        one.count_answers(1, 1_000, 128);
+        one.count_status(200, 1);
         one.failures.count(Failure::Body);
         let mut other = Tally { due: 2, sent: 1, idle_ns: 70, elapsed_ns: 100, ..Tally::default() };
-        other.count_answer(3_000, 128);
-        other.count_status(200);
-        other.count_status(404);
+        other.count_answers(1, 3_000, 128);
+        other.count_status(200, 1);
+        other.count_status(404, 1);
         one.add(&other);
         assert_eq!((one.due, one.sent, one.answered, one.body_bytes, one.failures.total()), (5, 4, 2, 256, 1));
         assert_eq!((one.outstanding(), one.busy()), (2, 0.5));
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn statuses_are_bounded() {
         let mut tally = Tally::default();
-        (200..300).for_each(|status| tally.count_status(status));
+        (200..300).for_each(|status| tally.count_status(status, 1));
         assert_eq!(tally.statuses.len(), STATUSES_MAX);
         assert_eq!(tally.statuses.iter().map(|(_, count)| count).sum::<u64>(), 100);
     }

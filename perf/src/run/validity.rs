@@ -119,7 +119,7 @@ mod tests {
     fn good() -> Conducted {
         let mut measured = Tally { due: 1_000, sent: 1_000, idle_ns: 50, elapsed_ns: 100, ..Tally::default() };
         for _ in 0..1_000 {
-            measured.count_answer(200_000, 128);
+            measured.count_answers(1, 200_000, 128);
             measured.lateness.saturating_record(3_000);
         }
         let span = Duration::from_secs(1);

@@ -47,7 +47,7 @@ impl Fingerprint {
             kernel: read("/proc/sys/kernel/osrelease").unwrap_or_default(),
             command_line: read("/proc/cmdline").unwrap_or_default(),
             governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-            mitigations: each_file("/sys/devices/system/cpu/vulnerabilities", |path| read_path(path))
+            mitigations: each_file("/sys/devices/system/cpu/vulnerabilities", read_path)
                 .filter(|line| !line.ends_with("Not affected"))
                 .collect(),
             nics: each_file("/sys/class/net", |path| read_path(&path.join("speed"))).collect(),

@@ -2,9 +2,11 @@
 //!
 //! **Not** judging; every module reads what the kernel says.
 
+pub(crate) mod child;
 pub(crate) mod clock;
 pub(crate) mod cpu;
 pub(crate) mod fingerprint;
 pub(crate) mod listening;
 pub(crate) mod machine;
+pub(crate) mod scratch;
 pub(crate) mod stop;

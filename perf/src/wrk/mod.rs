@@ -13,8 +13,6 @@
 //! **Invariants**: every process started is ended, also on an error and on Ctrl-C. A run with an error gives no
 //! figure.
 
-mod child;
-mod client;
 
 mod gates;
 mod host;
@@ -23,8 +21,6 @@ mod load;
 mod page;
 mod report;
 mod sample;
-mod scratch;
-mod servers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,13 +29,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::system::stop::Stop;
 use host::Host;
 use load::Requests;
 use report::Report;
 use sample::{Row, Sample};
-use scratch::Scratch;
-use servers::{Rig, Server};
+use crate::system::scratch::Scratch;
+use crate::servers::{Rig, Server};
+use crate::system::stop::Stop;
 
 /// What to measure, where, and where the result goes.
 #[derive(Args)]

@@ -239,13 +239,14 @@ impl Reactor {
             let executor = inner.executor.borrow();
             executor.has_ready() || executor.len() == 0 || inner.stopping.get()
         };
-        if busy || !inner.doorbell.flags.park() {
+        if busy {
             return Wait::No;
         }
-        match self.next_timer() {
-            None => Wait::Forever,
-            Some(deadline) => Wait::Until(deadline),
+        let next = self.next_timer();
+        if next.is_some_and(|deadline| deadline <= inner.now.get()) || !inner.doorbell.flags.park() {
+            return Wait::No;
         }
+        next.map_or(Wait::Forever, Wait::Until)
     }
 
     fn unpark(&self) {

@@ -52,7 +52,7 @@ pub use mailbox::model as mailbox_model;
 pub use mailbox::{Doorbells, Mailbox, WakeMethod, mailboxes};
 pub use net::{Connection, ConnectionError, Detached, ListenError, Listener, Sender, WriteGuard};
 pub use outbox::SharedBytes;
-pub use precise::PreciseSleep;
+pub use precise::{NextPass, PreciseSleep};
 pub use random::Random;
 pub use signal::{Signal, block_signals};
 pub use time::Instant;

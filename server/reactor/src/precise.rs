@@ -50,6 +50,49 @@ impl Reactor {
     }
 }
 
+impl Reactor {
+    /// Waits for the next pass, which comes at once: the core looks for completions and goes on without sleeping. For what
+    /// spins on a core of its own.
+    pub fn next_pass(&self) -> NextPass {
+        NextPass { reactor: self.clone(), waiting: None }
+    }
+}
+
+/// See [`Reactor::next_pass`].
+pub struct NextPass {
+    reactor: Reactor,
+    waiting: Option<(Instant, TaskId)>,
+}
+
+impl Future for NextPass {
+    type Output = ();
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        let now = self.reactor.now();
+        match self.waiting {
+            // Polled again in the pass in which it began to wait: by somebody else's wake.
+            Some((since, _)) if since == now => Poll::Pending,
+            Some(_) => Poll::Ready(()),
+            None => {
+                let task = self.reactor.current_task();
+                // Due already, and looked at when the next pass begins.
+                self.reactor.inner.precise.borrow_mut().insert(now, task);
+                self.waiting = Some((now, task));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for NextPass {
+    fn drop(&mut self) {
+        if let Some((instant, task)) = self.waiting.take() {
+            self.reactor.inner.precise.borrow_mut().remove(instant, task);
+        }
+    }
+}
+
 /// See [`Reactor::sleep_precisely`].
 pub struct PreciseSleep {
     reactor: Reactor,

@@ -380,6 +380,27 @@ fn precise_waits_end_and_never_early() {
 }
 
 #[test]
+fn a_spinning_task_sees_time_pass_and_lets_others_run() {
+    on_both([
+        body!(|seat| {
+            let slept = Rc::new(std::cell::Cell::new(false));
+            let (reactor, done) = (seat.reactor.clone(), Rc::clone(&slept));
+            let sleep = async move {
+                reactor.sleep(Duration::from_millis(3)).await;
+                done.set(true);
+            };
+            seat.reactor.spawn(sleep).unwrap();
+            while !slept.get() {
+                let before = seat.reactor.now();
+                seat.reactor.next_pass().await;
+                assert!(seat.reactor.now() > before, "the same pass");
+            }
+        }),
+        body!(|seat| seat.reactor.sleep(Duration::from_millis(1)).await),
+    ]);
+}
+
+#[test]
 fn messages_wake_a_sleeping_core() {
     on_both([
         body!(|seat| {

@@ -9,6 +9,9 @@
 //!
 //! **Invariants**: a server that is returned accepts requests. Environment variables do not reach Corelane.
 
+pub(crate) mod client;
+pub(crate) mod peers;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,15 +19,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::child::Child;
-use super::client::{Client, accepts, is_ready};
-use super::load::{KEY_COUNT, KEY_PATH};
-use super::scratch::Scratch;
+use crate::system::child::Child;
 use crate::system::cpu::CpuTime;
+use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
+use client::{Client, accepts, is_ready};
 
 /// From start to the first request: reserving memory and connecting to a node takes well under a second.
 const READY_LIMIT: Duration = Duration::from_secs(20);
+
+/// Path of the value of the un-pipelined and pipelined loads; the keys of the round robin append their index.
+pub(crate) const KEY_PATH: &str = "/v1/kv/default/k";
+
+/// Keys of the round robin: more than the connections, so that no two requests in flight share a fill.
+pub(crate) const KEY_COUNT: usize = 1000;
 
 /// Bytes of every value and of every body, as the gates state.
 pub(crate) const VALUE_BYTES: usize = 128;
@@ -160,7 +168,11 @@ impl Rig {
         command
     }
 
-    fn start(&self, name: &str, command: &mut Command, is_ready: impl Fn() -> bool) -> Result<Child> {
+    /// Starts a server of which `is_ready` tells whether it serves.
+    ///
+    /// # Errors
+    /// It ended, or did not serve in time; the end of its output is in the message.
+    pub(crate) fn start(&self, name: &str, command: &mut Command, is_ready: impl Fn() -> bool) -> Result<Child> {
         let mut child = Child::start(command, &self.scratch.path(&format!("{name}.log")))?;
         let ready = self.stop.until(READY_LIMIT, || match child.exited() {
             Some(status) => Some(Err(status)),
@@ -179,7 +191,7 @@ impl Rig {
 ///
 /// # Errors
 /// All ports are taken.
-fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
+pub(crate) fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
     // All are held until all are known, so that none is handed out twice.
     let mut held = Vec::with_capacity(COUNT);
     let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); COUNT];

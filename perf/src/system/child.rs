@@ -92,7 +92,7 @@ impl Drop for Child {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wrk::scratch::Scratch;
+    use crate::system::scratch::Scratch;
 
     fn shell(script: &str, log: &Path) -> Child {
         let mut command = Command::new("sh");
