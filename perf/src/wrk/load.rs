@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::servers::{KEY_COUNT, KEY_PATH, Rig};
 use crate::system::child::Child;
 use crate::system::cpu::CpuTime;
-use crate::servers::{KEY_COUNT, KEY_PATH, Rig};
 
 /// Connections of every load, as the gates state.
 pub(crate) const CONNECTIONS: usize = 64;

@@ -13,7 +13,6 @@
 //! **Invariants**: every process started is ended, also on an error and on Ctrl-C. A run with an error gives no
 //! figure.
 
-
 mod gates;
 mod host;
 mod idle;
@@ -29,13 +28,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
+use crate::servers::{Rig, Server};
+use crate::system::scratch::Scratch;
+use crate::system::stop::Stop;
 use host::Host;
 use load::Requests;
 use report::Report;
 use sample::{Row, Sample};
-use crate::system::scratch::Scratch;
-use crate::servers::{Rig, Server};
-use crate::system::stop::Stop;
 
 /// What to measure, where, and where the result goes.
 #[derive(Args)]
