@@ -15,6 +15,10 @@ use crate::table::{Table, grouped};
 /// Percent of the memory that expired items may hold in steady state.
 const EXPIRED_PERCENT_MAX: f64 = 5.0;
 
+/// Length of a run, in longest times to live, from which on what comes after the warm-up is its steady state: the warm-up,
+/// three fifths of it, is then one such time.
+const SETTLED_LIVES: f64 = 5.0 / 3.0;
+
 /// Curves that a picture can tell apart.
 const LINES_MAX: usize = 6;
 
@@ -77,8 +81,9 @@ pub(crate) fn judge(rows: &[Row]) -> Vec<Judged> {
         let alike: Vec<_> = rows.iter().filter(|other| other.is_alike(row)).collect();
         let beyond = alike.iter().filter(|row| row.expired() * 100.0 > EXPIRED_PERCENT_MAX).count();
         let Some(worst) = alike.iter().max_by(|a, b| a.expired().total_cmp(&b.expired())) else { continue };
+        let unsettled = alike.iter().filter(|row| row.outcome.lives < SETTLED_LIVES).count();
         let what = format!(
-            "{}, load {}: expired items' share of the memory, worst cluster ({}; {beyond} of {} beyond)",
+            "{}, load {}: expired items' share of the memory, worst cluster ({}; {beyond} of {} beyond, {unsettled} not settled)",
             row.schedule.name(),
             row.load,
             worst.cluster,
@@ -126,7 +131,8 @@ impl Report {
         let _ = write!(text, "\n{}", table.render());
         let _ = writeln!(
             text,
-            "\nMemory of the cache {} MiB. `spans`: length of the run in longest times to live; below 2.5 it ended with its requests.",
+            "\nMemory of the cache {} MiB. `spans`: length of the run in longest times to live; below 2.5 it ended with its \
+             requests (--requests), and below 1.67 it did not settle: some of what it stored could not expire yet.",
             self.limit_bytes >> 20
         );
         if !self.left_out.is_empty() {
@@ -181,7 +187,7 @@ mod tests {
         let gates = judge(&rows);
         let verdicts: Vec<_> = gates.iter().map(|gate| gate.verdict.clone()).collect();
         assert_eq!(verdicts, [Verdict::Fail, Verdict::Pass]);
-        assert!(gates[0].what.contains("(b; 1 of 2 beyond)"), "{}", gates[0].what);
+        assert!(gates[0].what.contains("(b; 1 of 2 beyond, 0 not settled)"), "{}", gates[0].what);
         let report = Report { limit_bytes: 64 << 20, left_out: vec!["z".into()], gates, rows: rows.to_vec() };
         let text = report.text();
         assert!(text.contains("| 6.00 %        | 10.00 %") && text.contains("figures: z."), "{text}");
