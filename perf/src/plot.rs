@@ -13,7 +13,7 @@
 
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 880.0;
+const WIDTH: f64 = 940.0;
 const HEIGHT: f64 = 500.0;
 /// The area of the curves; the legend stands to its right.
 const LEFT: f64 = 80.0;
