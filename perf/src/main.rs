@@ -11,6 +11,7 @@
     reason = "a tool that starts servers and loads them needs the clock, sockets and a thread that data cores must not use"
 )]
 
+mod agents;
 mod compare;
 mod compressed;
 mod engine;
@@ -22,6 +23,7 @@ mod progress;
 mod random;
 mod replay;
 mod run;
+mod search;
 mod servers;
 mod shift;
 mod sizes;
@@ -46,6 +48,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Generate load for a coordinator on another host (coreperf run --agents).
+    Agent(agents::Options),
     /// Measure single calls of the cache on one core, beside hashbrown with an LRU list, moka, quick_cache and foyer.
     ///
     /// Rates by rounds that alternate between the stores, then the latency of single calls, as a table; judges the gates of
@@ -55,7 +59,7 @@ enum Verb {
     ///
     /// Programs are run in turn under one scenario. For example: coreperf compare old/corelane target/release/corelane
     Compare(compare::Options),
-    /// Serve the floor: a bare ring loop that answers 128 bytes without looking at the request.
+    /// Serve the floor: a bare ring loop that answers without looking at the request.
     ///
     /// Point a load generator at it to learn what the kernel alone costs on this host; all requests must have the
     /// same length. Ends with Ctrl-C.
@@ -84,6 +88,8 @@ enum Verb {
     /// The load is open: requests are due at instants fixed beforehand, and latencies count from there. Exit status 0: the run
     /// was valid. 1: it was not, and the reasons are printed instead of percentiles. 2: it could not be run.
     Run(run::Options),
+    /// Find the highest rate at which a server still meets an objective, such as p99=1ms.
+    Search(search::Options),
     /// Measure what waking a sleeping core costs, by eventfd and by ring message.
     Wake(wake::Options),
     /// Measure Corelane with wrk beside the floor and nginx, and judge the gates of docs/performance.md.
@@ -94,6 +100,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
+        Verb::Agent(options) => agents::run(&options),
         Verb::Engine(options) => engine::run(&options),
         Verb::Compare(options) => compare::run(&options),
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
@@ -102,6 +109,7 @@ fn main() -> ExitCode {
         Verb::Shift(options) => shift::run(&options),
         Verb::Ttl(options) => ttl::run(&options),
         Verb::Run(options) => run::run(&options),
+        Verb::Search(options) => search::run(&options),
         Verb::Wake(options) => wake::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Wrk(options) => wrk::run(&options),
     };

@@ -180,3 +180,54 @@ fn an_overloaded_client_core_makes_a_run_invalid() {
         assert!(reasons(&result).contains("the generator waited"), "{}", reasons(&result));
     }
 }
+
+/// An agent of the test, ended with it.
+struct Agent(Child, SocketAddr);
+
+impl Agent {
+    fn start() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_coreperf"));
+        command.args(["agent", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.as_mut().unwrap()), &mut line).unwrap();
+        let address = line.split([' ', ';']).find_map(|word| word.parse().ok());
+        Self(child, address.unwrap_or_else(|| panic!("no address in: {line}")))
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn agents_share_a_run_and_a_lost_one_is_named() {
+    let folder = Folder::new("agents");
+    let agents = [Agent::start(), Agent::start()];
+    let names = format!("{},{}", agents[0].1, agents[1].1);
+    let scenario = folder.scenario(&short(serve("hello"), "arrivals = \"uniform\"\n"));
+    let output = coreperf(&scenario, &folder.0).args(["--agents", &names]).output().unwrap();
+    let found = result(&folder.0);
+    assert!((450.0..550.0).contains(&found["rate_due"].as_f64().unwrap()), "half from each: {}", text(&output));
+    assert_eq!(found["requests_due"], found["requests_answered"], "{}", text(&output));
+    assert_eq!(found["partial"], false);
+
+    let long = short(serve("hello"), "").replace("duration = \"1s\"", "duration = \"600s\"");
+    let mut child = coreperf(&folder.scenario(&long), &folder.0).args(["--agents", &names]).spawn().unwrap();
+    wait_for(&mut child, "measure");
+    let [first, second] = agents;
+    let lost = second.1;
+    drop(second);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let found = result(&folder.0);
+    assert!(reasons(&found).contains(&format!("agent {lost} was lost")), "{}", reasons(&found));
+    assert!(found["requests_answered"].as_u64().unwrap() > 0, "the other one's share is kept");
+
+    let output = coreperf(&scenario, &folder.0).args(["--agents", &names]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains(&format!("agent {lost}")), "{}", text(&output));
+    drop(first);
+}

@@ -180,7 +180,7 @@ fn measure_once(
 ) -> Result<Outcome> {
     let mut scenario = scenario.at(server.address);
     scenario.values.fill &= is_first;
-    let manner = Manner { cpus: &options.client_cpus, spins: true, is_shown: false };
+    let manner = Manner { cpus: &options.client_cpus, agents: &[], spins: true, is_shown: false };
     let measured = measure(scenario, &manner, &rig.stop)?;
     rig.stop.check()?;
     Ok(measured.outcome)

@@ -46,6 +46,9 @@ pub(crate) struct Options {
     /// CPUs of the generator
     #[arg(long, value_name = "CPU", value_delimiter = ',', default_value = "1")]
     client_cpus: Vec<usize>,
+    /// Open loop at this share of what the slowest server but the floor reaches in a closed one, such as 0.7
+    #[arg(long, value_name = "SHARE")]
+    at_share: Option<f64>,
     /// Folder for the results; made if it is not there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -75,14 +78,28 @@ impl Kind {
         }
     }
 
-    fn start(self, rig: &Rig) -> Result<Server> {
+    fn start(self, rig: &Rig, body_bytes: usize) -> Result<Server> {
         match self {
-            Self::Floor => rig.start_floor(),
+            Self::Floor => rig.start_floor(body_bytes),
             Self::Corelane => rig.start_corelane(),
-            Self::Nginx => rig.start_nginx(),
-            Self::Haproxy => rig.start_haproxy(),
-            Self::Varnish => rig.start_varnish(),
-            Self::H2o => rig.start_h2o(),
+            Self::Nginx => rig.start_nginx(body_bytes),
+            Self::Haproxy => rig.start_haproxy(body_bytes),
+            Self::Varnish => rig.start_varnish(body_bytes),
+            Self::H2o => rig.start_h2o(body_bytes),
+        }
+    }
+
+    /// Whether it can answer this scenario: only Corelane stores, HAProxy has no large bodies, and keys with sizes of their
+    /// own are known to Corelane alone.
+    fn answers(self, scenario: &Scenario) -> bool {
+        const HAPROXY_BYTES_MAX: usize = 8 * 1024;
+        let only_reads = scenario.mix.put == 0.0 && scenario.mix.delete == 0.0;
+        let one_size = scenario.values.sizes.is_empty() && scenario.keys.count == 1;
+        match self {
+            Self::Corelane => true,
+            Self::Floor => one_size && only_reads,
+            Self::Haproxy => one_size && only_reads && scenario.values.bytes <= HAPROXY_BYTES_MAX,
+            Self::Nginx | Self::Varnish | Self::H2o => one_size && only_reads,
         }
     }
 
@@ -174,13 +191,19 @@ fn name_of(path: &Path) -> String {
 }
 
 fn compare(rig: &Rig, options: &Options, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> Result<Comparison> {
-    let servers = kinds.iter().map(|kind| kind.start(rig)).collect::<Result<Vec<_>>>()?;
+    let kinds: Vec<Kind> = kinds.iter().copied().filter(|kind| kind.answers(scenario)).collect();
+    let servers = kinds.iter().map(|kind| kind.start(rig, scenario.values.bytes)).collect::<Result<Vec<_>>>()?;
     let mut rows: Vec<Row> = servers.iter().map(|server| Row { server: server.name, rounds: Vec::new() }).collect();
-    let manner = Manner { cpus: &options.client_cpus, spins: true, is_shown: false };
+    let manner = Manner { cpus: &options.client_cpus, agents: &[], spins: true, is_shown: false };
+    let rate = match options.at_share {
+        Some(share) => Some(share * slowest(rig, &manner, (&kinds, &servers), scenario)?),
+        None => scenario.rate,
+    };
     for round in 0..usize::from(options.rounds) {
         for index in (0..kinds.len()).map(|turn| (round + turn) % kinds.len()) {
             let server = &servers[index];
-            let adapted = kinds[index].adapt(scenario, server, rows[index].rounds.is_empty())?;
+            let mut adapted = kinds[index].adapt(scenario, server, rows[index].rounds.is_empty())?;
+            adapted.rate = rate;
             let measured = measure(adapted, &manner, &rig.stop).with_context(|| format!("{name}: {}", server.name))?;
             rig.stop.check()?;
             eprintln!(
@@ -196,4 +219,19 @@ fn compare(rig: &Rig, options: &Options, kinds: &[Kind], (name, scenario): (&str
         }
     }
     Ok(Comparison { scenario: name.to_owned(), rows })
+}
+
+/// The rate that the slowest server but the floor reaches in a closed loop.
+fn slowest(rig: &Rig, manner: &Manner<'_>, (kinds, servers): (&[Kind], &[Server]), scenario: &Scenario) -> Result<f64> {
+    let mut slowest = f64::INFINITY;
+    for (kind, server) in kinds.iter().zip(servers).filter(|(kind, _)| **kind != Kind::Floor) {
+        let mut adapted = kind.adapt(scenario, server, true)?;
+        adapted.rate = None;
+        let measured = measure(adapted, manner, &rig.stop).with_context(|| server.name.to_owned())?;
+        rig.stop.check()?;
+        eprintln!("closed loop: {}", table::line(server.name, &measured.outcome));
+        slowest = slowest.min(measured.outcome.rate_answered);
+    }
+    ensure!(slowest.is_finite() && slowest > 0.0, "no server but the floor answers this scenario");
+    Ok(slowest)
 }

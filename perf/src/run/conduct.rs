@@ -18,6 +18,7 @@ use super::generator::{Generator, Plan, duration_ns};
 use super::lane;
 use super::steady::Mark;
 use super::tally::Tally;
+use crate::agents::coordinator::Agents;
 use crate::system::clock::now;
 use crate::system::listening::{Listening, Usage};
 use crate::system::stop::Stop;
@@ -46,6 +47,8 @@ pub(super) struct Conducted {
     pub(super) seconds: Vec<Second>,
     pub(super) is_steady: bool,
     pub(super) is_interrupted: bool,
+    /// The agent that was lost on the way.
+    pub(super) lost: Option<String>,
     /// Length of the measured span.
     pub(super) span: Duration,
     /// What the server's processes used in it, if they are on this host.
@@ -64,37 +67,88 @@ pub(super) fn start_generator(reactor: &Reactor, plan: Arc<Plan>, reports: Repor
     reactor.spawn(dispatch::run(generator, reports)).expect(ROOM);
 }
 
-/// Runs the plan on these CPUs; `each_second` sees every second as it passes.
+/// The cores of this process that load.
+pub(crate) struct Cores(Threads);
+
+impl Cores {
+    /// Starts one on each CPU.
+    ///
+    /// # Errors
+    /// The operator's: a CPU that is not there, or io_uring is refused.
+    pub(crate) fn start(plan: &Arc<Plan>, cpus: &[usize], reports: &Reports) -> Result<Self> {
+        let mut threads = Threads::new(None);
+        let doorbells = threads.doorbells(cpus.len()).context("the generator's cores could not be prepared")?;
+        for (index, cpu) in cpus.iter().enumerate() {
+            let id = CoreId(u16::try_from(index).context("there are more CPUs than cores")?);
+            let spec = CoreSpec { id, cpu: Some(*cpu), name: format!("load-{index}"), doorbells: doorbells.clone() };
+            let (plan, reports) = (Arc::clone(plan), reports.clone());
+            let body = move |reactor: Reactor| start_generator(&reactor, plan, reports);
+            threads.start_core(spec, Box::new(body)).with_context(|| format!("no generator on CPU {cpu}"))?;
+        }
+        Ok(Self(threads))
+    }
+
+    /// Waits until all have ended.
+    pub(crate) fn join(self) {
+        self.0.join();
+    }
+}
+
+/// Who loads: cores of this process, or agents elsewhere.
+pub(crate) enum Workers<'a> {
+    Here(&'a [usize]),
+    Agents(Agents),
+}
+
+impl Workers<'_> {
+    fn measure(&self, plan: &Plan, from: Instant, until: Instant) {
+        plan.phases.measure(from, until);
+        if let Self::Agents(agents) = self {
+            agents.measure(from, until);
+        }
+    }
+
+    fn end(&self, plan: &Plan) {
+        plan.phases.end();
+        if let Self::Agents(agents) = self {
+            agents.end();
+        }
+    }
+}
+
+/// Runs the plan; `each_second` sees every second as it passes.
 ///
 /// # Errors
-/// The operator's: a CPU that is not there, or io_uring is refused.
+/// The operator's: a CPU that is not there, io_uring is refused, or an agent is gone.
 pub(super) fn run(
     plan: &Arc<Plan>,
-    cpus: &[usize],
+    mut workers: Workers<'_>,
     stop: &Stop,
     mut each_second: impl FnMut(&Second, &Conduct<'_>),
 ) -> Result<Conducted> {
     let (sender, reports) = channel();
-    let mut threads = Threads::new(None);
-    let doorbells = threads.doorbells(cpus.len()).context("the generator's cores could not be prepared")?;
-    for (index, cpu) in cpus.iter().enumerate() {
-        let id = CoreId(u16::try_from(index).context("there are more CPUs than cores")?);
-        let spec = CoreSpec { id, cpu: Some(*cpu), name: format!("load-{index}"), doorbells: doorbells.clone() };
-        let (plan, sender) = (Arc::clone(plan), sender.clone());
-        let body = move |reactor: Reactor| start_generator(&reactor, plan, sender);
-        threads.start_core(spec, Box::new(body)).with_context(|| format!("no generator on CPU {cpu}"))?;
-    }
+    let (cores, count) = match &mut workers {
+        Workers::Here(cpus) => (Some(Cores::start(plan, cpus, &sender)?), cpus.len()),
+        Workers::Agents(agents) => {
+            agents.begin(&sender)?;
+            (None, agents.cores())
+        }
+    };
+    // The cores' copies are the last ones: when they are gone, nothing more will be reported.
     drop(sender);
-    let mut conduct = Conduct::new(plan, stop, reports, cpus.len());
+    let mut conduct = Conduct::new(plan, &workers, stop, (reports, count));
     let conducted = conduct.until_over(&mut each_second);
-    plan.phases.end();
-    threads.join();
+    workers.end(plan);
+    if let Some(cores) = cores {
+        cores.join();
+    }
     Ok(conducted)
 }
 
 /// A run under way.
 pub(super) struct Conduct<'a> {
     plan: &'a Plan,
+    workers: &'a Workers<'a>,
     stop: &'a Stop,
     reports: Receiver<Report>,
     cores: usize,
@@ -108,6 +162,8 @@ pub(super) struct Conduct<'a> {
     span: Option<Span>,
     is_steady: bool,
     is_interrupted: bool,
+    lost: Option<String>,
+    lost_at: Option<Instant>,
 }
 
 /// The measured span, with what had been used at its start and its end.
@@ -125,13 +181,19 @@ struct Snapshot {
 }
 
 impl<'a> Conduct<'a> {
-    fn new(plan: &'a Plan, stop: &'a Stop, reports: Receiver<Report>, cores: usize) -> Self {
+    fn new(
+        plan: &'a Plan,
+        workers: &'a Workers<'a>,
+        stop: &'a Stop,
+        (reports, cores): (Receiver<Report>, usize),
+    ) -> Self {
         let target = match &plan.address {
             reactor::Address::Tcp(address) => Listening::at(*address),
             reactor::Address::Unix(_) => Listening { processes: Vec::new() },
         };
         Self {
             plan,
+            workers,
             stop,
             reports,
             cores,
@@ -144,6 +206,8 @@ impl<'a> Conduct<'a> {
             span: None,
             is_steady: false,
             is_interrupted: false,
+            lost: None,
+            lost_at: None,
         }
     }
 
@@ -158,6 +222,7 @@ impl<'a> Conduct<'a> {
             match self.reports.recv_timeout(wait) {
                 Ok(Report::Window(core, tally)) => self.take_window(core.index(), *tally, each_second),
                 Ok(Report::Result(tally)) => self.results.push(*tally),
+                Ok(Report::Lost(who)) => self.lose(who),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -165,11 +230,20 @@ impl<'a> Conduct<'a> {
             if !self.is_interrupted && self.stop.check().is_err() {
                 self.interrupt();
             }
-            if self.span.as_ref().is_some_and(|span| now() > span.until + self.plan.scenario.timeout + OVERTIME) {
+            let ends = self.span.as_ref().map(|span| span.until).into_iter().chain(self.lost_at).min();
+            if ends.is_some_and(|ends| now() > ends + self.plan.scenario.timeout + OVERTIME) {
                 break;
             }
         }
         self.conducted()
+    }
+
+    /// Goes on without an agent, as far as that takes.
+    fn lose(&mut self, who: String) {
+        if self.lost.is_none() {
+            (self.lost, self.lost_at) = (Some(who), Some(now()));
+            self.interrupt();
+        }
     }
 
     /// Ends the measured span now, or the run if it has not begun.
@@ -179,9 +253,9 @@ impl<'a> Conduct<'a> {
         match &mut self.span {
             Some(span) if span.from < instant => {
                 span.until = span.until.min(instant);
-                self.plan.phases.measure(span.from, span.until);
+                self.workers.measure(self.plan, span.from, span.until);
             }
-            _ => self.plan.phases.end(),
+            _ => self.workers.end(self.plan),
         }
     }
 
@@ -250,7 +324,7 @@ impl<'a> Conduct<'a> {
         if self.is_steady || elapsed >= longest {
             let from = now() + LEAD;
             let until = from + self.plan.scenario.duration;
-            self.plan.phases.measure(from, until);
+            self.workers.measure(self.plan, from, until);
             self.span = Some(Span { from, until, at_start: None, at_end: None });
         }
     }
@@ -264,11 +338,16 @@ impl<'a> Conduct<'a> {
         let waited = snapshots.map_or(0.0, |(start, end)| {
             (end.own - start.own).waited_ns as f64 / (duration_ns(span).max(1) * self.cores as u64) as f64
         });
+        let waited = match self.workers {
+            Workers::Here(_) => waited,
+            Workers::Agents(_) => measured.cpu_waited,
+        };
         Conducted {
             measured,
             seconds: std::mem::take(&mut self.seconds),
             is_steady: self.is_steady,
             is_interrupted: self.is_interrupted,
+            lost: self.lost.take(),
             span,
             server,
             waited,

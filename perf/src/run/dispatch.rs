@@ -25,15 +25,17 @@ const SWEEP: Duration = Duration::from_millis(50);
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// What a core tells whoever conducts the run.
-pub(super) enum Report {
+pub(crate) enum Report {
     /// A second has passed.
     Window(CoreId, Box<Tally>),
     /// The run is over: what was measured.
     Result(Box<Tally>),
+    /// An agent is gone before it has told its results.
+    Lost(String),
 }
 
 /// Where a core reports to.
-pub(super) type Reports = mpsc::Sender<Report>;
+pub(crate) type Reports = mpsc::Sender<Report>;
 
 /// Drives a core's generator until the run is over, then stops the core.
 pub(super) async fn run(generator: Rc<Generator>, reports: Reports) {

@@ -33,7 +33,7 @@ enum News {
 ///
 /// # Errors
 /// The server refused a value or went away, or somebody stopped it.
-pub(super) fn run(plan: &Arc<Plan>, cpu: usize, stop: &Stop) -> Result<()> {
+pub(crate) fn run(plan: &Arc<Plan>, cpu: usize, stop: &Stop) -> Result<()> {
     let (sender, news) = channel();
     let mut threads = Threads::new(None);
     let doorbells = threads.doorbells(1).context("the generator's core could not be prepared")?;

@@ -29,14 +29,14 @@ use super::tally::{Failure, Tally};
 use super::values::Values;
 
 /// What all cores have in common.
-pub(super) struct Plan {
-    pub(super) scenario: Scenario,
+pub(crate) struct Plan {
+    pub(crate) scenario: Scenario,
     pub(super) address: Address,
     pub(super) requests: Requests,
     pub(super) values: Values,
-    pub(super) phases: Phases,
+    pub(crate) phases: Phases,
     /// Cores that share rate and connections.
-    pub(super) cores: usize,
+    pub(crate) cores: usize,
     /// Whether a core that has nothing to do looks again at once instead of sleeping.
     pub(super) spins: bool,
 }
@@ -46,7 +46,7 @@ impl Plan {
     ///
     /// # Errors
     /// The operator's: the URL is not understood, or its host is unknown.
-    pub(super) fn new(scenario: Scenario, cores: usize, spins: bool) -> anyhow::Result<Arc<Self>> {
+    pub(crate) fn new(scenario: Scenario, cores: usize, spins: bool) -> anyhow::Result<Arc<Self>> {
         let target = scenario.target()?;
         Ok(Arc::new(Self {
             address: Address::Tcp(target.address),
@@ -100,7 +100,7 @@ pub(super) struct Generator {
 }
 
 /// How many of `all` things core `core` of `cores` has.
-pub(super) const fn share(all: usize, core: usize, cores: usize) -> usize {
+pub(crate) const fn share(all: usize, core: usize, cores: usize) -> usize {
     all / cores + (core < all % cores) as usize
 }
 

@@ -14,17 +14,17 @@
 mod arrivals;
 mod choice;
 mod conduct;
-mod dispatch;
-mod fill;
-mod generator;
+pub(crate) mod dispatch;
+pub(crate) mod fill;
+pub(crate) mod generator;
 mod http;
 mod lane;
 mod live;
 pub(crate) mod outcome;
-mod phases;
+pub(crate) mod phases;
 pub(crate) mod scenario;
 mod steady;
-mod tally;
+pub(crate) mod tally;
 #[cfg(test)]
 mod truth_tests;
 mod validity;
@@ -38,9 +38,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
+use crate::agents::coordinator::Agents;
 use crate::system::fingerprint::Fingerprint;
 use crate::system::stop::Stop;
-use conduct::Conducted;
+pub(crate) use conduct::Cores;
+use conduct::{Conducted, Workers};
 use generator::Plan;
 use live::Live;
 use outcome::{Moment, Outcome};
@@ -73,6 +75,9 @@ pub(crate) struct Options {
     /// Folder for result.json and latency.hlog; made if it is not there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Agents that load instead of this process, such as load1:7700,load2:7700; each has its share
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    agents: Vec<String>,
     /// Let the generator's cores sleep when nothing is due, at the price of tens of microseconds of lateness
     #[arg(long)]
     sleep: bool,
@@ -90,7 +95,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let stop = Stop::on_signals()?;
     let cpus = cpus_of(&scenario)?;
-    let manner = Manner { cpus: &cpus, spins: !options.sleep, is_shown: true };
+    let manner = Manner { cpus: &cpus, agents: &options.agents, spins: !options.sleep, is_shown: true };
     let measured = measure(scenario, &manner, &stop)?;
     if let Some(folder) = &options.out {
         measured.write(folder)?;
@@ -133,6 +138,8 @@ pub(crate) fn cpus_of(scenario: &Scenario) -> Result<Vec<usize>> {
 pub(crate) struct Manner<'a> {
     /// CPUs of the generator, a core each.
     pub(crate) cpus: &'a [usize],
+    /// Agents that load instead, if there are any.
+    pub(crate) agents: &'a [String],
     /// Whether its cores spin while nothing is due.
     pub(crate) spins: bool,
     /// Whether every second is shown as it passes.
@@ -150,16 +157,21 @@ pub(crate) struct Measured {
 /// # Errors
 /// As for the verb.
 pub(crate) fn measure(scenario: Scenario, manner: &Manner<'_>, stop: &Stop) -> Result<Measured> {
-    let Manner { cpus, spins, is_shown } = *manner;
+    let Manner { cpus, agents, spins, is_shown } = *manner;
     let (started, host) =
         (humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(), Fingerprint::take());
     let plan = Plan::new(scenario, cpus.len(), spins)?;
-    reach(&plan)?;
-    if plan.scenario.values.fill {
-        fill::run(&plan, cpus[0], stop)?;
-    }
+    let workers = if agents.is_empty() {
+        reach(&plan)?;
+        if plan.scenario.values.fill {
+            fill::run(&plan, cpus[0], stop)?;
+        }
+        Workers::Here(cpus)
+    } else {
+        Workers::Agents(Agents::prepare(agents, &plan.scenario)?)
+    };
     let mut live = Live::new();
-    let conducted = conduct::run(&plan, cpus, stop, |second, conduct| {
+    let conducted = conduct::run(&plan, workers, stop, |second, conduct| {
         if is_shown {
             live.show(conduct.elapsed().as_secs_f64(), &Moment::of(second));
         }
@@ -170,7 +182,7 @@ pub(crate) fn measure(scenario: Scenario, manner: &Manner<'_>, stop: &Stop) -> R
 }
 
 /// Fails early, with a remedy, if nobody is there.
-fn reach(plan: &Arc<Plan>) -> Result<()> {
+pub(crate) fn reach(plan: &Arc<Plan>) -> Result<()> {
     let reactor::Address::Tcp(address) = plan.address else { return Ok(()) };
     std::net::TcpStream::connect_timeout(&address, plan.scenario.timeout)
         .map(drop)

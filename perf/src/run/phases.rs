@@ -17,7 +17,7 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// Shared by the cores and whoever conducts them.
 #[derive(Debug)]
-pub(super) struct Phases {
+pub(crate) struct Phases {
     from_ns: AtomicU64,
     until_ns: AtomicU64,
     over: AtomicBool,
@@ -31,7 +31,7 @@ impl Default for Phases {
 
 impl Phases {
     /// Sets the span that is measured.
-    pub(super) fn measure(&self, from: Instant, until: Instant) {
+    pub(crate) fn measure(&self, from: Instant, until: Instant) {
         assert!(from < until, "a span has a length");
         self.from_ns.store(from.as_nanos(), Ordering::Relaxed);
         // A core that sees the end sees the start.
@@ -39,7 +39,7 @@ impl Phases {
     }
 
     /// Ends the run at once, whatever is still to come.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.over.store(true, Ordering::Release);
     }
 

@@ -114,6 +114,8 @@ pub(crate) struct Tally {
     /// Time the core had nothing to do, and time in all, in nanoseconds.
     pub(crate) idle_ns: u64,
     pub(crate) elapsed_ns: u64,
+    /// Share of the run that an agent waited for CPUs; the largest of those that were added.
+    pub(crate) cpu_waited: f64,
 }
 
 fn histogram() -> Histogram<u64> {
@@ -134,6 +136,7 @@ impl Default for Tally {
             statuses: Vec::with_capacity(STATUSES_MAX),
             idle_ns: 0,
             elapsed_ns: 0,
+            cpu_waited: 0.0,
         }
     }
 }
@@ -176,6 +179,7 @@ impl Tally {
         }
         self.idle_ns += other.idle_ns;
         self.elapsed_ns += other.elapsed_ns;
+        self.cpu_waited = self.cpu_waited.max(other.cpu_waited);
     }
 
     /// Requests that are neither answered nor failed.

@@ -89,7 +89,7 @@ fn measure(scenario: &str, script: Script, status: &'static str) -> Tally {
     assert!(world.run_until(deadline, |world| !world.is_running(client)), "the run does not end");
     let result = reports.try_iter().find_map(|report| match report {
         Report::Result(tally) => Some(*tally),
-        Report::Window(..) => None,
+        Report::Window(..) | Report::Lost(_) => None,
     });
     result.expect("the core has reported its result")
 }

@@ -24,7 +24,9 @@ const DISTURBED_MAX: f64 = 0.1;
 /// Why the run is not valid; empty if it is.
 pub(super) fn reasons(scenario: &Scenario, run: &Conducted) -> Vec<String> {
     let mut reasons = Vec::new();
-    if run.is_interrupted {
+    if let Some(agent) = &run.lost {
+        reasons.push(format!("agent {agent} was lost; look at what it says, and measure again"));
+    } else if run.is_interrupted {
         reasons.push(format!("it was interrupted after {:.1} s of {:.1} s", secs(run.span), secs(scenario.duration)));
     }
     let measured = &run.measured;
@@ -128,6 +130,7 @@ mod tests {
             seconds: Vec::new(),
             is_steady: true,
             is_interrupted: false,
+            lost: None,
             span,
             server: None,
             waited: 0.0,
@@ -143,7 +146,8 @@ mod tests {
     #[test]
     fn a_good_run_is_valid_and_each_fault_is_named() {
         assert_eq!(reasons(&scenario(), &good()), Vec::<String>::new());
-        let cases: [(Spoil, &str); 8] = [
+        let cases: [(Spoil, &str); 9] = [
+            (|run| run.lost = Some("h:1".to_owned()), "agent h:1 was lost"),
             (|run| run.is_interrupted = true, "interrupted"),
             (|run| run.is_steady = false, "steady"),
             (|run| run.measured.failures.count(Failure::Body), "1 body"),

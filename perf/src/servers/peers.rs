@@ -16,7 +16,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::client::{Client, accepts};
-use super::{KEY_PATH, Rig, Server, VALUE_BYTES, free_addresses};
+use super::{KEY_PATH, Rig, Server, free_addresses};
 
 /// Whether a program can be run here.
 pub(crate) fn is_installed(program: &str) -> bool {
@@ -26,8 +26,8 @@ pub(crate) fn is_installed(program: &str) -> bool {
     std::env::split_paths(&folders).chain(system).any(|folder| folder.join(program).is_file())
 }
 
-fn body() -> String {
-    "x".repeat(VALUE_BYTES)
+fn body(bytes: usize) -> String {
+    "x".repeat(bytes)
 }
 
 impl Rig {
@@ -41,13 +41,13 @@ impl Rig {
     ///
     /// # Errors
     /// It did not start; the end of its output is in the message. The same holds for the servers below.
-    pub(crate) fn start_haproxy(&self) -> Result<Server> {
+    pub(crate) fn start_haproxy(&self, body_bytes: usize) -> Result<Server> {
         let [address] = free_addresses()?;
         let text = format!(
             "global\n  nbthread 1\n  maxconn 4096\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 600s\n  \
              timeout server 600s\n  timeout http-keep-alive 600s\nfrontend all\n  bind {address}\n  \
              http-request return status 200 content-type text/plain string \"{}\"\n",
-            body()
+            body(body_bytes)
         );
         let configuration = self.scratch.write("haproxy.cfg", &text)?;
         let mut command = self.pinned("haproxy");
@@ -60,8 +60,8 @@ impl Rig {
     ///
     /// # Errors
     /// As for HAProxy.
-    pub(crate) fn start_varnish(&self) -> Result<Server> {
-        let mut behind = self.start_nginx()?;
+    pub(crate) fn start_varnish(&self, body_bytes: usize) -> Result<Server> {
+        let mut behind = self.start_nginx(body_bytes)?;
         let [address] = free_addresses()?;
         let (host, port) = (behind.address.ip(), behind.address.port());
         let text = format!(
@@ -83,13 +83,13 @@ impl Rig {
     ///
     /// # Errors
     /// As for HAProxy.
-    pub(crate) fn start_h2o(&self) -> Result<Server> {
+    pub(crate) fn start_h2o(&self, body_bytes: usize) -> Result<Server> {
         let [address] = free_addresses()?;
         let root = self.scratch.path("h2o");
         let file = root.join(KEY_PATH.trim_start_matches('/'));
         let folder = file.parent().context("a key has a folder")?;
         std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::write(&file, body()))
+            .and_then(|()| std::fs::write(&file, body(body_bytes)))
             .with_context(|| format!("{} could not be written", file.display()))?;
         let text = format!(
             "num-threads: 1\nlisten:\n  host: {}\n  port: {}\nhttp1-request-timeout: 600\nhosts:\n  default:\n    paths:\n      \

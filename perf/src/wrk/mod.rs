@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::servers::{Rig, Server};
+use crate::servers::{Rig, Server, VALUE_BYTES};
 use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
 use host::Host;
@@ -122,7 +122,7 @@ fn measure(rig: &Rig, options: &Options) -> Result<Report> {
     let wants = |subject| options.only.contains(&subject);
     let mut rows = Vec::new();
     if wants(Subject::Hit) || wants(Subject::Pipelined) {
-        let servers = [rig.start_floor()?, rig.start_corelane()?, rig.start_nginx()?];
+        let servers = [rig.start_floor(VALUE_BYTES)?, rig.start_corelane()?, rig.start_nginx(VALUE_BYTES)?];
         servers[1].fill()?;
         let mut all = Vec::new();
         if wants(Subject::Hit) {

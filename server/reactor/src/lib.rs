@@ -56,5 +56,5 @@ pub use precise::{NextPass, PreciseSleep};
 pub use random::Random;
 pub use signal::{Signal, block_signals};
 pub use time::Instant;
-pub use uring::{Descriptors, Refusal, probe, serve_floor};
+pub use uring::{Descriptors, FloorOptions, Refusal, probe, serve_floor};
 pub use wait::{Sleep, Yield};
