@@ -13,13 +13,24 @@
 
 mod agents;
 mod compare;
+mod compressed;
+mod engine;
 mod floor;
+mod gate;
 mod peers;
+mod plot;
+mod progress;
+mod random;
 mod replay;
 mod run;
 mod search;
 mod servers;
+mod shift;
+mod sizes;
+mod spread;
 mod system;
+mod table;
+mod ttl;
 mod wake;
 mod wrk;
 
@@ -39,6 +50,11 @@ struct Arguments {
 enum Verb {
     /// Generate load for a coordinator on another host (coreperf run --agents).
     Agent(agents::Options),
+    /// Measure single calls of the cache on one core, beside hashbrown with an LRU list, moka, quick_cache and foyer.
+    ///
+    /// Rates by rounds that alternate between the stores, then the latency of single calls, as a table; judges the gates of
+    /// docs/engine.md. Exit status 0: every gate holds. 1: one does not. 2: it could not be measured.
+    Engine(engine::Options),
     /// Compare two programs, or two folders of results: is B slower than A?
     ///
     /// Programs are run in turn under one scenario. For example: coreperf compare old/corelane target/release/corelane
@@ -57,6 +73,16 @@ enum Verb {
     ///
     /// For example: coreperf replay --trace web.trace.xz --format i32be --objects 1000,10000 --engine shardstore,lru,belady
     Replay(replay::Options),
+    /// Measure the memory of the process while the sizes of values shift from small to large and back.
+    ///
+    /// Exit status 0: the process stays within the limit, and small values get their memory back. 1: it does not, or they do
+    /// not. 2: it could not be measured.
+    Shift(shift::Options),
+    /// Measure how much memory expired items hold, under the times to live of real clusters, in virtual time.
+    ///
+    /// For example: coreperf ttl --clusters 2020Mar.md --only cluster12,cluster26 --plot ttl.svg
+    /// Exit status 0: the gate holds. 1: it does not. 2: it could not be measured.
+    Ttl(ttl::Options),
     /// Load a server as a scenario says, and measure latency, rate and CPU time.
     ///
     /// The load is open: requests are due at instants fixed beforehand, and latencies count from there. Exit status 0: the run
@@ -75,10 +101,13 @@ enum Verb {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Agent(options) => agents::run(&options),
+        Verb::Engine(options) => engine::run(&options),
         Verb::Compare(options) => compare::run(&options),
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Peers(options) => peers::run(&options),
         Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Shift(options) => shift::run(&options),
+        Verb::Ttl(options) => ttl::run(&options),
         Verb::Run(options) => run::run(&options),
         Verb::Search(options) => search::run(&options),
         Verb::Wake(options) => wake::run(&options).map(|()| ExitCode::SUCCESS),

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::{Comparison, Row};
 use crate::run::outcome::Outcome;
-use crate::wrk::sample::Spread;
+use crate::spread::Spread;
 
 /// One round in a line, as progress.
 pub(super) fn line(server: &str, outcome: &Outcome) -> String {

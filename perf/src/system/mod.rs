@@ -7,5 +7,6 @@ pub(crate) mod clock;
 pub(crate) mod cpu;
 pub(crate) mod fingerprint;
 pub(crate) mod listening;
+pub(crate) mod machine;
 pub(crate) mod scratch;
 pub(crate) mod stop;

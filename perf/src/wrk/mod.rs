@@ -19,9 +19,7 @@ mod idle;
 mod load;
 mod page;
 mod report;
-pub(crate) mod sample;
-
-mod table;
+mod sample;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
