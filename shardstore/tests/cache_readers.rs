@@ -1,4 +1,5 @@
-//! Threads that read a cache in place while its owner stores, overwrites, removes, moves and evicts.
+//! Threads that read a cache in place while its owner stores, overwrites, removes, moves and evicts, and while pages of the
+//! index grow, shrink and move.
 //!
 //! Every value carries its key and its version, and its checksum is looked at: no torn, foreign or older value is ever
 //! seen, and what was acknowledged is never followed by something older.
@@ -65,13 +66,26 @@ fn read_until_over(reader: &Reader, hasher: KeyHasher, board: &Board, seed: u64)
     tally
 }
 
+/// Ends the readers' loops, also when the writer panics.
+struct Over<'b>(&'b Board);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
 fn write_all(cache: &mut Cache, hasher: KeyHasher, board: &Board) {
     let mut random = 5_u64;
     for version in 1..=WRITES {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         // Half of the writes are to keys that nobody reads, so that segments are drained, and items moved and evicted.
         let id = if random >> 20 & 1 == 0 { (random >> 33) % KEYS } else { 1_000_000 + version };
-        let (hash, value, metadata) = (hasher.hash(&key(id)), value(id, version), id.to_le_bytes());
+        let (hash, mut value, metadata) = (hasher.hash(&key(id)), value(id, version), id.to_le_bytes());
+        // Those are small for a while, and large for a while, so that the index grows and shrinks.
+        if id >= KEYS {
+            value.resize(if version / 15_000 % 2 == 0 { 16 } else { 7_000 }, 0);
+        }
         let insert = Insert {
             metadata: &metadata[..(version % 9) as usize],
             ..Insert::new(&value[..], Version::from_bits(version), version as u32)
@@ -100,13 +114,16 @@ fn no_reader_sees_a_torn_foreign_or_older_value() {
             scope.spawn(move || read_until_over(&reader, hasher, board, number as u64))
         });
         let readers: Vec<_> = readers.collect();
+        let over = Over(&board);
         write_all(&mut cache, hasher, &board);
-        board.is_over.store(true, Ordering::Relaxed);
+        drop(over);
         readers.into_iter().map(|reader| reader.join().unwrap()).collect()
     });
     let stats = cache.stats();
     assert!(stats.moved_items > 100 && stats.evicted_for_room > 10_000, "{stats:?}");
     assert!(stats.noted_hits > 0, "readers' hits are counted");
+    let renewed = [stats.pages_grown, stats.pages_shrunk, stats.pages_moved];
+    assert!(renewed.iter().all(|&pages| pages > 200), "{stats:?}");
     for tally in tallies {
         assert!(tally.found > 1_000, "{} found, {} absent, {} contended", tally.found, tally.absent, tally.contended);
         assert!(tally.contended < tally.found / 10, "{} contended of {}", tally.contended, tally.found);

@@ -47,8 +47,10 @@ const CHUNK_BYTES: u64 = 2 << 20;
 const LARGE_SHARD_CHUNKS: u64 = 64;
 const SMALL_SEGMENT_BYTES: u64 = 64 << 10;
 const LARGE_SEGMENT_BYTES: u64 = 256 << 10;
-/// The share of the memory that the index takes at first guess.
-const INDEX_SHARE: u64 = 16;
+/// Of the memory, what is no segment's whatever the items: the ghost and the roots of the index.
+const FRONT_SHARE: u64 = 126;
+/// What an item takes of the index at first guess.
+const INDEX_BYTES: u64 = 10;
 /// A record in one piece is at most this part of a segment.
 const INLINE_SHARE: u64 = 8;
 /// Of a record: header and key.
@@ -60,8 +62,8 @@ const SEGMENTS_MIN: [u64; 2] = [128, 90];
 /// Segments that hold nothing, at first guess: those kept free, and what is not filled yet.
 const USELESS_SEGMENTS: f64 = 3.0;
 
-/// Smallest record: the index has a slot per 128 bytes of memory, and is 40 % full then; pairs of buckets overflow for fewer
-/// than 1 in 1000 items.
+/// Smallest record: the ghost has an entry for every 256 bytes of memory, so that with smaller ones it would be shorter than
+/// it is to be.
 const RECORD_BYTES_MIN: u64 = 320;
 
 /// Chunks of a shape with chained values: 150 segments.
@@ -121,7 +123,7 @@ fn search(objects: u64, chunks_max: u64) -> Result<Shape> {
     for _ in 0..TRIALS_MAX {
         let whole = trials.whole(objects, chunks_max);
         // No other shape of this grain is in sight; a coarser one, or chained values, would be nearer but not better.
-        let grain = grain(whole);
+        let grain = grain(whole, objects);
         if best.is_some_and(|(off, _)| off <= NEAR) && grain > *coarsest.get_or_insert(grain) {
             break;
         }
@@ -148,9 +150,9 @@ fn search(objects: u64, chunks_max: u64) -> Result<Shape> {
 }
 
 /// How good a kind of shape is for measuring a policy; the smaller, the better.
-fn grain(whole: Option<Whole>) -> usize {
+fn grain(whole: Option<Whole>, objects: u64) -> usize {
     let of_whole = |whole: Whole| {
-        let fine_enough = |segments_min: &u64| data_segments(whole.chunks) >= *segments_min;
+        let fine_enough = |segments_min: &u64| data_segments(whole.chunks, objects) >= *segments_min;
         SEGMENTS_MIN.iter().position(fine_enough).unwrap_or(SEGMENTS_MIN.len())
     };
     whole.map_or(SEGMENTS_MIN.len() + 1, of_whole)
@@ -183,10 +185,10 @@ const fn segment_bytes(chunks: u64) -> u64 {
     if chunks < LARGE_SHARD_CHUNKS { SMALL_SEGMENT_BYTES } else { LARGE_SEGMENT_BYTES }
 }
 
-/// Segments that are not the index's, at first guess.
-const fn data_segments(chunks: u64) -> u64 {
+/// Segments that are not the index's when it has so many objects, at first guess.
+const fn data_segments(chunks: u64, objects: u64) -> u64 {
     let memory = chunks * CHUNK_BYTES;
-    (memory - memory / INDEX_SHARE) / segment_bytes(chunks)
+    (memory - memory / FRONT_SHARE).saturating_sub(objects * INDEX_BYTES) / segment_bytes(chunks)
 }
 
 /// What was tried, and what it says of the engine.
@@ -205,13 +207,13 @@ impl Default for Trials {
 }
 
 impl Trials {
-    /// Segments that hold something, on average: what the trial of the most similar memory says.
-    fn useful_segments(&self, chunks: u64) -> f64 {
+    /// Segments that hold something of so many objects, on average: what the trial of the most similar memory says.
+    fn useful_segments(&self, chunks: u64, objects: u64) -> f64 {
         let nearest = self.of_whole.iter().min_by_key(|(whole, _)| whole.chunks.abs_diff(chunks));
         let useless = nearest.map_or(USELESS_SEGMENTS, |(whole, count)| {
-            data_segments(whole.chunks) as f64 - count / whole.per_segment() as f64
+            data_segments(whole.chunks, *count as u64) as f64 - count / whole.per_segment() as f64
         });
-        (data_segments(chunks) as f64 - useless).max(1.0)
+        (data_segments(chunks, objects) as f64 - useless).max(1.0)
     }
 
     /// The shape with values in one piece that should hold the count: of those that should nearly exactly, the one with the
@@ -220,12 +222,12 @@ impl Trials {
         let least = (objects * RECORD_BYTES_MIN).div_ceil(CHUNK_BYTES).max(1);
         let chunks = least..=chunks_max.max(least + least / 4 + 2);
         let off = |shape: &Whole| {
-            let holds = self.useful_segments(shape.chunks) * shape.per_segment() as f64;
+            let holds = self.useful_segments(shape.chunks, objects) * shape.per_segment() as f64;
             (holds / objects as f64 - 1.0).abs()
         };
         let near: Vec<_> = chunks
             .flat_map(|chunks| {
-                let per_segment = objects as f64 / self.useful_segments(chunks);
+                let per_segment = objects as f64 / self.useful_segments(chunks, objects);
                 [per_segment.floor(), per_segment.ceil()]
                     .map(|count| Whole::with_records(chunks, count.max(1.0) as u64))
             })
@@ -237,9 +239,9 @@ impl Trials {
             .filter(|(off, _)| *off <= NEAR)
             .collect();
         SEGMENTS_MIN.into_iter().find_map(|segments_min| {
-            let enough = near.iter().filter(|(_, shape)| data_segments(shape.chunks) >= segments_min);
+            let enough = near.iter().filter(|(_, shape)| data_segments(shape.chunks, objects) >= segments_min);
             let exact = enough.clone().filter(|(off, _)| *off <= NEAR_ENOUGH / 2.0);
-            let finest = exact.max_by_key(|(_, shape)| data_segments(shape.chunks));
+            let finest = exact.max_by_key(|(_, shape)| data_segments(shape.chunks, objects));
             let nearest = || enough.min_by(|(one, _), (other, _)| one.total_cmp(other));
             finest.or_else(nearest).map(|(_, shape)| *shape)
         })
@@ -250,7 +252,7 @@ impl Trials {
         // The least memory in which values are too large for one piece.
         let least = (objects * SMALL_SEGMENT_BYTES / INLINE_SHARE).div_ceil(CHUNK_BYTES) * 9 / 8 + 1;
         let chunks = least.max(CHAINED_CHUNKS);
-        let segments = data_segments(chunks) as f64 - USELESS_SEGMENTS;
+        let segments = data_segments(chunks, objects) as f64 - USELESS_SEGMENTS;
         let room = segments * segment_bytes(chunks) as f64 * self.stretch;
         Shape { memory_bytes: chunks * CHUNK_BYTES, value_bytes: (room / objects as f64) as u32 }
     }
@@ -299,7 +301,7 @@ mod tests {
             let shape = fits.shape_for(objects).unwrap();
             let record_bytes = u64::from(shape.value_bytes) + RECORD_FIXED_BYTES;
             assert!(record_bytes <= SMALL_SEGMENT_BYTES / INLINE_SHARE, "{objects}: {shape:?}");
-            let segments = data_segments(shape.memory_bytes / CHUNK_BYTES);
+            let segments = data_segments(shape.memory_bytes / CHUNK_BYTES, objects);
             assert!(segments >= SEGMENTS_MIN[usize::from(objects == 2583)], "{objects}: {shape:?}");
         }
     }

@@ -236,6 +236,17 @@ impl Arena {
         self.mapping.memory.store(at, word);
     }
 
+    /// Empties the cache lines from byte offset `at` on.
+    ///
+    /// # Panics
+    ///
+    /// When the range lies outside the mapping, or is not one of whole words.
+    pub(super) fn clear_lines(&mut self, at: usize, lines: usize) {
+        for line in 0..lines {
+            self.mapping.memory.store_words(at + line * LINE_WORDS * WORD_BYTES, [0; LINE_WORDS]);
+        }
+    }
+
     /// Writes bytes at byte offset `at`, in a segment's unwritten part.
     ///
     /// Word by word: another thread may be reading what it takes for the item that was here before, and must get words.
@@ -269,7 +280,7 @@ impl Arena {
         self.store(word_at, u64::from_le_bytes(word));
     }
 
-    /// Copies the words of a record of `len` bytes from one segment into another one's unwritten part.
+    /// Copies the words of a record or page of `len` bytes from one segment into another one's unwritten part.
     ///
     /// # Panics
     ///
@@ -279,7 +290,12 @@ impl Arena {
         self.check(to, len);
         assert!(self.segment_of(from) != self.segment_of(to), "records move between segments");
         assert!(len.is_multiple_of(WORD_BYTES), "records are made of words");
-        for offset in (0..len).step_by(WORD_BYTES) {
+        let line_bytes = LINE_WORDS * WORD_BYTES;
+        let whole = len - len % line_bytes;
+        for offset in (0..whole).step_by(line_bytes) {
+            self.mapping.memory.store_words::<LINE_WORDS>(to + offset, self.words(from + offset));
+        }
+        for offset in (whole..len).step_by(WORD_BYTES) {
             self.store(to + offset, self.load(from + offset));
         }
     }

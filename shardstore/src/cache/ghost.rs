@@ -10,7 +10,7 @@
 //! The order of eviction is kept within a bucket, not over all; keys spread evenly, so that a bucket's depth stands for the
 //! length of the queue. For that it must not be small: a cache of few, large items uses a part of the buckets, a power of
 //! two. When items become so many or so few that another part is used, the ghost begins anew.
-//! Two bytes an entry, in the arena behind the index, inside the shard's memory limit.
+//! Two bytes an entry, in the arena behind the roots of the index, inside the shard's memory limit.
 //!
 //! **Not** exact: one key in two thousand is taken for one that it is not, and goes to the main queue a turn early.
 //!
@@ -92,7 +92,7 @@ const fn length(items: u64) -> u64 {
 
 const LANE_MASK: u64 = (1 << LANE_BITS) - 1;
 
-/// The 16 bits of an index hash that neither choose the bucket nor are the index's tag; never 0.
+/// 16 bits of an index hash that do not choose the bucket, and of which only four are the index's tag's; never 0.
 const fn fingerprint(hash: u64) -> u64 {
     let bits = hash >> LANE_BITS & LANE_MASK;
     if bits == 0 { 1 } else { bits }

@@ -15,6 +15,9 @@ use crate::version::Version;
 /// Notes of hits taken into account per insert: as many as a cache gets that is read from elsewhere and hit nearly always.
 const NOTES_PER_INSERT: usize = 32;
 
+/// Times a page grows for one item: once is enough but for the smallest pages.
+const GROWTHS_MAX: u32 = 3;
+
 /// A value as it is handed in: in one piece, or in the pieces it was received in.
 #[derive(Clone, Copy, Debug)]
 pub enum ValueParts<'a> {
@@ -122,13 +125,13 @@ impl Cache {
         self.take_notes(NOTES_PER_INSERT);
         let before = self.find(hash, key);
         let replaced = before.and_then(|(_, item)| (!item.is_expired(now_ms)).then_some(item.version));
-        let changes = self.counters.changes();
+        let changes = self.changes();
         let welcome = self.welcome(hash, before.as_ref());
         let plan = self.plan(&head, welcome.queue, now_ms);
         self.make_room(&plan, now_ms)?;
         let location = self.append(&plan, &head, insert.value.as_slices());
         // Making room may have evicted or moved the old item; look again only if it did anything.
-        let old = if changes == self.counters.changes() { before } else { self.find(hash, key) };
+        let old = if changes == self.changes() { before } else { self.find(hash, key) };
         // For readers the key is never absent in between.
         self.index.begin(hash.index());
         if let Some((slot, item)) = old {
@@ -139,6 +142,7 @@ impl Cache {
         self.index.end();
         self.counters.inserts += 1;
         self.pace(plan.record_bytes(), now_ms);
+        self.pace_upkeep(plan.record_bytes());
         Ok(Inserted { replaced })
     }
 
@@ -165,12 +169,25 @@ impl Cache {
         })
     }
 
-    /// Points the index to a new item; when both of its buckets are full, one item of the two goes.
+    /// How often an item was removed or moved, or a slot: while it stays, everything is where it was.
+    const fn changes(&self) -> u64 {
+        self.counters.changes() + self.index.moves()
+    }
+
+    /// Points the index to a new item. When there is no place for it, its page grows; when that cannot be, one item of its two
+    /// buckets goes.
     fn link(&mut self, hash: KeyHash, location: Location, frequency: u64) {
-        let slot = match self.index.vacancy(&self.arena, hash.index()) {
-            Some(slot) => slot,
-            None => self.evict_for_slot(hash),
-        };
-        self.index.fill(&mut self.arena, slot, hash.index(), (location, frequency));
+        let item = (location, frequency);
+        for _ in 0..GROWTHS_MAX {
+            if self.index.put(&mut self.arena, hash.index(), item) {
+                return;
+            }
+            if !self.grow_page(hash.index()) {
+                break;
+            }
+        }
+        self.evict_for_slot(hash);
+        let done = self.index.put(&mut self.arena, hash.index(), item);
+        assert!(done, "the slot of the item that went is empty");
     }
 }

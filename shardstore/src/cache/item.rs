@@ -237,7 +237,7 @@ impl Item {
     }
 }
 
-/// An item's header as another thread reads it: not to be believed before the page's version has been looked at again.
+/// An item's header as another thread reads it: not to be believed before the root's version has been looked at again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
     word: u64,

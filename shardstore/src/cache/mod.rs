@@ -1,10 +1,11 @@
 //! The cache engine: one shard's items under one hard memory limit.
 //!
 //! One writer, no locks, offsets instead of pointers. Items are appended to the open segment, found through a hash index
-//! that lies in the same memory, and reclaimed a segment at a time as S3-FIFO says, a few records per call.
+//! whose pages lie in segments too, as many as the items need, and reclaimed a segment at a time as S3-FIFO says, a few
+//! records per call.
 //!
 //! ```text
-//!  Cache ─┬─ index     hash → slot → location         index.rs
+//!  Cache ─┬─ index     hash → root → page → location  index/         pages that grow, shrink and move
 //!         ├─ segments  states, queues, live counts    segments.rs
 //!         ├─ append    open segments, chains          append.rs      item.rs: records, bit by bit
 //!         ├─ reclaim   evict, compact, expire, slices reclaim.rs     resize.rs: grow, shrink
@@ -60,7 +61,7 @@ use crate::version::Version;
 use append::Stream;
 use arena::Arena;
 use ghost::Ghost;
-use index::{Index, SlotAt};
+use index::{Index, SlotAt, Space};
 use item::Item;
 use notes::Notes;
 use options::Geometry;
@@ -79,7 +80,7 @@ enum Reason {
     Expired,
     /// Its segment was needed.
     EvictedForRoom,
-    /// Both of its buckets were full.
+    /// Both of its buckets were full, and their page could not grow.
     EvictedForSlot,
 }
 
@@ -109,8 +110,8 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Reserves the address space and makes an empty cache. The index's memory is committed at once,
-    /// the rest as items come.
+    /// Reserves the address space and makes an empty cache. The memory of the index's roots and of the ghost is committed at
+    /// once, the rest as items come.
     ///
     /// # Errors
     ///
@@ -120,18 +121,19 @@ impl Cache {
         let geometry = Geometry::of(options)?;
         let arena = Arena::reserve(geometry.ceiling_bytes(), geometry.segment_shift).map_err(CacheError::Map)?;
         let mut segments = Segments::new(geometry.segments_max());
-        for id in 0..geometry.index_segments {
-            segments.set_state(id, State::Index);
+        for id in 0..geometry.front_segments {
+            let is_whole = geometry.bytes_of(id + 1) as usize <= geometry.front_bytes();
+            segments.set_state(id, if is_whole { State::Front } else { State::Index });
         }
         // Pushed from the top, taken from the tail: the front of the arena is used first.
-        for id in (geometry.index_segments..geometry.target).rev() {
+        for id in (geometry.front_segments..geometry.target).rev() {
             segments.set_state(id, State::Free);
         }
-        let index = Index::new(geometry.index_bytes);
+        let index = Index::new(geometry.roots, Space::new(geometry.front_bytes(), geometry.segment_shift));
         let common = Common {
             memory: Arc::clone(arena.memory()),
             versions: Arc::clone(index.versions()),
-            buckets: index.buckets(),
+            roots: index.roots(),
             notes: (0..options.readers).map(|_| Notes::default()).collect(),
             marks: (0..geometry.segments_max()).map(|_| AtomicU64::new(0)).collect(),
             segment_shift: geometry.segment_shift,
@@ -144,9 +146,9 @@ impl Cache {
             index,
             segments,
             classes: Classes::for_segments(geometry.data_segments()),
-            ghost: Ghost::new(geometry.index_bytes, geometry.ghost_bytes),
+            ghost: Ghost::new(geometry.roots_bytes(), geometry.ghost_bytes),
             allowance: Allowance::new(geometry.segment_bytes()),
-            scan: geometry.index_segments,
+            scan: geometry.front_segments,
             geometry,
             hasher: options.hasher,
             open: [None; Stream::COUNT],
@@ -154,9 +156,10 @@ impl Cache {
             counters: Counters::default(),
         };
         cache.limit_pins();
-        for chunk in 0..(cache.geometry.index_bytes + cache.geometry.ghost_bytes).div_ceil(arena::CHUNK_BYTES) {
+        for chunk in 0..cache.geometry.front_bytes().div_ceil(arena::CHUNK_BYTES) {
             cache.arena.commit(chunk);
         }
+        cache.make_pages();
         Ok(cache)
     }
 
@@ -278,6 +281,7 @@ impl Cache {
     /// Takes an item out of the index and marks all its records dead. A sealed segment that dies with it is free at once.
     fn kill(&mut self, slot: SlotAt, item: &Item, reason: Reason) {
         self.index.clear(&mut self.arena, slot);
+        self.index.note_removed(item.value_len as usize);
         self.counters.count(reason);
         self.bury_all(item);
     }

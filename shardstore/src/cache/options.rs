@@ -10,7 +10,8 @@ use std::io;
 
 use thiserror::Error;
 
-use super::arena::CHUNK_BYTES;
+use super::arena::{CHUNK_BYTES, LINE_WORDS, WORD_BYTES};
+use super::index;
 use super::item::{EXTENT_HEADER_BYTES, ITEM_HEADER_BYTES, LINK_BYTES, Location, METADATA_BYTES_MAX};
 use super::segments::SegmentId;
 use crate::key::{KeyHasher, STORED_KEY_BYTES_MAX};
@@ -26,19 +27,18 @@ const LARGE_SHARD_BYTES: u64 = 128 << 20;
 const LARGE_SEGMENT_SHIFT: u32 = 18;
 const SMALL_SEGMENT_SHIFT: u32 = 16;
 
-/// The index has a sixteenth of the limit: one slot per 128 bytes, so that at 256 bytes an item it is half full, where
-/// a pair of buckets overflows for fewer than 1 % of the items.
-const INDEX_SHARE: u64 = 16;
+/// The ghost has this part of the limit: one entry of two bytes per 256 bytes, nine tenths of the items or more where they are
+/// at least that large.
+const GHOST_SHARE: u64 = 128;
 
-/// The ghost has an eighth of what the index has: one entry of two bytes per 256 bytes of the limit, nine tenths of the items
-/// or more where they are at least that large.
-const GHOST_SHARE: usize = 8;
+/// What the index takes of a shard, where it must be said before there are items: a sixteenth, as for items of 150 bytes.
+const INDEX_SHARE: u32 = 16;
 
 /// How much a shard may grow while it runs, if nothing else is said: address space, and 0.1 % to 0.4 % of the limit for
 /// the segment table.
 const CEILING_FACTOR: u64 = 4;
 
-/// Highest ceiling of one core's shard: far above what a core can serve, and within 40 bits of location and 32 of bucket.
+/// Highest ceiling of one core's shard: far above what a core can serve, and within 40 bits of location and 34 of page.
 const CEILING_BYTES_MAX: u64 = 1 << 40;
 
 /// Fewest data segments of a shard: room for the open one, the one being reclaimed, the reserve, a pinned one, and items.
@@ -55,7 +55,7 @@ const HEAD_BYTES_MAX: usize = ITEM_HEADER_BYTES + LINK_BYTES + STORED_KEY_BYTES_
 const _: () = assert!(HEAD_BYTES_MAX < (1 << SMALL_SEGMENT_SHIFT) / INLINE_SHARE, "a head fits where an item does");
 const _: () = assert!(CHUNK_BYTES.is_multiple_of(1 << LARGE_SEGMENT_SHIFT));
 const _: () = assert!(CEILING_BYTES_MAX / 8 <= 1 << Location::BITS, "a location reaches every record");
-const _: () = assert!(CEILING_BYTES_MAX / INDEX_SHARE / 64 <= u32::MAX as u64, "32 bits of hash reach every bucket");
+const _: () = assert!(index::roots_for(CEILING_BYTES_MAX) <= u32::MAX as u64, "32 bits of hash reach every root");
 
 /// What a cache is made with.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ pub enum CacheError {
     LimitTooSmall {
         /// What was asked for.
         limit_bytes: u64,
-        /// What it takes; after [`super::Cache::new`] this includes the index, which keeps its size.
+        /// What it takes; after [`super::Cache::new`] this includes the ghost and the roots of the index, which keep their size.
         minimum_bytes: u64,
     },
     /// The operator asked for more than the ceiling the cache was made with.
@@ -124,10 +124,13 @@ pub enum CacheError {
 #[derive(Clone, Debug)]
 pub(super) struct Geometry {
     pub(super) segment_shift: u32,
-    pub(super) index_bytes: usize,
+    /// Roots of the index.
+    pub(super) roots: u64,
     pub(super) ghost_bytes: usize,
-    /// Segments of the index and the ghost; data segments start behind them.
-    pub(super) index_segments: SegmentId,
+    /// Segments of roots and ghost; those that come and go start behind them.
+    pub(super) front_segments: SegmentId,
+    /// Those of these that are taken for pages of the index.
+    pub(super) page_segments: SegmentId,
     /// Segments below this number may be used.
     pub(super) target: SegmentId,
     /// Segments below this number are committed: `target`, or one chunk more while that chunk is being vacated.
@@ -149,26 +152,42 @@ impl Geometry {
         }
         let segment_shift = if limit_bytes < LARGE_SHARD_BYTES { SMALL_SEGMENT_SHIFT } else { LARGE_SEGMENT_SHIFT };
         let chunks = limit_bytes / CHUNK_BYTES as u64;
-        // A multiple of 128 KiB, hence of a pair of buckets; whole segments for the smaller size, rounded up for the larger.
-        let index_bytes = (chunks * CHUNK_BYTES as u64 / INDEX_SHARE) as usize;
-        let ghost_bytes = index_bytes / GHOST_SHARE;
         let target = Self::segments_in(chunks, segment_shift);
-        Ok(Self {
+        let mut geometry = Self {
             segment_shift,
-            index_bytes,
-            ghost_bytes,
-            index_segments: (index_bytes + ghost_bytes).div_ceil(1 << segment_shift) as SegmentId,
+            roots: index::roots_for(chunks * CHUNK_BYTES as u64),
+            ghost_bytes: (chunks * CHUNK_BYTES as u64 / GHOST_SHARE) as usize,
+            front_segments: 0,
+            page_segments: 0,
             target,
             present: target,
             goal: target,
             ceiling_chunks: (ceiling_bytes / CHUNK_BYTES as u64) as usize,
-        })
+        };
+        geometry.front_segments = geometry.front_bytes().div_ceil(geometry.segment_bytes()) as SegmentId;
+        Ok(geometry)
+    }
+
+    /// Bytes of the roots of the index, which a line of the ghost follows.
+    pub(super) const fn roots_bytes(&self) -> usize {
+        (self.roots as usize * index::ROOT_BYTES).next_multiple_of(LINE_WORDS * WORD_BYTES)
+    }
+
+    /// Bytes of the arena's front: roots and ghost.
+    pub(super) const fn front_bytes(&self) -> usize {
+        self.roots_bytes() + self.ghost_bytes
+    }
+
+    /// Segments that the pages of an index without items take, and one that is being emptied.
+    const fn page_segments_min(&self) -> SegmentId {
+        (self.roots as usize * index::PAGE_BYTES_MIN).div_ceil(self.segment_bytes()) as SegmentId + 1
     }
 
     /// Where `goal` would be for a new limit.
     pub(super) fn goal_of(&self, limit_bytes: u64) -> Result<SegmentId, CacheError> {
         let chunk = CHUNK_BYTES as u64;
-        let minimum_bytes = self.bytes_of(self.index_segments + DATA_SEGMENTS_MIN).next_multiple_of(chunk);
+        let least = self.front_segments + self.page_segments_min() + DATA_SEGMENTS_MIN;
+        let minimum_bytes = self.bytes_of(least).next_multiple_of(chunk);
         if limit_bytes < minimum_bytes {
             return Err(CacheError::LimitTooSmall { limit_bytes, minimum_bytes });
         }
@@ -204,7 +223,8 @@ impl Geometry {
     }
 
     pub(super) const fn data_segments(&self) -> u32 {
-        self.target - self.index_segments
+        // While a shrink is being carried out, segments above the target may have pages.
+        self.target.saturating_sub(self.front_segments + self.page_segments)
     }
 
     /// Largest record that is stored in one piece.
@@ -230,7 +250,8 @@ impl Geometry {
 
     pub(super) fn value_bytes_max(&self) -> usize {
         // A quarter stays for the open segment, the one being reclaimed, and those pinned.
-        let segments = (self.target.min(self.goal) - self.index_segments) as usize * 3 / 4;
+        let whole = self.target.min(self.goal);
+        let segments = (whole - whole / INDEX_SHARE - self.front_segments) as usize * 3 / 4;
         // One segment is left for the head, and for what the open segment has no room for.
         (segments.saturating_sub(2) * self.extent_payload()).min(VALUE_BYTES_MAX)
     }

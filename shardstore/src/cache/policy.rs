@@ -105,15 +105,19 @@ impl Cache {
     }
 
     /// The next segment to drain for room: the first of the small queue while that has more than its share, else of the
-    /// main one. Segments of large items that are kept are passed over, and those that are pinned.
+    /// main one. Segments of large items that are kept are passed over, unless all are, and those that are pinned.
     pub(super) fn next_victim(&mut self) -> Option<SegmentId> {
+        self.next_in_line(true).or_else(|| self.next_in_line(false))
+    }
+
+    fn next_in_line(&mut self, may_keep: bool) -> Option<SegmentId> {
         // What is pinned or kept goes to the end of its queue, so every segment is looked at once at most.
         let sealed = self.segments.sealed(Queue::Small) + self.segments.sealed(Queue::Main);
         for _ in 0..sealed {
             let id = self.first_in_line()?;
             if self.arena.holds(id) > 0 {
                 self.segments.set_state(id, State::Sealed);
-            } else if !self.keep_segment(id) {
+            } else if !may_keep || !self.keep_segment(id) {
                 return Some(id);
             }
         }

@@ -1,8 +1,8 @@
 //! Reading another thread's cache in place: without a message, a lock, or a write to memory that is shared.
 //!
 //! ```text
-//!  page version ─▶ home bucket, buddy ─▶ record, copied word by word ─▶ page version as before? ─▶ key, expiry
-//!        └──────────────── changed: once more, then the owner is asked by message ◀─┘
+//!  version ─▶ root ─▶ home bucket, the other ─▶ record, copied word by word ─▶ version as before? ─▶ key, expiry
+//!     └──────────────── changed: once more, then the owner is asked by message ◀─┘
 //! ```
 //!
 //! **Not** for large values: what is chained, or longer than the room it is copied to, is the owner's to send in place.
@@ -16,8 +16,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::arena::{LINE_WORDS, Memory, WORD_BYTES};
-use super::index;
+use super::arena::{Memory, WORD_BYTES};
+use super::index::{self, Place, Root, Slot, root_at};
 use super::item::{Facts, ITEM_HEADER_BYTES, LINK_BYTES};
 use super::notes::Notes;
 use super::versions::{Seen, Versions};
@@ -40,7 +40,8 @@ pub struct SharedCache {
 pub(super) struct Common {
     pub(super) memory: Arc<Memory>,
     pub(super) versions: Arc<Versions>,
-    pub(super) buckets: u64,
+    /// Count of roots of the index.
+    pub(super) roots: u64,
     /// One for each reader.
     pub(super) notes: Box<[Notes]>,
     /// Of each segment, when it was opened, and its queue: for people who look at a key.
@@ -170,23 +171,34 @@ impl Reader {
 
 impl Common {
     fn attempt(&self, hash: KeyHash, key: &[u8], into: &mut Vec<u8>) -> Result<Read, Changed> {
-        let place = index::place(hash.index(), self.buckets);
-        let page = place.page();
-        let seen = self.versions.read(page).ok_or(Changed)?;
-        for bucket in [place.home, place.home ^ 1] {
-            let line = self.memory.line(bucket as usize * LINE_WORDS * WORD_BYTES);
-            for slot in line.into_iter().filter(|slot| place.is_tag_of(*slot)) {
-                let read = self.copy(index::location(slot).at(), key, into)?;
+        let place = index::place(hash.index(), self.roots);
+        let seen = self.versions.read(place.root as usize).ok_or(Changed)?;
+        for bucket in self.buckets(place) {
+            for slot in self.slots(bucket, place) {
+                let read = self.copy(slot.location().at(), key, into)?;
                 if let Some(read) = read {
-                    return self.vouch(page, seen, read);
+                    return self.vouch(place, seen, read);
                 }
             }
         }
-        self.vouch(page, seen, Read::Absent)
+        self.vouch(place, seen, Read::Absent)
     }
 
-    fn vouch(&self, page: usize, seen: Seen, read: Read) -> Result<Read, Changed> {
-        if self.versions.is_unchanged(page, seen) { Ok(read) } else { Err(Changed) }
+    fn vouch(&self, place: Place, seen: Seen, read: Read) -> Result<Read, Changed> {
+        if self.versions.is_unchanged(place.root as usize, seen) { Ok(read) } else { Err(Changed) }
+    }
+
+    /// Where the two buckets of a place are at this moment. A root's word always leads into the arena, if not to the page of
+    /// the version that was seen.
+    #[inline]
+    fn buckets(&self, place: Place) -> [usize; 2] {
+        Root::from_word(self.memory.load(root_at(place.root))).page().candidates(place.tag)
+    }
+
+    /// The slots of a bucket that have the tag of a place.
+    #[inline]
+    fn slots(&self, bucket: usize, place: Place) -> impl Iterator<Item = Slot> {
+        self.memory.line(bucket).into_iter().map(Slot::from_word).filter(move |slot| slot.tag() == place.tag)
     }
 
     /// Copies the record at `at`, if it seems to be of `key`.
@@ -227,30 +239,29 @@ impl Common {
     }
 
     fn inspect(&self, hash: KeyHash, key: &[u8]) -> Result<Option<Inspection>, Changed> {
-        let place = index::place(hash.index(), self.buckets);
-        let seen = self.versions.read(place.page()).ok_or(Changed)?;
+        let place = index::place(hash.index(), self.roots);
+        let seen = self.versions.read(place.root as usize).ok_or(Changed)?;
         let mut found = None;
-        for bucket in [place.home, place.home ^ 1] {
-            let line = self.memory.line(bucket as usize * LINE_WORDS * WORD_BYTES);
-            for slot in line.into_iter().filter(|slot| place.is_tag_of(*slot)) {
-                let at = index::location(slot).at();
+        for bucket in self.buckets(place) {
+            for slot in self.slots(bucket, place) {
+                let at = slot.location().at();
                 let facts = self.facts(at)?;
                 if found.is_none() && self.is_key_of(at, &facts, key)? {
                     found = Some(self.inspection(slot, at, &facts));
                 }
             }
         }
-        if self.versions.is_unchanged(place.page(), seen) { Ok(found) } else { Err(Changed) }
+        if self.versions.is_unchanged(place.root as usize, seen) { Ok(found) } else { Err(Changed) }
     }
 
-    fn inspection(&self, slot: u64, at: usize, facts: &Facts) -> Inspection {
+    fn inspection(&self, slot: Slot, at: usize, facts: &Facts) -> Inspection {
         let mark = self.marks[at >> self.segment_shift].load(Ordering::Relaxed);
         Inspection {
             version: facts.version,
             expire_ms: facts.expire_ms(),
             value_bytes: facts.value_bytes(),
             is_chained: facts.is_chained(),
-            frequency: index::frequency_of(slot) as u8,
+            frequency: slot.frequency() as u8,
             is_main: mark & 1 != 0,
             segment_opened_ms: mark >> 1,
         }

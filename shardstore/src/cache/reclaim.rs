@@ -18,7 +18,7 @@
 //! **Source**: the design's engine chapter; log-structured memory (Rumble, Kejriwal, Ousterhout, FAST 2014) for compaction.
 
 use super::append::Stream;
-use super::index::{Index, SlotAt};
+use super::index::{LOOKS_PER_UNIT, Slot, SlotAt, Upkeep};
 use super::item::{Item, Location, Record};
 use super::segments::{Queue, SegmentId, State};
 use super::{Cache, CacheError, Reason, item};
@@ -89,6 +89,8 @@ impl Cache {
     fn maintain_once(&mut self, now_ms: u64) -> bool {
         if self.drain.is_some() {
             self.drain_once(now_ms).is_some()
+        } else if self.tend_index(LOOKS_PER_UNIT, 1) == Upkeep::Done {
+            true
         } else if self.resize_pending() {
             self.resize_once(now_ms)
         } else if self.free() < self.geometry.reserve() {
@@ -132,18 +134,14 @@ impl Cache {
         }
     }
 
-    /// Evicts the least used, and of these the oldest, of the items that fill both buckets of a hash; returns its slot, now
-    /// empty.
-    pub(super) fn evict_for_slot(&mut self, hash: KeyHash) -> SlotAt {
+    /// Evicts the least used, and of these the oldest, of the items that fill both buckets of a hash.
+    pub(super) fn evict_for_slot(&mut self, hash: KeyHash) {
         let age = |location: Location| self.segments.at(self.arena.segment_of(location.at())).sequence;
-        let worth = |(slot, location): &(SlotAt, Location)| {
-            (Index::frequency(&self.arena, *slot), age(*location), location.at())
-        };
+        let worth = |(_, slot): &(SlotAt, Slot)| (slot.frequency(), age(slot.location()), slot.location().at());
         let residents = self.index.residents(&self.arena, hash.index());
-        let (slot, location) = residents.min_by_key(worth).expect("the buckets are full");
-        let item = Item::load(&self.arena, location);
-        self.kill(slot, &item, Reason::EvictedForSlot);
-        slot
+        let (at, slot) = residents.min_by_key(worth).expect("the buckets are full");
+        let item = Item::load(&self.arena, slot.location());
+        self.kill(at, &item, Reason::EvictedForSlot);
     }
 
     /// Puts a segment without living records where it can be used again, or waits for its pins.
@@ -270,7 +268,7 @@ impl Cache {
     /// Looks through a part of the table for a segment that has expired or, if `sparse_too`, is less than half alive.
     fn search(&mut self, now_ms: u64, sparse_too: bool) -> Option<Drain> {
         self.counters.work_units += u64::from(SCAN_SEGMENTS / ENTRIES_PER_UNIT);
-        let (first, end) = (self.geometry.index_segments, self.geometry.target);
+        let (first, end) = (self.geometry.front_segments, self.geometry.target);
         for _ in 0..SCAN_SEGMENTS.min(end - first) {
             let id = if self.scan < end { self.scan } else { first };
             self.scan = id + 1;

@@ -1,14 +1,15 @@
 //! Growing and shrinking while in use, chunk by chunk, in the slices of [`Cache::maintain`].
 //!
 //! ```text
-//!   0        index      data                     target     present          ceiling
+//!   0        front     data, pages of the index  target     present          ceiling
 //!   ├──────────┼───────────────────────────────────┼───────────┼─────────────────┤
 //!                                                  │ vacating  │  reserved address space
-//!   shrink: target falls by a chunk; its free segments go at once, its sealed ones are drained, then its memory is returned
+//!   shrink: target falls by a chunk; its free segments go at once, its sealed ones are drained, pages of the index move
+//!           elsewhere, then its memory is returned
 //!   grow:   target rises by a chunk, whose segments become free
 //! ```
 //!
-//! **Not**: the index, which keeps the size it was made with; after growth it holds the items it can, and evicts.
+//! **Not**: roots and ghost, which keep the size they were made with.
 //!
 //! **Invariants**: `target <= present <= target + one chunk`; committed memory is what lies below `present`; a segment at or
 //! above `target` is never opened.
@@ -33,7 +34,7 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// [`CacheError::LimitTooSmall`] below the index and the least data segments, [`CacheError::LimitAboveCeiling`] above the
+    /// [`CacheError::LimitTooSmall`] below ghost, an empty index and the least data segments, [`CacheError::LimitAboveCeiling`] above the
     /// ceiling of [`Cache::new`]; the operator is at fault, and the limit is unchanged.
     pub fn resize(&mut self, limit_bytes: u64) -> Result<(), CacheError> {
         self.geometry.goal = self.geometry.goal_of(limit_bytes)?;
@@ -108,7 +109,13 @@ impl Cache {
                     return true;
                 }
                 State::Open => return self.drain_once(now_ms).is_some(),
-                State::Free | State::Draining | State::Index => {
+                State::Index => {
+                    self.empty_index_segment(id);
+                    return true;
+                }
+                // The sweep has emptied it by now, unless there was no memory to move pages to.
+                State::Emptying => return self.drain_once(now_ms).is_some(),
+                State::Free | State::Draining | State::Front => {
                     unreachable!("nothing is drained, and nothing here is free")
                 }
             }

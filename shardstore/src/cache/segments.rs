@@ -7,10 +7,11 @@
 //!    │ shrink         │                                    ▼                          │
 //!    └────────────────┼──────────────────────────────── Draining ──▶ (release) ◀──────┘
 //!                     └── pins gone ── Held ◀── pinned ────────────────┘
-//!  Index: the segments at the front of the arena; never in another state.
+//!  Front: the segments at the front of the arena, of roots and ghost; never in another state.
+//!  Free ──▶ Index, with pages of the index ──▶ Emptying ──▶ (release): `index/space.rs`
 //! ```
 //!
-//! Every state that forms a queue (Free, Held, and Sealed twice: the small queue and the main one) has its own doubly linked
+//! Every state that forms a queue (Free, Held, Index, and Sealed twice: the small queue and the main one) has its own doubly linked
 //! list through the table, so that any segment leaves any queue in constant time.
 //!
 //! **Not**: records, the index, decisions which segment to reclaim (that is `reclaim`).
@@ -39,7 +40,9 @@ pub(super) enum Queue {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Absent,
+    Front,
     Index,
+    Emptying,
     Free,
     Open,
     Sealed,
@@ -55,7 +58,8 @@ impl State {
             (Self::Held, _) => Some(HELD),
             (Self::Sealed, Queue::Small) => Some(SMALL),
             (Self::Sealed, Queue::Main) => Some(MAIN),
-            (Self::Absent | Self::Index | Self::Open | Self::Draining, _) => None,
+            (Self::Index, _) => Some(INDEX),
+            (Self::Absent | Self::Front | Self::Emptying | Self::Open | Self::Draining, _) => None,
         }
     }
 }
@@ -64,6 +68,7 @@ const FREE: usize = 0;
 const HELD: usize = 1;
 const SMALL: usize = 2;
 const MAIN: usize = 3;
+const INDEX: usize = 4;
 
 /// What is known of one segment.
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +79,9 @@ pub(super) struct Segment {
     next: SegmentId,
     /// Bytes written, from the segment's start; a multiple of 8.
     pub(super) used: u32,
-    /// Bytes of records that are not dead.
+    /// Bytes of records that are not dead; of pages that are in use.
     pub(super) live_bytes: u32,
-    /// Records that are not dead: items and extents.
+    /// Records that are not dead: items and extents; pages that are in use.
     pub(super) live_records: u32,
     /// How many of the live records belong to chained items; those are not moved.
     pub(super) live_chained: u32,
@@ -112,7 +117,7 @@ struct List {
 #[derive(Debug)]
 pub(super) struct Segments {
     table: Box<[Segment]>,
-    lists: [List; 4],
+    lists: [List; 5],
     sequence: u64,
 }
 
@@ -120,7 +125,7 @@ impl Segments {
     /// A table of `count` segments, all absent.
     pub(super) fn new(count: usize) -> Self {
         let empty = List { head: NONE, tail: NONE, count: 0 };
-        Self { table: vec![Segment::ABSENT; count].into_boxed_slice(), lists: [empty; 4], sequence: 0 }
+        Self { table: vec![Segment::ABSENT; count].into_boxed_slice(), lists: [empty; 5], sequence: 0 }
     }
 
     /// What is known of a segment.
@@ -176,6 +181,30 @@ impl Segments {
         let sequence = self.next_sequence();
         *self.at_mut(tail) = Segment { state: State::Open, queue, sequence, ..Segment::ABSENT };
         Some(tail)
+    }
+
+    /// Takes a free segment for pages of the index.
+    pub(super) fn take_for_index(&mut self) -> Option<SegmentId> {
+        let tail = self.lists[FREE].tail;
+        if tail == NONE {
+            return None;
+        }
+        self.set_state(tail, State::Absent);
+        *self.at_mut(tail) = Segment::ABSENT;
+        self.set_state(tail, State::Index);
+        Some(tail)
+    }
+
+    /// How many segments have pages, those left out that are being emptied.
+    pub(super) fn of_index(&self) -> u32 {
+        self.lists[INDEX].count
+    }
+
+    /// The next segment with pages; they come in turn.
+    pub(super) fn next_of_index(&mut self) -> Option<SegmentId> {
+        let head = self.head(INDEX)?;
+        self.set_state(head, State::Index);
+        Some(head)
     }
 
     /// Puts a sealed segment at the end of the main queue.

@@ -29,6 +29,9 @@ pub(super) struct Counters {
     pub(super) stalls: u64,
     pub(super) work_units: u64,
     pub(super) bytes_live: u64,
+    pub(super) pages_grown: u64,
+    pub(super) pages_shrunk: u64,
+    pub(super) pages_moved: u64,
 }
 
 impl Counters {
@@ -58,8 +61,10 @@ pub struct CacheStats {
     pub bytes_limit: u64,
     /// Memory that may be in use: the limit, or what is left of a larger one while shrinking.
     pub bytes_committed: u64,
-    /// Memory of the index, in whole segments.
+    /// Memory of the index and the ghost, in whole segments.
     pub bytes_index: u64,
+    /// Of the index: pages in use. They have a slot for every 8 bytes, of which [`CacheStats::items`] are in use.
+    pub bytes_pages: u64,
     /// Records of living items, with headers and padding.
     pub bytes_live: u64,
     /// Segments that are free.
@@ -82,7 +87,7 @@ pub struct CacheStats {
     pub expired: u64,
     /// Items that left because their segment was needed.
     pub evicted_for_room: u64,
-    /// Items that left because both of their buckets were full.
+    /// Items that left because both of their buckets were full, and their page could not grow.
     pub evicted_for_slot: u64,
     /// Items moved: promoted, kept in the main queue, or out of sparse segments.
     pub moved_items: u64,
@@ -104,17 +109,23 @@ pub struct CacheStats {
     pub stalls: u64,
     /// Pins refused because 5 % of the shard was pinned.
     pub pins_refused: u64,
+    /// Pages of the index laid out anew, with more buckets.
+    pub pages_grown: u64,
+    /// Pages of the index laid out anew, with fewer buckets.
+    pub pages_shrunk: u64,
+    /// Pages of the index moved out of segments with much dead space.
+    pub pages_moved: u64,
     /// Work of reclaiming, see [`Cache::maintain`].
     pub work_units: u64,
 }
 
 impl CacheStats {
     /// Kinds of memory, as [`CacheStats::bytes`] lists them.
-    pub const BYTE_KINDS: [&str; 9] =
-        ["limit", "committed", "index", "live", "free", "small", "main", "pinned", "held"];
+    pub const BYTE_KINDS: [&str; 10] =
+        ["limit", "committed", "index", "pages", "live", "free", "small", "main", "pinned", "held"];
 
     /// What is counted, as [`CacheStats::events`] lists it.
-    pub const EVENTS: [&str; 13] = [
+    pub const EVENTS: [&str; 16] = [
         "hits",
         "misses",
         "inserts",
@@ -127,6 +138,9 @@ impl CacheStats {
         "ghost_hits",
         "noted_hits",
         "moved",
+        "pages_grown",
+        "pages_shrunk",
+        "pages_moved",
         "stalls",
     ];
 
@@ -137,6 +151,7 @@ impl CacheStats {
             self.bytes_limit,
             self.bytes_committed,
             self.bytes_index,
+            self.bytes_pages,
             self.bytes_live,
             self.bytes_free,
             self.bytes_small,
@@ -162,6 +177,9 @@ impl CacheStats {
             self.ghost_hits,
             self.noted_hits,
             self.moved_items,
+            self.pages_grown,
+            self.pages_shrunk,
+            self.pages_moved,
             self.stalls,
         ]
     }
@@ -172,12 +190,14 @@ impl CacheStats {
         let Counters {
             segments_reclaimed, stalls, work_units, bytes_live, promoted_items, ghost_hits, noted_hits, ..
         } = cache.counters;
+        let Counters { pages_grown, pages_shrunk, pages_moved, .. } = cache.counters;
         let bytes_of = |segments| cache.geometry.bytes_of(segments);
         Self {
             items: cache.index.items(),
             bytes_limit: bytes_of(cache.geometry.target),
             bytes_committed: bytes_of(cache.geometry.present),
-            bytes_index: bytes_of(cache.geometry.index_segments),
+            bytes_index: bytes_of(cache.geometry.front_segments + cache.geometry.page_segments),
+            bytes_pages: cache.index.space().live_bytes(),
             bytes_live,
             bytes_free: bytes_of(cache.segments.free()),
             bytes_pinned: bytes_of(cache.arena.held_segments()),
@@ -200,6 +220,9 @@ impl CacheStats {
             segments_reclaimed,
             stalls,
             pins_refused: cache.arena.refused(),
+            pages_grown,
+            pages_shrunk,
+            pages_moved,
             work_units,
         }
     }

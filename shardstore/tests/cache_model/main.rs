@@ -10,10 +10,11 @@ mod model;
 mod random;
 
 use model::{Mix, Run};
+use shardstore::cache::CacheStats;
 
 const MIB: u64 = 1 << 20;
 
-/// Tiny values, many keys: both buckets of many keys are full, tags collide, segments hold thousands of records.
+/// Tiny values, many keys: pages of the index grow large, tags collide, segments hold thousands of records.
 const TINY: Mix = Mix { name: "tiny", limit_bytes: 2 * MIB, keys: 40_000, value_bytes: &[0, 1, 8, 24], ..Mix::BASE };
 
 /// What an edge sees: hundreds of bytes to some KiB, time to live from nothing to minutes.
@@ -62,14 +63,37 @@ const WIDE: Mix = Mix {
     ..Mix::BASE
 };
 
-fn check(mix: &Mix, seeds: std::ops::Range<u64>, operations: u32) {
-    let mut evicted = 0;
+/// Tiny values and large ones in turn: the index's memory becomes the data's, and comes back.
+const SHIFTED: Mix = Mix {
+    name: "shifted",
+    limit_bytes: 4 * MIB,
+    keys: 60_000,
+    value_bytes: &[0, 8, 24, 64],
+    later_bytes: &[2_000, 100_000, 400_000],
+    turn_steps: [150_000, 3_000],
+    ttl_ms: &[0, 0, 0, 1_000_000],
+    ..Mix::BASE
+};
+
+/// The same, while the shard grows and shrinks.
+const SHIFTED_AND_RESIZED: Mix = Mix { name: "shifted and resized", resizes: true, ..SHIFTED };
+
+/// How many times as many steps as usual the runs take: `CACHE_MODEL_FACTOR=100 cargo test --release --test cache_model`.
+#[expect(clippy::disallowed_methods, reason = "a test is told so how long to run")]
+fn factor() -> u32 {
+    std::env::var("CACHE_MODEL_FACTOR").map_or(1, |factor| factor.parse().expect("a factor is a number"))
+}
+
+fn check(mix: &Mix, seeds: std::ops::Range<u64>, operations: u32) -> CacheStats {
+    let (mut evicted, mut last) = (0, CacheStats::default());
     for seed in seeds {
         let mut run = Run::new(mix, seed);
-        (0..operations).for_each(|_| run.step());
-        evicted += run.finish();
+        (0..operations * factor()).for_each(|_| run.step());
+        last = run.finish();
+        evicted += last.evicted_for_room + last.evicted_for_slot;
     }
     assert!(evicted > 0, "{}: the mix never filled the cache, so it tested little", mix.name);
+    last
 }
 
 #[test]
@@ -95,6 +119,15 @@ fn rewritten_keys_behave_as_the_model() {
 #[test]
 fn a_resized_shard_behaves_as_the_model() {
     check(&RESIZED, 0..8, 20_000);
+}
+
+#[test]
+fn an_index_that_grows_and_shrinks_behaves_as_the_model() {
+    for mix in [&SHIFTED, &SHIFTED_AND_RESIZED] {
+        let stats = check(mix, 0..2, 480_000);
+        let renewed = [stats.pages_grown, stats.pages_shrunk, stats.pages_moved];
+        assert!(renewed.iter().all(|&pages| pages > 200), "{}: {stats:?}", mix.name);
+    }
 }
 
 #[test]

@@ -50,6 +50,7 @@ const PER_CORE: &[PerCore] = &[
     gauge("corelane_cache_live_bytes", "Memory of living items.", |core| core.cache.bytes_live.value()),
     gauge("corelane_cache_free_bytes", "Memory that is free.", |core| core.cache.bytes_free.value()),
     gauge("corelane_cache_index_bytes", "Memory of the index.", |core| core.cache.bytes_index.value()),
+    gauge("corelane_cache_pages_bytes", "Of the index: pages in use.", |core| core.cache.bytes_pages.value()),
     gauge("corelane_cache_pinned_bytes", "Memory pinned by values being sent.", |core| core.cache.bytes_pinned.value()),
     counter("corelane_cache_hits_total", "Lookups that found the key.", |core| core.cache.hits.value()),
     counter("corelane_cache_misses_total", "Lookups that did not.", |core| core.cache.misses.value()),

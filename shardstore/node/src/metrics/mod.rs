@@ -160,6 +160,7 @@ pub(crate) struct CacheGauges {
     pub(crate) bytes_live: Gauge,
     pub(crate) bytes_free: Gauge,
     pub(crate) bytes_index: Gauge,
+    pub(crate) bytes_pages: Gauge,
     pub(crate) bytes_pinned: Gauge,
     pub(crate) hits: Gauge,
     pub(crate) misses: Gauge,
@@ -181,6 +182,7 @@ impl CacheGauges {
         self.bytes_live.set(stats.bytes_live);
         self.bytes_free.set(stats.bytes_free);
         self.bytes_index.set(stats.bytes_index);
+        self.bytes_pages.set(stats.bytes_pages);
         self.bytes_pinned.set(stats.bytes_pinned);
         self.hits.set(stats.hits);
         self.misses.set(stats.misses);

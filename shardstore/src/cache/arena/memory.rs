@@ -98,6 +98,19 @@ impl Memory {
         std::array::from_fn(|n| self.load(at + n * WORD_BYTES))
     }
 
+    /// Writes the words from byte offset `at` on, each by itself; only the owner does.
+    #[inline]
+    pub(super) fn store_words<const N: usize>(&self, at: usize, words: [u64; N]) {
+        self.check(at, N * WORD_BYTES);
+        assert!(at.is_multiple_of(WORD_BYTES), "words are aligned");
+        for (n, word) in words.into_iter().enumerate() {
+            // SAFETY: in bounds and aligned by the checks (the base is page-aligned), alive as long as `self`; all writes are
+            // atomic (the module's invariant).
+            let place = unsafe { AtomicU64::from_ptr(self.base.as_ptr().add(at + n * WORD_BYTES).cast()) };
+            place.store(word, Ordering::Relaxed);
+        }
+    }
+
     /// Writes the word at byte offset `at`; only the owner does.
     #[inline]
     pub(super) fn store(&self, at: usize, word: u64) {
