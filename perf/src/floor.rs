@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use clap::Args;
-use reactor::{Address, Descriptors, serve_floor};
+use reactor::{Address, Descriptors, FloorOptions, serve_floor};
 
 /// Where and on which CPU the floor is served.
 #[derive(Args)]
@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// CPU to pin the loop to.
     #[arg(long)]
     cpu: Option<usize>,
+    /// Bytes of every body.
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(..=64 << 20))]
+    body_bytes: u32,
     /// Use ordinary file descriptors instead of registered ones, to see what those save (ADR 1).
     #[arg(long)]
     plain_descriptors: bool,
@@ -25,6 +28,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     println!("serving the floor on {}; Ctrl-C ends it", options.listen);
     let descriptors = if options.plain_descriptors { Descriptors::Plain } else { Descriptors::Direct };
-    serve_floor(&Address::Tcp(options.listen), options.cpu, descriptors)
+    let served = FloorOptions { cpu: options.cpu, descriptors, body_bytes: options.body_bytes as usize };
+    serve_floor(&Address::Tcp(options.listen), served)
         .with_context(|| format!("cannot serve the floor on {}", options.listen))
 }

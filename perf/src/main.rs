@@ -11,8 +11,26 @@
     reason = "a tool that starts servers and loads them needs the clock, sockets and a thread that data cores must not use"
 )]
 
+mod agents;
+mod compare;
+mod compressed;
+mod engine;
 mod floor;
+mod gate;
+mod peers;
+mod plot;
+mod progress;
+mod random;
 mod replay;
+mod run;
+mod search;
+mod servers;
+mod shift;
+mod sizes;
+mod spread;
+mod system;
+mod table;
+mod ttl;
 mod wake;
 mod wrk;
 
@@ -30,15 +48,48 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Serve the floor: a bare ring loop that answers 128 bytes without looking at the request.
+    /// Generate load for a coordinator on another host (coreperf run --agents).
+    Agent(agents::Options),
+    /// Measure single calls of the cache on one core, beside hashbrown with an LRU list, moka, quick_cache and foyer.
+    ///
+    /// Rates by rounds that alternate between the stores, then the latency of single calls, as a table; judges the gates of
+    /// docs/engine.md. Exit status 0: every gate holds. 1: one does not. 2: it could not be measured.
+    Engine(engine::Options),
+    /// Compare two programs, or two folders of results: is B slower than A?
+    ///
+    /// Programs are run in turn under one scenario. For example: coreperf compare old/corelane target/release/corelane
+    Compare(compare::Options),
+    /// Serve the floor: a bare ring loop that answers without looking at the request.
     ///
     /// Point a load generator at it to learn what the kernel alone costs on this host; all requests must have the
     /// same length. Ends with Ctrl-C.
     Floor(floor::Options),
+    /// Run scenarios against the floor, Corelane and other servers in turn, and set them side by side.
+    ///
+    /// Each server has one core, in its best stated configuration; rounds alternate. Servers that are not installed are named
+    /// and left out.
+    Peers(peers::Options),
     /// Replay a trace against the product's cache and other engines, and print miss ratios as JSON.
     ///
     /// For example: coreperf replay --trace web.trace.xz --format i32be --objects 1000,10000 --engine shardstore,lru,belady
     Replay(replay::Options),
+    /// Measure the memory of the process while the sizes of values shift from small to large and back.
+    ///
+    /// Exit status 0: the process stays within the limit, and small values get their memory back. 1: it does not, or they do
+    /// not. 2: it could not be measured.
+    Shift(shift::Options),
+    /// Measure how much memory expired items hold, under the times to live of real clusters, in virtual time.
+    ///
+    /// For example: coreperf ttl --clusters 2020Mar.md --only cluster12,cluster26 --plot ttl.svg
+    /// Exit status 0: the gate holds. 1: it does not. 2: it could not be measured.
+    Ttl(ttl::Options),
+    /// Load a server as a scenario says, and measure latency, rate and CPU time.
+    ///
+    /// The load is open: requests are due at instants fixed beforehand, and latencies count from there. Exit status 0: the run
+    /// was valid. 1: it was not, and the reasons are printed instead of percentiles. 2: it could not be run.
+    Run(run::Options),
+    /// Find the highest rate at which a server still meets an objective, such as p99=1ms.
+    Search(search::Options),
     /// Measure what waking a sleeping core costs, by eventfd and by ring message.
     Wake(wake::Options),
     /// Measure Corelane with wrk beside the floor and nginx, and judge the gates of docs/performance.md.
@@ -49,8 +100,16 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
+        Verb::Agent(options) => agents::run(&options),
+        Verb::Engine(options) => engine::run(&options),
+        Verb::Compare(options) => compare::run(&options),
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Peers(options) => peers::run(&options),
         Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Shift(options) => shift::run(&options),
+        Verb::Ttl(options) => ttl::run(&options),
+        Verb::Run(options) => run::run(&options),
+        Verb::Search(options) => search::run(&options),
         Verb::Wake(options) => wake::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Wrk(options) => wrk::run(&options),
     };

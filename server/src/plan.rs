@@ -20,8 +20,8 @@ use shardstore::placement::Topology;
 use crate::edge::metrics::CoreMetrics;
 use crate::edge::{CorePlan, EdgeCore};
 use crate::message::Message;
-use crate::store::others::{Published, unpublished};
 use crate::supervisor::{self, Supervision};
+use shardstore::shard::others::{Published, unpublished};
 
 /// Messages under way from one core to one other. One for each request in flight between them, and those are bounded by
 /// the connections; beyond it a request is shed with 503.

@@ -15,6 +15,7 @@
 //!
 //! **Source**: the design's wire chapter (operations, statuses), RFC 9110 section 13 (conditions, as versions are ETags).
 
+pub mod others;
 mod outcome;
 mod set;
 #[cfg(test)]

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use super::engine::{Capacity, Kind};
 use super::fit::Fits;
 use super::format::{self, Format};
-use super::progress::Progress;
+use super::measure;
 use super::trace::{Builder, Trace};
-use super::{compressed, measure};
+use crate::compressed;
+use crate::progress::Progress;
 
 /// Differences between two implementations of one policy are below this, and those between policies above.
 const NEAR: f64 = 0.002;

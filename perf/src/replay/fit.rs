@@ -29,9 +29,9 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 
 use super::engine::Engine as _;
-use super::progress::Progress;
 use super::shardstore::Shardstore;
 use super::trace::{KEY_BYTES, Request};
+use crate::progress::Progress;
 
 /// Fewest objects: below, one segment more or less decides.
 pub(crate) const OBJECTS_MIN: u64 = 64;

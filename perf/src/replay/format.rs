@@ -19,8 +19,8 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::progress::Progress;
 use super::trace::Builder;
+use crate::progress::Progress;
 
 /// Longest line; a key has at most 4096 bytes.
 const LINE_BYTES_MAX: usize = 4096 + 2;

@@ -10,9 +10,9 @@ use anyhow::{Result, ensure};
 
 use super::engine::{Capacity, Held, Kind};
 use super::fit::Fits;
-use super::progress::Progress;
 use super::shardstore::Details;
 use super::trace::Trace;
+use crate::progress::Progress;
 
 /// Requests between two readings of the clock.
 const STRIDE: usize = 1 << 16;

@@ -4,7 +4,7 @@
 //!  file ─ compressed ─ format ─▶ trace ─ split by key hash ─▶ measure ◀─ engine ─┬─ fifo, lru, sieve, s3fifo, belady
 //!                                                               │                └─ shardstore ◀─ fit
 //!                                                               ▼
-//!                                                         report, plot
+//!                                                         report, picture
 //! ```
 //!
 //! **Not**: a measurement of speed beside other caches; reference engines store neither keys nor values.
@@ -12,14 +12,12 @@
 //! **Invariants**: a run is a function of its arguments and the trace, but for the time it takes.
 
 mod belady;
-mod compressed;
 mod engine;
 mod fit;
 mod format;
 mod measure;
 mod one_queue;
-mod plot;
-mod progress;
+mod picture;
 mod queues;
 mod report;
 mod s3fifo;
@@ -37,10 +35,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::progress::Progress;
+use crate::{compressed, plot};
 use engine::{Capacity, Kind};
 use fit::Fits;
 use format::Format;
-use progress::Progress;
 use report::Row;
 use trace::{Builder, Trace};
 
@@ -90,7 +89,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         write(path, &json)?;
     }
     if let Some(path) = &options.plot {
-        write(path, &plot::svg(&rows))?;
+        write(path, &plot::svg(&picture::chart(&rows)))?;
     }
     Ok(())
 }

@@ -4,10 +4,10 @@
 //! not valid, no rate is judged from a host that was not quiet, and a gate that rests on the host's speed is judged only
 //! where the floor shows that speed.
 
-use serde::Serialize;
-
 use super::idle::Idle;
-use super::sample::{Row, Spread, find};
+use super::sample::{Row, find};
+use crate::gate::{Bound, Judged, Unit, Verdict};
+use crate::spread::Spread;
 
 /// What is judged of a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,66 +25,6 @@ impl Figure {
             Self::Rate => row.rates(),
         }
     }
-}
-
-/// Where a figure has to lie.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Bound {
-    /// At most this.
-    AtMost(f64),
-    /// At least this.
-    AtLeast(f64),
-}
-
-impl Bound {
-    fn holds(self, value: f64) -> bool {
-        match self {
-            Self::AtMost(bound) => value <= bound,
-            Self::AtLeast(bound) => value >= bound,
-        }
-    }
-}
-
-/// What a judged figure is counted in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Unit {
-    /// A multiple of the other server's figure.
-    Ratio,
-    /// Requests per second.
-    Rate,
-    /// Bytes.
-    Bytes,
-}
-
-/// Whether a gate holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Verdict {
-    /// It holds.
-    Pass,
-    /// It does not.
-    Fail,
-    /// A run it rests on was not valid, for this reason.
-    Invalid(String),
-    /// The host cannot show it, for this reason.
-    NotJudged(String),
-}
-
-/// One gate with what was measured.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Judged {
-    /// What is judged, in words.
-    pub(crate) what: &'static str,
-    /// The figure; none when a run was not valid.
-    pub(crate) measured: Option<Spread>,
-    /// What it is counted in.
-    pub(crate) unit: Unit,
-    /// Where it has to lie.
-    pub(crate) bound: Bound,
-    /// Whether it does.
-    pub(crate) verdict: Verdict,
 }
 
 struct Gate {
@@ -164,7 +104,8 @@ impl Gate {
         let own = find(rows, self.load, self.server)?;
         let other = self.to.map(|server| find(rows, self.load, server));
         let unit = if self.to.is_some() { Unit::Ratio } else { Unit::Rate };
-        let judged = |measured, verdict| Judged { what: self.what, measured, unit, bound: self.bound, verdict };
+        let judged =
+            |measured, verdict| Judged { what: self.what.to_owned(), measured, unit, bound: self.bound, verdict };
 
         let mut needed = std::iter::once(Some(own)).chain(other).flatten();
         if let Some(why) = needed.find_map(|row| self.unusable(row)) {
@@ -210,8 +151,9 @@ fn judge_idle(idle: &Idle) -> Judged {
         None if bound.holds(value) => Verdict::Pass,
         None => Verdict::Fail,
     };
-    let measured = idle.invalid.is_none().then_some(Spread { median: value, min: value, max: value });
-    Judged { what: "10,000 idle connections: process memory of each", measured, unit: Unit::Bytes, bound, verdict }
+    let measured = idle.invalid.is_none().then_some(Spread::once(value));
+    let what = "10,000 idle connections: process memory of each".to_owned();
+    Judged { what, measured, unit: Unit::Bytes, bound, verdict }
 }
 
 #[cfg(test)]

@@ -9,10 +9,10 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
-use super::client::Client;
-use super::cpu::resident_bytes;
-use super::load::KEY_PATH;
-use super::servers::Rig;
+use crate::servers::KEY_PATH;
+use crate::servers::Rig;
+use crate::servers::client::Client;
+use crate::system::cpu::resident_bytes;
 
 /// Connections opened, as the gate states.
 pub(crate) const CONNECTIONS: usize = 10_000;

@@ -14,15 +14,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::child::Child;
-use super::cpu::CpuTime;
-use super::servers::Rig;
-
-/// Path of the value of the un-pipelined and pipelined loads; the keys of the round robin append their index.
-pub(crate) const KEY_PATH: &str = "/v1/kv/default/k";
-
-/// Keys of the round robin: more than the connections, so that no two requests in flight share a fill.
-pub(crate) const KEY_COUNT: usize = 1000;
+use crate::servers::{KEY_COUNT, KEY_PATH, Rig};
+use crate::system::child::Child;
+use crate::system::cpu::CpuTime;
 
 /// Connections of every load, as the gates state.
 pub(crate) const CONNECTIONS: usize = 64;

@@ -13,9 +13,6 @@
 //! **Invariants**: every process started is ended, also on an error and on Ctrl-C. A run with an error gives no
 //! figure.
 
-mod child;
-mod client;
-mod cpu;
 mod gates;
 mod host;
 mod idle;
@@ -23,10 +20,6 @@ mod load;
 mod page;
 mod report;
 mod sample;
-mod scratch;
-mod servers;
-mod stop;
-mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,13 +28,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
+use crate::servers::{Rig, Server, VALUE_BYTES};
+use crate::system::scratch::Scratch;
+use crate::system::stop::Stop;
 use host::Host;
 use load::Requests;
 use report::Report;
 use sample::{Row, Sample};
-use scratch::Scratch;
-use servers::{Rig, Server};
-use stop::Stop;
 
 /// What to measure, where, and where the result goes.
 #[derive(Args)]
@@ -129,7 +122,7 @@ fn measure(rig: &Rig, options: &Options) -> Result<Report> {
     let wants = |subject| options.only.contains(&subject);
     let mut rows = Vec::new();
     if wants(Subject::Hit) || wants(Subject::Pipelined) {
-        let servers = [rig.start_floor()?, rig.start_corelane()?, rig.start_nginx()?];
+        let servers = [rig.start_floor(VALUE_BYTES)?, rig.start_corelane()?, rig.start_nginx(VALUE_BYTES)?];
         servers[1].fill()?;
         let mut all = Vec::new();
         if wants(Subject::Hit) {

@@ -6,11 +6,12 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::gates::{Bound, Judged, Unit, Verdict};
 use super::host::Host;
 use super::idle::Idle;
-use super::sample::{Row, Spread, find};
-use super::table::{Table, grouped};
+use super::sample::{Row, find};
+use crate::gate::{self, Judged, Verdict};
+use crate::spread::Spread;
+use crate::table::{Table, grouped};
 
 /// Rounds below which the spread says too little for the medians to be relied on.
 pub(crate) const ROUNDS_MIN: usize = 5;
@@ -35,14 +36,13 @@ pub(crate) struct Report {
 impl Report {
     /// Whether no gate failed and every run was valid.
     pub(crate) fn is_good(&self) -> bool {
-        let holds = |judged: &Judged| matches!(judged.verdict, Verdict::Pass | Verdict::NotJudged(_));
-        self.gates.iter().all(holds) && self.rows.iter().all(|row| row.invalid.is_none())
+        gate::all_hold(&self.gates) && self.rows.iter().all(|row| row.invalid.is_none())
     }
 
     /// The whole report as Markdown that is readable as it is.
     pub(crate) fn text(&self) -> String {
         let mut text = self.summary();
-        let _ = write!(text, "\n{}", self.gate_table());
+        let _ = write!(text, "\n{}", gate::table(&self.gates));
         if !self.rows.is_empty() {
             let _ = write!(text, "\n{}", self.row_table());
         }
@@ -102,25 +102,6 @@ impl Report {
         self.rows.iter().filter(|row| row.server != "corelane + node").any(|row| row.disturbance().is_some())
     }
 
-    fn gate_table(&self) -> String {
-        let mut table = Table::new(["gate", "measured", "required", "verdict"]);
-        for gate in &self.gates {
-            let measured = gate.measured.map_or_else(|| "-".to_owned(), |spread| quantity_spread(spread, gate.unit));
-            let required = match gate.bound {
-                Bound::AtMost(value) => format!("<= {}", quantity(value, gate.unit)),
-                Bound::AtLeast(value) => format!(">= {}", quantity(value, gate.unit)),
-            };
-            let verdict = match &gate.verdict {
-                Verdict::Pass => "PASS".to_owned(),
-                Verdict::Fail => "FAIL".to_owned(),
-                Verdict::Invalid(why) => format!("INVALID: {why}"),
-                Verdict::NotJudged(why) => format!("not judged: {why}"),
-            };
-            table.add([gate.what.to_owned(), measured, required, verdict]);
-        }
-        table.render()
-    }
-
     fn row_table(&self) -> String {
         let mut table = Table::new([
             "load",
@@ -153,24 +134,6 @@ impl Report {
         let rate = Spread::of(row.rates()).map(|spread| grouped(spread.median));
         let waited = row.waited().map(|[server, client]| format!("{:.1} %, {:.1} %", server * 100.0, client * 100.0));
         [or_dash(cpu), or_dash(rate), or_dash(ratio_to("floor")), or_dash(ratio_to("nginx")), or_dash(waited)]
-    }
-}
-
-fn quantity(value: f64, unit: Unit) -> String {
-    match unit {
-        Unit::Ratio => format!("{value:.2} x"),
-        Unit::Rate => format!("{} /s", grouped(value)),
-        Unit::Bytes => format!("{} B", grouped(value)),
-    }
-}
-
-fn quantity_spread(spread: Spread, unit: Unit) -> String {
-    match unit {
-        Unit::Ratio => format!("{:.3} x ({:.3} to {:.3})", spread.median, spread.min, spread.max),
-        Unit::Rate => {
-            format!("{} /s ({} to {})", grouped(spread.median), grouped(spread.min), grouped(spread.max))
-        }
-        Unit::Bytes => quantity(spread.median, unit),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What was measured: samples, one per round, in rows, and their spread.
+//! What was measured: samples, one per round, in rows.
 //!
 //! **Invariants**: rounds alternate, so that sample i of every row of a load was taken at nearly the same time; ratios
 //! are formed round by round, before the median is taken. A row with an invalid run gives no figures.
@@ -7,41 +7,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::cpu::CpuTime;
 use super::load::Outcome;
+use crate::spread::Spread;
+use crate::system::cpu::CpuTime;
 
 /// Share of a run that a process may wait for its CPU before the host counts as not quiet: beyond a tenth, the rate
 /// tells more about the other load than about the server.
 pub(crate) const WAITED_MAX: f64 = 0.10;
-
-/// Median and extremes of one figure over the rounds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Spread {
-    /// Middle value; the mean of the two middle ones when their number is even.
-    pub(crate) median: f64,
-    /// Smallest value.
-    pub(crate) min: f64,
-    /// Largest value.
-    pub(crate) max: f64,
-}
-
-impl Spread {
-    /// The spread of `values`; none of no values.
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut sorted: Vec<f64> = values.into_iter().collect();
-        sorted.sort_by(f64::total_cmp);
-        let (min, max) = (*sorted.first()?, *sorted.last()?);
-        let middle = sorted.len() / 2;
-        let median =
-            if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) };
-        Some(Self { median, min, max })
-    }
-
-    /// The spread of the ratios of two figures, round by round.
-    pub(crate) fn of_ratios(above: &[f64], below: &[f64]) -> Option<Self> {
-        Self::of(above.iter().zip(below).map(|(above, below)| above / below))
-    }
-}
 
 /// One valid run against one server.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -125,26 +97,6 @@ pub(crate) fn find<'a>(rows: &'a [Row], load: &str, server: &str) -> Option<&'a 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn medians_and_extremes() {
-        for (values, expected) in [
-            (&[3.0][..], Some((3.0, 3.0, 3.0))),
-            (&[5.0, 1.0, 2.0], Some((2.0, 1.0, 5.0))),
-            (&[4.0, 1.0, 2.0, 9.0], Some((3.0, 1.0, 9.0))),
-            (&[], None),
-        ] {
-            let spread = Spread::of(values.iter().copied()).map(|spread| (spread.median, spread.min, spread.max));
-            assert_eq!(spread, expected, "{values:?}");
-        }
-    }
-
-    #[test]
-    fn ratios_pair_the_rounds() {
-        // The second round was twice as slow for both: the ratio does not notice.
-        let spread = Spread::of_ratios(&[2.0, 4.0, 3.0], &[1.0, 2.0, 1.0]).expect("there are rounds");
-        assert_eq!((spread.median, spread.min, spread.max), (2.0, 2.0, 3.0));
-    }
 
     #[test]
     fn cpu_is_divided_by_what_was_answered() {

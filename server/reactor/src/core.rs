@@ -25,6 +25,7 @@ use crate::mailbox::Doorbell;
 use crate::net::listener::ListenerState;
 use crate::net::state::ConnectionState;
 use crate::outbox::Spares;
+use crate::precise::Precise;
 use crate::random::Random;
 use crate::slab::Slab;
 use crate::time::Instant;
@@ -65,6 +66,7 @@ pub(crate) struct Inner {
     executor: RefCell<Executor>,
     running: Cell<Option<TaskId>>,
     pub(crate) wheel: RefCell<Wheel>,
+    pub(crate) precise: RefCell<Precise>,
     /// Before the connections: the kernel must be done with their memory when they are dropped.
     pub(crate) driver: RefCell<AnyDriver>,
     pub(crate) connections: RefCell<Slab<ConnectionState>>,
@@ -107,6 +109,7 @@ impl Reactor {
             executor: RefCell::new(Executor::new(shuffle)),
             running: Cell::new(None),
             wheel: RefCell::new(Wheel::new(now)),
+            precise: RefCell::new(Precise::default()),
             connections: RefCell::new(Slab::new(CONNECTIONS_MAX)),
             listeners: RefCell::new(Slab::new(LISTENERS_MAX)),
             dirty: RefCell::new(Vec::with_capacity(1024)),
@@ -220,6 +223,7 @@ impl Reactor {
         self.refresh_clock();
         let now = inner.now.get();
         inner.wheel.borrow_mut().advance(now, |target| self.fire(target));
+        self.fire_precise(now);
         self.look_at_doorbell();
         self.run_ready();
         self.rearm_starved();
@@ -235,13 +239,14 @@ impl Reactor {
             let executor = inner.executor.borrow();
             executor.has_ready() || executor.len() == 0 || inner.stopping.get()
         };
-        if busy || !inner.doorbell.flags.park() {
+        if busy {
             return Wait::No;
         }
-        match inner.wheel.borrow().next_deadline() {
-            None => Wait::Forever,
-            Some(deadline) => Wait::Until(deadline),
+        let next = self.next_timer();
+        if next.is_some_and(|deadline| deadline <= inner.now.get()) || !inner.doorbell.flags.park() {
+            return Wait::No;
         }
+        next.map_or(Wait::Forever, Wait::Until)
     }
 
     fn unpark(&self) {
@@ -293,7 +298,8 @@ impl Reactor {
     }
 
     pub(crate) fn next_timer(&self) -> Option<Instant> {
-        self.inner.wheel.borrow().next_deadline()
+        let precise = self.inner.precise.borrow().next();
+        self.inner.wheel.borrow().next_deadline().into_iter().chain(precise).min()
     }
 
     /// Drops every task, and with them the references to this core that they hold.
@@ -316,6 +322,13 @@ impl Reactor {
         if now.as_nanos().saturating_sub(inner.wall_read.get().as_nanos()) >= WALL_GRAIN_NS {
             inner.wall_read.set(now);
             inner.wall_ms.set(driver.wall_ms());
+        }
+    }
+
+    #[inline]
+    fn fire_precise(&self, now: Instant) {
+        while let Some(task) = self.inner.precise.borrow_mut().take_due(now) {
+            self.wake(task);
         }
     }
 

@@ -352,6 +352,55 @@ fn a_connection_moves_to_another_core_with_all_its_bytes() {
 }
 
 #[test]
+fn precise_waits_end_and_never_early() {
+    on_both([
+        body!(|seat| {
+            let ended = Rc::new(std::cell::RefCell::new(Vec::new()));
+            for us in [900, 300, 2_100, 600] {
+                let (reactor, ended) = (seat.reactor.clone(), Rc::clone(&ended));
+                let wait = async move {
+                    let instant = reactor.now() + Duration::from_micros(us);
+                    reactor.sleep_precisely(instant).await;
+                    assert!(reactor.now() >= instant, "ended early");
+                    ended.borrow_mut().push(us);
+                };
+                seat.reactor.spawn(wait).unwrap();
+            }
+            // One that is given up must not keep the core awake or wake anybody.
+            let given_up = seat.reactor.sleep_precisely(seat.reactor.now() + Duration::from_secs(40));
+            assert!(seat.reactor.until(seat.reactor.now() + Duration::from_millis(1), given_up).await.is_none());
+            seat.reactor.sleep(Duration::from_millis(5)).await;
+            let mut ended = ended.borrow().clone();
+            // Waits that one pass finds due end in any order.
+            ended.sort_unstable();
+            assert_eq!(ended, [300, 600, 900, 2_100]);
+        }),
+        body!(|seat| seat.reactor.sleep(Duration::from_millis(1)).await),
+    ]);
+}
+
+#[test]
+fn a_spinning_task_sees_time_pass_and_lets_others_run() {
+    on_both([
+        body!(|seat| {
+            let slept = Rc::new(std::cell::Cell::new(false));
+            let (reactor, done) = (seat.reactor.clone(), Rc::clone(&slept));
+            let sleep = async move {
+                reactor.sleep(Duration::from_millis(3)).await;
+                done.set(true);
+            };
+            seat.reactor.spawn(sleep).unwrap();
+            while !slept.get() {
+                let before = seat.reactor.now();
+                seat.reactor.next_pass().await;
+                assert!(seat.reactor.now() > before, "the same pass");
+            }
+        }),
+        body!(|seat| seat.reactor.sleep(Duration::from_millis(1)).await),
+    ]);
+}
+
+#[test]
 fn messages_wake_a_sleeping_core() {
     on_both([
         body!(|seat| {

@@ -31,12 +31,12 @@ use crate::http::value::COPY_BYTES_MAX;
 use crate::kv::keyspace::Keyspaces;
 use crate::message::Message;
 use crate::store::fills::Fills;
-use crate::store::others::{Others, Published};
 use crate::store::route::Tickets;
 use crate::store::writes::Writes;
 use crate::upstream::{Cluster, ClusterOptions};
 use metrics::CoreMetrics;
 use sessions::Sessions;
+use shardstore::shard::others::{Others, Published};
 
 /// What a data core is made from. Crosses to the core's thread.
 pub(crate) struct CorePlan {

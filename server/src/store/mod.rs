@@ -16,7 +16,6 @@ pub(crate) mod ask;
 pub(crate) mod embedded;
 pub(crate) mod fills;
 pub(crate) mod near;
-pub(crate) mod others;
 pub(crate) mod owner;
 pub(crate) mod route;
 pub(crate) mod writes;

@@ -30,7 +30,7 @@ use shardstore::placement::Topology;
 use crate::edge::metrics::CoreMetrics;
 use crate::message::{Message, NodeState};
 use crate::plan::ReadUsage;
-use crate::store::others::Published;
+use shardstore::shard::others::Published;
 
 /// What the control core is made from. Crosses to its thread.
 pub(crate) struct Supervision {

@@ -17,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 use reactor::{Address, CoreId, CoreSpec, Doorbells, Host, ListenOptions, Listener, Reactor, mailboxes};
 use shardstore::placement::NodeId;
+use shardstore::shard::others::unpublished;
 use shardstore::wire::cluster_tag;
 
 use crate::core::{Core, CoreSeat};
@@ -52,6 +53,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
         cluster_tag: cluster_tag(topology.cluster()),
         settings: plan.settings,
     });
+    let shards = unpublished(cores);
     let mut starting = Starting::new(host, doorbells);
     for (mailbox, cpu) in mailboxes.into_iter().zip(&plan.cpus) {
         let id = mailbox.core();
@@ -60,6 +62,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
             topology: Arc::clone(&topology),
             node_metrics: Arc::clone(&metrics),
             mailbox,
+            shards: Arc::clone(&shards),
         };
         let listening = Arc::clone(&starting.listening);
         starting.start(id, *cpu, move |reactor| start_data_core(reactor, seat, &listening))?;

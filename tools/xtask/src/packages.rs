@@ -27,6 +27,15 @@ const NEEDED: &[Needed] = &[
     Needed { program: "valgrind", package: "valgrind" },
 ];
 
+/// Servers that ours is measured beside, and their client side.
+const PEERS: &[Needed] = &[
+    Needed { program: "nginx", package: "nginx-light" },
+    Needed { program: "haproxy", package: "haproxy" },
+    Needed { program: "varnishd", package: "varnish" },
+    Needed { program: "h2o", package: "h2o" },
+    Needed { program: "wrk", package: "wrk" },
+];
+
 /// Where servers are installed; often not in an ordinary user's PATH.
 const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
@@ -35,9 +44,21 @@ const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 /// # Errors
 /// The operator's: something is missing and cannot be installed from here; the message is the command to run.
 pub(crate) fn ensure_installed() -> Result<()> {
-    let missing = missing_packages(is_installed);
+    ensure(NEEDED, "every program the tests need is installed")
+}
+
+/// Installs the servers that ours is measured beside, where they are missing.
+///
+/// # Errors
+/// As for the tests' programs.
+pub(crate) fn ensure_peers_installed() -> Result<()> {
+    ensure(PEERS, "every server to compare with is installed")
+}
+
+fn ensure(needed: &[Needed], all_there: &str) -> Result<()> {
+    let missing = missing_packages(needed, is_installed);
     if missing.is_empty() {
-        println!("every program the tests need is installed");
+        println!("{all_there}");
         return Ok(());
     }
     let list = missing.join(" ");
@@ -64,8 +85,8 @@ pub(crate) fn is_installed(program: &str) -> bool {
     path.split(':').chain(SYSTEM_FOLDERS.split(':')).any(|folder| Path::new(folder).join(program).is_file())
 }
 
-fn missing_packages(is_installed: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    NEEDED.iter().filter(|needed| !is_installed(needed.program)).map(|needed| needed.package).collect()
+fn missing_packages(needed: &[Needed], is_installed: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    needed.iter().filter(|needed| !is_installed(needed.program)).map(|needed| needed.package).collect()
 }
 
 fn apt(prefix: &[&str], arguments: &[&str]) -> Result<()> {
@@ -84,8 +105,8 @@ mod tests {
 
     #[test]
     fn only_what_is_missing_is_installed() {
-        assert_eq!(missing_packages(|_| true), Vec::<&str>::new());
-        assert_eq!(missing_packages(|program| program != "h2load"), ["nghttp2-client"]);
+        assert_eq!(missing_packages(NEEDED, |_| true), Vec::<&str>::new());
+        assert_eq!(missing_packages(NEEDED, |program| program != "h2load"), ["nghttp2-client"]);
     }
 
     #[test]

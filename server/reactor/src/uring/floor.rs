@@ -25,13 +25,26 @@ use crate::id::Key;
 
 /// Connections the floor serves at most: what load generators open, with room.
 const CLIENTS_MAX: u32 = 16_384;
-/// Answers in one send at most.
+/// Answers in one send at most, if they are small.
 const ANSWERS_MAX: usize = 256;
+/// Memory of all answers in one send at most, beyond one.
+const ANSWERS_BYTES_MAX: usize = 1 << 20;
 
-/// The answer: a head that a client accepts, and 128 bytes.
-fn answer() -> Vec<u8> {
-    let mut answer = b"HTTP/1.1 200 OK\r\nContent-Length: 128\r\n\r\n".to_vec();
-    answer.resize(answer.len() + 128, b'x');
+/// What the floor serves, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct FloorOptions {
+    /// The CPU to pin the calling thread to.
+    pub cpu: Option<usize>,
+    /// How sockets are named to the kernel.
+    pub descriptors: Descriptors,
+    /// Bytes of every body.
+    pub body_bytes: usize,
+}
+
+/// The answer: a head that a client accepts, and a body.
+fn answer(body_bytes: usize) -> Vec<u8> {
+    let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {body_bytes}\r\n\r\n").into_bytes();
+    answer.resize(answer.len() + body_bytes, b'x');
     answer
 }
 
@@ -51,6 +64,7 @@ struct Floor {
     buffers: BufferRing,
     clients: Vec<Client>,
     answers: Vec<u8>,
+    answers_max: usize,
     answer_bytes: usize,
     descriptors: Descriptors,
 }
@@ -64,11 +78,12 @@ pub enum Descriptors {
     Plain,
 }
 
-/// Serves the floor on `address` from the calling thread, pinned to `cpu` if given, until the process is ended.
+/// Serves the floor on `address` from the calling thread until the process is ended.
 ///
 /// # Errors
 /// The operator's: the address or the CPU cannot be had, or io_uring is refused.
-pub fn serve_floor(address: &Address, cpu: Option<usize>, descriptors: Descriptors) -> io::Result<()> {
+pub fn serve_floor(address: &Address, options: FloorOptions) -> io::Result<()> {
+    let FloorOptions { cpu, descriptors, body_bytes } = options;
     if let Some(cpu) = cpu {
         crate::cpu::pin_to(cpu)?;
     }
@@ -80,12 +95,14 @@ pub fn serve_floor(address: &Address, cpu: Option<usize>, descriptors: Descripto
         unsafe { submitter.register_buf_ring_with_flags(buffers.address(), buffers.buffers(), 0, 0) }
     });
     let ring = ring.map_err(|refusal: Refusal| io::Error::other(refusal))?;
-    let one = answer();
+    let one = answer(body_bytes);
+    let answers_max = (ANSWERS_BYTES_MAX / one.len()).clamp(1, ANSWERS_MAX);
     let mut floor = Floor {
         ring,
         buffers,
         clients: vec![Client::default(); CLIENTS_MAX as usize],
-        answers: one.repeat(ANSWERS_MAX),
+        answers: one.repeat(answers_max),
+        answers_max,
         answer_bytes: one.len(),
         descriptors,
     };
@@ -167,7 +184,7 @@ impl Floor {
         if state.sending || state.owed == 0 {
             return;
         }
-        let count = state.owed.min(ANSWERS_MAX);
+        let count = state.owed.min(self.answers_max);
         state.owed -= count;
         state.sending = true;
         let len = (count * self.answer_bytes) as u32;

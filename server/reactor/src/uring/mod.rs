@@ -20,5 +20,5 @@ mod tag;
 
 pub(crate) use buffer_ring::BufferRing;
 pub(crate) use driver::UringDriver;
-pub use floor::{Descriptors, serve_floor};
+pub use floor::{Descriptors, FloorOptions, serve_floor};
 pub use refusal::{Refusal, probe};

@@ -37,7 +37,7 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// The answers to one batch as they come in.
 pub(super) struct Gather {
     reply: Reply,
-    link: Rc<Link>,
+    pub(super) link: Rc<Link>,
     entries: Vec<Answer>,
     /// Parts that other cores have not answered.
     parts_missing: usize,
@@ -154,11 +154,14 @@ fn hop(core: &Core, to: CoreId, request: &Request<'_>, part: Part, gather: &Rc<R
     gather.borrow_mut().parts_missing += 1;
     let deadline = gather.borrow().reply.deadline;
     let waiting = Waiting::Part { gather: Rc::clone(gather), indices: part.indices };
+    let link = Rc::clone(&gather.borrow().link);
     if let Err(Waiting::Part { gather, indices }) = core.hop(to, frame, deadline, waiting) {
         let busy = indices.iter().map(|_| Answer::status(Status::Busy)).collect();
         let mut gather = gather.borrow_mut();
         gather.parts_missing -= 1;
         gather.take(&indices, busy);
+    } else {
+        link.note_hop();
     }
 }
 

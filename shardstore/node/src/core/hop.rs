@@ -131,13 +131,17 @@ impl Core {
         let waiting = self.hops.borrow_mut().remove(token);
         match waiting {
             Some(Waiting::One { link, reply }) => {
+                link.note_hop_over();
                 let sent = respond(self, &link, &reply, answer, &mut link.sender.write());
                 if sent == Sent::Now && reply.kind == Kind::Request {
                     link.note_settled(reply.bytes);
                 }
                 link.attention.notify();
             }
-            Some(Waiting::Part { gather, indices }) => gather.borrow_mut().take_part(self, &indices, &answer),
+            Some(Waiting::Part { gather, indices }) => {
+                gather.borrow().link.note_hop_over();
+                gather.borrow_mut().take_part(self, &indices, &answer);
+            }
             None => debug_assert!(false, "a hop is answered once"),
         }
     }

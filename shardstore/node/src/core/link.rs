@@ -53,6 +53,8 @@ pub(crate) struct Link {
     in_flight: Cell<InFlight>,
     /// Request credits of answers that QUIET silenced, for the next answer to carry.
     silenced: Cell<u32>,
+    /// Requests of this connection, and parts of its batches, that other cores have.
+    hops: Cell<u32>,
 }
 
 impl Link {
@@ -66,6 +68,7 @@ impl Link {
             streams: RefCell::default(),
             in_flight: Cell::default(),
             silenced: Cell::default(),
+            hops: Cell::default(),
         }
     }
 
@@ -92,6 +95,22 @@ impl Link {
             in_flight.requests -= 1;
             in_flight.bytes -= bytes as u64;
         });
+    }
+
+    /// Notes a request that another core was given.
+    pub(crate) fn note_hop(&self) {
+        self.hops.set(self.hops.get() + 1);
+    }
+
+    /// Notes that the other core has answered.
+    pub(crate) fn note_hop_over(&self) {
+        self.hops.set(self.hops.get().checked_sub(1).expect("a hop is answered once"));
+    }
+
+    /// Whether other cores have requests of this connection: a read behind a write must not overtake it.
+    #[inline]
+    pub(crate) fn is_hopping(&self) -> bool {
+        self.hops.get() > 0
     }
 
     /// Notes an answer that is not sent because its request was QUIET.

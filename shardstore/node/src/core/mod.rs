@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  listener ─▶ hello ─▶ session ─▶ serve ─▶ operate ─▶ Shard
+//!                │         │         ├────▶ in_place ─▶ another core's shard, read
 //!                │         │         ├────▶ batch ─┐
 //!                │         │         └────▶ hop ───┴─▶ another core
 //!                │         └─ intake, link, stream, respond: bytes in, bytes out
@@ -11,7 +12,7 @@
 //!
 //! **Not**: files, clocks or threads; time comes from the reactor, everything else by message.
 //!
-//! **Invariants**: only this core touches its shard; no borrow of the core's state is held across an await.
+//! **Invariants**: only this core writes its shard; no borrow of the core's state is held across an await.
 //!
 //! **Source**: the design's wire chapter; docs/wire.md.
 
@@ -21,6 +22,7 @@ mod budget;
 mod drain;
 mod hello;
 mod hop;
+mod in_place;
 mod inbox;
 mod intake;
 mod link;
@@ -40,10 +42,11 @@ use std::sync::Arc;
 
 use reactor::local::Event as Bell;
 use reactor::{CoreId, Listener, Mailbox, Reactor};
-use shardstore::cache::CacheOptions;
-use shardstore::key::KeyHasher;
+use shardstore::cache::{CacheOptions, METADATA_BYTES_MAX};
+use shardstore::key::{KeyHasher, STORED_KEY_BYTES_MAX};
 use shardstore::placement::{NodeId, Topology};
 use shardstore::shard::Shard;
+use shardstore::shard::others::{Others, Published};
 use shardstore::wire::ext::Moved;
 
 use crate::message::Message;
@@ -60,12 +63,19 @@ const COPIES_BYTES_MAX: u64 = 128 << 20;
 /// Values that are arriving in chunks, in bytes per core.
 const ASSEMBLING_BYTES_MAX: u64 = 128 << 20;
 
+/// Longest item, key and metadata included, that is read from another core's shard in place: copying more costs as much as
+/// asking its owner.
+const ITEM_BYTES_MAX: usize = 16 * 1024 + STORED_KEY_BYTES_MAX + METADATA_BYTES_MAX + 16;
+
 /// What a data core is made of.
 pub(crate) struct Core {
     pub(crate) reactor: Reactor,
     pub(crate) shared: Arc<Shared>,
     pub(crate) node_metrics: Arc<NodeMetrics>,
     pub(crate) shard: RefCell<Shard>,
+    /// The other cores' shards, and what is copied out of them.
+    others: Others,
+    item: RefCell<Vec<u8>>,
     pub(crate) copies: Rc<Budget>,
     assembling: Rc<Budget>,
     hasher: KeyHasher,
@@ -93,6 +103,7 @@ pub(crate) struct CoreSeat {
     pub(crate) topology: Arc<Topology>,
     pub(crate) node_metrics: Arc<NodeMetrics>,
     pub(crate) mailbox: Mailbox<Message>,
+    pub(crate) shards: Published,
 }
 
 impl Core {
@@ -101,17 +112,23 @@ impl Core {
     /// # Errors
     /// The operator's: the shard's memory is refused or too small.
     pub(crate) fn new(reactor: &Reactor, seat: CoreSeat) -> std::io::Result<Rc<Self>> {
-        let CoreSeat { shared, topology, node_metrics, mailbox } = seat;
+        let CoreSeat { shared, topology, node_metrics, mailbox, shards } = seat;
         let hasher = KeyHasher::new(shared.hash_seed);
         let limit_bytes = shared.settings.memory_bytes / u64::from(shared.cores);
-        let shard = Shard::new(&CacheOptions::new(limit_bytes, hasher), shared.settings.region)
+        let readers = usize::from(shared.cores);
+        let options = CacheOptions { readers, ..CacheOptions::new(limit_bytes, hasher) };
+        let shard = Shard::new(&options, shared.settings.region)
             .map_err(|error| std::io::Error::other(format!("memory: {error}")))?;
+        let own = reactor.core();
+        shards[own.index()].set(shard.share()).map_err(|_| std::io::Error::other("a core starts once"))?;
         Ok(Rc::new(Core {
             reactor: reactor.clone(),
             me: NodeId(u32::from(shared.settings.node_id)),
             shared,
             node_metrics,
             shard: RefCell::new(shard),
+            others: Others::new(shards, own.0),
+            item: RefCell::new(Vec::with_capacity(ITEM_BYTES_MAX)),
             copies: Budget::new(COPIES_BYTES_MAX),
             assembling: Budget::new(ASSEMBLING_BYTES_MAX),
             hasher,

@@ -5,6 +5,7 @@
 //!         └───────────────────────────────────┴▶ request ─┬─ turned away: draining, over credit, too late
 //!                                                         ├─ GET here: looked up and encoded in place
 //!                                                         ├─ other operations here
+//!                                                         ├─ GET of another core's key: read in place
 //!                                                         └─ another core: hop
 //! ```
 //!
@@ -45,8 +46,8 @@ struct Begun {
 
 /// One connection's conversation.
 pub(super) struct Conversation {
-    core: Rc<Core>,
-    link: Rc<Link>,
+    pub(super) core: Rc<Core>,
+    pub(super) link: Rc<Link>,
     reassembler: Reassembler,
     begun: Vec<Begun>,
     /// Requests whose first chunk could not be understood: what is left of them is skipped.
@@ -206,7 +207,10 @@ impl Conversation {
                 Op::Get { key } => self.lookup(hash, key, &reply, out),
                 op => self.send(&reply, operate(&self.core, hash, &op), out),
             },
-            Place::Core(core) => self.hop(core, frame, &reply, out),
+            Place::Core(core) => match request.op {
+                Op::Get { key } if self.lookup_in_place(core, (hash, key), &reply, out) => {}
+                _ => self.hop(core, frame, &reply, out),
+            },
             Place::Elsewhere(answer) => self.send(&reply, *answer, out),
         }
         Ok(())
@@ -307,13 +311,14 @@ impl Conversation {
         note(&self.core, Event::Hop);
         let waiting = Waiting::One { link: Rc::clone(&self.link), reply: *reply };
         if self.core.hop(to, OwnedFrame::of(frame), reply.deadline, waiting).is_ok() {
+            self.link.note_hop();
             self.note_sent(reply, Sent::Later);
         } else {
             self.send(reply, Answer::retry(Status::Busy, BUSY_RETRY_US), out);
         }
     }
 
-    fn send(&self, reply: &Reply, answer: Answer, out: &mut Vec<u8>) {
+    pub(super) fn send(&self, reply: &Reply, answer: Answer, out: &mut Vec<u8>) {
         let sent = respond(&self.core, &self.link, reply, answer, out);
         self.note_sent(reply, sent);
     }

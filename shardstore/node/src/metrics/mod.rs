@@ -75,6 +75,7 @@ pub(crate) enum Event {
     Lost,
     Hop,
     HopRefused,
+    ReadInPlace,
     OverCredit,
     DeadlineMissed,
     SlotMismatch,
@@ -83,7 +84,7 @@ pub(crate) enum Event {
 }
 
 /// Names of [`Event`]s, in their order.
-pub(crate) const EVENTS: [&str; 15] = [
+pub(crate) const EVENTS: [&str; 16] = [
     "accepted",
     "refused_full",
     "handed_over",
@@ -94,6 +95,7 @@ pub(crate) const EVENTS: [&str; 15] = [
     "lost",
     "hop",
     "hop_refused",
+    "read_in_place",
     "over_credit",
     "deadline_missed",
     "slot_mismatch",

@@ -36,16 +36,14 @@ fn a_full_window_is_served_and_more_is_busy() {
             // window bounds.
             let all = (0..).map(|n| key(format!("other:{n}")));
             let others: Vec<Vec<u8>> = all.filter(|name| peer.core_of(name) == 1).take(16).collect();
-            for name in &others {
-                peer.set(name, b"value").await;
-            }
-            let mut open: BTreeSet<u64> = (0..400).map(|n| peer.send(Op::Get { key: &others[n % 16] })).collect();
+            let write = |n: usize| set(&others[n % 16], b"value");
+            let mut open: BTreeSet<u64> = (0..400).map(|n| peer.send(write(n))).collect();
             let mut busy = 0;
             while !open.is_empty() {
                 let answer = peer.answer().await.unwrap().unwrap();
                 assert!(open.remove(&answer.id));
                 match answer.status {
-                    Status::Ok => assert_eq!(answer.value, b"value"),
+                    Status::Ok => {}
                     Status::Busy => {
                         busy += 1;
                         assert!(answer.retry_after_us.is_some());

@@ -45,7 +45,8 @@ fn core_on(reactor: &Reactor, mailbox: reactor::Mailbox<crate::message::Message>
         cluster_tag: cluster_tag(topology.cluster()),
     };
     let node_metrics = Arc::new(NodeMetrics::new(1));
-    Core::new(reactor, CoreSeat { shared: Arc::new(shared), topology, node_metrics, mailbox }).unwrap()
+    let shards = shardstore::shard::others::unpublished(2);
+    Core::new(reactor, CoreSeat { shared: Arc::new(shared), topology, node_metrics, mailbox, shards }).unwrap()
 }
 
 /// Stores a value and returns a buffer of GETs of it.

@@ -9,6 +9,9 @@
 //!
 //! **Invariants**: a server that is returned accepts requests. Environment variables do not reach Corelane.
 
+pub(crate) mod client;
+pub(crate) mod peers;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,18 +19,26 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::child::Child;
-use super::client::{Client, accepts, is_ready};
-use super::cpu::CpuTime;
-use super::load::{KEY_COUNT, KEY_PATH};
-use super::scratch::Scratch;
-use super::stop::Stop;
+use crate::system::child::Child;
+use crate::system::cpu::CpuTime;
+use crate::system::scratch::Scratch;
+use crate::system::stop::Stop;
+use client::{Client, accepts, is_ready};
 
 /// From start to the first request: reserving memory and connecting to a node takes well under a second.
 const READY_LIMIT: Duration = Duration::from_secs(20);
 
+/// Path of the value of the un-pipelined and pipelined loads; the keys of the round robin append their index.
+pub(crate) const KEY_PATH: &str = "/v1/kv/default/k";
+
+/// Keys of the round robin: more than the connections, so that no two requests in flight share a fill.
+pub(crate) const KEY_COUNT: usize = 1000;
+
 /// Bytes of every value and of every body, as the gates state.
 pub(crate) const VALUE_BYTES: usize = 128;
+
+/// Longest body in a configuration of nginx: its buffer for a parameter has 4 KiB.
+const INLINE_BYTES_MAX: usize = 2048;
 
 /// Where and with what everything runs.
 pub(crate) struct Rig {
@@ -88,11 +99,12 @@ impl Rig {
     ///
     /// # Errors
     /// It did not start; the end of its output is in the message. The same holds for the servers below.
-    pub(crate) fn start_floor(&self) -> Result<Server> {
+    pub(crate) fn start_floor(&self, body_bytes: usize) -> Result<Server> {
         let [address] = free_addresses()?;
         let own = std::env::current_exe().context("this program could not be found again")?;
         let mut command = Command::new(own);
         command.arg("floor").args(["--cpu", &self.server_cpu.to_string(), "--listen", &address.to_string()]);
+        command.args(["--body-bytes", &body_bytes.to_string()]);
         let child = self.start("floor", &mut command, || accepts(address))?;
         Ok(Server { name: "floor", address, children: vec![child] })
     }
@@ -101,16 +113,28 @@ impl Rig {
     ///
     /// # Errors
     /// As for the floor.
-    pub(crate) fn start_nginx(&self) -> Result<Server> {
+    pub(crate) fn start_nginx(&self, body_bytes: usize) -> Result<Server> {
         let [address] = free_addresses()?;
-        let configuration = self.scratch.write("nginx.conf", &self.nginx_configuration(address))?;
+        let configuration =
+            self.scratch.write("nginx.conf", &self.nginx_configuration(address, &self.nginx_location(body_bytes)?))?;
         let mut command = Command::new("nginx");
         command.arg("-p").arg(self.scratch.folder()).args(["-e", "stderr", "-c"]).arg(configuration);
         let child = self.start("nginx", &mut command, || accepts(address))?;
         Ok(Server { name: "nginx", address, children: vec![child] })
     }
 
-    fn nginx_configuration(&self, address: SocketAddr) -> String {
+    /// What nginx answers: small bodies from its configuration, which is fastest; large ones from a file, which it sends without
+    /// copying.
+    fn nginx_location(&self, body_bytes: usize) -> Result<String> {
+        let body = "x".repeat(body_bytes);
+        if body_bytes <= INLINE_BYTES_MAX {
+            return Ok(format!("return 200 \"{body}\";"));
+        }
+        self.scratch.write("body", &body)?;
+        Ok(format!("root {}; rewrite ^ /body break;", self.scratch.folder().display()))
+    }
+
+    fn nginx_configuration(&self, address: SocketAddr, location: &str) -> String {
         let folder = self.scratch.folder().display();
         let places: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("  {kind}_temp_path {folder}/{kind};\n"))
@@ -118,10 +142,9 @@ impl Rig {
         format!(
             "daemon off;\nworker_processes 1;\nworker_cpu_affinity 1{zeros};\npid {folder}/nginx.pid;\n\
              error_log stderr crit;\nevents {{ worker_connections 4096; use epoll; }}\nhttp {{\n{places}  \
-             access_log off;\n  keepalive_requests 1000000000;\n  keepalive_timeout 600;\n  tcp_nodelay on;\n  \
-             server {{ listen {address} reuseport; location / {{ return 200 \"{body}\"; }} }}\n}}\n",
+             access_log off;\n  sendfile on;\n  tcp_nopush on;\n  open_file_cache max=10;\n  keepalive_requests 1000000000;\n  keepalive_timeout 600;\n  tcp_nodelay on;\n  \
+             server {{ listen {address} reuseport; location / {{ {location} }} }}\n}}\n",
             zeros = "0".repeat(self.server_cpu),
-            body = "x".repeat(VALUE_BYTES),
         )
     }
 
@@ -160,7 +183,11 @@ impl Rig {
         command
     }
 
-    fn start(&self, name: &str, command: &mut Command, is_ready: impl Fn() -> bool) -> Result<Child> {
+    /// Starts a server of which `is_ready` tells whether it serves.
+    ///
+    /// # Errors
+    /// It ended, or did not serve in time; the end of its output is in the message.
+    pub(crate) fn start(&self, name: &str, command: &mut Command, is_ready: impl Fn() -> bool) -> Result<Child> {
         let mut child = Child::start(command, &self.scratch.path(&format!("{name}.log")))?;
         let ready = self.stop.until(READY_LIMIT, || match child.exited() {
             Some(status) => Some(Err(status)),
@@ -179,7 +206,7 @@ impl Rig {
 ///
 /// # Errors
 /// All ports are taken.
-fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
+pub(crate) fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
     // All are held until all are known, so that none is handed out twice.
     let mut held = Vec::with_capacity(COUNT);
     let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); COUNT];
@@ -211,7 +238,8 @@ mod tests {
             client_cpu: 0,
             stop: Stop::never(),
         };
-        let text = rig.nginx_configuration(SocketAddr::from((Ipv4Addr::LOCALHOST, 8070)));
+        let location = rig.nginx_location(VALUE_BYTES).expect("it is short");
+        let text = rig.nginx_configuration(SocketAddr::from((Ipv4Addr::LOCALHOST, 8070)), &location);
         assert!(text.contains("worker_cpu_affinity 1000;") && text.contains("listen 127.0.0.1:8070 reuseport"));
         let body = text.split('"').nth(1).expect("the body is quoted");
         assert_eq!(body.len(), VALUE_BYTES);

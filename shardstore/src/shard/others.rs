@@ -11,18 +11,20 @@
 use std::cell::OnceCell;
 use std::sync::{Arc, OnceLock};
 
-use shardstore::cache::{Reader, SharedCache};
+use crate::cache::{Reader, SharedCache};
 
 /// Where each core puts its shard's handle when it starts.
-pub(crate) type Published = Arc<[OnceLock<SharedCache>]>;
+pub type Published = Arc<[OnceLock<SharedCache>]>;
 
 /// Room for the handles of so many cores.
-pub(crate) fn unpublished(cores: u16) -> Published {
+#[must_use]
+pub fn unpublished(cores: u16) -> Published {
     (0..cores).map(|_| OnceLock::new()).collect()
 }
 
 /// One core's readers of the others.
-pub(crate) struct Others {
+#[derive(Debug)]
+pub struct Others {
     published: Published,
     readers: Box<[OnceCell<Reader>]>,
     own: usize,
@@ -30,14 +32,19 @@ pub(crate) struct Others {
 
 impl Others {
     /// The readers of core `own`.
-    pub(crate) fn new(published: Published, own: u16) -> Self {
+    #[must_use]
+    pub fn new(published: Published, own: u16) -> Self {
         let readers = published.iter().map(|_| OnceCell::new()).collect();
         Others { published, readers, own: usize::from(own) }
     }
 
     /// The reader of a core's shard; none while that core starts.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such core.
     #[inline]
-    pub(crate) fn reader(&self, owner: u16) -> Option<&Reader> {
+    pub fn reader(&self, owner: u16) -> Option<&Reader> {
         let owner = usize::from(owner);
         if let Some(reader) = self.readers[owner].get() {
             return Some(reader);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::stop::Stop;
+use crate::system::stop::Stop;
 
 /// What a process gets to leave by itself after SIGTERM: its load is over by then, so that it has nothing to drain.
 const TERMINATION_LIMIT: Duration = Duration::from_secs(5);
@@ -92,7 +92,7 @@ impl Drop for Child {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wrk::scratch::Scratch;
+    use crate::system::scratch::Scratch;
 
     fn shell(script: &str, log: &Path) -> Child {
         let mut command = Command::new("sh");

@@ -29,7 +29,7 @@ const BUFFER_BYTES: usize = 4 << 10;
 /// # Errors
 /// The file cannot be opened. What is wrong inside comes from reading.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
-    let file = File::open(path).with_context(|| format!("{}: cannot be opened; check --trace", path.display()))?;
+    let file = File::open(path).with_context(|| format!("{}: cannot be opened; check its name", path.display()))?;
     Ok(decoder(path, BufReader::with_capacity(FILE_BUFFER_BYTES, file)))
 }
 

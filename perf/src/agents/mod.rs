@@ -1,0 +1,127 @@
+//! `coreperf agent`: a load generator on another host, for `coreperf run --agents`.
+//!
+//! **Not** a daemon with a memory: it serves one coordinator after the other and keeps nothing.
+//!
+//! **Invariants**: when the coordinator goes away, the load ends.
+
+pub(crate) mod coordinator;
+pub(crate) mod line;
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::run::dispatch::Report;
+use crate::run::generator::Plan;
+use crate::run::scenario::Scenario;
+use crate::run::{Cores, cpus_of, fill, reach};
+use crate::system::clock::now;
+use crate::system::cpu::CpuTime;
+use crate::system::stop::Stop;
+use line::{Account, FromAgent, Lines, ToAgent, say};
+
+/// Where an agent listens.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Address for the coordinator; whoever reaches it can make this host load any other, so keep it private
+    #[arg(long, default_value = "127.0.0.1:7700")]
+    listen: SocketAddr,
+}
+
+/// Between looks whether to stop while nobody coordinates.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Serves coordinators until it is stopped.
+///
+/// # Errors
+/// The address is taken or not of this host.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let stop = Stop::on_signals()?;
+    let listener = TcpListener::bind(options.listen).with_context(|| format!("cannot listen on {}", options.listen))?;
+    listener.set_nonblocking(true).context("the listener could not be prepared")?;
+    println!("agent listens on {}; Ctrl-C ends it", listener.local_addr().context("it is bound")?);
+    loop {
+        let accepted = stop.until(LOOK_INTERVAL * 20, || listener.accept().ok());
+        if stop.check().is_err() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let Some((stream, coordinator)) = accepted else { continue };
+        match serve(&stream, &stop) {
+            Ok(()) => println!("a run for {coordinator} is over"),
+            Err(error) => eprintln!("a run for {coordinator} has failed: {error:#}"),
+        }
+    }
+}
+
+fn serve(stream: &TcpStream, stop: &Stop) -> Result<()> {
+    stream.set_nonblocking(false).context("the connection could not be prepared")?;
+    let mut lines = Lines::new(stream.try_clone().context("the connection could not be shared")?);
+    let Some(ToAgent::Start { scenario, fills }) = lines.next()? else { bail!("a coordinator begins with start") };
+    let plan = match prepare(*scenario, fills, stop) {
+        Ok(plan) => plan,
+        Err(error) => return say(stream, &FromAgent::Refused { why: format!("{error:#}") }),
+    };
+    say(stream, &FromAgent::Ready { cores: plan.cores })?;
+    let Some(ToAgent::Begin) = lines.next()? else { return Ok(()) };
+    let (began, cpu_before) = (now(), own_cpu());
+    let (sender, reports) = channel();
+    let cores = Cores::start(&plan, &cpus_of(&plan.scenario)?, &sender)?;
+    drop(sender);
+    let listening = Arc::clone(&plan);
+    let listener = std::thread::spawn(move || obey(lines, &listening));
+    let outcome = reports.iter().try_for_each(|report| {
+        let line = match report {
+            Report::Window(core, tally) => FromAgent::Window { core: core.0, account: Account::of(&tally) },
+            Report::Lost(_) => return Ok(()),
+            Report::Result(tally) => {
+                let elapsed_ns = now().since(began).as_nanos().max(1) as f64 * plan.cores as f64;
+                let waited = (own_cpu() - cpu_before).waited_ns as f64 / elapsed_ns;
+                FromAgent::Result { account: Account::of(&tally), waited }
+            }
+        };
+        if stop.check().is_err() {
+            plan.phases.end();
+        }
+        say(stream, &line)
+    });
+    plan.phases.end();
+    cores.join();
+    // Ends the reader, if the coordinator has not.
+    let _ = stream.shutdown(std::net::Shutdown::Both);
+    let _ = listener.join();
+    outcome
+}
+
+fn own_cpu() -> CpuTime {
+    CpuTime::of_threads(std::process::id()).unwrap_or_default()
+}
+
+fn prepare(scenario: Scenario, fills: bool, stop: &Stop) -> Result<Arc<Plan>> {
+    scenario.check()?;
+    let cpus = cpus_of(&scenario)?;
+    let plan = Plan::new(scenario, cpus.len(), true)?;
+    reach(&plan)?;
+    if fills {
+        fill::run(&plan, cpus[0], stop)?;
+    }
+    Ok(plan)
+}
+
+/// Does what the coordinator says until it ends the run or is gone.
+fn obey(mut lines: Lines, plan: &Plan) {
+    loop {
+        match lines.next() {
+            Ok(Some(ToAgent::Measure { in_ns, span_ns })) => {
+                let from = now() + Duration::from_nanos(in_ns);
+                plan.phases.measure(from, from + Duration::from_nanos(span_ns.max(1)));
+            }
+            Ok(Some(ToAgent::Start { .. } | ToAgent::Begin)) => {}
+            Ok(Some(ToAgent::End) | None) | Err(_) => return plan.phases.end(),
+        }
+    }
+}

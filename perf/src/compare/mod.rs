@@ -1,0 +1,236 @@
+//! `coreperf compare`: is B slower than A, faster, or can it not be told?
+//!
+//! A and B are programs, run in turn (A B, B A, A B, …) under the same scenario, or folders of results that were taken so.
+//!
+//! **Invariants**: runs of a pair follow each other; a run that was not valid takes its pair with it.
+
+mod verdict;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::run::outcome::{Outcome, SCHEMA};
+use crate::run::scenario::Scenario;
+use crate::run::{Manner, measure};
+use crate::servers::client::accepts;
+use crate::servers::{Rig, Server, free_addresses};
+use crate::system::scratch::Scratch;
+use crate::system::stop::Stop;
+use verdict::{Judged, PAIRS_MIN, Verdict, judge};
+
+/// What is compared, and by which figure.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// A program, a command with {address}, or a folder of results
+    #[arg(value_name = "A")]
+    first: String,
+    /// The same, to be set beside it
+    #[arg(value_name = "B")]
+    second: String,
+    /// Scenario for programs; its url's host and port are replaced
+    #[arg(long, default_value = "perf/scenarios/hit.toml")]
+    scenario: PathBuf,
+    /// What is compared
+    #[arg(long, value_enum, default_value = "cpu")]
+    figure: Figure,
+    /// Pairs of runs
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(PAIRS_MIN as i64..=1000))]
+    pairs: u16,
+    /// CPU of the servers
+    #[arg(long, value_name = "CPU", default_value_t = 0)]
+    server_cpu: usize,
+    /// CPUs of the generator
+    #[arg(long, value_name = "CPU", value_delimiter = ',', default_value = "1")]
+    client_cpus: Vec<usize>,
+    /// Write the judgement to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// A figure of a run; smaller is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+enum Figure {
+    /// CPU time of the server per request
+    Cpu,
+    /// Median latency
+    P50,
+    /// 99th percentile of the latency
+    P99,
+}
+
+impl Figure {
+    fn of(self, outcome: &Outcome) -> Option<f64> {
+        match self {
+            Self::Cpu => Some(outcome.cpu_us_per_request?.total),
+            Self::P50 => Some(outcome.latency?.p50_us),
+            Self::P99 => Some(outcome.latency?.p99_us),
+        }
+        .filter(|figure| outcome.valid && *figure > 0.0)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "CPU per request",
+            Self::P50 => "p50",
+            Self::P99 => "p99",
+        }
+    }
+}
+
+/// A judgement as the file has it.
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: u32,
+    first: &'a str,
+    second: &'a str,
+    figure: Figure,
+    pairs: Vec<(f64, f64)>,
+    #[serde(flatten)]
+    judged: Judged,
+}
+
+/// Runs the verb. Exit status 1 when B is slower.
+///
+/// # Errors
+/// A program does not start, a folder has no results, or too few pairs were valid.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let folders = [&options.first, &options.second].map(|name| Path::new(name).is_dir());
+    let pairs = match folders {
+        [true, true] => of_folders(options)?,
+        [false, false] => of_programs(options)?,
+        _ => bail!("{} and {} are a folder and a program; give two of a kind", options.first, options.second),
+    };
+    ensure!(
+        pairs.len() >= PAIRS_MIN,
+        "only {} pairs of valid runs; it takes {PAIRS_MIN}: quiet the host, or measure more with --pairs",
+        pairs.len()
+    );
+    let judged = judge(&pairs);
+    println!("{}", words(options, &judged, pairs.len()));
+    if let Some(path) = &options.out {
+        let report = Report {
+            schema: SCHEMA,
+            first: &options.first,
+            second: &options.second,
+            figure: options.figure,
+            pairs,
+            judged,
+        };
+        let json = serde_json::to_string_pretty(&report).context("the judgement could not be written as JSON")?;
+        std::fs::write(path, json + "\n").with_context(|| format!("{} could not be written", path.display()))?;
+    }
+    Ok(if judged.verdict == Verdict::Slower { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn words(options: &Options, judged: &Judged, pairs: usize) -> String {
+    let verdict = match judged.verdict {
+        Verdict::Faster => "B is faster",
+        Verdict::Slower => "B is slower",
+        Verdict::CannotTell => "cannot tell",
+    };
+    format!(
+        "{verdict}: {} of B to A's {:.4} (95 % between {:.4} and {:.4}); chance alone {:.4}; {pairs} pairs",
+        options.figure.name(),
+        judged.ratio,
+        judged.interval.0,
+        judged.interval.1,
+        judged.chance
+    )
+}
+
+/// Runs two programs in turn.
+fn of_programs(options: &Options) -> Result<Vec<(f64, f64)>> {
+    ensure!(!options.client_cpus.contains(&options.server_cpu), "--server-cpu is also a CPU of the generator");
+    let scenario = Scenario::read(&options.scenario)?;
+    let rig = Rig {
+        binaries: PathBuf::new(),
+        scratch: Scratch::new("compare")?,
+        server_cpu: options.server_cpu,
+        client_cpu: options.client_cpus[0],
+        stop: Stop::on_signals()?,
+    };
+    let servers = [("A", &options.first), ("B", &options.second)].map(|(name, text)| start(&rig, name, text));
+    let [first, second] = servers;
+    let servers = [first?, second?];
+    let mut pairs = Vec::new();
+    for pair in 0..usize::from(options.pairs) {
+        let mut figures = [None; 2];
+        for index in if pair % 2 == 0 { [0, 1] } else { [1, 0] } {
+            let outcome = measure_once(&rig, options, &scenario, (&servers[index], pair == 0))?;
+            figures[index] = options.figure.of(&outcome);
+            let why = outcome.invalid_reasons.first().map_or_else(String::new, |why| format!("; not valid: {why}"));
+            let figure = figures[index].map_or_else(|| "-".to_owned(), |figure| format!("{figure:.3}"));
+            eprintln!("pair {} of {}: {} {figure} us{why}", pair + 1, options.pairs, servers[index].name);
+        }
+        pairs.extend(figures[0].zip(figures[1]));
+    }
+    Ok(pairs)
+}
+
+fn measure_once(
+    rig: &Rig,
+    options: &Options,
+    scenario: &Scenario,
+    (server, is_first): (&Server, bool),
+) -> Result<Outcome> {
+    let mut scenario = scenario.at(server.address);
+    scenario.values.fill &= is_first;
+    let manner = Manner { cpus: &options.client_cpus, agents: &[], spins: true, is_shown: false };
+    let measured = measure(scenario, &manner, &rig.stop)?;
+    rig.stop.check()?;
+    Ok(measured.outcome)
+}
+
+/// Starts what an operand says: a command as it stands, or Corelane's edge with its addresses and core.
+fn start(rig: &Rig, name: &'static str, text: &str) -> Result<Server> {
+    let [address, admin] = free_addresses()?;
+    let text = if text.contains("{address}") {
+        text.to_owned()
+    } else {
+        format!("{text} --cores {{cpu}} --listen {{address}} --admin {{admin}}")
+    };
+    let text = text
+        .replace("{address}", &address.to_string())
+        .replace("{admin}", &admin.to_string())
+        .replace("{cpu}", &rig.server_cpu.to_string());
+    let mut words = text.split_whitespace();
+    let mut command = Command::new(words.next().context("a program has a name")?);
+    command.args(words);
+    let child = rig.start(name, &mut command, || accepts(address))?;
+    Ok(Server { name, address, children: vec![child] })
+}
+
+/// The runs of two folders, paired in the order in which they were begun.
+fn of_folders(options: &Options) -> Result<Vec<(f64, f64)>> {
+    let figures = |folder: &str| -> Result<Vec<Option<f64>>> {
+        let mut outcomes = results_under(Path::new(folder))?;
+        ensure!(!outcomes.is_empty(), "{folder} has no result.json in it or below");
+        outcomes.sort_by(|a, b| a.started.cmp(&b.started));
+        Ok(outcomes.iter().map(|outcome| options.figure.of(outcome)).collect())
+    };
+    let (first, second) = (figures(&options.first)?, figures(&options.second)?);
+    Ok(first.into_iter().zip(second).filter_map(|(first, second)| first.zip(second)).collect())
+}
+
+/// All results in a folder and the folders below it.
+///
+/// # Errors
+/// One cannot be read, or is not what `run` writes: its file is named.
+pub(crate) fn results_under(folder: &Path) -> Result<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    let entries = std::fs::read_dir(folder).with_context(|| format!("{} could not be listed", folder.display()))?;
+    for entry in entries {
+        let path = entry.with_context(|| format!("{} could not be listed", folder.display()))?.path();
+        if path.is_dir() {
+            outcomes.extend(results_under(&path)?);
+        } else if path.file_name().is_some_and(|name| name == "result.json") {
+            outcomes.push(Outcome::read(&path)?);
+        }
+    }
+    Ok(outcomes)
+}

@@ -1,0 +1,237 @@
+//! `coreperf peers`: the same scenarios against the floor, Corelane and other servers, in alternating rounds.
+//!
+//! ```text
+//!  round 1: floor, corelane, nginx, …    round 2: corelane, nginx, …, floor    …
+//!  DIR/SCENARIO/SERVER/ROUND/result.json, latency.hlog; DIR/peers.json: all of them side by side
+//! ```
+//!
+//! **Invariants**: every server has the same core and the generator another one; what changes on the host while it is
+//! measured changes for all of them.
+
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::run::outcome::Outcome;
+use crate::run::scenario::{Body, Scenario};
+use crate::run::{Manner, measure};
+use crate::servers::peers::is_installed;
+use crate::servers::{Rig, Server};
+use crate::system::scratch::Scratch;
+use crate::system::stop::Stop;
+
+/// What to run, and against whom.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Scenarios; their url's host and port are replaced by each server's
+    #[arg(value_name = "SCENARIO.toml", required = true)]
+    scenarios: Vec<PathBuf>,
+    /// Alternating rounds; fewer than 5 give an indication only
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rounds: u16,
+    /// Measure these only
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Kind>,
+    /// Folder of the release binaries
+    #[arg(long, value_name = "FOLDER", default_value = "target/release")]
+    bin_dir: PathBuf,
+    /// CPU of the servers
+    #[arg(long, value_name = "CPU", default_value_t = 0)]
+    server_cpu: usize,
+    /// CPUs of the generator
+    #[arg(long, value_name = "CPU", value_delimiter = ',', default_value = "1")]
+    client_cpus: Vec<usize>,
+    /// Open loop at this share of what the slowest server but the floor reaches in a closed one, such as 0.7
+    #[arg(long, value_name = "SHARE")]
+    at_share: Option<f64>,
+    /// Folder for the results; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// A server that can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// The bare ring loop
+    Floor,
+    Corelane,
+    Nginx,
+    Haproxy,
+    Varnish,
+    H2o,
+}
+
+impl Kind {
+    /// The program it needs, if that is none of ours.
+    const fn program(self) -> Option<&'static str> {
+        match self {
+            Self::Floor | Self::Corelane => None,
+            Self::Nginx => Some("nginx"),
+            Self::Haproxy => Some("haproxy"),
+            Self::Varnish => Some("varnishd"),
+            Self::H2o => Some("h2o"),
+        }
+    }
+
+    fn start(self, rig: &Rig, body_bytes: usize) -> Result<Server> {
+        match self {
+            Self::Floor => rig.start_floor(body_bytes),
+            Self::Corelane => rig.start_corelane(),
+            Self::Nginx => rig.start_nginx(body_bytes),
+            Self::Haproxy => rig.start_haproxy(body_bytes),
+            Self::Varnish => rig.start_varnish(body_bytes),
+            Self::H2o => rig.start_h2o(body_bytes),
+        }
+    }
+
+    /// Whether it can answer this scenario: only Corelane stores, HAProxy has no large bodies, and keys with sizes of their
+    /// own are known to Corelane alone.
+    fn answers(self, scenario: &Scenario) -> bool {
+        const HAPROXY_BYTES_MAX: usize = 8 * 1024;
+        let only_reads = scenario.mix.put == 0.0 && scenario.mix.delete == 0.0;
+        let one_size = scenario.values.sizes.is_empty() && scenario.keys.count == 1;
+        match self {
+            Self::Corelane => true,
+            Self::Floor => one_size && only_reads,
+            Self::Haproxy => one_size && only_reads && scenario.values.bytes <= HAPROXY_BYTES_MAX,
+            Self::Nginx | Self::Varnish | Self::H2o => one_size && only_reads,
+        }
+    }
+
+    /// The scenario as this server can answer it: others know nothing of our keys, only of the length of a value.
+    fn adapt(self, scenario: &Scenario, server: &Server, is_first: bool) -> Result<Scenario> {
+        let mut scenario = scenario.at(server.address);
+        if self == Self::Corelane {
+            scenario.values.fill &= is_first;
+        } else {
+            scenario.values.fill = false;
+            if scenario.expect.body == Body::Value {
+                scenario.expect.body = Body::Length;
+            }
+        }
+        scenario.check()?;
+        Ok(scenario)
+    }
+}
+
+/// One scenario against one server, round by round.
+#[derive(Clone, Debug, Serialize)]
+struct Row {
+    server: &'static str,
+    rounds: Vec<Outcome>,
+}
+
+/// One scenario against all servers.
+#[derive(Clone, Debug, Serialize)]
+struct Comparison {
+    scenario: String,
+    rows: Vec<Row>,
+}
+
+/// Runs the verb. Exit status 1 when no round of some server was valid.
+///
+/// # Errors
+/// Something is missing, a server did not start, or the measurement was stopped.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    ensure!(
+        !options.client_cpus.contains(&options.server_cpu),
+        "--server-cpu {} is also a CPU of the generator; a client costs as much as a server",
+        options.server_cpu
+    );
+    if cfg!(debug_assertions) {
+        bail!("this is a debug build, whose floor is no floor; use: cargo run --release --bin coreperf -- peers");
+    }
+    let scenarios = options.scenarios.iter().map(|path| Ok((name_of(path), Scenario::read(path)?)));
+    let scenarios = scenarios.collect::<Result<Vec<_>>>()?;
+    let kinds = options.kinds()?;
+    let rig = Rig {
+        binaries: options.bin_dir.clone(),
+        scratch: Scratch::new("peers")?,
+        server_cpu: options.server_cpu,
+        client_cpu: options.client_cpus[0],
+        stop: Stop::on_signals()?,
+    };
+    let mut comparisons = Vec::new();
+    for (name, scenario) in &scenarios {
+        let comparison = compare(&rig, options, &kinds, (name, scenario))?;
+        print!("{}", table::of(&comparison));
+        comparisons.push(comparison);
+    }
+    if let Some(folder) = &options.out {
+        let path = folder.join("peers.json");
+        let json = serde_json::to_string_pretty(&comparisons).context("the results could not be written as JSON")?;
+        std::fs::write(&path, json + "\n").with_context(|| format!("{} could not be written", path.display()))?;
+    }
+    let is_measured = |row: &Row| row.rounds.iter().any(|round| round.valid);
+    let all = comparisons.iter().flat_map(|comparison| &comparison.rows).all(is_measured);
+    Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Options {
+    /// The servers that are asked for and installed; those that are not are named.
+    fn kinds(&self) -> Result<Vec<Kind>> {
+        let wanted = if self.only.is_empty() { Kind::value_variants().to_vec() } else { self.only.clone() };
+        let missing = |kind: &Kind| kind.program().filter(|program| !is_installed(program));
+        for program in wanted.iter().filter_map(missing) {
+            ensure!(self.only.is_empty(), "{program} is not installed; install it, or leave it out of --only");
+            eprintln!("{program} is not installed and is left out");
+        }
+        Ok(wanted.into_iter().filter(|kind| missing(kind).is_none()).collect())
+    }
+}
+
+/// A scenario's name: that of its file.
+fn name_of(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "scenario".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+fn compare(rig: &Rig, options: &Options, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> Result<Comparison> {
+    let kinds: Vec<Kind> = kinds.iter().copied().filter(|kind| kind.answers(scenario)).collect();
+    let servers = kinds.iter().map(|kind| kind.start(rig, scenario.values.bytes)).collect::<Result<Vec<_>>>()?;
+    let mut rows: Vec<Row> = servers.iter().map(|server| Row { server: server.name, rounds: Vec::new() }).collect();
+    let manner = Manner { cpus: &options.client_cpus, agents: &[], spins: true, is_shown: false };
+    let rate = match options.at_share {
+        Some(share) => Some(share * slowest(rig, &manner, (&kinds, &servers), scenario)?),
+        None => scenario.rate,
+    };
+    for round in 0..usize::from(options.rounds) {
+        for index in (0..kinds.len()).map(|turn| (round + turn) % kinds.len()) {
+            let server = &servers[index];
+            let mut adapted = kinds[index].adapt(scenario, server, rows[index].rounds.is_empty())?;
+            adapted.rate = rate;
+            let measured = measure(adapted, &manner, &rig.stop).with_context(|| format!("{name}: {}", server.name))?;
+            rig.stop.check()?;
+            eprintln!(
+                "{name}, round {} of {}: {}",
+                round + 1,
+                options.rounds,
+                table::line(server.name, &measured.outcome)
+            );
+            if let Some(folder) = &options.out {
+                measured.write(&folder.join(name).join(server.name).join((round + 1).to_string()))?;
+            }
+            rows[index].rounds.push(measured.outcome);
+        }
+    }
+    Ok(Comparison { scenario: name.to_owned(), rows })
+}
+
+/// The rate that the slowest server but the floor reaches in a closed loop.
+fn slowest(rig: &Rig, manner: &Manner<'_>, (kinds, servers): (&[Kind], &[Server]), scenario: &Scenario) -> Result<f64> {
+    let mut slowest = f64::INFINITY;
+    for (kind, server) in kinds.iter().zip(servers).filter(|(kind, _)| **kind != Kind::Floor) {
+        let mut adapted = kind.adapt(scenario, server, true)?;
+        adapted.rate = None;
+        let measured = measure(adapted, manner, &rig.stop).with_context(|| server.name.to_owned())?;
+        rig.stop.check()?;
+        eprintln!("closed loop: {}", table::line(server.name, &measured.outcome));
+        slowest = slowest.min(measured.outcome.rate_answered);
+    }
+    ensure!(slowest.is_finite() && slowest > 0.0, "no server but the floor answers this scenario");
+    Ok(slowest)
+}

@@ -1,0 +1,78 @@
+//! A comparison as people read it.
+//!
+//! **Invariants**: a row without a valid round has no figures, only a reason; ratios are formed round by round.
+
+use std::fmt::Write;
+
+use super::{Comparison, Row};
+use crate::run::outcome::Outcome;
+use crate::spread::Spread;
+
+/// One round in a line, as progress.
+pub(super) fn line(server: &str, outcome: &Outcome) -> String {
+    let cpu = outcome.cpu_us_per_request.map_or(f64::NAN, |cpu| cpu.total);
+    let reason = outcome.invalid_reasons.first().map_or_else(String::new, |reason| format!("; not valid: {reason}"));
+    format!("{server}: {:.0} requests/s, {cpu:.3} us of CPU each{reason}", outcome.rate_answered)
+}
+
+/// The whole comparison.
+pub(super) fn of(comparison: &Comparison) -> String {
+    let mut text = format!(
+        "\n{}\n{:<12} {:>24} {:>10} {:>10} {:>12} {:>9} {:>9} {:>9}\n",
+        comparison.scenario,
+        "server",
+        "CPU us/request",
+        "to floor",
+        "to ours",
+        "requests/s",
+        "p50 us",
+        "p99 us",
+        "p99.9 us"
+    );
+    let floor = comparison.rows.iter().find(|row| row.server == "floor");
+    let ours = comparison.rows.iter().find(|row| row.server == "corelane");
+    for row in &comparison.rows {
+        let _ = writeln!(text, "{}", row_line(row, floor, ours));
+    }
+    text
+}
+
+fn row_line(row: &Row, floor: Option<&Row>, ours: Option<&Row>) -> String {
+    let figures = |figure: fn(&Outcome) -> Option<f64>| Spread::of(row.rounds.iter().filter_map(figure));
+    let Some(cpu) = figures(cpu) else {
+        let reason = row.rounds.iter().find_map(|round| round.invalid_reasons.first());
+        return format!("{:<12} {}", row.server, reason.map_or("its processes are not on this host", |reason| reason));
+    };
+    let median = |figure: fn(&Outcome) -> Option<f64>, digits: usize| {
+        figures(figure).map_or_else(|| "-".to_owned(), |spread| format!("{:.digits$}", spread.median))
+    };
+    let ratio = |to: Option<&Row>| {
+        to.and_then(|to| ratios(row, to)).map_or_else(|| "-".to_owned(), |spread| format!("{:.3}", spread.median))
+    };
+    format!(
+        "{:<12} {:>8.3} ({:.3} to {:.3}) {:>10} {:>10} {:>12} {:>9} {:>9} {:>9}",
+        row.server,
+        cpu.median,
+        cpu.min,
+        cpu.max,
+        ratio(floor),
+        ratio(ours),
+        median(|round| round.valid.then_some(round.rate_answered), 0),
+        median(|round| Some(round.latency?.p50_us), 1),
+        median(|round| Some(round.latency?.p99_us), 1),
+        median(|round| Some(round.latency?.p999_us), 1),
+    )
+}
+
+/// CPU per request of a round in which nothing but the generator's own load may have been wrong.
+fn cpu(round: &Outcome) -> Option<f64> {
+    // A generator that is busy sends less; what the server spends on each request stands all the same.
+    let only_busy = round.invalid_reasons.iter().all(|reason| reason.contains("the generator was busy"));
+    round.cpu_us_per_request.filter(|_| only_busy).map(|cpu| cpu.total)
+}
+
+fn ratios(above: &Row, below: &Row) -> Option<Spread> {
+    let pairs = above.rounds.iter().zip(&below.rounds).filter_map(|(above, below)| Some((cpu(above)?, cpu(below)?)));
+    let (above, below): (Vec<f64>, Vec<f64>) = pairs.unzip();
+    Spread::of_ratios(&above, &below)
+}

@@ -1,0 +1,155 @@
+//! What the next request is: its operation and its key, drawn by lot from a seed.
+//!
+//! **Invariants**: the seed fixes the sequence; a key lies in `0..count`.
+//!
+//! **Source**: Hörmann, Derflinger, "Rejection-inversion to generate variates from monotone discrete distributions",
+//! ACM TOMACS 1996 (Zipf, by the crate rand_distr).
+
+use std::convert::Infallible;
+
+use rand::TryRng;
+use rand_distr::{Distribution, Zipf};
+use reactor::Random;
+
+use super::scenario::{Choose, Keys, Mix};
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Get,
+    Put,
+    Delete,
+}
+
+/// Draws requests.
+pub(super) struct Choice {
+    random: Source,
+    keys: Keys,
+    /// Shares of GET, and of GET and PUT together, of 2^32.
+    below: (u64, u64),
+    zipf: Option<Zipf<f64>>,
+    turn: u64,
+}
+
+/// The reactor's generator, as the crate rand wants one.
+struct Source(Random);
+
+impl TryRng for Source {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.0.next_u64() >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0.next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.chunks_mut(8).for_each(|part| part.copy_from_slice(&self.0.next_u64().to_le_bytes()[..part.len()]));
+        Ok(())
+    }
+}
+
+const WHOLE: f64 = (1u64 << 32) as f64;
+
+impl Choice {
+    /// Draws from these keys by this mix.
+    pub(super) fn new(keys: &Keys, mix: Mix, seed: u64) -> Self {
+        let all = mix.get + mix.put + mix.delete;
+        let share = |part: f64| (part / all * WHOLE).round() as u64;
+        let zipf = (keys.choose == Choose::Zipf)
+            .then(|| Zipf::new(keys.count as f64, keys.exponent).expect("a scenario's keys are checked"));
+        let random = Source(Random::new(seed));
+        Self { random, keys: keys.clone(), below: (share(mix.get), share(mix.get + mix.put)), zipf, turn: 0 }
+    }
+
+    /// The next request.
+    #[inline]
+    pub(super) fn next(&mut self) -> (Operation, u64) {
+        let operation = self.operation();
+        (operation, self.key())
+    }
+
+    #[inline]
+    fn operation(&mut self) -> Operation {
+        if self.below.0 == WHOLE as u64 {
+            return Operation::Get;
+        }
+        match self.random.0.next_u64() >> 32 {
+            drawn if drawn < self.below.0 => Operation::Get,
+            drawn if drawn < self.below.1 => Operation::Put,
+            _ => Operation::Delete,
+        }
+    }
+
+    #[inline]
+    fn key(&mut self) -> u64 {
+        let count = self.keys.count;
+        if count == 1 {
+            return 0;
+        }
+        match self.keys.choose {
+            Choose::Uniform => self.random.0.below(count),
+            Choose::Turn => {
+                self.turn = (self.turn + 1) % count;
+                self.turn
+            }
+            Choose::Hot => self.hot(),
+            Choose::Zipf => {
+                let zipf = self.zipf.as_ref().expect("made with the choice");
+                // Ranks count from 1.
+                (zipf.sample(&mut self.random) as u64).clamp(1, count) - 1
+            }
+        }
+    }
+
+    fn hot(&mut self) -> u64 {
+        let count = self.keys.count;
+        let hot = ((count as f64 * self.keys.hot_keys) as u64).clamp(1, count);
+        let is_hot = (self.random.0.next_u64() >> 32) < (self.keys.hot_requests * WHOLE) as u64;
+        if is_hot || hot == count { self.random.0.below(hot) } else { hot + self.random.0.below(count - hot) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DRAWS: usize = 200_000;
+
+    fn counts(keys: &Keys) -> Vec<f64> {
+        let mut choice = Choice::new(keys, Mix::default(), 3);
+        let mut counts = vec![0.0; keys.count as usize];
+        for _ in 0..DRAWS {
+            counts[choice.next().1 as usize] += 1.0;
+        }
+        counts
+    }
+
+    #[test]
+    fn keys_are_asked_for_as_said() {
+        let keys = |choose| Keys { count: 100, choose, ..Keys::default() };
+        let uniform = counts(&keys(Choose::Uniform));
+        assert!(uniform.iter().all(|count| (count / 2_000.0 - 1.0).abs() < 0.15), "{uniform:?}");
+        let turn = counts(&keys(Choose::Turn));
+        assert!(turn.iter().all(|count| *count == 2_000.0));
+        let hot: f64 = counts(&keys(Choose::Hot))[..10].iter().sum();
+        assert!((hot / DRAWS as f64 - 0.9).abs() < 0.01, "{hot} hot");
+        let zipf = counts(&keys(Choose::Zipf));
+        for rank in [2.0f64, 5.0, 20.0] {
+            let ratio = zipf[0] / zipf[rank as usize - 1];
+            assert!((ratio / rank.powf(0.99) - 1.0).abs() < 0.1, "rank {rank}: {ratio}");
+        }
+    }
+
+    #[test]
+    fn operations_have_their_shares() {
+        let mut choice = Choice::new(&Keys::default(), Mix { get: 90.0, put: 9.0, delete: 1.0 }, 5);
+        let drawn: Vec<Operation> = (0..DRAWS).map(|_| choice.next().0).collect();
+        for (operation, share) in [(Operation::Get, 0.9), (Operation::Put, 0.09), (Operation::Delete, 0.01)] {
+            let found = drawn.iter().filter(|drawn| **drawn == operation).count() as f64 / DRAWS as f64;
+            assert!((found - share).abs() < 0.003, "{operation:?}: {found}");
+        }
+    }
+}

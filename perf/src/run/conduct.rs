@@ -1,0 +1,356 @@
+//! Conducts a run: fills, warms up until the load is steady, measures, and collects what the cores have seen.
+//!
+//! **Not** the load itself: that is on the reactors' threads, which this one only listens to.
+//!
+//! **Invariants**: every wait has an end; an interrupted run still hands over what it has measured.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use reactor::{CoreId, CoreSpec, Host, Instant, Reactor, Threads};
+
+use super::dispatch::{self, Report, Reports, WINDOW};
+use super::generator::{Generator, Plan, duration_ns};
+use super::lane;
+use super::steady::Mark;
+use super::tally::Tally;
+use crate::agents::coordinator::Agents;
+use crate::system::clock::now;
+use crate::system::listening::{Listening, Usage};
+use crate::system::stop::Stop;
+
+/// A warm-up that does not become steady ends after this many times its length.
+const WARMUPS_MAX: u32 = 5;
+
+/// From the decision to measure to the first instant measured: every core has seen it by then.
+const LEAD: Duration = Duration::from_millis(20);
+
+/// How long the last reports may take beyond the last answers.
+const OVERTIME: Duration = Duration::from_secs(5);
+
+/// A second of a run, all cores together.
+pub(super) struct Second {
+    pub(super) tally: Tally,
+    /// Whether the measured span had begun when it ended.
+    pub(super) is_measured: bool,
+    /// What the server's processes used in it.
+    pub(super) server: Option<Usage>,
+}
+
+/// What a run brought.
+pub(super) struct Conducted {
+    pub(super) measured: Tally,
+    pub(super) seconds: Vec<Second>,
+    pub(super) is_steady: bool,
+    pub(super) is_interrupted: bool,
+    /// The agent that was lost on the way.
+    pub(super) lost: Option<String>,
+    /// Length of the measured span.
+    pub(super) span: Duration,
+    /// What the server's processes used in it, if they are on this host.
+    pub(super) server: Option<Usage>,
+    /// Time threads of this process waited for a CPU in it, as a share.
+    pub(super) waited: f64,
+}
+
+/// Starts a core's generator on its reactor.
+pub(super) fn start_generator(reactor: &Reactor, plan: Arc<Plan>, reports: Reports) {
+    let generator = Rc::new(Generator::new(reactor.clone(), plan));
+    const ROOM: &str = "a core has room for the tasks of its connections";
+    for index in 0..generator.lanes() {
+        reactor.spawn(lane::run(Rc::clone(&generator), index)).expect(ROOM);
+    }
+    reactor.spawn(dispatch::run(generator, reports)).expect(ROOM);
+}
+
+/// The cores of this process that load.
+pub(crate) struct Cores(Threads);
+
+impl Cores {
+    /// Starts one on each CPU.
+    ///
+    /// # Errors
+    /// The operator's: a CPU that is not there, or io_uring is refused.
+    pub(crate) fn start(plan: &Arc<Plan>, cpus: &[usize], reports: &Reports) -> Result<Self> {
+        let mut threads = Threads::new(None);
+        let doorbells = threads.doorbells(cpus.len()).context("the generator's cores could not be prepared")?;
+        for (index, cpu) in cpus.iter().enumerate() {
+            let id = CoreId(u16::try_from(index).context("there are more CPUs than cores")?);
+            let spec = CoreSpec { id, cpu: Some(*cpu), name: format!("load-{index}"), doorbells: doorbells.clone() };
+            let (plan, reports) = (Arc::clone(plan), reports.clone());
+            let body = move |reactor: Reactor| start_generator(&reactor, plan, reports);
+            threads.start_core(spec, Box::new(body)).with_context(|| format!("no generator on CPU {cpu}"))?;
+        }
+        Ok(Self(threads))
+    }
+
+    /// Waits until all have ended.
+    pub(crate) fn join(self) {
+        self.0.join();
+    }
+}
+
+/// Who loads: cores of this process, or agents elsewhere.
+pub(crate) enum Workers<'a> {
+    Here(&'a [usize]),
+    Agents(Agents),
+}
+
+impl Workers<'_> {
+    fn measure(&self, plan: &Plan, from: Instant, until: Instant) {
+        plan.phases.measure(from, until);
+        if let Self::Agents(agents) = self {
+            agents.measure(from, until);
+        }
+    }
+
+    fn end(&self, plan: &Plan) {
+        plan.phases.end();
+        if let Self::Agents(agents) = self {
+            agents.end();
+        }
+    }
+}
+
+/// Runs the plan; `each_second` sees every second as it passes.
+///
+/// # Errors
+/// The operator's: a CPU that is not there, io_uring is refused, or an agent is gone.
+pub(super) fn run(
+    plan: &Arc<Plan>,
+    mut workers: Workers<'_>,
+    stop: &Stop,
+    mut each_second: impl FnMut(&Second, &Conduct<'_>),
+) -> Result<Conducted> {
+    let (sender, reports) = channel();
+    let (cores, count) = match &mut workers {
+        Workers::Here(cpus) => (Some(Cores::start(plan, cpus, &sender)?), cpus.len()),
+        Workers::Agents(agents) => {
+            agents.begin(&sender)?;
+            (None, agents.cores())
+        }
+    };
+    // The cores' copies are the last ones: when they are gone, nothing more will be reported.
+    drop(sender);
+    let mut conduct = Conduct::new(plan, &workers, stop, (reports, count));
+    let conducted = conduct.until_over(&mut each_second);
+    workers.end(plan);
+    if let Some(cores) = cores {
+        cores.join();
+    }
+    Ok(conducted)
+}
+
+/// A run under way.
+pub(super) struct Conduct<'a> {
+    plan: &'a Plan,
+    workers: &'a Workers<'a>,
+    stop: &'a Stop,
+    reports: Receiver<Report>,
+    cores: usize,
+    /// Windows of each core whose second is not whole.
+    waiting: Vec<VecDeque<Tally>>,
+    seconds: Vec<Second>,
+    results: Vec<Tally>,
+    server: Listening,
+    last_usage: Option<Usage>,
+    began: Instant,
+    span: Option<Span>,
+    is_steady: bool,
+    is_interrupted: bool,
+    lost: Option<String>,
+    lost_at: Option<Instant>,
+}
+
+/// The measured span, with what had been used at its start and its end.
+struct Span {
+    from: Instant,
+    until: Instant,
+    at_start: Option<Snapshot>,
+    at_end: Option<Snapshot>,
+}
+
+#[derive(Clone, Copy)]
+struct Snapshot {
+    server: Option<Usage>,
+    own: crate::system::cpu::CpuTime,
+}
+
+impl<'a> Conduct<'a> {
+    fn new(
+        plan: &'a Plan,
+        workers: &'a Workers<'a>,
+        stop: &'a Stop,
+        (reports, cores): (Receiver<Report>, usize),
+    ) -> Self {
+        let target = match &plan.address {
+            reactor::Address::Tcp(address) => Listening::at(*address),
+            reactor::Address::Unix(_) => Listening { processes: Vec::new() },
+        };
+        Self {
+            plan,
+            workers,
+            stop,
+            reports,
+            cores,
+            waiting: (0..cores).map(|_| VecDeque::new()).collect(),
+            seconds: Vec::new(),
+            results: Vec::new(),
+            last_usage: target.usage(),
+            server: target,
+            began: now(),
+            span: None,
+            is_steady: false,
+            is_interrupted: false,
+            lost: None,
+            lost_at: None,
+        }
+    }
+
+    /// Seconds since the start of the warm-up.
+    pub(super) fn elapsed(&self) -> Duration {
+        now().since(self.began)
+    }
+
+    fn until_over(&mut self, each_second: &mut impl FnMut(&Second, &Conduct<'_>)) -> Conducted {
+        while self.results.len() < self.cores {
+            let wait = self.next_step().since(now()).clamp(Duration::from_millis(1), Duration::from_millis(100));
+            match self.reports.recv_timeout(wait) {
+                Ok(Report::Window(core, tally)) => self.take_window(core.index(), *tally, each_second),
+                Ok(Report::Result(tally)) => self.results.push(*tally),
+                Ok(Report::Lost(who)) => self.lose(who),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.take_snapshots();
+            if !self.is_interrupted && self.stop.check().is_err() {
+                self.interrupt();
+            }
+            let ends = self.span.as_ref().map(|span| span.until).into_iter().chain(self.lost_at).min();
+            if ends.is_some_and(|ends| now() > ends + self.plan.scenario.timeout + OVERTIME) {
+                break;
+            }
+        }
+        self.conducted()
+    }
+
+    /// Goes on without an agent, as far as that takes.
+    fn lose(&mut self, who: String) {
+        if self.lost.is_none() {
+            (self.lost, self.lost_at) = (Some(who), Some(now()));
+            self.interrupt();
+        }
+    }
+
+    /// Ends the measured span now, or the run if it has not begun.
+    fn interrupt(&mut self) {
+        self.is_interrupted = true;
+        let instant = now();
+        match &mut self.span {
+            Some(span) if span.from < instant => {
+                span.until = span.until.min(instant);
+                self.workers.measure(self.plan, span.from, span.until);
+            }
+            _ => self.workers.end(self.plan),
+        }
+    }
+
+    /// The instant at which a snapshot is due.
+    fn next_step(&self) -> Instant {
+        match &self.span {
+            Some(span) if span.at_start.is_none() => span.from,
+            Some(span) if span.at_end.is_none() => span.until,
+            _ => Instant::NEVER,
+        }
+    }
+
+    fn take_snapshots(&mut self) {
+        let instant = now();
+        let due = |taken: &Option<Snapshot>, at: Instant| taken.is_none() && instant >= at;
+        let Some(span) = &self.span else { return };
+        let (start_due, end_due) = (due(&span.at_start, span.from), due(&span.at_end, span.until));
+        if start_due || end_due {
+            let own = crate::system::cpu::CpuTime::of_threads(std::process::id()).unwrap_or_default();
+            let snapshot = Snapshot { server: self.server.usage(), own };
+            let span = self.span.as_mut().expect("looked at above");
+            if start_due {
+                span.at_start = Some(snapshot);
+            }
+            if end_due {
+                span.at_end = Some(snapshot);
+            }
+        }
+    }
+
+    /// Takes a core's window; the second is whole when all cores have told theirs.
+    fn take_window(&mut self, core: usize, tally: Tally, each_second: &mut impl FnMut(&Second, &Conduct<'_>)) {
+        self.waiting[core].push_back(tally);
+        while self.waiting.iter().all(|windows| !windows.is_empty()) {
+            let mut all = Tally::default();
+            self.waiting.iter_mut().filter_map(VecDeque::pop_front).for_each(|window| all.add(&window));
+            self.end_second(all, each_second);
+        }
+    }
+
+    fn end_second(&mut self, tally: Tally, each_second: &mut impl FnMut(&Second, &Conduct<'_>)) {
+        let usage = self.server.usage();
+        let server = self.last_usage.zip(usage).map(|(before, after)| after.since(&before));
+        self.last_usage = usage;
+        let is_measured = self.span.as_ref().is_some_and(|span| span.from + WINDOW <= now() + LEAD);
+        let second = Second { tally, is_measured, server };
+        each_second(&second, self);
+        self.seconds.push(second);
+        if self.span.is_none() && !self.is_interrupted {
+            self.decide_to_measure();
+        }
+    }
+
+    fn decide_to_measure(&mut self) {
+        let warmup = self.plan.scenario.warmup;
+        let elapsed = self.elapsed();
+        // The windows at which connections were made do not count.
+        if elapsed < warmup {
+            return;
+        }
+        self.is_steady = match self.seconds.as_slice() {
+            [.., earlier, later] => Mark::of(&later.tally).is_steady_after(Mark::of(&earlier.tally)),
+            _ => false,
+        };
+        let longest = (warmup * WARMUPS_MAX).max(WINDOW * 3);
+        if self.is_steady || elapsed >= longest {
+            let from = now() + LEAD;
+            let until = from + self.plan.scenario.duration;
+            self.workers.measure(self.plan, from, until);
+            self.span = Some(Span { from, until, at_start: None, at_end: None });
+        }
+    }
+
+    fn conducted(&mut self) -> Conducted {
+        let mut measured = Tally::default();
+        self.results.iter().for_each(|result| measured.add(result));
+        let span = self.span.as_ref().map_or(Duration::ZERO, |span| span.until.since(span.from));
+        let snapshots = self.span.as_ref().and_then(|span| span.at_start.zip(span.at_end));
+        let server = snapshots.and_then(|(start, end)| Some(end.server?.since(&start.server?)));
+        let waited = snapshots.map_or(0.0, |(start, end)| {
+            (end.own - start.own).waited_ns as f64 / (duration_ns(span).max(1) * self.cores as u64) as f64
+        });
+        let waited = match self.workers {
+            Workers::Here(_) => waited,
+            Workers::Agents(_) => measured.cpu_waited,
+        };
+        Conducted {
+            measured,
+            seconds: std::mem::take(&mut self.seconds),
+            is_steady: self.is_steady,
+            is_interrupted: self.is_interrupted,
+            lost: self.lost.take(),
+            span,
+            server,
+            waited,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Writes every key of a scenario before it is run, so that reads find what they expect.
+//!
+//! **Invariants**: when it returns, every key was stored; a server that refuses one is named with its status.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use reactor::{Connection, CoreId, CoreSpec, Host, Reactor, Threads};
+
+use super::choice::Operation;
+use super::generator::Plan;
+use super::http::{Answers, Listener};
+use crate::system::stop::Stop;
+
+/// Writes under way at once.
+const DEPTH: u64 = 64;
+
+/// Bytes queued at once, beyond which the next write waits.
+const QUEUED_BYTES_MAX: usize = 4 << 20;
+
+/// From this many keys on progress is told.
+const MANY: u64 = 100_000;
+
+enum News {
+    Stored(u64),
+    Done(Result<(), String>),
+}
+
+/// Stores all values of the plan, from a core on `cpu`.
+///
+/// # Errors
+/// The server refused a value or went away, or somebody stopped it.
+pub(crate) fn run(plan: &Arc<Plan>, cpu: usize, stop: &Stop) -> Result<()> {
+    let (sender, news) = channel();
+    let mut threads = Threads::new(None);
+    let doorbells = threads.doorbells(1).context("the generator's core could not be prepared")?;
+    let spec = CoreSpec { id: CoreId(0), cpu: Some(cpu), name: "fill".to_owned(), doorbells };
+    let (filled, shared) = (Arc::clone(plan), sender.clone());
+    let body = move |reactor: Reactor| {
+        let task = reactor.clone();
+        let fill = async move {
+            let outcome = fill(&task, &filled, &shared).await;
+            let _ = shared.send(News::Done(outcome));
+            task.stop();
+        };
+        reactor.spawn(fill).expect("the first task of a core has room");
+    };
+    threads.start_core(spec, Box::new(body)).with_context(|| format!("no generator on CPU {cpu}"))?;
+    drop(sender);
+    let outcome = loop {
+        match news.recv_timeout(Duration::from_millis(100)) {
+            Ok(News::Stored(count)) => eprintln!("stored {count} of {} values", plan.scenario.keys.count),
+            Ok(News::Done(outcome)) => break outcome,
+            Err(_) if stop.check().is_err() => {
+                plan.phases.end();
+                break Err("stopped by a signal".to_owned());
+            }
+            Err(_) => {}
+        }
+    };
+    threads.join();
+    outcome.map_err(|why| anyhow::anyhow!(why)).context("the values could not be stored before the run")
+}
+
+/// What has been answered.
+#[derive(Default)]
+struct Stored {
+    answers: u64,
+    refused: Option<u16>,
+}
+
+impl Listener for Stored {
+    fn body(&mut self, _: u16, _: usize, _: &[u8]) -> bool {
+        true
+    }
+
+    fn answer(&mut self, status: u16, _: usize, _: bool) {
+        self.answers += 1;
+        if !(200..300).contains(&status) {
+            self.refused = Some(status);
+        }
+    }
+}
+
+async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(), String> {
+    let timeout = plan.scenario.timeout;
+    let connected = reactor.connect(&plan.address, reactor.now() + timeout).await;
+    let connection = connected.map_err(|error| format!("no connection to {}: {error}", plan.address))?;
+    let stored = RefCell::new(Stored::default());
+    let (mut answers, mut sent, count) = (Answers::default(), 0, plan.scenario.keys.count);
+    while stored.borrow().answers < count && !plan.phases.is_over() {
+        send(&connection, plan, &mut sent, stored.borrow().answers);
+        connection.set_deadline(reactor.now() + timeout);
+        let data = match connection.receive().await {
+            Ok(Some(data)) => data,
+            Ok(None) => return Err("the server closed the connection".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        };
+        let before = stored.borrow().answers;
+        answers.read(&data, &mut *stored.borrow_mut()).map_err(|error| error.to_string())?;
+        let after = stored.borrow().answers;
+        if let Some(status) = stored.borrow().refused {
+            return Err(format!("the server answered a PUT with {status}"));
+        }
+        if after / MANY > before / MANY {
+            let _ = news.send(News::Stored(after));
+        }
+    }
+    Ok(())
+}
+
+fn send(connection: &Connection, plan: &Plan, sent: &mut u64, answered: u64) {
+    while *sent < plan.scenario.keys.count && *sent - answered < DEPTH && connection.queued_bytes() < QUEUED_BYTES_MAX {
+        plan.requests.write(&mut connection.write(), (Operation::Put, *sent), &plan.values);
+        *sent += 1;
+    }
+}

@@ -1,0 +1,419 @@
+//! One core of the generator: sends what is due, on whichever connection has room, and accounts for what comes back.
+//!
+//! ```text
+//!  pacer ── due? ──▶ choice: operation, key ──▶ lane with room ──▶ request
+//!                                                 lane ◀── answer: right? how late? ──▶ window, measured
+//! ```
+//!
+//! A *lane* is one connection with the requests that are under way on it. Lanes are served in the order in which they got room,
+//! so that all connections are used.
+//!
+//! **Not** I/O: `lane` reads and connects, `dispatch` waits.
+//!
+//! **Invariants**: a lane has at most `pipeline` requests under way; a request keeps the instant at which it was due, however
+//! late it is sent.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reactor::{Address, Reactor, Sender};
+
+use super::arrivals::Pacer;
+use super::choice::{Choice, Operation};
+use super::http::{Listener, Requests};
+use super::phases::Phases;
+use super::scenario::{Body, Scenario};
+use super::tally::{Failure, Tally};
+use super::values::Values;
+
+/// What all cores have in common.
+pub(crate) struct Plan {
+    pub(crate) scenario: Scenario,
+    pub(super) address: Address,
+    pub(super) requests: Requests,
+    pub(super) values: Values,
+    pub(crate) phases: Phases,
+    /// Cores that share rate and connections.
+    pub(crate) cores: usize,
+    /// Whether a core that has nothing to do looks again at once instead of sleeping.
+    pub(super) spins: bool,
+}
+
+impl Plan {
+    /// The plan of a scenario.
+    ///
+    /// # Errors
+    /// The operator's: the URL is not understood, or its host is unknown.
+    pub(crate) fn new(scenario: Scenario, cores: usize, spins: bool) -> anyhow::Result<Arc<Self>> {
+        let target = scenario.target()?;
+        Ok(Arc::new(Self {
+            address: Address::Tcp(target.address),
+            requests: Requests::new(&target),
+            values: Values::new(&scenario.values, scenario.seed),
+            phases: Phases::default(),
+            cores,
+            spins,
+            scenario,
+        }))
+    }
+}
+
+/// A request under way.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    due_ns: u64,
+    sent_ns: u64,
+    operation: Operation,
+    key: u64,
+}
+
+#[derive(Default)]
+struct Lane {
+    /// None while it is not connected.
+    sender: Option<Sender>,
+    flights: VecDeque<Flight>,
+    /// Whether it stands in the row of lanes with room.
+    in_row: bool,
+}
+
+struct State {
+    lanes: Vec<Lane>,
+    /// Lanes with room, in the order in which they got it.
+    row: VecDeque<usize>,
+    /// None: a closed loop.
+    pacer: Option<Pacer>,
+    choice: Choice,
+    /// Whether requests are due for which no lane has had room.
+    is_behind: bool,
+    accounts: Accounts,
+    /// Moves with everything that is sent or comes.
+    activity: u64,
+}
+
+/// One core's share of the load.
+pub(super) struct Generator {
+    pub(super) reactor: Reactor,
+    pub(super) plan: Arc<Plan>,
+    state: RefCell<State>,
+}
+
+/// How many of `all` things core `core` of `cores` has.
+pub(crate) const fn share(all: usize, core: usize, cores: usize) -> usize {
+    all / cores + (core < all % cores) as usize
+}
+
+impl Generator {
+    /// The share of this reactor's core.
+    pub(super) fn new(reactor: Reactor, plan: Arc<Plan>) -> Self {
+        let (core, scenario) = (reactor.core().index(), &plan.scenario);
+        // Far apart for cores and purposes, so that no two draw the same.
+        let seed = scenario.seed.wrapping_mul(0x9E37_79B9).wrapping_add(core as u64 * 2);
+        let pacer = scenario
+            .rate
+            .map(|rate| Pacer::new(scenario.arrivals, rate / plan.cores as f64, reactor.now().as_nanos(), seed));
+        let lanes = share(scenario.connections, core, plan.cores);
+        let state = State {
+            lanes: (0..lanes).map(|_| Lane::default()).collect(),
+            row: VecDeque::with_capacity(lanes),
+            pacer,
+            choice: Choice::new(&scenario.keys, scenario.mix, seed + 1),
+            is_behind: false,
+            accounts: Accounts::default(),
+            activity: 0,
+        };
+        Self { state: RefCell::new(state), reactor, plan }
+    }
+
+    /// Lanes of this core.
+    pub(super) fn lanes(&self) -> usize {
+        self.state.borrow().lanes.len()
+    }
+
+    /// A lane is connected.
+    pub(super) fn open(&self, lane: usize, sender: Sender) {
+        let state = &mut *self.state.borrow_mut();
+        state.lanes[lane].sender = Some(sender);
+        state.stand_in_row(lane);
+    }
+
+    /// A lane's connection is gone; what was under way on it has failed.
+    pub(super) fn close(&self, lane: usize, why: Failure) {
+        let state = &mut *self.state.borrow_mut();
+        state.lanes[lane].sender = None;
+        for flight in std::mem::take(&mut state.lanes[lane].flights) {
+            state.fail(&self.plan.phases, flight.due_ns, why);
+        }
+    }
+
+    /// A lane could not be connected.
+    pub(super) fn refuse(&self, due_ns: u64) {
+        self.state.borrow_mut().fail(&self.plan.phases, due_ns, Failure::Connect);
+    }
+
+    /// Sends what is due, as far as lanes have room.
+    pub(super) fn issue(&self) {
+        let now_ns = self.reactor.now().as_nanos();
+        let until_ns = self.plan.phases.until_ns();
+        let state = &mut *self.state.borrow_mut();
+        while let Some(due_ns) = state.due(now_ns, until_ns) {
+            let Some(lane) = state.row.pop_front() else {
+                state.is_behind = true;
+                return;
+            };
+            state.lanes[lane].in_row = false;
+            state.fill_lane(&self.plan, lane, (due_ns, now_ns));
+        }
+        state.is_behind = false;
+    }
+
+    /// When the next request is due, in nanoseconds; `u64::MAX` in a closed loop, which has no such thing.
+    pub(super) fn next_due_ns(&self) -> u64 {
+        self.state.borrow().pacer.as_ref().map_or(u64::MAX, Pacer::due_ns)
+    }
+
+    /// Whether requests are due that wait for room.
+    pub(super) fn is_behind(&self) -> bool {
+        self.state.borrow().is_behind
+    }
+
+    /// Whether all that is due before `until_ns` was sent and answered.
+    pub(super) fn is_done(&self, until_ns: u64) -> bool {
+        let state = self.state.borrow();
+        let all_sent = state.pacer.as_ref().is_none_or(|pacer| pacer.due_ns() >= until_ns);
+        all_sent && state.lanes.iter().all(|lane| lane.flights.is_empty())
+    }
+
+    /// Accounts for the time since the core was looked at last.
+    pub(super) fn note_time(&self, (elapsed_ns, idle_ns): (u64, u64), measured: bool) {
+        let state = &mut *self.state.borrow_mut();
+        let tally = state.accounts.of(measured);
+        tally.elapsed_ns += elapsed_ns;
+        tally.idle_ns += idle_ns;
+    }
+
+    /// Moves whenever something is sent or comes.
+    pub(super) fn activity(&self) -> u64 {
+        self.state.borrow().activity
+    }
+
+    /// Ends the connections whose oldest request is older than the scenario allows.
+    pub(super) fn expire(&self) {
+        let now = self.reactor.now();
+        let oldest_ns = now.as_nanos().saturating_sub(duration_ns(self.plan.scenario.timeout));
+        for lane in &self.state.borrow().lanes {
+            if let (Some(sender), Some(flight)) = (&lane.sender, lane.flights.front())
+                && flight.sent_ns < oldest_ns
+            {
+                sender.expire_at(now);
+            }
+        }
+    }
+
+    /// Hands over the window that ends now, and begins the next.
+    pub(super) fn take_window(&self) -> Tally {
+        self.state.borrow_mut().accounts.end_window()
+    }
+
+    /// Hands over the result. Requests that were due and are not answered remain as its difference.
+    pub(super) fn take_measured(&self) -> Tally {
+        let state = &mut *self.state.borrow_mut();
+        let (phases, until_ns) = (&self.plan.phases, self.plan.phases.until_ns());
+        // What was due and never sent was due all the same.
+        if let Some(pacer) = &mut state.pacer
+            && until_ns != u64::MAX
+        {
+            while pacer.due_ns() < until_ns {
+                state.accounts.of(phases.measures(pacer.due_ns())).due += 1;
+                pacer.advance();
+            }
+        }
+        state.accounts.end_window();
+        std::mem::take(&mut state.accounts.result)
+    }
+
+    /// Hears the answers of a lane; hand it to `Answers::read`.
+    pub(super) fn with_listener<R>(&self, lane: usize, read: impl FnOnce(&mut LaneListener<'_>) -> R) -> R {
+        let now_ns = self.reactor.now().as_nanos();
+        let state = &mut *self.state.borrow_mut();
+        let mut listener = LaneListener { state, plan: &self.plan, lane, now_ns, run: Run::default() };
+        let outcome = read(&mut listener);
+        listener.end_run();
+        outcome
+    }
+}
+
+/// A duration in nanoseconds; longer ones than 584 years are cut.
+pub(super) fn duration_ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl State {
+    /// The instant of the next request, if it has come and is not behind the end.
+    #[inline]
+    fn due(&self, now_ns: u64, until_ns: u64) -> Option<u64> {
+        match &self.pacer {
+            Some(pacer) => Some(pacer.due_ns()).filter(|due_ns| *due_ns <= now_ns && *due_ns < until_ns),
+            // A closed loop sends whenever it may, so only a lane with room makes a request due.
+            None => (now_ns < until_ns && !self.row.is_empty()).then_some(now_ns),
+        }
+    }
+
+    /// Sends on a lane that has room: one request, or in a closed loop as many as it has room for.
+    #[inline]
+    fn fill_lane(&mut self, plan: &Plan, index: usize, (due_ns, now_ns): (u64, u64)) {
+        let lane = &mut self.lanes[index];
+        let Some(sender) = &lane.sender else { return };
+        let room = plan.scenario.pipeline - lane.flights.len();
+        let count = if self.pacer.is_some() { 1 } else { room };
+        {
+            let mut buffer = sender.write();
+            for _ in 0..count {
+                let (operation, key) = self.choice.next();
+                plan.requests.write(&mut buffer, (operation, key), &plan.values);
+                lane.flights.push_back(Flight { due_ns, sent_ns: now_ns, operation, key });
+            }
+        }
+        if count < room {
+            self.stand_in_row(index);
+        }
+        self.note_sent(plan, count as u64, (due_ns, now_ns));
+    }
+
+    #[inline]
+    fn note_sent(&mut self, plan: &Plan, count: u64, (due_ns, now_ns): (u64, u64)) {
+        self.activity += count;
+        let tally = self.accounts.of(plan.phases.measures(due_ns));
+        tally.due += count;
+        tally.sent += count;
+        // A closed loop has no instant to be late for.
+        let Some(pacer) = &mut self.pacer else { return };
+        pacer.advance();
+        if self.is_behind {
+            tally.waited += count;
+        } else {
+            tally.lateness.saturating_record((now_ns - due_ns).max(1));
+        }
+    }
+
+    #[inline]
+    fn stand_in_row(&mut self, lane: usize) {
+        let state = &mut self.lanes[lane];
+        if !state.in_row && state.sender.is_some() {
+            state.in_row = true;
+            self.row.push_back(lane);
+        }
+    }
+
+    fn fail(&mut self, phases: &Phases, due_ns: u64, why: Failure) {
+        self.activity += 1;
+        self.accounts.of(phases.measures(due_ns)).failures.count(why);
+    }
+}
+
+/// The accounts of a core. Each request is in one of the first two, so that it is counted once.
+#[derive(Default)]
+struct Accounts {
+    /// Of this window, requests that are measured.
+    measured: Tally,
+    /// Of this window, those that are not.
+    other: Tally,
+    /// Of all windows before, requests that are measured.
+    result: Tally,
+}
+
+impl Accounts {
+    #[inline]
+    fn of(&mut self, measured: bool) -> &mut Tally {
+        if measured { &mut self.measured } else { &mut self.other }
+    }
+
+    /// Ends a window; returns all that was in it.
+    fn end_window(&mut self) -> Tally {
+        self.result.add(&self.measured);
+        let mut window = std::mem::take(&mut self.other);
+        window.add(&std::mem::take(&mut self.measured));
+        window
+    }
+}
+
+/// Answers in a row that are counted alike: with pipelining, most are.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Run {
+    due_ns: u64,
+    status: u16,
+    count: u64,
+    body_bytes: u64,
+}
+
+/// See [`Generator::with_listener`].
+pub(super) struct LaneListener<'a> {
+    state: &'a mut State,
+    plan: &'a Plan,
+    lane: usize,
+    now_ns: u64,
+    run: Run,
+}
+
+impl LaneListener<'_> {
+    /// Counts a right answer, with those before it that are counted alike.
+    #[inline]
+    fn count(&mut self, due_ns: u64, status: u16, body_bytes: usize) {
+        if self.run.count > 0 && (self.run.due_ns, self.run.status) != (due_ns, status) {
+            self.end_run();
+        }
+        (self.run.due_ns, self.run.status) = (due_ns, status);
+        self.run.count += 1;
+        self.run.body_bytes += body_bytes as u64;
+    }
+
+    #[inline]
+    fn end_run(&mut self) {
+        let Run { due_ns, status, count, body_bytes } = std::mem::take(&mut self.run);
+        if count == 0 {
+            return;
+        }
+        self.state.activity += count;
+        let tally = self.state.accounts.of(self.plan.phases.measures(due_ns));
+        tally.count_status(status, count);
+        tally.count_answers(count, self.now_ns.saturating_sub(due_ns), body_bytes);
+        self.state.stand_in_row(self.lane);
+    }
+
+    fn expects_value(&self, status: u16, operation: Operation) -> bool {
+        operation == Operation::Get && status == 200 && self.plan.scenario.expect.body != Body::Any
+    }
+}
+
+impl Listener for LaneListener<'_> {
+    #[inline]
+    fn body(&mut self, status: u16, offset: usize, bytes: &[u8]) -> bool {
+        let Some(flight) = self.state.lanes[self.lane].flights.front() else { return false };
+        if self.plan.scenario.expect.body != Body::Value || !self.expects_value(status, flight.operation) {
+            return true;
+        }
+        let value = self.plan.values.of(flight.key);
+        value.get(offset..offset + bytes.len()) == Some(bytes)
+    }
+
+    #[inline]
+    fn answer(&mut self, status: u16, body_bytes: usize, is_right: bool) {
+        let Some(flight) = self.state.lanes[self.lane].flights.pop_front() else {
+            // An answer to nothing: the connection cannot be trusted, and the next request would get the wrong one.
+            return self.state.fail(&self.plan.phases, self.now_ns, Failure::Malformed);
+        };
+        let has_length =
+            !self.expects_value(status, flight.operation) || body_bytes == self.plan.values.of(flight.key).len();
+        let failure = if !self.plan.scenario.expect.status.contains(&status) {
+            Failure::Status
+        } else if is_right && has_length {
+            return self.count(flight.due_ns, status, body_bytes);
+        } else {
+            Failure::Body
+        };
+        self.state.accounts.of(self.plan.phases.measures(flight.due_ns)).count_status(status, 1);
+        self.state.fail(&self.plan.phases, flight.due_ns, failure);
+        self.state.stand_in_row(self.lane);
+    }
+}

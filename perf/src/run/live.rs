@@ -1,0 +1,76 @@
+//! What people see while a run goes on: one line that changes on a terminal, a line a second elsewhere.
+//!
+//! **Not** the result.
+
+use std::io::{IsTerminal, Write, stderr};
+
+use super::outcome::Moment;
+
+/// Prints seconds as they pass.
+pub(super) struct Live {
+    is_terminal: bool,
+    has_headed: bool,
+}
+
+const HEAD: &str =
+    "  second  phase        due/s     sent/s  answered/s    p50 us    p99 us  p99.9 us  failed  server us/req";
+
+impl Live {
+    pub(super) fn new() -> Self {
+        Self { is_terminal: stderr().is_terminal(), has_headed: false }
+    }
+
+    /// Shows one second.
+    pub(super) fn show(&mut self, elapsed_secs: f64, moment: &Moment) {
+        let mut out = stderr().lock();
+        if !self.has_headed {
+            let _ = writeln!(out, "{HEAD}");
+            self.has_headed = true;
+        }
+        let line = line(elapsed_secs, moment);
+        // Nobody to tell is no reason to stop measuring.
+        let _ = if self.is_terminal { write!(out, "\r\x1b[K{line}") } else { writeln!(out, "{line}") };
+        let _ = out.flush();
+    }
+
+    /// Leaves the line that changes.
+    pub(super) fn end(&self) {
+        if self.is_terminal && self.has_headed {
+            eprintln!();
+        }
+    }
+}
+
+fn line(elapsed_secs: f64, moment: &Moment) -> String {
+    let phase = if moment.measured { "measure" } else { "warm-up" };
+    let cpu = moment.server_cpu_us_per_request.map_or("-".to_owned(), |us| format!("{us:.2}"));
+    format!(
+        "{elapsed_secs:>8.0}  {phase:<7} {:>10} {:>10} {:>11} {:>9.1} {:>9.1} {:>9.1} {:>7} {cpu:>14}",
+        moment.due, moment.sent, moment.answered, moment.p50_us, moment.p99_us, moment.p999_us, moment.failed
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_under_their_heads() {
+        let moment = Moment {
+            measured: true,
+            due: 1_000_000,
+            sent: 999_999,
+            answered: 999_998,
+            failed: 1,
+            p50_us: 21.5,
+            p99_us: 310.0,
+            p999_us: 1_234.5,
+            server_cpu_us_per_request: Some(3.25),
+        };
+        let line = line(12.0, &moment);
+        for (word, under) in [("1000000", "due/s"), ("310.0", "p99 us"), ("3.25", "server us/req")] {
+            let end = |text: &str, of: &str| text.find(of).map(|at| at + of.len());
+            assert_eq!(end(&line, word), end(HEAD, under), "{word}\n{HEAD}\n{line}");
+        }
+    }
+}

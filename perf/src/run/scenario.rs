@@ -1,0 +1,390 @@
+//! A scenario: what is asked of whom, how often, for how long, and what a right answer is.
+//!
+//! **Not** a measurement: nothing here touches the network. Every key is documented in docs/perf-scenarios.md.
+//!
+//! **Invariants**: a scenario that [`Scenario::parse`] returns can be run as it is; an error names file, line and remedy.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+/// Connections of a scenario at most: what the ports of one client address allow.
+const CONNECTIONS_MAX: usize = 60_000;
+
+/// Requests under way on one connection at most: their answers must fit what is kept of them.
+const PIPELINE_MAX: usize = 1024;
+
+/// Largest value, as the product takes it.
+const VALUE_BYTES_MAX: usize = 64 << 20;
+
+/// What a file of `perf/scenarios` says.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scenario {
+    /// What it shows, in one line.
+    #[serde(default)]
+    pub(crate) title: String,
+    /// Where the requests go: `http://HOST:PORT/PATH`, with `{key}` where the number of the key belongs.
+    pub(crate) url: String,
+    /// Requests per second that are due, whatever the server does. Left out: a closed loop.
+    pub(crate) rate: Option<f64>,
+    #[serde(default)]
+    pub(crate) arrivals: Arrivals,
+    #[serde(default = "default_connections")]
+    pub(crate) connections: usize,
+    /// Requests under way on a connection at most.
+    #[serde(default = "default_pipeline")]
+    pub(crate) pipeline: usize,
+    #[serde(with = "humantime_text", default = "default_warmup")]
+    pub(crate) warmup: Duration,
+    #[serde(with = "humantime_text", default = "default_duration")]
+    pub(crate) duration: Duration,
+    /// How long an answer may take; then it counts as an error, and its connection is closed.
+    #[serde(with = "humantime_text", default = "default_timeout")]
+    pub(crate) timeout: Duration,
+    /// CPUs of the generator, a core each. Left out: the last CPU of the host.
+    #[serde(default)]
+    pub(crate) cpus: Vec<usize>,
+    /// Seed of all that is drawn by lot.
+    #[serde(default = "default_seed")]
+    pub(crate) seed: u64,
+    #[serde(default)]
+    pub(crate) keys: Keys,
+    #[serde(default)]
+    pub(crate) values: Values,
+    #[serde(default)]
+    pub(crate) mix: Mix,
+    #[serde(default)]
+    pub(crate) expect: Expect,
+    #[serde(default)]
+    pub(crate) bounds: Bounds,
+}
+
+/// How the instants at which requests are due follow each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Arrivals {
+    /// As independent users come: exponential gaps.
+    #[default]
+    Poisson,
+    /// All the same distance apart.
+    Uniform,
+}
+
+/// Which keys are asked for.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Keys {
+    /// How many there are, numbered from 0.
+    pub(crate) count: u64,
+    pub(crate) choose: Choose,
+    /// Exponent of `zipf`.
+    pub(crate) exponent: f64,
+    /// Share of the keys that is hot, and share of the requests that goes there: for `hot`.
+    pub(crate) hot_keys: f64,
+    pub(crate) hot_requests: f64,
+}
+
+/// How a key is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Choose {
+    /// All alike.
+    #[default]
+    Uniform,
+    /// By Zipf's law; key 0 is asked for most.
+    Zipf,
+    /// A part of the keys gets a part of the requests.
+    Hot,
+    /// One after the other, round and round.
+    Turn,
+}
+
+/// What is stored under them.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Values {
+    /// Bytes of a value, if all have the same.
+    pub(crate) bytes: usize,
+    /// Sizes with their weights, instead: `[[128, 9], [4096, 1]]`.
+    pub(crate) sizes: Vec<(usize, f64)>,
+    /// Whether every key is written before the run.
+    pub(crate) fill: bool,
+}
+
+/// Shares of the operations; only their ratio counts.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Mix {
+    pub(crate) get: f64,
+    pub(crate) put: f64,
+    pub(crate) delete: f64,
+}
+
+/// What a right answer is.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Expect {
+    /// Status codes that are no error.
+    pub(crate) status: Vec<u16>,
+    pub(crate) body: Body,
+}
+
+/// What the body of an answer to GET must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Body {
+    /// The value that was stored under the key, byte by byte, if the status is 200.
+    Value,
+    /// As long as the value, whatever it is: for servers that were filled by others.
+    Length,
+    /// Anything.
+    #[default]
+    Any,
+}
+
+/// What a run may show and still be valid.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Bounds {
+    /// Share of requests that may fail.
+    pub(crate) errors: f64,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self { count: 1, choose: Choose::Uniform, exponent: 0.99, hot_keys: 0.1, hot_requests: 0.9 }
+    }
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self { bytes: 128, sizes: Vec::new(), fill: false }
+    }
+}
+
+impl Default for Mix {
+    fn default() -> Self {
+        Self { get: 1.0, put: 0.0, delete: 0.0 }
+    }
+}
+
+impl Default for Expect {
+    fn default() -> Self {
+        Self { status: vec![200], body: Body::Any }
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { errors: 0.0 }
+    }
+}
+
+const fn default_connections() -> usize {
+    64
+}
+
+const fn default_pipeline() -> usize {
+    1
+}
+
+const fn default_warmup() -> Duration {
+    Duration::from_secs(2)
+}
+
+const fn default_duration() -> Duration {
+    Duration::from_secs(10)
+}
+
+const fn default_timeout() -> Duration {
+    Duration::from_secs(2)
+}
+
+const fn default_seed() -> u64 {
+    1
+}
+
+/// Durations as `"10s"`, `"500ms"`.
+mod humantime_text {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text).map_err(|error| D::Error::custom(format!("{error}; write it as \"10s\"")))
+    }
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&humantime::format_duration(*duration).to_string())
+    }
+}
+
+/// Where requests go, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    /// As the `Host` field says it.
+    pub(crate) authority: String,
+    /// What is before and after the number of the key.
+    pub(crate) path: (String, String),
+    /// Whether the path has a place for the key at all.
+    pub(crate) has_key: bool,
+}
+
+impl Scenario {
+    /// Reads a scenario from a file.
+    ///
+    /// # Errors
+    /// The operator's: the file is not there, or line and column of what is wrong in it.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("{} could not be read", path.display()))?;
+        Self::parse(&text).with_context(|| format!("{} is no scenario", path.display()))
+    }
+
+    /// Reads a scenario from text.
+    ///
+    /// # Errors
+    /// As for the file.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let scenario: Self = toml::from_str(text)?;
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    /// Whether what was changed after the file was read still makes sense.
+    ///
+    /// # Errors
+    /// The operator's; the key is named.
+    pub(crate) fn check(&self) -> Result<()> {
+        let within = |what: &str, value: usize, max: usize| {
+            ensure!((1..=max).contains(&value), "{what} = {value}: it lies between 1 and {max}");
+            Ok(())
+        };
+        within("connections", self.connections, CONNECTIONS_MAX)?;
+        within("pipeline", self.pipeline, PIPELINE_MAX)?;
+        if let Some(rate) = self.rate {
+            ensure!(rate.is_finite() && rate > 0.0, "rate = {rate}: it is a number of requests per second above 0");
+        }
+        ensure!(self.duration >= Duration::from_secs(1), "duration: it is at least 1s, as a window is");
+        ensure!(!self.timeout.is_zero(), "timeout: it is above 0");
+        ensure!(self.keys.count > 0, "keys.count = 0: there is at least one key");
+        ensure!(self.keys.exponent > 0.0, "keys.exponent = {}: it is above 0", self.keys.exponent);
+        for (name, share) in [
+            ("keys.hot_keys", self.keys.hot_keys),
+            ("keys.hot_requests", self.keys.hot_requests),
+            ("bounds.errors", self.bounds.errors),
+        ] {
+            ensure!((0.0..=1.0).contains(&share), "{name} = {share}: it is a share, from 0 to 1");
+        }
+        self.check_sizes()?;
+        let Mix { get, put, delete } = self.mix;
+        let shares = [get, put, delete];
+        ensure!(
+            shares.iter().all(|share| share.is_finite() && *share >= 0.0) && shares.iter().sum::<f64>() > 0.0,
+            "mix: shares are 0 or more, and one of them is above 0"
+        );
+        ensure!(!self.expect.status.is_empty(), "expect.status is empty: no answer would be right");
+        let target = self.target()?;
+        ensure!(
+            target.has_key || self.keys.count == 1,
+            "url has no {{key}}, but keys.count = {}: write {{key}} where the number belongs",
+            self.keys.count
+        );
+        Ok(())
+    }
+
+    fn check_sizes(&self) -> Result<()> {
+        let sizes = self.values.sizes.iter();
+        for bytes in sizes.clone().map(|(bytes, _)| *bytes).chain([self.values.bytes]) {
+            ensure!(bytes <= VALUE_BYTES_MAX, "values: {bytes} bytes; a value has up to {VALUE_BYTES_MAX}");
+        }
+        let weights = sizes.map(|(_, weight)| *weight);
+        ensure!(weights.clone().all(|weight| weight > 0.0), "values.sizes: every weight is above 0");
+        Ok(())
+    }
+
+    /// The same scenario, asked of another server.
+    pub(crate) fn at(&self, address: SocketAddr) -> Self {
+        let path = self.url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).map_or("", |(_, path)| path);
+        Self { url: format!("http://{address}/{path}"), ..self.clone() }
+    }
+
+    /// Where the requests go. Looks names up.
+    ///
+    /// # Errors
+    /// The operator's: the URL is not understood, or the host is unknown.
+    pub(crate) fn target(&self) -> Result<Target> {
+        let url = &self.url;
+        let Some(rest) = url.strip_prefix("http://") else {
+            bail!("url = \"{url}\": it begins with http:// (TLS is not spoken yet)");
+        };
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let host_and_port = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+        let mut addresses = host_and_port
+            .to_socket_addrs()
+            .with_context(|| format!("url = \"{url}\": {host_and_port} is no known host with a port"))?;
+        let address = addresses.next().with_context(|| format!("url = \"{url}\": {host_and_port} has no address"))?;
+        ensure!(
+            path.bytes().all(|byte| byte.is_ascii_graphic()),
+            "url = \"{url}\": its path has a blank or a character that is not ASCII; write %20 and the like"
+        );
+        let (before, after, has_key) = match path.split_once("{key}") {
+            Some((before, after)) => (before, after, true),
+            None => (path, "", false),
+        };
+        let path = (format!("/{before}"), after.to_owned());
+        Ok(Target { address, authority: authority.to_owned(), path, has_key })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "url = \"http://127.0.0.1:8080/v1/kv/default/k\"\nrate = 1000\n";
+
+    #[test]
+    fn the_smallest_scenario_has_sane_defaults() {
+        let scenario = Scenario::parse(SMALLEST).expect("it is right");
+        assert_eq!((scenario.connections, scenario.pipeline, scenario.keys.count), (64, 1, 1));
+        assert_eq!(scenario.duration, Duration::from_secs(10));
+        let target = scenario.target().expect("it has an address");
+        assert_eq!(target.address, "127.0.0.1:8080".parse().expect("an address"));
+        assert_eq!(target.path, ("/v1/kv/default/k".to_owned(), String::new()));
+    }
+
+    #[test]
+    fn a_key_has_its_place_in_the_path() {
+        let text = "url = \"http://localhost:1/a{key}/b\"\n[keys]\ncount = 9\n";
+        let target = Scenario::parse(text).and_then(|scenario| scenario.target()).expect("it is right");
+        assert_eq!((target.path, target.has_key), (("/a".to_owned(), "/b".to_owned()), true));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let cases = [
+            ("rate = 5\n", "url"),
+            ("url = \"https://h/\"\n", "http://"),
+            ("url = \"http://127.0.0.1:1/ a\"\n", "blank"),
+            ("url = \"http://127.0.0.1:1/\"\nrate = -1\n", "rate"),
+            ("url = \"http://127.0.0.1:1/\"\nduration = \"10\"\n", "10s"),
+            ("url = \"http://127.0.0.1:1/\"\nconnexions = 1\n", "connexions"),
+            ("url = \"http://127.0.0.1:1/\"\nconnections = 0\n", "connections"),
+            ("url = \"http://127.0.0.1:1/\"\n[keys]\ncount = 2\n", "{key}"),
+            ("url = \"http://127.0.0.1:1/\"\n[mix]\nget = 0\n", "mix"),
+            ("url = \"http://127.0.0.1:1/\"\n[bounds]\nerrors = 2.0\n", "bounds.errors"),
+        ];
+        for (text, expected) in cases {
+            let error = format!("{:#}", Scenario::parse(text).expect_err(text));
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        let error =
+            format!("{:#}", Scenario::parse("url = \"http://127.0.0.1:1/\"\nrate = \"x\"\n").expect_err("text"));
+        assert!(error.contains("line 2"), "{error}");
+    }
+}

@@ -1,0 +1,195 @@
+//! Whether a run can be believed. One that cannot prints no percentiles, only why.
+//!
+//! **Not** I/O: decides over what was collected.
+//!
+//! **Invariants**: each reason says what was seen, what is allowed, and what to do.
+
+use std::time::Duration;
+
+use super::conduct::Conducted;
+use super::scenario::Scenario;
+
+/// How late the 99th of a hundred requests may be written, at least.
+const LATENESS_MAX: Duration = Duration::from_millis(1);
+
+/// And as a share of the 99th percentile of the latency.
+const LATENESS_SHARE_MAX: f64 = 0.01;
+
+/// Share of its time that a core of the generator may be busy.
+const BUSY_MAX: f64 = 0.9;
+
+/// Share of the time that generator or server may have waited for a CPU that others had.
+const DISTURBED_MAX: f64 = 0.1;
+
+/// Why the run is not valid; empty if it is.
+pub(super) fn reasons(scenario: &Scenario, run: &Conducted) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if let Some(agent) = &run.lost {
+        reasons.push(format!("agent {agent} was lost; look at what it says, and measure again"));
+    } else if run.is_interrupted {
+        reasons.push(format!("it was interrupted after {:.1} s of {:.1} s", secs(run.span), secs(scenario.duration)));
+    }
+    let measured = &run.measured;
+    if measured.answered == 0 {
+        reasons.push("no request was answered as expected".to_owned());
+    }
+    if !run.is_steady {
+        reasons.push(format!(
+            "the warm-up did not become steady: two windows in a row differed by more than 5 %, or had no answers; \
+             lengthen warmup = {}",
+            humantime::format_duration(scenario.warmup)
+        ));
+    }
+    reasons.extend(errors(scenario, run));
+    reasons.extend(lateness(run));
+    let busy = measured.busy();
+    if busy > BUSY_MAX {
+        reasons.push(format!(
+            "the generator was busy {:.0} % of the time; at most {:.0} %: give it more CPUs, or ask for less",
+            busy * 100.0,
+            BUSY_MAX * 100.0
+        ));
+    }
+    let server_waited = run.server.map_or(0.0, |usage| usage.time.waited_ns as f64 / run.span.as_nanos().max(1) as f64);
+    for (who, waited) in [("the generator", run.waited), ("the server", server_waited)] {
+        if waited > DISTURBED_MAX {
+            reasons.push(format!(
+                "{who} waited {:.0} % of the time for a CPU that others used; at most {:.0} %: quiet the host",
+                waited * 100.0,
+                DISTURBED_MAX * 100.0
+            ));
+        }
+    }
+    reasons
+}
+
+/// Failures beyond the scenario's bound, with their kinds.
+fn errors(scenario: &Scenario, run: &Conducted) -> Option<String> {
+    let measured = &run.measured;
+    let unanswered = measured.outstanding();
+    let failed = measured.failures.total() + unanswered;
+    let share = failed as f64 / (measured.due.max(failed)).max(1) as f64;
+    if share <= scenario.bounds.errors {
+        return None;
+    }
+    let mut kinds: Vec<String> = measured
+        .failures
+        .each()
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    if unanswered > 0 {
+        kinds.push(format!("{unanswered} without an answer at the end"));
+    }
+    let statuses: Vec<String> = measured.statuses.iter().map(|(status, count)| format!("{status}: {count}")).collect();
+    Some(format!(
+        "{:.3} % of the requests failed ({}); allowed: {:.3} %; statuses seen: {}",
+        share * 100.0,
+        kinds.join(", "),
+        scenario.bounds.errors * 100.0,
+        if statuses.is_empty() { "none".to_owned() } else { statuses.join(", ") }
+    ))
+}
+
+/// Requests written long after they were due although a connection had room: the generator's fault.
+fn lateness(run: &Conducted) -> Option<String> {
+    let late = Duration::from_nanos(run.measured.lateness.value_at_quantile(0.99));
+    let latency = Duration::from_nanos(run.measured.latency.value_at_quantile(0.99));
+    let allowed = LATENESS_MAX.max(latency.mul_f64(LATENESS_SHARE_MAX));
+    (late > allowed).then(|| {
+        format!(
+            "the generator was late: p99 {:.0} us after the instant a request was due; at most {:.0} us: \
+             give it a CPU of its own, or more of them",
+            late.as_secs_f64() * 1e6,
+            allowed.as_secs_f64() * 1e6
+        )
+    })
+}
+
+fn secs(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tally::{Failure, Tally};
+    use super::*;
+    use crate::system::cpu::CpuTime;
+    use crate::system::listening::Usage;
+
+    fn good() -> Conducted {
+        let mut measured = Tally { due: 1_000, sent: 1_000, idle_ns: 50, elapsed_ns: 100, ..Tally::default() };
+        for _ in 0..1_000 {
+            measured.count_answers(1, 200_000, 128);
+            measured.lateness.saturating_record(3_000);
+        }
+        let span = Duration::from_secs(1);
+        Conducted {
+            measured,
+            seconds: Vec::new(),
+            is_steady: true,
+            is_interrupted: false,
+            lost: None,
+            span,
+            server: None,
+            waited: 0.0,
+        }
+    }
+
+    fn scenario() -> Scenario {
+        Scenario::parse("url = \"http://127.0.0.1:1/\"\n").expect("it is right")
+    }
+
+    type Spoil = fn(&mut Conducted);
+
+    #[test]
+    fn a_good_run_is_valid_and_each_fault_is_named() {
+        assert_eq!(reasons(&scenario(), &good()), Vec::<String>::new());
+        let cases: [(Spoil, &str); 9] = [
+            (|run| run.lost = Some("h:1".to_owned()), "agent h:1 was lost"),
+            (|run| run.is_interrupted = true, "interrupted"),
+            (|run| run.is_steady = false, "steady"),
+            (|run| run.measured.failures.count(Failure::Body), "1 body"),
+            (|run| run.measured.due += 7, "7 without an answer"),
+            (|run| (0..50).for_each(|_| run.measured.lateness.saturating_record(2_000_000)), "late"),
+            (|run| run.measured.idle_ns = 5, "busy 95 %"),
+            (|run| run.waited = 0.2, "the generator waited 20 %"),
+            (
+                |run| {
+                    let time = CpuTime { used_ns: 0, waited_ns: 300_000_000 };
+                    run.server = Some(Usage { time, ..Usage::default() });
+                },
+                "the server waited 30 %",
+            ),
+        ];
+        for (spoil, expected) in cases {
+            let mut run = good();
+            spoil(&mut run);
+            let found = reasons(&scenario(), &run);
+            assert!(found.len() == 1 && found[0].contains(expected), "{expected}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn errors_within_the_bound_are_allowed() {
+        let mut scenario = scenario();
+        scenario.bounds.errors = 0.01;
+        let mut run = good();
+        (0..10).for_each(|_| run.measured.failures.count(Failure::TimedOut));
+        run.measured.due += 10;
+        assert_eq!(reasons(&scenario, &run), Vec::<String>::new());
+        (0..10).for_each(|_| run.measured.failures.count(Failure::TimedOut));
+        assert_eq!(reasons(&scenario, &run).len(), 1);
+    }
+
+    /// A late generator is excused by a latency against which it does not count.
+    #[test]
+    fn lateness_is_judged_beside_the_latency() {
+        let mut run = good();
+        run.measured.latency.clear();
+        (0..1_000).for_each(|_| run.measured.latency.saturating_record(500_000_000));
+        (0..50).for_each(|_| run.measured.lateness.saturating_record(2_000_000));
+        assert_eq!(reasons(&scenario(), &run), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,179 @@
+//! `coreperf search`: the highest rate at which a server still meets an objective.
+//!
+//! **Invariants**: a run in which the generator was the limit ends the search with an error, not with a figure.
+
+mod bisection;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use serde::Serialize;
+
+use crate::run::outcome::{Latency, Outcome, SCHEMA};
+use crate::run::scenario::Scenario;
+use crate::run::{Manner, cpus_of, measure};
+use crate::system::stop::Stop;
+use bisection::{Bisection, Found};
+
+/// Rate of the first run if the scenario has none: any server on any host answers that many.
+const FIRST_RATE: f64 = 1_000.0;
+
+/// What to search for.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The scenario; its rate is where the search begins
+    #[arg(value_name = "SCENARIO.toml")]
+    scenario: PathBuf,
+    /// The objective: p50, p90, p99, p999 or max, and a duration, such as p99=1ms
+    #[arg(long, value_name = "OBJECTIVE")]
+    slo: Objective,
+    /// How close the answer must be, as a share of the rate
+    #[arg(long, default_value_t = 0.02)]
+    precision: f64,
+    /// Where requests go, instead of the scenario's url
+    #[arg(long)]
+    url: Option<String>,
+    /// Write the answer to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// A latency that must not be exceeded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Objective {
+    percentile: Percentile,
+    limit: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Percentile {
+    P50,
+    P90,
+    P99,
+    P999,
+    Max,
+}
+
+impl FromStr for Objective {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, limit) = text.split_once('=').ok_or("an objective is written p99=1ms")?;
+        let percentile = match name {
+            "p50" => Percentile::P50,
+            "p90" => Percentile::P90,
+            "p99" => Percentile::P99,
+            "p999" | "p99.9" => Percentile::P999,
+            "max" => Percentile::Max,
+            other => return Err(format!("{other} is none of p50, p90, p99, p999, max")),
+        };
+        let limit = humantime::parse_duration(limit).map_err(|error| error.to_string())?;
+        Ok(Self { percentile, limit })
+    }
+}
+
+impl Objective {
+    fn is_met(self, latency: &Latency) -> bool {
+        let us = match self.percentile {
+            Percentile::P50 => latency.p50_us,
+            Percentile::P90 => latency.p90_us,
+            Percentile::P99 => latency.p99_us,
+            Percentile::P999 => latency.p999_us,
+            Percentile::Max => latency.max_us,
+        };
+        us <= self.limit.as_secs_f64() * 1e6
+    }
+}
+
+/// The answer as the file has it.
+#[derive(Serialize)]
+struct Report {
+    schema: u32,
+    objective: String,
+    #[serde(flatten)]
+    found: Found,
+    runs: Vec<(f64, bool)>,
+}
+
+/// Runs the verb. Exit status 1 when no rate met the objective.
+///
+/// # Errors
+/// As for a run; and when the generator is the limit.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    ensure!((0.001..1.0).contains(&options.precision), "--precision {}: it is from 0.001 to 1", options.precision);
+    let mut scenario = Scenario::read(&options.scenario)?;
+    if let Some(url) = &options.url {
+        scenario.url.clone_from(url);
+    }
+    scenario.check()?;
+    let (stop, cpus) = (Stop::on_signals()?, cpus_of(&scenario)?);
+    let manner = Manner { cpus: &cpus, agents: &[], spins: true, is_shown: false };
+    let mut search = Bisection::new(scenario.rate.unwrap_or(FIRST_RATE), options.precision);
+    let mut runs = Vec::new();
+    while let Some(rate) = search.next() {
+        scenario.rate = Some(rate);
+        let outcome = measure(scenario.clone(), &manner, &stop)?.outcome;
+        stop.check()?;
+        scenario.values.fill = false;
+        let met = judge(options.slo, &outcome)?;
+        eprintln!("{}", line(rate, &outcome, met));
+        runs.push((rate, met));
+        search.note(met);
+    }
+    let found = search.found();
+    println!("{}", words(options, found));
+    if let Some(path) = &options.out {
+        let report = Report { schema: SCHEMA, objective: format!("{:?}", options.slo), found, runs };
+        let json = serde_json::to_string_pretty(&report).context("the answer could not be written as JSON")?;
+        std::fs::write(path, json + "\n").with_context(|| format!("{} could not be written", path.display()))?;
+    }
+    Ok(if found.met > 0.0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether a run met the objective; a server that cannot keep up has missed it.
+fn judge(objective: Objective, outcome: &Outcome) -> Result<bool> {
+    let own_fault = |reason: &&String| reason.contains("the generator");
+    if let Some(reason) = outcome.invalid_reasons.iter().find(own_fault) {
+        bail!("the generator is the limit, not the server: {reason}");
+    }
+    Ok(outcome.latency.is_some_and(|latency| objective.is_met(&latency)))
+}
+
+fn line(rate: f64, outcome: &Outcome, met: bool) -> String {
+    let verdict = if met { "met" } else { "missed" };
+    let reason = outcome.invalid_reasons.first().map_or_else(String::new, |reason| format!(" ({reason})"));
+    let p99 = outcome.latency.map_or_else(|| "-".to_owned(), |latency| format!("{:.1}", latency.p99_us));
+    format!("{rate:>12.0} requests/s: {verdict}; p99 {p99} us{reason}")
+}
+
+fn words(options: &Options, found: Found) -> String {
+    let objective = humantime::format_duration(options.slo.limit);
+    match found {
+        Found { met: 0.0, .. } => format!("no rate met {:?} within {objective}", options.slo.percentile),
+        Found { met, missed: Some(missed) } => format!(
+            "{met:.0} requests/s is the highest rate with {:?} within {objective}; {missed:.0} is too many",
+            options.slo.percentile
+        ),
+        Found { met, missed: None } => format!("{met:.0} requests/s, and no rate was too many"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objectives_are_read_and_judged() {
+        let objective: Objective = "p99=1ms".parse().expect("it is one");
+        let latency = |p99_us| Latency { p99_us, ..Latency::default() };
+        assert!(objective.is_met(&latency(1_000.0)) && !objective.is_met(&latency(1_000.1)));
+        for (text, expected) in [("p99", "p99=1ms"), ("p98=1ms", "p98"), ("p99=1", "unit")] {
+            let error = text.parse::<Objective>().expect_err(text);
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! GET of a key of another core of this node, read from that core's shard in place.
+//!
+//! **Not** for large values, or what is being changed: those are asked of the owner by a hop; nor behind requests of the
+//! connection that wait for another core, which a read must not overtake.
+//!
+//! **Invariants**: nothing of the other core's memory is written, and nothing of it is lent; nothing is allocated.
+//!
+//! **Source**: the design's engine chapter, "One writer, many optimistic readers".
+
+use reactor::CoreId;
+use shardstore::cache::{Found, Read};
+use shardstore::key::KeyHash;
+use shardstore::wire::Status;
+use shardstore::wire::reassembly::Part;
+
+use super::answer::Answer;
+use super::note;
+use super::operate::ttl_left_ms;
+use super::respond::Reply;
+use super::serve::Conversation;
+use crate::metrics::Event;
+
+impl Conversation {
+    /// Answers a GET from another core's shard; false when its owner has to be asked.
+    pub(super) fn lookup_in_place(
+        &self,
+        owner: CoreId,
+        (hash, key): (KeyHash, &[u8]),
+        reply: &Reply,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let core = &self.core;
+        if self.link.is_hopping() {
+            return false;
+        }
+        let Some(reader) = core.others.reader(owner.0) else { return false };
+        let mut item = core.item.borrow_mut();
+        match reader.read(hash, key, core.reactor.wall_ms(), &mut item) {
+            Read::Found(found) if found.value().len() <= self.link.frame_value_bytes_max() as usize => {
+                note(core, Event::ReadInPlace);
+                self.write_found(&found, &item, reply, out);
+                true
+            }
+            Read::Absent => {
+                note(core, Event::ReadInPlace);
+                self.send(reply, Answer::status(Status::NotFound), out);
+                true
+            }
+            Read::Found(_) | Read::Large | Read::Contended => false,
+        }
+    }
+
+    fn write_found(&self, found: &Found, item: &[u8], reply: &Reply, out: &mut Vec<u8>) {
+        let core = &self.core;
+        core.metrics().note_answer(Status::Ok);
+        if !reply.is_answered(Status::Ok, &self.link) {
+            return;
+        }
+        let value = &item[found.value()];
+        let mut response = reply.response(Status::Ok, core.reactor.now());
+        response.credits = self.link.take_credits();
+        response.version = found.version.bits();
+        response.ttl_ms = ttl_left_ms(found.expire_ms, core.reactor.wall_ms());
+        response.value_crc32c = Some(found.value_crc32c);
+        response.metadata = &item[found.metadata()];
+        response.encode_head(self.link.dialect, Part::whole(value.len() as u32), out);
+        out.extend_from_slice(value);
+    }
+}

@@ -1,0 +1,123 @@
+//! `cargo xtask perf`: the standard scenarios against the floor and every peer that is installed, and a report to look at.
+//!
+//! **Not** the measurement itself: that is `coreperf`.
+//!
+//! **Invariants**: a step that fails is told, and the report is still made of what was measured.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::child;
+use crate::packages;
+use crate::poll::Stop;
+use crate::steps::Outcome;
+
+/// Closed loops: how many requests a server answers, and what each costs.
+const CLOSED: [&str; 4] = ["hit", "pipelined", "put", "large"];
+
+/// The scenario whose latencies are compared at the same rate, and the share of the slowest server's maximum.
+const OPEN: (&str, &str) = ("hit", "0.7");
+
+/// Building with whole-program optimisation takes minutes on two cores.
+const BUILD_LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// A round of all scenarios against six servers takes about two minutes.
+const ROUND_LIMIT: Duration = Duration::from_secs(6 * 60);
+
+/// What to run, and where the results go.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Install the servers to compare with first, from Debian's packages (nginx, h2o, haproxy, varnish)
+    #[arg(long)]
+    install_peers: bool,
+    /// Alternating rounds; fewer than 5 give an indication only
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Folder for the results and the report, relative to the workspace
+    #[arg(long, value_name = "DIR", default_value = "target/perf")]
+    out: PathBuf,
+}
+
+/// Runs the verb. Exit status 1 when a step failed.
+///
+/// # Errors
+/// The operator's: something cannot be installed or built.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
+    let stop = Stop::on_signals()?;
+    if options.install_peers {
+        packages::ensure_peers_installed()?;
+    }
+    let mut build = cargo(root);
+    build.args(["build", "--release", "--locked"]);
+    let (outcome, _) = child::run_step(&mut build, BUILD_LIMIT, &stop)?;
+    ensure!(matches!(outcome, Outcome::Passed), "the release build failed");
+    let out = root.join(&options.out);
+    std::fs::create_dir_all(&out).with_context(|| format!("{} could not be made", out.display()))?;
+    let mut all_passed = true;
+    for (name, mut command) in commands(root, options, &out) {
+        println!("\n== {name}");
+        let (outcome, _) = child::run_step(&mut command, ROUND_LIMIT * options.rounds, &stop)?;
+        all_passed &= matches!(outcome, Outcome::Passed);
+        if stop.requested() {
+            break;
+        }
+    }
+    let page = out.join("report.html");
+    if page.is_file() {
+        println!("\nthe report: {}", page.display());
+    }
+    Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn cargo(root: &Path) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(root);
+    command
+}
+
+/// The steps, in order; the report is the last.
+fn commands(root: &Path, options: &Options, out: &Path) -> Vec<(&'static str, Command)> {
+    let coreperf = |arguments: &[&str]| {
+        let mut command = Command::new(root.join("target/release/coreperf"));
+        command.current_dir(root).args(arguments);
+        command
+    };
+    let rounds = options.rounds.to_string();
+    let scenario = |name: &str| format!("perf/scenarios/{name}.toml");
+    let closed_out = out.join("closed");
+    let open_out = out.join("open");
+    let mut closed = coreperf(&["peers", "--rounds", &rounds]);
+    closed.args(CLOSED.map(scenario)).arg("--out").arg(&closed_out);
+    let mut open = coreperf(&["peers", "--rounds", &rounds, "--at-share", OPEN.1]);
+    open.arg(scenario(OPEN.0)).arg("--out").arg(&open_out);
+    let mut node = coreperf(&["wrk", "--rounds", &rounds, "--only", "miss,idle"]);
+    node.arg("--out").arg(out.join("wrk.json"));
+    let mut report = coreperf(&["report"]);
+    report.arg(&closed_out).arg(&open_out).arg("--html").arg(out.join("report.html"));
+    vec![
+        ("what a request costs, and how many are answered", closed),
+        ("latency at the same rate", open),
+        ("misses that a node serves, and idle connections", node),
+        ("report", report),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_is_there_and_the_report_comes_last() {
+        let root = crate::workspace::root().expect("tests run in the workspace");
+        for name in CLOSED.iter().chain([&OPEN.0]) {
+            assert!(root.join(format!("perf/scenarios/{name}.toml")).is_file(), "{name}");
+        }
+        let options = Options { install_peers: false, rounds: 3, out: PathBuf::from("target/perf") };
+        let commands = commands(&root, &options, Path::new("/results"));
+        let last: Vec<_> = commands.last().expect("there are steps").1.get_args().collect();
+        assert_eq!(last, ["report", "/results/closed", "/results/open", "--html", "/results/report.html"]);
+    }
+}
