@@ -101,6 +101,9 @@ pub struct Cache {
     allowance: Allowance,
     /// Where the next search for a sparse or expired segment starts.
     scan: SegmentId,
+    /// Segments that maintenance has not looked at in its round, and when that began.
+    round_left: u32,
+    round_began_ms: u64,
     shared: SharedCache,
     /// The reader whose notes were taken last.
     next_reader: usize,
@@ -141,6 +144,8 @@ impl Cache {
         let mut cache = Self {
             shared: SharedCache { common: Arc::new(common) },
             next_reader: 0,
+            round_left: 0,
+            round_began_ms: 0,
             latest_ms: 0,
             arena,
             index,

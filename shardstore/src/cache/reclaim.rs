@@ -32,6 +32,10 @@ const PACE: usize = 16;
 /// Entries of the segment table that one search looks at: 2 KiB of memory, read in order.
 const SCAN_SEGMENTS: u32 = 32;
 
+/// How often maintenance looks through the whole table for segments that have expired: they wait for this long at most, and a
+/// core without work spends next to nothing on it.
+const ROUND_MS: u64 = 250;
+
 /// Bytes copied that count as much work as visiting one record.
 const BYTES_PER_UNIT: usize = 256;
 
@@ -95,10 +99,25 @@ impl Cache {
             self.resize_once(now_ms)
         } else if self.free() < self.geometry.reserve() {
             self.drain_once(now_ms).is_some()
-        } else {
+        } else if self.begins_round(now_ms) {
             self.drain = self.search(now_ms, false);
-            self.drain.is_some()
+            // A search that has found something has not looked at all of its part.
+            if self.drain.is_none() {
+                self.round_left = self.round_left.saturating_sub(SCAN_SEGMENTS);
+            }
+            true
+        } else {
+            false
         }
+    }
+
+    /// Whether a round over the table is under way, or due now.
+    fn begins_round(&mut self, now_ms: u64) -> bool {
+        if self.round_left == 0 && now_ms.saturating_sub(self.round_began_ms) >= ROUND_MS {
+            self.round_began_ms = now_ms;
+            self.round_left = self.geometry.target - self.geometry.front_segments;
+        }
+        self.round_left > 0
     }
 
     /// Reclaims whole segments until `needed` are free.

@@ -1,11 +1,11 @@
 //! Classes of times to live: items that expire about together are written together, so that whole segments expire at once.
 //!
 //! ```text
-//!  12 classes:  below 1 s │ 4 s │ 16 s │ 64 s │ 4 min │ 17 min │ 68 min │ 4.5 h │ 18 h │ 3 d │ longer │ never
+//!  27 classes:  below 0.5 s │ 1 s │ 2 s │ 4 s │ … │ 1 min │ … │ 1 h │ … │ 12 d │ … │ 97 d │ longer │ never
 //! ```
 //!
-//! The classes are spread evenly over the logarithm of the time to live. Each may keep a segment open in each queue, so a
-//! small shard has fewer.
+//! The classes are spread evenly over the logarithm of the time to live, a factor of two each. Each that is in use keeps a segment
+//! open in each queue, so a small shard has fewer, which span more.
 //!
 //! **Not** exact: expiry is in each item's header, and looked at with each read.
 //!
@@ -14,14 +14,17 @@
 //! **Source**: Yang, Yue, Rashmi, "Segcache", NSDI 2021 (TTL buckets).
 
 /// Most classes of a shard.
-pub(super) const CLASSES_MAX: usize = 12;
+pub(super) const CLASSES_MAX: usize = 27;
 
-/// Data segments of a shard per class: all that may be open are then a sixteenth of it at most, with two queues.
-const SEGMENTS_PER_CLASS: u32 = 32;
+/// Data segments of a shard per class: open segments, which are half full on average, are then a sixteenth of it at most, with two
+/// queues; few shards see more than a handful of classes.
+const SEGMENTS_PER_CLASS: u32 = 16;
 
-/// Times to live from here on are one class: 2^22 units of 250 ms are 12 days.
-const SPAN_BITS: u32 = 22;
+/// Times to live from here on are one class: 2^26 units of 250 ms are 194 days.
+const SPAN_BITS: u32 = 26;
 const UNIT_MS: u64 = 250;
+
+const _: () = assert!(CLASSES_MAX as u32 == SPAN_BITS + 1, "a factor of two each, and one for ever");
 
 /// The number of a class, below [`CLASSES_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +73,7 @@ mod tests {
 
     #[test]
     fn classes_grow_with_the_time_to_live_and_the_last_is_for_ever() {
-        for (segments, count) in [(29, 1), (63, 1), (64, 2), (240, 7), (100_000, 12)] {
+        for (segments, count) in [(29, 1), (31, 1), (32, 2), (120, 7), (100_000, 27)] {
             let classes = Classes::for_segments(segments);
             assert_eq!(classes.count, count);
             assert_eq!(classes.of(0, NOW), Class(count - 1));
@@ -90,20 +93,20 @@ mod tests {
 
     /// The table at the top of the module.
     #[test]
-    fn twelve_classes_end_where_the_table_says() {
+    fn classes_end_where_the_table_says() {
         let classes = Classes::for_segments(100_000);
-        for class in 0..10_u8 {
-            let end_ms = 1_000 * 4_u64.pow(u32::from(class));
+        for class in 0..25_u8 {
+            let end_ms = 500 * 2_u64.pow(u32::from(class));
             assert_eq!(classes.of(NOW + end_ms - 1, NOW), Class(class), "just below {end_ms} ms");
             assert_eq!(classes.of(NOW + end_ms, NOW), Class(class + 1), "{end_ms} ms");
         }
     }
 
     #[test]
-    fn a_class_spans_a_factor_of_four() {
+    fn a_class_spans_a_factor_of_two() {
         let classes = Classes::for_segments(100_000);
         for ttl_ms in [4_000_u64, 60_000, 3_600_000, 86_400_000] {
-            let (class, much_longer) = (classes.of(NOW + ttl_ms, NOW), classes.of(NOW + 5 * ttl_ms, NOW));
+            let (class, much_longer) = (classes.of(NOW + ttl_ms, NOW), classes.of(NOW + 5 * ttl_ms / 2, NOW));
             assert_ne!(class, much_longer, "{ttl_ms} ms");
             assert!(classes.of(NOW + ttl_ms + ttl_ms / 8, NOW).0 <= class.0 + 1);
         }
