@@ -143,6 +143,7 @@ impl Item {
     #[inline(always)]
     pub(super) fn load_if(arena: &Mapping, location: Location, key: &[u8]) -> Option<Self> {
         let at = location.at();
+        arena.prefetch_behind(at);
         let header: [u64; HEADER_WORDS] = arena.words(at);
         let word = header[0];
         let key_at = at + ITEM_HEADER_BYTES + if word & CHAINED == 0 { 0 } else { LINK_BYTES };
