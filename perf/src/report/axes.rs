@@ -126,7 +126,10 @@ pub(super) fn line(html: &mut Html, class: &str, mark: usize, points: &[(f64, f6
     let (mark, dash) = (mark % DASHES.len(), DASHES[mark % DASHES.len()]);
     html.leaf(
         "polyline",
-        format_args!("class=\"{class} s{mark}\" stroke-dasharray=\"{dash}\" points=\"{}\"", text.join(" ")),
+        format_args!(
+            "class=\"{class} s{mark}\" fill=\"none\" stroke-dasharray=\"{dash}\" points=\"{}\"",
+            text.join(" ")
+        ),
     );
 }
 

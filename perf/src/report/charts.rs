@@ -51,7 +51,7 @@ fn bar(html: &mut Html, server: &Server, scale: Scale, top: f64) {
         let why = server.runs.iter().find_map(|run| run.outcome.invalid_reasons.first());
         let text = why.map_or_else(
             || "no CPU time: the server's processes are not on this host".to_owned(),
-            |why| format!("no valid round: {}", clipped(why, 84)),
+            |why| format!("no valid round: {}", clipped(why, 64)),
         );
         html.element("text", format_args!("class=\"soft\" x=\"150\" y=\"{:.1}\"", middle + 4.0), text);
         return;
@@ -113,7 +113,7 @@ pub(super) fn percentiles(html: &mut Html, id: &str, section: &Section) {
             "A line for each server: how long the fastest share of its requests took at most; lower is better.",
         ),
     );
-    let mut ticks = vec![(LEFT, "0 %".to_owned()), (x(across, 0.5f64.log10().abs()), "50 %".to_owned())];
+    let mut ticks = vec![(x(across, 0.5f64.log10().abs()), "50 %".to_owned())];
     let whole = (1..=most.floor() as i32).map(|nine| {
         let decimals = usize::try_from(nine - 2).unwrap_or(0);
         (x(across, f64::from(nine)), format!("{:.decimals$} %", 100.0 - 100.0 * 10f64.powi(-nine)))

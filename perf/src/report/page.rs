@@ -1,9 +1,9 @@
 //! The page as a whole: the answer first, then each scenario, then what the words mean and what it ran on.
 
 use super::charts::{self, COURSES};
-use super::headline::sentences;
+use super::headline::Headline;
 use super::markup::Html;
-use super::section::Section;
+use super::section::{Run, Section};
 use super::tables;
 
 /// What servers are, for those who do not know them.
@@ -69,8 +69,8 @@ fn overview(html: &mut Html, sections: &[Section]) {
     for (index, section) in sections.iter().enumerate() {
         html.open("li", "").open("a", format_args!("href=\"#s{index}\"")).element("strong", "", name(section)).close();
         html.text(": ");
-        let sentences = sentences(section);
-        html.text(sentences[..sentences.len() - 1].join(" ")).close();
+        let Headline { cost, beside, .. } = Headline::of(section);
+        html.text(cost).text(" ").text(beside.join(" ")).close();
     }
     html.close();
 }
@@ -81,9 +81,17 @@ fn name(section: &Section) -> String {
 
 fn one(html: &mut Html, index: usize, section: &Section) {
     html.open("section", "").element("h2", format_args!("id=\"s{index}\""), name(section));
-    let sentences = sentences(section);
-    html.element("p", "class=\"lead\"", sentences[..sentences.len() - 1].join(" "));
-    html.element("p", "class=\"soft\"", &sentences[sentences.len() - 1]);
+    let Headline { cost, beside, speed, sureness } = Headline::of(section);
+    html.open("div", "class=\"lead\"").text(cost);
+    if !beside.is_empty() {
+        html.open("ul", "");
+        for sentence in beside {
+            html.element("li", "", sentence);
+        }
+        html.close();
+    }
+    html.text(" ").text(speed).close();
+    html.element("p", "class=\"soft\"", sureness);
     if section.runs().any(|run| run.outcome.scenario.rate.is_none()) {
         html.element("p", "class=\"soft\"", "This is a closed loop: it finds how much a server can do. Its latencies hide what would have waited, and are not what users see.");
     }
@@ -112,9 +120,19 @@ fn not_valid(html: &mut Html, section: &Section) {
     }
     html.element("h3", "", "Runs that were not valid").open("ul", "");
     for server in &section.servers {
-        for run in server.runs.iter().filter(|run| !run.outcome.valid) {
-            html.open("li", "class=\"bad\"").text(format_args!("{}, round {}: ", server.name, run.round));
-            html.text(run.outcome.invalid_reasons.join("; ")).close();
+        let invalid: Vec<&Run> = server.runs.iter().filter(|run| !run.outcome.valid).collect();
+        // The same reason in many rounds is one line.
+        let mut reasons: Vec<String> = invalid.iter().map(|run| run.outcome.invalid_reasons.join("; ")).collect();
+        reasons.sort();
+        reasons.dedup();
+        for reason in reasons {
+            let has = |run: &&&Run| run.outcome.invalid_reasons.join("; ") == reason;
+            let rounds: Vec<String> = invalid.iter().filter(has).map(|run| run.round.to_string()).collect();
+            html.open("li", "class=\"bad\"").text(&server.name);
+            if section.has_rounds {
+                html.text(", round ").text(rounds.join(", "));
+            }
+            html.text(": ").text(&reason).close();
         }
     }
     html.close();

@@ -25,7 +25,13 @@ fn end(html: &mut Html) {
 fn row(html: &mut Html, cells: &[String]) {
     html.open("tr", "");
     for (index, cell) in cells.iter().enumerate() {
-        html.element("td", if index == 0 { "class=\"l\"" } else { "" }, cell);
+        html.open("td", if index == 0 { "class=\"l\"" } else { "" });
+        // The extremes stand below their median, so that columns stay narrow.
+        match cell.split_once(" (").filter(|_| index > 0) {
+            Some((median, extremes)) => html.text(median).element("small", "", format_args!("({extremes}")),
+            None => html.text(cell),
+        };
+        html.close();
     }
     html.close();
 }

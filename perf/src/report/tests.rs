@@ -80,7 +80,7 @@ fn two_servers_in_two_rounds_one_of_them_not_valid() {
     write(&folder("nginx/2"), &result("Hits", 8.0, &[]), 100);
     let page = page_of(&scratch);
     check_balance(&page);
-    assert!(page.contains("0.750 times what nginx needs: 25 % less CPU"), "the ratio of the only common round");
+    assert!(page.contains("0.750 times what nginx needs: 25 % less."), "the ratio of the only common round");
     assert!(page.contains("it was &lt;i&gt;interrupted&lt;/i&gt;"), "the reason is shown");
     for gone in ["4.24 ms", "4.34 ms", "99.0 µs", "<i>"] {
         assert!(!page.contains(gone), "{gone} is of the run that was not valid");
@@ -110,7 +110,7 @@ fn a_busy_generator_leaves_the_cpu_time() {
     write(&scratch.path("hit").join("corelane/1"), &result("Hits", 3.0, &["the generator was busy 99 %"]), 100);
     write(&scratch.path("hit").join("floor/1"), &result("Hits", 2.0, &[]), 100);
     let page = page_of(&scratch);
-    assert!(page.contains("corelane spends 3.00 µs of CPU") && page.contains("1.500 times what the floor"));
+    assert!(page.contains("corelane spends 3.00 µs of CPU time") && page.contains("1.500 times what the floor"));
     assert_eq!(
         page.matches("<polyline class=\"line s0\"").count(),
         1,
