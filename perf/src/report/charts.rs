@@ -204,7 +204,7 @@ pub(super) fn course(html: &mut Html, id: &str, section: &Section, course: &Cour
             let point = |(second, moment): (usize, &Moment)| {
                 Some((x(across, second as f64 + 1.0), y(up, (course.figure)(moment)?)))
             };
-            let class = if run.outcome.valid { "thin" } else { "thin\" opacity=\"0.35" };
+            let class = if run.outcome.valid { "thin" } else { "thin faint" };
             line(html, class, server.mark, &moments.filter_map(point).collect::<Vec<_>>());
         }
     }

@@ -1,6 +1,6 @@
 //! Numbers as people read them.
 
-use crate::wrk::sample::Spread;
+use crate::spread::Spread;
 
 /// Microseconds, with the digits that tell something: `3.60 µs`, `250 µs`, `1.25 ms`.
 pub(super) fn us(us: f64) -> String {

@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 
 use crate::results::{Found, difference, log};
 use crate::run::outcome::{Latency, Outcome};
-use crate::wrk::sample::Spread;
+use crate::spread::Spread;
 
 /// One run of a server.
 pub(super) struct Run {
