@@ -278,6 +278,7 @@ pub(super) fn kinds(html: &mut Html, id: &str, section: &Section) {
     ];
     let servers: Vec<_> = section.servers.iter().filter(|server| of(server, parts[0].2).is_some()).collect();
     if servers.is_empty() {
+        html.element("p", "class=\"soft\"", "No CPU time that can be believed, or the servers are not on this host.");
         return;
     }
     let scale =
@@ -291,7 +292,7 @@ pub(super) fn kinds(html: &mut Html, id: &str, section: &Section) {
     );
     for (index, server) in servers.iter().enumerate() {
         let top = 4.0 + 62.0 * index as f64;
-        html.element("text", format_args!("x=\"140\" y=\"{:.1}\" text-anchor=\"end\"", top + 28.0), &server.name);
+        html.element("text", format_args!("x=\"130\" y=\"{:.1}\" text-anchor=\"end\"", top + 28.0), &server.name);
         for (row, (name, class, part)) in parts.iter().enumerate() {
             let value = of(server, *part).unwrap_or(0.0);
             let (y, width) = (top + 18.0 * row as f64, scale.at(value) * 400.0);

@@ -10,8 +10,11 @@ use super::section::{self, Run, Section, Server, cpu, latency, rate};
 use crate::results::difference;
 use crate::run::outcome::Outcome;
 
-fn header(html: &mut Html, names: &[&str]) {
-    html.open("div", "class=\"wide\"").open("table", "").open("thead", "").open("tr", "");
+fn header(html: &mut Html, class: &str, names: &[&str]) {
+    html.open("div", "class=\"wide\"")
+        .open("table", format_args!("class=\"{class}\""))
+        .open("thead", "")
+        .open("tr", "");
     for (index, name) in names.iter().enumerate() {
         html.element("th", if index == 0 { "class=\"l\" scope=\"col\"" } else { "scope=\"col\"" }, name);
     }
@@ -38,7 +41,7 @@ fn row(html: &mut Html, cells: &[String]) {
 
 /// All servers, medians of their rounds.
 pub(super) fn servers(html: &mut Html, section: &Section) {
-    header(html, &["server", "valid runs", "CPU per request", "to the floor", "requests/s", "p50", "p99", "p99.9"]);
+    header(html, "", &["server", "valid runs", "CPU per request", "to the floor", "requests/s", "p50", "p99", "p99.9"]);
     let floor = section.server("floor");
     for server in &section.servers {
         let time = |of: fn(&Outcome) -> Option<f64>| spread(server.spread(of), us);
@@ -70,7 +73,7 @@ pub(super) fn ratios(html: &mut Html, section: &Section) {
         return;
     }
     html.element("h3", "", format_args!("{} beside each other server", subject.name));
-    header(html, &["divided by", "rounds", "CPU per request", "requests/s", "p50", "p99", "p99.9"]);
+    header(html, "", &["divided by", "rounds", "CPU per request", "requests/s", "p50", "p99", "p99.9"]);
     for other in others {
         let of =
             |figure: fn(&Outcome) -> Option<f64>| spread(subject.ratio(other, figure).map(|(ratio, _)| ratio), ratio);
@@ -114,7 +117,7 @@ pub(super) fn runs(html: &mut Html, section: &Section) {
         "server busy",
         "generator busy",
     ];
-    header(html, &NAMES);
+    header(html, "runs", &NAMES);
     for server in &section.servers {
         server.runs.iter().for_each(|run| one_run(html, server, run));
     }
