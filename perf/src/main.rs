@@ -17,11 +17,14 @@ mod compressed;
 mod engine;
 mod floor;
 mod gate;
+mod merge;
 mod peers;
 mod plot;
 mod progress;
 mod random;
 mod replay;
+mod report;
+mod results;
 mod run;
 mod search;
 mod servers;
@@ -64,6 +67,10 @@ enum Verb {
     /// Point a load generator at it to learn what the kernel alone costs on this host; all requests must have the
     /// same length. Ends with Ctrl-C.
     Floor(floor::Options),
+    /// Merge the latencies of several results, and print their percentiles.
+    ///
+    /// For example the rounds of one server: coreperf merge results/hit/corelane --out merged
+    Merge(merge::Options),
     /// Run scenarios against the floor, Corelane and other servers in turn, and set them side by side.
     ///
     /// Each server has one core, in its best stated configuration; rounds alternate. Servers that are not installed are named
@@ -73,6 +80,8 @@ enum Verb {
     ///
     /// For example: coreperf replay --trace web.trace.xz --format i32be --objects 1000,10000 --engine shardstore,lru,belady
     Replay(replay::Options),
+    /// Make a page of results that is read in a browser: one HTML file that needs no other.
+    Report(report::Options),
     /// Measure the memory of the process while the sizes of values shift from small to large and back.
     ///
     /// Exit status 0: the process stays within the limit, and small values get their memory back. 1: it does not, or they do
@@ -104,8 +113,10 @@ fn main() -> ExitCode {
         Verb::Engine(options) => engine::run(&options),
         Verb::Compare(options) => compare::run(&options),
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Merge(options) => merge::run(&options),
         Verb::Peers(options) => peers::run(&options),
         Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Report(options) => report::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Shift(options) => shift::run(&options),
         Verb::Ttl(options) => ttl::run(&options),
         Verb::Run(options) => run::run(&options),

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use crate::results;
 use crate::run::outcome::{Outcome, SCHEMA};
 use crate::run::scenario::Scenario;
 use crate::run::{Manner, measure};
@@ -208,29 +209,11 @@ fn start(rig: &Rig, name: &'static str, text: &str) -> Result<Server> {
 /// The runs of two folders, paired in the order in which they were begun.
 fn of_folders(options: &Options) -> Result<Vec<(f64, f64)>> {
     let figures = |folder: &str| -> Result<Vec<Option<f64>>> {
-        let mut outcomes = results_under(Path::new(folder))?;
-        ensure!(!outcomes.is_empty(), "{folder} has no result.json in it or below");
+        let found = results::under(&[PathBuf::from(folder)])?;
+        let mut outcomes: Vec<Outcome> = found.into_iter().map(|one| one.outcome).collect();
         outcomes.sort_by(|a, b| a.started.cmp(&b.started));
         Ok(outcomes.iter().map(|outcome| options.figure.of(outcome)).collect())
     };
     let (first, second) = (figures(&options.first)?, figures(&options.second)?);
     Ok(first.into_iter().zip(second).filter_map(|(first, second)| first.zip(second)).collect())
-}
-
-/// All results in a folder and the folders below it.
-///
-/// # Errors
-/// One cannot be read, or is not what `run` writes: its file is named.
-pub(crate) fn results_under(folder: &Path) -> Result<Vec<Outcome>> {
-    let mut outcomes = Vec::new();
-    let entries = std::fs::read_dir(folder).with_context(|| format!("{} could not be listed", folder.display()))?;
-    for entry in entries {
-        let path = entry.with_context(|| format!("{} could not be listed", folder.display()))?.path();
-        if path.is_dir() {
-            outcomes.extend(results_under(&path)?);
-        } else if path.file_name().is_some_and(|name| name == "result.json") {
-            outcomes.push(Outcome::read(&path)?);
-        }
-    }
-    Ok(outcomes)
 }

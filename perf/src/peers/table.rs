@@ -64,11 +64,8 @@ fn row_line(row: &Row, floor: Option<&Row>, ours: Option<&Row>) -> String {
     )
 }
 
-/// CPU per request of a round in which nothing but the generator's own load may have been wrong.
 fn cpu(round: &Outcome) -> Option<f64> {
-    // A generator that is busy sends less; what the server spends on each request stands all the same.
-    let only_busy = round.invalid_reasons.iter().all(|reason| reason.contains("the generator was busy"));
-    round.cpu_us_per_request.filter(|_| only_busy).map(|cpu| cpu.total)
+    round.cpu_believed().map(|cpu| cpu.total)
 }
 
 fn ratios(above: &Row, below: &Row) -> Option<Spread> {

@@ -39,6 +39,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::agents::coordinator::Agents;
+use crate::results::{log, write_whole};
 use crate::system::fingerprint::Fingerprint;
 use crate::system::stop::Stop;
 pub(crate) use conduct::Cores;
@@ -198,31 +199,10 @@ impl Measured {
         std::fs::create_dir_all(folder).with_context(|| format!("{} could not be made", folder.display()))?;
         let json = serde_json::to_string_pretty(&self.outcome).context("the result could not be written as JSON")?;
         write_whole(&folder.join("result.json"), (json + "\n").as_bytes())?;
-        write_whole(&folder.join("latency.hlog"), &interval_log(&self.conducted)?)
+        let latency = &self.conducted.measured.latency;
+        let bytes = log::write(latency, self.conducted.span, "corelane latencies, in nanoseconds")?;
+        write_whole(&folder.join("latency.hlog"), &bytes)
     }
-}
-
-/// A file that is there is whole: written beside its place, then moved.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let beside = path.with_extension("partial");
-    std::fs::write(&beside, bytes)
-        .and_then(|()| std::fs::rename(&beside, path))
-        .with_context(|| format!("{} could not be written", path.display()))
-}
-
-/// The latencies as an HdrHistogram interval log, in nanoseconds.
-fn interval_log(conducted: &Conducted) -> Result<Vec<u8>> {
-    use hdrhistogram::serialization::{V2DeflateSerializer, interval_log::IntervalLogWriterBuilder};
-    let (mut bytes, mut serializer) = (Vec::new(), V2DeflateSerializer::new());
-    let mut writer = IntervalLogWriterBuilder::new()
-        .add_comment("corelane latencies, in nanoseconds")
-        .begin_log_with(&mut bytes, &mut serializer)
-        .context("the log of latencies could not be begun")?;
-    let latency = &conducted.measured.latency;
-    writer
-        .write_histogram(latency, Duration::ZERO, conducted.span, None)
-        .map_err(|error| anyhow::anyhow!("the latencies could not be encoded: {error:?}"))?;
-    Ok(bytes)
 }
 
 /// What a person reads first.

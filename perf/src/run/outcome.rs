@@ -170,6 +170,13 @@ impl Outcome {
         Ok(outcome)
     }
 
+    /// CPU time of a request, if nothing but the generator's own load was wrong with the run.
+    pub(crate) fn cpu_believed(&self) -> Option<Cpu> {
+        // A generator that is busy sends less; what the server spends on each request stands all the same.
+        let only_busy = self.invalid_reasons.iter().all(|reason| reason.contains("the generator was busy"));
+        self.cpu_us_per_request.filter(|_| only_busy)
+    }
+
     /// Of a run that has ended.
     pub(super) fn of(
         scenario: &Scenario,

@@ -1,0 +1,72 @@
+//! Numbers as people read them.
+
+use crate::spread::Spread;
+
+/// Microseconds, with the digits that tell something: `3.60 µs`, `250 µs`, `1.25 ms`.
+pub(super) fn us(us: f64) -> String {
+    match us {
+        _ if us < 10.0 => format!("{us:.2} µs"),
+        _ if us < 100.0 => format!("{us:.1} µs"),
+        _ if us < 1e3 => format!("{us:.0} µs"),
+        _ if us < 1e4 => format!("{:.2} ms", us / 1e3),
+        _ if us < 1e6 => format!("{:.1} ms", us / 1e3),
+        _ => format!("{:.2} s", us / 1e6),
+    }
+}
+
+/// A whole number with its thousands apart: `228,666`.
+pub(super) fn count(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Median, and the extremes when there is more than one.
+pub(super) fn spread(spread: Option<Spread>, shown: impl Fn(f64) -> String) -> String {
+    match spread {
+        None => "–".to_owned(),
+        Some(it) if it.min < it.max => format!("{} ({} to {})", shown(it.median), shown(it.min), shown(it.max)),
+        Some(it) => shown(it.median),
+    }
+}
+
+/// A ratio: `1.064`.
+pub(super) fn ratio(ratio: f64) -> String {
+    format!("{ratio:.3}")
+}
+
+/// A short figure of an axis: 0.5, 20 k, 3 M.
+pub(super) fn short(value: f64) -> String {
+    for (unit, suffix) in [(1e9, " G"), (1e6, " M"), (1e3, " k")] {
+        if value >= unit {
+            return trimmed(value / unit) + suffix;
+        }
+    }
+    trimmed(value)
+}
+
+fn trimmed(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        let times = [(3.6, "3.60 µs"), (42.0, "42.0 µs"), (250.4, "250 µs"), (1250.0, "1.25 ms"), (2e6, "2.00 s")];
+        times.iter().for_each(|(value, text)| assert_eq!(us(*value), *text));
+        let counts = [(7.0, "7"), (999.6, "1,000"), (228_666.0, "228,666"), (1_000_000.0, "1,000,000")];
+        counts.iter().for_each(|(value, text)| assert_eq!(count(*value), *text));
+        let shorts = [(0.5, "0.5"), (20_000.0, "20 k"), (2_500_000.0, "2.5 M"), (0.0, "0")];
+        shorts.iter().for_each(|(value, text)| assert_eq!(short(*value), *text));
+    }
+}
