@@ -18,6 +18,7 @@ mod engine;
 mod floor;
 mod gate;
 mod merge;
+mod page;
 mod peers;
 mod plot;
 mod progress;

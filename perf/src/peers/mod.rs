@@ -49,6 +49,12 @@ pub(crate) struct Options {
     /// Open loop at this share of what the slowest server but the floor reaches in a closed one, such as 0.7
     #[arg(long, value_name = "SHARE")]
     at_share: Option<f64>,
+    /// Replace the generated block of this name on the Markdown page of --update
+    #[arg(long, value_name = "NAME", default_value = "coreperf peers")]
+    block: String,
+    /// Replace a generated block of this Markdown page
+    #[arg(long, value_name = "FILE")]
+    update: Option<PathBuf>,
     /// Folder for the results; made if it is not there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -161,6 +167,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         let comparison = compare(&rig, options, &kinds, (name, scenario))?;
         print!("{}", table::of(&comparison));
         comparisons.push(comparison);
+    }
+    if let Some(page) = &options.update {
+        crate::page::update(page, &options.block, &table::block(&comparisons))?;
     }
     if let Some(folder) = &options.out {
         let path = folder.join("peers.json");

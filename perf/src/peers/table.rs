@@ -15,6 +15,28 @@ pub(super) fn line(server: &str, outcome: &Outcome) -> String {
     format!("{server}: {:.0} requests/s, {cpu:.3} us of CPU each{reason}", outcome.rate_answered)
 }
 
+/// All comparisons as a block of a Markdown page, with where and when they were made.
+pub(super) fn block(comparisons: &[Comparison]) -> String {
+    let mut text = "```text".to_owned();
+    comparisons.iter().for_each(|comparison| text.push_str(&of(comparison)));
+    text.push_str("```\n");
+    if let Some(round) = comparisons.iter().flat_map(|comparison| &comparison.rows).find_map(|row| row.rounds.first()) {
+        let rounds = comparisons.iter().flat_map(|comparison| &comparison.rows).map(|row| row.rounds.len()).max();
+        let _ = writeln!(
+            text,
+            "\nMeasured {} at commit {} on {}, {} CPUs, Linux {}; {} alternating rounds of {:.0} s.",
+            round.started,
+            round.commit,
+            round.host.cpu,
+            round.host.cpus,
+            round.host.kernel,
+            rounds.unwrap_or_default(),
+            round.seconds_measured
+        );
+    }
+    text
+}
+
 /// The whole comparison.
 pub(super) fn of(comparison: &Comparison) -> String {
     let mut text = format!(
@@ -57,11 +79,20 @@ fn row_line(row: &Row, floor: Option<&Row>, ours: Option<&Row>) -> String {
         cpu.max,
         ratio(floor),
         ratio(ours),
-        median(|round| round.valid.then_some(round.rate_answered), 0),
+        rate(row),
         median(|round| Some(round.latency?.p50_us), 1),
         median(|round| Some(round.latency?.p99_us), 1),
         median(|round| Some(round.latency?.p999_us), 1),
     )
+}
+
+/// Requests per second; where the generator was the limit, the server answers at least as many.
+fn rate(row: &Row) -> String {
+    let believed = row.rounds.iter().filter(|round| round.cpu_believed().is_some());
+    let at_least = believed.clone().any(|round| !round.valid);
+    let spread = Spread::of(believed.map(|round| round.rate_answered));
+    let rate = spread.map_or_else(|| "-".to_owned(), |spread| format!("{:.0}", spread.median));
+    if at_least { format!(">={rate}") } else { rate }
 }
 
 fn cpu(round: &Outcome) -> Option<f64> {

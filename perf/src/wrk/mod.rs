@@ -17,7 +17,6 @@ mod gates;
 mod host;
 mod idle;
 mod load;
-mod page;
 mod report;
 mod sample;
 
@@ -112,7 +111,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         std::fs::write(path, json + "\n").with_context(|| format!("{} could not be written", path.display()))?;
     }
     if let Some(path) = &options.update {
-        page::update(path, &text)?;
+        crate::page::update(path, "coreperf wrk", &text)?;
     }
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
