@@ -190,18 +190,18 @@ fn full_buckets_lose_their_oldest() {
 #[test]
 fn a_key_written_over_and_over_evicts_no_other() {
     // So small that all items are of one class.
-    let mut rig = Rig::new(2 * MIB);
+    let mut rig = Rig::new(4 * MIB);
     // One in twenty records of a segment stays alive at first; then these move, time and again.
     for n in 0..60_000 {
         match n % 20 {
-            0 if n < 10_000 => rig.put(n / 20, 1_000, 0),
+            0 if n < 30_000 => rig.put(n / 20, 1_000, 0),
             _ => rig.put(9_999, 1_000, NOW + 1),
         }
     }
     // What has moved beside records that expire must not go with them.
     rig.now_ms = NOW + 1;
     rig.settle();
-    assert!((0..500).all(|id| rig.has(id)));
+    assert!((0..1_500).all(|id| rig.has(id)));
     let stats = rig.cache.stats();
     assert_eq!(stats.evicted_for_room + stats.evicted_for_slot, 0);
     assert!(stats.moved_items > 0, "the living moved out of segments that were mostly dead");

@@ -17,8 +17,10 @@
 pub(super) const CLASSES_MAX: usize = 27;
 
 /// Data segments of a shard per class: open segments, which are half full on average, are then a sixteenth of it at most, with two
-/// queues; few shards see more than a handful of classes.
+/// queues; few shards see more than a handful of classes. A shard of few segments has fewer to give away.
 const SEGMENTS_PER_CLASS: u32 = 16;
+const SEGMENTS_PER_CLASS_OF_FEW: u32 = 32;
+const FEW_SEGMENTS: u32 = 256;
 
 /// Times to live from here on are one class: 2^26 units of 250 ms are 194 days.
 const SPAN_BITS: u32 = 26;
@@ -45,7 +47,8 @@ pub(super) struct Classes {
 impl Classes {
     /// As many as a shard of so many data segments can have.
     pub(super) const fn for_segments(data_segments: u32) -> Self {
-        let count = data_segments / SEGMENTS_PER_CLASS;
+        let per_class = if data_segments < FEW_SEGMENTS { SEGMENTS_PER_CLASS_OF_FEW } else { SEGMENTS_PER_CLASS };
+        let count = data_segments / per_class;
         let count = if count == 0 { 1 } else { count };
         Self { count: if count > CLASSES_MAX as u32 { CLASSES_MAX as u8 } else { count as u8 } }
     }
@@ -73,7 +76,7 @@ mod tests {
 
     #[test]
     fn classes_grow_with_the_time_to_live_and_the_last_is_for_ever() {
-        for (segments, count) in [(29, 1), (31, 1), (32, 2), (120, 7), (100_000, 27)] {
+        for (segments, count) in [(29, 1), (63, 1), (64, 2), (240, 7), (256, 16), (100_000, 27)] {
             let classes = Classes::for_segments(segments);
             assert_eq!(classes.count, count);
             assert_eq!(classes.of(0, NOW), Class(count - 1));
