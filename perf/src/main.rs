@@ -14,6 +14,7 @@
 mod agents;
 mod compare;
 mod compressed;
+mod counts;
 mod engine;
 mod floor;
 mod gate;
@@ -68,6 +69,10 @@ enum Verb {
     /// Point a load generator at it to learn what the kernel alone costs on this host; all requests must have the
     /// same length. Ends with Ctrl-C.
     Floor(floor::Options),
+    /// Count the instructions of the pure paths, and compare them with the committed baselines.
+    ///
+    /// Exit status 0: no count grew by more than 2 %. 1: one did, and is named. 2: they could not be counted. Needs valgrind.
+    Gate(counts::Options),
     /// Merge the latencies of several results, and print their percentiles.
     ///
     /// For example the rounds of one server: coreperf merge results/hit/corelane --out merged
@@ -114,6 +119,7 @@ fn main() -> ExitCode {
         Verb::Engine(options) => engine::run(&options),
         Verb::Compare(options) => compare::run(&options),
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Gate(options) => counts::run(&options),
         Verb::Merge(options) => merge::run(&options),
         Verb::Peers(options) => peers::run(&options),
         Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),

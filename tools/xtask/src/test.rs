@@ -28,6 +28,12 @@ const BUILD_LIMIT: Duration = Duration::from_secs(20 * 60);
 /// Building the tests and running them; a test that hangs is killed here rather than by the CI's own limit.
 const TESTS_LIMIT: Duration = Duration::from_secs(30 * 60);
 
+/// Counting takes seconds; building coreperf first, where the release build failed, takes minutes.
+const COUNTS_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// What the committed instruction counts are of; those of another architecture have nothing to do with them.
+const COUNTED_ARCH: &str = "x86_64";
+
 /// Seeds of the simulation in a full run: what CI must do within three minutes.
 const SEEDS_FULL: u64 = 1000;
 
@@ -43,7 +49,7 @@ const SEEDS_PLANTED: u64 = 300;
 /// sudo without a password; otherwise the command to run is printed and the exit status is 2.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// For the edit loop: fewer simulation seeds; no planted bug, no loom, no fuzz crates (listed as skipped)
+    /// For the edit loop: fewer simulation seeds; no instruction counts, planted bug, loom, fuzz crates (listed as skipped)
     #[arg(long)]
     fast: bool,
 }
@@ -93,6 +99,7 @@ impl Run<'_> {
     }
 
     fn deep_checks(&self, steps: &mut Steps) -> Result<()> {
+        steps.run("instruction counts", || self.instruction_counts());
         let seeds = if self.fast { SEEDS_FAST } else { SEEDS_FULL };
         let simulation = sim::Options::first(seeds);
         steps.run(&format!("simulation, {seeds} seeds"), || {
@@ -118,6 +125,18 @@ impl Run<'_> {
             return skipped("no traces beside the repository; CORELANE_TRACES names their folder");
         }
         self.cargo("test -p coreperf --locked recorded_traces", TESTS_LIMIT)
+    }
+
+    /// The pure paths against their baselines. The programs are those of the release build; run by its package alone, coreperf
+    /// would be built again with other features of its dependencies.
+    fn instruction_counts(&self) -> Result<(Outcome, TestCount)> {
+        if self.fast {
+            return skipped("--fast");
+        }
+        if std::env::consts::ARCH != COUNTED_ARCH {
+            return skipped("the baselines of perf/baselines/instructions.toml are of x86_64");
+        }
+        self.cargo("run --release --locked --bin coreperf -- gate", COUNTS_LIMIT)
     }
 
     /// A simulation that cannot fail shows nothing: built with a bug, it must find it.
