@@ -11,7 +11,7 @@
 //!
 //! **Source**: the callgrind format (valgrind manual, chapter 13).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -74,18 +74,25 @@ pub(crate) fn count(program: &Path, path: &str, folder: &Path) -> Result<Counted
 /// One run: what callgrind counted, and what the program said.
 fn total_of(program: &Path, path: &str, times: u64, folder: &Path) -> Result<(Total, String)> {
     let file = folder.join(format!("{path}.{times}.callgrind"));
-    let mut command = Command::new("valgrind");
+    let mut command = Command::new(valgrind()?);
     command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", file.display()));
     command.arg(program).arg(path).arg(times.to_string());
     // Libraries read variables, and the kernel copies all of them onto the stack: alignments follow from their length.
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
-    let output = command.output().context("valgrind could not be started; its package is called valgrind")?;
+    let output = command.output().context("valgrind could not be started")?;
     if !output.status.success() {
         bail!("{path} under valgrind: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
     }
     let text = std::fs::read_to_string(&file).with_context(|| format!("{} could not be read", file.display()))?;
     let total = Total::in_output(&text).with_context(|| format!("{} is not callgrind's output", file.display()))?;
     Ok((total, String::from_utf8_lossy(&output.stdout).trim().to_owned()))
+}
+
+/// Where valgrind lies. Looked for here, since the counted program gets a `PATH` that does not depend on whose it is.
+fn valgrind() -> Result<PathBuf> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders).map(|folder| folder.join("valgrind")).find(|path| path.is_file());
+    found.context("there is no valgrind in PATH; its package is called valgrind")
 }
 
 /// What is needed of a file of callgrind's.
