@@ -31,6 +31,12 @@ pub(crate) struct Options {
     /// Address for the coordinator; whoever reaches it can make this host load any other, so keep it private
     #[arg(long, default_value = "127.0.0.1:7700")]
     listen: SocketAddr,
+    /// CPUs of this agent, one core each, instead of the scenario's
+    #[arg(long, value_delimiter = ',')]
+    cpus: Vec<usize>,
+    /// Let its cores sleep when nothing is due, as for coreperf run
+    #[arg(long)]
+    sleep: bool,
 }
 
 /// Between looks whether to stop while nobody coordinates.
@@ -51,18 +57,18 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         let Some((stream, coordinator)) = accepted else { continue };
-        match serve(&stream, &stop) {
+        match serve(&stream, options, &stop) {
             Ok(()) => println!("a run for {coordinator} is over"),
             Err(error) => eprintln!("a run for {coordinator} has failed: {error:#}"),
         }
     }
 }
 
-fn serve(stream: &TcpStream, stop: &Stop) -> Result<()> {
+fn serve(stream: &TcpStream, options: &Options, stop: &Stop) -> Result<()> {
     stream.set_nonblocking(false).context("the connection could not be prepared")?;
     let mut lines = Lines::new(stream.try_clone().context("the connection could not be shared")?);
     let Some(ToAgent::Start { scenario, fills }) = lines.next()? else { bail!("a coordinator begins with start") };
-    let plan = match prepare(*scenario, fills, stop) {
+    let plan = match prepare(options.apply(*scenario), (fills, !options.sleep), stop) {
         Ok(plan) => plan,
         Err(error) => return say(stream, &FromAgent::Refused { why: format!("{error:#}") }),
     };
@@ -97,14 +103,23 @@ fn serve(stream: &TcpStream, stop: &Stop) -> Result<()> {
     outcome
 }
 
+impl Options {
+    fn apply(&self, mut scenario: Scenario) -> Scenario {
+        if !self.cpus.is_empty() {
+            scenario.cpus.clone_from(&self.cpus);
+        }
+        scenario
+    }
+}
+
 fn own_cpu() -> CpuTime {
     CpuTime::of_threads(std::process::id()).unwrap_or_default()
 }
 
-fn prepare(scenario: Scenario, fills: bool, stop: &Stop) -> Result<Arc<Plan>> {
+fn prepare(scenario: Scenario, (fills, spins): (bool, bool), stop: &Stop) -> Result<Arc<Plan>> {
     scenario.check()?;
     let cpus = cpus_of(&scenario)?;
-    let plan = Plan::new(scenario, cpus.len(), true)?;
+    let plan = Plan::new(scenario, cpus.len(), spins)?;
     reach(&plan)?;
     if fills {
         fill::run(&plan, cpus[0], stop)?;

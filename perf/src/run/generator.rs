@@ -51,7 +51,7 @@ impl Plan {
         Ok(Arc::new(Self {
             address: Address::Tcp(target.address),
             requests: Requests::new(&target),
-            values: Values::new(&scenario.values, scenario.seed),
+            values: Values::new(&scenario.values),
             phases: Phases::default(),
             cores,
             spins,

@@ -247,7 +247,7 @@ mod tests {
             path: ("/a".to_owned(), "?b".to_owned()),
             has_key: true,
         };
-        let values = Values::new(&super::super::scenario::Values { bytes: 3, ..Default::default() }, 1);
+        let values = Values::new(&super::super::scenario::Values { bytes: 3, ..Default::default() });
         let requests = Requests::new(&target);
         let mut written = Vec::new();
         requests.write(&mut written, (Operation::Get, 0), &values);
