@@ -15,17 +15,7 @@ pub(super) fn us(us: f64) -> String {
 }
 
 /// A whole number with its thousands apart: `228,666`.
-pub(super) fn count(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub(super) use crate::table::grouped as count;
 
 /// Median, and the extremes when there is more than one.
 pub(super) fn spread(spread: Option<Spread>, shown: impl Fn(f64) -> String) -> String {
