@@ -75,9 +75,9 @@ impl Failures {
         ]
     }
 
-    /// All of them.
+    /// Requests that have failed. An attempt to connect that failed is no request.
     pub(crate) fn total(&self) -> u64 {
-        self.each().iter().map(|(_, count)| count).sum()
+        self.each().iter().map(|(_, count)| count).sum::<u64>() - self.connect
     }
 
     /// Adds another account.
@@ -212,6 +212,14 @@ mod tests {
         assert_eq!((one.outstanding(), one.busy()), (2, 0.5));
         assert_eq!(one.statuses, [(200, 2), (404, 1)]);
         assert_eq!((one.latency.len(), one.latency.max() / 100), (2, 30));
+    }
+
+    #[test]
+    fn an_attempt_to_connect_is_no_request() {
+        let mut tally = Tally { due: 5, ..Tally::default() };
+        tally.failures.count(Failure::Connect);
+        tally.failures.count(Failure::TimedOut);
+        assert_eq!((tally.failures.total(), tally.outstanding()), (1, 4));
     }
 
     #[test]

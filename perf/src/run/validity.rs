@@ -67,7 +67,7 @@ pub(super) fn reasons(scenario: &Scenario, run: &Conducted) -> Vec<String> {
 fn errors(scenario: &Scenario, run: &Conducted) -> Option<String> {
     let measured = &run.measured;
     let unanswered = measured.outstanding();
-    let failed = measured.failures.total() + unanswered;
+    let failed = measured.failures.total() + measured.failures.connect + unanswered;
     let share = failed as f64 / (measured.due.max(failed)).max(1) as f64;
     if share <= scenario.bounds.errors {
         return None;
