@@ -48,9 +48,7 @@ impl Reactor {
     pub fn sleep_precisely(&self, instant: Instant) -> PreciseSleep {
         PreciseSleep { reactor: self.clone(), instant, waiting: None }
     }
-}
 
-impl Reactor {
     /// Waits for the next pass, which comes at once: the core looks for completions and goes on without sleeping. For what
     /// spins on a core of its own.
     pub fn next_pass(&self) -> NextPass {
