@@ -113,7 +113,7 @@ impl Options {
 }
 
 fn own_cpu() -> CpuTime {
-    CpuTime::of_threads(std::process::id()).unwrap_or_default()
+    CpuTime::of_process(std::process::id()).unwrap_or_default()
 }
 
 fn prepare(scenario: Scenario, (fills, spins): (bool, bool), stop: &Stop) -> Result<Arc<Plan>> {

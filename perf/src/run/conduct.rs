@@ -274,7 +274,7 @@ impl<'a> Conduct<'a> {
         let Some(span) = &self.span else { return };
         let (start_due, end_due) = (due(&span.at_start, span.from), due(&span.at_end, span.until));
         if start_due || end_due {
-            let own = crate::system::cpu::CpuTime::of_threads(std::process::id()).unwrap_or_default();
+            let own = crate::system::cpu::CpuTime::of_process(std::process::id()).unwrap_or_default();
             let snapshot = Snapshot { server: self.server.usage(), own };
             let span = self.span.as_mut().expect("looked at above");
             if start_due {

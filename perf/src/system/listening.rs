@@ -71,7 +71,7 @@ impl Listening {
         let mut sum = Usage::default();
         let mut cpus = BTreeSet::new();
         for process in &self.processes {
-            sum.time = sum.time + CpuTime::of_threads(*process).ok()?;
+            sum.time = sum.time + CpuTime::of_process(*process).ok()?;
             let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
             let (user, system) = ticks(&stat)?;
             sum.user_ticks += user;

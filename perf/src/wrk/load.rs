@@ -91,7 +91,7 @@ pub(crate) fn run(
     let mut client = CpuTime::default();
     let status = rig.stop.until(duration + OVERTIME, || {
         // The kernel forgets it with the process; what is lost after the last look is milliseconds.
-        client = CpuTime::of_threads(child.id()).unwrap_or_default().later(client);
+        client = CpuTime::of_process(child.id()).unwrap_or_default().later(client);
         child.exited()
     });
     rig.stop.check()?;
