@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use serde::Serialize;
+use shardstore::cache::Commit;
 
 use super::latency::{Latencies, Percentiles};
 use super::load::{Calls, Mix, Scale};
@@ -77,10 +78,10 @@ pub(crate) struct Row {
 ///
 /// # Errors
 /// The store cannot be made, or /proc is not mounted.
-pub(crate) fn fill(kind: Kind, mix: Mix, memory_bytes: u64, scale: &Scale) -> Result<Contender> {
+pub(crate) fn fill(kind: Kind, mix: Mix, (memory_bytes, commit): (u64, Commit), scale: &Scale) -> Result<Contender> {
     let before = resident_bytes(std::process::id())?;
     let mut buffers = Buffers::new(scale.sizes.largest());
-    let mut store = kind.make(memory_bytes, memory_bytes as f64 / scale.fitting as f64)?;
+    let mut store = kind.make(memory_bytes, memory_bytes as f64 / scale.fitting as f64, commit)?;
     let mut batch = Vec::with_capacity(BATCH);
     let mut numbers = scale.filling(mix).peekable();
     while numbers.peek().is_some() {
@@ -194,7 +195,7 @@ mod tests {
         let scale = Scale::of(memory_bytes, Sizes::Fixed(264));
         let extent = Extent { rounds: 2, calls: 5_000, timed: 5_000 };
         for mix in [Mix::GetHit, Mix::Delete, Mix::Zipf, Mix::Set] {
-            let fill = |kind: &Kind| fill(*kind, mix, memory_bytes, &scale).unwrap();
+            let fill = |kind: &Kind| fill(*kind, mix, (memory_bytes, Commit::AsNeeded), &scale).unwrap();
             let mut contenders: Vec<_> = Kind::value_variants().iter().map(fill).collect();
             for row in measure(&mut contenders, mix, &scale, extent) {
                 assert_eq!(row.samples.len(), 2);

@@ -24,6 +24,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use shardstore::cache::Commit;
 
 use load::{Mix, Scale};
 use measure::{Extent, Row};
@@ -58,6 +59,10 @@ pub(crate) struct Options {
     /// level of cache, at most half of the memory available divided by the number of stores
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(2..=1 << 20))]
     memory: Option<u64>,
+    /// shardstore takes its memory as items come, and in the pages that `shmem_enabled` gives it, instead of all at the start in
+    /// huge pages (`memory_commit`). The others' memory is the allocator's, in huge pages where `enabled` is `always`
+    #[arg(long)]
+    commit_as_needed: bool,
     /// Bytes of every value; with the 36 of the key, 300
     #[arg(long, value_name = "N", default_value_t = 264, value_parser = clap::value_parser!(u32).range(0..=64 << 20))]
     value_bytes: u32,
@@ -138,6 +143,7 @@ fn measure_all(options: &Options) -> Result<Report> {
 /// Mixes that are filled alike share their stores.
 fn measure_mixes(options: &Options, memory_bytes: u64, scale: &Scale) -> Result<Vec<Row>> {
     let extent = Extent { rounds: options.rounds, calls: options.calls, timed: options.timed };
+    let commit = if options.commit_as_needed { Commit::AsNeeded } else { Commit::AtStart };
     let mut rows: Vec<Row> = Vec::new();
     for filled_alike in [[Mix::GetHit, Mix::Delete], [Mix::Zipf, Mix::Set]] {
         let mixes: Vec<Mix> = filled_alike.into_iter().filter(|mix| options.mix.contains(mix)).collect();
@@ -145,7 +151,7 @@ fn measure_mixes(options: &Options, memory_bytes: u64, scale: &Scale) -> Result<
         let mut contenders = Vec::new();
         for kind in &options.store {
             eprintln!("{}: filling {}", first.name(), kind.name());
-            contenders.push(measure::fill(*kind, *first, memory_bytes, scale)?);
+            contenders.push(measure::fill(*kind, *first, (memory_bytes, commit), scale)?);
         }
         // Memory that stores before them gave back may not have left the process.
         let first_stores = rows.is_empty();

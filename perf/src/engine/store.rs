@@ -12,6 +12,7 @@
 
 use std::time::Instant;
 
+use ::shardstore::cache::Commit;
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -53,14 +54,14 @@ impl Kind {
         }
     }
 
-    /// An empty one that may hold `budget_bytes`, made for items of about `item_bytes`.
+    /// An empty one that may hold `budget_bytes`, made for items of about `item_bytes`. `commit` is the product's cache's.
     ///
     /// # Errors
     /// The product's cache cannot be made this small or this large.
-    pub(crate) fn make(self, budget_bytes: u64, item_bytes: f64) -> anyhow::Result<Box<dyn Runner>> {
+    pub(crate) fn make(self, budget_bytes: u64, item_bytes: f64, commit: Commit) -> anyhow::Result<Box<dyn Runner>> {
         let items = (budget_bytes as f64 / item_bytes) as usize;
         Ok(match self {
-            Self::Shardstore => Box::new(shardstore::Shardstore::new(budget_bytes)?),
+            Self::Shardstore => Box::new(shardstore::Shardstore::new(budget_bytes, commit)?),
             Self::Hashbrown => Box::new(lru::Lru::new(budget_bytes)),
             Self::Moka => Box::new(moka::Moka::new(budget_bytes)),
             Self::QuickCache => Box::new(quick::Quick::new(budget_bytes, items)),

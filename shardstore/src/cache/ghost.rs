@@ -108,7 +108,7 @@ mod tests {
 
     fn ghost() -> (Arena, Ghost, impl Fn(u64) -> u64) {
         let mut arena = Arena::reserve(CHUNK_BYTES, 16).unwrap();
-        arena.commit(0);
+        arena.commit(1);
         let hasher = KeyHasher::new(5);
         let start = BUCKET_BYTES * 3;
         let hash = move |id: u64| hasher.hash(&id.to_le_bytes()).index();

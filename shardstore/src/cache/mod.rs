@@ -49,7 +49,7 @@ mod versions;
 pub use hit::{Hit, Pieces, Pinned, Value};
 pub use insert::{Insert, Inserted, ValueParts};
 pub use item::{EXPIRE_MS_MAX, FLAGS_MAX, METADATA_BYTES_MAX};
-pub use options::{CacheError, CacheOptions, LIMIT_BYTES_MIN, VALUE_BYTES_MAX};
+pub use options::{CacheError, CacheOptions, Commit, LIMIT_BYTES_MIN, VALUE_BYTES_MAX};
 pub use reader::{Busy, Found, Inspection, Read, Reader, SharedCache};
 pub use stats::CacheStats;
 
@@ -114,7 +114,7 @@ pub struct Cache {
 
 impl Cache {
     /// Reserves the address space and makes an empty cache. The memory of the index's roots and of the ghost is committed at
-    /// once, the rest as items come.
+    /// once, the rest as [`CacheOptions::commit`] says.
     ///
     /// # Errors
     ///
@@ -161,8 +161,14 @@ impl Cache {
             counters: Counters::default(),
         };
         cache.limit_pins();
-        for chunk in 0..cache.geometry.front_bytes().div_ceil(arena::CHUNK_BYTES) {
-            cache.arena.commit(chunk);
+        let front_chunks = cache.geometry.front_bytes().div_ceil(arena::CHUNK_BYTES);
+        match options.commit {
+            Commit::AsNeeded => cache.arena.commit(front_chunks),
+            Commit::AtStart => {
+                let chunks = cache.geometry.bytes_of(cache.geometry.target) as usize / arena::CHUNK_BYTES;
+                cache.arena.commit(chunks);
+                cache.arena.populate(chunks).map_err(CacheError::Map)?;
+            }
         }
         cache.make_pages();
         Ok(cache)

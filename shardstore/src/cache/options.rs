@@ -69,13 +69,33 @@ pub struct CacheOptions {
     pub hasher: KeyHasher,
     /// Threads that may read in place; see [`super::SharedCache::reader`].
     pub readers: usize,
+    /// When the kernel is asked for the memory.
+    pub commit: Commit,
+}
+
+/// When a cache's memory is committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Commit {
+    /// As items come, in the pages that the kernel gives shared memory: of 4 KiB, or huge ones where
+    /// `/sys/kernel/mm/transparent_hugepage/shmem_enabled` is `advise` or `always`.
+    #[default]
+    AsNeeded,
+    /// All of it by [`super::Cache::new`], in huge pages as far as the kernel has them, whatever `shmem_enabled` says (but
+    /// `deny`). Takes some 0.2 s per GiB; nothing is left to be committed later but what [`super::Cache::resize`] adds.
+    AtStart,
 }
 
 impl CacheOptions {
     /// A cache of `limit_bytes` that may grow to four times that, and that only its owner reads.
     #[must_use]
     pub const fn new(limit_bytes: u64, hasher: KeyHasher) -> Self {
-        Self { limit_bytes, ceiling_bytes: limit_bytes.saturating_mul(CEILING_FACTOR), hasher, readers: 0 }
+        Self {
+            limit_bytes,
+            ceiling_bytes: limit_bytes.saturating_mul(CEILING_FACTOR),
+            hasher,
+            readers: 0,
+            commit: Commit::AsNeeded,
+        }
     }
 }
 
@@ -98,7 +118,7 @@ pub enum CacheError {
         /// What was reserved.
         ceiling_bytes: u64,
     },
-    /// The kernel refused the memory; see memfd_create(2) and mmap(2), RLIMIT_AS and RLIMIT_NOFILE.
+    /// The kernel refused the memory; see memfd_create(2), mmap(2) and madvise(2), RLIMIT_AS and RLIMIT_NOFILE.
     #[error("the kernel refused the shard's memory: {0}")]
     Map(#[source] io::Error),
     /// The value is larger than this shard takes; the client is at fault, or the operator who made shards this small.

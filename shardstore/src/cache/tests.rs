@@ -1,4 +1,5 @@
 use super::item::{Item, Location};
+use super::options::Commit;
 use super::*;
 
 const MIB: u64 = 1 << 20;
@@ -150,7 +151,13 @@ fn a_limit_out_of_range_is_refused() {
     let hasher = KeyHasher::new(1);
     let small = Cache::new(&CacheOptions::new(2 * MIB - 1, hasher));
     assert!(matches!(small, Err(CacheError::LimitTooSmall { .. })));
-    let above = Cache::new(&CacheOptions { limit_bytes: 4 * MIB, ceiling_bytes: 2 * MIB, hasher, readers: 0 });
+    let above = Cache::new(&CacheOptions {
+        limit_bytes: 4 * MIB,
+        ceiling_bytes: 2 * MIB,
+        hasher,
+        readers: 0,
+        commit: Commit::AsNeeded,
+    });
     assert!(matches!(above, Err(CacheError::LimitAboveCeiling { .. })));
     let beyond = Cache::new(&CacheOptions::new(u64::MAX, hasher));
     assert!(matches!(beyond, Err(CacheError::LimitAboveCeiling { ceiling_bytes, .. }) if ceiling_bytes == 1 << 40));

@@ -5,7 +5,7 @@
 //! **Invariants**: hashing the key is part of every call; after a write comes the slice of maintenance that the server gives.
 
 use anyhow::{Context, Result};
-use shardstore::cache::{Cache, CacheOptions, Insert};
+use shardstore::cache::{Cache, CacheOptions, Commit, Insert};
 use shardstore::key::KeyHasher;
 use shardstore::version::Version;
 
@@ -33,10 +33,10 @@ impl Shardstore {
     ///
     /// # Errors
     /// The budget is outside of what a shard can have, or the kernel refused the memory.
-    pub(crate) fn new(budget_bytes: u64) -> Result<Self> {
+    pub(crate) fn new(budget_bytes: u64, commit: Commit) -> Result<Self> {
         let hasher = KeyHasher::new(HASH_SEED);
         // It never grows, so that no address space is reserved for that.
-        let options = CacheOptions { ceiling_bytes: budget_bytes, ..CacheOptions::new(budget_bytes, hasher) };
+        let options = CacheOptions { ceiling_bytes: budget_bytes, commit, ..CacheOptions::new(budget_bytes, hasher) };
         let cache = Cache::new(&options).context("shardstore; choose another --memory")?;
         Ok(Self { cache, hasher, version: 0 })
     }

@@ -86,3 +86,34 @@ pub(super) const fn tag_of(hash: u64) -> u64 {
 pub(super) fn matches(line: &[u64; LINE_WORDS], tag: u64) -> u32 {
     line.iter().enumerate().fold(0, |bits, (n, &slot)| bits | u32::from(slot >> TAG_SHIFT == tag) << n)
 }
+
+/// The same of two buckets; the bits of the second one follow those of the first.
+///
+/// Written so that the compiler compares lanes of vectors: of both buckets in what one takes slot by slot.
+#[inline(always)]
+pub(super) fn matches_in_two(lines: &[[u64; LINE_WORDS]; 2], tag: u64) -> u32 {
+    let bits: [u16; 2 * LINE_WORDS] = std::array::from_fn(|n| {
+        let upper = (lines[n / LINE_WORDS][n % LINE_WORDS] >> 32) as u32;
+        if u64::from(upper >> (TAG_SHIFT - 32)) == tag { 1 << n } else { 0 }
+    });
+    u32::from(bits.into_iter().fold(0, |all, bit| all | bit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever two buckets hold, the same slots are found together as one by one.
+    #[test]
+    fn slots_with_a_tag_are_found_in_both_buckets() {
+        let words = [0, 1, 1 << TAG_SHIFT, (1 << TAG_SHIFT) - 1, 5 << TAG_SHIFT | 7, u64::MAX, 0x8000_0000_0000_0000];
+        for seed in 0..10_000_usize {
+            let line = |step: usize| std::array::from_fn(|n| words[(seed * 31 + n * (seed % step + 1)) % words.len()]);
+            let lines = [line(11), line(13)];
+            for tag in [0, 1, 5, (1 << TAG_BITS) - 1, 1 << (TAG_BITS - 1)] {
+                let expected = matches(&lines[0], tag) | matches(&lines[1], tag) << LINE_WORDS;
+                assert_eq!(matches_in_two(&lines, tag), expected, "{lines:x?}, tag {tag}");
+            }
+        }
+    }
+}
