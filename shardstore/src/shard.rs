@@ -61,6 +61,12 @@ impl Shard {
         self.cache.get(hash, key, now_ms)
     }
 
+    /// Asks for the memory of look-ups that are about to come; as [`Cache::prefetch`].
+    #[inline]
+    pub fn prefetch(&self, hashes: &[KeyHash]) {
+        self.cache.prefetch(hashes);
+    }
+
     /// Stores a value under a new version, if the condition holds and the checksum matches.
     pub fn set(&mut self, hash: KeyHash, key: &[u8], set: &Set<'_>, now_ms: u64) -> SetOutcome {
         let computed = set.computed_crc32c();

@@ -32,6 +32,8 @@ pub(crate) struct Extent {
     pub(crate) rounds: u16,
     /// Calls of a round.
     pub(crate) calls: u64,
+    /// Calls of a round that are known at once; the timed pass makes them one by one.
+    pub(crate) ahead: u16,
     /// Calls of the timed pass.
     pub(crate) timed: u64,
 }
@@ -87,7 +89,7 @@ pub(crate) fn fill(kind: Kind, mix: Mix, (memory_bytes, commit): (u64, Commit), 
     while numbers.peek().is_some() {
         batch.clear();
         batch.extend(numbers.by_ref().take(BATCH).map(|number| scale.call(Verb::Set, number)));
-        store.run(&batch, &mut buffers);
+        store.run(&batch, 1, &mut buffers);
     }
     let resident_bytes = resident_bytes(std::process::id())?.saturating_sub(before);
     Ok(Contender { kind, store, resident_bytes })
@@ -114,7 +116,12 @@ pub(crate) fn measure(contenders: &mut [Contender], mix: Mix, scale: &Scale, ext
         eprintln!("{}: round {} of {}", mix.name(), round + 1, extent.rounds);
         for at in (0..count).map(|turn| (round + turn) % count) {
             let mut calls = Calls::new(scale, mix, round as u64);
-            rows[at].samples.push(run(&mut *contenders[at].store, &mut calls, extent.calls, &mut buffers));
+            rows[at].samples.push(run(
+                &mut *contenders[at].store,
+                &mut calls,
+                (extent.calls, extent.ahead),
+                &mut buffers,
+            ));
         }
     }
     eprintln!("{}: single calls", mix.name());
@@ -138,8 +145,8 @@ fn warm_up(store: &mut dyn Runner, calls: &mut Calls<'_>, round_calls: u64, buff
     }
 }
 
-/// Makes `count` calls of a store.
-fn run(store: &mut dyn Runner, calls: &mut Calls<'_>, count: u64, buffers: &mut Buffers) -> Sample {
+/// Makes `count` calls of a store, of which `ahead` are known at once.
+fn run(store: &mut dyn Runner, calls: &mut Calls<'_>, (count, ahead): (u64, u16), buffers: &mut Buffers) -> Sample {
     let mut batch = Vec::with_capacity(BATCH);
     let (mut cpu_ns, mut elapsed_ns, mut found, mut asked) = (0, 0, 0, 0);
     let mut left = count;
@@ -148,7 +155,7 @@ fn run(store: &mut dyn Runner, calls: &mut Calls<'_>, count: u64, buffers: &mut 
         left -= batch.len() as u64;
         asked += batch.iter().filter(|call| call.verb != Verb::Set).count();
         let (began, cpu_before) = (Instant::now(), machine::thread_cpu_ns());
-        found += store.run(&batch, buffers);
+        found += store.run(&batch, ahead, buffers);
         cpu_ns += machine::thread_cpu_ns() - cpu_before;
         elapsed_ns += began.elapsed().as_nanos() as u64;
         store_again(store, &mut batch, buffers);
@@ -179,7 +186,7 @@ fn time(store: &mut dyn Runner, calls: &mut Calls<'_>, count: u64, buffers: &mut
 fn store_again(store: &mut dyn Runner, batch: &mut Vec<Call>, buffers: &mut Buffers) {
     batch.retain(|call| call.verb == Verb::Delete);
     batch.iter_mut().for_each(|call| call.verb = Verb::Set);
-    store.run(batch, buffers);
+    store.run(batch, 1, buffers);
 }
 
 #[cfg(test)]
@@ -193,7 +200,7 @@ mod tests {
     fn every_store_is_measured_under_every_mix() {
         let memory_bytes = 4 << 20;
         let scale = Scale::of(memory_bytes, Sizes::Fixed(264));
-        let extent = Extent { rounds: 2, calls: 5_000, timed: 5_000 };
+        let extent = Extent { rounds: 2, calls: 5_000, ahead: 16, timed: 5_000 };
         for mix in [Mix::GetHit, Mix::Delete, Mix::Zipf, Mix::Set] {
             let fill = |kind: &Kind| fill(*kind, mix, (memory_bytes, Commit::AsNeeded), &scale).unwrap();
             let mut contenders: Vec<_> = Kind::value_variants().iter().map(fill).collect();

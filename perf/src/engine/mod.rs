@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use shardstore::cache::Commit;
+use shardstore::cache::{Commit, LOOKAHEAD};
 
 use load::{Mix, Scale};
 use measure::{Extent, Row};
@@ -76,6 +76,10 @@ pub(crate) struct Options {
     /// Calls of every round
     #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..1 << 32))]
     calls: u64,
+    /// Calls of a round that are known at once, as from requests that arrive together; shardstore asks for the memory of all of them
+    /// before the first, the others have nothing of the kind. 1: each by itself
+    #[arg(long, value_name = "N", default_value_t = LOOKAHEAD as u16, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    ahead: u16,
     /// Calls that are timed one by one after the rounds
     #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..1 << 32))]
     timed: u64,
@@ -134,6 +138,8 @@ fn measure_all(options: &Options) -> Result<Report> {
         cache_bytes,
         value_bytes_mean,
         calls: options.calls,
+        ahead: options.ahead,
+        commit_as_needed: options.commit_as_needed,
         clock_ns: latency::clock_ns(),
         gates: report::judge(&rows, working_set_caches),
         rows,
@@ -142,7 +148,7 @@ fn measure_all(options: &Options) -> Result<Report> {
 
 /// Mixes that are filled alike share their stores.
 fn measure_mixes(options: &Options, memory_bytes: u64, scale: &Scale) -> Result<Vec<Row>> {
-    let extent = Extent { rounds: options.rounds, calls: options.calls, timed: options.timed };
+    let extent = Extent { rounds: options.rounds, calls: options.calls, ahead: options.ahead, timed: options.timed };
     let commit = if options.commit_as_needed { Commit::AsNeeded } else { Commit::AtStart };
     let mut rows: Vec<Row> = Vec::new();
     for filled_alike in [[Mix::GetHit, Mix::Delete], [Mix::Zipf, Mix::Set]] {

@@ -33,6 +33,10 @@ pub(crate) struct Report {
     pub(crate) value_bytes_mean: f64,
     /// Calls of a round.
     pub(crate) calls: u64,
+    /// Calls that are known at once.
+    pub(crate) ahead: u16,
+    /// Whether shardstore's memory is committed as items come, not all at the start.
+    pub(crate) commit_as_needed: bool,
     /// Reading the clock around a call, in nanoseconds; in every latency.
     pub(crate) clock_ns: f64,
     /// The gates.
@@ -47,12 +51,14 @@ impl Report {
         let mut text = String::new();
         let _ = writeln!(
             text,
-            "Memory of each store {} MiB, values {:.0} B (mean); get-hit works on {:.1} x the last cache ({} MiB); rounds of {} calls.\n",
+            "Memory of each store {} MiB, values {:.0} B (mean); get-hit works on {:.1} x the last cache ({} MiB); rounds of {} calls, {} known at once; memory of shardstore committed {}.\n",
             self.memory_bytes >> 20,
             self.value_bytes_mean,
             self.working_set_caches,
             self.cache_bytes >> 20,
             grouped(self.calls as f64),
+            self.ahead,
+            if self.commit_as_needed { "as needed" } else { "at the start" },
         );
         text += &gate::table(&self.gates);
         let _ = write!(text, "\n{}", self.rate_table());
@@ -203,6 +209,8 @@ mod tests {
             cache_bytes: 4 << 20,
             value_bytes_mean: 264.0,
             calls: 1000,
+            ahead: 16,
+            commit_as_needed: false,
             clock_ns: 40.0,
             gates: judge(&rows, 10.0),
             rows,

@@ -114,6 +114,9 @@ pub(crate) trait Store {
     /// Copies the value to the front of `sink` if the key is there; returns its length.
     fn find(&mut self, key: &Key, sink: &mut [u8]) -> Option<usize>;
 
+    /// Hears of calls that are about to come, if it can make use of that.
+    fn expect(&mut self, _calls: &[Call]) {}
+
     /// Stores a value.
     fn store(&mut self, key: &Key, value: &[u8]);
 
@@ -131,8 +134,9 @@ pub(crate) trait Store {
 
 /// A store under load.
 pub(crate) trait Runner {
-    /// Makes all calls; returns how many found their key, of the gets and deletes.
-    fn run(&mut self, calls: &[Call], buffers: &mut Buffers) -> u64;
+    /// Makes all calls, of which `ahead` (1 or more) are known at once, as from requests that arrive together; returns how many found
+    /// their key, of the gets and deletes.
+    fn run(&mut self, calls: &[Call], ahead: u16, buffers: &mut Buffers) -> u64;
 
     /// Makes all calls, and stores what a get did not find, as a user who has the value from elsewhere does.
     fn run_filling(&mut self, calls: &[Call], buffers: &mut Buffers);
@@ -145,12 +149,17 @@ pub(crate) trait Runner {
 }
 
 impl<S: Store> Runner for S {
-    fn run(&mut self, calls: &[Call], buffers: &mut Buffers) -> u64 {
+    fn run(&mut self, calls: &[Call], ahead: u16, buffers: &mut Buffers) -> u64 {
         let mut found = 0;
-        for call in calls {
-            found += u64::from(call_once(self, call, buffers));
-            if call.verb != Verb::Get {
-                self.tend();
+        for group in calls.chunks(usize::from(ahead)) {
+            if group.len() > 1 {
+                self.expect(group);
+            }
+            for call in group {
+                found += u64::from(call_once(self, call, buffers));
+                if call.verb != Verb::Get {
+                    self.tend();
+                }
             }
         }
         std::hint::black_box(&buffers.sink);

@@ -120,7 +120,11 @@ impl EdgeCore {
     /// The operator's: no memory for the shard, or an address that cannot be listened on.
     pub(crate) fn start(reactor: &Reactor, plan: CorePlan) -> std::io::Result<()> {
         let readers = usize::from(plan.cores);
-        let options = CacheOptions { readers, ..CacheOptions::new(plan.shard_bytes, plan.hasher) };
+        let options = CacheOptions {
+            readers,
+            commit: plan.settings.memory_commit,
+            ..CacheOptions::new(plan.shard_bytes, plan.hasher)
+        };
         let shard = Shard::new(&options, plan.settings.region).map_err(std::io::Error::other)?;
         let published = plan.shards[usize::from(reactor.core().0)].set(shard.share());
         assert!(published.is_ok(), "a core starts once");

@@ -42,7 +42,6 @@ pub(super) const CHUNK_BYTES: usize = 2 << 20;
 pub(super) const WORD_BYTES: usize = 8;
 
 /// Cache lines asked for behind the first one of an item: with it, 320 bytes, which most items fit in.
-#[cfg(target_arch = "x86_64")]
 const LINES_AHEAD: usize = 4;
 
 /// Words of one index bucket: a cache line of 64 bytes.
@@ -70,19 +69,32 @@ impl Mapping {
         (at >> self.segment_shift) as u32
     }
 
-    /// Asks for the cache lines behind the one at byte offset `at`, which are needed as soon as it has come: asked for together they
-    /// take little longer than one. Anything may be asked for; it has no effect but on time.
+    /// Asks for the cache line at byte offset `at`. Anything may be asked for; it has no effect but on time.
     #[inline(always)]
-    pub(super) fn prefetch_behind(&self, at: usize) {
+    pub(super) fn prefetch(&self, at: usize) {
         #[cfg(target_arch = "x86_64")]
-        for line in 1..=LINES_AHEAD {
+        {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let ahead = self.memory.base().wrapping_add(at + line * LINE_WORDS * WORD_BYTES);
+            let line = self.memory.base().wrapping_add(at);
             // SAFETY: a prefetch reads nothing that could be wrong, whatever the address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast_const().cast()) };
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast_const().cast()) };
         }
         #[cfg(not(target_arch = "x86_64"))]
         let _ = at;
+    }
+
+    /// Asks for the cache lines behind the one at byte offset `at`, which are needed as soon as it has come: asked for together they
+    /// take little longer than one.
+    #[inline(always)]
+    pub(super) fn prefetch_behind(&self, at: usize) {
+        (1..=LINES_AHEAD).for_each(|line| self.prefetch(at + line * LINE_WORDS * WORD_BYTES));
+    }
+
+    /// Asks for the cache lines of an item at byte offset `at`.
+    #[inline(always)]
+    pub(super) fn prefetch_item(&self, at: usize) {
+        self.prefetch(at);
+        self.prefetch_behind(at);
     }
 
     /// Reads the word at byte offset `at`.

@@ -72,6 +72,10 @@ use segments::{Queue, SegmentId, Segments, State};
 use stats::Counters;
 use ttl::Classes;
 
+/// How many look-ups [`Cache::prefetch`] is best asked for at once: the lines of their buckets and items fill a fifth of a first
+/// cache of 48 KiB, and twice over what a core waits for at the same time.
+pub const LOOKAHEAD: usize = 16;
+
 /// Why an item left the cache; each reason has its counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reason {
@@ -191,6 +195,15 @@ impl Cache {
         Index::bump(&mut self.arena, slot);
         self.counters.hits += 1;
         Some(Hit::new(self.arena.mapping(), item))
+    }
+
+    /// Asks for the memory of look-ups that are about to come, so that they wait for it together and not one after the other. Of no
+    /// effect but on time. [`LOOKAHEAD`] hashes are a good number: more push each other out of the first cache.
+    #[inline]
+    pub fn prefetch(&self, hashes: &[KeyHash]) {
+        hashes.iter().for_each(|hash| self.index.prefetch_buckets(&self.arena, hash.index()));
+        // By now the buckets of the first ones have come, and lead to their items.
+        hashes.iter().for_each(|hash| self.index.prefetch_items(&self.arena, hash.index()));
     }
 
     /// A handle with which other threads read this cache in place.

@@ -156,6 +156,17 @@ pub fn decode_head<'a>(bytes: &'a [u8], limits: &Limits) -> Result<DecodedHead<'
     Ok(DecodedHead::Head(Head { header: read.header, ext, key }))
 }
 
+/// A glance at what may be a whole frame at the start of `bytes`: its length in bytes and its key (no more of it than
+/// [`STORED_KEY_BYTES_MAX`]), of which nothing is checked; `None` when it goes on beyond `bytes`. For whoever prepares for frames that are decoded later.
+#[inline]
+#[must_use]
+pub fn glance(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (header_bytes, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
+    let (frame_bytes, ext_bytes, key_bytes) = header::lengths(header_bytes);
+    let key = rest.get(ext_bytes..ext_bytes + key_bytes.min(STORED_KEY_BYTES_MAX))?;
+    (frame_bytes <= bytes.len()).then_some((frame_bytes, key))
+}
+
 /// Says at the first byte whether this can become a frame at all.
 #[cold]
 fn partial_header<'a>(bytes: &[u8]) -> Result<DecodedHead<'a>, FrameError> {

@@ -239,6 +239,14 @@ pub(super) fn read(bytes: &[u8; HEADER_BYTES]) -> Result<HeaderRead, FrameError>
     })
 }
 
+/// Lengths of a header's frame, ext and key, in bytes; nothing is checked.
+#[inline]
+pub(super) fn lengths(bytes: &[u8; HEADER_BYTES]) -> (usize, usize, usize) {
+    let raw = RawHeader::ref_from_bytes(bytes).expect("an array of the header's size has its layout");
+    let (ext_bytes, key_bytes) = (usize::from(raw.ext_len) * EXT_UNIT_BYTES, usize::from(raw.key_len.get()));
+    (HEADER_BYTES + ext_bytes + key_bytes + raw.value_len.get() as usize, ext_bytes, key_bytes)
+}
+
 /// The lengths that `frame` has checked and a header is written with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lengths {

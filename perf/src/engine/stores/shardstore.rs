@@ -2,14 +2,14 @@
 //!
 //! **Not**: checksums of values, which the server computes as bytes arrive; other caches have none.
 //!
-//! **Invariants**: hashing the key is part of every call; after a write comes the slice of maintenance that the server gives.
+//! **Invariants**: hashing the key is part of every call (twice where it was hashed ahead); after a write comes the slice of maintenance that the server gives.
 
 use anyhow::{Context, Result};
-use shardstore::cache::{Cache, CacheOptions, Commit, Insert};
-use shardstore::key::KeyHasher;
+use shardstore::cache::{Cache, CacheOptions, Commit, Insert, LOOKAHEAD};
+use shardstore::key::{KeyHash, KeyHasher};
 use shardstore::version::Version;
 
-use crate::engine::store::{Key, Store};
+use crate::engine::store::{Call, Key, Store};
 
 /// Work units of maintenance after a write, as the edge does after a write.
 const UNITS_PER_WRITE: u32 = 64;
@@ -25,6 +25,8 @@ const HASH_SEED: u64 = 0x636f_7265_6c61_6e65;
 pub(crate) struct Shardstore {
     cache: Cache,
     hasher: KeyHasher,
+    /// Of calls that are about to come.
+    hashes: Vec<KeyHash>,
     version: u64,
 }
 
@@ -38,7 +40,7 @@ impl Shardstore {
         // It never grows, so that no address space is reserved for that.
         let options = CacheOptions { ceiling_bytes: budget_bytes, commit, ..CacheOptions::new(budget_bytes, hasher) };
         let cache = Cache::new(&options).context("shardstore; choose another --memory")?;
-        Ok(Self { cache, hasher, version: 0 })
+        Ok(Self { cache, hasher, hashes: Vec::with_capacity(LOOKAHEAD), version: 0 })
     }
 }
 
@@ -58,6 +60,15 @@ impl Store for Shardstore {
             }
         }
         Some(value.len())
+    }
+
+    #[inline]
+    fn expect(&mut self, calls: &[Call]) {
+        for calls in calls.chunks(LOOKAHEAD) {
+            self.hashes.clear();
+            self.hashes.extend(calls.iter().map(|call| self.hasher.hash(&call.key)));
+            self.cache.prefetch(&self.hashes);
+        }
     }
 
     #[inline]

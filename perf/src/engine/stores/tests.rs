@@ -1,5 +1,6 @@
 //! All stores keep what they are given, within their budget.
 
+use ::shardstore::cache::Commit;
 use clap::ValueEnum as _;
 
 use crate::engine::load::key_of;
@@ -16,12 +17,12 @@ fn calls(verb: Verb, keys: std::ops::Range<u64>) -> Vec<Call> {
 fn what_is_stored_is_found_and_what_is_removed_is_not() {
     for kind in Kind::value_variants() {
         let mut buffers = Buffers::new(VALUE_BYTES);
-        let mut store = kind.make(16 << 20, ITEM_BYTES).unwrap();
-        assert_eq!(store.run(&calls(Verb::Get, 0..1000), &mut buffers), 0, "{}", kind.name());
-        store.run(&calls(Verb::Set, 0..1000), &mut buffers);
-        let found = store.run(&calls(Verb::Get, 0..1000), &mut buffers);
-        let removed = store.run(&calls(Verb::Delete, 500..2000), &mut buffers);
-        let left = store.run(&calls(Verb::Get, 0..1000), &mut buffers);
+        let mut store = kind.make(16 << 20, ITEM_BYTES, Commit::AsNeeded).unwrap();
+        assert_eq!(store.run(&calls(Verb::Get, 0..1000), 1, &mut buffers), 0, "{}", kind.name());
+        store.run(&calls(Verb::Set, 0..1000), 1, &mut buffers);
+        let found = store.run(&calls(Verb::Get, 0..1000), 1, &mut buffers);
+        let removed = store.run(&calls(Verb::Delete, 500..2000), 1, &mut buffers);
+        let left = store.run(&calls(Verb::Get, 0..1000), 1, &mut buffers);
         assert_eq!((found, removed, left), (1000, 500, 500), "{}", kind.name());
     }
 }
@@ -30,8 +31,8 @@ fn what_is_stored_is_found_and_what_is_removed_is_not() {
 fn the_budget_holds() {
     for kind in Kind::value_variants() {
         let mut buffers = Buffers::new(VALUE_BYTES);
-        let mut store = kind.make(4 << 20, ITEM_BYTES).unwrap();
-        store.run(&calls(Verb::Set, 0..60_000), &mut buffers);
+        let mut store = kind.make(4 << 20, ITEM_BYTES, Commit::AtStart).unwrap();
+        store.run(&calls(Verb::Set, 0..60_000), 1, &mut buffers);
         let bytes = store.items() as f64 * ITEM_BYTES;
         // The product's cache has its own need within the budget, the others on top of it.
         assert!(bytes <= f64::from(4 << 20) && bytes > f64::from(3 << 20), "{}: {bytes}", kind.name());

@@ -8,37 +8,20 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use shardstore::cache::Commit;
+
 use super::{
     Settings,
+    common::{
+        CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIME, HOUR, MEMORY, MEMORY_COMMIT, MILLISECOND, MINUTE, REGION,
+        SECOND, VALUE_BYTES_MAX, YEAR, memory_commit,
+    },
     kind::Kind,
     quantity::{GIB, KIB, MIB, TIB},
     schema::{AtMost, Family, Key, Preset, Schema},
     tree::Tree,
     value::{Cores, ListenAddress},
 };
-
-/// Largest value the engine and the protocol carry.
-pub(super) const VALUE_BYTES_MAX: u64 = 64 * MIB;
-
-/// Smallest memory: a shard takes memory in 2 MiB chunks and needs a few of them to have somewhere to evict to.
-pub(super) const MEMORY_BYTES_MIN: u64 = 16 * MIB;
-
-/// Largest memory: more than any host of today has, and within the engine's 8 TiB a shard on two cores.
-pub(super) const MEMORY_BYTES_MAX: u64 = 16 * TIB;
-
-/// Most connections of a core: the ring's table of fixed files is at most this long.
-pub(super) const CONNECTIONS_PER_CORE_MAX: u64 = 1 << 20;
-
-/// Highest region: a version has six bits for it.
-pub(super) const REGION_MAX: u64 = 63;
-
-/// Longest time to live and idle time, a year and a day: beyond a year a configured time is a mistake of its unit.
-const YEAR: Duration = Duration::from_secs(365 * 86_400);
-pub(super) const DAY: Duration = Duration::from_secs(86_400);
-pub(super) const HOUR: Duration = Duration::from_secs(3_600);
-pub(super) const MINUTE: Duration = Duration::from_secs(60);
-pub(super) const SECOND: Duration = Duration::from_secs(1);
-pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 
 const STEERINGS: [&str; 2] = ["hash", "cpu"];
 
@@ -54,31 +37,20 @@ pub static SCHEMA: Schema = Schema {
     ],
 };
 
-const KEYS: [Key; 30] = [
+const KEYS: [Key; 31] = [
     Key::new("listen", Kind::Addresses, Preset::Is("127.0.0.1:8080"), "Addresses that serve HTTP")
         .with_flag("listen", "ADDRESS"),
     Key::new("admin", Kind::Address, Preset::Is("127.0.0.1:9180"), "Address of the admin listener")
         .with_flag("admin", "ADDRESS"),
-    Key::new(
-        "cores",
-        Kind::Cores,
-        Preset::Is("auto"),
-        "CPUs with a data core each; auto takes all this process may use",
-    )
-    .with_flag("cores", "CPUS"),
+    CORES,
     Key::new(
         "accept_steering",
         Kind::Choice(&STEERINGS),
         Preset::Is("hash"),
         "How new connections find a core: the kernel's hash, or the CPU that received the packet",
     ),
-    Key::new(
-        "memory",
-        Kind::Bytes { min: MEMORY_BYTES_MIN, max: MEMORY_BYTES_MAX },
-        Preset::Is("1GiB"),
-        "Memory of all shards together, index included; a hard limit",
-    )
-    .with_flag("memory", "SIZE"),
+    MEMORY,
+    MEMORY_COMMIT,
     Key::new("topology", Kind::Path, Preset::Absent, "Topology file; without it this process is its own store")
         .with_flag("topology", "FILE"),
     Key::new("cache_status", Kind::Bool, Preset::Is("true"), "Whether answers say where they came from (Cache-Status)"),
@@ -90,14 +62,8 @@ const KEYS: [Key; 30] = [
         "How long a copy of a node's value is served without asking; 0s keeps no copies",
     )
     .with_flag("near-ttl", "DURATION"),
-    Key::new(
-        "drain_time",
-        Kind::Duration { min: Duration::ZERO, max: HOUR },
-        Preset::Is("30s"),
-        "How long requests in flight may take after SIGTERM",
-    )
-    .with_flag("drain-time", "DURATION"),
-    Key::new("region", Kind::Count { min: 0, max: REGION_MAX }, Preset::Is("0"), "Region written into versions"),
+    DRAIN_TIME,
+    REGION,
     Key::new(
         "limits.header_bytes",
         // Below 1 KiB no browser gets through; above 1 MiB a head no longer fits any buffer the reactor hands out.
@@ -321,6 +287,8 @@ pub struct EdgeSettings {
     pub accept_steering: AcceptSteering,
     /// Memory of all shards together, in bytes.
     pub memory_bytes: u64,
+    /// When it is committed.
+    pub memory_commit: Commit,
     /// The topology file; `None` is embedded mode.
     pub topology: Option<PathBuf>,
     /// Whether answers carry Cache-Status.
@@ -363,6 +331,7 @@ impl Settings for EdgeSettings {
             cores: tree.cores("cores"),
             accept_steering,
             memory_bytes: tree.bytes("memory"),
+            memory_commit: memory_commit(tree),
             topology: tree.path("topology"),
             cache_status: tree.bool("cache_status"),
             near_ttl: tree.duration("near_ttl"),

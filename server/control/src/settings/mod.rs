@@ -16,6 +16,7 @@
 //! **Source**: docs/config.md.
 
 pub mod check;
+mod common;
 pub mod edge;
 pub mod error;
 mod file;

@@ -2,17 +2,19 @@
 //!
 //! **Not**: the meaning of a limit, which belongs to the module that holds it.
 //!
-//! **Invariants**: [`NodeSettings`] has a field for every key of [`SCHEMA`] and none besides. Keys that `corelane` has too are
-//! named and bounded alike.
+//! **Invariants**: [`NodeSettings`] has a field for every key of [`SCHEMA`] and none besides.
 //!
 //! **Source**: docs/config.md; docs/wire.md for what is granted in HELLO.
 
 use std::{path::PathBuf, time::Duration};
 
+use shardstore::cache::Commit;
+
 use super::{
     Settings,
-    edge::{
-        CONNECTIONS_PER_CORE_MAX, DAY, HOUR, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, REGION_MAX, SECOND, VALUE_BYTES_MAX,
+    common::{
+        CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIME, MEMORY, MEMORY_COMMIT, REGION, SECOND, VALUE_BYTES_MAX,
+        memory_commit,
     },
     kind::Kind,
     quantity::{GIB, KIB, MIB},
@@ -33,7 +35,7 @@ pub static SCHEMA: Schema = Schema {
     ],
 };
 
-const KEYS: [Key; 14] = [
+const KEYS: [Key; 15] = [
     Key::new(
         "node_id",
         Kind::Count { min: 1, max: 65_535 },
@@ -45,30 +47,13 @@ const KEYS: [Key; 14] = [
         .with_flag("listen", "ADDRESS"),
     Key::new("admin", Kind::Address, Preset::Is("127.0.0.1:9280"), "Address of the admin listener")
         .with_flag("admin", "ADDRESS"),
-    Key::new(
-        "cores",
-        Kind::Cores,
-        Preset::Is("auto"),
-        "CPUs with a data core each; auto takes all this process may use",
-    )
-    .with_flag("cores", "CPUS"),
-    Key::new(
-        "memory",
-        Kind::Bytes { min: MEMORY_BYTES_MIN, max: MEMORY_BYTES_MAX },
-        Preset::Is("1GiB"),
-        "Memory of all shards together, index included; a hard limit",
-    )
-    .with_flag("memory", "SIZE"),
+    CORES,
+    MEMORY,
+    MEMORY_COMMIT,
     Key::new("topology", Kind::Path, Preset::Required, "Topology file, the same one the edges read")
         .with_flag("topology", "FILE"),
-    Key::new(
-        "drain_time",
-        Kind::Duration { min: Duration::ZERO, max: HOUR },
-        Preset::Is("30s"),
-        "How long requests in flight may take after SIGTERM",
-    )
-    .with_flag("drain-time", "DURATION"),
-    Key::new("region", Kind::Count { min: 0, max: REGION_MAX }, Preset::Is("0"), "Region written into versions"),
+    DRAIN_TIME,
+    REGION,
     Key::new(
         "limits.connections_per_core",
         Kind::Count { min: 1, max: CONNECTIONS_PER_CORE_MAX },
@@ -139,6 +124,8 @@ pub struct NodeSettings {
     pub cores: Cores,
     /// Memory of all shards together, in bytes.
     pub memory_bytes: u64,
+    /// When it is committed.
+    pub memory_commit: Commit,
     /// The topology file.
     pub topology: PathBuf,
     /// How long requests in flight may take after SIGTERM.
@@ -169,6 +156,7 @@ impl Settings for NodeSettings {
             admin: tree.address("admin"),
             cores: tree.cores("cores"),
             memory_bytes: tree.bytes("memory"),
+            memory_commit: memory_commit(tree),
             topology: tree.path("topology").expect("the schema requires it"),
             drain_time: tree.duration("drain_time"),
             region: tree.count("region"),

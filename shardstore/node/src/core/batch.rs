@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use reactor::CoreId;
+use shardstore::cache::LOOKAHEAD;
 use shardstore::key::KeyHash;
 use shardstore::placement::Verdict;
 use shardstore::wire::batch::{BatchAnswer, BatchAnswers, ENTRY_FIXED_BYTES, MgetKeys, MsetItems};
@@ -129,9 +130,15 @@ fn cut(core: &Core, epoch: u32, hashes: &[KeyHash], entries: &mut [Answer], repl
 fn perform(core: &Core, op: &Op<'_>, part: &Part) -> Vec<Answer> {
     let mut wanted = part.indices.iter().zip(&part.hashes).peekable();
     let mut answers = Vec::with_capacity(part.indices.len());
+    let mut ahead = part.hashes.chunks(LOOKAHEAD);
     let mut each = |index: usize, op: Op<'_>| {
         // Indices ascend, so that only the next one has to be compared.
         if let Some((_, hash)) = wanted.next_if(|(wanted, _)| usize::from(**wanted) == index) {
+            if answers.len().is_multiple_of(LOOKAHEAD)
+                && let Some(hashes) = ahead.next()
+            {
+                core.shard.borrow().prefetch(hashes);
+            }
             answers.push(operate(core, *hash, &op));
         }
     };

@@ -16,6 +16,7 @@
 //!
 //! **Source**: the design's wire chapter; docs/wire.md.
 
+mod ahead;
 pub(crate) mod answer;
 mod batch;
 mod budget;
@@ -42,8 +43,8 @@ use std::sync::Arc;
 
 use reactor::local::Event as Bell;
 use reactor::{CoreId, Listener, Mailbox, Reactor};
-use shardstore::cache::{CacheOptions, METADATA_BYTES_MAX};
-use shardstore::key::{KeyHasher, STORED_KEY_BYTES_MAX};
+use shardstore::cache::{CacheOptions, LOOKAHEAD, METADATA_BYTES_MAX};
+use shardstore::key::{KeyHash, KeyHasher, STORED_KEY_BYTES_MAX};
 use shardstore::placement::{NodeId, Topology};
 use shardstore::shard::Shard;
 use shardstore::shard::others::{Others, Published};
@@ -91,6 +92,8 @@ pub(crate) struct Core {
     bells: RefCell<BTreeMap<u64, Rc<Bell>>>,
     connections_begun: Cell<u64>,
     spares: RefCell<SpareBuffers>,
+    /// Of the frames that are looked at ahead of need.
+    hashes_ahead: RefCell<Vec<KeyHash>>,
     listeners: RefCell<Vec<Rc<Listener>>>,
     phase: Cell<drain::Phase>,
     /// The newest epoch the control core was asked to look for.
@@ -116,7 +119,8 @@ impl Core {
         let hasher = KeyHasher::new(shared.hash_seed);
         let limit_bytes = shared.settings.memory_bytes / u64::from(shared.cores);
         let readers = usize::from(shared.cores);
-        let options = CacheOptions { readers, ..CacheOptions::new(limit_bytes, hasher) };
+        let commit = shared.settings.memory_commit;
+        let options = CacheOptions { readers, commit, ..CacheOptions::new(limit_bytes, hasher) };
         let shard = Shard::new(&options, shared.settings.region)
             .map_err(|error| std::io::Error::other(format!("memory: {error}")))?;
         let own = reactor.core();
@@ -140,6 +144,7 @@ impl Core {
             bells: RefCell::default(),
             connections_begun: Cell::new(0),
             spares: RefCell::default(),
+            hashes_ahead: RefCell::new(Vec::with_capacity(LOOKAHEAD)),
             listeners: RefCell::default(),
             phase: Cell::new(drain::Phase::Serving),
             epoch_wanted: Cell::new(0),

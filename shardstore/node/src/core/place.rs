@@ -42,6 +42,12 @@ impl Core {
         Ok(self.hasher.hash(key))
     }
 
+    /// Whether this core owns the keys of a hash, if this node does.
+    #[inline]
+    pub(super) fn owns(&self, hash: KeyHash) -> bool {
+        hash.shard(self.shared.cores).0 == self.reactor.core().0
+    }
+
     /// Places a key, and notes in `reply` what the answer will say about its slot. `epoch` is the asker's.
     #[inline]
     pub(super) fn place(&self, hash: KeyHash, epoch: u32, reply: &mut Reply) -> Place {

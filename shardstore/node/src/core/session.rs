@@ -25,6 +25,7 @@ use reactor::{Connection, ConnectionError, Instant, Received};
 use shardstore::wire::frame::Decoded;
 use shardstore::wire::session::Session;
 
+use super::ahead;
 use super::drain::QUIET;
 use super::intake::Intake;
 use super::link::{Granted, Link};
@@ -171,9 +172,14 @@ impl Talk<'_> {
         let limits = self.link.terms.limits;
         let arrived = self.intake.arrived();
         let mut out = self.connection.write();
+        // Bytes of the frames whose keys have been looked at ahead of need.
+        let mut ahead_bytes = 0;
         loop {
             let bytes = match self.intake.peek(&limits) {
                 Ok(Decoded::Frame(frame)) => {
+                    if ahead_bytes == 0 {
+                        ahead_bytes = ahead::prefetch(self.core, self.intake.front());
+                    }
                     self.conversation.take(&frame, arrived, &mut out).map_err(|error| error.name())?;
                     frame.wire_bytes()
                 }
@@ -185,6 +191,7 @@ impl Talk<'_> {
                 }
                 Err(error) => return Err(error.name()),
             };
+            ahead_bytes = ahead_bytes.saturating_sub(bytes);
             self.intake.consume(bytes, &mut self.core.spares.borrow_mut());
             self.last_frame = self.core.reactor.now();
             if self.intake.is_empty() || out.len() > QUEUE_BYTES_MAX || self.has_many_streams() {

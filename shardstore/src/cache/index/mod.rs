@@ -161,6 +161,19 @@ impl Index {
         Probe { arena, root, buckets, matches }
     }
 
+    /// Asks for the cache lines of a hash's two buckets.
+    #[inline]
+    pub(super) fn prefetch_buckets(&self, arena: &Mapping, hash: u64) {
+        let Place { root, tag } = place(hash, self.roots);
+        root_in(arena, root).page().candidates(tag).into_iter().for_each(|bucket| arena.prefetch(bucket));
+    }
+
+    /// Asks for the cache lines of the items that may have a hash, whose buckets should be there by now.
+    #[inline]
+    pub(super) fn prefetch_items(&self, arena: &Mapping, hash: u64) {
+        self.probe(arena, hash).for_each(|(_, location)| arena.prefetch_item(location.at()));
+    }
+
     /// Puts a new item into a place that is empty, or that can be emptied by moving another slot to its other bucket. `false`
     /// when there is none: the page must grow.
     #[inline]
