@@ -27,12 +27,16 @@ pub fn frames(data: &[u8]) {
         let mut reassembler = Reassembler::new(1 << 20, 4, 1 << 21);
         let mut rest = bytes;
         loop {
+            // Taken of any bytes, before anybody has looked at them.
+            let glance = frame::glance(rest);
             match frame::decode(rest, &limits) {
                 Ok(Decoded::Frame(frame)) => {
+                    assert_eq!(glance, Some((frame.wire_bytes(), frame.key)));
                     understand(&frame, &mut reassembler);
                     rest = &rest[frame.wire_bytes()..];
                 }
                 Ok(Decoded::Partial { need }) => {
+                    assert_eq!(glance, None, "what is not whole");
                     assert!(need > rest.len() && need <= HEAD_BYTES_MAX + FRAME_VALUE_BYTES_MAX as usize);
                     break;
                 }

@@ -99,6 +99,11 @@ pub(crate) struct ShardGauges {
     pub(crate) bytes: [Gauge; CacheStats::BYTE_KINDS.len()],
     /// One for each of [`CacheStats::EVENTS`].
     pub(crate) events: [Gauge; CacheStats::EVENTS.len()],
+    /// Bytes, one for each of [`CacheStats::GROUPS`].
+    pub(crate) groups: [Gauge; CacheStats::GROUPS.len()],
+    /// Age of the oldest segment of a queue, in seconds.
+    pub(crate) oldest_small_s: Gauge,
+    pub(crate) oldest_main_s: Gauge,
 }
 
 impl ShardGauges {
@@ -106,6 +111,9 @@ impl ShardGauges {
         self.items.set(stats.items);
         self.bytes.iter().zip(stats.bytes()).for_each(|(gauge, bytes)| gauge.set(bytes));
         self.events.iter().zip(stats.events()).for_each(|(gauge, count)| gauge.set(count));
+        self.groups.iter().zip(stats.bytes_by_group).for_each(|(gauge, bytes)| gauge.set(bytes));
+        self.oldest_small_s.set(stats.oldest_small_ms / 1000);
+        self.oldest_main_s.set(stats.oldest_main_ms / 1000);
     }
 }
 

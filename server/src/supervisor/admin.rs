@@ -73,6 +73,12 @@ fn render_core(core: usize, metrics: &CoreMetrics, text: &mut Text) {
     for (event, gauge) in CacheStats::EVENTS.iter().zip(&shard.events) {
         text.sample(&f::SHARD_EVENTS, &[("core", &core), ("event", &event)], gauge.value());
     }
+    for (ttl, gauge) in CacheStats::GROUPS.iter().zip(&shard.groups) {
+        text.sample(&f::SHARD_TTL_BYTES, &[("core", &core), ("ttl", &ttl)], gauge.value());
+    }
+    for (queue, gauge) in [("small", &shard.oldest_small_s), ("main", &shard.oldest_main_s)] {
+        text.sample(&f::SHARD_OLDEST, &[("core", &core), ("queue", &queue)], gauge.value());
+    }
     render_reactor(core, metrics, text);
 }
 

@@ -32,6 +32,12 @@ pub(super) const FILLS: Family = Family::gauge("corelane_store_fills", "Keys tha
 pub(super) const SHARD_ITEMS: Family = Family::gauge("corelane_shard_items", "Items in a core's shard.");
 pub(super) const SHARD_BYTES: Family =
     Family::gauge("corelane_shard_bytes", "Bytes of a core's shard, by what they are: the kinds overlap.");
+pub(super) const SHARD_TTL_BYTES: Family = Family::gauge(
+    "corelane_shard_ttl_bytes",
+    "Bytes of a core's shard by the times to live, in seconds, of the items that segments were opened for.",
+);
+pub(super) const SHARD_OLDEST: Family =
+    Family::gauge("corelane_shard_oldest_seconds", "Age of the oldest segment of each queue of a core's shard.");
 pub(super) const SHARD_EVENTS: Family = Family::counter(
     "corelane_shard_events_total",
     "What happened in a core's shard: hits, misses, inserts, evictions by reason, and so on.",

@@ -78,7 +78,16 @@ fn core(id: usize, metrics: &CoreMetrics) -> Value {
 fn cache(shard: &ShardGauges) -> Value {
     let bytes = CacheStats::BYTE_KINDS.iter().map(|kind| format!("bytes_{kind}")).zip(&shard.bytes);
     let events = CacheStats::EVENTS.iter().map(|event| (*event).to_owned()).zip(&shard.events);
-    let items = [("items".to_owned(), &shard.items)];
-    let all = items.into_iter().chain(bytes).chain(events);
-    all.map(|(name, gauge)| (name, Value::from(gauge.value()))).collect()
+    let others = [
+        ("items", &shard.items),
+        ("oldest_small_seconds", &shard.oldest_small_s),
+        ("oldest_main_seconds", &shard.oldest_main_s),
+    ];
+    let all = others.map(|(name, gauge)| (name.to_owned(), gauge)).into_iter().chain(bytes).chain(events);
+    let mut cache: serde_json::Map<String, Value> =
+        all.map(|(name, gauge)| (name, Value::from(gauge.value()))).collect();
+    let groups = CacheStats::GROUPS.iter().zip(&shard.groups).filter(|(_, gauge)| gauge.value() > 0);
+    let by_ttl = groups.map(|(ttl, gauge)| ((*ttl).to_owned(), Value::from(gauge.value()))).collect();
+    cache.insert("bytes_by_ttl_seconds".to_owned(), Value::Object(by_ttl));
+    Value::Object(cache)
 }

@@ -9,7 +9,7 @@
 
 use super::item::{self, EXTENT_HEADER_BYTES, Head, Location, Run, padded};
 use super::segments::{Queue, Segment, SegmentId, State};
-use super::ttl::{CLASSES_MAX, Class};
+use super::ttl::{CLASSES_MAX, Class, Group};
 use super::{Cache, CacheError};
 
 /// The smallest part of a value worth an extent of its own; a smaller rest of a segment is left unused.
@@ -198,7 +198,11 @@ impl Cache {
 
     /// Seals the open segment of a stream and opens a free one; `false` when there is none, then the open one stays.
     pub(super) fn rotate(&mut self, stream: Stream) -> bool {
-        let Some(id) = self.segments.open_free(stream.queue()) else { return false };
+        let group = match stream {
+            Stream::Whole(_, class) => self.classes.group(class),
+            Stream::Chained(_) => Group::LARGE,
+        };
+        let Some(id) = self.segments.open_free(stream.queue(), group) else { return false };
         self.mark(id, self.latest_ms, stream.queue());
         if let Some(full) = self.open[stream.index()].replace(id) {
             self.seal(full);

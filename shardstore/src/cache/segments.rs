@@ -21,6 +21,8 @@
 //!
 //! **Source**: Yang, Yue, Rashmi, "Segcache", NSDI 2021 (segment-granular eviction).
 
+use super::ttl::Group;
+
 /// The number of a segment, from the start of the arena.
 pub(super) type SegmentId = u32;
 
@@ -75,6 +77,8 @@ const INDEX: usize = 4;
 pub(super) struct Segment {
     pub(super) state: State,
     pub(super) queue: Queue,
+    /// Which items it was opened for; `None` unless they are items.
+    group: Option<Group>,
     prev: SegmentId,
     next: SegmentId,
     /// Bytes written, from the segment's start; a multiple of 8.
@@ -95,6 +99,7 @@ impl Segment {
     const ABSENT: Self = Self {
         state: State::Absent,
         queue: Queue::Small,
+        group: None,
         prev: NONE,
         next: NONE,
         used: 0,
@@ -119,13 +124,20 @@ pub(super) struct Segments {
     table: Box<[Segment]>,
     lists: [List; 5],
     sequence: u64,
+    /// Segments that hold items of each group.
+    groups: [u32; Group::COUNT],
 }
 
 impl Segments {
     /// A table of `count` segments, all absent.
     pub(super) fn new(count: usize) -> Self {
         let empty = List { head: NONE, tail: NONE, count: 0 };
-        Self { table: vec![Segment::ABSENT; count].into_boxed_slice(), lists: [empty; 5], sequence: 0 }
+        Self {
+            table: vec![Segment::ABSENT; count].into_boxed_slice(),
+            lists: [empty; 5],
+            sequence: 0,
+            groups: [0; Group::COUNT],
+        }
     }
 
     /// What is known of a segment.
@@ -171,15 +183,22 @@ impl Segments {
         (head != NONE).then_some(head)
     }
 
-    /// Takes the free segment that was used last (its memory is the likeliest to be resident) and opens it for a queue.
-    pub(super) fn open_free(&mut self, queue: Queue) -> Option<SegmentId> {
+    /// How many segments hold items of each group; those that wait for their pins left out.
+    pub(super) fn groups(&self) -> &[u32; Group::COUNT] {
+        &self.groups
+    }
+
+    /// Takes the free segment that was used last (its memory is the likeliest to be resident) and opens it for a group of items of a
+    /// queue.
+    pub(super) fn open_free(&mut self, queue: Queue, group: Group) -> Option<SegmentId> {
         let tail = self.lists[FREE].tail;
         if tail == NONE {
             return None;
         }
         self.set_state(tail, State::Open);
         let sequence = self.next_sequence();
-        *self.at_mut(tail) = Segment { state: State::Open, queue, sequence, ..Segment::ABSENT };
+        *self.at_mut(tail) = Segment { state: State::Open, queue, group: Some(group), sequence, ..Segment::ABSENT };
+        self.groups[group.index()] += 1;
         Some(tail)
     }
 
@@ -229,6 +248,11 @@ impl Segments {
             self.unlink(list, id);
         }
         self.at_mut(id).state = state;
+        if matches!(state, State::Free | State::Absent | State::Held)
+            && let Some(group) = self.at_mut(id).group.take()
+        {
+            self.groups[group.index()] -= 1;
+        }
         if let Some(list) = state.list(queue) {
             self.push(list, id);
         }
@@ -298,9 +322,25 @@ mod tests {
         let mut segments = Segments::new(3);
         (0..3).for_each(|id| segments.set_state(id, State::Free));
         segments.at_mut(2).used = 64;
-        assert_eq!(segments.open_free(Queue::Small), Some(2));
+        assert_eq!(segments.open_free(Queue::Small, Group::LARGE), Some(2));
         assert_eq!(segments.at(2).used, 0);
-        assert_eq!(segments.open_free(Queue::Main), Some(1));
+        assert_eq!(segments.open_free(Queue::Main, Group::LARGE), Some(1));
         assert!(segments.at(1).sequence > segments.at(2).sequence);
+    }
+
+    #[test]
+    fn segments_are_counted_by_what_they_hold_while_they_do() {
+        let mut segments = Segments::new(3);
+        (0..3).for_each(|id| segments.set_state(id, State::Free));
+        let opened: Vec<_> = (0..3).filter_map(|_| segments.open_free(Queue::Small, Group::LARGE)).collect();
+        let count = |segments: &Segments| segments.groups()[Group::LARGE.index()];
+        assert_eq!((opened.len(), count(&segments)), (3, 3));
+        segments.set_state(0, State::Sealed);
+        segments.promote(0);
+        segments.set_state(1, State::Held);
+        segments.set_state(2, State::Free);
+        assert_eq!(count(&segments), 1, "the promoted one");
+        segments.set_state(1, State::Free);
+        assert_eq!(segments.groups().iter().sum::<u32>(), 1);
     }
 }

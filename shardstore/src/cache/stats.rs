@@ -6,7 +6,10 @@
 //!
 //! **Source**: docs/metrics.md for what becomes of them.
 
+use std::sync::atomic::Ordering;
+
 use super::segments::Queue;
+use super::ttl::Group;
 use super::{Cache, Reason};
 
 /// What the cache counts as it works.
@@ -103,6 +106,13 @@ pub struct CacheStats {
     pub bytes_small: u64,
     /// Sealed segments of the main queue.
     pub bytes_main: u64,
+    /// Segments that hold items, by the times to live they were opened for; see [`CacheStats::GROUPS`].
+    pub bytes_by_group: [u64; Self::GROUPS.len()],
+    /// How long ago the first segment of the small queue was opened, in milliseconds: about the age at which items that nobody reads
+    /// leave. 0 for an empty queue.
+    pub oldest_small_ms: u64,
+    /// How long ago the first segment of the main queue came into it.
+    pub oldest_main_ms: u64,
     /// Segments drained.
     pub segments_reclaimed: u64,
     /// Inserts of small items that found no free segment and had to reclaim a whole one.
@@ -143,6 +153,10 @@ impl CacheStats {
         "pages_moved",
         "stalls",
     ];
+
+    /// Groups of items whose segments are counted apart: by time to live, each named by its longest in seconds ("longer": than 97 days;
+    /// "never": that they end), and "large" values, whatever theirs.
+    pub const GROUPS: [&str; Group::COUNT] = Group::NAMES;
 
     /// Bytes of each of [`CacheStats::BYTE_KINDS`].
     #[must_use]
@@ -217,6 +231,9 @@ impl CacheStats {
             noted_hits,
             bytes_small: bytes_of(cache.segments.sealed(Queue::Small)),
             bytes_main: bytes_of(cache.segments.sealed(Queue::Main)),
+            bytes_by_group: cache.segments.groups().map(bytes_of),
+            oldest_small_ms: oldest_ms(cache, Queue::Small),
+            oldest_main_ms: oldest_ms(cache, Queue::Main),
             segments_reclaimed,
             stalls,
             pins_refused: cache.arena.refused(),
@@ -226,4 +243,12 @@ impl CacheStats {
             work_units,
         }
     }
+}
+
+/// How long ago the first segment of a queue was marked.
+fn oldest_ms(cache: &Cache, queue: Queue) -> u64 {
+    let Some(id) = cache.segments.oldest_sealed(queue) else { return 0 };
+    // The lowest bit is the queue.
+    let opened_ms = cache.shared.common.marks[id as usize].load(Ordering::Relaxed) >> 1;
+    cache.latest_ms.saturating_sub(opened_ms)
 }

@@ -514,3 +514,34 @@ fn what_has_expired_takes_little_of_the_memory() {
     assert_eq!(stats.evicted_for_room + stats.evicted_for_slot, 0);
     assert!(stats.items - living <= living / 20, "{} items, of which {living} have not expired", stats.items);
 }
+
+#[test]
+fn memory_is_committed_when_it_is_said_to_be() {
+    let hasher = KeyHasher::new(1);
+    for (commit, is_there) in [(Commit::AsNeeded, false), (Commit::AtStart, true)] {
+        let cache = Cache::new(&CacheOptions { commit, ..CacheOptions::new(16 * MIB, hasher) }).unwrap();
+        assert_eq!(cache.arena.resident_bytes() >= 16 * MIB, is_there, "{commit:?}");
+        assert!(cache.arena.resident_bytes() <= 16 * MIB, "{commit:?}: no more than the limit");
+    }
+}
+
+#[test]
+fn memory_is_told_by_time_to_live_and_queues_by_age() {
+    let mut rig = Rig::new(64 * MIB);
+    let bytes_of = |rig: &Rig, name: &str| {
+        let group = CacheStats::GROUPS.iter().position(|group| *group == name).unwrap();
+        rig.cache.stats().bytes_by_group[group]
+    };
+    for id in 0..1000 {
+        rig.put(id, 1000, 0);
+        rig.put(1000 + id, 1000, NOW + 60_000);
+    }
+    rig.put(5000, 1 << 20, 0);
+    let sum: u64 = rig.cache.stats().bytes_by_group.iter().sum();
+    let (never, large) = (bytes_of(&rig, "never"), bytes_of(&rig, "large"));
+    assert!(never >= 1_000_000 && large >= MIB, "{never}, {large}");
+    assert!(sum >= never + large + 1_000_000, "those that live for a minute are told as well: {sum}");
+    rig.now_ms = NOW + 5_000;
+    rig.put(6000, 10, 0);
+    assert_eq!((rig.cache.stats().oldest_small_ms, rig.cache.stats().oldest_main_ms), (5_000, 0));
+}

@@ -38,6 +38,30 @@ impl Class {
     }
 }
 
+/// What a segment is opened for, for people who look: the time to live of its items at that moment, or large values of whatever
+/// time to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Group(u8);
+
+impl Group {
+    /// How many there are: one for each class of a shard that has all of them, and [`Group::LARGE`].
+    pub(super) const COUNT: usize = CLASSES_MAX + 1;
+
+    /// Values in chains.
+    pub(super) const LARGE: Self = Self(CLASSES_MAX as u8);
+
+    /// Names: times to live in seconds, up to which items are in the group, and beyond those of the one before.
+    pub(super) const NAMES: [&str; Self::COUNT] = [
+        "0.5", "1", "2", "4", "8", "16", "32", "64", "128", "256", "512", "1024", "2048", "4096", "8192", "16384",
+        "32768", "65536", "131072", "262144", "524288", "1048576", "2097152", "4194304", "8388608", "longer", "never",
+        "large",
+    ];
+
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// The classes of a shard.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Classes {
@@ -51,6 +75,15 @@ impl Classes {
         let count = data_segments / per_class;
         let count = if count == 0 { 1 } else { count };
         Self { count: if count > CLASSES_MAX as u32 { CLASSES_MAX as u8 } else { count as u8 } }
+    }
+
+    /// The group of a class: in a shard of few classes, which span more, that of its longest times to live.
+    pub(super) const fn group(self, class: Class) -> Group {
+        let timed = self.count as u32 - 1;
+        if class.0 as u32 >= timed {
+            return Group(CLASSES_MAX as u8 - 1);
+        }
+        Group((((class.0 as u32 + 1) * SPAN_BITS).div_ceil(timed) - 1) as u8)
     }
 
     /// The class of an item that expires at `expire_ms` (0 for never), seen from `now_ms`.
@@ -102,6 +135,25 @@ mod tests {
             let end_ms = 500 * 2_u64.pow(u32::from(class));
             assert_eq!(classes.of(NOW + end_ms - 1, NOW), Class(class), "just below {end_ms} ms");
             assert_eq!(classes.of(NOW + end_ms, NOW), Class(class + 1), "{end_ms} ms");
+        }
+    }
+
+    /// An item's group says how long it may live at least as long as it does.
+    #[test]
+    fn groups_are_named_by_their_longest_time_to_live() {
+        for segments in [64, 240, 256, 300, 100_000] {
+            let classes = Classes::for_segments(segments);
+            let name = |expire_ms| Group::NAMES[classes.group(classes.of(expire_ms, NOW)).index()];
+            assert_eq!(name(0), "never");
+            for ttl_ms in [1_u64, 499, 500, 999, 60_000, 3_600_000, 86_400_000, 8_388_607_999] {
+                let end_s = name(NOW + ttl_ms).parse::<f64>().unwrap_or(f64::INFINITY);
+                assert!(ttl_ms as f64 / 1000.0 <= end_s, "{ttl_ms} ms is in {end_s} of {segments} segments");
+                assert!(
+                    segments < 100_000 || ttl_ms as f64 / 1000.0 >= end_s / 2.0 || end_s == 0.5,
+                    "{ttl_ms} in {end_s}"
+                );
+            }
+            assert_eq!(name(NOW + 8_388_608_000), "longer");
         }
     }
 

@@ -12,13 +12,13 @@ use shardstore::cache::Commit;
 
 use super::{
     Settings,
-    common::{
-        CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIME, HOUR, MEMORY, MEMORY_COMMIT, MILLISECOND, MINUTE, REGION,
-        SECOND, VALUE_BYTES_MAX, YEAR, memory_commit,
-    },
     kind::Kind,
     quantity::{GIB, KIB, MIB, TIB},
     schema::{AtMost, Family, Key, Preset, Schema},
+    shared_keys::{
+        CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIME, HOUR, MEMORY, MEMORY_COMMIT, MILLISECOND, MINUTE, REGION,
+        SECOND, VALUE_BYTES_MAX, YEAR, memory_commit,
+    },
     tree::Tree,
     value::{Cores, ListenAddress},
 };

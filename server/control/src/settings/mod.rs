@@ -16,7 +16,7 @@
 //! **Source**: docs/config.md.
 
 pub mod check;
-mod common;
+
 pub mod edge;
 pub mod error;
 mod file;
@@ -30,6 +30,7 @@ pub mod quantity;
 pub mod reference;
 mod render;
 pub mod schema;
+mod shared_keys;
 pub mod tree;
 pub mod value;
 

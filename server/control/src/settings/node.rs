@@ -12,13 +12,13 @@ use shardstore::cache::Commit;
 
 use super::{
     Settings,
-    common::{
-        CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIME, MEMORY, MEMORY_COMMIT, REGION, SECOND, VALUE_BYTES_MAX,
-        memory_commit,
-    },
     kind::Kind,
     quantity::{GIB, KIB, MIB},
     schema::{AtMost, Key, Preset, Schema},
+    shared_keys::{
+        CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIME, MEMORY, MEMORY_COMMIT, REGION, SECOND, VALUE_BYTES_MAX,
+        memory_commit,
+    },
     tree::Tree,
     value::{Cores, ListenAddress},
 };

@@ -5,6 +5,7 @@
 //! **Source**: docs/metrics.md; docs/wire.md, "STATS".
 
 use control::metrics::{Family, Text};
+use shardstore::cache::CacheStats;
 use shardstore::wire::stats::{Stat, StatKind, Stats};
 use shardstore::wire::{Opcode, Status};
 
@@ -18,6 +19,11 @@ const FAULTS: Family = Family::counter(
 );
 const HAPPENED: Family =
     Family::counter("corelane_node_events_total", "What happened to connections and requests beside answers.");
+
+const TTL_BYTES: Family = Family::gauge(
+    "corelane_cache_ttl_bytes",
+    "Memory by the times to live, in seconds, of the items that segments were opened for.",
+);
 
 /// A number of each core.
 struct PerCore {
@@ -64,6 +70,12 @@ const PER_CORE: &[PerCore] = &[
         core.cache.ghost_hits.value()
     }),
     counter("corelane_cache_stalls_total", "Inserts that had to reclaim a segment.", |core| core.cache.stalls.value()),
+    gauge("corelane_cache_oldest_small_seconds", "Age of the small queue's oldest segment.", |core| {
+        core.cache.oldest_small_s.value()
+    }),
+    gauge("corelane_cache_oldest_main_seconds", "Age of the main queue's oldest segment.", |core| {
+        core.cache.oldest_main_s.value()
+    }),
     counter("corelane_cache_pins_refused_total", "Pins refused for the bound on pinned memory.", |core| {
         core.cache.pins_refused.value()
     }),
@@ -85,6 +97,9 @@ pub(crate) fn render(metrics: &NodeMetrics, text: &mut Text) {
         }
         for (event, counter) in EVENTS.iter().zip(&core.events) {
             text.sample(&HAPPENED, &[("core", &index), ("event", event)], counter.value());
+        }
+        for (ttl, gauge) in CacheStats::GROUPS.iter().zip(&core.cache.groups) {
+            text.sample(&TTL_BYTES, &[("core", &index), ("ttl", &ttl)], gauge.value());
         }
         for per_core in PER_CORE {
             text.sample(&per_core.family, &[("core", &index)], (per_core.read)(core));

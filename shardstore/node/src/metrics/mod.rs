@@ -173,6 +173,10 @@ pub(crate) struct CacheGauges {
     pub(crate) ghost_hits: Gauge,
     pub(crate) stalls: Gauge,
     pub(crate) pins_refused: Gauge,
+    pub(crate) oldest_small_s: Gauge,
+    pub(crate) oldest_main_s: Gauge,
+    /// Bytes, one for each of [`CacheStats::GROUPS`].
+    pub(crate) groups: [Gauge; CacheStats::GROUPS.len()],
 }
 
 impl CacheGauges {
@@ -195,5 +199,8 @@ impl CacheGauges {
         self.ghost_hits.set(stats.ghost_hits);
         self.stalls.set(stats.stalls);
         self.pins_refused.set(stats.pins_refused);
+        self.oldest_small_s.set(stats.oldest_small_ms / 1000);
+        self.oldest_main_s.set(stats.oldest_main_ms / 1000);
+        self.groups.iter().zip(stats.bytes_by_group).for_each(|(gauge, bytes)| gauge.set(bytes));
     }
 }

@@ -8,10 +8,11 @@ use control::admin::{Admin, Readiness};
 use control::drain::State;
 use control::metrics::{Build, Family, Text};
 use serde_json::{Value, json};
+use shardstore::cache::CacheStats;
 use shardstore::placement::NodeId;
 
 use super::Supervisor;
-use crate::metrics;
+use crate::metrics::{self, CacheGauges};
 
 const EPOCH: Family = Family::gauge("corelane_topology_epoch", "Epoch of the topology in force.");
 const SLOTS: Family = Family::gauge("corelane_topology_slots_owned", "Slots this node owns.");
@@ -38,11 +39,27 @@ impl Supervisor {
                 "items": core.cache.items.value(),
                 "limit_bytes": core.cache.bytes_limit.value(),
                 "live_bytes": core.cache.bytes_live.value(),
+                "free_bytes": core.cache.bytes_free.value(),
+                "index_bytes": core.cache.bytes_index.value(),
+                "small_bytes": core.cache.bytes_small.value(),
+                "main_bytes": core.cache.bytes_main.value(),
+                "oldest_small_seconds": core.cache.oldest_small_s.value(),
+                "oldest_main_seconds": core.cache.oldest_main_s.value(),
+                "bytes_by_ttl_seconds": bytes_by_ttl(&core.cache),
                 "hits": core.cache.hits.value(),
                 "misses": core.cache.misses.value(),
+                "expired": core.cache.expired.value(),
+                "evicted": core.cache.evicted.value(),
+                "ghost_hits": core.cache.ghost_hits.value(),
             },
         })
     }
+}
+
+/// Bytes of the groups that have any.
+fn bytes_by_ttl(cache: &CacheGauges) -> Value {
+    let groups = CacheStats::GROUPS.iter().zip(&cache.groups).filter(|(_, gauge)| gauge.value() > 0);
+    groups.map(|(ttl, gauge)| ((*ttl).to_owned(), Value::from(gauge.value()))).collect::<serde_json::Map<_, _>>().into()
 }
 
 impl Admin for Supervisor {
