@@ -16,7 +16,6 @@
 //! **Source**: docs/config.md.
 
 pub mod check;
-
 pub mod edge;
 pub mod error;
 mod file;
