@@ -31,14 +31,14 @@ mod upkeep;
 
 use std::sync::Arc;
 
-use super::arena::{Arena, Mapping, WORD_BYTES};
+use super::arena::{Arena, LINE_WORDS, Mapping, WORD_BYTES};
 use super::item::Location;
 use super::versions::Versions;
 use page::{BUCKET_BYTES, BUCKETS_MIN, Page, SLOTS_PER_BUCKET};
 use root::root_of;
 pub(super) use root::{ROOT_BYTES, Root, RootId, root_at};
 pub(super) use slot::Slot;
-use slot::{matches_in_two, tag_of};
+use slot::{matches, matches_in_two, tag_of};
 pub(super) use space::Space;
 use upkeep::Sweep;
 pub(super) use upkeep::{LOOKS_PER_UNIT, Upkeep};
@@ -154,11 +154,9 @@ impl Index {
     #[inline(always)]
     pub(super) fn probe<'a>(&self, arena: &'a Mapping, hash: u64) -> Probe<'a> {
         let Place { root, tag } = place(hash, self.roots);
-        let buckets = root_in(arena, root).page().candidates(tag);
-        // Both at once: a branch on whether the home bucket has it would be wrong for every third item, and would keep the core
-        // from beginning with the next look-up while it waits for this one's memory.
-        let matches = matches_in_two(&buckets.map(|bucket| arena.line(bucket)), tag);
-        Probe { arena, root, buckets, matches }
+        let [home, other] = root_in(arena, root).page().candidates(tag);
+        let line = arena.line(home);
+        Probe { arena, root, bucket: home, other: Some(other), tag, line, matches: matches(&line, tag) }
     }
 
     /// Asks for the cache lines of a hash's two buckets.
@@ -171,7 +169,17 @@ impl Index {
     /// Asks for the cache lines of the items that may have a hash, whose buckets should be there by now.
     #[inline]
     pub(super) fn prefetch_items(&self, arena: &Mapping, hash: u64) {
-        self.probe(arena, hash).for_each(|(_, location)| arena.prefetch_item(location.at()));
+        let Place { root, tag } = place(hash, self.roots);
+        let lines = root_in(arena, root).page().candidates(tag).map(|bucket| arena.line(bucket));
+        // Of both at once: a branch on whether it is in the home bucket would be wrong for every third item, and keep the core from
+        // going on to the next hash until this one's bucket has come.
+        let mut matches = matches_in_two(&lines, tag);
+        while matches != 0 {
+            let n = matches.trailing_zeros() as usize;
+            matches &= matches - 1;
+            let slot = Slot(lines[n / SLOTS_PER_BUCKET][n % SLOTS_PER_BUCKET]);
+            arena.prefetch_item(slot.location().at());
+        }
     }
 
     /// Puts a new item into a place that is empty, or that can be emptied by moving another slot to its other bucket. `false`
@@ -262,8 +270,12 @@ fn root_in(arena: &Mapping, root: RootId) -> Root {
 pub(super) struct Probe<'a> {
     arena: &'a Mapping,
     root: RootId,
-    buckets: [usize; 2],
-    /// One bit for each slot of the two buckets that is still to be handed out.
+    bucket: usize,
+    /// The bucket that has not been looked at.
+    other: Option<usize>,
+    tag: u64,
+    line: [u64; LINE_WORDS],
+    /// One bit for each slot of the bucket that is still to be handed out.
     matches: u32,
 }
 
@@ -272,12 +284,13 @@ impl Iterator for Probe<'_> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.matches == 0 {
-            return None;
+        while self.matches == 0 {
+            self.bucket = self.other.take()?;
+            self.line = self.arena.line(self.bucket);
+            self.matches = matches(&self.line, self.tag);
         }
         let n = self.matches.trailing_zeros() as usize;
         self.matches &= self.matches - 1;
-        let at = self.buckets[n / SLOTS_PER_BUCKET] + n % SLOTS_PER_BUCKET * WORD_BYTES;
-        Some((SlotAt { root: self.root, at }, Slot(self.arena.load(at)).location()))
+        Some((SlotAt { root: self.root, at: self.bucket + n * WORD_BYTES }, Slot(self.line[n]).location()))
     }
 }
