@@ -126,7 +126,7 @@ fn a_large_value_goes_in_chunks_and_costs_what_it_takes() {
 fn credit_is_kept_to() {
     let (session, link, mut answers) = connected(Grant { requests: 2, bytes: 1 << 20 });
     let (requests, values, mut buffer) = (requests(), values(5), Vec::new());
-    let mut write = |buffer: &mut Vec<u8>| requests.write(buffer, &link, ask(Operation::Get, 1, 0), &values);
+    let write = |buffer: &mut Vec<u8>| requests.write(buffer, &link, ask(Operation::Get, 1, 0), &values);
     assert!(write(&mut buffer) && write(&mut buffer));
     let length = buffer.len();
     assert!(!write(&mut buffer) && buffer.len() == length, "nothing is written without credit");
