@@ -14,6 +14,8 @@
 mod arrivals;
 mod choice;
 mod conduct;
+#[cfg(test)]
+mod credit_tests;
 pub(crate) mod dispatch;
 pub(crate) mod fill;
 pub(crate) mod generator;

@@ -107,7 +107,8 @@ impl Requests {
         Ok(())
     }
 
-    fn know(&self, theirs: &Hello) {
+    /// Takes in what a node has said of itself.
+    pub(in crate::run) fn know(&self, theirs: &Hello) {
         // The first to come is kept; what another run of the same plan learns is the same or noticed by `open`.
         let _ = self.facts.set(Facts {
             cluster: theirs.cluster.clone(),

@@ -244,7 +244,8 @@ fn what_is_no_answer_is_named() {
         for step in [1, bytes.len()] {
             let (_, link, mut answers) = connected(Grant { requests: 1, bytes: 1 << 20 });
             assert!(requests().write(&mut Vec::new(), &link, ask(Operation::Get, 1, 0), &values(5)));
-            let outcome = bytes.chunks(step).try_for_each(|piece| answers.read(piece, &mut Heard::default()));
+            let mut heard = Heard::default();
+            let outcome = bytes.chunks(step).try_for_each(|piece| answers.read(piece, &mut heard));
             assert_eq!(outcome, Err(expected), "in pieces of {step}");
         }
     }
