@@ -109,7 +109,7 @@ fn measure(scenario: &str, connections: usize) -> Tally {
     let Requests::Shard(requests) = &plan.requests else { panic!("another protocol") };
     requests.know(&node_hello());
     measure_plan(&plan, |host| {
-        start_serving(host, move |reactor, connection| serve(reactor, connection, connections == 1))
+        start_serving(host, move |reactor, connection| serve(reactor, connection, connections == 1));
     })
 }
 
