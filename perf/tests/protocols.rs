@@ -112,7 +112,8 @@ fn right(folder: &Folder, scenario: &str) -> Vec<(u64, u64)> {
     assert!(output.status.code().is_some_and(|code| code < 2), "{told}");
     let result = result(&folder.0);
     assert_eq!(result["errors"]["total"], 0, "{told}");
-    assert!(result["requests_answered"].as_u64().unwrap() > 100, "{told}");
+    // The lowest rate is 100 a second, and arrivals are by chance.
+    assert!(result["requests_answered"].as_u64().unwrap() > 50, "{told}");
     assert!(result["cpu_us_per_request"]["total"].as_f64().unwrap() > 0.0, "the server is found by who listens");
     statuses(&result)
 }
