@@ -9,13 +9,16 @@
     reason = "a test that serves over plain sockets, from threads"
 )]
 
+mod support;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use support::{Folder, coreperf, result, text};
 
 /// Answers every request with this body, for as long as the test runs.
 fn serve(body: &'static str) -> SocketAddr {
@@ -42,44 +45,6 @@ fn answer(mut stream: TcpStream, body: &str) {
             }
         }
     }
-}
-
-/// A folder of one test, gone with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("coreperf-test-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn scenario(&self, text: &str) -> PathBuf {
-        let path = self.0.join("scenario.toml");
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn coreperf(scenario: &Path, out: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_coreperf"));
-    command.arg("run").arg(scenario).arg("--out").arg(out);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn result(out: &Path) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(out.join("result.json")).unwrap()).unwrap()
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 fn short(address: SocketAddr, more: &str) -> String {

@@ -1,9 +1,12 @@
-//! `coreperf peers`: the same scenarios against the floor, Corelane and other servers, in alternating rounds.
+//! `coreperf peers`: the same scenarios against the floor, ours and other servers, in alternating rounds.
 //!
 //! ```text
 //!  round 1: floor, corelane, nginx, …    round 2: corelane, nginx, …, floor    …
 //!  DIR/SCENARIO/SERVER/ROUND/result.json, latency.hlog; DIR/peers.json: all of them side by side
 //! ```
+//!
+//! A scenario whose url is `http://` is asked of HTTP servers; one that names keys and nothing else (`shard://`, `redis://`,
+//! `memcached://`) of all key-value servers, each in its own protocol.
 //!
 //! **Invariants**: every server has the same core and the generator another one; what changes on the host while it is
 //! measured changes for all of them.
@@ -18,6 +21,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::run::outcome::Outcome;
+use crate::run::protocol::Scheme;
 use crate::run::scenario::{Body, Scenario};
 use crate::run::{Manner, measure};
 use crate::servers::peers::is_installed;
@@ -70,21 +74,39 @@ enum Kind {
     Haproxy,
     Varnish,
     H2o,
+    /// A node, asked in the shard protocol
+    Shardstored,
+    Redis,
+    Valkey,
+    Memcached,
 }
 
 impl Kind {
     /// The program it needs, if that is none of ours.
     const fn program(self) -> Option<&'static str> {
         match self {
-            Self::Floor | Self::Corelane => None,
+            Self::Floor | Self::Corelane | Self::Shardstored => None,
             Self::Nginx => Some("nginx"),
             Self::Haproxy => Some("haproxy"),
             Self::Varnish => Some("varnishd"),
             Self::H2o => Some("h2o"),
+            Self::Redis => Some("redis-server"),
+            Self::Valkey => Some("valkey-server"),
+            Self::Memcached => Some("memcached"),
         }
     }
 
-    fn start(self, rig: &Rig, body_bytes: usize) -> Result<Server> {
+    const fn scheme(self) -> Scheme {
+        match self {
+            Self::Floor | Self::Corelane | Self::Nginx | Self::Haproxy | Self::Varnish | Self::H2o => Scheme::Http,
+            Self::Shardstored => Scheme::Shard,
+            Self::Redis | Self::Valkey => Scheme::Redis,
+            Self::Memcached => Scheme::Memcached,
+        }
+    }
+
+    fn start(self, rig: &Rig, scenario: &Scenario) -> Result<Server> {
+        let body_bytes = scenario.values.bytes;
         match self {
             Self::Floor => rig.start_floor(body_bytes),
             Self::Corelane => rig.start_corelane(),
@@ -92,27 +114,39 @@ impl Kind {
             Self::Haproxy => rig.start_haproxy(body_bytes),
             Self::Varnish => rig.start_varnish(body_bytes),
             Self::H2o => rig.start_h2o(body_bytes),
+            Self::Shardstored => rig.start_shardstored(),
+            Self::Redis => rig.start_redis(),
+            Self::Valkey => rig.start_valkey(),
+            Self::Memcached => {
+                let sizes = scenario.values.sizes.iter().map(|(bytes, _)| *bytes);
+                rig.start_memcached(sizes.chain([body_bytes]).max().unwrap_or_default())
+            }
         }
     }
 
-    /// Whether it can answer this scenario: only Corelane stores, HAProxy has no large bodies, and keys with sizes of their
-    /// own are known to Corelane alone.
+    /// Whether it keeps what it is given, under any key.
+    fn stores(self) -> bool {
+        self == Self::Corelane || self.scheme().is_key_value()
+    }
+
+    /// Whether it can answer this scenario: of the HTTP servers only Corelane stores, HAProxy has no large bodies, and keys with
+    /// sizes of their own are known to Corelane alone.
     fn answers(self, scenario: &Scenario) -> bool {
         const HAPROXY_BYTES_MAX: usize = 8 * 1024;
+        let is_key_value = scenario.scheme().is_ok_and(Scheme::is_key_value);
+        if self.scheme().is_key_value() != is_key_value {
+            return false;
+        }
         let only_reads = scenario.mix.put == 0.0 && scenario.mix.delete == 0.0;
         let one_size = scenario.values.sizes.is_empty() && scenario.keys.count == 1;
-        match self {
-            Self::Corelane => true,
-            Self::Floor => one_size && only_reads,
-            Self::Haproxy => one_size && only_reads && scenario.values.bytes <= HAPROXY_BYTES_MAX,
-            Self::Nginx | Self::Varnish | Self::H2o => one_size && only_reads,
-        }
+        let fits = self != Self::Haproxy || scenario.values.bytes <= HAPROXY_BYTES_MAX;
+        self.stores() || one_size && only_reads && fits
     }
 
     /// The scenario as this server can answer it: others know nothing of our keys, only of the length of a value.
     fn adapt(self, scenario: &Scenario, server: &Server, is_first: bool) -> Result<Scenario> {
-        let mut scenario = scenario.at(server.address);
-        if self == Self::Corelane {
+        let mut scenario = scenario.spoken(self.scheme(), server.address)?;
+        if self.stores() {
             scenario.values.fill &= is_first;
         } else {
             scenario.values.fill = false;
@@ -154,7 +188,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let scenarios = options.scenarios.iter().map(|path| Ok((name_of(path), Scenario::read(path)?)));
     let scenarios = scenarios.collect::<Result<Vec<_>>>()?;
-    let kinds = options.kinds()?;
+    let kinds = options.kinds(&scenarios)?;
     let rig = Rig {
         binaries: options.bin_dir.clone(),
         scratch: Scratch::new("peers")?,
@@ -182,9 +216,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 }
 
 impl Options {
-    /// The servers that are asked for and installed; those that are not are named.
-    fn kinds(&self) -> Result<Vec<Kind>> {
-        let wanted = if self.only.is_empty() { Kind::value_variants().to_vec() } else { self.only.clone() };
+    /// The servers that are asked for, can answer one of the scenarios, and are installed; those that are not are named.
+    fn kinds(&self, scenarios: &[(String, Scenario)]) -> Result<Vec<Kind>> {
+        let mut wanted = if self.only.is_empty() { Kind::value_variants().to_vec() } else { self.only.clone() };
+        wanted.retain(|kind| scenarios.iter().any(|(_, scenario)| kind.answers(scenario)));
         let missing = |kind: &Kind| kind.program().filter(|program| !is_installed(program));
         for program in wanted.iter().filter_map(missing) {
             ensure!(self.only.is_empty(), "{program} is not installed; install it, or leave it out of --only");
@@ -201,7 +236,8 @@ fn name_of(path: &Path) -> String {
 
 fn compare(rig: &Rig, options: &Options, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> Result<Comparison> {
     let kinds: Vec<Kind> = kinds.iter().copied().filter(|kind| kind.answers(scenario)).collect();
-    let servers = kinds.iter().map(|kind| kind.start(rig, scenario.values.bytes)).collect::<Result<Vec<_>>>()?;
+    ensure!(!kinds.is_empty(), "{name}: none of these servers can answer it; leave --only out to see who can");
+    let servers = kinds.iter().map(|kind| kind.start(rig, scenario)).collect::<Result<Vec<_>>>()?;
     let mut rows: Vec<Row> = servers.iter().map(|server| Row { server: server.name, rounds: Vec::new() }).collect();
     let manner = Manner { cpus: &options.client_cpus, agents: &[], spins: true, is_shown: false };
     let rate = match options.at_share {
@@ -243,4 +279,44 @@ fn slowest(rig: &Rig, manner: &Manner<'_>, (kinds, servers): (&[Kind], &[Server]
     }
     ensure!(slowest.is_finite() && slowest > 0.0, "no server but the floor answers this scenario");
     Ok(slowest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answering(scenario: &str) -> Vec<Kind> {
+        let scenario = Scenario::parse(scenario).expect("it is right");
+        Kind::value_variants().iter().copied().filter(|kind| kind.answers(&scenario)).collect()
+    }
+
+    #[test]
+    fn scenarios_are_asked_of_those_who_can_answer() {
+        use Kind::{Corelane, Floor, H2o, Haproxy, Memcached, Nginx, Redis, Shardstored, Valkey, Varnish};
+        let key_value = [Shardstored, Redis, Valkey, Memcached];
+        assert_eq!(answering("url = \"shard://127.0.0.1:1/k\"\n[mix]\nput = 1\n"), key_value);
+        assert_eq!(answering("url = \"redis://127.0.0.1:1/k{key}\"\n[keys]\ncount = 9\n"), key_value);
+        let http = "url = \"http://127.0.0.1:1/k\"\n";
+        assert_eq!(answering(http), [Floor, Corelane, Nginx, Haproxy, Varnish, H2o]);
+        assert_eq!(answering(&format!("{http}[values]\nbytes = 100000\n")), [Floor, Corelane, Nginx, Varnish, H2o]);
+        assert_eq!(answering(&format!("{http}[mix]\nput = 1\n")), [Corelane]);
+    }
+
+    #[test]
+    fn each_server_is_asked_in_its_protocol() {
+        let scenario =
+            Scenario::parse("url = \"shard://127.0.0.1:1/k\"\n[values]\nfill = true\n").expect("it is right");
+        let address = "127.0.0.1:9".parse().expect("an address");
+        let server = Server { name: "any", address, children: Vec::new() };
+        for (kind, url) in [
+            (Kind::Shardstored, "shard://127.0.0.1:9/k"),
+            (Kind::Valkey, "redis://127.0.0.1:9/k"),
+            (Kind::Memcached, "memcached://127.0.0.1:9/k"),
+        ] {
+            for is_first in [true, false] {
+                let adapted = kind.adapt(&scenario, &server, is_first).expect("it fits");
+                assert_eq!((adapted.url.as_str(), adapted.values.fill), (url, is_first), "{kind:?}");
+            }
+        }
+    }
 }

@@ -37,29 +37,26 @@ pub(super) fn block(comparisons: &[Comparison]) -> String {
     text
 }
 
-/// The whole comparison.
+/// Ours among the servers: of a scenario only one of them is asked.
+const OURS: [&str; 2] = ["corelane", "shardstored"];
+
+/// The whole comparison; without a floor there is no column for it.
 pub(super) fn of(comparison: &Comparison) -> String {
-    let mut text = format!(
-        "\n{}\n{:<12} {:>24} {:>10} {:>10} {:>12} {:>9} {:>9} {:>9}\n",
-        comparison.scenario,
-        "server",
-        "CPU us/request",
-        "to floor",
-        "to ours",
-        "requests/s",
-        "p50 us",
-        "p99 us",
-        "p99.9 us"
-    );
-    let floor = comparison.rows.iter().find(|row| row.server == "floor");
-    let ours = comparison.rows.iter().find(|row| row.server == "corelane");
+    let of = |names: &[&str]| comparison.rows.iter().find(|row| names.contains(&row.server));
+    let bases: Vec<(&str, &Row)> = [("to floor", of(&["floor"])), ("to ours", of(&OURS))]
+        .into_iter()
+        .filter_map(|(head, row)| Some((head, row?)))
+        .collect();
+    let mut text = format!("\n{}\n{:<12} {:>24}", comparison.scenario, "server", "CPU us/request");
+    bases.iter().for_each(|(head, _)| text.push_str(&format!(" {head:>10}")));
+    let _ = writeln!(text, " {:>12} {:>9} {:>9} {:>9}", "requests/s", "p50 us", "p99 us", "p99.9 us");
     for row in &comparison.rows {
-        let _ = writeln!(text, "{}", row_line(row, floor, ours));
+        let _ = writeln!(text, "{}", row_line(row, &bases));
     }
     text
 }
 
-fn row_line(row: &Row, floor: Option<&Row>, ours: Option<&Row>) -> String {
+fn row_line(row: &Row, bases: &[(&str, &Row)]) -> String {
     let figures = |figure: fn(&Outcome) -> Option<f64>| Spread::of(row.rounds.iter().filter_map(figure));
     let Some(cpu) = figures(cpu) else {
         let reason = row.rounds.iter().find_map(|round| round.invalid_reasons.first());
@@ -68,22 +65,19 @@ fn row_line(row: &Row, floor: Option<&Row>, ours: Option<&Row>) -> String {
     let median = |figure: fn(&Outcome) -> Option<f64>, digits: usize| {
         figures(figure).map_or_else(|| "-".to_owned(), |spread| format!("{:.digits$}", spread.median))
     };
-    let ratio = |to: Option<&Row>| {
-        to.and_then(|to| ratios(row, to)).map_or_else(|| "-".to_owned(), |spread| format!("{:.3}", spread.median))
-    };
-    format!(
-        "{:<12} {:>8.3} ({:.3} to {:.3}) {:>10} {:>10} {:>12} {:>9} {:>9} {:>9}",
-        row.server,
-        cpu.median,
-        cpu.min,
-        cpu.max,
-        ratio(floor),
-        ratio(ours),
+    let mut line = format!("{:<12} {:>8.3} ({:.3} to {:.3})", row.server, cpu.median, cpu.min, cpu.max);
+    for (_, to) in bases {
+        let ratio = ratios(row, to).map_or_else(|| "-".to_owned(), |spread| format!("{:.3}", spread.median));
+        line.push_str(&format!(" {ratio:>10}"));
+    }
+    line.push_str(&format!(
+        " {:>12} {:>9} {:>9} {:>9}",
         rate(row),
         median(|round| Some(round.latency?.p50_us), 1),
         median(|round| Some(round.latency?.p99_us), 1),
         median(|round| Some(round.latency?.p999_us), 1),
-    )
+    ));
+    line
 }
 
 /// Requests per second; where the generator was the limit, the server answers at least as many.

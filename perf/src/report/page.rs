@@ -7,13 +7,17 @@ use super::section::{Run, Section};
 use super::tables;
 
 /// What servers are, for those who do not know them.
-const SERVERS: [(&str, &str); 6] = [
+const SERVERS: [(&str, &str); 10] = [
     ("corelane", "this project's server: it looks the value up in its cache and checks the request"),
     ("floor", "a bare loop that does nothing but receive and send: what the kernel alone costs on this host"),
     ("nginx", "a web server that answers from its configuration and looks nothing up"),
     ("haproxy", "a proxy that answers from its configuration and looks nothing up"),
     ("varnish", "a web cache that answers from memory"),
     ("h2o", "a web server that answers from a file it keeps open"),
+    ("shardstored", "this project's node: it keeps values in memory and speaks the shard protocol"),
+    ("redis", "a key-value server that keeps values in memory"),
+    ("valkey", "a key-value server that keeps values in memory, made from redis"),
+    ("memcached", "a key-value cache in memory"),
 ];
 
 const WORDS: [(&str, &str); 6] = [

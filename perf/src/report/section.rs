@@ -78,10 +78,10 @@ impl Section {
         self.servers.iter().find(|server| server.name == name)
     }
 
-    /// Whose results these are in the first place: Corelane's, or those of the only server that is not the floor.
+    /// Whose results these are in the first place: Corelane's or a node's, or those of the only server that is not the floor.
     pub(super) fn subject(&self) -> &Server {
         let other = || self.servers.iter().find(|server| server.name != "floor");
-        self.server("corelane").or_else(other).unwrap_or(&self.servers[0])
+        self.server("corelane").or_else(|| self.server("shardstored")).or_else(other).unwrap_or(&self.servers[0])
     }
 
     pub(super) fn runs(&self) -> impl Iterator<Item = &Run> {

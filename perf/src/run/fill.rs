@@ -12,7 +12,7 @@ use reactor::{Connection, CoreId, CoreSpec, Host, Reactor, Threads};
 
 use super::choice::Operation;
 use super::generator::Plan;
-use super::http::{Answers, Listener};
+use super::protocol::{Ask, Link, Listener};
 use crate::system::stop::Stop;
 
 /// Writes under way at once.
@@ -73,11 +73,11 @@ struct Stored {
 }
 
 impl Listener for Stored {
-    fn body(&mut self, _: u16, _: usize, _: &[u8]) -> bool {
+    fn body(&mut self, _: usize, _: u16, _: usize, _: &[u8]) -> bool {
         true
     }
 
-    fn answer(&mut self, status: u16, _: usize, _: bool) {
+    fn answer(&mut self, _: usize, status: u16, _: usize, _: bool) {
         self.answers += 1;
         if !(200..300).contains(&status) {
             self.refused = Some(status);
@@ -89,10 +89,12 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
     let timeout = plan.scenario.timeout;
     let connected = reactor.connect(&plan.address, reactor.now() + timeout).await;
     let connection = connected.map_err(|error| format!("no connection to {}: {error}", plan.address))?;
+    connection.set_deadline(reactor.now() + timeout);
+    let (link, mut answers) = plan.requests.open(&connection, 0).await.map_err(|error| error.to_string())?;
     let stored = RefCell::new(Stored::default());
-    let (mut answers, mut sent, count) = (Answers::default(), 0, plan.scenario.keys.count);
+    let (mut sent, count) = (0, plan.scenario.keys.count);
     while stored.borrow().answers < count && !plan.phases.is_over() {
-        send(&connection, plan, &mut sent, stored.borrow().answers);
+        send(&connection, &link, plan, (&mut sent, stored.borrow().answers));
         connection.set_deadline(reactor.now() + timeout);
         let data = match connection.receive().await {
             Ok(Some(data)) => data,
@@ -112,9 +114,12 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
     Ok(())
 }
 
-fn send(connection: &Connection, plan: &Plan, sent: &mut u64, answered: u64) {
+fn send(connection: &Connection, link: &Link, plan: &Plan, (sent, answered): (&mut u64, u64)) {
     while *sent < plan.scenario.keys.count && *sent - answered < DEPTH && connection.queued_bytes() < QUEUED_BYTES_MAX {
-        plan.requests.write(&mut connection.write(), (Operation::Put, *sent), &plan.values);
+        let ask = Ask { operation: Operation::Put, key: *sent, ttl_s: 0 };
+        if !plan.requests.write(&mut connection.write(), link, ask, &plan.values) {
+            return;
+        }
         *sent += 1;
     }
 }

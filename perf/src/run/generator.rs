@@ -22,8 +22,8 @@ use reactor::{Address, Reactor, Sender};
 
 use super::arrivals::Pacer;
 use super::choice::{Choice, Operation};
-use super::http::{Listener, Requests};
 use super::phases::Phases;
+use super::protocol::{Ask, Link, Listener, Requests};
 use super::scenario::{Body, Scenario};
 use super::tally::{Failure, Tally};
 use super::values::Values;
@@ -73,6 +73,7 @@ struct Flight {
 struct Lane {
     /// None while it is not connected.
     sender: Option<Sender>,
+    link: Link,
     flights: VecDeque<Flight>,
     /// Whether it stands in the row of lanes with room.
     in_row: bool,
@@ -85,6 +86,8 @@ struct State {
     /// None: a closed loop.
     pacer: Option<Pacer>,
     choice: Choice,
+    /// A request for which its lane's server had not granted room: the next one to be sent.
+    drawn: Option<Ask>,
     /// Whether requests are due for which no lane has had room.
     is_behind: bool,
     accounts: Accounts,
@@ -119,6 +122,7 @@ impl Generator {
             row: VecDeque::with_capacity(lanes),
             pacer,
             choice: Choice::new(&scenario.keys, scenario.mix, seed + 1),
+            drawn: None,
             is_behind: false,
             accounts: Accounts::default(),
             activity: 0,
@@ -132,9 +136,10 @@ impl Generator {
     }
 
     /// A lane is connected.
-    pub(super) fn open(&self, lane: usize, sender: Sender) {
+    pub(super) fn open(&self, lane: usize, sender: Sender, link: Link) {
         let state = &mut *self.state.borrow_mut();
         state.lanes[lane].sender = Some(sender);
+        state.lanes[lane].link = link;
         state.stand_in_row(lane);
     }
 
@@ -249,6 +254,12 @@ pub(super) fn duration_ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+#[inline]
+fn draw(choice: &mut Choice) -> Ask {
+    let (operation, key) = choice.next();
+    Ask { operation, key, ttl_s: 0 }
+}
+
 impl State {
     /// The instant of the next request, if it has come and is not behind the end.
     #[inline]
@@ -260,25 +271,34 @@ impl State {
         }
     }
 
-    /// Sends on a lane that has room: one request, or in a closed loop as many as it has room for.
+    /// Sends on a lane that has room: one request, or in a closed loop as many as it has room for. Where the server has
+    /// granted less, the lane stands in the row again with its next answer.
     #[inline]
     fn fill_lane(&mut self, plan: &Plan, index: usize, (due_ns, now_ns): (u64, u64)) {
         let lane = &mut self.lanes[index];
         let Some(sender) = &lane.sender else { return };
         let room = plan.scenario.pipeline - lane.flights.len();
-        let count = if self.pacer.is_some() { 1 } else { room };
+        let wanted = if self.pacer.is_some() { 1 } else { room };
+        let mut count = 0;
         {
             let mut buffer = sender.write();
-            for _ in 0..count {
-                let (operation, key) = self.choice.next();
-                plan.requests.write(&mut buffer, (operation, key), &plan.values);
+            while count < wanted {
+                let ask = self.drawn.take().unwrap_or_else(|| draw(&mut self.choice));
+                if !plan.requests.write(&mut buffer, &lane.link, ask, &plan.values) {
+                    self.drawn = Some(ask);
+                    break;
+                }
+                let Ask { operation, key, .. } = ask;
                 lane.flights.push_back(Flight { due_ns, sent_ns: now_ns, operation, key });
+                count += 1;
             }
         }
-        if count < room {
+        if count == wanted && wanted < room {
             self.stand_in_row(index);
         }
-        self.note_sent(plan, count as u64, (due_ns, now_ns));
+        if count > 0 {
+            self.note_sent(plan, count as u64, (due_ns, now_ns));
+        }
     }
 
     #[inline]
@@ -388,8 +408,8 @@ impl LaneListener<'_> {
 
 impl Listener for LaneListener<'_> {
     #[inline]
-    fn body(&mut self, status: u16, offset: usize, bytes: &[u8]) -> bool {
-        let Some(flight) = self.state.lanes[self.lane].flights.front() else { return false };
+    fn body(&mut self, at: usize, status: u16, offset: usize, bytes: &[u8]) -> bool {
+        let Some(flight) = self.state.lanes[self.lane].flights.get(at) else { return false };
         if self.plan.scenario.expect.body != Body::Value || !self.expects_value(status, flight.operation) {
             return true;
         }
@@ -398,8 +418,9 @@ impl Listener for LaneListener<'_> {
     }
 
     #[inline]
-    fn answer(&mut self, status: u16, body_bytes: usize, is_right: bool) {
-        let Some(flight) = self.state.lanes[self.lane].flights.pop_front() else {
+    fn answer(&mut self, at: usize, status: u16, body_bytes: usize, is_right: bool) {
+        let flights = &mut self.state.lanes[self.lane].flights;
+        let Some(flight) = (if at == 0 { flights.pop_front() } else { flights.remove(at) }) else {
             // An answer to nothing: the connection cannot be trusted, and the next request would get the wrong one.
             return self.state.fail(&self.plan.phases, self.now_ns, Failure::Malformed);
         };

@@ -1,14 +1,14 @@
-//! One connection of the generator: connects, reads, and connects again.
+//! One connection of the generator: connects, does what its protocol wants first, reads, and connects again.
 //!
 //! **Invariants**: every wait has a deadline, or the sweep of `dispatch` gives it one.
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use reactor::{Connection, ConnectionError};
+use reactor::{Connection, ConnectionError, Instant};
 
 use super::generator::Generator;
-use super::http::Answers;
+use super::protocol::{Answers, Link, Refused};
 use super::tally::Failure;
 
 /// Between attempts to connect: often enough to come back within a window, not so often that failing is all it does.
@@ -19,11 +19,11 @@ pub(super) async fn run(generator: Rc<Generator>, lane: usize) {
     let reactor = generator.reactor.clone();
     while !generator.plan.phases.is_over() {
         let deadline = reactor.now() + generator.plan.scenario.timeout;
-        match reactor.connect(&generator.plan.address, deadline).await {
-            Ok(connection) => {
-                generator.open(lane, connection.sender());
+        match open(&generator, lane, deadline).await {
+            Ok((connection, link, answers)) => {
+                generator.open(lane, connection.sender(), link);
                 generator.issue();
-                let why = read(&generator, lane, &connection).await;
+                let why = read(&generator, lane, &connection, answers).await;
                 generator.close(lane, why);
             }
             Err(_) => {
@@ -34,9 +34,19 @@ pub(super) async fn run(generator: Rc<Generator>, lane: usize) {
     }
 }
 
+/// Connects, and brings the connection to where it can be asked.
+async fn open(generator: &Generator, lane: usize, deadline: Instant) -> Result<(Connection, Link, Answers), Refused> {
+    let plan = &generator.plan;
+    let connection = generator.reactor.connect(&plan.address, deadline).await?;
+    connection.set_deadline(deadline);
+    // Generators of several cores begin at different cores of the server.
+    let (link, answers) = plan.requests.open(&connection, lane + generator.reactor.core().index()).await?;
+    connection.set_deadline(Instant::NEVER);
+    Ok((connection, link, answers))
+}
+
 /// Reads answers until the connection fails; returns why it did.
-async fn read(generator: &Generator, lane: usize, connection: &Connection) -> Failure {
-    let mut answers = Answers::default();
+async fn read(generator: &Generator, lane: usize, connection: &Connection, mut answers: Answers) -> Failure {
     loop {
         match connection.receive().await {
             Ok(Some(data)) => {

@@ -14,14 +14,16 @@
 mod arrivals;
 mod choice;
 mod conduct;
+#[cfg(test)]
+mod credit_tests;
 pub(crate) mod dispatch;
 pub(crate) mod fill;
 pub(crate) mod generator;
-mod http;
 mod lane;
 mod live;
 pub(crate) mod outcome;
 pub(crate) mod phases;
+pub(crate) mod protocol;
 pub(crate) mod scenario;
 mod steady;
 pub(crate) mod tally;
@@ -182,12 +184,12 @@ pub(crate) fn measure(scenario: Scenario, manner: &Manner<'_>, stop: &Stop) -> R
     Ok(Measured { outcome, conducted })
 }
 
-/// Fails early, with a remedy, if nobody is there.
+/// Fails early, with a remedy, if nobody is there; learns what requests must say.
 pub(crate) fn reach(plan: &Arc<Plan>) -> Result<()> {
     let reactor::Address::Tcp(address) = plan.address else { return Ok(()) };
     std::net::TcpStream::connect_timeout(&address, plan.scenario.timeout)
-        .map(drop)
-        .with_context(|| format!("nobody answers at {address}; start the server first, or give --url"))
+        .with_context(|| format!("nobody answers at {address}; start the server first, or give --url"))?;
+    plan.requests.learn(address, plan.scenario.timeout)
 }
 
 impl Measured {

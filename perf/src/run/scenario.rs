@@ -4,12 +4,14 @@
 //!
 //! **Invariants**: a scenario that [`Scenario::parse`] returns can be run as it is; an error names file, line and remedy.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
+
+use super::protocol::{Scheme, Target, relocated};
 
 /// Connections of a scenario at most: what the ports of one client address allow.
 const CONNECTIONS_MAX: usize = 60_000;
@@ -27,7 +29,8 @@ pub(crate) struct Scenario {
     /// What it shows, in one line.
     #[serde(default)]
     pub(crate) title: String,
-    /// Where the requests go: `http://HOST:PORT/PATH`, with `{key}` where the number of the key belongs.
+    /// Where the requests go, and in which protocol: `http://HOST:PORT/PATH`, `redis://`, `memcached://`, `shard://`; with
+    /// `{key}` where the number of the key belongs.
     pub(crate) url: String,
     /// Requests per second that are due, whatever the server does. Left out: a closed loop.
     pub(crate) rate: Option<f64>,
@@ -224,18 +227,6 @@ mod humantime_text {
     }
 }
 
-/// Where requests go, taken apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) address: SocketAddr,
-    /// As the `Host` field says it.
-    pub(crate) authority: String,
-    /// What is before and after the number of the key.
-    pub(crate) path: (String, String),
-    /// Whether the path has a place for the key at all.
-    pub(crate) has_key: bool,
-}
-
 impl Scenario {
     /// Reads a scenario from a file.
     ///
@@ -308,10 +299,25 @@ impl Scenario {
         Ok(())
     }
 
-    /// The same scenario, asked of another server.
+    /// The same scenario, asked of another server in the same protocol.
     pub(crate) fn at(&self, address: SocketAddr) -> Self {
-        let path = self.url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).map_or("", |(_, path)| path);
-        Self { url: format!("http://{address}/{path}"), ..self.clone() }
+        self.scheme().and_then(|scheme| self.spoken(scheme, address)).unwrap_or_else(|_| self.clone())
+    }
+
+    /// The same scenario, asked of another server in its protocol.
+    ///
+    /// # Errors
+    /// The operator's: the URL is not understood.
+    pub(crate) fn spoken(&self, scheme: Scheme, address: SocketAddr) -> Result<Self> {
+        Ok(Self { url: relocated(&self.url, scheme, address)?, ..self.clone() })
+    }
+
+    /// The protocol that its URL names.
+    ///
+    /// # Errors
+    /// The operator's: it is not one that is spoken.
+    pub(crate) fn scheme(&self) -> Result<Scheme> {
+        Ok(Scheme::of(&self.url)?.0)
     }
 
     /// Where the requests go. Looks names up.
@@ -319,26 +325,7 @@ impl Scenario {
     /// # Errors
     /// The operator's: the URL is not understood, or the host is unknown.
     pub(crate) fn target(&self) -> Result<Target> {
-        let url = &self.url;
-        let Some(rest) = url.strip_prefix("http://") else {
-            bail!("url = \"{url}\": it begins with http:// (TLS is not spoken yet)");
-        };
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let host_and_port = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
-        let mut addresses = host_and_port
-            .to_socket_addrs()
-            .with_context(|| format!("url = \"{url}\": {host_and_port} is no known host with a port"))?;
-        let address = addresses.next().with_context(|| format!("url = \"{url}\": {host_and_port} has no address"))?;
-        ensure!(
-            path.bytes().all(|byte| byte.is_ascii_graphic()),
-            "url = \"{url}\": its path has a blank or a character that is not ASCII; write %20 and the like"
-        );
-        let (before, after, has_key) = match path.split_once("{key}") {
-            Some((before, after)) => (before, after, true),
-            None => (path, "", false),
-        };
-        let path = (format!("/{before}"), after.to_owned());
-        Ok(Target { address, authority: authority.to_owned(), path, has_key })
+        Target::parse(&self.url)
     }
 }
 

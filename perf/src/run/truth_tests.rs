@@ -3,6 +3,7 @@
 //! Generator and server run on simulated cores, with virtual time and a network that takes next to nothing, so that what is
 //! measured is the generator's arithmetic and nothing of the host's.
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -49,6 +50,14 @@ async fn serve(reactor: Reactor, connection: Connection, script: Script, status:
 }
 
 fn start_server(host: &mut dyn Host, script: Script, status: &'static str) {
+    start_serving(host, move |reactor, connection| serve(reactor, connection, script, status));
+}
+
+/// Starts a server that serves every connection as `serve` does.
+pub(super) fn start_serving<F: Future<Output = ()> + 'static>(
+    host: &mut dyn Host,
+    serve: impl Fn(Reactor, Connection) -> F + Send + 'static,
+) {
     let doorbells = host.doorbells(1).expect("simulated doorbells cost nothing");
     let spec = CoreSpec { id: CoreId(0), cpu: None, name: "server".to_owned(), doorbells };
     let body = move |reactor: Reactor| {
@@ -57,7 +66,7 @@ fn start_server(host: &mut dyn Host, script: Script, status: &'static str) {
         let spawner = reactor.clone();
         let accept = async move {
             while let Ok(connection) = listener.accept().await {
-                spawner.spawn(serve(spawner.clone(), connection, script, status)).expect("there is room");
+                spawner.spawn(serve(spawner.clone(), connection)).expect("there is room");
             }
         };
         reactor.spawn(accept).expect("there is room");
@@ -69,19 +78,23 @@ fn start_server(host: &mut dyn Host, script: Script, status: &'static str) {
 fn measure(scenario: &str, script: Script, status: &'static str) -> Tally {
     let scenario = format!("url = \"http://10.0.0.1:80/\"\n{scenario}");
     let scenario = Scenario::parse(&scenario).expect("the test's scenario is right");
-    let duration = scenario.duration;
     let plan = Plan::new(scenario, 1, false).expect("the address is a number");
+    measure_plan(&plan, |host| start_server(host, script, status))
+}
+
+/// Runs a plan against a server that `start` starts, and returns what was measured.
+pub(super) fn measure_plan(plan: &Arc<Plan>, start: impl FnOnce(&mut dyn Host)) -> Tally {
     let mut world = World::new(11, quick());
     let (server, client) = (world.add_process("server"), world.add_process("client"));
-    start_server(&mut world.host(server), script, status);
+    start(&mut world.host(server));
     let (sender, reports) = channel();
     let from = world.now() + Duration::from_secs(1);
-    plan.phases.measure(from, from + duration);
+    plan.phases.measure(from, from + plan.scenario.duration);
     {
         let mut host = world.host(client);
         let doorbells = host.doorbells(1).expect("simulated doorbells cost nothing");
         let spec = CoreSpec { id: CoreId(0), cpu: None, name: "load".to_owned(), doorbells };
-        let shared = std::sync::Arc::clone(&plan);
+        let shared = Arc::clone(plan);
         let body = move |reactor: Reactor| start_generator(&reactor, shared, sender);
         host.start_core(spec, Box::new(body)).expect("simulated cores start");
     }

@@ -5,11 +5,13 @@
 //! | floor | `coreperf floor`: the bare ring loop |
 //! | corelane | the product with no configuration but its addresses and its core |
 //! | nginx | one worker that answers 128 bytes from its configuration, as fast as nginx can be made to |
+//! | shardstored | one node that owns every slot |
 //! | cluster | `corelane` without near copies in front of one `shardstored`: every request asks the node |
 //!
 //! **Invariants**: a server that is returned accepts requests. Environment variables do not reach Corelane.
 
 pub(crate) mod client;
+mod key_value;
 pub(crate) mod peers;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -58,7 +60,7 @@ pub(crate) struct Rig {
 pub(crate) struct Server {
     /// As the table calls it.
     pub(crate) name: &'static str,
-    /// Where it serves HTTP.
+    /// Where it serves.
     pub(crate) address: SocketAddr,
     /// Ended in this order, the edge before its node.
     pub(crate) children: Vec<Child>,
@@ -159,21 +161,38 @@ impl Rig {
         Ok(Server { name: "corelane", address, children: vec![child] })
     }
 
+    /// Starts one node that owns every slot.
+    ///
+    /// # Errors
+    /// As for the floor.
+    pub(crate) fn start_shardstored(&self) -> Result<Server> {
+        Ok(self.start_node()?.0)
+    }
+
     /// Starts one edge without near copies in front of one node, both on the server CPU.
     ///
     /// # Errors
     /// As for the floor.
     pub(crate) fn start_cluster(&self) -> Result<Server> {
-        let [address, admin, node_address, node_admin] = free_addresses()?;
-        let topology = format!("cluster = \"perf\"\nepoch = 1\n\n[[node]]\nid = 1\naddress = \"{node_address}\"\n");
-        let topology = self.scratch.write("topology.toml", &topology)?;
-        let mut command = self.corelane("shardstored", node_address, node_admin);
-        command.args(["--node-id", "1", "--topology"]).arg(&topology);
-        let node = self.start("shardstored", &mut command, || is_ready(node_admin))?;
+        let (node, topology) = self.start_node()?;
+        let [address, admin] = free_addresses()?;
         let mut command = self.corelane("corelane", address, admin);
         command.args(["--near-ttl", "0s", "--topology"]).arg(&topology);
         let edge = self.start("edge", &mut command, || is_ready(admin))?;
-        Ok(Server { name: "corelane + node", address, children: vec![edge, node] })
+        let mut children = vec![edge];
+        children.extend(node.children);
+        Ok(Server { name: "corelane + node", address, children })
+    }
+
+    /// A node, and the file of the topology that it is all of.
+    fn start_node(&self) -> Result<(Server, PathBuf)> {
+        let [address, admin] = free_addresses()?;
+        let topology = format!("cluster = \"perf\"\nepoch = 1\n\n[[node]]\nid = 1\naddress = \"{address}\"\n");
+        let topology = self.scratch.write("topology.toml", &topology)?;
+        let mut command = self.corelane("shardstored", address, admin);
+        command.args(["--node-id", "1", "--topology"]).arg(&topology);
+        let child = self.start("shardstored", &mut command, || is_ready(admin))?;
+        Ok((Server { name: "shardstored", address, children: vec![child] }, topology))
     }
 
     fn corelane(&self, program: &str, address: SocketAddr, admin: SocketAddr) -> Command {

@@ -1,4 +1,4 @@
-//! Other people's servers, each as fast as its documentation says it can be made on one core.
+//! Other people's HTTP servers, each as fast as its documentation says it can be made on one core.
 //!
 //! | server | answers from |
 //! |---|---|
@@ -31,7 +31,8 @@ fn body(bytes: usize) -> String {
 }
 
 impl Rig {
-    fn pinned(&self, program: &str) -> Command {
+    /// A program bound to the server CPU with all its threads.
+    pub(super) fn pinned(&self, program: &str) -> Command {
         let mut command = Command::new("taskset");
         command.args(["-c", &self.server_cpu.to_string(), program]);
         command

@@ -17,7 +17,7 @@ struct Needed {
     package: &'static str,
 }
 
-/// The real clients, the reference server and the tools that integration tests and gates start.
+/// The real clients, the reference servers and the tools that integration tests and gates start.
 const NEEDED: &[Needed] = &[
     Needed { program: "curl", package: "curl" },
     Needed { program: "wrk", package: "wrk" },
@@ -25,6 +25,8 @@ const NEEDED: &[Needed] = &[
     Needed { program: "nginx", package: "nginx-light" },
     Needed { program: "python3", package: "python3" },
     Needed { program: "valgrind", package: "valgrind" },
+    Needed { program: "redis-server", package: "redis-server" },
+    Needed { program: "memcached", package: "memcached" },
 ];
 
 /// Servers that ours is measured beside, and their client side.
@@ -34,6 +36,8 @@ const PEERS: &[Needed] = &[
     Needed { program: "varnishd", package: "varnish" },
     Needed { program: "h2o", package: "h2o" },
     Needed { program: "wrk", package: "wrk" },
+    Needed { program: "redis-server", package: "redis-server" },
+    Needed { program: "memcached", package: "memcached" },
 ];
 
 /// Where servers are installed; often not in an ordinary user's PATH.

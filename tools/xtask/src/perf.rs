@@ -21,6 +21,9 @@ const CLOSED: [&str; 4] = ["hit", "pipelined", "put", "large"];
 /// The scenario whose latencies are compared at the same rate, and the share of the slowest server's maximum.
 const OPEN: (&str, &str) = ("hit", "0.7");
 
+/// Closed loops that key-value servers are asked.
+const KEY_VALUE: [&str; 2] = ["kv", "kv-pipelined"];
+
 /// Building with whole-program optimisation takes minutes on two cores.
 const BUILD_LIMIT: Duration = Duration::from_secs(20 * 60);
 
@@ -30,7 +33,7 @@ const ROUND_LIMIT: Duration = Duration::from_secs(6 * 60);
 /// What to run, and where the results go.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Install the servers to compare with first, from Debian's packages (nginx, h2o, haproxy, varnish)
+    /// Install the servers to compare with first, from Debian's packages (nginx, h2o, haproxy, varnish, redis, memcached)
     #[arg(long)]
     install_peers: bool,
     /// Alternating rounds; fewer than 5 give an indication only
@@ -93,13 +96,17 @@ fn commands(root: &Path, options: &Options, out: &Path) -> Vec<(&'static str, Co
     closed.args(CLOSED.map(scenario)).arg("--out").arg(&closed_out);
     let mut open = coreperf(&["peers", "--rounds", &rounds, "--at-share", OPEN.1]);
     open.arg(scenario(OPEN.0)).arg("--out").arg(&open_out);
+    let kv_out = out.join("kv");
+    let mut kv = coreperf(&["peers", "--rounds", &rounds]);
+    kv.args(KEY_VALUE.map(scenario)).arg("--out").arg(&kv_out);
     let mut node = coreperf(&["wrk", "--rounds", &rounds, "--only", "miss,idle"]);
     node.arg("--out").arg(out.join("wrk.json"));
     let mut report = coreperf(&["report"]);
-    report.arg(&closed_out).arg(&open_out).arg("--html").arg(out.join("report.html"));
+    report.arg(&closed_out).arg(&open_out).arg(&kv_out).arg("--html").arg(out.join("report.html"));
     vec![
         ("what a request costs, and how many are answered", closed),
         ("latency at the same rate", open),
+        ("what a request costs key-value servers", kv),
         ("misses that a node serves, and idle connections", node),
         ("report", report),
     ]
@@ -112,12 +119,15 @@ mod tests {
     #[test]
     fn every_scenario_is_there_and_the_report_comes_last() {
         let root = crate::workspace::root().expect("tests run in the workspace");
-        for name in CLOSED.iter().chain([&OPEN.0]) {
+        for name in CLOSED.iter().chain(&KEY_VALUE).chain([&OPEN.0]) {
             assert!(root.join(format!("perf/scenarios/{name}.toml")).is_file(), "{name}");
         }
         let options = Options { install_peers: false, rounds: 3, out: PathBuf::from("target/perf") };
         let commands = commands(&root, &options, Path::new("/results"));
         let last: Vec<_> = commands.last().expect("there are steps").1.get_args().collect();
-        assert_eq!(last, ["report", "/results/closed", "/results/open", "--html", "/results/report.html"]);
+        assert_eq!(
+            last,
+            ["report", "/results/closed", "/results/open", "/results/kv", "--html", "/results/report.html"]
+        );
     }
 }

@@ -7,46 +7,47 @@
 //!
 //! **Source**: RFC 9112 sections 4 and 6.3.
 
-use super::choice::Operation;
-use super::scenario::Target;
-use super::values::Values;
+use super::{Ask, Decimal, KeyTemplate, Listener, Target};
+use crate::run::choice::Operation;
+use crate::run::values::Values;
 
 /// A head beyond this is no answer to a request of ours.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Writes requests.
-pub(super) struct Requests {
-    /// From the method to the key, by operation.
-    starts: [Vec<u8>; 3],
-    /// From behind the key to the end of the head, without Content-Length.
+pub(in crate::run) struct Requests {
+    /// The methods, by operation.
+    methods: [&'static [u8]; 3],
+    key: KeyTemplate,
+    /// From behind the key to the end of the head, without the fields of a PUT.
     end: Vec<u8>,
-    has_key: bool,
 }
 
 impl Requests {
     /// Requests to this target.
     pub(super) fn new(target: &Target) -> Self {
-        let (before, after) = &target.path;
-        let start = |method: &str| format!("{method} {before}").into_bytes();
         Self {
-            starts: [start("GET"), start("PUT"), start("DELETE")],
-            end: format!("{after} HTTP/1.1\r\nHost: {}\r\n", target.authority).into_bytes(),
-            has_key: target.has_key,
+            methods: [b"GET ", b"PUT ", b"DELETE "],
+            key: KeyTemplate::new(target),
+            end: format!(" HTTP/1.1\r\nHost: {}\r\n", target.authority).into_bytes(),
         }
     }
 
     /// Appends one request.
     #[inline]
-    pub(super) fn write(&self, buffer: &mut Vec<u8>, (operation, key): (Operation, u64), values: &Values) {
-        buffer.extend_from_slice(&self.starts[operation as usize]);
-        if self.has_key {
-            write_decimal(buffer, key);
-        }
+    pub(super) fn write(&self, buffer: &mut Vec<u8>, ask: Ask, values: &Values) {
+        buffer.extend_from_slice(self.methods[ask.operation as usize]);
+        self.key.write(buffer, &self.key.number(ask.key));
         buffer.extend_from_slice(&self.end);
-        if operation == Operation::Put {
-            let value = values.of(key);
+        if ask.operation == Operation::Put {
+            if ask.ttl_s > 0 {
+                buffer.extend_from_slice(b"Cache-Control: max-age=");
+                buffer.extend_from_slice(Decimal::of(ask.ttl_s.into()).as_bytes());
+                buffer.extend_from_slice(b"\r\n");
+            }
+            let value = values.of(ask.key);
             buffer.extend_from_slice(b"Content-Length: ");
-            write_decimal(buffer, value.len() as u64);
+            buffer.extend_from_slice(Decimal::of(value.len() as u64).as_bytes());
             buffer.extend_from_slice(b"\r\n\r\n");
             buffer.extend_from_slice(value);
         } else {
@@ -55,23 +56,9 @@ impl Requests {
     }
 }
 
-fn write_decimal(buffer: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    buffer.extend_from_slice(&digits[start..]);
-}
-
 /// What is wrong with bytes that should be an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Malformed {
+pub(in crate::run) enum Malformed {
     #[error("an answer does not begin with HTTP/1.1 and a status")]
     StatusLine,
     #[error("an answer has no Content-Length (chunked answers are not read)")]
@@ -89,17 +76,9 @@ struct Head {
     body_bytes: usize,
 }
 
-/// Who hears of answers as they come.
-pub(super) trait Listener {
-    /// Whether these bytes of the body, from `offset` on, are right.
-    fn body(&mut self, status: u16, offset: usize, bytes: &[u8]) -> bool;
-    /// An answer has come whole. `is_right`: what `body` said, for all of it.
-    fn answer(&mut self, status: u16, body_bytes: usize, is_right: bool);
-}
-
 /// Reads answers from one connection.
 #[derive(Default)]
-pub(super) struct Answers {
+pub(in crate::run) struct Answers {
     /// The last head, bytes and meaning: most answers begin with the same ones.
     known: Vec<u8>,
     known_head: Head,
@@ -125,14 +104,14 @@ impl Answers {
             let (head, come, is_right) = self.coming.as_mut().expect("set above");
             let part = &bytes[..bytes.len().min(head.body_bytes - *come)];
             if !part.is_empty() {
-                *is_right &= listener.body(head.status, *come, part);
+                *is_right &= listener.body(0, head.status, *come, part);
                 *come += part.len();
                 bytes = &bytes[part.len()..];
             }
             if *come == head.body_bytes {
                 let (head, is_right) = (*head, *is_right);
                 self.coming = None;
-                listener.answer(head.status, head.body_bytes, is_right);
+                listener.answer(0, head.status, head.body_bytes, is_right);
             }
         }
         Ok(())
@@ -188,24 +167,8 @@ fn parse_status(line: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::heard::{Heard, ask, values};
     use super::*;
-
-    #[derive(Default)]
-    struct Heard {
-        bodies: Vec<u8>,
-        answers: Vec<(u16, usize, bool)>,
-    }
-
-    impl Listener for Heard {
-        fn body(&mut self, _: u16, _: usize, bytes: &[u8]) -> bool {
-            self.bodies.extend_from_slice(bytes);
-            !bytes.contains(&b'!')
-        }
-
-        fn answer(&mut self, status: u16, body_bytes: usize, is_right: bool) {
-            self.answers.push((status, body_bytes, is_right));
-        }
-    }
 
     const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 204 No Content\r\n\r\n\
         HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nworldHTTP/1.1 404 Not Found\r\ncontent-length:3\r\n\r\nno!\
@@ -214,7 +177,7 @@ mod tests {
     /// However the stream is cut into pieces, the same answers are heard.
     #[test]
     fn answers_are_heard_whole_in_any_pieces() {
-        let expected = [(200, 5, true), (204, 0, true), (200, 5, true), (404, 3, false), (200, 0, true)];
+        let expected = [(0, 200, 5, true), (0, 204, 0, true), (0, 200, 5, true), (0, 404, 3, false), (0, 200, 0, true)];
         for step in 1..=STREAM.len() {
             let (mut answers, mut heard) = (Answers::default(), Heard::default());
             for piece in STREAM.chunks(step) {
@@ -241,20 +204,21 @@ mod tests {
 
     #[test]
     fn requests_are_written_as_the_target_says() {
-        let target = Target {
-            address: "127.0.0.1:1".parse().expect("an address"),
-            authority: "h:1".to_owned(),
-            path: ("/a".to_owned(), "?b".to_owned()),
-            has_key: true,
-        };
-        let values = Values::new(&super::super::scenario::Values { bytes: 3, ..Default::default() });
+        let target = Target::parse("http://127.0.0.1:1/a{key}?b").expect("it is right");
+        let values = values();
         let requests = Requests::new(&target);
         let mut written = Vec::new();
-        requests.write(&mut written, (Operation::Get, 0), &values);
-        requests.write(&mut written, (Operation::Put, 120), &values);
+        let asked =
+            [(Operation::Get, 0, 9), (Operation::Put, 120, 0), (Operation::Put, 120, 60), (Operation::Delete, 7, 0)];
+        for (operation, key, ttl_s) in asked {
+            requests.write(&mut written, ask(operation, key, ttl_s), &values);
+        }
         let value = String::from_utf8_lossy(values.of(120));
+        let host = "HTTP/1.1\r\nHost: 127.0.0.1:1\r\n";
+        let put = format!("Content-Length: 5\r\n\r\n{value}");
         let expected = format!(
-            "GET /a0?b HTTP/1.1\r\nHost: h:1\r\n\r\nPUT /a120?b HTTP/1.1\r\nHost: h:1\r\nContent-Length: 3\r\n\r\n{value}"
+            "GET /a0?b {host}\r\nPUT /a120?b {host}{put}PUT /a120?b {host}Cache-Control: max-age=60\r\n{put}\
+             DELETE /a7?b {host}\r\n"
         );
         assert_eq!(String::from_utf8_lossy(&written), expected);
     }

@@ -1,0 +1,196 @@
+//! Responses of a node, read in whatever pieces they come.
+//!
+//! ```text
+//!  head (64, ext, key) ── kept until it is whole ──▶ which request, which status
+//!  value               ── handed on as it comes
+//!  MORE                ── the value goes on in a later frame of the same id; others may lie between
+//! ```
+//!
+//! **Not** checked: the checksum of a value. The heads' are, as the codec has it.
+//!
+//! **Invariants**: the bytes of a value are neither kept nor copied; an answer is reported with its last chunk.
+
+use shardstore::wire::ext::Ext;
+use shardstore::wire::frame::{self, DecodedHead, Head, Limits};
+use shardstore::wire::{Flags, FrameError, Kind, Status};
+
+use super::super::Listener;
+use super::{Link, Malformed};
+
+/// A frame whose value is coming.
+#[derive(Clone, Copy)]
+struct Coming {
+    /// None: a frame that is not for us, such as the push of a topology.
+    part: Option<Part>,
+    /// Bytes of its value that have not come.
+    left: usize,
+}
+
+/// A part of an answer, or all of it.
+#[derive(Clone, Copy)]
+struct Part {
+    id: u64,
+    /// Which of the requests under way that is, as long as this frame is read.
+    at: usize,
+    status: u16,
+    /// Bytes of the value that have come, in earlier frames too.
+    come: usize,
+    /// Length of the whole value.
+    total: usize,
+    is_right: bool,
+    has_more: bool,
+    credits: u16,
+}
+
+/// Reads responses from one connection.
+pub(in crate::run) struct Answers {
+    link: Link,
+    limits: Limits,
+    /// A head that has come in part, and the length at which another look gets further.
+    partial: Vec<u8>,
+    need: usize,
+    coming: Option<Coming>,
+    /// Answers of which more chunks are to come.
+    unfinished: Vec<Part>,
+}
+
+impl Answers {
+    /// Reads what follows a node's HELLO.
+    pub(super) const fn new(link: Link, limits: Limits) -> Self {
+        Self { link, limits, partial: Vec::new(), need: 0, coming: None, unfinished: Vec::new() }
+    }
+
+    /// Reads what has come; `listener` hears of every answer that is complete with it.
+    ///
+    /// # Errors
+    /// The node's; the connection is of no use afterwards.
+    #[inline]
+    pub(in crate::run) fn read(&mut self, mut bytes: &[u8], listener: &mut impl Listener) -> Result<(), Malformed> {
+        while !bytes.is_empty() {
+            if self.coming.is_none() {
+                self.coming = self.head(&mut bytes)?;
+            }
+            let Some(coming) = &mut self.coming else { return Ok(()) };
+            let (piece, rest) = bytes.split_at(bytes.len().min(coming.left));
+            bytes = rest;
+            coming.left -= piece.len();
+            if let Some(part) = &mut coming.part
+                && !piece.is_empty()
+            {
+                part.is_right &= listener.body(part.at, part.status, part.come, piece);
+                part.come += piece.len();
+            }
+            if coming.left == 0 {
+                let part = coming.part;
+                self.coming = None;
+                part.map_or(Ok(()), |part| self.end(part, listener))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The head at the start of what has come; `None` when it goes on beyond `bytes`.
+    #[inline]
+    fn head(&mut self, bytes: &mut &[u8]) -> Result<Option<Coming>, Malformed> {
+        if self.partial.is_empty() {
+            return match frame::decode_head(bytes, &self.limits)? {
+                DecodedHead::Head(head) => {
+                    *bytes = &bytes[head.wire_bytes()..];
+                    self.begin(&head).map(Some)
+                }
+                DecodedHead::Partial { need } => {
+                    self.need = need;
+                    self.partial.extend_from_slice(bytes);
+                    *bytes = &[];
+                    Ok(None)
+                }
+            };
+        }
+        self.rest_of_head(bytes)
+    }
+
+    /// The same of a head whose beginning is kept.
+    #[inline(never)]
+    fn rest_of_head(&mut self, bytes: &mut &[u8]) -> Result<Option<Coming>, Malformed> {
+        loop {
+            let missing = self.need.saturating_sub(self.partial.len());
+            let (piece, rest) = bytes.split_at(bytes.len().min(missing));
+            self.partial.extend_from_slice(piece);
+            *bytes = rest;
+            if self.partial.len() < self.need {
+                return Ok(None);
+            }
+            let kept = std::mem::take(&mut self.partial);
+            match frame::decode_head(&kept, &self.limits)? {
+                DecodedHead::Head(head) => {
+                    debug_assert_eq!(head.wire_bytes(), kept.len(), "never more is kept than one head");
+                    let coming = self.begin(&head)?;
+                    // Its memory serves the next one.
+                    self.partial = kept;
+                    self.partial.clear();
+                    return Ok(Some(coming));
+                }
+                DecodedHead::Partial { need } => (self.partial, self.need) = (kept, need),
+            }
+        }
+    }
+
+    /// Understands a head.
+    #[inline]
+    fn begin(&mut self, head: &Head<'_>) -> Result<Coming, Malformed> {
+        let (header, left) = (&head.header, head.header.value_len as usize);
+        if header.kind != Kind::Response {
+            return Ok(Coming { part: None, left });
+        }
+        let at = self.link.borrow_mut().position(header.request_id)?;
+        let ext = Ext::parse(head.ext)?;
+        let has_more = header.flags.contains(Flags::MORE);
+        let (total, offset) = ext.chunk.map_or((left, 0), |chunk| (chunk.total as usize, chunk.offset as usize));
+        let before = self.unfinished.iter().position(|part| part.id == header.request_id);
+        let before = before.map(|index| self.unfinished.swap_remove(index));
+        let has_come = before.map_or(0, |part| part.come);
+        let is_next = offset == has_come && before.is_none_or(|part| part.total == total);
+        // All of it is there with the last frame, and not before.
+        if !is_next || (has_come + left == total) == has_more {
+            return Err(Malformed::Chunk);
+        }
+        let status = match before {
+            Some(part) => part.status,
+            None => status(head, &ext)?,
+        };
+        let is_right = before.is_none_or(|part| part.is_right);
+        let (id, credits) = (header.request_id, header.credits);
+        let part = Part { id, at, status, come: has_come, total, is_right, has_more, credits };
+        Ok(Coming { part: Some(part), left })
+    }
+
+    /// A frame is there whole.
+    #[inline]
+    fn end(&mut self, part: Part, listener: &mut impl Listener) -> Result<(), Malformed> {
+        if part.has_more {
+            self.unfinished.push(part);
+            return Ok(());
+        }
+        let credit = self.link.borrow_mut().end(part.at, part.credits);
+        listener.answer(part.at, part.status, part.total, part.is_right);
+        credit
+    }
+}
+
+/// The status that stands for an answer; see the table of the module above.
+#[inline]
+fn status(head: &Head<'_>, ext: &Ext<'_>) -> Result<u16, FrameError> {
+    let header = &head.header;
+    Ok(match header.status().ok_or(FrameError::UnknownStatus(header.code))? {
+        // A value has its checksum, also an empty one; the answers to PUT and DELETE have none.
+        Status::Ok if header.flags.contains(Flags::VALUE_CRC) => 200,
+        Status::Ok if ext.previous_version.is_some() => 204,
+        Status::Ok => 201,
+        Status::NotFound => 404,
+        Status::NotApplied => 412,
+        Status::TooLarge => 413,
+        Status::Moved => 421,
+        Status::Busy | Status::Unavailable => 503,
+        Status::Unknown | Status::Stale | Status::Unsupported | Status::Corrupt => 500,
+    })
+}
