@@ -100,7 +100,7 @@ impl Kind {
     fn answers(self, scenario: &Scenario) -> bool {
         const HAPROXY_BYTES_MAX: usize = 8 * 1024;
         let only_reads = scenario.mix.put == 0.0 && scenario.mix.delete == 0.0;
-        let one_size = scenario.values.sizes.is_empty() && scenario.keys.count == 1;
+        let one_size = scenario.values.are_alike() && scenario.keys.is_one();
         match self {
             Self::Corelane => true,
             Self::Floor => one_size && only_reads,

@@ -52,7 +52,7 @@ pub(crate) fn run(plan: &Arc<Plan>, cpu: usize, stop: &Stop) -> Result<()> {
     drop(sender);
     let outcome = loop {
         match news.recv_timeout(Duration::from_millis(100)) {
-            Ok(News::Stored(count)) => eprintln!("stored {count} of {} values", plan.scenario.keys.count),
+            Ok(News::Stored(count)) => eprintln!("stored {count} of {} values", plan.key_count()),
             Ok(News::Done(outcome)) => break outcome,
             Err(_) if stop.check().is_err() => {
                 plan.phases.end();
@@ -90,7 +90,7 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
     let connected = reactor.connect(&plan.address, reactor.now() + timeout).await;
     let connection = connected.map_err(|error| format!("no connection to {}: {error}", plan.address))?;
     let stored = RefCell::new(Stored::default());
-    let (mut answers, mut sent, count) = (Answers::default(), 0, plan.scenario.keys.count);
+    let (mut answers, mut sent, count) = (Answers::default(), 0, plan.key_count());
     while stored.borrow().answers < count && !plan.phases.is_over() {
         send(&connection, plan, &mut sent, stored.borrow().answers);
         connection.set_deadline(reactor.now() + timeout);
@@ -113,7 +113,7 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
 }
 
 fn send(connection: &Connection, plan: &Plan, sent: &mut u64, answered: u64) {
-    while *sent < plan.scenario.keys.count && *sent - answered < DEPTH && connection.queued_bytes() < QUEUED_BYTES_MAX {
+    while *sent < plan.key_count() && *sent - answered < DEPTH && connection.queued_bytes() < QUEUED_BYTES_MAX {
         plan.requests.write(&mut connection.write(), (Operation::Put, *sent), &plan.values);
         *sent += 1;
     }

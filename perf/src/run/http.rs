@@ -47,6 +47,10 @@ impl Requests {
             let value = values.of(key);
             buffer.extend_from_slice(b"Content-Length: ");
             write_decimal(buffer, value.len() as u64);
+            if let Some(seconds) = values.ttl_seconds(key) {
+                buffer.extend_from_slice(b"\r\nCache-Control: max-age=");
+                write_decimal(buffer, seconds.into());
+            }
             buffer.extend_from_slice(b"\r\n\r\n");
             buffer.extend_from_slice(value);
         } else {
@@ -257,5 +261,15 @@ mod tests {
             "GET /a0?b HTTP/1.1\r\nHost: h:1\r\n\r\nPUT /a120?b HTTP/1.1\r\nHost: h:1\r\nContent-Length: 3\r\n\r\n{value}"
         );
         assert_eq!(String::from_utf8_lossy(&written), expected);
+    }
+
+    #[test]
+    fn a_put_says_how_long_its_value_lives() {
+        let scenario = "url = \"http://127.0.0.1:1/\"\n[values]\nbytes = 0\nttls = [[\"1h\", 1]]\n";
+        let scenario = super::super::scenario::Scenario::parse(scenario).expect("it is right");
+        let requests = Requests::new(&scenario.target().expect("it has an address"));
+        let mut written = Vec::new();
+        requests.write(&mut written, (Operation::Put, 0), &Values::new(&scenario.values));
+        assert!(written.ends_with(b"\r\nContent-Length: 0\r\nCache-Control: max-age=3600\r\n\r\n"));
     }
 }

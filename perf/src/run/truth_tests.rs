@@ -11,10 +11,11 @@ use reactor::{Address, Connection, CoreId, CoreSpec, Host, Instant, ListenOption
 
 use super::conduct::start_generator;
 use super::dispatch::Report;
-use super::generator::Plan;
+use super::generator::{Plan, Team};
 use super::outcome::Latency;
 use super::scenario::Scenario;
 use super::tally::Tally;
+use crate::system::stop::Stop;
 
 const BODY: &str = "xxxxxxxx";
 
@@ -22,7 +23,7 @@ const BODY: &str = "xxxxxxxx";
 type Script = fn(Instant, u64) -> Instant;
 
 /// A network in which the scripted delays are all that takes time.
-fn quick() -> NetworkOptions {
+pub(super) fn quick() -> NetworkOptions {
     NetworkOptions {
         delay_us_min: 1,
         delay_us_max: 1,
@@ -69,20 +70,25 @@ fn start_server(host: &mut dyn Host, script: Script, status: &'static str) {
 fn measure(scenario: &str, script: Script, status: &'static str) -> Tally {
     let scenario = format!("url = \"http://10.0.0.1:80/\"\n{scenario}");
     let scenario = Scenario::parse(&scenario).expect("the test's scenario is right");
-    let duration = scenario.duration;
-    let plan = Plan::new(scenario, 1, false).expect("the address is a number");
     let mut world = World::new(11, quick());
-    let (server, client) = (world.add_process("server"), world.add_process("client"));
+    let server = world.add_process("server");
     start_server(&mut world.host(server), script, status);
-    let (sender, reports) = channel();
     let from = world.now() + Duration::from_secs(1);
+    run(&mut world, scenario, from)
+}
+
+/// Runs a scenario on a core of its own and returns what was measured, from this instant on.
+pub(super) fn run(world: &mut World, scenario: Scenario, from: Instant) -> Tally {
+    let duration = scenario.duration;
+    let plan = Plan::read(scenario, Team::alone(1, false), &Stop::never()).expect("the test's files are right");
+    let client = world.add_process("client");
+    let (sender, reports) = channel();
     plan.phases.measure(from, from + duration);
     {
         let mut host = world.host(client);
         let doorbells = host.doorbells(1).expect("simulated doorbells cost nothing");
         let spec = CoreSpec { id: CoreId(0), cpu: None, name: "load".to_owned(), doorbells };
-        let shared = std::sync::Arc::clone(&plan);
-        let body = move |reactor: Reactor| start_generator(&reactor, shared, sender);
+        let body = move |reactor: Reactor| start_generator(&reactor, plan, sender);
         host.start_core(spec, Box::new(body)).expect("simulated cores start");
     }
     let deadline = world.now() + Duration::from_secs(3600);
