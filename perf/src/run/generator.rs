@@ -307,24 +307,25 @@ impl LaneListener<'_> {
     /// Counts a right answer, with those before it that are counted alike.
     #[inline]
     fn count(&mut self, flight: Flight, status: u16, body_bytes: usize) {
+        let is_read = self.plan.may_miss && flight.operation == Operation::Get;
+        let is_miss = is_read && status == MISS;
+        if is_miss {
+            // First of all: the end of a run gives the room on to whoever is next.
+            self.fill(flight.key);
+        }
         if self.run.count > 0 && (self.run.due_ns, self.run.status) != (flight.due_ns, status) {
             self.end_run();
         }
         (self.run.due_ns, self.run.status) = (flight.due_ns, status);
         self.run.count += 1;
         self.run.body_bytes += body_bytes as u64;
-        if self.plan.may_miss && flight.operation == Operation::Get {
-            self.run.hits += u64::from(status == 200);
-            if status == MISS {
-                self.run.misses += 1;
-                self.fill(flight.key);
-            }
-        }
+        self.run.hits += u64::from(is_read && status == 200);
+        self.run.misses += u64::from(is_miss);
     }
 
     /// Stores what was missed, if the scenario says so, as its user would: on the connection that missed it, where the answer has
-    /// just made room. It is due now, and one request more than the rate asks for;
-    /// after the measured span it is not measured, but what comes late within it must find what it would have found.
+    /// just made room. It is due now, and one request more than the rate asks for. After the measured span it is not measured,
+    /// but what was due within it and is asked late must find what it would have found.
     fn fill(&mut self, key: u64) {
         let (plan, now_ns) = (self.plan, self.now_ns);
         let lane = &mut self.state.lanes[self.lane];
