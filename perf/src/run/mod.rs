@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  scenario.toml ─▶ Scenario ─▶ Plan ─▶ cores: dispatch ─▶ generator ─▶ lanes ═══▶ server
-//!                                         │ windows, results
+//!                  trace, sizes ─┘        │ windows, results
 //!                    result.json ◀─ Outcome ◀─ validity ◀─ conduct
 //! ```
 //!
