@@ -105,7 +105,7 @@ impl Agent {
             ..scenario.clone()
         };
         let fills = scenario.values.fill && index == 0;
-        say(&stream, &ToAgent::Start { scenario: Box::new(share_of), fills })?;
+        say(&stream, &ToAgent::Start { scenario: Box::new(share_of), fills, index, count })?;
         let mut lines = Lines::new(stream.try_clone().context("the connection could not be shared")?);
         match lines.next()?.context("it hung up")? {
             FromAgent::Ready { cores } => Ok(Self { name: name.to_owned(), stream, lines: Some(lines), cores }),

@@ -39,6 +39,9 @@ pub(crate) enum ToAgent {
     Start {
         scenario: Box<Scenario>,
         fills: bool,
+        /// Which of how many agents it is.
+        index: usize,
+        count: usize,
     },
     Begin,
     /// Measure what is due from `in_ns` nanoseconds on, for `span_ns`.
@@ -75,6 +78,8 @@ pub(crate) struct Account {
     due: u64,
     sent: u64,
     answered: u64,
+    hits: u64,
+    misses: u64,
     body_bytes: u64,
     failures: Failures,
     waited: u64,
@@ -91,6 +96,8 @@ impl Account {
             due: tally.due,
             sent: tally.sent,
             answered: tally.answered,
+            hits: tally.hits,
+            misses: tally.misses,
             body_bytes: tally.body_bytes,
             failures: tally.failures,
             waited: tally.waited,
@@ -109,6 +116,8 @@ impl Account {
             due: self.due,
             sent: self.sent,
             answered: self.answered,
+            hits: self.hits,
+            misses: self.misses,
             body_bytes: self.body_bytes,
             failures: self.failures,
             waited: self.waited,
@@ -174,7 +183,8 @@ mod tests {
 
     #[test]
     fn an_account_arrives_as_it_was() {
-        let mut tally = Tally { due: 9, sent: 8, waited: 2, idle_ns: 5, elapsed_ns: 50, ..Tally::default() };
+        let mut tally =
+            Tally { due: 9, sent: 8, waited: 2, idle_ns: 5, elapsed_ns: 50, hits: 3, misses: 4, ..Tally::default() };
         for n in 1..=1_000 {
             tally.count_answers(1, n * 1_000, 10);
         }
@@ -184,6 +194,7 @@ mod tests {
         let account: Account = serde_json::from_str(&text).expect("it was written so");
         let told = account.tally().expect("it was encoded so");
         assert_eq!((told.latency, told.lateness), (tally.latency, tally.lateness));
+        assert_eq!((told.hits, told.misses), (3, 4));
         assert_eq!((told.due, told.answered, told.body_bytes, told.statuses), (9, 1_000, 10_000, vec![(200, 1_000)]));
         let broken = Account { latency: "AAAA".to_owned(), ..Account::of(&Tally::default()) };
         assert!(broken.tally().is_err());

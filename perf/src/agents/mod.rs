@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::run::dispatch::Report;
-use crate::run::generator::Plan;
+use crate::run::generator::{Plan, Team};
 use crate::run::scenario::Scenario;
 use crate::run::{Cores, cpus_of, fill, reach};
 use crate::system::clock::now;
@@ -67,12 +67,20 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 fn serve(stream: &TcpStream, options: &Options, stop: &Stop) -> Result<()> {
     stream.set_nonblocking(false).context("the connection could not be prepared")?;
     let mut lines = Lines::new(stream.try_clone().context("the connection could not be shared")?);
-    let Some(ToAgent::Start { scenario, fills }) = lines.next()? else { bail!("a coordinator begins with start") };
-    let plan = match prepare(options.apply(*scenario), (fills, !options.sleep), stop) {
+    let Some(ToAgent::Start { scenario, fills, index, count }) = lines.next()? else {
+        bail!("a coordinator begins with start")
+    };
+    ensure!(index < count, "agent {index} of {count}; is the coordinator of another version?");
+    let scenario = options.apply(*scenario);
+    let plan = cpus_of(&scenario).and_then(|cpus| {
+        let team = Team { agent: index, agents: count, cores: cpus.len(), spins: !options.sleep };
+        prepare(scenario, team, fills.then(|| cpus[0]), stop)
+    });
+    let plan = match plan {
         Ok(plan) => plan,
         Err(error) => return say(stream, &FromAgent::Refused { why: format!("{error:#}") }),
     };
-    say(stream, &FromAgent::Ready { cores: plan.cores })?;
+    say(stream, &FromAgent::Ready { cores: plan.team.cores })?;
     let Some(ToAgent::Begin) = lines.next()? else { return Ok(()) };
     let (began, cpu_before) = (now(), own_cpu());
     let (sender, reports) = channel();
@@ -85,7 +93,7 @@ fn serve(stream: &TcpStream, options: &Options, stop: &Stop) -> Result<()> {
             Report::Window(core, tally) => FromAgent::Window { core: core.0, account: Account::of(&tally) },
             Report::Lost(_) => return Ok(()),
             Report::Result(tally) => {
-                let elapsed_ns = now().since(began).as_nanos().max(1) as f64 * plan.cores as f64;
+                let elapsed_ns = now().since(began).as_nanos().max(1) as f64 * plan.team.cores as f64;
                 let waited = (own_cpu() - cpu_before).waited_ns as f64 / elapsed_ns;
                 FromAgent::Result { account: Account::of(&tally), waited }
             }
@@ -116,13 +124,13 @@ fn own_cpu() -> CpuTime {
     CpuTime::of_process(std::process::id()).unwrap_or_default()
 }
 
-fn prepare(scenario: Scenario, (fills, spins): (bool, bool), stop: &Stop) -> Result<Arc<Plan>> {
+/// Gets ready for a run, and stores the values on `fill_cpu` if they are to be stored.
+fn prepare(scenario: Scenario, team: Team, fill_cpu: Option<usize>, stop: &Stop) -> Result<Arc<Plan>> {
     scenario.check()?;
-    let cpus = cpus_of(&scenario)?;
-    let plan = Plan::new(scenario, cpus.len(), spins)?;
+    let plan = Plan::read(scenario, team, stop)?;
     reach(&plan)?;
-    if fills {
-        fill::run(&plan, cpus[0], stop)?;
+    if let Some(cpu) = fill_cpu {
+        fill::run(&plan, cpu, stop)?;
     }
     Ok(plan)
 }

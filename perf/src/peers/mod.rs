@@ -138,7 +138,7 @@ impl Kind {
             return false;
         }
         let only_reads = scenario.mix.put == 0.0 && scenario.mix.delete == 0.0;
-        let one_size = scenario.values.sizes.is_empty() && scenario.keys.count == 1;
+        let one_size = scenario.values.are_alike() && scenario.keys.is_one();
         let fits = self != Self::Haproxy || scenario.values.bytes <= HAPROXY_BYTES_MAX;
         self.stores() || one_size && only_reads && fits
     }

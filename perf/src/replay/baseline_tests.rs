@@ -12,7 +12,6 @@ use super::format::{self, Format};
 use super::measure;
 use super::trace::{Builder, Trace};
 use crate::compressed;
-use crate::progress::Progress;
 
 /// Differences between two implementations of one policy are below this, and those between policies above.
 const NEAR: f64 = 0.002;
@@ -71,7 +70,7 @@ fn baseline(text: &str) -> BTreeMap<String, Vec<(u64, Figures)>> {
 fn read(path: &Path, format: Format) -> Trace {
     let mut builder = Builder::new(0);
     let mut source = compressed::open(path).unwrap();
-    format::read(format, &mut source, &mut builder, &mut Progress::silent()).unwrap();
+    format::read(format, &mut source, &mut builder, &mut |_| Ok(())).unwrap();
     builder.finish()
 }
 

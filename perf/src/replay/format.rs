@@ -17,10 +17,9 @@ use std::io::{self, BufRead, Read};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::trace::Builder;
-use crate::progress::Progress;
 
 /// Longest line; a key has at most 4096 bytes.
 const LINE_BYTES_MAX: usize = 4096 + 2;
@@ -31,7 +30,7 @@ const RUN_KEYS_MAX: u64 = 1 << 20;
 const ORACLE_BYTES: usize = 24;
 
 /// How the requests lie in a trace's file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Format {
     /// Keys of 8 bytes, big-endian
@@ -48,46 +47,48 @@ pub(crate) enum Format {
     Oracle,
 }
 
-/// Reads all requests of a source.
+impl Format {
+    /// Whether a request tells how large its value is.
+    pub(crate) const fn has_sizes(self) -> bool {
+        matches!(self, Self::Oracle)
+    }
+}
+
+/// Reads all requests of a source; `tick` is told their number as it grows, and ends the reading with its error.
 ///
 /// # Errors
 /// The source cannot be read, or does not follow the format; whoever made the trace, or chose the format, is at fault.
+/// Those of `tick`, and a trace that is too long for its builder.
 pub(crate) fn read(
     format: Format,
     source: &mut dyn BufRead,
     into: &mut Builder,
-    progress: &mut Progress,
+    tick: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<()> {
-    let mut tick = |requests: usize| progress.tick(requests as u64, None);
     match format {
         Format::U64be => records(source, |record| {
             into.add(u64::from_be_bytes(record))?;
-            tick(into.len());
-            Ok(())
+            tick(into.len() as u64)
         }),
         Format::U32be | Format::I32be => records(source, |record| {
             // The sign is of no consequence: a key is only ever compared.
             into.add(u32::from_be_bytes(record).into())?;
-            tick(into.len());
-            Ok(())
+            tick(into.len() as u64)
         }),
         Format::Oracle => records(source, |record| {
             add_oracle(&record, into)?;
-            tick(into.len());
-            Ok(())
+            tick(into.len() as u64)
         }),
         Format::Text => lines(source, |line| {
             add_text(line, into)?;
-            tick(into.len());
-            Ok(())
+            tick(into.len() as u64)
         }),
         Format::Arc => lines(source, |line| {
             add_run(line, into)?;
-            tick(into.len());
-            Ok(())
+            tick(into.len() as u64)
         }),
     }?;
-    ensure!(into.len() > 0, "holds no requests; check the file and --format");
+    ensure!(into.len() > 0, "holds no requests; check the file and the format");
     Ok(())
 }
 
@@ -103,7 +104,7 @@ fn records<const BYTES: usize>(
         match got {
             0 => return Ok(()),
             got if got < BYTES => bail!(
-                "{}: {got} bytes where a record has {BYTES}; the file is cut short, or --format is another",
+                "{}: {got} bytes where a record has {BYTES}; the file is cut short, or the format is another",
                 place()
             ),
             _ => each(record).with_context(place)?,
@@ -139,10 +140,10 @@ fn lines(source: &mut dyn BufRead, mut each: impl FnMut(&str) -> Result<()>) -> 
         }
         let is_whole = line.ends_with(b"\n") || line.len() < LINE_BYTES_MAX;
         let text = line.trim_ascii_end();
-        ensure!(is_whole, "{}: longer than 4096 bytes; --format is another", place());
+        ensure!(is_whole, "{}: longer than 4096 bytes; the format is another", place());
         let text = std::str::from_utf8(text).ok().filter(|text| !text.contains(char::is_control));
         let text =
-            text.with_context(|| format!("{}: not text; the file is damaged, or --format is another", place()))?;
+            text.with_context(|| format!("{}: not text; the file is damaged, or the format is another", place()))?;
         each(text).with_context(place)?;
     }
     unreachable!("a file has fewer than 2^64 lines");
@@ -161,7 +162,7 @@ fn add_text(line: &str, into: &mut Builder) -> Result<()> {
 }
 
 fn add_run(line: &str, into: &mut Builder) -> Result<()> {
-    const SHAPE: &str = "expected `start count ignore seq`, four whole numbers; --format is another";
+    const SHAPE: &str = "expected `start count ignore seq`, four whole numbers; the format is another";
     let mut fields = [0u64; 4];
     let mut words = line.split_ascii_whitespace();
     for field in &mut fields {
@@ -182,7 +183,7 @@ fn add_oracle(record: &[u8; ORACLE_BYTES], into: &mut Builder) -> Result<()> {
     };
     let (key, size, next) = (part(4, 8), part(12, 4), part(16, 8).cast_signed());
     // -1 and the largest number both stand for never. The position itself may be of a longer trace this one was cut from.
-    ensure!(next >= -1, "the next request is at {next}; the file is damaged, or --format is another");
+    ensure!(next >= -1, "the next request is at {next}; the file is damaged, or the format is another");
     into.add_sized(key, size as u32)
 }
 
@@ -193,7 +194,7 @@ mod tests {
 
     fn parse(format: Format, bytes: &[u8]) -> Result<Trace> {
         let mut builder = Builder::new(5);
-        read(format, &mut io::Cursor::new(bytes), &mut builder, &mut Progress::silent())?;
+        read(format, &mut io::Cursor::new(bytes), &mut builder, &mut |_| Ok(()))?;
         Ok(builder.finish())
     }
 
@@ -258,8 +259,8 @@ mod tests {
             (Format::Arc, b"-1 1 0 0\n", "line 1", "four whole numbers"),
             (Format::Arc, b"1 99999999999 0 0\n", "line 1", "damaged"),
             (Format::Arc, b"18446744073709551615 2 0 0\n", "line 1", "damaged"),
-            (Format::U64be, b"", "holds no requests", "--format"),
-            (Format::Text, b"*\n", "holds no requests", "--format"),
+            (Format::U64be, b"", "holds no requests", "the format"),
+            (Format::Text, b"*\n", "holds no requests", "the format"),
         ];
         for (format, bytes, place, remedy) in cases {
             let error = format!("{:#}", parse(*format, bytes).unwrap_err());
@@ -277,7 +278,7 @@ mod tests {
         }
         for (format, place) in [(Format::U64be, "record 2"), (Format::Text, "line 2")] {
             let mut source = io::BufReader::new(io::Cursor::new(b"1234567\n").chain(Broken));
-            let error = read(format, &mut source, &mut Builder::new(0), &mut Progress::silent()).unwrap_err();
+            let error = read(format, &mut source, &mut Builder::new(0), &mut |_| Ok(())).unwrap_err();
             let error = format!("{error:#}");
             assert!(error.contains(place) && error.contains("on fire"), "{error}");
         }

@@ -14,7 +14,7 @@
 mod belady;
 mod engine;
 mod fit;
-mod format;
+pub(crate) mod format;
 mod measure;
 mod one_queue;
 mod picture;
@@ -23,7 +23,7 @@ mod report;
 mod s3fifo;
 mod shardstore;
 mod sieve;
-mod trace;
+pub(crate) mod trace;
 
 #[cfg(test)]
 mod baseline_tests;
@@ -99,7 +99,11 @@ fn read(options: &Options) -> Result<Trace> {
     let mut source = compressed::open(&options.trace)?;
     let mut builder = Builder::new(options.item_bytes);
     let mut progress = Progress::on_stderr(format!("reading {name}"));
-    format::read(options.format, &mut source, &mut builder, &mut progress)
+    let mut tick = |requests| {
+        progress.tick(requests, None);
+        Ok(())
+    };
+    format::read(options.format, &mut source, &mut builder, &mut tick)
         .with_context(|| options.trace.display().to_string())?;
     Ok(builder.finish())
 }

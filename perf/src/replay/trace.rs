@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use shardstore::key::KeyHasher;
 
 /// Most requests of a trace; 4 to 8 bytes of memory each, and as many again for Belady.
@@ -73,6 +73,11 @@ impl Trace {
         self.names.len()
     }
 
+    /// The id of every request in order; what else is known is dropped.
+    pub(crate) fn into_ids(self) -> Vec<u32> {
+        self.ids
+    }
+
     /// All requests in order.
     pub(crate) fn requests(&self) -> impl Iterator<Item = Request> {
         self.ids.iter().enumerate().map(|(at, &id)| {
@@ -113,10 +118,30 @@ impl Trace {
     }
 }
 
+/// How much of a trace there is room for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Requests, up to [`REQUESTS_MAX`].
+    pub(crate) requests: usize,
+    /// Different keys.
+    pub(crate) keys: usize,
+    /// Bytes of all different keys together, when they are text.
+    pub(crate) text_bytes: usize,
+}
+
+impl Default for Bounds {
+    /// What the numbers of a trace allow.
+    fn default() -> Self {
+        Self { requests: REQUESTS_MAX, keys: REQUESTS_MAX, text_bytes: usize::MAX }
+    }
+}
+
 /// Makes a trace, request by request.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
     trace: Trace,
+    bounds: Bounds,
+    text_bytes: usize,
     numbers: HashMap<u64, u32>,
     texts: HashMap<Box<[u8]>, u32>,
 }
@@ -125,6 +150,12 @@ impl Builder {
     /// A trace without requests, whose values have `item_bytes` each unless the trace tells.
     pub(crate) fn new(item_bytes: u32) -> Self {
         Self { trace: Trace { item_bytes, ..Trace::default() }, ..Self::default() }
+    }
+
+    /// A trace without requests that takes no more than this; values have no bytes unless the trace tells.
+    pub(crate) fn within(bounds: Bounds) -> Self {
+        assert!(bounds.requests <= REQUESTS_MAX, "positions fit 32 bits");
+        Self { bounds, ..Self::default() }
     }
 
     /// Count of requests so far.
@@ -159,8 +190,13 @@ impl Builder {
         let fresh = self.trace.names.len() as u32;
         let id = match self.texts.get(key) {
             Some(&id) => id,
-            None => *self.texts.entry(key.into()).or_insert(fresh),
+            None => {
+                self.text_bytes += key.len();
+                *self.texts.entry(key.into()).or_insert(fresh)
+            }
         };
+        let most = self.bounds.text_bytes;
+        ensure!(self.text_bytes <= most, "its different keys have more than {most} bytes together; cut the trace");
         self.push(id)
     }
 
@@ -172,10 +208,10 @@ impl Builder {
     }
 
     fn push(&mut self, id: u32) -> Result<()> {
-        if self.trace.len() == REQUESTS_MAX {
-            bail!("more than {REQUESTS_MAX} requests; cut the trace");
-        }
+        let Bounds { requests, keys, .. } = self.bounds;
+        ensure!(self.trace.len() < requests, "more than {requests} requests; cut the trace");
         if id as usize == self.trace.names.len() {
+            ensure!(self.trace.names.len() < keys, "more than {keys} different keys; cut the trace");
             self.trace.names.push(id);
         }
         self.trace.ids.push(id);
@@ -207,6 +243,22 @@ mod tests {
     #[test]
     fn keys_are_hexadecimal() {
         assert_eq!(&key_of(0xbeef), b"000000000000beef");
+    }
+
+    #[test]
+    fn a_trace_that_is_too_long_is_refused_at_the_bound() {
+        let bounds = Bounds { requests: 5, keys: 2, text_bytes: 6 };
+        let refused = |keys: &[u64]| {
+            let mut builder = Builder::within(bounds);
+            let at = keys.iter().position(|&key| builder.add(key).is_err());
+            (at, builder.add(keys[0]).err().map_or_else(String::new, |error| error.to_string()))
+        };
+        assert_eq!(refused(&[1, 2, 1, 2]), (None, String::new()));
+        assert_eq!(refused(&[1, 2, 1, 2, 2, 1]), (Some(5), "more than 5 requests; cut the trace".to_owned()));
+        assert_eq!(refused(&[1, 2, 3]).0, Some(2), "a third key");
+        let mut builder = Builder::within(bounds);
+        assert!(builder.add_text(b"abcdef").is_ok() && builder.add_text(b"abcdef").is_ok());
+        assert!(builder.add_text(b"g").unwrap_err().to_string().contains("more than 6 bytes"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! What the next request is: its operation and its key, drawn by lot from a seed.
+//! What the next request is: its operation, drawn by lot from a seed, and its key, drawn likewise or the next of a trace.
 //!
-//! **Invariants**: the seed fixes the sequence; a key lies in `0..count`.
+//! **Invariants**: the seed fixes the sequence; a key lies in `0..count`, or is one of the trace's.
 //!
 //! **Source**: Hörmann, Derflinger, "Rejection-inversion to generate variates from monotone discrete distributions",
 //! ACM TOMACS 1996 (Zipf, by the crate rand_distr).
@@ -12,6 +12,7 @@ use rand_distr::{Distribution, Zipf};
 use reactor::Random;
 
 use super::scenario::{Choose, Keys, Mix};
+use super::trace::Cursor;
 
 /// What a request does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(super) struct Choice {
     below: (u64, u64),
     zipf: Option<Zipf<f64>>,
     turn: u64,
+    /// Says which keys, if there is a trace.
+    trace: Option<Cursor>,
 }
 
 /// The reactor's generator, as the crate rand wants one.
@@ -61,7 +64,19 @@ impl Choice {
         let zipf = (keys.choose == Choose::Zipf)
             .then(|| Zipf::new(keys.count as f64, keys.exponent).expect("a scenario's keys are checked"));
         let random = Source(Random::new(seed));
-        Self { random, keys: keys.clone(), below: (share(mix.get), share(mix.get + mix.put)), zipf, turn: 0 }
+        Self {
+            random,
+            keys: keys.clone(),
+            below: (share(mix.get), share(mix.get + mix.put)),
+            zipf,
+            turn: 0,
+            trace: None,
+        }
+    }
+
+    /// Takes the keys of a trace instead.
+    pub(super) fn following(self, trace: Option<Cursor>) -> Self {
+        Self { trace, ..self }
     }
 
     /// The next request.
@@ -85,6 +100,9 @@ impl Choice {
 
     #[inline]
     fn key(&mut self) -> u64 {
+        if let Some(trace) = &mut self.trace {
+            return trace.next();
+        }
         let count = self.keys.count;
         if count == 1 {
             return 0;
@@ -145,7 +163,7 @@ mod tests {
 
     #[test]
     fn operations_have_their_shares() {
-        let mut choice = Choice::new(&Keys::default(), Mix { get: 90.0, put: 9.0, delete: 1.0 }, 5);
+        let mut choice = Choice::new(&Keys::default(), Mix { get: 90.0, put: 9.0, delete: 1.0, ..Mix::default() }, 5);
         let drawn: Vec<Operation> = (0..DRAWS).map(|_| choice.next().0).collect();
         for (operation, share) in [(Operation::Get, 0.9), (Operation::Put, 0.09), (Operation::Delete, 0.01)] {
             let found = drawn.iter().filter(|drawn| **drawn == operation).count() as f64 / DRAWS as f64;

@@ -12,12 +12,13 @@ use shardstore::wire::hello::{CREDIT_BYTES_DEFAULT, FRAME_VALUE_BYTES_DEFAULT, H
 use shardstore::wire::session::negotiate;
 use shardstore::wire::{self, Op, Request, Response, Status, VALUE_BYTES_MAX, batch};
 
-use super::generator::Plan;
+use super::generator::{Plan, Team};
 use super::protocol::Requests;
 use super::scenario::{Scenario, Values as Sizes};
 use super::tally::Tally;
 use super::truth_tests::{measure_plan, start_serving};
 use super::values::Values;
+use crate::system::stop::Stop;
 
 /// Requests that the node grants: fewer than the scenario's pipeline.
 const GRANTED: u32 = 3;
@@ -105,7 +106,7 @@ fn measure(scenario: &str, connections: usize) -> Tally {
          [expect]\nstatus = [200, 404]\nbody = \"value\"\n"
     );
     let scenario = Scenario::parse(&scenario).expect("the test's scenario is right");
-    let plan = Plan::new(scenario, 1, false).expect("the address is a number");
+    let plan = Plan::read(scenario, Team::alone(1, false), &Stop::never()).expect("the address is a number");
     let Requests::Shard(requests) = &plan.requests else { panic!("another protocol") };
     requests.know(&node_hello());
     measure_plan(&plan, |host| {

@@ -61,7 +61,7 @@ pub(super) async fn run(generator: Rc<Generator>, reports: Reports) {
 }
 
 async fn wait(reactor: &Reactor, generator: &Generator, clock: &Clock) {
-    if generator.plan.spins {
+    if generator.plan.team.spins {
         return reactor.next_pass().await;
     }
     let now = reactor.now();
@@ -89,7 +89,7 @@ impl Clock {
     /// Accounts for the time since the last look: idle if nothing was sent and nothing came.
     fn note(&mut self, generator: &Generator, now: Instant) {
         let activity = generator.activity();
-        if generator.plan.spins {
+        if generator.plan.team.spins {
             let measured = generator.plan.phases.measures(now.as_nanos());
             let elapsed_ns = duration_ns(now.since(self.looked));
             let idle_ns = if activity == self.activity { elapsed_ns } else { 0 };

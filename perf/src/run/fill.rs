@@ -52,7 +52,7 @@ pub(crate) fn run(plan: &Arc<Plan>, cpu: usize, stop: &Stop) -> Result<()> {
     drop(sender);
     let outcome = loop {
         match news.recv_timeout(Duration::from_millis(100)) {
-            Ok(News::Stored(count)) => eprintln!("stored {count} of {} values", plan.scenario.keys.count),
+            Ok(News::Stored(count)) => eprintln!("stored {count} of {} values", plan.key_count()),
             Ok(News::Done(outcome)) => break outcome,
             Err(_) if stop.check().is_err() => {
                 plan.phases.end();
@@ -92,7 +92,7 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
     connection.set_deadline(reactor.now() + timeout);
     let (link, mut answers) = plan.requests.open(&connection, 0).await.map_err(|error| error.to_string())?;
     let stored = RefCell::new(Stored::default());
-    let (mut sent, count) = (0, plan.scenario.keys.count);
+    let (mut sent, count) = (0, plan.key_count());
     while stored.borrow().answers < count && !plan.phases.is_over() {
         send(&connection, &link, plan, (&mut sent, stored.borrow().answers));
         connection.set_deadline(reactor.now() + timeout);
@@ -115,8 +115,8 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
 }
 
 fn send(connection: &Connection, link: &Link, plan: &Plan, (sent, answered): (&mut u64, u64)) {
-    while *sent < plan.scenario.keys.count && *sent - answered < DEPTH && connection.queued_bytes() < QUEUED_BYTES_MAX {
-        let ask = Ask { operation: Operation::Put, key: *sent, ttl_s: 0 };
+    while *sent < plan.key_count() && *sent - answered < DEPTH && connection.queued_bytes() < QUEUED_BYTES_MAX {
+        let ask = Ask { operation: Operation::Put, key: *sent, ttl_s: plan.values.ttl_s(*sent) };
         if !plan.requests.write(&mut connection.write(), link, ask, &plan.values) {
             return;
         }

@@ -18,47 +18,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reactor::{Address, Reactor, Sender};
+use reactor::{Reactor, Sender};
 
 use super::arrivals::Pacer;
 use super::choice::{Choice, Operation};
 use super::phases::Phases;
-use super::protocol::{Ask, Link, Listener, Requests};
-use super::scenario::{Body, Scenario};
-use super::tally::{Failure, Tally};
+pub(crate) use super::plan::{Plan, Team};
+use super::protocol::{Ask, Link, Listener};
+use super::scenario::{Body, MISS};
+use super::tally::{Accounts, Failure, Tally};
 use super::values::Values;
-
-/// What all cores have in common.
-pub(crate) struct Plan {
-    pub(crate) scenario: Scenario,
-    pub(super) address: Address,
-    pub(super) requests: Requests,
-    pub(super) values: Values,
-    pub(crate) phases: Phases,
-    /// Cores that share rate and connections.
-    pub(crate) cores: usize,
-    /// Whether a core that has nothing to do looks again at once instead of sleeping.
-    pub(super) spins: bool,
-}
-
-impl Plan {
-    /// The plan of a scenario.
-    ///
-    /// # Errors
-    /// The operator's: the URL is not understood, or its host is unknown.
-    pub(crate) fn new(scenario: Scenario, cores: usize, spins: bool) -> anyhow::Result<Arc<Self>> {
-        let target = scenario.target()?;
-        Ok(Arc::new(Self {
-            address: Address::Tcp(target.address),
-            requests: Requests::new(&target),
-            values: Values::new(&scenario.values),
-            phases: Phases::default(),
-            cores,
-            spins,
-            scenario,
-        }))
-    }
-}
 
 /// A request under way.
 #[derive(Clone, Copy, Debug)]
@@ -86,8 +55,11 @@ struct State {
     /// None: a closed loop.
     pacer: Option<Pacer>,
     choice: Choice,
-    /// A request for which its lane's server had not granted room: the next one to be sent.
-    drawn: Option<Ask>,
+    /// Requests for which their lane's server had not granted room: the next ones to be sent. As many at most as answers bring
+    /// fills at once, and one that was drawn.
+    held: VecDeque<Ask>,
+    /// Requests under way on a lane at most.
+    pipeline: usize,
     /// Whether requests are due for which no lane has had room.
     is_behind: bool,
     accounts: Accounts,
@@ -115,14 +87,15 @@ impl Generator {
         let seed = scenario.seed.wrapping_mul(0x9E37_79B9).wrapping_add(core as u64 * 2);
         let pacer = scenario
             .rate
-            .map(|rate| Pacer::new(scenario.arrivals, rate / plan.cores as f64, reactor.now().as_nanos(), seed));
-        let lanes = share(scenario.connections, core, plan.cores);
+            .map(|rate| Pacer::new(scenario.arrivals, rate / plan.team.cores as f64, reactor.now().as_nanos(), seed));
+        let lanes = share(scenario.connections, core, plan.team.cores);
         let state = State {
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             row: VecDeque::with_capacity(lanes),
             pacer,
-            choice: Choice::new(&scenario.keys, scenario.mix, seed + 1),
-            drawn: None,
+            choice: Choice::new(&scenario.keys, scenario.mix, seed + 1).following(plan.cursor(core)),
+            held: VecDeque::new(),
+            pipeline: scenario.pipeline,
             is_behind: false,
             accounts: Accounts::default(),
             activity: 0,
@@ -255,9 +228,9 @@ pub(super) fn duration_ns(duration: Duration) -> u64 {
 }
 
 #[inline]
-fn draw(choice: &mut Choice) -> Ask {
+fn draw(choice: &mut Choice, values: &Values) -> Ask {
     let (operation, key) = choice.next();
-    Ask { operation, key, ttl_s: 0 }
+    Ask { operation, key, ttl_s: values.ttl_s(key) }
 }
 
 impl State {
@@ -283,9 +256,9 @@ impl State {
         {
             let mut buffer = sender.write();
             while count < wanted {
-                let ask = self.drawn.take().unwrap_or_else(|| draw(&mut self.choice));
+                let ask = self.held.pop_front().unwrap_or_else(|| draw(&mut self.choice, &plan.values));
                 if !plan.requests.write(&mut buffer, &lane.link, ask, &plan.values) {
-                    self.drawn = Some(ask);
+                    self.held.push_front(ask);
                     break;
                 }
                 let Ask { operation, key, .. } = ask;
@@ -320,7 +293,7 @@ impl State {
     #[inline]
     fn stand_in_row(&mut self, lane: usize) {
         let state = &mut self.lanes[lane];
-        if !state.in_row && state.sender.is_some() {
+        if !state.in_row && state.sender.is_some() && state.flights.len() < self.pipeline {
             state.in_row = true;
             self.row.push_back(lane);
         }
@@ -332,38 +305,14 @@ impl State {
     }
 }
 
-/// The accounts of a core. Each request is in one of the first two, so that it is counted once.
-#[derive(Default)]
-struct Accounts {
-    /// Of this window, requests that are measured.
-    measured: Tally,
-    /// Of this window, those that are not.
-    other: Tally,
-    /// Of all windows before, requests that are measured.
-    result: Tally,
-}
-
-impl Accounts {
-    #[inline]
-    fn of(&mut self, measured: bool) -> &mut Tally {
-        if measured { &mut self.measured } else { &mut self.other }
-    }
-
-    /// Ends a window; returns all that was in it.
-    fn end_window(&mut self) -> Tally {
-        self.result.add(&self.measured);
-        let mut window = std::mem::take(&mut self.other);
-        window.add(&std::mem::take(&mut self.measured));
-        window
-    }
-}
-
 /// Answers in a row that are counted alike: with pipelining, most are.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Run {
     due_ns: u64,
     status: u16,
     count: u64,
+    hits: u64,
+    misses: u64,
     body_bytes: u64,
 }
 
@@ -379,23 +328,53 @@ pub(super) struct LaneListener<'a> {
 impl LaneListener<'_> {
     /// Counts a right answer, with those before it that are counted alike.
     #[inline]
-    fn count(&mut self, due_ns: u64, status: u16, body_bytes: usize) {
-        if self.run.count > 0 && (self.run.due_ns, self.run.status) != (due_ns, status) {
+    fn count(&mut self, flight: Flight, status: u16, body_bytes: usize) {
+        let is_read = self.plan.may_miss && flight.operation == Operation::Get;
+        let is_miss = is_read && status == MISS;
+        if is_miss {
+            // First of all: the end of a run gives the room on to whoever is next.
+            self.fill(flight.key);
+        }
+        if self.run.count > 0 && (self.run.due_ns, self.run.status) != (flight.due_ns, status) {
             self.end_run();
         }
-        (self.run.due_ns, self.run.status) = (due_ns, status);
+        (self.run.due_ns, self.run.status) = (flight.due_ns, status);
         self.run.count += 1;
         self.run.body_bytes += body_bytes as u64;
+        self.run.hits += u64::from(is_read && status == 200);
+        self.run.misses += u64::from(is_miss);
+    }
+
+    /// Stores what was missed, if the scenario says so, as its user would: on the connection that missed it, where the answer has
+    /// just made room. It is due now, and one request more than the rate asks for. After the measured span it is not measured,
+    /// but what was due within it and is asked late must find what it would have found.
+    fn fill(&mut self, key: u64) {
+        let (plan, now_ns) = (self.plan, self.now_ns);
+        let lane = &mut self.state.lanes[self.lane];
+        let Some(sender) = lane.sender.as_ref().filter(|_| plan.scenario.mix.fill_misses) else { return };
+        let operation = Operation::Put;
+        let ask = Ask { operation, key, ttl_s: plan.values.ttl_s(key) };
+        if !plan.requests.write(&mut sender.write(), &lane.link, ask, &plan.values) {
+            return self.state.held.push_back(ask);
+        }
+        lane.flights.push_back(Flight { due_ns: now_ns, sent_ns: now_ns, operation, key });
+        assert!(lane.flights.len() <= self.state.pipeline, "the answer has made room");
+        self.state.activity += 1;
+        let tally = self.state.accounts.of(plan.phases.measures(now_ns));
+        tally.due += 1;
+        tally.sent += 1;
     }
 
     #[inline]
     fn end_run(&mut self) {
-        let Run { due_ns, status, count, body_bytes } = std::mem::take(&mut self.run);
+        let Run { due_ns, status, count, hits, misses, body_bytes } = std::mem::take(&mut self.run);
         if count == 0 {
             return;
         }
         self.state.activity += count;
         let tally = self.state.accounts.of(self.plan.phases.measures(due_ns));
+        tally.hits += hits;
+        tally.misses += misses;
         tally.count_status(status, count);
         tally.count_answers(count, self.now_ns.saturating_sub(due_ns), body_bytes);
         self.state.stand_in_row(self.lane);
@@ -429,7 +408,7 @@ impl Listener for LaneListener<'_> {
         let failure = if !self.plan.scenario.expect.status.contains(&status) {
             Failure::Status
         } else if is_right && has_length {
-            return self.count(flight.due_ns, status, body_bytes);
+            return self.count(flight, status, body_bytes);
         } else {
             Failure::Body
         };

@@ -13,7 +13,7 @@ pub(super) struct Live {
 }
 
 const HEAD: &str =
-    "  second  phase        due/s     sent/s  answered/s    p50 us    p99 us  p99.9 us  failed  server us/req";
+    "  second  phase        due/s     sent/s  answered/s    p50 us    p99 us  p99.9 us  failed  server us/req   hits %";
 
 impl Live {
     pub(super) fn new() -> Self {
@@ -44,8 +44,9 @@ impl Live {
 fn line(elapsed_secs: f64, moment: &Moment) -> String {
     let phase = if moment.measured { "measure" } else { "warm-up" };
     let cpu = moment.server_cpu_us_per_request.map_or("-".to_owned(), |us| format!("{us:.2}"));
+    let hits = moment.hit_ratio.map_or("-".to_owned(), |ratio| format!("{:.2}", ratio * 100.0));
     format!(
-        "{elapsed_secs:>8.0}  {phase:<7} {:>10} {:>10} {:>11} {:>9.1} {:>9.1} {:>9.1} {:>7} {cpu:>14}",
+        "{elapsed_secs:>8.0}  {phase:<7} {:>10} {:>10} {:>11} {:>9.1} {:>9.1} {:>9.1} {:>7} {cpu:>14} {hits:>8}",
         moment.due, moment.sent, moment.answered, moment.p50_us, moment.p99_us, moment.p999_us, moment.failed
     )
 }
@@ -66,9 +67,11 @@ mod tests {
             p99_us: 310.0,
             p999_us: 1_234.5,
             server_cpu_us_per_request: Some(3.25),
+            hit_ratio: Some(0.987),
         };
         let line = line(12.0, &moment);
-        for (word, under) in [("1000000", "due/s"), ("310.0", "p99 us"), ("3.25", "server us/req")] {
+        for (word, under) in [("1000000", "due/s"), ("310.0", "p99 us"), ("3.25", "server us/req"), ("98.70", "hits %")]
+        {
             let end = |text: &str, of: &str| text.find(of).map(|at| at + of.len());
             assert_eq!(end(&line, word), end(HEAD, under), "{word}\n{HEAD}\n{line}");
         }

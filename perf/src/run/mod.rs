@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  scenario.toml ─▶ Scenario ─▶ Plan ─▶ cores: dispatch ─▶ generator ─▶ lanes ═══▶ server
-//!                                         │ windows, results
+//!                  trace, sizes ─┘        │ windows, results
 //!                    result.json ◀─ Outcome ◀─ validity ◀─ conduct
 //! ```
 //!
@@ -23,14 +23,19 @@ mod lane;
 mod live;
 pub(crate) mod outcome;
 pub(crate) mod phases;
+mod plan;
 pub(crate) mod protocol;
 pub(crate) mod scenario;
 mod steady;
 pub(crate) mod tally;
+mod trace;
+#[cfg(test)]
+mod trace_tests;
 #[cfg(test)]
 mod truth_tests;
 mod validity;
 mod values;
+mod workload;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,7 +51,7 @@ use crate::system::fingerprint::Fingerprint;
 use crate::system::stop::Stop;
 pub(crate) use conduct::Cores;
 use conduct::{Conducted, Workers};
-use generator::Plan;
+use generator::{Plan, Team};
 use live::Live;
 use outcome::{Moment, Outcome};
 use scenario::Scenario;
@@ -160,28 +165,36 @@ pub(crate) struct Measured {
 /// # Errors
 /// As for the verb.
 pub(crate) fn measure(scenario: Scenario, manner: &Manner<'_>, stop: &Stop) -> Result<Measured> {
-    let Manner { cpus, agents, spins, is_shown } = *manner;
     let (started, host) =
         (humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(), Fingerprint::take());
-    let plan = Plan::new(scenario, cpus.len(), spins)?;
-    let workers = if agents.is_empty() {
-        reach(&plan)?;
-        if plan.scenario.values.fill {
-            fill::run(&plan, cpus[0], stop)?;
-        }
-        Workers::Here(cpus)
-    } else {
-        Workers::Agents(Agents::prepare(agents, &plan.scenario)?)
-    };
+    let (plan, workers) = prepare(scenario, manner, stop)?;
     let mut live = Live::new();
     let conducted = conduct::run(&plan, workers, stop, |second, conduct| {
-        if is_shown {
+        if manner.is_shown {
             live.show(conduct.elapsed().as_secs_f64(), &Moment::of(second));
         }
     })?;
     live.end();
-    let outcome = Outcome::of(&plan.scenario, cpus, (started, host), &conducted);
+    let outcome = Outcome::of(&plan.scenario, manner.cpus, (started, host), &conducted);
     Ok(Measured { outcome, conducted })
+}
+
+/// Reads what the scenario names, and gets those ready who load.
+fn prepare<'a>(scenario: Scenario, manner: &Manner<'a>, stop: &Stop) -> Result<(Arc<Plan>, Workers<'a>)> {
+    let Manner { cpus, agents, spins, is_shown } = *manner;
+    if !agents.is_empty() {
+        let agents = Agents::prepare(agents, &scenario)?;
+        return Ok((Plan::for_others(scenario)?, Workers::Agents(agents)));
+    }
+    let plan = Plan::read(scenario, Team::alone(cpus.len(), spins), stop)?;
+    if let Some((requests, keys)) = plan.trace_counts().filter(|_| is_shown) {
+        eprintln!("the trace has {requests} requests for {keys} keys");
+    }
+    reach(&plan)?;
+    if plan.scenario.values.fill {
+        fill::run(&plan, cpus[0], stop)?;
+    }
+    Ok((plan, Workers::Here(cpus)))
 }
 
 /// Fails early, with a remedy, if nobody is there; learns what requests must say.
@@ -225,6 +238,9 @@ fn summary(outcome: &Outcome) -> String {
             text.push_str("NOT VALID, so no percentiles:\n");
             outcome.invalid_reasons.iter().for_each(|reason| text.push_str(&format!("- {reason}\n")));
         }
+    }
+    if let Some(ratio) = outcome.hit_ratio {
+        text.push_str(&format!("hits: {:.2} % of the GETs\n", ratio * 100.0));
     }
     if let Some(cpu) = &outcome.cpu_us_per_request {
         text.push_str(&format!(

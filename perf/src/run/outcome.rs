@@ -46,6 +46,8 @@ pub(crate) struct Outcome {
     pub(crate) waited_for_connection: f64,
     pub(crate) errors: Errors,
     pub(crate) statuses: Vec<(u16, u64)>,
+    /// Share of the GETs whose key was there, if the scenario expects misses.
+    pub(crate) hit_ratio: Option<f64>,
     /// Of the server's processes, if they are on this host.
     pub(crate) cpu_us_per_request: Option<Cpu>,
     pub(crate) server_busy: Option<f64>,
@@ -104,6 +106,7 @@ pub(crate) struct Moment {
     pub(crate) p99_us: f64,
     pub(crate) p999_us: f64,
     pub(crate) server_cpu_us_per_request: Option<f64>,
+    pub(crate) hit_ratio: Option<f64>,
 }
 
 impl Latency {
@@ -148,6 +151,7 @@ impl Moment {
             p99_us: us(0.99),
             p999_us: us(0.999),
             server_cpu_us_per_request: second.server.map(|usage| Cpu::of(&usage, tally.answered).total),
+            hit_ratio: tally.hit_ratio(),
         }
     }
 }
@@ -209,6 +213,7 @@ impl Outcome {
             waited_for_connection: measured.waited as f64 / measured.due.max(1) as f64,
             errors: errors(measured),
             statuses: measured.statuses.clone(),
+            hit_ratio: measured.hit_ratio(),
             cpu_us_per_request: run.server.map(|usage| Cpu::of(&usage, measured.answered)),
             server_busy: run.server.map(|usage| usage.time.used_ns as f64 / 1e9 / seconds.max(1e-9)),
             context_switches_per_request: run.server.map(|usage| per_request(usage.context_switches as f64)),

@@ -55,7 +55,7 @@ impl Phases {
         due_ns < until_ns && until_ns != UNKNOWN && due_ns >= self.from_ns.load(Ordering::Relaxed)
     }
 
-    /// The instant from which on no request is sent, if it is known.
+    /// The instant from which on no request is due but fills of what was missed, if it is known.
     #[inline]
     pub(super) fn until_ns(&self) -> u64 {
         self.until_ns.load(Ordering::Acquire)

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::protocol::{Scheme, Target, relocated};
+pub(crate) use super::workload::{Choose, Keys, Mix, Values};
 
 /// Connections of a scenario at most: what the ports of one client address allow.
 const CONNECTIONS_MAX: usize = 60_000;
@@ -19,8 +20,8 @@ const CONNECTIONS_MAX: usize = 60_000;
 /// Requests under way on one connection at most: their answers must fit what is kept of them.
 const PIPELINE_MAX: usize = 1024;
 
-/// Largest value, as the product takes it.
-const VALUE_BYTES_MAX: usize = 64 << 20;
+/// The status of a GET whose key is not there.
+pub(super) const MISS: u16 = 404;
 
 /// What a file of `perf/scenarios` says.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -77,56 +78,6 @@ pub(crate) enum Arrivals {
     Uniform,
 }
 
-/// Which keys are asked for.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Keys {
-    /// How many there are, numbered from 0.
-    pub(crate) count: u64,
-    pub(crate) choose: Choose,
-    /// Exponent of `zipf`.
-    pub(crate) exponent: f64,
-    /// Share of the keys that is hot, and share of the requests that goes there: for `hot`.
-    pub(crate) hot_keys: f64,
-    pub(crate) hot_requests: f64,
-}
-
-/// How a key is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Choose {
-    /// All alike.
-    #[default]
-    Uniform,
-    /// By Zipf's law; key 0 is asked for most.
-    Zipf,
-    /// A part of the keys gets a part of the requests.
-    Hot,
-    /// One after the other, round and round.
-    Turn,
-}
-
-/// What is stored under them.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Values {
-    /// Bytes of a value, if all have the same.
-    pub(crate) bytes: usize,
-    /// Sizes with their weights, instead: `[[128, 9], [4096, 1]]`.
-    pub(crate) sizes: Vec<(usize, f64)>,
-    /// Whether every key is written before the run.
-    pub(crate) fill: bool,
-}
-
-/// Shares of the operations; only their ratio counts.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Mix {
-    pub(crate) get: f64,
-    pub(crate) put: f64,
-    pub(crate) delete: f64,
-}
-
 /// What a right answer is.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -155,24 +106,6 @@ pub(crate) enum Body {
 pub(crate) struct Bounds {
     /// Share of requests that may fail.
     pub(crate) errors: f64,
-}
-
-impl Default for Keys {
-    fn default() -> Self {
-        Self { count: 1, choose: Choose::Uniform, exponent: 0.99, hot_keys: 0.1, hot_requests: 0.9 }
-    }
-}
-
-impl Default for Values {
-    fn default() -> Self {
-        Self { bytes: 128, sizes: Vec::new(), fill: false }
-    }
-}
-
-impl Default for Mix {
-    fn default() -> Self {
-        Self { get: 1.0, put: 0.0, delete: 0.0 }
-    }
 }
 
 impl Default for Expect {
@@ -234,7 +167,12 @@ impl Scenario {
     /// The operator's: the file is not there, or line and column of what is wrong in it.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("{} could not be read", path.display()))?;
-        Self::parse(&text).with_context(|| format!("{} is no scenario", path.display()))
+        let mut scenario = Self::parse(&text).with_context(|| format!("{} is no scenario", path.display()))?;
+        // So that a scenario and its files can be moved together. A path that is absolute stays as it is.
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let files = scenario.keys.trace.iter_mut().chain(&mut scenario.values.histogram);
+        files.for_each(|file| *file = folder.join(&*file));
+        Ok(scenario)
     }
 
     /// Reads a scenario from text.
@@ -263,39 +201,22 @@ impl Scenario {
         }
         ensure!(self.duration >= Duration::from_secs(1), "duration: it is at least 1s, as a window is");
         ensure!(!self.timeout.is_zero(), "timeout: it is above 0");
-        ensure!(self.keys.count > 0, "keys.count = 0: there is at least one key");
-        ensure!(self.keys.exponent > 0.0, "keys.exponent = {}: it is above 0", self.keys.exponent);
-        for (name, share) in [
-            ("keys.hot_keys", self.keys.hot_keys),
-            ("keys.hot_requests", self.keys.hot_requests),
-            ("bounds.errors", self.bounds.errors),
-        ] {
-            ensure!((0.0..=1.0).contains(&share), "{name} = {share}: it is a share, from 0 to 1");
-        }
-        self.check_sizes()?;
-        let Mix { get, put, delete } = self.mix;
-        let shares = [get, put, delete];
-        ensure!(
-            shares.iter().all(|share| share.is_finite() && *share >= 0.0) && shares.iter().sum::<f64>() > 0.0,
-            "mix: shares are 0 or more, and one of them is above 0"
-        );
+        let errors = self.bounds.errors;
+        ensure!((0.0..=1.0).contains(&errors), "bounds.errors = {errors}: it is a share, from 0 to 1");
+        self.keys.check()?;
+        self.values.check(&self.keys)?;
+        self.mix.check()?;
         ensure!(!self.expect.status.is_empty(), "expect.status is empty: no answer would be right");
+        ensure!(
+            !self.mix.fill_misses || self.expect.status.contains(&MISS),
+            "mix.fill_misses waits for answers 404, which expect.status has not: write [200, 201, 204, 404], or what the \
+             server answers to GET and PUT"
+        );
         let target = self.target()?;
         ensure!(
-            target.has_key || self.keys.count == 1,
-            "url has no {{key}}, but keys.count = {}: write {{key}} where the number belongs",
-            self.keys.count
+            target.has_key || self.keys.is_one(),
+            "url has no {{key}}, but there are more keys than one: write {{key}} where the number belongs"
         );
-        Ok(())
-    }
-
-    fn check_sizes(&self) -> Result<()> {
-        let sizes = self.values.sizes.iter();
-        for bytes in sizes.clone().map(|(bytes, _)| *bytes).chain([self.values.bytes]) {
-            ensure!(bytes <= VALUE_BYTES_MAX, "values: {bytes} bytes; a value has up to {VALUE_BYTES_MAX}");
-        }
-        let weights = sizes.map(|(_, weight)| *weight);
-        ensure!(weights.clone().all(|weight| weight > 0.0), "values.sizes: every weight is above 0");
         Ok(())
     }
 

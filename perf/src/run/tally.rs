@@ -100,6 +100,9 @@ pub(crate) struct Tally {
     pub(crate) sent: u64,
     /// Requests with a right answer.
     pub(crate) answered: u64,
+    /// GETs among them whose key was there, and was not; counted where a scenario expects both.
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
     /// Bytes of bodies in these answers.
     pub(crate) body_bytes: u64,
     pub(crate) failures: Failures,
@@ -128,6 +131,8 @@ impl Default for Tally {
             due: 0,
             sent: 0,
             answered: 0,
+            hits: 0,
+            misses: 0,
             body_bytes: 0,
             failures: Failures::default(),
             waited: 0,
@@ -166,6 +171,8 @@ impl Tally {
         self.due += other.due;
         self.sent += other.sent;
         self.answered += other.answered;
+        self.hits += other.hits;
+        self.misses += other.misses;
         self.body_bytes += other.body_bytes;
         self.failures.add(&other.failures);
         self.waited += other.waited;
@@ -187,9 +194,42 @@ impl Tally {
         self.due.saturating_sub(self.answered + self.failures.total())
     }
 
+    /// Share of the GETs whose key was there, from 0 to 1; none if there were no GETs, or they may not miss.
+    pub(crate) fn hit_ratio(&self) -> Option<f64> {
+        let reads = self.hits + self.misses;
+        (reads > 0).then(|| self.hits as f64 / reads as f64)
+    }
+
     /// Share of the time in which the core worked, from 0 to 1.
     pub(crate) fn busy(&self) -> f64 {
         if self.elapsed_ns == 0 { 0.0 } else { 1.0 - self.idle_ns as f64 / self.elapsed_ns as f64 }
+    }
+}
+
+/// The accounts of a core. Each request is in one of the first two, so that it is counted once.
+#[derive(Default)]
+pub(super) struct Accounts {
+    /// Of this window, requests that are measured.
+    measured: Tally,
+    /// Of this window, those that are not.
+    other: Tally,
+    /// Of all windows before, requests that are measured.
+    pub(super) result: Tally,
+}
+
+impl Accounts {
+    /// The account of a request that is measured, or is not.
+    #[inline]
+    pub(super) fn of(&mut self, measured: bool) -> &mut Tally {
+        if measured { &mut self.measured } else { &mut self.other }
+    }
+
+    /// Ends a window; returns all that was in it.
+    pub(super) fn end_window(&mut self) -> Tally {
+        self.result.add(&self.measured);
+        let mut window = std::mem::take(&mut self.other);
+        window.add(&std::mem::take(&mut self.measured));
+        window
     }
 }
 
@@ -207,7 +247,10 @@ mod tests {
         other.count_answers(1, 3_000, 128);
         other.count_status(200, 1);
         other.count_status(404, 1);
+        assert_eq!(one.hit_ratio(), None);
+        (one.hits, other.hits, other.misses) = (1, 2, 1);
         one.add(&other);
+        assert_eq!((one.hits, one.misses, one.hit_ratio()), (3, 1, Some(0.75)));
         assert_eq!((one.due, one.sent, one.answered, one.body_bytes, one.failures.total()), (5, 4, 2, 256, 1));
         assert_eq!((one.outstanding(), one.busy()), (2, 0.5));
         assert_eq!(one.statuses, [(200, 2), (404, 1)]);

@@ -12,10 +12,11 @@ use reactor::{Address, Connection, CoreId, CoreSpec, Host, Instant, ListenOption
 
 use super::conduct::start_generator;
 use super::dispatch::Report;
-use super::generator::Plan;
+use super::generator::{Plan, Team};
 use super::outcome::Latency;
 use super::scenario::Scenario;
 use super::tally::Tally;
+use crate::system::stop::Stop;
 
 const BODY: &str = "xxxxxxxx";
 
@@ -23,7 +24,7 @@ const BODY: &str = "xxxxxxxx";
 type Script = fn(Instant, u64) -> Instant;
 
 /// A network in which the scripted delays are all that takes time.
-fn quick() -> NetworkOptions {
+pub(super) fn quick() -> NetworkOptions {
     NetworkOptions {
         delay_us_min: 1,
         delay_us_max: 1,
@@ -78,17 +79,31 @@ pub(super) fn start_serving<F: Future<Output = ()> + 'static>(
 fn measure(scenario: &str, script: Script, status: &'static str) -> Tally {
     let scenario = format!("url = \"http://10.0.0.1:80/\"\n{scenario}");
     let scenario = Scenario::parse(&scenario).expect("the test's scenario is right");
-    let plan = Plan::new(scenario, 1, false).expect("the address is a number");
-    measure_plan(&plan, |host| start_server(host, script, status))
+    let mut world = World::new(11, quick());
+    let server = world.add_process("server");
+    start_server(&mut world.host(server), script, status);
+    let from = world.now() + Duration::from_secs(1);
+    run(&mut world, scenario, from)
+}
+
+/// Runs a scenario on a core of its own and returns what was measured, from this instant on.
+pub(super) fn run(world: &mut World, scenario: Scenario, from: Instant) -> Tally {
+    let plan = Plan::read(scenario, Team::alone(1, false), &Stop::never()).expect("the test's files are right");
+    run_plan(world, &plan, from)
 }
 
 /// Runs a plan against a server that `start` starts, and returns what was measured.
 pub(super) fn measure_plan(plan: &Arc<Plan>, start: impl FnOnce(&mut dyn Host)) -> Tally {
     let mut world = World::new(11, quick());
-    let (server, client) = (world.add_process("server"), world.add_process("client"));
+    let server = world.add_process("server");
     start(&mut world.host(server));
-    let (sender, reports) = channel();
     let from = world.now() + Duration::from_secs(1);
+    run_plan(&mut world, plan, from)
+}
+
+fn run_plan(world: &mut World, plan: &Arc<Plan>, from: Instant) -> Tally {
+    let client = world.add_process("client");
+    let (sender, reports) = channel();
     plan.phases.measure(from, from + plan.scenario.duration);
     {
         let mut host = world.host(client);

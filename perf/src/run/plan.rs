@@ -1,0 +1,126 @@
+//! What the cores of a run have in common: the scenario with all that it names, and who loads together.
+//!
+//! **Not** state: once it is made, only the phases move.
+//!
+//! **Invariants**: cores of all agents together ask for every request of a trace in turn.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use reactor::Address;
+
+use super::phases::Phases;
+use super::protocol::Requests;
+use super::scenario::{MISS, Scenario};
+use super::trace::{Cursor, Recorded};
+use super::values::Values;
+use crate::system::stop::Stop;
+
+/// What all cores have in common.
+pub(crate) struct Plan {
+    pub(crate) scenario: Scenario,
+    pub(super) address: Address,
+    pub(super) requests: Requests,
+    pub(super) values: Values,
+    pub(crate) phases: Phases,
+    /// Says which keys, if the scenario names one.
+    trace: Option<Arc<Recorded>>,
+    pub(crate) team: Team,
+    /// Whether a GET may miss, so that hits and misses are told.
+    pub(super) may_miss: bool,
+}
+
+/// Who loads together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Team {
+    /// Which agent this is, and how many there are; 0 of 1 without any.
+    pub(crate) agent: usize,
+    pub(crate) agents: usize,
+    /// Cores of this agent, that share its rate and connections.
+    pub(crate) cores: usize,
+    /// Whether a core that has nothing to do looks again at once instead of sleeping.
+    pub(crate) spins: bool,
+}
+
+impl Team {
+    /// The cores of this process, and nobody else.
+    pub(crate) const fn alone(cores: usize, spins: bool) -> Self {
+        Self { agent: 0, agents: 1, cores, spins }
+    }
+
+    /// Which of all cores, of all agents that have as many as this one, a core of this agent is.
+    ///
+    /// Agents take what is done in turn by turns, whatever cores the others have, and so do the cores of each.
+    const fn place(self, core: usize) -> (usize, usize) {
+        (self.agent + self.agents * core, self.agents * self.cores)
+    }
+}
+
+impl Plan {
+    /// The plan of a scenario, with what the files it names say.
+    ///
+    /// # Errors
+    /// The operator's: the URL is not understood, its host is unknown, or a file is not what it should be. Or somebody stopped
+    /// it.
+    pub(crate) fn read(scenario: Scenario, team: Team, stop: &Stop) -> Result<Arc<Self>> {
+        let trace = Recorded::read(&scenario.keys, &scenario.values, stop)?.map(Arc::new);
+        let values = Values::read(&scenario.values, trace.as_ref())?;
+        Self::new(scenario, team, (trace, values))
+    }
+
+    /// The plan of a scenario that others follow: no files are read.
+    ///
+    /// # Errors
+    /// The operator's: the URL is not understood, or its host is unknown.
+    pub(crate) fn for_others(scenario: Scenario) -> Result<Arc<Self>> {
+        let values = Values::new(&scenario.values);
+        Self::new(scenario, Team::alone(1, false), (None, values))
+    }
+
+    fn new(scenario: Scenario, team: Team, (trace, values): (Option<Arc<Recorded>>, Values)) -> Result<Arc<Self>> {
+        let target = scenario.target()?;
+        Ok(Arc::new(Self {
+            address: Address::Tcp(target.address),
+            requests: Requests::new(&target),
+            values,
+            phases: Phases::default(),
+            trace,
+            team,
+            may_miss: scenario.expect.status.contains(&MISS),
+            scenario,
+        }))
+    }
+
+    /// How many keys there are, numbered from 0.
+    pub(super) fn key_count(&self) -> u64 {
+        self.trace.as_ref().map_or(self.scenario.keys.count, |trace| trace.key_count())
+    }
+
+    /// The way of a core through the trace, if there is one.
+    pub(super) fn cursor(&self, core: usize) -> Option<Cursor> {
+        self.trace.as_ref().map(|trace| Cursor::new(Arc::clone(trace), self.team.place(core)))
+    }
+
+    /// Requests and different keys of the trace, if there is one.
+    pub(super) fn trace_counts(&self) -> Option<(usize, u64)> {
+        self.trace.as_ref().map(|trace| (trace.len(), trace.key_count()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With two agents of which one has more cores than the other, every place is somebody's, once.
+    #[test]
+    fn agents_share_what_is_done_in_turn() {
+        let teams = [(0, 3), (1, 2)].map(|(agent, cores)| Team { agent, agents: 2, cores, spins: false });
+        let mut asked = [0; 60];
+        for team in teams {
+            for (start, step) in (0..team.cores).map(|core| team.place(core)) {
+                (start..asked.len()).step_by(step).for_each(|at| asked[at] += 1);
+            }
+        }
+        assert_eq!(asked, [1; 60]);
+    }
+}

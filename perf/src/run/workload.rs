@@ -1,0 +1,248 @@
+//! What of a scenario says which keys are asked for, what is stored under them, and what is done with them.
+//!
+//! **Not** drawing, reading or writing any of it: `choice`, `trace` and `values` do.
+//!
+//! **Invariants**: what `check` lets pass can be asked for; an error names the key and the remedy.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::replay::format::Format;
+
+/// Largest value, as the product takes it.
+pub(super) const VALUE_BYTES_MAX: usize = 64 << 20;
+
+/// Which keys are asked for.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Keys {
+    /// How many there are, numbered from 0.
+    pub(crate) count: u64,
+    pub(crate) choose: Choose,
+    /// Exponent of `zipf`.
+    pub(crate) exponent: f64,
+    /// Share of the keys that is hot, and share of the requests that goes there: for `hot`.
+    pub(crate) hot_keys: f64,
+    pub(crate) hot_requests: f64,
+    /// Recorded requests whose keys are asked for in their order, instead of all that is above.
+    pub(crate) trace: Option<PathBuf>,
+    /// How they are written.
+    pub(crate) format: Option<Format>,
+}
+
+/// How a key is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Choose {
+    /// All alike.
+    #[default]
+    Uniform,
+    /// By Zipf's law; key 0 is asked for most.
+    Zipf,
+    /// A part of the keys gets a part of the requests.
+    Hot,
+    /// One after the other, round and round.
+    Turn,
+}
+
+/// What is stored under them.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Values {
+    /// Bytes of a value, if all have the same.
+    pub(crate) bytes: usize,
+    /// Sizes with their weights, instead: `[[128, 9], [4096, 1]]`.
+    pub(crate) sizes: Vec<(usize, f64)>,
+    /// A histogram of sizes, instead.
+    pub(crate) histogram: Option<PathBuf>,
+    /// The sizes that the trace tells, instead.
+    pub(crate) from_trace: bool,
+    /// Times to live with their weights: `[["60s", 9], ["none", 1]]`.
+    pub(crate) ttls: Vec<(Ttl, f64)>,
+    /// Whether every key is written before the run.
+    pub(crate) fill: bool,
+}
+
+/// Shares of the operations; only their ratio counts.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Mix {
+    pub(crate) get: f64,
+    pub(crate) put: f64,
+    pub(crate) delete: f64,
+    /// Whether a GET that is answered 404 is followed by a PUT of its key, which is none of the shares.
+    pub(crate) fill_misses: bool,
+}
+
+/// A time to live in whole seconds, as `Cache-Control: max-age` carries it; 0: none of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Ttl(pub(crate) u32);
+
+/// How a scenario writes the time to live of a value that has none.
+const NO_TTL: &str = "none";
+
+impl TryFrom<String> for Ttl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        const REMEDY: &str = "write a time to live as \"60s\" or \"1h\", or \"none\"";
+        if text == NO_TTL {
+            return Ok(Self(0));
+        }
+        let duration = humantime::parse_duration(&text).map_err(|error| format!("{text}: {error}; {REMEDY}"))?;
+        let seconds = u32::try_from(duration.as_secs()).ok().filter(|seconds| *seconds > 0);
+        let whole = seconds.filter(|_| duration.subsec_nanos() == 0);
+        whole.map(Self).ok_or_else(|| format!("{text}: it is 1 to {} whole seconds; {REMEDY}", u32::MAX))
+    }
+}
+
+impl From<Ttl> for String {
+    fn from(ttl: Ttl) -> Self {
+        match ttl.0 {
+            0 => NO_TTL.to_owned(),
+            seconds => humantime::format_duration(Duration::from_secs(seconds.into())).to_string(),
+        }
+    }
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            count: 1,
+            choose: Choose::Uniform,
+            exponent: 0.99,
+            hot_keys: 0.1,
+            hot_requests: 0.9,
+            trace: None,
+            format: None,
+        }
+    }
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self { bytes: 128, sizes: Vec::new(), histogram: None, from_trace: false, ttls: Vec::new(), fill: false }
+    }
+}
+
+impl Default for Mix {
+    fn default() -> Self {
+        Self { get: 1.0, put: 0.0, delete: 0.0, fill_misses: false }
+    }
+}
+
+impl Keys {
+    /// Whether one key is all there is.
+    pub(crate) const fn is_one(&self) -> bool {
+        self.count == 1 && self.trace.is_none()
+    }
+
+    /// # Errors
+    /// The operator's; the key is named.
+    pub(super) fn check(&self) -> Result<()> {
+        ensure!(self.count > 0, "keys.count = 0: there is at least one key");
+        ensure!(self.exponent > 0.0, "keys.exponent = {}: it is above 0", self.exponent);
+        for (name, share) in [("keys.hot_keys", self.hot_keys), ("keys.hot_requests", self.hot_requests)] {
+            ensure!((0.0..=1.0).contains(&share), "{name} = {share}: it is a share, from 0 to 1");
+        }
+        ensure!(
+            self.trace.is_some() == self.format.is_some(),
+            "keys.trace and keys.format belong together: the file, and how its requests are written"
+        );
+        ensure!(
+            self.trace.is_none() || self.count == 1 && self.choose == Choose::Uniform,
+            "keys.trace says which keys there are and how they follow each other: remove keys.count and keys.choose"
+        );
+        Ok(())
+    }
+}
+
+impl Values {
+    /// Whether all have the same size.
+    pub(crate) const fn are_alike(&self) -> bool {
+        self.sizes.is_empty() && self.histogram.is_none() && !self.from_trace
+    }
+
+    /// # Errors
+    /// The operator's; the key is named.
+    pub(super) fn check(&self, keys: &Keys) -> Result<()> {
+        for bytes in self.sizes.iter().map(|(bytes, _)| *bytes).chain([self.bytes]) {
+            ensure!(bytes <= VALUE_BYTES_MAX, "values: {bytes} bytes; a value has up to {VALUE_BYTES_MAX}");
+        }
+        let weigh = |weight: f64| weight.is_finite() && weight > 0.0;
+        ensure!(self.sizes.iter().all(|(_, weight)| weigh(*weight)), "values.sizes: every weight is above 0");
+        ensure!(self.ttls.iter().all(|(_, weight)| weigh(*weight)), "values.ttls: every weight is above 0");
+        let sources = [!self.sizes.is_empty(), self.histogram.is_some(), self.from_trace];
+        ensure!(
+            sources.iter().filter(|is_given| **is_given).count() <= 1,
+            "values.sizes, values.histogram and values.from_trace each say how large values are: keep one of them"
+        );
+        ensure!(
+            !self.from_trace || keys.format.is_some_and(Format::has_sizes),
+            "values.from_trace: the sizes are those of keys.trace, and only traces with keys.format = \"oracle\" tell \
+             any; give values.bytes, values.sizes or values.histogram instead"
+        );
+        Ok(())
+    }
+}
+
+impl Mix {
+    /// # Errors
+    /// The operator's; the key is named.
+    pub(super) fn check(self) -> Result<()> {
+        let shares = [self.get, self.put, self.delete];
+        ensure!(
+            shares.iter().all(|share| share.is_finite() && *share >= 0.0) && shares.iter().sum::<f64>() > 0.0,
+            "mix: shares are 0 or more, and one of them is above 0"
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scenario::Scenario;
+    use super::*;
+
+    fn parse(more: &str) -> Result<Scenario> {
+        Scenario::parse(&format!("url = \"http://127.0.0.1:1/{{key}}\"\n{more}"))
+    }
+
+    #[test]
+    fn times_to_live_come_back_as_they_were_written() {
+        let scenario = parse("[values]\nttls = [[\"60s\", 9], [\"1h\", 0.5], [\"none\", 1]]\n").unwrap();
+        assert_eq!(scenario.values.ttls, [(Ttl(60), 9.0), (Ttl(3600), 0.5), (Ttl(0), 1.0)]);
+        let json = serde_json::to_string(&scenario).unwrap();
+        let told: Scenario = serde_json::from_str(&json).unwrap();
+        assert_eq!(told.values.ttls, scenario.values.ttls, "{json}");
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_named() {
+        for (text, expected) in [
+            ("[keys]\ntrace = \"t\"\n", "keys.format"),
+            ("[keys]\nformat = \"text\"\n", "keys.trace"),
+            ("[keys]\ntrace = \"t\"\nformat = \"csv\"\n", "line 4"),
+            ("[keys]\ntrace = \"t\"\nformat = \"csv\"\n", "oracle"),
+            ("[keys]\ntrace = \"t\"\nformat = \"text\"\ncount = 7\n", "remove keys.count"),
+            ("[keys]\ntrace = \"t\"\nformat = \"text\"\nchoose = \"zipf\"\n", "keys.choose"),
+            ("[values]\nfrom_trace = true\n", "keys.trace"),
+            ("[keys]\ntrace = \"t\"\nformat = \"arc\"\n[values]\nfrom_trace = true\n", "\"oracle\""),
+            ("[values]\nhistogram = \"h\"\nsizes = [[1, 1]]\n", "keep one"),
+            ("[values]\nsizes = [[1, inf]]\n", "every weight"),
+            ("[values]\nttls = [[\"500ms\", 1]]\n", "whole seconds"),
+            ("[values]\nttls = [[\"60\", 1]]\n", "60s"),
+            ("[values]\nttls = [[\"60s\", 0]]\n", "every weight"),
+            ("[mix]\nfill_misses = true\n", "[200, 201, 204, 404]"),
+        ] {
+            let error = format!("{:#}", parse(text).expect_err(text));
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        let trace = "url = \"http://127.0.0.1:1/\"\n[keys]\ntrace = \"t\"\nformat = \"text\"\n";
+        assert!(format!("{:#}", Scenario::parse(trace).unwrap_err()).contains("{key}"));
+    }
+}
