@@ -51,7 +51,7 @@ fn bar(html: &mut Html, server: &Server, scale: Scale, top: f64) {
         let why = server.runs.iter().find_map(|run| run.outcome.invalid_reasons.first());
         let text = why.map_or_else(
             || "no CPU time: the server's processes are not on this host".to_owned(),
-            |why| format!("no valid round: {}", clipped(why, 64)),
+            |why| format!("no valid round: {}", clipped(&why.text, 64)),
         );
         html.element("text", format_args!("class=\"soft\" x=\"150\" y=\"{:.1}\"", middle + 4.0), text);
         return;

@@ -122,11 +122,11 @@ fn not_valid(html: &mut Html, section: &Section) {
     for server in &section.servers {
         let invalid: Vec<&Run> = server.runs.iter().filter(|run| !run.outcome.valid).collect();
         // The same reason in many rounds is one line.
-        let mut reasons: Vec<String> = invalid.iter().map(|run| run.outcome.invalid_reasons.join("; ")).collect();
+        let mut reasons: Vec<String> = invalid.iter().map(|run| run.outcome.invalid_reasons.line()).collect();
         reasons.sort();
         reasons.dedup();
         for reason in reasons {
-            let has = |run: &&&Run| run.outcome.invalid_reasons.join("; ") == reason;
+            let has = |run: &&&Run| run.outcome.invalid_reasons.line() == reason;
             let rounds: Vec<String> = invalid.iter().filter(has).map(|run| run.round.to_string()).collect();
             html.open("li", "class=\"bad\"").text(&server.name);
             if section.has_rounds {

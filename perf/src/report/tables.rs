@@ -133,7 +133,7 @@ fn one_run(html: &mut Html, server: &Server, run: &Run) {
             "",
             &outcome.started,
         );
-        html.open("td", "class=\"l bad\" colspan=\"13\"").text("Not valid: ").text(outcome.invalid_reasons.join("; "));
+        html.open("td", "class=\"l bad\" colspan=\"13\"").text("Not valid: ").text(outcome.invalid_reasons.line());
         if let Some(cost) = cpu(outcome) {
             html.text(format_args!(". CPU per request, which counts all the same: {}", us(cost)));
         }

@@ -107,7 +107,9 @@ fn a_plain_run_has_a_page_and_what_others_wrote_is_text() {
 #[test]
 fn a_busy_generator_leaves_the_cpu_time() {
     let scratch = Scratch::new("report-busy").expect("the temporary folder is writable");
-    write(&scratch.path("hit").join("corelane/1"), &result("Hits", 3.0, &["the generator was busy 99 %"]), 100);
+    let mut busy = result("Hits", 3.0, &["it was at its limit"]);
+    busy["invalid_kinds"] = json!(["generator_busy"]);
+    write(&scratch.path("hit").join("corelane/1"), &busy, 100);
     write(&scratch.path("hit").join("floor/1"), &result("Hits", 2.0, &[]), 100);
     let page = page_of(&scratch);
     assert!(page.contains("corelane spends 3.00 µs of CPU time") && page.contains("1.500 times what the floor"));

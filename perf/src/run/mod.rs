@@ -22,6 +22,7 @@ mod lane;
 mod live;
 pub(crate) mod outcome;
 pub(crate) mod phases;
+pub(crate) mod reason;
 pub(crate) mod scenario;
 mod steady;
 pub(crate) mod tally;

@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::conduct::{Conducted, Second};
+use super::reason::{Kind, Reasons};
 use super::scenario::Scenario;
 use super::tally::{Failures, Tally};
 use super::validity;
@@ -27,7 +28,8 @@ pub(crate) struct Outcome {
     pub(crate) schema: u32,
     pub(crate) title: String,
     pub(crate) valid: bool,
-    pub(crate) invalid_reasons: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) invalid_reasons: Reasons,
     /// Whether it was ended before its time; what there is was measured until then.
     pub(crate) partial: bool,
     pub(crate) started: String,
@@ -173,8 +175,7 @@ impl Outcome {
     /// CPU time of a request, if nothing but the generator's own load was wrong with the run.
     pub(crate) fn cpu_believed(&self) -> Option<Cpu> {
         // A generator that is busy sends less; what the server spends on each request stands all the same.
-        let only_busy = self.invalid_reasons.iter().all(|reason| reason.contains("the generator was busy"));
-        self.cpu_us_per_request.filter(|_| only_busy)
+        self.cpu_us_per_request.filter(|_| self.invalid_reasons.nothing_but(Kind::GeneratorBusy))
     }
 
     /// Of a run that has ended.
