@@ -20,6 +20,7 @@ pub(crate) mod generator;
 mod http;
 mod lane;
 mod live;
+pub(crate) mod moment;
 pub(crate) mod outcome;
 pub(crate) mod phases;
 pub(crate) mod reason;

@@ -152,6 +152,8 @@ mod tests {
             lost: None,
             span,
             server: None,
+            server_cpus: Vec::new(),
+            softnet: None,
             waited: 0.0,
         }
     }
