@@ -24,6 +24,7 @@ mod peers;
 mod plot;
 mod progress;
 mod random;
+mod ratios;
 mod replay;
 mod report;
 mod results;
@@ -73,6 +74,8 @@ enum Verb {
     /// Count the instructions of the pure paths, and compare them with the committed baselines.
     ///
     /// Exit status 0: no count grew by more than 2 %. 1: one did, and is named. 2: they could not be counted. Needs valgrind.
+    /// With --ratios: what a request costs beside other servers, of results that coreperf peers wrote; exit status 1 when a ratio
+    /// grew beyond its noise.
     Gate(counts::Options),
     /// Merge the latencies of several results, and print their percentiles.
     ///

@@ -12,9 +12,10 @@ mod axes;
 mod charts;
 mod figures;
 mod headline;
+mod heat;
 mod markup;
 mod page;
-mod section;
+pub(crate) mod section;
 mod tables;
 #[cfg(test)]
 pub(crate) mod tests;

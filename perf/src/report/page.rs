@@ -2,6 +2,7 @@
 
 use super::charts::{self, COURSES};
 use super::headline::Headline;
+use super::heat;
 use super::markup::Html;
 use super::section::{Run, Section};
 use super::tables;
@@ -105,7 +106,7 @@ fn one(html: &mut Html, index: usize, section: &Section) {
     for course in &COURSES {
         charts::course(html, &format!("s{index}-{}", course.id), section, course);
     }
-    charts::heat(html, &format!("s{index}-heat"), section);
+    heat::draw(html, &format!("s{index}-heat"), section);
     html.element("h3", "", "CPU time by kind");
     charts::kinds(html, &format!("s{index}-kinds"), section);
     tables::runs(html, section);
