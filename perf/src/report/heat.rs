@@ -33,7 +33,7 @@ const RIGHT: f64 = 872.0;
 const GAP: f64 = 8.0;
 const ROW: f64 = 17.0;
 /// Above the rows: the names of the rounds.
-const HEAD: f64 = 34.0;
+const HEAD: f64 = 30.0;
 
 /// What a row tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +163,7 @@ pub(super) fn draw(html: &mut Html, id: &str, section: &Section) {
     let mut top = HEAD;
     for (server, lanes) in rows.iter().filter(|(_, lanes)| !lanes.is_empty()) {
         html.element("text", format_args!("x=\"4\" y=\"{:.1}\"", top + 12.0), &server.name);
+        measured(html, server, (top - 4.0, &columns));
         for lane in lanes {
             row(html, server, *lane, (top, &columns));
             top += ROW;
@@ -173,15 +174,26 @@ pub(super) fn draw(html: &mut Html, id: &str, section: &Section) {
     end(html, &caption(section));
 }
 
-/// The names of the rounds, and a line over the seconds that were measured.
+/// The names of the rounds.
 fn head(html: &mut Html, section: &Section, columns: &Columns) {
-    for (round, left, length) in &columns.rounds {
+    for (round, left, _) in &columns.rounds {
         let name = if section.has_rounds { format!("round {round}") } else { "seconds".to_owned() };
         html.element("text", format_args!("class=\"soft\" x=\"{left:.1}\" y=\"14\""), name);
-        let Some(run) = section.runs().find(|run| run.round == *round) else { continue };
-        let warm_up = run.outcome.timeline.iter().take_while(|moment| !moment.measured).count().min(*length);
-        let (from, until) = (left + columns.width * warm_up as f64, left + columns.width * *length as f64 - 1.0);
-        html.leaf("path", format_args!("class=\"whisker\" d=\"M{from:.1} 24H{until:.1}\""));
+    }
+}
+
+/// A line over the seconds that were measured: warm-ups are not all of one length.
+fn measured(html: &mut Html, server: &Server, (y, columns): (f64, &Columns)) {
+    for (round, left, length) in &columns.rounds {
+        for run in server.runs.iter().filter(|run| run.round == *round) {
+            let moments = || run.outcome.timeline.iter().take(*length);
+            let warm_up = moments().take_while(|moment| !moment.measured).count();
+            let (from, until) =
+                (left + columns.width * warm_up as f64, left + columns.width * moments().count() as f64);
+            if from < until {
+                html.leaf("path", format_args!("class=\"whisker\" d=\"M{from:.1} {y:.1}H{:.1}\"", until - 1.0));
+            }
+        }
     }
 }
 
@@ -228,7 +240,7 @@ fn legend(html: &mut Html, top: f64) {
 }
 
 fn caption(section: &Section) -> String {
-    let mut text = "Rounds side by side, a cell for each second; the line above marks what was measured, before it is the warm-up. server: its \
+    let mut text = "Rounds side by side, a cell for each second; the line above a server marks what was measured, before it is the warm-up. server: its \
         processes alone, full colour at one whole CPU. generator, at work: it looks for answers all the time, so that its CPU is always \
         busy; this row is the share in which it found some. CPU: everything that ran there, of whomever."
         .to_owned();

@@ -11,6 +11,7 @@
 mod axes;
 mod charts;
 mod figures;
+mod first;
 mod headline;
 mod heat;
 mod markup;

@@ -1,6 +1,7 @@
 //! The page as a whole: the answer first, then each scenario, then what the words mean and what it ran on.
 
 use super::charts::{self, COURSES};
+use super::first;
 use super::headline::Headline;
 use super::heat;
 use super::markup::Html;
@@ -51,10 +52,8 @@ pub(super) fn of(sections: &[Section]) -> String {
     html.leaf("meta", "charset=\"utf-8\"");
     html.leaf("meta", "name=\"viewport\" content=\"width=device-width, initial-scale=1\"");
     html.element("title", "", "How fast is it?").style(include_str!("style.css")).close();
-    html.open("body", "").element("h1", "", "How fast is it?");
-    if sections.len() > 1 {
-        overview(&mut html, sections);
-    }
+    html.open("body", "");
+    first::draw(&mut html, sections);
     for (index, section) in sections.iter().enumerate() {
         one(&mut html, index, section);
     }
@@ -64,19 +63,8 @@ pub(super) fn of(sections: &[Section]) -> String {
     html.finish()
 }
 
-/// Every scenario in a sentence or two.
-fn overview(html: &mut Html, sections: &[Section]) {
-    html.open("ul", "");
-    for (index, section) in sections.iter().enumerate() {
-        html.open("li", "").open("a", format_args!("href=\"#s{index}\"")).element("strong", "", name(section)).close();
-        html.text(": ");
-        let Headline { cost, beside, .. } = Headline::of(section);
-        html.text(cost).text(" ").text(beside.join(" ")).close();
-    }
-    html.close();
-}
-
-fn name(section: &Section) -> String {
+/// What a section is called.
+pub(super) fn name(section: &Section) -> String {
     if section.name.is_empty() { section.title() } else { format!("{} ({})", section.title(), section.name) }
 }
 
@@ -99,7 +87,6 @@ fn one(html: &mut Html, index: usize, section: &Section) {
     charts::bars(html, &format!("s{index}-cpu"), section);
     tables::servers(html, section);
     tables::ratios(html, section);
-    not_valid(html, section);
     html.element("h3", "", "Latency by percentile");
     charts::percentiles(html, &format!("s{index}-percentiles"), section);
     html.element("h3", "", "Over time");
@@ -109,6 +96,7 @@ fn one(html: &mut Html, index: usize, section: &Section) {
     heat::draw(html, &format!("s{index}-heat"), section);
     html.element("h3", "", "CPU time by kind");
     charts::kinds(html, &format!("s{index}-kinds"), section);
+    not_valid(html, section);
     tables::runs(html, section);
     tables::scenario(html, section);
     html.close();
