@@ -16,7 +16,11 @@ use crate::spread::Spread;
 pub(super) fn draw(html: &mut Html, sections: &[Section]) {
     let Some(first) = sections.first() else { return };
     html.element("h1", "", format_args!("How fast is {}?", first.subject().name));
-    let answered = sections.iter().find_map(|section| Some((section, answer(section)?)));
+    // What is surest comes first: of the most rounds, and of those beside the most servers.
+    let sureness = |section: &&Section| (counted(section.subject()), compared(section).count());
+    let mut best: Vec<&Section> = sections.iter().collect();
+    best.sort_by_key(|section| std::cmp::Reverse(sureness(section)));
+    let answered = best.into_iter().find_map(|section| Some((section, answer(section)?)));
     let others = others(sections);
     match answered {
         Some((section, text)) => {
@@ -35,11 +39,17 @@ pub(super) fn draw(html: &mut Html, sections: &[Section]) {
     }
 }
 
+/// Servers beside which the subject's CPU time is known.
+fn compared(section: &Section) -> impl Iterator<Item = &Server> {
+    let subject = section.subject();
+    section.servers.iter().filter(move |other| other.name != subject.name && subject.ratio(other, cpu).is_some())
+}
+
 /// Names of all servers that are compared with, in the order of the page.
 fn others(sections: &[Section]) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for section in sections {
-        for server in section.servers.iter().filter(|server| server.name != section.subject().name) {
+        for server in compared(section) {
             if !names.contains(&server.name.as_str()) {
                 names.push(&server.name);
             }
@@ -115,14 +125,16 @@ fn sure(section: &Section) -> String {
 /// All scenarios, one in a row.
 fn table(html: &mut Html, sections: &[Section], others: &[&str]) {
     html.open("div", "class=\"wide\"").open("table", "class=\"first\"").open("thead", "").open("tr", "");
-    html.element("th", "class=\"l\" scope=\"col\"", "what is asked");
+    for head in ["what is asked", "how sure"] {
+        html.element("th", "class=\"l\" scope=\"col\"", head);
+    }
     for head in ["CPU per request", "requests/s", "99 of 100 within"] {
         html.element("th", "scope=\"col\"", head);
     }
     for other in others {
-        html.element("th", "scope=\"col\"", format_args!("CPU beside {other}"));
+        html.element("th", "scope=\"col\"", format_args!("than {other}"));
     }
-    html.element("th", "class=\"l\" scope=\"col\"", "how sure").close().close().open("tbody", "");
+    html.close().close().open("tbody", "");
     for (index, section) in sections.iter().enumerate() {
         row(html, index, section, others);
     }
@@ -132,8 +144,8 @@ fn table(html: &mut Html, sections: &[Section], others: &[&str]) {
     } else {
         ""
     };
-    let text = "Medians of the rounds; in brackets the extremes. beside: how much less or more CPU time a request costs than that \
-                server. –: nothing that can be believed.";
+    let text = "Medians of the rounds; in brackets the extremes. than …: how much less or more CPU time a request costs than \
+                with that server. –: nothing that can be believed.";
     html.element("p", "class=\"soft\"", format_args!("{text}{floor}"));
 }
 
@@ -145,10 +157,9 @@ fn row(html: &mut Html, index: usize, section: &Section, others: &[&str]) {
     // In a closed loop latencies hide what waits, and do not belong up here.
     let is_open = subject.runs.iter().all(|run| run.outcome.scenario.rate.is_some());
     let p99 = if is_open { median(|run| Some(latency(run)?.p99_us), us) } else { "–".to_owned() };
-    html.open("tr", "")
-        .open("td", "class=\"l\"")
-        .element("a", format_args!("href=\"#s{index}\""), name(section))
-        .close();
+    html.open("tr", "").open("td", "class=\"l\"");
+    html.element("a", format_args!("href=\"#s{index}\""), name(section)).close();
+    html.element("td", "class=\"l\"", sure(section));
     for cell in [median(cpu, us), median(rate, count), p99] {
         html.element("td", "", cell);
     }
@@ -157,7 +168,8 @@ fn row(html: &mut Html, index: usize, section: &Section, others: &[&str]) {
         html.open("td", "");
         match ratio {
             Some(ratio) if ratio.min < ratio.max => {
-                let extremes = format!("({} to {})", change(ratio.min), change(ratio.max));
+                let percent = |ratio: f64| (ratio - 1.0) * 100.0;
+                let extremes = format!("({:+.0} to {:+.0} %)", percent(ratio.min), percent(ratio.max));
                 html.text(change(ratio.median)).element("small", "", extremes)
             }
             Some(ratio) => html.text(change(ratio.median)),
@@ -165,5 +177,5 @@ fn row(html: &mut Html, index: usize, section: &Section, others: &[&str]) {
         };
         html.close();
     }
-    html.element("td", "class=\"l\"", sure(section)).close();
+    html.close();
 }

@@ -145,7 +145,7 @@ fn the_answer_comes_first() {
     write(&scratch.path("hit/nginx/5"), &result("Hits", 2.0, &[]), 100);
     assert!(page_of(&scratch).contains("and they do not all agree who needs less"));
     (3..=5).for_each(|round| {
-        std::fs::remove_dir_all(scratch.path("hit/corelane").join(round.to_string())).expect("it is there")
+        std::fs::remove_dir_all(scratch.path("hit/corelane").join(round.to_string())).expect("it is there");
     });
     assert!(page_of(&scratch).contains("2 of 2 rounds count: an indication only"));
 }
