@@ -184,6 +184,8 @@ mod tests {
         let calm = Ratio::of(&[0.99, 1.0, 1.01, 1.0, 0.995]).expect("there are rounds");
         let disturbed = Ratio::of(&[0.99, 1.0, 1.01, 1.0, 1.9]).expect("there are rounds");
         assert!((disturbed.noise - calm.noise).abs() < 0.01 && calm.noise > 0.005, "{calm:?} {disturbed:?}");
+        // The middle one of the five deviations is that of 0.995.
+        assert!((calm.noise - 1.4826 * 0.995f64.ln().abs()).abs() < 1e-9, "{calm:?}");
         assert_eq!((disturbed.ratio, disturbed.rounds), (1.0, 5));
         assert!((calm.error() - calm.noise * 1.2533 / 5f64.sqrt()).abs() < 1e-9);
         assert_eq!(Ratio::of(&[]), None);
