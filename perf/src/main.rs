@@ -24,6 +24,7 @@ mod peers;
 mod plot;
 mod progress;
 mod random;
+mod ratios;
 mod replay;
 mod report;
 mod results;
@@ -35,6 +36,7 @@ mod sizes;
 mod spread;
 mod system;
 mod table;
+mod truth;
 mod ttl;
 mod wake;
 mod wrk;
@@ -72,6 +74,8 @@ enum Verb {
     /// Count the instructions of the pure paths, and compare them with the committed baselines.
     ///
     /// Exit status 0: no count grew by more than 2 %. 1: one did, and is named. 2: they could not be counted. Needs valgrind.
+    /// With --ratios: what a request costs beside other servers, of results that coreperf peers wrote; exit status 1 when a ratio
+    /// grew beyond its noise.
     Gate(counts::Options),
     /// Merge the latencies of several results, and print their percentiles.
     ///
@@ -93,6 +97,10 @@ enum Verb {
     /// Exit status 0: the process stays within the limit, and small values get their memory back. 1: it does not, or they do
     /// not. 2: it could not be measured.
     Shift(shift::Options),
+    /// Try whether the verdicts of compare are true on this host: the floor against itself, and against 5 % more work.
+    ///
+    /// Exit status 0: at most one of 20 verdicts of each kind was not true. 1: more were not. 2: it could not be tried.
+    Truth(truth::Options),
     /// Measure how much memory expired items hold, under the times to live of real clusters, in virtual time.
     ///
     /// For example: coreperf ttl --clusters 2020Mar.md --only cluster12,cluster26 --plot ttl.svg
@@ -125,6 +133,7 @@ fn main() -> ExitCode {
         Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Report(options) => report::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Shift(options) => shift::run(&options),
+        Verb::Truth(options) => truth::run(&options),
         Verb::Ttl(options) => ttl::run(&options),
         Verb::Run(options) => run::run(&options),
         Verb::Search(options) => search::run(&options),

@@ -71,7 +71,19 @@ fn a_run_writes_its_result_and_its_latencies() {
     assert!(result["host"]["kernel"].is_string() && result["commit"].is_string());
     // The server is this process: it is found by who listens.
     assert!(result["cpu_us_per_request"]["total"].as_f64().unwrap() > 0.0);
-    assert!(result["timeline"].as_array().unwrap().len() >= 2);
+    let timeline = result["timeline"].as_array().unwrap();
+    assert!(timeline.len() >= 2);
+    for moment in timeline {
+        let cpus = moment["cpu_busy"].as_array().unwrap();
+        assert!(
+            cpus.iter().any(|busy| busy.as_f64().is_some_and(|busy| busy > 0.0)),
+            "this test is busy itself: {moment}"
+        );
+        for share in ["generator_busy", "server_busy_user", "server_busy_system", "server_busy_softirq"] {
+            assert!(moment[share].as_f64().is_some_and(|share| (0.0..=64.0).contains(&share)), "{share}: {moment}");
+        }
+    }
+    assert!(result["server_memory_bytes"].as_u64().unwrap() > 4096 && result["softnet_dropped"].is_u64());
     let log = std::fs::read(folder.0.join("latency.hlog")).unwrap();
     assert!(log.starts_with(b"#"), "an interval log");
     assert!(text(&output).contains("five hundred"));
@@ -85,6 +97,9 @@ fn wrong_answers_make_a_run_invalid() {
     let result = result(&folder.0);
     assert_eq!(output.status.code(), Some(1));
     assert!(result["valid"] == false && reasons(&result).contains("body"), "{}", reasons(&result));
+    let kinds = result["invalid_kinds"].as_array().unwrap();
+    assert!(kinds.contains(&"errors".into()), "{kinds:?}");
+    assert_eq!(kinds.len(), result["invalid_reasons"].as_array().unwrap().len(), "one for each text");
     assert!(text(&output).contains("NOT VALID") && !text(&output).contains("latency from"), "{}", text(&output));
 }
 

@@ -8,7 +8,7 @@
 //! Counts are exact: a busy host, its clock rate and its caches do not move them, so that 2 % more is seen where no
 //! measurement of time would. They say nothing of what an instruction costs; that is what `wrk` and `run` measure.
 //!
-//! **Not**: wall-clock time.
+//! **Not**: wall-clock time; what a request costs beside other servers is judged by `ratios`, under the same verb.
 //!
 //! **Invariants**: counts of another architecture are not compared. Under another compiler, C library or valgrind a count
 //! that grew still fails, since nobody can say which of them it was: the report names what differs.
@@ -25,6 +25,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::ratios;
 use crate::system::fingerprint;
 use crate::system::scratch::Scratch;
 use crate::table::Table;
@@ -37,12 +38,21 @@ const COMPILER_MARK: &[u8] = b"rustc version ";
 /// Longest name of a compiler that is looked for, in bytes.
 const COMPILER_BYTES_MAX: usize = 80;
 
+/// Where the counts lie unless told otherwise.
+const BASELINE: &str = "perf/baselines/instructions.toml";
+
 /// What to count and what to compare it with.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// File of the baselines
-    #[arg(long, value_name = "FILE", default_value = "perf/baselines/instructions.toml")]
-    baseline: PathBuf,
+    /// File of the baselines; left out: instructions.toml or ratios.toml of perf/baselines
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Judge the ratios of CPU per request in these folders of coreperf peers instead of counting instructions
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["update", "program", "keep"])]
+    ratios: Vec<PathBuf>,
+    /// Write the ratios to the file of the baselines, instead of judging them; on a quiet host
+    #[arg(long, requires = "ratios")]
+    accept: bool,
     /// Write what is counted to the file of the baselines, instead of judging it
     #[arg(long)]
     update: bool,
@@ -59,14 +69,18 @@ pub(crate) struct Options {
 /// # Errors
 /// valgrind or the program is missing, the baselines cannot be read, or they are of another architecture.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    if !options.ratios.is_empty() {
+        return ratios::run(&options.ratios, options.baseline.as_deref(), options.accept);
+    }
+    let baseline = options.baseline.as_deref().unwrap_or(Path::new(BASELINE));
     let program = match &options.program {
         Some(program) => program.clone(),
         None => std::env::current_exe().context("where this program lies is unknown")?.with_file_name("coreperf-paths"),
     };
     // Read before anything is counted, so that a mistake in it is told at once.
-    let before = if options.update { None } else { Some(Baseline::read(&options.baseline)?) };
+    let before = if options.update { None } else { Some(Baseline::read(baseline)?) };
     let now = count_all(&program, options.keep.as_deref())?;
-    let Some(before) = before else { return update(&options.baseline, &now) };
+    let Some(before) = before else { return update(baseline, &now) };
     let (ours, theirs) = (now.conditions.architecture(), before.conditions.architecture());
     if ours != theirs {
         bail!("the baselines are of {theirs}, and this is {ours}: instructions of the two cannot be compared");

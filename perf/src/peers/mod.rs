@@ -15,6 +15,7 @@ mod table;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
@@ -38,6 +39,9 @@ pub(crate) struct Options {
     /// Alternating rounds; fewer than 5 give an indication only
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
+    /// Length of each run, in seconds, instead of the scenarios'
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=600))]
+    seconds: Option<u16>,
     /// Measure these only
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Kind>,
@@ -186,7 +190,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if cfg!(debug_assertions) {
         bail!("this is a debug build, whose floor is no floor; use: cargo run --release --bin coreperf -- peers");
     }
-    let scenarios = options.scenarios.iter().map(|path| Ok((name_of(path), Scenario::read(path)?)));
+    let scenarios = options.scenarios.iter().map(|path| Ok((name_of(path), options.read(path)?)));
     let scenarios = scenarios.collect::<Result<Vec<_>>>()?;
     let kinds = options.kinds(&scenarios)?;
     let rig = Rig {
@@ -216,6 +220,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 }
 
 impl Options {
+    fn read(&self, path: &Path) -> Result<Scenario> {
+        let mut scenario = Scenario::read(path)?;
+        scenario.duration = self.seconds.map_or(scenario.duration, |seconds| Duration::from_secs(seconds.into()));
+        Ok(scenario)
+    }
+
     /// The servers that are asked for, can answer one of the scenarios, and are installed; those that are not are named.
     fn kinds(&self, scenarios: &[(String, Scenario)]) -> Result<Vec<Kind>> {
         let mut wanted = if self.only.is_empty() { Kind::value_variants().to_vec() } else { self.only.clone() };

@@ -60,7 +60,11 @@ fn row_line(row: &Row, bases: &[(&str, &Row)]) -> String {
     let figures = |figure: fn(&Outcome) -> Option<f64>| Spread::of(row.rounds.iter().filter_map(figure));
     let Some(cpu) = figures(cpu) else {
         let reason = row.rounds.iter().find_map(|round| round.invalid_reasons.first());
-        return format!("{:<12} {}", row.server, reason.map_or("its processes are not on this host", |reason| reason));
+        return format!(
+            "{:<12} {}",
+            row.server,
+            reason.map_or("its processes are not on this host", |reason| &reason.text)
+        );
     };
     let median = |figure: fn(&Outcome) -> Option<f64>, digits: usize| {
         figures(figure).map_or_else(|| "-".to_owned(), |spread| format!("{:.digits$}", spread.median))

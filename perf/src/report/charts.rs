@@ -2,7 +2,7 @@
 //!
 //! **Invariants**: no latency of a run that was not valid is drawn.
 
-use super::axes::{BOTTOM, HEIGHT, LEFT, RIGHT, Scale, TOP, begin, end, frame, line, names, x, y};
+use super::axes::{BOTTOM, HEIGHT, LEFT, Scale, TOP, begin, end, frame, line, names, x, y};
 use super::figures::{count, short, us};
 use super::markup::Html;
 use super::section::{Run, Section, Server, cpu};
@@ -11,11 +11,8 @@ use crate::run::outcome::{Moment, Outcome};
 /// Points of a percentile curve for each nine.
 const POINTS_PER_NINE: u32 = 40;
 
-/// Height of a row of bars or of the heat map.
+/// Height of a row of bars.
 const ROW: f64 = 34.0;
-
-/// Seconds that a heat map shows at most; of longer runs the first.
-const SECONDS_MAX: usize = 300;
 
 /// Bars of CPU time per request, by kind, with the spread over the rounds.
 pub(super) fn bars(html: &mut Html, id: &str, section: &Section) {
@@ -51,7 +48,7 @@ fn bar(html: &mut Html, server: &Server, scale: Scale, top: f64) {
         let why = server.runs.iter().find_map(|run| run.outcome.invalid_reasons.first());
         let text = why.map_or_else(
             || "no CPU time: the server's processes are not on this host".to_owned(),
-            |why| format!("no valid round: {}", clipped(why, 64)),
+            |why| format!("no valid round: {}", clipped(&why.text, 64)),
         );
         html.element("text", format_args!("class=\"soft\" x=\"150\" y=\"{:.1}\"", middle + 4.0), text);
         return;
@@ -211,60 +208,6 @@ pub(super) fn course(html: &mut Html, id: &str, section: &Section, course: &Cour
     names(html, section.servers.iter().filter(|server| server.runs.iter().any(|run| shown(&run))));
     let faint = if course.only_valid { "Valid runs only." } else { "Faint lines: runs that were not valid." };
     end(html, &format!("{}. A line is one round. {faint}", course.title));
-}
-
-/// How much of a CPU the server used, second by second.
-pub(super) fn heat(html: &mut Html, id: &str, section: &Section) {
-    let rows: Vec<(&Server, &Run)> =
-        section.servers.iter().flat_map(|server| server.runs.iter().map(move |run| (server, run))).collect();
-    let has_data = |run: &Run| run.outcome.timeline.iter().any(|moment| busy(moment).is_some());
-    let rows: Vec<_> = rows.into_iter().filter(|(_, run)| has_data(run)).collect();
-    let Some(seconds) = rows.iter().map(|(_, run)| run.outcome.timeline.len().min(SECONDS_MAX)).max() else { return };
-    let height = 18.0 * rows.len() as f64 + 44.0;
-    begin(
-        html,
-        id,
-        height,
-        (
-            "CPU use of the server, second by second",
-            "A row for each run, a cell for each second; the stronger, the busier.",
-        ),
-    );
-    let width = (RIGHT - 150.0) / seconds as f64;
-    for (index, (server, run)) in rows.iter().enumerate() {
-        let (top, mark) = (4.0 + 18.0 * index as f64, server.mark % 8);
-        let name = format!("{} {}", server.name, run.round);
-        html.element(
-            "text",
-            format_args!("class=\"soft\" x=\"140\" y=\"{:.1}\" text-anchor=\"end\"", top + 12.0),
-            name,
-        );
-        for (second, moment) in run.outcome.timeline.iter().take(seconds).enumerate() {
-            let Some(busy) = busy(moment) else { continue };
-            let left = 150.0 + width * second as f64;
-            html.open("rect", format_args!(
-                "class=\"cell s{mark}\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"15\" fill-opacity=\"{:.2}\" stroke-opacity=\"0.25\"",
-                (width - 1.0).max(0.5), busy.clamp(0.0, 1.0)
-            ));
-            html.element("title", "", format_args!("second {}: {:.0} % of a CPU", second + 1, busy * 100.0)).close();
-        }
-    }
-    let foot = height - 18.0;
-    html.element(
-        "text",
-        format_args!("class=\"soft\" x=\"150\" y=\"{foot:.1}\""),
-        format_args!("second 1 to {seconds}; empty: idle, full colour: one whole CPU"),
-    );
-    end(
-        html,
-        "Time of all the server's threads together, from the first second of the warm-up. The load generator's share is known for the whole \
-         run only and stands in the table of all runs; single cores are not told apart.",
-    );
-}
-
-/// Share of a CPU that the server used in a second.
-fn busy(moment: &Moment) -> Option<f64> {
-    Some(moment.server_cpu_us_per_request? * moment.answered.max(1) as f64 / 1e6)
 }
 
 /// CPU time by kind, with the kernel's interrupts beside it.

@@ -14,6 +14,16 @@ pub(super) fn us(us: f64) -> String {
     }
 }
 
+/// Memory: `812 KiB`, `14.2 MiB`, `3.10 GiB`.
+pub(super) fn bytes(bytes: f64) -> String {
+    let kib = bytes / 1024.0;
+    match kib {
+        _ if kib < 1024.0 => format!("{kib:.0} KiB"),
+        _ if kib < 1024.0 * 1024.0 => format!("{:.1} MiB", kib / 1024.0),
+        _ => format!("{:.2} GiB", kib / 1024.0 / 1024.0),
+    }
+}
+
 /// A whole number with its thousands apart: `228,666`.
 pub(super) use crate::table::grouped as count;
 
@@ -56,6 +66,8 @@ mod tests {
         times.iter().for_each(|(value, text)| assert_eq!(us(*value), *text));
         let counts = [(7.0, "7"), (999.6, "1,000"), (228_666.0, "228,666"), (1_000_000.0, "1,000,000")];
         counts.iter().for_each(|(value, text)| assert_eq!(count(*value), *text));
+        let sizes = [(831_488.0, "812 KiB"), (14_889_779.0, "14.2 MiB"), (3_328_599_654.0, "3.10 GiB")];
+        sizes.iter().for_each(|(value, text)| assert_eq!(bytes(*value), *text));
         let shorts = [(0.5, "0.5"), (20_000.0, "20 k"), (2_500_000.0, "2.5 M"), (0.0, "0")];
         shorts.iter().for_each(|(value, text)| assert_eq!(short(*value), *text));
     }

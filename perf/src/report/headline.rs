@@ -7,7 +7,7 @@ use super::section::{Section, Server, cpu, latency, rate};
 use crate::run::outcome::Outcome;
 
 /// Rounds from which on a ratio is more than an indication.
-const ROUNDS_MIN: usize = 5;
+pub(super) const ROUNDS_MIN: usize = 5;
 
 /// What a scenario showed.
 pub(super) struct Headline {
@@ -97,8 +97,6 @@ fn sureness(section: &Section) -> String {
             "; of {cpu_only} more the CPU time counts, since only the load generator was at its limit"
         ));
     }
-    let counted =
-        |server: &Server| server.runs.iter().filter(|run| cpu(&run.outcome).is_some() || run.outcome.valid).count();
     let few: Vec<&str> = section
         .servers
         .iter()
@@ -118,4 +116,9 @@ fn sureness(section: &Section) -> String {
         ));
     }
     text + "."
+}
+
+/// Runs of a server that can be believed, at least as far as their CPU time goes.
+pub(super) fn counted(server: &Server) -> usize {
+    server.runs.iter().filter(|run| cpu(&run.outcome).is_some() || run.outcome.valid).count()
 }

@@ -11,10 +11,12 @@
 mod axes;
 mod charts;
 mod figures;
+mod first;
 mod headline;
+mod heat;
 mod markup;
 mod page;
-mod section;
+pub(crate) mod section;
 mod tables;
 #[cfg(test)]
 pub(crate) mod tests;

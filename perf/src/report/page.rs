@@ -1,7 +1,9 @@
 //! The page as a whole: the answer first, then each scenario, then what the words mean and what it ran on.
 
 use super::charts::{self, COURSES};
+use super::first;
 use super::headline::Headline;
+use super::heat;
 use super::markup::Html;
 use super::section::{Run, Section};
 use super::tables;
@@ -54,10 +56,8 @@ pub(super) fn of(sections: &[Section]) -> String {
     html.leaf("meta", "charset=\"utf-8\"");
     html.leaf("meta", "name=\"viewport\" content=\"width=device-width, initial-scale=1\"");
     html.element("title", "", "How fast is it?").style(include_str!("style.css")).close();
-    html.open("body", "").element("h1", "", "How fast is it?");
-    if sections.len() > 1 {
-        overview(&mut html, sections);
-    }
+    html.open("body", "");
+    first::draw(&mut html, sections);
     for (index, section) in sections.iter().enumerate() {
         one(&mut html, index, section);
     }
@@ -67,19 +67,8 @@ pub(super) fn of(sections: &[Section]) -> String {
     html.finish()
 }
 
-/// Every scenario in a sentence or two.
-fn overview(html: &mut Html, sections: &[Section]) {
-    html.open("ul", "");
-    for (index, section) in sections.iter().enumerate() {
-        html.open("li", "").open("a", format_args!("href=\"#s{index}\"")).element("strong", "", name(section)).close();
-        html.text(": ");
-        let Headline { cost, beside, .. } = Headline::of(section);
-        html.text(cost).text(" ").text(beside.join(" ")).close();
-    }
-    html.close();
-}
-
-fn name(section: &Section) -> String {
+/// What a section is called.
+pub(super) fn name(section: &Section) -> String {
     if section.name.is_empty() { section.title() } else { format!("{} ({})", section.title(), section.name) }
 }
 
@@ -102,16 +91,16 @@ fn one(html: &mut Html, index: usize, section: &Section) {
     charts::bars(html, &format!("s{index}-cpu"), section);
     tables::servers(html, section);
     tables::ratios(html, section);
-    not_valid(html, section);
     html.element("h3", "", "Latency by percentile");
     charts::percentiles(html, &format!("s{index}-percentiles"), section);
     html.element("h3", "", "Over time");
     for course in &COURSES {
         charts::course(html, &format!("s{index}-{}", course.id), section, course);
     }
-    charts::heat(html, &format!("s{index}-heat"), section);
+    heat::draw(html, &format!("s{index}-heat"), section);
     html.element("h3", "", "CPU time by kind");
     charts::kinds(html, &format!("s{index}-kinds"), section);
+    not_valid(html, section);
     tables::runs(html, section);
     tables::scenario(html, section);
     html.close();
@@ -126,11 +115,11 @@ fn not_valid(html: &mut Html, section: &Section) {
     for server in &section.servers {
         let invalid: Vec<&Run> = server.runs.iter().filter(|run| !run.outcome.valid).collect();
         // The same reason in many rounds is one line.
-        let mut reasons: Vec<String> = invalid.iter().map(|run| run.outcome.invalid_reasons.join("; ")).collect();
+        let mut reasons: Vec<String> = invalid.iter().map(|run| run.outcome.invalid_reasons.line()).collect();
         reasons.sort();
         reasons.dedup();
         for reason in reasons {
-            let has = |run: &&&Run| run.outcome.invalid_reasons.join("; ") == reason;
+            let has = |run: &&&Run| run.outcome.invalid_reasons.line() == reason;
             let rounds: Vec<String> = invalid.iter().filter(has).map(|run| run.round.to_string()).collect();
             html.open("li", "class=\"bad\"").text(&server.name);
             if section.has_rounds {

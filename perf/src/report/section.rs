@@ -14,82 +14,87 @@ use crate::run::outcome::{Latency, Outcome};
 use crate::spread::Spread;
 
 /// One run of a server.
-pub(super) struct Run {
-    pub(super) round: u32,
-    pub(super) outcome: Outcome,
+pub(crate) struct Run {
+    pub(crate) round: u32,
+    pub(crate) outcome: Outcome,
 }
 
 /// A server and its runs, in the order of their rounds.
-pub(super) struct Server {
-    pub(super) name: String,
+pub(crate) struct Server {
+    pub(crate) name: String,
     /// Its colour and its dashes.
-    pub(super) mark: usize,
-    pub(super) runs: Vec<Run>,
+    pub(crate) mark: usize,
+    pub(crate) runs: Vec<Run>,
     /// All latencies of its valid runs, in nanoseconds.
-    pub(super) latencies: Option<Histogram<u64>>,
+    pub(crate) latencies: Option<Histogram<u64>>,
 }
 
 /// One scenario against some servers.
-pub(super) struct Section {
-    pub(super) name: String,
+pub(crate) struct Section {
+    pub(crate) name: String,
     /// Whether rounds tell which runs were taken side by side.
-    pub(super) has_rounds: bool,
-    pub(super) servers: Vec<Server>,
+    pub(crate) has_rounds: bool,
+    pub(crate) servers: Vec<Server>,
 }
 
 impl Server {
     /// Median and extremes of a figure over the runs that have it.
-    pub(super) fn spread(&self, figure: impl Fn(&Outcome) -> Option<f64>) -> Option<Spread> {
+    pub(crate) fn spread(&self, figure: impl Fn(&Outcome) -> Option<f64>) -> Option<Spread> {
         Spread::of(self.runs.iter().filter_map(|run| figure(&run.outcome)))
     }
 
     /// The ratio of a figure to that of another server, round by round, and of how many rounds.
-    pub(super) fn ratio(&self, other: &Self, figure: impl Fn(&Outcome) -> Option<f64>) -> Option<(Spread, usize)> {
-        let below: BTreeMap<u32, f64> =
-            other.runs.iter().filter_map(|run| Some((run.round, figure(&run.outcome)?))).collect();
-        let pair = |run: &Run| Some(figure(&run.outcome)? / below.get(&run.round).filter(|figure| **figure > 0.0)?);
-        let ratios: Vec<f64> = self.runs.iter().filter_map(pair).collect();
+    pub(crate) fn ratio(&self, other: &Self, figure: impl Fn(&Outcome) -> Option<f64>) -> Option<(Spread, usize)> {
+        let ratios = self.ratios(other, figure);
         Some((Spread::of(ratios.iter().copied())?, ratios.len()))
     }
 
+    /// The ratios of all rounds in which both have the figure.
+    pub(crate) fn ratios(&self, other: &Self, figure: impl Fn(&Outcome) -> Option<f64>) -> Vec<f64> {
+        let below: BTreeMap<u32, f64> =
+            other.runs.iter().filter_map(|run| Some((run.round, figure(&run.outcome)?))).collect();
+        let pair = |run: &Run| Some(figure(&run.outcome)? / below.get(&run.round).filter(|figure| **figure > 0.0)?);
+        self.runs.iter().filter_map(pair).collect()
+    }
+
     /// Runs that were valid.
-    pub(super) fn valid(&self) -> impl Iterator<Item = &Run> {
+    pub(crate) fn valid(&self) -> impl Iterator<Item = &Run> {
         self.runs.iter().filter(|run| run.outcome.valid)
     }
 }
 
 /// Microseconds of CPU per request.
-pub(super) fn cpu(outcome: &Outcome) -> Option<f64> {
+pub(crate) fn cpu(outcome: &Outcome) -> Option<f64> {
     outcome.cpu_believed().map(|cpu| cpu.total)
 }
 
 /// Percentiles of a valid run.
-pub(super) fn latency(outcome: &Outcome) -> Option<Latency> {
+pub(crate) fn latency(outcome: &Outcome) -> Option<Latency> {
     outcome.latency.filter(|_| outcome.valid)
 }
 
 /// Answers per second of a valid run.
-pub(super) fn rate(outcome: &Outcome) -> Option<f64> {
+pub(crate) fn rate(outcome: &Outcome) -> Option<f64> {
     outcome.valid.then_some(outcome.rate_answered)
 }
 
 impl Section {
-    pub(super) fn server(&self, name: &str) -> Option<&Server> {
+    pub(crate) fn server(&self, name: &str) -> Option<&Server> {
         self.servers.iter().find(|server| server.name == name)
     }
 
     /// Whose results these are in the first place: Corelane's or a node's, or those of the only server that is not the floor.
-    pub(super) fn subject(&self) -> &Server {
+    pub(crate) fn subject(&self) -> &Server {
         let other = || self.servers.iter().find(|server| server.name != "floor");
         self.server("corelane").or_else(|| self.server("shardstored")).or_else(other).unwrap_or(&self.servers[0])
     }
 
-    pub(super) fn runs(&self) -> impl Iterator<Item = &Run> {
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &Run> {
         self.servers.iter().flat_map(|server| &server.runs)
     }
 
     /// What it is about: the scenario's title, or else its address.
-    pub(super) fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         let scenario = &self.subject().runs[0].outcome.scenario;
         if scenario.title.is_empty() { scenario.url.clone() } else { scenario.title.clone() }
     }
@@ -131,7 +136,7 @@ fn key(outcome: &Outcome) -> String {
 ///
 /// # Errors
 /// The latencies of a valid run cannot be read.
-pub(super) fn of(found: &[Found]) -> Result<Vec<Section>> {
+pub(crate) fn of(found: &[Found]) -> Result<Vec<Section>> {
     let mut sections: Vec<(String, Option<PathBuf>, Section)> = Vec::new();
     for one in found {
         let place = place(one);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::figures::{count, ratio, spread, us};
+use super::figures::{bytes, count, ratio, spread, us};
 use super::markup::Html;
 use super::section::{self, Run, Section, Server, cpu, latency, rate};
 use crate::results::difference;
@@ -41,7 +41,11 @@ fn row(html: &mut Html, cells: &[String]) {
 
 /// All servers, medians of their rounds.
 pub(super) fn servers(html: &mut Html, section: &Section) {
-    header(html, "", &["server", "valid runs", "CPU per request", "to the floor", "requests/s", "p50", "p99", "p99.9"]);
+    header(
+        html,
+        "",
+        &["server", "valid runs", "CPU per request", "to the floor", "requests/s", "p50", "p99", "p99.9", "memory"],
+    );
     let floor = section.server("floor");
     for server in &section.servers {
         let time = |of: fn(&Outcome) -> Option<f64>| spread(server.spread(of), us);
@@ -57,18 +61,36 @@ pub(super) fn servers(html: &mut Html, section: &Section) {
                 time(|run| Some(latency(run)?.p50_us)),
                 time(|run| Some(latency(run)?.p99_us)),
                 time(|run| Some(latency(run)?.p999_us)),
+                spread(server.spread(|run| Some(run.server_memory_bytes? as f64)), bytes),
             ],
         );
     }
     end(html);
-    let text = "Medians of the rounds, in brackets the smallest and the largest. – : there is no run that can be believed as far as this goes.";
-    html.element("p", "class=\"soft\"", text);
+    let text = "Medians of the rounds, in brackets the smallest and the largest. – : there is no run that can be believed as far as this goes. \
+        memory: what the server's processes held at the end of a run. System calls per request are not measured: the kernel does not \
+        count them.";
+    html.element("p", "class=\"soft\"", format_args!("{text} {}", softnet(section)));
+}
+
+/// What the host's network stack could not take, in a sentence.
+fn softnet(section: &Section) -> String {
+    let sum =
+        |count: fn(&Outcome) -> Option<u64>| -> Option<u64> { section.runs().map(|run| count(&run.outcome)).sum() };
+    match (sum(|run| run.softnet_dropped), sum(|run| run.softnet_squeezed)) {
+        (Some(0), Some(0)) => "The host's network stack dropped nothing in these runs.".to_owned(),
+        (Some(dropped), Some(squeezed)) => format!(
+            "The host's network stack dropped {dropped} packets in these runs, and left some for later {squeezed} times."
+        ),
+        _ => "What the host's network stack dropped is not known of all runs.".to_owned(),
+    }
 }
 
 /// The subject's figures divided by each other server's.
 pub(super) fn ratios(html: &mut Html, section: &Section) {
     let subject = section.subject();
-    let others: Vec<&Server> = section.servers.iter().filter(|server| server.name != subject.name).collect();
+    let has_ratio = |other: &Server| subject.ratio(other, cpu).or_else(|| subject.ratio(other, rate)).is_some();
+    let is_other = |server: &&Server| server.name != subject.name && has_ratio(server);
+    let others: Vec<&Server> = section.servers.iter().filter(is_other).collect();
     if others.is_empty() {
         return;
     }
@@ -133,7 +155,7 @@ fn one_run(html: &mut Html, server: &Server, run: &Run) {
             "",
             &outcome.started,
         );
-        html.open("td", "class=\"l bad\" colspan=\"13\"").text("Not valid: ").text(outcome.invalid_reasons.join("; "));
+        html.open("td", "class=\"l bad\" colspan=\"13\"").text("Not valid; why stands above");
         if let Some(cost) = cpu(outcome) {
             html.text(format_args!(". CPU per request, which counts all the same: {}", us(cost)));
         }

@@ -107,7 +107,9 @@ fn a_plain_run_has_a_page_and_what_others_wrote_is_text() {
 #[test]
 fn a_busy_generator_leaves_the_cpu_time() {
     let scratch = Scratch::new("report-busy").expect("the temporary folder is writable");
-    write(&scratch.path("hit").join("corelane/1"), &result("Hits", 3.0, &["the generator was busy 99 %"]), 100);
+    let mut busy = result("Hits", 3.0, &["it was at its limit"]);
+    busy["invalid_kinds"] = json!(["generator_busy"]);
+    write(&scratch.path("hit").join("corelane/1"), &busy, 100);
     write(&scratch.path("hit").join("floor/1"), &result("Hits", 2.0, &[]), 100);
     let page = page_of(&scratch);
     assert!(page.contains("corelane spends 3.00 µs of CPU time") && page.contains("1.500 times what the floor"));
@@ -116,4 +118,68 @@ fn a_busy_generator_leaves_the_cpu_time() {
         1,
         "named, as its rate is drawn, but without a curve"
     );
+}
+
+/// The first thing on the page: how fast, compared with what, how sure.
+#[test]
+fn the_answer_comes_first() {
+    let scratch = Scratch::new("report-first").expect("the temporary folder is writable");
+    for round in 1..=5 {
+        let folder = |path: &str| scratch.path(path).join(round.to_string());
+        write(&folder("hit/corelane"), &result("Hits", 3.0, &[]), 100);
+        write(&folder("hit/floor"), &result("Hits", 2.5, &[]), 100);
+        write(&folder("hit/nginx"), &result("Hits", 4.0, &[]), 100);
+        write(&folder("put/corelane"), &result("Puts", 3.0, &["the host was busy"]), 100);
+    }
+    let page = page_of(&scratch);
+    check_balance(&page);
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is not on the page"));
+    let answer = at(
+        "A request costs corelane 3.00 µs of CPU time: 20 % more than the least that is possible here (the floor); \
+                     25 % less than nginx.",
+    );
+    let sure = at("5 of 5 rounds count, and all agree who needs less");
+    assert!(answer < sure && sure < at("Measured on 2026-01-01") && sure < at("<h2"), "in this order");
+    assert!(at("no run can be believed") < at("<h2"), "what failed is on the first screen too");
+    // Few rounds, or rounds that do not agree, are called so.
+    write(&scratch.path("hit/nginx/5"), &result("Hits", 2.0, &[]), 100);
+    assert!(page_of(&scratch).contains("and they do not all agree who needs less"));
+    (3..=5).for_each(|round| {
+        std::fs::remove_dir_all(scratch.path("hit/corelane").join(round.to_string())).expect("it is there");
+    });
+    assert!(page_of(&scratch).contains("2 of 2 rounds count: an indication only"));
+}
+
+#[test]
+fn a_page_without_a_valid_run_says_so_first() {
+    let scratch = Scratch::new("report-none").expect("the temporary folder is writable");
+    write(&scratch.path("hit/corelane/1"), &result("Hits", 3.0, &["the host was busy"]), 100);
+    let page = page_of(&scratch);
+    assert!(page.contains("There is nothing to tell") && !page.contains("3.00 µs"));
+}
+
+#[test]
+fn cpus_and_memory_are_shown_where_they_are_known() {
+    let scratch = Scratch::new("report-cpus").expect("the temporary folder is writable");
+    let mut known = result("Hits", 3.0, &[]);
+    known["server_cpus"] = json!([0]);
+    known["server_memory_bytes"] = json!(14_889_779);
+    (known["softnet_dropped"], known["softnet_squeezed"]) = (json!(7), json!(2));
+    for moment in known["timeline"].as_array_mut().expect("a list") {
+        moment["cpu_busy"] = json!([0.75, 1.0]);
+        moment["generator_busy"] = json!(0.5);
+    }
+    write(&scratch.path("hit/corelane/1"), &known, 100);
+    let page = page_of(&scratch);
+    for part in [
+        "CPU 0 (server&#39;s)",
+        "CPU 1 (generator&#39;s)",
+        "second 2: 75 % busy",
+        "14.2 MiB",
+        "dropped 7 packets in these runs, and left some for later 2 times",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    write(&scratch.path("hit/corelane/2"), &result("Hits", 3.0, &[]), 100);
+    assert!(page_of(&scratch).contains("is not known of all runs"));
 }

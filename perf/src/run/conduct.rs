@@ -20,6 +20,7 @@ use super::steady::Mark;
 use super::tally::Tally;
 use crate::agents::coordinator::Agents;
 use crate::system::clock::now;
+use crate::system::host::{Counted, Softnet};
 use crate::system::listening::{Listening, Usage};
 use crate::system::stop::Stop;
 
@@ -39,6 +40,10 @@ pub(super) struct Second {
     pub(super) is_measured: bool,
     /// What the server's processes used in it.
     pub(super) server: Option<Usage>,
+    /// How long it was: from one look at server and host to the next.
+    pub(super) length: Duration,
+    /// How busy each CPU of this host was, by its number.
+    pub(super) cpu_busy: Vec<Option<f64>>,
 }
 
 /// What a run brought.
@@ -53,6 +58,10 @@ pub(super) struct Conducted {
     pub(super) span: Duration,
     /// What the server's processes used in it, if they are on this host.
     pub(super) server: Option<Usage>,
+    /// The CPUs that they are bound to.
+    pub(super) server_cpus: Vec<usize>,
+    /// What this host's network stack could not take in it.
+    pub(super) softnet: Option<Softnet>,
     /// Time threads of this process waited for a CPU in it, as a share.
     pub(super) waited: f64,
 }
@@ -158,6 +167,8 @@ pub(super) struct Conduct<'a> {
     results: Vec<Tally>,
     server: Listening,
     last_usage: Option<Usage>,
+    last_counted: Counted,
+    last_look: Instant,
     began: Instant,
     span: Option<Span>,
     is_steady: bool,
@@ -178,6 +189,7 @@ struct Span {
 struct Snapshot {
     server: Option<Usage>,
     own: crate::system::cpu::CpuTime,
+    softnet: Softnet,
 }
 
 impl<'a> Conduct<'a> {
@@ -201,6 +213,8 @@ impl<'a> Conduct<'a> {
             seconds: Vec::new(),
             results: Vec::new(),
             last_usage: target.usage(),
+            last_counted: Counted::take(),
+            last_look: now(),
             server: target,
             began: now(),
             span: None,
@@ -275,7 +289,7 @@ impl<'a> Conduct<'a> {
         let (start_due, end_due) = (due(&span.at_start, span.from), due(&span.at_end, span.until));
         if start_due || end_due {
             let own = crate::system::cpu::CpuTime::of_process(std::process::id()).unwrap_or_default();
-            let snapshot = Snapshot { server: self.server.usage(), own };
+            let snapshot = Snapshot { server: self.server.usage(), own, softnet: Counted::take().softnet };
             let span = self.span.as_mut().expect("looked at above");
             if start_due {
                 span.at_start = Some(snapshot);
@@ -297,11 +311,13 @@ impl<'a> Conduct<'a> {
     }
 
     fn end_second(&mut self, tally: Tally, each_second: &mut impl FnMut(&Second, &Conduct<'_>)) {
-        let usage = self.server.usage();
+        let (usage, counted, instant) = (self.server.usage(), Counted::take(), now());
         let server = self.last_usage.zip(usage).map(|(before, after)| after.since(&before));
-        self.last_usage = usage;
+        let cpu_busy = counted.busy_since(&self.last_counted);
+        let length = instant.since(self.last_look);
+        (self.last_usage, self.last_counted, self.last_look) = (usage, counted, instant);
         let is_measured = self.span.as_ref().is_some_and(|span| span.from + WINDOW <= now() + LEAD);
-        let second = Second { tally, is_measured, server };
+        let second = Second { tally, is_measured, server, length, cpu_busy };
         each_second(&second, self);
         self.seconds.push(second);
         if self.span.is_none() && !self.is_interrupted {
@@ -350,6 +366,8 @@ impl<'a> Conduct<'a> {
             lost: self.lost.take(),
             span,
             server,
+            server_cpus: self.server.cpus().into_iter().collect(),
+            softnet: snapshots.map(|(start, end)| end.softnet.since(start.softnet)),
             waited,
         }
     }

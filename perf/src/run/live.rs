@@ -68,6 +68,7 @@ mod tests {
             p999_us: 1_234.5,
             server_cpu_us_per_request: Some(3.25),
             hit_ratio: Some(0.987),
+            ..Moment::default()
         };
         let line = line(12.0, &moment);
         for (word, under) in [("1000000", "due/s"), ("310.0", "p99 us"), ("3.25", "server us/req"), ("98.70", "hits %")]

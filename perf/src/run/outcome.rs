@@ -8,7 +8,9 @@ use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::conduct::{Conducted, Second};
+use super::conduct::Conducted;
+pub(crate) use super::moment::Moment;
+use super::reason::{Kind, Reasons};
 use super::scenario::Scenario;
 use super::tally::{Failures, Tally};
 use super::validity;
@@ -27,7 +29,8 @@ pub(crate) struct Outcome {
     pub(crate) schema: u32,
     pub(crate) title: String,
     pub(crate) valid: bool,
-    pub(crate) invalid_reasons: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) invalid_reasons: Reasons,
     /// Whether it was ended before its time; what there is was measured until then.
     pub(crate) partial: bool,
     pub(crate) started: String,
@@ -52,6 +55,17 @@ pub(crate) struct Outcome {
     pub(crate) cpu_us_per_request: Option<Cpu>,
     pub(crate) server_busy: Option<f64>,
     pub(crate) context_switches_per_request: Option<f64>,
+    /// What they held at the end.
+    #[serde(default)]
+    pub(crate) server_memory_bytes: Option<u64>,
+    /// CPUs they are bound to; none if they may run anywhere.
+    #[serde(default)]
+    pub(crate) server_cpus: Vec<usize>,
+    /// Packets that the host's network stack dropped, and how often a CPU left packets for later, if the server is on it.
+    #[serde(default)]
+    pub(crate) softnet_dropped: Option<u64>,
+    #[serde(default)]
+    pub(crate) softnet_squeezed: Option<u64>,
     pub(crate) generator_cpus: Vec<usize>,
     pub(crate) generator_busy: f64,
     pub(crate) generator_us_per_request: f64,
@@ -94,21 +108,6 @@ pub(crate) struct Cpu {
     pub(crate) total: f64,
 }
 
-/// One second of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Moment {
-    pub(crate) measured: bool,
-    pub(crate) due: u64,
-    pub(crate) sent: u64,
-    pub(crate) answered: u64,
-    pub(crate) failed: u64,
-    pub(crate) p50_us: f64,
-    pub(crate) p99_us: f64,
-    pub(crate) p999_us: f64,
-    pub(crate) server_cpu_us_per_request: Option<f64>,
-    pub(crate) hit_ratio: Option<f64>,
-}
-
 impl Latency {
     /// Of a histogram in nanoseconds.
     pub(crate) fn of(histogram: &Histogram<u64>) -> Self {
@@ -137,25 +136,6 @@ impl Cpu {
     }
 }
 
-impl Moment {
-    pub(super) fn of(second: &Second) -> Self {
-        let tally = &second.tally;
-        let us = |quantile| tally.latency.value_at_quantile(quantile) as f64 / 1e3;
-        Self {
-            measured: second.is_measured,
-            due: tally.due,
-            sent: tally.sent,
-            answered: tally.answered,
-            failed: tally.failures.total(),
-            p50_us: us(0.5),
-            p99_us: us(0.99),
-            p999_us: us(0.999),
-            server_cpu_us_per_request: second.server.map(|usage| Cpu::of(&usage, tally.answered).total),
-            hit_ratio: tally.hit_ratio(),
-        }
-    }
-}
-
 impl Outcome {
     /// Reads what `run` has written.
     ///
@@ -177,8 +157,7 @@ impl Outcome {
     /// CPU time of a request, if nothing but the generator's own load was wrong with the run.
     pub(crate) fn cpu_believed(&self) -> Option<Cpu> {
         // A generator that is busy sends less; what the server spends on each request stands all the same.
-        let only_busy = self.invalid_reasons.iter().all(|reason| reason.contains("the generator was busy"));
-        self.cpu_us_per_request.filter(|_| only_busy)
+        self.cpu_us_per_request.filter(|_| self.invalid_reasons.nothing_but(Kind::GeneratorBusy))
     }
 
     /// Of a run that has ended.
@@ -217,6 +196,10 @@ impl Outcome {
             cpu_us_per_request: run.server.map(|usage| Cpu::of(&usage, measured.answered)),
             server_busy: run.server.map(|usage| usage.time.used_ns as f64 / 1e9 / seconds.max(1e-9)),
             context_switches_per_request: run.server.map(|usage| per_request(usage.context_switches as f64)),
+            server_memory_bytes: run.server.map(|usage| usage.resident_bytes),
+            server_cpus: run.server_cpus.clone(),
+            softnet_dropped: run.server.and(run.softnet).map(|softnet| softnet.dropped),
+            softnet_squeezed: run.server.and(run.softnet).map(|softnet| softnet.squeezed),
             generator_cpus: cpus.to_vec(),
             generator_busy: measured.busy(),
             generator_us_per_request: per_request(busy_ns / 1e3),

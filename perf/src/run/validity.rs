@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::conduct::Conducted;
+use super::reason::{Kind, Reason, Reasons};
 use super::scenario::Scenario;
 
 /// How late the 99th of a hundred requests may be written, at least.
@@ -22,49 +23,65 @@ const BUSY_MAX: f64 = 0.9;
 const DISTURBED_MAX: f64 = 0.1;
 
 /// Why the run is not valid; empty if it is.
-pub(super) fn reasons(scenario: &Scenario, run: &Conducted) -> Vec<String> {
+pub(super) fn reasons(scenario: &Scenario, run: &Conducted) -> Reasons {
     let mut reasons = Vec::new();
     if let Some(agent) = &run.lost {
-        reasons.push(format!("agent {agent} was lost; look at what it says, and measure again"));
+        let text = format!("agent {agent} was lost; look at what it says, and measure again");
+        reasons.push(Reason::new(Kind::AgentLost, text));
     } else if run.is_interrupted {
-        reasons.push(format!("it was interrupted after {:.1} s of {:.1} s", secs(run.span), secs(scenario.duration)));
+        let text = format!("it was interrupted after {:.1} s of {:.1} s", secs(run.span), secs(scenario.duration));
+        reasons.push(Reason::new(Kind::Interrupted, text));
     }
     let measured = &run.measured;
     if measured.answered == 0 {
-        reasons.push("no request was answered as expected".to_owned());
+        reasons.push(Reason::new(Kind::NoAnswers, "no request was answered as expected"));
     }
     if !run.is_steady {
-        reasons.push(format!(
+        let text = format!(
             "the warm-up did not become steady: two windows in a row differed by more than 5 %, or had no answers; \
              lengthen warmup = {}",
             humantime::format_duration(scenario.warmup)
-        ));
+        );
+        reasons.push(Reason::new(Kind::NotSteady, text));
     }
     reasons.extend(errors(scenario, run));
     reasons.extend(lateness(run));
-    let busy = measured.busy();
-    if busy > BUSY_MAX {
-        reasons.push(format!(
+    reasons.extend(busy(run));
+    reasons.extend(disturbed(run));
+    reasons.into()
+}
+
+/// A generator at its limit: it may have sent less than it should, or later.
+fn busy(run: &Conducted) -> Option<Reason> {
+    let busy = run.measured.busy();
+    (busy > BUSY_MAX).then(|| {
+        let text = format!(
             "the generator was busy {:.0} % of the time; at most {:.0} %: give it more CPUs, or ask for less",
             busy * 100.0,
             BUSY_MAX * 100.0
-        ));
-    }
-    let server_waited = run.server.map_or(0.0, |usage| usage.time.waited_ns as f64 / run.span.as_nanos().max(1) as f64);
-    for (who, waited) in [("the generator", run.waited), ("the server", server_waited)] {
-        if waited > DISTURBED_MAX {
-            reasons.push(format!(
-                "{who} waited {:.0} % of the time for a CPU that others used; at most {:.0} %: quiet the host",
-                waited * 100.0,
-                DISTURBED_MAX * 100.0
-            ));
-        }
-    }
-    reasons
+        );
+        Reason::new(Kind::GeneratorBusy, text)
+    })
+}
+
+/// Time that others had the CPUs of the generator or of the server.
+fn disturbed(run: &Conducted) -> Vec<Reason> {
+    let server = run.server.map_or(0.0, |usage| usage.time.waited_ns as f64 / run.span.as_nanos().max(1) as f64);
+    let both = [(Kind::GeneratorWaited, "the generator", run.waited), (Kind::ServerWaited, "the server", server)];
+    let too_long = both.into_iter().filter(|(.., waited)| *waited > DISTURBED_MAX);
+    let reason = |(kind, who, waited): (Kind, &str, f64)| {
+        let text = format!(
+            "{who} waited {:.0} % of the time for a CPU that others used; at most {:.0} %: quiet the host",
+            waited * 100.0,
+            DISTURBED_MAX * 100.0
+        );
+        Reason::new(kind, text)
+    };
+    too_long.map(reason).collect()
 }
 
 /// Failures beyond the scenario's bound, with their kinds.
-fn errors(scenario: &Scenario, run: &Conducted) -> Option<String> {
+fn errors(scenario: &Scenario, run: &Conducted) -> Option<Reason> {
     let measured = &run.measured;
     let unanswered = measured.outstanding();
     let failed = measured.failures.total() + measured.failures.connect + unanswered;
@@ -83,27 +100,29 @@ fn errors(scenario: &Scenario, run: &Conducted) -> Option<String> {
         kinds.push(format!("{unanswered} without an answer at the end"));
     }
     let statuses: Vec<String> = measured.statuses.iter().map(|(status, count)| format!("{status}: {count}")).collect();
-    Some(format!(
+    let text = format!(
         "{:.3} % of the requests failed ({}); allowed: {:.3} %; statuses seen: {}",
         share * 100.0,
         kinds.join(", "),
         scenario.bounds.errors * 100.0,
         if statuses.is_empty() { "none".to_owned() } else { statuses.join(", ") }
-    ))
+    );
+    Some(Reason::new(Kind::Errors, text))
 }
 
 /// Requests written long after they were due although a connection had room: the generator's fault.
-fn lateness(run: &Conducted) -> Option<String> {
+fn lateness(run: &Conducted) -> Option<Reason> {
     let late = Duration::from_nanos(run.measured.lateness.value_at_quantile(0.99));
     let latency = Duration::from_nanos(run.measured.latency.value_at_quantile(0.99));
     let allowed = LATENESS_MAX.max(latency.mul_f64(LATENESS_SHARE_MAX));
     (late > allowed).then(|| {
-        format!(
+        let text = format!(
             "the generator was late: p99 {:.0} us after the instant a request was due; at most {:.0} us: \
              give it a CPU of its own, or more of them",
             late.as_secs_f64() * 1e6,
             allowed.as_secs_f64() * 1e6
-        )
+        );
+        Reason::new(Kind::GeneratorLate, text)
     })
 }
 
@@ -133,6 +152,8 @@ mod tests {
             lost: None,
             span,
             server: None,
+            server_cpus: Vec::new(),
+            softnet: None,
             waited: 0.0,
         }
     }
@@ -145,29 +166,36 @@ mod tests {
 
     #[test]
     fn a_good_run_is_valid_and_each_fault_is_named() {
-        assert_eq!(reasons(&scenario(), &good()), Vec::<String>::new());
-        let cases: [(Spoil, &str); 9] = [
-            (|run| run.lost = Some("h:1".to_owned()), "agent h:1 was lost"),
-            (|run| run.is_interrupted = true, "interrupted"),
-            (|run| run.is_steady = false, "steady"),
-            (|run| run.measured.failures.count(Failure::Body), "1 body"),
-            (|run| run.measured.due += 7, "7 without an answer"),
-            (|run| (0..50).for_each(|_| run.measured.lateness.saturating_record(2_000_000)), "late"),
-            (|run| run.measured.idle_ns = 5, "busy 95 %"),
-            (|run| run.waited = 0.2, "the generator waited 20 %"),
+        assert_eq!(reasons(&scenario(), &good()), Reasons::default());
+        let cases: [(Spoil, Kind, &str); 10] = [
+            (|run| run.lost = Some("h:1".to_owned()), Kind::AgentLost, "agent h:1 was lost"),
+            (|run| run.is_interrupted = true, Kind::Interrupted, "interrupted"),
+            (|run| (run.measured.answered, run.measured.due) = (0, 0), Kind::NoAnswers, "no request was answered"),
+            (|run| run.is_steady = false, Kind::NotSteady, "steady"),
+            (|run| run.measured.failures.count(Failure::Body), Kind::Errors, "1 body"),
+            (|run| run.measured.due += 7, Kind::Errors, "7 without an answer"),
+            (
+                |run| (0..50).for_each(|_| run.measured.lateness.saturating_record(2_000_000)),
+                Kind::GeneratorLate,
+                "late",
+            ),
+            (|run| run.measured.idle_ns = 5, Kind::GeneratorBusy, "busy 95 %"),
+            (|run| run.waited = 0.2, Kind::GeneratorWaited, "the generator waited 20 %"),
             (
                 |run| {
                     let time = CpuTime { used_ns: 0, waited_ns: 300_000_000 };
                     run.server = Some(Usage { time, ..Usage::default() });
                 },
+                Kind::ServerWaited,
                 "the server waited 30 %",
             ),
         ];
-        for (spoil, expected) in cases {
+        for (spoil, kind, expected) in cases {
             let mut run = good();
             spoil(&mut run);
             let found = reasons(&scenario(), &run);
-            assert!(found.len() == 1 && found[0].contains(expected), "{expected}: {found:?}");
+            assert!(found.len() == 1 && found[0].text.contains(expected), "{expected}: {found:?}");
+            assert_eq!(found[0].kind, kind);
         }
     }
 
@@ -178,7 +206,7 @@ mod tests {
         let mut run = good();
         (0..10).for_each(|_| run.measured.failures.count(Failure::TimedOut));
         run.measured.due += 10;
-        assert_eq!(reasons(&scenario, &run), Vec::<String>::new());
+        assert_eq!(reasons(&scenario, &run), Reasons::default());
         (0..10).for_each(|_| run.measured.failures.count(Failure::TimedOut));
         assert_eq!(reasons(&scenario, &run).len(), 1);
     }
@@ -190,6 +218,6 @@ mod tests {
         run.measured.latency.clear();
         (0..1_000).for_each(|_| run.measured.latency.saturating_record(500_000_000));
         (0..50).for_each(|_| run.measured.lateness.saturating_record(2_000_000));
-        assert_eq!(reasons(&scenario(), &run), Vec::<String>::new());
+        assert_eq!(reasons(&scenario(), &run), Reasons::default());
     }
 }

@@ -144,8 +144,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
 /// Whether a run met the objective; a server that cannot keep up has missed it, one that was kept from its CPU has not.
 fn judge(objective: Objective, outcome: &Outcome) -> Result<bool> {
-    let not_the_servers = |reason: &&String| reason.contains("the generator") || reason.contains("that others used");
-    if let Some(reason) = outcome.invalid_reasons.iter().find(not_the_servers) {
+    if let Some(reason) = outcome.invalid_reasons.iter().find(|reason| reason.kind.spares_the_server()) {
         bail!("the generator or the host is the limit, not the server: {reason}");
     }
     Ok(outcome.latency.is_some_and(|latency| objective.is_met(&latency)))
@@ -173,6 +172,7 @@ fn words(options: &Options, found: Found) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::tests::result;
 
     #[test]
     fn objectives_are_read_and_judged() {
@@ -184,5 +184,26 @@ mod tests {
             let error = text.parse::<Objective>().expect_err(text);
             assert!(error.contains(expected), "{text}: {error}");
         }
+    }
+
+    /// The kind decides, whatever the text says.
+    #[test]
+    fn what_is_not_the_servers_fault_ends_the_search() {
+        let objective: Objective = "p99=1s".parse().expect("it is one");
+        for (kind, expected) in [
+            ("generator_busy", None),
+            ("generator_late", None),
+            ("generator_waited", None),
+            ("server_waited", None),
+            ("errors", Some(false)),
+            ("not_steady", Some(false)),
+        ] {
+            let mut written = result("t", 1.0, &["why"]);
+            written["invalid_kinds"] = serde_json::json!([kind]);
+            let outcome: Outcome = serde_json::from_value(written).expect("it is a result");
+            assert_eq!(judge(objective, &outcome).ok(), expected, "{kind}");
+        }
+        let good: Outcome = serde_json::from_value(result("t", 1.0, &[])).expect("it is a result");
+        assert_eq!(judge(objective, &good).ok(), Some(true));
     }
 }

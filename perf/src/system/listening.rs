@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 
-use super::cpu::CpuTime;
+use super::cpu::{CpuTime, resident_bytes};
 
 /// `TCP_LISTEN` of `/proc/net/tcp`.
 const LISTEN: &str = "0A";
@@ -31,10 +31,12 @@ pub(crate) struct Usage {
     /// Soft interrupts on the CPUs they are bound to, in clock ticks; 0 when they may run anywhere.
     pub(crate) softirq_ticks: u64,
     pub(crate) context_switches: u64,
+    /// Memory that they hold now, not since they began.
+    pub(crate) resident_bytes: u64,
 }
 
 impl Usage {
-    /// What was used since an earlier look.
+    /// What was used since an earlier look; the memory is that of the later one.
     pub(crate) fn since(&self, earlier: &Self) -> Self {
         Self {
             time: self.time - earlier.time,
@@ -42,6 +44,7 @@ impl Usage {
             system_ticks: self.system_ticks.saturating_sub(earlier.system_ticks),
             softirq_ticks: self.softirq_ticks.saturating_sub(earlier.softirq_ticks),
             context_switches: self.context_switches.saturating_sub(earlier.context_switches),
+            resident_bytes: self.resident_bytes,
         }
     }
 
@@ -79,9 +82,15 @@ impl Listening {
             let (switches, allowed) = switches_and_cpus(*process);
             sum.context_switches += switches;
             cpus.extend(allowed);
+            sum.resident_bytes += resident_bytes(*process).unwrap_or(0);
         }
         sum.softirq_ticks = softirq_ticks(&cpus);
         (!self.processes.is_empty()).then_some(sum)
+    }
+
+    /// The CPUs that their threads are bound to; none of threads that may run anywhere.
+    pub(crate) fn cpus(&self) -> BTreeSet<usize> {
+        self.processes.iter().flat_map(|process| switches_and_cpus(*process).1).collect()
     }
 }
 
@@ -157,7 +166,9 @@ mod tests {
         let address = listener.local_addr().expect("it is bound");
         let found = Listening::at(address);
         assert_eq!(found.processes, [std::process::id()]);
-        assert!(found.usage().expect("we run").time.used_ns > 0);
+        let usage = found.usage().expect("we run");
+        assert!(usage.time.used_ns > 0 && usage.resident_bytes > 4096);
+        assert_eq!(usage.since(&usage).resident_bytes, usage.resident_bytes, "memory is no difference");
         drop(listener);
         assert!(Listening::at(address).processes.is_empty(), "nobody listens there now");
         assert!(Listening::at(address).usage().is_none());

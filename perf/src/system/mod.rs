@@ -6,6 +6,7 @@ pub(crate) mod child;
 pub(crate) mod clock;
 pub(crate) mod cpu;
 pub(crate) mod fingerprint;
+pub(crate) mod host;
 pub(crate) mod listening;
 pub(crate) mod machine;
 pub(crate) mod scratch;

@@ -23,6 +23,11 @@ const OPEN: (&str, &str) = ("hit", "0.7");
 
 /// Closed loops that key-value servers are asked.
 const KEY_VALUE: [&str; 2] = ["kv", "kv-pipelined"];
+/// The step that judges ratios, which is left out as long as there is nothing to judge them by.
+const RATIOS: &str = "CPU per request beside other servers, and what it was at the baseline";
+
+/// What they are judged by.
+const BASELINE: &str = "perf/baselines/ratios.toml";
 
 /// Building with whole-program optimisation takes minutes on two cores.
 const BUILD_LIMIT: Duration = Duration::from_secs(20 * 60);
@@ -31,7 +36,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(20 * 60);
 const ROUND_LIMIT: Duration = Duration::from_secs(6 * 60);
 
 /// What to run, and where the results go.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Options {
     /// Install the servers to compare with first, from Debian's packages (nginx, h2o, haproxy, varnish, redis, memcached)
     #[arg(long)]
@@ -39,6 +44,9 @@ pub(crate) struct Options {
     /// Alternating rounds; fewer than 5 give an indication only
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
+    /// Write the ratios to the other servers to the baseline, instead of judging them; on a quiet host, with 5 rounds or more
+    #[arg(long)]
+    accept_ratios: bool,
     /// Folder for the results and the report, relative to the workspace
     #[arg(long, value_name = "DIR", default_value = "target/perf")]
     out: PathBuf,
@@ -62,6 +70,10 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     let mut all_passed = true;
     for (name, mut command) in commands(root, options, &out) {
         println!("\n== {name}");
+        if name == RATIOS && !options.accept_ratios && !root.join(BASELINE).is_file() {
+            println!("SKIPPED: there is no {BASELINE}; take it on a quiet host: cargo xtask perf --accept-ratios");
+            continue;
+        }
         let (outcome, _) = child::run_step(&mut command, ROUND_LIMIT * options.rounds, &stop)?;
         all_passed &= matches!(outcome, Outcome::Passed);
         if stop.requested() {
@@ -101,6 +113,8 @@ fn commands(root: &Path, options: &Options, out: &Path) -> Vec<(&'static str, Co
     kv.args(KEY_VALUE.map(scenario)).arg("--out").arg(&kv_out);
     let mut node = coreperf(&["wrk", "--rounds", &rounds, "--only", "miss,idle"]);
     node.arg("--out").arg(out.join("wrk.json"));
+    let mut ratios = coreperf(&["gate", "--ratios"]);
+    ratios.arg(&closed_out).arg(&open_out).args(options.accept_ratios.then_some("--accept"));
     let mut report = coreperf(&["report"]);
     report.arg(&closed_out).arg(&open_out).arg(&kv_out).arg("--html").arg(out.join("report.html"));
     vec![
@@ -108,6 +122,7 @@ fn commands(root: &Path, options: &Options, out: &Path) -> Vec<(&'static str, Co
         ("latency at the same rate", open),
         ("what a request costs key-value servers", kv),
         ("misses that a node serves, and idle connections", node),
+        (RATIOS, ratios),
         ("report", report),
     ]
 }
@@ -122,12 +137,19 @@ mod tests {
         for name in CLOSED.iter().chain(&KEY_VALUE).chain([&OPEN.0]) {
             assert!(root.join(format!("perf/scenarios/{name}.toml")).is_file(), "{name}");
         }
-        let options = Options { install_peers: false, rounds: 3, out: PathBuf::from("target/perf") };
+        let options =
+            Options { install_peers: false, rounds: 3, accept_ratios: false, out: PathBuf::from("target/perf") };
         let commands = commands(&root, &options, Path::new("/results"));
         let last: Vec<_> = commands.last().expect("there are steps").1.get_args().collect();
         assert_eq!(
             last,
             ["report", "/results/closed", "/results/open", "/results/kv", "--html", "/results/report.html"]
         );
+        for (accept_ratios, more) in [(false, &[][..]), (true, &["--accept"][..])] {
+            let commands = self::commands(&root, &Options { accept_ratios, ..options.clone() }, Path::new("/results"));
+            let (_, ratios) = commands.iter().find(|(name, _)| *name == RATIOS).expect("it is a step");
+            let expected = [&["gate", "--ratios", "/results/closed", "/results/open"], more].concat();
+            assert_eq!(ratios.get_args().collect::<Vec<_>>(), expected);
+        }
     }
 }

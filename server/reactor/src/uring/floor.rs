@@ -4,6 +4,9 @@
 //! what it gets: it learns the length of a client's first request and answers as many times as requests of that length
 //! have come.
 //!
+//! Whoever wants a server that is slower by a known amount gives it work to do for each request; it is called once a request,
+//! between the receive and the send, and without it nothing is.
+//!
 //! **Not** a server: a client whose requests differ in length is answered wrongly. `coreperf floor` runs it.
 //!
 //! **Invariants**: one core, one ring, no task, no parser, no clock.
@@ -59,7 +62,8 @@ struct Client {
     request_bytes: usize,
 }
 
-struct Floor {
+struct Floor<'a> {
+    each_request: Option<&'a dyn Fn()>,
     ring: Ring,
     buffers: BufferRing,
     clients: Vec<Client>,
@@ -78,11 +82,12 @@ pub enum Descriptors {
     Plain,
 }
 
-/// Serves the floor on `address` from the calling thread until the process is ended.
+/// Serves the floor on `address` from the calling thread until the process is ended; calls `each_request`, if there is one,
+/// for every request.
 ///
 /// # Errors
 /// The operator's: the address or the CPU cannot be had, or io_uring is refused.
-pub fn serve_floor(address: &Address, options: FloorOptions) -> io::Result<()> {
+pub fn serve_floor(address: &Address, options: FloorOptions, each_request: Option<&dyn Fn()>) -> io::Result<()> {
     let FloorOptions { cpu, descriptors, body_bytes } = options;
     if let Some(cpu) = cpu {
         crate::cpu::pin_to(cpu)?;
@@ -98,6 +103,7 @@ pub fn serve_floor(address: &Address, options: FloorOptions) -> io::Result<()> {
     let one = answer(body_bytes);
     let answers_max = (ANSWERS_BYTES_MAX / one.len()).clamp(1, ANSWERS_MAX);
     let mut floor = Floor {
+        each_request,
         ring,
         buffers,
         clients: vec![Client::default(); CLIENTS_MAX as usize],
@@ -118,7 +124,7 @@ pub fn serve_floor(address: &Address, options: FloorOptions) -> io::Result<()> {
     }
 }
 
-impl Floor {
+impl Floor<'_> {
     fn push(&mut self, entry: io_uring::squeue::Entry, kind: Kind, client: u32) {
         let entry = entry.user_data(pack(kind, Key { index: client, generation: 0 }));
         // SAFETY: sends point into `answers`, which is never changed and lives as long as the ring.
@@ -162,8 +168,12 @@ impl Floor {
             }
             self.buffers.give_back(buffer);
             let bytes = state.partial + len;
-            state.owed += bytes / state.request_bytes;
+            let requests = bytes / state.request_bytes;
+            state.owed += requests;
             state.partial = bytes % state.request_bytes;
+            if let Some(each_request) = self.each_request {
+                (0..requests).for_each(|_| each_request());
+            }
             self.send(client);
         }
         if !cqueue::more(entry.flags()) {
