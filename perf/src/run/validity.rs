@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::conduct::Conducted;
 use super::reason::{Kind, Reason, Reasons};
 use super::scenario::Scenario;
+use crate::system::cpu::CpuTime;
 
 /// How late the 99th of a hundred requests may be written, at least.
 const LATENESS_MAX: Duration = Duration::from_millis(1);
@@ -66,7 +67,7 @@ fn busy(run: &Conducted) -> Option<Reason> {
 
 /// Time that others had the CPUs of the generator or of the server.
 fn disturbed(run: &Conducted) -> Vec<Reason> {
-    let server = run.server.map_or(0.0, |usage| usage.time.waited_ns as f64 / run.span.as_nanos().max(1) as f64);
+    let server = run.server.map_or(0.0, |usage| kept_from(usage.time, run.span, run.server_cpus.len()));
     let both = [(Kind::GeneratorWaited, "the generator", run.waited), (Kind::ServerWaited, "the server", server)];
     let too_long = both.into_iter().filter(|(.., waited)| *waited > DISTURBED_MAX);
     let reason = |(kind, who, waited): (Kind, &str, f64)| {
@@ -78,6 +79,14 @@ fn disturbed(run: &Conducted) -> Vec<Reason> {
         Reason::new(kind, text)
     };
     too_long.map(reason).collect()
+}
+
+/// Share of the time that others kept a server from the CPUs it is bound to (0 if it may run anywhere). Its threads may have waited for
+/// each other, so it is not more than what they have left of these CPUs.
+fn kept_from(time: CpuTime, span: Duration, cpus: usize) -> f64 {
+    let span_ns = span.as_nanos().max(1) as f64;
+    let left_ns = if cpus == 0 { f64::INFINITY } else { (cpus as f64 * span_ns - time.used_ns as f64).max(0.0) };
+    (time.waited_ns as f64).min(left_ns) / span_ns
 }
 
 /// Failures beyond the scenario's bound, with their kinds.
@@ -134,7 +143,6 @@ fn secs(duration: Duration) -> f64 {
 mod tests {
     use super::super::tally::{Failure, Tally};
     use super::*;
-    use crate::system::cpu::CpuTime;
     use crate::system::listening::Usage;
 
     fn good() -> Conducted {
@@ -209,6 +217,20 @@ mod tests {
         assert_eq!(reasons(&scenario, &run), Reasons::default());
         (0..10).for_each(|_| run.measured.failures.count(Failure::TimedOut));
         assert_eq!(reasons(&scenario, &run).len(), 1);
+    }
+
+    /// Two threads on one CPU wait for each other all the time: what others had is what both have left of it.
+    #[test]
+    fn a_server_is_not_disturbed_by_itself() {
+        let mut run = good();
+        run.server_cpus = vec![0];
+        for (used_ns, is_valid) in [(950_000_000, true), (700_000_000, false)] {
+            let time = CpuTime { used_ns, waited_ns: 900_000_000 };
+            run.server = Some(Usage { time, ..Usage::default() });
+            assert_eq!(reasons(&scenario(), &run).is_empty(), is_valid, "{used_ns} ns used");
+        }
+        run.server_cpus.clear();
+        assert_eq!(reasons(&scenario(), &run).len(), 1, "where it may run is not known");
     }
 
     /// A late generator is excused by a latency against which it does not count.
