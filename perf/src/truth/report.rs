@@ -121,7 +121,7 @@ impl Report {
         text += match (self.holds(), all) {
             (true, TRIES_PER_MISS..) => "compare tells the truth here.\n",
             (true, _) => "No verdict was wrong; fewer than 20 tries of each kind are an indication only.\n",
-            (false, 0) => "Nothing was tried to its end.\n",
+            (false, 0) => "Not both kinds have a verdict: nothing is shown.\n",
             (false, _) => "compare does NOT tell the truth here: quiet the host, or use more --pairs or --seconds.\n",
         };
         text
@@ -179,6 +179,6 @@ mod tests {
         assert!(few.line(2).contains("only 1 pairs"));
         let mut report = report;
         report.tries = vec![few];
-        assert!(!report.holds() && report.sum().contains("Nothing was tried to its end"));
+        assert!(!report.holds() && report.sum().contains("Not both kinds have a verdict"));
     }
 }
