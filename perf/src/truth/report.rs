@@ -79,7 +79,9 @@ pub(super) struct Report {
     schema: u32,
     /// CPU time of a request of the floor, in microseconds.
     floor_us: f64,
-    /// What the slower one computes for each, in nanoseconds, and what share of the floor's that is.
+    /// What both compute for each, in nanoseconds.
+    base_ns: u64,
+    /// What the slower one computes beyond that, and what share of `floor_us` it is.
     work_ns: u64,
     more_percent: f64,
     pairs: u16,
@@ -90,9 +92,24 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new((floor_us, work_ns, more_percent): (f64, u64, f64), pairs: u16, scenario: Scenario) -> Self {
+    pub(super) fn new(
+        (floor_us, base_ns, work_ns, more_percent): (f64, u64, u64, f64),
+        pairs: u16,
+        scenario: Scenario,
+    ) -> Self {
         let (host, commit) = (Fingerprint::take(), commit());
-        Self { schema: SCHEMA, floor_us, work_ns, more_percent, pairs, scenario, host, commit, tries: Vec::new() }
+        Self {
+            schema: SCHEMA,
+            floor_us,
+            base_ns,
+            work_ns,
+            more_percent,
+            pairs,
+            scenario,
+            host,
+            commit,
+            tries: Vec::new(),
+        }
     }
 
     /// Tries of a kind that have a verdict, and those whose verdict is not true.
@@ -121,7 +138,7 @@ impl Report {
         text += match (self.holds(), all) {
             (true, TRIES_PER_MISS..) => "compare tells the truth here.\n",
             (true, _) => "No verdict was wrong; fewer than 20 tries of each kind are an indication only.\n",
-            (false, 0) => "Nothing was tried to its end.\n",
+            (false, 0) => "Not both kinds have a verdict: nothing is shown.\n",
             (false, _) => "compare does NOT tell the truth here: quiet the host, or use more --pairs or --seconds.\n",
         };
         text
@@ -135,7 +152,7 @@ mod tests {
 
     fn report(itself: &[f64], more: &[f64]) -> Report {
         let scenario = Scenario::parse("url = \"http://127.0.0.1:1/\"\n").expect("it is right");
-        let mut report = Report::new((2.6, 130, 5.0), 8, scenario);
+        let mut report = Report::new((4.6, 2_000, 230, 5.0), 8, scenario);
         for (subject, ratios) in [(Subject::Itself, itself), (Subject::MoreWork, more)] {
             for (number, ratio) in (1..).zip(ratios) {
                 let pairs = vec![(1.0, *ratio); 8];
@@ -179,6 +196,6 @@ mod tests {
         assert!(few.line(2).contains("only 1 pairs"));
         let mut report = report;
         report.tries = vec![few];
-        assert!(!report.holds() && report.sum().contains("Nothing was tried to its end"));
+        assert!(!report.holds() && report.sum().contains("Not both kinds have a verdict"));
     }
 }
