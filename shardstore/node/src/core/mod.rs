@@ -5,6 +5,7 @@
 //!                │         │         ├────▶ in_place ─▶ another core's shard, read
 //!                │         │         ├────▶ batch ─┐
 //!                │         │         └────▶ hop ───┴─▶ another core
+//!                │         ├─ ahead: what frames that came together ask for is waited for together
 //!                │         └─ intake, link, stream, respond: bytes in, bytes out
 //!                └─ handed over to the core the peer wants
 //!  inbox: messages of other cores     maintenance: background work     drain: the end
