@@ -23,6 +23,12 @@ const OPEN: (&str, &str) = ("hit", "0.7");
 
 /// Closed loops that key-value servers are asked.
 const KEY_VALUE: [&str; 2] = ["kv", "kv-pipelined"];
+
+/// The page whose tables `--update-docs` writes, and what they are called there beside the first one.
+const PAGE: &str = "docs/performance.md";
+const OPEN_BLOCK: &str = "coreperf peers, open loop";
+const KEY_VALUE_BLOCK: &str = "coreperf peers, key-value";
+
 /// The step that judges ratios, which is left out as long as there is nothing to judge them by.
 const RATIOS: &str = "CPU per request beside other servers, and what it was at the baseline";
 
@@ -47,6 +53,9 @@ pub(crate) struct Options {
     /// Write the ratios to the other servers to the baseline, instead of judging them; on a quiet host, with 5 rounds or more
     #[arg(long)]
     accept_ratios: bool,
+    /// Write the tables of docs/performance.md anew, all of them; measures under wrk too
+    #[arg(long)]
+    update_docs: bool,
     /// Folder for the results and the report, relative to the workspace
     #[arg(long, value_name = "DIR", default_value = "target/perf")]
     out: PathBuf,
@@ -100,19 +109,28 @@ fn commands(root: &Path, options: &Options, out: &Path) -> Vec<(&'static str, Co
         command.current_dir(root).args(arguments);
         command
     };
+    // Where a step writes its table, if it is to.
+    let update = |block: Option<&'static str>| -> Vec<&'static str> {
+        match (options.update_docs, block) {
+            (false, _) => Vec::new(),
+            (true, None) => vec!["--update", PAGE],
+            (true, Some(block)) => vec!["--update", PAGE, "--block", block],
+        }
+    };
     let rounds = options.rounds.to_string();
     let scenario = |name: &str| format!("perf/scenarios/{name}.toml");
     let closed_out = out.join("closed");
     let open_out = out.join("open");
     let mut closed = coreperf(&["peers", "--rounds", &rounds]);
-    closed.args(CLOSED.map(scenario)).arg("--out").arg(&closed_out);
+    closed.args(CLOSED.map(scenario)).arg("--out").arg(&closed_out).args(update(None));
     let mut open = coreperf(&["peers", "--rounds", &rounds, "--at-share", OPEN.1]);
-    open.arg(scenario(OPEN.0)).arg("--out").arg(&open_out);
+    open.arg(scenario(OPEN.0)).arg("--out").arg(&open_out).args(update(Some(OPEN_BLOCK)));
     let kv_out = out.join("kv");
     let mut kv = coreperf(&["peers", "--rounds", &rounds]);
-    kv.args(KEY_VALUE.map(scenario)).arg("--out").arg(&kv_out);
-    let mut node = coreperf(&["wrk", "--rounds", &rounds, "--only", "miss,idle"]);
+    kv.args(KEY_VALUE.map(scenario)).arg("--out").arg(&kv_out).args(update(Some(KEY_VALUE_BLOCK)));
+    let mut node = coreperf(&["wrk", "--rounds", &rounds]);
     node.arg("--out").arg(out.join("wrk.json"));
+    node.args(if options.update_docs { update(None) } else { vec!["--only", "miss,idle"] });
     let mut ratios = coreperf(&["gate", "--ratios"]);
     ratios.arg(&closed_out).arg(&open_out).args(options.accept_ratios.then_some("--accept"));
     let mut report = coreperf(&["report"]);
@@ -137,14 +155,28 @@ mod tests {
         for name in CLOSED.iter().chain(&KEY_VALUE).chain([&OPEN.0]) {
             assert!(root.join(format!("perf/scenarios/{name}.toml")).is_file(), "{name}");
         }
-        let options =
-            Options { install_peers: false, rounds: 3, accept_ratios: false, out: PathBuf::from("target/perf") };
+        let options = Options {
+            install_peers: false,
+            rounds: 3,
+            accept_ratios: false,
+            update_docs: false,
+            out: PathBuf::from("target/perf"),
+        };
         let commands = commands(&root, &options, Path::new("/results"));
         let last: Vec<_> = commands.last().expect("there are steps").1.get_args().collect();
         assert_eq!(
             last,
             ["report", "/results/closed", "/results/open", "/results/kv", "--html", "/results/report.html"]
         );
+        let updating = self::commands(&root, &Options { update_docs: true, ..options.clone() }, Path::new("/results"));
+        let page = std::fs::read_to_string(root.join(PAGE)).expect("the page is there");
+        for (_, command) in updating.iter().filter(|(name, _)| *name != RATIOS && *name != "report") {
+            let arguments: Vec<_> = command.get_args().filter_map(std::ffi::OsStr::to_str).collect();
+            assert!(arguments.contains(&PAGE) && !arguments.contains(&"--only"), "{arguments:?}");
+        }
+        for block in ["coreperf wrk", "coreperf peers", OPEN_BLOCK, KEY_VALUE_BLOCK] {
+            assert!(page.contains(&format!("<!-- begin: {block} -->")), "{PAGE} has no place for {block}");
+        }
         for (accept_ratios, more) in [(false, &[][..]), (true, &["--accept"][..])] {
             let commands = self::commands(&root, &Options { accept_ratios, ..options.clone() }, Path::new("/results"));
             let (_, ratios) = commands.iter().find(|(name, _)| *name == RATIOS).expect("it is a step");
