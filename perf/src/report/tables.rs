@@ -121,7 +121,7 @@ pub(super) fn ratios(html: &mut Html, section: &Section) {
 /// Every run.
 pub(super) fn runs(html: &mut Html, section: &Section) {
     html.element("h3", "", "All runs");
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 17] = [
         "server",
         "round",
         "started",
@@ -132,6 +132,7 @@ pub(super) fn runs(html: &mut Html, section: &Section) {
         "p99",
         "p99.9",
         "max",
+        "hits",
         "user",
         "system",
         "softirq",
@@ -155,7 +156,7 @@ fn one_run(html: &mut Html, server: &Server, run: &Run) {
             "",
             &outcome.started,
         );
-        html.open("td", "class=\"l bad\" colspan=\"13\"").text("Not valid; why stands above");
+        html.open("td", "class=\"l bad\" colspan=\"14\"").text("Not valid; why stands above");
         if let Some(cost) = cpu(outcome) {
             html.text(format_args!(". CPU per request, which counts all the same: {}", us(cost)));
         }
@@ -179,6 +180,7 @@ fn one_run(html: &mut Html, server: &Server, run: &Run) {
             us(latency.p99_us),
             us(latency.p999_us),
             us(latency.max_us),
+            outcome.hit_ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{:.2} %", ratio * 100.0)),
             part(|cpu| cpu.user),
             part(|cpu| cpu.system),
             part(|cpu| cpu.softirq),
