@@ -247,7 +247,7 @@ fn name_of(path: &Path) -> String {
 fn compare(rig: &Rig, options: &Options, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> Result<Comparison> {
     let kinds: Vec<Kind> = kinds.iter().copied().filter(|kind| kind.answers(scenario)).collect();
     ensure!(!kinds.is_empty(), "{name}: none of these servers can answer it; leave --only out to see who can");
-    let servers = kinds.iter().map(|kind| kind.start(rig, scenario)).collect::<Result<Vec<_>>>()?;
+    let (kinds, servers) = start(rig, &kinds, (name, scenario))?;
     let mut rows: Vec<Row> = servers.iter().map(|server| Row { server: server.name, rounds: Vec::new() }).collect();
     let manner = Manner { cpus: &options.client_cpus, agents: &[], spins: true, is_shown: false };
     let rate = match options.at_share {
@@ -274,6 +274,25 @@ fn compare(rig: &Rig, options: &Options, kinds: &[Kind], (name, scenario): (&str
         }
     }
     Ok(Comparison { scenario: name.to_owned(), rows })
+}
+
+/// Starts all that can be started. Another's server that cannot is named and left out, so that the others are measured all the same.
+fn start(rig: &Rig, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> Result<(Vec<Kind>, Vec<Server>)> {
+    let mut started = (Vec::new(), Vec::new());
+    for kind in kinds {
+        match kind.start(rig, scenario) {
+            Ok(server) => {
+                started.0.push(*kind);
+                started.1.push(server);
+            }
+            Err(error) if kind.program().is_some() && rig.stop.check().is_ok() => {
+                eprintln!("{name}: {kind:?} is left out: {error:#}");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    ensure!(!started.0.is_empty(), "{name}: no server could be started");
+    Ok(started)
 }
 
 /// The rate that the slowest server but the floor reaches in a closed loop.

@@ -43,7 +43,7 @@ pub(crate) fn run(folders: &[PathBuf], baseline: Option<&Path>, accept: bool) ->
     let before = if accept { None } else { Some(Baseline::read(file)?) };
     let found = under(folders)?;
     let now = measured(&found)?;
-    let Some(before) = before else { return take(file, &now) };
+    let Some(before) = before else { return take(file, now) };
     let judged = judge(&before, &now);
     print!("{}", report(&judged, &before, &now));
     let fails = judged.iter().any(|judged| judged.verdict == Verdict::Grew);
@@ -79,13 +79,21 @@ fn ratios_of(section: &Section) -> Vec<(String, Ratio)> {
     others.filter_map(ratio).collect()
 }
 
-fn take(file: &Path, now: &Baseline) -> Result<ExitCode> {
-    let few: Vec<&str> =
-        now.ratios.iter().filter(|(_, ratio)| ratio.rounds < ROUNDS_MIN).map(|(name, _)| name.as_str()).collect();
+fn take(file: &Path, mut now: Baseline) -> Result<ExitCode> {
+    let all = now.ratios.len();
+    now.ratios.retain(|name, ratio| {
+        let is_enough = ratio.rounds >= ROUNDS_MIN;
+        if !is_enough {
+            println!(
+                "{name}: left out, for {} of its rounds can be believed, and {ROUNDS_MIN} are needed",
+                ratio.rounds
+            );
+        }
+        is_enough
+    });
     ensure!(
-        few.is_empty(),
-        "fewer than {ROUNDS_MIN} rounds can be believed of: {}; quiet the host, or measure with more --rounds",
-        few.join("; ")
+        !now.ratios.is_empty(),
+        "none of {all} ratios has {ROUNDS_MIN} rounds that can be believed; quiet the host, or measure with more --rounds"
     );
     write_whole(file, now.text().as_bytes())?;
     println!("{} is written; commit it with the change that moved the ratios, and say why they moved", file.display());

@@ -11,8 +11,11 @@ use std::time::Duration;
 /// On loopback an answer takes microseconds; a server that takes this long does not work.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-/// Largest answer understood: the values measured have 128 bytes, an error page stays under 1 KiB.
-const ANSWER_BYTES_MAX: usize = 4096;
+/// Largest answer understood: the largest value, and room for a head.
+const ANSWER_BYTES_MAX: usize = (64 << 20) + 4096;
+
+/// Read at once.
+const PIECE_BYTES: usize = 4096;
 
 /// One keep-alive connection.
 pub(crate) struct Client {
@@ -42,19 +45,18 @@ impl Client {
             format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", self.address, body.len());
         let head = if body.is_empty() { head.replace("Content-Length: 0\r\n", "") } else { head };
         self.stream.write_all((head + body).as_bytes())?;
-        let mut answer = [0; ANSWER_BYTES_MAX];
-        let mut length = 0;
+        let (mut answer, mut piece) = (Vec::new(), [0; PIECE_BYTES]);
         loop {
-            let received = match self.stream.read(&mut answer[length..]) {
+            let received = match self.stream.read(&mut piece) {
                 // A read with a timeout is not restarted by the kernel after a signal (signal(7)).
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 outcome => outcome?,
             };
-            if received == 0 {
+            if received == 0 || answer.len() > ANSWER_BYTES_MAX {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the answer ends early or is too long"));
             }
-            length += received;
-            if let Some(status) = complete_status(&answer[..length])? {
+            answer.extend_from_slice(&piece[..received]);
+            if let Some(status) = complete_status(&answer)? {
                 return Ok(status);
             }
         }

@@ -62,9 +62,10 @@ impl CpuTime {
         Ok(total)
     }
 
-    /// Whichever of the two readings of the same threads is the later one.
+    /// What two readings of the same process have seen together: a thread that has ended between them has told only the first one how
+    /// long it waited.
     pub(crate) fn later(self, other: Self) -> Self {
-        if self.used_ns >= other.used_ns { self } else { other }
+        Self { used_ns: self.used_ns.max(other.used_ns), waited_ns: self.waited_ns.max(other.waited_ns) }
     }
 
     /// The time of `process` alone: cheap enough to be read while a load runs.
@@ -144,7 +145,8 @@ mod tests {
         let early = CpuTime { used_ns: 10, waited_ns: 7 };
         let late = CpuTime { used_ns: 15, waited_ns: 5 };
         assert_eq!(late - early, CpuTime { used_ns: 5, waited_ns: 0 });
-        assert_eq!((early.later(late), late.later(early)), (late, late));
+        let both = CpuTime { used_ns: 15, waited_ns: 7 };
+        assert_eq!((early.later(late), late.later(early)), (both, both));
     }
 
     #[test]

@@ -18,8 +18,10 @@ use crate::steps::Outcome;
 /// Closed loops: how many requests a server answers, and what each costs.
 const CLOSED: [&str; 4] = ["hit", "pipelined", "put", "large"];
 
-/// The scenario whose latencies are compared at the same rate, and the share of the slowest server's maximum.
+/// The scenario whose latencies are compared at the same rate, the share of the slowest server's maximum, and the others' servers: those
+/// that are fast, since the slowest one sets the rate for all.
 const OPEN: (&str, &str) = ("hit", "0.7");
+const OPEN_PEERS: [&str; 2] = ["nginx", "h2o"];
 
 /// Closed loops that key-value servers are asked.
 const KEY_VALUE: [&str; 2] = ["kv", "kv-pipelined"];
@@ -124,6 +126,8 @@ fn commands(root: &Path, options: &Options, out: &Path) -> Vec<(&'static str, Co
     let mut closed = coreperf(&["peers", "--rounds", &rounds]);
     closed.args(CLOSED.map(scenario)).arg("--out").arg(&closed_out).args(update(None));
     let mut open = coreperf(&["peers", "--rounds", &rounds, "--at-share", OPEN.1]);
+    let peers = OPEN_PEERS.into_iter().filter(|peer| packages::is_installed(peer));
+    open.arg("--only").arg(["floor", "corelane"].into_iter().chain(peers).collect::<Vec<_>>().join(","));
     open.arg(scenario(OPEN.0)).arg("--out").arg(&open_out).args(update(Some(OPEN_BLOCK)));
     let kv_out = out.join("kv");
     let mut kv = coreperf(&["peers", "--rounds", &rounds]);
