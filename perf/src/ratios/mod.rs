@@ -206,7 +206,15 @@ mod tests {
         // Two rounds are too few to fail, and too few to be taken.
         assert_eq!(gate(results(&scratch, "few", 0.9, 2), false).expect("shown"), ExitCode::SUCCESS);
         let error = format!("{:#}", gate(scratch.path("few"), true).expect_err("too few"));
-        assert!(error.contains("hit, closed, nginx") && error.contains("--rounds"), "{error}");
+        assert!(error.contains("none of 1 ratios") && error.contains("--rounds"), "{error}");
+        // What has enough is taken, and the rest is left out.
+        let enough = measured(&under(&[scratch.path("same")]).expect("results")).expect("beside nginx");
+        let mut some = enough.clone();
+        let few = Ratio { rounds: 2, ..enough.ratios["hit, closed, nginx"] };
+        some.ratios.insert("hit, closed, varnish".to_owned(), few);
+        take(&file, some).expect("one has enough");
+        let taken = Baseline::read(&file).expect("it was written");
+        assert!(taken.ratios.keys().eq(enough.ratios.keys()), "{:?}", taken.ratios);
     }
 
     #[test]
