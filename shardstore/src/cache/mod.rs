@@ -72,8 +72,8 @@ use segments::{Queue, SegmentId, Segments, State};
 use stats::Counters;
 use ttl::Classes;
 
-/// How many look-ups [`Cache::prefetch`] is best asked for at once: the lines of their buckets and items fill a fifth of a first
-/// cache of 48 KiB, and twice over what a core waits for at the same time.
+/// How many look-ups [`Cache::prefetch`] is asked for at once: the number that was measured (docs/adr/0010). Their buckets and items
+/// are some 7 KiB, which a first cache holds.
 pub const LOOKAHEAD: usize = 16;
 
 /// Why an item left the cache; each reason has its counter.
@@ -198,7 +198,7 @@ impl Cache {
     }
 
     /// Asks for the memory of look-ups that are about to come, so that they wait for it together and not one after the other. Of no
-    /// effect but on time. [`LOOKAHEAD`] hashes are a good number: more push each other out of the first cache.
+    /// effect but on time. Ask for [`LOOKAHEAD`] at once.
     #[inline]
     pub fn prefetch(&self, hashes: &[KeyHash]) {
         hashes.iter().for_each(|hash| self.index.prefetch_buckets(&self.arena, hash.index()));
