@@ -41,7 +41,7 @@ fn no_call_allocates() {
         }
     });
     let stats = cache.stats();
-    let steady = hits > 90_000 && stats.evicted_for_room > 10_000 && stats.expired > 10_000 && stats.moved_items > 0;
+    let steady = hits > 90_000 && stats.evicted_for_room > 5_000 && stats.expired > 10_000 && stats.moved_items > 0;
     assert!(steady, "a steady state was reached: {stats:?}");
     assert_eq!(allocations.count_total, 0);
 }

@@ -81,12 +81,6 @@ impl Segment {
         self.live_records -= 1;
         self.live_chained -= u32::from(chained);
     }
-
-    /// Takes an expiry (0 for never) into account.
-    pub(super) fn note_expiry(&mut self, expire_ms: u64) {
-        let expire_ms = if expire_ms == 0 { u64::MAX } else { expire_ms };
-        self.expire_ms_max = self.expire_ms_max.max(expire_ms);
-    }
 }
 
 impl Cache {
@@ -131,7 +125,7 @@ impl Cache {
             self.arena.write(at, part);
             at += part.len();
         }
-        self.note_expiry_at(location, head.expire_ms);
+        self.note_expiry_at(location, head.expire_ms, bytes);
         location
     }
 
@@ -143,7 +137,7 @@ impl Cache {
         let first = self.claim(stream, padded(front + here));
         let at = head.write(&mut self.arena, first, Some(item::link(here, Location::NONE)));
         self.write_from(&mut rest, at, here);
-        self.note_expiry_at(first, head.expire_ms);
+        self.note_expiry_at(first, head.expire_ms, padded(front + here));
         let mut previous = first;
         while rest.left > 0 {
             self.open_for(stream, padded(EXTENT_HEADER_BYTES + rest.left.min(EXTENT_BYTES_MIN)));
@@ -152,7 +146,7 @@ impl Cache {
             let at = item::write_extent(&mut self.arena, extent, first, here);
             self.write_from(&mut rest, at, here);
             // An extent expires with its head, so its segment must not look as if it had expired before.
-            self.note_expiry_at(extent, head.expire_ms);
+            self.note_expiry_at(extent, head.expire_ms, padded(EXTENT_HEADER_BYTES + here));
             item::set_next(&mut self.arena, previous, previous == first, extent);
             previous = extent;
         }
@@ -186,7 +180,7 @@ impl Cache {
         }
         let location = self.claim(stream, bytes);
         self.arena.copy(item.location.at(), location.at(), bytes);
-        self.note_expiry_at(location, item.expire_ms());
+        self.note_expiry_at(location, item.expire_ms(), bytes);
         Some(location)
     }
 
@@ -241,9 +235,9 @@ impl Cache {
         Location::of(at)
     }
 
-    fn note_expiry_at(&mut self, location: Location, expire_ms: u64) {
+    fn note_expiry_at(&mut self, location: Location, expire_ms: u64, bytes: usize) {
         let id = self.arena.segment_of(location.at());
-        self.segments.at_mut(id).note_expiry(expire_ms);
+        self.segments.at_mut(id).note_expiry(expire_ms, bytes);
     }
 
     /// Writes the next `len` bytes of a source to byte offset `at`.

@@ -8,7 +8,7 @@
 //!  Cache ─┬─ index     hash → root → page → location  index/         pages that grow, shrink and move
 //!         ├─ segments  states, queues, live counts    segments.rs
 //!         ├─ append    open segments, chains          append.rs      item.rs: records, bit by bit
-//!         ├─ reclaim   evict, compact, expire, slices reclaim.rs     resize.rs: grow, shrink
+//!         ├─ reclaim   evict, compact, expire, slices reclaim.rs     dead.rs, resize.rs: grow, shrink
 //!         ├─ policy    S3-FIFO: who stays, who goes   policy.rs      ghost.rs: who came back
 //!         │            who expires together           ttl.rs
 //!         ├─ hit       lookups' answers, pins         hit.rs
@@ -28,6 +28,7 @@
 mod append;
 #[expect(unsafe_code, reason = "the one place where mapped memory becomes words and slices")]
 mod arena;
+mod dead;
 mod ghost;
 mod hit;
 mod index;
@@ -218,6 +219,12 @@ impl Cache {
             .store(opened_ms << 1 | u64::from(queue == Queue::Main), Ordering::Relaxed);
     }
 
+    /// When a segment was opened, or came into the main queue.
+    fn opened_ms(&self, id: SegmentId) -> u64 {
+        // The lowest bit is the queue.
+        self.shared.common.marks[id as usize].load(Ordering::Relaxed) >> 1
+    }
+
     /// Counts uses that one reader has noted, at most `notes_max`; the next reader's with the next call. With many readers
     /// it would cost more to look at all of them than what they have to say is worth to one insert.
     pub(super) fn take_notes(&mut self, notes_max: usize) {
@@ -267,7 +274,7 @@ impl Cache {
         item.set_expire_ms(&mut self.arena, expire_ms);
         let mut part = Some(item.run(&self.arena));
         while let Some(run) = part {
-            self.segments.at_mut(self.arena.segment_of(run.at)).note_expiry(expire_ms);
+            self.segments.at_mut(self.arena.segment_of(run.at)).note_expiry(expire_ms, 0);
             part = run.following(&self.arena);
         }
         Some(item.version)

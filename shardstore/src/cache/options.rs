@@ -263,6 +263,11 @@ impl Geometry {
         (self.data_segments() / 128).clamp(3, 8)
     }
 
+    /// Free segments below which those that are sparse are compacted, so that what is dead goes before what lives.
+    pub(super) fn roomy(&self) -> u32 {
+        (self.data_segments() / 16).max(2 * self.reserve())
+    }
+
     /// Segments that may be pinned at once, at least one.
     pub(super) fn pinned_max(&self) -> u32 {
         (self.data_segments() * PINNED_PERCENT / 100).max(1)

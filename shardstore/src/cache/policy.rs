@@ -7,6 +7,8 @@
 //!                  evicted, remembered by the ghost       evicted
 //! ```
 //!
+//! An item that is written again stays in its queue, or goes to the main one if it has been used twice already.
+//!
 //! Items are copied when they are kept, up to the size of a segment. Segments of larger ones are kept or evicted as a whole,
 //! by the most used of these, and never copied.
 //!
@@ -76,7 +78,11 @@ impl Cache {
     pub(super) fn welcome(&mut self, hash: KeyHash, before: Option<&(SlotAt, Item)>) -> Welcome {
         if let Some((slot, item)) = before {
             let queue = self.segments.at(self.arena.segment_of(item.location.at())).queue;
-            return Welcome { queue, frequency: Index::frequency(&self.arena, *slot) };
+            let frequency = Index::frequency(&self.arena, *slot);
+            return match frequency_kept(queue, frequency) {
+                Some(left) if queue == Queue::Small => Welcome { queue: Queue::Main, frequency: left },
+                _ => Welcome { queue, frequency },
+            };
         }
         if self.ghost.take(&mut self.arena, hash.index(), self.index.items()) {
             self.counters.ghost_hits += 1;
@@ -102,6 +108,11 @@ impl Cache {
         Index::set_frequency(&mut self.arena, slot, left);
         self.counters.promoted_items += u64::from(queue == Queue::Small);
         true
+    }
+
+    /// Keeps an item of the small queue that is moved before its turn, and has earned its place in the main one already.
+    pub(super) fn promote_early(&mut self, living: &Living, queue: Queue, now_ms: u64) -> bool {
+        queue == Queue::Small && self.keep(living, queue, now_ms)
     }
 
     /// The next segment to drain for room: the first of the small queue while that has more than its share, else of the

@@ -6,7 +6,9 @@
 //!
 //! ```text
 //!  choose:  a segment all of whose items have expired   → drop them
-//!           a segment less than half alive              → move the living, drop the expired
+//!           a segment half of which has expired, while
+//!           the rest has long to live; the sparsest of
+//!           some, while room is short (dead)            → move the living, drop the expired
 //!           else the first segment of a queue           → keep or evict its items as S3-FIFO says (policy)
 //! ```
 //!
@@ -100,7 +102,7 @@ impl Cache {
         } else if self.free() < self.geometry.reserve() {
             self.drain_once(now_ms).is_some()
         } else if self.begins_round(now_ms) {
-            self.drain = self.search(now_ms, false);
+            self.drain = self.search(now_ms, self.free() < self.geometry.roomy());
             // A search that has found something has not looked at all of its part.
             if self.drain.is_none() {
                 self.round_left = self.round_left.saturating_sub(SCAN_SEGMENTS);
@@ -225,7 +227,7 @@ impl Cache {
         let queue = self.segments.at(self.arena.segment_of(location.at())).queue;
         let living = Living { slot, item, bytes };
         let kept = match fate {
-            Fate::Move => self.move_item(&living, queue, now_ms),
+            Fate::Move => self.promote_early(&living, queue, now_ms) || self.move_item(&living, queue, now_ms),
             Fate::Judge => self.keep(&living, queue, now_ms),
         };
         if !kept {
@@ -275,39 +277,61 @@ impl Cache {
 
     /// The next segment to drain: see the module's list.
     fn choose(&mut self, now_ms: u64) -> Option<Drain> {
-        // Moving needs a free segment to move to, and leaves the last one.
-        let sparse_too = self.free() > 1;
-        if let Some(drain) = self.search(now_ms, sparse_too) {
+        if let Some(drain) = self.search(now_ms, true) {
             return Some(drain);
         }
         let id = self.next_victim()?;
         Some(self.start(id, Fate::Judge))
     }
 
-    /// Looks through a part of the table for a segment that has expired or, if `sparse_too`, is less than half alive.
+    /// Looks through a part of the table for a segment that has expired, or half; or, if `sparse_too`, for the one that is least alive.
     fn search(&mut self, now_ms: u64, sparse_too: bool) -> Option<Drain> {
         self.counters.work_units += u64::from(SCAN_SEGMENTS / ENTRIES_PER_UNIT);
         let (first, end) = (self.geometry.front_segments, self.geometry.target);
+        let mut sparsest: Option<(u32, SegmentId)> = None;
         for _ in 0..SCAN_SEGMENTS.min(end - first) {
             let id = if self.scan < end { self.scan } else { first };
             self.scan = id + 1;
-            let segment = self.segments.at(id);
-            let (state, has_expired) = (segment.state, segment.used > 0 && segment.expire_ms_max <= now_ms);
-            if state == State::Open && has_expired {
-                self.close(id);
+            if let Some(fate) = self.fate_by_time(id, now_ms)
+                && let Some(drain) = self.start_early(id, fate)
+            {
+                return Some(drain);
             }
-            let segment = self.segments.at(id);
-            if segment.state != State::Sealed || self.arena.holds(id) > 0 {
-                continue;
-            }
-            if has_expired {
-                return Some(self.start(id, Fate::Judge));
-            }
-            if sparse_too && segment.live_chained == 0 && segment.live_bytes * 2 < segment.used {
-                return Some(self.start(id, Fate::Move));
+            if let Some(eighths) = self.segments.at(id).sparseness()
+                && sparsest.is_none_or(|(least, _)| eighths < least)
+                && self.arena.holds(id) == 0
+            {
+                sparsest = Some((eighths, id));
             }
         }
-        None
+        let (_, id) = sparsest.filter(|_| sparse_too && self.may_move())?;
+        Some(self.start(id, Fate::Move))
+    }
+
+    /// Moving needs a free segment to move to, and leaves the last one.
+    fn may_move(&self) -> bool {
+        self.free() > 1
+    }
+
+    /// What is to be done with a segment because of what has expired in it.
+    fn fate_by_time(&self, id: SegmentId, now_ms: u64) -> Option<Fate> {
+        let segment = self.segments.at(id);
+        if !matches!(segment.state, State::Open | State::Sealed) || self.arena.holds(id) > 0 {
+            None
+        } else if segment.has_expired(now_ms) {
+            Some(Fate::Judge)
+        } else {
+            let is_half = segment.has_half_expired(now_ms, self.opened_ms(id));
+            (is_half && self.may_move()).then_some(Fate::Move)
+        }
+    }
+
+    /// Starts draining a segment that may still be open; `None` if it has nothing to drain, and is free.
+    fn start_early(&mut self, id: SegmentId, fate: Fate) -> Option<Drain> {
+        if self.segments.at(id).state == State::Open {
+            self.close(id);
+        }
+        (self.segments.at(id).state == State::Sealed).then(|| self.start(id, fate))
     }
 
     fn start(&mut self, segment: SegmentId, fate: Fate) -> Drain {

@@ -91,6 +91,8 @@ pub(super) struct Segment {
     pub(super) live_chained: u32,
     /// Every live item of the segment has expired at this instant (unix ms); `u64::MAX` when one never does.
     pub(super) expire_ms_max: u64,
+    /// Sum over all records of their bytes times the instant at which they expire (unix ms); saturated when one never does.
+    pub(super) expire_weight: u64,
     /// Order of opening, or of coming into the main queue; the smaller, the older.
     pub(super) sequence: u64,
 }
@@ -107,6 +109,7 @@ impl Segment {
         live_records: 0,
         live_chained: 0,
         expire_ms_max: 0,
+        expire_weight: 0,
         sequence: 0,
     };
 }

@@ -6,8 +6,6 @@
 //!
 //! **Source**: docs/metrics.md for what becomes of them.
 
-use std::sync::atomic::Ordering;
-
 use super::segments::Queue;
 use super::ttl::Group;
 use super::{Cache, Reason};
@@ -248,7 +246,5 @@ impl CacheStats {
 /// How long ago the first segment of a queue was marked.
 fn oldest_ms(cache: &Cache, queue: Queue) -> u64 {
     let Some(id) = cache.segments.oldest_sealed(queue) else { return 0 };
-    // The lowest bit is the queue.
-    let opened_ms = cache.shared.common.marks[id as usize].load(Ordering::Relaxed) >> 1;
-    cache.latest_ms.saturating_sub(opened_ms)
+    cache.latest_ms.saturating_sub(cache.opened_ms(id))
 }

@@ -37,9 +37,9 @@ const LARGE: Mix = Mix {
     ..Mix::BASE
 };
 
-/// A few keys written over and over beside many that are only read: dead space everywhere, so compaction works.
+/// A few keys written over and over beside many that are only read: dead space everywhere, so compaction works, and more than fits.
 const REWRITTEN: Mix =
-    Mix { name: "rewritten", limit_bytes: 4 * MIB, keys: 8_000, value_bytes: &[500, 1_500], skewed: true, ..Mix::BASE };
+    Mix { name: "rewritten", limit_bytes: 2 * MIB, keys: 8_000, value_bytes: &[500, 1_500], skewed: true, ..Mix::BASE };
 
 /// Everything at once, while the shard grows and shrinks.
 const RESIZED: Mix = Mix {
