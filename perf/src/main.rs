@@ -14,6 +14,7 @@
 mod agents;
 mod compare;
 mod compressed;
+mod cores;
 mod counts;
 mod engine;
 mod floor;
@@ -66,6 +67,10 @@ enum Verb {
     ///
     /// Programs are run in turn under one scenario. For example: coreperf compare old/corelane target/release/corelane
     Compare(compare::Options),
+    /// Measure what a hit in another core's memory costs, beside one in the own core's.
+    ///
+    /// Exit status 0: the gates of docs/engine.md hold. 1: one does not. 2: it could not be measured.
+    Cores(cores::Options),
     /// Serve the floor: a bare ring loop that answers without looking at the request.
     ///
     /// Point a load generator at it to learn what the kernel alone costs on this host; all requests must have the
@@ -126,6 +131,7 @@ fn main() -> ExitCode {
         Verb::Agent(options) => agents::run(&options),
         Verb::Engine(options) => engine::run(&options),
         Verb::Compare(options) => compare::run(&options),
+        Verb::Cores(options) => cores::run(&options),
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Gate(options) => counts::run(&options),
         Verb::Merge(options) => merge::run(&options),

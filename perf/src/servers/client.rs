@@ -1,4 +1,4 @@
-//! A plain blocking HTTP client: readiness, values to be read later, and idle connections.
+//! A plain blocking HTTP client: readiness, values to be read later, idle connections, and what an answer says of itself.
 //!
 //! **Not**: a load generator, and no general client: it understands answers with Content-Length only.
 //!
@@ -16,6 +16,13 @@ const ANSWER_BYTES_MAX: usize = (64 << 20) + 4096;
 
 /// Read at once.
 const PIECE_BYTES: usize = 4096;
+
+/// A whole answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Head and body, as they came.
+    pub(crate) bytes: Vec<u8>,
+}
 
 /// One keep-alive connection.
 pub(crate) struct Client {
@@ -41,6 +48,14 @@ impl Client {
     /// # Errors
     /// The server closed, took too long, or answered what this client does not understand.
     pub(crate) fn request(&mut self, method: &str, path: &str, body: &str) -> io::Result<u16> {
+        Ok(self.exchange(method, path, body)?.status)
+    }
+
+    /// Sends one request and reads its whole answer.
+    ///
+    /// # Errors
+    /// As for `request`.
+    pub(crate) fn exchange(&mut self, method: &str, path: &str, body: &str) -> io::Result<Answer> {
         let head =
             format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", self.address, body.len());
         let head = if body.is_empty() { head.replace("Content-Length: 0\r\n", "") } else { head };
@@ -57,9 +72,14 @@ impl Client {
             }
             answer.extend_from_slice(&piece[..received]);
             if let Some(status) = complete_status(&answer)? {
-                return Ok(status);
+                return Ok(Answer { status, bytes: answer });
             }
         }
+    }
+
+    /// The connection, between requests.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
     }
 }
 

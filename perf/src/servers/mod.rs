@@ -163,10 +163,18 @@ impl Rig {
     /// # Errors
     /// As for the floor.
     pub(crate) fn start_corelane(&self) -> Result<Server> {
+        Ok(self.start_corelane_on(&[self.server_cpu])?.0)
+    }
+
+    /// Starts Corelane as its own store with a data core on each of some CPUs; returns the address of its admin listener as well.
+    ///
+    /// # Errors
+    /// As for the floor.
+    pub(crate) fn start_corelane_on(&self, cpus: &[usize]) -> Result<(Server, SocketAddr)> {
         let [address, admin] = free_addresses()?;
-        let mut command = self.corelane("corelane", address, admin);
+        let mut command = self.program("corelane", cpus, address, admin);
         let child = self.start("corelane", &mut command, || is_ready(admin))?;
-        Ok(Server { name: "corelane", address, children: vec![child] })
+        Ok((Server { name: "corelane", address, children: vec![child] }, admin))
     }
 
     /// Starts one node that owns every slot.
@@ -204,8 +212,13 @@ impl Rig {
     }
 
     fn corelane(&self, program: &str, address: SocketAddr, admin: SocketAddr) -> Command {
+        self.program(program, &[self.server_cpu], address, admin)
+    }
+
+    fn program(&self, program: &str, cpus: &[usize], address: SocketAddr, admin: SocketAddr) -> Command {
         let mut command = Command::new(self.binaries.join(program));
-        let (cores, listen, admin) = (self.server_cpu.to_string(), address.to_string(), admin.to_string());
+        let cores = cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        let (listen, admin) = (address.to_string(), admin.to_string());
         command.env_clear().args(["--cores", &cores, "--listen", &listen, "--admin", &admin]);
         command
     }

@@ -23,26 +23,26 @@ const BOUNCE_BYTES: usize = 4096;
 pub(super) enum Stream {
     /// Items in one piece, of a class of times to live, into a queue.
     Whole(Queue, Class),
-    /// Items in chains, into a queue. Their segments hold nothing else.
-    Chained(Queue),
+    /// Items in chains, likewise. Their segments hold nothing else.
+    Chained(Queue, Class),
 }
 
 impl Stream {
     /// How many there are.
-    pub(super) const COUNT: usize = 2 + 2 * CLASSES_MAX;
+    pub(super) const COUNT: usize = 4 * CLASSES_MAX;
 
     const fn index(self) -> usize {
         match self {
-            Self::Chained(Queue::Small) => 0,
-            Self::Chained(Queue::Main) => 1,
-            Self::Whole(Queue::Small, class) => 2 + class.index(),
-            Self::Whole(Queue::Main, class) => 2 + CLASSES_MAX + class.index(),
+            Self::Whole(Queue::Small, class) => class.index(),
+            Self::Whole(Queue::Main, class) => CLASSES_MAX + class.index(),
+            Self::Chained(Queue::Small, class) => 2 * CLASSES_MAX + class.index(),
+            Self::Chained(Queue::Main, class) => 3 * CLASSES_MAX + class.index(),
         }
     }
 
     const fn queue(self) -> Queue {
         match self {
-            Self::Whole(queue, _) | Self::Chained(queue) => queue,
+            Self::Whole(queue, _) | Self::Chained(queue, _) => queue,
         }
     }
 }
@@ -53,7 +53,7 @@ pub(super) enum Plan {
     /// In one piece of this many bytes.
     Inline(usize, Stream),
     /// In a chain: bytes in front of the value, bytes of the value.
-    Chained { front: usize, value: usize, queue: Queue },
+    Chained { front: usize, value: usize, stream: Stream },
 }
 
 impl Plan {
@@ -68,18 +68,18 @@ impl Plan {
 
 impl Segment {
     /// Accounts for a record of `bytes` at the end.
-    fn note_record(&mut self, bytes: usize, chained: bool) {
+    fn note_record(&mut self, bytes: usize, fixed: bool) {
         self.used += bytes as u32;
         self.live_bytes += bytes as u32;
         self.live_records += 1;
-        self.live_chained += u32::from(chained);
+        self.live_fixed += u32::from(fixed);
     }
 
     /// Accounts for a record that died.
-    pub(super) fn forget_record(&mut self, bytes: usize, chained: bool) {
+    pub(super) fn forget_record(&mut self, bytes: usize, fixed: bool) {
         self.live_bytes -= bytes as u32;
         self.live_records -= 1;
-        self.live_chained -= u32::from(chained);
+        self.live_fixed -= u32::from(fixed);
     }
 }
 
@@ -88,10 +88,11 @@ impl Cache {
     pub(super) fn plan(&self, head: &Head<'_>, queue: Queue, now_ms: u64) -> Plan {
         let value = head.value_len as usize;
         let inline = padded(head.bytes(false) + value);
+        let class = self.classes.of(head.expire_ms, now_ms);
         if inline <= self.geometry.inline_bytes_max() {
-            Plan::Inline(inline, Stream::Whole(queue, self.classes.of(head.expire_ms, now_ms)))
+            Plan::Inline(inline, Stream::Whole(queue, class))
         } else {
-            Plan::Chained { front: head.bytes(true), value, queue }
+            Plan::Chained { front: head.bytes(true), value, stream: Stream::Chained(queue, class) }
         }
     }
 
@@ -110,16 +111,16 @@ impl Cache {
     pub(super) fn append(&mut self, plan: &Plan, head: &Head<'_>, value: &[&[u8]]) -> Location {
         match *plan {
             Plan::Inline(bytes, stream) => self.append_inline((bytes, stream), head, value),
-            Plan::Chained { value: value_bytes, queue, .. } => {
+            Plan::Chained { value: value_bytes, stream, .. } => {
                 let source = Source { from: From::Parts(value), offset: 0, left: value_bytes };
-                self.append_chain(Stream::Chained(queue), head, source)
+                self.append_chain(stream, head, source)
             }
         }
     }
 
     fn append_inline(&mut self, (bytes, stream): (usize, Stream), head: &Head<'_>, value: &[&[u8]]) -> Location {
         self.open_for(stream, bytes);
-        let location = self.claim(stream, bytes);
+        let location = self.claim(stream, bytes, false);
         let mut at = head.write(&mut self.arena, location, None);
         for part in value {
             self.arena.write(at, part);
@@ -131,10 +132,11 @@ impl Cache {
 
     fn append_chain(&mut self, stream: Stream, head: &Head<'_>, mut rest: Source<'_>) -> Location {
         let front = head.bytes(true);
+        let fixed = self.is_fixed(rest.left);
         let least = front + rest.left.min(EXTENT_BYTES_MIN);
         self.open_for(stream, padded(least));
         let here = rest.left.min(self.room(stream) - front);
-        let first = self.claim(stream, padded(front + here));
+        let first = self.claim(stream, padded(front + here), fixed);
         let at = head.write(&mut self.arena, first, Some(item::link(here, Location::NONE)));
         self.write_from(&mut rest, at, here);
         self.note_expiry_at(first, head.expire_ms, padded(front + here));
@@ -142,7 +144,7 @@ impl Cache {
         while rest.left > 0 {
             self.open_for(stream, padded(EXTENT_HEADER_BYTES + rest.left.min(EXTENT_BYTES_MIN)));
             let here = rest.left.min(self.room(stream) - EXTENT_HEADER_BYTES);
-            let extent = self.claim(stream, padded(EXTENT_HEADER_BYTES + here));
+            let extent = self.claim(stream, padded(EXTENT_HEADER_BYTES + here), fixed);
             let at = item::write_extent(&mut self.arena, extent, first, here);
             self.write_from(&mut rest, at, here);
             // An extent expires with its head, so its segment must not look as if it had expired before.
@@ -153,10 +155,8 @@ impl Cache {
         first
     }
 
-    /// Copies a chained item to the open segment of a queue's chains, and on to the next; `None` when there may be
-    /// no room.
-    pub(super) fn append_chain_copy(&mut self, item: &item::Item, queue: Queue) -> Option<Location> {
-        let stream = Stream::Chained(queue);
+    /// Copies a chained item to the open segment of a stream, and on to the next; `None` when there may be no room.
+    pub(super) fn append_chain_copy(&mut self, item: &item::Item, stream: Stream) -> Option<Location> {
         let value_bytes = item.value_len as usize;
         let mut front = [0; item::KEY_AND_METADATA_BYTES_MAX];
         let head = item.head(&self.arena, &mut front);
@@ -164,7 +164,7 @@ impl Cache {
         let needed = if beyond == 0 { 0 } else { beyond.div_ceil(self.geometry.extent_payload()) as u32 };
         // One more is left over, or used: what is left of a segment may be too small for a part of the value, so that an item of
         // at most a segment begins one more than its bytes say.
-        debug_assert!(value_bytes <= self.geometry.segment_bytes(), "larger items are not copied");
+        debug_assert!(!self.is_fixed(value_bytes), "larger items are not copied");
         if self.free() < needed + 1 {
             return None;
         }
@@ -178,10 +178,15 @@ impl Cache {
         if self.room(stream) < bytes && (self.free() < 2 || !self.rotate(stream)) {
             return None;
         }
-        let location = self.claim(stream, bytes);
+        let location = self.claim(stream, bytes, false);
         self.arena.copy(item.location.at(), location.at(), bytes);
         self.note_expiry_at(location, item.expire_ms(), bytes);
         Some(location)
+    }
+
+    /// Whether a value is so large that its item stays where it is: it is never copied.
+    pub(super) fn is_fixed(&self, value_bytes: usize) -> bool {
+        value_bytes > self.geometry.segment_bytes()
     }
 
     /// Bytes left in the open segment of a stream.
@@ -194,7 +199,7 @@ impl Cache {
     pub(super) fn rotate(&mut self, stream: Stream) -> bool {
         let group = match stream {
             Stream::Whole(_, class) => self.classes.group(class),
-            Stream::Chained(_) => Group::LARGE,
+            Stream::Chained(..) => Group::LARGE,
         };
         let Some(id) = self.segments.open_free(stream.queue(), group) else { return false };
         self.mark(id, self.latest_ms, stream.queue());
@@ -225,11 +230,11 @@ impl Cache {
     }
 
     /// Takes `bytes` of a stream's open segment, which has as many.
-    fn claim(&mut self, stream: Stream, bytes: usize) -> Location {
+    fn claim(&mut self, stream: Stream, bytes: usize, fixed: bool) -> Location {
         let id = self.open[stream.index()].expect("a segment is open once there was room");
         let segment = self.segments.at_mut(id);
         let at = self.geometry.bytes_of(id) as usize + segment.used as usize;
-        segment.note_record(bytes, matches!(stream, Stream::Chained(_)));
+        segment.note_record(bytes, fixed);
         assert!(segment.used as usize <= self.geometry.segment_bytes(), "a record ends within its segment");
         self.counters.bytes_live += bytes as u64;
         Location::of(at)

@@ -31,7 +31,7 @@ impl Segment {
     /// How many eighths of what was written here are alive, if so much is dead that moving the living is worth its while.
     pub(super) fn sparseness(&self) -> Option<u32> {
         let eighths = (self.live_bytes * 8).div_ceil(self.used.max(1));
-        (self.state == State::Sealed && self.live_chained == 0 && eighths <= SPARSE_EIGHTHS).then_some(eighths)
+        (self.state == State::Sealed && self.live_fixed == 0 && eighths <= SPARSE_EIGHTHS).then_some(eighths)
     }
 
     /// Whether about half of what was written here has expired, and the rest would hold its place for long enough to be worth moving:
@@ -39,7 +39,7 @@ impl Segment {
     pub(super) fn has_half_expired(&self, now_ms: u64, opened_ms: u64) -> bool {
         let wait_ms = self.expire_ms_max.saturating_sub(now_ms);
         self.used > 0
-            && self.live_chained == 0
+            && self.live_fixed == 0
             && self.expire_weight <= now_ms.saturating_mul(self.used.into())
             && wait_ms >= WAIT_MS_MIN
             && wait_ms >= now_ms.saturating_sub(opened_ms) / WAIT_SHARE

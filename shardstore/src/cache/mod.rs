@@ -321,21 +321,22 @@ impl Cache {
     fn bury_all(&mut self, item: &Item) {
         let bytes = item.record_bytes(&self.arena);
         let mut next = item.run(&self.arena).following(&self.arena);
-        self.bury(item.location, bytes, item.is_chained());
+        let fixed = self.is_fixed(item.value_len as usize);
+        self.bury(item.location, bytes, fixed);
         while let Some(run) = next {
             let location = item::Extent::location_of(&run);
             next = run.following(&self.arena);
             self.counters.work_units += 1;
-            self.bury(location, item::Extent::load(&self.arena, location).record_bytes(), true);
+            self.bury(location, item::Extent::load(&self.arena, location).record_bytes(), fixed);
         }
     }
 
     /// Marks one record dead in its segment's account.
-    fn bury(&mut self, location: item::Location, bytes: usize, chained: bool) {
+    fn bury(&mut self, location: item::Location, bytes: usize, fixed: bool) {
         item::mark_dead(&mut self.arena, location);
         let id = self.arena.segment_of(location.at());
         let segment = self.segments.at_mut(id);
-        segment.forget_record(bytes, chained);
+        segment.forget_record(bytes, fixed);
         self.counters.bytes_live -= bytes as u64;
         if segment.live_records == 0 && segment.state == State::Sealed {
             self.release(id);

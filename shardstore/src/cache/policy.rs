@@ -99,8 +99,8 @@ impl Cache {
         let value_bytes = item.value_len as usize;
         let moved = match item.is_chained() {
             false => self.allowance.take(bytes) && self.move_item(living, Queue::Main, now_ms),
-            true if self.is_kept_in_place(&item) => false,
-            true => self.allowance.take(value_bytes) && self.move_chain(slot, &item, Queue::Main),
+            true if self.is_fixed(value_bytes) => false,
+            true => self.allowance.take(value_bytes) && self.move_chain(living, Queue::Main, now_ms),
         };
         if !moved {
             return false;
@@ -147,7 +147,7 @@ impl Cache {
     /// Keeps a segment of large items as it is, at the end of the main queue, if one of them is worth it.
     fn keep_segment(&mut self, id: SegmentId) -> bool {
         let segment = *self.segments.at(id);
-        if segment.live_chained == 0 {
+        if segment.live_fixed == 0 {
             return false;
         }
         let hot = self.any_in_segment(id, |cache, record| cache.is_hot(id, record));
@@ -157,7 +157,7 @@ impl Cache {
         }
         self.any_in_segment(id, |cache, record| {
             if let Record::Item(item) = record
-                && cache.is_kept_in_place(item)
+                && cache.is_fixed(item.value_len as usize)
             {
                 let (slot, _) = cache.slot_of(item);
                 let frequency = Index::frequency(&cache.arena, slot);
@@ -177,22 +177,18 @@ impl Cache {
         let segment = self.segments.at(id);
         match record {
             Record::Dead(_) => false,
-            Record::Item(item) if !self.is_kept_in_place(item) => false,
+            Record::Item(item) if !self.is_fixed(item.value_len as usize) => false,
             Record::Item(item) => {
                 let (slot, _) = self.slot_of(item);
                 frequency_kept(segment.queue, Index::frequency(&self.arena, slot)).is_some()
             }
-            Record::Extent(extent) if !self.is_kept_in_place(&Item::load(&self.arena, extent.head)) => false,
+            Record::Extent(extent) if !self.is_fixed(Item::load(&self.arena, extent.head).value_len as usize) => false,
             // The head's segment comes first; if it was kept, it is behind this one now.
             Record::Extent(extent) => {
                 let head = self.segments.at(self.arena.segment_of(extent.head.at()));
                 head.sequence > segment.sequence
             }
         }
-    }
-
-    fn is_kept_in_place(&self, item: &Item) -> bool {
-        item.value_len as usize > self.geometry.segment_bytes()
     }
 
     /// Whether `look` says yes to a record of a segment; the records after that are not looked at.

@@ -14,8 +14,8 @@
 //!
 //! **Not**: who is kept (that is `policy`).
 //!
-//! **Invariants**: a segment is released only when none of its records is alive; one that is pinned waits as Held; a chained
-//! item is never moved, it dies whole when any of its segments is drained.
+//! **Invariants**: a segment is released only when none of its records is alive; one that is pinned waits as Held; an item
+//! larger than a segment is never moved, it dies whole when any of its segments is drained.
 //!
 //! **Source**: the design's engine chapter; log-structured memory (Rumble, Kejriwal, Ousterhout, FAST 2014) for compaction.
 
@@ -23,6 +23,7 @@ use super::append::Stream;
 use super::index::{LOOKS_PER_UNIT, Slot, SlotAt, Upkeep};
 use super::item::{Item, Location, Record};
 use super::segments::{Queue, SegmentId, State};
+use super::ttl::Group;
 use super::{Cache, CacheError, Reason, item};
 use crate::key::KeyHash;
 
@@ -78,7 +79,8 @@ impl Cache {
     /// Does up to about `budget_units` of the work that is due: resizing, evicting ahead of need, compacting, expiring.
     ///
     /// A unit is a record visited or 256 bytes copied, below a microsecond. Returns the units done: fewer than the budget
-    /// when nothing is left to do. The last record may exceed the budget, by 130 units, or by the extents of a large value.
+    /// when nothing is left to do. The last record may exceed the budget: by 130 units, by the copy of a large value that fits a
+    /// segment, or by the extents of a larger one.
     pub fn maintain(&mut self, now_ms: u64, budget_units: u32) -> u32 {
         let start = self.counters.work_units;
         self.reap();
@@ -227,7 +229,9 @@ impl Cache {
         let queue = self.segments.at(self.arena.segment_of(location.at())).queue;
         let living = Living { slot, item, bytes };
         let kept = match fate {
-            Fate::Move => self.promote_early(&living, queue, now_ms) || self.move_item(&living, queue, now_ms),
+            Fate::Move if self.promote_early(&living, queue, now_ms) => true,
+            Fate::Move if item.is_chained() => self.move_chain(&living, queue, now_ms),
+            Fate::Move => self.move_item(&living, queue, now_ms),
             Fate::Judge => self.keep(&living, queue, now_ms),
         };
         if !kept {
@@ -249,7 +253,6 @@ impl Cache {
     /// Moves an item to the open segment of a queue; `false` when there is no room for it.
     pub(super) fn move_item(&mut self, living: &Living, queue: Queue, now_ms: u64) -> bool {
         let Living { slot, item, bytes } = *living;
-        debug_assert!(!item.is_chained(), "segments with living chains are not compacted");
         let stream = Stream::Whole(queue, self.classes.of(item.expire_ms(), now_ms));
         let Some(location) = self.append_copy(&item, bytes, stream) else { return false };
         self.index.relocate(&mut self.arena, slot, location);
@@ -264,8 +267,10 @@ impl Cache {
     }
 
     /// Moves a chained item to the end of a queue; `false` when there is no room for it.
-    pub(super) fn move_chain(&mut self, slot: SlotAt, item: &Item, queue: Queue) -> bool {
-        let Some(location) = self.append_chain_copy(item, queue) else { return false };
+    pub(super) fn move_chain(&mut self, living: &Living, queue: Queue, now_ms: u64) -> bool {
+        let Living { slot, ref item, .. } = *living;
+        let stream = Stream::Chained(queue, self.classes.of(item.expire_ms(), now_ms));
+        let Some(location) = self.append_chain_copy(item, stream) else { return false };
         self.index.relocate(&mut self.arena, slot, location);
         self.bury_all(item);
         let bytes = item.value_len as usize;
@@ -304,13 +309,13 @@ impl Cache {
                 sparsest = Some((eighths, id));
             }
         }
-        let (_, id) = sparsest.filter(|_| sparse_too && self.may_move())?;
+        let (_, id) = sparsest.filter(|(_, id)| sparse_too && self.may_move(*id))?;
         Some(self.start(id, Fate::Move))
     }
 
-    /// Moving needs a free segment to move to, and leaves the last one.
-    fn may_move(&self) -> bool {
-        self.free() > 1
+    /// Whether there is room for what lives in a segment: moving leaves the last free one, and a large item may need two more.
+    fn may_move(&self, id: SegmentId) -> bool {
+        self.free() > if self.segments.at(id).group == Some(Group::LARGE) { 2 } else { 1 }
     }
 
     /// What is to be done with a segment because of what has expired in it.
@@ -322,7 +327,7 @@ impl Cache {
             Some(Fate::Judge)
         } else {
             let is_half = segment.has_half_expired(now_ms, self.opened_ms(id));
-            (is_half && self.may_move()).then_some(Fate::Move)
+            (is_half && self.may_move(id)).then_some(Fate::Move)
         }
     }
 

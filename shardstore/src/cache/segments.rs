@@ -78,7 +78,7 @@ pub(super) struct Segment {
     pub(super) state: State,
     pub(super) queue: Queue,
     /// Which items it was opened for; `None` unless they are items.
-    group: Option<Group>,
+    pub(super) group: Option<Group>,
     prev: SegmentId,
     next: SegmentId,
     /// Bytes written, from the segment's start; a multiple of 8.
@@ -87,8 +87,8 @@ pub(super) struct Segment {
     pub(super) live_bytes: u32,
     /// Records that are not dead: items and extents; pages that are in use.
     pub(super) live_records: u32,
-    /// How many of the live records belong to chained items; those are not moved.
-    pub(super) live_chained: u32,
+    /// How many of the live records belong to items larger than a segment; those are not moved.
+    pub(super) live_fixed: u32,
     /// Every live item of the segment has expired at this instant (unix ms); `u64::MAX` when one never does.
     pub(super) expire_ms_max: u64,
     /// Sum over all records of their bytes times the instant at which they expire (unix ms); saturated when one never does.
@@ -107,7 +107,7 @@ impl Segment {
         used: 0,
         live_bytes: 0,
         live_records: 0,
-        live_chained: 0,
+        live_fixed: 0,
         expire_ms_max: 0,
         expire_weight: 0,
         sequence: 0,

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The classes are spread evenly over the logarithm of the time to live, a factor of two each. Each that is in use keeps a segment
-//! open in each queue, so a small shard has fewer, which span more.
+//! open in each queue, and one more for large values, so a small shard has fewer classes, which span more.
 //!
 //! **Not** exact: expiry is in each item's header, and looked at with each read.
 //!
@@ -17,7 +17,8 @@
 pub(super) const CLASSES_MAX: usize = 27;
 
 /// Data segments of a shard per class: open segments, which are half full on average, are then a sixteenth of it at most, with two
-/// queues; few shards see more than a handful of classes. A shard of few segments has fewer to give away.
+/// queues, and an eighth with large values of every class too; few shards see more than a handful of classes. A shard of few segments
+/// has fewer to give away.
 const SEGMENTS_PER_CLASS: u32 = 16;
 const SEGMENTS_PER_CLASS_OF_FEW: u32 = 32;
 const FEW_SEGMENTS: u32 = 256;
