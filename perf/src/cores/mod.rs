@@ -54,6 +54,9 @@ pub(crate) struct Options {
     /// Write everything to this file as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Replace the generated block of this Markdown page
+    #[arg(long, value_name = "FILE")]
+    update: Option<PathBuf>,
 }
 
 /// Which cores work, and where the keys are that they are asked for.
@@ -108,10 +111,14 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         stop: Stop::on_signals()?,
     };
     let report = measure(&rig, options)?;
-    print!("{}", report.text());
+    let text = report.text();
+    print!("{text}");
     if let Some(path) = &options.out {
         let json = serde_json::to_string_pretty(&report).context("the report could not be written as JSON")?;
         write_whole(path, (json + "\n").as_bytes())?;
+    }
+    if let Some(path) = &options.update {
+        crate::page::update(path, "coreperf cores", &text)?;
     }
     Ok(report.exit())
 }

@@ -135,6 +135,8 @@ fn commands(root: &Path, options: &Options, out: &Path) -> Vec<(&'static str, Co
     let mut node = coreperf(&["wrk", "--rounds", &rounds]);
     node.arg("--out").arg(out.join("wrk.json"));
     node.args(if options.update_docs { update(None) } else { vec!["--only", "miss,idle"] });
+    let mut cores = coreperf(&["cores", "--seconds", "1", "--rounds", &rounds]);
+    cores.arg("--out").arg(out.join("cores.json")).args(update(None));
     let mut ratios = coreperf(&["gate", "--ratios"]);
     ratios.arg(&closed_out).arg(&open_out).args(options.accept_ratios.then_some("--accept"));
     let mut report = coreperf(&["report"]);
@@ -144,6 +146,7 @@ fn commands(root: &Path, options: &Options, out: &Path) -> Vec<(&'static str, Co
         ("latency at the same rate", open),
         ("what a request costs key-value servers", kv),
         ("misses that a node serves, and idle connections", node),
+        ("hits in another core's memory", cores),
         (RATIOS, ratios),
         ("report", report),
     ]
@@ -178,7 +181,7 @@ mod tests {
             let arguments: Vec<_> = command.get_args().filter_map(std::ffi::OsStr::to_str).collect();
             assert!(arguments.contains(&PAGE) && !arguments.contains(&"miss,idle"), "{arguments:?}");
         }
-        for block in ["coreperf wrk", "coreperf peers", OPEN_BLOCK, KEY_VALUE_BLOCK] {
+        for block in ["coreperf wrk", "coreperf cores", "coreperf peers", OPEN_BLOCK, KEY_VALUE_BLOCK] {
             assert!(page.contains(&format!("<!-- begin: {block} -->")), "{PAGE} has no place for {block}");
         }
         for (accept_ratios, more) in [(false, &[][..]), (true, &["--accept"][..])] {
