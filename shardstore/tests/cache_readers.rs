@@ -9,8 +9,9 @@ use shardstore::cache::{Cache, CacheOptions, Insert, Read, Reader};
 use shardstore::key::KeyHasher;
 use shardstore::version::Version;
 
-const KEYS: u64 = 400;
-const WRITES: u64 = 150_000;
+/// Under Miri (`cargo xtask miri`), which looks at every access of every thread, a run is short.
+const KEYS: u64 = if cfg!(miri) { 20 } else { 400 };
+const WRITES: u64 = if cfg!(miri) { 1_000 } else { 150_000 };
 const NOW: u64 = 1_700_000_000_000;
 const READERS: usize = 2;
 
@@ -119,6 +120,11 @@ fn no_reader_sees_a_torn_foreign_or_older_value() {
         drop(over);
         readers.into_iter().map(|reader| reader.join().unwrap()).collect()
     });
+    if cfg!(miri) {
+        // Too short to meet everything: Miri says what it met.
+        assert!(tallies.iter().map(|tally| tally.found).sum::<u64>() > 0, "somebody read something");
+        return;
+    }
     let stats = cache.stats();
     assert!(stats.moved_items > 100 && stats.evicted_for_room > 10_000, "{stats:?}");
     assert!(stats.noted_hits > 0, "readers' hits are counted");

@@ -23,8 +23,12 @@
 //!    by word and atomically, and every write is of words and atomic: so the owner's reads, which need not be, meet no write,
 //!    and the others' no write that is not atomic.
 //!
-//! **Source**: memfd_create(2), mmap(2), fallocate(2), madvise(2) with MADV_COLLAPSE and MADV_POPULATE_WRITE; Linux >= 6.1.
+//! **Source**: the design's engine chapter; memfd_create(2).
 
+#[cfg(miri)]
+mod heap;
+#[cfg(not(miri))]
+mod mapped;
 mod memory;
 
 use std::cell::Cell;
@@ -72,14 +76,14 @@ impl Mapping {
     /// Asks for the cache line at byte offset `at`. Anything may be asked for; it has no effect but on time.
     #[inline(always)]
     pub(super) fn prefetch(&self, at: usize) {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
         {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             let line = self.memory.base().wrapping_add(at);
             // SAFETY: a prefetch reads nothing that could be wrong, whatever the address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast_const().cast()) };
         }
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
         let _ = at;
     }
 
@@ -240,14 +244,7 @@ impl Arena {
     /// Memory the kernel has committed to the memfd, in bytes.
     #[cfg(test)]
     pub(super) fn resident_bytes(&self) -> u64 {
-        let mut status = std::mem::MaybeUninit::<libc::stat>::uninit();
-        // SAFETY: fstat fills the whole structure when it returns 0, which is asserted before it is read.
-        let status = unsafe {
-            assert_eq!(libc::fstat(self.mapping.memory.descriptor(), status.as_mut_ptr()), 0, "our own descriptor");
-            status.assume_init()
-        };
-        // The kernel counts in blocks of 512 bytes.
-        status.st_blocks as u64 * 512
+        self.mapping.memory.backing().resident_bytes()
     }
 
     /// Sets how many segments may be pinned at once.
@@ -344,11 +341,7 @@ impl Arena {
         self.check(0, chunks * CHUNK_BYTES);
         // The request wants a page to be there; nothing was written yet, so it holds zeros.
         (0..chunks).for_each(|chunk| self.store(chunk * CHUNK_BYTES, 0));
-        // SAFETY: the range is mapped (invariant 1), and the request changes which pages hold the content, not the content.
-        // A refusal costs speed only.
-        unsafe {
-            libc::madvise(self.mapping.memory.base().cast(), chunks * CHUNK_BYTES, libc::MADV_COLLAPSE);
-        }
+        self.mapping.memory.backing().collapse(chunks * CHUNK_BYTES);
     }
 
     /// Commits what the first chunks lack, in pages of whatever size, so that nothing written there waits for memory.
@@ -361,11 +354,7 @@ impl Arena {
     ///
     /// When the arena has fewer chunks.
     pub(super) fn populate(&mut self, chunks: usize) -> io::Result<()> {
-        let bytes = chunks * CHUNK_BYTES;
-        self.check(0, bytes);
-        // SAFETY: the range is mapped (invariant 1); the request changes no content.
-        let status = unsafe { libc::madvise(self.mapping.memory.base().cast(), bytes, libc::MADV_POPULATE_WRITE) };
-        if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        self.mapping.memory.backing().populate(chunks * CHUNK_BYTES)
     }
 
     /// Gives the memory of a chunk back to the kernel; the chunk reads as zeros from then on.
@@ -378,13 +367,7 @@ impl Arena {
         self.check(at, CHUNK_BYTES);
         let segments = self.segment_of(at)..self.segment_of(at) + (CHUNK_BYTES >> self.segment_shift) as u32;
         assert!(segments.into_iter().all(|s| self.holds(s) == 0), "a pinned segment is not given back");
-        let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-        // SAFETY: the descriptor is ours; `&mut self` and the count of pins say that nothing of the chunk is lent.
-        let status = unsafe {
-            libc::fallocate(self.mapping.memory.descriptor(), mode, at as libc::off_t, CHUNK_BYTES as libc::off_t)
-        };
-        // A refusal (no known cause on a memfd) leaves the chunk resident; it is still never read before it is written.
-        debug_assert_eq!(status, 0, "punching a hole in a memfd");
+        self.mapping.memory.backing().discard(chunk);
     }
 }
 

@@ -16,11 +16,23 @@ const WAIT_SHARE: u64 = 32;
 const SPARSE_EIGHTHS: u32 = 6;
 
 impl Segment {
-    /// Takes an expiry (0 for never) of a record of `bytes` into account; of 0 bytes for a record that has been accounted for.
+    /// Takes the expiry (unix ms, 0 for never) of a new record of `bytes` into account.
     pub(super) fn note_expiry(&mut self, expire_ms: u64, bytes: usize) {
-        let expire_ms = if expire_ms == 0 { u64::MAX } else { expire_ms };
+        let expire_ms = or_never(expire_ms);
         self.expire_ms_max = self.expire_ms_max.max(expire_ms);
-        self.expire_weight = self.expire_weight.saturating_add(expire_ms.saturating_mul(bytes as u64));
+        self.add_weight(expire_ms, bytes);
+    }
+
+    /// Takes into account that a record of about `bytes` expires at another instant than it did.
+    pub(super) fn change_expiry(&mut self, before_ms: u64, expire_ms: u64, bytes: usize) {
+        let (before_ms, expire_ms) = (or_never(before_ms), or_never(expire_ms));
+        self.expire_ms_max = self.expire_ms_max.max(expire_ms);
+        // One that expires earlier than it did waits for the others: what is known of the segment may say too late, not too early.
+        self.add_weight(expire_ms.saturating_sub(before_ms), bytes);
+    }
+
+    fn add_weight(&mut self, span_ms: u64, bytes: usize) {
+        self.expire_weight = self.expire_weight.saturating_add(span_ms.saturating_mul(bytes as u64));
     }
 
     /// Whether all that lives here has expired.
@@ -44,4 +56,9 @@ impl Segment {
             && wait_ms >= WAIT_MS_MIN
             && wait_ms >= now_ms.saturating_sub(opened_ms) / WAIT_SHARE
     }
+}
+
+/// 0 stands for never.
+const fn or_never(expire_ms: u64) -> u64 {
+    if expire_ms == 0 { u64::MAX } else { expire_ms }
 }

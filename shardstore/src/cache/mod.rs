@@ -271,11 +271,16 @@ impl Cache {
             self.kill(slot, &item, Reason::Expired);
             return None;
         }
+        let before_ms = item.expire_ms();
         item.set_expire_ms(&mut self.arena, expire_ms);
-        let mut part = Some(item.run(&self.arena));
-        while let Some(run) = part {
-            self.segments.at_mut(self.arena.segment_of(run.at)).note_expiry(expire_ms, 0);
-            part = run.following(&self.arena);
+        let mut next = item.run(&self.arena).following(&self.arena);
+        let bytes = item.record_bytes(&self.arena);
+        self.segment_of(item.location).change_expiry(before_ms, expire_ms, bytes);
+        while let Some(run) = next {
+            let location = item::Extent::location_of(&run);
+            let bytes = item::Extent::load(&self.arena, location).record_bytes();
+            self.segment_of(location).change_expiry(before_ms, expire_ms, bytes);
+            next = run.following(&self.arena);
         }
         Some(item.version)
     }
@@ -329,6 +334,10 @@ impl Cache {
             self.counters.work_units += 1;
             self.bury(location, item::Extent::load(&self.arena, location).record_bytes(), fixed);
         }
+    }
+
+    fn segment_of(&mut self, location: item::Location) -> &mut segments::Segment {
+        self.segments.at_mut(self.arena.segment_of(location.at()))
     }
 
     /// Marks one record dead in its segment's account.

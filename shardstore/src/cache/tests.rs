@@ -539,6 +539,22 @@ fn a_segment_half_expired_does_not_wait_for_its_last_item() {
     assert!(stats.moved_items < stats.inserts, "{} moves of {} items", stats.moved_items, stats.inserts);
 }
 
+/// What is touched before it expires stays where it is: the segment knows that its items live longer.
+#[test]
+fn a_touched_segment_is_not_taken_for_half_expired() {
+    let mut rig = Rig::new(64 * MIB);
+    (0..1_000).for_each(|id| rig.put(id, 4_000, NOW + 60_000));
+    for round in 1..=10 {
+        rig.now_ms = NOW + round * 30_000;
+        for id in 0..1_000 {
+            let (hash, key) = rig.key(id);
+            assert!(rig.cache.touch(hash, &key, rig.now_ms + 60_000, rig.now_ms).is_some());
+        }
+        rig.settle();
+    }
+    assert_eq!(rig.cache.stats().moved_items, 0);
+}
+
 /// All that lives fills two thirds; all of it is written over and over, in random order.
 #[test]
 fn what_is_dead_goes_before_what_lives() {

@@ -3,6 +3,8 @@
 //! The model is a `HashMap` and the exact rules. The only difference it allows: a key may be absent because it was evicted, and
 //! no more often than the cache's own counters admit.
 //!
+//! Under Miri (`cargo xtask miri`) a small mix runs; the others would take days.
+//!
 //! Each case is a mix of sizes and operations; a failure prints the case and the seed, and running the case again with that
 //! seed repeats it.
 
@@ -53,6 +55,28 @@ const RESIZED: Mix = Mix {
     ..Mix::BASE
 };
 
+/// The largest values, beside the smallest.
+const HUGE: Mix = Mix {
+    name: "huge",
+    limit_bytes: 128 * MIB,
+    keys: 60,
+    value_bytes: &[1, 100_000, 16 << 20],
+    pins: true,
+    ..Mix::BASE
+};
+
+/// A little of everything in the smallest shard, so that it is full soon.
+const SMALL: Mix = Mix {
+    name: "small",
+    limit_bytes: 2 * MIB,
+    keys: 80,
+    value_bytes: &[10, 1_000, 20_000, 100_000],
+    ttl_ms: &[0, 0, 2_000, 100_000],
+    pins: true,
+    resizes: true,
+    ..Mix::BASE
+};
+
 /// Large segments.
 const WIDE: Mix = Mix {
     name: "wide",
@@ -97,31 +121,37 @@ fn check(mix: &Mix, seeds: std::ops::Range<u64>, operations: u32) -> CacheStats 
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "days under Miri; the small mix runs")]
 fn tiny_values_behave_as_the_model() {
     check(&TINY, 0..4, 250_000);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "days under Miri; the small mix runs")]
 fn usual_values_behave_as_the_model() {
     check(&USUAL, 0..8, 100_000);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "days under Miri; the small mix runs")]
 fn large_values_behave_as_the_model() {
     check(&LARGE, 0..4, 4_000);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "days under Miri; the small mix runs")]
 fn rewritten_keys_behave_as_the_model() {
     check(&REWRITTEN, 0..4, 100_000);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "days under Miri; the small mix runs")]
 fn a_resized_shard_behaves_as_the_model() {
     check(&RESIZED, 0..8, 20_000);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "days under Miri; the small mix runs")]
 fn an_index_that_grows_and_shrinks_behaves_as_the_model() {
     for mix in [&SHIFTED, &SHIFTED_AND_RESIZED] {
         let stats = check(mix, 0..2, 480_000);
@@ -131,6 +161,19 @@ fn an_index_that_grows_and_shrinks_behaves_as_the_model() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "days under Miri; the small mix runs")]
 fn wide_segments_behave_as_the_model() {
     check(&WIDE, 0..1, 3_000);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "days under Miri; the small mix runs")]
+fn the_largest_values_behave_as_the_model() {
+    check(&HUGE, 0..1, 800);
+}
+
+#[test]
+fn a_small_shard_behaves_as_the_model() {
+    let (seeds, operations) = if cfg!(miri) { (1, 700) } else { (8, 40_000) };
+    check(&SMALL, 0..seeds, operations);
 }

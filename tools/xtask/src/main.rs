@@ -14,6 +14,7 @@
 mod child;
 mod demo;
 mod fuzz;
+mod miri;
 mod packages;
 mod perf;
 mod poll;
@@ -46,6 +47,8 @@ enum Verb {
     Sim(sim::Options),
     /// Run the fuzz targets from their committed seeds, stopping at the first finding
     Fuzz(fuzz::Options),
+    /// Interpret the tests of the code with `unsafe` in it with Miri (minutes; needs a nightly toolchain)
+    Miri(miri::Options),
     /// Measure the standard scenarios beside the floor and other servers, and make a report (about ten minutes)
     Perf(perf::Options),
     /// Start three nodes and two edges on loopback, say what to try, and stop them on Ctrl-C
@@ -70,6 +73,7 @@ fn run(verb: &Verb) -> Result<ExitCode> {
         Verb::Test(options) => test::run(&root, options),
         Verb::Sim(options) => sim::run(&root, options),
         Verb::Fuzz(options) => fuzz::run(&root, options),
+        Verb::Miri(options) => miri::run(&root, options),
         Verb::Perf(options) => perf::run(&root, options),
         Verb::Demo(options) => demo::run(&root, options),
     }
