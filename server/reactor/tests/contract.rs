@@ -92,12 +92,17 @@ fn start(host: &mut dyn Host, listen_on: &Address, bodies: [Body; 2]) {
 
 fn on_both(bodies: [Body; 2]) {
     let any_port = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)));
-    for method in [WakeMethod::EventFd, WakeMethod::MsgRing] {
-        let mut threads = Threads::new(Some(method));
+    // Miri (`cargo xtask miri`) knows no rings, and needs no many seeds to see what a scenario does to memory.
+    let (methods, seeds) = match cfg!(miri) {
+        true => (&[][..], 2),
+        false => (&[WakeMethod::EventFd, WakeMethod::MsgRing][..], 200),
+    };
+    for method in methods {
+        let mut threads = Threads::new(Some(*method));
         start(&mut threads, &any_port, bodies);
         threads.join();
     }
-    for seed in 0..200 {
+    for seed in 0..seeds {
         let mut world = World::new(seed, NetworkOptions::default());
         let process = world.add_process("both");
         start(&mut world.host(process), &Address::Tcp(SocketAddr::from(([10, 0, 0, 1], 80))), bodies);
@@ -128,6 +133,7 @@ fn pattern(len: usize) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "needs the kernel's rings")]
 fn bytes_come_out_as_they_went_in_whatever_their_number() {
     const SIZES: [usize; 6] = [1, 100, 4096, 20_000, 300_000, 1_000_000];
     let bodies: [Body; 2] = [
@@ -478,6 +484,7 @@ fn closing_a_listener_serves_those_who_have_connected() {
 
 /// A core whose tasks have all ended ends, without being told to stop.
 #[test]
+#[cfg_attr(miri, ignore = "needs the kernel's rings")]
 fn a_core_ends_with_its_last_task() {
     let mut threads = Threads::new(None);
     let doorbells = threads.doorbells(1).unwrap();

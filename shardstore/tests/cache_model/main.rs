@@ -70,7 +70,7 @@ const SMALL: Mix = Mix {
     name: "small",
     limit_bytes: 2 * MIB,
     keys: 80,
-    value_bytes: &[10, 1_000, 20_000, 100_000],
+    value_bytes: &[10, 1_000, 20_000, 70_000],
     ttl_ms: &[0, 0, 2_000, 100_000],
     pins: true,
     resizes: true,
@@ -174,6 +174,6 @@ fn the_largest_values_behave_as_the_model() {
 
 #[test]
 fn a_small_shard_behaves_as_the_model() {
-    let (seeds, operations) = if cfg!(miri) { (1, 700) } else { (8, 40_000) };
+    let (seeds, operations) = if cfg!(miri) { (1, 300) } else { (8, 40_000) };
     check(&SMALL, 0..seeds, operations);
 }

@@ -20,7 +20,7 @@ use crate::steps::Outcome;
 const SUBJECTS: [(&str, &str); 5] = [
     ("mailbox between cores", "-p reactor --lib mailbox::ring::"),
     ("bookkeeping of the buffer ring", "-p reactor --lib uring::buffer_ring::"),
-    ("executor and simulated reactor", "-p reactor --lib sim::"),
+    ("executor, on the simulated reactor", "-p reactor --test contract"),
     ("cache beside the naive model", "-p shardstore --test cache_model"),
     ("cache read in place by threads", "-p shardstore --test cache_readers"),
 ];
@@ -87,8 +87,9 @@ mod tests {
                     let module = module.trim_end_matches("::").replace("::", "/");
                     [format!("server/reactor/src/{module}.rs"), format!("server/reactor/src/{module}/mod.rs")]
                 }
-                ["-p", "shardstore", "--test", test] => {
-                    [format!("shardstore/tests/{test}.rs"), format!("shardstore/tests/{test}/main.rs")]
+                ["-p", package, "--test", test] => {
+                    let folder = if package == "reactor" { "server/reactor" } else { package };
+                    [format!("{folder}/tests/{test}.rs"), format!("{folder}/tests/{test}/main.rs")]
                 }
                 _ => panic!("{name} is of another form"),
             };

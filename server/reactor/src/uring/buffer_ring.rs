@@ -200,7 +200,7 @@ mod tests {
         let mut random = crate::random::Random::new(11);
         let mut with_kernel: std::collections::VecDeque<u16> = (0..BULK.buffers).collect();
         let mut lent = Vec::new();
-        for _ in 0..20_000 {
+        for _ in 0..if cfg!(miri) { 500 } else { 20_000 } {
             if random.chance(500) && !with_kernel.is_empty() {
                 ring.note_lent();
                 lent.extend(with_kernel.pop_front());
