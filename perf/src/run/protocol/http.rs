@@ -21,21 +21,28 @@ pub(in crate::run) struct Requests {
     key: KeyTemplate,
     /// From behind the key to the end of the head, without the fields of a PUT.
     end: Vec<u8>,
+    /// A whole GET, if all keys are one: the load that asks a server for most is the one that must cost the generator least.
+    only_get: Option<Vec<u8>>,
 }
 
 impl Requests {
     /// Requests to this target.
     pub(super) fn new(target: &Target) -> Self {
-        Self {
-            methods: [b"GET ", b"PUT ", b"DELETE "],
-            key: KeyTemplate::new(target),
-            end: format!(" HTTP/1.1\r\nHost: {}\r\n", target.authority).into_bytes(),
-        }
+        let (key, end) = (KeyTemplate::new(target), format!(" HTTP/1.1\r\nHost: {}\r\n", target.authority));
+        let only_get = (!target.has_key).then(|| {
+            let mut whole = b"GET ".to_vec();
+            key.write(&mut whole, &key.number(0));
+            [&whole, end.as_bytes(), b"\r\n"].concat()
+        });
+        Self { methods: [b"GET ", b"PUT ", b"DELETE "], key, end: end.into_bytes(), only_get }
     }
 
     /// Appends one request.
     #[inline]
     pub(super) fn write(&self, buffer: &mut Vec<u8>, ask: Ask, values: &Values) {
+        if let (Some(whole), Operation::Get) = (&self.only_get, ask.operation) {
+            return buffer.extend_from_slice(whole);
+        }
         buffer.extend_from_slice(self.methods[ask.operation as usize]);
         self.key.write(buffer, &self.key.number(ask.key));
         buffer.extend_from_slice(&self.end);
@@ -221,5 +228,16 @@ mod tests {
              DELETE /a7?b {host}\r\n"
         );
         assert_eq!(String::from_utf8_lossy(&written), expected);
+    }
+
+    #[test]
+    fn a_target_without_keys_is_asked_alike() {
+        let requests = Requests::new(&Target::parse("http://127.0.0.1:1/a?b").expect("it is right"));
+        for (operation, method) in [(Operation::Get, "GET"), (Operation::Delete, "DELETE")] {
+            let mut written = Vec::new();
+            requests.write(&mut written, ask(operation, 3, 0), &values());
+            let expected = format!("{method} /a?b HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n");
+            assert_eq!(String::from_utf8_lossy(&written), expected);
+        }
     }
 }
