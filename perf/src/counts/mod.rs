@@ -207,10 +207,14 @@ fn compiler_of(program: &Path) -> Result<String> {
 }
 
 fn compiler_in(bytes: &[u8]) -> Option<String> {
-    let at = memchr::memmem::find(bytes, COMPILER_MARK)? + COMPILER_MARK.len();
-    let rest = &bytes[at..bytes.len().min(at + COMPILER_BYTES_MAX)];
-    let name = &rest[..=memchr::memchr(b')', rest)?];
-    Some(format!("rustc {}", std::str::from_utf8(name).ok()?))
+    // The mark may be part of another text, such as this program's own: a version begins with a digit.
+    memchr::memmem::find_iter(bytes, COMPILER_MARK).find_map(|at| {
+        let at = at + COMPILER_MARK.len();
+        let rest = &bytes[at..bytes.len().min(at + COMPILER_BYTES_MAX)];
+        let name = &rest[..=memchr::memchr(b')', rest)?];
+        let text = std::str::from_utf8(name).ok()?;
+        name[0].is_ascii_digit().then(|| format!("rustc {text}"))
+    })
 }
 
 /// Name and version of the C library; "unknown" where nothing tells it.

@@ -46,6 +46,7 @@ fn the_compiler_is_found_in_a_program() {
             &b"\x7fELF\0rustc version 1.95.0 (59807616e 2026-04-14)\0more"[..],
             Some("rustc 1.95.0 (59807616e 2026-04-14)"),
         ),
+        (b"rustc version unknown(rustc version 1.2.3 (a)", Some("rustc 1.2.3 (a)")),
         (b"rustc version cut off", None),
         (b"GCC: (Debian 12.2.0) 12.2.0", None),
     ] {
