@@ -2,6 +2,14 @@
 
 use super::*;
 
+/// Nothing was evicted, and of all items stored, of which these are the expiries, at most a twentieth more than live has a place.
+fn assert_little_has_expired(rig: &Rig, expiries: &[u64]) {
+    let living = expiries.iter().filter(|&&expire_ms| expire_ms > rig.now_ms).count() as u64;
+    let stats = rig.cache.stats();
+    assert_eq!(stats.evicted_for_room + stats.evicted_for_slot, 0);
+    assert!(stats.items - living <= living / 20, "{} items, of which {living} have not expired", stats.items);
+}
+
 /// Times to live of three lengths, mixed; all that lives would fit, so nothing need ever be evicted.
 #[test]
 fn what_has_expired_takes_little_of_the_memory() {
@@ -24,10 +32,7 @@ fn what_has_expired_takes_little_of_the_memory() {
             }
         }
     }
-    let living = expiries.iter().filter(|&&expire_ms| expire_ms > rig.now_ms).count() as u64;
-    let stats = rig.cache.stats();
-    assert_eq!(stats.evicted_for_room + stats.evicted_for_slot, 0);
-    assert!(stats.items - living <= living / 20, "{} items, of which {living} have not expired", stats.items);
+    assert_little_has_expired(&rig, &expiries);
 }
 
 /// Times to live that are spread a little, as those who fear that all expires at once spread them: a segment's first item expires
@@ -46,10 +51,8 @@ fn a_segment_half_expired_does_not_wait_for_its_last_item() {
         rig.now_ms += 250;
         rig.cache.maintain(rig.now_ms, 2_048);
     }
-    let living = expiries.iter().filter(|&&expire_ms| expire_ms > rig.now_ms).count() as u64;
+    assert_little_has_expired(&rig, &expiries);
     let stats = rig.cache.stats();
-    assert_eq!(stats.evicted_for_room + stats.evicted_for_slot, 0);
-    assert!(stats.items - living <= living / 20, "{} items, of which {living} have not expired", stats.items);
     // Each move halves what is left to move, so that all of them together write no more than was stored.
     assert!(stats.moved_items < stats.inserts, "{} moves of {} items", stats.moved_items, stats.inserts);
 }
