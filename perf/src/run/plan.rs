@@ -30,6 +30,9 @@ pub(crate) struct Plan {
     pub(super) may_miss: bool,
 }
 
+/// From this many bytes of values in a burst of answers on, large buffers cost the generator less.
+const BULK_BURST_BYTES: u64 = 2_048;
+
 /// Who loads together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Team {
@@ -89,6 +92,13 @@ impl Plan {
             may_miss: scenario.expect.status.contains(&MISS),
             scenario,
         }))
+    }
+
+    /// Whether the answers that come at once on a connection are more than the reactor's small receive buffers hold. In large ones
+    /// they take fewer receives, and are cut into fewer pieces.
+    pub(super) fn expects_bulk(&self) -> bool {
+        let burst_bytes = self.values.mean_bytes(self.key_count()) * self.scenario.pipeline as u64;
+        self.scenario.mix.get > 0.0 && burst_bytes >= BULK_BURST_BYTES
     }
 
     /// How many keys there are, numbered from 0.

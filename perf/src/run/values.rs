@@ -23,6 +23,9 @@ const PATTERN_BYTES: usize = 65_521;
 /// Any number will do, as long as it stays.
 const PATTERN_SEED: u64 = 0xC0DE;
 
+/// Keys that tell how long values are on average.
+const MEAN_OF_KEYS: u64 = 1_000;
+
 /// Sets the lot for times to live apart from that for sizes.
 const TTL_SEED: u64 = 0x7711;
 
@@ -109,6 +112,12 @@ impl Values {
         &self.bytes[start..start + self.lengths.of(key)]
     }
 
+    /// How long values are on average, in bytes: those of the first keys.
+    pub(super) fn mean_bytes(&self, keys: u64) -> u64 {
+        let sample = keys.clamp(1, MEAN_OF_KEYS);
+        (0..sample).map(|key| self.lengths.of(key) as u64).sum::<u64>() / sample
+    }
+
     /// How many seconds it lives; 0 if it has no time to live of its own.
     #[inline]
     pub(super) fn ttl_s(&self, key: u64) -> u32 {
@@ -152,6 +161,7 @@ mod tests {
         let values = Values::new(&said);
         let long = (0..10_000).filter(|key| values.of(*key).len() == 100_000).count();
         assert!((2_300..2_700).contains(&long), "{long} of a quarter");
+        assert!((20_000..30_000).contains(&values.mean_bytes(10_000)) && values.mean_bytes(1) == values.of(0).len() as u64);
         assert!((0..10_000).all(|key| [10, 100_000].contains(&values.of(key).len())));
         assert!((0..1_000).all(|key| values.of(key)[..10] != values.of(key + 1)[..10]));
         assert_eq!(values.of(77), Values::new(&said).of(77));
