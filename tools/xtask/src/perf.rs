@@ -18,6 +18,9 @@ use crate::steps::Outcome;
 /// Closed loops: how many requests a server answers, and what each costs.
 const CLOSED: [&str; 4] = ["hit", "pipelined", "put", "large"];
 
+/// How long a closed loop is measured in each round: half a million requests say what one costs.
+const CLOSED_SECONDS: &str = "2";
+
 /// The scenario whose latencies are compared at the same rate, the share of the slowest server's maximum, and the others' servers: those
 /// that are fast, since the slowest one sets the rate for all.
 const OPEN: (&str, &str) = ("hit", "0.7");
@@ -123,14 +126,14 @@ fn commands(root: &Path, options: &Options, out: &Path) -> Vec<(&'static str, Co
     let scenario = |name: &str| format!("perf/scenarios/{name}.toml");
     let closed_out = out.join("closed");
     let open_out = out.join("open");
-    let mut closed = coreperf(&["peers", "--rounds", &rounds]);
+    let mut closed = coreperf(&["peers", "--rounds", &rounds, "--seconds", CLOSED_SECONDS]);
     closed.args(CLOSED.map(scenario)).arg("--out").arg(&closed_out).args(update(None));
     let mut open = coreperf(&["peers", "--rounds", &rounds, "--at-share", OPEN.1]);
     let peers = OPEN_PEERS.into_iter().filter(|peer| packages::is_installed(peer));
     open.arg("--only").arg(["floor", "corelane"].into_iter().chain(peers).collect::<Vec<_>>().join(","));
     open.arg(scenario(OPEN.0)).arg("--out").arg(&open_out).args(update(Some(OPEN_BLOCK)));
     let kv_out = out.join("kv");
-    let mut kv = coreperf(&["peers", "--rounds", &rounds]);
+    let mut kv = coreperf(&["peers", "--rounds", &rounds, "--seconds", CLOSED_SECONDS]);
     kv.args(KEY_VALUE.map(scenario)).arg("--out").arg(&kv_out).args(update(Some(KEY_VALUE_BLOCK)));
     let mut node = coreperf(&["wrk", "--rounds", &rounds]);
     node.arg("--out").arg(out.join("wrk.json"));
