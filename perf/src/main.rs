@@ -12,6 +12,7 @@
 )]
 
 mod agents;
+mod baseline;
 mod compare;
 mod compressed;
 mod cores;

@@ -73,7 +73,7 @@ fn serve(stream: &TcpStream, options: &Options, stop: &Stop) -> Result<()> {
     ensure!(index < count, "agent {index} of {count}; is the coordinator of another version?");
     let scenario = options.apply(*scenario);
     let plan = cpus_of(&scenario).and_then(|cpus| {
-        let team = Team { agent: index, agents: count, cores: cpus.len(), spins: !options.sleep };
+        let team = Team { agent: index, agents: count, ..Team::alone(cpus.len(), !options.sleep) };
         prepare(scenario, team, fills.then(|| cpus[0]), stop)
     });
     let plan = match plan {

@@ -17,10 +17,12 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::results;
+use crate::run::WINDOW;
 use crate::run::outcome::{Outcome, SCHEMA};
 use crate::run::scenario::Scenario;
 use crate::servers::client::accepts;
 use crate::servers::{Rig, Server, free_addresses};
+use crate::system::cpus::Cpus;
 use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
 use pairs::{Contest, Start, about};
@@ -53,12 +55,8 @@ pub(crate) struct Options {
     /// Length of each run, in seconds, instead of the scenario's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=600))]
     seconds: Option<u16>,
-    /// CPU of the servers
-    #[arg(long, value_name = "CPU", default_value_t = 0)]
-    server_cpu: usize,
-    /// CPUs of the generator
-    #[arg(long, value_name = "CPU", value_delimiter = ',', default_value = "1")]
-    client_cpus: Vec<usize>,
+    #[command(flatten)]
+    cpus: Cpus,
     /// Write the judgement to this file as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -158,17 +156,23 @@ fn words(options: &Options, judged: &Judged, pairs: usize) -> String {
 
 /// Runs two programs in turn.
 fn of_programs(options: &Options) -> Result<Vec<(f64, f64)>> {
-    ensure!(!options.client_cpus.contains(&options.server_cpu), "--server-cpu is also a CPU of the generator");
+    options.cpus.check()?;
     let mut scenario = Scenario::read(&options.scenario)?;
     scenario.duration = options.seconds.map_or(scenario.duration, |seconds| Duration::from_secs(seconds.into()));
     let rig = Rig {
         binaries: PathBuf::new(),
         scratch: Scratch::new("compare")?,
-        server_cpu: options.server_cpu,
-        client_cpu: options.client_cpus[0],
+        server_cpu: options.cpus.server,
+        client_cpu: options.cpus.clients[0],
         stop: Stop::on_signals()?,
     };
-    let contest = Contest { rig: &rig, scenario: &scenario, figure: options.figure, client_cpus: &options.client_cpus };
+    let contest = Contest {
+        rig: &rig,
+        scenario: &scenario,
+        figure: options.figure,
+        client_cpus: &options.cpus.clients,
+        window: WINDOW,
+    };
     eprintln!("{} pairs take {}", options.pairs, about(contest.run_seconds() * 2.0 * f64::from(options.pairs)));
     let starts: [Start<'_>; 2] =
         [&|rig| start(rig, NAMES[0], &options.first), &|rig| start(rig, NAMES[1], &options.second)];

@@ -9,6 +9,8 @@
 //! **Invariants**: runs of a pair follow each other, and neither program is always the first; a run that does not give the
 //! figure takes its pair with it; nothing else of the two runs meanwhile.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 
 use super::Figure;
@@ -27,6 +29,8 @@ pub(crate) struct Contest<'a> {
     pub(crate) figure: Figure,
     /// CPUs of the generator.
     pub(crate) client_cpus: &'a [usize],
+    /// Two of these in a row that show the same end the warm-up.
+    pub(crate) window: Duration,
 }
 
 impl Contest<'_> {
@@ -59,15 +63,15 @@ impl Contest<'_> {
     /// As for the pairs.
     pub(crate) fn run(&self, start: Start<'_>) -> Result<Outcome> {
         let server = start(self.rig)?;
-        let manner = Manner { cpus: self.client_cpus, agents: &[], spins: true, is_shown: false };
+        let manner = Manner { cpus: self.client_cpus, agents: &[], spins: true, window: self.window, is_shown: false };
         let measured = measure(self.scenario.at(server.address), &manner, &self.rig.stop);
         self.rig.stop.check()?;
         Ok(measured.with_context(|| server.name.to_owned())?.outcome)
     }
 
-    /// How long a run takes, about, in seconds: two seconds of warm-up at least, and a process to start and to end.
+    /// How long a run takes, about, in seconds: two windows of warm-up at least, and a process to start and to end.
     pub(crate) fn run_seconds(&self) -> f64 {
-        self.scenario.warmup.as_secs_f64().max(2.0) + self.scenario.duration.as_secs_f64() + 0.4
+        self.scenario.warmup.max(self.window * 2).as_secs_f64() + self.scenario.duration.as_secs_f64() + 0.4
     }
 }
 

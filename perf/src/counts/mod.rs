@@ -13,8 +13,8 @@
 //! **Invariants**: counts of another architecture are not compared. Under another compiler, C library or valgrind a count
 //! that grew still fails, since nobody can say which of them it was: the report names what differs.
 
-mod baseline;
 mod callgrind;
+mod conditions;
 mod judge;
 
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ use crate::ratios;
 use crate::system::fingerprint;
 use crate::system::scratch::Scratch;
 use crate::table::Table;
-use baseline::{Baseline, Conditions};
+use conditions::{Baseline, Conditions};
 use judge::{Judged, TOLERANCE, Verdict, judge};
 
 /// What precedes the compiler's own name in a program it built.
@@ -85,7 +85,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if ours != theirs {
         bail!("the baselines are of {theirs}, and this is {ours}: instructions of the two cannot be compared");
     }
-    let judged = judge(&before.instructions, &now.counts);
+    let judged = judge(&before.figures, &now.counts);
     print!("{}", report(&judged, &before, &now));
     let fails = judged.iter().any(|judged| judged.verdict.fails());
     Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -121,9 +121,9 @@ fn update(file: &Path, now: &Counts) -> Result<ExitCode> {
         taken: String::from_utf8_lossy(&date.stdout).trim().to_owned(),
         commit: fingerprint::commit(),
         conditions: now.conditions.clone(),
-        instructions: now.counts.iter().cloned().collect::<BTreeMap<_, _>>(),
+        figures: now.counts.iter().cloned().collect::<BTreeMap<_, _>>(),
     };
-    std::fs::write(file, taken.text()).with_context(|| format!("{} could not be written", file.display()))?;
+    taken.write(file)?;
     println!("{} is written; commit it with the change that moved the counts, and say why they moved", file.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ fn before(compiler: &str) -> Baseline {
         taken: "2026-11-24 15:00 UTC".into(),
         commit: "0123456789ab".into(),
         conditions: conditions(compiler),
-        instructions: [("a".to_owned(), 1000.0), ("b".to_owned(), 500.0)].into(),
+        figures: [("a".to_owned(), 1000.0), ("b".to_owned(), 500.0)].into(),
     }
 }
 
@@ -33,7 +33,7 @@ fn the_report_names_the_path_the_figures_and_what_to_do() {
         let before = before("rustc 1");
         let counts = counts.iter().map(|(path, count)| ((*path).to_owned(), *count)).collect();
         let now = Counts { conditions: conditions(compiler), counts };
-        let text = report(&judge(&before.instructions, &now.counts), &before, &now);
+        let text = report(&judge(&before.figures, &now.counts), &before, &now);
         assert!(said.iter().all(|part| text.contains(part)), "{said:?} in\n{text}");
         assert!(!unsaid.iter().any(|part| text.contains(part)), "{unsaid:?} not in\n{text}");
     }

@@ -24,9 +24,10 @@ use serde::Serialize;
 use crate::run::outcome::Outcome;
 use crate::run::protocol::Scheme;
 use crate::run::scenario::{Body, Scenario};
-use crate::run::{Manner, measure};
+use crate::run::{Manner, WINDOW, measure};
 use crate::servers::peers::is_installed;
 use crate::servers::{Rig, Server};
+use crate::system::cpus::Cpus;
 use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
 
@@ -48,12 +49,8 @@ pub(crate) struct Options {
     /// Folder of the release binaries
     #[arg(long, value_name = "FOLDER", default_value = "target/release")]
     bin_dir: PathBuf,
-    /// CPU of the servers
-    #[arg(long, value_name = "CPU", default_value_t = 0)]
-    server_cpu: usize,
-    /// CPUs of the generator
-    #[arg(long, value_name = "CPU", value_delimiter = ',', default_value = "1")]
-    client_cpus: Vec<usize>,
+    #[command(flatten)]
+    cpus: Cpus,
     /// Open loop at this share of what the slowest server but the floor reaches in a closed one, such as 0.7
     #[arg(long, value_name = "SHARE")]
     at_share: Option<f64>,
@@ -182,11 +179,7 @@ struct Comparison {
 /// # Errors
 /// Something is missing, a server did not start, or the measurement was stopped.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    ensure!(
-        !options.client_cpus.contains(&options.server_cpu),
-        "--server-cpu {} is also a CPU of the generator; a client costs as much as a server",
-        options.server_cpu
-    );
+    options.cpus.check()?;
     if cfg!(debug_assertions) {
         bail!("this is a debug build, whose floor is no floor; use: cargo run --release --bin coreperf -- peers");
     }
@@ -196,8 +189,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let rig = Rig {
         binaries: options.bin_dir.clone(),
         scratch: Scratch::new("peers")?,
-        server_cpu: options.server_cpu,
-        client_cpu: options.client_cpus[0],
+        server_cpu: options.cpus.server,
+        client_cpu: options.cpus.clients[0],
         stop: Stop::on_signals()?,
     };
     let mut comparisons = Vec::new();
@@ -249,7 +242,7 @@ fn compare(rig: &Rig, options: &Options, kinds: &[Kind], (name, scenario): (&str
     ensure!(!kinds.is_empty(), "{name}: none of these servers can answer it; leave --only out to see who can");
     let (kinds, servers) = start(rig, &kinds, (name, scenario))?;
     let mut rows: Vec<Row> = servers.iter().map(|server| Row { server: server.name, rounds: Vec::new() }).collect();
-    let manner = Manner { cpus: &options.client_cpus, agents: &[], spins: true, is_shown: false };
+    let manner = Manner { cpus: &options.cpus.clients, agents: &[], spins: true, window: WINDOW, is_shown: false };
     let rate = match options.at_share {
         Some(share) => Some(share * slowest(rig, &manner, (&kinds, &servers), scenario)?),
         None => scenario.rate,

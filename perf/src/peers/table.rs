@@ -49,7 +49,11 @@ pub(super) fn of(comparison: &Comparison) -> String {
         .collect();
     let mut text = format!("\n{}\n{:<12} {:>24}", comparison.scenario, "server", "CPU us/request");
     bases.iter().for_each(|(head, _)| text.push_str(&format!(" {head:>10}")));
-    let _ = writeln!(text, " {:>12} {:>9} {:>9} {:>9}", "requests/s", "p50 us", "p99 us", "p99.9 us");
+    let _ = writeln!(
+        text,
+        " {:>12} {:>12} {:>9} {:>9} {:>9}",
+        "generator us", "requests/s", "p50 us", "p99 us", "p99.9 us"
+    );
     for row in &comparison.rows {
         let _ = writeln!(text, "{}", row_line(row, &bases));
     }
@@ -75,7 +79,8 @@ fn row_line(row: &Row, bases: &[(&str, &Row)]) -> String {
         line.push_str(&format!(" {ratio:>10}"));
     }
     line.push_str(&format!(
-        " {:>12} {:>9} {:>9} {:>9}",
+        " {:>12} {:>12} {:>9} {:>9} {:>9}",
+        median(|round| round.cpu_believed().map(|_| round.generator_us_per_request), 3),
         rate(row),
         median(|round| Some(round.latency?.p50_us), 1),
         median(|round| Some(round.latency?.p99_us), 1),

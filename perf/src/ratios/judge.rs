@@ -8,7 +8,7 @@
 //!
 //! **Invariants**: a ratio fails only if both sides have rounds enough and were taken on the same CPU.
 
-use super::baseline::{Baseline, Ratio};
+use super::ratio::{Baseline, Ratio};
 
 /// Rounds that can be believed, from which on a ratio is judged.
 pub(super) const ROUNDS_MIN: usize = 5;
@@ -67,11 +67,11 @@ impl Judged {
 /// Judges every ratio that either side has, by name.
 pub(super) fn judge(before: &Baseline, now: &Baseline) -> Vec<Judged> {
     let is_comparable = before.conditions.is_comparable(&now.conditions);
-    let mut names: Vec<&String> = before.ratios.keys().chain(now.ratios.keys()).collect();
+    let mut names: Vec<&String> = before.figures.keys().chain(now.figures.keys()).collect();
     names.sort();
     names.dedup();
     let one = |name: &String| {
-        let (then, now) = (before.ratios.get(name).copied(), now.ratios.get(name).copied());
+        let (then, now) = (before.figures.get(name).copied(), now.figures.get(name).copied());
         let (allowed, verdict) = match (then, now) {
             (None, _) => (None, Verdict::NoBaseline),
             (_, None) => (None, Verdict::NotMeasured),
@@ -99,7 +99,7 @@ fn of_both(then: Ratio, now: Ratio) -> (Option<f64>, Verdict) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::baseline::Conditions;
+    use super::super::ratio::Conditions;
     use super::*;
 
     fn baseline(ratio: f64, noise: f64, rounds: usize) -> Baseline {
@@ -107,7 +107,7 @@ mod tests {
             taken: String::new(),
             commit: String::new(),
             conditions: Conditions { cpu: "c".to_owned(), cpus: 2, kernel: "k".to_owned() },
-            ratios: [("hit".to_owned(), Ratio { ratio, noise, rounds })].into(),
+            figures: [("hit".to_owned(), Ratio { ratio, noise, rounds })].into(),
         }
     }
 

@@ -12,8 +12,8 @@
 //!
 //! **Invariants**: figures of another CPU are shown and not judged; what could not be judged is named.
 
-mod baseline;
 mod judge;
+mod ratio;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,10 +23,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 
 use crate::report::section::{self, Section, cpu};
-use crate::results::{Found, under, write_whole};
+use crate::results::{Found, under};
 use crate::table::Table;
-use baseline::{Baseline, Conditions, Ratio};
 use judge::{Judged, ROUNDS_MIN, Verdict, judge};
+use ratio::{Baseline, Conditions, Ratio};
 
 /// Whose ratios these are.
 const SUBJECT: &str = "corelane";
@@ -53,15 +53,15 @@ pub(crate) fn run(folders: &[PathBuf], baseline: Option<&Path>, accept: bool) ->
 /// What results show, as a baseline would have it.
 fn measured(found: &[Found]) -> Result<Baseline> {
     let sections = section::of(found)?;
-    let ratios: BTreeMap<String, Ratio> = sections.iter().flat_map(ratios_of).collect();
+    let figures: BTreeMap<String, Ratio> = sections.iter().flat_map(ratios_of).collect();
     ensure!(
-        !ratios.is_empty(),
+        !figures.is_empty(),
         "no results of {SUBJECT} beside another server in the same rounds; take them with: coreperf peers … --out DIR"
     );
     let first = &found.first().context("there is no result")?.outcome;
     let conditions =
         Conditions { cpu: first.host.cpu.clone(), cpus: first.host.cpus, kernel: first.host.kernel.clone() };
-    Ok(Baseline { taken: first.started.clone(), commit: first.commit.clone(), conditions, ratios })
+    Ok(Baseline { taken: first.started.clone(), commit: first.commit.clone(), conditions, figures })
 }
 
 /// The ratios of one scenario, by `scenario, loop, server`.
@@ -80,8 +80,8 @@ fn ratios_of(section: &Section) -> Vec<(String, Ratio)> {
 }
 
 fn take(file: &Path, mut now: Baseline) -> Result<ExitCode> {
-    let all = now.ratios.len();
-    now.ratios.retain(|name, ratio| {
+    let all = now.figures.len();
+    now.figures.retain(|name, ratio| {
         let is_enough = ratio.rounds >= ROUNDS_MIN;
         if !is_enough {
             println!(
@@ -92,10 +92,10 @@ fn take(file: &Path, mut now: Baseline) -> Result<ExitCode> {
         is_enough
     });
     ensure!(
-        !now.ratios.is_empty(),
+        !now.figures.is_empty(),
         "none of {all} ratios has {ROUNDS_MIN} rounds that can be believed; quiet the host, or measure with more --rounds"
     );
-    write_whole(file, now.text().as_bytes())?;
+    now.write(file)?;
     println!("{} is written; commit it with the change that moved the ratios, and say why they moved", file.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -210,11 +210,11 @@ mod tests {
         // What has enough is taken, and the rest is left out.
         let enough = measured(&under(&[scratch.path("same")]).expect("results")).expect("beside nginx");
         let mut some = enough.clone();
-        let few = Ratio { rounds: 2, ..enough.ratios["hit, closed, nginx"] };
-        some.ratios.insert("hit, closed, varnish".to_owned(), few);
+        let few = Ratio { rounds: 2, ..enough.figures["hit, closed, nginx"] };
+        some.figures.insert("hit, closed, varnish".to_owned(), few);
         take(&file, some).expect("one has enough");
         let taken = Baseline::read(&file).expect("it was written");
-        assert!(taken.ratios.keys().eq(enough.ratios.keys()), "{:?}", taken.ratios);
+        assert!(taken.figures.keys().eq(enough.figures.keys()), "{:?}", taken.figures);
     }
 
     #[test]
@@ -224,8 +224,8 @@ mod tests {
             measured(&under(&[results(&scratch, "a", 0.7, 5)]).expect("there are results")).expect("beside nginx");
         let mut before = now.clone();
         before.conditions.kernel = "older".to_owned();
-        let ratio = before.ratios.remove("hit, closed, nginx").expect("it was measured");
-        before.ratios.insert("hit, closed, h2o".to_owned(), ratio);
+        let ratio = before.figures.remove("hit, closed, nginx").expect("it was measured");
+        before.figures.insert("hit, closed, h2o".to_owned(), ratio);
         let text = report(&judge(&before, &now), &before, &now);
         for part in [
             "since they have no baseline: hit, closed, nginx.",

@@ -121,7 +121,7 @@ pub(super) fn ratios(html: &mut Html, section: &Section) {
 /// Every run.
 pub(super) fn runs(html: &mut Html, section: &Section) {
     html.element("h3", "", "All runs");
-    const NAMES: [&str; 17] = [
+    const NAMES: [&str; 19] = [
         "server",
         "round",
         "started",
@@ -137,6 +137,8 @@ pub(super) fn runs(html: &mut Html, section: &Section) {
         "system",
         "softirq",
         "switches/request",
+        "system calls/request",
+        "interrupts/request",
         "server busy",
         "generator busy",
     ];
@@ -156,7 +158,7 @@ fn one_run(html: &mut Html, server: &Server, run: &Run) {
             "",
             &outcome.started,
         );
-        html.open("td", "class=\"l bad\" colspan=\"14\"").text("Not valid; why stands above");
+        html.open("td", "class=\"l bad\" colspan=\"16\"").text("Not valid; why stands above");
         if let Some(cost) = cpu(outcome) {
             html.text(format_args!(". CPU per request, which counts all the same: {}", us(cost)));
         }
@@ -167,6 +169,7 @@ fn one_run(html: &mut Html, server: &Server, run: &Run) {
         outcome.cpu_us_per_request.as_ref().map_or_else(|| "–".to_owned(), |cpu| us(of(cpu)))
     };
     let share = |share: f64| format!("{:.0} %", share * 100.0);
+    let per_request = |count: Option<f64>| count.map_or_else(|| "–".to_owned(), |count| format!("{count:.3}"));
     row(
         html,
         &[
@@ -184,7 +187,9 @@ fn one_run(html: &mut Html, server: &Server, run: &Run) {
             part(|cpu| cpu.user),
             part(|cpu| cpu.system),
             part(|cpu| cpu.softirq),
-            outcome.context_switches_per_request.map_or_else(|| "–".to_owned(), |switches| format!("{switches:.3}")),
+            per_request(outcome.context_switches_per_request),
+            per_request(outcome.system_calls_per_request),
+            per_request(outcome.interrupts_per_request),
             outcome.server_busy.map_or_else(|| "–".to_owned(), share),
             share(outcome.generator_busy),
         ],

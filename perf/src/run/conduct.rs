@@ -13,12 +13,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use reactor::{CoreId, CoreSpec, Host, Instant, Reactor, Threads};
 
-use super::dispatch::{self, Report, Reports, WINDOW};
-use super::generator::{Generator, Plan, duration_ns};
+use super::dispatch::{self, Report, Reports};
+use super::generator::{Generator, Plan, WINDOW, duration_ns};
 use super::lane;
 use super::steady::Mark;
 use super::tally::Tally;
 use crate::agents::coordinator::Agents;
+use crate::system::calls;
 use crate::system::clock::now;
 use crate::system::host::{Counted, Softnet};
 use crate::system::listening::{Listening, Usage};
@@ -29,6 +30,9 @@ const WARMUPS_MAX: u32 = 5;
 
 /// From the decision to measure to the first instant measured: every core has seen it by then.
 const LEAD: Duration = Duration::from_millis(20);
+
+/// For how long system calls are counted: enough to count some on a server that sleeps, and little of a second that counting slows.
+const CALLS_SPAN: Duration = Duration::from_millis(100);
 
 /// How long the last reports may take beyond the last answers.
 const OVERTIME: Duration = Duration::from_secs(5);
@@ -62,6 +66,8 @@ pub(super) struct Conducted {
     pub(super) server_cpus: Vec<usize>,
     /// What this host's network stack could not take in it.
     pub(super) softnet: Option<Softnet>,
+    /// The server's system calls per request, counted during the warm-up.
+    pub(super) system_calls: Option<f64>,
     /// Time threads of this process waited for a CPU in it, as a share.
     pub(super) waited: f64,
 }
@@ -175,6 +181,8 @@ pub(super) struct Conduct<'a> {
     is_interrupted: bool,
     lost: Option<String>,
     lost_at: Option<Instant>,
+    /// The server's system calls per second, and the index of the second in which they were counted.
+    system_calls: Option<(f64, usize)>,
 }
 
 /// The measured span, with what had been used at its start and its end.
@@ -222,6 +230,7 @@ impl<'a> Conduct<'a> {
             is_interrupted: false,
             lost: None,
             lost_at: None,
+            system_calls: None,
         }
     }
 
@@ -316,13 +325,31 @@ impl<'a> Conduct<'a> {
         let cpu_busy = counted.busy_since(&self.last_counted);
         let length = instant.since(self.last_look);
         (self.last_usage, self.last_counted, self.last_look) = (usage, counted, instant);
-        let is_measured = self.span.as_ref().is_some_and(|span| span.from + WINDOW <= now() + LEAD);
+        let is_measured = self.span.as_ref().is_some_and(|span| span.from + self.plan.team.window <= now() + LEAD);
         let second = Second { tally, is_measured, server, length, cpu_busy };
         each_second(&second, self);
         self.seconds.push(second);
         if self.span.is_none() && !self.is_interrupted {
             self.decide_to_measure();
+            self.count_system_calls();
         }
+    }
+
+    /// Counts them in a second of the warm-up, the second one: the first has the connections made in it.
+    fn count_system_calls(&mut self) {
+        // In a shorter window it would take too large a part.
+        let is_second = self.plan.team.window >= WINDOW;
+        if is_second && self.span.is_none() && self.seconds.len() == 1 {
+            let counted = calls::per_second(&self.server.processes, CALLS_SPAN);
+            self.system_calls = counted.map(|per_second| (per_second, self.seconds.len()));
+        }
+    }
+
+    /// The server's system calls for each request of the second in which they were counted.
+    fn system_calls_per_request(&self) -> Option<f64> {
+        let (per_second, index) = self.system_calls?;
+        let second = self.seconds.get(index)?;
+        (second.tally.answered > 0).then(|| per_second * second.length.as_secs_f64() / second.tally.answered as f64)
     }
 
     fn decide_to_measure(&mut self) {
@@ -336,7 +363,7 @@ impl<'a> Conduct<'a> {
             [.., earlier, later] => Mark::of(&later.tally).is_steady_after(Mark::of(&earlier.tally)),
             _ => false,
         };
-        let longest = (warmup * WARMUPS_MAX).max(WINDOW * 3);
+        let longest = (warmup * WARMUPS_MAX).max(self.plan.team.window * 3);
         if self.is_steady || elapsed >= longest {
             let from = now() + LEAD;
             let until = from + self.plan.scenario.duration;
@@ -358,6 +385,7 @@ impl<'a> Conduct<'a> {
             Workers::Here(_) => waited,
             Workers::Agents(_) => measured.cpu_waited,
         };
+        let system_calls = self.system_calls_per_request();
         Conducted {
             measured,
             seconds: std::mem::take(&mut self.seconds),
@@ -368,6 +396,7 @@ impl<'a> Conduct<'a> {
             server,
             server_cpus: self.server.cpus().into_iter().collect(),
             softnet: snapshots.map(|(start, end)| end.softnet.since(start.softnet)),
+            system_calls,
             waited,
         }
     }

@@ -3,7 +3,7 @@
 //! While it waits it spins if the plan says so: a core that sleeps is woken tens of microseconds late on many hosts, and whoever
 //! wakes it pays for it, which is the server under test.
 //!
-//! **Invariants**: a window is handed over every second; the task ends when the run is over, at the latest `timeout` after
+//! **Invariants**: a window is handed over when it ends; the task ends when the run is over, at the latest `timeout` after
 //! the end of the measured span.
 
 use std::rc::Rc;
@@ -15,9 +15,6 @@ use reactor::{CoreId, Instant, Reactor};
 use super::generator::{Generator, duration_ns};
 use super::tally::Tally;
 
-/// Length of a window.
-pub(super) const WINDOW: Duration = Duration::from_secs(1);
-
 /// How often connections are looked over for requests that take too long.
 const SWEEP: Duration = Duration::from_millis(50);
 
@@ -26,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// What a core tells whoever conducts the run.
 pub(crate) enum Report {
-    /// A second has passed.
+    /// A window has passed.
     Window(CoreId, Box<Tally>),
     /// The run is over: what was measured.
     Result(Box<Tally>),
@@ -40,13 +37,14 @@ pub(crate) type Reports = mpsc::Sender<Report>;
 /// Drives a core's generator until the run is over, then stops the core.
 pub(super) async fn run(generator: Rc<Generator>, reports: Reports) {
     let reactor = generator.reactor.clone();
-    let mut clock = Clock::new(reactor.now());
+    let window = generator.plan.team.window;
+    let mut clock = Clock::new(reactor.now(), window);
     while !is_over(&generator, reactor.now()) {
         let now = reactor.now();
         clock.note(&generator, now);
         generator.issue();
         if now >= clock.window_ends {
-            clock.window_ends = now + WINDOW;
+            clock.window_ends = now + window;
             // Nobody listens once the run was given up.
             let _ = reports.send(Report::Window(reactor.core(), Box::new(generator.take_window())));
         }
@@ -82,8 +80,8 @@ struct Clock {
 }
 
 impl Clock {
-    fn new(now: Instant) -> Self {
-        Self { window_ends: now + WINDOW, next_sweep: now + SWEEP, looked: now, activity: 0 }
+    fn new(now: Instant, window: Duration) -> Self {
+        Self { window_ends: now + window, next_sweep: now + SWEEP, looked: now, activity: 0 }
     }
 
     /// Accounts for the time since the last look: idle if nothing was sent and nothing came.

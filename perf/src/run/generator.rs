@@ -23,7 +23,7 @@ use reactor::{Reactor, Sender};
 use super::arrivals::Pacer;
 use super::choice::{Choice, Operation};
 use super::phases::Phases;
-pub(crate) use super::plan::{Plan, Team};
+pub(crate) use super::plan::{Plan, Team, WINDOW};
 use super::protocol::{Ask, Link, Listener};
 use super::scenario::{Body, MISS};
 use super::tally::{Accounts, Failure, Tally};

@@ -53,6 +53,7 @@ use crate::system::fingerprint::Fingerprint;
 use crate::system::stop::Stop;
 pub(crate) use conduct::Cores;
 use conduct::{Conducted, Workers};
+pub(crate) use generator::WINDOW;
 use generator::{Plan, Team};
 use live::Live;
 use outcome::{Moment, Outcome};
@@ -105,7 +106,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let stop = Stop::on_signals()?;
     let cpus = cpus_of(&scenario)?;
-    let manner = Manner { cpus: &cpus, agents: &options.agents, spins: !options.sleep, is_shown: true };
+    let manner = Manner { cpus: &cpus, agents: &options.agents, spins: !options.sleep, window: WINDOW, is_shown: true };
     let measured = measure(scenario, &manner, &stop)?;
     if let Some(folder) = &options.out {
         measured.write(folder)?;
@@ -152,6 +153,8 @@ pub(crate) struct Manner<'a> {
     pub(crate) agents: &'a [String],
     /// Whether its cores spin while nothing is due.
     pub(crate) spins: bool,
+    /// Length of a window; a warm-up is over when two in a row show the same.
+    pub(crate) window: Duration,
     /// Whether every second is shown as it passes.
     pub(crate) is_shown: bool,
 }
@@ -183,12 +186,12 @@ pub(crate) fn measure(scenario: Scenario, manner: &Manner<'_>, stop: &Stop) -> R
 
 /// Reads what the scenario names, and gets those ready who load.
 fn prepare<'a>(scenario: Scenario, manner: &Manner<'a>, stop: &Stop) -> Result<(Arc<Plan>, Workers<'a>)> {
-    let Manner { cpus, agents, spins, is_shown } = *manner;
+    let Manner { cpus, agents, spins, window, is_shown } = *manner;
     if !agents.is_empty() {
         let agents = Agents::prepare(agents, &scenario)?;
         return Ok((Plan::for_others(scenario)?, Workers::Agents(agents)));
     }
-    let plan = Plan::read(scenario, Team::alone(cpus.len(), spins), stop)?;
+    let plan = Plan::read(scenario, Team { window, ..Team::alone(cpus.len(), spins) }, stop)?;
     if let Some((requests, keys)) = plan.trace_counts().filter(|_| is_shown) {
         eprintln!("the trace has {requests} requests for {keys} keys");
     }

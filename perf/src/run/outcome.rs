@@ -55,6 +55,12 @@ pub(crate) struct Outcome {
     pub(crate) cpu_us_per_request: Option<Cpu>,
     pub(crate) server_busy: Option<f64>,
     pub(crate) context_switches_per_request: Option<f64>,
+    /// Calls of the kernel, counted for a moment of the warm-up; none where they cannot be counted.
+    #[serde(default)]
+    pub(crate) system_calls_per_request: Option<f64>,
+    /// On the CPUs they are bound to; none if they may run anywhere.
+    #[serde(default)]
+    pub(crate) interrupts_per_request: Option<f64>,
     /// What they held at the end.
     #[serde(default)]
     pub(crate) server_memory_bytes: Option<u64>,
@@ -196,6 +202,11 @@ impl Outcome {
             cpu_us_per_request: run.server.map(|usage| Cpu::of(&usage, measured.answered)),
             server_busy: run.server.map(|usage| usage.time.used_ns as f64 / 1e9 / seconds.max(1e-9)),
             context_switches_per_request: run.server.map(|usage| per_request(usage.context_switches as f64)),
+            system_calls_per_request: run.system_calls,
+            interrupts_per_request: run
+                .server
+                .filter(|_| !run.server_cpus.is_empty())
+                .map(|usage| per_request(usage.interrupts as f64)),
             server_memory_bytes: run.server.map(|usage| usage.resident_bytes),
             server_cpus: run.server_cpus.clone(),
             softnet_dropped: run.server.and(run.softnet).map(|softnet| softnet.dropped),

@@ -5,6 +5,7 @@
 //! **Invariants**: cores of all agents together ask for every request of a trace in turn.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use reactor::Address;
@@ -33,6 +34,9 @@ pub(crate) struct Plan {
 /// From this many bytes of values in a burst of answers on, large buffers cost the generator less.
 const BULK_BURST_BYTES: u64 = 2_048;
 
+/// Length of a window, unless a measurement has reasons for shorter ones: what people see and timelines tell, second by second.
+pub(crate) const WINDOW: Duration = Duration::from_secs(1);
+
 /// Who loads together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Team {
@@ -43,12 +47,14 @@ pub(crate) struct Team {
     pub(crate) cores: usize,
     /// Whether a core that has nothing to do looks again at once instead of sleeping.
     pub(crate) spins: bool,
+    /// How often a core tells what it has seen.
+    pub(crate) window: Duration,
 }
 
 impl Team {
     /// The cores of this process, and nobody else.
     pub(crate) const fn alone(cores: usize, spins: bool) -> Self {
-        Self { agent: 0, agents: 1, cores, spins }
+        Self { agent: 0, agents: 1, cores, spins, window: WINDOW }
     }
 
     /// Which of all cores, of all agents that have as many as this one, a core of this agent is.
@@ -124,7 +130,7 @@ mod tests {
     /// With two agents of which one has more cores than the other, every place is somebody's, once.
     #[test]
     fn agents_share_what_is_done_in_turn() {
-        let teams = [(0, 3), (1, 2)].map(|(agent, cores)| Team { agent, agents: 2, cores, spins: false });
+        let teams = [(0, 3), (1, 2)].map(|(agent, cores)| Team { agent, agents: 2, ..Team::alone(cores, false) });
         let mut asked = [0; 60];
         for team in teams {
             for (start, step) in (0..team.cores).map(|core| team.place(core)) {

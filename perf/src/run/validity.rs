@@ -162,6 +162,7 @@ mod tests {
             server: None,
             server_cpus: Vec::new(),
             softnet: None,
+            system_calls: None,
             waited: 0.0,
         }
     }

@@ -161,7 +161,9 @@ mod tests {
         let values = Values::new(&said);
         let long = (0..10_000).filter(|key| values.of(*key).len() == 100_000).count();
         assert!((2_300..2_700).contains(&long), "{long} of a quarter");
-        assert!((20_000..30_000).contains(&values.mean_bytes(10_000)) && values.mean_bytes(1) == values.of(0).len() as u64);
+        assert!(
+            (20_000..30_000).contains(&values.mean_bytes(10_000)) && values.mean_bytes(1) == values.of(0).len() as u64
+        );
         assert!((0..10_000).all(|key| [10, 100_000].contains(&values.of(key).len())));
         assert!((0..1_000).all(|key| values.of(key)[..10] != values.of(key + 1)[..10]));
         assert_eq!(values.of(77), Values::new(&said).of(77));

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::run::outcome::{Latency, Outcome, SCHEMA};
 use crate::run::scenario::Scenario;
-use crate::run::{Manner, cpus_of, measure};
+use crate::run::{Manner, WINDOW, cpus_of, measure};
 use crate::system::stop::Stop;
 use bisection::{Bisection, Found};
 
@@ -119,7 +119,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     scenario.check()?;
     let (stop, cpus) = (Stop::on_signals()?, cpus_of(&scenario)?);
-    let manner = Manner { cpus: &cpus, agents: &[], spins: true, is_shown: false };
+    let manner = Manner { cpus: &cpus, agents: &[], spins: true, window: WINDOW, is_shown: false };
     let mut search = Bisection::new(scenario.rate.unwrap_or(FIRST_RATE), options.precision);
     let mut runs = Vec::new();
     while let Some(rate) = search.next() {

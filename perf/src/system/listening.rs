@@ -10,6 +10,7 @@ use std::fs;
 use std::net::SocketAddr;
 
 use super::cpu::{CpuTime, resident_bytes};
+use super::interrupts;
 
 /// `TCP_LISTEN` of `/proc/net/tcp`.
 const LISTEN: &str = "0A";
@@ -30,6 +31,8 @@ pub(crate) struct Usage {
     pub(crate) system_ticks: u64,
     /// Soft interrupts on the CPUs they are bound to, in clock ticks; 0 when they may run anywhere.
     pub(crate) softirq_ticks: u64,
+    /// On the same CPUs, of all kinds.
+    pub(crate) interrupts: u64,
     pub(crate) context_switches: u64,
     /// Memory that they hold now, not since they began.
     pub(crate) resident_bytes: u64,
@@ -43,6 +46,7 @@ impl Usage {
             user_ticks: self.user_ticks.saturating_sub(earlier.user_ticks),
             system_ticks: self.system_ticks.saturating_sub(earlier.system_ticks),
             softirq_ticks: self.softirq_ticks.saturating_sub(earlier.softirq_ticks),
+            interrupts: self.interrupts.saturating_sub(earlier.interrupts),
             context_switches: self.context_switches.saturating_sub(earlier.context_switches),
             resident_bytes: self.resident_bytes,
         }
@@ -85,6 +89,7 @@ impl Listening {
             sum.resident_bytes += resident_bytes(*process).unwrap_or(0);
         }
         sum.softirq_ticks = softirq_ticks(&cpus);
+        sum.interrupts = interrupts::taken_by(&cpus);
         (!self.processes.is_empty()).then_some(sum)
     }
 

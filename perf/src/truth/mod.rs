@@ -32,9 +32,13 @@ use crate::results::write_whole;
 use crate::run::scenario::Scenario;
 use crate::servers::Rig;
 use crate::spread::Spread;
+use crate::system::cpus::Cpus;
 use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
 use report::{Report, Subject, Try};
+
+/// The floor has nothing to warm up but its connections: two windows of this length that show the same are enough.
+const WARMUP: Duration = Duration::from_millis(400);
 
 /// Runs that find out what a request costs the floor: an odd number, so that the median is one of them.
 const FIRST_RUNS: u16 = 5;
@@ -60,12 +64,8 @@ pub(crate) struct Options {
     /// Scenario; its url's host and port are replaced
     #[arg(long, default_value = "perf/scenarios/hit.toml")]
     scenario: PathBuf,
-    /// CPU of the servers
-    #[arg(long, value_name = "CPU", default_value_t = 0)]
-    server_cpu: usize,
-    /// CPUs of the generator
-    #[arg(long, value_name = "CPU", value_delimiter = ',', default_value = "1")]
-    client_cpus: Vec<usize>,
+    #[command(flatten)]
+    cpus: Cpus,
     /// Write everything to this file as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -76,7 +76,7 @@ pub(crate) struct Options {
 /// # Errors
 /// The floor does not start, no run of it can be believed, or the host is too busy for a try.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    ensure!(!options.client_cpus.contains(&options.server_cpu), "--server-cpu is also a CPU of the generator");
+    options.cpus.check()?;
     ensure!((0.5..=1_000.0).contains(&options.more), "--more {}: it is from 0.5 to 1000 percent", options.more);
     if cfg!(debug_assertions) {
         bail!("this is a debug build, whose floor is no floor; use: cargo run --release --bin coreperf -- truth");
@@ -85,11 +85,17 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let rig = Rig {
         binaries: PathBuf::new(),
         scratch: Scratch::new("truth")?,
-        server_cpu: options.server_cpu,
-        client_cpu: options.client_cpus[0],
+        server_cpu: options.cpus.server,
+        client_cpu: options.cpus.clients[0],
         stop: Stop::on_signals()?,
     };
-    let contest = Contest { rig: &rig, scenario: &scenario, figure: Figure::Cpu, client_cpus: &options.client_cpus };
+    let contest = Contest {
+        rig: &rig,
+        scenario: &scenario,
+        figure: Figure::Cpu,
+        client_cpus: &options.cpus.clients,
+        window: WARMUP,
+    };
     eprintln!("{}", options.estimate(contest.run_seconds()));
     let floor_us = cost(&contest, options.base_ns)?;
     let work_ns = (floor_us * 1e3 * options.more / 100.0).round().max(1.0) as u64;
@@ -112,6 +118,7 @@ impl Options {
     fn scenario(&self) -> Result<Scenario> {
         let mut scenario = Scenario::read(&self.scenario)?;
         scenario.duration = Duration::from_secs(self.seconds.into());
+        scenario.warmup = WARMUP;
         ensure!(
             scenario.keys.count == 1 && scenario.mix.put == 0.0 && scenario.mix.delete == 0.0,
             "{} writes or has several keys; the floor answers reads of one value only",
