@@ -12,7 +12,7 @@ use reactor::{Address, Connection, CoreId, CoreSpec, Host, Instant, ListenOption
 
 use super::conduct::start_generator;
 use super::dispatch::Report;
-use super::generator::{Plan, Team};
+use super::generator::{Generator, Plan, Team};
 use super::outcome::Latency;
 use super::scenario::Scenario;
 use super::tally::Tally;
@@ -225,4 +225,27 @@ fn requests_are_spread_over_the_connections() {
         measure("rate = 1000\nduration = \"2s\"\nconnections = 100\narrivals = \"uniform\"\n", script, "200 OK");
     // 3,000 requests over 100 connections are 30 each: no connection comes to its 41st.
     assert!(Latency::of(&tally.latency).max_us < 1_000.0, "some connection had more than its share");
+}
+
+/// A pass that received a part of a large answer, and no end of one, was no idle one.
+#[test]
+fn receiving_a_part_of_an_answer_is_work() {
+    let scenario = Scenario::parse("url = \"http://10.0.0.1:80/\"\n").expect("the test's scenario is right");
+    let plan = Plan::read(scenario, Team::alone(1, true), &Stop::never()).expect("the test's files are right");
+    let mut world = World::new(11, quick());
+    let client = world.add_process("client");
+    let (sender, moved) = channel();
+    {
+        let mut host = world.host(client);
+        let doorbells = host.doorbells(1).expect("simulated doorbells cost nothing");
+        let spec = CoreSpec { id: CoreId(0), cpu: None, name: "load".to_owned(), doorbells };
+        let body = move |reactor: Reactor| {
+            let generator = Generator::new(reactor, plan);
+            let before = generator.activity();
+            generator.with_listener(0, |_| ());
+            sender.send(generator.activity() - before).expect("the test listens");
+        };
+        host.start_core(spec, Box::new(body)).expect("simulated cores start");
+    }
+    assert!(moved.try_recv().expect("the core has begun") > 0);
 }
