@@ -27,7 +27,10 @@ pub(crate) fn per_second(processes: &[u32], span: Duration) -> Option<f64> {
     let mut counters = counters(processes, number).ok().filter(|counters| !counters.is_empty())?;
     let began = Instant::now();
     counters.iter_mut().try_for_each(Counter::enable).ok()?;
-    thread::sleep(span);
+    let ends = began + span;
+    while let Some(left) = ends.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
+    }
     let counts: io::Result<Vec<u64>> =
         counters.iter_mut().map(|counter| counter.disable().and_then(|()| counter.read())).collect();
     Some(counts.ok()?.iter().sum::<u64>() as f64 / began.elapsed().as_secs_f64())

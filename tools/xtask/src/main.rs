@@ -49,7 +49,7 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Interpret the tests of the code with `unsafe` in it with Miri (minutes; needs a nightly toolchain)
     Miri(miri::Options),
-    /// Measure the standard scenarios beside the floor and other servers, and make a report (about a quarter of an hour)
+    /// Measure the standard scenarios beside the floor and other servers, and make a report (about twelve minutes)
     Perf(perf::Options),
     /// Start three nodes and two edges on loopback, say what to try, and stop them on Ctrl-C
     Demo(demo::Options),
