@@ -145,16 +145,27 @@ fn set(fd: &OwnedFd, level: libc::c_int, option: libc::c_int, value: libc::c_int
     check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const value).cast(), len) }).map(drop)
 }
 
-/// A socket to connect from. Frames and answers are written whole, so that Nagle's delay would only add latency.
+/// Bytes of a connection that the kernel takes without having sent them (docs/adr/0012-unsent-bytes.md). What it takes it copies: 16
+/// large answers at once are 1 MiB that way, and still in the cache when they are sent. For clients that do not read it is the bound
+/// on what the kernel holds for each beyond its window.
+const UNSENT_BYTES_MAX: libc::c_int = 64 * 1024;
+
+/// Frames and answers are written whole, so that Nagle's delay would only add latency.
+fn set_for_answers(fd: &OwnedFd) -> io::Result<()> {
+    set(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
+    set(fd, libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
+}
+
+/// A socket to connect from.
 pub(crate) fn open_to_connect(address: &RawAddress) -> io::Result<OwnedFd> {
     let fd = open(address)?;
     if address.family() != libc::AF_UNIX {
-        set(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
+        set_for_answers(&fd)?;
     }
     Ok(fd)
 }
 
-/// A listening socket with the address it got. Accepted sockets inherit `TCP_NODELAY` from it (tcp(7)).
+/// A listening socket with the address it got. Accepted sockets inherit its TCP options (tcp(7)).
 pub(crate) fn listen(address: &Address, options: &ListenOptions) -> io::Result<(OwnedFd, Address)> {
     let raw = RawAddress::new(address)?;
     let fd = open(&raw)?;
@@ -165,7 +176,7 @@ pub(crate) fn listen(address: &Address, options: &ListenOptions) -> io::Result<(
             claim(&raw)?;
         }
         set(&fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
-        set(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
+        set_for_answers(&fd)?;
         if options.reuse_port {
             set(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
         }
