@@ -27,8 +27,9 @@ pub(crate) const SLICES_MAX: usize = 32;
 /// Spare send buffers a core keeps, and the largest it keeps: 64 clients that are answered in one pass reuse theirs.
 pub(crate) const SPARES_MAX: usize = 256;
 const SPARE_BYTES_MAX: usize = 64 * 1024;
-/// What a new one has room for: most answers. With what the allocator puts before it (16 bytes), 21 cache lines, an odd number for the
-/// reason that receive buffers are one: 64 answers of a pass, all at the start of their buffers, else lie in the same few sets.
+/// What a new one has room for: most answers. With what the allocator puts before it (16 bytes), 21 cache lines, an odd
+/// number for the reason that receive buffers are one: the answers of a pass, all at the start of their buffers, else lie
+/// in the same few sets of the cache.
 const SPARE_BYTES: usize = 21 * 64 - 16;
 
 pub(crate) enum Chunk {

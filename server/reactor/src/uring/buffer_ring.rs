@@ -33,8 +33,8 @@ pub(crate) struct Shape {
 const CACHE_LINE_BYTES: u32 = 64;
 
 /// A buffer is large enough for nearly every request head, and for 16 pipelined ones; all of them are half of a common
-/// 1 MiB or 2 MiB L2, and more than one enter reports under most loads. It is an odd number of cache lines long: with 2 KiB the heads of all requests
-/// were in the same two of 64 sets of a first-level cache, and pushed each other out of it.
+/// 1 MiB or 2 MiB L2, and more than one enter reports under most loads. It is an odd number of cache lines long: with
+/// 2 KiB the heads of all requests were in the same two of 64 sets of a first-level cache, and pushed each other out of it.
 pub(crate) const SMALL: Shape = Shape { buffers: 512, buffer_bytes: 31 * CACHE_LINE_BYTES };
 /// As much as a socket hands over at once; 4 MiB that are touched only when they are used.
 pub(crate) const BULK: Shape = Shape { buffers: 64, buffer_bytes: 64 * 1024 };
