@@ -120,10 +120,10 @@ impl Member {
     }
 
     fn is_ready(&self) -> bool {
-        // Refused until it listens.
+        // Refused until it listens. A predecessor that was killed may have listened a moment ago: what has connected is asked,
+        // since a second connection need not find it any more.
         let Ok(socket) = Socket::connect(self.admin) else { return false };
-        drop(socket);
-        let mut client = Client::connect(self.admin);
+        let mut client = Client::on(socket);
         client.try_send(b"GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n");
         client.answer().is_ok_and(|answer| answer.status == 200)
     }

@@ -38,7 +38,11 @@ const KEPT_BYTES_MAX: usize = 4096;
 impl Client {
     /// Connects.
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let socket = Socket::connect_timeout(&address, PATIENCE).expect("the server listens");
+        Self::on(Socket::connect_timeout(&address, PATIENCE).expect("the server listens"))
+    }
+
+    /// Speaks over a socket that is connected.
+    pub(crate) fn on(socket: Socket) -> Self {
         socket.set_nodelay(true).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
