@@ -41,7 +41,7 @@ async fn open(generator: &Generator, lane: usize, deadline: Instant) -> Result<(
     connection.set_deadline(deadline);
     // Generators of several cores begin at different cores of the server.
     let (link, answers) = plan.requests.open(&connection, lane + generator.reactor.core().index()).await?;
-    connection.expect_bulk(plan.expects_bulk());
+    connection.expect_bulk(plan.expects_bulk);
     connection.set_deadline(Instant::NEVER);
     Ok((connection, link, answers))
 }

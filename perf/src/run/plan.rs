@@ -29,6 +29,9 @@ pub(crate) struct Plan {
     pub(crate) team: Team,
     /// Whether a GET may miss, so that hits and misses are told.
     pub(super) may_miss: bool,
+    /// Whether the answers that come at once on a connection are more than the reactor's small receive buffers hold. In large ones
+    /// they take fewer receives, and are cut into fewer pieces.
+    pub(super) expects_bulk: bool,
 }
 
 /// From this many bytes of values in a burst of answers on, large buffers cost the generator less.
@@ -88,6 +91,8 @@ impl Plan {
 
     fn new(scenario: Scenario, team: Team, (trace, values): (Option<Arc<Recorded>>, Values)) -> Result<Arc<Self>> {
         let target = scenario.target()?;
+        let keys = trace.as_ref().map_or(scenario.keys.count, |trace| trace.key_count());
+        let burst_bytes = values.mean_bytes(keys) * scenario.pipeline as u64;
         Ok(Arc::new(Self {
             address: Address::Tcp(target.address),
             requests: Requests::new(&target),
@@ -95,16 +100,10 @@ impl Plan {
             phases: Phases::default(),
             trace,
             team,
+            expects_bulk: scenario.mix.get > 0.0 && burst_bytes >= BULK_BURST_BYTES,
             may_miss: scenario.expect.status.contains(&MISS),
             scenario,
         }))
-    }
-
-    /// Whether the answers that come at once on a connection are more than the reactor's small receive buffers hold. In large ones
-    /// they take fewer receives, and are cut into fewer pieces.
-    pub(super) fn expects_bulk(&self) -> bool {
-        let burst_bytes = self.values.mean_bytes(self.key_count()) * self.scenario.pipeline as u64;
-        self.scenario.mix.get > 0.0 && burst_bytes >= BULK_BURST_BYTES
     }
 
     /// How many keys there are, numbered from 0.

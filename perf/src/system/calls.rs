@@ -23,8 +23,7 @@ const NUMBER_FILES: [&str; 2] = [
 
 /// System calls per second of all threads of these processes, counted for about as long as `span`; none if they cannot be counted.
 pub(crate) fn per_second(processes: &[u32], span: Duration) -> Option<f64> {
-    let number = NUMBER_FILES.iter().find_map(|path| fs::read_to_string(path).ok()?.trim().parse().ok())?;
-    let mut counters = counters(processes, number).ok().filter(|counters| !counters.is_empty())?;
+    let mut counters = counters(processes, number()?).ok().filter(|counters| !counters.is_empty())?;
     let began = Instant::now();
     counters.iter_mut().try_for_each(Counter::enable).ok()?;
     let ends = began + span;
@@ -34,6 +33,11 @@ pub(crate) fn per_second(processes: &[u32], span: Duration) -> Option<f64> {
     let counts: io::Result<Vec<u64>> =
         counters.iter_mut().map(|counter| counter.disable().and_then(|()| counter.read())).collect();
     Some(counts.ok()?.iter().sum::<u64>() as f64 / began.elapsed().as_secs_f64())
+}
+
+/// The tracepoint's number, where it may be read.
+fn number() -> Option<u64> {
+    NUMBER_FILES.iter().find_map(|path| fs::read_to_string(path).ok()?.trim().parse().ok())
 }
 
 /// A counter for each thread.
@@ -82,9 +86,12 @@ mod tests {
             Some((counted, made)) => {
                 assert!(counted > made / 10.0 && counted > 0.0, "{counted} of {made} calls a second");
             }
-            None => println!(
-                "SKIPPED: system calls cannot be counted here: it takes root, or CAP_PERFMON and a readable tracefs"
-            ),
+            // Nothing is said only where the kernel does not let us.
+            None => {
+                let refused =
+                    number().map(|number| counters(&[std::process::id()], number).err().map(|why| why.kind()));
+                assert!(matches!(refused, None | Some(Some(io::ErrorKind::PermissionDenied))), "{refused:?}");
+            }
         }
         assert_eq!(per_second(&[], Duration::from_millis(1)), None);
     }
