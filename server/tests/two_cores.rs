@@ -34,14 +34,18 @@ fn reads_of_both_shards_need_no_message_and_are_never_old() {
     let mut clients: Vec<Client> = (0..CLIENTS).map(|_| Client::connect(server.address)).collect();
     let (mut own, mut core) = (0, 0);
     for round in 0..4 {
+        let mut versions = Vec::new();
         for key in 0..KEYS {
             let stored = clients[key % CLIENTS].ask(&request("PUT", key, "", &value(key, round)));
             assert!(matches!(stored.status, 201 | 204), "{stored:?}");
+            versions.push(stored.field("etag").unwrap().to_owned());
         }
         let before = hops(&server);
         for client in &mut clients {
             for key in 0..KEYS {
                 let found = client.ask(&request("GET", key, "", ""));
+                // Values of all rounds have one length: an answer's head that is used again must be of this version.
+                assert_eq!(found.field("etag").unwrap(), versions[key]);
                 assert_eq!((found.status, found.body), (200, value(key, round).into_bytes()));
             }
             for key in 0..8 {
@@ -60,6 +64,8 @@ fn reads_of_both_shards_need_no_message_and_are_never_old() {
         }
         assert_eq!(hops(&server), before, "no read asks another core");
     }
+    let repeats = server.metric("corelane_http_repeats_total");
+    assert!(repeats > (4 * CLIENTS * KEYS / 2) as u64, "only {repeats} heads were known from before");
     assert!(own > 50 && core > 50, "both ways were gone: {own} own, {core} of the other core");
 }
 

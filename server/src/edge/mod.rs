@@ -27,6 +27,7 @@ use shardstore::shard::Shard;
 
 use crate::http::body_memory::MemoryBudget;
 use crate::http::copies::Copies;
+use crate::http::repeat::Repeats;
 use crate::http::value::COPY_BYTES_MAX;
 use crate::kv::keyspace::Keyspaces;
 use crate::message::Message;
@@ -68,6 +69,7 @@ pub(crate) struct EdgeCore {
     pub(crate) others: Others,
     pub(crate) scratch: RefCell<Scratch>,
     pub(crate) head: RefCell<HeadScratch>,
+    pub(crate) repeats: RefCell<Repeats>,
     /// The second of `date`.
     date_s: Cell<u64>,
     date: RefCell<HttpDate>,
@@ -162,6 +164,7 @@ impl EdgeCore {
                 item: Vec::with_capacity(ITEM_BYTES_MAX),
             }),
             head: RefCell::default(),
+            repeats: RefCell::new(Repeats::new()),
             date_s: Cell::new(wall_s),
             date: RefCell::new(HttpDate::from_unix_seconds(wall_s)),
             metrics: plan.metrics,

@@ -15,7 +15,7 @@ use crate::edge::EdgeCore;
 use crate::store::ask::Refusal;
 
 /// What an answer needs to know of its request.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Context {
     pub(crate) method: Method,
     pub(crate) connection: Connection,

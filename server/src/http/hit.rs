@@ -15,10 +15,12 @@ use corelane_http::request::Head;
 use corelane_http::response::ResponseHead;
 use corelane_http::target::{DecodeError, percent_decode};
 use corelane_http::{Method, Status};
+use shardstore::cache::Hit;
 use shardstore::key::{KEY_BYTES_MAX, KeyHash, StoredKey};
 
 use super::answer::Context;
 use super::other;
+use super::repeat;
 use super::value::{self, COPY_BYTES_MAX, Chunks};
 use crate::edge::{EdgeCore, Scratch};
 use crate::kv::read::{self, ReadAnswer};
@@ -45,6 +47,17 @@ pub(super) struct Facts<'a> {
     pub(super) cache_status: Option<CacheStatus>,
 }
 
+impl<'a> Facts<'a> {
+    /// What the metadata of an item in a shard of this process says, and its expiry; version and length are still to be told.
+    #[inline(always)]
+    pub(super) fn of(core: &EdgeCore, metadata: &'a [u8], expire_ms: u64, source: HitSource) -> Self {
+        let is_copy = core.cluster.is_some();
+        let (expire_ms, content_type) = if is_copy { near::split_metadata(metadata) } else { (expire_ms, metadata) };
+        let cache_status = core.settings.cache_status.then_some(CacheStatus::Hit(source));
+        Facts { version: 0, expire_ms, content_type, value_bytes: 0, cache_status }
+    }
+}
+
 /// Tries to answer a read of a key from this core's shard, or in place from another's.
 #[inline]
 pub(super) fn serve(
@@ -66,6 +79,10 @@ pub(super) fn serve(
     if wants_owner {
         return Served::NotHere;
     }
+    let is_plain = context.method == Method::Get && !head.is_conditional_or_partial();
+    if is_plain {
+        repeat::note(core, head, context, hash);
+    }
     if hash.shard(core.cores).0 != core.id.0 {
         return other::serve(core, head, context, hash, out);
     }
@@ -76,24 +93,36 @@ pub(super) fn serve(
         return miss(core, context, out);
     };
     drop(scratch);
-    core.metrics.hits_own.increment();
-    let is_copy = core.cluster.is_some();
-    let (expire_ms, content_type) =
-        if is_copy { near::split_metadata(hit.metadata()) } else { (hit.expire_ms(), hit.metadata()) };
-    let facts = Facts {
-        version: hit.version().bits(),
-        expire_ms,
-        content_type,
-        value_bytes: hit.value().len(),
-        cache_status: core.settings.cache_status.then_some(CacheStatus::Hit(HitSource::Own)),
-    };
-    let plain = context.method == Method::Get && !head.is_conditional_or_partial();
-    if plain && facts.value_bytes <= COPY_BYTES_MAX {
+    let facts = own_facts(core, hit);
+    if is_plain && facts.value_bytes <= COPY_BYTES_MAX {
         write_whole_head(core, context, &facts, out);
         value::copy(&hit.value(), &(0..facts.value_bytes), out);
         return Served::Written;
     }
     let decided = Decided::of(head, context, &facts);
+    write_own(core, context, (hit, &facts), &decided, out)
+}
+
+/// Counts a hit in this core's own shard, and tells its facts.
+// By value: a hit whose address is taken would live in memory, on the path of every request.
+#[inline(always)]
+pub(super) fn own_facts<'a>(core: &EdgeCore, hit: Hit<'a>) -> Facts<'a> {
+    core.metrics.hits_own.increment();
+    Facts {
+        version: hit.version().bits(),
+        value_bytes: hit.value().len(),
+        ..Facts::of(core, hit.metadata(), hit.expire_ms(), HitSource::Own)
+    }
+}
+
+/// Writes the answer to a read that found its value in this core's own shard.
+pub(super) fn write_own(
+    core: &EdgeCore,
+    context: Context,
+    (hit, facts): (Hit<'_>, &Facts<'_>),
+    decided: &Decided,
+    out: &mut Vec<u8>,
+) -> Served {
     // Whether the value can be sent is known before anything of its answer is written or counted.
     let lent = match decided.body() {
         Some(part) if part.len() > COPY_BYTES_MAX => match value::lend(core, hit, &part) {
@@ -104,13 +133,13 @@ pub(super) fn serve(
             }
         },
         Some(part) => {
-            write_found(core, context, &facts, &decided, out);
+            write_found(core, context, facts, decided, out);
             value::copy(&hit.value(), &part, out);
             return Served::Written;
         }
         None => None,
     };
-    write_found(core, context, &facts, &decided, out);
+    write_found(core, context, facts, decided, out);
     lent.map_or(Served::Written, Served::Followed)
 }
 
@@ -210,6 +239,11 @@ impl Decided {
         Decided { answer, part }
     }
 
+    /// The whole value, which exists and was asked for without conditions.
+    pub(super) fn whole(facts: &Facts<'_>) -> Self {
+        Decided { answer: ReadAnswer::Whole, part: 0..facts.value_bytes }
+    }
+
     /// The part of the value that must follow the head, if any.
     #[inline]
     pub(super) fn body(&self) -> Option<Range<usize>> {
@@ -293,6 +327,6 @@ fn content_type(metadata: &[u8]) -> FieldValue<'_> {
 }
 
 /// Seconds left, rounded down: a client's cache must not outlive the value.
-fn max_age_s(expire_ms: u64, now_ms: u64) -> Option<u32> {
+pub(super) fn max_age_s(expire_ms: u64, now_ms: u64) -> Option<u32> {
     (expire_ms > 0).then(|| u32::try_from(expire_ms.saturating_sub(now_ms) / 1000).unwrap_or(u32::MAX))
 }

@@ -1,7 +1,8 @@
 //! Downstream connections: requests in, answers out, in order.
 //!
 //! ```text
-//!   bytes ──▶ input ──▶ parse ──▶ answered in this poll: hits, errors            (hit, simple)
+//!   bytes ──▶ input ──▶ known head? answered in this poll                         (repeat)
+//!               └─────▶ parse ──▶ answered in this poll: hits, errors            (hit, simple)
 //!                           └──▶ needs a body, another core or a node: a future  (slow, body)
 //! ```
 //!
@@ -16,6 +17,7 @@ pub(crate) mod copies;
 mod hit;
 mod input;
 mod other;
+pub(crate) mod repeat;
 pub(crate) mod session;
 mod simple;
 mod slow;

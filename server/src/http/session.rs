@@ -20,6 +20,7 @@ use reactor::{Connection, ConnectionError, Instant, Received, WriteGuard};
 use super::answer::Context;
 use super::hit::{self, Served};
 use super::input::Input;
+use super::repeat;
 use super::simple::{self, Subject};
 use super::value::Chunks;
 use crate::edge::sessions::Registered;
@@ -108,7 +109,6 @@ impl Session {
     /// Serves every complete request that can be served now.
     fn serve_ready(&mut self) -> Round {
         let Session { core, connection, input, partial, head_began } = self;
-        let HeadScratch { whole, memo } = &mut *core.head.borrow_mut();
         let limits = &core.settings.limits;
         // Bytes queued before `out`, and not looked at anew for every request.
         let mut queued_bytes = 0;
@@ -117,24 +117,16 @@ impl Session {
             if input.is_empty() {
                 return Round::Receive;
             }
-            let resume = partial.as_deref_mut().unwrap_or(whole);
-            let head = match parse_remembering(input.bytes(), &core.limits, resume, memo) {
-                Ok(Parsed::Complete(head)) => head,
-                Ok(Parsed::Partial) => {
-                    partial.get_or_insert_with(|| Box::new(std::mem::take(whole)));
-                    head_began.get_or_insert(core.reactor.now());
-                    return Round::Receive;
-                }
-                Err(error) => {
-                    core.metrics.malformed.increment();
-                    core.write_problem(Context::closing(), &error.problem(), &mut out);
-                    return Round::Finish;
-                }
+            // Of a head that came in part, a part has been read.
+            let known = if partial.is_none() { repeat::serve(core, input.bytes(), &mut out) } else { None };
+            let step = match known {
+                Some((head_bytes, served)) => Step { now: served.into(), head_bytes, stays: true },
+                None => match serve_next(core, input.bytes(), (partial, head_began), &mut out) {
+                    Ok(step) => step,
+                    Err(round) => return round,
+                },
             };
-            *head_began = None;
-            let head_bytes = head.head_bytes();
-            let context = Context::of(&head, core.draining.get());
-            match serve_now(core, &head, context, &mut out) {
+            match step.now {
                 Now::Written => {}
                 Now::Last => {
                     core.metrics.requests.increment();
@@ -148,13 +140,13 @@ impl Session {
                 }
                 Now::Slow => {
                     *partial = None;
-                    return Round::Slow { head_bytes };
+                    return Round::Slow { head_bytes: step.head_bytes };
                 }
             }
             core.metrics.requests.increment();
             *partial = None;
-            input.consume(head_bytes);
-            if !context.stays() {
+            input.consume(step.head_bytes);
+            if !step.stays {
                 return Round::Finish;
             }
             // Many answers of one round can be more than any client may leave unread.
@@ -257,6 +249,14 @@ impl Session {
     }
 }
 
+/// A request that was looked at.
+struct Step {
+    now: Now,
+    head_bytes: usize,
+    /// Whether the connection goes on after its answer.
+    stays: bool,
+}
+
 /// What became of a request in the poll that parsed it.
 enum Now {
     Written,
@@ -266,14 +266,51 @@ enum Now {
     Slow,
 }
 
-#[inline]
-fn serve_now(core: &Rc<EdgeCore>, head: &Head<'_>, context: Context, out: &mut WriteGuard<'_>) -> Now {
-    match simple::subject(head) {
-        Subject::Read { keyspace, raw_key } => match hit::serve(core, head, context, (keyspace, raw_key), out) {
+impl From<Served> for Now {
+    #[inline(always)]
+    fn from(served: Served) -> Self {
+        match served {
             Served::Written => Now::Written,
             Served::Followed(chunks) => Now::Followed(chunks),
             Served::NotHere => Now::Slow,
-        },
+        }
+    }
+}
+
+/// Reads the head at the start of the input, and serves its request if that can be done now; or tells how the round ends.
+#[inline(always)]
+fn serve_next(
+    core: &Rc<EdgeCore>,
+    input: &[u8],
+    (partial, head_began): (&mut Option<Box<Resume>>, &mut Option<Instant>),
+    out: &mut WriteGuard<'_>,
+) -> Result<Step, Round> {
+    let HeadScratch { whole, memo } = &mut *core.head.borrow_mut();
+    let resume = partial.as_deref_mut().unwrap_or(whole);
+    match parse_remembering(input, &core.limits, resume, memo) {
+        Ok(Parsed::Complete(head)) => {
+            *head_began = None;
+            let context = Context::of(&head, core.draining.get());
+            let now = serve_now(core, &head, context, out);
+            Ok(Step { now, head_bytes: head.head_bytes(), stays: context.stays() })
+        }
+        Ok(Parsed::Partial) => {
+            partial.get_or_insert_with(|| Box::new(std::mem::take(whole)));
+            head_began.get_or_insert(core.reactor.now());
+            Err(Round::Receive)
+        }
+        Err(error) => {
+            core.metrics.malformed.increment();
+            core.write_problem(Context::closing(), &error.problem(), out);
+            Err(Round::Finish)
+        }
+    }
+}
+
+#[inline]
+fn serve_now(core: &Rc<EdgeCore>, head: &Head<'_>, context: Context, out: &mut WriteGuard<'_>) -> Now {
+    match simple::subject(head) {
+        Subject::Read { keyspace, raw_key } => hit::serve(core, head, context, (keyspace, raw_key), out).into(),
         Subject::Write => Now::Slow,
         Subject::Simple(simple) if head.body() == Body::None => {
             simple::serve(core, &simple, context, out);

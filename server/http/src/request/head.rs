@@ -25,6 +25,13 @@ impl<'a> Head<'a> {
         Self { head, facts }
     }
 
+    /// The head as it came, through the empty line that ends it.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.head
+    }
+
     /// Bytes of the head, from the start of the buffer through the empty line that ends it.
     #[inline]
     #[must_use]
