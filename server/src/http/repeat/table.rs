@@ -249,7 +249,8 @@ mod tests {
     fn a_known_head_stays_while_strangers_pass() {
         let mut repeats = Repeats::new();
         // One length and one key, so that they have a place and a mark in common.
-        let [first, second] = ["A: 1\r\n", "A: 2\r\n"].map(|more| head("key-of-both", &format!("Accept: text/plain\r\n{more}")));
+        let [first, second] =
+            ["A: 1\r\n", "A: 2\r\n"].map(|more| head("key-of-both", &format!("Accept: text/plain\r\n{more}")));
         (0..2).for_each(|_| note(&mut repeats, &first, "key-of-both"));
         for _ in 1..PATIENCE {
             assert!(recalled(&mut repeats, &first).is_some());
@@ -265,7 +266,9 @@ mod tests {
         let mut repeats = Repeats::new();
         let long_key = "k".repeat(KEY_BYTES_MAX + 1);
         let long_head = head("k", &format!("A: {}\r\n", "x".repeat(HEAD_BYTES_MAX)));
-        for (head, key) in [(head(&long_key, ""), &long_key[..]), (long_head, "k"), (b"GET / HTTP/1.0\r\n\r\n".to_vec(), "k")] {
+        for (head, key) in
+            [(head(&long_key, ""), &long_key[..]), (long_head, "k"), (b"GET / HTTP/1.0\r\n\r\n".to_vec(), "k")]
+        {
             (0..3).for_each(|_| note(&mut repeats, &head, key));
             assert_eq!(recalled(&mut repeats, &head), None);
         }
