@@ -1,9 +1,9 @@
 //! `coreperf compare`: is B slower than A, faster, or can it not be told?
 //!
-//! A and B are programs, run in turn (A B, B A, A B, …) under the same scenario, or folders of results that were taken so.
+//! A and B are programs, asked in turns under the same scenario, or folders of results that were taken so.
 //! Whether its verdicts are true here is tried by `coreperf truth`.
 //!
-//! **Invariants**: runs of a pair follow each other; a run that was not valid takes its pair with it.
+//! **Invariants**: a run that was not valid takes its pair with it.
 
 pub(crate) mod pairs;
 pub(crate) mod verdict;
@@ -17,7 +17,6 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::results;
-use crate::run::WINDOW;
 use crate::run::outcome::{Outcome, SCHEMA};
 use crate::run::scenario::Scenario;
 use crate::servers::client::accepts;
@@ -52,7 +51,7 @@ pub(crate) struct Options {
     /// Pairs of runs; 8 see 5 % more in about half of the comparisons on a shared host, 20 nearly always
     #[arg(long, default_value_t = PAIRS, value_parser = clap::value_parser!(u16).range(PAIRS_MIN as i64..=1000))]
     pairs: u16,
-    /// Length of each run, in seconds, instead of the scenario's
+    /// How long each program of a pair is measured, in seconds, in three turns, instead of the scenario's duration
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=600))]
     seconds: Option<u16>,
     #[command(flatten)]
@@ -166,20 +165,16 @@ fn of_programs(options: &Options) -> Result<Vec<(f64, f64)>> {
         client_cpu: options.cpus.clients[0],
         stop: Stop::on_signals()?,
     };
-    let contest = Contest {
-        rig: &rig,
-        scenario: &scenario,
-        figure: options.figure,
-        client_cpus: &options.cpus.clients,
-        window: WINDOW,
-    };
-    eprintln!("{} pairs take {}", options.pairs, about(contest.run_seconds() * 2.0 * f64::from(options.pairs)));
+    let contest = Contest::new(&rig, &scenario, options.figure, &options.cpus.clients);
+    eprintln!("{} pairs take {}", options.pairs, about(contest.pair_seconds() * f64::from(options.pairs)));
     let starts: [Start<'_>; 2] =
         [&|rig| start(rig, NAMES[0], &options.first), &|rig| start(rig, NAMES[1], &options.second)];
-    contest.pairs(starts, options.pairs, |pair, index, outcome| {
-        let why = outcome.invalid_reasons.first().map_or_else(String::new, |why| format!("; not valid: {why}"));
-        let figure = options.figure.of(outcome).map_or_else(|| "-".to_owned(), |figure| format!("{figure:.3}"));
-        eprintln!("pair {} of {}: {} {figure} us{why}", pair + 1, options.pairs, NAMES[index]);
+    contest.pairs(starts, options.pairs, |number, pair| {
+        let words = match pair {
+            Ok((first, second)) => format!("{} {first:.3} us, {} {second:.3} us", NAMES[0], NAMES[1]),
+            Err(why) => format!("not valid: {why}"),
+        };
+        eprintln!("pair {} of {}: {words}", number + 1, options.pairs);
     })
 }
 

@@ -6,7 +6,7 @@
 //!
 //! **Invariants**: without `--work-ns` nothing is called between a receive and its send.
 
-mod work;
+pub(crate) mod work;
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ use clap::Args;
 use reactor::{Address, Descriptors, FloorOptions, serve_floor};
 
 use crate::system::machine::pin_to;
-use work::Work;
+use work::{Work, step_ns_here};
 
 /// Where and on which CPU the floor is served.
 #[derive(Args)]
@@ -35,6 +35,14 @@ pub(crate) struct Options {
     /// Compute so long for every request, in nanoseconds: a server that is slower by a known amount.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=WORK_NS_MAX))]
     work_ns: u64,
+    /// How long a step of that work takes, in nanoseconds, instead of measuring it: floors that are compared do the same work then.
+    #[arg(long, value_name = "NS", value_parser = step_ns)]
+    step_ns: Option<f64>,
+}
+
+fn step_ns(text: &str) -> Result<f64, String> {
+    let allowed = |ns: &f64| (0.01..=1_000.0).contains(ns);
+    text.parse().ok().filter(allowed).ok_or_else(|| "it is from 0.01 to 1000".to_owned())
 }
 
 /// Work for one request at most: a millisecond.
@@ -46,7 +54,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let served = FloorOptions { cpu: options.cpu, descriptors, body_bytes: options.body_bytes as usize };
     // Calibrated where it will run; afterwards the floor is pinned there anyway.
     options.cpu.filter(|_| options.work_ns > 0).map(pin_to).transpose()?;
-    let work = (options.work_ns > 0).then(|| Work::of_ns(options.work_ns));
+    let step_ns = || options.step_ns.unwrap_or_else(step_ns_here);
+    let work = (options.work_ns > 0).then(|| Work::of_ns(options.work_ns, step_ns()));
     if let Some(work) = work {
         println!("{} ns of work for each request: {} steps of {:.3} ns", options.work_ns, work.steps(), work.step_ns());
     }

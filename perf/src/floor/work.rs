@@ -2,7 +2,7 @@
 //!
 //! A step is a multiplication and an addition that wait for the step before, so that neither the compiler nor the core can
 //! leave it out or do two at once, and nothing but the clock rate changes how long it takes: no memory, no branch, no call to
-//! the kernel. How long a step takes here is measured once, at the start.
+//! the kernel. How long a step takes is measured once, and floors that are to do the same work are told the same.
 //!
 //! **Not** in the reactor: its floor has no clock and does nothing, which is what makes it the floor. It only calls whom it is
 //! given.
@@ -30,9 +30,8 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Work that takes `ns` nanoseconds on the CPU this thread runs on. It takes some 25 ms to find out.
-    pub(crate) fn of_ns(ns: u64) -> Self {
-        let step_ns = (0..TIMES).map(|_| time_of_step_ns()).fold(f64::INFINITY, f64::min);
+    /// Work that takes `ns` nanoseconds where a step takes `step_ns`.
+    pub(crate) fn of_ns(ns: u64, step_ns: f64) -> Self {
         Self { steps: (ns as f64 / step_ns).ceil() as u64, step_ns }
     }
 
@@ -49,6 +48,11 @@ impl Work {
     pub(crate) const fn step_ns(self) -> f64 {
         self.step_ns
     }
+}
+
+/// How long a step takes on the CPU this thread runs on, in nanoseconds. It takes some 25 ms to find out.
+pub(crate) fn step_ns_here() -> f64 {
+    (0..TIMES).map(|_| time_of_step_ns()).fold(f64::INFINITY, f64::min)
 }
 
 /// A chain of so many steps.
@@ -85,7 +89,8 @@ mod tests {
     /// Counted in CPU time, which others on the host do not lengthen much; the bound above is wide for what they do.
     #[test]
     fn work_takes_its_time_and_twice_the_work_twice_the_time() {
-        let (short, long) = (Work::of_ns(1_000), Work::of_ns(2_000));
+        let step_ns = step_ns_here();
+        let (short, long) = (Work::of_ns(1_000, step_ns), Work::of_ns(2_000, step_ns));
         assert!(short.steps() > 10 && short.step_ns() > 0.0, "{short:?}");
         let (short_ns, long_ns) = (time_of(short, 1_000), time_of(long, 1_000));
         assert!((700_000..4_000_000).contains(&short_ns), "{short_ns} ns for 1000 times 1000 ns: {short:?}");

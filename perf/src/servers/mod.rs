@@ -102,19 +102,24 @@ impl Rig {
     /// # Errors
     /// It did not start; the end of its output is in the message. The same holds for the servers below.
     pub(crate) fn start_floor(&self, body_bytes: usize) -> Result<Server> {
-        self.start_floor_with_work(body_bytes, 0)
+        self.start_floor_with(body_bytes, &[])
     }
 
-    /// Starts the bare ring loop with so many nanoseconds of work for each request.
+    /// Starts the bare ring loop with so many nanoseconds of work for each request, in steps of so many.
     ///
     /// # Errors
     /// As for the floor.
-    pub(crate) fn start_floor_with_work(&self, body_bytes: usize, work_ns: u64) -> Result<Server> {
+    pub(crate) fn start_floor_with_work(&self, body_bytes: usize, (work_ns, step_ns): (u64, f64)) -> Result<Server> {
+        let (work_ns, step_ns) = (work_ns.to_string(), step_ns.to_string());
+        self.start_floor_with(body_bytes, &["--work-ns", &work_ns, "--step-ns", &step_ns])
+    }
+
+    fn start_floor_with(&self, body_bytes: usize, more: &[&str]) -> Result<Server> {
         let [address] = free_addresses()?;
         let own = std::env::current_exe().context("this program could not be found again")?;
         let mut command = Command::new(own);
         command.arg("floor").args(["--cpu", &self.server_cpu.to_string(), "--listen", &address.to_string()]);
-        command.args(["--body-bytes", &body_bytes.to_string(), "--work-ns", &work_ns.to_string()]);
+        command.args(["--body-bytes", &body_bytes.to_string()]).args(more);
         let child = self.start("floor", &mut command, || accepts(address))?;
         Ok(Server { name: "floor", address, children: vec![child] })
     }

@@ -28,6 +28,7 @@ use clap::Args;
 use crate::compare::pairs::{Contest, Start, about};
 use crate::compare::verdict::{PAIRS_MIN, judge};
 use crate::compare::{Figure, PAIRS};
+use crate::floor::work::step_ns_here;
 use crate::results::write_whole;
 use crate::run::scenario::Scenario;
 use crate::servers::Rig;
@@ -36,9 +37,6 @@ use crate::system::cpus::Cpus;
 use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
 use report::{Report, Subject, Try};
-
-/// The floor has nothing to warm up but its connections: two windows of this length that show the same are enough.
-const WARMUP: Duration = Duration::from_millis(400);
 
 /// Runs that find out what a request costs the floor: an odd number, so that the median is one of them.
 const FIRST_RUNS: u16 = 5;
@@ -52,7 +50,7 @@ pub(crate) struct Options {
     /// Pairs of runs in a try
     #[arg(long, default_value_t = PAIRS, value_parser = clap::value_parser!(u16).range(PAIRS_MIN as i64..=1000))]
     pairs: u16,
-    /// Length of each run, in seconds
+    /// How long each floor of a pair is measured, in seconds, in three turns
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=600))]
     seconds: u16,
     /// How much more work the slower server does for a request, in percent of what one costs
@@ -89,22 +87,17 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         client_cpu: options.cpus.clients[0],
         stop: Stop::on_signals()?,
     };
-    let contest = Contest {
-        rig: &rig,
-        scenario: &scenario,
-        figure: Figure::Cpu,
-        client_cpus: &options.cpus.clients,
-        window: WARMUP,
-    };
-    eprintln!("{}", options.estimate(contest.run_seconds()));
-    let floor_us = cost(&contest, options.base_ns)?;
+    let contest = Contest::new(&rig, &scenario, Figure::Cpu, &options.cpus.clients);
+    let step_ns = step_ns_here();
+    eprintln!("{}", options.estimate(contest.pair_seconds()));
+    let floor_us = cost(&contest, &scenario, (options.base_ns, step_ns))?;
     let work_ns = (floor_us * 1e3 * options.more / 100.0).round().max(1.0) as u64;
     println!(
         "a request costs the floor {floor_us:.3} us, {} ns of work included; {:.1} % of that is {work_ns} ns more",
         options.base_ns, options.more
     );
     let mut report = Report::new((floor_us, options.base_ns, work_ns, options.more), options.pairs, scenario.clone());
-    let ended = try_all(options, &contest, work_ns, &mut report);
+    let ended = try_all(options, &contest, (work_ns, step_ns), &mut report);
     print!("{}", report.sum());
     if let Some(path) = &options.out {
         let json = serde_json::to_string_pretty(&report).context("the tries could not be written as JSON")?;
@@ -118,7 +111,6 @@ impl Options {
     fn scenario(&self) -> Result<Scenario> {
         let mut scenario = Scenario::read(&self.scenario)?;
         scenario.duration = Duration::from_secs(self.seconds.into());
-        scenario.warmup = WARMUP;
         ensure!(
             scenario.keys.count == 1 && scenario.mix.put == 0.0 && scenario.mix.delete == 0.0,
             "{} writes or has several keys; the floor answers reads of one value only",
@@ -131,39 +123,44 @@ impl Options {
     }
 
     /// What is to come, with how long it takes.
-    fn estimate(&self, run_seconds: f64) -> String {
-        let runs = f64::from(FIRST_RUNS) + 4.0 * f64::from(self.pairs) * f64::from(self.tries);
+    fn estimate(&self, pair_seconds: f64) -> String {
+        let pairs = 2.0 * f64::from(self.pairs) * f64::from(self.tries);
         format!(
-            "{} tries of {} pairs, twice: {runs:.0} runs, {}; Ctrl-C ends it, and what was tried is told",
+            "{} tries of {} pairs, twice: {pairs:.0} pairs, {}; Ctrl-C ends it, and what was tried is told",
             self.tries,
             self.pairs,
-            about(runs * run_seconds)
+            about(pairs * pair_seconds)
         )
     }
 }
 
 /// Microseconds of CPU that a request costs the floor: the median of a few runs.
-fn cost(contest: &Contest<'_>, base_ns: u64) -> Result<f64> {
-    let body_bytes = contest.scenario.values.bytes;
+fn cost(contest: &Contest<'_>, scenario: &Scenario, work: (u64, f64)) -> Result<f64> {
+    let body_bytes = scenario.values.bytes;
     let mut figures = Vec::new();
     let mut why = String::new();
     for _ in 0..FIRST_RUNS {
-        let outcome = contest.run(&|rig| rig.start_floor_with_work(body_bytes, base_ns))?;
+        let outcome = contest.alone(&|rig| rig.start_floor_with_work(body_bytes, work))?;
         why = outcome.invalid_reasons.line();
-        figures.extend(contest.figure.of(&outcome));
+        figures.extend(Figure::Cpu.of(&outcome));
     }
     let spread = Spread::of(figures).with_context(|| format!("no run of the floor can be believed: {why}"))?;
     Ok(spread.median)
 }
 
 /// Makes the tries, and notes each in the report as it ends.
-fn try_all(options: &Options, contest: &Contest<'_>, work_ns: u64, report: &mut Report) -> Result<()> {
-    let (bytes, base_ns) = (contest.scenario.values.bytes, options.base_ns);
-    let floor: Start<'_> = &|rig: &Rig| rig.start_floor_with_work(bytes, base_ns);
-    let slower: Start<'_> = &|rig: &Rig| rig.start_floor_with_work(bytes, base_ns + work_ns);
+fn try_all(
+    options: &Options,
+    contest: &Contest<'_>,
+    (work_ns, step_ns): (u64, f64),
+    report: &mut Report,
+) -> Result<()> {
+    let (bytes, base_ns) = (report.scenario.values.bytes, options.base_ns);
+    let floor: Start<'_> = &|rig: &Rig| rig.start_floor_with_work(bytes, (base_ns, step_ns));
+    let slower: Start<'_> = &|rig: &Rig| rig.start_floor_with_work(bytes, (base_ns + work_ns, step_ns));
     for number in 1..=options.tries {
         for (subject, second) in [(Subject::Itself, floor), (Subject::MoreWork, slower)] {
-            let pairs = contest.pairs([floor, second], options.pairs, |_, _, _| {})?;
+            let pairs = contest.pairs([floor, second], options.pairs, |_, _| {})?;
             // A try without enough pairs has no verdict, and `compare` would say so instead of judging.
             let judged = (pairs.len() >= PAIRS_MIN).then(|| judge(&pairs));
             let one = Try { number, subject, judged, pairs };
@@ -192,8 +189,8 @@ mod tests {
 
     #[test]
     fn how_long_it_takes_is_told_beforehand() {
-        let text = options(&["--tries", "3", "--pairs", "10"]).estimate(3.0);
-        assert!(text.contains("125 runs, about 6 min"), "{text}");
+        let text = options(&["--tries", "3", "--pairs", "10"]).estimate(6.0);
+        assert!(text.contains("60 pairs, about 6 min"), "{text}");
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub(super) struct Report {
     work_ns: u64,
     more_percent: f64,
     pairs: u16,
-    scenario: Scenario,
+    pub(super) scenario: Scenario,
     host: Fingerprint,
     commit: String,
     pub(super) tries: Vec<Try>,
