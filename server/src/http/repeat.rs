@@ -95,6 +95,6 @@ fn write_head(core: &EdgeCore, answer: &mut AnswerHead, facts: &Facts<'_>, out: 
 #[inline]
 pub(super) fn note(core: &EdgeCore, head: &Head<'_>, context: Context, hash: KeyHash) {
     if context == CONTEXT {
-        core.repeats.borrow_mut().note(head.as_bytes(), &core.scratch.borrow().key, hash);
+        core.repeats.borrow_mut().note((head.as_bytes(), head.target_end()), &core.scratch.borrow().key, hash);
     }
 }

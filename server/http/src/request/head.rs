@@ -32,6 +32,13 @@ impl<'a> Head<'a> {
         self.head
     }
 
+    /// Where the target ends in it.
+    #[inline]
+    #[must_use]
+    pub fn target_end(&self) -> usize {
+        self.facts.target.end as usize
+    }
+
     /// Bytes of the head, from the start of the buffer through the empty line that ends it.
     #[inline]
     #[must_use]

@@ -1,8 +1,9 @@
 //! The heads that a core has met again, with what they ask for and the head of the answer that they got last.
 //!
 //! ```text
-//!   input ──its target──▶ place: [ known head | its key, hash | the last answer's head ]   the same bytes? then recalled
-//!                                [ mark of the last stranger  | patience ]                 the same mark again? then learned
+//!   input ──its target──▶ place, tag    the place's tag? and the same bytes? then recalled
+//!                           place: [ tag ] [ known head | its key, hash | the last answer's head ]
+//!                                  [ mark of the last stranger, patience ]    the same mark again? then learned
 //! ```
 //!
 //! **Not** a cache of answers: a recalled head is looked up like any other, and what its answer says is compared anew.
@@ -42,19 +43,23 @@ const VERSION_BYTES: usize = b" HTTP/1.1".len();
 
 /// The heads one core knows.
 pub(crate) struct Repeats {
-    places: Box<[Place]>,
+    /// One for each place. Apart from what is known, so that strangers, who are told by their tags and marks, stay in two
+    /// kilobytes of the cache.
+    tags: [u32; PLACES],
+    strangers: [Stranger; PLACES],
+    known: Box<[Known]>,
 }
 
-struct Place {
-    known: Known,
-    /// Of the last head that came here and was not the known one; 0 for none.
-    stranger: u64,
+/// The last head that came to a place and was not the one known there.
+#[derive(Clone, Copy)]
+struct Stranger {
+    mark: u32,
     patience: u8,
 }
 
 /// A head that came before.
 pub(super) struct Known {
-    /// From the request line through the empty line; empty where nothing is known.
+    /// From the request line through the empty line.
     head: Vec<u8>,
     key: Vec<u8>,
     hash: Option<KeyHash>,
@@ -80,40 +85,72 @@ pub(super) struct AnswerHead {
 
 impl Repeats {
     pub(crate) fn new() -> Self {
-        Repeats { places: (0..PLACES).map(|_| Place::new()).collect() }
+        let known = (0..PLACES).map(|_| Known::new()).collect();
+        Repeats { tags: [0; PLACES], strangers: [Stranger { mark: 0, patience: 0 }; PLACES], known }
     }
 
     /// The known head that the input begins with.
     #[inline(always)]
     pub(super) fn recall(&mut self, input: &[u8]) -> Option<&mut Known> {
-        let known = &mut self.places[place_of(input)?].known;
-        (!known.head.is_empty() && input.starts_with(&known.head)).then_some(known)
+        let line = memchr::memchr(b'\r', &input[..input.len().min(HEAD_BYTES_MAX)])?;
+        let spot = Spot::of(input, line.saturating_sub(VERSION_BYTES))?;
+        if self.tags[spot.place] != spot.tag {
+            return None;
+        }
+        let known = &mut self.known[spot.place];
+        input.starts_with(&known.head).then_some(known)
     }
 
-    /// Notes a head that was read, and what it asks for; it becomes known when it has come before.
+    /// Notes a head that was read, where its target ends in it, and what it asks for; it becomes known when it has come before.
     #[inline]
-    pub(super) fn note(&mut self, head: &[u8], key: &[u8], hash: KeyHash) {
+    pub(super) fn note(&mut self, (head, target_end): (&[u8], usize), key: &[u8], hash: KeyHash) {
         if head.len() > HEAD_BYTES_MAX || key.len() > KEY_BYTES_MAX {
             return;
         }
-        let Some(index) = place_of(head) else { return };
-        let place = &mut self.places[index];
+        let Some(spot) = Spot::of(head, target_end) else { return };
         // Heads of one key and one length are taken for one: to know better would take a look at all of their bytes.
-        let mark = (hash.index() ^ head.len() as u64) | 1;
-        if std::mem::replace(&mut place.stranger, mark) != mark {
+        let mark = (hash.index() >> 32) as u32 ^ head.len() as u32;
+        let stranger = &mut self.strangers[spot.place];
+        if std::mem::replace(&mut stranger.mark, mark) != mark {
             return;
         }
-        place.patience = place.patience.saturating_sub(1);
-        if place.patience == 0 {
-            place.patience = PATIENCE;
-            place.known.learn(head, key, hash);
+        stranger.patience = stranger.patience.saturating_sub(1);
+        if stranger.patience == 0 {
+            stranger.patience = PATIENCE;
+            self.tags[spot.place] = spot.tag;
+            self.known[spot.place].learn(head, key, hash);
         }
     }
 }
 
-impl Place {
+/// Where a head belongs.
+#[derive(Clone, Copy)]
+struct Spot {
+    place: usize,
+    /// Not 0, which stands for a place where nothing is known.
+    tag: u32,
+}
+
+impl Spot {
+    /// Of a head whose target ends there; none for what is too short.
+    #[inline(always)]
+    fn of(head: &[u8], target_end: usize) -> Option<Self> {
+        let words: &[u8; FOLDED_BYTES] = head.get(target_end.saturating_sub(FOLDED_BYTES)..)?.first_chunk()?;
+        let word = |at: usize| u64::from_le_bytes(*words[at..].first_chunk().expect("the places are inside the bytes"));
+        // Multiplicative hashing (Knuth), the products side by side; a second one brings the high bits down to all.
+        let sum = word(0).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            ^ word(8).wrapping_mul(0xC2B2_AE3D_27D4_EB4F).rotate_left(16)
+            ^ word(16).wrapping_mul(0x1656_67B1_9E37_79F9).rotate_left(32)
+            ^ word(24).wrapping_mul(0x27D4_EB2F_1656_67C5).rotate_left(48);
+        let fold = (sum ^ (sum >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let place = (fold >> (u64::BITS - PLACES.trailing_zeros())) as usize;
+        Some(Spot { place, tag: (fold >> 16) as u32 | 1 })
+    }
+}
+
+impl Known {
     fn new() -> Self {
-        let known = Known {
+        Known {
             head: Vec::with_capacity(HEAD_BYTES_MAX),
             key: Vec::with_capacity(KEY_BYTES_MAX),
             hash: None,
@@ -122,12 +159,9 @@ impl Place {
                 content_type: Vec::with_capacity(METADATA_BYTES_MAX),
                 bytes: Vec::with_capacity(ANSWER_BYTES_MAX),
             },
-        };
-        Place { known, stranger: 0, patience: 0 }
+        }
     }
-}
 
-impl Known {
     #[inline(never)]
     fn learn(&mut self, head: &[u8], key: &[u8], hash: KeyHash) {
         self.head.clear();
@@ -173,23 +207,6 @@ impl AnswerHead {
     }
 }
 
-/// The place of the head that the input begins with; none for what is too short, or too long.
-#[inline(always)]
-fn place_of(input: &[u8]) -> Option<usize> {
-    let line = memchr::memchr(b'\r', &input[..input.len().min(HEAD_BYTES_MAX)])?;
-    let start = line.saturating_sub(VERSION_BYTES + FOLDED_BYTES);
-    let words: &[u8; FOLDED_BYTES] = input[start..].first_chunk()?;
-    let word = |at: usize| u64::from_le_bytes(*words[at..].first_chunk().expect("the places are inside the bytes"));
-    let fold = mix(mix(mix(word(0), word(8)), word(16)), word(24));
-    Some((fold >> (u64::BITS - PLACES.trailing_zeros())) as usize)
-}
-
-/// Knuth's multiplicative hashing: the high bits depend on all bits of what was mixed in.
-#[inline(always)]
-fn mix(fold: u64, word: u64) -> u64 {
-    (fold.rotate_left(29) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-}
-
 #[cfg(test)]
 mod tests {
     use shardstore::key::KeyHasher;
@@ -201,7 +218,8 @@ mod tests {
     }
 
     fn note(repeats: &mut Repeats, head: &[u8], key: &str) {
-        repeats.note(head, key.as_bytes(), KeyHasher::new(1).hash(key.as_bytes()));
+        let target_end = memchr::memmem::find(head, b" HTTP/1.").unwrap();
+        repeats.note((head, target_end), key.as_bytes(), KeyHasher::new(1).hash(key.as_bytes()));
     }
 
     fn recalled(repeats: &mut Repeats, input: &[u8]) -> Option<(usize, Vec<u8>)> {
