@@ -1,7 +1,7 @@
 //! Pairs of programs under one scenario: both of a pair are started, and asked in turns.
 //!
 //! ```text
-//!  pair:   start A and B    │ A B │ B A │ A B │    end both        figure of B: A's, times the median of the turns' ratios
+//!  pair:   start A and B    │ A B │ B A │ A B │    end both        figures: those of the turn whose ratio is the median
 //!                             turns, in an order that is drawn
 //! ```
 //!
@@ -15,8 +15,8 @@
 //!
 //! **Not** judging: `verdict` does.
 //!
-//! **Invariants**: which program is asked first is chance, turn by turn; a run that does not give the figure takes its turn with
-//! it, and a pair needs all its turns; nothing is asked but one program at a time.
+//! **Invariants**: which program is asked first is chance, turn by turn; a run that does not give the figure takes its pair
+//! with it; nothing is asked but one program at a time.
 //!
 //! **Source**: Fisher, "The Design of Experiments", 1935, chapter 2 (what makes the test exact is that the order was drawn).
 

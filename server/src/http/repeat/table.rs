@@ -19,7 +19,7 @@ use shardstore::key::KeyHash;
 /// Places of a core. The 256 most asked keys of a million are about two of five requests, at a Zipf exponent of 1; the
 /// places that are in use take some 600 bytes each, of a cache that has other things to hold.
 const PLACES: usize = 256;
-const _: () = assert!(PLACES.is_power_of_two(), "a place is the low bits of a fold");
+const _: () = assert!(PLACES.is_power_of_two(), "a place is the high bits of a fold");
 
 /// Longest head that becomes known, in bytes: most of programs are shorter; a browser's with cookies is not asked twice alike.
 pub(super) const HEAD_BYTES_MAX: usize = 512;
@@ -43,7 +43,7 @@ const VERSION_BYTES: usize = b" HTTP/1.1".len();
 
 /// The heads one core knows.
 pub(crate) struct Repeats {
-    /// One for each place. Apart from what is known, so that strangers, who are told by their tags and marks, stay in two
+    /// One for each place. Apart from what is known, so that strangers, who are told by their tags and marks, stay in three
     /// kilobytes of the cache.
     tags: [u32; PLACES],
     strangers: [Stranger; PLACES],
