@@ -17,9 +17,9 @@ mod edge;
 mod http;
 mod kv;
 mod message;
+mod nodes;
 mod plan;
 mod store;
 mod supervisor;
-mod upstream;
 
 pub use plan::{EdgePlan, ReadUsage, start};

@@ -1,6 +1,6 @@
 //! The shard protocol's side of a miss: a GET as a frame and back, its answer as a frame and back.
 //!
-//! **Invariants**: ask and reply have the fields that an edge and a node give them (`server/src/upstream`,
+//! **Invariants**: ask and reply have the fields that an edge and a node give them (`server/src/nodes`,
 //! `shardstore/node/src/core`); a value's checksum is made when it is stored, and checked by the edge that uses it.
 
 use std::hint::black_box;

@@ -14,7 +14,7 @@ use super::embedded;
 use super::fills::{Fill, Joined};
 use super::near::{self, Times};
 use crate::edge::EdgeCore;
-use crate::upstream::Cluster;
+use crate::nodes::Cluster;
 
 /// Longest time to live that the protocol carries: 49 days. What asks for more gets this, here and at the node alike.
 const TTL_MS_MAX: u64 = u32::MAX as u64;
