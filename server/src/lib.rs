@@ -14,11 +14,12 @@
 #![forbid(unsafe_code)]
 
 mod edge;
-mod http;
-mod kv;
+mod exchange;
+mod frontend;
 mod message;
 mod nodes;
 mod plan;
+mod services;
 mod store;
 mod supervisor;
 

@@ -1,6 +1,6 @@
 //! The HTTP side of a hit: its request's head read, its answer's head written.
 //!
-//! **Invariants**: the answer has the fields that a hit has by default, as `server/src/http/hit.rs` gives them.
+//! **Invariants**: the answer has the fields that a hit has by default, as `server/src/services/kv/hit.rs` gives them.
 
 use std::hint::black_box;
 

@@ -16,7 +16,7 @@ use reactor::{Address, Connection, ListenError, ListenOptions, Listener};
 
 use super::EdgeCore;
 use super::sessions::Registered;
-use crate::http::session;
+use crate::frontend::h1::connection;
 
 /// Connections that are being answered 503 at a time.
 const SHEDDING_MAX: usize = 256;
@@ -73,7 +73,7 @@ fn admit(core: &Rc<EdgeCore>, connection: Connection, shedding: &Rc<Cell<usize>>
     // Counted from here on: many may be admitted before the first of their tasks runs.
     let registered = Registered::enter(core, &connection);
     let serving = Rc::clone(core);
-    if core.reactor.spawn(session::serve(serving, connection, registered)).is_err() {
+    if core.reactor.spawn(connection::serve(serving, connection, registered)).is_err() {
         core.metrics.shed.increment();
     }
 }

@@ -25,13 +25,13 @@ use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
 use shardstore::shard::Shard;
 
-use crate::http::body_memory::MemoryBudget;
-use crate::http::copies::Copies;
-use crate::http::repeat::Repeats;
-use crate::http::value::COPY_BYTES_MAX;
-use crate::kv::keyspace::Keyspaces;
+use crate::exchange::body_memory::MemoryBudget;
+use crate::exchange::outbound::Copies;
+use crate::frontend::h1::repeat::Repeats;
 use crate::message::Message;
 use crate::nodes::{Cluster, ClusterOptions};
+use crate::services::kv::keyspace::Keyspaces;
+use crate::services::kv::value::COPY_BYTES_MAX;
 use crate::store::fills::Fills;
 use crate::store::route::Tickets;
 use crate::store::writes::Writes;

@@ -13,7 +13,7 @@ use shardstore::cache::Inspection;
 use shardstore::key::{KEY_BYTES_MAX, KeyHash, StoredKey};
 
 use super::Supervisor;
-use crate::kv::keyspace;
+use crate::services::kv::keyspace;
 
 /// Where the pages of keys are.
 const PREFIX: &str = "/v1/debug/key/";

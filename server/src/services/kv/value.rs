@@ -11,9 +11,9 @@ use std::sync::Arc;
 use reactor::SharedBytes;
 use shardstore::cache::{Hit, Pinned, Value};
 
-use super::body_memory::BodyMemory;
-use super::copies::Held;
 use crate::edge::EdgeCore;
+use crate::exchange::body_memory::BodyMemory;
+use crate::exchange::outbound::Held;
 
 /// Values up to this size are copied: one more slice in a send costs about as much as copying this much.
 pub(crate) const COPY_BYTES_MAX: usize = 16 * 1024;

@@ -4,7 +4,10 @@
 //!
 //! **Source**: docs/specification.md; RFC 9110 sections 9, 13 and 14.
 
+pub(crate) mod hit;
 pub(crate) mod keyspace;
 pub(crate) mod path;
 pub(crate) mod read;
+pub(crate) mod remote;
+pub(crate) mod value;
 pub(crate) mod write;

@@ -22,10 +22,10 @@ const PLACES: usize = 256;
 const _: () = assert!(PLACES.is_power_of_two(), "a place is the high bits of a fold");
 
 /// Longest head that becomes known, in bytes: most of programs are shorter; a browser's with cookies is not asked twice alike.
-pub(super) const HEAD_BYTES_MAX: usize = 512;
+pub(crate) const HEAD_BYTES_MAX: usize = 512;
 
 /// Longest stored key of a head that becomes known, in bytes.
-pub(super) const KEY_BYTES_MAX: usize = 256;
+pub(crate) const KEY_BYTES_MAX: usize = 256;
 
 /// Longest head of an answer that is kept, in bytes: all but those with the longest content types.
 const ANSWER_BYTES_MAX: usize = 512;
@@ -58,7 +58,7 @@ struct Stranger {
 }
 
 /// A head that came before.
-pub(super) struct Known {
+pub(crate) struct Known {
     /// From the request line through the empty line.
     head: Vec<u8>,
     key: Vec<u8>,
@@ -68,16 +68,16 @@ pub(super) struct Known {
 
 /// What the head of a 200 with a whole value is written from, apart from its content type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Said {
-    pub(super) version: u64,
-    pub(super) value_bytes: usize,
-    pub(super) max_age_s: Option<u32>,
+pub(crate) struct Said {
+    pub(crate) version: u64,
+    pub(crate) value_bytes: usize,
+    pub(crate) max_age_s: Option<u32>,
     /// Of its `Date`, unix seconds.
-    pub(super) date_s: u64,
+    pub(crate) date_s: u64,
 }
 
 /// The head of the last answer to a known head.
-pub(super) struct AnswerHead {
+pub(crate) struct AnswerHead {
     said: Option<Said>,
     content_type: Vec<u8>,
     bytes: Vec<u8>,
@@ -91,7 +91,7 @@ impl Repeats {
 
     /// The known head that the input begins with.
     #[inline(always)]
-    pub(super) fn recall(&mut self, input: &[u8]) -> Option<&mut Known> {
+    pub(crate) fn recall(&mut self, input: &[u8]) -> Option<&mut Known> {
         let line = memchr::memchr(b'\r', &input[..input.len().min(HEAD_BYTES_MAX)])?;
         let spot = Spot::of(input, line.saturating_sub(VERSION_BYTES))?;
         if self.tags[spot.place] != spot.tag {
@@ -103,7 +103,7 @@ impl Repeats {
 
     /// Notes a head that was read, where its target ends in it, and what it asks for; it becomes known when it has come before.
     #[inline]
-    pub(super) fn note(&mut self, (head, target_end): (&[u8], usize), key: &[u8], hash: KeyHash) {
+    pub(crate) fn note(&mut self, (head, target_end): (&[u8], usize), key: &[u8], hash: KeyHash) {
         if head.len() > HEAD_BYTES_MAX || key.len() > KEY_BYTES_MAX {
             return;
         }
@@ -174,13 +174,13 @@ impl Known {
 
     /// Bytes of the head.
     #[inline]
-    pub(super) fn head_bytes(&self) -> usize {
+    pub(crate) fn head_bytes(&self) -> usize {
         self.head.len()
     }
 
     /// The stored key it asks for, its hash, and the head of the last answer.
     #[inline(always)]
-    pub(super) fn parts(&mut self) -> (&[u8], KeyHash, &mut AnswerHead) {
+    pub(crate) fn parts(&mut self) -> (&[u8], KeyHash, &mut AnswerHead) {
         let hash = self.hash.expect("a known head was learned with its hash");
         (&self.key, hash, &mut self.answer)
     }
@@ -189,13 +189,13 @@ impl Known {
 impl AnswerHead {
     /// The head of the last answer, if it says just this.
     #[inline(always)]
-    pub(super) fn saying(&self, said: Said, content_type: &[u8]) -> Option<&[u8]> {
+    pub(crate) fn saying(&self, said: Said, content_type: &[u8]) -> Option<&[u8]> {
         (self.said == Some(said) && self.content_type == content_type).then_some(&self.bytes)
     }
 
     /// Keeps the head of an answer, if there is room for it.
     #[inline(never)]
-    pub(super) fn keep(&mut self, said: Said, content_type: &[u8], head: &[u8]) {
+    pub(crate) fn keep(&mut self, said: Said, content_type: &[u8], head: &[u8]) {
         let fits = content_type.len() <= METADATA_BYTES_MAX && head.len() <= ANSWER_BYTES_MAX;
         self.said = fits.then_some(said);
         self.content_type.clear();

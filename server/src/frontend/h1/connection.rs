@@ -17,14 +17,14 @@ use corelane_http::problem::Problem;
 use corelane_http::request::{Body, Head, Parsed, Resume, parse_remembering};
 use reactor::{Connection, ConnectionError, Instant, Received, WriteGuard};
 
-use super::answer::Context;
-use super::hit::{self, Served};
-use super::input::Input;
-use super::repeat;
-use super::simple::{self, Subject};
-use super::value::Chunks;
 use crate::edge::sessions::Registered;
 use crate::edge::{EdgeCore, HeadScratch};
+use crate::exchange::reply::Context;
+use crate::frontend::h1::input::Input;
+use crate::frontend::h1::repeat;
+use crate::services::kv::hit::{self, Served};
+use crate::services::kv::value::Chunks;
+use crate::services::router::{self, Subject};
 
 /// How long a finished connection waits for its client to have read everything.
 const LINGER: Duration = Duration::from_secs(2);
@@ -36,10 +36,10 @@ const TAKEN_BYTES_MIN: usize = 64 * 1024;
 /// How long an idle connection of a draining server waits for a last request.
 const DRAINING_IDLE: Duration = Duration::from_secs(1);
 
-pub(super) struct Session {
-    pub(super) core: Rc<EdgeCore>,
-    pub(super) connection: Connection,
-    pub(super) input: Input,
+pub(crate) struct Session {
+    pub(crate) core: Rc<EdgeCore>,
+    pub(crate) connection: Connection,
+    pub(crate) input: Input,
     /// What is known of a head that has come in part. Whole heads are read in the core's memory, which is at hand, and not
     /// in every connection's.
     partial: Option<Box<Resume>>,
@@ -186,7 +186,7 @@ impl Session {
 
     /// Receives what belongs to a request under way. The beginning of a drain brings every deadline forward, so that
     /// idle connections end; a request that has begun keeps its own.
-    pub(super) async fn receive_until(&self, deadline: Instant) -> Result<Option<Received>, ConnectionError> {
+    pub(crate) async fn receive_until(&self, deadline: Instant) -> Result<Option<Received>, ConnectionError> {
         loop {
             self.connection.set_deadline(deadline);
             match self.connection.receive().await {
@@ -309,21 +309,21 @@ fn serve_next(
 
 #[inline]
 fn serve_now(core: &Rc<EdgeCore>, head: &Head<'_>, context: Context, out: &mut WriteGuard<'_>) -> Now {
-    match simple::subject(head) {
+    match router::subject(head) {
         Subject::Read { keyspace, raw_key } => hit::serve(core, head, context, (keyspace, raw_key), out).into(),
         Subject::Write => Now::Slow,
         Subject::Simple(simple) if head.body() == Body::None => {
-            simple::serve(core, &simple, context, out);
+            router::serve(core, &simple, context, out);
             Now::Written
         }
         Subject::Simple(simple) => {
-            simple::serve(core, &simple, context.as_last(), out);
+            router::serve(core, &simple, context.as_last(), out);
             Now::Last
         }
     }
 }
 
-pub(super) fn send_all(connection: &Connection, chunks: Chunks) {
+pub(crate) fn send_all(connection: &Connection, chunks: Chunks) {
     for chunk in chunks {
         connection.write_shared(chunk);
     }

@@ -10,13 +10,13 @@ use corelane_http::request::Head;
 use shardstore::cache::Read;
 use shardstore::key::KeyHash;
 
-use super::answer::Context;
-use super::hit::{self, Decided, Facts, Served};
 use crate::edge::EdgeCore;
+use crate::exchange::reply::Context;
+use crate::services::kv::hit::{self, Decided, Facts, Served};
 
 /// Tries to answer a read of a key from another core's shard; the stored key is in the core's scratch.
 #[inline(never)]
-pub(super) fn serve(core: &EdgeCore, head: &Head<'_>, context: Context, hash: KeyHash, out: &mut Vec<u8>) -> Served {
+pub(crate) fn serve(core: &EdgeCore, head: &Head<'_>, context: Context, hash: KeyHash, out: &mut Vec<u8>) -> Served {
     // Taken out meanwhile: answering with a problem uses the scratch, too.
     let key = std::mem::take(&mut core.scratch.borrow_mut().key);
     let served = read(core, (hash, &key), |found| match found {
@@ -32,7 +32,7 @@ pub(super) fn serve(core: &EdgeCore, head: &Head<'_>, context: Context, hash: Ke
 
 /// Reads a key of another core's shard and has `answer` answer: with the facts and the value that were found, or without.
 #[inline]
-pub(super) fn read(
+pub(crate) fn read(
     core: &EdgeCore,
     (hash, key): (KeyHash, &[u8]),
     answer: impl FnOnce(Option<(&Facts<'_>, &[u8])>) -> Served,

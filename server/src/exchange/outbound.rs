@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use super::body_memory::{BodyMemory, MemoryBudget};
 use crate::edge::metrics::CoreMetrics;
+use crate::exchange::body_memory::{BodyMemory, MemoryBudget};
 
 /// Values that are held, by where they lie: an address is not used anew while its value is held.
 type Table = RefCell<HashMap<*const u8, Weak<Held>>>;
@@ -33,12 +33,12 @@ impl Copies {
     }
 
     /// Memory for a copy that is yet to be made; `None` where the budget does not hold it.
-    pub(super) fn take(&self, bytes: usize) -> Option<BodyMemory> {
+    pub(crate) fn take(&self, bytes: usize) -> Option<BodyMemory> {
         BodyMemory::take(&self.budget, bytes)
     }
 
     /// Holds a value for one more client; `None` where the budget does not hold it.
-    pub(super) fn hold(&self, value: &Arc<[u8]>) -> Option<Rc<Held>> {
+    pub(crate) fn hold(&self, value: &Arc<[u8]>) -> Option<Rc<Held>> {
         let place = value.as_ptr();
         if let Some(held) = self.held.borrow().get(&place).and_then(Weak::upgrade) {
             return Some(held);
@@ -51,14 +51,14 @@ impl Copies {
 }
 
 /// A value that clients of this core wait for.
-pub(super) struct Held {
+pub(crate) struct Held {
     value: Arc<[u8]>,
     table: Rc<Table>,
     _memory: BodyMemory,
 }
 
 impl Held {
-    pub(super) fn value(&self) -> &[u8] {
+    pub(crate) fn value(&self) -> &[u8] {
         &self.value
     }
 }

@@ -15,14 +15,14 @@ use reactor::Instant;
 use shardstore::key::KeyHash;
 use shardstore::shard::Condition;
 
-use super::answer::Context;
-use super::body::{BodyFault, Gathered};
-use super::hit::{self, Decided, Facts};
-use super::session::Session;
-use super::value::{self, COPY_BYTES_MAX};
-use crate::kv::keyspace::Policy;
-use crate::kv::path::Path;
-use crate::kv::write::{self, Depends};
+use crate::exchange::reply::Context;
+use crate::frontend::h1::body::{BodyFault, Gathered};
+use crate::frontend::h1::connection::Session;
+use crate::services::kv::hit::{self, Decided, Facts};
+use crate::services::kv::keyspace::Policy;
+use crate::services::kv::path::Path;
+use crate::services::kv::value::{self, COPY_BYTES_MAX};
+use crate::services::kv::write::{self, Depends};
 use crate::store::ask::{Answer, Ask, Found, Op, Outcome, Refusal, SetValue, Source};
 use crate::store::route;
 
@@ -38,7 +38,7 @@ struct Key {
 
 impl Session {
     /// Serves the request whose head is at the start of the input; false when the connection ends after its answer.
-    pub(super) async fn serve_slow(&mut self, head_bytes: usize) -> bool {
+    pub(crate) async fn serve_slow(&mut self, head_bytes: usize) -> bool {
         self.core.metrics.requests.increment();
         let copy = self.input.bytes()[..head_bytes].to_vec();
         self.input.consume(head_bytes);

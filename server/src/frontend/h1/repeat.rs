@@ -16,11 +16,11 @@ use corelane_http::request::Head;
 use corelane_http::response::Connection;
 use shardstore::key::KeyHash;
 
-use super::answer::Context;
-use super::hit::{self, Decided, Facts, Served};
-use super::other;
-use super::value::{self, COPY_BYTES_MAX};
 use crate::edge::EdgeCore;
+use crate::exchange::reply::Context;
+use crate::services::kv::hit::{self, Decided, Facts, Served};
+use crate::services::kv::remote;
+use crate::services::kv::value::{self, COPY_BYTES_MAX};
 pub(crate) use table::Repeats;
 use table::{AnswerHead, Said};
 
@@ -29,7 +29,7 @@ const CONTEXT: Context = Context { method: Method::Get, connection: Connection::
 
 /// Tries to answer the request at the start of the input; tells how long its head is, and what became of it.
 #[inline(always)]
-pub(super) fn serve(core: &EdgeCore, input: &[u8], out: &mut Vec<u8>) -> Option<(usize, Served)> {
+pub(crate) fn serve(core: &EdgeCore, input: &[u8], out: &mut Vec<u8>) -> Option<(usize, Served)> {
     let repeats = &mut *core.repeats.borrow_mut();
     let known = repeats.recall(input)?;
     // A draining server ends connections with their next answer, which says so.
@@ -60,7 +60,7 @@ pub(super) fn serve(core: &EdgeCore, input: &[u8], out: &mut Vec<u8>) -> Option<
 /// The same for a key of another core.
 #[inline(never)]
 fn serve_other(core: &EdgeCore, asked: (KeyHash, &[u8]), answer: &mut AnswerHead, out: &mut Vec<u8>) -> Served {
-    other::read(core, asked, |found| match found {
+    remote::read(core, asked, |found| match found {
         Some((facts, value)) => {
             write_head(core, answer, facts, out);
             out.extend_from_slice(value);
@@ -93,7 +93,7 @@ fn write_head(core: &EdgeCore, answer: &mut AnswerHead, facts: &Facts<'_>, out: 
 
 /// Notes a read of a whole value, of the key in the core's scratch: it becomes known when it has come before.
 #[inline]
-pub(super) fn note(core: &EdgeCore, head: &Head<'_>, context: Context, hash: KeyHash) {
+pub(crate) fn note(core: &EdgeCore, head: &Head<'_>, context: Context, hash: KeyHash) {
     if context == CONTEXT {
         core.repeats.borrow_mut().note((head.as_bytes(), head.target_end()), &core.scratch.borrow().key, hash);
     }

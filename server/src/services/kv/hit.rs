@@ -18,17 +18,17 @@ use corelane_http::{Method, Status};
 use shardstore::cache::Hit;
 use shardstore::key::{KEY_BYTES_MAX, KeyHash, StoredKey};
 
-use super::answer::Context;
-use super::other;
-use super::repeat;
-use super::value::{self, COPY_BYTES_MAX, Chunks};
 use crate::edge::{EdgeCore, Scratch};
-use crate::kv::read::{self, ReadAnswer};
+use crate::exchange::reply::Context;
+use crate::frontend::h1::repeat;
+use crate::services::kv::read::{self, ReadAnswer};
+use crate::services::kv::remote;
+use crate::services::kv::value::{self, COPY_BYTES_MAX, Chunks};
 use crate::store::ask::Refusal;
 use crate::store::near;
 
 /// What became of a request on the hit path.
-pub(super) enum Served {
+pub(crate) enum Served {
     /// Its answer is written.
     Written,
     /// Its head is written; these bytes follow.
@@ -38,19 +38,19 @@ pub(super) enum Served {
 }
 
 /// A value's facts, wherever the value is.
-pub(super) struct Facts<'a> {
-    pub(super) version: u64,
+pub(crate) struct Facts<'a> {
+    pub(crate) version: u64,
     /// Unix milliseconds; 0 for never.
-    pub(super) expire_ms: u64,
-    pub(super) content_type: &'a [u8],
-    pub(super) value_bytes: usize,
-    pub(super) cache_status: Option<CacheStatus>,
+    pub(crate) expire_ms: u64,
+    pub(crate) content_type: &'a [u8],
+    pub(crate) value_bytes: usize,
+    pub(crate) cache_status: Option<CacheStatus>,
 }
 
 impl<'a> Facts<'a> {
     /// What the metadata of an item in a shard of this process says, and its expiry; version and length are still to be told.
     #[inline(always)]
-    pub(super) fn of(core: &EdgeCore, metadata: &'a [u8], expire_ms: u64, source: HitSource) -> Self {
+    pub(crate) fn of(core: &EdgeCore, metadata: &'a [u8], expire_ms: u64, source: HitSource) -> Self {
         let is_copy = core.cluster.is_some();
         let (expire_ms, content_type) = if is_copy { near::split_metadata(metadata) } else { (expire_ms, metadata) };
         let cache_status = core.settings.cache_status.then_some(CacheStatus::Hit(source));
@@ -60,7 +60,7 @@ impl<'a> Facts<'a> {
 
 /// Tries to answer a read of a key from this core's shard, or in place from another's.
 #[inline]
-pub(super) fn serve(
+pub(crate) fn serve(
     core: &Rc<EdgeCore>,
     head: &Head<'_>,
     context: Context,
@@ -84,7 +84,7 @@ pub(super) fn serve(
         repeat::note(core, head, context, hash);
     }
     if hash.shard(core.cores).0 != core.id.0 {
-        return other::serve(core, head, context, hash, out);
+        return remote::serve(core, head, context, hash, out);
     }
     let scratch = core.scratch.borrow();
     let mut shard = core.shard.borrow_mut();
@@ -106,7 +106,7 @@ pub(super) fn serve(
 /// Counts a hit in this core's own shard, and tells its facts.
 // By value: a hit whose address is taken would live in memory, on the path of every request.
 #[inline(always)]
-pub(super) fn own_facts<'a>(core: &EdgeCore, hit: Hit<'a>) -> Facts<'a> {
+pub(crate) fn own_facts<'a>(core: &EdgeCore, hit: Hit<'a>) -> Facts<'a> {
     core.metrics.hits_own.increment();
     Facts {
         version: hit.version().bits(),
@@ -116,7 +116,7 @@ pub(super) fn own_facts<'a>(core: &EdgeCore, hit: Hit<'a>) -> Facts<'a> {
 }
 
 /// Writes the answer to a read that found its value in this core's own shard.
-pub(super) fn write_own(
+pub(crate) fn write_own(
     core: &EdgeCore,
     context: Context,
     (hit, facts): (Hit<'_>, &Facts<'_>),
@@ -144,7 +144,7 @@ pub(super) fn write_own(
 }
 
 /// What becomes of a read of a key that the cache does not hold.
-pub(super) fn miss(core: &EdgeCore, context: Context, out: &mut Vec<u8>) -> Served {
+pub(crate) fn miss(core: &EdgeCore, context: Context, out: &mut Vec<u8>) -> Served {
     if core.cluster.is_some() {
         return Served::NotHere;
     }
@@ -155,7 +155,7 @@ pub(super) fn miss(core: &EdgeCore, context: Context, out: &mut Vec<u8>) -> Serv
 
 /// How a key is written in a request's target.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spelling {
+pub(crate) enum Spelling {
     /// As it is, and it holds no brace.
     Plain,
     /// Perhaps percent-encoded.
@@ -164,14 +164,14 @@ pub(super) enum Spelling {
 
 impl Spelling {
     #[inline]
-    pub(super) fn of(head: &Head<'_>) -> Self {
+    pub(crate) fn of(head: &Head<'_>) -> Self {
         if head.target_is_plain() { Spelling::Plain } else { Spelling::Encoded }
     }
 }
 
 /// Puts the stored form of a key into the core's scratch and hashes it, or says what is wrong with it.
 #[inline]
-pub(super) fn stored_key(
+pub(crate) fn stored_key(
     core: &EdgeCore,
     keyspace: &[u8],
     raw_key: &[u8],
@@ -213,14 +213,14 @@ const LONG_KEY: Problem<'static> =
     Problem { status: Status::UriTooLong, slug: "key-too-long", detail: "a key has at most 4096 bytes" };
 
 /// Writes 404.
-pub(super) fn write_absent(core: &EdgeCore, context: Context, cache_status: Option<CacheStatus>, out: &mut Vec<u8>) {
+pub(crate) fn write_absent(core: &EdgeCore, context: Context, cache_status: Option<CacheStatus>, out: &mut Vec<u8>) {
     let problem = Problem { status: Status::NotFound, slug: "not-found", detail: "there is no value under this key" };
     let extra = ResponseHead { cache_status, ..ResponseHead::new(problem.status) };
     core.write_problem_with(context, &problem, extra, out);
 }
 
 /// What a read of a value that exists comes to, before anything of it is written.
-pub(super) struct Decided {
+pub(crate) struct Decided {
     answer: ReadAnswer,
     /// The part of the value that follows the head; empty where none does.
     part: Range<usize>,
@@ -228,7 +228,7 @@ pub(super) struct Decided {
 
 impl Decided {
     #[inline]
-    pub(super) fn of(head: &Head<'_>, context: Context, facts: &Facts<'_>) -> Self {
+    pub(crate) fn of(head: &Head<'_>, context: Context, facts: &Facts<'_>) -> Self {
         let answer = read::decide(head, facts.version, facts.value_bytes as u64);
         let part = match &answer {
             _ if context.method == Method::Head => 0..0,
@@ -240,20 +240,20 @@ impl Decided {
     }
 
     /// The whole value, which exists and was asked for without conditions.
-    pub(super) fn whole(facts: &Facts<'_>) -> Self {
+    pub(crate) fn whole(facts: &Facts<'_>) -> Self {
         Decided { answer: ReadAnswer::Whole, part: 0..facts.value_bytes }
     }
 
     /// The part of the value that must follow the head, if any.
     #[inline]
-    pub(super) fn body(&self) -> Option<Range<usize>> {
+    pub(crate) fn body(&self) -> Option<Range<usize>> {
         (!self.part.is_empty()).then(|| self.part.clone())
     }
 }
 
 /// Writes the head of a 200 with the whole value.
 #[inline]
-pub(super) fn write_whole_head(core: &EdgeCore, context: Context, facts: &Facts<'_>, out: &mut Vec<u8>) {
+pub(crate) fn write_whole_head(core: &EdgeCore, context: Context, facts: &Facts<'_>, out: &mut Vec<u8>) {
     let answer = ResponseHead {
         connection: context.connection,
         content_length: Some(facts.value_bytes as u64),
@@ -268,7 +268,7 @@ pub(super) fn write_whole_head(core: &EdgeCore, context: Context, facts: &Facts<
 
 /// Writes the head of the answer to a read of a value that exists, or all of it where no value follows.
 #[inline]
-pub(super) fn write_found(core: &EdgeCore, context: Context, facts: &Facts<'_>, decided: &Decided, out: &mut Vec<u8>) {
+pub(crate) fn write_found(core: &EdgeCore, context: Context, facts: &Facts<'_>, decided: &Decided, out: &mut Vec<u8>) {
     let value_bytes = facts.value_bytes as u64;
     let (status, content_length, content_range) = match &decided.answer {
         ReadAnswer::Whole => return write_whole_head(core, context, facts, out),
@@ -305,7 +305,7 @@ fn write_refused_read(core: &EdgeCore, context: Context, facts: &Facts<'_>, deci
             (Status::PreconditionFailed, "precondition-failed", "the value has another version than If-Match names")
         }
         _ => {
-            let problem = crate::kv::write::BAD_TAGS;
+            let problem = crate::services::kv::write::BAD_TAGS;
             (problem.status, problem.slug, problem.detail)
         }
     };
@@ -327,6 +327,6 @@ fn content_type(metadata: &[u8]) -> FieldValue<'_> {
 }
 
 /// Seconds left, rounded down: a client's cache must not outlive the value.
-pub(super) fn max_age_s(expire_ms: u64, now_ms: u64) -> Option<u32> {
+pub(crate) fn max_age_s(expire_ms: u64, now_ms: u64) -> Option<u32> {
     (expire_ms > 0).then(|| u32::try_from(expire_ms.saturating_sub(now_ms) / 1000).unwrap_or(u32::MAX))
 }

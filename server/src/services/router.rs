@@ -8,9 +8,9 @@ use corelane_http::request::{Body, Head, Target};
 use corelane_http::response::ResponseHead;
 use corelane_http::{Method, Status};
 
-use super::answer::Context;
 use crate::edge::EdgeCore;
-use crate::kv::path::Path;
+use crate::exchange::reply::Context;
+use crate::services::kv::path::Path;
 
 const KEY_METHODS: &[u8] = b"GET, HEAD, PUT, DELETE, OPTIONS";
 const ROOT_METHODS: &[u8] = b"GET, HEAD, OPTIONS";
@@ -18,7 +18,7 @@ const ROOT_METHODS: &[u8] = b"GET, HEAD, OPTIONS";
 const ABOUT: &[u8] = b"Corelane. Values are at /v1/kv/{keyspace}/{key}: GET, HEAD, PUT, DELETE.\n";
 
 /// What a request is about.
-pub(super) enum Subject<'a> {
+pub(crate) enum Subject<'a> {
     /// A read of a key.
     Read { keyspace: &'a [u8], raw_key: &'a [u8] },
     /// A write to a key: PUT or DELETE.
@@ -28,7 +28,7 @@ pub(super) enum Subject<'a> {
 }
 
 /// A request that is answered from its head alone.
-pub(super) enum Simple {
+pub(crate) enum Simple {
     /// `OPTIONS`, with what is allowed.
     Options(&'static [u8]),
     NotAllowed(&'static [u8]),
@@ -40,7 +40,7 @@ pub(super) enum Simple {
 
 /// Tells what a request is about.
 #[inline]
-pub(super) fn subject<'a>(head: &Head<'a>) -> Subject<'a> {
+pub(crate) fn subject<'a>(head: &Head<'a>) -> Subject<'a> {
     let path = match head.target() {
         Target::Origin { path, .. } => path,
         Target::Absolute { path: b"*", .. } | Target::Asterisk => return Subject::Simple(asterisk(head.method())),
@@ -76,7 +76,7 @@ fn asterisk(method: Method) -> Simple {
 }
 
 /// Answers.
-pub(super) fn serve(core: &EdgeCore, simple: &Simple, context: Context, out: &mut Vec<u8>) {
+pub(crate) fn serve(core: &EdgeCore, simple: &Simple, context: Context, out: &mut Vec<u8>) {
     match simple {
         Simple::Options(allow) => {
             let head = ResponseHead {

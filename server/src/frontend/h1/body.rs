@@ -14,8 +14,8 @@ use corelane_http::problem::Problem;
 use corelane_http::request::Body;
 use reactor::{ConnectionError, Instant};
 
-use super::body_memory::BodyMemory;
-use super::session::Session;
+use crate::exchange::body_memory::BodyMemory;
+use crate::frontend::h1::connection::Session;
 
 /// Bytes still to come from which on they are received in bulk.
 const BULK_BYTES_MIN: usize = 128 * 1024;
@@ -24,7 +24,7 @@ const BULK_BYTES_MIN: usize = 128 * 1024;
 const SILENCE_MIN: Duration = Duration::from_secs(1);
 
 /// Why a body did not arrive.
-pub(super) enum BodyFault {
+pub(crate) enum BodyFault {
     /// The client is gone.
     Gone,
     /// Answer this, and close.
@@ -42,7 +42,7 @@ const NO_MEMORY: Problem<'static> = Problem {
 
 impl Session {
     /// Gathers the body; `bytes_max` bounds it where no length was announced.
-    pub(super) async fn read_body(&mut self, body: Body, bytes_max: usize) -> Result<Gathered, BodyFault> {
+    pub(crate) async fn read_body(&mut self, body: Body, bytes_max: usize) -> Result<Gathered, BodyFault> {
         let gathered = self.gather_body(body, bytes_max).await;
         self.connection.expect_bulk(false);
         gathered
@@ -85,7 +85,7 @@ impl Session {
             let taken = match decoder.decode(input).map_err(refused)? {
                 Found::Data(range) => {
                     if gathered.bytes.len() + range.len() > bytes_max {
-                        return Err(BodyFault::Refused(crate::kv::write::TOO_LARGE));
+                        return Err(BodyFault::Refused(crate::services::kv::write::TOO_LARGE));
                     }
                     let end = range.end;
                     gathered.append(&input[range], 0)?;
@@ -139,9 +139,9 @@ fn refused(error: ChunkedError) -> BodyFault {
 }
 
 /// Bytes of a body, and the memory they count as for as long as somebody needs them.
-pub(super) struct Gathered {
-    pub(super) memory: BodyMemory,
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Gathered {
+    pub(crate) memory: BodyMemory,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Gathered {
