@@ -76,9 +76,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
         packages::ensure_peers_installed()?;
     }
     let mut build = cargo(root);
-    build.args(["build", "--release", "--locked"]);
+    build.args(["build", "--profile", "dist", "--locked"]);
     let (outcome, _) = child::run_step(&mut build, BUILD_LIMIT, &stop)?;
-    ensure!(matches!(outcome, Outcome::Passed), "the release build failed");
+    ensure!(matches!(outcome, Outcome::Passed), "the dist build failed");
     let out = root.join(&options.out);
     std::fs::create_dir_all(&out).with_context(|| format!("{} could not be made", out.display()))?;
     let mut all_passed = true;
@@ -110,7 +110,7 @@ fn cargo(root: &Path) -> Command {
 /// The steps, in order; the report is the last.
 fn commands(root: &Path, options: &Options, out: &Path) -> Vec<(&'static str, Command)> {
     let coreperf = |arguments: &[&str]| {
-        let mut command = Command::new(root.join("target/release/coreperf"));
+        let mut command = Command::new(root.join("target/dist/coreperf"));
         command.current_dir(root).args(arguments);
         command
     };

@@ -28,7 +28,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(20 * 60);
 /// Building the tests and running them; a test that hangs is killed here rather than by the CI's own limit.
 const TESTS_LIMIT: Duration = Duration::from_secs(30 * 60);
 
-/// Counting takes seconds; building coreperf first, where the release build failed, takes minutes.
+/// Counting takes seconds; building coreperf first, where the dist build failed, takes minutes.
 const COUNTS_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// What the committed instruction counts are of; those of another architecture have nothing to do with them.
@@ -89,7 +89,8 @@ impl Run<'_> {
     }
 
     fn builds_and_tests(&self, steps: &mut Steps) {
-        steps.run("release build", || self.cargo("build --release --locked", BUILD_LIMIT));
+        steps.run("README's first build", || self.cargo("build --release --locked --bin corelane", BUILD_LIMIT));
+        steps.run("dist build", || self.cargo("build --profile dist --locked", BUILD_LIMIT));
         steps.run("tests", || self.cargo("test --workspace --locked --no-fail-fast", TESTS_LIMIT));
         steps.run("recorded traces", || self.recorded_traces());
         steps.run("documentation", || {
@@ -127,7 +128,7 @@ impl Run<'_> {
         self.cargo("test -p coreperf --locked recorded_traces", TESTS_LIMIT)
     }
 
-    /// The pure paths against their baselines. The programs are those of the release build; run by its package alone, coreperf
+    /// The pure paths against their baselines. The programs are those of the dist build; run by its package alone, coreperf
     /// would be built again with other features of its dependencies.
     fn instruction_counts(&self) -> Result<(Outcome, TestCount)> {
         if self.fast {
@@ -136,7 +137,7 @@ impl Run<'_> {
         if std::env::consts::ARCH != COUNTED_ARCH {
             return skipped("the baselines of perf/baselines/instructions.toml are of x86_64");
         }
-        self.cargo("run --release --locked --bin coreperf -- gate", COUNTS_LIMIT)
+        self.cargo("run --profile dist --locked --bin coreperf -- gate", COUNTS_LIMIT)
     }
 
     /// A simulation that cannot fail shows nothing: built with a bug, it must find it.

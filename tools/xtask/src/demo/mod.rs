@@ -37,6 +37,7 @@ pub(crate) struct Options {
 /// # Errors
 /// The build failed, a port is taken, or a process did not become ready; the end of its log is in the message.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
+    println!("building corelane and shardstored (release profile); the first time takes a minute or two on two cores");
     let build = Command::new("cargo")
         .current_dir(root)
         .args(["build", "--release", "--locked", "--bin", "corelane", "--bin", "shardstored"])
