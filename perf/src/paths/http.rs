@@ -7,7 +7,8 @@ use std::hint::black_box;
 use corelane_http::cache_status::{CacheStatus, HitSource};
 use corelane_http::date::HttpDate;
 use corelane_http::field::FieldValue;
-use corelane_http::request::{FieldMemo, Head, Parsed, RequestError, Resume, Version, parse, parse_remembering};
+use corelane_http::h1::request::{FieldMemo, Parsed, RequestError, Resume, parse, parse_remembering};
+use corelane_http::request::{Head, Version};
 use corelane_http::response::{Connection, ResponseHead};
 use corelane_http::{Limits, Status};
 

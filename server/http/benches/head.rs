@@ -8,7 +8,7 @@
 use corelane_http::cache_status::{CacheStatus, HitSource};
 use corelane_http::date::HttpDate;
 use corelane_http::field::FieldValue;
-use corelane_http::request::{Parsed, Resume, parse};
+use corelane_http::h1::request::{Parsed, Resume, parse};
 use corelane_http::response::ResponseHead;
 use corelane_http::{Limits, Status};
 use std::hint::black_box;

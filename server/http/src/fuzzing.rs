@@ -2,12 +2,14 @@
 //!
 //! **Not**: part of the interface; compiled only for fuzzing and tests.
 //! **Invariants**: every function accepts any bytes, and panics only if a promise of this crate is broken.
-//! **Source**: the invariants of [`crate::request`], [`crate::chunked`] and [`crate::response_head`].
+//! **Source**: the invariants of [`crate::h1::request`], [`crate::h1::chunked`] and [`crate::h1::response`].
 
 use crate::cache_control::CacheControl;
 use crate::conditional::Conditions;
-use crate::request::{FieldMemo, Head, Parsed, RequestError, Resume, Target, parse, parse_remembering};
-use crate::{Limits, Method, chunked, range, response_head, target};
+use crate::h1::request::{FieldMemo, Parsed, RequestError, Resume, parse, parse_remembering};
+use crate::h1::{chunked, response};
+use crate::request::{Head, Target};
+use crate::{Limits, Method, range, target};
 
 /// Small bounds, so that a fuzzer reaches all of them.
 const LIMITS: Limits = Limits {
@@ -100,14 +102,14 @@ fn decode(bytes: &[u8], step: usize) -> Result<(Vec<u8>, Option<usize>), chunked
 /// A head that is whole is partial at every shorter length, and its fields can be read.
 pub fn response_head(bytes: &[u8]) {
     for method in [Method::Get, Method::Head] {
-        let Ok(response_head::Parsed::Complete(head)) = response_head::parse(bytes, &LIMITS, method) else {
+        let Ok(response::Parsed::Complete(head)) = response::parse(bytes, &LIMITS, method) else {
             continue;
         };
         assert!((100..600).contains(&head.status()));
         assert!(head.fields().count() <= usize::from(LIMITS.field_count_max));
         for cut in 0..head.head_bytes() {
-            let shorter = response_head::parse(&bytes[..cut], &LIMITS, method);
-            assert!(matches!(shorter, Ok(response_head::Parsed::Partial)), "cut at {cut}");
+            let shorter = response::parse(&bytes[..cut], &LIMITS, method);
+            assert!(matches!(shorter, Ok(response::Parsed::Partial)), "cut at {cut}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! HTTP/1.1 without I/O: bytes in, values out.
 //!
-//! A request head is parsed in one pass into offsets ([`request`]), a chunked body is decoded into ranges of the
-//! bytes that arrived ([`chunked`]), and answers are encoded into a vector the caller reuses ([`response`],
-//! [`problem`]). What single fields mean is beside that: [`target`], [`conditional`], [`range`], [`cache_control`],
-//! [`cache_status`], [`date`]. [`response_head`] reads answers, for load generators, upstreams and tests.
+//! [`semantics`] is what messages say, in whatever version of the protocol they come: methods, statuses, heads as data,
+//! and what single fields mean. It is re-exported here. [`h1`] is how HTTP/1 writes it: a request head is parsed in one
+//! pass into offsets, a chunked body is decoded into ranges of the bytes that arrived, and answers are encoded into a
+//! vector the caller reuses; [`h1::response`] reads answers, for load generators, upstreams and tests.
 //!
 //! **Not**: I/O, threads, clocks, logging, `unsafe`; routing, or what a path or a status means to the product;
 //! leniency (a message two parsers could read in two ways is refused, and its connection closed).
@@ -15,29 +15,14 @@
 //! (problem details), RFC 3986 (URIs).
 #![forbid(unsafe_code)]
 
-pub mod cache_control;
-pub mod cache_status;
-pub mod chunked;
-mod class;
-pub mod conditional;
-pub mod date;
-pub mod field;
-mod framing;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-mod known;
+pub mod h1;
 mod limits;
-mod list;
-mod method;
-pub mod problem;
-pub mod range;
-pub mod request;
-pub mod response;
-pub mod response_head;
-mod status;
-pub mod target;
+pub mod semantics;
 
-pub use framing::FramingError;
 pub use limits::Limits;
-pub use method::Method;
-pub use status::Status;
+pub use semantics::{
+    Method, Status, cache_control, cache_status, conditional, date, field, problem, range, request, response, target,
+};
+use semantics::{authority, class, known, list};

@@ -18,7 +18,7 @@ use std::time::Duration;
 use control::settings::edge::EdgeSettings;
 use corelane_http::Limits;
 use corelane_http::date::HttpDate;
-use corelane_http::request::{FieldMemo, Resume};
+use corelane_http::h1::request::{FieldMemo, Resume};
 use reactor::{CoreId, Instant, Listener, Mailbox, Reactor};
 use shardstore::cache::{CacheOptions, METADATA_BYTES_MAX};
 use shardstore::key::KeyHasher;

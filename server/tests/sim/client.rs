@@ -5,7 +5,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use corelane_http::response_head::{self, Body, Parsed};
+use corelane_http::h1::response::{self, Body, Parsed};
 use corelane_http::{Limits, Method};
 use reactor::{Address, Connection, Instant, Reactor};
 
@@ -108,7 +108,7 @@ async fn read(
 }
 
 fn parse(received: &[u8], method: Method) -> Result<Option<(Answer, bool)>, Failure> {
-    let parsed = response_head::parse(received, &Limits::default(), method);
+    let parsed = response::parse(received, &Limits::default(), method);
     let head = match parsed.map_err(|error| Failure::Malformed(format!("{error:?} in {received:?}")))? {
         Parsed::Partial => return Ok(None),
         Parsed::Complete(head) => head,

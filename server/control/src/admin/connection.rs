@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use corelane_http::{
     Limits, Method,
-    request::{self, Body, Head, Parsed, Resume},
+    h1::request::{self, Parsed, Resume},
+    request::{Body, Head},
     response,
 };
 use reactor::{Connection, ConnectionError, Instant};

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use corelane_http::Status;
-use corelane_http::chunked::{ChunkedError, Decoder, Found};
+use corelane_http::h1::chunked::{ChunkedError, Decoder, Found};
 use corelane_http::problem::Problem;
 use corelane_http::request::Body;
 use reactor::{ConnectionError, Instant};

@@ -60,7 +60,7 @@ fn decide_more(head: &Head<'_>, version: u64, value_bytes: u64) -> ReadAnswer {
 #[cfg(test)]
 mod tests {
     use corelane_http::Limits;
-    use corelane_http::request::{Parsed, Resume, parse};
+    use corelane_http::h1::request::{Parsed, Resume, parse};
 
     use super::*;
 

@@ -12,7 +12,8 @@ use std::{
     time::Duration,
 };
 
-use corelane_http::{Limits, Method, response_head};
+use corelane_http::h1::response;
+use corelane_http::{Limits, Method};
 use reactor::{
     Address, Connection, CoreId, CoreSpec, Host, Reactor,
     sim::{NetworkOptions, ProcessId, World},
@@ -147,11 +148,11 @@ impl Client {
 
 /// Takes one whole answer off.
 fn take_answer(bytes: &mut Vec<u8>, method: Method) -> Option<Answer> {
-    let parsed = response_head::parse(bytes, &Limits::default(), method).expect("answers are well-formed");
-    let response_head::Parsed::Complete(head) = parsed else { return None };
+    let parsed = response::parse(bytes, &Limits::default(), method).expect("answers are well-formed");
+    let response::Parsed::Complete(head) = parsed else { return None };
     let body_bytes = match head.body() {
-        response_head::Body::None => 0,
-        response_head::Body::Length(length) => usize::try_from(length).unwrap(),
+        response::Body::None => 0,
+        response::Body::Length(length) => usize::try_from(length).unwrap(),
         other => panic!("{other:?}"),
     };
     let end = head.head_bytes() + body_bytes;

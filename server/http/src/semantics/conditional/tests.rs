@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Limits;
-use crate::request::{Parsed, Resume, parse};
+use crate::h1::request::{Parsed, Resume, parse};
 
 fn with_conditions<T>(method: &str, fields: &str, judge: impl Fn(Conditions<'_>) -> T) -> T {
     let text = format!("{method} / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");

@@ -1,6 +1,6 @@
 //! Parser of response heads, for load generators, upstreams and tests.
 //!
-//! **Not**: bodies ([`crate::chunked`] decodes chunks, the caller counts lengths); resuming: a partial head is read
+//! **Not**: bodies ([`crate::h1::chunked`] decodes chunks, the caller counts lengths); resuming: a partial head is read
 //! again from its start, since servers send a head in one piece and its size is bounded.
 //! **Invariants**: a head whose body's end two parsers could see in two places is refused.
 //! **Source**: RFC 9112 section 4 and 6.3; RFC 9110 section 15.
@@ -15,8 +15,9 @@
 #[cfg(test)]
 mod tests;
 
-use crate::field::{self, FieldError, Fields, Line};
-use crate::framing::{Framing, FramingError};
+use crate::field::Fields;
+use crate::h1::framing::{Framing, FramingError};
+use crate::h1::line::{self, FieldError, Line};
 use crate::known::Known;
 use crate::request::Version;
 use crate::{Limits, Method};
@@ -49,7 +50,7 @@ pub enum Body {
     None,
     /// So many bytes, at least 1.
     Length(u64),
-    /// Chunks; see [`crate::chunked`].
+    /// Chunks; see [`crate::h1::chunked`].
     Chunked,
     /// All that comes until the server closes.
     UntilClose,
@@ -101,7 +102,7 @@ fn run<'a>(window: &'a [u8], limits: &Limits, method: Method) -> Result<Option<H
     let mut at = fields_start;
     let mut field_count = 0;
     loop {
-        match field::line(window, at)? {
+        match line::read(window, at)? {
             Line::Partial => return Ok(None),
             Line::End(next) => {
                 framing.check(version)?;
@@ -160,7 +161,7 @@ fn status_line(buf: &[u8]) -> Result<Option<(Version, u16, usize)>, ResponseErro
     if line_end == buf.len() {
         return Ok(None);
     }
-    Ok(field::line_break(buf, line_end)?.map(|next| (version, status, next)))
+    Ok(line::end(buf, line_end)?.map(|next| (version, status, next)))
 }
 
 impl<'a> Head<'a> {

@@ -1,9 +1,9 @@
 //! Tests of [`super`].
 
 use super::*;
-use crate::Limits;
-use crate::cache_status::HitSource;
-use crate::response_head;
+use crate::cache_status::{CacheStatus, HitSource};
+use crate::h1::response;
+use crate::{Limits, Method};
 
 fn encoded(head: &ResponseHead<'_>) -> String {
     let mut out = Vec::new();
@@ -80,10 +80,10 @@ fn upgrade_required_says_to_what() {
 fn every_status_is_read_back() {
     for &status in Status::ALL {
         let text = encoded(&ResponseHead { content_length: Some(3), ..ResponseHead::new(status) });
-        let parsed = response_head::parse(text.as_bytes(), &Limits::default(), Method::Get).unwrap();
-        let response_head::Parsed::Complete(head) = parsed else { panic!("{text:?}") };
+        let parsed = response::parse(text.as_bytes(), &Limits::default(), Method::Get).unwrap();
+        let response::Parsed::Complete(head) = parsed else { panic!("{text:?}") };
         assert_eq!((head.status(), head.head_bytes()), (status.code(), text.len()));
-        let want = if status.has_body() { response_head::Body::Length(3) } else { response_head::Body::None };
+        let want = if status.has_body() { response::Body::Length(3) } else { response::Body::None };
         assert_eq!((head.body(), head.keep_alive()), (want, true), "{status:?}");
     }
 }

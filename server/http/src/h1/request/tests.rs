@@ -2,8 +2,10 @@
 
 use super::oracle::{self, Seen};
 use super::*;
-use crate::field::FieldError;
-use crate::{FramingError, Status};
+use crate::h1::line::FieldError;
+use crate::Status;
+use crate::h1::FramingError;
+use crate::request::{Body, Target, Version};
 use proptest::prelude::*;
 
 mod refusals;

@@ -5,21 +5,24 @@
 //! of the target.
 //! **Source**: RFC 9112 section 2.2 and 3; RFC 9113 section 3.4 (the preface), RFC 8446 section 5.1 (TLS records).
 
-use super::{RequestError, Version, authority};
+use super::RequestError;
+use crate::authority;
 use crate::class;
-use crate::field::{self, Span};
+use crate::field::Span;
+use crate::h1::line::{self, FieldError};
+use crate::request::Version;
 use crate::{Limits, Method};
 
 /// Empty lines skipped before a request line. RFC 9112 asks for at least one; old clients send one after a body. More
 /// than a few is a peer that keeps a connection busy with nothing.
-pub(super) const EMPTY_LINES_MAX: usize = 4;
+pub(crate) const EMPTY_LINES_MAX: usize = 4;
 
 /// First byte of a TLS handshake record; never the first byte of an HTTP message.
 const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Which of the four forms a target has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// Begins with `/`.
     #[default]
     Origin,
@@ -33,21 +36,21 @@ pub(super) enum Form {
 
 /// What a request line says.
 #[derive(Debug)]
-pub(super) struct StartLine {
-    pub(super) method: Method,
-    pub(super) method_span: Span,
-    pub(super) target: Span,
+pub(crate) struct StartLine {
+    pub(crate) method: Method,
+    pub(crate) method_span: Span,
+    pub(crate) target: Span,
     /// All of the target is [`class::PLAIN`]: there is no query, no escape and no bracket to look for.
-    pub(super) is_plain: bool,
-    pub(super) form: Form,
-    pub(super) version: Version,
+    pub(crate) is_plain: bool,
+    pub(crate) form: Form,
+    pub(crate) version: Version,
     /// Index of the first field line.
-    pub(super) next: usize,
+    pub(crate) next: usize,
 }
 
 /// Reads empty lines and the request line from the start of `buf`; `None` if it is cut off.
 #[inline]
-pub(super) fn parse(buf: &[u8], limits: &Limits) -> Result<Option<StartLine>, RequestError> {
+pub(crate) fn parse(buf: &[u8], limits: &Limits) -> Result<Option<StartLine>, RequestError> {
     let Some(start) = skip_empty_lines(buf)? else {
         return Ok(None);
     };
@@ -93,7 +96,7 @@ fn skip_empty_lines(buf: &[u8]) -> Result<Option<usize>, RequestError> {
         match buf.get(at) {
             None => return Ok(None),
             Some(b'\r' | b'\n') if at == 2 * EMPTY_LINES_MAX => return Err(RequestError::EmptyLines),
-            Some(b'\r' | b'\n') => match field::line_break(buf, at)? {
+            Some(b'\r' | b'\n') => match line::end(buf, at)? {
                 Some(next) => at = next,
                 None => return Ok(None),
             },
@@ -122,7 +125,7 @@ fn refused_target_byte(byte: u8) -> RequestError {
     match byte {
         // A line that ends after its target: HTTP/0.9, or a version that is missing.
         b'\r' => RequestError::VersionSyntax,
-        b'\n' => RequestError::Field(field::FieldError::BareLf),
+        b'\n' => RequestError::Field(FieldError::BareLf),
         _ => RequestError::Target,
     }
 }
@@ -158,7 +161,7 @@ fn absolute_form(target: &[u8]) -> Result<Form, RequestError> {
 }
 
 /// Default port, authority, and path with query of an absolute target; `None` if its scheme is not one of HTTP's.
-pub(super) fn split_absolute(target: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+pub(crate) fn split_absolute(target: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let colon = target.iter().position(|&byte| byte == b':')?;
     let default_port = match &target[..colon] {
         scheme if scheme.eq_ignore_ascii_case(b"http") => 80,
@@ -198,8 +201,8 @@ fn refused_version<T>(rest: &[u8]) -> Result<Option<T>, RequestError> {
         match (fits, at, byte) {
             (true, 7, _) if !matches!(&rest[5..8], b"1.0" | b"1.1") => return Err(RequestError::Version),
             (true, ..) => {}
-            (false, 9, _) => return Err(field::FieldError::BareCr.into()),
-            (false, 8, b'\n') => return Err(field::FieldError::BareLf.into()),
+            (false, 9, _) => return Err(FieldError::BareCr.into()),
+            (false, 8, b'\n') => return Err(FieldError::BareLf.into()),
             (false, ..) => return Err(RequestError::VersionSyntax),
         }
     }

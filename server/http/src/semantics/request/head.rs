@@ -4,12 +4,12 @@
 //! **Invariants**: what is recorded by place is what a search through all fields would find.
 //! **Source**: RFC 9110 section 5.3 (fields on several lines), 7.1 and 7.2.
 
-use super::facts::Facts;
-use super::start_line::{self, Form};
 use super::{Body, Target, Version};
 use crate::Method;
 use crate::field::Fields;
 use crate::known::Known;
+use crate::h1::request::facts::Facts;
+use crate::h1::request::start_line::{self, Form};
 use crate::target;
 
 /// A request head, checked whole, borrowing the bytes it came in.
@@ -21,7 +21,7 @@ pub struct Head<'a> {
 
 impl<'a> Head<'a> {
     #[inline]
-    pub(super) fn new(head: &'a [u8], facts: &'a Facts) -> Self {
+    pub(crate) fn new(head: &'a [u8], facts: &'a Facts) -> Self {
         Self { head, facts }
     }
 

@@ -1,6 +1,6 @@
 //! What tells a message's length and the connection's future: the same fields in requests and answers.
 //!
-//! **Not**: what follows from the method or the status; see [`crate::request`] and [`crate::response_head`].
+//! **Not**: what follows from the method or the status; see [`crate::h1::request`] and [`crate::h1::response`].
 //! **Invariants**: a message whose length two parsers could read in two ways is refused.
 //! **Source**: RFC 9112 section 6 and 9.3; RFC 9110 section 7.6.1 and 8.6.
 

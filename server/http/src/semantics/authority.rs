@@ -8,7 +8,7 @@ use crate::class;
 
 /// Splits a valid authority into its host (brackets included) and the digits after the colon.
 /// `None` if it is not valid. The host may be empty, the port absent or empty.
-pub(super) fn split(authority: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn split(authority: &[u8]) -> Option<(&[u8], &[u8])> {
     let host_end = match authority {
         [b'[', rest @ ..] => literal_end(rest)?,
         _ => name_end(authority)?,
@@ -23,7 +23,7 @@ pub(super) fn split(authority: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Whether `host` and `target` (both valid) name the same origin, the port defaulting to `default_port`.
-pub(super) fn same_origin(host: &[u8], target: &[u8], default_port: u16) -> bool {
+pub(crate) fn same_origin(host: &[u8], target: &[u8], default_port: u16) -> bool {
     let (Some((host, host_port)), Some((target, target_port))) = (split(host), split(target)) else {
         return false;
     };

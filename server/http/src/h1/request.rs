@@ -1,6 +1,6 @@
 //! The request head parser.
 //!
-//! **Not**: bodies ([`crate::chunked`]), routing, or what a field means beyond framing and connection.
+//! **Not**: bodies ([`crate::h1::chunked`]), routing, or what a field means beyond framing and connection.
 //! **Invariants**: the answer for given bytes does not depend on how they were split; the work for a head is linear in
 //! its bytes however slowly they arrive; every byte of an accepted head was checked against the grammar.
 //! **Source**: RFC 9112 section 2 to 7 and 9; RFC 9110 section 5, 7, 8.6, 10.1.1.
@@ -12,13 +12,11 @@
 //!     │ a byte that cannot be: RequestError, answer and close
 //! ```
 
-mod authority;
 mod error;
-mod facts;
-mod head;
+pub(crate) mod facts;
 mod memo;
 mod resume;
-mod start_line;
+pub(crate) mod start_line;
 
 #[cfg(test)]
 mod oracle;
@@ -26,58 +24,13 @@ mod oracle;
 mod tests;
 
 pub use error::RequestError;
-pub use head::{FieldLines, Head};
 pub use memo::FieldMemo;
 pub use resume::Resume;
 
+use super::line::{self, Line};
 use crate::Limits;
-use crate::field::{self, Line};
+use crate::request::Head;
 use facts::Facts;
-
-/// The versions this crate speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
-    /// HTTP/1.0.
-    Http10,
-    /// HTTP/1.1.
-    Http11,
-}
-
-/// How a request's body is delimited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Body {
-    /// No body, or one of no bytes.
-    None,
-    /// So many bytes, at least 1 and at most [`Limits::body_bytes_max`].
-    Length(u64),
-    /// Chunks; see [`crate::chunked`].
-    Chunked,
-}
-
-/// A request target, taken apart but not decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target<'a> {
-    /// A path, beginning with `/`, and the query without its `?`.
-    Origin {
-        /// The path.
-        path: &'a [u8],
-        /// The query.
-        query: Option<&'a [u8]>,
-    },
-    /// A whole `http` or `https` URI. Its authority and `Host` name the same origin.
-    Absolute {
-        /// Host and port.
-        authority: &'a [u8],
-        /// The path; empty if the URI has none, which means `/`, or `*` for `OPTIONS`.
-        path: &'a [u8],
-        /// The query.
-        query: Option<&'a [u8]>,
-    },
-    /// Host and port of a `CONNECT`.
-    Authority(&'a [u8]),
-    /// The `*` of `OPTIONS *`.
-    Asterisk,
-}
 
 /// Outcome of [`parse`] on bytes in which nothing was wrong.
 #[derive(Debug)]
@@ -191,7 +144,7 @@ fn read_and_note_fields(
 fn read_fields(window: &[u8], limits: &Limits, facts: &mut Facts) -> Result<bool, RequestError> {
     let mut at = facts.next as usize;
     loop {
-        match field::line(window, at)? {
+        match line::read(window, at)? {
             Line::Partial => return Ok(false),
             Line::End(next) => {
                 facts.next = next as u32;

@@ -1,36 +1,38 @@
 //! What a request head says, gathered line by line.
 //!
-//! **Not**: finding the lines; see [`crate::field`].
+//! **Not**: finding the lines; see [`crate::h1::line`].
 //! **Invariants**: holds offsets only, so that it can be kept while the head's bytes move to a larger buffer.
 //! **Source**: RFC 9112 section 3.2, 6 and 9.3; RFC 9110 section 5.3, 7.6.1, 8.6, 10.1.1.
 
 use super::start_line::{Form, StartLine, split_absolute};
-use super::{Body, RequestError, Version, authority};
+use super::RequestError;
+use crate::authority;
 use crate::field::Span;
-use crate::framing::Framing;
+use crate::h1::framing::Framing;
 use crate::known::{Known, RECORDED_COUNT};
+use crate::request::{Body, Version};
 use crate::{Limits, Method};
 
 /// Offsets and decisions of a head read so far.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// Index of the line to read next; 0 while the request line has not been read.
-    pub(super) next: u32,
-    pub(super) fields_start: u32,
-    pub(super) method_span: Span,
-    pub(super) target: Span,
-    pub(super) recorded: [Span; RECORDED_COUNT],
-    pub(super) method: Method,
-    pub(super) form: Form,
-    pub(super) version: Version,
+    pub(crate) next: u32,
+    pub(crate) fields_start: u32,
+    pub(crate) method_span: Span,
+    pub(crate) target: Span,
+    pub(crate) recorded: [Span; RECORDED_COUNT],
+    pub(crate) method: Method,
+    pub(crate) form: Form,
+    pub(crate) version: Version,
     /// See [`StartLine::is_plain`].
-    pub(super) is_plain: bool,
+    pub(crate) is_plain: bool,
     /// One bit per recorded field that is there, and one per recorded field that stands on more than one line.
-    pub(super) present: u8,
-    pub(super) repeated: u8,
-    pub(super) field_count: u16,
+    pub(crate) present: u8,
+    pub(crate) repeated: u8,
+    pub(crate) field_count: u16,
     framing: Framing,
-    pub(super) expect_continue: bool,
+    pub(crate) expect_continue: bool,
 }
 
 const _: () = assert!(RECORDED_COUNT <= 8, "`repeated` has one bit per recorded field");
@@ -39,7 +41,7 @@ const _: () = assert!(size_of::<Facts>() <= 128);
 
 impl Facts {
     #[inline]
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             next: 0,
             fields_start: 0,
@@ -59,7 +61,7 @@ impl Facts {
     }
 
     #[inline]
-    pub(super) fn note_start(&mut self, line: &StartLine) {
+    pub(crate) fn note_start(&mut self, line: &StartLine) {
         self.method = line.method;
         self.method_span = line.method_span;
         self.target = line.target;
@@ -72,7 +74,7 @@ impl Facts {
 
     /// Takes in one field.
     #[inline]
-    pub(super) fn note_field(&mut self, buf: &[u8], name: Span, value: Span) -> Result<(), RequestError> {
+    pub(crate) fn note_field(&mut self, buf: &[u8], name: Span, value: Span) -> Result<(), RequestError> {
         let Some(known) = Known::from_name(name.of(buf)) else {
             return Ok(());
         };
@@ -87,7 +89,7 @@ impl Facts {
 
     /// Takes the fields of another head whose field section has the same bytes. What the request line says stays.
     #[inline]
-    pub(super) fn take_fields_of(&mut self, other: &Self) {
+    pub(crate) fn take_fields_of(&mut self, other: &Self) {
         let moved = self.fields_start.wrapping_sub(other.fields_start);
         let mut present = other.present;
         while present != 0 {
@@ -126,7 +128,7 @@ impl Facts {
 
     /// Judges what only the whole head shows.
     #[inline]
-    pub(super) fn finish(&mut self, buf: &[u8], limits: &Limits) -> Result<(), RequestError> {
+    pub(crate) fn finish(&mut self, buf: &[u8], limits: &Limits) -> Result<(), RequestError> {
         let host = self.recorded[Known::Host as usize];
         if host.is_absent() && self.version == Version::Http11 {
             return Err(RequestError::HostMissing);
@@ -146,7 +148,7 @@ impl Facts {
     }
 
     #[inline]
-    pub(super) fn body(&self) -> Body {
+    pub(crate) fn body(&self) -> Body {
         match (self.framing.chunked, self.framing.content_length) {
             (true, _) => Body::Chunked,
             (false, None | Some(0)) => Body::None,
@@ -155,7 +157,7 @@ impl Facts {
     }
 
     #[inline]
-    pub(super) fn stays_open(&self) -> bool {
+    pub(crate) fn stays_open(&self) -> bool {
         self.framing.stays_open(self.version)
     }
 }

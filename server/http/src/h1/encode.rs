@@ -1,19 +1,18 @@
 //! Encoder of response heads.
 //!
-//! **Not**: bodies; deciding whether one is sent for a request (the caller asks [`ResponseHead::sends_body`]).
+//! **Not**: bodies.
 //! **Invariants**: what is appended is one well-formed head, whatever the values; it allocates only if the vector has
-//! to grow; 204 has no `Content-Length`, and neither 204 nor 304 has a body.
-//! **Source**: RFC 9110 section 6.6.1, 7.8, 8.3, 8.6, 8.8.3, 10.2, 14.3, 14.4; RFC 9112 section 4, 6.3, 9.6.
+//! to grow; 204 has no `Content-Length`.
+//! **Source**: RFC 9110 section 6.6.1, 7.8; RFC 9112 section 4, 6.3, 9.6.
 
 #[cfg(test)]
 mod tests;
 
-use crate::cache_status::CacheStatus;
+use crate::Status;
 use crate::date::HttpDate;
 use crate::field::FieldValue;
 use crate::range::ContentRange;
-use crate::request::Version;
-use crate::{Method, Status};
+use crate::response::{Connection, ResponseHead};
 
 /// The interim answer to `Expect: 100-continue`, whole.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -21,84 +20,7 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Room that holds nearly every head; reserved at once so that a vector grows once at most.
 const HEAD_BYTES_TYPICAL: usize = 512;
 
-/// What an answer says about its connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Connection {
-    /// Nothing: an HTTP/1.1 connection stays open.
-    #[default]
-    Open,
-    /// `keep-alive`: an HTTP/1.0 connection stays open, because the client asked for it.
-    KeepAlive,
-    /// `close`: this is the last answer.
-    Close,
-}
-
-impl Connection {
-    /// What to say to a client of this version about a connection that stays open.
-    #[inline]
-    #[must_use]
-    pub fn open_for(version: Version) -> Self {
-        match version {
-            Version::Http11 => Self::Open,
-            Version::Http10 => Self::KeepAlive,
-        }
-    }
-}
-
-/// What a response head says. Build it with the update syntax from [`ResponseHead::new`].
-#[derive(Debug, Clone)]
-pub struct ResponseHead<'a> {
-    /// The status.
-    pub status: Status,
-    /// What becomes of the connection.
-    pub connection: Connection,
-    /// Bytes of the body, or for `HEAD` of the body that `GET` would have. Not sent with 204; not needed with 304.
-    pub content_length: Option<u64>,
-    /// `Content-Type`.
-    pub content_type: Option<FieldValue<'a>>,
-    /// The version that `ETag` names.
-    pub etag: Option<u64>,
-    /// `Cache-Control: max-age`, in seconds.
-    pub max_age_s: Option<u32>,
-    /// `Cache-Status`.
-    pub cache_status: Option<CacheStatus>,
-    /// `Accept-Ranges: bytes`.
-    pub accept_ranges: bool,
-    /// `Content-Range`.
-    pub content_range: Option<ContentRange>,
-    /// `Allow`, which every 405 has.
-    pub allow: Option<FieldValue<'a>>,
-    /// `Retry-After`, in seconds.
-    pub retry_after_s: Option<u32>,
-}
-
 impl ResponseHead<'_> {
-    /// A head with a status and nothing else.
-    #[inline]
-    #[must_use]
-    pub fn new(status: Status) -> Self {
-        Self {
-            status,
-            connection: Connection::Open,
-            content_length: None,
-            content_type: None,
-            etag: None,
-            max_age_s: None,
-            cache_status: None,
-            accept_ranges: false,
-            content_range: None,
-            allow: None,
-            retry_after_s: None,
-        }
-    }
-
-    /// Whether this answer to `method` is followed by the bytes that `content_length` counts.
-    #[inline]
-    #[must_use]
-    pub fn sends_body(&self, method: Method) -> bool {
-        method != Method::Head && self.status.has_body() && self.content_length.is_some_and(|bytes| bytes > 0)
-    }
-
     /// Appends the head to `out`.
     // Always: where most fields are known to be absent, all of their code goes.
     #[inline(always)]

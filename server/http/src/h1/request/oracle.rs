@@ -4,9 +4,11 @@
 //! **Invariants**: follows the text of the grammar from left to right, and stops at the first byte that cannot be.
 //! **Source**: RFC 9112 section 2 to 6, read again without looking at the parser.
 
-use super::{Body, RequestError, Version};
-use crate::field::FieldError;
-use crate::{FramingError, Limits, Method};
+use super::RequestError;
+use crate::h1::line::FieldError;
+use crate::h1::FramingError;
+use crate::request::{Body, Version};
+use crate::{Limits, Method};
 
 /// A name and a value, as sent.
 type Field = (Vec<u8>, Vec<u8>);

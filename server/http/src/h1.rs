@@ -1,0 +1,15 @@
+//! How HTTP/1.0 and HTTP/1.1 write messages.
+//!
+//! **Not**: what they mean; see [`crate::semantics`].
+//! **Source**: RFC 9112.
+
+pub mod chunked;
+mod encode;
+pub(crate) mod framing;
+pub(crate) mod line;
+pub mod request;
+pub mod response;
+
+pub use encode::CONTINUE;
+pub use framing::FramingError;
+pub use line::FieldError;

@@ -1,0 +1,109 @@
+//! Fields: where they stand in a head, iteration over the fields of one that was validated, and values that may be sent.
+//!
+//! **Not**: what a field means; reading lines that were not checked (`crate::h1::line`).
+//! **Invariants**: a [`FieldValue`] can end neither its line nor its head.
+//! **Source**: RFC 9110 section 5.
+
+use crate::class;
+use crate::h1::line::{self, Line};
+
+/// A half-open range of a head, in bytes from its start. `end == 0` means absent: no part of a head ends at 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Span {
+    #[inline]
+    pub(crate) fn new(start: usize, end: usize) -> Self {
+        // A head is cut to `Limits::head_bytes_max`, a u32, before any of it is looked at.
+        Self { start: start as u32, end: end as u32 }
+    }
+
+    #[inline]
+    pub(crate) fn is_absent(self) -> bool {
+        self.end == 0
+    }
+
+    #[inline]
+    pub(crate) fn of(self, buf: &[u8]) -> &[u8] {
+        &buf[self.start as usize..self.end as usize]
+    }
+}
+
+/// Iterator over the (name, value) pairs of a field section that was validated whole, in the order sent.
+#[derive(Debug, Clone)]
+pub struct Fields<'a> {
+    head: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn new(head: &'a [u8], at: usize) -> Self {
+        Self { head, at }
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match line::read(self.head, self.at) {
+            Ok(Line::Field { name, value, next }) => {
+                self.at = next;
+                Some((name.of(self.head), value.of(self.head)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Bytes that may be sent as a field's value: they cannot end the line or the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldValue<'a>(&'a [u8]);
+
+impl<'a> FieldValue<'a> {
+    /// `application/octet-stream`, the type of a value that was stored with none.
+    pub const OCTET_STREAM: FieldValue<'static> = FieldValue(b"application/octet-stream");
+    /// `application/problem+json`, the type of every error body.
+    pub const PROBLEM_JSON: FieldValue<'static> = FieldValue(b"application/problem+json");
+    /// `application/json`.
+    pub const JSON: FieldValue<'static> = FieldValue(b"application/json");
+    /// `text/plain; charset=utf-8`.
+    pub const TEXT: FieldValue<'static> = FieldValue(b"text/plain; charset=utf-8");
+
+    /// The bytes as a value, or `None` if one of them is a control byte other than tab.
+    #[inline]
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
+        (class::value_end(bytes, 0) == bytes.len()).then_some(Self(bytes))
+    }
+
+    /// The bytes.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_trimmed_and_may_be_empty() {
+        let head = b"A:\r\nb: \t x y\t \r\nC:\xff\r\n\r\n";
+        let fields: Vec<_> = Fields::new(head, 0).collect();
+        assert_eq!(fields, [(&b"A"[..], &b""[..]), (b"b", b"x y"), (b"C", b"\xff")]);
+    }
+
+    #[test]
+    fn sendable_values() {
+        assert!(FieldValue::new(b"text/html; charset=\"\xff\"\t").is_some());
+        for bad in [&b"a\r\nb"[..], b"a\n", b"\0"] {
+            assert!(FieldValue::new(bad).is_none(), "{bad:?}");
+        }
+    }
+}
