@@ -7,9 +7,9 @@
 
 use corelane_http::cache_control::CacheControl;
 use corelane_http::cache_status::{CacheStatus, ForwardReason, HitSource};
-use corelane_http::problem::Problem;
 use corelane_http::h1::CONTINUE;
 use corelane_http::h1::request::{Parsed, Resume, parse};
+use corelane_http::problem::Problem;
 use corelane_http::request::{Body, Head, Target};
 use corelane_http::response::ResponseHead;
 use corelane_http::{Method, Status};

@@ -13,10 +13,10 @@
 //! ```
 
 mod error;
-pub(crate) mod facts;
 mod memo;
+mod progress;
 mod resume;
-pub(crate) mod start_line;
+mod start_line;
 
 #[cfg(test)]
 mod oracle;
@@ -30,7 +30,7 @@ pub use resume::Resume;
 use super::line::{self, Line};
 use crate::Limits;
 use crate::request::Head;
-use facts::Facts;
+use progress::Progress;
 
 /// Outcome of [`parse`] on bytes in which nothing was wrong.
 #[derive(Debug)]
@@ -92,14 +92,14 @@ fn parse_with<'a>(
         return Ok(Parsed::Partial);
     }
     let outcome = match resume.under_way() {
-        Some(facts) if facts.next > 0 => read_fields(window, limits, facts),
+        Some(progress) if progress.next > 0 => read_fields(window, limits, progress),
         _ => read(window, limits, resume.begin(), memo),
     };
     match outcome {
         Ok(true) => {
-            let facts = resume.end();
-            facts.finish(window, limits)?;
-            Ok(Parsed::Complete(Head::new(&window[..facts.next as usize], facts)))
+            let progress = resume.end();
+            progress.finish(window, limits)?;
+            Ok(Parsed::Complete(Head::new(&window[..progress.next as usize], &progress.offsets)))
         }
         Ok(false) if window.len() < limits.head_bytes_max as usize => {
             resume.pause(window, limits);
@@ -114,49 +114,54 @@ fn parse_with<'a>(
 
 /// Reads a head from its start; whether the empty line that ends it is there.
 #[inline]
-fn read(window: &[u8], limits: &Limits, facts: &mut Facts, memo: Option<&mut FieldMemo>) -> Result<bool, RequestError> {
+fn read(
+    window: &[u8],
+    limits: &Limits,
+    progress: &mut Progress,
+    memo: Option<&mut FieldMemo>,
+) -> Result<bool, RequestError> {
     let Some(line) = start_line::parse(window, limits)? else {
         return Ok(false);
     };
-    facts.note_start(&line);
+    progress.note_start(&line);
     match memo {
-        Some(memo) if memo.recall(window, limits, facts) => Ok(true),
-        Some(memo) => read_and_note_fields(window, limits, facts, memo),
-        None => read_fields(window, limits, facts),
+        Some(memo) if memo.recall(window, limits, progress) => Ok(true),
+        Some(memo) => read_and_note_fields(window, limits, progress, memo),
+        None => read_fields(window, limits, progress),
     }
 }
 
 fn read_and_note_fields(
     window: &[u8],
     limits: &Limits,
-    facts: &mut Facts,
+    progress: &mut Progress,
     memo: &mut FieldMemo,
 ) -> Result<bool, RequestError> {
-    let is_whole = read_fields(window, limits, facts)?;
+    let is_whole = read_fields(window, limits, progress)?;
     if is_whole {
-        memo.note(&window[facts.fields_start as usize..facts.next as usize], facts);
+        memo.note(&window[progress.offsets.fields_start as usize..progress.next as usize], progress);
     }
     Ok(is_whole)
 }
 
-/// Reads field lines from `facts.next` on; whether the empty line that ends them is there.
+/// Reads field lines from `progress.next` on; whether the empty line that ends them is there.
 #[inline]
-fn read_fields(window: &[u8], limits: &Limits, facts: &mut Facts) -> Result<bool, RequestError> {
-    let mut at = facts.next as usize;
+fn read_fields(window: &[u8], limits: &Limits, progress: &mut Progress) -> Result<bool, RequestError> {
+    let mut at = progress.next as usize;
     loop {
         match line::read(window, at)? {
             Line::Partial => return Ok(false),
             Line::End(next) => {
-                facts.next = next as u32;
+                progress.next = next as u32;
                 return Ok(true);
             }
             Line::Field { name, value, next } => {
-                if facts.field_count == limits.field_count_max {
+                if progress.offsets.field_count == limits.field_count_max {
                     return Err(RequestError::TooManyFields);
                 }
-                facts.field_count += 1;
-                facts.note_field(window, name, value)?;
-                facts.next = next as u32;
+                progress.offsets.field_count += 1;
+                progress.note_field(window, name, value)?;
+                progress.next = next as u32;
                 at = next;
             }
         }

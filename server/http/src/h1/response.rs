@@ -198,7 +198,7 @@ impl<'a> Head<'a> {
     /// Every field in the order sent.
     #[must_use]
     pub fn fields(&self) -> Fields<'a> {
-        Fields::new(self.head, self.fields_start)
+        Fields::new(&self.head[self.fields_start..])
     }
 
     /// The value of the first field of this name, compared without case.

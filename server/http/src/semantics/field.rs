@@ -5,7 +5,6 @@
 //! **Source**: RFC 9110 section 5.
 
 use crate::class;
-use crate::h1::line::{self, Line};
 
 /// A half-open range of a head, in bytes from its start. `end == 0` means absent: no part of a head ends at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,15 +32,17 @@ impl Span {
 }
 
 /// Iterator over the (name, value) pairs of a field section that was validated whole, in the order sent.
+///
+/// A section is lines of `name: value` that end with CR LF, and an empty line. White space around a value is no part of it.
 #[derive(Debug, Clone)]
 pub struct Fields<'a> {
-    head: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn new(head: &'a [u8], at: usize) -> Self {
-        Self { head, at }
+    /// `section` ends with its empty line.
+    pub(crate) fn new(section: &'a [u8]) -> Self {
+        Self { rest: section }
     }
 }
 
@@ -49,13 +50,11 @@ impl<'a> Iterator for Fields<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        match line::read(self.head, self.at) {
-            Ok(Line::Field { name, value, next }) => {
-                self.at = next;
-                Some((name.of(self.head), value.of(self.head)))
-            }
-            _ => None,
-        }
+        // No name holds a colon, and no value a carriage return.
+        let (name, rest) = self.rest.split_at_checked(memchr::memchr(b':', self.rest)?)?;
+        let (value, next) = rest.split_at_checked(memchr::memchr(b'\r', rest)?)?;
+        self.rest = next.get(2..)?;
+        Some((name, class::trim(&value[1..])))
     }
 }
 
@@ -95,7 +94,7 @@ mod tests {
     #[test]
     fn values_are_trimmed_and_may_be_empty() {
         let head = b"A:\r\nb: \t x y\t \r\nC:\xff\r\n\r\n";
-        let fields: Vec<_> = Fields::new(head, 0).collect();
+        let fields: Vec<_> = Fields::new(head).collect();
         assert_eq!(fields, [(&b"A"[..], &b""[..]), (b"b", b"x y"), (b"C", b"\xff")]);
     }
 

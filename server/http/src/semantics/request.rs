@@ -4,8 +4,12 @@
 //! **Source**: RFC 9110 section 7 and 9; RFC 9112 section 3.2 (the forms of a target).
 
 mod head;
+mod offsets;
+mod owned;
 
 pub use head::{FieldLines, Head};
+pub(crate) use offsets::HeadOffsets;
+pub use owned::OwnedHead;
 
 /// The versions this crate speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,5 +53,19 @@ pub enum Target<'a> {
     /// Host and port of a `CONNECT`.
     Authority(&'a [u8]),
     /// The `*` of `OPTIONS *`.
+    Asterisk,
+}
+
+/// Which of the four forms a target has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum TargetForm {
+    /// Begins with `/`.
+    #[default]
+    Origin,
+    /// `http://` or `https://`, an authority and perhaps a path.
+    Absolute,
+    /// Host and port, for `CONNECT` only.
+    Authority,
+    /// `*`, for `OPTIONS` only.
     Asterisk,
 }

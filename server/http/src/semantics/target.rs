@@ -18,6 +18,20 @@ pub enum DecodeError {
     TooLong,
 }
 
+/// Default port, authority, and path with query of an absolute target; `None` if its scheme is not one of HTTP's.
+pub(crate) fn split_absolute(target: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let colon = target.iter().position(|&byte| byte == b':')?;
+    let default_port = match &target[..colon] {
+        scheme if scheme.eq_ignore_ascii_case(b"http") => 80,
+        scheme if scheme.eq_ignore_ascii_case(b"https") => 443,
+        _ => return None,
+    };
+    let rest = target[colon..].strip_prefix(b"://")?;
+    let authority_end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(authority_end);
+    Some((default_port, authority, rest))
+}
+
 /// Splits at the first `?`; the query is without it.
 #[inline]
 #[must_use]

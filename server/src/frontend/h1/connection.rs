@@ -13,8 +13,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corelane_http::Status;
-use corelane_http::problem::Problem;
 use corelane_http::h1::request::{Parsed, Resume, parse_remembering};
+use corelane_http::problem::Problem;
 use corelane_http::request::{Body, Head};
 use reactor::{Connection, ConnectionError, Instant, Received, WriteGuard};
 

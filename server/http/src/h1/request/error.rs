@@ -5,8 +5,8 @@
 //! request; every variant has one status and one slug.
 //! **Source**: RFC 9110 section 15.5 and 15.6; RFC 9112 section 2.2, 3, 6; RFC 6585 section 5.
 
-use crate::h1::FramingError;
 use crate::Status;
+use crate::h1::FramingError;
 use crate::h1::line::FieldError;
 use crate::problem::Problem;
 use thiserror::Error;

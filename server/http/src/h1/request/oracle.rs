@@ -5,8 +5,8 @@
 //! **Source**: RFC 9112 section 2 to 6, read again without looking at the parser.
 
 use super::RequestError;
-use crate::h1::line::FieldError;
 use crate::h1::FramingError;
+use crate::h1::line::FieldError;
 use crate::request::{Body, Version};
 use crate::{Limits, Method};
 

@@ -5,14 +5,14 @@
 //! byte is refused when it arrives and a head costs linear work however slowly it comes.
 //! **Source**: RFC 9112 section 2.1 and 3 (the parts of a line).
 
-use super::facts::Facts;
+use super::progress::Progress;
 use crate::Limits;
 use crate::class;
 
 /// What the caller keeps between calls of [`super::parse`] while a head is partial. A new or reset one starts a head.
 #[derive(Debug, Clone)]
 pub struct Resume {
-    pub(super) facts: Facts,
+    pub(super) progress: Progress,
     /// Bytes looked at by the last call; 0 when no head is under way.
     seen_bytes: u32,
     cut: Cut,
@@ -32,14 +32,14 @@ impl Cut {
     /// Every further byte is news.
     const ANYWHERE: Self = Self { harmless: 0, due_bytes: 0 };
 
-    /// Where the line after `facts` was cut off, given that nothing is wrong with it.
-    fn find(window: &[u8], facts: &Facts, limits: &Limits) -> Self {
-        let line = &window[facts.next as usize..];
+    /// Where the line after `progress` was cut off, given that nothing is wrong with it.
+    fn find(window: &[u8], progress: &Progress, limits: &Limits) -> Self {
+        let line = &window[progress.next as usize..];
         let within = |harmless| Self { harmless, due_bytes: u32::MAX };
         if line.ends_with(b"\r") {
             return Self::ANYWHERE;
         }
-        if facts.next > 0 {
+        if progress.next > 0 {
             return within(if memchr::memchr(b':', line).is_some() { class::VALUE } else { class::TOKEN });
         }
         let mut spaces = memchr::memchr_iter(b' ', line);
@@ -56,35 +56,35 @@ impl Cut {
 
 impl Default for Resume {
     fn default() -> Self {
-        Self { facts: Facts::new(), seen_bytes: 0, cut: Cut::ANYWHERE }
+        Self { progress: Progress::new(), seen_bytes: 0, cut: Cut::ANYWHERE }
     }
 }
 
 impl Resume {
     /// What is known of the head under way, if there is one.
     #[inline]
-    pub(super) fn under_way(&mut self) -> Option<&mut Facts> {
-        self.is_under_way().then_some(&mut self.facts)
+    pub(super) fn under_way(&mut self) -> Option<&mut Progress> {
+        self.is_under_way().then_some(&mut self.progress)
     }
 
     /// Room for what will be known of a head that is read from its start.
     #[inline]
-    pub(super) fn begin(&mut self) -> &mut Facts {
-        self.facts = Facts::new();
-        &mut self.facts
+    pub(super) fn begin(&mut self) -> &mut Progress {
+        self.progress = Progress::new();
+        &mut self.progress
     }
 
     /// Notes that the head is over, and gives what is known of it.
     #[inline]
-    pub(super) fn end(&mut self) -> &mut Facts {
+    pub(super) fn end(&mut self) -> &mut Progress {
         self.seen_bytes = 0;
-        &mut self.facts
+        &mut self.progress
     }
 
     /// Notes that the head is cut off at the end of `window`, with nothing wrong so far.
     pub(super) fn pause(&mut self, window: &[u8], limits: &Limits) {
         self.seen_bytes = window.len() as u32;
-        self.cut = Cut::find(window, &self.facts, limits);
+        self.cut = Cut::find(window, &self.progress, limits);
     }
 
     /// Notes bytes that were no news.

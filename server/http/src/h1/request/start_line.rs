@@ -10,47 +10,34 @@ use crate::authority;
 use crate::class;
 use crate::field::Span;
 use crate::h1::line::{self, FieldError};
-use crate::request::Version;
+use crate::request::{TargetForm, Version};
+use crate::target::split_absolute;
 use crate::{Limits, Method};
 
 /// Empty lines skipped before a request line. RFC 9112 asks for at least one; old clients send one after a body. More
 /// than a few is a peer that keeps a connection busy with nothing.
-pub(crate) const EMPTY_LINES_MAX: usize = 4;
+pub(super) const EMPTY_LINES_MAX: usize = 4;
 
 /// First byte of a TLS handshake record; never the first byte of an HTTP message.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Which of the four forms a target has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Form {
-    /// Begins with `/`.
-    #[default]
-    Origin,
-    /// `http://` or `https://`, an authority and perhaps a path.
-    Absolute,
-    /// Host and port, for `CONNECT` only.
-    Authority,
-    /// `*`, for `OPTIONS` only.
-    Asterisk,
-}
-
 /// What a request line says.
 #[derive(Debug)]
-pub(crate) struct StartLine {
-    pub(crate) method: Method,
-    pub(crate) method_span: Span,
-    pub(crate) target: Span,
+pub(super) struct StartLine {
+    pub(super) method: Method,
+    pub(super) method_span: Span,
+    pub(super) target: Span,
     /// All of the target is [`class::PLAIN`]: there is no query, no escape and no bracket to look for.
-    pub(crate) is_plain: bool,
-    pub(crate) form: Form,
-    pub(crate) version: Version,
+    pub(super) is_plain: bool,
+    pub(super) form: TargetForm,
+    pub(super) version: Version,
     /// Index of the first field line.
-    pub(crate) next: usize,
+    pub(super) next: usize,
 }
 
 /// Reads empty lines and the request line from the start of `buf`; `None` if it is cut off.
 #[inline]
-pub(crate) fn parse(buf: &[u8], limits: &Limits) -> Result<Option<StartLine>, RequestError> {
+pub(super) fn parse(buf: &[u8], limits: &Limits) -> Result<Option<StartLine>, RequestError> {
     let Some(start) = skip_empty_lines(buf)? else {
         return Ok(None);
     };
@@ -72,7 +59,7 @@ pub(crate) fn parse(buf: &[u8], limits: &Limits) -> Result<Option<StartLine>, Re
         return Err(refused_target_byte(buf[target_end]));
     }
     let form = match (is_plain, buf[target_start], method) {
-        (true, b'/', Method::Get | Method::Head | Method::Put | Method::Delete) => Form::Origin,
+        (true, b'/', Method::Get | Method::Head | Method::Put | Method::Delete) => TargetForm::Origin,
         _ => form(method, &buf[start..method_end], &buf[target_start..target_end])?,
     };
     let Some((version, next)) = version(buf, target_end + 1)? else {
@@ -130,48 +117,34 @@ fn refused_target_byte(byte: u8) -> RequestError {
     }
 }
 
-fn form(method: Method, method_text: &[u8], target: &[u8]) -> Result<Form, RequestError> {
+fn form(method: Method, method_text: &[u8], target: &[u8]) -> Result<TargetForm, RequestError> {
     match (target, method) {
         ([], _) => Err(RequestError::Target),
-        (b"*", Method::Options) => Ok(Form::Asterisk),
+        (b"*", Method::Options) => Ok(TargetForm::Asterisk),
         (b"*", Method::Other) if method_text == b"PRI" => Err(RequestError::Http2),
         (_, Method::Connect) => authority_form(target),
-        ([b'/', ..], _) => no_brackets(target, Form::Origin),
+        ([b'/', ..], _) => no_brackets(target, TargetForm::Origin),
         _ => absolute_form(target),
     }
 }
 
-fn no_brackets(path: &[u8], form: Form) -> Result<Form, RequestError> {
+fn no_brackets(path: &[u8], form: TargetForm) -> Result<TargetForm, RequestError> {
     if memchr::memchr2(b'[', b']', path).is_some() { Err(RequestError::Target) } else { Ok(form) }
 }
 
-fn authority_form(target: &[u8]) -> Result<Form, RequestError> {
+fn authority_form(target: &[u8]) -> Result<TargetForm, RequestError> {
     match authority::split(target) {
-        Some((host, port)) if !host.is_empty() && !port.is_empty() => Ok(Form::Authority),
+        Some((host, port)) if !host.is_empty() && !port.is_empty() => Ok(TargetForm::Authority),
         _ => Err(RequestError::TargetForm),
     }
 }
 
-fn absolute_form(target: &[u8]) -> Result<Form, RequestError> {
+fn absolute_form(target: &[u8]) -> Result<TargetForm, RequestError> {
     let (_, authority, rest) = split_absolute(target).ok_or(RequestError::TargetForm)?;
     match authority::split(authority) {
-        Some((host, _)) if !host.is_empty() => no_brackets(rest, Form::Absolute),
+        Some((host, _)) if !host.is_empty() => no_brackets(rest, TargetForm::Absolute),
         _ => Err(RequestError::Target),
     }
-}
-
-/// Default port, authority, and path with query of an absolute target; `None` if its scheme is not one of HTTP's.
-pub(crate) fn split_absolute(target: &[u8]) -> Option<(u16, &[u8], &[u8])> {
-    let colon = target.iter().position(|&byte| byte == b':')?;
-    let default_port = match &target[..colon] {
-        scheme if scheme.eq_ignore_ascii_case(b"http") => 80,
-        scheme if scheme.eq_ignore_ascii_case(b"https") => 443,
-        _ => return None,
-    };
-    let rest = target[colon..].strip_prefix(b"://")?;
-    let authority_end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
-    let (authority, rest) = rest.split_at(authority_end);
-    Some((default_port, authority, rest))
 }
 
 /// The version and the index after its line.

@@ -2,10 +2,10 @@
 
 use super::oracle::{self, Seen};
 use super::*;
-use crate::h1::line::FieldError;
 use crate::Status;
 use crate::h1::FramingError;
-use crate::request::{Body, Target, Version};
+use crate::h1::line::FieldError;
+use crate::request::{Body, Target};
 use proptest::prelude::*;
 
 mod refusals;
@@ -79,7 +79,28 @@ fn check_against_oracle(text: &[u8], limits: &Limits) {
     if let Ok(Parsed::Complete(head)) = parse(text, limits, &mut Resume::default()) {
         assert_eq!(head.method(), oracle::method(head.method_text()));
         check_recorded(&head);
+        check_owned(text, limits, &head);
     }
+}
+
+/// A head that was kept says what it said when it was read, whatever became of its buffer and its reader.
+fn check_owned(text: &[u8], limits: &Limits, head: &Head<'_>) {
+    let (mut buffer, mut resume) = (text.to_vec(), Resume::default());
+    let owned = match parse(&buffer, limits, &mut resume) {
+        Ok(Parsed::Complete(head)) => head.into_owned(),
+        other => panic!("it was whole before: {other:?}"),
+    };
+    buffer.fill(b'?');
+    let other = b"PUT http://other HTTP/1.0\r\nRange: x\r\nIf-Match: *\r\nTransfer: y\r\n\r\n";
+    assert!(matches!(parse(other, &Limits::default(), &mut resume), Ok(Parsed::Complete(_))));
+    let kept = owned.head();
+    assert_eq!(format!("{kept:?}"), format!("{head:?}"), "bytes and offsets");
+    assert_eq!(seen(&kept), seen(head));
+    assert_eq!((kept.as_bytes(), kept.target_end()), (head.as_bytes(), head.target_end()));
+    assert_eq!((kept.method(), kept.target()), (head.method(), head.target()));
+    assert_eq!(kept.target_is_plain(), head.target_is_plain());
+    assert_eq!(kept.is_conditional_or_partial(), head.is_conditional_or_partial());
+    check_recorded(&kept);
 }
 
 /// What is recorded by place is what a search finds.
@@ -249,7 +270,7 @@ fn rereading_is_linear() {
     for arrived in 1..text.len() {
         let due = resume.is_under_way() && resume.is_due(&text[..arrived], &limits);
         if due {
-            bytes_read += arrived - resume.facts.next as usize;
+            bytes_read += arrived - resume.progress.next as usize;
         }
         assert_eq!(outcome(parse(&text[..arrived], &limits, &mut resume)), Ok(None));
     }

@@ -4,25 +4,29 @@
 //! **Invariants**: what is recorded by place is what a search through all fields would find.
 //! **Source**: RFC 9110 section 5.3 (fields on several lines), 7.1 and 7.2.
 
-use super::{Body, Target, Version};
+use super::{Body, HeadOffsets, OwnedHead, Target, TargetForm, Version};
 use crate::Method;
 use crate::field::Fields;
 use crate::known::Known;
-use crate::h1::request::facts::Facts;
-use crate::h1::request::start_line::{self, Form};
 use crate::target;
 
 /// A request head, checked whole, borrowing the bytes it came in.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     head: &'a [u8],
-    facts: &'a Facts,
+    offsets: &'a HeadOffsets,
 }
 
 impl<'a> Head<'a> {
     #[inline]
-    pub(crate) fn new(head: &'a [u8], facts: &'a Facts) -> Self {
-        Self { head, facts }
+    pub(crate) fn new(head: &'a [u8], offsets: &'a HeadOffsets) -> Self {
+        Self { head, offsets }
+    }
+
+    /// The head with bytes of its own, which outlives the buffer it came in.
+    #[must_use]
+    pub fn into_owned(self) -> OwnedHead {
+        OwnedHead::new(self.head, self.offsets)
     }
 
     /// The head as it came, through the empty line that ends it.
@@ -36,7 +40,7 @@ impl<'a> Head<'a> {
     #[inline]
     #[must_use]
     pub fn target_end(&self) -> usize {
-        self.facts.target.end as usize
+        self.offsets.target.end as usize
     }
 
     /// Bytes of the head, from the start of the buffer through the empty line that ends it.
@@ -50,48 +54,48 @@ impl<'a> Head<'a> {
     #[inline]
     #[must_use]
     pub fn method(&self) -> Method {
-        self.facts.method
+        self.offsets.method
     }
 
     /// The method as sent; the only name an [`Method::Other`] has.
     #[must_use]
     pub fn method_text(&self) -> &'a [u8] {
-        self.facts.method_span.of(self.head)
+        self.offsets.method_span.of(self.head)
     }
 
     /// The version.
     #[inline]
     #[must_use]
     pub fn version(&self) -> Version {
-        self.facts.version
+        self.offsets.version
     }
 
     /// The target as sent.
     #[must_use]
     pub fn target_text(&self) -> &'a [u8] {
-        self.facts.target.of(self.head)
+        self.offsets.target.of(self.head)
     }
 
     /// The target, taken apart.
     #[inline(always)]
     #[must_use]
     pub fn target(&self) -> Target<'a> {
-        let text = self.facts.target.of(self.head);
-        if self.facts.is_plain && self.facts.form == Form::Origin {
+        let text = self.offsets.target.of(self.head);
+        if self.offsets.is_plain && self.offsets.form == TargetForm::Origin {
             return Target::Origin { path: text, query: None };
         }
-        match self.facts.form {
-            Form::Origin => {
+        match self.offsets.form {
+            TargetForm::Origin => {
                 let (path, query) = target::split_query(text);
                 Target::Origin { path, query }
             }
-            Form::Absolute => {
-                let (_, authority, rest) = start_line::split_absolute(text).expect("the form was told from this split");
+            TargetForm::Absolute => {
+                let (_, authority, rest) = target::split_absolute(text).expect("the form was told from this split");
                 let (path, query) = target::split_query(rest);
                 Target::Absolute { authority, path, query }
             }
-            Form::Authority => Target::Authority(text),
-            Form::Asterisk => Target::Asterisk,
+            TargetForm::Authority => Target::Authority(text),
+            TargetForm::Asterisk => Target::Asterisk,
         }
     }
 
@@ -100,28 +104,28 @@ impl<'a> Head<'a> {
     #[inline]
     #[must_use]
     pub fn target_is_plain(&self) -> bool {
-        self.facts.is_plain
+        self.offsets.is_plain
     }
 
     /// How the body is delimited.
     #[inline]
     #[must_use]
     pub fn body(&self) -> Body {
-        self.facts.body()
+        self.offsets.body
     }
 
     /// Whether the client would use the connection again.
     #[inline]
     #[must_use]
     pub fn keep_alive(&self) -> bool {
-        self.facts.stays_open()
+        self.offsets.stays_open
     }
 
     /// Whether the client waits for `100 Continue` before it sends the body. False if there is no body.
     #[inline]
     #[must_use]
     pub fn expect_continue(&self) -> bool {
-        self.facts.expect_continue
+        self.offsets.expect_continue
     }
 
     /// `Host`: present in every 1.1 request, valid, perhaps empty.
@@ -181,24 +185,24 @@ impl<'a> Head<'a> {
     #[must_use]
     pub fn is_conditional_or_partial(&self) -> bool {
         const FIELDS: u8 = 1 << Known::IfMatch as u8 | 1 << Known::IfNoneMatch as u8 | 1 << Known::Range as u8;
-        self.facts.present & FIELDS != 0
+        self.offsets.present & FIELDS != 0
     }
 
     /// Every field in the order sent.
     #[must_use]
     pub fn fields(&self) -> Fields<'a> {
-        Fields::new(self.head, self.facts.fields_start as usize)
+        Fields::new(&self.head[self.offsets.fields_start as usize..])
     }
 
     #[inline]
     fn recorded(&self, known: Known) -> Option<&'a [u8]> {
-        let span = self.facts.recorded[known as usize];
+        let span = self.offsets.recorded[known as usize];
         (!span.is_absent()).then(|| span.of(self.head))
     }
 
     #[inline]
     fn lines(&self, known: Known) -> FieldLines<'a> {
-        let repeated = self.facts.repeated & (1 << known as u8) != 0;
+        let repeated = self.offsets.repeated & (1 << known as u8) != 0;
         let first = if repeated { None } else { self.recorded(known) };
         FieldLines { first, known, rest: repeated.then(|| self.fields()) }
     }

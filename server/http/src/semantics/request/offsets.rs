@@ -1,0 +1,58 @@
+//! What is known of a request head beside its bytes: where its parts lie in them, and what they come to.
+//!
+//! **Not**: finding the parts; whoever reads a head fills this in.
+//! **Invariants**: offsets into the head's bytes and plain values only, so that it stays right when the bytes move.
+
+use super::{Body, TargetForm, Version};
+use crate::Method;
+use crate::field::Span;
+use crate::known::RECORDED_COUNT;
+
+/// Offsets and decisions of one head.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeadOffsets {
+    pub(crate) method_span: Span,
+    pub(crate) target: Span,
+    /// Where the first field line begins.
+    pub(crate) fields_start: u32,
+    pub(crate) field_count: u16,
+    /// The value of each recorded field: of the first line of those that stand on several.
+    pub(crate) recorded: [Span; RECORDED_COUNT],
+    /// One bit per recorded field that is there, and one per recorded field that stands on more than one line.
+    pub(crate) present: u8,
+    pub(crate) repeated: u8,
+    pub(crate) method: Method,
+    pub(crate) form: TargetForm,
+    pub(crate) version: Version,
+    /// The target has no query, and no escape, bracket or brace.
+    pub(crate) is_plain: bool,
+    pub(crate) body: Body,
+    /// Whether the client would use the connection again.
+    pub(crate) stays_open: bool,
+    pub(crate) expect_continue: bool,
+}
+
+const _: () = assert!(RECORDED_COUNT <= 8, "`repeated` has one bit per recorded field");
+
+impl HeadOffsets {
+    /// Of a head of which nothing was read.
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self {
+            method_span: Span::default(),
+            target: Span::default(),
+            fields_start: 0,
+            field_count: 0,
+            recorded: [Span::default(); RECORDED_COUNT],
+            present: 0,
+            repeated: 0,
+            method: Method::Other,
+            form: TargetForm::Origin,
+            version: Version::Http11,
+            is_plain: false,
+            body: Body::None,
+            stays_open: false,
+            expect_continue: false,
+        }
+    }
+}
