@@ -22,11 +22,11 @@ mod set;
 mod tests;
 
 pub use outcome::{Deleted, SetOutcome, Stored, Touched};
-pub use set::{Condition, Set};
+pub use set::Set;
 
 use crate::cache::{Cache, CacheError, CacheOptions, CacheStats, Hit, Insert, SharedCache};
 use crate::key::KeyHash;
-use crate::version::{Clock, ClockError, Version};
+use crate::version::{Clock, ClockError, Condition, Version};
 
 /// What one core owns of the key space.
 #[derive(Debug)]

@@ -75,6 +75,33 @@ impl Version {
     }
 }
 
+/// Under which state of its key an operation is applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// Always.
+    #[default]
+    Any,
+    /// Only if there is no item (`If-None-Match: *`).
+    Absent,
+    /// Only if there is one (`If-Match: *`).
+    Present,
+    /// Only if the item has exactly this version (`If-Match: "<version>"`).
+    VersionEquals(Version),
+}
+
+impl Condition {
+    /// Whether the condition holds for a key whose living item has this version.
+    #[must_use]
+    pub fn holds(self, current: Option<Version>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Absent => current.is_none(),
+            Self::Present => current.is_some(),
+            Self::VersionEquals(version) => current == Some(version),
+        }
+    }
+}
+
 impl fmt::Display for Version {
     /// The decimal number; what an `ETag` shows.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,7 +15,7 @@ use corelane_http::response::ResponseHead;
 use corelane_http::{Method, Status};
 use reactor::Instant;
 use shardstore::key::KeyHash;
-use shardstore::shard::Condition;
+use shardstore::version::Condition;
 
 use crate::exchange::reply::Context;
 use crate::frontend::h1::body::{BodyFault, Gathered};

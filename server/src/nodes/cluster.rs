@@ -16,7 +16,7 @@ use reactor::local::Event;
 use shardstore::key::{HASH_ID_RAPIDHASH_V3, SlotId};
 use shardstore::placement::{Node, NodeId, SlotRange, Topology};
 use shardstore::wire::code::Status;
-use shardstore::wire::ext::{self, Moved};
+use shardstore::wire::ext::Moved;
 use shardstore::wire::hello::{self, Hello, Role};
 use shardstore::wire::request::{Op as WireOp, Set as WireSet};
 use shardstore::wire::topology::TopologyText;
@@ -332,19 +332,9 @@ fn wire_op(ask: &Ask) -> WireOp<'_> {
             value_crc32c: shardstore::wire::checksum(&set.value),
             ttl_ms: u32::try_from(set.ttl_ms).unwrap_or(u32::MAX),
             version: 0,
-            condition: wire_condition(set.condition),
+            condition: set.condition,
         }),
-        Op::Delete { condition } => WireOp::Delete { key: &ask.key, version: 0, condition: wire_condition(*condition) },
-    }
-}
-
-fn wire_condition(condition: shardstore::shard::Condition) -> ext::Condition {
-    use shardstore::shard::Condition;
-    match condition {
-        Condition::Any => ext::Condition::Any,
-        Condition::Absent => ext::Condition::Absent,
-        Condition::Present => ext::Condition::Present,
-        Condition::VersionEquals(version) => ext::Condition::VersionEquals(version.bits()),
+        Op::Delete { condition } => WireOp::Delete { key: &ask.key, version: 0, condition: *condition },
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use reactor::Instant;
 use shardstore::key::KeyHash;
-use shardstore::shard::Condition;
+use shardstore::version::Condition;
 
 /// One operation on one key.
 #[derive(Debug)]

@@ -5,7 +5,8 @@
 //! **Invariants**: the same operations and outcomes as a node's.
 
 use shardstore::key::KeyHash;
-use shardstore::shard::{Condition, Deleted, Set, SetOutcome, Shard};
+use shardstore::shard::{Deleted, Set, SetOutcome, Shard};
+use shardstore::version::Condition;
 
 use super::ask::{Answer, Found, Op, Outcome, Refusal, SetValue};
 

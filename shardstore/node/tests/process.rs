@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use shardstore::key::{HASH_ID_RAPIDHASH_V3, KeyHasher, STORED_KEY_BYTES_MAX};
 use shardstore::placement::Topology;
-use shardstore::wire::ext::Condition;
+use shardstore::version::Condition;
 use shardstore::wire::frame::{self, Decoded, Limits};
 use shardstore::wire::hello::{Hello, Role};
 use shardstore::wire::reassembly::{Progress, Reassembler, split};

@@ -7,34 +7,7 @@
 //! **Source**: RFC 9110 section 13.1 (If-Match, If-None-Match); RFC 3385 for CRC-32C.
 
 use crate::cache::ValueParts;
-use crate::version::Version;
-
-/// Under which state of its key an operation is applied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Condition {
-    /// Always.
-    #[default]
-    Any,
-    /// Only if there is no item (`If-None-Match: *`).
-    Absent,
-    /// Only if there is one (`If-Match: *`).
-    Present,
-    /// Only if the item has exactly this version (`If-Match: "<version>"`).
-    VersionEquals(Version),
-}
-
-impl Condition {
-    /// Whether the condition holds for a key whose living item has this version.
-    #[must_use]
-    pub fn holds(self, current: Option<Version>) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Absent => current.is_none(),
-            Self::Present => current.is_some(),
-            Self::VersionEquals(version) => current == Some(version),
-        }
-    }
-}
+use crate::version::Condition;
 
 /// A value to be stored.
 #[derive(Clone, Copy, Debug)]

@@ -20,8 +20,8 @@ use super::METADATA_BYTES_MAX;
 use super::code::Status;
 use super::cursor::Cursor;
 use super::error::FrameError;
-use super::ext::Condition;
 use crate::key::STORED_KEY_BYTES_MAX;
+use crate::version::{Condition, Version};
 
 /// Most entries of a batch unless less is negotiated: bounds the work of one frame to well under a millisecond.
 pub const BATCH_ENTRIES_MAX: u16 = 1024;
@@ -216,7 +216,7 @@ fn read_item<'a>(cursor: &mut Cursor<'a>) -> Option<MsetItem<'a>> {
         0 => (Condition::Any, fixed.version),
         1 => (Condition::Absent, fixed.version),
         2 => (Condition::Present, fixed.version),
-        3 => (Condition::VersionEquals(fixed.version), 0),
+        3 => (Condition::VersionEquals(Version::from_bits(fixed.version)), 0),
         _ => return None,
     };
     Some(MsetItem {
@@ -235,7 +235,7 @@ fn write_item(out: &mut Vec<u8>, item: &MsetItem<'_>) -> Option<()> {
         Condition::Any => (0, item.version),
         Condition::Absent => (1, item.version),
         Condition::Present => (2, item.version),
-        Condition::VersionEquals(version) => (3, version),
+        Condition::VersionEquals(version) => (3, version.bits()),
     };
     let fixed = Fixed {
         lead: u16::try_from(item.key.len()).ok()?,

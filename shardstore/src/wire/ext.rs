@@ -22,6 +22,7 @@ use super::cursor::Cursor;
 use super::error::FrameError;
 use super::header::EXT_UNIT_BYTES;
 use crate::key::SlotId;
+use crate::version::{Condition, Version};
 
 /// Types of the entries; bit 7 means that the receiver must understand it.
 mod tlv {
@@ -47,20 +48,6 @@ pub struct TraceContext {
     pub span_id: [u8; 8],
     /// Trace flags; bit 0 = sampled.
     pub flags: u8,
-}
-
-/// On what a write depends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Condition {
-    /// Nothing; written without a TLV.
-    #[default]
-    Any,
-    /// The key is absent.
-    Absent,
-    /// The key is present, in whatever version.
-    Present,
-    /// The key is present in exactly this version.
-    VersionEquals(u64),
 }
 
 /// Who owns a slot range now, in the answer MOVED.
@@ -195,7 +182,7 @@ impl<'a> Ext<'a> {
             Condition::VersionEquals(version) => {
                 begin(out, tlv::CONDITION, 9);
                 out.push(3);
-                out.extend_from_slice(&version.to_le_bytes());
+                out.extend_from_slice(&version.bits().to_le_bytes());
             }
         }
     }
@@ -247,7 +234,7 @@ fn parse_condition(payload: &[u8]) -> Option<Condition> {
     match payload {
         [1] => Some(Condition::Absent),
         [2] => Some(Condition::Present),
-        [3, version @ ..] => parse_u64(version).map(Condition::VersionEquals),
+        [3, version @ ..] => parse_u64(version).map(|version| Condition::VersionEquals(Version::from_bits(version))),
         _ => None,
     }
 }
@@ -293,7 +280,7 @@ mod tests {
         Ext {
             trace: Some(TraceContext { trace_id: [1; 16], span_id: [2; 8], flags: 1 }),
             metadata: b"text/plain",
-            condition: Condition::VersionEquals(u64::MAX),
+            condition: Condition::VersionEquals(Version::from_bits(u64::MAX)),
             moved: Some(Moved {
                 first: SlotId::ZERO,
                 last: SlotId::new(16_383).unwrap(),

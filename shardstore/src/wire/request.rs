@@ -23,12 +23,13 @@
 use super::batch::{BATCH_ENTRIES_MAX, MgetKeys, MsetItems};
 use super::code::{Kind, Opcode};
 use super::error::FrameError;
-use super::ext::{Condition, Ext, TraceContext};
+use super::ext::{Ext, TraceContext};
 use super::flags::{Class, Flags};
 use super::frame::{self, Frame};
 use super::header::{CORE_ANY, Header};
 use super::reassembly::Part;
 use crate::key::SlotId;
+use crate::version::Condition;
 
 /// In what version and for which cluster frames are written on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

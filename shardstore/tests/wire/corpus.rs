@@ -1,8 +1,9 @@
 //! The frames that the other tests start from: one of each shape, named; also what the golden files hold.
 
 use shardstore::key::{KeyHasher, SlotId};
+use shardstore::version::{Condition, Version};
 use shardstore::wire::batch::{BatchAnswer, BatchAnswers, MgetKeys, MsetItem, MsetItems};
-use shardstore::wire::ext::{Condition, Moved, TraceContext};
+use shardstore::wire::ext::{Moved, TraceContext};
 use shardstore::wire::hello::{Hello, Role, WANTED_CORE_ANY};
 use shardstore::wire::reassembly::split;
 use shardstore::wire::request::{Dialect, Set};
@@ -103,7 +104,11 @@ fn requests(samples: &mut Vec<Sample>) {
     };
     add("get_traced", "GET, second retry, hedged, for core 3, 250 ms left, sampled trace", &traced);
     add("set", "SET \"hello\", text/plain, 60 s", &request(3, Op::Set(set(b"hello"))));
-    let conditional = Set { condition: Condition::VersionEquals(0x0102_0304_0506_0708), metadata: &[], ..set(b"") };
+    let conditional = Set {
+        condition: Condition::VersionEquals(Version::from_bits(0x0102_0304_0506_0708)),
+        metadata: &[],
+        ..set(b"")
+    };
     add(
         "set_if_version",
         "SET the empty value if the version is 0x0102030405060708",
@@ -151,7 +156,7 @@ fn batches(samples: &mut Vec<Sample>) {
             value_crc32c: 0,
             ttl_ms: 0,
             version: 0,
-            condition: Condition::VersionEquals(8),
+            condition: Condition::VersionEquals(Version::from_bits(8)),
         },
     ];
     let items = MsetItems::write(&mut payload, &items).unwrap();

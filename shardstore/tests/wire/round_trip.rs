@@ -4,7 +4,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use shardstore::key::SlotId;
-use shardstore::wire::ext::{Condition, Ext, Moved, TraceContext};
+use shardstore::version::{Condition, Version};
+use shardstore::wire::ext::{Ext, Moved, TraceContext};
 use shardstore::wire::frame::{self, Decoded};
 use shardstore::wire::request::Set;
 use shardstore::wire::{Class, Flags, Kind, Op, Request, Response, Status, checksum};
@@ -33,7 +34,7 @@ fn parts() -> impl Strategy<Value = Parts> {
         Just(Condition::Any),
         Just(Condition::Absent),
         Just(Condition::Present),
-        any::<u64>().prop_map(Condition::VersionEquals)
+        any::<u64>().prop_map(|version| Condition::VersionEquals(Version::from_bits(version)))
     ];
     let trace = option::of(any::<([u8; 16], [u8; 8], u8)>());
     let class = (0..64_u8).prop_map(|bits| Class::from_bits(bits).unwrap());

@@ -7,8 +7,7 @@ use corelane_http::cache_control::CacheControl;
 use corelane_http::conditional::{Conditions, Verdict, WriteCondition};
 use corelane_http::problem::Problem;
 use corelane_http::request::{Body, Head};
-use shardstore::shard::Condition;
-use shardstore::version::Version;
+use shardstore::version::{Condition, Version};
 
 use super::keyspace::Policy;
 use crate::store::near::CLIENT_METADATA_BYTES_MAX;

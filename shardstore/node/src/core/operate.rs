@@ -9,9 +9,8 @@
 use shardstore::cache::{Hit, Insert};
 use shardstore::key::KeyHash;
 use shardstore::shard::{self, Deleted, SetOutcome, Shard, Touched};
-use shardstore::version::Version;
+use shardstore::version::{Condition, Version};
 use shardstore::wire::batch::MsetItem;
-use shardstore::wire::ext::Condition;
 use shardstore::wire::request::Set;
 use shardstore::wire::{Op, Status};
 
@@ -33,7 +32,7 @@ pub(crate) fn operate(core: &Core, hash: KeyHash, op: &Op<'_>) -> Answer {
         }
         Op::Set(set) => core.write(|shard| store(shard, hash, set, now_ms)),
         Op::Delete { key, version: 0, condition } => {
-            core.write(|shard| Ok(removed(&shard.delete(hash, key, condition_of(*condition), now_ms))))
+            core.write(|shard| Ok(removed(&shard.delete(hash, key, *condition, now_ms))))
         }
         Op::Delete { key, version, condition } => {
             let stamp = Stamp::new(*version, *condition);
@@ -95,7 +94,7 @@ impl Stamp {
 
     /// Whether a write of this version may replace what is there: the condition holds, and nothing newer is there.
     fn beats(&self, current: Option<Version>) -> bool {
-        condition_of(self.condition).holds(current) && current.is_none_or(|current| current < self.version)
+        self.condition.holds(current) && current.is_none_or(|current| current < self.version)
     }
 }
 
@@ -105,7 +104,7 @@ fn store(shard: &mut Shard, hash: KeyHash, set: &Set<'_>, now_ms: u64) -> Result
     }
     let write = shard::Set {
         metadata: set.metadata,
-        condition: condition_of(set.condition),
+        condition: set.condition,
         ttl_ms: u64::from(set.ttl_ms),
         value_crc32c: Some(set.value_crc32c),
         ..shard::Set::new(set.value)
@@ -223,14 +222,5 @@ pub(crate) fn set_of<'a>(item: &MsetItem<'a>) -> Set<'a> {
         ttl_ms: item.ttl_ms,
         version: item.version,
         condition: item.condition,
-    }
-}
-
-fn condition_of(condition: Condition) -> shard::Condition {
-    match condition {
-        Condition::Any => shard::Condition::Any,
-        Condition::Absent => shard::Condition::Absent,
-        Condition::Present => shard::Condition::Present,
-        Condition::VersionEquals(version) => shard::Condition::VersionEquals(Version::from_bits(version)),
     }
 }

@@ -180,7 +180,8 @@ fn with_detail(frame: &[u8], kind: u8) -> Vec<u8> {
 fn a_large_value_with_an_unknown_detail_is_answered_once_and_skipped() {
     for seed in 0..20 {
         Rig::new(seed, &[]).run(script!(|reactor| {
-            use shardstore::wire::ext::{Condition, TraceContext};
+            use shardstore::version::Condition;
+            use shardstore::wire::ext::TraceContext;
             use shardstore::wire::reassembly::split;
             let mut peer = Peer::any(&reactor).await;
             let (name, value) = (key("large"), pattern(9_000));

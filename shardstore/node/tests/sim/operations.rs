@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use shardstore::version::{Condition, Version};
 use shardstore::wire::batch::{BatchAnswers, MgetKeys, MsetItem, MsetItems};
-use shardstore::wire::ext::Condition;
 use shardstore::wire::request::Set;
 use shardstore::wire::topology::TopologyText;
 use shardstore::wire::{Flags, HEADER_BYTES, Kind, Op, Request, Status};
@@ -34,9 +34,9 @@ fn values_are_stored_read_changed_and_removed() {
                 // Two cores' calendars differ by a millisecond at most.
                 assert!((4_000..=5_001).contains(&peer.get(&key).await.ttl_ms));
                 let delete = |condition| Op::Delete { key: &key, version: 0, condition };
-                let refused = peer.call(delete(Condition::VersionEquals(first.version))).await;
+                let refused = peer.call(delete(Condition::VersionEquals(Version::from_bits(first.version)))).await;
                 assert_eq!((refused.status, refused.previous_version), (Status::NotApplied, Some(second.version)));
-                let removed = peer.call(delete(Condition::VersionEquals(second.version))).await;
+                let removed = peer.call(delete(Condition::VersionEquals(Version::from_bits(second.version)))).await;
                 assert_eq!((removed.status, removed.previous_version), (Status::Ok, Some(second.version)));
                 assert_eq!(peer.call(delete(Condition::Any)).await.status, Status::NotFound);
                 assert_eq!(peer.get(&key).await.status, Status::NotFound);

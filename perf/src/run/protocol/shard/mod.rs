@@ -39,8 +39,8 @@ use std::time::Duration;
 
 use reactor::Connection;
 use shardstore::key::{KeyHasher, StoredKey};
+use shardstore::version::Condition;
 use shardstore::wire::FrameError;
-use shardstore::wire::ext::Condition;
 use shardstore::wire::hello::{Hello, HelloFormatError};
 use shardstore::wire::reassembly::split;
 use shardstore::wire::request::Set;
