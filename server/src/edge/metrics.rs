@@ -5,7 +5,7 @@
 //! **Invariants**: one writer; no read-modify-write, no lock.
 
 use control::metrics::{Counter, Gauge};
-use shardstore::cache::CacheStats;
+use store_runtime::gauges::CacheGauges;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -20,7 +20,7 @@ macro_rules! counters {
             /// Keys being filled.
             pub(crate) fills_open: Gauge,
             /// What the shard holds, as of its last report.
-            pub(crate) shard: ShardGauges,
+            pub(crate) shard: CacheGauges,
             /// What the reactor has counted, as of its last report.
             pub(crate) reactor: ReactorGauges,
         }
@@ -91,32 +91,6 @@ counters! {
     link_hello_refused,
     /// Bodies refused because too many are being received.
     bodies_shed,
-}
-
-/// Gauges of a shard.
-#[derive(Default)]
-pub(crate) struct ShardGauges {
-    pub(crate) items: Gauge,
-    /// One for each of [`CacheStats::BYTE_KINDS`].
-    pub(crate) bytes: [Gauge; CacheStats::BYTE_KINDS.len()],
-    /// One for each of [`CacheStats::EVENTS`].
-    pub(crate) events: [Gauge; CacheStats::EVENTS.len()],
-    /// Bytes, one for each of [`CacheStats::GROUPS`].
-    pub(crate) groups: [Gauge; CacheStats::GROUPS.len()],
-    /// Age of the oldest segment of a queue, in seconds.
-    pub(crate) oldest_small_s: Gauge,
-    pub(crate) oldest_main_s: Gauge,
-}
-
-impl ShardGauges {
-    pub(crate) fn publish(&self, stats: &CacheStats) {
-        self.items.set(stats.items);
-        self.bytes.iter().zip(stats.bytes()).for_each(|(gauge, bytes)| gauge.set(bytes));
-        self.events.iter().zip(stats.events()).for_each(|(gauge, count)| gauge.set(count));
-        self.groups.iter().zip(stats.bytes_by_group).for_each(|(gauge, bytes)| gauge.set(bytes));
-        self.oldest_small_s.set(stats.oldest_small_ms / 1000);
-        self.oldest_main_s.set(stats.oldest_main_ms / 1000);
-    }
 }
 
 /// Gauges of a reactor.

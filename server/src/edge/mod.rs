@@ -25,7 +25,6 @@ use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
 use shardstore::shard::Shard;
 
-use crate::exchange::body_memory::MemoryBudget;
 use crate::exchange::outbound::Copies;
 use crate::frontend::h1::repeat::Repeats;
 use crate::message::Message;
@@ -38,6 +37,7 @@ use crate::store::writes::Writes;
 use metrics::CoreMetrics;
 use sessions::Sessions;
 use shardstore::shard::others::{Others, Published};
+use store_runtime::budget::{Budget, Oversize};
 
 /// What a data core is made from. Crosses to the core's thread.
 pub(crate) struct CorePlan {
@@ -85,7 +85,7 @@ pub(crate) struct EdgeCore {
     /// Closed when draining begins.
     pub(crate) listeners: RefCell<Vec<Rc<Listener>>>,
     /// For request bodies.
-    pub(crate) bodies: Rc<MemoryBudget>,
+    pub(crate) bodies: Rc<Budget>,
     /// For what clients have not taken yet.
     pub(crate) copies: Copies,
     pub(crate) draining: Cell<bool>,
@@ -145,7 +145,7 @@ impl EdgeCore {
             Cluster::new(reactor.clone(), options, Arc::clone(&plan.metrics), &topology)
         });
         let body_memory_bytes = settings.limits.body_memory_bytes;
-        let bodies = MemoryBudget::new(body_memory_bytes, &plan.metrics);
+        let bodies = Budget::new(body_memory_bytes, Oversize::Refuse);
         let copies = Copies::new(body_memory_bytes, &plan.metrics);
         EdgeCore {
             id: reactor.core(),

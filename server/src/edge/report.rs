@@ -58,6 +58,6 @@ fn tick(core: &EdgeCore) {
     reactor.accept_errors.set(counters.accept_errors);
     reactor.tasks.set(holdings.tasks as u64);
     reactor.timers.set(holdings.timers as u64);
-    core.metrics.body_bytes.set((core.bodies.used() + core.copies.bytes()) as u64);
+    core.metrics.body_bytes.set((core.bodies.leased_bytes() + core.copies.bytes()) as u64);
     core.metrics.fills_open.set(core.fills.borrow().len() as u64);
 }

@@ -186,8 +186,8 @@ impl Session {
             self.connection.write().extend_from_slice(CONTINUE);
         }
         // The memory counts until the store has answered: until then the value waits for it.
-        let (value, _memory) = match self.read_body(head.body(), key.policy.value_bytes_max).await {
-            Ok(Gathered { bytes, memory }) => (bytes, memory),
+        let (value, _lease) = match self.read_body(head.body(), key.policy.value_bytes_max).await {
+            Ok(Gathered { bytes, lease }) => (bytes, lease),
             Err(BodyFault::Gone) => return false,
             Err(BodyFault::Refused(problem)) => {
                 if problem.status == Status::BadRequest {

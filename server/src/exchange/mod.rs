@@ -2,7 +2,6 @@
 //!
 //! **Not** a connection, and **not** a service's decisions.
 
-pub(crate) mod body_memory;
 pub(crate) mod carry;
 pub(crate) mod outbound;
 pub(crate) mod reply;

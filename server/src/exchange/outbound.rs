@@ -10,31 +10,38 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
+use store_runtime::budget::{Budget, Lease, Oversize};
+
 use crate::edge::metrics::CoreMetrics;
-use crate::exchange::body_memory::{BodyMemory, MemoryBudget};
 
 /// Values that are held, by where they lie: an address is not used anew while its value is held.
 type Table = RefCell<HashMap<*const u8, Weak<Held>>>;
 
 /// Everything of one core.
 pub(crate) struct Copies {
-    budget: Rc<MemoryBudget>,
+    budget: Rc<Budget>,
+    metrics: Arc<CoreMetrics>,
     held: Rc<Table>,
 }
 
 impl Copies {
     pub(crate) fn new(bytes_max: usize, metrics: &Arc<CoreMetrics>) -> Self {
-        Copies { budget: MemoryBudget::new(bytes_max, metrics), held: Rc::default() }
+        let budget = Budget::new(bytes_max, Oversize::Refuse);
+        Copies { budget, metrics: Arc::clone(metrics), held: Rc::default() }
     }
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        self.budget.used()
+        self.budget.leased_bytes()
     }
 
     /// Memory for a copy that is yet to be made; `None` where the budget does not hold it.
-    pub(crate) fn take(&self, bytes: usize) -> Option<BodyMemory> {
-        BodyMemory::take(&self.budget, bytes)
+    pub(crate) fn take(&self, bytes: usize) -> Option<Lease> {
+        let lease = self.budget.lease(bytes);
+        if lease.is_none() {
+            self.metrics.bodies_shed.increment();
+        }
+        lease
     }
 
     /// Holds a value for one more client; `None` where the budget does not hold it.
@@ -43,8 +50,8 @@ impl Copies {
         if let Some(held) = self.held.borrow().get(&place).and_then(Weak::upgrade) {
             return Some(held);
         }
-        let memory = self.take(value.len())?;
-        let held = Rc::new(Held { value: Arc::clone(value), table: Rc::clone(&self.held), _memory: memory });
+        let lease = self.take(value.len())?;
+        let held = Rc::new(Held { value: Arc::clone(value), table: Rc::clone(&self.held), _lease: lease });
         self.held.borrow_mut().insert(place, Rc::downgrade(&held));
         Some(held)
     }
@@ -54,7 +61,7 @@ impl Copies {
 pub(crate) struct Held {
     value: Arc<[u8]>,
     table: Rc<Table>,
-    _memory: BodyMemory,
+    _lease: Lease,
 }
 
 impl Held {

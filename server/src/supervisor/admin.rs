@@ -65,19 +65,19 @@ fn render_core(core: usize, metrics: &CoreMetrics, text: &mut Text) {
     text.sample(&f::CONNECTIONS, &[("core", &core)], metrics.connections.value());
     text.sample(&f::BODY_BYTES, &[("core", &core)], metrics.body_bytes.value());
     text.sample(&f::FILLS, &[("core", &core)], metrics.fills_open.value());
-    let shard = &metrics.shard;
-    text.sample(&f::SHARD_ITEMS, &[("core", &core)], shard.items.value());
-    for (kind, gauge) in CacheStats::BYTE_KINDS.iter().zip(&shard.bytes) {
-        text.sample(&f::SHARD_BYTES, &[("core", &core), ("kind", &kind)], gauge.value());
+    let shard = metrics.shard.stats();
+    text.sample(&f::SHARD_ITEMS, &[("core", &core)], shard.items);
+    for (kind, bytes) in CacheStats::BYTE_KINDS.iter().zip(shard.bytes()) {
+        text.sample(&f::SHARD_BYTES, &[("core", &core), ("kind", &kind)], bytes);
     }
-    for (event, gauge) in CacheStats::EVENTS.iter().zip(&shard.events) {
-        text.sample(&f::SHARD_EVENTS, &[("core", &core), ("event", &event)], gauge.value());
+    for (event, count) in CacheStats::EVENTS.iter().zip(shard.events()) {
+        text.sample(&f::SHARD_EVENTS, &[("core", &core), ("event", &event)], count);
     }
-    for (ttl, gauge) in CacheStats::GROUPS.iter().zip(&shard.groups) {
-        text.sample(&f::SHARD_TTL_BYTES, &[("core", &core), ("ttl", &ttl)], gauge.value());
+    for (ttl, bytes) in CacheStats::GROUPS.iter().zip(shard.bytes_by_group) {
+        text.sample(&f::SHARD_TTL_BYTES, &[("core", &core), ("ttl", &ttl)], bytes);
     }
-    for (queue, gauge) in [("small", &shard.oldest_small_s), ("main", &shard.oldest_main_s)] {
-        text.sample(&f::SHARD_OLDEST, &[("core", &core), ("queue", &queue)], gauge.value());
+    for (queue, age_ms) in [("small", shard.oldest_small_ms), ("main", shard.oldest_main_ms)] {
+        text.sample(&f::SHARD_OLDEST, &[("core", &core), ("queue", &queue)], age_ms / 1000);
     }
     render_reactor(core, metrics, text);
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shardstore::cache::CacheStats;
 
 use super::Supervisor;
-use crate::edge::metrics::{CoreMetrics, ShardGauges};
+use crate::edge::metrics::CoreMetrics;
 use crate::message::NodeState;
 
 pub(super) fn render(supervisor: &Supervisor) -> Value {
@@ -70,24 +70,23 @@ fn core(id: usize, metrics: &CoreMetrics) -> Value {
         "connections": metrics.connections.value(),
         "body_bytes": metrics.body_bytes.value(),
         "fills": metrics.fills_open.value(),
-        "cache": cache(&metrics.shard),
+        "cache": cache(&metrics.shard.stats()),
         "counters": counters,
     })
 }
 
-fn cache(shard: &ShardGauges) -> Value {
-    let bytes = CacheStats::BYTE_KINDS.iter().map(|kind| format!("bytes_{kind}")).zip(&shard.bytes);
-    let events = CacheStats::EVENTS.iter().map(|event| (*event).to_owned()).zip(&shard.events);
+fn cache(shard: &CacheStats) -> Value {
+    let bytes = CacheStats::BYTE_KINDS.iter().map(|kind| format!("bytes_{kind}")).zip(shard.bytes());
+    let events = CacheStats::EVENTS.iter().map(|event| (*event).to_owned()).zip(shard.events());
     let others = [
-        ("items", &shard.items),
-        ("oldest_small_seconds", &shard.oldest_small_s),
-        ("oldest_main_seconds", &shard.oldest_main_s),
+        ("items", shard.items),
+        ("oldest_small_seconds", shard.oldest_small_ms / 1000),
+        ("oldest_main_seconds", shard.oldest_main_ms / 1000),
     ];
-    let all = others.map(|(name, gauge)| (name.to_owned(), gauge)).into_iter().chain(bytes).chain(events);
-    let mut cache: serde_json::Map<String, Value> =
-        all.map(|(name, gauge)| (name, Value::from(gauge.value()))).collect();
-    let groups = CacheStats::GROUPS.iter().zip(&shard.groups).filter(|(_, gauge)| gauge.value() > 0);
-    let by_ttl = groups.map(|(ttl, gauge)| ((*ttl).to_owned(), Value::from(gauge.value()))).collect();
+    let all = others.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(bytes).chain(events);
+    let mut cache: serde_json::Map<String, Value> = all.map(|(name, value)| (name, Value::from(value))).collect();
+    let groups = CacheStats::GROUPS.iter().zip(shard.bytes_by_group).filter(|(_, bytes)| *bytes > 0);
+    let by_ttl = groups.map(|(ttl, bytes)| ((*ttl).to_owned(), Value::from(bytes))).collect();
     cache.insert("bytes_by_ttl_seconds".to_owned(), Value::Object(by_ttl));
     Value::Object(cache)
 }

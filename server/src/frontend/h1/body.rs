@@ -13,8 +13,9 @@ use corelane_http::h1::chunked::{ChunkedError, Decoder, Found};
 use corelane_http::problem::Problem;
 use corelane_http::request::Body;
 use reactor::{ConnectionError, Instant};
+use store_runtime::budget::Lease;
 
-use crate::exchange::body_memory::BodyMemory;
+use crate::edge::metrics::CoreMetrics;
 use crate::frontend::h1::connection::Session;
 
 /// Bytes still to come from which on they are received in bulk.
@@ -49,7 +50,7 @@ impl Session {
     }
 
     async fn gather_body(&mut self, body: Body, bytes_max: usize) -> Result<Gathered, BodyFault> {
-        let mut gathered = Gathered { memory: BodyMemory::new(&self.core.bodies), bytes: Vec::new() };
+        let mut gathered = Gathered { lease: self.core.bodies.empty_lease(), bytes: Vec::new() };
         let began = self.core.reactor.now();
         match body {
             Body::None => {}
@@ -58,7 +59,7 @@ impl Session {
                 let length = usize::try_from(length).unwrap_or(usize::MAX);
                 loop {
                     let taken = self.input.bytes().len().min(length - gathered.bytes.len());
-                    gathered.append(&self.input.bytes()[..taken], length)?;
+                    gathered.append(&self.input.bytes()[..taken], length, &self.core.metrics)?;
                     self.input.consume(taken);
                     if gathered.bytes.len() == length {
                         break;
@@ -88,7 +89,7 @@ impl Session {
                         return Err(BodyFault::Refused(crate::services::kv::write::TOO_LARGE));
                     }
                     let end = range.end;
-                    gathered.append(&input[range], 0)?;
+                    gathered.append(&input[range], 0, &self.core.metrics)?;
                     end
                 }
                 Found::NeedMore => input.len(),
@@ -140,14 +141,15 @@ fn refused(error: ChunkedError) -> BodyFault {
 
 /// Bytes of a body, and the memory they count as for as long as somebody needs them.
 pub(crate) struct Gathered {
-    pub(crate) memory: BodyMemory,
+    pub(crate) lease: Lease,
     pub(crate) bytes: Vec<u8>,
 }
 
 impl Gathered {
     /// Appends bytes, counting what they cost; `expected` is the whole length, where it is known.
-    fn append(&mut self, bytes: &[u8], expected: usize) -> Result<(), BodyFault> {
-        if !self.memory.grow(bytes.len()) {
+    fn append(&mut self, bytes: &[u8], expected: usize, metrics: &CoreMetrics) -> Result<(), BodyFault> {
+        if !self.lease.grow(bytes.len()) {
+            metrics.bodies_shed.increment();
             return Err(BodyFault::Refused(NO_MEMORY));
         }
         if self.bytes.capacity() < self.bytes.len() + bytes.len() {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use reactor::SharedBytes;
 use shardstore::cache::{Hit, Pinned, Value};
+use store_runtime::budget::Lease;
 
 use crate::edge::EdgeCore;
-use crate::exchange::body_memory::BodyMemory;
 use crate::exchange::outbound::Held;
 
 /// Values up to this size are copied: one more slice in a send costs about as much as copying this much.
@@ -48,10 +48,10 @@ pub(crate) fn lend(core: &EdgeCore, hit: Hit<'_>, part: &Range<usize>) -> Option
     if let Some(chunks) = pin(&hit, part) {
         return Some(chunks);
     }
-    let memory = core.copies.take(part.len())?;
+    let lease = core.copies.take(part.len())?;
     let mut bytes = Vec::with_capacity(part.len());
     copy(&hit.value(), part, &mut bytes);
-    Some(vec![Rc::new(CopiedPart { bytes, _memory: memory })])
+    Some(vec![Rc::new(CopiedPart { bytes, _lease: lease })])
 }
 
 /// Pins the value and lends `part` of it, or `None` when too much is pinned already: then copy.
@@ -94,7 +94,7 @@ impl AsRef<[u8]> for PinnedPart {
 
 struct CopiedPart {
     bytes: Vec<u8>,
-    _memory: BodyMemory,
+    _lease: Lease,
 }
 
 impl AsRef<[u8]> for CopiedPart {

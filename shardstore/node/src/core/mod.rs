@@ -20,7 +20,6 @@
 mod ahead;
 pub(crate) mod answer;
 mod batch;
-mod budget;
 mod drain;
 mod hello;
 mod hop;
@@ -50,20 +49,20 @@ use shardstore::placement::{NodeId, Topology};
 use shardstore::shard::Shard;
 use shardstore::shard::others::{Others, Published};
 use shardstore::wire::ext::Moved;
+use store_runtime::budget::{Budget, Oversize};
 
 use crate::message::Message;
 use crate::metrics::{CoreMetrics, NodeMetrics};
 use crate::plan::Shared;
-use budget::Budget;
 use hop::Hops;
 use intake::SpareBuffers;
 
 /// Copies of large values that are being sent, in bytes per core. Pins come first; this is for what may not be pinned and
 /// for what comes from another core.
-const COPIES_BYTES_MAX: u64 = 128 << 20;
+const COPIES_BYTES_MAX: usize = 128 << 20;
 
 /// Values that are arriving in chunks, in bytes per core.
-const ASSEMBLING_BYTES_MAX: u64 = 128 << 20;
+const ASSEMBLING_BYTES_MAX: usize = 128 << 20;
 
 /// Longest item, key and metadata included, that is read from another core's shard in place: copying more costs as much as
 /// asking its owner.
@@ -134,8 +133,8 @@ impl Core {
             shard: RefCell::new(shard),
             others: Others::new(shards, own.0),
             item: RefCell::new(Vec::with_capacity(ITEM_BYTES_MAX)),
-            copies: Budget::new(COPIES_BYTES_MAX),
-            assembling: Budget::new(ASSEMBLING_BYTES_MAX),
+            copies: Budget::new(COPIES_BYTES_MAX, Oversize::GrantAlone),
+            assembling: Budget::new(ASSEMBLING_BYTES_MAX, Oversize::GrantAlone),
             hasher,
             topology: RefCell::new(topology),
             moved_last: Cell::new(None),
@@ -180,8 +179,8 @@ impl Core {
         let counters = self.reactor.counters();
         metrics.received_bytes.set(counters.received_bytes);
         metrics.sent_bytes.set(counters.sent_bytes);
-        metrics.copied_bytes.set(self.copies.leased_bytes());
-        metrics.assembling_bytes.set(self.assembling.leased_bytes());
+        metrics.copied_bytes.set(self.copies.leased_bytes() as u64);
+        metrics.assembling_bytes.set(self.assembling.leased_bytes() as u64);
         metrics.hops_waiting.set(self.hops.borrow().len() as u64);
     }
 

@@ -137,7 +137,7 @@ pub(crate) fn respond(core: &Core, link: &Link, reply: &Reply, answer: Answer, o
         answer = Answer::status(Status::TooLarge);
     }
     if answer.value.len() > INLINE_BYTES_MAX.min(link.frame_value_bytes_max() as usize) {
-        let Some(lease) = core.copies.lease(answer.value.len() as u64) else {
+        let Some(lease) = core.copies.lease(answer.value.len()) else {
             return respond(core, link, reply, Answer::retry(Status::Busy, BUSY_RETRY_US), out);
         };
         let value = std::mem::take(&mut answer.value);

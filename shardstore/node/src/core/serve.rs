@@ -22,10 +22,10 @@ use reactor::{CoreId, Instant};
 use shardstore::wire::ext::Chunk;
 use shardstore::wire::reassembly::{Part, Progress, Reassembler, ReassemblyError};
 use shardstore::wire::{Flags, Frame, FrameError, Kind, Op, Request, Status};
+use store_runtime::budget::Lease;
 
 use super::answer::Answer;
 use super::batch;
-use super::budget::Lease;
 use super::hop::Waiting;
 use super::link::Link;
 use super::operate::{described, operate, ttl_left_ms};
@@ -132,7 +132,7 @@ impl Conversation {
                 if begun.is_some() {
                     return Ok(());
                 }
-                let Some(lease) = self.core.assembling.lease(u64::from(chunk.total)) else {
+                let Some(lease) = self.core.assembling.lease(chunk.total as usize) else {
                     self.reassembler.discard(id);
                     return self.refuse(ReassemblyError::Busy, frame, arrived, out);
                 };
@@ -274,7 +274,7 @@ impl Conversation {
         let body = match hit.pin() {
             Some(pinned) => Body::Pinned(pinned),
             None => {
-                let Some(lease) = core.copies.lease(bytes as u64) else {
+                let Some(lease) = core.copies.lease(bytes) else {
                     self.send(reply, Answer::retry(Status::Busy, BUSY_RETRY_US), out);
                     return;
                 };

@@ -10,9 +10,9 @@
 use reactor::Instant;
 use shardstore::cache::Pinned;
 use shardstore::wire::reassembly::Part;
+use store_runtime::budget::Lease;
 
 use super::answer::Answer;
-use super::budget::Lease;
 use super::link::Link;
 use super::respond::Reply;
 

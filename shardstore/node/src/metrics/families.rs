@@ -51,33 +51,37 @@ const PER_CORE: &[PerCore] = &[
     }),
     counter("corelane_node_received_bytes_total", "Bytes received.", |core| core.received_bytes.value()),
     counter("corelane_node_sent_bytes_total", "Bytes sent.", |core| core.sent_bytes.value()),
-    gauge("corelane_cache_items", "Items in the cache.", |core| core.cache.items.value()),
-    gauge("corelane_cache_limit_bytes", "Memory limit.", |core| core.cache.bytes_limit.value()),
-    gauge("corelane_cache_live_bytes", "Memory of living items.", |core| core.cache.bytes_live.value()),
-    gauge("corelane_cache_free_bytes", "Memory that is free.", |core| core.cache.bytes_free.value()),
-    gauge("corelane_cache_index_bytes", "Memory of the index.", |core| core.cache.bytes_index.value()),
-    gauge("corelane_cache_pages_bytes", "Of the index: pages in use.", |core| core.cache.bytes_pages.value()),
-    gauge("corelane_cache_pinned_bytes", "Memory pinned by values being sent.", |core| core.cache.bytes_pinned.value()),
-    counter("corelane_cache_hits_total", "Lookups that found the key.", |core| core.cache.hits.value()),
-    counter("corelane_cache_misses_total", "Lookups that did not.", |core| core.cache.misses.value()),
-    counter("corelane_cache_inserts_total", "Items stored.", |core| core.cache.inserts.value()),
-    counter("corelane_cache_expired_total", "Items whose time was over.", |core| core.cache.expired.value()),
-    counter("corelane_cache_evicted_total", "Items evicted for room.", |core| core.cache.evicted.value()),
-    gauge("corelane_cache_small_bytes", "Memory of the small queue.", |core| core.cache.bytes_small.value()),
-    gauge("corelane_cache_main_bytes", "Memory of the main queue.", |core| core.cache.bytes_main.value()),
-    counter("corelane_cache_promoted_total", "Items kept for the main queue.", |core| core.cache.promoted.value()),
-    counter("corelane_cache_ghost_hits_total", "Items stored soon after their eviction.", |core| {
-        core.cache.ghost_hits.value()
+    gauge("corelane_cache_items", "Items in the cache.", |core| core.cache.stats().items),
+    gauge("corelane_cache_limit_bytes", "Memory limit.", |core| core.cache.stats().bytes_limit),
+    gauge("corelane_cache_live_bytes", "Memory of living items.", |core| core.cache.stats().bytes_live),
+    gauge("corelane_cache_free_bytes", "Memory that is free.", |core| core.cache.stats().bytes_free),
+    gauge("corelane_cache_index_bytes", "Memory of the index.", |core| core.cache.stats().bytes_index),
+    gauge("corelane_cache_pages_bytes", "Of the index: pages in use.", |core| core.cache.stats().bytes_pages),
+    gauge("corelane_cache_pinned_bytes", "Memory pinned by values being sent.", |core| core.cache.stats().bytes_pinned),
+    counter("corelane_cache_hits_total", "Lookups that found the key.", |core| core.cache.stats().hits),
+    counter("corelane_cache_misses_total", "Lookups that did not.", |core| core.cache.stats().misses),
+    counter("corelane_cache_inserts_total", "Items stored.", |core| core.cache.stats().inserts),
+    counter("corelane_cache_expired_total", "Items whose time was over.", |core| core.cache.stats().expired),
+    counter("corelane_cache_evicted_total", "Items evicted for room.", |core| {
+        core.cache.stats().evicted_for_room + core.cache.stats().evicted_for_slot
     }),
-    counter("corelane_cache_stalls_total", "Inserts that had to reclaim a segment.", |core| core.cache.stalls.value()),
+    gauge("corelane_cache_small_bytes", "Memory of the small queue.", |core| core.cache.stats().bytes_small),
+    gauge("corelane_cache_main_bytes", "Memory of the main queue.", |core| core.cache.stats().bytes_main),
+    counter("corelane_cache_promoted_total", "Items kept for the main queue.", |core| {
+        core.cache.stats().promoted_items
+    }),
+    counter("corelane_cache_ghost_hits_total", "Items stored soon after their eviction.", |core| {
+        core.cache.stats().ghost_hits
+    }),
+    counter("corelane_cache_stalls_total", "Inserts that had to reclaim a segment.", |core| core.cache.stats().stalls),
     gauge("corelane_cache_oldest_small_seconds", "Age of the small queue's oldest segment.", |core| {
-        core.cache.oldest_small_s.value()
+        core.cache.stats().oldest_small_ms / 1000
     }),
     gauge("corelane_cache_oldest_main_seconds", "Age of the main queue's oldest segment.", |core| {
-        core.cache.oldest_main_s.value()
+        core.cache.stats().oldest_main_ms / 1000
     }),
     counter("corelane_cache_pins_refused_total", "Pins refused for the bound on pinned memory.", |core| {
-        core.cache.pins_refused.value()
+        core.cache.stats().pins_refused
     }),
 ];
 
@@ -98,8 +102,8 @@ pub(crate) fn render(metrics: &NodeMetrics, text: &mut Text) {
         for (event, counter) in EVENTS.iter().zip(&core.events) {
             text.sample(&HAPPENED, &[("core", &index), ("event", event)], counter.value());
         }
-        for (ttl, gauge) in CacheStats::GROUPS.iter().zip(&core.cache.groups) {
-            text.sample(&TTL_BYTES, &[("core", &index), ("ttl", &ttl)], gauge.value());
+        for (ttl, bytes) in CacheStats::GROUPS.iter().zip(core.cache.stats().bytes_by_group) {
+            text.sample(&TTL_BYTES, &[("core", &index), ("ttl", &ttl)], bytes);
         }
         for per_core in PER_CORE {
             text.sample(&per_core.family, &[("core", &index)], (per_core.read)(core));

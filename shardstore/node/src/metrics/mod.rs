@@ -11,8 +11,8 @@ mod named;
 
 use control::metrics::{Counter, Gauge};
 use crossbeam_utils::CachePadded;
-use shardstore::cache::CacheStats;
 use shardstore::wire::{Opcode, Status};
+use store_runtime::gauges::CacheGauges;
 
 pub(crate) use families::{render, stats};
 use named::Named;
@@ -151,56 +151,3 @@ const _: () = {
         index += 1;
     }
 };
-
-/// A copy of a cache's numbers that other cores can read.
-#[derive(Debug, Default)]
-pub(crate) struct CacheGauges {
-    pub(crate) items: Gauge,
-    pub(crate) bytes_limit: Gauge,
-    pub(crate) bytes_live: Gauge,
-    pub(crate) bytes_free: Gauge,
-    pub(crate) bytes_index: Gauge,
-    pub(crate) bytes_pages: Gauge,
-    pub(crate) bytes_pinned: Gauge,
-    pub(crate) hits: Gauge,
-    pub(crate) misses: Gauge,
-    pub(crate) inserts: Gauge,
-    pub(crate) expired: Gauge,
-    pub(crate) evicted: Gauge,
-    pub(crate) bytes_small: Gauge,
-    pub(crate) bytes_main: Gauge,
-    pub(crate) promoted: Gauge,
-    pub(crate) ghost_hits: Gauge,
-    pub(crate) stalls: Gauge,
-    pub(crate) pins_refused: Gauge,
-    pub(crate) oldest_small_s: Gauge,
-    pub(crate) oldest_main_s: Gauge,
-    /// Bytes, one for each of [`CacheStats::GROUPS`].
-    pub(crate) groups: [Gauge; CacheStats::GROUPS.len()],
-}
-
-impl CacheGauges {
-    pub(crate) fn publish(&self, stats: &CacheStats) {
-        self.items.set(stats.items);
-        self.bytes_limit.set(stats.bytes_limit);
-        self.bytes_live.set(stats.bytes_live);
-        self.bytes_free.set(stats.bytes_free);
-        self.bytes_index.set(stats.bytes_index);
-        self.bytes_pages.set(stats.bytes_pages);
-        self.bytes_pinned.set(stats.bytes_pinned);
-        self.hits.set(stats.hits);
-        self.misses.set(stats.misses);
-        self.inserts.set(stats.inserts);
-        self.expired.set(stats.expired);
-        self.evicted.set(stats.evicted_for_room + stats.evicted_for_slot);
-        self.bytes_small.set(stats.bytes_small);
-        self.bytes_main.set(stats.bytes_main);
-        self.promoted.set(stats.promoted_items);
-        self.ghost_hits.set(stats.ghost_hits);
-        self.stalls.set(stats.stalls);
-        self.pins_refused.set(stats.pins_refused);
-        self.oldest_small_s.set(stats.oldest_small_ms / 1000);
-        self.oldest_main_s.set(stats.oldest_main_ms / 1000);
-        self.groups.iter().zip(stats.bytes_by_group).for_each(|(gauge, bytes)| gauge.set(bytes));
-    }
-}

@@ -12,7 +12,7 @@ use shardstore::cache::CacheStats;
 use shardstore::placement::NodeId;
 
 use super::Supervisor;
-use crate::metrics::{self, CacheGauges};
+use crate::metrics;
 
 const EPOCH: Family = Family::gauge("corelane_topology_epoch", "Epoch of the topology in force.");
 const SLOTS: Family = Family::gauge("corelane_topology_slots_owned", "Slots this node owns.");
@@ -28,6 +28,7 @@ impl Supervisor {
 
     fn core_status(&self, index: usize) -> Value {
         let core = &self.metrics.cores[index];
+        let cache = core.cache.stats();
         json!({
             "core": index,
             "connections": core.connections.value(),
@@ -36,30 +37,30 @@ impl Supervisor {
             "received_bytes": core.received_bytes.value(),
             "sent_bytes": core.sent_bytes.value(),
             "cache": {
-                "items": core.cache.items.value(),
-                "limit_bytes": core.cache.bytes_limit.value(),
-                "live_bytes": core.cache.bytes_live.value(),
-                "free_bytes": core.cache.bytes_free.value(),
-                "index_bytes": core.cache.bytes_index.value(),
-                "small_bytes": core.cache.bytes_small.value(),
-                "main_bytes": core.cache.bytes_main.value(),
-                "oldest_small_seconds": core.cache.oldest_small_s.value(),
-                "oldest_main_seconds": core.cache.oldest_main_s.value(),
-                "bytes_by_ttl_seconds": bytes_by_ttl(&core.cache),
-                "hits": core.cache.hits.value(),
-                "misses": core.cache.misses.value(),
-                "expired": core.cache.expired.value(),
-                "evicted": core.cache.evicted.value(),
-                "ghost_hits": core.cache.ghost_hits.value(),
+                "items": cache.items,
+                "limit_bytes": cache.bytes_limit,
+                "live_bytes": cache.bytes_live,
+                "free_bytes": cache.bytes_free,
+                "index_bytes": cache.bytes_index,
+                "small_bytes": cache.bytes_small,
+                "main_bytes": cache.bytes_main,
+                "oldest_small_seconds": cache.oldest_small_ms / 1000,
+                "oldest_main_seconds": cache.oldest_main_ms / 1000,
+                "bytes_by_ttl_seconds": bytes_by_ttl(&cache),
+                "hits": cache.hits,
+                "misses": cache.misses,
+                "expired": cache.expired,
+                "evicted": cache.evicted_for_room + cache.evicted_for_slot,
+                "ghost_hits": cache.ghost_hits,
             },
         })
     }
 }
 
 /// Bytes of the groups that have any.
-fn bytes_by_ttl(cache: &CacheGauges) -> Value {
-    let groups = CacheStats::GROUPS.iter().zip(&cache.groups).filter(|(_, gauge)| gauge.value() > 0);
-    groups.map(|(ttl, gauge)| ((*ttl).to_owned(), Value::from(gauge.value()))).collect::<serde_json::Map<_, _>>().into()
+fn bytes_by_ttl(cache: &CacheStats) -> Value {
+    let groups = CacheStats::GROUPS.iter().zip(cache.bytes_by_group).filter(|(_, bytes)| *bytes > 0);
+    groups.map(|(ttl, bytes)| ((*ttl).to_owned(), Value::from(bytes))).collect::<serde_json::Map<_, _>>().into()
 }
 
 impl Admin for Supervisor {

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | corelane-http, shardstore, reactor | none of ours |
 //! | control | corelane-http, reactor, shardstore |
-//! | shardstored | shardstore, reactor, control |
+//! | store-runtime | shardstore, reactor, control |
+//! | shardstored | shardstore, reactor, control, store-runtime |
 //! | corelane | all of the above |
 //! | coreperf | all of the above; nobody uses it |
 //! | corectl, xtask | none of ours |
@@ -32,16 +33,21 @@ const LAYERS: &[Layer] = &[
     Layer { package: "shardstore", folder: "shardstore", may_use: &[] },
     Layer { package: "reactor", folder: "server/reactor", may_use: &[] },
     Layer { package: "control", folder: "server/control", may_use: &["corelane-http", "shardstore", "reactor"] },
-    Layer { package: "shardstored", folder: "shardstore/node", may_use: &["shardstore", "reactor", "control"] },
+    Layer { package: "store-runtime", folder: "shardstore/runtime", may_use: &["shardstore", "reactor", "control"] },
+    Layer {
+        package: "shardstored",
+        folder: "shardstore/node",
+        may_use: &["shardstore", "reactor", "control", "store-runtime"],
+    },
     Layer {
         package: "corelane",
         folder: "server",
-        may_use: &["corelane-http", "shardstore", "reactor", "control", "shardstored"],
+        may_use: &["corelane-http", "shardstore", "reactor", "control", "store-runtime", "shardstored"],
     },
     Layer {
         package: "coreperf",
         folder: "perf",
-        may_use: &["corelane-http", "shardstore", "reactor", "control", "shardstored", "corelane"],
+        may_use: &["corelane-http", "shardstore", "reactor", "control", "store-runtime", "shardstored", "corelane"],
     },
     Layer { package: "corectl", folder: "tools/corectl", may_use: &[] },
     Layer { package: "xtask", folder: "tools/xtask", may_use: &[] },
