@@ -20,6 +20,7 @@ mod message;
 mod nodes;
 mod plan;
 mod services;
+pub mod settings;
 mod store;
 mod supervisor;
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use control::boot::{self, Booted};
 use control::drain::Exit;
 use control::metrics::ProcessUsage;
-use control::settings::EdgeSettings;
+use corelane::settings::EdgeSettings;
 use corelane::{EdgePlan, start};
 use reactor::Threads;
 

@@ -9,9 +9,10 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
+use crate::settings::EdgeSettings;
 use control::drain::Ending;
 use control::metrics::ProcessUsage;
-use control::settings::{EdgeSettings, Tree};
+use control::settings::Tree;
 use control::topology_file::TopologySource;
 use reactor::{CoreId, CoreSpec, Host, Mailbox, Reactor, mailboxes};
 use shardstore::key::KeyHasher;

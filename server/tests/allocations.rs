@@ -12,8 +12,9 @@ use std::alloc::System;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 
-use control::settings::{EdgeSettings, Invocation, Sources, load};
+use control::settings::{Invocation, Sources, load};
 use corelane::EdgePlan;
+use corelane::settings::EdgeSettings;
 use reactor::{Threads, block_signals};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 

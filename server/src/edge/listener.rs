@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use control::settings::edge::AcceptSteering;
+use crate::settings::AcceptSteering;
 use corelane_http::problem::Problem;
 use corelane_http::{Status, response};
 use reactor::{Address, Connection, ListenError, ListenOptions, Listener};

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::settings::edge::EdgeSettings;
+use crate::settings::EdgeSettings;
 use corelane_http::Limits;
 use corelane_http::date::HttpDate;
 use corelane_http::h1::request::{FieldMemo, Resume};

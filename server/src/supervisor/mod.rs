@@ -17,10 +17,11 @@ use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::settings::EdgeSettings;
 use control::attend::{self, Options, Process, ReloadCause, Start};
 use control::drain::{Ending, State};
 use control::log::{Level, Log};
-use control::settings::{EdgeSettings, Tree};
+use control::settings::Tree;
 use control::topology_file::{self, Follows, TopologySource, successor};
 use control::watch::Mark;
 use reactor::{Address, CoreId, Mailbox, Reactor};

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use control::settings::{EdgeSettings, Invocation, Loaded, NodeSettings, Settings, Sources, load};
+use control::settings::{Invocation, Loaded, Settings, Sources, load};
 use control::topology_file::TopologySource;
 use corelane::EdgePlan;
+use corelane::settings::EdgeSettings;
 use reactor::sim::{CrashMode, ProcessId, World};
 use reactor::{Address, Instant};
 use shardstore::placement::Topology;
+use shardstored::settings::NodeSettings;
 
 /// Nodes of the cluster.
 pub(crate) const NODES: usize = 3;

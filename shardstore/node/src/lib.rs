@@ -17,6 +17,7 @@ mod core;
 mod message;
 mod metrics;
 mod plan;
+pub mod settings;
 mod start;
 mod supervisor;
 

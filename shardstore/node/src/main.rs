@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use control::boot::{self, Booted};
 use control::drain::Exit;
 use control::metrics::ProcessUsage;
-use control::settings::NodeSettings;
 use reactor::Threads;
+use shardstored::settings::NodeSettings;
 use shardstored::{NodePlan, start};
 
 fn main() -> ExitCode {

@@ -11,9 +11,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::settings::NodeSettings;
 use control::drain::Ending;
 use control::metrics::ProcessUsage;
-use control::settings::{NodeSettings, Tree};
+use control::settings::Tree;
 use control::topology_file::TopologySource;
 use reactor::Address;
 use shardstore::placement::Topology;

@@ -2,4 +2,11 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| control::settings::check::settings(data));
+use control::settings::check;
+use corelane::settings::EdgeSettings;
+use shardstored::settings::NodeSettings;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    check::settings::<EdgeSettings>(data);
+    check::settings::<NodeSettings>(data);
+});

@@ -1,30 +1,85 @@
-//! What must hold for settings made of any bytes; the body of the fuzz target `settings`.
+//! What must hold for the schema of a binary, and for settings made of any bytes: the body of the fuzz target `settings`.
 //!
 //! The first lines of the input, up to an empty one, are flags (they begin with `--`) and environment variables
 //! (`NAME=VALUE`); the rest is the configuration file. Without an empty line all of it is the file.
 //!
-//! **Not**: part of what a binary does. **Invariants**: no panic; a refusal has one line for each of its errors; what is
-//! accepted prints as a file that reads back as the same settings.
+//! **Not**: part of what a binary does; its tests and fuzz targets call this.
+//!
+//! **Invariants**: no panic; a refusal has one line for each of its errors; what is accepted prints as a file that reads
+//! back as the same settings.
 //!
 //! **Source**: the promises of [`super`] and of docs/config.md.
 
-use std::{ffi::OsString, fmt::Debug, path::Path};
+use std::{collections::BTreeSet, ffi::OsString, fmt::Debug, mem::discriminant, path::Path};
 
-use super::{EdgeSettings, Invocation, NodeSettings, Settings, Sources, load};
+use super::{
+    Invocation, Settings, Sources, load,
+    schema::{Key, Preset, Schema, variable_of},
+};
 
-/// Checks the loader on the input, for each binary.
+/// Checks a schema: names are unique, keys are documented, defaults are allowed and keep the rules.
+///
+/// # Panics
+///
+/// When something is wrong with it.
+pub fn schema(schema: &Schema) {
+    let family_keys = schema.family.iter().flat_map(|family| family.keys);
+    for key in schema.keys.iter().chain(family_keys) {
+        if let Preset::Is(text) = key.preset {
+            assert!(key.kind.parse_text(text).is_some(), "{}: {text} is not {}", key.path, key.kind.allowed());
+        }
+        assert!(!key.doc.is_empty() && !key.doc.ends_with('.') && !key.doc.contains(['|', '\n']), "{}", key.path);
+    }
+    names(schema);
+    sections(schema);
+    rules(schema);
+}
+
+fn names(schema: &Schema) {
+    let mut paths = BTreeSet::new();
+    let mut variables = BTreeSet::new();
+    for key in schema.keys {
+        assert!(paths.insert(key.path), "{} twice", key.path);
+        assert!(variables.insert(variable_of(key.path)), "{} shares its variable", key.path);
+        assert_ne!(key.path, "config", "the variable of the file's name");
+        if let Some(flag) = key.flag {
+            assert_eq!(flag.name, key.path.replace('_', "-"), "a flag is named like its key");
+        }
+    }
+}
+
+fn sections(schema: &Schema) {
+    let section = |key: &Key| key.path.split_once('.').map_or("", |(section, _)| section);
+    let sections: Vec<&str> = schema.keys.iter().map(section).collect();
+    let mut runs = sections.clone();
+    runs.dedup();
+    let distinct: BTreeSet<&str> = sections.iter().copied().collect();
+    assert_eq!(runs.len(), distinct.len(), "a section's keys stand together in {}", schema.program);
+    assert_eq!(sections.first(), Some(&""), "keys of no section come first: TOML could not say them later");
+}
+
+fn rules(schema: &Schema) {
+    for rule in schema.rules {
+        let lesser = schema.key(rule.lesser).expect("the rule names a key");
+        let bound = schema.key(rule.bound).expect("the rule names a key");
+        assert_eq!(discriminant(&lesser.kind), discriminant(&bound.kind), "{}", rule.lesser);
+        let (Preset::Is(small), Preset::Is(large)) = (lesser.preset, bound.preset) else {
+            panic!("{} and {} have defaults", rule.lesser, rule.bound)
+        };
+        let magnitude = |key: &Key, text| key.kind.parse_text(text).and_then(|value| value.magnitude());
+        assert!(magnitude(lesser, small).is_some());
+        assert!(magnitude(lesser, small) <= magnitude(bound, large), "{}", rule.lesser);
+    }
+}
+
+/// Checks the loader of `T` on the input.
 ///
 /// # Panics
 ///
 /// When a promise of the loader does not hold.
-pub fn settings(input: &[u8]) {
+pub fn settings<T: Settings + PartialEq + Debug>(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    check::<EdgeSettings>(&text);
-    check::<NodeSettings>(&text);
-}
-
-fn check<T: Settings + PartialEq + Debug>(input: &str) {
-    let (head, file) = input.split_once("\n\n").unwrap_or(("", input));
+    let (head, file) = text.split_once("\n\n").unwrap_or(("", &text));
     let (flags, variables): (Vec<&str>, Vec<&str>) = head.lines().partition(|line| line.starts_with("--"));
     let mut arguments: Vec<OsString> = flags.into_iter().map(OsString::from).collect();
     arguments.push("--config=/fuzz.toml".into());
@@ -48,28 +103,5 @@ fn reloaded<T: Settings>(printed: &str) -> T {
         Ok(Invocation::Check(_)) => panic!("a file cannot ask for a check"),
         Ok(Invocation::Print(text)) => panic!("nothing was asked to be printed: {text}"),
         Err(errors) => panic!("printed settings are valid: {errors}\n{printed}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    #[test]
-    fn the_seeds_hold() {
-        let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/settings");
-        let mut count = 0;
-        for entry in fs::read_dir(seeds).expect("the seeds are committed") {
-            let input = fs::read(entry.expect("an entry").path()).expect("a readable seed");
-            super::settings(&input);
-            // Every seed cut short is an input of its own.
-            for end in 0..input.len() {
-                super::settings(&input[..end]);
-            }
-            count += 1;
-        }
-        assert!(count >= 5, "only {count} seeds");
     }
 }

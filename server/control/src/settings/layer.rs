@@ -13,10 +13,8 @@ use std::{
 };
 
 use super::{
-    edge,
     error::{SettingError, shortened},
     nearest::nearest,
-    node,
     origin::Origin,
     schema::{Key, Schema, VARIABLE_PREFIX, variable_of},
     value::Value,
@@ -24,9 +22,6 @@ use super::{
 
 /// The variable that names the configuration file.
 const CONFIG_VARIABLE: &str = "CORELANE_CONFIG";
-
-/// The schemas of all binaries. They share one environment, so each knows the others' variables.
-const SCHEMAS: [&Schema; 2] = [&edge::SCHEMA, &node::SCHEMA];
 
 /// What one source says.
 #[derive(Debug, Default)]
@@ -75,7 +70,7 @@ pub(super) fn read_environment(schema: &Schema, variables: &[(OsString, OsString
             environment.config = Some(PathBuf::from(value));
         } else if let Some(key) = schema.key_of_variable(name) {
             environment.layer.read_text(key, value, Origin::Environment(name.to_owned()));
-        } else if SCHEMAS.iter().all(|schema| schema.key_of_variable(name).is_none()) {
+        } else if !schema.is_variable_of_relative(name) {
             environment.layer.errors.push(unknown_variable(schema, name));
         }
     }
@@ -96,7 +91,7 @@ fn unknown_variable(schema: &Schema, name: &str) -> SettingError {
 /// The error for a path of the file that leads nowhere.
 pub(super) fn unknown_key(schema: &Schema, path: &str, origin: Origin) -> SettingError {
     let known = schema.paths_near(path);
-    let other = SCHEMAS.iter().find(|other| other.program != schema.program && other.key(path).is_some());
+    let other = schema.relatives.iter().find(|other| other.keys.contains(&path));
     let hint = match (other, nearest(path, known.iter().map(String::as_str))) {
         (Some(other), _) => format!("it is a key of {}, not of {}", other.program, schema.program),
         (None, Some(near)) => format!("did you mean \"{near}\"?"),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  defaults ─┐
-//!  file ─────┤ each read into a Layer        one Tree             EdgeSettings / NodeSettings
+//!  file ─────┤ each read into a Layer        one Tree             the binary's Settings
 //!  env ──────┤ (kind by kind, all errors) ─▶ (precedence, rules) ─▶ (plain fields)
 //!  flags ────┘                               └▶ --print-config, /v1/config
 //! ```
@@ -16,20 +16,18 @@
 //! **Source**: docs/config.md.
 
 pub mod check;
-pub mod edge;
 pub mod error;
 mod file;
 mod flags;
 pub mod kind;
 mod layer;
 mod nearest;
-pub mod node;
 pub mod origin;
+pub mod process_keys;
 pub mod quantity;
 pub mod reference;
 mod render;
 pub mod schema;
-mod shared_keys;
 pub mod tree;
 pub mod value;
 
@@ -40,9 +38,7 @@ use std::{
 };
 
 pub use self::{
-    edge::EdgeSettings,
     error::{SettingError, SettingsErrors},
-    node::NodeSettings,
     tree::Tree,
     value::{Cores, ListenAddress},
 };
@@ -150,6 +146,3 @@ fn read_named_file(
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    edge, flags, node,
+    flags,
     schema::{Key, Preset, Schema, variable_of},
 };
 
@@ -15,9 +15,9 @@ use super::{
 /// `<!-- begin: PROGRAM keys -->` and `<!-- end: PROGRAM keys -->`, the help likewise with `help`. `None` when a marker is
 /// missing.
 #[must_use]
-pub fn refreshed(document: &str) -> Option<String> {
+pub fn refreshed(document: &str, schemas: &[&Schema]) -> Option<String> {
     let mut text = document.to_owned();
-    for schema in [&edge::SCHEMA, &node::SCHEMA] {
+    for schema in schemas {
         text = with_part(&text, &format!("{} keys", schema.program), &table(schema))?;
         text =
             with_part(&text, &format!("{} help", schema.program), &format!("```text\n{}```\n", flags::help(schema)))?;

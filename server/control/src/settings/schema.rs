@@ -108,6 +108,15 @@ pub struct AtMost {
     pub bound: &'static str,
 }
 
+/// Another binary of the product. All of them share one environment, and their files are easily mixed up.
+#[derive(Clone, Copy, Debug)]
+pub struct Relative {
+    /// Its name.
+    pub program: &'static str,
+    /// The paths of the keys that it has and this binary has not.
+    pub keys: &'static [&'static str],
+}
+
 /// All that can be set for one binary.
 #[derive(Debug)]
 pub struct Schema {
@@ -121,6 +130,8 @@ pub struct Schema {
     pub family: Option<Family>,
     /// What must hold between keys.
     pub rules: &'static [AtMost],
+    /// The other binaries of the product.
+    pub relatives: &'static [Relative],
 }
 
 /// Where a path of the file leads.
@@ -147,6 +158,11 @@ impl Schema {
     #[must_use]
     pub fn key_of_variable(&self, variable: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| variable_of(key.path) == variable)
+    }
+
+    /// Whether another binary has a key that this environment variable sets.
+    pub(super) fn is_variable_of_relative(&self, variable: &str) -> bool {
+        self.relatives.iter().flat_map(|relative| relative.keys).any(|path| variable_of(path) == variable)
     }
 
     /// Where `path`, whose last component is `name`, leads. Components that hold a dot are quoted in both, so that they are

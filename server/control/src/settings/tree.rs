@@ -139,63 +139,81 @@ impl Tree {
 /// Typed reading, for the structs of the binaries. Each panics when the schema declares another kind at that path, or when
 /// the path may be absent: both are defects of ours that the first test finds.
 impl Tree {
-    pub(super) fn bytes<T: TryFrom<u64>>(&self, path: &str) -> T {
+    /// A size, in bytes.
+    #[must_use]
+    pub fn bytes<T: TryFrom<u64>>(&self, path: &str) -> T {
         match self.value(path) {
             Some(Value::Bytes(bytes)) => narrow(*bytes),
             other => wrong_kind(path, other),
         }
     }
 
-    pub(super) fn count<T: TryFrom<u64>>(&self, path: &str) -> T {
+    /// A number.
+    #[must_use]
+    pub fn count<T: TryFrom<u64>>(&self, path: &str) -> T {
         match self.value(path) {
             Some(Value::Count(count)) => narrow(*count),
             other => wrong_kind(path, other),
         }
     }
 
-    pub(super) fn duration(&self, path: &str) -> Duration {
+    /// A duration.
+    #[must_use]
+    pub fn duration(&self, path: &str) -> Duration {
         match self.value(path) {
             Some(Value::Duration(duration)) => *duration,
             other => wrong_kind(path, other),
         }
     }
 
-    pub(super) fn bool(&self, path: &str) -> bool {
+    /// A switch.
+    #[must_use]
+    pub fn bool(&self, path: &str) -> bool {
         match self.value(path) {
             Some(Value::Bool(on)) => *on,
             other => wrong_kind(path, other),
         }
     }
 
-    pub(super) fn address(&self, path: &str) -> ListenAddress {
+    /// An address to listen on.
+    #[must_use]
+    pub fn address(&self, path: &str) -> ListenAddress {
         match self.value(path) {
             Some(Value::Address(address)) => address.clone(),
             other => wrong_kind(path, other),
         }
     }
 
-    pub(super) fn addresses(&self, path: &str) -> Vec<ListenAddress> {
+    /// Addresses to listen on.
+    #[must_use]
+    pub fn addresses(&self, path: &str) -> Vec<ListenAddress> {
         match self.value(path) {
             Some(Value::Addresses(addresses)) => addresses.clone(),
             other => wrong_kind(path, other),
         }
     }
 
-    pub(super) fn cores(&self, path: &str) -> Cores {
+    /// The CPUs to run on.
+    #[must_use]
+    pub fn cores(&self, path: &str) -> Cores {
         match self.value(path) {
             Some(Value::Cores(cores)) => cores.clone(),
             other => wrong_kind(path, other),
         }
     }
 
-    pub(super) fn choice(&self, path: &str) -> &'static str {
+    /// A word of a list.
+    #[must_use]
+    pub fn choice(&self, path: &str) -> &'static str {
         match self.value(path) {
             Some(Value::Choice(word)) => word,
             other => wrong_kind(path, other),
         }
     }
 
-    pub(super) fn path(&self, path: &str) -> Option<PathBuf> {
+    /// A path, where it is set.
+    #[must_use]
+    pub fn path(&self, path: &str) -> Option<PathBuf> {
         match self.value(path) {
             Some(Value::Path(file)) => Some(file.clone()),
             None => None,

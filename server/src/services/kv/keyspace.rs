@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use control::settings::edge::{EdgeSettings, KeyspaceSettings};
+use crate::settings::{EdgeSettings, KeyspaceSettings};
 
 /// The name of the keyspace that always exists.
 pub(crate) const DEFAULT: &[u8] = b"default";

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use control::settings::{Invocation, Loaded, NodeSettings, Sources, load};
+use control::settings::{Invocation, Loaded, Sources, load};
 use control::topology_file::TopologySource;
 use control::watch::Mark;
 use reactor::sim::{NetworkOptions, ProcessId, World};
 use reactor::{Address, CoreId, CoreSpec, Host, Reactor};
 use shardstore::placement::Topology;
+use shardstored::settings::NodeSettings;
 use shardstored::{NodePlan, Started, start};
 
 /// Where the node listens, and where the topology says it does.

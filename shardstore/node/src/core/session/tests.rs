@@ -5,8 +5,9 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::settings::NodeSettings;
 use allocation_counter::measure;
-use control::settings::{Invocation, NodeSettings, Settings, Sources, load};
+use control::settings::{Invocation, Settings, Sources, load};
 use reactor::sim::{NetworkOptions, World};
 use reactor::{Address, CoreSpec, Host, ListenOptions, Reactor, mailboxes};
 use shardstore::placement::Topology;

@@ -1,12 +1,11 @@
 //! Loading as a whole: precedence, messages, and what is printed.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, io, path::Path, time::Duration};
 
-use super::{
-    edge::{AcceptSteering, KeyspaceSettings},
-    quantity::{GIB, KIB, MIB},
-    *,
-};
+use control::settings::{Invocation, Loaded, SettingsErrors, Sources, load, schema};
+use shardstored::settings::NodeSettings;
+
+use super::*;
 
 mod messages;
 mod shown;

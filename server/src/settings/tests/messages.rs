@@ -1,5 +1,7 @@
 //! What an operator reads when the settings are refused, to the letter.
 
+use control::settings::SettingError;
+
 use super::*;
 
 /// A line of an edge's file, and the whole message. The line stands second in the file.

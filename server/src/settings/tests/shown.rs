@@ -1,10 +1,6 @@
 //! What is printed: effective settings, JSON, verdict, help, version; and that secrets are not.
 
-use super::{
-    kind::Kind,
-    schema::{Key, Preset},
-    *,
-};
+use super::*;
 
 #[test]
 fn print_config_says_where_each_value_came_from() {
@@ -95,6 +91,7 @@ static SECRETIVE: Schema = Schema {
     keys: &[Key::new("token", Kind::Text { bytes_max: 8 }, Preset::Absent, "A secret").secret()],
     family: None,
     rules: &[],
+    relatives: &[],
 };
 
 struct Secretive(Option<String>);

@@ -10,15 +10,15 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use shardstore::cache::Commit;
 
-use super::{
+use control::settings::{
     Settings,
     kind::Kind,
-    quantity::{GIB, KIB, MIB, TIB},
-    schema::{AtMost, Family, Key, Preset, Schema},
-    shared_keys::{
+    process_keys::{
         CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIME, HOUR, MEMORY, MEMORY_COMMIT, MILLISECOND, MINUTE, REGION,
         SECOND, VALUE_BYTES_MAX, YEAR, memory_commit,
     },
+    quantity::{GIB, KIB, MIB, TIB},
+    schema::{AtMost, Family, Key, Preset, Relative, Schema},
     tree::Tree,
     value::{Cores, ListenAddress},
 };
@@ -35,7 +35,17 @@ pub static SCHEMA: Schema = Schema {
         AtMost { lesser: "limits.target_bytes", bound: "limits.header_bytes" },
         AtMost { lesser: "limits.body_bytes", bound: "limits.body_memory_bytes" },
     ],
+    relatives: &[Relative { program: "shardstored", keys: &NODE_KEYS }],
 };
+
+/// What only `shardstored` can be told.
+const NODE_KEYS: [&str; 5] = [
+    "node_id",
+    "limits.requests_per_connection",
+    "limits.bytes_per_connection",
+    "limits.value_bytes",
+    "limits.frame_bytes",
+];
 
 const KEYS: [Key; 31] = [
     Key::new("listen", Kind::Addresses, Preset::Is("127.0.0.1:8080"), "Addresses that serve HTTP")
@@ -307,7 +317,7 @@ pub struct EdgeSettings {
     pub keyspaces: BTreeMap<String, KeyspaceSettings>,
 }
 
-impl crate::boot::Bootable for EdgeSettings {
+impl control::boot::Bootable for EdgeSettings {
     fn topology_file(&self) -> Option<&std::path::Path> {
         self.topology.as_deref()
     }
@@ -390,3 +400,6 @@ impl KeyspaceSettings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,15 +10,15 @@ use std::{path::PathBuf, time::Duration};
 
 use shardstore::cache::Commit;
 
-use super::{
+use control::settings::{
     Settings,
     kind::Kind,
-    quantity::{GIB, KIB, MIB},
-    schema::{AtMost, Key, Preset, Schema},
-    shared_keys::{
+    process_keys::{
         CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIME, MEMORY, MEMORY_COMMIT, REGION, SECOND, VALUE_BYTES_MAX,
         memory_commit,
     },
+    quantity::{GIB, KIB, MIB},
+    schema::{AtMost, Key, Preset, Relative, Schema},
     tree::Tree,
     value::{Cores, ListenAddress},
 };
@@ -33,7 +33,33 @@ pub static SCHEMA: Schema = Schema {
         AtMost { lesser: "limits.frame_bytes", bound: "limits.bytes_per_connection" },
         AtMost { lesser: "limits.frame_bytes", bound: "limits.value_bytes" },
     ],
+    relatives: &[Relative { program: "corelane", keys: &EDGE_KEYS }],
 };
+
+/// What only `corelane` can be told.
+const EDGE_KEYS: [&str; 21] = [
+    "accept_steering",
+    "cache_status",
+    "near_ttl",
+    "limits.header_bytes",
+    "limits.header_count",
+    "limits.target_bytes",
+    "limits.body_bytes",
+    "limits.header_time",
+    "limits.body_rate_min",
+    "limits.body_rate_grace",
+    "limits.requests_per_connection_queue",
+    "limits.send_queue_bytes",
+    "limits.body_memory_bytes",
+    "limits.fills_per_core",
+    "limits.waiters_per_fill",
+    "upstream.request_time",
+    "upstream.connect_time",
+    "upstream.connections_per_node",
+    "upstream.queue_per_node",
+    "upstream.breaker_failures",
+    "upstream.breaker_probe_time",
+];
 
 const KEYS: [Key; 15] = [
     Key::new(
@@ -136,7 +162,7 @@ pub struct NodeSettings {
     pub limits: NodeLimits,
 }
 
-impl crate::boot::Bootable for NodeSettings {
+impl control::boot::Bootable for NodeSettings {
     fn topology_file(&self) -> Option<&std::path::Path> {
         Some(&self.topology)
     }
