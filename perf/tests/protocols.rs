@@ -1,4 +1,4 @@
-//! `coreperf run` against real key-value servers, in the protocol of each: shardstored, redis, memcached.
+//! `coreperf run` against real servers, in the protocol of each: corelane, shardstored, redis, memcached.
 //!
 //! A server that is not installed fails its test, which names the package. The host may be busy while this runs, so it is not
 //! asserted that a run is valid, only that every answer was right.
@@ -47,9 +47,7 @@ impl Server {
     }
 
     fn shardstored(folder: &Path) -> Self {
-        let node = PathBuf::from(env!("CARGO_BIN_EXE_coreperf")).with_file_name("shardstored");
-        let profile = if cfg!(debug_assertions) { "" } else { " --release" };
-        assert!(node.is_file(), "{} is missing: cargo build{profile} -p shardstored", node.display());
+        let node = built("shardstored");
         let [address, admin] = free_addresses();
         // Two cores, so that answers need not come in the order of the requests.
         let topology = format!("cluster = \"of-the-test\"\nepoch = 5\n[[node]]\nid = 1\naddress = \"{address}\"\n");
@@ -58,6 +56,14 @@ impl Server {
         command.env_clear().args(["--node-id=1", "--cores=0,1", "--memory=256MiB"]);
         command.args([format!("--listen={address}"), format!("--admin={admin}")]);
         command.arg("--topology").arg(folder.join("topology.toml"));
+        Self::start(&mut command, address)
+    }
+
+    fn corelane() -> Self {
+        let [address, admin] = free_addresses();
+        let mut command = Command::new(built("corelane"));
+        command.env_clear().args(["--cores=0", "--memory=256MiB"]);
+        command.args([format!("--listen={address}"), format!("--admin={admin}")]);
         Self::start(&mut command, address)
     }
 
@@ -84,6 +90,14 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// One of our own servers, which the tests of a workspace have built.
+fn built(program: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_BIN_EXE_coreperf")).with_file_name(program);
+    let profile = if cfg!(debug_assertions) { "" } else { " --release" };
+    assert!(path.is_file(), "{} is missing: cargo build{profile} -p {program}", path.display());
+    path
 }
 
 /// Where a server is; in Debian the package has the program's name.
@@ -179,4 +193,45 @@ fn memcached_is_asked_in_its_meta_protocol() {
     let output = coreperf(&folder.scenario(&wrong), &folder.0).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert!(text(&output).contains("the values could not be stored"), "{}", text(&output));
+}
+
+/// A scenario of `perf/scenarios` with fewer keys and at a rate that a debug build reaches.
+fn shortened(name: &str, url: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let text = std::fs::read_to_string(folder.join(name)).unwrap();
+    let (address, folder) = (format!("url = \"{url}/{{key}}\"\nrate = 2000"), folder.display().to_string());
+    [
+        ("url = \"http://127.0.0.1:8080/v1/kv/default/{key}\"", address.as_str()),
+        ("count = 1000000", "count = 5000"),
+        ("web-sizes.json", &format!("{folder}/web-sizes.json")),
+        ("duration = \"5s\"", "duration = \"1s\"\ntimeout = \"10s\""),
+    ]
+    .iter()
+    .fold(text, |text, (from, to)| {
+        assert!(text.contains(from), "{name} does not say {from}");
+        text.replace(from, to)
+    })
+}
+
+/// Every answer is compared with what was stored: whole values, parts, lengths, and that nothing has changed.
+#[test]
+fn the_web_is_asked_of_corelane() {
+    let (folder, server) = (Folder::new("web"), Server::corelane());
+    for name in ["web.toml", "web-pipelined.toml"] {
+        let statuses = right(&folder, &shortened(name, &format!("http://{}/v1/kv/default", server.address)));
+        // Of 2,000: 90 % and more are whole, 5 % conditional, 3 % PUTs, 1 % parts.
+        for (status, at_least) in [(200, 1500), (304, 10), (204, 20), (206, 5)] {
+            assert!(count(&statuses, status) > at_least, "{name}: {status} in {statuses:?}");
+        }
+    }
+}
+
+/// Key-value servers are asked for the same keys and sizes, in the one way that they know.
+#[test]
+fn the_web_is_asked_of_redis() {
+    let folder = Folder::new("web-redis");
+    let server = Server::redis(&folder.0);
+    let statuses = right(&folder, &shortened("web.toml", &format!("redis://{}", server.address)));
+    assert!(count(&statuses, 200) > 1500 && count(&statuses, 204) > 20, "{statuses:?}");
+    assert_eq!(statuses.len(), 2, "{statuses:?}");
 }

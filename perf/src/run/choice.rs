@@ -11,6 +11,7 @@ use rand::TryRng;
 use rand_distr::{Distribution, Zipf};
 use reactor::Random;
 
+use super::protocol::Ask;
 use super::scenario::{Choose, Keys, Mix};
 use super::trace::Cursor;
 
@@ -22,12 +23,36 @@ pub(super) enum Operation {
     Delete,
 }
 
+/// How a GET asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// For the whole value.
+    Whole,
+    /// For the value unless it is the one that the client has.
+    Conditional,
+    /// For what is told of the value.
+    Head,
+    /// For a part of the value.
+    Range,
+}
+
+/// All that can be drawn, in the order of their shares.
+const DRAWN: [(Operation, Read); 6] = [
+    (Operation::Get, Read::Whole),
+    (Operation::Get, Read::Conditional),
+    (Operation::Put, Read::Whole),
+    (Operation::Delete, Read::Whole),
+    (Operation::Get, Read::Head),
+    (Operation::Get, Read::Range),
+];
+
 /// Draws requests.
 pub(super) struct Choice {
     random: Source,
     keys: Keys,
-    /// Shares of GET, and of GET and PUT together, of 2^32.
-    below: (u64, u64),
+    /// The sums of the shares up to each of `DRAWN`, of 2^32.
+    below: [u64; DRAWN.len()],
+    clients: u64,
     zipf: Option<Zipf<f64>>,
     turn: u64,
     /// Says which keys, if there is a trace.
@@ -57,21 +82,19 @@ impl TryRng for Source {
 const WHOLE: f64 = (1u64 << 32) as f64;
 
 impl Choice {
-    /// Draws from these keys by this mix.
-    pub(super) fn new(keys: &Keys, mix: Mix, seed: u64) -> Self {
-        let all = mix.get + mix.put + mix.delete;
-        let share = |part: f64| (part / all * WHOLE).round() as u64;
+    /// Draws from these keys by this mix, and from so many clients.
+    pub(super) fn new(keys: &Keys, mix: Mix, clients: usize, seed: u64) -> Self {
+        let shares = [mix.get, mix.conditional, mix.put, mix.delete, mix.head, mix.range];
+        let all: f64 = shares.iter().sum();
+        let mut sum = 0.0;
+        let below = shares.map(|share| {
+            sum += share;
+            (sum / all * WHOLE).round() as u64
+        });
         let zipf = (keys.choose == Choose::Zipf)
             .then(|| Zipf::new(keys.count as f64, keys.exponent).expect("a scenario's keys are checked"));
         let random = Source(Random::new(seed));
-        Self {
-            random,
-            keys: keys.clone(),
-            below: (share(mix.get), share(mix.get + mix.put)),
-            zipf,
-            turn: 0,
-            trace: None,
-        }
+        Self { random, keys: keys.clone(), below, clients: clients as u64, zipf, turn: 0, trace: None }
     }
 
     /// Takes the keys of a trace instead.
@@ -79,23 +102,27 @@ impl Choice {
         Self { trace, ..self }
     }
 
-    /// The next request.
+    /// The next request, but for what its key says of it.
     #[inline]
-    pub(super) fn next(&mut self) -> (Operation, u64) {
-        let operation = self.operation();
-        (operation, self.key())
+    pub(super) fn next(&mut self) -> Ask {
+        let (operation, read) = self.operation();
+        let mut ask = Ask { operation, read, ..Ask::of(self.key()) };
+        if self.clients > 0 {
+            ask.ids = self.random.0.next_u64();
+            ask.client = (ask.ids % self.clients) as u16;
+        }
+        ask
     }
 
     #[inline]
-    fn operation(&mut self) -> Operation {
-        if self.below.0 == WHOLE as u64 {
-            return Operation::Get;
+    fn operation(&mut self) -> (Operation, Read) {
+        if self.below[0] == WHOLE as u64 {
+            return DRAWN[0];
         }
-        match self.random.0.next_u64() >> 32 {
-            drawn if drawn < self.below.0 => Operation::Get,
-            drawn if drawn < self.below.1 => Operation::Put,
-            _ => Operation::Delete,
-        }
+        let drawn = self.random.0.next_u64() >> 32;
+        // The last of them ends at the whole.
+        let index = self.below.iter().position(|below| drawn < *below).unwrap_or(0);
+        DRAWN[index]
     }
 
     #[inline]
@@ -137,10 +164,10 @@ mod tests {
     const DRAWS: usize = 200_000;
 
     fn counts(keys: &Keys) -> Vec<f64> {
-        let mut choice = Choice::new(keys, Mix::default(), 3);
+        let mut choice = Choice::new(keys, Mix::default(), 0, 3);
         let mut counts = vec![0.0; keys.count as usize];
         for _ in 0..DRAWS {
-            counts[choice.next().1 as usize] += 1.0;
+            counts[choice.next().key as usize] += 1.0;
         }
         counts
     }
@@ -163,11 +190,18 @@ mod tests {
 
     #[test]
     fn operations_have_their_shares() {
-        let mut choice = Choice::new(&Keys::default(), Mix { get: 90.0, put: 9.0, delete: 1.0, ..Mix::default() }, 5);
-        let drawn: Vec<Operation> = (0..DRAWS).map(|_| choice.next().0).collect();
-        for (operation, share) in [(Operation::Get, 0.9), (Operation::Put, 0.09), (Operation::Delete, 0.01)] {
-            let found = drawn.iter().filter(|drawn| **drawn == operation).count() as f64 / DRAWS as f64;
-            assert!((found - share).abs() < 0.003, "{operation:?}: {found}");
+        let mix = Mix { get: 85.0, conditional: 5.0, put: 6.0, delete: 1.0, head: 1.0, range: 2.0, ..Mix::default() };
+        let mut choice = Choice::new(&Keys::default(), mix, 3, 5);
+        let drawn: Vec<Ask> = (0..DRAWS).map(|_| choice.next()).collect();
+        let share = |is: &dyn Fn(&Ask) -> bool| drawn.iter().filter(|ask| is(ask)).count() as f64 / DRAWS as f64;
+        for (expected, share) in DRAWN.into_iter().zip([0.85, 0.05, 0.06, 0.01, 0.01, 0.02]) {
+            let found = drawn.iter().filter(|ask| (ask.operation, ask.read) == expected).count() as f64 / DRAWS as f64;
+            assert!((found - share).abs() < 0.003, "{expected:?}: {found}");
         }
+        for client in 0..3 {
+            let found = share(&|ask| ask.client == client);
+            assert!((found - 1.0 / 3.0).abs() < 0.01, "client {client}: {found}");
+        }
+        assert!(drawn.windows(2).all(|pair| pair[0].ids != pair[1].ids));
     }
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use reactor::{Connection, CoreId, CoreSpec, Host, Reactor, Threads};
 
-use super::choice::Operation;
 use super::generator::Plan;
 use super::protocol::{Ask, Link, Listener};
 use crate::system::stop::Stop;
@@ -116,8 +115,7 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
 
 fn send(connection: &Connection, link: &Link, plan: &Plan, (sent, answered): (&mut u64, u64)) {
     while *sent < plan.key_count() && *sent - answered < DEPTH && connection.queued_bytes() < QUEUED_BYTES_MAX {
-        let ask = Ask { operation: Operation::Put, key: *sent, ttl_s: plan.values.ttl_s(*sent) };
-        if !plan.requests.write(&mut connection.write(), link, ask, &plan.values) {
+        if !plan.requests.write(&mut connection.write(), link, Ask::put(*sent, &plan.values), &plan.values) {
             return;
         }
         *sent += 1;

@@ -21,10 +21,10 @@ use std::time::Duration;
 use reactor::{Reactor, Sender};
 
 use super::arrivals::Pacer;
-use super::choice::{Choice, Operation};
+use super::choice::{Choice, Operation, Read};
 use super::phases::Phases;
 pub(crate) use super::plan::{Plan, Team, WINDOW};
-use super::protocol::{Ask, Link, Listener};
+use super::protocol::{Ask, Link, Listener, RANGE, Tag};
 use super::scenario::{Body, MISS};
 use super::tally::{Accounts, Failure, Tally};
 use super::values::Values;
@@ -35,8 +35,19 @@ struct Flight {
     due_ns: u64,
     sent_ns: u64,
     operation: Operation,
+    read: Read,
     key: u64,
 }
+
+impl Flight {
+    const fn new(ask: &Ask, (due_ns, sent_ns): (u64, u64)) -> Self {
+        Self { due_ns, sent_ns, operation: ask.operation, read: ask.read, key: ask.key }
+    }
+}
+
+/// Keys whose entity tags are remembered, for the conditional requests that ask for them again. By Zipf's law, three of five
+/// requests for a million keys are for these.
+const TAGS: u64 = 4096;
 
 #[derive(Default)]
 struct Lane {
@@ -58,6 +69,8 @@ struct State {
     /// Requests for which their lane's server had not granted room: the next ones to be sent. As many at most as answers bring
     /// fills at once, and one that was drawn.
     held: VecDeque<Ask>,
+    /// The last entity tag of each of the first keys; of none, if nothing is asked conditionally.
+    tags: Vec<Tag>,
     /// Requests under way on a lane at most.
     pipeline: usize,
     /// Whether requests are due for which no lane has had room.
@@ -93,7 +106,9 @@ impl Generator {
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             row: VecDeque::with_capacity(lanes),
             pacer,
-            choice: Choice::new(&scenario.keys, scenario.mix, seed + 1).following(plan.cursor(core)),
+            choice: Choice::new(&scenario.keys, scenario.mix, scenario.clients.count, seed + 1)
+                .following(plan.cursor(core)),
+            tags: if scenario.mix.conditional > 0.0 { vec![Tag::default(); TAGS as usize] } else { Vec::new() },
             held: VecDeque::new(),
             pipeline: scenario.pipeline,
             is_behind: false,
@@ -230,9 +245,13 @@ pub(super) fn duration_ns(duration: Duration) -> u64 {
 }
 
 #[inline]
-fn draw(choice: &mut Choice, values: &Values) -> Ask {
-    let (operation, key) = choice.next();
-    Ask { operation, key, ttl_s: values.ttl_s(key) }
+fn draw(choice: &mut Choice, values: &Values, tags: &[Tag]) -> Ask {
+    let mut ask = choice.next();
+    ask.ttl_s = values.ttl_s(ask.key);
+    if ask.read == Read::Conditional {
+        ask.tag = tags.get(ask.key as usize).copied().unwrap_or_default();
+    }
+    ask
 }
 
 impl State {
@@ -258,13 +277,12 @@ impl State {
         {
             let mut buffer = sender.write();
             while count < wanted {
-                let ask = self.held.pop_front().unwrap_or_else(|| draw(&mut self.choice, &plan.values));
+                let ask = self.held.pop_front().unwrap_or_else(|| draw(&mut self.choice, &plan.values, &self.tags));
                 if !plan.requests.write(&mut buffer, &lane.link, ask, &plan.values) {
                     self.held.push_front(ask);
                     break;
                 }
-                let Ask { operation, key, .. } = ask;
-                lane.flights.push_back(Flight { due_ns, sent_ns: now_ns, operation, key });
+                lane.flights.push_back(Flight::new(&ask, (due_ns, now_ns)));
                 count += 1;
             }
         }
@@ -354,12 +372,11 @@ impl LaneListener<'_> {
         let (plan, now_ns) = (self.plan, self.now_ns);
         let lane = &mut self.state.lanes[self.lane];
         let Some(sender) = lane.sender.as_ref().filter(|_| plan.scenario.mix.fill_misses) else { return };
-        let operation = Operation::Put;
-        let ask = Ask { operation, key, ttl_s: plan.values.ttl_s(key) };
+        let ask = Ask::put(key, &plan.values);
         if !plan.requests.write(&mut sender.write(), &lane.link, ask, &plan.values) {
             return self.state.held.push_back(ask);
         }
-        lane.flights.push_back(Flight { due_ns: now_ns, sent_ns: now_ns, operation, key });
+        lane.flights.push_back(Flight::new(&ask, (now_ns, now_ns)));
         assert!(lane.flights.len() <= self.state.pipeline, "the answer has made room");
         self.state.activity += 1;
         let tally = self.state.accounts.of(plan.phases.measures(now_ns));
@@ -382,8 +399,30 @@ impl LaneListener<'_> {
         self.state.stand_in_row(self.lane);
     }
 
-    fn expects_value(&self, status: u16, operation: Operation) -> bool {
-        operation == Operation::Get && status == 200 && self.plan.scenario.expect.body != Body::Any
+    /// The bytes that the body of an answer must be, or for a HEAD those that it tells the length of; none if the scenario does
+    /// not say.
+    #[inline]
+    fn expected(&self, flight: &Flight, status: u16) -> Option<&'_ [u8]> {
+        if flight.operation != Operation::Get || self.plan.scenario.expect.body == Body::Any {
+            return None;
+        }
+        let value = self.plan.values.of(flight.key);
+        match status {
+            200 => Some(value),
+            206 => Some(&value[RANGE.start.min(value.len())..RANGE.end.min(value.len())]),
+            _ => None,
+        }
+    }
+
+    /// Whether a status answers what was asked: a part only who asked for one, "not modified" only who has something.
+    #[inline]
+    fn fits(&self, flight: &Flight, status: u16) -> bool {
+        let is_asked = match status {
+            206 => flight.read == Read::Range,
+            304 => flight.read == Read::Conditional,
+            _ => true,
+        };
+        is_asked && self.plan.scenario.expect.status.contains(&status)
     }
 }
 
@@ -391,11 +430,10 @@ impl Listener for LaneListener<'_> {
     #[inline]
     fn body(&mut self, at: usize, status: u16, offset: usize, bytes: &[u8]) -> bool {
         let Some(flight) = self.state.lanes[self.lane].flights.get(at) else { return false };
-        if self.plan.scenario.expect.body != Body::Value || !self.expects_value(status, flight.operation) {
+        if self.plan.scenario.expect.body != Body::Value {
             return true;
         }
-        let value = self.plan.values.of(flight.key);
-        value.get(offset..offset + bytes.len()) == Some(bytes)
+        self.expected(flight, status).is_none_or(|value| value.get(offset..offset + bytes.len()) == Some(bytes))
     }
 
     #[inline]
@@ -405,9 +443,8 @@ impl Listener for LaneListener<'_> {
             // An answer to nothing: the connection cannot be trusted, and the next request would get the wrong one.
             return self.state.fail(&self.plan.phases, self.now_ns, Failure::Malformed);
         };
-        let has_length =
-            !self.expects_value(status, flight.operation) || body_bytes == self.plan.values.of(flight.key).len();
-        let failure = if !self.plan.scenario.expect.status.contains(&status) {
+        let has_length = self.expected(&flight, status).is_none_or(|value| value.len() == body_bytes);
+        let failure = if !self.fits(&flight, status) {
             Failure::Status
         } else if is_right && has_length {
             return self.count(flight, status, body_bytes);
@@ -417,5 +454,18 @@ impl Listener for LaneListener<'_> {
         self.state.accounts.of(self.plan.phases.measures(flight.due_ns)).count_status(status, 1);
         self.state.fail(&self.plan.phases, flight.due_ns, failure);
         self.state.stand_in_row(self.lane);
+    }
+
+    #[inline]
+    fn is_head(&self) -> bool {
+        self.state.lanes[self.lane].flights.front().is_some_and(|flight| flight.read == Read::Head)
+    }
+
+    #[inline]
+    fn tag(&mut self, text: &[u8]) {
+        let Some(flight) = self.state.lanes[self.lane].flights.front() else { return };
+        if let Some(tag) = self.state.tags.get_mut(flight.key as usize) {
+            *tag = Tag::new(text);
+        }
     }
 }

@@ -95,7 +95,7 @@ impl Plan {
         let burst_bytes = values.mean_bytes(keys) * scenario.pipeline as u64;
         Ok(Arc::new(Self {
             address: Address::Tcp(target.address),
-            requests: Requests::new(&target),
+            requests: Requests::new(&target, &scenario),
             values,
             phases: Phases::default(),
             trace,

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::protocol::{Scheme, Target, relocated};
-pub(crate) use super::workload::{Choose, Keys, Mix, Values};
+pub(crate) use super::workload::{Choose, Clients, Keys, Mix, Values};
 
 /// Connections of a scenario at most: what the ports of one client address allow.
 const CONNECTIONS_MAX: usize = 60_000;
@@ -61,6 +61,8 @@ pub(crate) struct Scenario {
     pub(crate) values: Values,
     #[serde(default)]
     pub(crate) mix: Mix,
+    #[serde(default)]
+    pub(crate) clients: Clients,
     #[serde(default)]
     pub(crate) expect: Expect,
     #[serde(default)]
@@ -206,6 +208,7 @@ impl Scenario {
         self.keys.check()?;
         self.values.check(&self.keys)?;
         self.mix.check()?;
+        self.clients.check()?;
         ensure!(!self.expect.status.is_empty(), "expect.status is empty: no answer would be right");
         ensure!(
             !self.mix.fill_misses || self.expect.status.contains(&MISS),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::protocol::key::{NAME_BYTES_MAX, NAME_BYTES_MIN};
 use crate::replay::format::Format;
 
 /// Largest value, as the product takes it.
@@ -21,6 +22,8 @@ pub(super) const VALUE_BYTES_MAX: usize = 64 << 20;
 pub(crate) struct Keys {
     /// How many there are, numbered from 0.
     pub(crate) count: u64,
+    /// Shortest and longest name that stands for a number, instead of its digits.
+    pub(crate) bytes: Option<[usize; 2]>,
     pub(crate) choose: Choose,
     /// Exponent of `zipf`.
     pub(crate) exponent: f64,
@@ -73,9 +76,24 @@ pub(crate) struct Mix {
     pub(crate) get: f64,
     pub(crate) put: f64,
     pub(crate) delete: f64,
+    /// Of HTTP: GETs with `If-None-Match`, HEADs, and GETs of a part. Key-value servers are asked for the whole value instead.
+    pub(crate) conditional: f64,
+    pub(crate) head: f64,
+    pub(crate) range: f64,
     /// Whether a GET that is answered 404 is followed by a PUT of its key, which is none of the shares.
     pub(crate) fill_misses: bool,
 }
+
+/// Who asks; of HTTP.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Clients {
+    /// Clients with heads of their own, browsers and libraries in turn; 0: heads with `Host` alone.
+    pub(crate) count: usize,
+}
+
+/// Clients at most: their heads should stay in the generator's cache.
+const CLIENTS_MAX: usize = 1024;
 
 /// A time to live in whole seconds, as `Cache-Control: max-age` carries it; 0: none of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -113,6 +131,7 @@ impl Default for Keys {
     fn default() -> Self {
         Self {
             count: 1,
+            bytes: None,
             choose: Choose::Uniform,
             exponent: 0.99,
             hot_keys: 0.1,
@@ -131,7 +150,7 @@ impl Default for Values {
 
 impl Default for Mix {
     fn default() -> Self {
-        Self { get: 1.0, put: 0.0, delete: 0.0, fill_misses: false }
+        Self { get: 1.0, put: 0.0, delete: 0.0, conditional: 0.0, head: 0.0, range: 0.0, fill_misses: false }
     }
 }
 
@@ -145,6 +164,12 @@ impl Keys {
     /// The operator's; the key is named.
     pub(super) fn check(&self) -> Result<()> {
         ensure!(self.count > 0, "keys.count = 0: there is at least one key");
+        if let Some([shortest, longest]) = self.bytes {
+            ensure!(
+                NAME_BYTES_MIN <= shortest && shortest <= longest && longest <= NAME_BYTES_MAX,
+                "keys.bytes = [{shortest}, {longest}]: the shortest and the longest, from {NAME_BYTES_MIN} to {NAME_BYTES_MAX}"
+            );
+        }
         ensure!(self.exponent > 0.0, "keys.exponent = {}: it is above 0", self.exponent);
         for (name, share) in [("keys.hot_keys", self.hot_keys), ("keys.hot_requests", self.hot_requests)] {
             ensure!((0.0..=1.0).contains(&share), "{name} = {share}: it is a share, from 0 to 1");
@@ -190,11 +215,20 @@ impl Values {
     }
 }
 
+impl Clients {
+    /// # Errors
+    /// The operator's; the key is named.
+    pub(super) fn check(self) -> Result<()> {
+        ensure!(self.count <= CLIENTS_MAX, "clients.count = {}: at most {CLIENTS_MAX}", self.count);
+        Ok(())
+    }
+}
+
 impl Mix {
     /// # Errors
     /// The operator's; the key is named.
     pub(super) fn check(self) -> Result<()> {
-        let shares = [self.get, self.put, self.delete];
+        let shares = [self.get, self.put, self.delete, self.conditional, self.head, self.range];
         ensure!(
             shares.iter().all(|share| share.is_finite() && *share >= 0.0) && shares.iter().sum::<f64>() > 0.0,
             "mix: shares are 0 or more, and one of them is above 0"
@@ -230,6 +264,10 @@ mod tests {
             ("[keys]\ntrace = \"t\"\nformat = \"csv\"\n", "oracle"),
             ("[keys]\ntrace = \"t\"\nformat = \"text\"\ncount = 7\n", "remove keys.count"),
             ("[keys]\ntrace = \"t\"\nformat = \"text\"\nchoose = \"zipf\"\n", "keys.choose"),
+            ("[keys]\ncount = 2\nbytes = [8, 60]\n", "keys.bytes"),
+            ("[keys]\ncount = 2\nbytes = [40, 24]\n", "the shortest and the longest"),
+            ("[clients]\ncount = 5000\n", "clients.count"),
+            ("[mix]\nhead = -1\n", "shares are 0 or more"),
             ("[values]\nfrom_trace = true\n", "keys.trace"),
             ("[keys]\ntrace = \"t\"\nformat = \"arc\"\n[values]\nfrom_trace = true\n", "\"oracle\""),
             ("[values]\nhistogram = \"h\"\nsizes = [[1, 1]]\n", "keep one"),

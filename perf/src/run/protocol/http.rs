@@ -7,59 +7,96 @@
 //!
 //! **Source**: RFC 9112 sections 4 and 6.3.
 
+use super::clients::{self, Head as ClientHead};
 use super::{Ask, Decimal, KeyTemplate, Listener, Target};
-use crate::run::choice::Operation;
+use crate::run::choice::{Operation, Read};
 use crate::run::values::Values;
 
 /// A head beyond this is no answer to a request of ours.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
+/// The part of a value that is asked for by a range: it begins behind the value's first bytes, so that a server that sends the
+/// wrong part is noticed.
+pub(in crate::run) const RANGE: std::ops::Range<usize> = 8..108;
+
+/// `RANGE` as HTTP writes it.
+const RANGE_FIELD: &[u8] = b"Range: bytes=8-107\r\n\r\n";
+
 /// Writes requests.
 pub(in crate::run) struct Requests {
-    /// The methods, by operation.
-    methods: [&'static [u8]; 3],
     key: KeyTemplate,
-    /// From behind the key to the end of the head, without the fields of a PUT.
-    end: Vec<u8>,
-    /// A whole GET, if all keys are one: the load that asks a server for most is the one that must cost the generator least.
+    /// From behind the key to the end of the fields that all requests of a client have, by client.
+    heads: Vec<ClientHead>,
+    /// A whole GET, if all keys and clients are one: the load that asks a server for most is the one that must cost the
+    /// generator least.
     only_get: Option<Vec<u8>>,
 }
 
 impl Requests {
-    /// Requests to this target.
-    pub(super) fn new(target: &Target) -> Self {
-        let (key, end) = (KeyTemplate::new(target), format!(" HTTP/1.1\r\nHost: {}\r\n", target.authority));
-        let only_get = (!target.has_key).then(|| {
-            let mut whole = b"GET ".to_vec();
-            key.write(&mut whole, &key.number(0));
-            [&whole, end.as_bytes(), b"\r\n"].concat()
-        });
-        Self { methods: [b"GET ", b"PUT ", b"DELETE "], key, end: end.into_bytes(), only_get }
+    /// Requests to this target, from so many clients.
+    pub(super) fn new(target: &Target, key: KeyTemplate, clients: usize) -> Self {
+        let mut requests = Self { key, heads: clients::heads(&target.authority, clients), only_get: None };
+        if !target.has_key && clients == 0 {
+            let mut whole = Vec::new();
+            requests.write_head(&mut whole, b"GET ", &Ask::of(0));
+            whole.extend_from_slice(b"\r\n");
+            requests.only_get = Some(whole);
+        }
+        requests
     }
 
     /// Appends one request.
     #[inline]
-    pub(super) fn write(&self, buffer: &mut Vec<u8>, ask: Ask, values: &Values) {
-        if let (Some(whole), Operation::Get) = (&self.only_get, ask.operation) {
-            return buffer.extend_from_slice(whole);
-        }
-        buffer.extend_from_slice(self.methods[ask.operation as usize]);
-        self.key.write(buffer, &self.key.number(ask.key));
-        buffer.extend_from_slice(&self.end);
-        if ask.operation == Operation::Put {
-            if ask.ttl_s > 0 {
-                buffer.extend_from_slice(b"Cache-Control: max-age=");
-                buffer.extend_from_slice(Decimal::of(ask.ttl_s.into()).as_bytes());
+    pub(super) fn write(&self, buffer: &mut Vec<u8>, ask: &Ask, values: &Values) {
+        match (ask.operation, ask.read) {
+            (Operation::Get, Read::Whole) => {
+                if let Some(whole) = &self.only_get {
+                    return buffer.extend_from_slice(whole);
+                }
+                self.write_head(buffer, b"GET ", ask);
                 buffer.extend_from_slice(b"\r\n");
             }
-            let value = values.of(ask.key);
-            buffer.extend_from_slice(b"Content-Length: ");
-            buffer.extend_from_slice(Decimal::of(value.len() as u64).as_bytes());
-            buffer.extend_from_slice(b"\r\n\r\n");
-            buffer.extend_from_slice(value);
-        } else {
+            (Operation::Get, Read::Conditional) => {
+                self.write_head(buffer, b"GET ", ask);
+                let tag = ask.tag.as_bytes();
+                buffer.extend_from_slice(b"If-None-Match: ");
+                buffer.extend_from_slice(if tag.is_empty() { b"\"none\"" } else { tag });
+                buffer.extend_from_slice(b"\r\n\r\n");
+            }
+            (Operation::Get, Read::Head) => {
+                self.write_head(buffer, b"HEAD ", ask);
+                buffer.extend_from_slice(b"\r\n");
+            }
+            (Operation::Get, Read::Range) => {
+                self.write_head(buffer, b"GET ", ask);
+                buffer.extend_from_slice(RANGE_FIELD);
+            }
+            (Operation::Put, _) => self.write_put(buffer, ask, values.of(ask.key)),
+            (Operation::Delete, _) => {
+                self.write_head(buffer, b"DELETE ", ask);
+                buffer.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+
+    #[inline]
+    fn write_head(&self, buffer: &mut Vec<u8>, method: &[u8], ask: &Ask) {
+        buffer.extend_from_slice(method);
+        self.key.write(buffer, &self.key.number(ask.key));
+        self.heads[usize::from(ask.client)].write(buffer, ask.ids);
+    }
+
+    fn write_put(&self, buffer: &mut Vec<u8>, ask: &Ask, value: &[u8]) {
+        self.write_head(buffer, b"PUT ", ask);
+        if ask.ttl_s > 0 {
+            buffer.extend_from_slice(b"Cache-Control: max-age=");
+            buffer.extend_from_slice(Decimal::of(ask.ttl_s.into()).as_bytes());
             buffer.extend_from_slice(b"\r\n");
         }
+        buffer.extend_from_slice(b"Content-Length: ");
+        buffer.extend_from_slice(Decimal::of(value.len() as u64).as_bytes());
+        buffer.extend_from_slice(b"\r\n\r\n");
+        buffer.extend_from_slice(value);
     }
 }
 
@@ -104,9 +141,13 @@ impl Answers {
     pub(super) fn read(&mut self, mut bytes: &[u8], listener: &mut impl Listener) -> Result<(), Malformed> {
         while !bytes.is_empty() {
             if self.coming.is_none() {
-                let Some((head, used)) = self.head(bytes)? else { return Ok(()) };
-                self.coming = Some((head, 0, true));
+                let Some((head, used)) = self.head(bytes, listener)? else { return Ok(()) };
                 bytes = &bytes[used..];
+                if listener.is_head() {
+                    listener.answer(0, head.status, head.body_bytes, true);
+                    continue;
+                }
+                self.coming = Some((head, 0, true));
             }
             let (head, come, is_right) = self.coming.as_mut().expect("set above");
             let part = &bytes[..bytes.len().min(head.body_bytes - *come)];
@@ -126,45 +167,68 @@ impl Answers {
 
     /// The head at the start of `bytes`, and how many of them it took; `None` when it goes on beyond them.
     #[inline]
-    fn head(&mut self, bytes: &[u8]) -> Result<Option<(Head, usize)>, Malformed> {
-        if self.partial.is_empty() && !self.known.is_empty() && bytes.starts_with(&self.known) {
+    fn head(&mut self, bytes: &[u8], listener: &mut impl Listener) -> Result<Option<(Head, usize)>, Malformed> {
+        if !self.partial.is_empty() {
+            return self.rest_of_head(bytes, listener);
+        }
+        // What the same head tells is the same.
+        if !self.known.is_empty() && bytes.starts_with(&self.known) {
             return Ok(Some((self.known_head, self.known.len())));
         }
-        self.new_head(bytes)
+        let Some((head, head_bytes)) = parse(bytes, listener)? else { return self.rest_of_head(bytes, listener) };
+        self.known.clear();
+        self.known.extend_from_slice(&bytes[..head_bytes]);
+        self.known_head = head;
+        Ok(Some((head, head_bytes)))
     }
 
     #[inline(never)]
-    fn new_head(&mut self, bytes: &[u8]) -> Result<Option<(Head, usize)>, Malformed> {
+    fn rest_of_head(&mut self, bytes: &[u8], listener: &mut impl Listener) -> Result<Option<(Head, usize)>, Malformed> {
         let before = self.partial.len();
-        // The end may lie across the pieces: three bytes of it in the last one.
         self.partial.extend_from_slice(&bytes[..bytes.len().min(HEAD_BYTES_MAX)]);
-        let from = before.saturating_sub(3);
-        let Some(end) = memchr::memmem::find(&self.partial[from..], b"\r\n\r\n") else {
+        let Some((head, head_bytes)) = parse(&self.partial, listener)? else {
             return if self.partial.len() >= HEAD_BYTES_MAX { Err(Malformed::HeadTooLong) } else { Ok(None) };
         };
-        let head_bytes = from + end + 4;
-        self.partial.truncate(head_bytes);
-        std::mem::swap(&mut self.partial, &mut self.known);
         self.partial.clear();
-        self.known_head = parse(&self.known).inspect_err(|_| self.known.clear())?;
-        Ok(Some((self.known_head, head_bytes - before)))
+        Ok(Some((head, head_bytes - before)))
     }
 }
 
-fn parse(head: &[u8]) -> Result<Head, Malformed> {
-    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let status = lines.next().and_then(parse_status).ok_or(Malformed::StatusLine)?;
-    let mut length = None;
-    for line in lines {
-        let Some(colon) = memchr::memchr(b':', line) else { continue };
-        if line[..colon].eq_ignore_ascii_case(b"content-length") {
-            let text = std::str::from_utf8(&line[colon + 1..]).map_err(|_| Malformed::BadLength)?;
-            length = Some(text.trim().parse().map_err(|_| Malformed::BadLength)?);
+/// The head at the start of `bytes` and its length, if its end is among them.
+#[inline]
+fn parse(bytes: &[u8], listener: &mut impl Listener) -> Result<Option<(Head, usize)>, Malformed> {
+    let Some(mut at) = memchr::memchr(b'\n', bytes).map(|end| end + 1) else { return Ok(None) };
+    let status = parse_status(&bytes[..at]).ok_or(Malformed::StatusLine)?;
+    let (mut length, mut tag) = (None, None);
+    loop {
+        let Some(end) = memchr::memchr(b'\n', &bytes[at..]) else { return Ok(None) };
+        let line = bytes[at..at + end].trim_ascii_end();
+        at += end + 1;
+        match line.first() {
+            None => break,
+            Some(b'C' | b'c') => length = field(line, b"content-length:").or(length),
+            Some(b'E' | b'e') => tag = field(line, b"etag:").or(tag),
+            Some(_) => {}
         }
     }
+    if let Some(tag) = tag {
+        listener.tag(tag);
+    }
     let has_no_body = matches!(status, 100..200 | 204 | 304);
-    let body_bytes = if has_no_body { 0 } else { length.ok_or(Malformed::NoLength)? };
-    Ok(Head { status, body_bytes })
+    let body_bytes = if has_no_body { 0 } else { decimal(length.ok_or(Malformed::NoLength)?)? };
+    Ok(Some((Head { status, body_bytes }, at)))
+}
+
+/// The value of a field's line, if the line begins with this name.
+#[inline]
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let found = line.get(..name.len())?;
+    found.eq_ignore_ascii_case(name).then(|| line[name.len()..].trim_ascii())
+}
+
+fn decimal(text: &[u8]) -> Result<usize, Malformed> {
+    let number = std::str::from_utf8(text).ok().filter(|text| !text.starts_with('+'));
+    number.and_then(|text| text.parse().ok()).ok_or(Malformed::BadLength)
 }
 
 fn parse_status(line: &[u8]) -> Option<u16> {
@@ -174,7 +238,8 @@ fn parse_status(line: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::heard::{Heard, ask, values};
+    use super::super::Tag;
+    use super::super::heard::{Heard, ask, template, values};
     use super::*;
 
     const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 204 No Content\r\n\r\n\
@@ -213,12 +278,12 @@ mod tests {
     fn requests_are_written_as_the_target_says() {
         let target = Target::parse("http://127.0.0.1:1/a{key}?b").expect("it is right");
         let values = values();
-        let requests = Requests::new(&target);
+        let requests = Requests::new(&target, template(&target), 0);
         let mut written = Vec::new();
         let asked =
             [(Operation::Get, 0, 9), (Operation::Put, 120, 0), (Operation::Put, 120, 60), (Operation::Delete, 7, 0)];
         for (operation, key, ttl_s) in asked {
-            requests.write(&mut written, ask(operation, key, ttl_s), &values);
+            requests.write(&mut written, &ask(operation, key, ttl_s), &values);
         }
         let value = String::from_utf8_lossy(values.of(120));
         let host = "HTTP/1.1\r\nHost: 127.0.0.1:1\r\n";
@@ -232,12 +297,65 @@ mod tests {
 
     #[test]
     fn a_target_without_keys_is_asked_alike() {
-        let requests = Requests::new(&Target::parse("http://127.0.0.1:1/a?b").expect("it is right"));
+        let target = Target::parse("http://127.0.0.1:1/a?b").expect("it is right");
+        let requests = Requests::new(&target, template(&target), 0);
         for (operation, method) in [(Operation::Get, "GET"), (Operation::Delete, "DELETE")] {
             let mut written = Vec::new();
-            requests.write(&mut written, ask(operation, 3, 0), &values());
+            requests.write(&mut written, &ask(operation, 3, 0), &values());
             let expected = format!("{method} /a?b HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n");
             assert_eq!(String::from_utf8_lossy(&written), expected);
+        }
+    }
+
+    #[test]
+    fn a_get_asks_in_the_way_that_was_drawn() {
+        let target = Target::parse("http://127.0.0.1:1/a{key}").expect("it is right");
+        let requests = Requests::new(&target, template(&target), 0);
+        let tag = Tag::new(b"\"7\"");
+        for (read, tag, method, more) in [
+            (Read::Whole, tag, "GET", ""),
+            (Read::Conditional, tag, "GET", "If-None-Match: \"7\"\r\n"),
+            (Read::Conditional, Tag::default(), "GET", "If-None-Match: \"none\"\r\n"),
+            (Read::Head, tag, "HEAD", ""),
+            (Read::Range, tag, "GET", "Range: bytes=8-107\r\n"),
+        ] {
+            let mut written = Vec::new();
+            requests.write(&mut written, &Ask { read, tag, ..Ask::of(5) }, &values());
+            let expected = format!("{method} /a5 HTTP/1.1\r\nHost: 127.0.0.1:1\r\n{more}\r\n");
+            assert_eq!(String::from_utf8_lossy(&written), expected);
+        }
+        assert_eq!((RANGE.start, RANGE.end - 1), (8, 107), "as the field says");
+    }
+
+    /// An answer to HEAD tells a length, and no body follows it; entity tags are told before their answers.
+    #[test]
+    fn answers_to_head_have_no_body() {
+        #[derive(Default)]
+        struct Asked(Heard, Vec<u8>);
+        impl Listener for Asked {
+            fn body(&mut self, at: usize, status: u16, offset: usize, bytes: &[u8]) -> bool {
+                self.0.body(at, status, offset, bytes)
+            }
+            fn answer(&mut self, at: usize, status: u16, body_bytes: usize, is_right: bool) {
+                self.0.answer(at, status, body_bytes, is_right);
+            }
+            fn is_head(&self) -> bool {
+                self.0.answers.len() == 1
+            }
+            fn tag(&mut self, text: &[u8]) {
+                self.1.extend_from_slice(text);
+            }
+        }
+        let one = b"HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 5\r\n\r\n";
+        let stream = [&one[..], b"hello", one, b"HTTP/1.1 304 Not Modified\r\netag: \"b\"\r\n\r\n"].concat();
+        for step in 1..=stream.len() {
+            let (mut answers, mut heard) = (Answers::default(), Asked::default());
+            for piece in stream.chunks(step) {
+                answers.read(piece, &mut heard).expect("it is HTTP");
+            }
+            let expected = [(0, 200, 5, true), (0, 200, 5, true), (0, 304, 0, true)];
+            assert_eq!(heard.0.answers, expected, "in pieces of {step}");
+            assert!(heard.1.starts_with(b"\"a\"") && heard.1.ends_with(b"\"b\""), "in pieces of {step}");
         }
     }
 }

@@ -14,7 +14,7 @@
 //! **Source**: memcached 1.6, `doc/protocol.txt`, "Meta Commands".
 
 use super::line::{Malformed, Reply, length};
-use super::{Ask, Decimal, KeyTemplate, Target};
+use super::{Ask, Decimal, KeyTemplate};
 use crate::run::choice::Operation;
 use crate::run::values::Values;
 
@@ -27,9 +27,9 @@ pub(in crate::run) struct Requests {
 }
 
 impl Requests {
-    /// Requests to this target.
-    pub(super) fn new(target: &Target) -> Self {
-        Self { key: KeyTemplate::new(target) }
+    /// Requests for these keys.
+    pub(super) const fn new(key: KeyTemplate) -> Self {
+        Self { key }
     }
 
     /// Appends one request.
@@ -79,14 +79,15 @@ pub(super) fn reply(line: &[u8]) -> Result<Reply, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::heard::{Heard, ask, values};
+    use super::super::Target;
+    use super::super::heard::{Heard, ask, template, values};
     use super::super::line::Answers;
     use super::*;
 
     #[test]
     fn requests_are_meta_commands() {
         let target = Target::parse("memcached://127.0.0.1/a{key}z").expect("it is right");
-        let (requests, values) = (Requests::new(&target), values());
+        let (requests, values) = (Requests::new(template(&target)), values());
         let value = String::from_utf8(values.of(7).to_vec()).expect("values are text");
         for (asked, expected) in [
             (ask(Operation::Get, 7, 9), "mg a7z v\r\n".to_owned()),

@@ -15,7 +15,9 @@
 //! **Invariants**: no byte of a value is kept or copied on its way to the [`Listener`]; an answer is reported once, with its
 //! last byte.
 
+mod clients;
 mod http;
+pub(super) mod key;
 mod line;
 mod memcached;
 mod resp;
@@ -26,8 +28,11 @@ use std::time::Duration;
 
 use reactor::Connection;
 
-use super::choice::Operation;
+use super::choice::{Operation, Read};
+use super::scenario::Scenario;
 use super::values::Values;
+pub(super) use http::RANGE;
+use key::{Decimal, KeyTemplate};
 pub(crate) use target::{Scheme, Target, relocated};
 
 /// What a request asks.
@@ -38,6 +43,53 @@ pub(super) struct Ask {
     pub(super) key: u64,
     /// Time to live of what is PUT, in seconds; 0 for none. Others have none.
     pub(super) ttl_s: u32,
+    /// How a GET asks, where the protocol has more ways than one: HTTP. Key-value servers are asked for whole values.
+    pub(super) read: Read,
+    /// Which client asks, and what its ids follow from; of HTTP.
+    pub(super) client: u16,
+    pub(super) ids: u64,
+    /// For a conditional GET: the entity tag that the client has.
+    pub(super) tag: Tag,
+}
+
+impl Ask {
+    /// A plain GET.
+    pub(super) fn of(key: u64) -> Self {
+        let (operation, read) = (Operation::Get, Read::Whole);
+        Self { operation, key, ttl_s: 0, read, client: 0, ids: 0, tag: Tag::default() }
+    }
+
+    /// A PUT as a key's value has it.
+    pub(super) fn put(key: u64, values: &Values) -> Self {
+        Self { operation: Operation::Put, ttl_s: values.ttl_s(key), ..Self::of(key) }
+    }
+}
+
+/// An entity tag as a server has written it, quotes and all; empty where none is known, or it is too long to be kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tag {
+    bytes: [u8; Self::BYTES_MAX],
+    length: u8,
+}
+
+impl Tag {
+    const BYTES_MAX: usize = 31;
+
+    /// The tag in a field's value.
+    #[inline]
+    pub(super) fn new(text: &[u8]) -> Self {
+        let mut tag = Self::default();
+        if text.len() <= Self::BYTES_MAX {
+            tag.bytes[..text.len()].copy_from_slice(text);
+            tag.length = text.len() as u8;
+        }
+        tag
+    }
+
+    #[inline]
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
 }
 
 /// Who hears of answers as they come.
@@ -49,6 +101,14 @@ pub(super) trait Listener {
     fn body(&mut self, at: usize, status: u16, offset: usize, bytes: &[u8]) -> bool;
     /// An answer has come whole; its request is under way no more. `is_right`: what `body` said, for all of it.
     fn answer(&mut self, at: usize, status: u16, body_bytes: usize, is_right: bool);
+    /// Whether the answer that comes next is one to a HEAD: its length is told, but no body follows.
+    #[inline]
+    fn is_head(&self) -> bool {
+        false
+    }
+    /// The answer that comes next tells an entity tag.
+    #[inline]
+    fn tag(&mut self, _text: &[u8]) {}
 }
 
 /// What is wrong with bytes that should be an answer; the server's fault.
@@ -81,13 +141,14 @@ pub(super) enum Requests {
 }
 
 impl Requests {
-    /// Requests to this target.
-    pub(super) fn new(target: &Target) -> Self {
+    /// The requests of a scenario, to its target.
+    pub(super) fn new(target: &Target, scenario: &Scenario) -> Self {
+        let key = KeyTemplate::new(target, &scenario.keys);
         match target.scheme {
-            Scheme::Http => Self::Http(http::Requests::new(target)),
-            Scheme::Redis => Self::Resp(resp::Requests::new(target)),
-            Scheme::Memcached => Self::Memcached(memcached::Requests::new(target)),
-            Scheme::Shard => Self::Shard(Box::new(shard::Requests::new(target))),
+            Scheme::Http => Self::Http(http::Requests::new(target, key, scenario.clients.count)),
+            Scheme::Redis => Self::Resp(resp::Requests::new(key)),
+            Scheme::Memcached => Self::Memcached(memcached::Requests::new(key)),
+            Scheme::Shard => Self::Shard(Box::new(shard::Requests::new(target, key))),
         }
     }
 
@@ -124,7 +185,7 @@ impl Requests {
     #[inline]
     pub(super) fn write(&self, buffer: &mut Vec<u8>, link: &Link, ask: Ask, values: &Values) -> bool {
         match (self, link) {
-            (Self::Http(requests), _) => requests.write(buffer, ask, values),
+            (Self::Http(requests), _) => requests.write(buffer, &ask, values),
             (Self::Resp(requests), _) => requests.write(buffer, ask, values),
             (Self::Memcached(requests), _) => requests.write(buffer, ask, values),
             (Self::Shard(requests), Link::Shard(link)) => return requests.write(buffer, link, ask, values),
@@ -169,66 +230,6 @@ impl Answers {
     }
 }
 
-/// A number in decimal digits, as all text protocols write it.
-struct Decimal {
-    digits: [u8; 20],
-    start: usize,
-}
-
-impl Decimal {
-    #[inline]
-    fn of(mut number: u64) -> Self {
-        let mut digits = [0; 20];
-        let mut start = digits.len();
-        loop {
-            start -= 1;
-            digits[start] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                return Self { digits, start };
-            }
-        }
-    }
-
-    #[inline]
-    fn as_bytes(&self) -> &[u8] {
-        &self.digits[self.start..]
-    }
-}
-
-/// The key's template: what is before and after its number.
-struct KeyTemplate {
-    before: Vec<u8>,
-    after: Vec<u8>,
-    has_number: bool,
-}
-
-impl KeyTemplate {
-    fn new(target: &Target) -> Self {
-        let (before, after) = &target.path;
-        Self { before: before.clone().into_bytes(), after: after.clone().into_bytes(), has_number: target.has_key }
-    }
-
-    /// The digits that stand for a key; none if all keys are one.
-    #[inline]
-    fn number(&self, key: u64) -> Decimal {
-        if self.has_number { Decimal::of(key) } else { Decimal { digits: [0; 20], start: 20 } }
-    }
-
-    /// Length of the key with this number in bytes.
-    #[inline]
-    fn bytes(&self, number: &Decimal) -> usize {
-        self.before.len() + number.as_bytes().len() + self.after.len()
-    }
-
-    #[inline]
-    fn write(&self, buffer: &mut Vec<u8>, number: &Decimal) {
-        buffer.extend_from_slice(&self.before);
-        buffer.extend_from_slice(number.as_bytes());
-        buffer.extend_from_slice(&self.after);
-    }
-}
-
 /// What the tests of all protocols listen with.
 #[cfg(test)]
 mod heard {
@@ -256,8 +257,13 @@ mod heard {
         }
     }
 
-    pub(super) const fn ask(operation: Operation, key: u64, ttl_s: u32) -> Ask {
-        Ask { operation, key, ttl_s }
+    pub(super) fn ask(operation: Operation, key: u64, ttl_s: u32) -> Ask {
+        Ask { operation, ttl_s, ..Ask::of(key) }
+    }
+
+    /// The template of a target's keys, which are numbered.
+    pub(super) fn template(target: &Target) -> KeyTemplate {
+        KeyTemplate::new(target, &crate::run::scenario::Keys::default())
     }
 
     /// Values of 5 bytes.

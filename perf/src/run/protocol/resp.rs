@@ -14,7 +14,7 @@
 //! **Source**: redis.io, "Redis serialization protocol specification".
 
 use super::line::{Malformed, Reply, length};
-use super::{Ask, Decimal, KeyTemplate, Target};
+use super::{Ask, Decimal, KeyTemplate};
 use crate::run::choice::Operation;
 use crate::run::values::Values;
 
@@ -30,9 +30,9 @@ pub(in crate::run) struct Requests {
 }
 
 impl Requests {
-    /// Requests to this target.
-    pub(super) fn new(target: &Target) -> Self {
-        Self { key: KeyTemplate::new(target) }
+    /// Requests for these keys.
+    pub(super) const fn new(key: KeyTemplate) -> Self {
+        Self { key }
     }
 
     /// Appends one request.
@@ -88,7 +88,8 @@ mod tests {
     use redis_protocol::resp2::encode::encode;
     use redis_protocol::resp2::types::OwnedFrame;
 
-    use super::super::heard::{Heard, ask, values};
+    use super::super::Target;
+    use super::super::heard::{Heard, ask, template, values};
     use super::super::line::Answers;
     use super::*;
 
@@ -100,7 +101,7 @@ mod tests {
     #[test]
     fn requests_are_commands() {
         let target = Target::parse("redis://127.0.0.1/a{key}z").expect("it is right");
-        let (requests, values) = (Requests::new(&target), values());
+        let (requests, values) = (Requests::new(template(&target)), values());
         for (asked, words) in [
             (ask(Operation::Get, 7, 0), vec![&b"GET"[..], b"a7z"]),
             (ask(Operation::Get, 1_234, 9), vec![b"GET", b"a1234z"]),

@@ -17,11 +17,10 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use anyhow::{Context, Result, bail, ensure};
 use shardstore::key::{KEY_BYTES_MAX, is_keyspace_name};
 
+use super::key::NAME_BYTES_MAX;
+
 /// Longest key of memcached, in bytes (its `doc/protocol.txt`).
 const MEMCACHED_KEY_BYTES_MAX: usize = 250;
-
-/// Digits of the largest number of a key.
-const NUMBER_BYTES_MAX: usize = 20;
 
 /// A protocol, as the beginning of a URL names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +149,7 @@ fn check_key(url: &str, scheme: Scheme, fixed_bytes: usize, has_key: bool) -> Re
         Scheme::Memcached => MEMCACHED_KEY_BYTES_MAX,
         Scheme::Shard => KEY_BYTES_MAX,
     };
-    let bytes = fixed_bytes + if has_key { NUMBER_BYTES_MAX } else { 0 };
+    let bytes = fixed_bytes + if has_key { NAME_BYTES_MAX } else { 0 };
     ensure!(
         bytes <= bytes_max,
         "url = \"{url}\": its keys have up to {bytes} bytes with their number; {} takes {bytes_max}",
@@ -215,7 +214,7 @@ mod tests {
             ("127.0.0.1/", "redis://"),
             ("redis://127.0.0.1/", "no key"),
             ("memcached://127.0.0.1", "no key"),
-            (long.as_str(), "260 bytes"),
+            (long.as_str(), "304 bytes"),
             ("redis://name@127.0.0.1/k", "keyspace"),
             ("shard://UPPER@127.0.0.1/k", "UPPER"),
             ("shard://127.0.0.1/a b", "blank"),

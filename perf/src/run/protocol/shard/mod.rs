@@ -86,8 +86,7 @@ pub(in crate::run) struct Requests {
 
 impl Requests {
     /// Requests to this target.
-    pub(super) fn new(target: &Target) -> Self {
-        let mut key = KeyTemplate::new(target);
+    pub(super) fn new(target: &Target, mut key: KeyTemplate) -> Self {
         // The length of a name and the name; of the user's key one byte is needed to say so.
         let mut stored = Vec::new();
         StoredKey::encode(target.keyspace.as_bytes(), b"k", &mut stored).expect("a target's keyspace is checked");

@@ -8,10 +8,10 @@ use shardstore::wire::request::Dialect;
 use shardstore::wire::session::Session;
 use shardstore::wire::{Header, Kind, Opcode, Response, Status};
 
-use super::super::heard::{Heard, ask};
+use super::super::heard::{Heard, ask, template};
 use super::super::{Answers as AnyAnswers, Link as AnyLink, Requests as AnyRequests};
 use super::*;
-use crate::run::scenario::Values as Sizes;
+use crate::run::scenario::{Scenario, Values as Sizes};
 
 const SEED: u64 = 7;
 const CLUSTER: &str = "test";
@@ -45,7 +45,8 @@ fn connected(grant: Grant) -> (Session, Link, Answers) {
 }
 
 fn requests() -> Requests {
-    let requests = Requests::new(&Target::parse("shard://s@127.0.0.1:1/a{key}z").expect("it is right"));
+    let target = Target::parse("shard://s@127.0.0.1:1/a{key}z").expect("it is right");
+    let requests = Requests::new(&target, template(&target));
     requests.know(&node_hello(ENOUGH));
     requests
 }
@@ -254,8 +255,9 @@ fn what_is_no_answer_is_named() {
 /// Through the door that the generator uses.
 #[test]
 fn the_same_is_reached_from_outside() {
-    let target = Target::parse("shard://127.0.0.1:1/k").expect("it is right");
-    let AnyRequests::Shard(requests) = AnyRequests::new(&target) else { panic!("another protocol") };
+    let scenario = Scenario::parse("url = \"shard://127.0.0.1:1/k\"\n").expect("it is right");
+    let target = scenario.target().expect("it has an address");
+    let AnyRequests::Shard(requests) = AnyRequests::new(&target, &scenario) else { panic!("another protocol") };
     requests.know(&node_hello(ENOUGH));
     let (session, link, answers) = connected(ENOUGH);
     let (any, mut buffer) = (AnyRequests::Shard(requests), Vec::new());
