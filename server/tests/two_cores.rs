@@ -64,8 +64,6 @@ fn reads_of_both_shards_need_no_message_and_are_never_old() {
         }
         assert_eq!(hops(&server), before, "no read asks another core");
     }
-    let repeats = server.metric("corelane_http_repeats_total");
-    assert!(repeats > (4 * CLIENTS * KEYS / 2) as u64, "only {repeats} heads were known from before");
     assert!(own > 50 && core > 50, "both ways were gone: {own} own, {core} of the other core");
 }
 

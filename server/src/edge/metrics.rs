@@ -37,8 +37,6 @@ macro_rules! counters {
 counters! {
     /// Requests with a complete, valid head.
     requests,
-    /// Those whose head was known from before.
-    repeats,
     /// Answers 2xx.
     answers_2xx,
     /// Answers 3xx.

@@ -26,7 +26,6 @@ use shardstore::placement::Topology;
 use shardstore::shard::Shard;
 
 use crate::exchange::outbound::Copies;
-use crate::frontend::h1::repeat::Repeats;
 use crate::message::Message;
 use crate::nodes::{Cluster, ClusterOptions};
 use crate::services::kv::keyspace::Keyspaces;
@@ -69,7 +68,6 @@ pub(crate) struct EdgeCore {
     pub(crate) others: Others,
     pub(crate) scratch: RefCell<Scratch>,
     pub(crate) head: RefCell<HeadScratch>,
-    pub(crate) repeats: RefCell<Repeats>,
     /// The second of `date`.
     date_s: Cell<u64>,
     date: RefCell<HttpDate>,
@@ -164,7 +162,6 @@ impl EdgeCore {
                 item: Vec::with_capacity(ITEM_BYTES_MAX),
             }),
             head: RefCell::default(),
-            repeats: RefCell::new(Repeats::new()),
             date_s: Cell::new(wall_s),
             date: RefCell::new(HttpDate::from_unix_seconds(wall_s)),
             metrics: plan.metrics,

@@ -6,10 +6,6 @@ use control::metrics::Family;
 
 pub(super) const REQUESTS: Family =
     Family::counter("corelane_http_requests_total", "Requests with a complete, valid head.");
-pub(super) const REPEATS: Family = Family::counter(
-    "corelane_http_repeats_total",
-    "Requests whose head had come before, byte for byte, and was not read again.",
-);
 pub(super) const ANSWERS: Family = Family::counter("corelane_http_answers_total", "Answers by class of status.");
 pub(super) const READS: Family = Family::counter(
     "corelane_cache_reads_total",
@@ -64,7 +60,6 @@ pub(super) const RELOADS: Family =
 pub(super) fn of_counter(name: &str) -> (&'static Family, &'static str, &str) {
     match name {
         "requests" => (&REQUESTS, "", ""),
-        "repeats" => (&REPEATS, "", ""),
         "answers_2xx" | "answers_3xx" | "answers_4xx" | "answers_5xx" => (&ANSWERS, "class", &name["answers_".len()..]),
         "hits_own" => (&READS, "source", "own"),
         "hits_core" => (&READS, "source", "core"),

@@ -22,7 +22,6 @@ use crate::edge::sessions::Registered;
 use crate::edge::{EdgeCore, HeadScratch};
 use crate::exchange::reply::Context;
 use crate::frontend::h1::input::Input;
-use crate::frontend::h1::repeat;
 use crate::services::kv::hit::{self, Served};
 use crate::services::kv::value::Chunks;
 use crate::services::router::{self, Subject};
@@ -118,14 +117,9 @@ impl Session {
             if input.is_empty() {
                 return Round::Receive;
             }
-            // Of a head that came in part, a part has been read.
-            let known = if partial.is_none() { repeat::serve(core, input.bytes(), &mut out) } else { None };
-            let step = match known {
-                Some((head_bytes, served)) => Step { now: served.into(), head_bytes, stays: true },
-                None => match serve_next(core, input.bytes(), (partial, head_began), &mut out) {
-                    Ok(step) => step,
-                    Err(round) => return round,
-                },
+            let step = match serve_next(core, input.bytes(), (partial, head_began), &mut out) {
+                Ok(step) => step,
+                Err(round) => return round,
             };
             match step.now {
                 Now::Written => {}

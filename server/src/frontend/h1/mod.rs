@@ -1,8 +1,7 @@
 //! HTTP/1: the requests of a connection in, their responses out, in order, one exchange at a time.
 //!
 //! ```text
-//!   bytes ──▶ input ──▶ known head? answered in this poll                      (repeat)
-//!               └─────▶ parse ──▶ answered in this poll: hits, errors         (services)
+//!   bytes ──▶ input ──▶ parse ──▶ answered in this poll: hits, errors         (services)
 //!                           └──▶ needs a body, another core or a node: a future  (exchange::carry, body)
 //! ```
 //!
@@ -13,4 +12,3 @@
 pub(crate) mod body;
 pub(crate) mod connection;
 pub(crate) mod input;
-pub(crate) mod repeat;

@@ -20,7 +20,6 @@ use shardstore::key::{KEY_BYTES_MAX, KeyHash, StoredKey};
 
 use crate::edge::{EdgeCore, Scratch};
 use crate::exchange::reply::Context;
-use crate::frontend::h1::repeat;
 use crate::services::kv::read::{self, ReadAnswer};
 use crate::services::kv::remote;
 use crate::services::kv::value::{self, COPY_BYTES_MAX, Chunks};
@@ -80,9 +79,6 @@ pub(crate) fn serve(
         return Served::NotHere;
     }
     let is_plain = context.method == Method::Get && !head.is_conditional_or_partial();
-    if is_plain {
-        repeat::note(core, head, context, hash);
-    }
     if hash.shard(core.cores).0 != core.id.0 {
         return remote::serve(core, head, context, hash, out);
     }
@@ -106,7 +102,7 @@ pub(crate) fn serve(
 /// Counts a hit in this core's own shard, and tells its facts.
 // By value: a hit whose address is taken would live in memory, on the path of every request.
 #[inline(always)]
-pub(crate) fn own_facts<'a>(core: &EdgeCore, hit: Hit<'a>) -> Facts<'a> {
+fn own_facts<'a>(core: &EdgeCore, hit: Hit<'a>) -> Facts<'a> {
     core.metrics.hits_own.increment();
     Facts {
         version: hit.version().bits(),
@@ -116,7 +112,7 @@ pub(crate) fn own_facts<'a>(core: &EdgeCore, hit: Hit<'a>) -> Facts<'a> {
 }
 
 /// Writes the answer to a read that found its value in this core's own shard.
-pub(crate) fn write_own(
+fn write_own(
     core: &EdgeCore,
     context: Context,
     (hit, facts): (Hit<'_>, &Facts<'_>),
@@ -237,11 +233,6 @@ impl Decided {
             _ => 0..0,
         };
         Decided { answer, part }
-    }
-
-    /// The whole value, which exists and was asked for without conditions.
-    pub(crate) fn whole(facts: &Facts<'_>) -> Self {
-        Decided { answer: ReadAnswer::Whole, part: 0..facts.value_bytes }
     }
 
     /// The part of the value that must follow the head, if any.

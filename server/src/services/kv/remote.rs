@@ -10,36 +10,18 @@ use corelane_http::request::Head;
 use shardstore::cache::Read;
 use shardstore::key::KeyHash;
 
-use crate::edge::EdgeCore;
+use crate::edge::{EdgeCore, Scratch};
 use crate::exchange::reply::Context;
 use crate::services::kv::hit::{self, Decided, Facts, Served};
 
 /// Tries to answer a read of a key from another core's shard; the stored key is in the core's scratch.
 #[inline(never)]
 pub(crate) fn serve(core: &EdgeCore, head: &Head<'_>, context: Context, hash: KeyHash, out: &mut Vec<u8>) -> Served {
-    // Taken out meanwhile: answering with a problem uses the scratch, too.
-    let key = std::mem::take(&mut core.scratch.borrow_mut().key);
-    let served = read(core, (hash, &key), |found| match found {
-        Some((facts, value)) => {
-            write(core, head, context, (facts, value), out);
-            Served::Written
-        }
-        None => hit::miss(core, context, out),
-    });
-    core.scratch.borrow_mut().key = key;
-    served
-}
-
-/// Reads a key of another core's shard and has `answer` answer: with the facts and the value that were found, or without.
-#[inline]
-pub(crate) fn read(
-    core: &EdgeCore,
-    (hash, key): (KeyHash, &[u8]),
-    answer: impl FnOnce(Option<(&Facts<'_>, &[u8])>) -> Served,
-) -> Served {
     let Some(reader) = core.others.reader(hash.shard(core.cores).0) else { return Served::NotHere };
-    let mut item = std::mem::take(&mut core.scratch.borrow_mut().item);
-    let served = match reader.read(hash, key, core.reactor.wall_ms(), &mut item) {
+    // Taken out meanwhile: answering with a problem uses the scratch, too.
+    let Scratch { key, item, .. } = &mut *core.scratch.borrow_mut();
+    let (key, mut item) = (std::mem::take(key), std::mem::take(item));
+    let served = match reader.read(hash, &key, core.reactor.wall_ms(), &mut item) {
         Read::Found(found) => {
             core.metrics.hits_core.increment();
             let facts = Facts {
@@ -47,12 +29,14 @@ pub(crate) fn read(
                 value_bytes: found.value().len(),
                 ..Facts::of(core, &item[found.metadata()], found.expire_ms, HitSource::Core)
             };
-            answer(Some((&facts, &item[found.value()])))
+            write(core, head, context, (&facts, &item[found.value()]), out);
+            Served::Written
         }
-        Read::Absent => answer(None),
+        Read::Absent => hit::miss(core, context, out),
         Read::Large | Read::Contended => Served::NotHere,
     };
-    core.scratch.borrow_mut().item = item;
+    let scratch = &mut *core.scratch.borrow_mut();
+    (scratch.key, scratch.item) = (key, item);
     served
 }
 
