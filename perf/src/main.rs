@@ -14,32 +14,20 @@
 mod agents;
 mod baseline;
 mod compare;
-mod compressed;
 mod cores;
 mod counts;
-mod engine;
 mod floor;
-mod gate;
 mod merge;
 mod page;
 mod peers;
-mod plot;
-mod progress;
-mod random;
 mod ratios;
-mod replay;
 mod report;
 mod results;
 mod run;
 mod search;
 mod servers;
-mod shift;
-mod sizes;
-mod spread;
 mod system;
-mod table;
 mod truth;
-mod ttl;
 mod wake;
 mod wrk;
 
@@ -59,11 +47,6 @@ struct Arguments {
 enum Verb {
     /// Generate load for a coordinator on another host (coreperf run --agents).
     Agent(agents::Options),
-    /// Measure single calls of the cache on one core, beside hashbrown with an LRU list, moka, quick_cache and foyer.
-    ///
-    /// Rates by rounds that alternate between the stores, then the latency of single calls, as a table; judges the gates of
-    /// docs/engine.md. Exit status 0: every gate holds. 1: one does not. 2: it could not be measured.
-    Engine(engine::Options),
     /// Compare two programs, or two folders of results: is B slower than A?
     ///
     /// Programs are run in turn under one scenario. For example: coreperf compare old/corelane target/release/corelane
@@ -92,26 +75,12 @@ enum Verb {
     /// Each server has one core, in its best stated configuration; rounds alternate. Servers that are not installed are named
     /// and left out.
     Peers(peers::Options),
-    /// Replay a trace against the product's cache and other engines, and print miss ratios as JSON.
-    ///
-    /// For example: coreperf replay --trace web.trace.xz --format i32be --objects 1000,10000 --engine shardstore,lru,belady
-    Replay(replay::Options),
     /// Make a page of results that is read in a browser: one HTML file that needs no other.
     Report(report::Options),
-    /// Measure the memory of the process while the sizes of values shift from small to large and back.
-    ///
-    /// Exit status 0: the process stays within the limit, and small values get their memory back. 1: it does not, or they do
-    /// not. 2: it could not be measured.
-    Shift(shift::Options),
     /// Try whether the verdicts of compare are true on this host: the floor against itself, and against 5 % more work.
     ///
     /// Exit status 0: at most one of 20 verdicts of each kind was not true. 1: more were not. 2: it could not be tried.
     Truth(truth::Options),
-    /// Measure how much memory expired items hold, under the times to live of real clusters, in virtual time.
-    ///
-    /// For example: coreperf ttl --clusters 2020Mar.md --only cluster12,cluster26 --plot ttl.svg
-    /// Exit status 0: the gate holds. 1: it does not. 2: it could not be measured.
-    Ttl(ttl::Options),
     /// Load a server as a scenario says, and measure latency, rate and CPU time.
     ///
     /// The load is open: requests are due at instants fixed beforehand, and latencies count from there. Exit status 0: the run
@@ -130,18 +99,14 @@ enum Verb {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Agent(options) => agents::run(&options),
-        Verb::Engine(options) => engine::run(&options),
         Verb::Compare(options) => compare::run(&options),
         Verb::Cores(options) => cores::run(&options),
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Gate(options) => counts::run(&options),
         Verb::Merge(options) => merge::run(&options),
         Verb::Peers(options) => peers::run(&options),
-        Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Report(options) => report::run(&options).map(|()| ExitCode::SUCCESS),
-        Verb::Shift(options) => shift::run(&options),
         Verb::Truth(options) => truth::run(&options),
-        Verb::Ttl(options) => ttl::run(&options),
         Verb::Run(options) => run::run(&options),
         Verb::Search(options) => search::run(&options),
         Verb::Wake(options) => wake::run(&options).map(|()| ExitCode::SUCCESS),

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use memchr::memmem;
 
 use super::lanes::{Lane, Request};
-use crate::system::machine::pin_to;
+use perf_basis::machine::pin_to;
 
 /// What one client saw.
 pub(super) struct Side {

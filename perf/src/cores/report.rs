@@ -11,11 +11,11 @@ use serde::Serialize;
 
 use super::load::Side;
 use super::{LOADS, Load};
-use crate::gate::{self, Bound, Judged, Unit};
-use crate::spread::Spread;
 use crate::system::cpu::CpuTime;
 use crate::system::fingerprint::{Fingerprint, commit};
-use crate::table::{Table, grouped};
+use perf_basis::gate::{self, Bound, Judged, Unit};
+use perf_basis::spread::Spread;
+use perf_basis::table::{Table, grouped};
 
 /// Most CPU time of a request for another core's key, to that for an own one.
 const OTHER_MAX: f64 = 1.05;
@@ -128,7 +128,7 @@ fn judge(rows: &[Row]) -> Vec<Judged> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::Verdict;
+    use perf_basis::gate::Verdict;
 
     fn rows(cpu_us: [f64; 6]) -> Vec<Row> {
         let sample = |cpu_us| Sample { cpu_us, rate: 1e5, p99_us: 100.0 };

@@ -28,9 +28,9 @@ use clap::Args;
 use crate::ratios;
 use crate::system::fingerprint;
 use crate::system::scratch::Scratch;
-use crate::table::Table;
 use conditions::{Baseline, Conditions};
 use judge::{Judged, TOLERANCE, Verdict, judge};
+use perf_basis::table::Table;
 
 /// What precedes the compiler's own name in a program it built.
 const COMPILER_MARK: &[u8] = b"rustc version ";

@@ -14,7 +14,7 @@ use anyhow::Context;
 use clap::Args;
 use reactor::{Address, Descriptors, FloorOptions, serve_floor};
 
-use crate::system::machine::pin_to;
+use perf_basis::machine::pin_to;
 use work::{Work, step_ns_here};
 
 /// Where and on which CPU the floor is served.

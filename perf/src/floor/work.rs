@@ -13,7 +13,7 @@
 
 use std::hint::black_box;
 
-use crate::system::machine::thread_cpu_ns;
+use perf_basis::machine::thread_cpu_ns;
 
 /// Steps that are timed together: about a millisecond, in which a clock's own cost is nothing.
 const STEPS_TIMED: u64 = 1 << 18;

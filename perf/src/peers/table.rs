@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::{Comparison, Row};
 use crate::run::outcome::Outcome;
-use crate::spread::Spread;
+use perf_basis::spread::Spread;
 
 /// One round in a line, as progress.
 pub(super) fn line(server: &str, outcome: &Outcome) -> String {

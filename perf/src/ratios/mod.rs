@@ -24,8 +24,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::report::section::{self, Section, cpu};
 use crate::results::{Found, under};
-use crate::table::Table;
 use judge::{Judged, ROUNDS_MIN, Verdict, judge};
+use perf_basis::table::Table;
 use ratio::{Baseline, Conditions, Ratio};
 
 /// Whose ratios these are.

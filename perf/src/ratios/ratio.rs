@@ -42,7 +42,7 @@ impl Ratio {
 }
 
 fn median(values: Vec<f64>) -> Option<f64> {
-    Some(crate::spread::Spread::of(values)?.median)
+    Some(perf_basis::spread::Spread::of(values)?.median)
 }
 
 /// What a ratio depends on beside the programs.

@@ -1,6 +1,6 @@
 //! Numbers as people read them.
 
-use crate::spread::Spread;
+use perf_basis::spread::Spread;
 
 /// Microseconds, with the digits that tell something: `3.60 µs`, `250 µs`, `1.25 ms`.
 pub(super) fn us(us: f64) -> String {
@@ -25,7 +25,7 @@ pub(super) fn bytes(bytes: f64) -> String {
 }
 
 /// A whole number with its thousands apart: `228,666`.
-pub(super) use crate::table::grouped as count;
+pub(super) use perf_basis::table::grouped as count;
 
 /// Median, and the extremes when there is more than one.
 pub(super) fn spread(spread: Option<Spread>, shown: impl Fn(f64) -> String) -> String {

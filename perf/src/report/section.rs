@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 
 use crate::results::{Found, difference, log};
 use crate::run::outcome::{Latency, Outcome};
-use crate::spread::Spread;
+use perf_basis::spread::Spread;
 
 /// One run of a server.
 pub(crate) struct Run {

@@ -24,11 +24,11 @@ use anyhow::{Context, Result, ensure};
 
 use super::scenario::{Keys, Values};
 use super::workload::VALUE_BYTES_MAX;
-use crate::compressed;
-use crate::progress::Progress;
-use crate::replay::format;
-use crate::replay::trace::{Bounds, Builder, Trace};
 use crate::system::stop::Stop;
+use perf_basis::compressed;
+use perf_basis::progress::Progress;
+use perf_basis::trace::format;
+use perf_basis::trace::{Bounds, Builder, Trace};
 
 /// Longest trace: 4 bytes a request are 1 GiB (2 GiB while sizes are read), and 4 more a key with sizes. The table that
 /// numbers the keys while they are read, some 40 bytes a key and the text of keys that are text, is gone before the run.
@@ -148,7 +148,7 @@ pub(super) mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::replay::format::Format;
+    use perf_basis::trace::format::Format;
 
     /// A file of one test, gone with it.
     pub(in crate::run) struct File(pub(in crate::run) PathBuf);

@@ -14,8 +14,8 @@ use reactor::Random;
 use super::scenario::Values as Said;
 use super::trace::Recorded;
 use super::workload::VALUE_BYTES_MAX;
-use crate::random::mixed;
-use crate::sizes::Sizes;
+use perf_basis::random::mixed;
+use perf_basis::sizes::Sizes;
 
 /// Period of the bytes that values are cut from: prime, so that keys begin at different places.
 const PATTERN_BYTES: usize = 65_521;
@@ -152,8 +152,8 @@ mod tests {
     use super::super::trace::tests::File;
     use super::super::workload::Ttl;
     use super::*;
-    use crate::replay::format::Format;
     use crate::system::stop::Stop;
+    use perf_basis::trace::format::Format;
 
     #[test]
     fn values_have_the_lengths_asked_for_and_differ() {

@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::protocol::key::{NAME_BYTES_MAX, NAME_BYTES_MIN};
-use crate::replay::format::Format;
+use perf_basis::trace::format::Format;
 
 /// Largest value, as the product takes it.
 pub(super) const VALUE_BYTES_MAX: usize = 64 << 20;

@@ -1,9 +1,9 @@
-//! CPU time and memory of a process and its children, as the kernel accounts for them.
+//! CPU time of a process and its children, as the kernel accounts for them.
 //!
 //! **Not**: sampling. Both figures are exact counters of the scheduler, in nanoseconds.
 //!
 //! **Source**: clock_getcpuclockid(3) (time on a CPU, of threads that have ended too), Documentation/scheduler/sched-stats.rst
-//! (`schedstat`: time waiting for a CPU), proc_pid_stat(5) (parent), proc_pid_status(5) (`VmRSS`).
+//! (`schedstat`: time waiting for a CPU), proc_pid_stat(5) (parent).
 
 use std::fs;
 use std::ops::{Add, Sub};
@@ -95,16 +95,6 @@ fn used_ns(process: u32) -> Result<u64> {
     Ok(u64::try_from(time.tv_sec())? * 1_000_000_000 + u64::try_from(time.tv_nsec())?)
 }
 
-/// Resident memory of `process`, in bytes: what it has touched, kernel buffers of its sockets not included.
-///
-/// # Errors
-/// The process has ended.
-pub(crate) fn resident_bytes(process: u32) -> Result<u64> {
-    let path = format!("/proc/{process}/status");
-    let text = fs::read_to_string(&path).with_context(|| format!("process {process} has ended"))?;
-    parse_resident_bytes(&text).with_context(|| format!("{path} has no VmRSS"))
-}
-
 /// All processes with their parents; those that end while the list is made are left out.
 fn parents() -> Result<Vec<(u32, u32)>> {
     let entries = fs::read_dir("/proc").context("/proc could not be listed")?;
@@ -121,11 +111,6 @@ fn parse_parent(stat: &str) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn parse_resident_bytes(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,8 +121,6 @@ mod tests {
         assert_eq!(parse_waited_ns(""), None);
         assert_eq!(parse_parent("17 (a) b) S) R 4 17 17"), Some(4));
         assert_eq!(parse_parent("nonsense"), None);
-        assert_eq!(parse_resident_bytes("VmHWM:\t 9 kB\nVmRSS:\t    12 kB\n"), Some(12288));
-        assert_eq!(parse_resident_bytes("VmHWM:\t 9 kB\n"), None);
     }
 
     #[test]
@@ -167,7 +150,6 @@ mod tests {
         let own = std::process::id();
         assert!(CpuTime::of_tree(own).expect("we run").used_ns > 0);
         assert!(CpuTime::of_tree(u32::MAX).is_err(), "no process has this id");
-        assert!(resident_bytes(own).expect("we run") > 4096);
         assert!(parents().expect("/proc is mounted").iter().any(|(id, _)| *id == own));
     }
 }

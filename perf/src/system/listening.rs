@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 
-use super::cpu::{CpuTime, resident_bytes};
+use super::cpu::CpuTime;
 use super::interrupts;
+use perf_basis::machine::resident_bytes;
 
 /// `TCP_LISTEN` of `/proc/net/tcp`.
 const LISTEN: &str = "0A";

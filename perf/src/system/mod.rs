@@ -11,6 +11,5 @@ pub(crate) mod fingerprint;
 pub(crate) mod host;
 pub(crate) mod interrupts;
 pub(crate) mod listening;
-pub(crate) mod machine;
 pub(crate) mod scratch;
 pub(crate) mod stop;

@@ -32,10 +32,10 @@ use crate::floor::work::step_ns_here;
 use crate::results::write_whole;
 use crate::run::scenario::Scenario;
 use crate::servers::Rig;
-use crate::spread::Spread;
 use crate::system::cpus::Cpus;
 use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
+use perf_basis::spread::Spread;
 use report::{Report, Subject, Try};
 
 /// Runs that find out what a request costs the floor: an odd number, so that the median is one of them.

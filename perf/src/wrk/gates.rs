@@ -6,8 +6,8 @@
 
 use super::idle::Idle;
 use super::sample::{Row, find};
-use crate::gate::{Bound, Judged, Unit, Verdict};
-use crate::spread::Spread;
+use perf_basis::gate::{Bound, Judged, Unit, Verdict};
+use perf_basis::spread::Spread;
 
 /// What is judged of a run.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::servers::KEY_PATH;
 use crate::servers::Rig;
 use crate::servers::client::Client;
-use crate::system::cpu::resident_bytes;
+use perf_basis::machine::resident_bytes;
 
 /// Connections opened, as the gate states.
 pub(crate) const CONNECTIONS: usize = 10_000;

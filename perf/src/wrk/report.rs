@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::host::Host;
 use super::idle::Idle;
 use super::sample::{Row, find};
-use crate::gate::{self, Judged, Verdict};
-use crate::spread::Spread;
-use crate::table::{Table, grouped};
+use perf_basis::gate::{self, Judged, Verdict};
+use perf_basis::spread::Spread;
+use perf_basis::table::{Table, grouped};
 
 /// Rounds below which the spread says too little for the medians to be relied on.
 pub(crate) const ROUNDS_MIN: usize = 5;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::load::Outcome;
-use crate::spread::Spread;
 use crate::system::cpu::CpuTime;
+use perf_basis::spread::Spread;
 
 /// Share of a run that a process may wait for its CPU before the host counts as not quiet: beyond a tenth, the rate
 /// tells more about the other load than about the server.

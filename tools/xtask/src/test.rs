@@ -125,7 +125,7 @@ impl Run<'_> {
         if !folder.join("baseline-missratios.txt").exists() {
             return skipped("no traces beside the repository; CORELANE_TRACES names their folder");
         }
-        self.cargo("test -p coreperf --locked recorded_traces", TESTS_LIMIT)
+        self.cargo("test -p cacheperf --locked recorded_traces", TESTS_LIMIT)
     }
 
     /// The pure paths against their baselines. The programs are those of the dist build; run by its package alone, coreperf

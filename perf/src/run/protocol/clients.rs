@@ -11,7 +11,7 @@
 //! **Invariants**: a head is written with one copy; its ids are those of the request.
 
 use super::key::hex;
-use crate::random::mixed;
+use perf_basis::random::mixed;
 
 /// Digits of an id.
 const ID_BYTES: usize = 16;

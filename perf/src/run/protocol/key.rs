@@ -3,8 +3,8 @@
 //! **Invariants**: different numbers have different names; the number alone fixes the name, whatever the seed of the run.
 
 use super::Target;
-use crate::random::mixed;
 use crate::run::scenario::Keys;
+use perf_basis::random::mixed;
 
 /// Longest name that stands for a number.
 pub(in crate::run) const NAME_BYTES_MAX: usize = 64;

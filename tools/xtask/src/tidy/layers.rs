@@ -7,7 +7,9 @@
 //! | store-runtime | shardstore, reactor, control |
 //! | shardstored | shardstore, reactor, control, store-runtime |
 //! | corelane | all of the above |
-//! | coreperf | all of the above; nobody uses it |
+//! | perf-basis | shardstore; only coreperf and cacheperf use it |
+//! | cacheperf | perf-basis, shardstore; nobody uses it |
+//! | coreperf | all of the above but cacheperf; nobody uses it |
 //! | corectl, xtask | none of ours |
 //!
 //! **Not**: layers inside a crate. Fuzz crates stand outside: they use the crate they fuzz.
@@ -44,10 +46,21 @@ const LAYERS: &[Layer] = &[
         folder: "server",
         may_use: &["corelane-http", "shardstore", "reactor", "control", "store-runtime", "shardstored"],
     },
+    Layer { package: "perf-basis", folder: "perf/basis", may_use: &["shardstore"] },
+    Layer { package: "cacheperf", folder: "perf/cache", may_use: &["shardstore", "perf-basis"] },
     Layer {
         package: "coreperf",
         folder: "perf",
-        may_use: &["corelane-http", "shardstore", "reactor", "control", "store-runtime", "shardstored", "corelane"],
+        may_use: &[
+            "corelane-http",
+            "shardstore",
+            "reactor",
+            "control",
+            "store-runtime",
+            "shardstored",
+            "corelane",
+            "perf-basis",
+        ],
     },
     Layer { package: "corectl", folder: "tools/corectl", may_use: &[] },
     Layer { package: "xtask", folder: "tools/xtask", may_use: &[] },
