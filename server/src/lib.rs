@@ -21,6 +21,7 @@ mod nodes;
 mod plan;
 mod services;
 pub mod settings;
+mod snapshot;
 mod store;
 mod supervisor;
 

@@ -7,8 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shardstore::placement::Topology;
-
+use crate::snapshot::Snapshot;
 use crate::store::ask::{Answer, Ask};
 
 /// Names an answer that a core waits for.
@@ -33,8 +32,8 @@ pub(crate) enum Message {
     Ask { ticket: Ticket, ask: Box<Ask> },
     /// What became of it.
     Answer { ticket: Ticket, answer: Box<Answer> },
-    /// From control: this topology is in force.
-    Topology(Arc<Topology>),
+    /// From control: decide by this from now on.
+    Snapshot(Arc<Snapshot>),
     /// To control: a node has sent a topology; check it and tell everybody.
     TopologyText(String),
     /// From control: stop accepting and finish within this time.

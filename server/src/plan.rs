@@ -21,6 +21,7 @@ use shardstore::placement::Topology;
 use crate::edge::metrics::CoreMetrics;
 use crate::edge::{CorePlan, EdgeCore};
 use crate::message::Message;
+use crate::snapshot::Snapshot;
 use crate::supervisor::{self, Supervision};
 use shardstore::shard::others::{Published, unpublished};
 
@@ -72,8 +73,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
         plan.topology.map_or((None, None), |(topology, source)| (Some(Arc::new(topology)), Some(source)));
     let seed = topology.as_ref().map_or(EMBEDDED_HASH_SEED, |topology| topology.hash_seed());
     let shared = Shared {
-        settings: Arc::new(plan.settings),
-        topology: topology.clone(),
+        snapshot: Arc::new(Snapshot::new(1, plan.settings, topology)),
         cores,
         hasher: KeyHasher::new(seed),
         incarnation: plan.incarnation,
@@ -90,9 +90,8 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
     }
     let ending = Ending::default();
     let supervision = Supervision {
-        settings: shared.settings,
+        snapshot: shared.snapshot,
         effective: plan.effective,
-        topology,
         source,
         mailbox: control_end,
         metrics,
@@ -109,8 +108,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
 
 /// What all data cores are made from.
 struct Shared {
-    settings: Arc<EdgeSettings>,
-    topology: Option<Arc<Topology>>,
+    snapshot: Arc<Snapshot>,
     cores: u16,
     hasher: KeyHasher,
     incarnation: u64,
@@ -120,12 +118,11 @@ struct Shared {
 impl Shared {
     fn core_plan(&self, mailbox: Mailbox<Message>, metrics: Arc<CoreMetrics>) -> CorePlan {
         CorePlan {
-            settings: Arc::clone(&self.settings),
-            topology: self.topology.clone(),
+            snapshot: Arc::clone(&self.snapshot),
             cores: self.cores,
             mailbox,
             metrics,
-            shard_bytes: self.settings.memory_bytes / u64::from(self.cores),
+            shard_bytes: self.snapshot.settings.memory_bytes / u64::from(self.cores),
             hasher: self.hasher,
             incarnation: self.incarnation,
             shards: Arc::clone(&self.shards),

@@ -28,10 +28,10 @@ pub(super) fn start(core: &Rc<EdgeCore>) -> std::io::Result<()> {
     let options = ListenOptions {
         // The first core makes sure that no other process listens there; the others share with it.
         claim: core.id.0 == 0,
-        steer_by_cpu: core.settings.accept_steering == AcceptSteering::Cpu,
+        steer_by_cpu: core.snapshot().settings.accept_steering == AcceptSteering::Cpu,
         ..ListenOptions::default()
     };
-    for address in &core.settings.listen {
+    for address in &core.hold().settings.listen {
         let address = Address::from(address);
         // A path can be bound once; the first core takes its connections and serves them.
         if matches!(address, Address::Unix(_)) && core.id.0 > 0 {
@@ -65,7 +65,7 @@ async fn accept_all(core: &Rc<EdgeCore>, listener: &Listener) {
 
 fn admit(core: &Rc<EdgeCore>, connection: Connection, shedding: &Rc<Cell<usize>>) {
     core.metrics.accepted.increment();
-    let full = core.sessions.borrow().len() >= core.settings.limits.connections_per_core;
+    let full = core.sessions.borrow().len() >= core.snapshot().settings.limits.connections_per_core;
     if full {
         shed(core, connection, shedding);
         return;

@@ -52,11 +52,7 @@ fn handle(core: &Rc<EdgeCore>, from: CoreId, message: Message) {
                 sender.send(*answer);
             }
         }
-        Message::Topology(topology) => {
-            if let Some(cluster) = &core.cluster {
-                cluster.install(&topology);
-            }
-        }
+        Message::Snapshot(snapshot) => core.adopt(&snapshot),
         Message::Drain(time) => begin_drain(core, time),
         Message::Stop => core.reactor.stop(),
         // Messages to the control core.

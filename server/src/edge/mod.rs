@@ -15,22 +15,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::settings::EdgeSettings;
-use corelane_http::Limits;
 use corelane_http::date::HttpDate;
 use corelane_http::h1::request::{FieldMemo, Resume};
 use reactor::{CoreId, Instant, Listener, Mailbox, Reactor};
 use shardstore::cache::{CacheOptions, METADATA_BYTES_MAX};
 use shardstore::key::KeyHasher;
-use shardstore::placement::Topology;
 use shardstore::shard::Shard;
 
 use crate::exchange::outbound::Copies;
 use crate::message::Message;
 use crate::nodes::{Cluster, ClusterOptions};
-use crate::services::kv::keyspace::Keyspaces;
 use crate::services::kv::value::COPY_BYTES_MAX;
-use crate::store::fills::Fills;
+use crate::snapshot::Snapshot;
+use crate::store::fills::{FillBounds, Fills};
 use crate::store::route::Tickets;
 use crate::store::writes::Writes;
 use metrics::CoreMetrics;
@@ -40,8 +37,7 @@ use store_runtime::budget::{Budget, Oversize};
 
 /// What a data core is made from. Crosses to the core's thread.
 pub(crate) struct CorePlan {
-    pub(crate) settings: Arc<EdgeSettings>,
-    pub(crate) topology: Option<Arc<Topology>>,
+    pub(crate) snapshot: Arc<Snapshot>,
     /// Data cores of this process.
     pub(crate) cores: u16,
     pub(crate) mailbox: Mailbox<Message>,
@@ -58,11 +54,8 @@ pub(crate) struct EdgeCore {
     pub(crate) id: CoreId,
     /// Data cores of this process.
     pub(crate) cores: u16,
-    pub(crate) settings: Arc<EdgeSettings>,
-    pub(crate) limits: Limits,
-    pub(crate) keyspaces: Keyspaces,
+    snapshot: RefCell<Rc<Snapshot>>,
     pub(crate) hasher: KeyHasher,
-    pub(crate) near_ttl_ms: u64,
     pub(crate) shard: RefCell<Shard>,
     /// The shards of the other cores.
     pub(crate) others: Others,
@@ -122,10 +115,10 @@ impl EdgeCore {
         let readers = usize::from(plan.cores);
         let options = CacheOptions {
             readers,
-            commit: plan.settings.memory_commit,
+            commit: plan.snapshot.settings.memory_commit,
             ..CacheOptions::new(plan.shard_bytes, plan.hasher)
         };
-        let shard = Shard::new(&options, plan.settings.region).map_err(std::io::Error::other)?;
+        let shard = Shard::new(&options, plan.snapshot.settings.region).map_err(std::io::Error::other)?;
         let published = plan.shards[usize::from(reactor.core().0)].set(shard.share());
         assert!(published.is_ok(), "a core starts once");
         let core = Rc::new(EdgeCore::new(reactor.clone(), plan, shard));
@@ -135,24 +128,21 @@ impl EdgeCore {
     }
 
     fn new(reactor: Reactor, plan: CorePlan, shard: Shard) -> Self {
-        let settings = plan.settings;
-        let fills = Fills::new(settings.limits.fills_per_core, settings.limits.waiters_per_fill, settings.near_ttl);
+        let snapshot = Rc::new(Snapshot::clone(&plan.snapshot));
+        let limits = &snapshot.settings.limits;
         let wall_s = reactor.wall_ms() / 1000;
-        let cluster = plan.topology.map(|topology| {
-            let options = cluster_options(&settings, plan.cores, plan.incarnation);
-            Cluster::new(reactor.clone(), options, Arc::clone(&plan.metrics), &topology)
+        let cluster = snapshot.topology.as_ref().map(|topology| {
+            let options = cluster_options(&snapshot, plan.cores, plan.incarnation);
+            Cluster::new(reactor.clone(), options, Arc::clone(&plan.metrics), topology)
         });
-        let body_memory_bytes = settings.limits.body_memory_bytes;
-        let bodies = Budget::new(body_memory_bytes, Oversize::Refuse);
-        let copies = Copies::new(body_memory_bytes, &plan.metrics);
+        let bodies = Budget::new(limits.body_memory_bytes, Oversize::Refuse);
+        let copies = Copies::new(limits.body_memory_bytes, &plan.metrics);
+        let fills = Fills::new(fill_bounds(&snapshot));
         EdgeCore {
             id: reactor.core(),
             cores: plan.cores,
-            limits: http_limits(&settings),
-            keyspaces: Keyspaces::new(&settings),
             hasher: plan.hasher,
-            near_ttl_ms: u64::try_from(settings.near_ttl.as_millis()).unwrap_or(u64::MAX),
-            settings,
+            snapshot: RefCell::new(snapshot),
             shard: RefCell::new(shard),
             others: Others::new(plan.shards, reactor.core().0),
             scratch: RefCell::new(Scratch {
@@ -179,6 +169,35 @@ impl EdgeCore {
         }
     }
 
+    /// What this core decides by now. Not for use across an `await`, nor while a snapshot may come: see [`Self::hold`].
+    #[inline(always)]
+    pub(crate) fn snapshot(&self) -> Ref<'_, Snapshot> {
+        Ref::map(self.snapshot.borrow(), |snapshot| &**snapshot)
+    }
+
+    /// The same for as long as the caller wants it.
+    pub(crate) fn hold(&self) -> Rc<Snapshot> {
+        Rc::clone(&self.snapshot.borrow())
+    }
+
+    /// Decides by another snapshot from now on.
+    fn adopt(&self, next: &Arc<Snapshot>) {
+        assert!(next.generation > self.snapshot().generation, "snapshots come in the order they were made in");
+        let limits = &next.settings.limits;
+        self.bodies.set_bytes_max(limits.body_memory_bytes);
+        self.copies.set_bytes_max(limits.body_memory_bytes);
+        self.fills.borrow_mut().set_bounds(fill_bounds(next));
+        if next.settings != self.snapshot().settings {
+            // What is known of a head holds for the keyspaces and limits it was read under.
+            self.repeats.replace(Repeats::new());
+        }
+        if let (Some(cluster), Some(topology)) = (&self.cluster, &next.topology) {
+            cluster.options.set(cluster_options(next, self.cores, cluster.options.get().incarnation));
+            cluster.install(topology);
+        }
+        self.snapshot.replace(Rc::new(Snapshot::clone(next)));
+    }
+
     /// The `Date` of this second.
     #[inline]
     pub(crate) fn date(&self) -> Ref<'_, HttpDate> {
@@ -192,7 +211,7 @@ impl EdgeCore {
     /// By when a request must be answered whose value has `value_bytes` bytes, or may have: the time a node gets to show a
     /// sign of life (`upstream.request_time`), and the time that many bytes take on a slow way.
     pub(crate) fn request_deadline(&self, value_bytes: usize) -> Instant {
-        self.reactor.now() + self.settings.upstream.request_time + transfer_time(value_bytes)
+        self.reactor.now() + self.snapshot().settings.upstream.request_time + transfer_time(value_bytes)
     }
 
     /// The control core of this process.
@@ -212,8 +231,17 @@ pub(crate) fn transfer_time(bytes: usize) -> Duration {
     Duration::from_millis(bytes as u64 / BYTES_PER_MS)
 }
 
-fn cluster_options(settings: &EdgeSettings, cores: u16, incarnation: u64) -> ClusterOptions {
-    let upstream = &settings.upstream;
+fn fill_bounds(snapshot: &Snapshot) -> FillBounds {
+    let Snapshot { settings, .. } = snapshot;
+    FillBounds {
+        fills_max: settings.limits.fills_per_core,
+        waiters_max: settings.limits.waiters_per_fill,
+        near_ttl: settings.near_ttl,
+    }
+}
+
+fn cluster_options(snapshot: &Snapshot, cores: u16, incarnation: u64) -> ClusterOptions {
+    let upstream = &snapshot.settings.upstream;
     ClusterOptions {
         connect_time: upstream.connect_time,
         connections_per_node: upstream.connections_per_node,
@@ -223,16 +251,5 @@ fn cluster_options(settings: &EdgeSettings, cores: u16, incarnation: u64) -> Clu
         request_time: upstream.request_time,
         cores,
         incarnation,
-    }
-}
-
-fn http_limits(settings: &EdgeSettings) -> Limits {
-    let limits = &settings.limits;
-    Limits {
-        head_bytes_max: u32::try_from(limits.header_bytes).unwrap_or(u32::MAX),
-        field_count_max: u16::try_from(limits.header_count).unwrap_or(u16::MAX),
-        target_bytes_max: u32::try_from(limits.target_bytes).unwrap_or(u32::MAX),
-        body_bytes_max: limits.body_bytes as u64,
-        ..Limits::default()
     }
 }

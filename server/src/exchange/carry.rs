@@ -45,7 +45,7 @@ impl Session {
         let copy = self.input.bytes()[..head_bytes].to_vec();
         self.input.consume(head_bytes);
         let mut resume = Resume::default();
-        let Ok(Parsed::Complete(head)) = parse(&copy, &self.core.limits, &mut resume) else {
+        let Ok(Parsed::Complete(head)) = parse(&copy, &self.core.snapshot().head_limits, &mut resume) else {
             unreachable!("the same bytes were a complete head when they lay in the input")
         };
         let context = Context::of(&head, self.core.draining.get());
@@ -69,7 +69,7 @@ impl Session {
             unreachable!("only requests for a key come here")
         };
         let hash = hit::stored_key(&self.core, keyspace, raw_key, hit::Spelling::of(head))?;
-        let policy = self.core.keyspaces.policy(keyspace).expect("the stored key was made in this keyspace");
+        let policy = self.core.snapshot().keyspaces.policy(keyspace).expect("found in this keyspace, in the same poll");
         Ok(Key { stored: self.core.scratch.borrow().key.as_slice().into(), hash, policy })
     }
 
@@ -111,7 +111,7 @@ impl Session {
             }
             _ => {
                 let status = if answer.source == Source::Shard { Some(CacheStatus::Miss) } else { cache_status };
-                let status = status.filter(|_| self.core.settings.cache_status);
+                let status = status.filter(|_| self.core.snapshot().settings.cache_status);
                 self.core.metrics.absent.increment();
                 hit::write_absent(&self.core, context, status, &mut self.connection.write());
             }
@@ -163,7 +163,7 @@ impl Session {
     }
 
     fn cache_status(&self, key: &Key, source: Source, reason: ForwardReason) -> Option<CacheStatus> {
-        if !self.core.settings.cache_status {
+        if !self.core.snapshot().settings.cache_status {
             return None;
         }
         let own = self.is_own(key);

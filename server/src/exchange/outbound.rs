@@ -30,6 +30,11 @@ impl Copies {
         Copies { budget, metrics: Arc::clone(metrics), held: Rc::default() }
     }
 
+    /// Another bound, from now on; what is held beyond it stays until it is taken.
+    pub(crate) fn set_bytes_max(&self, bytes_max: usize) {
+        self.budget.set_bytes_max(bytes_max);
+    }
+
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         self.budget.leased_bytes()

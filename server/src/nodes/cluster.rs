@@ -41,7 +41,7 @@ const STALE_PAUSE: Duration = Duration::from_millis(30);
 const REFRESH_JITTER_US_MAX: u64 = 100_000;
 
 /// What calls are bounded by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct ClusterOptions {
     pub(crate) connect_time: Duration,
     pub(crate) connections_per_node: usize,
@@ -58,7 +58,7 @@ pub(crate) struct ClusterOptions {
 
 pub(crate) struct Cluster {
     pub(crate) reactor: Reactor,
-    pub(crate) options: ClusterOptions,
+    pub(crate) options: Cell<ClusterOptions>,
     pub(crate) metrics: Arc<CoreMetrics>,
     topology: RefCell<Arc<Topology>>,
     links: RefCell<BTreeMap<NodeId, Rc<Link>>>,
@@ -79,7 +79,7 @@ impl Cluster {
         let cluster = Rc::new(Cluster {
             news: Event::new(&reactor),
             reactor,
-            options,
+            options: Cell::new(options),
             metrics,
             topology: RefCell::new(Arc::clone(topology)),
             links: RefCell::new(BTreeMap::new()),
@@ -146,12 +146,12 @@ impl Cluster {
             role: Role::Edge,
             hash_id: HASH_ID_RAPIDHASH_V3,
             hash_seed: topology.hash_seed(),
-            cores: self.options.cores,
+            cores: self.options.get().cores,
             wanted_core: hello::WANTED_CORE_ANY,
             features: 0,
             node_id: 0,
             topology_epoch: topology.epoch(),
-            incarnation: self.options.incarnation,
+            incarnation: self.options.get().incarnation,
             frame_value_bytes_max: hello::FRAME_VALUE_BYTES_DEFAULT,
             value_bytes_max: shardstore::wire::VALUE_BYTES_MAX,
             credit_requests: hello::CREDIT_REQUESTS_DEFAULT,
@@ -166,7 +166,7 @@ impl Cluster {
     pub(crate) async fn call(self: &Rc<Self>, ask: &Ask) -> Answer {
         let is_read = matches!(ask.op, Op::Get { .. });
         let time = CallTime {
-            first_sign: self.reactor.now() + self.options.request_time + transfer_time(sent_bytes(&ask.op)),
+            first_sign: self.reactor.now() + self.options.get().request_time + transfer_time(sent_bytes(&ask.op)),
             deadline: ask.deadline,
         };
         let mut lost_once = false;
@@ -293,7 +293,7 @@ impl Cluster {
         let peer = link.peer_for(0)?;
         let epoch = self.topology.borrow().epoch();
         let request = Request::new(0, SlotId::ZERO, epoch, WireOp::Topology);
-        let deadline = self.reactor.now() + self.options.request_time;
+        let deadline = self.reactor.now() + self.options.get().request_time;
         let reply = peer.call(self, link, request, CallTime { first_sign: deadline, deadline }).await.ok()?;
         let payload = TopologyText::parse(&reply.value).ok()?;
         (reply.status == Status::Ok && payload.epoch > epoch).then(|| payload.text.to_owned())

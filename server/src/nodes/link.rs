@@ -37,7 +37,7 @@ impl Link {
         let link = Rc::new(Link {
             id,
             address,
-            breaker: RefCell::new(Breaker::new(cluster.options.breaker_failures)),
+            breaker: RefCell::new(Breaker::new(cluster.options.get().breaker_failures)),
             peers: RefCell::new(Vec::new()),
             node_cores: Cell::new(1),
             waiting: Cell::new(0),
@@ -51,7 +51,7 @@ impl Link {
 
     /// Adds the connections that the node's cores call for.
     pub(crate) fn grow(self: &Rc<Self>, cluster: &Rc<Cluster>) {
-        let wanted = usize::from(self.node_cores.get()).min(cluster.options.connections_per_node).max(1);
+        let wanted = usize::from(self.node_cores.get()).min(cluster.options.get().connections_per_node).max(1);
         while self.peers.borrow().len() < wanted {
             let index = self.peers.borrow().len();
             let peer = Rc::new(Peer::new(&cluster.reactor, index as u16));

@@ -157,7 +157,7 @@ impl Peer {
             }
             // The credit stays spent until the node answers: it is still at work on it.
             let progress = self.owed.borrow().get(&request.id).and_then(|owed| owed.progress);
-            let extended = progress.map_or(until, |at| (at + cluster.options.request_time).min(time.deadline));
+            let extended = progress.map_or(until, |at| (at + cluster.options.get().request_time).min(time.deadline));
             if extended <= cluster.reactor.now() {
                 let silent = self.is_silent(cluster, sent);
                 if silent {
@@ -174,7 +174,7 @@ impl Peer {
     fn is_silent(&self, cluster: &Cluster, sent: Instant) -> bool {
         let since = sent.max(self.last_heard.get());
         let sending = self.ready.borrow().as_ref().is_some_and(|ready| ready.sender.queued_bytes() > 0);
-        let patience = if sending { RETIRE_TIME } else { cluster.options.connect_time };
+        let patience = if sending { RETIRE_TIME } else { cluster.options.get().connect_time };
         cluster.reactor.now().since(since) >= patience
     }
 
@@ -191,7 +191,7 @@ impl Peer {
         if let Some(grant) = self.window.borrow_mut().take(bytes) {
             return Ok(grant);
         }
-        if link.waiting.get() >= cluster.options.queue_per_node {
+        if link.waiting.get() >= cluster.options.get().queue_per_node {
             return Err(CallError::Full);
         }
         let _place = Place::take(link);
@@ -258,7 +258,7 @@ impl Peer {
 
     async fn converse(&self, cluster: &Rc<Cluster>, link: &Rc<Link>) -> Result<(), LinkError> {
         let now = cluster.reactor.now();
-        let deadline = now + cluster.options.connect_time;
+        let deadline = now + cluster.options.get().connect_time;
         let connection = cluster.reactor.connect(&Address::Tcp(link.address), deadline).await?;
         connection.set_deadline(deadline);
         let hello = Hello { wanted_core: self.core, ..cluster.hello() };
@@ -336,7 +336,7 @@ pub(crate) async fn run(cluster: Rc<Cluster>, link: Rc<Link>, peer: Rc<Peer>) {
 
 /// Half to one and a half times the probe time, so that the cores of many edges do not knock in step.
 fn pause(cluster: &Cluster) -> Duration {
-    let base = cluster.options.breaker_probe_time;
+    let base = cluster.options.get().breaker_probe_time;
     let spread = u64::try_from(base.as_micros()).unwrap_or(u64::MAX).max(1);
     base / 2 + Duration::from_micros(cluster.reactor.random() % spread)
 }

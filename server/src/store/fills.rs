@@ -42,18 +42,28 @@ pub(crate) enum Joined {
 
 pub(crate) struct Fills {
     table: HashMap<Box<[u8]>, Rc<Fill>>,
-    fills_max: usize,
-    waiters_max: usize,
-    join_time: Duration,
+    bounds: FillBounds,
+}
+
+/// Bounds on keys and on waiters of each; `near_ttl` also bounds how old a fill may be when it is joined.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FillBounds {
+    pub(crate) fills_max: usize,
+    pub(crate) waiters_max: usize,
+    pub(crate) near_ttl: Duration,
 }
 
 /// Reads of one key that arrive within this time share a question, even where no copies are kept.
 const JOIN_TIME_MIN: Duration = Duration::from_millis(50);
 
 impl Fills {
-    /// Bounds on keys and on waiters of each; `near_ttl` also bounds how old a fill may be when it is joined.
-    pub(crate) fn new(fills_max: usize, waiters_max: usize, near_ttl: Duration) -> Self {
-        Fills { table: HashMap::new(), fills_max, waiters_max, join_time: near_ttl.max(JOIN_TIME_MIN) }
+    pub(crate) fn new(bounds: FillBounds) -> Self {
+        Fills { table: HashMap::new(), bounds }
+    }
+
+    /// Other bounds, from now on; fills and waiters beyond them stay until they are done.
+    pub(crate) fn set_bounds(&mut self, bounds: FillBounds) {
+        self.bounds = bounds;
     }
 
     /// Waits for the key's fill, or starts one.
@@ -61,16 +71,17 @@ impl Fills {
     /// What a fill brings may be as old as its beginning. One that has been under way for longer than a copy may be
     /// served is not joined: the next read asks again, and those after it join that.
     pub(crate) fn join(&mut self, key: &[u8], waiter: OneSender<Answer>, now: Instant) -> Joined {
-        let young = |fill: &&Rc<Fill>| now.since(fill.began) <= self.join_time;
+        let join_time = self.bounds.near_ttl.max(JOIN_TIME_MIN);
+        let young = |fill: &&Rc<Fill>| now.since(fill.began) <= join_time;
         if let Some(fill) = self.table.get(key).filter(young) {
             let mut waiters = fill.waiters.borrow_mut();
-            if waiters.len() >= self.waiters_max {
+            if waiters.len() >= self.bounds.waiters_max {
                 return Joined::Full;
             }
             waiters.push(waiter);
             return Joined::Waiting;
         }
-        if self.table.len() >= self.fills_max {
+        if self.table.len() >= self.bounds.fills_max {
             return Joined::Full;
         }
         let fill = Rc::new(Fill { began: now, may_keep: Cell::new(true), waiters: RefCell::new(vec![waiter]) });

@@ -43,7 +43,7 @@ async fn get(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, ask: Ask, fresh: bool) 
     }
     let began = core.reactor.now();
     let (answer, joined) = join(core, cluster, &ask).await;
-    let patience = core.settings.upstream.request_time / 2;
+    let patience = core.snapshot().settings.upstream.request_time / 2;
     if joined && answer.is_unavailable() && core.reactor.now() < began + patience {
         // The question was somebody else's, and older; this read still has time for one of its own.
         return join(core, cluster, &ask).await.0;
@@ -106,7 +106,7 @@ fn near_copy(core: &EdgeCore, ask: &Ask) -> Option<Found> {
 
 /// Asks the node once, keeps the answer if it may, and hands it to all who wait.
 async fn fill(core: Rc<EdgeCore>, cluster: Rc<Cluster>, ask: Ask, fill: Rc<Fill>) {
-    let serve_until_ms = core.reactor.wall_ms() + core.near_ttl_ms;
+    let serve_until_ms = core.reactor.wall_ms() + core.snapshot().near_ttl_ms();
     let mut answer = cluster.call(&ask).await;
     let finished = core.fills.borrow_mut().finish(&ask.key, &fill);
     if let (true, Outcome::Found(found)) = (finished.may_keep, &answer.outcome) {
@@ -131,13 +131,14 @@ async fn write(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, mut ask: Ask) -> Answ
         set.ttl_ms = set.ttl_ms.min(TTL_MS_MAX);
     }
     let guard = WriteGuard::begin(core, &ask);
-    let serve_until_ms = core.reactor.wall_ms() + core.near_ttl_ms;
+    let now_ms = core.reactor.wall_ms();
+    let serve_until_ms = now_ms + core.snapshot().near_ttl_ms();
     let answer = cluster.call(&ask).await;
     let alone = guard.end();
     if let (true, Outcome::Stored { version, .. }) = (alone, &answer.outcome)
         && let Op::Set(set) = &mut ask.op
     {
-        let expire_ms = if set.ttl_ms == 0 { 0 } else { serve_until_ms - core.near_ttl_ms + set.ttl_ms };
+        let expire_ms = if set.ttl_ms == 0 { 0 } else { now_ms + set.ttl_ms };
         let found = Found {
             version: *version,
             expire_ms,

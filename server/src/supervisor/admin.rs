@@ -36,7 +36,7 @@ impl Admin for Supervisor {
                 text.sample(&f::NODE_UP, &[("core", core), ("node", &node.id)], u64::from(node.up));
             }
         }
-        let epoch = self.topology.borrow().as_ref().map_or(0, |topology| topology.epoch());
+        let epoch = self.snapshot().topology.as_ref().map_or(0, |topology| topology.epoch());
         text.sample(&f::EPOCH, &[], u64::from(epoch));
         text.sample(&f::RELOADS, &[("result", &"loaded")], self.reloads.get());
         text.sample(&f::RELOADS, &[("result", &"refused")], self.reloads_refused.get());

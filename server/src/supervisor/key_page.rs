@@ -27,7 +27,7 @@ pub(super) fn page(supervisor: &Supervisor, request: &PageRequest<'_>) -> Option
     let Some((keyspace, raw_key)) = rest.split_once('/') else {
         return Some(problem(Status::NotFound, "not-found", "the path is /v1/debug/key/KEYSPACE/KEY"));
     };
-    if keyspace.as_bytes() != keyspace::DEFAULT && !supervisor.settings.keyspaces.contains_key(keyspace) {
+    if keyspace.as_bytes() != keyspace::DEFAULT && !supervisor.snapshot().settings.keyspaces.contains_key(keyspace) {
         let detail = "there is no such keyspace; keyspaces are made in the configuration, [keyspace.NAME]";
         return Some(problem(Status::NotFound, "unknown-keyspace", detail));
     }
@@ -76,7 +76,7 @@ fn describe(supervisor: &Supervisor, (keyspace, key): (&str, &[u8]), stored: &[u
 
 /// The node that owns the key's slot; none in embedded mode.
 fn owner_node(supervisor: &Supervisor, hash: KeyHash) -> Option<u32> {
-    supervisor.topology.borrow().as_ref().map(|topology| topology.owner(hash.slot()).id.0)
+    supervisor.snapshot().topology.as_ref().map(|topology| topology.owner(hash.slot()).id.0)
 }
 
 fn describe_item(supervisor: &Supervisor, found: &Inspection) -> Value {
@@ -86,7 +86,7 @@ fn describe_item(supervisor: &Supervisor, found: &Inspection) -> Value {
         "version": found.version.bits().to_string(),
         "ttl_ms": (found.expire_ms > 0).then(|| found.expire_ms.saturating_sub(now_ms)),
         "is_expired": found.expire_ms > 0 && found.expire_ms <= now_ms,
-        "is_near_copy": supervisor.topology.borrow().is_some(),
+        "is_near_copy": supervisor.snapshot().topology.is_some(),
         "value_bytes": found.value_bytes,
         "is_chained": found.is_chained,
         "frequency": found.frequency,

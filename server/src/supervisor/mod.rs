@@ -17,7 +17,6 @@ use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::settings::EdgeSettings;
 use control::attend::{self, Options, Process, ReloadCause, Start};
 use control::drain::{Ending, State};
 use control::log::{Level, Log};
@@ -31,13 +30,13 @@ use shardstore::placement::Topology;
 use crate::edge::metrics::CoreMetrics;
 use crate::message::{Message, NodeState};
 use crate::plan::ReadUsage;
+use crate::snapshot::Snapshot;
 use shardstore::shard::others::Published;
 
 /// What the control core is made from. Crosses to its thread.
 pub(crate) struct Supervision {
-    pub(crate) settings: Arc<EdgeSettings>,
+    pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) effective: Tree,
-    pub(crate) topology: Option<Arc<Topology>>,
     pub(crate) source: Option<TopologySource>,
     pub(crate) mailbox: Mailbox<Message>,
     pub(crate) metrics: Vec<Arc<CoreMetrics>>,
@@ -51,9 +50,9 @@ pub(crate) struct Supervision {
 
 pub(crate) struct Supervisor {
     reactor: Reactor,
-    settings: Arc<EdgeSettings>,
+    /// What data cores decide by.
+    snapshot: RefCell<Arc<Snapshot>>,
     effective: Tree,
-    topology: RefCell<Option<Arc<Topology>>>,
     source: Option<TopologySource>,
     mailbox: Mailbox<Message>,
     metrics: Vec<Arc<CoreMetrics>>,
@@ -74,14 +73,14 @@ pub(crate) struct Supervisor {
 pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<()> {
     let ending = supervision.ending.clone();
     let supervisor = Rc::new(Supervisor::new(reactor.clone(), supervision));
-    let admin_address = Address::from(&supervisor.settings.admin);
+    let admin_address = Address::from(&supervisor.snapshot().settings.admin);
     let admin =
         control::admin::serve(reactor, &admin_address, Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>)?;
     supervisor.log_start(&admin);
     let receiving = Rc::clone(&supervisor);
     reactor.spawn(async move { receiving.receive().await }).map_err(io::Error::other)?;
     let read_mark = supervisor.source.as_ref().and_then(|source| (source.mark)());
-    let options = Options { drain_time: supervisor.settings.drain_time, read_mark };
+    let options = Options { drain_time: supervisor.snapshot().settings.drain_time, read_mark };
     let attending = async move {
         let ended = attend::attend(&supervisor.reactor, &*supervisor, options).await;
         let exit = ended.unwrap_or_else(|error| {
@@ -100,9 +99,8 @@ impl Supervisor {
     fn new(reactor: Reactor, supervision: Supervision) -> Self {
         Supervisor {
             reactor,
-            settings: supervision.settings,
+            snapshot: RefCell::new(supervision.snapshot),
             effective: supervision.effective,
-            topology: RefCell::new(supervision.topology),
             source: supervision.source,
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
@@ -124,7 +122,7 @@ impl Supervisor {
 
     fn log_start(&self, admin: &Address) {
         let listen: Vec<String> =
-            self.settings.listen.iter().map(|address| Address::from(address).to_string()).collect();
+            self.snapshot().settings.listen.iter().map(|address| Address::from(address).to_string()).collect();
         let listen = listen.join(",");
         let mode = if self.source.is_some() { "clustered" } else { "embedded" };
         let fields: [(&'static str, &dyn Display); 5] = [
@@ -160,7 +158,7 @@ impl Supervisor {
                 self.tell_changes(from, &before.unwrap_or_default(), &states);
             }
             // Messages between data cores, or from here to them.
-            Message::Ask { .. } | Message::Answer { .. } | Message::Topology(_) | Message::Drain(_) | Message::Stop => {
+            Message::Ask { .. } | Message::Answer { .. } | Message::Snapshot(_) | Message::Drain(_) | Message::Stop => {
             }
         }
     }
@@ -197,7 +195,7 @@ impl Supervisor {
                 return;
             }
         };
-        let current = self.topology.borrow().clone();
+        let current = self.snapshot().topology.clone();
         match current.as_ref().map_or(Ok(Follows::Newer), |current| successor(current, &topology)) {
             Ok(Follows::Newer) => {}
             Ok(Follows::Same) => return,
@@ -212,9 +210,19 @@ impl Supervisor {
         }
         self.reloads.set(self.reloads.get() + 1);
         self.event(Level::Info, "topology_loaded", &[("from", &origin), ("epoch", &topology.epoch())]);
-        let topology = Arc::new(topology);
-        *self.topology.borrow_mut() = Some(Arc::clone(&topology));
-        self.tell_all(|| Message::Topology(Arc::clone(&topology)));
+        let Snapshot { generation, settings, .. } = &*self.snapshot();
+        self.put_in_force(Snapshot::new(generation + 1, settings.clone(), Some(Arc::new(topology))));
+    }
+
+    /// What data cores decide by.
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.borrow())
+    }
+
+    fn put_in_force(&self, snapshot: Snapshot) {
+        let snapshot = Arc::new(snapshot);
+        self.snapshot.replace(Arc::clone(&snapshot));
+        self.tell_all(|| Message::Snapshot(Arc::clone(&snapshot)));
     }
 
     fn tell_all(&self, message: impl Fn() -> Message) {
@@ -264,7 +272,7 @@ impl Process for Supervisor {
         match state {
             State::Draining { .. } => {
                 self.event(Level::Info, "draining", &[]);
-                let time = self.settings.drain_time;
+                let time = self.snapshot().settings.drain_time;
                 self.tell_all(|| Message::Drain(time));
             }
             State::Serving => self.event(Level::Info, "serving", &[]),

@@ -11,7 +11,8 @@ use crate::edge::metrics::CoreMetrics;
 use crate::message::NodeState;
 
 pub(super) fn render(supervisor: &Supervisor) -> Value {
-    let topology = supervisor.topology.borrow();
+    let snapshot = supervisor.snapshot();
+    let topology = &snapshot.topology;
     let cores: Vec<Value> = supervisor.metrics.iter().enumerate().map(|(id, metrics)| core(id, metrics)).collect();
     let mut status = json!({
         "program": "corelane",

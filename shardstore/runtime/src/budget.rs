@@ -20,7 +20,7 @@ pub enum Oversize {
 /// How many bytes a core may use for one purpose.
 #[derive(Debug)]
 pub struct Budget {
-    bytes_max: usize,
+    bytes_max: Cell<usize>,
     oversize: Oversize,
     leased_bytes: Cell<usize>,
 }
@@ -36,7 +36,12 @@ impl Budget {
     /// A budget of which nothing is leased.
     #[must_use]
     pub fn new(bytes_max: usize, oversize: Oversize) -> Rc<Self> {
-        Rc::new(Budget { bytes_max, oversize, leased_bytes: Cell::new(0) })
+        Rc::new(Budget { bytes_max: Cell::new(bytes_max), oversize, leased_bytes: Cell::new(0) })
+    }
+
+    /// Another bound, from now on; what is leased beyond it stays until it is given back.
+    pub fn set_bytes_max(&self, bytes_max: usize) {
+        self.bytes_max.set(bytes_max);
     }
 
     /// Leases `bytes`; `None` where that would pass the bound.
@@ -59,7 +64,7 @@ impl Budget {
     }
 
     fn admits(&self, total: usize, others: usize) -> bool {
-        total <= self.bytes_max || (self.oversize == Oversize::GrantAlone && others == 0)
+        total <= self.bytes_max.get() || (self.oversize == Oversize::GrantAlone && others == 0)
     }
 }
 
@@ -101,6 +106,8 @@ mod tests {
             assert!(budget.lease(60).is_some());
             drop(b);
             assert_eq!(budget.leased_bytes(), 0);
+            budget.set_bytes_max(10);
+            assert_eq!(budget.lease(11).is_some(), oversize == Oversize::GrantAlone);
         }
     }
 

@@ -79,7 +79,7 @@ impl Session {
         began: Instant,
         bytes_max: usize,
     ) -> Result<(), BodyFault> {
-        let mut decoder = Decoder::new(&self.core.limits);
+        let mut decoder = Decoder::new(&self.core.snapshot().head_limits);
         let mut wire_bytes = 0;
         loop {
             let input = self.input.bytes();
@@ -109,7 +109,8 @@ impl Session {
     }
 
     async fn receive_body(&mut self, began: Instant, bytes: usize) -> Result<(), BodyFault> {
-        let limits = &self.core.settings.limits;
+        let snapshot = self.core.hold();
+        let limits = &snapshot.settings.limits;
         let now = self.core.reactor.now();
         let earned_ms = (bytes as u64).saturating_mul(1000).checked_div(limits.body_rate_min);
         let deadline = match earned_ms {

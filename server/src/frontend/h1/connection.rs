@@ -109,7 +109,8 @@ impl Session {
     /// Serves every complete request that can be served now.
     fn serve_ready(&mut self) -> Round {
         let Session { core, connection, input, partial, head_began } = self;
-        let limits = &core.settings.limits;
+        let snapshot = core.snapshot();
+        let limits = &snapshot.settings.limits;
         // Bytes queued before `out`, and not looked at anew for every request.
         let mut queued_bytes = 0;
         let mut out = connection.write();
@@ -156,7 +157,8 @@ impl Session {
     async fn receive(&mut self) -> Result<(), End> {
         self.input.release();
         let now = self.core.reactor.now();
-        let limits = &self.core.settings.limits;
+        let snapshot = self.core.hold();
+        let limits = &snapshot.settings.limits;
         let deadline = match self.head_began {
             Some(began) => began + limits.header_time,
             None if self.core.draining.get() => now + DRAINING_IDLE.min(limits.idle_time),
@@ -207,7 +209,7 @@ impl Session {
 
     /// Waits, if the client does not read, until half of what is queued has been taken.
     async fn relieve(&mut self) -> Result<(), End> {
-        let bound = self.core.settings.limits.send_queue_bytes;
+        let bound = self.core.snapshot().settings.limits.send_queue_bytes;
         if self.connection.queued_bytes() <= bound {
             return Ok(());
         }
@@ -219,7 +221,7 @@ impl Session {
     async fn drain_to(&self, below: usize) -> Result<(), End> {
         let mut queued = self.connection.queued_bytes();
         while queued > below {
-            let deadline = self.core.reactor.now() + self.core.settings.limits.idle_time;
+            let deadline = self.core.reactor.now() + self.core.snapshot().settings.limits.idle_time;
             let goal = below.max(queued.saturating_sub(TAKEN_BYTES_MIN));
             self.taken(goal, deadline).await?;
             queued = self.connection.queued_bytes();
@@ -282,7 +284,7 @@ fn serve_next(
 ) -> Result<Step, Round> {
     let HeadScratch { whole, memo } = &mut *core.head.borrow_mut();
     let resume = partial.as_deref_mut().unwrap_or(whole);
-    match parse_remembering(input, &core.limits, resume, memo) {
+    match parse_remembering(input, &core.snapshot().head_limits, resume, memo) {
         Ok(Parsed::Complete(head)) => {
             *head_began = None;
             let context = Context::of(&head, core.draining.get());

@@ -52,7 +52,7 @@ impl<'a> Facts<'a> {
     pub(crate) fn of(core: &EdgeCore, metadata: &'a [u8], expire_ms: u64, source: HitSource) -> Self {
         let is_copy = core.cluster.is_some();
         let (expire_ms, content_type) = if is_copy { near::split_metadata(metadata) } else { (expire_ms, metadata) };
-        let cache_status = core.settings.cache_status.then_some(CacheStatus::Hit(source));
+        let cache_status = core.snapshot().settings.cache_status.then_some(CacheStatus::Hit(source));
         Facts { version: 0, expire_ms, content_type, value_bytes: 0, cache_status }
     }
 }
@@ -145,7 +145,7 @@ pub(crate) fn miss(core: &EdgeCore, context: Context, out: &mut Vec<u8>) -> Serv
         return Served::NotHere;
     }
     core.metrics.absent.increment();
-    write_absent(core, context, core.settings.cache_status.then_some(CacheStatus::Miss), out);
+    write_absent(core, context, core.snapshot().settings.cache_status.then_some(CacheStatus::Miss), out);
     Served::Written
 }
 
@@ -173,7 +173,7 @@ pub(crate) fn stored_key(
     raw_key: &[u8],
     spelling: Spelling,
 ) -> Result<KeyHash, Problem<'static>> {
-    if !core.keyspaces.contains(keyspace) {
+    if !core.snapshot().keyspaces.contains(keyspace) {
         return Err(UNKNOWN_KEYSPACE);
     }
     let Scratch { key, decoded, .. } = &mut *core.scratch.borrow_mut();

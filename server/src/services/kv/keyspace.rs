@@ -17,6 +17,7 @@ pub(crate) struct Policy {
     pub(crate) value_bytes_max: usize,
 }
 
+#[derive(Clone)]
 pub(crate) struct Keyspaces {
     default: Policy,
     others: HashMap<Box<[u8]>, Policy>,

@@ -1,0 +1,61 @@
+//! What a data core decides by: settings that can change while the process runs, what is made from them, and the topology.
+//!
+//! ```text
+//!  control core: settings, topology ─▶ Arc<Snapshot> ── by message ──▶ data core: Rc<Snapshot>, swapped whole
+//! ```
+//!
+//! A data core keeps a copy of its own behind an `Rc`, so that no request writes a count that another core writes too.
+//! What runs in one poll borrows it; what awaits holds the `Rc`, and ends by the settings it began with.
+//!
+//! **Not**: what is fixed when the process starts; keys that need a restart keep their first value in here.
+//!
+//! **Invariants**: immutable; a later snapshot of a process has a higher generation.
+
+use std::sync::Arc;
+
+use corelane_http::Limits;
+use shardstore::placement::Topology;
+
+use crate::services::kv::keyspace::Keyspaces;
+use crate::settings::EdgeSettings;
+
+/// Everything data cores decide by, as of one moment.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    /// Counts the snapshots of this process, from 1.
+    pub(crate) generation: u64,
+    pub(crate) settings: EdgeSettings,
+    /// What heads and bodies of requests are held to.
+    pub(crate) head_limits: Limits,
+    pub(crate) keyspaces: Keyspaces,
+    /// `None` in embedded mode.
+    pub(crate) topology: Option<Arc<Topology>>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(generation: u64, settings: EdgeSettings, topology: Option<Arc<Topology>>) -> Self {
+        Snapshot {
+            generation,
+            head_limits: head_limits(&settings),
+            keyspaces: Keyspaces::new(&settings),
+            settings,
+            topology,
+        }
+    }
+
+    /// How long a copy of a node's value is served without asking, in milliseconds.
+    pub(crate) fn near_ttl_ms(&self) -> u64 {
+        u64::try_from(self.settings.near_ttl.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn head_limits(settings: &EdgeSettings) -> Limits {
+    let limits = &settings.limits;
+    Limits {
+        head_bytes_max: u32::try_from(limits.header_bytes).unwrap_or(u32::MAX),
+        field_count_max: u16::try_from(limits.header_count).unwrap_or(u16::MAX),
+        target_bytes_max: u32::try_from(limits.target_bytes).unwrap_or(u32::MAX),
+        body_bytes_max: limits.body_bytes as u64,
+        ..Limits::default()
+    }
+}
