@@ -9,20 +9,14 @@
 //!
 //! **Source**: M. Nygard, "Release It!", 2nd ed., chapter 5.
 
-/// Counts failures in a row and says whether to ask at all.
-#[derive(Debug)]
+/// Counts failures in a row and says whether to ask at all. It begins closed.
+#[derive(Debug, Default)]
 pub(crate) struct Breaker {
-    failures_max: u32,
     failures: u32,
     open: bool,
 }
 
 impl Breaker {
-    /// A closed breaker that opens after `failures_max` failures in a row (at least 1).
-    pub(crate) fn new(failures_max: u32) -> Self {
-        Breaker { failures_max: failures_max.max(1), failures: 0, open: false }
-    }
-
     pub(crate) fn is_open(&self) -> bool {
         self.open
     }
@@ -32,10 +26,10 @@ impl Breaker {
         self.open = false;
     }
 
-    /// True when this failure opened it.
-    pub(crate) fn note_failure(&mut self) -> bool {
+    /// True when this failure opened it, which `failures_max` failures in a row do (at least 1).
+    pub(crate) fn note_failure(&mut self, failures_max: u32) -> bool {
         self.failures = self.failures.saturating_add(1);
-        let opens = !self.open && self.failures >= self.failures_max;
+        let opens = !self.open && self.failures >= failures_max.max(1);
         self.open |= opens;
         opens
     }
@@ -47,12 +41,12 @@ mod tests {
 
     #[test]
     fn opens_after_failures_in_a_row_and_closes_on_success() {
-        let mut breaker = Breaker::new(3);
-        assert!(!breaker.note_failure() && !breaker.note_failure());
+        let mut breaker = Breaker::default();
+        assert!(!breaker.note_failure(3) && !breaker.note_failure(3));
         breaker.note_success();
-        assert!(!breaker.note_failure() && !breaker.note_failure() && !breaker.is_open());
-        assert!(breaker.note_failure() && breaker.is_open());
-        assert!(!breaker.note_failure(), "it opens once");
+        assert!(!breaker.note_failure(3) && !breaker.note_failure(3) && !breaker.is_open());
+        assert!(breaker.note_failure(3) && breaker.is_open());
+        assert!(!breaker.note_failure(3), "it opens once");
         breaker.note_success();
         assert!(!breaker.is_open());
     }

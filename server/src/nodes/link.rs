@@ -37,7 +37,7 @@ impl Link {
         let link = Rc::new(Link {
             id,
             address,
-            breaker: RefCell::new(Breaker::new(cluster.options.get().breaker_failures)),
+            breaker: RefCell::default(),
             peers: RefCell::new(Vec::new()),
             node_cores: Cell::new(1),
             waiting: Cell::new(0),
@@ -82,7 +82,7 @@ impl Link {
 
     /// Counts a failure; one that opens the breaker ends all connections, so that probing starts from a handshake.
     pub(crate) fn note_failure(&self, cluster: &Cluster) {
-        if self.breaker.borrow_mut().note_failure() {
+        if self.breaker.borrow_mut().note_failure(cluster.options.get().breaker_failures) {
             cluster.metrics.breaker_opened.add(1);
             for peer in self.peers.borrow().iter() {
                 peer.dismiss();
