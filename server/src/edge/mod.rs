@@ -187,10 +187,8 @@ impl EdgeCore {
         self.bodies.set_bytes_max(limits.body_memory_bytes);
         self.copies.set_bytes_max(limits.body_memory_bytes);
         self.fills.borrow_mut().set_bounds(fill_bounds(next));
-        if next.settings != self.snapshot().settings {
-            // What is known of a head holds for the keyspaces and limits it was read under.
-            self.repeats.replace(Repeats::new());
-        }
+        // Fields that were accepted under other limits are not known to be within these.
+        self.head.take();
         if let (Some(cluster), Some(topology)) = (&self.cluster, &next.topology) {
             cluster.options.set(cluster_options(next, self.cores, cluster.options.get().incarnation));
             cluster.install(topology);
