@@ -19,8 +19,8 @@ use crate::services::kv::hit::{self, Decided, Facts, Served};
 pub(crate) fn serve(core: &EdgeCore, head: &Head<'_>, context: Context, hash: KeyHash, out: &mut Vec<u8>) -> Served {
     let Some(reader) = core.others.reader(hash.shard(core.cores).0) else { return Served::NotHere };
     // Taken out meanwhile: answering with a problem uses the scratch, too.
-    let Scratch { key, item, .. } = &mut *core.scratch.borrow_mut();
-    let (key, mut item) = (std::mem::take(key), std::mem::take(item));
+    let take = |scratch: &mut Scratch| (std::mem::take(&mut scratch.key), std::mem::take(&mut scratch.item));
+    let (key, mut item) = take(&mut core.scratch.borrow_mut());
     let served = match reader.read(hash, &key, core.reactor.wall_ms(), &mut item) {
         Read::Found(found) => {
             core.metrics.hits_core.increment();
@@ -35,7 +35,7 @@ pub(crate) fn serve(core: &EdgeCore, head: &Head<'_>, context: Context, hash: Ke
         Read::Absent => hit::miss(core, context, out),
         Read::Large | Read::Contended => Served::NotHere,
     };
-    let scratch = &mut *core.scratch.borrow_mut();
+    let mut scratch = core.scratch.borrow_mut();
     (scratch.key, scratch.item) = (key, item);
     served
 }
