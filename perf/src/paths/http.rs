@@ -5,8 +5,9 @@
 use std::hint::black_box;
 
 use corelane_http::cache_status::{CacheStatus, HitSource};
-use corelane_http::date::HttpDate;
+use corelane_http::entity_tag::{EntityTag, TagRoom};
 use corelane_http::field::FieldValue;
+use corelane_http::h1::ResponseStart;
 use corelane_http::h1::request::{FieldMemo, Parsed, RequestError, Resume, parse, parse_remembering};
 use corelane_http::request::{Head, Version};
 use corelane_http::response::{Connection, ResponseHead};
@@ -70,12 +71,12 @@ fn needed_of<'a>(head: &Head<'a>) -> (&'a [u8], bool, bool, usize) {
 
 /// The head of a 200 with 128 bytes.
 pub(crate) fn answer_head(count: u64) {
-    let date = HttpDate::from_unix_seconds(1_700_000_000);
+    let start = ResponseStart::at_unix_seconds(1_700_000_000);
     let mut out = Vec::with_capacity(1024);
     let mut head_bytes = 0;
     for _ in 0..count {
         out.clear();
-        write_head(black_box((Version::Http11, 128, b"text/plain", 1_234_567_890_123)), black_box(&date), &mut out);
+        write_head(black_box((Version::Http11, 128, b"text/plain", 1_234_567_890_123)), black_box(&start), &mut out);
         head_bytes = black_box(&out).len();
     }
     assert!(count == 0 || head_bytes > 128, "a head has a status, a date and its fields");
@@ -83,17 +84,18 @@ pub(crate) fn answer_head(count: u64) {
 
 #[inline(never)]
 fn write_head(
-    (version, value_bytes, content_type, etag): (Version, u64, &[u8; 10], u64),
-    date: &HttpDate,
+    (version, value_bytes, content_type, item_version): (Version, u64, &[u8; 10], u64),
+    start: &ResponseStart,
     out: &mut Vec<u8>,
 ) {
+    let mut room = TagRoom::new();
     let answer = ResponseHead {
         connection: Connection::open_for(version),
         content_length: Some(value_bytes),
         content_type: FieldValue::new(content_type),
-        etag: Some(etag),
+        etag: Some(EntityTag::number(item_version, &mut room)),
         cache_status: Some(CacheStatus::Hit(HitSource::Own)),
         ..ResponseHead::new(Status::Ok)
     };
-    answer.encode(date, out);
+    answer.encode(start, out);
 }

@@ -6,8 +6,9 @@
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use corelane_http::cache_status::{CacheStatus, HitSource};
-use corelane_http::date::HttpDate;
+use corelane_http::entity_tag::{EntityTag, TagRoom};
 use corelane_http::field::FieldValue;
+use corelane_http::h1::ResponseStart;
 use corelane_http::h1::request::{Parsed, Resume, parse};
 use corelane_http::response::ResponseHead;
 use corelane_http::{Limits, Status};
@@ -50,19 +51,20 @@ fn time_parse(name: &str, head: &[u8]) {
 fn main() {
     time_parse("short", SHORT);
     time_parse("browser", BROWSER);
-    let date = HttpDate::from_unix_seconds(1_700_000_000);
+    let start = ResponseStart::at_unix_seconds(1_700_000_000);
     let mut out = Vec::with_capacity(1024);
+    let mut room = TagRoom::new();
     let head = ResponseHead {
         content_length: Some(128),
         content_type: Some(FieldValue::OCTET_STREAM),
-        etag: Some(1_234_567_890_123),
+        etag: Some(EntityTag::number(1_234_567_890_123, &mut room)),
         cache_status: Some(CacheStatus::Hit(HitSource::Own)),
         accept_ranges: true,
         ..ResponseHead::new(Status::Ok)
     };
     let ns = best_ns(|| {
         out.clear();
-        black_box(&head).encode(black_box(&date), &mut out);
+        black_box(&head).encode(black_box(&start), &mut out);
         black_box(&out);
     });
     println!("encode, {} bytes: {ns:.1} ns", out.len());

@@ -6,6 +6,7 @@
 
 use crate::cache_control::CacheControl;
 use crate::conditional::Conditions;
+use crate::entity_tag::EntityTag;
 use crate::h1::request::{FieldMemo, Parsed, RequestError, Resume, parse, parse_remembering};
 use crate::h1::{chunked, response};
 use crate::request::{Head, Target};
@@ -65,11 +66,15 @@ fn read_everything(head: &Head<'_>) {
         assert!(!head.target_is_plain() || memchr::memchr3(b'%', b'?', b'{', head.target_text()).is_none());
     }
     let conditions = Conditions::of(head);
-    let _any_answer = (conditions.evaluate(Some(1)), conditions.for_write(), CacheControl::parse(head.cache_control()));
+    let _any_answer = (
+        conditions.evaluate(EntityTag::strong(b"1")),
+        conditions.for_write(),
+        CacheControl::parse(head.cache_control()),
+    );
     if let range::Selection::Part(part) = range::select(head.range().unwrap_or_default(), 10) {
         assert!(part.start < part.end && part.end <= 10);
     }
-    let _any_answer = range::if_range_holds(head.if_range().unwrap_or_default(), 1);
+    let _any_answer = EntityTag::weak(b"1").map(|tag| range::if_range_holds(head.if_range().unwrap_or_default(), tag));
 }
 
 /// A body's data and end are the same whole and byte by byte, and keep the bound.

@@ -9,7 +9,9 @@ pub(crate) mod framing;
 pub(crate) mod line;
 pub mod request;
 pub mod response;
+mod response_start;
 
 pub use encode::CONTINUE;
 pub use framing::FramingError;
 pub use line::FieldError;
+pub use response_start::ResponseStart;

@@ -23,6 +23,7 @@ pub mod semantics;
 
 pub use limits::Limits;
 pub use semantics::{
-    Method, Status, cache_control, cache_status, conditional, date, field, problem, range, request, response, target,
+    Method, Status, cache_control, cache_status, conditional, date, entity_tag, field, problem, range, request,
+    response, target,
 };
 use semantics::{authority, class, known, list};

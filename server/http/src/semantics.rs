@@ -9,7 +9,9 @@ pub mod cache_status;
 pub(crate) mod class;
 pub mod conditional;
 pub mod date;
+pub mod entity_tag;
 pub mod field;
+pub(crate) mod framing;
 pub(crate) mod known;
 pub(crate) mod list;
 mod method;
@@ -22,3 +24,4 @@ pub mod target;
 
 pub use method::Method;
 pub use status::Status;
+pub(crate) use status::with_named_statuses;

@@ -91,7 +91,7 @@ fn shed(core: &Rc<EdgeCore>, connection: Connection, shedding: &Rc<Cell<usize>>)
     };
     let mut body = Vec::new();
     core.metrics.answers_5xx.increment();
-    problem.encode(response::Connection::Close, &core.date(), &mut body, &mut connection.write());
+    problem.encode(response::Connection::Close, &core.response_start(), &mut body, &mut connection.write());
     shedding.set(shedding.get() + 1);
     let shedding = Rc::clone(shedding);
     let task = async move {

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use corelane_http::date::HttpDate;
+use corelane_http::h1::ResponseStart;
 use corelane_http::h1::request::{FieldMemo, Resume};
 use reactor::{CoreId, Instant, Listener, Mailbox, Reactor};
 use shardstore::cache::{CacheOptions, METADATA_BYTES_MAX};
@@ -61,9 +61,9 @@ pub(crate) struct EdgeCore {
     pub(crate) others: Others,
     pub(crate) scratch: RefCell<Scratch>,
     pub(crate) head: RefCell<HeadScratch>,
-    /// The second of `date`.
-    date_s: Cell<u64>,
-    date: RefCell<HttpDate>,
+    /// The second of `response_start`.
+    response_start_s: Cell<u64>,
+    response_start: RefCell<ResponseStart>,
     pub(crate) metrics: Arc<CoreMetrics>,
     pub(crate) mailbox: Mailbox<Message>,
     pub(crate) tickets: RefCell<Tickets>,
@@ -152,8 +152,8 @@ impl EdgeCore {
                 item: Vec::with_capacity(ITEM_BYTES_MAX),
             }),
             head: RefCell::default(),
-            date_s: Cell::new(wall_s),
-            date: RefCell::new(HttpDate::from_unix_seconds(wall_s)),
+            response_start_s: Cell::new(wall_s),
+            response_start: RefCell::new(ResponseStart::at_unix_seconds(wall_s)),
             metrics: plan.metrics,
             mailbox: plan.mailbox,
             tickets: RefCell::new(Tickets::default()),
@@ -196,14 +196,14 @@ impl EdgeCore {
         self.snapshot.replace(Rc::new(Snapshot::clone(next)));
     }
 
-    /// The `Date` of this second.
+    /// How responses of this second begin.
     #[inline]
-    pub(crate) fn date(&self) -> Ref<'_, HttpDate> {
+    pub(crate) fn response_start(&self) -> Ref<'_, ResponseStart> {
         let now_s = self.reactor.wall_ms() / 1000;
-        if self.date_s.replace(now_s) != now_s {
-            self.date.replace(HttpDate::from_unix_seconds(now_s));
+        if self.response_start_s.replace(now_s) != now_s {
+            self.response_start.replace(ResponseStart::at_unix_seconds(now_s));
         }
-        self.date.borrow()
+        self.response_start.borrow()
     }
 
     /// By when a request must be answered whose value has `value_bytes` bytes, or may have: the time a node gets to show a

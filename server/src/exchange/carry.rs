@@ -7,6 +7,7 @@
 
 use corelane_http::cache_control::CacheControl;
 use corelane_http::cache_status::{CacheStatus, ForwardReason, HitSource};
+use corelane_http::entity_tag::TagRoom;
 use corelane_http::h1::CONTINUE;
 use corelane_http::h1::request::{Parsed, Resume, parse};
 use corelane_http::problem::Problem;
@@ -24,6 +25,7 @@ use crate::services::kv::hit::{self, Decided, Facts};
 use crate::services::kv::keyspace::Policy;
 use crate::services::kv::path::Path;
 use crate::services::kv::value::{self, COPY_BYTES_MAX};
+use crate::services::kv::version_tag::tag_of;
 use crate::services::kv::write::{self, Depends};
 use crate::store::ask::{Answer, Ask, Found, Op, Outcome, Refusal, SetValue, Source};
 use crate::store::route;
@@ -273,7 +275,9 @@ impl Session {
             Outcome::Stored { version, replaced } => {
                 let status = if replaced { Status::NoContent } else { Status::Created };
                 let content_length = (!replaced).then_some(0);
-                core.write_head(&ResponseHead { etag: Some(version), content_length, ..head(status) }, &mut out);
+                let mut room = TagRoom::new();
+                let etag = Some(tag_of(version, &mut room));
+                core.write_head(&ResponseHead { etag, content_length, ..head(status) }, &mut out);
             }
             Outcome::Deleted => core.write_head(&head(Status::NoContent), &mut out),
             Outcome::NotApplied => {

@@ -59,7 +59,7 @@ impl EdgeCore {
     pub(crate) fn write_ok_head(&self, head: &ResponseHead<'_>, out: &mut Vec<u8>) {
         debug_assert_eq!(head.status, Status::Ok);
         self.metrics.answers_2xx.increment();
-        head.encode(&self.date(), out);
+        head.encode(&self.response_start(), out);
     }
 
     /// Counts an answer and writes its head.
@@ -72,7 +72,7 @@ impl EdgeCore {
             _ => &metrics.answers_5xx,
         };
         class.increment();
-        head.encode(&self.date(), out);
+        head.encode(&self.response_start(), out);
     }
 
     /// Writes an error.

@@ -7,8 +7,8 @@
 
 use corelane_http::{
     Method, Status,
-    date::HttpDate,
     field::FieldValue,
+    h1::ResponseStart,
     problem::Problem,
     response::{Connection, ResponseHead},
 };
@@ -61,7 +61,7 @@ impl Answer {
             retry_after_s: (self.status == Status::ServiceUnavailable).then_some(RETRY_AFTER_S),
             ..ResponseHead::new(self.status)
         };
-        head.encode(&HttpDate::from_unix_seconds(wall_ms / 1000), out);
+        head.encode(&ResponseStart::at_unix_seconds(wall_ms / 1000), out);
         if head.sends_body(method) {
             out.extend_from_slice(&self.body);
         }

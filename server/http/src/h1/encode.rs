@@ -8,9 +8,12 @@
 #[cfg(test)]
 mod tests;
 
+use super::ResponseStart;
 use crate::Status;
-use crate::date::HttpDate;
+use crate::cache_status::{CacheStatus, HitSource};
+use crate::entity_tag::EntityTag;
 use crate::field::FieldValue;
+use crate::problem::Problem;
 use crate::range::ContentRange;
 use crate::response::{Connection, ResponseHead};
 
@@ -24,15 +27,14 @@ impl ResponseHead<'_> {
     /// Appends the head to `out`.
     // Always: where most fields are known to be absent, all of their code goes.
     #[inline(always)]
-    pub fn encode(&self, date: &HttpDate, out: &mut Vec<u8>) {
+    pub fn encode(&self, start: &ResponseStart, out: &mut Vec<u8>) {
         out.reserve(HEAD_BYTES_TYPICAL);
         match (self.status, self.content_length) {
-            (Status::Ok, Some(bytes)) => push_number(out, date.ok_start(), bytes),
-            _ => self.push_start(date, out),
+            (Status::Ok, Some(bytes)) => push_number(out, start.of_ok(), bytes),
+            _ => self.push_start(start, out),
         }
-        if let Some(version) = self.etag {
-            push_number(out, b"\r\nETag: \"", version);
-            out.push(b'"');
+        if let Some(tag) = self.etag {
+            push_tag(out, tag);
         }
         if let Some(content_type) = self.content_type {
             push_value(out, b"\r\nContent-Type: ", content_type);
@@ -44,20 +46,24 @@ impl ResponseHead<'_> {
             out.extend_from_slice(b"\r\nAccept-Ranges: bytes");
         }
         if let Some(cache_status) = self.cache_status {
-            cache_status.push_line(out);
+            push_cache_status(out, cache_status);
         }
         self.push_connection(out);
         if self.content_range.is_some() || self.allow.is_some() || self.retry_after_s.is_some() {
             self.push_rare(out);
         }
+        for field in self.fields {
+            out.extend_from_slice(b"\r\n");
+            out.extend_from_slice(field.name());
+            push_value(out, b": ", field.value());
+        }
         out.extend_from_slice(b"\r\n\r\n");
     }
 
     /// Appends everything up to the length.
-    fn push_start(&self, date: &HttpDate, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.status.head_start());
-        out.extend_from_slice(date.as_bytes());
-        if let Some(bytes) = self.content_length.filter(|_| self.status != Status::NoContent) {
+    fn push_start(&self, start: &ResponseStart, out: &mut Vec<u8>) {
+        start.push(self.status, out);
+        if let Some(bytes) = self.content_length.filter(|_| self.status.has_length()) {
             push_number(out, b"\r\nContent-Length: ", bytes);
         }
     }
@@ -96,6 +102,63 @@ impl ResponseHead<'_> {
             push_number(out, b"\r\nRetry-After: ", u64::from(seconds));
         }
     }
+}
+
+impl Problem<'_> {
+    /// Appends a whole answer, head and body, for a request that is not `HEAD`.
+    ///
+    /// `body` is overwritten; keeping it between calls saves its allocation.
+    pub fn encode(&self, connection: Connection, start: &ResponseStart, body: &mut Vec<u8>, out: &mut Vec<u8>) {
+        body.clear();
+        self.encode_body(body);
+        let head = ResponseHead {
+            connection,
+            content_length: Some(body.len() as u64),
+            content_type: Some(FieldValue::PROBLEM_JSON),
+            retry_after_s: self.retry_after_s(),
+            ..ResponseHead::new(self.status)
+        };
+        head.encode(start, out);
+        out.extend_from_slice(body);
+    }
+}
+
+#[inline]
+fn push_tag(out: &mut Vec<u8>, tag: EntityTag<'_>) {
+    out.extend_from_slice(if tag.is_weak() { b"\r\nETag: W/\"".as_slice() } else { b"\r\nETag: \"" });
+    out.extend_from_slice(tag.opaque());
+    out.push(b'"');
+}
+
+const CACHE_STATUS: &[u8] = b"\r\nCache-Status: ";
+
+#[inline]
+fn push_cache_status(out: &mut Vec<u8>, cache_status: CacheStatus) {
+    // A hit's line is one copy.
+    const OWN: &[u8] = &line_of::<{ line_bytes(HitSource::Own) }>(HitSource::Own);
+    const CORE: &[u8] = &line_of::<{ line_bytes(HitSource::Core) }>(HitSource::Core);
+    const NEAR: &[u8] = &line_of::<{ line_bytes(HitSource::Near) }>(HitSource::Near);
+    match cache_status {
+        CacheStatus::Hit(HitSource::Own) => out.extend_from_slice(OWN),
+        CacheStatus::Hit(HitSource::Core) => out.extend_from_slice(CORE),
+        CacheStatus::Hit(HitSource::Near) => out.extend_from_slice(NEAR),
+        CacheStatus::Miss | CacheStatus::Forwarded { .. } => {
+            out.extend_from_slice(CACHE_STATUS);
+            cache_status.push_value(out);
+        }
+    }
+}
+
+const fn line_bytes(source: HitSource) -> usize {
+    CACHE_STATUS.len() + source.value().len()
+}
+
+const fn line_of<const BYTES: usize>(source: HitSource) -> [u8; BYTES] {
+    let mut line = [0; BYTES];
+    let (name, value) = line.split_at_mut(CACHE_STATUS.len());
+    name.copy_from_slice(CACHE_STATUS);
+    value.copy_from_slice(source.value().as_bytes());
+    line
 }
 
 #[inline]

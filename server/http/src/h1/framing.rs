@@ -8,6 +8,7 @@ use crate::class;
 use crate::known::Known;
 use crate::list::Elements;
 use crate::request::Version;
+use crate::semantics::framing::Framing;
 use thiserror::Error;
 
 /// Why a message's framing was refused. The peer's fault; nothing after it on the connection can be trusted.
@@ -58,15 +59,6 @@ impl FramingError {
             Self::Connection => "connection",
         }
     }
-}
-
-/// The framing fields of a head read so far.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Framing {
-    pub(crate) content_length: Option<u64>,
-    pub(crate) chunked: bool,
-    close: bool,
-    keep_alive: bool,
 }
 
 impl Framing {
@@ -127,11 +119,5 @@ impl Framing {
             (true, Version::Http10, _) => Err(FramingError::TransferEncodingVersion),
             (true, Version::Http11, Some(_)) => Err(FramingError::Both),
         }
-    }
-
-    /// Whether the peer would use the connection again.
-    #[inline]
-    pub(crate) fn stays_open(&self, version: Version) -> bool {
-        !self.close && (self.keep_alive || version == Version::Http11)
     }
 }

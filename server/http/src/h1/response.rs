@@ -16,10 +16,11 @@
 mod tests;
 
 use crate::field::Fields;
-use crate::h1::framing::{Framing, FramingError};
+use crate::h1::FramingError;
 use crate::h1::line::{self, FieldError, Line};
 use crate::known::Known;
 use crate::request::Version;
+use crate::semantics::framing::Framing;
 use crate::{Limits, Method};
 use thiserror::Error;
 

@@ -54,27 +54,34 @@ pub enum CacheStatus {
     },
 }
 
-impl CacheStatus {
-    /// Appends CR LF, the name and the value: a field line whose own line end is the next line's beginning.
-    #[inline]
-    pub(crate) fn push_line(self, out: &mut Vec<u8>) {
+impl HitSource {
+    /// The value of the field for a hit there.
+    pub(crate) const fn value(self) -> &'static str {
         match self {
-            Self::Hit(HitSource::Own) => out.extend_from_slice(b"\r\nCache-Status: corelane; hit; detail=own"),
-            Self::Hit(HitSource::Core) => out.extend_from_slice(b"\r\nCache-Status: corelane; hit; detail=core"),
-            Self::Hit(HitSource::Near) => out.extend_from_slice(b"\r\nCache-Status: corelane; hit; detail=near"),
-            Self::Miss => out.extend_from_slice(b"\r\nCache-Status: corelane; fwd=miss"),
+            Self::Own => "corelane; hit; detail=own",
+            Self::Core => "corelane; hit; detail=core",
+            Self::Near => "corelane; hit; detail=near",
+        }
+    }
+}
+
+impl CacheStatus {
+    /// Appends the value.
+    pub(crate) fn push_value(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Hit(source) => out.extend_from_slice(source.value().as_bytes()),
+            Self::Miss => out.extend_from_slice(b"corelane; fwd=miss"),
             Self::Forwarded { reason, node, collapsed } => push_forwarded(out, reason, node, collapsed),
         }
     }
 }
 
 fn push_forwarded(out: &mut Vec<u8>, reason: ForwardReason, node: u32, collapsed: bool) {
-    out.extend_from_slice(b"\r\nCache-Status: corelane; fwd=");
     out.extend_from_slice(match reason {
-        ForwardReason::Miss => b"miss",
-        ForwardReason::Stale => b"stale",
-        ForwardReason::Method => b"method",
-        ForwardReason::Request => b"request",
+        ForwardReason::Miss => b"corelane; fwd=miss".as_slice(),
+        ForwardReason::Stale => b"corelane; fwd=stale",
+        ForwardReason::Method => b"corelane; fwd=method",
+        ForwardReason::Request => b"corelane; fwd=request",
     });
     if collapsed {
         out.extend_from_slice(b"; collapsed");
@@ -102,8 +109,8 @@ mod tests {
             (forwarded(ForwardReason::Request, 10, false), "fwd=request; detail=\"node 10\""),
         ] {
             let mut out = Vec::new();
-            status.push_line(&mut out);
-            assert_eq!(String::from_utf8(out).unwrap(), format!("\r\nCache-Status: corelane; {want}"));
+            status.push_value(&mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("corelane; {want}"));
         }
     }
 }

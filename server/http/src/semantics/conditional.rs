@@ -1,4 +1,4 @@
-//! Conditional requests: `If-Match` and `If-None-Match` against a value's version.
+//! Conditional requests: `If-Match` and `If-None-Match` against the current entity tag.
 //!
 //! **Not**: dates (`If-Modified-Since` and its opposite are ignored: values have no modification date); `If-Range`,
 //! see [`crate::range`].
@@ -11,6 +11,7 @@ mod tests;
 
 use crate::Method;
 use crate::class;
+use crate::entity_tag::EntityTag;
 use crate::request::{FieldLines, Head};
 use thiserror::Error;
 
@@ -19,73 +20,30 @@ use thiserror::Error;
 #[error("If-Match or If-None-Match is neither * nor a list of entity tags")]
 pub struct TagListError;
 
-/// An entity tag as sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EntityTag<'a> {
-    weak: bool,
-    opaque: &'a [u8],
-}
-
-impl<'a> EntityTag<'a> {
-    /// Reads a value that is one entity tag and nothing else.
-    #[must_use]
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        match Self::split(value)? {
-            (tag, []) => Some(tag),
-            _ => None,
-        }
-    }
-
-    /// Reads the tag at the start of `value`; also what follows it.
-    fn split(value: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let (weak, quoted) = match value.strip_prefix(b"W/") {
-            Some(quoted) => (true, quoted),
-            None => (false, value),
-        };
-        let opaque = quoted.strip_prefix(b"\"")?;
-        let end = class::run_end(opaque, 0, class::ETAG);
-        let rest = opaque[end..].strip_prefix(b"\"")?;
-        Some((Self { weak, opaque: &opaque[..end] }, rest))
-    }
-
-    /// Whether it is marked `W/`.
-    #[must_use]
-    pub fn is_weak(self) -> bool {
-        self.weak
-    }
-
-    /// The version it names: a decimal number as this project writes them (no sign, no leading zero). Other tags are
-    /// somebody else's, and match no value.
-    #[must_use]
-    pub fn version(self) -> Option<u64> {
-        match self.opaque {
-            [b'0', _, ..] => None,
-            digits => class::decimal(digits).flatten(),
-        }
-    }
-}
-
 /// What a field with entity tags asks for.
 #[derive(Debug, Clone, Copy)]
-struct Tags {
+struct Tags<'a> {
     any: bool,
     matched: bool,
     tag_count: usize,
-    /// The version of the last tag that could match.
-    version: Option<u64>,
+    last: Option<EntityTag<'a>>,
 }
 
-/// How tags are compared with a version.
+/// How tags are compared with the current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Comparison {
     Strong,
     Weak,
 }
 
-impl Tags {
+impl<'a> Tags<'a> {
     /// Reads every line to its end, so that a fault is found wherever it stands.
-    fn read(lines: FieldLines<'_>, comparison: Comparison, current: Option<u64>) -> Result<Self, TagListError> {
-        let mut tags = Self { any: false, matched: false, tag_count: 0, version: None };
+    fn read(
+        lines: FieldLines<'a>,
+        comparison: Comparison,
+        current: Option<EntityTag<'_>>,
+    ) -> Result<Self, TagListError> {
+        let mut tags = Self { any: false, matched: false, tag_count: 0, last: None };
         let mut star_count = 0;
         for line in lines {
             if line == b"*" {
@@ -106,15 +64,13 @@ impl Tags {
         }
     }
 
-    fn note(&mut self, tag: EntityTag<'_>, comparison: Comparison, current: Option<u64>) {
+    fn note(&mut self, tag: EntityTag<'a>, comparison: Comparison, current: Option<EntityTag<'_>>) {
         self.tag_count += 1;
-        if tag.weak && comparison == Comparison::Strong {
-            return;
-        }
-        if let Some(version) = tag.version() {
-            self.version = Some(version);
-            self.matched |= current == Some(version);
-        }
+        self.last = Some(tag);
+        self.matched |= current.is_some_and(|current| match comparison {
+            Comparison::Strong => tag.matches_strongly(current),
+            Comparison::Weak => tag.matches_weakly(current),
+        });
     }
 }
 
@@ -137,24 +93,24 @@ fn end_of_element(after: &[u8]) -> Result<&[u8], TagListError> {
 pub enum Verdict {
     /// Go on as if there were none.
     Proceed,
-    /// 304: the client has this version.
+    /// 304: the client has this representation.
     NotModified,
     /// 412: change nothing.
     Failed,
 }
 
 /// A write's conditions in the form in which a store checks them in one step with the write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WriteCondition {
+#[derive(Debug, Clone, Copy)]
+pub enum WriteCondition<'a> {
     /// There are none.
     Always,
     /// `If-None-Match: *`.
     Absent,
     /// `If-Match: *`.
     Present,
-    /// `If-Match` with one version.
-    Version(u64),
-    /// Anything else: read the current version, [`Conditions::evaluate`] it, and if that says proceed, write on
+    /// `If-Match` with one strong tag.
+    Matches(EntityTag<'a>),
+    /// Anything else: read the current tag, [`Conditions::evaluate`] it, and if that says proceed, write on
     /// condition that it is still the current one.
     Evaluate,
 }
@@ -182,7 +138,7 @@ impl<'a> Conditions<'a> {
         self.if_match.is_empty() && self.if_none_match.is_empty()
     }
 
-    /// Weighs them against the current version, `None` if there is no value.
+    /// Weighs them against the current entity tag, `None` if there is no value.
     ///
     /// A read of what is absent is 404 with any conditions, and need not ask (section 13.2.1). A write asks in any case:
     /// `If-Match` of what is absent fails (section 13.1.1), for `DELETE` as for `PUT`.
@@ -190,7 +146,7 @@ impl<'a> Conditions<'a> {
     /// # Errors
     ///
     /// The peer's fault: a malformed list.
-    pub fn evaluate(&self, current: Option<u64>) -> Result<Verdict, TagListError> {
+    pub fn evaluate(&self, current: Option<EntityTag<'_>>) -> Result<Verdict, TagListError> {
         let mut verdict = Verdict::Proceed;
         if !self.if_none_match.is_empty() && Tags::read(self.if_none_match.clone(), Comparison::Weak, current)?.matched
         {
@@ -207,7 +163,7 @@ impl<'a> Conditions<'a> {
     /// # Errors
     ///
     /// The peer's fault: a malformed list.
-    pub fn for_write(&self) -> Result<WriteCondition, TagListError> {
+    pub fn for_write(&self) -> Result<WriteCondition<'a>, TagListError> {
         let read = |lines: &FieldLines<'a>, comparison| {
             if lines.is_empty() { Ok(None) } else { Tags::read(lines.clone(), comparison, None).map(Some) }
         };
@@ -217,7 +173,7 @@ impl<'a> Conditions<'a> {
             (None, None) => WriteCondition::Always,
             (None, Some(Tags { any: true, .. })) => WriteCondition::Absent,
             (Some(Tags { any: true, .. }), None) => WriteCondition::Present,
-            (Some(Tags { tag_count: 1, version: Some(version), .. }), None) => WriteCondition::Version(version),
+            (Some(Tags { tag_count: 1, last: Some(tag), .. }), None) if !tag.is_weak() => WriteCondition::Matches(tag),
             _ => WriteCondition::Evaluate,
         })
     }

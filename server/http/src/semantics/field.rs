@@ -5,6 +5,7 @@
 //! **Source**: RFC 9110 section 5.
 
 use crate::class;
+use crate::known::Known;
 
 /// A half-open range of a head, in bytes from its start. `end == 0` means absent: no part of a head ends at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,6 +88,41 @@ impl<'a> FieldValue<'a> {
     }
 }
 
+/// A field that may be sent beside those that a head knows by name.
+///
+/// It cannot end its line or the head. And it does not say where its message ends or what becomes of the connection:
+/// that is the business of whoever writes the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldLine<'a> {
+    name: &'a [u8],
+    value: FieldValue<'a>,
+}
+
+impl<'a> FieldLine<'a> {
+    /// The field, or `None` if the name is no token, if the value holds a control byte other than tab, or if the name is
+    /// `Content-Length`, `Transfer-Encoding` or `Connection`.
+    #[must_use]
+    pub fn new(name: &'a [u8], value: &'a [u8]) -> Option<Self> {
+        let is_token = !name.is_empty() && class::all(name, class::TOKEN);
+        if !is_token || Known::from_name(name).is_some_and(Known::is_framing) {
+            return None;
+        }
+        Some(Self { name, value: FieldValue::new(value)? })
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(self) -> &'a [u8] {
+        self.name
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn value(self) -> FieldValue<'a> {
+        self.value
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +139,34 @@ mod tests {
         assert!(FieldValue::new(b"text/html; charset=\"\xff\"\t").is_some());
         for bad in [&b"a\r\nb"[..], b"a\n", b"\0"] {
             assert!(FieldValue::new(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn sendable_fields() {
+        for (name, value, sendable) in [
+            ("X-A", "b", true),
+            ("Set-Cookie", "a=b; Path=/", true),
+            ("Via", "", true),
+            ("", "b", false),
+            ("X A", "b", false),
+            ("X:", "b", false),
+            ("X\r\nY", "b", false),
+            ("X", "b\r\nY: z", false),
+            ("X", "b\n", false),
+            ("X", "\0", false),
+            ("Content-Length", "1", false),
+            ("content-length", "1", false),
+            ("TRANSFER-ENCODING", "chunked", false),
+            ("Connection", "close", false),
+            ("Content-Lengths", "1", true),
+            ("Host", "a", true),
+        ] {
+            let line = FieldLine::new(name.as_bytes(), value.as_bytes());
+            assert_eq!(line.is_some(), sendable, "{name:?}: {value:?}");
+            if let Some(line) = line {
+                assert_eq!((line.name(), line.value().as_bytes()), (name.as_bytes(), value.as_bytes()));
+            }
         }
     }
 }

@@ -51,6 +51,11 @@ impl Known {
         name.iter().zip(text).all(|(byte, text)| byte | ASCII_LOWER == *text).then_some(known)
     }
 
+    /// Whether the field says where its message ends, or what becomes of the connection.
+    pub(crate) fn is_framing(self) -> bool {
+        matches!(self, Self::Connection | Self::ContentLength | Self::TransferEncoding)
+    }
+
     /// Whether the field may stand on several lines, whose values then form one list.
     pub(crate) fn is_list(self) -> bool {
         matches!(self, Self::IfMatch | Self::IfNoneMatch | Self::CacheControl)

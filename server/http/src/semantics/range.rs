@@ -5,7 +5,7 @@
 //! **Source**: RFC 9110 section 13.1.5, 14.1, 14.2, 14.4.
 
 use crate::class;
-use crate::conditional::EntityTag;
+use crate::entity_tag::EntityTag;
 use std::ops::Range;
 
 /// What a `Range` field asks of a value of a known size.
@@ -71,11 +71,11 @@ fn split_at_byte(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..at], &bytes[at + 1..]))
 }
 
-/// Whether the value of an `If-Range` field lets `Range` apply to the value of this version: only its strong entity
-/// tag does. A date never does, because values have versions and no dates.
+/// Whether the value of an `If-Range` field lets `Range` apply to the representation with this tag: only the same strong
+/// tag does. A date never does, because no modification dates are kept.
 #[must_use]
-pub fn if_range_holds(field: &[u8], version: u64) -> bool {
-    EntityTag::parse(field).is_some_and(|tag| !tag.is_weak() && tag.version() == Some(version))
+pub fn if_range_holds(field: &[u8], current: EntityTag<'_>) -> bool {
+    EntityTag::parse(field).is_some_and(|tag| tag.matches_strongly(current))
 }
 
 #[cfg(test)]
@@ -132,7 +132,9 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:37 GMT", false),
             ("", false),
         ] {
-            assert_eq!(if_range_holds(field.as_bytes(), 7), holds, "{field:?}");
+            let (strong, weak) = (EntityTag::strong(b"7").unwrap(), EntityTag::weak(b"7").unwrap());
+            assert_eq!(if_range_holds(field.as_bytes(), strong), holds, "{field:?}");
+            assert!(!if_range_holds(field.as_bytes(), weak), "{field:?}");
         }
     }
 }

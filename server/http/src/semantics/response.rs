@@ -2,11 +2,12 @@
 //!
 //! **Not**: its bytes (`crate::h1`); deciding whether a body is sent for a request (the caller asks
 //! [`ResponseHead::sends_body`]).
-//! **Invariants**: neither 204 nor 304 has a body.
+//! **Invariants**: 1xx, 204 and 304 have no body.
 //! **Source**: RFC 9110 section 8.3, 8.6, 8.8.3, 10.2, 14.3, 14.4; RFC 9112 section 9.6.
 
 use crate::cache_status::CacheStatus;
-use crate::field::FieldValue;
+use crate::entity_tag::EntityTag;
+use crate::field::{FieldLine, FieldValue};
 use crate::range::ContentRange;
 use crate::request::Version;
 use crate::{Method, Status};
@@ -42,12 +43,12 @@ pub struct ResponseHead<'a> {
     pub status: Status,
     /// What becomes of the connection.
     pub connection: Connection,
-    /// Bytes of the body, or for `HEAD` of the body that `GET` would have. Not sent with 204; not needed with 304.
+    /// Bytes of the body, or for `HEAD` of the body that `GET` would have. Not sent with 1xx and 204; not needed with 304.
     pub content_length: Option<u64>,
     /// `Content-Type`.
     pub content_type: Option<FieldValue<'a>>,
-    /// The version that `ETag` names.
-    pub etag: Option<u64>,
+    /// `ETag`.
+    pub etag: Option<EntityTag<'a>>,
     /// `Cache-Control: max-age`, in seconds.
     pub max_age_s: Option<u32>,
     /// `Cache-Status`.
@@ -60,6 +61,8 @@ pub struct ResponseHead<'a> {
     pub allow: Option<FieldValue<'a>>,
     /// `Retry-After`, in seconds.
     pub retry_after_s: Option<u32>,
+    /// Any further fields, in this order.
+    pub fields: &'a [FieldLine<'a>],
 }
 
 impl ResponseHead<'_> {
@@ -79,6 +82,7 @@ impl ResponseHead<'_> {
             content_range: None,
             allow: None,
             retry_after_s: None,
+            fields: &[],
         }
     }
 

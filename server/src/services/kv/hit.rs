@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use corelane_http::cache_status::{CacheStatus, HitSource};
+use corelane_http::entity_tag::TagRoom;
 use corelane_http::field::FieldValue;
 use corelane_http::problem::Problem;
 use corelane_http::range::ContentRange;
@@ -23,6 +24,7 @@ use crate::exchange::reply::Context;
 use crate::services::kv::read::{self, ReadAnswer};
 use crate::services::kv::remote;
 use crate::services::kv::value::{self, COPY_BYTES_MAX, Chunks};
+use crate::services::kv::version_tag::tag_of;
 use crate::store::ask::Refusal;
 use crate::store::near;
 
@@ -245,11 +247,12 @@ impl Decided {
 /// Writes the head of a 200 with the whole value.
 #[inline]
 pub(crate) fn write_whole_head(core: &EdgeCore, context: Context, facts: &Facts<'_>, out: &mut Vec<u8>) {
+    let mut room = TagRoom::new();
     let answer = ResponseHead {
         connection: context.connection,
         content_length: Some(facts.value_bytes as u64),
         content_type: Some(content_type(facts.content_type)),
-        etag: Some(facts.version),
+        etag: Some(tag_of(facts.version, &mut room)),
         max_age_s: max_age_s(facts.expire_ms, core.reactor.wall_ms()),
         cache_status: facts.cache_status,
         ..ResponseHead::new(Status::Ok)
@@ -273,11 +276,12 @@ pub(crate) fn write_found(core: &EdgeCore, context: Context, facts: &Facts<'_>, 
             return;
         }
     };
+    let mut room = TagRoom::new();
     let answer = ResponseHead {
         connection: context.connection,
         content_length,
         content_type: content_length.map(|_| content_type(facts.content_type)),
-        etag: Some(facts.version),
+        etag: Some(tag_of(facts.version, &mut room)),
         max_age_s: max_age_s(facts.expire_ms, core.reactor.wall_ms()),
         cache_status: facts.cache_status,
         accept_ranges: false,
@@ -302,8 +306,9 @@ fn write_refused_read(core: &EdgeCore, context: Context, facts: &Facts<'_>, deci
     };
     let value_bytes = facts.value_bytes as u64;
     let unsatisfied = (status == Status::RangeNotSatisfiable).then_some(ContentRange::Unsatisfied { value_bytes });
+    let mut room = TagRoom::new();
     let extra = ResponseHead {
-        etag: Some(facts.version),
+        etag: Some(tag_of(facts.version, &mut room)),
         content_range: unsatisfied,
         cache_status: facts.cache_status,
         ..ResponseHead::new(status)

@@ -10,4 +10,5 @@ pub(crate) mod path;
 pub(crate) mod read;
 pub(crate) mod remote;
 pub(crate) mod value;
+pub(crate) mod version_tag;
 pub(crate) mod write;

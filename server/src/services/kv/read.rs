@@ -5,8 +5,11 @@
 use std::ops::Range;
 
 use corelane_http::conditional::{Conditions, Verdict};
+use corelane_http::entity_tag::TagRoom;
 use corelane_http::range::{self, Selection};
 use corelane_http::request::Head;
+
+use super::version_tag::tag_of;
 
 /// The answer to a read of a value of known version and length.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,9 +37,11 @@ pub(crate) fn decide(head: &Head<'_>, version: u64, value_bytes: u64) -> ReadAns
 }
 
 fn decide_more(head: &Head<'_>, version: u64, value_bytes: u64) -> ReadAnswer {
+    let mut room = TagRoom::new();
+    let tag = tag_of(version, &mut room);
     let conditions = Conditions::of(head);
     if !conditions.is_empty() {
-        match conditions.evaluate(Some(version)) {
+        match conditions.evaluate(Some(tag)) {
             Ok(Verdict::Proceed) => {}
             Ok(Verdict::NotModified) => return ReadAnswer::NotModified,
             Ok(Verdict::Failed) => return ReadAnswer::PreconditionFailed,
@@ -47,7 +52,7 @@ fn decide_more(head: &Head<'_>, version: u64, value_bytes: u64) -> ReadAnswer {
     let Some(field) = head.range().filter(|_| head.method() == corelane_http::Method::Get) else {
         return ReadAnswer::Whole;
     };
-    if head.if_range().is_some_and(|if_range| !range::if_range_holds(if_range, version)) {
+    if head.if_range().is_some_and(|if_range| !range::if_range_holds(if_range, tag)) {
         return ReadAnswer::Whole;
     }
     match range::select(field, value_bytes) {

@@ -5,11 +5,13 @@
 use corelane_http::Status;
 use corelane_http::cache_control::CacheControl;
 use corelane_http::conditional::{Conditions, Verdict, WriteCondition};
+use corelane_http::entity_tag::TagRoom;
 use corelane_http::problem::Problem;
 use corelane_http::request::{Body, Head};
 use shardstore::version::{Condition, Version};
 
 use super::keyspace::Policy;
+use super::version_tag::{tag_of, version_of};
 use crate::store::near::CLIENT_METADATA_BYTES_MAX;
 
 /// On what a write depends.
@@ -81,7 +83,9 @@ pub(crate) fn depends(head: &Head<'_>) -> Result<Depends, Problem<'static>> {
         WriteCondition::Always => Depends::Store(Condition::Any),
         WriteCondition::Absent => Depends::Store(Condition::Absent),
         WriteCondition::Present => Depends::Store(Condition::Present),
-        WriteCondition::Version(version) => Depends::Store(Condition::VersionEquals(Version::from_bits(version))),
+        // A tag that is not one of ours may still be refused, or the value be absent: read first.
+        WriteCondition::Matches(tag) => version_of(tag)
+            .map_or(Depends::Read, |version| Depends::Store(Condition::VersionEquals(Version::from_bits(version)))),
         WriteCondition::Evaluate => Depends::Read,
     })
 }
@@ -95,7 +99,9 @@ pub(crate) const BAD_TAGS: Problem<'static> = Problem {
 
 /// Weighs the conditions against the version that was read: the condition under which to write, `None` for 412.
 pub(crate) fn weigh(head: &Head<'_>, current: Option<u64>) -> Result<Option<Condition>, Problem<'static>> {
-    let verdict = Conditions::of(head).evaluate(current).map_err(|_| BAD_TAGS)?;
+    let mut room = TagRoom::new();
+    let tag = current.map(|version| tag_of(version, &mut room));
+    let verdict = Conditions::of(head).evaluate(tag).map_err(|_| BAD_TAGS)?;
     let unchanged = current.map_or(Condition::Absent, |version| Condition::VersionEquals(Version::from_bits(version)));
     Ok((verdict == Verdict::Proceed).then_some(unchanged))
 }

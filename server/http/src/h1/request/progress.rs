@@ -9,7 +9,6 @@ use super::start_line::StartLine;
 use crate::Limits;
 use crate::authority;
 use crate::field::Span;
-use crate::h1::framing::Framing;
 use crate::known::Known;
 use crate::request::{Body, HeadOffsets, TargetForm, Version};
 use crate::target::split_absolute;
@@ -19,18 +18,16 @@ use crate::target::split_absolute;
 pub(super) struct Progress {
     /// Index of the line to read next; 0 while the request line has not been read.
     pub(super) next: u32,
-    /// Whole but for what [`Progress::finish`] adds.
     pub(super) offsets: HeadOffsets,
-    framing: Framing,
 }
 
 // Kept for every connection with an unfinished head.
-const _: () = assert!(size_of::<Progress>() <= 152);
+const _: () = assert!(size_of::<Progress>() <= 128);
 
 impl Progress {
     #[inline]
     pub(super) fn new() -> Self {
-        Self { next: 0, offsets: HeadOffsets::new(), framing: Framing::default() }
+        Self { next: 0, offsets: HeadOffsets::new() }
     }
 
     #[inline]
@@ -54,7 +51,9 @@ impl Progress {
         };
         let text = value.of(buf);
         match known {
-            Known::Connection | Known::ContentLength | Known::TransferEncoding => Ok(self.framing.note(known, text)?),
+            Known::Connection | Known::ContentLength | Known::TransferEncoding => {
+                Ok(self.offsets.framing.note(known, text)?)
+            }
             Known::Expect => self.note_expect(text),
             Known::Host if authority::split(text).is_none() => Err(RequestError::Host),
             _ => self.record(known, value),
@@ -77,7 +76,7 @@ impl Progress {
         own.repeated = others.repeated;
         own.field_count = others.field_count;
         own.expect_continue = others.expect_continue;
-        self.framing = other.framing;
+        own.framing = others.framing;
         self.next = other.next.wrapping_add(moved);
     }
 
@@ -101,37 +100,26 @@ impl Progress {
         Ok(())
     }
 
-    /// Judges what only the whole head shows, and completes the offsets with it.
+    /// Judges what only the whole head shows.
     #[inline]
     pub(super) fn finish(&mut self, buf: &[u8], limits: &Limits) -> Result<(), RequestError> {
-        let Self { offsets, framing, .. } = self;
+        let offsets = &mut self.offsets;
         let host = offsets.recorded[Known::Host as usize];
         if host.is_absent() && offsets.version == Version::Http11 {
             return Err(RequestError::HostMissing);
         }
-        framing.check(offsets.version)?;
+        offsets.framing.check(offsets.version)?;
         if offsets.form == TargetForm::Absolute && !host.is_absent() {
             check_absolute(offsets.target.of(buf), host.of(buf))?;
         }
-        if framing.content_length.is_some_and(|length| length > limits.body_bytes_max) {
+        if offsets.framing.content_length.is_some_and(|length| length > limits.body_bytes_max) {
             return Err(RequestError::BodyTooLarge);
         }
-        offsets.body = body(framing);
-        offsets.stays_open = framing.stays_open(offsets.version);
         // A 1.0 client would take 100 for the answer, and nobody waits for leave to send nothing.
         if offsets.expect_continue {
-            offsets.expect_continue = offsets.version == Version::Http11 && offsets.body != Body::None;
+            offsets.expect_continue = offsets.version == Version::Http11 && offsets.body() != Body::None;
         }
         Ok(())
-    }
-}
-
-#[inline]
-fn body(framing: &Framing) -> Body {
-    match (framing.chunked, framing.content_length) {
-        (true, _) => Body::Chunked,
-        (false, None | Some(0)) => Body::None,
-        (false, Some(length)) => Body::Length(length),
     }
 }
 

@@ -111,14 +111,14 @@ impl<'a> Head<'a> {
     #[inline]
     #[must_use]
     pub fn body(&self) -> Body {
-        self.offsets.body
+        self.offsets.body()
     }
 
     /// Whether the client would use the connection again.
     #[inline]
     #[must_use]
     pub fn keep_alive(&self) -> bool {
-        self.offsets.stays_open
+        self.offsets.stays_open()
     }
 
     /// Whether the client waits for `100 Continue` before it sends the body. False if there is no body.

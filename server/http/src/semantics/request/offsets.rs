@@ -7,6 +7,7 @@ use super::{Body, TargetForm, Version};
 use crate::Method;
 use crate::field::Span;
 use crate::known::RECORDED_COUNT;
+use crate::semantics::framing::Framing;
 
 /// Offsets and decisions of one head.
 #[derive(Debug, Clone, Copy)]
@@ -26,9 +27,7 @@ pub(crate) struct HeadOffsets {
     pub(crate) version: Version,
     /// The target has no query, and no escape, bracket or brace.
     pub(crate) is_plain: bool,
-    pub(crate) body: Body,
-    /// Whether the client would use the connection again.
-    pub(crate) stays_open: bool,
+    pub(crate) framing: Framing,
     pub(crate) expect_continue: bool,
 }
 
@@ -50,9 +49,21 @@ impl HeadOffsets {
             form: TargetForm::Origin,
             version: Version::Http11,
             is_plain: false,
-            body: Body::None,
-            stays_open: false,
+            framing: Framing::default(),
             expect_continue: false,
         }
+    }
+    #[inline]
+    pub(crate) fn body(&self) -> Body {
+        match (self.framing.chunked, self.framing.content_length) {
+            (true, _) => Body::Chunked,
+            (false, None | Some(0)) => Body::None,
+            (false, Some(length)) => Body::Length(length),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn stays_open(&self) -> bool {
+        self.framing.stays_open(self.version)
     }
 }
