@@ -148,7 +148,7 @@ fn python_keeps_its_connection() {
     let mut command = Command::new(tool::find("python3", "python3"));
     command.args(["-c", PYTHON, &server.address.ip().to_string(), &server.address.port().to_string()]);
     assert_eq!(tool::run(&mut command), "fine\n");
-    assert_eq!(server.metric("corelane_http_events_total{core=\"0\",event=\"accepted\"}"), 1);
+    assert_eq!(server.metric("corelane_http_connections_accepted_total{core=\"0\"}"), 1);
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn nginx_passes_requests_on() {
     assert_eq!(curl.run("a0", &["-r", "0-4"]), (206, "value".to_owned()));
     assert_eq!(curl.run("a0", &["-X", "DELETE"]).0, 204);
     assert_eq!(curl.run("a0", &[]).0, 404);
-    let accepted = server.metric("corelane_http_events_total{core=\"0\",event=\"accepted\"}");
+    let accepted = server.metric("corelane_http_connections_accepted_total{core=\"0\"}");
     assert!(accepted <= 8, "nginx did not keep its connections: {accepted}");
     drop(curl);
     let _ = std::fs::remove_dir_all(folder);

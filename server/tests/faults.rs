@@ -105,7 +105,7 @@ fn a_client_that_never_reads_costs_little_and_is_cut_off() {
         assert!(began.elapsed() < support::PATIENCE, "{cut} of {CLIENTS} clients were cut off");
         assert_eq!(neighbour.ask(GET_ROOT).status, 200);
         peak = peak.max(server.resident_bytes());
-        cut = server.metric("corelane_http_events_total{core=\"0\",event=\"timeouts\"}");
+        cut = server.metric("corelane_http_timeouts_total{core=\"0\"}");
     }
     let grown = peak.saturating_sub(before);
     println!("{CLIENTS} clients that do not read: {} KiB more", grown >> 10);

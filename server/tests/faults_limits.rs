@@ -30,7 +30,7 @@ fn a_burst_of_connections_does_not_pass_the_bound() {
     const BOUND: usize = 4;
     const CLIENTS: usize = 40;
     let server = serve("memory = \"64MiB\"\n[limits]\nconnections_per_core = 4\n");
-    let answers = || server.metric("corelane_http_answers_total{core=\"0\",class=\"5xx\"}");
+    let answers = || server.metric("corelane_http_responses_total{core=\"0\",class=\"5xx\"}");
     assert_eq!(answers(), 0);
     server.signal("STOP");
     let mut clients: Vec<Client> = (0..CLIENTS).map(|_| Client::connect(server.address)).collect();
@@ -92,7 +92,7 @@ fn deaf_clients(server: &Server) -> Vec<Client> {
         client
     });
     let clients = clients.collect();
-    assert!(server.metric("corelane_http_events_total{core=\"0\",event=\"bodies_shed\"}") > 0);
+    assert!(server.metric("corelane_http_bodies_shed_total{core=\"0\"}") > 0);
     clients
 }
 
@@ -115,7 +115,8 @@ fn every_request_is_counted_with_one_answer() {
     let server = serve(COPYING);
     let deaf = deaf_clients(&server);
     let requests = server.metric("corelane_http_requests_total");
-    let of_class = |class: &str| server.metric(&format!("corelane_http_answers_total{{core=\"0\",class=\"{class}\"}}"));
+    let of_class =
+        |class: &str| server.metric(&format!("corelane_http_responses_total{{core=\"0\",class=\"{class}\"}}"));
     let (fine, failed) = (of_class("2xx"), of_class("5xx"));
     assert!(failed > 0 && fine + failed == requests, "{fine} + {failed} answers to {requests} requests");
     drop(deaf);

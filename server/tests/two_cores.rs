@@ -21,7 +21,7 @@ fn detail(answer: &Answer) -> &str {
 }
 
 fn hops(server: &Server) -> u64 {
-    server.metric("event=\"hops\"")
+    server.metric("corelane_store_hops_total")
 }
 
 fn value(key: usize, round: usize) -> String {

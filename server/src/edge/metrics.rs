@@ -1,109 +1,128 @@
 //! What a data core counts. Written by that core alone, read by the control core.
 //!
-//! **Not** rendered here: names and labels are the control core's business.
+//! **Not** rendered here: names and labels follow from the declarations.
 //!
 //! **Invariants**: one writer; no read-modify-write, no lock.
 
-use control::metrics::{Counter, Gauge};
-use store_runtime::gauges::CacheGauges;
+use control::metrics::{Counter, Gauge, ReactorMetrics};
+use store_runtime::metrics::CacheMetrics;
 
-macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Counters of one core, monotone since its start.
-        #[derive(Default)]
-        pub(crate) struct CoreMetrics {
-            $($(#[$doc])* pub(crate) $name: Counter,)*
-            /// Open downstream connections.
-            pub(crate) connections: Gauge,
-            /// Bytes of request bodies, and of copies that clients have not taken yet.
-            pub(crate) body_bytes: Gauge,
-            /// Keys being filled.
-            pub(crate) fills_open: Gauge,
-            /// What the shard holds, as of its last report.
-            pub(crate) shard: CacheGauges,
-            /// What the reactor has counted, as of its last report.
-            pub(crate) reactor: ReactorGauges,
-        }
-
-        impl CoreMetrics {
-            /// Every counter with its name.
-            pub(crate) fn counters(&self) -> Vec<(&'static str, u64)> {
-                vec![$((stringify!($name), self.$name.value()),)*]
-            }
-        }
-    };
+control::metrics! {
+    /// Numbers of one core.
+    pub(crate) struct CoreMetrics {
+        /// Requests with a complete, valid head.
+        requests: Counter = "corelane_http_requests_total",
+        /// Responses 2xx. `100 Continue` and the 503 for a connection too many are not counted as responses.
+        answers_2xx: Counter = "corelane_http_responses_total" { class = "2xx" },
+        /// Responses 3xx.
+        answers_3xx: Counter = "corelane_http_responses_total" { class = "3xx" },
+        /// Responses 4xx, to malformed requests included.
+        answers_4xx: Counter = "corelane_http_responses_total" { class = "4xx" },
+        /// Responses 5xx.
+        answers_5xx: Counter = "corelane_http_responses_total" { class = "5xx" },
+        /// Requests refused because their head did not parse, or because their body was malformed, too large, too slow or too
+        /// much for the core's memory.
+        malformed: Counter = "corelane_http_requests_refused_total",
+        /// Connections accepted.
+        accepted: Counter = "corelane_http_connections_accepted_total",
+        /// Connections refused at a bound: answered 503, or just closed when 256 are being answered already or the core has
+        /// no room for a task.
+        shed: Counter = "corelane_http_connections_shed_total",
+        /// Connections ended because their client was slow: with a head or a body (408), or in reading its response.
+        timeouts: Counter = "corelane_http_timeouts_total",
+        /// Bodies, or copies of values, refused with 503 because `limits.body_memory_bytes` was reached.
+        bodies_shed: Counter = "corelane_http_bodies_shed_total",
+        /// Open downstream connections.
+        connections: Gauge = "corelane_http_connections",
+        /// Memory for request bodies being received, and for copies of values that clients have not read yet.
+        body_bytes: Gauge = "corelane_http_body_bytes",
+        /// Reads answered from the shard of the core that has the connection, on the fast path. A read is a GET or HEAD;
+        /// those answered 304, 206, 412 and 416 are included.
+        hits_own: Counter = "corelane_kv_reads_total" { source = "own_core" },
+        /// Reads answered from another core's shard, in place or by message, or from this core's on the slow path, where
+        /// requests with `Cache-Control` go.
+        hits_core: Counter = "corelane_kv_reads_total" { source = "other_core" },
+        /// Reads answered by a node, also for those who waited for the same fill. With `cache_status = false` these count
+        /// as reads from another core.
+        reads_node: Counter = "corelane_kv_reads_total" { source = "node" },
+        /// Reads answered 404 because there is no value; a DELETE that finds none counts as well.
+        absent: Counter = "corelane_kv_reads_total" { source = "absent" },
+        /// Requests handed to the core that owns their key.
+        hops: Counter = "corelane_store_hops_total",
+        /// Of these: refused with 503, or their response was lost, because a mailbox was full.
+        mailbox_full: Counter = "corelane_store_hops_refused_total",
+        /// Fills started: a node was asked for a key on behalf of everybody who waits for it.
+        fills: Counter = "corelane_store_fills_total",
+        /// Reads that waited for a fill under way instead of asking.
+        fills_joined: Counter = "corelane_store_reads_coalesced_total",
+        /// Keys that are being fetched from a node.
+        fills_open: Gauge = "corelane_store_fills",
+        /// Calls to nodes. Repeats after MOVED, STALE or a lost connection count again.
+        node_calls: Counter = "corelane_upstream_calls_total",
+        /// Calls that failed: not sent in time, too many waiting, connection lost, or no response in time.
+        node_errors: Counter = "corelane_upstream_call_errors_total",
+        /// Calls refused at once because the node's breaker was open.
+        breaker_refused: Counter = "corelane_upstream_breaker_refused_total",
+        /// Breakers opened.
+        breaker_opened: Counter = "corelane_upstream_breaker_opened_total",
+        /// Responses MOVED: the slot belongs to another node.
+        moved: Counter = "corelane_upstream_moved_total",
+        /// Responses STALE: the node's topology is older than the edge's.
+        stale: Counter = "corelane_upstream_stale_total",
+        /// Connections to nodes that ended or could not be made.
+        link_ended: Counter = "corelane_upstream_connections_ended_total",
+        /// Connections to nodes ended because of a frame or chunk that was refused.
+        link_frame_errors: Counter = "corelane_upstream_frame_errors_total",
+        /// Connections to nodes ended because the HELLOs did not agree, or another node answered.
+        link_hello_refused: Counter = "corelane_upstream_hellos_refused_total",
+    } with {
+        /// Of the core's shard, as of its last report.
+        shard: CacheMetrics,
+        /// Of the core's reactor, as of its last report.
+        reactor: ReactorMetrics,
+    }
 }
 
-counters! {
-    /// Requests with a complete, valid head.
-    requests,
-    /// Answers 2xx.
-    answers_2xx,
-    /// Answers 3xx.
-    answers_3xx,
-    /// Answers 4xx.
-    answers_4xx,
-    /// Answers 5xx.
-    answers_5xx,
-    /// Reads answered from this core's own shard.
-    hits_own,
-    /// Reads answered from another core's shard.
-    hits_core,
-    /// Reads answered by a node.
-    reads_node,
-    /// Reads of what is nowhere.
-    absent,
-    /// Heads or bodies that were refused as malformed.
-    malformed,
-    /// Connections accepted.
-    accepted,
-    /// Connections shed at the bound.
-    shed,
-    /// Connections closed for slowness: head, body, or reading our answer.
-    timeouts,
-    /// Asks sent to another core.
-    hops,
-    /// Asks shed because a mailbox was full.
-    mailbox_full,
-    /// Fills started.
-    fills,
-    /// Reads that joined a fill under way.
-    fills_joined,
-    /// Calls to nodes.
-    node_calls,
-    /// Calls to nodes without an answer.
-    node_errors,
-    /// Calls refused by an open breaker.
-    breaker_refused,
-    /// Breakers opened.
-    breaker_opened,
-    /// Answers MOVED.
-    moved,
-    /// Answers STALE.
-    stale,
-    /// Connections to nodes that ended.
-    link_ended,
-    /// Connections to nodes ended by a frame error.
-    link_frame_errors,
-    /// Handshakes with nodes refused.
-    link_hello_refused,
-    /// Bodies refused because too many are being received.
-    bodies_shed,
-}
+#[cfg(test)]
+mod tests {
+    use control::metrics::audit::{self, Writes};
 
-/// Gauges of a reactor.
-#[derive(Default)]
-pub(crate) struct ReactorGauges {
-    pub(crate) passes: Gauge,
-    pub(crate) completions: Gauge,
-    pub(crate) sends: Gauge,
-    pub(crate) received_bytes: Gauge,
-    pub(crate) sent_bytes: Gauge,
-    pub(crate) starved: Gauge,
-    pub(crate) wakes: Gauge,
-    pub(crate) overflows: Gauge,
-    pub(crate) held_back: Gauge,
-    pub(crate) accept_errors: Gauge,
-    pub(crate) tasks: Gauge,
-    pub(crate) timers: Gauge,
+    use super::*;
+
+    #[test]
+    fn every_number_has_its_own_sample() {
+        let writes: Writes<CoreMetrics> = &[
+            (|m| m.requests.increment(), "corelane_http_requests_total"),
+            (|m| m.answers_2xx.increment(), "corelane_http_responses_total{class=\"2xx\"}"),
+            (|m| m.answers_3xx.increment(), "corelane_http_responses_total{class=\"3xx\"}"),
+            (|m| m.answers_4xx.increment(), "corelane_http_responses_total{class=\"4xx\"}"),
+            (|m| m.answers_5xx.increment(), "corelane_http_responses_total{class=\"5xx\"}"),
+            (|m| m.malformed.increment(), "corelane_http_requests_refused_total"),
+            (|m| m.accepted.increment(), "corelane_http_connections_accepted_total"),
+            (|m| m.shed.increment(), "corelane_http_connections_shed_total"),
+            (|m| m.timeouts.increment(), "corelane_http_timeouts_total"),
+            (|m| m.bodies_shed.increment(), "corelane_http_bodies_shed_total"),
+            (|m| m.connections.set(7), "corelane_http_connections"),
+            (|m| m.body_bytes.set(7), "corelane_http_body_bytes"),
+            (|m| m.hits_own.increment(), "corelane_kv_reads_total{source=\"own_core\"}"),
+            (|m| m.hits_core.increment(), "corelane_kv_reads_total{source=\"other_core\"}"),
+            (|m| m.reads_node.increment(), "corelane_kv_reads_total{source=\"node\"}"),
+            (|m| m.absent.increment(), "corelane_kv_reads_total{source=\"absent\"}"),
+            (|m| m.hops.increment(), "corelane_store_hops_total"),
+            (|m| m.mailbox_full.increment(), "corelane_store_hops_refused_total"),
+            (|m| m.fills.increment(), "corelane_store_fills_total"),
+            (|m| m.fills_joined.increment(), "corelane_store_reads_coalesced_total"),
+            (|m| m.fills_open.set(7), "corelane_store_fills"),
+            (|m| m.node_calls.increment(), "corelane_upstream_calls_total"),
+            (|m| m.node_errors.increment(), "corelane_upstream_call_errors_total"),
+            (|m| m.breaker_refused.increment(), "corelane_upstream_breaker_refused_total"),
+            (|m| m.breaker_opened.increment(), "corelane_upstream_breaker_opened_total"),
+            (|m| m.moved.increment(), "corelane_upstream_moved_total"),
+            (|m| m.stale.increment(), "corelane_upstream_stale_total"),
+            (|m| m.link_ended.increment(), "corelane_upstream_connections_ended_total"),
+            (|m| m.link_frame_errors.increment(), "corelane_upstream_frame_errors_total"),
+            (|m| m.link_hello_refused.increment(), "corelane_upstream_hellos_refused_total"),
+        ];
+        audit::assert_alone(writes);
+    }
 }

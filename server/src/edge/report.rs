@@ -44,20 +44,7 @@ fn tick(core: &EdgeCore) {
     core.shard.borrow_mut().maintain(core.reactor.wall_ms(), UNITS_PER_TICK);
     let stats = core.shard.borrow().stats();
     core.metrics.shard.publish(&stats);
-    let (counters, holdings) = (core.reactor.counters(), core.reactor.holdings());
-    let reactor = &core.metrics.reactor;
-    reactor.passes.set(counters.passes);
-    reactor.completions.set(counters.completions);
-    reactor.sends.set(counters.sends);
-    reactor.received_bytes.set(counters.received_bytes);
-    reactor.sent_bytes.set(counters.sent_bytes);
-    reactor.starved.set(counters.starved);
-    reactor.wakes.set(counters.wakes);
-    reactor.overflows.set(counters.overflows);
-    reactor.held_back.set(counters.held_back);
-    reactor.accept_errors.set(counters.accept_errors);
-    reactor.tasks.set(holdings.tasks as u64);
-    reactor.timers.set(holdings.timers as u64);
+    core.metrics.reactor.publish(&(core.reactor.counters(), core.reactor.holdings()));
     core.metrics.body_bytes.set((core.bodies.leased_bytes() + core.copies.bytes()) as u64);
     core.metrics.fills_open.set(core.fills.borrow().len() as u64);
 }

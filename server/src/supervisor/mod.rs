@@ -6,7 +6,6 @@
 //! its line.
 
 mod admin;
-mod families;
 mod key_page;
 mod status;
 
@@ -20,6 +19,7 @@ use std::sync::Arc;
 use control::attend::{self, Options, Process, ReloadCause, Start};
 use control::drain::{Ending, State};
 use control::log::{Level, Log};
+use control::metrics::TopologyMetrics;
 use control::settings::Tree;
 use control::topology_file::{self, Follows, TopologySource, successor};
 use control::watch::Mark;
@@ -61,8 +61,7 @@ pub(crate) struct Supervisor {
     state: Cell<State>,
     /// Data cores that have nothing left to finish.
     drained: Cell<usize>,
-    reloads: Cell<u64>,
-    reloads_refused: Cell<u64>,
+    topology_metrics: TopologyMetrics,
     /// Nodes as each core sees them.
     nodes: RefCell<BTreeMap<u16, Vec<NodeState>>>,
     hasher: KeyHasher,
@@ -101,6 +100,7 @@ impl Supervisor {
             reactor,
             snapshot: RefCell::new(supervision.snapshot),
             effective: supervision.effective,
+            topology_metrics: TopologyMetrics::default(),
             source: supervision.source,
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
@@ -108,8 +108,6 @@ impl Supervisor {
             usage: supervision.usage,
             state: Cell::new(State::Starting),
             drained: Cell::new(0),
-            reloads: Cell::new(0),
-            reloads_refused: Cell::new(0),
             nodes: RefCell::new(BTreeMap::new()),
             hasher: supervision.hasher,
             shards: supervision.shards,
@@ -189,7 +187,7 @@ impl Supervisor {
         let topology = match Topology::parse(text) {
             Ok(topology) => topology,
             Err(error) => {
-                self.reloads_refused.set(self.reloads_refused.get() + 1);
+                self.topology_metrics.refused.increment();
                 let refusal = topology_file::refusal(origin, &error);
                 self.event(Level::Error, "topology_refused", &[("error", &refusal)]);
                 return;
@@ -202,13 +200,13 @@ impl Supervisor {
             // A node that lags behind sends what we had; that is no fault.
             Err(_) if from_node => return,
             Err(refusal) => {
-                self.reloads_refused.set(self.reloads_refused.get() + 1);
+                self.topology_metrics.refused.increment();
                 let refusal = format!("{origin}: {refusal}");
                 self.event(Level::Error, "topology_refused", &[("error", &refusal)]);
                 return;
             }
         }
-        self.reloads.set(self.reloads.get() + 1);
+        self.topology_metrics.reloads.increment();
         self.event(Level::Info, "topology_loaded", &[("from", &origin), ("epoch", &topology.epoch())]);
         let Snapshot { generation, settings, .. } = &*self.snapshot();
         self.put_in_force(Snapshot::new(generation + 1, settings.clone(), Some(Arc::new(topology))));
@@ -255,7 +253,7 @@ impl Process for Supervisor {
         match (source.read)() {
             Ok(text) => self.take_topology(&text, &source.name, false),
             Err(error) => {
-                self.reloads_refused.set(self.reloads_refused.get() + 1);
+                self.topology_metrics.refused.increment();
                 self.event(Level::Error, "topology_unreadable", &[("file", &source.name), ("error", &error)]);
             }
         }

@@ -1,10 +1,11 @@
 //! `/v1/status`: what the process is doing, for people and for scripts.
 //!
-//! **Invariants**: keys are added, never renamed.
+//! **Invariants**: the numbers of a core have the names of their metrics: `corelane_http_requests_total` is
+//! `cores[].http.requests`.
 
 use control::drain::State;
+use control::metrics::add_to_status;
 use serde_json::{Value, json};
-use shardstore::cache::CacheStats;
 
 use super::Supervisor;
 use crate::edge::metrics::CoreMetrics;
@@ -64,30 +65,7 @@ fn seen(core: u16, state: &NodeState) -> Value {
 }
 
 fn core(id: usize, metrics: &CoreMetrics) -> Value {
-    let counters: serde_json::Map<String, Value> =
-        metrics.counters().into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
-    json!({
-        "id": id,
-        "connections": metrics.connections.value(),
-        "body_bytes": metrics.body_bytes.value(),
-        "fills": metrics.fills_open.value(),
-        "cache": cache(&metrics.shard.stats()),
-        "counters": counters,
-    })
-}
-
-fn cache(shard: &CacheStats) -> Value {
-    let bytes = CacheStats::BYTE_KINDS.iter().map(|kind| format!("bytes_{kind}")).zip(shard.bytes());
-    let events = CacheStats::EVENTS.iter().map(|event| (*event).to_owned()).zip(shard.events());
-    let others = [
-        ("items", shard.items),
-        ("oldest_small_seconds", shard.oldest_small_ms / 1000),
-        ("oldest_main_seconds", shard.oldest_main_ms / 1000),
-    ];
-    let all = others.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(bytes).chain(events);
-    let mut cache: serde_json::Map<String, Value> = all.map(|(name, value)| (name, Value::from(value))).collect();
-    let groups = CacheStats::GROUPS.iter().zip(shard.bytes_by_group).filter(|(_, bytes)| *bytes > 0);
-    let by_ttl = groups.map(|(ttl, bytes)| ((*ttl).to_owned(), Value::from(bytes))).collect();
-    cache.insert("bytes_by_ttl_seconds".to_owned(), Value::Object(by_ttl));
-    Value::Object(cache)
+    let mut core = serde_json::Map::from_iter([("id".to_owned(), id.into())]);
+    add_to_status(metrics, &mut core);
+    core.into()
 }

@@ -170,8 +170,8 @@ impl Member {
     }
 
     /// A counter of an edge's calls to nodes.
-    pub(crate) fn upstream(&self, event: &str) -> u64 {
-        self.metric(&format!("event=\"{event}\""))
+    pub(crate) fn upstream(&self, what: &str) -> u64 {
+        self.metric(&format!("corelane_upstream_{what}_total"))
     }
 
     /// What it tells at `/v1/status`.

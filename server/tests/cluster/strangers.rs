@@ -31,7 +31,7 @@ fn check_refused(rig: &mut Rig, edge_counts: &[&str], stranger: impl FnOnce(&Rig
 }
 
 fn ended_links(edge: &Member) -> u64 {
-    sum(edge, &["link_ended", "link_frame_errors"])
+    sum(edge, &["connections_ended", "frame_errors"])
 }
 
 fn sum(edge: &Member, counts: &[&str]) -> u64 {
@@ -41,7 +41,7 @@ fn sum(edge: &Member, counts: &[&str]) -> u64 {
 #[test]
 fn a_node_of_another_cluster_is_refused() {
     let mut rig = Rig::start(Duration::ZERO);
-    let stranger = check_refused(&mut rig, &["link_hello_refused", "link_frame_errors"], |rig| {
+    let stranger = check_refused(&mut rig, &["hellos_refused", "frame_errors"], |rig| {
         let address = rig.nodes[PLACE - 1].address;
         rig.impostor(PLACE - 1, PLACE, &topology("other", 1, &[(PLACE, address)]))
     });
@@ -51,7 +51,7 @@ fn a_node_of_another_cluster_is_refused() {
 #[test]
 fn a_node_with_another_id_is_refused() {
     let mut rig = Rig::start(Duration::ZERO);
-    check_refused(&mut rig, &["link_hello_refused"], |rig| {
+    check_refused(&mut rig, &["hellos_refused"], |rig| {
         let address = rig.nodes[PLACE - 1].address;
         rig.impostor(PLACE - 1, 9, &topology(NAME, 1, &[(9, address)]))
     });

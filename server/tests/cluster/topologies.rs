@@ -70,7 +70,7 @@ fn a_broken_topology_is_refused_with_its_line_and_the_old_one_stays() {
         node.await_log(&["topology_refused", "nodes.toml:6", "address"]);
     }
     for edge in &rig.edges {
-        refusals(edge, "corelane_topology_reloads_total{result=\"refused\"}");
+        refusals(edge, "corelane_topology_refused_total");
         edge.await_log(&["topology_refused", "edges.toml:6", "address"]);
     }
     for member in rig.nodes.iter().chain(&rig.edges) {

@@ -6,4 +6,4 @@
 //! replays it.
 
 pub mod budget;
-pub mod gauges;
+pub mod metrics;

@@ -128,73 +128,9 @@ pub struct CacheStats {
 }
 
 impl CacheStats {
-    /// Kinds of memory, as [`CacheStats::bytes`] lists them.
-    pub const BYTE_KINDS: [&str; 10] =
-        ["limit", "committed", "index", "pages", "live", "free", "small", "main", "pinned", "held"];
-
-    /// What is counted, as [`CacheStats::events`] lists it.
-    pub const EVENTS: [&str; 16] = [
-        "hits",
-        "misses",
-        "inserts",
-        "replaced",
-        "removed",
-        "expired",
-        "evicted_for_room",
-        "evicted_for_slot",
-        "promoted",
-        "ghost_hits",
-        "noted_hits",
-        "moved",
-        "pages_grown",
-        "pages_shrunk",
-        "pages_moved",
-        "stalls",
-    ];
-
     /// Groups of items whose segments are counted apart: by time to live, each named by its longest in seconds ("longer": than 97 days;
     /// "never": that they end), and "large" values, whatever theirs.
     pub const GROUPS: [&str; Group::COUNT] = Group::NAMES;
-
-    /// Bytes of each of [`CacheStats::BYTE_KINDS`].
-    #[must_use]
-    pub const fn bytes(&self) -> [u64; Self::BYTE_KINDS.len()] {
-        [
-            self.bytes_limit,
-            self.bytes_committed,
-            self.bytes_index,
-            self.bytes_pages,
-            self.bytes_live,
-            self.bytes_free,
-            self.bytes_small,
-            self.bytes_main,
-            self.bytes_pinned,
-            self.bytes_held,
-        ]
-    }
-
-    /// How often each of [`CacheStats::EVENTS`] has happened.
-    #[must_use]
-    pub const fn events(&self) -> [u64; Self::EVENTS.len()] {
-        [
-            self.hits,
-            self.misses,
-            self.inserts,
-            self.replaced,
-            self.removed,
-            self.expired,
-            self.evicted_for_room,
-            self.evicted_for_slot,
-            self.promoted_items,
-            self.ghost_hits,
-            self.noted_hits,
-            self.moved_items,
-            self.pages_grown,
-            self.pages_shrunk,
-            self.pages_moved,
-            self.stalls,
-        ]
-    }
 
     pub(super) fn of(cache: &Cache) -> Self {
         let Counters { hits, misses, inserts, replaced, removed, expired, .. } = cache.counters;

@@ -166,7 +166,7 @@ fn step(server: &Server, connection: &Connection, incoming: &mut Incoming) -> Ne
 }
 
 fn answer(server: &Server, connection: &Connection, head: &Head<'_>) -> Next {
-    server.requests.increment();
+    server.metrics.requests.increment();
     if head.body() != Body::None {
         refuse(server, connection, head.method(), &route::body_refused());
         return Next::Last;
@@ -180,7 +180,7 @@ fn answer(server: &Server, connection: &Connection, head: &Head<'_>) -> Next {
 
 /// Queues the last answer of a connection whose requests cannot be trusted any more.
 fn refuse(server: &Server, connection: &Connection, method: Method, answer: &Answer) {
-    server.refused.increment();
+    server.metrics.refused.increment();
     let wall_ms = server.reactor().wall_ms();
     answer.encode(method, response::Connection::Close, wall_ms, &mut connection.write());
 }

@@ -36,6 +36,8 @@ use std::{io, rc::Rc};
 use reactor::{Address, ListenOptions, Reactor};
 use serde_json::Value;
 
+#[cfg(test)]
+pub(crate) use self::server::AdminMetrics;
 pub use self::{
     error::AdminError,
     page::{Page, PageRequest},

@@ -109,7 +109,7 @@ fn readiness(server: &Server) -> Page {
 fn metrics(server: &Server) -> Page {
     let mut text = Text::new();
     server.admin().metrics(&mut text);
-    server.metrics(&mut text);
+    server.render(&mut text);
     Page { status: Status::Ok, content_type: value(EXPOSITION_TYPE), body: text.finish().into_bytes() }
 }
 

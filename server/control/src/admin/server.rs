@@ -11,7 +11,7 @@ use corelane_http::{Method, response};
 use reactor::{Connection, ListenError, Listener, Reactor};
 
 use super::{Admin, connection, route};
-use crate::metrics::{Counter, Family, Text};
+use crate::metrics::{Counter, Gauge, Text};
 
 /// Connections that are served at once: a few scrapers and people, and the probes of a fleet's load balancers.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -22,13 +22,19 @@ const SHEDDING_MAX: usize = 64;
 /// How long a shed client may take to read its answer.
 const SHED_LINGER: Duration = Duration::from_secs(1);
 
-const CONNECTIONS: Family = Family::gauge("corelane_admin_connections", "Connections of the admin listener.");
-const SHED: Family = Family::counter("corelane_admin_connections_shed_total", "Connections beyond the bound.");
-const REQUESTS: Family = Family::counter("corelane_admin_requests_total", "Requests to the admin listener.");
-const REFUSED: Family = Family::counter(
-    "corelane_admin_requests_refused_total",
-    "Requests to the admin listener that were malformed, slow, too large or had a body.",
-);
+crate::metrics! {
+    /// What the admin listener counts. One for the process.
+    pub(crate) struct AdminMetrics {
+        /// Connections that the admin listener serves.
+        connections: Gauge = "corelane_admin_connections",
+        /// Connections beyond the bound: answered 503 and closed, or just closed.
+        shed: Counter = "corelane_admin_connections_shed_total",
+        /// Requests to the admin listener with a well-formed head.
+        requests: Counter = "corelane_admin_requests_total",
+        /// Requests to the admin listener that were malformed, slow, too large or had a body; their connections were closed.
+        refused: Counter = "corelane_admin_requests_refused_total",
+    }
+}
 
 /// What all connections of the listener share.
 pub(super) struct Server {
@@ -36,9 +42,7 @@ pub(super) struct Server {
     admin: Rc<dyn Admin>,
     serving: Rc<Cell<usize>>,
     shedding: Rc<Cell<usize>>,
-    shed: Counter,
-    pub(super) requests: Counter,
-    pub(super) refused: Counter,
+    pub(super) metrics: AdminMetrics,
 }
 
 /// A place among those that are served or shed; given back when dropped.
@@ -61,15 +65,7 @@ impl Drop for Seat {
 
 impl Server {
     pub(super) fn new(reactor: Reactor, admin: Rc<dyn Admin>) -> Self {
-        Self {
-            reactor,
-            admin,
-            serving: Rc::default(),
-            shedding: Rc::default(),
-            shed: Counter::new(),
-            requests: Counter::new(),
-            refused: Counter::new(),
-        }
+        Self { reactor, admin, serving: Rc::default(), shedding: Rc::default(), metrics: AdminMetrics::default() }
     }
 
     pub(super) fn reactor(&self) -> &Reactor {
@@ -81,11 +77,9 @@ impl Server {
     }
 
     /// Writes the listener's own families.
-    pub(super) fn metrics(&self, text: &mut Text) {
-        text.sample(&CONNECTIONS, &[], self.serving.get());
-        text.sample(&SHED, &[], self.shed.value());
-        text.sample(&REQUESTS, &[], self.requests.value());
-        text.sample(&REFUSED, &[], self.refused.value());
+    pub(super) fn render(&self, text: &mut Text) {
+        self.metrics.connections.set(self.serving.get() as u64);
+        text.group(&[], &self.metrics);
     }
 }
 
@@ -94,7 +88,7 @@ pub(super) async fn accept_all(server: Rc<Server>, listener: Listener) {
     loop {
         match listener.accept().await {
             Ok(connection) => take(&server, connection),
-            Err(ListenError::Full) => server.shed.increment(),
+            Err(ListenError::Full) => server.metrics.shed.increment(),
             Err(ListenError::Closed) => return,
         }
     }
@@ -108,11 +102,11 @@ fn take(server: &Rc<Server>, connection: Connection) {
             drop(seat);
         };
         if server.reactor.spawn(task).is_err() {
-            server.shed.increment();
+            server.metrics.shed.increment();
         }
         return;
     }
-    server.shed.increment();
+    server.metrics.shed.increment();
     if let Some(seat) = Seat::take(&server.shedding, SHEDDING_MAX) {
         let wall_ms = server.reactor.wall_ms();
         let task = async move {

@@ -22,10 +22,15 @@ use std::{
 
 use self::rate::{Admission, Rate};
 pub use self::{logfmt::Fields, rate::LINES_PER_SECOND_MAX};
-use crate::metrics::{Counter, Family, Text};
+use crate::metrics::{Counter, Text};
 
-const DROPPED: Family =
-    Family::counter("corelane_log_lines_dropped_total", "Log lines beyond the bound, or that could not be written.");
+crate::metrics! {
+    /// What the log counts. One for the process.
+    pub(crate) struct LogMetrics {
+        /// Log lines beyond 100 in a second, or that could not be written.
+        dropped: Counter = "corelane_log_lines_dropped_total",
+    }
+}
 
 /// How much an event matters, the most first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,8 +64,7 @@ pub struct Log {
     rate: Cell<Rate>,
     line: RefCell<String>,
     sink: RefCell<Box<dyn Write>>,
-    /// Lines that were dropped for the bound, or that could not be written.
-    dropped: Counter,
+    metrics: LogMetrics,
 }
 
 impl Log {
@@ -73,8 +77,8 @@ impl Log {
     /// The same to any writer.
     #[must_use]
     pub fn new(level: Level, sink: Box<dyn Write>) -> Self {
-        let (rate, dropped) = (Cell::default(), Counter::new());
-        Self { level, rate, line: RefCell::default(), sink: RefCell::new(sink), dropped }
+        let (rate, metrics) = (Cell::default(), LogMetrics::default());
+        Self { level, rate, line: RefCell::default(), sink: RefCell::new(sink), metrics }
     }
 
     /// Logs one event. `wall_ms` is the time of the pass, in milliseconds of Unix time.
@@ -88,7 +92,7 @@ impl Log {
         self.report(wall_ms, unreported);
         match admission {
             Admission::Yes => self.write(wall_ms, level, event, fields),
-            Admission::No => self.dropped.increment(),
+            Admission::No => self.metrics.dropped.increment(),
         }
     }
 
@@ -104,12 +108,12 @@ impl Log {
     /// Lines that were dropped for the bound or could not be written, since the start.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped.value()
+        self.metrics.dropped.value()
     }
 
     /// Writes the log's own family.
     pub fn metrics(&self, text: &mut Text) {
-        text.sample(&DROPPED, &[], self.dropped());
+        text.group(&[], &self.metrics);
     }
 
     fn report(&self, wall_ms: u64, unreported: u64) {
@@ -125,7 +129,7 @@ impl Log {
         logfmt::encode(&mut line, wall_ms, &[("level", &level.word()), ("event", &event)], fields);
         // One write per line, so that lines of several processes on one pipe do not mix (pipe(7), PIPE_BUF).
         if self.sink.borrow_mut().write_all(line.as_bytes()).is_err() {
-            self.dropped.increment();
+            self.metrics.dropped.increment();
         }
     }
 }

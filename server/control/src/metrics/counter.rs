@@ -42,6 +42,12 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
     }
 
+    /// Replaces the sum by that of another place, which only grows. For the owner only.
+    #[inline]
+    pub fn set(&self, sum: u64) {
+        self.0.store(sum, Ordering::Relaxed);
+    }
+
     /// The sum so far. For anyone.
     #[inline]
     #[must_use]

@@ -1,4 +1,4 @@
-//! Declarations of metric families: name, kind and help, checked when they are compiled.
+//! Declarations of metric families: name, kind, labels and help, checked when they are compiled.
 //!
 //! **Not**: values. **Invariants**: a family declared as a constant has a name of the form
 //! `corelane_<what>_<unit>[_total]`; counters end in `_total` and nothing else does.
@@ -13,9 +13,12 @@ const RESERVED_ENDS: [&str; 3] = ["_bucket", "_sum", "_count"];
 
 /// What kind of number a family's samples are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// A sum since the start of the process.
     Counter,
+    /// A number that goes up and down.
     Gauge,
+    /// A distribution of durations.
     Histogram,
 }
 
@@ -30,17 +33,31 @@ impl Kind {
     }
 }
 
-/// A family of counters or gauges. Declare it as a constant beside what it counts.
+/// A label of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// Its values, when they are known before the process runs; empty otherwise.
+    pub words: &'static [&'static str],
+}
+
+impl Label {
+    /// A label whose values are known only to the running process, such as the id of a node.
+    #[must_use]
+    pub const fn open(name: &'static str) -> Self {
+        Self { name, words: &[] }
+    }
+}
+
+/// The declaration of a metric: all its samples have one name, one kind and one meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Family {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
+    pub(super) labels: &'static [Label],
     pub(super) help: &'static str,
 }
-
-/// A family of histograms of [`super::Latency`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HistogramFamily(pub(super) Family);
 
 impl Family {
     /// A family of sums since the start, `corelane_<what>[_<unit>]_total`.
@@ -49,10 +66,8 @@ impl Family {
     ///
     /// When the name is not of that form; for a constant, that is when it is compiled.
     #[must_use]
-    pub const fn counter(name: &'static str, help: &'static str) -> Self {
-        assert!(is_well_formed(name), "a metric is called corelane_<what>_<unit>[_total], in lower case");
-        assert!(ends_with(name, "_total"), "a counter's name ends in _total");
-        Self { name, kind: Kind::Counter, help }
+    pub const fn counter(name: &'static str, labels: &'static [Label], help: &'static str) -> Self {
+        Self::declared(name, Kind::Counter, labels, help)
     }
 
     /// A family of numbers that go up and down, `corelane_<what>[_<unit>]`.
@@ -61,10 +76,24 @@ impl Family {
     ///
     /// When the name is not of that form; for a constant, that is when it is compiled.
     #[must_use]
-    pub const fn gauge(name: &'static str, help: &'static str) -> Self {
+    pub const fn gauge(name: &'static str, labels: &'static [Label], help: &'static str) -> Self {
+        Self::declared(name, Kind::Gauge, labels, help)
+    }
+
+    /// A family of any kind. Histograms are of latencies, `corelane_<what>_seconds`.
+    ///
+    /// # Panics
+    ///
+    /// When the name is not of the kind's form; for a constant, that is when it is compiled.
+    #[must_use]
+    pub const fn declared(name: &'static str, kind: Kind, labels: &'static [Label], help: &'static str) -> Self {
         assert!(is_well_formed(name), "a metric is called corelane_<what>_<unit>[_total], in lower case");
-        assert!(!ends_with(name, "_total"), "only a counter's name ends in _total");
-        Self { name, kind: Kind::Gauge, help }
+        match kind {
+            Kind::Counter => assert!(ends_with(name, "_total"), "a counter's name ends in _total"),
+            Kind::Gauge => assert!(!ends_with(name, "_total"), "only a counter's name ends in _total"),
+            Kind::Histogram => assert!(ends_with(name, "_seconds"), "a latency is in seconds, and the name says so"),
+        }
+        Self { name, kind, labels, help: help.trim_ascii() }
     }
 
     /// The name.
@@ -72,25 +101,20 @@ impl Family {
     pub const fn name(&self) -> &'static str {
         self.name
     }
-}
 
-impl HistogramFamily {
-    /// A family of latencies, `corelane_<what>_seconds`.
-    ///
-    /// # Panics
-    ///
-    /// When the name is not of that form; for a constant, that is when it is compiled.
+    /// The kind.
     #[must_use]
-    pub const fn new(name: &'static str, help: &'static str) -> Self {
-        assert!(is_well_formed(name), "a metric is called corelane_<what>_<unit>[_total], in lower case");
-        assert!(ends_with(name, "_seconds"), "latencies are told in seconds, and the name says so");
-        Self(Family { name, kind: Kind::Histogram, help })
+    pub const fn kind(&self) -> Kind {
+        self.kind
     }
 
-    /// The name, without the ends that the format appends.
+    /// Where `/v1/status` has it: the subject, and the name within the subject. `corelane_http_requests_total` is `requests`
+    /// of `http`.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.0.name
+    pub fn status_path(&self) -> (&'static str, &'static str) {
+        let rest = &self.name[PRODUCT.len() + 1..];
+        let rest = rest.strip_suffix("_total").unwrap_or(rest);
+        rest.split_once('_').unwrap_or((rest, "value"))
     }
 }
 
@@ -176,9 +200,17 @@ mod tests {
         fn panics<T>(declare: fn() -> T) -> bool {
             std::panic::catch_unwind(declare).is_err()
         }
-        assert!(panics(|| Family::counter("corelane_hits", "")));
-        assert!(panics(|| Family::gauge("corelane_hits_total", "")));
-        assert!(panics(|| HistogramFamily::new("corelane_hits_bytes", "")));
-        assert_eq!(HistogramFamily::new("corelane_wait_seconds", "").name(), "corelane_wait_seconds");
+        assert!(panics(|| Family::counter("corelane_hits", &[], "")));
+        assert!(panics(|| Family::gauge("corelane_hits_total", &[], "")));
+        assert!(panics(|| Family::declared("corelane_hits_bytes", Kind::Histogram, &[], "")));
+    }
+
+    #[test]
+    fn status_names_follow_from_the_name() {
+        let path = |name| Family::declared(name, Kind::Gauge, &[], "").status_path();
+        assert_eq!(path("corelane_cache_live_bytes"), ("cache", "live_bytes"));
+        assert_eq!(path("corelane_x"), ("x", "value"));
+        let counter = Family::counter("corelane_http_requests_total", &[], " Requests. ");
+        assert_eq!((counter.status_path(), counter.help), (("http", "requests"), "Requests."));
     }
 }

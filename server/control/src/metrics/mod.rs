@@ -1,26 +1,39 @@
-//! What is counted and how it is told: counters that one core writes, and the text a scraper reads.
+//! What is counted, and how it is reported: counters that one core writes, and the text a scraper reads.
 //!
 //! ```text
+//!  metrics! { … } ──▶ a Group: its families ──▶ docs/metrics.md
+//!                        │ its values
 //!  data core ── store ──▶ Counter, Gauge, Latency ◀── load ── control core ──▶ Text ──▶ /metrics
-//!  /proc ─────────────── ProcessUsage ◀────────── read ────── control core ──┘
+//!  /proc ─────────────── ProcessUsage ◀────────── read ────── control core ──┤
+//!                                                                            └──▶ /v1/status
 //! ```
 //!
-//! **Not**: the families of the binaries, which each declares beside what it counts; a push to anywhere.
+//! **Not**: the groups that only one binary has, which it declares beside what it counts; a push to anywhere.
 //!
 //! **Invariants**: the hit path pays a load and a store per counter; everything that formats runs on the control core.
+//! The exposition is written here: of the crates for it, those that keep values use atomic read-modify-writes, and what would
+//! be left of them, the encoder, is smaller than what binding our values to it takes.
 //!
 //! **Source**: docs/metrics.md; the Prometheus text exposition format, version 0.0.4.
 
+pub mod audit;
 mod counter;
+mod declare;
 #[cfg(test)]
 pub(crate) mod exposition;
 mod family;
 mod latency;
 mod process;
+pub mod reference;
+mod shared;
+mod status;
 mod text;
 
 pub use counter::{Counter, Gauge};
-pub use family::{Family, HistogramFamily};
+pub use declare::{Copied, Group, Measure, Reading, Visitor};
+pub use family::{Family, Kind, Label};
 pub use latency::Latency;
 pub use process::{Build, ProcessUsage};
+pub use shared::{ReactorMetrics, TopologyMetrics};
+pub use status::{Sum, add_to_status, sums};
 pub use text::{Labels, Text, Value};

@@ -8,18 +8,32 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use super::{family::Family, text::Text};
+use super::{
+    family::{Family, Label},
+    text::Text,
+};
 
 /// Ticks per second in `/proc/PID/stat`: `USER_HZ`, part of the kernel's ABI and 100 on every architecture we run on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-const MEMORY: Family = Family::gauge("corelane_process_resident_memory_bytes", "Memory in RAM.");
-const CPU: Family =
-    Family::counter("corelane_process_cpu_seconds_total", "CPU time by thread, in user mode and in the kernel.");
-const THREADS: Family = Family::gauge("corelane_process_threads", "Threads.");
-const DESCRIPTORS: Family = Family::gauge("corelane_process_open_file_descriptors", "Open file descriptors.");
-const START: Family = Family::gauge("corelane_process_start_time_seconds", "Start of the process, in Unix time.");
-const BUILD: Family = Family::gauge("corelane_process_build_info", "1, with the program and its version as labels.");
+const MEMORY: Family = Family::gauge("corelane_process_resident_memory_bytes", &[], "Memory in RAM.");
+const CPU: Family = Family::counter(
+    "corelane_process_cpu_seconds_total",
+    &[Label::open("thread"), Label { name: "mode", words: &["user", "system"] }],
+    "CPU time of the threads of this name, to 10 ms.",
+);
+const THREADS: Family = Family::gauge("corelane_process_threads", &[], "Threads.");
+const DESCRIPTORS: Family = Family::gauge("corelane_process_open_file_descriptors", &[], "Open file descriptors.");
+const START: Family = Family::gauge("corelane_process_start_time_seconds", &[], "Start of the process, in Unix time.");
+const BUILD: Family = Family::gauge(
+    "corelane_process_build_info",
+    &[Label::open("program"), Label::open("version")],
+    "Always 1; its labels say what is running.",
+);
+
+/// The families of this file, for their reference.
+#[cfg(test)]
+pub(super) const FAMILIES: [&Family; 6] = [&BUILD, &START, &MEMORY, &DESCRIPTORS, &THREADS, &CPU];
 
 /// What is running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

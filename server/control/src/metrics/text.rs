@@ -16,7 +16,8 @@
 use std::fmt::{self, Display, Write as _};
 
 use super::{
-    family::{Family, HistogramFamily},
+    declare::{Group, Reading},
+    family::Family,
     latency::Latency,
 };
 
@@ -89,12 +90,27 @@ impl Text {
         push_sample(samples, (family.name, ""), labels, value.into());
     }
 
+    /// Adds every value of a group. `labels` come before a family's own.
+    pub fn group<G: Group + ?Sized>(&mut self, labels: Labels<'_>, group: &G) {
+        group.visit(&mut |family, word, reading| {
+            let mut all = labels.to_vec();
+            let word = word.unwrap_or_default();
+            if let [label] = family.labels {
+                all.push((label.name, &word));
+            }
+            match reading {
+                Reading::Number(number) => self.sample(family, &all, number),
+                Reading::Latency(latency) => self.latency(family, &all, latency),
+            }
+        });
+    }
+
     /// Adds a histogram.
-    pub fn latency(&mut self, family: &HistogramFamily, labels: Labels<'_>, latency: &Latency) {
+    pub fn latency(&mut self, family: &Family, labels: Labels<'_>, latency: &Latency) {
         let (told, count) = latency.cumulative();
         let sum = latency.sum_s();
         let name = family.name();
-        let samples = self.samples(&family.0);
+        let samples = self.samples(family);
         let bounds = told.into_iter().map(|(bound, count)| (Value::Real(bound), count));
         for (bound, count) in bounds.chain([(Value::Real(f64::INFINITY), count)]) {
             let mut with_bound: Vec<(&'static str, &dyn Display)> = labels.to_vec();
@@ -195,11 +211,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::metrics::exposition;
+    use crate::metrics::{exposition, family::Kind};
 
-    const HITS: Family = Family::counter("corelane_hits_total", "Lookups that found the key.");
-    const LEVEL: Family = Family::gauge("corelane_level_ratio", "A \"ratio\"\\\nin two lines.");
-    const WAIT: HistogramFamily = HistogramFamily::new("corelane_wait_seconds", "Waiting.");
+    const HITS: Family = Family::counter("corelane_hits_total", &[], "Lookups that found the key.");
+    const LEVEL: Family = Family::gauge("corelane_level_ratio", &[], "A \"ratio\"\\\nin two lines.");
+    const WAIT: Family = Family::declared("corelane_wait_seconds", Kind::Histogram, &[], "Waiting.");
 
     #[test]
     fn families_stand_together_in_the_order_first_given() {

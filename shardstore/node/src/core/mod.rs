@@ -176,9 +176,7 @@ impl Core {
     pub(crate) fn publish(&self) {
         let metrics = self.metrics();
         metrics.cache.publish(&self.shard.borrow().stats());
-        let counters = self.reactor.counters();
-        metrics.received_bytes.set(counters.received_bytes);
-        metrics.sent_bytes.set(counters.sent_bytes);
+        metrics.reactor.publish(&(self.reactor.counters(), self.reactor.holdings()));
         metrics.copied_bytes.set(self.copies.leased_bytes() as u64);
         metrics.assembling_bytes.set(self.assembling.leased_bytes() as u64);
         metrics.hops_waiting.set(self.hops.borrow().len() as u64);

@@ -1,21 +1,21 @@
 //! What a node counts: one block of numbers per data core, written by that core and read by anyone.
 //!
-//! **Not**: their text form ([`families`]), or what the cache counts ([`CacheGauges`] is a copy of that).
+//! **Not**: their text form, or what the cache and the reactor count, which both binaries have.
 //!
-//! **Invariants**: a core writes only its own block; nothing here allocates.
+//! **Invariants**: a core writes only its own block; nothing here allocates but [`stats`].
 //!
-//! **Source**: docs/metrics.md.
+//! **Source**: docs/metrics.md; docs/wire.md, "STATS".
 
-mod families;
 mod named;
 
-use control::metrics::{Counter, Gauge};
+use control::metrics::audit::sample_name;
+use control::metrics::{Counter, Gauge, Kind, ReactorMetrics, sums};
 use crossbeam_utils::CachePadded;
+use shardstore::wire::stats::{Stat, StatKind, Stats};
 use shardstore::wire::{Opcode, Status};
-use store_runtime::gauges::CacheGauges;
+use store_runtime::metrics::CacheMetrics;
 
-pub(crate) use families::{render, stats};
-use named::Named;
+use named::{FAULTS, Named};
 
 /// Numbers of all data cores.
 #[derive(Debug)]
@@ -34,36 +34,86 @@ impl NodeMetrics {
     }
 }
 
-/// Numbers of one data core.
-#[derive(Debug, Default)]
-pub(crate) struct CoreMetrics {
-    /// By position in [`Opcode::ALL`].
-    pub(crate) requests: [Counter; Opcode::ALL.len()],
-    /// By position in [`Status::ALL`].
-    pub(crate) answers: [Counter; Status::ALL.len()],
-    /// What ended connections or made frames unusable, by name.
-    pub(crate) faults: Named,
-    /// What was done to connections, by name.
-    pub(crate) events: [Counter; EVENTS.len()],
-    /// Connections that are open.
-    pub(crate) connections: Gauge,
-    /// Requests waiting for another core.
-    pub(crate) hops_waiting: Gauge,
-    /// Bytes of copies of large values on their way to slow readers.
-    pub(crate) copied_bytes: Gauge,
-    /// Bytes claimed by values that arrive in chunks.
-    pub(crate) assembling_bytes: Gauge,
-    /// Received by the reactor.
-    pub(crate) received_bytes: Gauge,
-    /// Sent by the reactor.
-    pub(crate) sent_bytes: Gauge,
-    /// Of the cache, refreshed every so often.
-    pub(crate) cache: CacheGauges,
+control::metrics! {
+    /// Numbers of one data core.
+    pub(crate) struct CoreMetrics {
+        /// Requests received; a batch is one. HELLOs are not counted.
+        requests: [Counter; Opcode::ALL.len()] = "corelane_node_requests_total" by "operation" in OPERATIONS,
+        /// Responses by status, silenced ones included; an entry of a batch is none. docs/wire.md says what each means.
+        answers: [Counter; Status::ALL.len()] = "corelane_node_responses_total" by "status" in STATUSES,
+        /// Frames and HELLOs that were refused; most of them end their connection. docs/wire.md, "Errors", says what each
+        /// means; `other` is one without a name of its own.
+        faults: Named = "corelane_node_faults_total" by "reason" in FAULTS,
+        /// Connections accepted.
+        accepted: Counter = "corelane_node_connections_accepted_total",
+        /// Connections closed at once because the core they should be on has as many as it may.
+        refused_full: Counter = "corelane_node_connections_shed_total",
+        /// Connections given to the core that their HELLO named.
+        handed_over: Counter = "corelane_node_connections_handed_over_total",
+        /// Connections kept because the mailbox of that core was full.
+        handover_refused: Counter = "corelane_node_handovers_refused_total",
+        /// Connections closed because their HELLO did not come in time.
+        hello_timed_out: Counter = "corelane_node_hellos_timed_out_total",
+        /// Connections ended that had no request for `limits.idle_time`.
+        idle: Counter = "corelane_node_connections_idle_total",
+        /// Connections cut because their peer did not read.
+        slow_reader: Counter = "corelane_node_slow_readers_total",
+        /// Connections that broke.
+        lost: Counter = "corelane_node_connections_lost_total",
+        /// Requests, or parts of a batch, handed to another core of the node.
+        hop: Counter = "corelane_store_hops_total",
+        /// Of these: answered BUSY instead, because too many wait or a mailbox was full.
+        hop_refused: Counter = "corelane_store_hops_refused_total",
+        /// GETs answered from another core's shard, read in place.
+        read_in_place: Counter = "corelane_store_reads_in_place_total",
+        /// Requests answered BUSY because their peer had more in flight than it was granted.
+        over_credit: Counter = "corelane_node_over_credit_total",
+        /// Requests that were not served because their time was over.
+        deadline_missed: Counter = "corelane_node_deadlines_missed_total",
+        /// Requests whose key's hash disagreed with the slot of their frame.
+        slot_mismatch: Counter = "corelane_node_slot_mismatches_total",
+        /// Requests served for an edge with an older epoch, and marked so.
+        hinted: Counter = "corelane_node_epoch_hints_total",
+        /// Newer epochs that a peer knew; the topology is read again, once per epoch.
+        topology_wanted: Counter = "corelane_node_newer_epochs_total",
+        /// Open connections.
+        connections: Gauge = "corelane_node_connections",
+        /// Requests and parts of batches that wait for another core.
+        hops_waiting: Gauge = "corelane_store_hops_waiting",
+        /// Copies of large values that are being sent.
+        copied_bytes: Gauge = "corelane_node_copied_bytes",
+        /// Claimed by values that arrive in chunks.
+        assembling_bytes: Gauge = "corelane_node_assembling_bytes",
+    } with {
+        /// Of the core's shard, refreshed every so often.
+        cache: CacheMetrics,
+        /// Of the core's reactor, refreshed every so often.
+        reactor: ReactorMetrics,
+    }
 }
 
-/// What happens to connections and requests beside answers: a counter each.
+const OPERATIONS: [&str; Opcode::ALL.len()] = {
+    let mut words = [""; Opcode::ALL.len()];
+    let mut index = 0;
+    while index < words.len() {
+        words[index] = Opcode::ALL[index].name();
+        index += 1;
+    }
+    words
+};
+
+const STATUSES: [&str; Status::ALL.len()] = {
+    let mut words = [""; Status::ALL.len()];
+    let mut index = 0;
+    while index < words.len() {
+        words[index] = Status::ALL[index].name();
+        index += 1;
+    }
+    words
+};
+
+/// What happens to connections and requests beside answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
 pub(crate) enum Event {
     Accepted,
     RefusedFull,
@@ -83,32 +133,28 @@ pub(crate) enum Event {
     TopologyWanted,
 }
 
-/// Names of [`Event`]s, in their order.
-pub(crate) const EVENTS: [&str; 16] = [
-    "accepted",
-    "refused_full",
-    "handed_over",
-    "handover_refused",
-    "hello_timed_out",
-    "idle",
-    "slow_reader",
-    "lost",
-    "hop",
-    "hop_refused",
-    "read_in_place",
-    "over_credit",
-    "deadline_missed",
-    "slot_mismatch",
-    "hinted",
-    "topology_wanted",
-];
-
-const _: () = assert!(Event::TopologyWanted as usize + 1 == EVENTS.len(), "every event has a name");
-
 impl CoreMetrics {
     #[inline]
     pub(crate) fn note(&self, event: Event) {
-        self.events[event as usize].increment();
+        let counter = match event {
+            Event::Accepted => &self.accepted,
+            Event::RefusedFull => &self.refused_full,
+            Event::HandedOver => &self.handed_over,
+            Event::HandoverRefused => &self.handover_refused,
+            Event::HelloTimedOut => &self.hello_timed_out,
+            Event::Idle => &self.idle,
+            Event::SlowReader => &self.slow_reader,
+            Event::Lost => &self.lost,
+            Event::Hop => &self.hop,
+            Event::HopRefused => &self.hop_refused,
+            Event::ReadInPlace => &self.read_in_place,
+            Event::OverCredit => &self.over_credit,
+            Event::DeadlineMissed => &self.deadline_missed,
+            Event::SlotMismatch => &self.slot_mismatch,
+            Event::Hinted => &self.hinted,
+            Event::TopologyWanted => &self.topology_wanted,
+        };
+        counter.increment();
     }
 
     #[inline]
@@ -151,3 +197,97 @@ const _: () = {
         index += 1;
     }
 };
+
+/// The payload of an answer to STATS: sums over the cores of all counters and gauges, under the names of `/metrics`.
+pub(crate) fn stats(metrics: &NodeMetrics) -> Vec<u8> {
+    let sums = sums(metrics.cores.iter().map(|core| &**core));
+    let named: Vec<_> = sums.iter().map(|sum| (sample_name(sum.family, sum.word), sum)).collect();
+    let listed: Vec<Stat<'_>> = named
+        .iter()
+        .map(|(name, sum)| {
+            let kind = if sum.family.kind() == Kind::Counter { StatKind::Counter } else { StatKind::Gauge };
+            Stat { name, kind, value: sum.number }
+        })
+        .collect();
+    let mut payload = Vec::new();
+    Stats::write(&mut payload, &listed).expect("the names are ours: short, printable, and few");
+    payload
+}
+
+#[cfg(test)]
+mod tests {
+    use control::metrics::audit::{self, Writes};
+    use control::metrics::reference::{Part, assert_same, refreshed};
+
+    use super::*;
+
+    #[test]
+    fn every_number_has_its_own_sample() {
+        let writes: Writes<CoreMetrics> = &[
+            (|m| m.note_request(Opcode::Mget), "corelane_node_requests_total{operation=\"mget\"}"),
+            (|m| m.note_answer(Status::Busy), "corelane_node_responses_total{status=\"busy\"}"),
+            (|m| m.faults.note("header_crc"), "corelane_node_faults_total{reason=\"header_crc\"}"),
+            (|m| m.note(Event::Accepted), "corelane_node_connections_accepted_total"),
+            (|m| m.note(Event::RefusedFull), "corelane_node_connections_shed_total"),
+            (|m| m.note(Event::HandedOver), "corelane_node_connections_handed_over_total"),
+            (|m| m.note(Event::HandoverRefused), "corelane_node_handovers_refused_total"),
+            (|m| m.note(Event::HelloTimedOut), "corelane_node_hellos_timed_out_total"),
+            (|m| m.note(Event::Idle), "corelane_node_connections_idle_total"),
+            (|m| m.note(Event::SlowReader), "corelane_node_slow_readers_total"),
+            (|m| m.note(Event::Lost), "corelane_node_connections_lost_total"),
+            (|m| m.note(Event::Hop), "corelane_store_hops_total"),
+            (|m| m.note(Event::HopRefused), "corelane_store_hops_refused_total"),
+            (|m| m.note(Event::ReadInPlace), "corelane_store_reads_in_place_total"),
+            (|m| m.note(Event::OverCredit), "corelane_node_over_credit_total"),
+            (|m| m.note(Event::DeadlineMissed), "corelane_node_deadlines_missed_total"),
+            (|m| m.note(Event::SlotMismatch), "corelane_node_slot_mismatches_total"),
+            (|m| m.note(Event::Hinted), "corelane_node_epoch_hints_total"),
+            (|m| m.note(Event::TopologyWanted), "corelane_node_newer_epochs_total"),
+            (|m| m.connections.set(7), "corelane_node_connections"),
+            (|m| m.hops_waiting.set(7), "corelane_store_hops_waiting"),
+            (|m| m.copied_bytes.set(7), "corelane_node_copied_bytes"),
+            (|m| m.assembling_bytes.set(7), "corelane_node_assembling_bytes"),
+        ];
+        audit::assert_alone(writes);
+    }
+
+    #[test]
+    fn operations_and_statuses_are_counted_under_their_names() {
+        for opcode in Opcode::ALL {
+            let metrics = CoreMetrics::default();
+            metrics.note_request(*opcode);
+            let name = opcode.name();
+            assert_eq!(audit::changed(&metrics), [format!("corelane_node_requests_total{{operation=\"{name}\"}}")]);
+        }
+        for status in Status::ALL {
+            let metrics = CoreMetrics::default();
+            metrics.note_answer(*status);
+            let name = status.name();
+            assert_eq!(audit::changed(&metrics), [format!("corelane_node_responses_total{{status=\"{name}\"}}")]);
+        }
+    }
+
+    #[test]
+    fn stats_are_sums_over_the_cores() {
+        let metrics = NodeMetrics::new(3);
+        metrics.cores[0].connections.set(2);
+        metrics.cores[2].connections.set(5);
+        metrics.cores[1].note_request(Opcode::Get);
+        let payload = stats(&metrics);
+        let found: Vec<_> = Stats::parse(&payload).unwrap().iter().filter(|stat| stat.value > 0).collect();
+        let expected = [
+            Stat { name: "corelane_node_requests_total{operation=\"get\"}", kind: StatKind::Counter, value: 1 },
+            Stat { name: "corelane_node_connections", kind: StatKind::Gauge, value: 7 },
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_reference_is_up_to_date() {
+        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
+        let found = std::fs::read_to_string(document).unwrap();
+        let part = Part::of_own::<CoreMetrics>("node", true);
+        let expected = refreshed(&found, &[part]).expect("docs/metrics.md has all markers");
+        assert_same(document, &found, &expected);
+    }
+}

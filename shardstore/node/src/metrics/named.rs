@@ -6,7 +6,7 @@
 //!
 //! **Source**: docs/wire.md, "Errors".
 
-use control::metrics::Counter;
+use control::metrics::{Counter, Kind, Measure, Reading};
 
 /// Every name, in the order of docs/wire.md.
 pub(crate) const FAULTS: [&str; 39] = [
@@ -68,10 +68,16 @@ impl Named {
         let index = FAULTS.iter().position(|known| *known == name).unwrap_or(FAULTS.len() - 1);
         self.0[index].increment();
     }
+}
 
-    /// Every name with its count.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        FAULTS.iter().zip(&self.0).map(|(name, counter)| (*name, counter.value()))
+impl Measure for Named {
+    const KIND: Kind = Kind::Counter;
+    const SERIES: usize = FAULTS.len();
+
+    fn read(&self, words: &'static [&'static str], each: &mut dyn FnMut(Option<&'static str>, Reading<'_>)) {
+        for (word, counter) in words.iter().zip(&self.0) {
+            each(Some(word), Reading::Number(counter.value()));
+        }
     }
 }
 
@@ -87,7 +93,11 @@ mod tests {
             named.note(error.name());
         }
         named.note("never heard of");
-        let counted: Vec<_> = named.iter().filter(|(_, count)| *count > 0).collect();
+        let mut counted = Vec::new();
+        named.read(&FAULTS, &mut |word, reading| match reading {
+            Reading::Number(number) if number > 0 => counted.push((word.unwrap(), number)),
+            _ => {}
+        });
         assert_eq!(counted, [("magic", 1), ("unexpected", 1), ("bad_payload", 1), ("other", 1)]);
     }
 }

@@ -2,22 +2,15 @@
 //!
 //! **Not**: HTTP. **Invariants**: everything here is read from counters and from the control core's own state.
 //!
-//! **Source**: the design's HTTP chapter, "Admin listener"; docs/metrics.md.
+//! **Source**: docs/metrics.md.
 
 use control::admin::{Admin, Readiness};
 use control::drain::State;
-use control::metrics::{Build, Family, Text};
+use control::metrics::{Build, Text, add_to_status};
 use serde_json::{Value, json};
-use shardstore::cache::CacheStats;
 use shardstore::placement::NodeId;
 
 use super::Supervisor;
-use crate::metrics;
-
-const EPOCH: Family = Family::gauge("corelane_topology_epoch", "Epoch of the topology in force.");
-const SLOTS: Family = Family::gauge("corelane_topology_slots_owned", "Slots this node owns.");
-const RELOADS: Family = Family::counter("corelane_topology_reloads_total", "Topologies put in force.");
-const REFUSED: Family = Family::counter("corelane_topology_refused_total", "Topologies refused.");
 
 const BUILD: Build = Build { program: "shardstored", version: env!("CARGO_PKG_VERSION") };
 
@@ -27,40 +20,10 @@ impl Supervisor {
     }
 
     fn core_status(&self, index: usize) -> Value {
-        let core = &self.metrics.cores[index];
-        let cache = core.cache.stats();
-        json!({
-            "core": index,
-            "connections": core.connections.value(),
-            "requests": core.requests.iter().map(control::metrics::Counter::value).sum::<u64>(),
-            "hops_waiting": core.hops_waiting.value(),
-            "received_bytes": core.received_bytes.value(),
-            "sent_bytes": core.sent_bytes.value(),
-            "cache": {
-                "items": cache.items,
-                "limit_bytes": cache.bytes_limit,
-                "live_bytes": cache.bytes_live,
-                "free_bytes": cache.bytes_free,
-                "index_bytes": cache.bytes_index,
-                "small_bytes": cache.bytes_small,
-                "main_bytes": cache.bytes_main,
-                "oldest_small_seconds": cache.oldest_small_ms / 1000,
-                "oldest_main_seconds": cache.oldest_main_ms / 1000,
-                "bytes_by_ttl_seconds": bytes_by_ttl(&cache),
-                "hits": cache.hits,
-                "misses": cache.misses,
-                "expired": cache.expired,
-                "evicted": cache.evicted_for_room + cache.evicted_for_slot,
-                "ghost_hits": cache.ghost_hits,
-            },
-        })
+        let mut core = serde_json::Map::from_iter([("id".to_owned(), index.into())]);
+        add_to_status(&*self.metrics.cores[index], &mut core);
+        core.into()
     }
-}
-
-/// Bytes of the groups that have any.
-fn bytes_by_ttl(cache: &CacheStats) -> Value {
-    let groups = CacheStats::GROUPS.iter().zip(cache.bytes_by_group).filter(|(_, bytes)| *bytes > 0);
-    groups.map(|(ttl, bytes)| ((*ttl).to_owned(), Value::from(bytes))).collect::<serde_json::Map<_, _>>().into()
 }
 
 impl Admin for Supervisor {
@@ -73,12 +36,10 @@ impl Admin for Supervisor {
     }
 
     fn metrics(&self, text: &mut Text) {
-        let topology = self.topology.borrow();
-        text.sample(&EPOCH, &[], u64::from(topology.epoch()));
-        text.sample(&SLOTS, &[], topology.owned_slots(self.me()));
-        text.sample(&RELOADS, &[], self.reloads.get());
-        text.sample(&REFUSED, &[], self.reloads_refused.get());
-        metrics::render(&self.metrics, text);
+        text.group(&[], &self.topology_metrics);
+        for (index, core) in self.metrics.cores.iter().enumerate() {
+            text.group(&[("core", &index)], &**core);
+        }
         if let Some(Ok(usage)) = self.usage.map(|read| read()) {
             usage.render(&BUILD, text);
         }

@@ -20,6 +20,7 @@ use std::time::Duration;
 use control::attend::{self, Options, Process, ReloadCause, Start};
 use control::drain::{Ending, Exit, State};
 use control::log::{Fields, Level, Log};
+use control::metrics::TopologyMetrics;
 use control::settings::Tree;
 use control::topology_file::TopologySource;
 use control::watch::Mark;
@@ -64,8 +65,7 @@ struct Supervisor {
     state: Cell<State>,
     /// Data cores that have no connection left.
     drained: Cell<u16>,
-    reloads: Cell<u64>,
-    reloads_refused: Cell<u64>,
+    topology_metrics: TopologyMetrics,
 }
 
 /// Starts the control core's tasks; returns the address of the admin listener.
@@ -75,6 +75,7 @@ struct Supervisor {
 pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<Address> {
     let ending = supervision.ending.clone();
     let supervisor = Rc::new(Supervisor::new(reactor, supervision));
+    supervisor.note_topology(&supervisor.topology.borrow());
     let wanted = Address::from(&supervisor.shared.settings.admin);
     let admin = control::admin::serve(reactor, &wanted, Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>)?;
     supervisor.log_start(&admin);
@@ -90,6 +91,7 @@ impl Supervisor {
             reactor: reactor.clone(),
             shared: supervision.shared,
             effective: supervision.effective,
+            topology_metrics: TopologyMetrics::default(),
             topology: RefCell::new(supervision.topology),
             source: supervision.source,
             mailbox: supervision.mailbox,
@@ -99,8 +101,6 @@ impl Supervisor {
             listen: supervision.listen,
             state: Cell::new(State::Starting),
             drained: Cell::new(0),
-            reloads: Cell::new(0),
-            reloads_refused: Cell::new(0),
         }
     }
 

@@ -53,9 +53,17 @@ impl Supervisor {
         }
     }
 
+    /// Publishes what is in force.
+    pub(super) fn note_topology(&self, topology: &Topology) {
+        let me = NodeId(u32::from(self.shared.settings.node_id));
+        self.topology_metrics.epoch.set(u64::from(topology.epoch()));
+        self.topology_metrics.slots_owned.set(topology.owned_slots(me) as u64);
+    }
+
     fn put_in_force(&self, next: Topology, cause: &str) {
         let me = NodeId(u32::from(self.shared.settings.node_id));
-        self.reloads.set(self.reloads.get() + 1);
+        self.topology_metrics.reloads.increment();
+        self.note_topology(&next);
         let slots = next.owned_slots(me);
         let fields: [(&'static str, &dyn Display); 3] =
             [("epoch", &next.epoch()), ("slots_owned", &slots), ("cause", &cause)];
@@ -70,7 +78,7 @@ impl Supervisor {
     }
 
     fn refuse(&self, fields: control::log::Fields<'_>) {
-        self.reloads_refused.set(self.reloads_refused.get() + 1);
+        self.topology_metrics.refused.increment();
         self.event(Level::Error, "topology_refused", fields);
     }
 }

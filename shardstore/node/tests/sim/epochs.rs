@@ -83,7 +83,7 @@ fn a_peer_that_knows_more_makes_the_node_read_again() {
                     status => break assert_eq!(status, Status::NotFound),
                 }
             }
-            assert_eq!(peer.event("topology_wanted").await, 1, "asked once, not once per request");
+            assert_eq!(peer.counted("node_newer_epochs").await, 1, "asked once, not once per request");
         }));
         rig.file.write(&swapped(6));
         rig.finish(peer);
@@ -131,6 +131,6 @@ fn a_slot_that_is_not_the_keys_is_refused() {
         let real = peer.hasher.hash(&name).slot().number();
         peer.send_with(Op::Get { key: &name }, |request| request.slot = SlotId::new(real ^ 1).unwrap());
         assert_eq!(peer.answer().await.unwrap().unwrap().status, Status::Unsupported);
-        assert_eq!(peer.event("slot_mismatch").await, 1);
+        assert_eq!(peer.counted("node_slot_mismatches").await, 1);
     }));
 }

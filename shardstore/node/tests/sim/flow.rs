@@ -31,7 +31,7 @@ fn a_full_window_is_served_and_more_is_busy() {
                     assert_eq!((answer.status, open.remove(&answer.id)), (Status::Ok, true));
                 }
             }
-            assert_eq!(peer.event("over_credit").await, 0);
+            assert_eq!(peer.counted("node_over_credit").await, 0);
             // Beyond it, every request is still answered. Those of the other core wait for it, and that is what the
             // window bounds.
             let all = (0..).map(|n| key(format!("other:{n}")));
@@ -51,7 +51,7 @@ fn a_full_window_is_served_and_more_is_busy() {
                     status => panic!("{status:?}"),
                 }
             }
-            assert_eq!(peer.event("over_credit").await, busy);
+            assert_eq!(peer.counted("node_over_credit").await, busy);
             assert!(busy > 0, "a burst of 400 does not fit a window of 16");
             assert_eq!(peer.get(&names[0]).await.status, Status::Ok, "the window is whole again");
         }));
@@ -81,7 +81,7 @@ fn a_peer_that_keeps_to_its_window_is_never_busy_however_slowly_it_reads() {
                 let answer = peer.answer().await.unwrap().unwrap();
                 assert_eq!((answer.status, open.remove(&answer.id)), (Status::Ok, true));
             }
-            assert_eq!(peer.event("over_credit").await, 0);
+            assert_eq!(peer.counted("node_over_credit").await, 0);
         }));
     }
 }
@@ -112,7 +112,7 @@ fn credit_of_silenced_answers_comes_with_the_next_answer() {
                 free += quiet;
                 assert_eq!(free, peer.session.send_requests);
             }
-            assert_eq!(peer.event("over_credit").await, 0);
+            assert_eq!(peer.counted("node_over_credit").await, 0);
         }));
     }
 }
@@ -172,7 +172,7 @@ fn a_request_whose_time_is_over_is_not_served() {
                 missed += u64::from(answer.status == Status::Unavailable);
             }
             assert!(missed > 0, "some of forty are late");
-            assert_eq!(peer.event("deadline_missed").await, missed);
+            assert_eq!(peer.counted("node_deadlines_missed").await, missed);
         }));
     }
 }
@@ -196,7 +196,7 @@ fn a_peer_that_never_reads_is_cut_and_others_do_not_notice() {
             let mut peer = Peer::connect(&reactor, 0).await;
             let name = key("small");
             peer.set(&name, b"value").await;
-            while peer.event("slow_reader").await == 0 {
+            while peer.counted("node_slow_readers").await == 0 {
                 let asked_at = reactor.now();
                 assert_eq!(peer.get(&name).await.value, b"value");
                 assert!(reactor.now().since(asked_at) < Duration::from_millis(200));

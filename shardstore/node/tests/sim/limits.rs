@@ -28,7 +28,7 @@ fn connections_over_the_bound_are_closed_at_once() {
         drop(kept);
         reactor.sleep(Duration::from_secs(2)).await;
         let mut peer = Peer::any(&reactor).await;
-        assert_eq!(peer.event("refused_full").await, refused);
+        assert_eq!(peer.counted("node_connections_shed").await, refused);
     }));
 }
 
@@ -49,7 +49,7 @@ fn silent_connections_are_closed_in_time() {
         assert_eq!(idle.answer().await.unwrap(), None);
         assert!((10..15).contains(&reactor.now().since(begun_at).as_secs()));
         assert_eq!(busy.call(Op::Ping).await.status, Status::Ok);
-        assert_eq!((busy.event("idle").await, busy.event("hello_timed_out").await), (1, 1));
+        assert_eq!((busy.counted("node_connections_idle").await, busy.counted("node_hellos_timed_out").await), (1, 1));
     }));
 }
 

@@ -167,18 +167,18 @@ fn the_core_that_is_named_serves_and_others_are_reached_by_a_hop() {
                 let names: Vec<Vec<u8>> = (0..40).map(|n| key(format!("{wanted}:{n}"))).collect();
                 let (own, others): (Vec<_>, Vec<_>) = names.iter().partition(|name| peer.core_of(name) == wanted);
                 assert!(own.len() > 5 && others.len() > 5);
-                let before = peer.event("hop").await;
+                let before = peer.counted("store_hops").await;
                 for name in own {
                     peer.set(name, b"own").await;
                     assert_eq!(peer.get(name).await.value, b"own");
                 }
-                assert_eq!(peer.event("hop").await, before, "the connection was handed to the core it named");
+                assert_eq!(peer.counted("store_hops").await, before, "the connection was handed to the core it named");
                 let count = others.len() as u64;
                 for name in &others {
                     assert_eq!(peer.set(name, b"other").await.status, Status::Ok);
                 }
-                assert_eq!(peer.event("hop").await, before + count, "writes go to the owner");
-                let read = peer.event("read_in_place").await;
+                assert_eq!(peer.counted("store_hops").await, before + count, "writes go to the owner");
+                let read = peer.counted("store_reads_in_place").await;
                 for name in &others {
                     let answer = peer.get(name).await;
                     assert_eq!((answer.status, answer.value.as_slice()), (Status::Ok, b"other".as_slice()));
@@ -187,8 +187,8 @@ fn the_core_that_is_named_serves_and_others_are_reached_by_a_hop() {
                         assert_eq!(peer.get(&absent).await.status, Status::NotFound);
                     }
                 }
-                assert!(peer.event("read_in_place").await >= read + count, "reads do not");
-                assert_eq!(peer.event("hop").await, before + count);
+                assert!(peer.counted("store_reads_in_place").await >= read + count, "reads do not");
+                assert_eq!(peer.counted("store_hops").await, before + count);
             }
         }));
     }
@@ -209,7 +209,7 @@ fn quiet_and_one_way_requests_are_answered_only_when_they_ask_for_it() {
                 let answer = peer.answer().await.unwrap().unwrap();
                 assert_eq!((answer.id, answer.value.as_slice()), (wanted, value.as_bytes()));
             }
-            assert_eq!(peer.event("over_credit").await, 0);
+            assert_eq!(peer.counted("node_over_credit").await, 0);
         }));
     }
 }

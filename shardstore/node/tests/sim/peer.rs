@@ -211,8 +211,9 @@ impl Peer {
         found.unwrap_or_else(|| panic!("no {name}")).value
     }
 
-    pub(crate) async fn event(&mut self, event: &str) -> u64 {
-        self.stat(&format!("corelane_node_events_total{{event=\"{event}\"}}")).await
+    /// A counter of the node by what it is called after `corelane_`.
+    pub(crate) async fn counted(&mut self, what: &str) -> u64 {
+        self.stat(&format!("corelane_{what}_total")).await
     }
 
     /// The core that holds a key.

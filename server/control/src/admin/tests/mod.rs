@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use super::{Admin, Page, PageRequest, Readiness, serve};
 use crate::metrics::{Family, Text};
 
-const HITS: Family = Family::counter("corelane_hits_total", "Lookups that found the key.");
+const HITS: Family = Family::counter("corelane_hits_total", &[], "Lookups that found the key.");
 
 /// Bytes of the page `/big`.
 const BIG_BYTES: usize = 100_000;

@@ -1,0 +1,89 @@
+//! Groups that both binaries have, with one name and one meaning for each fact.
+//!
+//! **Not** counted here: a core copies what its reactor has counted, a few times in a second.
+//!
+//! **Source**: `reactor::Counters`.
+
+use reactor::{Counters, Holdings};
+
+use super::counter::{Counter, Gauge};
+
+crate::metrics! {
+    /// What a core's event loop holds and has done.
+    pub struct ReactorMetrics from (Counters, Holdings) {
+        /// Passes of the event loop.
+        passes: Counter = "corelane_reactor_passes_total" => |(counters, _)| counters.passes,
+        /// Completions that the kernel reported. Completions per pass say how much one pass shares.
+        completions: Counter = "corelane_reactor_completions_total" => |(counters, _)| counters.completions,
+        /// Sends started: at most one per connection and pass.
+        sends: Counter = "corelane_reactor_sends_total" => |(counters, _)| counters.sends,
+        /// Bytes received by all connections of the core.
+        received_bytes: Counter = "corelane_reactor_received_bytes_total" => |(counters, _)| counters.received_bytes,
+        /// Bytes sent by all connections of the core.
+        sent_bytes: Counter = "corelane_reactor_sent_bytes_total" => |(counters, _)| counters.sent_bytes,
+        /// Receives that ended because all receive buffers were lent; they are resumed when some are back.
+        starved: Counter = "corelane_reactor_starved_total" => |(counters, _)| counters.starved,
+        /// Receives that were stopped because the connection's task did not read.
+        held_back: Counter = "corelane_reactor_held_back_total" => |(counters, _)| counters.held_back,
+        /// Other cores woken by a system call or a ring message.
+        wakes: Counter = "corelane_reactor_wakes_total" => |(counters, _)| counters.wakes,
+        /// Completions that found no room in the kernel's queue. They are kept, at a cost: raise an issue if this grows.
+        overflows: Counter = "corelane_reactor_overflows_total" => |(counters, _)| counters.overflows,
+        /// Accepts that failed, most likely for want of file descriptors.
+        accept_errors: Counter = "corelane_reactor_accept_errors_total" => |(counters, _)| counters.accept_errors,
+        /// Tasks that have not ended; a connection is one.
+        tasks: Gauge = "corelane_reactor_tasks" => |(_, holdings)| holdings.tasks as u64,
+        /// Timers that are set.
+        timers: Gauge = "corelane_reactor_timers" => |(_, holdings)| holdings.timers as u64,
+    }
+}
+
+crate::metrics! {
+    /// The topology of the process. One for the process, written by the control core.
+    pub struct TopologyMetrics {
+        /// Epoch of the topology in force; 0 in embedded mode.
+        epoch: Gauge = "corelane_topology_epoch",
+        /// Slots that this process owns: none at an edge.
+        slots_owned: Gauge = "corelane_topology_slots_owned",
+        /// Topologies that were put in force after the one that the process started with.
+        reloads: Counter = "corelane_topology_reloads_total",
+        /// Topologies that were refused; the log says why, with the line. An old one that a node sends is none.
+        refused: Counter = "corelane_topology_refused_total",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::audit::{self, Sources, Writes};
+    use super::*;
+
+    #[test]
+    fn every_number_of_a_reactor_has_its_own_sample() {
+        let sources: Sources<(Counters, Holdings)> = &[
+            (|s| s.0.passes = 7, "corelane_reactor_passes_total"),
+            (|s| s.0.completions = 7, "corelane_reactor_completions_total"),
+            (|s| s.0.sends = 7, "corelane_reactor_sends_total"),
+            (|s| s.0.received_bytes = 7, "corelane_reactor_received_bytes_total"),
+            (|s| s.0.sent_bytes = 7, "corelane_reactor_sent_bytes_total"),
+            (|s| s.0.starved = 7, "corelane_reactor_starved_total"),
+            (|s| s.0.held_back = 7, "corelane_reactor_held_back_total"),
+            (|s| s.0.wakes = 7, "corelane_reactor_wakes_total"),
+            (|s| s.0.overflows = 7, "corelane_reactor_overflows_total"),
+            (|s| s.0.accept_errors = 7, "corelane_reactor_accept_errors_total"),
+            (|s| s.1.tasks = 7, "corelane_reactor_tasks"),
+            (|s| s.1.timers = 7, "corelane_reactor_timers"),
+        ];
+        audit::assert_copied(sources, ReactorMetrics::publish);
+    }
+
+    #[test]
+    fn every_number_of_a_topology_has_its_own_sample() {
+        let writes: Writes<TopologyMetrics> = &[
+            (|t| t.epoch.set(7), "corelane_topology_epoch"),
+            (|t| t.slots_owned.set(7), "corelane_topology_slots_owned"),
+            (|t| t.reloads.increment(), "corelane_topology_reloads_total"),
+            (|t| t.refused.increment(), "corelane_topology_refused_total"),
+        ];
+        audit::assert_alone(writes);
+    }
+}
