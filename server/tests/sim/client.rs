@@ -1,4 +1,4 @@
-//! Clients of the edges: plain HTTP over the simulated network, one request at a time each.
+//! Clients of the edges: plain HTTP over the simulated network, one request at a time or several pipelined.
 //!
 //! **Not** lenient: an answer that cannot be parsed is a violation.
 
@@ -15,6 +15,14 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) etag: Option<u64>,
     pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// Whether a write was refused for good: an unknown outcome has a name of its own.
+    pub(crate) fn says_nothing_changed(&self) -> bool {
+        let unknown = b"outcome-unknown";
+        self.status == 503 && !self.body.windows(unknown.len()).any(|window| window == unknown)
+    }
 }
 
 /// Why there is no answer.
@@ -50,19 +58,63 @@ impl Client {
 
     /// Sends a request and reads its answer, within `time`.
     pub(crate) async fn call(&mut self, request: &Request<'_>, time: Duration) -> Result<Answer, Failure> {
+        let mut answers = self.call_all(std::slice::from_ref(request), time).await;
+        answers.pop().expect("there is a result for each request")
+    }
+
+    /// Sends requests at once, and reads their answers in order, within `time`; a result for each request. After the first
+    /// failure, and after an answer that ends the connection, all others fail.
+    pub(crate) async fn call_all(&mut self, requests: &[Request<'_>], time: Duration) -> Vec<Result<Answer, Failure>> {
         let deadline = self.reactor.now() + time;
+        let mut results = Vec::new();
         let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.connect(deadline).await?,
+            Some(connection) => Ok(connection),
+            None => self.connect(deadline).await,
         };
-        connection.set_deadline(deadline);
-        write(&connection, request);
-        let method = Method::from_token(request.method.as_bytes());
-        let (answer, keep) = read(&connection, method, deadline, &self.reactor).await?;
-        if keep {
-            self.connection = Some(connection);
+        match connection {
+            Ok(connection) => {
+                connection.set_deadline(deadline);
+                requests.iter().for_each(|request| write(&connection, request));
+                if self.read_all(&connection, requests, deadline, &mut results).await {
+                    self.connection = Some(connection);
+                }
+            }
+            Err(failure) => results.push(Err(failure)),
         }
-        Ok(answer)
+        results.resize_with(requests.len(), || Err(Failure::Connection));
+        results
+    }
+
+    /// Reads the answers to `requests`; whether the connection can be used again.
+    async fn read_all(
+        &self,
+        connection: &Connection,
+        requests: &[Request<'_>],
+        deadline: Instant,
+        results: &mut Vec<Result<Answer, Failure>>,
+    ) -> bool {
+        let mut received = Vec::new();
+        for (index, request) in requests.iter().enumerate() {
+            let method = Method::from_token(request.method.as_bytes());
+            match read(connection, method, deadline, (&self.reactor, &mut received)).await {
+                Ok((answer, keep)) => {
+                    results.push(Ok(answer));
+                    if !keep {
+                        return false;
+                    }
+                }
+                Err(failure) => {
+                    results.push(Err(failure));
+                    return false;
+                }
+            }
+            if index + 1 == requests.len() && !received.is_empty() {
+                results.pop();
+                results.push(Err(Failure::Malformed("bytes after the last answer".to_owned())));
+                return false;
+            }
+        }
+        true
     }
 
     async fn connect(&self, deadline: Instant) -> Result<Connection, Failure> {
@@ -87,16 +139,19 @@ fn write(connection: &Connection, request: &Request<'_>) {
     }
 }
 
+/// Reads the next answer; what has come of those after it stays in `received`.
 async fn read(
     connection: &Connection,
     method: Method,
     deadline: Instant,
-    reactor: &Reactor,
+    (reactor, received): (&Reactor, &mut Vec<u8>),
 ) -> Result<(Answer, bool), Failure> {
-    let mut received = Vec::new();
     loop {
-        match parse(&received, method)? {
-            Some(answer) => return Ok(answer),
+        match parse(received, method)? {
+            Some((answer, keep, bytes)) => {
+                received.drain(..bytes);
+                return Ok((answer, keep));
+            }
             None => match connection.receive().await {
                 Ok(Some(data)) => received.extend_from_slice(&data),
                 Err(reactor::ConnectionError::TimedOut) => return Err(Failure::TimedOut),
@@ -107,7 +162,8 @@ async fn read(
     }
 }
 
-fn parse(received: &[u8], method: Method) -> Result<Option<(Answer, bool)>, Failure> {
+/// The answer at the start of what was received, whether the connection goes on, and how many bytes it took.
+fn parse(received: &[u8], method: Method) -> Result<Option<(Answer, bool, usize)>, Failure> {
     let parsed = response::parse(received, &Limits::default(), method);
     let head = match parsed.map_err(|error| Failure::Malformed(format!("{error:?} in {received:?}")))? {
         Parsed::Partial => return Ok(None),
@@ -122,9 +178,7 @@ fn parse(received: &[u8], method: Method) -> Result<Option<(Answer, bool)>, Fail
     if rest.len() < length {
         return Ok(None);
     }
-    if rest.len() > length {
-        return Err(Failure::Malformed("bytes after the answer".to_owned()));
-    }
     let etag = head.field("etag").and_then(|tag| std::str::from_utf8(tag).ok()?.trim_matches('"').parse().ok());
-    Ok(Some((Answer { status: head.status(), etag, body: rest.to_vec() }, head.keep_alive())))
+    let answer = Answer { status: head.status(), etag, body: rest[..length].to_vec() };
+    Ok(Some((answer, head.keep_alive(), head.head_bytes() + length)))
 }

@@ -1,5 +1,6 @@
 //! The simulated processes: 3 nodes, 2 edges, and how each is started, killed and stopped.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use control::settings::{Invocation, Loaded, Settings, Sources, load};
@@ -23,12 +24,78 @@ pub(crate) const REQUEST_TIME: Duration = Duration::from_millis(1000);
 /// How long a near copy may be served.
 pub(crate) const NEAR_TIME: Duration = Duration::from_millis(400);
 
+/// Ranges of slots that have an owner of their own; each can move.
+pub(crate) const RANGES: usize = 8;
+const SLOTS_PER_RANGE: u16 = shardstore::key::SLOT_COUNT / RANGES as u16;
+
+/// How the cluster of a seed differs from the plain one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Variant {
+    /// Wall clocks differ by up to [`SKEW_MS_MAX`].
+    pub(crate) skewed_clocks: bool,
+    /// Nodes have so little memory that they evict.
+    pub(crate) evicting: bool,
+    /// Ranges of slots move to other nodes while clients work.
+    pub(crate) moving: bool,
+}
+
+/// By how much a wall clock may be wrong: far more than clocks kept by NTP.
+pub(crate) const SKEW_MS_MAX: i64 = 500;
+
 pub(crate) struct Cluster {
     pub(crate) world: World,
     pub(crate) nodes: Vec<Member>,
     pub(crate) edges: Vec<Member>,
-    topology: Topology,
+    map: SharedMap,
+    variant: Variant,
     incarnations: u64,
+}
+
+/// Who owns which range of slots. Shared with the sources that processes read their topology from.
+#[derive(Clone, Debug)]
+struct Map {
+    epoch: u32,
+    /// The owners of each range, the present one last. A range never comes back to a node that had it: what that node still
+    /// holds of it is older than what was written elsewhere.
+    owners: Vec<Vec<usize>>,
+}
+
+type SharedMap = Arc<Mutex<Map>>;
+
+impl Map {
+    fn new() -> Self {
+        Map { epoch: 1, owners: (0..RANGES).map(|range| vec![range % NODES]).collect() }
+    }
+
+    fn owner(&self, range: usize) -> usize {
+        *self.owners[range].last().expect("a range has an owner")
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("cluster = \"sim\"\nepoch = {}\n", self.epoch);
+        for id in 1..=NODES {
+            text += &format!("[[node]]\nid = {id}\naddress = \"10.0.1.{id}:7401\"\n");
+        }
+        for range in 0..RANGES {
+            let first = range as u16 * SLOTS_PER_RANGE;
+            let last = first + (SLOTS_PER_RANGE - 1);
+            text += &format!("[[assign]]\nslots = \"{first}-{last}\"\nnode = {}\n", self.owner(range) + 1);
+        }
+        text
+    }
+
+    fn topology(&self) -> Topology {
+        Topology::parse(&self.text()).unwrap()
+    }
+}
+
+fn source(map: &SharedMap) -> TopologySource {
+    let map = Arc::clone(map);
+    TopologySource {
+        name: "topology.toml".to_owned(),
+        read: Box::new(move || Ok(map.lock().unwrap().text())),
+        mark: Box::new(|| None),
+    }
 }
 
 /// One process, and when it last died.
@@ -36,14 +103,6 @@ pub(crate) struct Member {
     pub(crate) process: ProcessId,
     pub(crate) up: bool,
     status: Option<Box<dyn Fn() -> Option<u8>>>,
-}
-
-fn topology_text() -> String {
-    let mut text = "cluster = \"sim\"\nepoch = 1\n".to_owned();
-    for id in 1..=NODES {
-        text += &format!("[[node]]\nid = {id}\naddress = \"10.0.1.{id}:7401\"\n");
-    }
-    text
 }
 
 pub(crate) fn edge_address(edge: usize) -> Address {
@@ -62,11 +121,20 @@ fn settings<T: Settings>(arguments: &[String], file: &str) -> Loaded<T> {
     }
 }
 
+/// The range that a key's slot lies in.
+pub(crate) fn range_of(key: &str) -> usize {
+    let mut stored = Vec::new();
+    shardstore::key::StoredKey::encode(b"default", key.as_bytes(), &mut stored).unwrap();
+    // No seed is set in the topology, which then is 0.
+    let slot = shardstore::key::KeyHasher::new(Map::new().topology().hash_seed()).hash(&stored).slot();
+    slot.index() / usize::from(SLOTS_PER_RANGE)
+}
+
 impl Cluster {
     /// A cluster with every process started.
-    pub(crate) fn start(world: World) -> Cluster {
-        let topology = Topology::parse(&topology_text()).unwrap();
-        let mut cluster = Cluster { world, nodes: Vec::new(), edges: Vec::new(), topology, incarnations: 0 };
+    pub(crate) fn start(world: World, variant: Variant) -> Cluster {
+        let map = Arc::new(Mutex::new(Map::new()));
+        let mut cluster = Cluster { world, nodes: Vec::new(), edges: Vec::new(), map, variant, incarnations: 0 };
         for id in 1..=NODES {
             let process = cluster.world.add_process(&format!("node {id}"));
             cluster.nodes.push(Member { process, up: false, status: None });
@@ -75,9 +143,24 @@ impl Cluster {
             let process = cluster.world.add_process(&format!("edge {id}"));
             cluster.edges.push(Member { process, up: false, status: None });
         }
+        if variant.skewed_clocks {
+            cluster.skew_clocks();
+        }
         (0..NODES).for_each(|node| cluster.start_node(node));
         (0..EDGES).for_each(|edge| cluster.start_edge(edge));
         cluster
+    }
+
+    pub(crate) fn variant(&self) -> Variant {
+        self.variant
+    }
+
+    fn skew_clocks(&mut self) {
+        let members: Vec<ProcessId> = self.nodes.iter().chain(&self.edges).map(|member| member.process).collect();
+        for process in members {
+            let skew_ms = self.world.random().below(2 * SKEW_MS_MAX as u64 + 1) as i64 - SKEW_MS_MAX;
+            self.world.set_clock_skew(process, skew_ms);
+        }
     }
 
     fn incarnation(&mut self) -> u64 {
@@ -89,17 +172,16 @@ impl Cluster {
         let id = node + 1;
         let arguments =
             [format!("--listen=10.0.1.{id}:7401"), format!("--admin=10.0.1.{id}:9180"), "--config=c".to_owned()];
-        let file = format!("node_id = {id}\nmemory = \"64MiB\"\ntopology = \"topology.toml\"\n");
+        // Of the small one, each core's shard is a few segments.
+        let memory = if self.variant.evicting { "16MiB" } else { "64MiB" };
+        let file = format!("node_id = {id}\nmemory = \"{memory}\"\ntopology = \"topology.toml\"\n");
         let loaded = settings::<NodeSettings>(&arguments, &file);
+        let topology = self.map.lock().unwrap().topology();
         let plan = shardstored::NodePlan {
             settings: loaded.settings,
             effective: loaded.effective,
-            topology: self.topology.clone(),
-            source: TopologySource {
-                name: "topology.toml".to_owned(),
-                read: Box::new(|| Ok(topology_text())),
-                mark: Box::new(|| None),
-            },
+            topology,
+            source: source(&self.map),
             incarnation: self.incarnation(),
             cpus: vec![None; CORES],
             log: Box::new(std::io::sink()),
@@ -123,15 +205,11 @@ impl Cluster {
             REQUEST_TIME.as_millis()
         );
         let loaded = settings::<EdgeSettings>(&arguments, &file);
-        let source = TopologySource {
-            name: "topology.toml".to_owned(),
-            read: Box::new(|| Ok(topology_text())),
-            mark: Box::new(|| None),
-        };
+        let topology = self.map.lock().unwrap().topology();
         let plan = EdgePlan {
             settings: loaded.settings,
             effective: loaded.effective,
-            topology: Some((self.topology.clone(), source)),
+            topology: Some((topology, source(&self.map))),
             cpus: vec![None; CORES],
             incarnation: self.incarnation(),
             log: Box::new(std::io::sink()),
@@ -163,10 +241,33 @@ impl Cluster {
 
     /// The node, by its place, that owns a key.
     pub(crate) fn owner_of(&self, key: &str) -> usize {
-        let mut stored = Vec::new();
-        shardstore::key::StoredKey::encode(b"default", key.as_bytes(), &mut stored).unwrap();
-        let hasher = shardstore::key::KeyHasher::new(self.topology.hash_seed());
-        self.topology.owner(hasher.hash(&stored).slot()).id.0 as usize - 1
+        self.map.lock().unwrap().owner(range_of(key))
+    }
+
+    /// Moves a range that can move to a node that never had it, and tells the nodes, and some of the edges; the others learn
+    /// it from the nodes. Gives the range and its new owner.
+    pub(crate) fn move_range(&mut self) -> Option<(usize, usize)> {
+        let range = self.world.random().below(RANGES as u64) as usize;
+        let node = self.world.random().below(NODES as u64) as usize;
+        {
+            let mut map = self.map.lock().unwrap();
+            if map.owners[range].contains(&node) {
+                return None;
+            }
+            map.owners[range].push(node);
+            map.epoch += 1;
+        }
+        let nodes: Vec<ProcessId> = self.nodes.iter().filter(|member| member.up).map(|member| member.process).collect();
+        let edges: Vec<ProcessId> = self.edges.iter().filter(|member| member.up).map(|member| member.process).collect();
+        for process in nodes {
+            self.world.signal(process, reactor::Signal::Reload);
+        }
+        for process in edges {
+            if self.world.random().chance(500) {
+                self.world.signal(process, reactor::Signal::Reload);
+            }
+        }
+        Some((range, node))
     }
 
     /// Asks every process to end, runs until they have, and says what was wrong with how they did.

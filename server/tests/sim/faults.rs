@@ -11,6 +11,8 @@ use crate::cluster::{Cluster, EDGES, NODES};
 pub(crate) struct Injector {
     down: Vec<(bool, usize, u32)>,
     pub(crate) told: Vec<String>,
+    /// Ranges of slots that have moved, since the driver looked.
+    pub(crate) moved: Vec<usize>,
     /// What a process did wrong.
     pub(crate) violation: Option<String>,
 }
@@ -26,7 +28,7 @@ impl Injector {
     pub(crate) fn step(&mut self, cluster: &mut Cluster) -> Vec<usize> {
         self.revive(cluster);
         let mut died = Vec::new();
-        match cluster.world.random().below(13) {
+        match cluster.world.random().below(16) {
             0 | 1 => died.extend(self.kill_node(cluster)),
             2 => self.kill_edge(cluster),
             3 | 4 => self.cut(cluster),
@@ -38,6 +40,7 @@ impl Injector {
             8 => self.network(cluster, "resetting", resetting()),
             9 => self.network(cluster, "good", NetworkOptions::default()),
             10 => self.restart_edge(cluster),
+            11..=13 if cluster.variant().moving => self.move_range(cluster),
             _ => {}
         }
         died
@@ -82,6 +85,13 @@ impl Injector {
         }
         self.tell(format!("edge {} is started again", edge + 1));
         cluster.start_edge(edge);
+    }
+
+    fn move_range(&mut self, cluster: &mut Cluster) {
+        if let Some((range, node)) = cluster.move_range() {
+            self.tell(format!("range {range} moves to node {}", node + 1));
+            self.moved.push(range);
+        }
     }
 
     fn cut(&mut self, cluster: &mut Cluster) {

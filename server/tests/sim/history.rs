@@ -3,15 +3,34 @@
 //! **Not** a linearizability checker: an edge may serve a copy for the near time, and versions, which the owner makes,
 //! say which of two writes is newer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use reactor::Instant;
 
 use crate::cluster::NEAR_TIME;
 
-/// Clocks of a simulation agree; what is compared in milliseconds is rounded by at most this.
+/// What is compared in milliseconds is rounded by at most this.
 const ROUNDING: Duration = Duration::from_millis(2);
+
+/// What may have taken a key's values away without anybody asking for it, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loss {
+    pub(crate) from: Instant,
+    /// Until when both the old owner and the new one may have served the key; of a death, when it happened.
+    pub(crate) until: Instant,
+    /// The key's slot went to another node; otherwise its node died.
+    pub(crate) moved: bool,
+}
+
+/// What the rules have to allow for in the seed at hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    /// By how much versions of two nodes, or a version and a client's clock, may disagree.
+    pub(crate) skew_ms: u64,
+    /// Values may be evicted.
+    pub(crate) evicting: bool,
+}
 
 /// A PUT, from its first byte to its answer.
 #[derive(Clone, Debug)]
@@ -33,9 +52,11 @@ pub(crate) struct Delete {
     pub(crate) acknowledged: Option<Instant>,
 }
 
-/// A GET that was answered 200 or 404.
+/// A GET that was answered 200 or 404, or a write that could only happen because nothing was there.
 pub(crate) struct Read {
     pub(crate) edge: usize,
+    /// The owner itself had to be asked, so that copies do not count.
+    pub(crate) fresh: bool,
     pub(crate) began: Instant,
     pub(crate) ended: Instant,
     /// The value and its version; `None` for 404.
@@ -48,18 +69,35 @@ pub(crate) struct KeyHistory {
     /// By the value, which names its write.
     pub(crate) writes: BTreeMap<Vec<u8>, Write>,
     pub(crate) deletes: Vec<Delete>,
+    pub(crate) losses: Vec<Loss>,
+    /// Versions that a conditional write has replaced or removed: each can be replaced once.
+    replaced: BTreeSet<u64>,
 }
 
 impl KeyHistory {
-    /// Checks a read against everything before it; `deaths` are the instants at which the key's node died.
-    pub(crate) fn check(&self, read: &Read, deaths: &[Instant]) -> Result<(), String> {
+    /// Checks a read against everything before it.
+    pub(crate) fn check(&self, read: &Read, allowance: Allowance) -> Result<(), String> {
         match &read.found {
-            Some((value, version)) => self.check_found(read, value, *version),
-            None => self.check_absent(read, deaths),
+            Some((value, version)) => self.check_found(read, value, *version, allowance),
+            None if allowance.evicting => Ok(()),
+            None => self.check_absent(read),
         }
     }
 
-    fn check_found(&self, read: &Read, value: &[u8], version: u64) -> Result<(), String> {
+    /// Notes that a write on the condition of `version` has succeeded.
+    pub(crate) fn replace(&mut self, version: u64) -> Result<(), String> {
+        if self.replaced.insert(version) {
+            return Ok(());
+        }
+        Err(format!("two writes on the condition of version {version} have succeeded"))
+    }
+
+    /// What may have taken away what was written from `from` on, as seen until `until`.
+    fn losses(&self, from: Instant, until: Instant) -> impl Iterator<Item = &Loss> {
+        self.losses.iter().filter(move |loss| loss.until >= from && loss.from <= until)
+    }
+
+    fn check_found(&self, read: &Read, value: &[u8], version: u64, allowance: Allowance) -> Result<(), String> {
         let Some(write) = self.writes.get(value) else {
             return Err(format!("read a value that nobody wrote: {} bytes", value.len()));
         };
@@ -73,8 +111,10 @@ impl KeyHistory {
         }
         for newer in self.writes.values() {
             let (Some(acknowledged), Some(newer_version)) = (newer.acknowledged, newer.version) else { continue };
-            if newer_version > version {
-                let bound = self.visible_from(acknowledged, newer.edge == read.edge);
+            // A value that is lost is no measure: its owner, or one with another clock, made new ones since.
+            let lost = self.losses(newer.began, read.ended).any(|loss| loss.moved || allowance.skew_ms > 0);
+            if newer_version > version && !lost {
+                let bound = self.visible_from(acknowledged, newer.edge, read);
                 if read.began > bound {
                     return Err(format!(
                         "read version {version} at {:?}, although {newer_version} was acknowledged at {acknowledged:?} \
@@ -85,20 +125,24 @@ impl KeyHistory {
                 }
             }
         }
-        self.check_not_deleted(read, version)
+        self.check_not_deleted(read, version, allowance)
     }
 
-    /// From when on every read must see what was acknowledged then.
-    fn visible_from(&self, acknowledged: Instant, same_edge: bool) -> Instant {
-        if same_edge { acknowledged } else { acknowledged + NEAR_TIME + ROUNDING }
+    /// From when on a read must see what was acknowledged then through `edge`. While a slot moves, the old owner may still be
+    /// asked, and copies of what it said are served for the near time.
+    fn visible_from(&self, acknowledged: Instant, edge: usize, read: &Read) -> Instant {
+        let near = NEAR_TIME + ROUNDING;
+        let visible = if edge == read.edge || read.fresh { acknowledged } else { acknowledged + near };
+        let moves = self.losses.iter().filter(|loss| loss.moved && loss.from <= read.ended);
+        moves.map(|loss| loss.until + near).fold(visible, Instant::max)
     }
 
     /// A value whose version was made before a delete began must be gone once the delete is visible.
-    fn check_not_deleted(&self, read: &Read, version: u64) -> Result<(), String> {
-        let made_ms = shardstore::version::Version::from_bits(version).ms();
+    fn check_not_deleted(&self, read: &Read, version: u64, allowance: Allowance) -> Result<(), String> {
+        let made_ms = shardstore::version::Version::from_bits(version).ms() + allowance.skew_ms;
         for delete in &self.deletes {
             let Some(acknowledged) = delete.acknowledged else { continue };
-            if made_ms < delete.began_ms && read.began > self.visible_from(acknowledged, delete.edge == read.edge) {
+            if made_ms < delete.began_ms && read.began > self.visible_from(acknowledged, delete.edge, read) {
                 return Err(format!("read version {version} at {:?}, deleted at {acknowledged:?}", read.began));
             }
         }
@@ -106,10 +150,10 @@ impl KeyHistory {
     }
 
     /// An acknowledged write that nothing can have removed must be there.
-    fn check_absent(&self, read: &Read, deaths: &[Instant]) -> Result<(), String> {
+    fn check_absent(&self, read: &Read) -> Result<(), String> {
         for write in self.writes.values() {
             let Some(acknowledged) = write.acknowledged else { continue };
-            let died = deaths.iter().any(|death| *death >= write.began && *death <= read.ended);
+            let lost = self.losses(write.began, read.ended).next().is_some();
             let deleted = self.deletes.iter().any(|delete| {
                 let over = delete.acknowledged.is_some_and(|at| at < write.began);
                 !over && delete.began <= read.ended
@@ -119,8 +163,8 @@ impl KeyHistory {
                 let replaced = other.acknowledged.is_none_or(|at| at >= write.began);
                 replaced && other.ttl.is_some_and(|ttl| read.ended + ROUNDING >= other.began + ttl)
             });
-            let visible = self.visible_from(acknowledged, write.edge == read.edge);
-            if visible < read.began && !died && !deleted && !may_expire {
+            let visible = self.visible_from(acknowledged, write.edge, read);
+            if visible < read.began && !lost && !deleted && !may_expire {
                 return Err(format!(
                     "read nothing at {:?}, although version {:?} was acknowledged at {acknowledged:?}",
                     read.began, write.version

@@ -8,6 +8,7 @@
 
 #![expect(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     reason = "a test driver that shares its seeds among threads of its own and measures how long it took"
 )]

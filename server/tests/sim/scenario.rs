@@ -9,14 +9,18 @@ use reactor::sim::{NetworkOptions, ProcessId, World};
 use reactor::{CoreId, CoreSpec, Host, Instant, Random, Reactor};
 
 use crate::client::{Client, Failure, Request};
-use crate::cluster::{Cluster, EDGES, NODES, REQUEST_TIME, edge_address};
+use crate::cluster::{Cluster, EDGES, REQUEST_TIME, SKEW_MS_MAX, Variant, edge_address, range_of};
 use crate::faults::{Injector, STEP};
-use crate::history::{Delete, KeyHistory, Read, Write};
+use crate::history::{Allowance, Delete, KeyHistory, Loss, Read, Write};
 
 /// Clients, each with one request under way.
 const CLIENTS: usize = 6;
 /// Keys: few, so that clients meet on them.
 const KEYS: u64 = 12;
+/// Requests that a client sends at once at most.
+const PIPELINED_MAX: u64 = 6;
+/// How long after a topology has changed a node may still answer by the old one: it is told at once, and reads no disk.
+const MOVE_TIME: Duration = Duration::from_millis(50);
 /// Steps of the fault injector.
 const FAULTS: u32 = 20;
 /// How long an answer may take beyond the deadline of the request to the node: the way to the edge and back, twice
@@ -37,9 +41,7 @@ pub(crate) struct Outcome {
 #[derive(Default)]
 struct Shared {
     keys: BTreeMap<String, KeyHistory>,
-    /// When each node died.
-    deaths: Vec<Vec<Instant>>,
-    owners: BTreeMap<String, usize>,
+    variant: Variant,
     violation: Option<String>,
     requests: u64,
     refused: u64,
@@ -58,24 +60,35 @@ impl Shared {
         }
         self.violation.get_or_insert(text);
     }
+
+    fn allowance(&self) -> Allowance {
+        Allowance {
+            skew_ms: if self.variant.skewed_clocks { SKEW_MS_MAX as u64 } else { 0 },
+            evicting: self.variant.evicting,
+        }
+    }
+
+    /// Notes that the values of some keys may be lost.
+    fn lose(&mut self, loss: Loss, is_lost: impl Fn(&str) -> bool) {
+        for key in (0..KEYS).map(key_name).filter(|key| is_lost(key)) {
+            self.keys.entry(key).or_default().losses.push(loss);
+        }
+    }
+}
+
+/// What is different in a seed: all of it comes together in one of them, and none of it in another.
+fn variant_of(seed: u64) -> Variant {
+    Variant { skewed_clocks: seed % 4 == 1, evicting: seed % 8 == 5, moving: seed % 3 > 0 }
 }
 
 /// Runs the scenario of one seed.
 pub(crate) fn run(seed: u64, verbose: bool) -> Outcome {
     let mut world = World::new(seed, NetworkOptions::default());
     let clients = world.add_process("clients");
-    let mut cluster = Cluster::start(world);
-    let shared = Rc::new(RefCell::new(Shared {
-        deaths: vec![Vec::new(); NODES],
-        verbose,
-        large_values: seed % 8 == 3,
-        ..Shared::default()
-    }));
-    for key in 0..KEYS {
-        let name = key_name(key);
-        let owner = cluster.owner_of(&name);
-        shared.borrow_mut().owners.insert(name, owner);
-    }
+    let variant = variant_of(seed);
+    let mut cluster = Cluster::start(world, variant);
+    let large_values = seed % 8 == 3 || variant.evicting;
+    let shared = Rc::new(RefCell::new(Shared { variant, verbose, large_values, ..Shared::default() }));
     start_clients(&mut cluster.world, clients, &shared, seed);
     let injector = misbehave(&mut cluster, &shared, verbose);
     let violation = finish(&mut cluster, clients, &shared, injector);
@@ -129,7 +142,12 @@ fn misbehave(cluster: &mut Cluster, shared: &Rc<RefCell<Shared>>, verbose: bool)
         }
         let now = cluster.world.now();
         for node in died {
-            shared.borrow_mut().deaths[node].push(now);
+            let loss = Loss { from: now, until: now, moved: false };
+            shared.borrow_mut().lose(loss, |key| cluster.owner_of(key) == node);
+        }
+        for range in injector.moved.drain(..) {
+            let loss = Loss { from: now, until: now + MOVE_TIME, moved: true };
+            shared.borrow_mut().lose(loss, |key| range_of(key) == range);
         }
         if verbose {
             for text in injector.told.drain(..) {
@@ -179,6 +197,24 @@ fn finish(
     shared.borrow().violation.clone()
 }
 
+/// On what a write depends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Only {
+    Always,
+    Absent,
+    Version(u64),
+}
+
+impl Only {
+    fn field(self) -> String {
+        match self {
+            Only::Always => String::new(),
+            Only::Absent => "If-None-Match: *\r\n".to_owned(),
+            Only::Version(version) => format!("If-Match: \"{version}\"\r\n"),
+        }
+    }
+}
+
 /// One client: draws an operation, does it, checks the answer.
 struct Worker {
     reactor: Reactor,
@@ -200,9 +236,13 @@ impl Worker {
         while !self.shared.borrow().stop {
             let edge = self.random.below(EDGES as u64) as usize;
             let key = key_name(self.random.below(KEYS));
-            match self.random.below(10) {
-                0..=2 => self.put(edge, &key).await,
-                3 => self.delete(edge, &key).await,
+            match self.random.below(16) {
+                0..=3 => self.put(edge, &key, Only::Always).await,
+                4 => self.put(edge, &key, Only::Absent).await,
+                5 => self.replace(edge, &key).await,
+                6 => self.delete(edge, &key).await,
+                7 => self.get_fresh(edge, &key).await,
+                8 => self.get_several(edge).await,
                 _ => self.get(edge, &key).await,
             }
             let pause = Duration::from_micros(self.random.between(100, 20_000));
@@ -211,10 +251,25 @@ impl Worker {
         self.shared.borrow_mut().stopped += 1;
     }
 
-    async fn call(&mut self, edge: usize, request: &Request<'_>) -> Option<crate::client::Answer> {
+    /// How long an answer may take.
+    fn limit(&self) -> Duration {
         let large_values = self.shared.borrow().large_values;
-        let limit = REQUEST_TIME + ANSWER_SLACK + if large_values { LARGE_VALUE_TIME } else { Duration::ZERO };
+        REQUEST_TIME + ANSWER_SLACK + if large_values { LARGE_VALUE_TIME } else { Duration::ZERO }
+    }
+
+    async fn call(&mut self, edge: usize, request: &Request<'_>) -> Option<crate::client::Answer> {
+        let limit = self.limit();
         let result = self.clients[edge].call(request, limit).await;
+        self.judge(edge, request, result)
+    }
+
+    /// Counts what a request came to; gives the answer, if it was served.
+    fn judge(
+        &self,
+        edge: usize,
+        request: &Request<'_>,
+        result: Result<crate::client::Answer, Failure>,
+    ) -> Option<crate::client::Answer> {
         let mut shared = self.shared.borrow_mut();
         shared.requests += 1;
         match result {
@@ -228,13 +283,8 @@ impl Worker {
                 None
             }
             Err(Failure::TimedOut) => {
-                let text = format!(
-                    "{} of {} through edge {} was not answered in {limit:?}",
-                    request.method,
-                    request.key,
-                    edge + 1
-                );
-                shared.violate(text);
+                let edge = edge + 1;
+                shared.violate(format!("{} of {} through edge {edge} was not answered", request.method, request.key));
                 None
             }
             Err(Failure::Malformed(text)) => {
@@ -244,7 +294,8 @@ impl Worker {
         }
     }
 
-    async fn put(&mut self, edge: usize, key: &str) {
+    /// Writes a new value; what is not applied, because `only` does not hold, was never written.
+    async fn put(&mut self, edge: usize, key: &str, only: Only) {
         self.writes += 1;
         let mut value = format!("{key} client {} write {} ", self.number, self.writes).into_bytes();
         let large_values = self.shared.borrow().large_values;
@@ -256,21 +307,57 @@ impl Worker {
         value.resize(value.len() + self.random.below(bytes) as usize, b'.');
         let value = Rc::new(value);
         let ttl_s = self.random.chance(200).then(|| self.random.between(1, 3));
-        let fields = ttl_s.map_or(String::new(), |seconds| format!("Cache-Control: max-age={seconds}\r\n"));
+        let mut fields = ttl_s.map_or(String::new(), |seconds| format!("Cache-Control: max-age={seconds}\r\n"));
+        fields += &only.field();
         let began = self.reactor.now();
         let write = Write { edge, began, acknowledged: None, version: None, ttl: ttl_s.map(Duration::from_secs) };
         self.history(key, |history| history.writes.insert(value.to_vec(), write));
         let request = Request { method: "PUT", key, fields: &fields, body: Some(Rc::clone(&value)) };
-        let Some(answer) = self.call(edge, &request).await else { return };
+        let limit = self.limit();
+        let result = self.clients[edge].call(&request, limit).await;
+        if result.as_ref().is_ok_and(crate::client::Answer::says_nothing_changed) {
+            // Whoever reads it all the same has read what nobody wrote.
+            self.history(key, |history| history.writes.remove(&*value));
+        }
+        let Some(answer) = self.judge(edge, &request, result) else { return };
         let now = self.reactor.now();
         match (answer.status, answer.etag) {
-            (201 | 204, Some(version)) => self.history(key, |history| {
-                let write = history.writes.get_mut(&*value).expect("inserted when it began");
-                write.acknowledged = Some(now);
-                write.version = Some(version);
-            }),
+            (201 | 204, Some(version)) => {
+                self.history(key, |history| {
+                    let write = history.writes.get_mut(&*value).expect("inserted when it began");
+                    write.acknowledged = Some(now);
+                    write.version = Some(version);
+                });
+                self.check_condition(edge, key, only, began);
+            }
+            (412, _) if only != Only::Always => {
+                self.history(key, |history| history.writes.remove(&*value));
+            }
             _ => self.shared.borrow_mut().violate(format!("a PUT was answered {answer:?}")),
         }
+    }
+
+    /// What it means that a write on a condition has succeeded.
+    fn check_condition(&self, edge: usize, key: &str, only: Only, began: Instant) {
+        let allowance = self.shared.borrow().allowance();
+        let ended = self.reactor.now();
+        let checked = self.history(key, |history| match only {
+            Only::Always => Ok(()),
+            Only::Absent => history.check(&Read { edge, fresh: true, began, ended, found: None }, allowance),
+            Only::Version(version) => history.replace(version),
+        });
+        if let Err(text) = checked {
+            self.shared.borrow_mut().violate(format!("{key} through edge {}, {only:?}: {text}", edge + 1));
+        }
+    }
+
+    /// Reads a version through one edge, and replaces it through another.
+    async fn replace(&mut self, edge: usize, key: &str) {
+        let request = Request { method: "GET", key, fields: "", body: None };
+        let Some(answer) = self.call(edge, &request).await else { return };
+        let Some(version) = answer.etag.filter(|_| answer.status == 200) else { return };
+        let other = self.random.below(EDGES as u64) as usize;
+        self.put(other, key, Only::Version(version)).await;
     }
 
     async fn delete(&mut self, edge: usize, key: &str) {
@@ -292,6 +379,34 @@ impl Worker {
         let began = self.reactor.now();
         let request = Request { method: "GET", key, fields: "", body: None };
         let Some(answer) = self.call(edge, &request).await else { return };
+        self.check_read(edge, key, (began, false), answer);
+    }
+
+    /// A read for which no copy will do: it sees every acknowledged write, whichever edge acknowledged it.
+    async fn get_fresh(&mut self, edge: usize, key: &str) {
+        let began = self.reactor.now();
+        let request = Request { method: "GET", key, fields: "Cache-Control: no-cache\r\n", body: None };
+        let Some(answer) = self.call(edge, &request).await else { return };
+        self.check_read(edge, key, (began, true), answer);
+    }
+
+    /// Several reads at once on one connection; answers come in the order of the requests.
+    async fn get_several(&mut self, edge: usize) {
+        let count = self.random.between(2, PIPELINED_MAX);
+        let keys: Vec<String> = (0..count).map(|_| key_name(self.random.below(KEYS))).collect();
+        let requests: Vec<Request<'_>> =
+            keys.iter().map(|key| Request { method: "GET", key, fields: "", body: None }).collect();
+        let began = self.reactor.now();
+        let limit = self.limit() * count as u32;
+        let results = self.clients[edge].call_all(&requests, limit).await;
+        for (request, result) in requests.iter().zip(results) {
+            if let Some(answer) = self.judge(edge, request, result) {
+                self.check_read(edge, request.key, (began, false), answer);
+            }
+        }
+    }
+
+    fn check_read(&self, edge: usize, key: &str, (began, fresh): (Instant, bool), answer: crate::client::Answer) {
         let found = match (answer.status, answer.etag) {
             (200, Some(version)) => Some((answer.body, version)),
             (404, _) => None,
@@ -300,13 +415,11 @@ impl Worker {
                 return;
             }
         };
-        let read = Read { edge, began, ended: self.reactor.now(), found };
-        let mut shared = self.shared.borrow_mut();
-        let owner = shared.owners[key];
-        let deaths = shared.deaths[owner].clone();
-        let checked = shared.keys.entry(key.to_owned()).or_default().check(&read, &deaths);
-        if let Err(text) = checked {
-            shared.violate(format!("{key} (node {}) through edge {}: {text}", owner + 1, edge + 1));
+        let read = Read { edge, fresh, began, ended: self.reactor.now(), found };
+        let allowance = self.shared.borrow().allowance();
+        if let Err(text) = self.history(key, |history| history.check(&read, allowance)) {
+            let kind = if fresh { "no-cache" } else { "read" };
+            self.shared.borrow_mut().violate(format!("{key} through edge {}, {kind}: {text}", edge + 1));
         }
     }
 

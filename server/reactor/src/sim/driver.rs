@@ -47,7 +47,9 @@ impl Driver for SimDriver {
     }
 
     fn wall_ms(&self) -> u64 {
-        EPOCH_MS + self.now().as_nanos() / 1_000_000
+        let network = self.network.borrow();
+        let skew_ms = network.clock_skews_ms.get(&self.place.process).copied().unwrap_or(0);
+        (EPOCH_MS + network.now.as_nanos() / 1_000_000).saturating_add_signed(skew_ms)
     }
 
     fn listen(&mut self, address: &Address, options: &ListenOptions) -> io::Result<(Socket, Address)> {

@@ -94,6 +94,8 @@ pub(crate) struct Network {
     pub(super) cut: BTreeSet<(usize, usize)>,
     /// Processes that have died and were not started again: nobody answers for them.
     pub(super) dead: BTreeSet<usize>,
+    /// By how many milliseconds the wall clocks of processes are ahead (behind, where negative).
+    pub(super) clock_skews_ms: BTreeMap<usize, i64>,
     pub(super) completions: BTreeMap<(usize, usize), VecDeque<Completion>>,
     /// A running hash of all events, to show that two runs are the same.
     pub(crate) trace: u64,
@@ -120,6 +122,7 @@ impl Network {
             event_count: 0,
             cut: BTreeSet::new(),
             dead: BTreeSet::new(),
+            clock_skews_ms: BTreeMap::new(),
             completions: BTreeMap::new(),
             trace: 0,
         }

@@ -89,6 +89,12 @@ impl World {
         self.network.borrow_mut().set_options(options);
     }
 
+    /// Sets by how many milliseconds the wall clock of a process is ahead of the world's (behind, where negative), from its
+    /// next pass on. Monotonic time is the same everywhere.
+    pub fn set_clock_skew(&mut self, process: ProcessId, skew_ms: i64) {
+        self.network.borrow_mut().clock_skews_ms.insert(process.0, skew_ms);
+    }
+
     /// Cuts the network between two processes; connections stay silent until [`World::heal`].
     pub fn partition(&mut self, a: ProcessId, b: ProcessId) {
         self.network.borrow_mut().partition(a.0, b.0);
