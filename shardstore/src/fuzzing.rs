@@ -11,8 +11,8 @@ use crate::wire::frame::{self, Decoded, HEAD_BYTES_MAX};
 use crate::wire::hello::{Hello, Role};
 use crate::wire::reassembly::Reassembler;
 use crate::wire::request::Dialect;
-use crate::wire::session::negotiate;
 use crate::wire::stats::Stats;
+use crate::wire::terms::negotiate;
 use crate::wire::topology::TopologyText;
 use crate::wire::{Flags, Frame, HEADER_BYTES, Header, Kind, Limits, Opcode, Request, Response, checksum, cluster_tag};
 

@@ -1,6 +1,7 @@
 //! The shard store: cache engine, shard protocol codec and slot placement, as pure code.
 //!
-//! `key` and `placement` say where a key belongs, `wire` says how two processes speak about it, `cache` keeps it. They
+//! `key` and `placement` say where a key belongs, `wire` says how two processes speak about it, `session` what each of them
+//! does on a connection, `cache` keeps it. They
 //! take bytes, values and the time, and return values; the processes built on this crate do the I/O.
 //!
 //! **Not**: I/O, threads, clocks, logging. `unsafe` only in the cache's arena.
@@ -13,6 +14,7 @@ pub mod cache;
 pub mod fuzzing;
 pub mod key;
 pub mod placement;
+pub mod session;
 pub mod shard;
 mod sync;
 pub mod version;

@@ -9,7 +9,7 @@ use reactor::{Connection, Reactor};
 use shardstore::key::StoredKey;
 use shardstore::wire::frame::{self, Decoded};
 use shardstore::wire::hello::{CREDIT_BYTES_DEFAULT, FRAME_VALUE_BYTES_DEFAULT, Hello, Role, WANTED_CORE_ANY};
-use shardstore::wire::session::negotiate;
+use shardstore::wire::terms::negotiate;
 use shardstore::wire::{self, Op, Request, Response, Status, VALUE_BYTES_MAX, batch};
 
 use super::generator::{Plan, Team};

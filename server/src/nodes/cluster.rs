@@ -1,4 +1,4 @@
-//! The cluster as one core sees it: the topology, the links, and calls that follow a key to its owner.
+//! The cluster as one core sees it: the topology, the nodes, and calls that follow a key to its owner.
 //!
 //! **Not** deciding who owns what: the map does, and nodes correct it.
 //!
@@ -15,6 +15,7 @@ use reactor::Reactor;
 use reactor::local::Event;
 use shardstore::key::{HASH_ID_RAPIDHASH_V3, SlotId};
 use shardstore::placement::{Node, NodeId, SlotRange, Topology};
+use shardstore::session::SpareBuffers;
 use shardstore::wire::code::Status;
 use shardstore::wire::ext::Moved;
 use shardstore::wire::hello::{self, Hello, Role};
@@ -22,10 +23,9 @@ use shardstore::wire::request::{Op as WireOp, Set as WireSet};
 use shardstore::wire::topology::TopologyText;
 use shardstore::wire::{Flags, Request};
 
-use super::link::Link;
-use super::peer::{CallError, CallTime};
-use super::reply::Reply;
-use super::session::LinkError;
+use super::client::NodeClient;
+use super::connection::{CallError, CallTime, ConnectionFault};
+use super::response::NodeResponse;
 use crate::edge::metrics::CoreMetrics;
 use crate::edge::transfer_time;
 use crate::message::NodeState;
@@ -61,12 +61,14 @@ pub(crate) struct Cluster {
     pub(crate) options: Cell<ClusterOptions>,
     pub(crate) metrics: Arc<CoreMetrics>,
     topology: RefCell<Arc<Topology>>,
-    links: RefCell<BTreeMap<NodeId, Rc<Link>>>,
+    nodes: RefCell<BTreeMap<NodeId, Rc<NodeClient>>>,
     refreshing: Cell<bool>,
     /// A topology that a node has sent, on its way to the control core, which checks it.
     fetched: RefCell<Option<String>>,
     /// Something was fetched.
     pub(crate) news: Event,
+    /// Buffers for frames that are cut, of all connections.
+    pub(crate) spares: RefCell<SpareBuffers>,
 }
 
 impl Cluster {
@@ -82,9 +84,10 @@ impl Cluster {
             options: Cell::new(options),
             metrics,
             topology: RefCell::new(Arc::clone(topology)),
-            links: RefCell::new(BTreeMap::new()),
+            nodes: RefCell::new(BTreeMap::new()),
             refreshing: Cell::new(false),
             fetched: RefCell::new(None),
+            spares: RefCell::default(),
         });
         cluster.install(topology);
         cluster
@@ -95,31 +98,31 @@ impl Cluster {
         if topology.epoch() < self.topology.borrow().epoch() {
             return;
         }
-        let kept = |link: &Link| topology.node(link.id).is_some_and(|node| node.address == link.address);
+        let kept = |node: &NodeClient| topology.node(node.id).is_some_and(|listed| listed.address == node.address);
         let now = self.reactor.now();
-        self.links.borrow_mut().retain(|_, link| {
-            kept(link) || {
-                link.retire(now);
+        self.nodes.borrow_mut().retain(|_, node| {
+            kept(node) || {
+                node.retire(now);
                 false
             }
         });
         *self.topology.borrow_mut() = Arc::clone(topology);
-        for node in topology.nodes() {
-            self.link(node);
+        for listed in topology.nodes() {
+            self.node(listed);
         }
     }
 
-    fn link(self: &Rc<Self>, node: &Node) -> Rc<Link> {
-        if let Some(link) = self.links.borrow().get(&node.id)
-            && link.address == node.address
+    fn node(self: &Rc<Self>, listed: &Node) -> Rc<NodeClient> {
+        if let Some(node) = self.nodes.borrow().get(&listed.id)
+            && node.address == listed.address
         {
-            return Rc::clone(link);
+            return Rc::clone(node);
         }
-        let link = Link::start(self, node.id, node.address);
-        if let Some(old) = self.links.borrow_mut().insert(node.id, Rc::clone(&link)) {
+        let node = NodeClient::start(self, listed.id, listed.address);
+        if let Some(old) = self.nodes.borrow_mut().insert(node.id, Rc::clone(&node)) {
             old.retire(self.reactor.now());
         }
-        link
+        node
     }
 
     /// The topology in force.
@@ -129,13 +132,13 @@ impl Cluster {
 
     /// Whether each node is up, as this core sees it, with its connections.
     pub(crate) fn node_states(&self) -> Vec<NodeState> {
-        let state = |link: &Rc<Link>| NodeState {
-            id: link.id.0,
-            up: !link.breaker.borrow().is_open(),
-            connections: link.connected(),
-            error: link.last_error.borrow().clone(),
+        let state = |node: &Rc<NodeClient>| NodeState {
+            id: node.id.0,
+            up: !node.breaker.borrow().is_open(),
+            connections: node.connected(),
+            error: node.last_error.borrow().clone(),
         };
-        self.links.borrow().values().map(state).collect()
+        self.nodes.borrow().values().map(state).collect()
     }
 
     pub(crate) fn hello(&self) -> Hello {
@@ -171,23 +174,23 @@ impl Cluster {
         };
         let mut lost_once = false;
         for _ in 0..HOPS_MAX {
-            let (link, epoch) = self.owner(ask.hash.slot());
-            let answered = |outcome| Answer { outcome, source: Source::Node { id: link.id.0, collapsed: false } };
-            if link.breaker.borrow().is_open() {
+            let (node, epoch) = self.owner(ask.hash.slot());
+            let answered = |outcome| Answer { outcome, source: Source::Node { id: node.id.0, collapsed: false } };
+            if node.breaker.borrow().is_open() {
                 self.metrics.breaker_refused.add(1);
                 return answered(Outcome::Refused(Refusal::Unavailable));
             }
             let asked_ms = self.reactor.wall_ms();
-            match self.call_node(&link, ask, epoch, time).await {
-                Ok(reply) => match self.follow(&link, &reply).await {
+            match self.call_node(&node, ask, epoch, time).await {
+                Ok(reply) => match self.follow(&node, &reply).await {
                     Follow::Again => {}
                     Follow::Done => return answered(outcome(ask, reply, asked_ms)),
                 },
                 Err(CallError::Lost) if is_read && !lost_once => lost_once = true,
                 // Nothing was sent, and the slot has another owner or address by now.
-                Err(CallError::NotSent) if link.retired.get() => {}
+                Err(CallError::NotSent) if node.retired.get() => {}
                 Err(error) => {
-                    self.note_call_error(&link, error);
+                    self.note_call_error(&node, error);
                     return answered(Outcome::Refused(refusal(error, is_read)));
                 }
             }
@@ -195,55 +198,61 @@ impl Cluster {
         Answer::refused(Refusal::Unavailable)
     }
 
-    fn owner(self: &Rc<Self>, slot: SlotId) -> (Rc<Link>, u32) {
+    fn owner(self: &Rc<Self>, slot: SlotId) -> (Rc<NodeClient>, u32) {
         let topology = self.topology();
-        (self.link(topology.owner(slot)), topology.slot_epoch(slot))
+        (self.node(topology.owner(slot)), topology.slot_epoch(slot))
     }
 
-    async fn call_node(&self, link: &Rc<Link>, ask: &Ask, epoch: u32, time: CallTime) -> Result<Reply, CallError> {
-        let core = ask.hash.shard(link.node_cores.get()).0;
-        let peer = link.peer_for(core).ok_or(CallError::NotSent)?;
+    async fn call_node(
+        &self,
+        node: &Rc<NodeClient>,
+        ask: &Ask,
+        epoch: u32,
+        time: CallTime,
+    ) -> Result<NodeResponse, CallError> {
+        let core = ask.hash.shard(node.node_cores.get()).0;
+        let connection = node.connection_for(core).ok_or(CallError::NotSent)?;
         let mut request = Request::new(0, ask.hash.slot(), epoch, wire_op(ask));
         request.core = u8::try_from(core).unwrap_or(request.core);
         if matches!(ask.op, Op::Get { .. }) {
             request.flags = Flags::IDEMPOTENT;
         }
         self.metrics.node_calls.add(1);
-        let reply = peer.call(self, link, request, time).await?;
-        link.note_success();
+        let reply = connection.call(self, node, request, time).await?;
+        node.note_success();
         Ok(reply)
     }
 
-    fn note_call_error(&self, link: &Link, error: CallError) {
+    fn note_call_error(&self, node: &NodeClient, error: CallError) {
         self.metrics.node_errors.add(1);
         match error {
             // Connections that fail or are lost are counted by their own tasks; a full queue is no fault of the node, and
             // one slow answer among others is not yet a failure.
             CallError::Lost | CallError::Full | CallError::NotSent | CallError::TimedOut { silent: false } => {}
-            CallError::TimedOut { silent: true } => link.note_failure(self),
+            CallError::TimedOut { silent: true } => node.note_failure(self),
         }
     }
 
-    pub(crate) fn note_link_error(&self, error: &LinkError) {
+    pub(crate) fn note_connection_fault(&self, error: &ConnectionFault) {
         match error {
-            LinkError::Ended | LinkError::Connection(_) => self.metrics.link_ended.add(1),
-            LinkError::Frame(_) | LinkError::Chunk(_) => self.metrics.link_frame_errors.add(1),
-            LinkError::HelloFormat(_) | LinkError::Hello(_) | LinkError::OtherNode { .. } => {
+            ConnectionFault::Ended | ConnectionFault::Connection(_) => self.metrics.link_ended.add(1),
+            ConnectionFault::Frame(_) | ConnectionFault::Chunk(_) => self.metrics.link_frame_errors.add(1),
+            ConnectionFault::HelloFormat(_) | ConnectionFault::Hello(_) | ConnectionFault::OtherNode { .. } => {
                 self.metrics.link_hello_refused.add(1);
             }
         }
     }
 
     /// What a reply says about the map.
-    async fn follow(self: &Rc<Self>, link: &Rc<Link>, reply: &Reply) -> Follow {
+    async fn follow(self: &Rc<Self>, node: &Rc<NodeClient>, reply: &NodeResponse) -> Follow {
         if reply.map_hint {
-            self.refresh_from(link);
+            self.refresh_from(node);
         }
         match (reply.status, reply.moved) {
             (Status::Moved, Some(moved)) => {
                 self.metrics.moved.add(1);
                 self.patch(&moved);
-                self.refresh_from(link);
+                self.refresh_from(node);
                 Follow::Again
             }
             (Status::Stale, _) => {
@@ -265,15 +274,15 @@ impl Cluster {
     }
 
     /// Gets the node's topology, once, however many answers ask for it.
-    fn refresh_from(self: &Rc<Self>, link: &Rc<Link>) {
+    fn refresh_from(self: &Rc<Self>, node: &Rc<NodeClient>) {
         if self.refreshing.replace(true) {
             return;
         }
-        let (cluster, link) = (Rc::clone(self), Rc::clone(link));
+        let (cluster, node) = (Rc::clone(self), Rc::clone(node));
         let task = async move {
             let jitter = Duration::from_micros(cluster.reactor.random() % REFRESH_JITTER_US_MAX);
             cluster.reactor.sleep(jitter).await;
-            if let Some(text) = cluster.fetch_topology(&link).await {
+            if let Some(text) = cluster.fetch_topology(&node).await {
                 *cluster.fetched.borrow_mut() = Some(text);
                 cluster.news.notify();
             }
@@ -289,12 +298,12 @@ impl Cluster {
         self.fetched.borrow_mut().take()
     }
 
-    async fn fetch_topology(&self, link: &Rc<Link>) -> Option<String> {
-        let peer = link.peer_for(0)?;
+    async fn fetch_topology(&self, node: &Rc<NodeClient>) -> Option<String> {
+        let connection = node.connection_for(0)?;
         let epoch = self.topology.borrow().epoch();
         let request = Request::new(0, SlotId::ZERO, epoch, WireOp::Topology);
         let deadline = self.reactor.now() + self.options.get().request_time;
-        let reply = peer.call(self, link, request, CallTime { first_sign: deadline, deadline }).await.ok()?;
+        let reply = connection.call(self, node, request, CallTime { first_sign: deadline, deadline }).await.ok()?;
         let payload = TopologyText::parse(&reply.value).ok()?;
         (reply.status == Status::Ok && payload.epoch > epoch).then(|| payload.text.to_owned())
     }
@@ -338,7 +347,7 @@ fn wire_op(ask: &Ask) -> WireOp<'_> {
     }
 }
 
-fn outcome(ask: &Ask, reply: Reply, asked_ms: u64) -> Outcome {
+fn outcome(ask: &Ask, reply: NodeResponse, asked_ms: u64) -> Outcome {
     match ask.op {
         Op::Get { .. } => reply.into_read(asked_ms),
         Op::Set(_) => reply.into_set(),

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  Cluster ── topology (swapped whole, patched by MOVED)
-//!     └─ Link per node ── breaker, bounded waiting
-//!          └─ Peer per connection (one per core of the node, at most 8) ── credits, answers owed
+//!     └─ NodeClient per node ── breaker, bounded waiting
+//!          └─ NodeConnection per connection (one per core of the node, at most 8) ── the protocol's CallerSession
 //! ```
 //!
 //! **Not** shared between cores: every core has its own connections.
@@ -11,11 +11,9 @@
 //! **Invariants**: every call ends by its deadline; a node that is down costs its own slots only.
 
 mod breaker;
+mod client;
 mod cluster;
-mod link;
-mod peer;
-mod reply;
-mod session;
-mod window;
+mod connection;
+mod response;
 
 pub(crate) use cluster::{Cluster, ClusterOptions};

@@ -12,7 +12,7 @@ use shardstore::placement::Topology;
 use shardstore::wire::batch::BATCH_ENTRIES_MAX;
 use shardstore::wire::frame::{self, Decoded};
 use shardstore::wire::hello::{Hello, Role, WANTED_CORE_ANY};
-use shardstore::wire::session::{Session, negotiate};
+use shardstore::wire::terms::{SessionTerms, negotiate};
 use shardstore::wire::{Op, Request, Response, Status, checksum, cluster_tag};
 
 use super::client::{Socket, uninterrupted};
@@ -91,7 +91,7 @@ fn serve(mut socket: Socket, ours: &Hello, pause: Duration) -> std::io::Result<(
     }
 }
 
-fn answer(request: &Request<'_>, session: &Session, out: &mut Vec<u8>) {
+fn answer(request: &Request<'_>, session: &SessionTerms, out: &mut Vec<u8>) {
     const VALUE: &[u8] = b"value";
     let mut response = Response::new(request.id, Status::Ok);
     (response.slot, response.slot_epoch) = (request.slot, request.slot_epoch);

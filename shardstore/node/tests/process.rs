@@ -16,7 +16,7 @@ use shardstore::wire::frame::{self, Decoded, Limits};
 use shardstore::wire::hello::{Hello, Role};
 use shardstore::wire::reassembly::{Progress, Reassembler, split};
 use shardstore::wire::request::{Dialect, Set};
-use shardstore::wire::session::{Session, negotiate};
+use shardstore::wire::terms::{SessionTerms, negotiate};
 use shardstore::wire::{Op, Request, Response, Status};
 
 /// No answer takes this long; a test that waits longer has failed.
@@ -114,7 +114,7 @@ fn clock() -> std::time::Instant {
 struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
-    session: Session,
+    session: SessionTerms,
     hasher: KeyHasher,
     reassembler: Reassembler,
     ids: u64,

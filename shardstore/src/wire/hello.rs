@@ -23,7 +23,7 @@
 //!     └──────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! **Not**: what follows from two of them (that is `session::negotiate`).
+//! **Not**: what follows from two of them (that is `terms::negotiate`).
 //!
 //! **Invariants**: a HELLO that was read is in range in every field; bytes after the name are skipped, so that a later
 //! release can add to it; a HELLO frame is written in the lowest version its sender speaks, so that a neighbour reads it.

@@ -3,7 +3,7 @@
 //! ```text
 //!  request / response          typed views: what a node and an edge work with
 //!  batch  stats  topology      payloads of single operations
-//!  hello  session              what is agreed before anything else
+//!  hello  terms                what is agreed before anything else
 //!  reassembly  credits         state machines: values larger than a frame, flow control
 //!  frame  ext                  header + ext | key | value, checked as a whole
 //!  header  code  flags         64 bytes, field by field
@@ -29,8 +29,8 @@ pub mod hello;
 pub mod reassembly;
 pub mod request;
 pub mod response;
-pub mod session;
 pub mod stats;
+pub mod terms;
 pub mod topology;
 
 pub use code::{Kind, Opcode, Status};

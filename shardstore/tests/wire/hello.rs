@@ -2,7 +2,7 @@
 
 use shardstore::wire::frame::{self, Decoded};
 use shardstore::wire::hello::{Hello, HelloFormatError, Role};
-use shardstore::wire::session::{HelloError, negotiate};
+use shardstore::wire::terms::{HelloError, negotiate};
 use shardstore::wire::{Frame, checksum, cluster_tag};
 
 use crate::corpus::{CLUSTER, hello};

@@ -24,7 +24,7 @@ use shardstore::key::{HASH_ID_RAPIDHASH_V3, STORED_KEY_BYTES_MAX};
 use shardstore::wire::batch::BATCH_ENTRIES_MAX;
 use shardstore::wire::frame::Decoded;
 use shardstore::wire::hello::{Hello, HelloFormatError, Role, WANTED_CORE_ANY};
-use shardstore::wire::session::{Session, negotiate};
+use shardstore::wire::terms::{SessionTerms, negotiate};
 use shardstore::wire::{FrameError, HEADER_BYTES, VERSION_MAX, VERSION_MIN};
 
 use super::drain::QUIET;
@@ -66,7 +66,7 @@ pub(super) async fn welcome(seat: Seat, connection: Connection) {
 }
 
 /// Reads the peer's HELLO and compares it with ours.
-async fn read(seat: &Seat, connection: &Connection, intake: &mut Intake) -> Result<(Hello, Session), Refusal> {
+async fn read(seat: &Seat, connection: &Connection, intake: &mut Intake) -> Result<(Hello, SessionTerms), Refusal> {
     let core = &seat.core;
     let deadline = core.reactor.now() + HELLO_TIME;
     loop {

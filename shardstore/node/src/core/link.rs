@@ -20,7 +20,7 @@ use std::rc::Rc;
 use reactor::Sender;
 use reactor::local::Event;
 use shardstore::wire::request::Dialect;
-use shardstore::wire::session::Session;
+use shardstore::wire::terms::SessionTerms;
 
 use super::stream::Stream;
 
@@ -43,7 +43,7 @@ pub(crate) struct Granted {
 /// The shared part of a connection.
 pub(crate) struct Link {
     pub(crate) sender: Sender,
-    pub(crate) terms: Session,
+    pub(crate) terms: SessionTerms,
     pub(crate) dialect: Dialect,
     pub(crate) granted: Granted,
     /// Rung when there is something for the connection's task: a stream to write, an answer that came, a drain.
@@ -58,7 +58,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(sender: Sender, terms: Session, granted: Granted, attention: Rc<Event>) -> Self {
+    pub(crate) fn new(sender: Sender, terms: SessionTerms, granted: Granted, attention: Rc<Event>) -> Self {
         Link {
             sender,
             dialect: terms.dialect(),

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use reactor::{Connection, ConnectionError, Instant, Received};
 use shardstore::wire::frame::Decoded;
-use shardstore::wire::session::Session;
+use shardstore::wire::terms::SessionTerms;
 
 use super::ahead;
 use super::drain::QUIET;
@@ -60,7 +60,7 @@ enum End {
 }
 
 /// Serves a connection to its end. Our HELLO goes first.
-pub(super) async fn run(seat: Seat, connection: Connection, terms: Session, intake: Intake) {
+pub(super) async fn run(seat: Seat, connection: Connection, terms: SessionTerms, intake: Intake) {
     let core = Rc::clone(&seat.core);
     core.hello().encode(&mut connection.write());
     let limits = &core.shared.settings.limits;

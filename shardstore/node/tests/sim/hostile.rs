@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reactor::Reactor;
 use shardstore::wire::hello::{Hello, HelloFormatError};
-use shardstore::wire::session::HelloError;
+use shardstore::wire::terms::HelloError;
 use shardstore::wire::{Op, Request, Status};
 
 use crate::peer::{Peer, dial, hello, key, read_hello, set};

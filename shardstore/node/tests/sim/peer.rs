@@ -12,7 +12,7 @@ use shardstore::wire::frame::{self, Decoded, Limits};
 use shardstore::wire::hello::{Hello, Role, WANTED_CORE_ANY};
 use shardstore::wire::reassembly::{Progress, Reassembler, split};
 use shardstore::wire::request::Set;
-use shardstore::wire::session::{HelloError, Session, negotiate};
+use shardstore::wire::terms::{HelloError, SessionTerms, negotiate};
 use shardstore::wire::{Flags, Op, Request, Response, Status, cluster_tag};
 
 use crate::rig::{ALONE, node_address};
@@ -38,7 +38,7 @@ pub(crate) struct Answer {
 
 pub(crate) struct Peer {
     pub(crate) connection: Connection,
-    pub(crate) session: Session,
+    pub(crate) session: SessionTerms,
     pub(crate) hasher: KeyHasher,
     /// Epoch that requests carry.
     pub(crate) epoch: u32,

@@ -44,7 +44,7 @@ use shardstore::wire::FrameError;
 use shardstore::wire::hello::{Hello, HelloFormatError};
 use shardstore::wire::reassembly::split;
 use shardstore::wire::request::Set;
-use shardstore::wire::session::negotiate;
+use shardstore::wire::terms::negotiate;
 use shardstore::wire::{self, Op, Request};
 
 use super::{Ask, KeyTemplate, Listener, Refused, Target};

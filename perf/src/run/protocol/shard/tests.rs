@@ -5,7 +5,7 @@ use shardstore::wire::frame::{self, Decoded, Frame};
 use shardstore::wire::hello::{Role, WANTED_CORE_ANY};
 use shardstore::wire::reassembly::{Progress, Reassembler, split};
 use shardstore::wire::request::Dialect;
-use shardstore::wire::session::Session;
+use shardstore::wire::terms::SessionTerms;
 use shardstore::wire::{Header, Kind, Opcode, Response, Status};
 
 use super::super::heard::{Heard, ask, template};
@@ -38,7 +38,7 @@ fn node_hello(grant: Grant) -> Hello {
 }
 
 /// A connection after its HELLOs.
-fn connected(grant: Grant) -> (Session, Link, Answers) {
+fn connected(grant: Grant) -> (SessionTerms, Link, Answers) {
     let session = negotiate(&hello::ours(CLUSTER, SEED, 0), &node_hello(grant)).expect("they agree");
     let link = Link::new(&session);
     (session, link.clone(), Answers::new(link, session.limits))
@@ -56,7 +56,7 @@ fn values(bytes: usize) -> Values {
 }
 
 /// Every frame in `bytes`.
-fn frames<'a>(mut bytes: &'a [u8], session: &Session) -> Vec<Frame<'a>> {
+fn frames<'a>(mut bytes: &'a [u8], session: &SessionTerms) -> Vec<Frame<'a>> {
     let mut frames = Vec::new();
     while !bytes.is_empty() {
         let Decoded::Frame(frame) = frame::decode(bytes, &session.limits).expect("it is a frame") else {

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use shardstore::wire::credits::{Credits, Spent};
 use shardstore::wire::request::Dialect;
-use shardstore::wire::session::Session;
+use shardstore::wire::terms::SessionTerms;
 use shardstore::wire::{HEADER_BYTES, Op};
 
 use super::Malformed;
@@ -23,7 +23,7 @@ const CHUNK_EXT_BYTES: usize = 16;
 pub(in crate::run) struct Link(Rc<RefCell<Window>>);
 
 impl Link {
-    pub(super) fn new(session: &Session) -> Self {
+    pub(super) fn new(session: &SessionTerms) -> Self {
         Self(Rc::new(RefCell::new(Window {
             dialect: session.dialect(),
             epoch: session.peer_epoch,

@@ -13,7 +13,7 @@ use reactor::{Address, CoreSpec, Host, ListenOptions, Reactor, mailboxes};
 use shardstore::placement::Topology;
 use shardstore::shard::Set;
 use shardstore::wire::hello::{Hello, Role};
-use shardstore::wire::session::negotiate;
+use shardstore::wire::terms::negotiate;
 use shardstore::wire::{Op, Request, cluster_tag};
 
 use super::*;
@@ -51,7 +51,7 @@ fn core_on(reactor: &Reactor, mailbox: reactor::Mailbox<crate::message::Message>
 }
 
 /// Stores a value and returns a buffer of GETs of it.
-fn gets(core: &Core, terms: &Session) -> Vec<u8> {
+fn gets(core: &Core, terms: &SessionTerms) -> Vec<u8> {
     let key = b"\0the key";
     let hash = core.hash(key).unwrap();
     let value = [7; 128];

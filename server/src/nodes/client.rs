@@ -13,13 +13,13 @@ use shardstore::placement::NodeId;
 
 use super::breaker::Breaker;
 use super::cluster::Cluster;
-use super::peer::{self, Peer};
+use super::connection::{self, NodeConnection};
 
-pub(crate) struct Link {
+pub(crate) struct NodeClient {
     pub(crate) id: NodeId,
     pub(crate) address: std::net::SocketAddr,
     pub(crate) breaker: RefCell<Breaker>,
-    pub(crate) peers: RefCell<Vec<Rc<Peer>>>,
+    pub(crate) connections: RefCell<Vec<Rc<NodeConnection>>>,
     /// Data cores of the node, once a HELLO has told.
     pub(crate) node_cores: Cell<u16>,
     pub(crate) waiting: Cell<usize>,
@@ -31,45 +31,45 @@ pub(crate) struct Link {
     pub(crate) changed: Event,
 }
 
-impl Link {
-    /// A link with its first connection under way.
-    pub(crate) fn start(cluster: &Rc<Cluster>, id: NodeId, address: std::net::SocketAddr) -> Rc<Link> {
-        let link = Rc::new(Link {
+impl NodeClient {
+    /// A node with its first connection under way.
+    pub(crate) fn start(cluster: &Rc<Cluster>, id: NodeId, address: std::net::SocketAddr) -> Rc<NodeClient> {
+        let node = Rc::new(NodeClient {
             id,
             address,
             breaker: RefCell::default(),
-            peers: RefCell::new(Vec::new()),
+            connections: RefCell::new(Vec::new()),
             node_cores: Cell::new(1),
             waiting: Cell::new(0),
             last_error: RefCell::new(None),
             retired: Cell::new(false),
             changed: Event::new(&cluster.reactor),
         });
-        link.grow(cluster);
-        link
+        node.grow(cluster);
+        node
     }
 
     /// Adds the connections that the node's cores call for.
     pub(crate) fn grow(self: &Rc<Self>, cluster: &Rc<Cluster>) {
         let wanted = usize::from(self.node_cores.get()).min(cluster.options.get().connections_per_node).max(1);
-        while self.peers.borrow().len() < wanted {
-            let index = self.peers.borrow().len();
-            let peer = Rc::new(Peer::new(&cluster.reactor, index as u16));
-            self.peers.borrow_mut().push(Rc::clone(&peer));
-            let task = peer::run(Rc::clone(cluster), Rc::clone(self), peer);
+        while self.connections.borrow().len() < wanted {
+            let index = self.connections.borrow().len();
+            let connection = Rc::new(NodeConnection::new(&cluster.reactor, index as u16));
+            self.connections.borrow_mut().push(Rc::clone(&connection));
+            let task = connection::keep_up(Rc::clone(cluster), Rc::clone(self), connection);
             if cluster.reactor.spawn(task).is_err() {
                 // Without room for the task the connection is missing until the next HELLO.
-                self.peers.borrow_mut().pop();
+                self.connections.borrow_mut().pop();
                 return;
             }
         }
     }
 
     /// The connection for a key that core `node_core` of the node owns.
-    pub(crate) fn peer_for(&self, node_core: u16) -> Option<Rc<Peer>> {
-        let peers = self.peers.borrow();
-        let index = usize::from(node_core).checked_rem(peers.len())?;
-        peers.get(index).cloned()
+    pub(crate) fn connection_for(&self, node_core: u16) -> Option<Rc<NodeConnection>> {
+        let connections = self.connections.borrow();
+        let index = usize::from(node_core).checked_rem(connections.len())?;
+        connections.get(index).cloned()
     }
 
     pub(crate) fn note_success(&self) {
@@ -84,9 +84,9 @@ impl Link {
     pub(crate) fn note_failure(&self, cluster: &Cluster) {
         if self.breaker.borrow_mut().note_failure(cluster.options.get().breaker_failures) {
             cluster.metrics.breaker_opened.add(1);
-            for peer in self.peers.borrow().iter() {
-                peer.dismiss();
-                peer.hang_up(cluster.reactor.now());
+            for connection in self.connections.borrow().iter() {
+                connection.dismiss();
+                connection.close(cluster.reactor.now());
             }
             self.changed.notify();
         }
@@ -94,14 +94,14 @@ impl Link {
 
     pub(crate) fn retire(&self, now: reactor::Instant) {
         self.retired.set(true);
-        for peer in self.peers.borrow().iter() {
-            peer.retire(now);
+        for connection in self.connections.borrow().iter() {
+            connection.retire(now);
         }
         self.changed.notify();
     }
 
     /// Connections that are up.
     pub(crate) fn connected(&self) -> usize {
-        self.peers.borrow().iter().filter(|peer| peer.is_ready()).count()
+        self.connections.borrow().iter().filter(|connection| connection.is_ready()).count()
     }
 }

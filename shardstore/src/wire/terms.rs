@@ -15,7 +15,7 @@ use super::request::Dialect;
 
 /// What holds on a connection after both HELLOs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Session {
+pub struct SessionTerms {
     /// Major version that both sides write from now on.
     pub version: u8,
     /// Features that both sides have.
@@ -46,7 +46,7 @@ pub struct Session {
     pub send_bytes: u32,
 }
 
-impl Session {
+impl SessionTerms {
     /// In what version and for which cluster frames are written on this connection.
     #[must_use]
     pub const fn dialect(&self) -> Dialect {
@@ -121,10 +121,10 @@ impl HelloError {
 /// # Errors
 ///
 /// [`HelloError`]; the connection has to end after our own HELLO was sent, so that the peer comes to the same verdict.
-pub fn negotiate(ours: &Hello, theirs: &Hello) -> Result<Session, HelloError> {
+pub fn negotiate(ours: &Hello, theirs: &Hello) -> Result<SessionTerms, HelloError> {
     refuse(ours, theirs)?;
     let core = (theirs.wanted_core != WANTED_CORE_ANY && theirs.wanted_core < ours.cores).then_some(theirs.wanted_core);
-    Ok(Session {
+    Ok(SessionTerms {
         version: ours.version_max.min(theirs.version_max),
         features: ours.features & theirs.features,
         peer_role: theirs.role,

@@ -4,15 +4,16 @@
 //!
 //! **Invariants**: a value that does not match its checksum is never handed on.
 
-use shardstore::wire::Response;
+use shardstore::session::Answer;
 use shardstore::wire::code::Status;
 use shardstore::wire::ext::Moved;
+use shardstore::wire::{FrameError, Response};
 
 use crate::store::ask::{Found, Outcome, Refusal};
 
 /// An answer that was received.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct NodeResponse {
     pub(crate) status: Status,
     version: u64,
     ttl_ms: u32,
@@ -26,21 +27,21 @@ pub(crate) struct Reply {
     pub(crate) map_hint: bool,
 }
 
-impl Reply {
-    /// Takes what is needed out of a response, its value copied and checked.
-    pub(crate) fn of_frame(response: &Response<'_>) -> Self {
-        let sound = response.value_crc32c == Some(shardstore::wire::checksum(response.value));
-        Reply { value: response.value.to_vec(), is_sound: sound, ..Reply::without_value(response) }
+impl NodeResponse {
+    /// Takes what is needed out of an answer, its value checked; `None` when this release cannot read it.
+    ///
+    /// # Errors
+    /// A fatal [`FrameError`]; the node's fault.
+    pub(crate) fn of(answer: Answer<'_>) -> Result<Option<Self>, FrameError> {
+        let Some(response) = answer.response()? else { return Ok(None) };
+        let is_sound = answer.is_checked() || response.value_crc32c == Some(shardstore::wire::checksum(response.value));
+        let parsed = NodeResponse { is_sound, ..NodeResponse::without_value(&response) };
+        Ok(Some(NodeResponse { value: answer.into_value(), ..parsed }))
     }
 
-    /// The same with a value that was gathered and checked elsewhere.
-    pub(crate) fn with_checked_value(self, value: Vec<u8>) -> Self {
-        Reply { value, is_sound: true, ..self }
-    }
-
-    /// Takes what is needed out of a response but its value.
-    pub(crate) fn without_value(response: &Response<'_>) -> Self {
-        Reply {
+    /// The same but its value.
+    fn without_value(response: &Response<'_>) -> Self {
+        NodeResponse {
             status: response.status,
             version: response.version,
             ttl_ms: response.ttl_ms,

@@ -1,0 +1,436 @@
+//! One connection to a node: kept up, spoken over by many tasks at once.
+//!
+//! ```text
+//!   Down ──connect, HELLO──▶ Ready ──error, end, breaker──▶ Down ──(pause with jitter)──▶ …
+//! ```
+//!
+//! **Not** ordered: answers come as the node has them; ids tell whose they are. What frames and credit are is the
+//! protocol's [`CallerSession`].
+//!
+//! **Invariants**: a request spends credit until it is answered or the connection ends; when it ends, everybody who
+//! waits for an answer learns it at once; a task that stops waiting for credit leaves no credit behind.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use reactor::local::{OneSender, one};
+use reactor::{Address, Connection, ConnectionError, Instant, Reactor, Sender};
+use shardstore::session::{
+    AnswerReader, CallerSession, Claim, CorrelationId, CreditGrant, CreditWaker, Handshake, HandshakeError,
+    HelloReadError, Incoming, WaiterId, wire_bytes,
+};
+use shardstore::wire::hello::{Hello, HelloFormatError};
+use shardstore::wire::reassembly::ReassemblyError;
+use shardstore::wire::terms::{HelloError, SessionTerms};
+use shardstore::wire::{FrameError, Request};
+
+use super::client::NodeClient;
+use super::cluster::Cluster;
+use super::response::NodeResponse;
+
+/// How long a retired connection goes on for what is owed on it, and how long one may take no byte while we send.
+const RETIRE_TIME: Duration = Duration::from_secs(10);
+
+/// Bytes of a frame still to come from which on they are received in bulk.
+const BULK_BYTES_MIN: usize = 128 * 1024;
+
+/// Wakes a task that waits for credit.
+struct CallWaker(OneSender<()>);
+
+impl CreditWaker for CallWaker {
+    fn wake(self) {
+        self.0.send(());
+    }
+}
+
+/// What a call keeps with its request in flight.
+struct PendingCall {
+    sender: OneSender<NodeResponse>,
+    /// When a part of the answer last came.
+    progress: Option<Instant>,
+}
+
+type Session = CallerSession<PendingCall, CallWaker>;
+
+pub(crate) struct NodeConnection {
+    /// The core of the node this connection belongs to.
+    core: u16,
+    /// Where to write, while the connection is up.
+    sender: RefCell<Option<Sender>>,
+    session: RefCell<Session>,
+    /// When anything last came from the node.
+    last_heard: Cell<Instant>,
+    /// We have ended the connection ourselves; whoever did has counted why.
+    closed: Cell<bool>,
+    /// The node is retired: end the connection when nothing is owed on it.
+    retiring: Cell<bool>,
+}
+
+/// Why a connection to a node is over.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectionFault {
+    #[error("the connection ended")]
+    Ended,
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    #[error("frame error {}", .0.name())]
+    Frame(FrameError),
+    #[error("chunk error {0}")]
+    Chunk(&'static str),
+    #[error("cannot read the peer's HELLO: {0}")]
+    HelloFormat(HelloFormatError),
+    #[error(transparent)]
+    Hello(HelloError),
+    #[error("the node calls itself {found}, the topology says {expected}")]
+    OtherNode { expected: u32, found: u32 },
+}
+
+impl From<ReassemblyError> for ConnectionFault {
+    fn from(error: ReassemblyError) -> Self {
+        match error {
+            ReassemblyError::Frame(error) => ConnectionFault::Frame(error),
+            error => ConnectionFault::Chunk(error.name()),
+        }
+    }
+}
+
+impl From<HandshakeError> for ConnectionFault {
+    fn from(error: HandshakeError) -> Self {
+        match error {
+            HandshakeError::Read(HelloReadError::Frame(error)) => ConnectionFault::Frame(error),
+            HandshakeError::Read(HelloReadError::Format(error)) => ConnectionFault::HelloFormat(error),
+            HandshakeError::Disagreed(error) => ConnectionFault::Hello(error),
+        }
+    }
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy)]
+pub(crate) struct CallTime {
+    /// By when the answer must have come, or the first part of it.
+    pub(crate) first_sign: Instant,
+    /// By when all of it must have, as long as parts keep coming.
+    pub(crate) deadline: Instant,
+}
+
+/// Why a call has no answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CallError {
+    /// Nothing was sent: no connection in time.
+    NotSent,
+    /// Nothing was sent: too many wait, or credit did not come in time.
+    Full,
+    /// It was sent, and the connection ended before the answer.
+    Lost,
+    /// It was sent, and the answer did not come in time. `silent`: nor did anything else, for long enough to think that
+    /// nothing ever will.
+    TimedOut { silent: bool },
+}
+
+impl NodeConnection {
+    pub(crate) fn new(reactor: &Reactor, core: u16) -> Self {
+        NodeConnection {
+            core,
+            sender: RefCell::new(None),
+            session: RefCell::default(),
+            last_heard: Cell::new(reactor.now()),
+            closed: Cell::new(false),
+            retiring: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.sender.borrow().is_some()
+    }
+
+    /// Ends the connection at an instant; its task starts over.
+    pub(crate) fn close(&self, at: Instant) {
+        if let Some(sender) = &*self.sender.borrow() {
+            self.closed.set(true);
+            sender.expire_at(at);
+        }
+    }
+
+    /// Ends the connection once nothing is owed on it, and in any case within [`RETIRE_TIME`].
+    pub(crate) fn retire(&self, now: Instant) {
+        self.retiring.set(true);
+        self.dismiss();
+        let at = if self.session.borrow().is_idle() { now } else { now + RETIRE_TIME };
+        self.close(at);
+    }
+
+    /// Sends everybody away who waits for credit: the node is not to be asked now.
+    pub(crate) fn dismiss(&self) {
+        self.session.borrow_mut().credit.dismiss();
+    }
+
+    /// Sends a request and waits for its answer, within `time`.
+    pub(crate) async fn call(
+        &self,
+        cluster: &Cluster,
+        node: &NodeClient,
+        mut request: Request<'_>,
+        time: CallTime,
+    ) -> Result<NodeResponse, CallError> {
+        let mut until = time.first_sign.min(time.deadline);
+        if until <= cluster.reactor.now() {
+            return Err(CallError::NotSent);
+        }
+        let grant = self.grant(cluster, node, &request, until).await?;
+        let sent = cluster.reactor.now();
+        if until <= sent {
+            self.session.borrow_mut().credit.refund(grant);
+            return Err(CallError::Full);
+        }
+        request.deadline_us = budget_us(sent, until);
+        let (sender, receiver) = one(&cluster.reactor);
+        let id = self.send(grant, &mut request, PendingCall { sender, progress: None });
+        let mut receiving = std::pin::pin!(receiver.receive());
+        loop {
+            match cluster.reactor.until(until, receiving.as_mut()).await {
+                Some(Some(response)) => return Ok(response),
+                Some(None) => return Err(CallError::Lost),
+                None => {}
+            }
+            // The credit stays spent until the node answers: it is still at work on it.
+            let progress = self.session.borrow_mut().pending_mut(id).and_then(|pending| pending.progress);
+            let extended = progress.map_or(until, |at| (at + cluster.options.get().request_time).min(time.deadline));
+            if extended <= cluster.reactor.now() {
+                let silent = self.is_silent(cluster, sent);
+                if silent {
+                    self.close(cluster.reactor.now());
+                }
+                return Err(CallError::TimedOut { silent });
+            }
+            until = extended;
+        }
+    }
+
+    /// Whether nothing has come since `sent`, for as long as a connection may take to be made, although everything was
+    /// sent: then it is the connection that is dead, not the node that is slow.
+    fn is_silent(&self, cluster: &Cluster, sent: Instant) -> bool {
+        let since = sent.max(self.last_heard.get());
+        let sending = self.sender.borrow().as_ref().is_some_and(|sender| sender.queued_bytes() > 0);
+        let patience = if sending { RETIRE_TIME } else { cluster.options.get().connect_time };
+        cluster.reactor.now().since(since) >= patience
+    }
+
+    /// Credit for a request; waits for its turn.
+    async fn grant(
+        &self,
+        cluster: &Cluster,
+        node: &NodeClient,
+        request: &Request<'_>,
+        until: Instant,
+    ) -> Result<CreditGrant, CallError> {
+        let bytes = self.wire_bytes(request);
+        if let Some(grant) = self.session.borrow_mut().credit.take(bytes) {
+            return Ok(grant);
+        }
+        if node.waiting.get() >= cluster.options.get().queue_per_node {
+            return Err(CallError::Full);
+        }
+        let _waiting = WaitingCall::count(node);
+        loop {
+            if node.breaker.borrow().is_open() || node.retired.get() {
+                return Err(CallError::NotSent);
+            }
+            let (sender, receiver) = one(&cluster.reactor);
+            let id = self.session.borrow_mut().credit.wait(bytes, CallWaker(sender));
+            let waiter = Waiter { session: &self.session, id };
+            let notified = cluster.reactor.until(until, receiver.receive()).await;
+            if notified.is_none() {
+                return Err(if self.is_ready() { CallError::Full } else { CallError::NotSent });
+            }
+            let claim = self.session.borrow_mut().credit.claim(waiter.id);
+            match claim {
+                Claim::Granted(grant) => return Ok(grant),
+                // Granted on a connection that has ended since: once more.
+                Claim::Outlived | Claim::Waiting => {}
+                Claim::Dismissed => return Err(CallError::NotSent),
+            }
+        }
+    }
+
+    /// What a request costs; while no connection is up, as if it went in one frame.
+    fn wire_bytes(&self, request: &Request<'_>) -> u32 {
+        let session = self.session.borrow();
+        wire_bytes(&request.op, session.terms().map_or(u32::MAX, |terms| terms.limits.frame_value_bytes_max))
+    }
+
+    /// Appends the request's frames to what leaves at the end of this pass.
+    fn send(&self, grant: CreditGrant, request: &mut Request<'_>, pending: PendingCall) -> CorrelationId {
+        let mut session = self.session.borrow_mut();
+        let id = session.begin(grant, pending);
+        request.id = id.0;
+        if let Some(sender) = &*self.sender.borrow() {
+            session.write(request, &mut sender.write());
+        }
+        id
+    }
+
+    /// An answer has come; none that can be read, if `response` is none.
+    fn release(&self, id: CorrelationId, credits: u16, response: Option<NodeResponse>) {
+        let mut session = self.session.borrow_mut();
+        let Some(at) = session.position(id) else { return };
+        let pending = session.complete(at, credits);
+        let is_idle = session.is_idle();
+        drop(session);
+        if let (Some(pending), Some(response)) = (pending, response) {
+            pending.sender.send(response);
+        }
+        if self.retiring.get() && is_idle {
+            self.close(self.last_heard.get());
+        }
+    }
+
+    fn take(&self, incoming: Incoming<'_>) -> Result<(), FrameError> {
+        match incoming {
+            Incoming::Answer { id, credits, answer } => self.release(id, credits, NodeResponse::of(answer)?),
+            Incoming::Part { id } => {
+                if let Some(pending) = self.session.borrow_mut().pending_mut(id) {
+                    pending.progress = Some(self.last_heard.get());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn go_down(&self) {
+        *self.sender.borrow_mut() = None;
+        let pending = self.session.borrow_mut().close();
+        // Dropping what is pending tells everybody who waits for it.
+        drop(pending);
+    }
+
+    /// Connects and reads answers until the connection ends.
+    async fn run(&self, cluster: &Rc<Cluster>, node: &Rc<NodeClient>) -> Result<(), ConnectionFault> {
+        let now = cluster.reactor.now();
+        let deadline = now + cluster.options.get().connect_time;
+        let connection = cluster.reactor.connect(&Address::Tcp(node.address), deadline).await?;
+        connection.set_deadline(deadline);
+        let (terms, answers) = self.shake_hands(cluster, node, &connection).await?;
+        if node.retired.get() {
+            return Err(ConnectionFault::Ended);
+        }
+        connection.set_deadline(Instant::NEVER);
+        node.note_success();
+        *node.last_error.borrow_mut() = None;
+        node.node_cores.set(terms.peer_cores);
+        node.grow(cluster);
+        self.closed.set(false);
+        self.last_heard.set(cluster.reactor.now());
+        *self.sender.borrow_mut() = Some(connection.sender());
+        self.session.borrow_mut().open(terms);
+        self.read_answers(cluster, &connection, answers).await
+    }
+
+    /// Exchanges HELLOs; the connection's deadline bounds it.
+    async fn shake_hands(
+        &self,
+        cluster: &Cluster,
+        node: &NodeClient,
+        connection: &Connection,
+    ) -> Result<(SessionTerms, AnswerReader), ConnectionFault> {
+        let hello = Hello { wanted_core: self.core, ..cluster.hello() };
+        let mut handshake = Handshake::begin(hello, &mut connection.write());
+        let terms = loop {
+            let data = connection.receive().await?.ok_or(ConnectionFault::Ended)?;
+            if let Some(terms) = handshake.receive(&data, &mut cluster.spares.borrow_mut())? {
+                break terms;
+            }
+        };
+        if terms.peer_node_id != node.id.0 {
+            return Err(ConnectionFault::OtherNode { expected: node.id.0, found: terms.peer_node_id });
+        }
+        Ok((terms, AnswerReader::new(handshake.into_reader(), &terms)))
+    }
+
+    async fn read_answers(
+        &self,
+        cluster: &Cluster,
+        connection: &Connection,
+        mut answers: AnswerReader,
+    ) -> Result<(), ConnectionFault> {
+        // Answers may have come behind the HELLO.
+        answers.read(&[], &mut cluster.spares.borrow_mut(), |incoming| self.take(incoming))?;
+        loop {
+            let data = connection.receive().await?.ok_or(ConnectionFault::Ended)?;
+            self.last_heard.set(cluster.reactor.now());
+            answers.read(&data, &mut cluster.spares.borrow_mut(), |incoming| self.take(incoming))?;
+            connection.expect_bulk(answers.missing_bytes() >= BULK_BYTES_MIN);
+        }
+    }
+}
+
+/// A task that waits for credit; it leaves the queue when dropped, with what was set aside for it.
+struct Waiter<'a> {
+    session: &'a RefCell<Session>,
+    id: WaiterId,
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.session.borrow_mut().credit.cancel(self.id);
+    }
+}
+
+/// Keeps a connection up until its node is retired.
+pub(crate) async fn keep_up(cluster: Rc<Cluster>, node: Rc<NodeClient>, connection: Rc<NodeConnection>) {
+    while !node.retired.get() {
+        if connection.core > 0 && node.breaker.borrow().is_open() {
+            // The first connection probes for all.
+            node.changed.notified().await;
+            continue;
+        }
+        let was_up = connection.run(&cluster, &node).await;
+        let idle = connection.session.borrow().is_idle();
+        let was_ready = connection.is_ready();
+        connection.go_down();
+        let Err(fault) = was_up else { continue };
+        // A node that closes a connection on which nothing is owed (for want of use, or because it drains) has not failed.
+        let orderly = was_ready && idle && matches!(fault, ConnectionFault::Ended);
+        if !orderly {
+            cluster.note_connection_fault(&fault);
+            *node.last_error.borrow_mut() = Some(fault.to_string());
+        }
+        if !orderly && !connection.closed.replace(false) {
+            node.note_failure(&cluster);
+        }
+        if node.retired.get() {
+            break;
+        }
+        cluster.reactor.sleep(pause(&cluster)).await;
+    }
+    connection.go_down();
+}
+
+/// Half to one and a half times the probe time, so that the cores of many edges do not knock in step.
+fn pause(cluster: &Cluster) -> Duration {
+    let base = cluster.options.get().breaker_probe_time;
+    let spread = u64::try_from(base.as_micros()).unwrap_or(u64::MAX).max(1);
+    base / 2 + Duration::from_micros(cluster.reactor.random() % spread)
+}
+
+fn budget_us(now: Instant, deadline: Instant) -> u32 {
+    let micros = deadline.since(now).as_micros();
+    // Zero would mean "no deadline" to the node.
+    u32::try_from(micros).unwrap_or(u32::MAX).max(1)
+}
+
+/// One of a node's waiting calls; counted until it is dropped.
+struct WaitingCall<'a>(&'a NodeClient);
+
+impl<'a> WaitingCall<'a> {
+    fn count(node: &'a NodeClient) -> Self {
+        node.waiting.set(node.waiting.get() + 1);
+        WaitingCall(node)
+    }
+}
+
+impl Drop for WaitingCall<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.set(self.0.waiting.get() - 1);
+    }
+}
