@@ -26,7 +26,7 @@ use super::answer::Answer;
 use super::hop::Waiting;
 use super::link::Link;
 use super::operate::{operate, set_of};
-use super::respond::{BUSY_RETRY_US, Reply, Sent, respond};
+use super::respond::{BUSY_RETRY_US, RequestContext, Sent, respond};
 use super::{Core, note};
 use crate::message::OwnedFrame;
 use crate::metrics::Event;
@@ -37,7 +37,7 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// The answers to one batch as they come in.
 pub(super) struct Gather {
-    reply: Reply,
+    reply: RequestContext,
     pub(super) link: Rc<Link>,
     entries: Vec<Answer>,
     /// Parts that other cores have not answered.
@@ -59,7 +59,7 @@ pub(super) fn serve(
     core: &Core,
     link: &Rc<Link>,
     request: &Request<'_>,
-    reply: Reply,
+    reply: RequestContext,
     out: &mut Vec<u8>,
 ) -> Result<Sent, FrameError> {
     let mut reply = reply;
@@ -104,7 +104,7 @@ fn keys_of<'a>(op: &Op<'a>) -> Vec<&'a [u8]> {
 }
 
 /// Sorts the entries by core; what this node does not serve is answered in `entries`.
-fn cut(core: &Core, epoch: u32, hashes: &[KeyHash], entries: &mut [Answer], reply: &mut Reply) -> Vec<Part> {
+fn cut(core: &Core, epoch: u32, hashes: &[KeyHash], entries: &mut [Answer], reply: &mut RequestContext) -> Vec<Part> {
     let cores = core.shared.cores;
     let mut parts: Vec<Part> = (0..cores).map(|_| Part { indices: Vec::new(), hashes: Vec::new() }).collect();
     reply.slot_epoch = core.slot_epoch(reply.slot);
@@ -258,7 +258,7 @@ impl Gather {
         let link = Rc::clone(&self.link);
         let sent = self.finish(core, &mut link.sender.write());
         if sent == Sent::Now && self.reply.kind == Kind::Request {
-            link.note_settled(self.reply.bytes);
+            link.credit.note_settled(self.reply.bytes);
             link.attention.notify();
         }
     }

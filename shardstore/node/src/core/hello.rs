@@ -19,26 +19,20 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
-use reactor::{Connection, ConnectionError, CoreId, Instant};
+use reactor::{Connection, ConnectionError, CoreId, Instant, Received};
 use shardstore::key::{HASH_ID_RAPIDHASH_V3, STORED_KEY_BYTES_MAX};
+use shardstore::session::{FrameReader, HelloReadError};
 use shardstore::wire::batch::BATCH_ENTRIES_MAX;
-use shardstore::wire::frame::Decoded;
 use shardstore::wire::hello::{Hello, HelloFormatError, Role, WANTED_CORE_ANY};
 use shardstore::wire::terms::{SessionTerms, negotiate};
-use shardstore::wire::{FrameError, HEADER_BYTES, VERSION_MAX, VERSION_MIN};
+use shardstore::wire::{FrameError, VERSION_MAX, VERSION_MIN};
 
 use super::drain::QUIET;
-use super::intake::Intake;
-use super::listener::Seat;
+use super::listener::ConnectionPermit;
 use super::{Core, note, session};
 use crate::message::{Handover, Message};
 use crate::metrics::Event;
 use crate::plan::{HELLO_TIME, LINGER_TIME};
-
-/// Where a header carries the cluster's tag.
-const TAG_AT: usize = 60;
-
-const _: () = assert!(TAG_AT + size_of::<u32>() == HEADER_BYTES);
 
 /// Why a connection does not get past its HELLO.
 enum Refusal {
@@ -52,80 +46,67 @@ enum Refusal {
     Answered(&'static str),
 }
 
+impl From<HelloReadError> for Refusal {
+    fn from(error: HelloReadError) -> Self {
+        match error {
+            HelloReadError::Format(error @ HelloFormatError::NotHello) => Refusal::Foreign(error.name()),
+            HelloReadError::Format(error) => Refusal::Answered(error.name()),
+            HelloReadError::Frame(error @ FrameError::Version(_)) => Refusal::Answered(error.name()),
+            HelloReadError::Frame(error) => Refusal::Foreign(error.name()),
+        }
+    }
+}
+
 /// Serves a connection that was accepted, from its HELLO to its end.
-pub(super) async fn welcome(seat: Seat, connection: Connection) {
-    let core = Rc::clone(&seat.core);
-    let mut intake = Intake::new(Vec::new(), core.reactor.now());
-    match read(&seat, &connection, &mut intake).await {
-        Ok((hello, session)) => match session.core.filter(|wanted| *wanted != core.reactor.core().0) {
-            Some(wanted) => hand_over(seat, connection, Named { wanted, hello, rest: intake.into_rest() }).await,
-            None => session::run(seat, connection, session, intake).await,
+pub(super) async fn admit(permit: ConnectionPermit, connection: Connection) {
+    let core = Rc::clone(&permit.core);
+    let mut reader = FrameReader::default();
+    match read(&permit, &connection, &mut reader).await {
+        Ok((hello, terms)) => match terms.core.filter(|wanted| *wanted != core.reactor.core().0) {
+            Some(wanted) => hand_over(permit, connection, Named { wanted, hello, rest: reader.into_rest() }).await,
+            None => session::run(permit, connection, terms, reader).await,
         },
         Err(refusal) => refuse(&core, connection, refusal).await,
     }
 }
 
 /// Reads the peer's HELLO and compares it with ours.
-async fn read(seat: &Seat, connection: &Connection, intake: &mut Intake) -> Result<(Hello, SessionTerms), Refusal> {
-    let core = &seat.core;
+async fn read(
+    permit: &ConnectionPermit,
+    connection: &Connection,
+    reader: &mut FrameReader,
+) -> Result<(Hello, SessionTerms), Refusal> {
+    let core = &permit.core;
     let deadline = core.reactor.now() + HELLO_TIME;
     loop {
-        match front(intake) {
-            Ok(Some((hello, bytes))) => {
-                intake.consume(bytes, &mut core.spares.borrow_mut());
-                let session = negotiate(&core.hello(), &hello).map_err(|error| Refusal::Answered(error.name()))?;
-                return Ok((hello, session));
-            }
-            Ok(None) => {}
-            Err(refusal) => return Err(refusal),
+        let data = receive(permit, connection, deadline).await?;
+        if let Some(hello) = reader.read_hello(&data, &mut core.spares.borrow_mut())? {
+            let terms = negotiate(&core.hello(), &hello).map_err(|error| Refusal::Answered(error.name()))?;
+            return Ok((hello, terms));
         }
-        receive(seat, connection, intake, deadline).await?;
-    }
-}
-
-/// The HELLO at the front, if it is all there, with its length.
-fn front(intake: &Intake) -> Result<Option<(Hello, usize)>, Refusal> {
-    // Whatever cluster the peer belongs to, its HELLO is read, so that the verdict can name it.
-    let tag = intake.front().get(TAG_AT..HEADER_BYTES).and_then(|tag| tag.try_into().ok());
-    let limits = Hello::limits(tag.map_or(0, u32::from_le_bytes));
-    match intake.peek(&limits) {
-        Ok(Decoded::Frame(frame)) => match Hello::parse(&frame) {
-            Ok(hello) => Ok(Some((hello, frame.wire_bytes()))),
-            Err(error @ HelloFormatError::NotHello) => Err(Refusal::Foreign(error.name())),
-            Err(error) => Err(Refusal::Answered(error.name())),
-        },
-        Ok(Decoded::Partial { .. }) => Ok(None),
-        Err(error @ FrameError::Version(_)) => Err(Refusal::Answered(error.name())),
-        Err(error) => Err(Refusal::Foreign(error.name())),
     }
 }
 
 /// Waits for more bytes; for a shorter time once the node is draining.
-async fn receive(seat: &Seat, connection: &Connection, intake: &mut Intake, deadline: Instant) -> Result<(), Refusal> {
-    let core = &seat.core;
+async fn receive(permit: &ConnectionPermit, connection: &Connection, deadline: Instant) -> Result<Received, Refusal> {
+    let core = &permit.core;
     let received = loop {
         let quiet_at = if core.is_draining() { core.reactor.now() + QUIET } else { Instant::NEVER };
         connection.set_deadline(deadline.min(quiet_at));
         let mut receiving = connection.receive();
-        let mut rung = pin!(seat.bell.notified());
+        let mut notified = pin!(permit.attention.notified());
         let received = poll_fn(|context| match Pin::new(&mut receiving).poll(context) {
             Poll::Ready(received) => Poll::Ready(Some(received)),
-            Poll::Pending => rung.as_mut().poll(context).map(|()| None),
+            Poll::Pending => notified.as_mut().poll(context).map(|()| None),
         });
         if let Some(received) = received.await {
             break received;
         }
     };
     match received {
-        Ok(Some(data)) => {
-            intake.lend(data, core.reactor.now());
-            // A HELLO is small: bringing its pieces together costs nothing that matters.
-            intake.hold(&mut core.spares.borrow_mut());
-            Ok(())
-        }
-        Ok(None) => Err(Refusal::Lost),
+        Ok(Some(data)) => Ok(data),
         Err(ConnectionError::TimedOut) => Err(Refusal::TimedOut),
-        Err(_) => Err(Refusal::Lost),
+        Ok(None) | Err(_) => Err(Refusal::Lost),
     }
 }
 
@@ -150,8 +131,8 @@ struct Named {
 }
 
 /// Gives a connection to the core it named; keeps it where that has no room for the message.
-async fn hand_over(seat: Seat, connection: Connection, named: Named) {
-    let core = Rc::clone(&seat.core);
+async fn hand_over(permit: ConnectionPermit, connection: Connection, named: Named) {
+    let core = Rc::clone(&permit.core);
     let Named { wanted, hello, rest } = named;
     let Ok(detached) = connection.detach().await else {
         note(&core, Event::Lost);
@@ -162,7 +143,7 @@ async fn hand_over(seat: Seat, connection: Connection, named: Named) {
         Ok(()) => note(&core, Event::HandedOver),
         Err(Message::Handover(handover)) => {
             note(&core, Event::HandoverRefused);
-            go_on(seat, *handover).await;
+            go_on(permit, *handover).await;
         }
         Err(_) => debug_assert!(false, "what comes back is what was sent"),
     }
@@ -170,21 +151,21 @@ async fn hand_over(seat: Seat, connection: Connection, named: Named) {
 
 /// Takes a connection that another core accepted.
 pub(super) fn receive_handover(core: &Rc<Core>, handover: Handover) {
-    let Some(seat) = Seat::take(core) else { return };
-    if core.reactor.spawn(go_on(seat, handover)).is_err() {
+    let Some(permit) = ConnectionPermit::take(core) else { return };
+    if core.reactor.spawn(go_on(permit, handover)).is_err() {
         note(core, Event::RefusedFull);
     }
 }
 
-async fn go_on(seat: Seat, handover: Handover) {
-    let core = Rc::clone(&seat.core);
+async fn go_on(permit: ConnectionPermit, handover: Handover) {
+    let core = Rc::clone(&permit.core);
     let Handover { connection, hello, rest } = handover;
     let Ok(connection) = connection.attach(&core.reactor) else {
         note(&core, Event::RefusedFull);
         return;
     };
     match negotiate(&core.hello(), &hello) {
-        Ok(session) => session::run(seat, connection, session, Intake::new(rest, core.reactor.now())).await,
+        Ok(terms) => session::run(permit, connection, terms, FrameReader::with_rest(rest)).await,
         Err(error) => refuse(&core, connection, Refusal::Answered(error.name())).await,
     }
 }

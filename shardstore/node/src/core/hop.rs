@@ -23,7 +23,7 @@ use super::answer::Answer;
 use super::batch::{self, Gather};
 use super::link::Link;
 use super::operate::operate;
-use super::respond::{Reply, Sent, respond};
+use super::respond::{RequestContext, Sent, respond};
 use super::{Core, note};
 use crate::message::{Hop, HopAnswer, Message, OwnedFrame};
 use crate::metrics::Event;
@@ -34,7 +34,7 @@ const HOPS_MAX: usize = 4096;
 /// Who waits for an answer.
 pub(super) enum Waiting {
     /// A request.
-    One { link: Rc<Link>, reply: Reply },
+    One { link: Rc<Link>, reply: RequestContext },
     /// A part of a batch.
     Part { gather: Rc<RefCell<Gather>>, indices: Vec<u16> },
 }
@@ -134,7 +134,7 @@ impl Core {
                 link.note_hop_over();
                 let sent = respond(self, &link, &reply, answer, &mut link.sender.write());
                 if sent == Sent::Now && reply.kind == Kind::Request {
-                    link.note_settled(reply.bytes);
+                    link.credit.note_settled(reply.bytes);
                 }
                 link.attention.notify();
             }

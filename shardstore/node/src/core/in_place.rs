@@ -16,17 +16,17 @@ use shardstore::wire::reassembly::Part;
 use super::answer::Answer;
 use super::note;
 use super::operate::ttl_left_ms;
-use super::respond::Reply;
-use super::serve::Conversation;
+use super::respond::{RequestContext, response_to};
+use super::serve::FrameHandler;
 use crate::metrics::Event;
 
-impl Conversation {
+impl FrameHandler {
     /// Answers a GET from another core's shard; false when its owner has to be asked.
     pub(super) fn lookup_in_place(
         &self,
         owner: CoreId,
         (hash, key): (KeyHash, &[u8]),
-        reply: &Reply,
+        reply: &RequestContext,
         out: &mut Vec<u8>,
     ) -> bool {
         let core = &self.core;
@@ -50,15 +50,15 @@ impl Conversation {
         }
     }
 
-    fn write_found(&self, found: &Found, item: &[u8], reply: &Reply, out: &mut Vec<u8>) {
+    fn write_found(&self, found: &Found, item: &[u8], reply: &RequestContext, out: &mut Vec<u8>) {
         let core = &self.core;
         core.metrics().note_answer(Status::Ok);
-        if !reply.is_answered(Status::Ok, &self.link) {
+        if !reply.is_answered(Status::Ok, &self.link.credit) {
             return;
         }
         let value = &item[found.value()];
-        let mut response = reply.response(Status::Ok, core.reactor.now());
-        response.credits = self.link.take_credits();
+        let mut response = response_to(reply, Status::Ok, core.reactor.now());
+        response.credits = self.link.credit.take_credits();
         response.version = found.version.bits();
         response.ttl_ms = ttl_left_ms(found.expire_ms, core.reactor.wall_ms());
         response.value_crc32c = Some(found.value_crc32c);

@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use reactor::local::Event as Bell;
+use reactor::local::Event as Notify;
 use reactor::{ListenError, Listener};
 
 use super::{Core, hello, note};
@@ -20,8 +20,8 @@ pub(super) async fn accept(core: Rc<Core>, listener: Rc<Listener>) {
         match listener.accept().await {
             Ok(connection) => {
                 note(&core, Event::Accepted);
-                let Some(seat) = Seat::take(&core) else { continue };
-                if core.reactor.spawn(hello::welcome(seat, connection)).is_err() {
+                let Some(permit) = ConnectionPermit::take(&core) else { continue };
+                if core.reactor.spawn(hello::admit(permit, connection)).is_err() {
                     note(&core, Event::RefusedFull);
                 }
             }
@@ -31,17 +31,17 @@ pub(super) async fn accept(core: Rc<Core>, listener: Rc<Listener>) {
     }
 }
 
-/// A place among the core's connections, given back when dropped.
-pub(super) struct Seat {
+/// Counts one of the core's connections until it is dropped.
+pub(super) struct ConnectionPermit {
     pub(super) core: Rc<Core>,
-    /// Rung when the connection's task has to look at something.
-    pub(super) bell: Rc<Bell>,
+    /// Notified when the connection's task has to look at something.
+    pub(super) attention: Rc<Notify>,
     number: u64,
 }
 
-impl Seat {
-    /// A place, or `None`, counted, when all are taken.
-    pub(super) fn take(core: &Rc<Core>) -> Option<Seat> {
+impl ConnectionPermit {
+    /// A permit, or `None`, counted, when all are taken.
+    pub(super) fn take(core: &Rc<Core>) -> Option<Self> {
         let taken = &core.metrics().connections;
         if taken.value() >= core.shared.settings.limits.connections_per_core as u64 {
             note(core, Event::RefusedFull);
@@ -50,15 +50,15 @@ impl Seat {
         taken.add(1);
         let number = core.connections_begun.get();
         core.connections_begun.set(number + 1);
-        let bell = Rc::new(Bell::new(&core.reactor));
-        core.bells.borrow_mut().insert(number, Rc::clone(&bell));
-        Some(Seat { core: Rc::clone(core), bell, number })
+        let attention = Rc::new(Notify::new(&core.reactor));
+        core.attention.borrow_mut().insert(number, Rc::clone(&attention));
+        Some(ConnectionPermit { core: Rc::clone(core), attention, number })
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.core.bells.borrow_mut().remove(&self.number);
+        self.core.attention.borrow_mut().remove(&self.number);
         self.core.metrics().connections.subtract(1);
     }
 }

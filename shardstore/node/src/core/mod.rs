@@ -6,7 +6,7 @@
 //!                │         │         ├────▶ batch ─┐
 //!                │         │         └────▶ hop ───┴─▶ another core
 //!                │         ├─ ahead: what frames that came together ask for is waited for together
-//!                │         └─ intake, link, stream, respond: bytes in, bytes out
+//!                │         └─ link, stream, respond: bytes in, bytes out
 //!                └─ handed over to the core the peer wants
 //!  inbox: messages of other cores     maintenance: background work     drain: the end
 //! ```
@@ -25,7 +25,6 @@ mod hello;
 mod hop;
 mod in_place;
 mod inbox;
-mod intake;
 mod link;
 mod listener;
 mod maintenance;
@@ -41,11 +40,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use reactor::local::Event as Bell;
+use reactor::local::Event as Notify;
 use reactor::{CoreId, Listener, Mailbox, Reactor};
 use shardstore::cache::{CacheOptions, LOOKAHEAD, METADATA_BYTES_MAX};
 use shardstore::key::{KeyHash, KeyHasher, STORED_KEY_BYTES_MAX};
 use shardstore::placement::{NodeId, Topology};
+use shardstore::session::SpareBuffers;
 use shardstore::shard::Shard;
 use shardstore::shard::others::{Others, Published};
 use shardstore::wire::ext::Moved;
@@ -55,7 +55,6 @@ use crate::message::Message;
 use crate::metrics::{CoreMetrics, NodeMetrics};
 use crate::plan::Shared;
 use hop::Hops;
-use intake::SpareBuffers;
 
 /// Copies of large values that are being sent, in bytes per core. Pins come first; this is for what may not be pinned and
 /// for what comes from another core.
@@ -88,8 +87,8 @@ pub(crate) struct Core {
     /// Messages for which a mailbox had no room: answers, which must not be lost.
     outbound: RefCell<VecDeque<(CoreId, Message)>>,
     hops: RefCell<Hops>,
-    /// A bell of each connection, by number.
-    bells: RefCell<BTreeMap<u64, Rc<Bell>>>,
+    /// What wakes each connection, by number.
+    attention: RefCell<BTreeMap<u64, Rc<Notify>>>,
     connections_begun: Cell<u64>,
     spares: RefCell<SpareBuffers>,
     /// Of the frames that are looked at ahead of need.
@@ -141,7 +140,7 @@ impl Core {
             mailbox,
             outbound: RefCell::default(),
             hops: RefCell::default(),
-            bells: RefCell::default(),
+            attention: RefCell::default(),
             connections_begun: Cell::new(0),
             spares: RefCell::default(),
             hashes_ahead: RefCell::new(Vec::with_capacity(LOOKAHEAD)),

@@ -15,7 +15,7 @@ use shardstore::wire::header::CORE_ANY;
 use shardstore::wire::{Flags, FrameError, Status};
 
 use super::answer::Answer;
-use super::respond::Reply;
+use super::respond::RequestContext;
 use super::{Core, note};
 use crate::message::Message;
 use crate::metrics::Event;
@@ -50,7 +50,7 @@ impl Core {
 
     /// Places a key, and notes in `reply` what the answer will say about its slot. `epoch` is the asker's.
     #[inline]
-    pub(super) fn place(&self, hash: KeyHash, epoch: u32, reply: &mut Reply) -> Place {
+    pub(super) fn place(&self, hash: KeyHash, epoch: u32, reply: &mut RequestContext) -> Place {
         let slot = hash.slot();
         if slot != reply.slot {
             note(self, Event::SlotMismatch);

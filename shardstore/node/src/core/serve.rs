@@ -1,8 +1,8 @@
 //! Frames of one connection, from decoded to answered.
 //!
 //! ```text
-//!  frame ─┬─ chunk ──▶ Reassembler ──▶ whole ─┐
-//!         └───────────────────────────────────┴▶ request ─┬─ turned away: draining, over credit, too late
+//!  frame ─┬─ chunk ──▶ RequestAssembler ─▶ whole ┐
+//!         └──────────────────────────────────────┴▶ request ─┬─ turned away: draining, over credit, too late
 //!                                                         ├─ GET here: looked up and encoded in place
 //!                                                         ├─ other operations here
 //!                                                         ├─ GET of another core's key: read in place
@@ -19,9 +19,9 @@
 use std::rc::Rc;
 
 use reactor::{CoreId, Instant};
-use shardstore::wire::ext::Chunk;
-use shardstore::wire::reassembly::{Part, Progress, Reassembler, ReassemblyError};
-use shardstore::wire::{Flags, Frame, FrameError, Kind, Op, Request, Status};
+use shardstore::session::server::{Accepted, RequestAssembler};
+use shardstore::wire::reassembly::{Part, ReassemblyError};
+use shardstore::wire::{Frame, FrameError, Kind, Op, Request, Status};
 use store_runtime::budget::Lease;
 
 use super::answer::Answer;
@@ -30,45 +30,30 @@ use super::hop::Waiting;
 use super::link::Link;
 use super::operate::{described, operate, ttl_left_ms};
 use super::place::Place;
-use super::respond::{BUSY_RETRY_US, INLINE_BYTES_MAX, Reply, Sent, UNAVAILABLE_RETRY_US, push_stream, respond};
+use super::respond::{
+    BUSY_RETRY_US, INLINE_BYTES_MAX, RequestContext, Sent, UNAVAILABLE_RETRY_US, deadline, push_stream, respond,
+    response_to,
+};
 use super::stream::{Body, Stream};
 use super::{Core, note};
 use crate::message::OwnedFrame;
 use crate::metrics::{self, Event};
 
-/// A value that is arriving in chunks.
-struct Begun {
-    id: u64,
-    at: Instant,
-    #[expect(dead_code, reason = "held for its drop, which gives the bytes back")]
-    lease: Lease,
-}
-
-/// One connection's conversation.
-pub(super) struct Conversation {
+/// Serves one connection's frames.
+pub(super) struct FrameHandler {
     pub(super) core: Rc<Core>,
     pub(super) link: Rc<Link>,
-    reassembler: Reassembler,
-    begun: Vec<Begun>,
-    /// Requests whose first chunk could not be understood: what is left of them is skipped.
-    refused: Vec<u64>,
+    assembler: RequestAssembler<Lease, Instant>,
 }
 
-impl Conversation {
-    pub(super) fn new(core: &Rc<Core>, link: &Rc<Link>) -> Self {
-        let value_bytes_max = link.terms.value_bytes_max;
-        let bytes_max = u64::from(value_bytes_max.max(link.granted.bytes));
-        let reassembler = Reassembler::new(value_bytes_max, link.granted.requests as usize, bytes_max);
-        Conversation {
-            core: Rc::clone(core),
-            link: Rc::clone(link),
-            reassembler,
-            begun: Vec::new(),
-            refused: Vec::new(),
-        }
+impl FrameHandler {
+    /// For a connection whose peer may have so many bytes in flight.
+    pub(super) fn new(core: &Rc<Core>, link: &Rc<Link>, granted_bytes: u32) -> Self {
+        let assembler = RequestAssembler::new(&link.terms, link.credit.granted_requests(), granted_bytes);
+        FrameHandler { core: Rc::clone(core), link: Rc::clone(link), assembler }
     }
 
-    /// Takes a frame; appends to `out` what can be answered now.
+    /// Takes a frame in that arrived then; `out` gets what can be answered now.
     ///
     /// # Errors
     /// What ends the connection; the peer's fault.
@@ -79,76 +64,13 @@ impl Conversation {
         arrived: Instant,
         out: &mut Vec<u8>,
     ) -> Result<(), ReassemblyError> {
-        if !frame.ext.is_empty() || frame.header.flags.contains(Flags::MORE) {
-            return self.take_detailed(frame, arrived, out);
-        }
-        Ok(self.take_request(frame, arrived, out)?)
-    }
-
-    fn take_detailed(&mut self, frame: &Frame<'_>, arrived: Instant, out: &mut Vec<u8>) -> Result<(), ReassemblyError> {
-        if !matches!(frame.header.kind, Kind::Request | Kind::OneWay) {
-            return Err(FrameError::Unexpected.into());
-        }
-        match Reassembler::chunk_of(frame) {
-            Ok(Some(_)) if self.skip(frame) => Ok(()),
-            Ok(Some(chunk)) => self.take_chunk(frame, chunk, arrived, out),
-            Ok(None) => Ok(self.take_request(frame, arrived, out)?),
-            Err(error) => {
-                self.refuse(error.into(), frame, arrived, out)?;
-                if frame.header.flags.contains(Flags::MORE) {
-                    if self.refused.len() >= self.link.granted.requests as usize {
-                        return Err(ReassemblyError::Contradiction);
-                    }
-                    self.refused.push(frame.header.request_id);
-                }
-                Ok(())
+        match self.assembler.accept(frame, arrived, |bytes| self.core.assembling.lease(bytes)) {
+            Ok(Accepted::Request) => Ok(self.take_request(frame, arrived, out)?),
+            Ok(Accepted::Assembled(assembled, first_arrived)) => {
+                Ok(self.take_request(&assembled.frame(), first_arrived, out)?)
             }
-        }
-    }
-
-    /// Whether a chunk belongs to a request that was refused; its last one ends that.
-    fn skip(&mut self, frame: &Frame<'_>) -> bool {
-        let Some(index) = self.refused.iter().position(|refused| *refused == frame.header.request_id) else {
-            return false;
-        };
-        if !frame.header.flags.contains(Flags::MORE) {
-            self.refused.swap_remove(index);
-        }
-        true
-    }
-
-    fn take_chunk(
-        &mut self,
-        frame: &Frame<'_>,
-        chunk: Chunk,
-        arrived: Instant,
-        out: &mut Vec<u8>,
-    ) -> Result<(), ReassemblyError> {
-        let id = frame.header.request_id;
-        let begun = self.begun.iter().position(|begun| begun.id == id);
-        match self.reassembler.accept(frame, chunk) {
-            Ok(Progress::Skipped) => Ok(()),
-            Ok(Progress::Partial) => {
-                if begun.is_some() {
-                    return Ok(());
-                }
-                let Some(lease) = self.core.assembling.lease(chunk.total as usize) else {
-                    self.reassembler.discard(id);
-                    return self.refuse(ReassemblyError::Busy, frame, arrived, out);
-                };
-                self.begun.push(Begun { id, at: arrived, lease });
-                Ok(())
-            }
-            Ok(Progress::Whole(assembled)) => {
-                let at = begun.map_or(arrived, |index| self.begun.swap_remove(index).at);
-                Ok(self.take_request(&assembled.frame(), at, out)?)
-            }
-            Err(error) => {
-                if let Some(index) = begun {
-                    self.begun.swap_remove(index);
-                }
-                self.refuse(error, frame, arrived, out)
-            }
+            Ok(Accepted::Nothing) => Ok(()),
+            Err(error) => self.refuse(error, frame, arrived, out),
         }
     }
 
@@ -164,12 +86,12 @@ impl Conversation {
         // A fault that ends the connection is counted where it ends.
         let status = error.answer().ok_or(error)?;
         self.core.metrics().faults.note(error.name());
-        let reply = Reply::to_header(&frame.header, arrived, frame.wire_bytes());
+        let context = RequestContext::of_header(&frame.header, arrived, Instant::NEVER, frame.wire_bytes());
         let answer = match status {
             Status::Busy => Answer::retry(status, BUSY_RETRY_US),
             status => Answer::status(status),
         };
-        self.send(&reply, answer, out);
+        self.send(&context, answer, out);
         Ok(())
     }
 
@@ -187,46 +109,46 @@ impl Conversation {
     #[inline]
     fn serve(&self, frame: &Frame<'_>, arrived: Instant, out: &mut Vec<u8>) -> Result<(), FrameError> {
         let request = Request::parse(frame)?;
-        let mut reply = Reply::to(&request, arrived, frame.wire_bytes());
+        let mut context = RequestContext::of(&request, arrived, deadline(&request, arrived), frame.wire_bytes());
         self.core.metrics().note_request(request.op.opcode());
-        if let Some(answer) = self.turn_away(&reply) {
-            self.send(&reply, answer, out);
+        if let Some(answer) = self.turn_away(&context) {
+            self.send(&context, answer, out);
             return Ok(());
         }
         let key = request.op.key();
         if key.is_empty() {
-            return self.serve_keyless(&request, &reply, out);
+            return self.serve_keyless(&request, &context, out);
         }
         let hash = self.core.hash(key)?;
         if key.len() > usize::from(self.link.terms.key_bytes_max) {
-            self.send(&reply, Answer::status(Status::TooLarge), out);
+            self.send(&context, Answer::status(Status::TooLarge), out);
             return Ok(());
         }
-        match self.core.place(hash, request.slot_epoch, &mut reply) {
+        match self.core.place(hash, request.slot_epoch, &mut context) {
             Place::Here => match request.op {
-                Op::Get { key } => self.lookup(hash, key, &reply, out),
-                op => self.send(&reply, operate(&self.core, hash, &op), out),
+                Op::Get { key } => self.lookup(hash, key, &context, out),
+                op => self.send(&context, operate(&self.core, hash, &op), out),
             },
             Place::Core(core) => match request.op {
-                Op::Get { key } if self.lookup_in_place(core, (hash, key), &reply, out) => {}
-                _ => self.hop(core, frame, &reply, out),
+                Op::Get { key } if self.lookup_in_place(core, (hash, key), &context, out) => {}
+                _ => self.hop(core, frame, &context, out),
             },
-            Place::Elsewhere(answer) => self.send(&reply, *answer, out),
+            Place::Elsewhere(answer) => self.send(&context, *answer, out),
         }
         Ok(())
     }
 
     /// Why a request is not served at all, if so.
     #[inline]
-    fn turn_away(&self, reply: &Reply) -> Option<Answer> {
+    fn turn_away(&self, context: &RequestContext) -> Option<Answer> {
         if self.core.is_refusing() {
             return Some(Answer::retry(Status::Unavailable, UNAVAILABLE_RETRY_US));
         }
-        if reply.kind == Kind::Request && !self.link.has_credit(reply.bytes) {
+        if context.kind == Kind::Request && !self.link.credit.covers(context.bytes) {
             note(&self.core, Event::OverCredit);
             return Some(Answer::retry(Status::Busy, BUSY_RETRY_US));
         }
-        if self.core.reactor.now() > reply.deadline {
+        if self.core.reactor.now() > context.deadline {
             note(&self.core, Event::DeadlineMissed);
             return Some(Answer::retry(Status::Unavailable, 0));
         }
@@ -235,25 +157,25 @@ impl Conversation {
 
     /// GET of a key of this core.
     #[inline]
-    fn lookup(&self, hash: shardstore::key::KeyHash, key: &[u8], reply: &Reply, out: &mut Vec<u8>) {
+    fn lookup(&self, hash: shardstore::key::KeyHash, key: &[u8], context: &RequestContext, out: &mut Vec<u8>) {
         let core = &self.core;
         let now_ms = core.reactor.wall_ms();
         let mut shard = core.shard.borrow_mut();
         let Some(hit) = shard.get(hash, key, now_ms) else {
-            self.send(reply, Answer::status(Status::NotFound), out);
+            self.send(context, Answer::status(Status::NotFound), out);
             return;
         };
         let value = hit.value();
         if value.len() > INLINE_BYTES_MAX.min(self.link.frame_value_bytes_max() as usize) {
-            self.stream(&hit, reply, out);
+            self.stream(&hit, context, out);
             return;
         }
         core.metrics().note_answer(Status::Ok);
-        if !reply.is_answered(Status::Ok, &self.link) {
+        if !context.is_answered(Status::Ok, &self.link.credit) {
             return;
         }
-        let mut response = reply.response(Status::Ok, core.reactor.now());
-        response.credits = self.link.take_credits();
+        let mut response = response_to(context, Status::Ok, core.reactor.now());
+        response.credits = self.link.credit.take_credits();
         response.version = hit.version().bits();
         response.ttl_ms = ttl_left_ms(hit.expire_ms(), now_ms);
         response.value_crc32c = Some(hit.value_crc32c());
@@ -264,18 +186,18 @@ impl Conversation {
 
     /// A large value is pinned while it is sent, or copied where it may not be.
     #[cold]
-    fn stream(&self, hit: &shardstore::cache::Hit<'_>, reply: &Reply, out: &mut Vec<u8>) {
+    fn stream(&self, hit: &shardstore::cache::Hit<'_>, context: &RequestContext, out: &mut Vec<u8>) {
         let core = &self.core;
         let bytes = hit.value().len();
         if bytes > self.link.terms.value_bytes_max as usize {
-            self.send(reply, Answer::status(Status::TooLarge), out);
+            self.send(context, Answer::status(Status::TooLarge), out);
             return;
         }
         let body = match hit.pin() {
             Some(pinned) => Body::Pinned(pinned),
             None => {
                 let Some(lease) = core.copies.lease(bytes) else {
-                    self.send(reply, Answer::retry(Status::Busy, BUSY_RETRY_US), out);
+                    self.send(context, Answer::retry(Status::Busy, BUSY_RETRY_US), out);
                     return;
                 };
                 let mut value = Vec::new();
@@ -285,15 +207,20 @@ impl Conversation {
         };
         let mut answer = described(hit, core.reactor.wall_ms());
         answer.metadata = hit.metadata().to_vec();
-        let sent = push_stream(core, &self.link, reply, Stream::new(*reply, answer, body));
-        self.note_sent(reply, sent);
+        let sent = push_stream(core, &self.link, context, Stream::new(*context, answer, body));
+        self.note_sent(context, sent);
     }
 
-    fn serve_keyless(&self, request: &Request<'_>, reply: &Reply, out: &mut Vec<u8>) -> Result<(), FrameError> {
+    fn serve_keyless(
+        &self,
+        request: &Request<'_>,
+        context: &RequestContext,
+        out: &mut Vec<u8>,
+    ) -> Result<(), FrameError> {
         let answer = match request.op {
             Op::Mget(_) | Op::Mset(_) => {
-                let sent = batch::serve(&self.core, &self.link, request, *reply, out)?;
-                self.note_sent(reply, sent);
+                let sent = batch::serve(&self.core, &self.link, request, *context, out)?;
+                self.note_sent(context, sent);
                 return Ok(());
             }
             Op::Topology => Answer::payload(self.core.topology_text(request.slot_epoch)),
@@ -303,31 +230,31 @@ impl Conversation {
             }
             _ => Answer::status(Status::Ok),
         };
-        self.send(reply, answer, out);
+        self.send(context, answer, out);
         Ok(())
     }
 
-    fn hop(&self, to: CoreId, frame: &Frame<'_>, reply: &Reply, out: &mut Vec<u8>) {
+    fn hop(&self, to: CoreId, frame: &Frame<'_>, context: &RequestContext, out: &mut Vec<u8>) {
         note(&self.core, Event::Hop);
-        let waiting = Waiting::One { link: Rc::clone(&self.link), reply: *reply };
-        if self.core.hop(to, OwnedFrame::of(frame), reply.deadline, waiting).is_ok() {
+        let waiting = Waiting::One { link: Rc::clone(&self.link), reply: *context };
+        if self.core.hop(to, OwnedFrame::of(frame), context.deadline, waiting).is_ok() {
             self.link.note_hop();
-            self.note_sent(reply, Sent::Later);
+            self.note_sent(context, Sent::Later);
         } else {
-            self.send(reply, Answer::retry(Status::Busy, BUSY_RETRY_US), out);
+            self.send(context, Answer::retry(Status::Busy, BUSY_RETRY_US), out);
         }
     }
 
-    pub(super) fn send(&self, reply: &Reply, answer: Answer, out: &mut Vec<u8>) {
-        let sent = respond(&self.core, &self.link, reply, answer, out);
-        self.note_sent(reply, sent);
+    pub(super) fn send(&self, context: &RequestContext, answer: Answer, out: &mut Vec<u8>) {
+        let sent = respond(&self.core, &self.link, context, answer, out);
+        self.note_sent(context, sent);
     }
 
     /// Keeps account of the peer's credit: of what waits. One-way requests cost nothing.
     #[inline]
-    fn note_sent(&self, reply: &Reply, sent: Sent) {
-        if (reply.kind, sent) == (Kind::Request, Sent::Later) {
-            self.link.note_waiting(reply.bytes);
+    fn note_sent(&self, context: &RequestContext, sent: Sent) {
+        if (context.kind, sent) == (Kind::Request, Sent::Later) {
+            self.link.credit.note_waiting(context.bytes);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!        ┌──────────────────────────────────────────────────────────┐
 //!        ▼                                                          │
-//!  serve what is there ─▶ write streams while there is room ─▶ wait for bytes, room or a ring
+//!  serve what is there ─▶ write streams while there is room ─▶ wait for bytes, room or a notice
 //!        │                                                          │
 //!        └─ a fault ─▶ end        peer done, idle, slow, drained ───┘─▶ end
 //! ```
@@ -16,21 +16,23 @@
 //! **Source**: docs/wire.md, "A connection"; docs/config.md, `limits.idle_time`.
 
 use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use reactor::{Connection, ConnectionError, Instant, Received};
-use shardstore::wire::frame::Decoded;
+use shardstore::session::FrameReader;
+use shardstore::session::server::PeerCredit;
+use shardstore::wire::reassembly::ReassemblyError;
 use shardstore::wire::terms::SessionTerms;
 
 use super::ahead;
 use super::drain::QUIET;
-use super::intake::Intake;
-use super::link::{Granted, Link};
-use super::listener::Seat;
-use super::serve::Conversation;
+use super::link::Link;
+use super::listener::ConnectionPermit;
+use super::serve::FrameHandler;
 use super::{Core, note};
 use crate::metrics::Event;
 use crate::plan::LINGER_TIME;
@@ -59,22 +61,24 @@ enum End {
     Lost,
 }
 
-/// Serves a connection to its end. Our HELLO goes first.
-pub(super) async fn run(seat: Seat, connection: Connection, terms: SessionTerms, intake: Intake) {
-    let core = Rc::clone(&seat.core);
+/// Serves a connection to its end, from what came behind the peer's HELLO. Our HELLO goes first.
+pub(super) async fn run(permit: ConnectionPermit, connection: Connection, terms: SessionTerms, reader: FrameReader) {
+    let core = Rc::clone(&permit.core);
     core.hello().encode(&mut connection.write());
     let limits = &core.shared.settings.limits;
-    let granted = Granted { requests: u32::from(limits.requests_per_connection), bytes: limits.bytes_per_connection };
-    let link = Rc::new(Link::new(connection.sender(), terms, granted, Rc::clone(&seat.bell)));
-    let conversation = Conversation::new(&core, &link);
-    let last_frame = core.reactor.now();
-    let mut session = Talk {
+    let credit = PeerCredit::new(u32::from(limits.requests_per_connection), limits.bytes_per_connection);
+    let link = Rc::new(Link::new(connection.sender(), terms, credit, Rc::clone(&permit.attention)));
+    let handler = FrameHandler::new(&core, &link, limits.bytes_per_connection);
+    let now = core.reactor.now();
+    let mut session = PeerSession {
         core: &core,
         connection: &connection,
         link,
-        conversation,
-        intake,
-        last_frame,
+        handler,
+        reader,
+        received: None,
+        arrived: now,
+        last_frame: now,
         room_until: None,
         ended: false,
     };
@@ -99,22 +103,26 @@ pub(super) async fn run(seat: Seat, connection: Connection, terms: SessionTerms,
 enum Woken {
     Received(Result<Option<Received>, ConnectionError>),
     Room(Result<(), ConnectionError>),
-    Rung,
+    Notified,
 }
 
-impl Drop for Talk<'_> {
+impl Drop for PeerSession<'_> {
     fn drop(&mut self) {
         // Streams hold pins and leases; hops that are still to be answered hold the link, and must not keep those.
         self.link.streams.borrow_mut().clear();
     }
 }
 
-struct Talk<'a> {
+struct PeerSession<'a> {
     core: &'a Rc<Core>,
     connection: &'a Connection,
     link: Rc<Link>,
-    conversation: Conversation,
-    intake: Intake,
+    handler: FrameHandler,
+    reader: FrameReader,
+    /// A buffer that has arrived and is not read yet.
+    received: Option<Received>,
+    /// When the last bytes arrived.
+    arrived: Instant,
     last_frame: Instant,
     /// Until when the peer has to make room.
     room_until: Option<Instant>,
@@ -122,7 +130,7 @@ struct Talk<'a> {
     ended: bool,
 }
 
-impl Talk<'_> {
+impl PeerSession<'_> {
     async fn run(&mut self) -> End {
         loop {
             if let Err(name) = self.serve_received() {
@@ -132,14 +140,14 @@ impl Talk<'_> {
             if self.ended && self.is_quiet() {
                 return End::Done;
             }
-            if !self.is_blocked() && (self.intake.has_backlog() || !self.intake.is_used_up()) {
+            if !self.is_blocked() && (self.reader.has_backlog() || self.received.is_some()) {
                 continue;
             }
             match self.wait().await {
-                Woken::Received(Ok(Some(data))) => self.intake.lend(data, self.core.reactor.now()),
+                Woken::Received(Ok(Some(data))) => self.received = Some(data),
                 Woken::Received(Ok(None)) => self.ended = true,
                 Woken::Room(Ok(())) => self.room_until = None,
-                Woken::Rung => {}
+                Woken::Notified => {}
                 Woken::Received(Err(ConnectionError::TimedOut)) | Woken::Room(Err(ConnectionError::TimedOut)) => {
                     if let Some(end) = self.judge_silence() {
                         return end;
@@ -153,51 +161,39 @@ impl Talk<'_> {
     /// Serves every whole frame that has arrived, until the peer has to read first.
     fn serve_received(&mut self) -> Result<(), &'static str> {
         while !self.is_blocked() {
-            if self.intake.is_used_up() {
-                match self.connection.try_receive() {
-                    Some(data) => self.intake.lend(data, self.core.reactor.now()),
-                    None if self.intake.has_backlog() => {}
-                    None => return Ok(()),
+            match self.received.take().or_else(|| self.connection.try_receive()) {
+                Some(data) => {
+                    self.arrived = self.core.reactor.now();
+                    self.serve_buffer(&data)?;
                 }
+                None if self.reader.has_backlog() => self.serve_buffer(&[])?,
+                None => return Ok(()),
             }
-            self.serve_buffer()?;
         }
         // The ring needs its buffers for others.
-        self.intake.hold(&mut self.core.spares.borrow_mut());
+        if let Some(data) = self.received.take() {
+            self.reader.hold(&data, &mut self.core.spares.borrow_mut());
+        }
         Ok(())
     }
 
     /// Serves the frames of one buffer; all answers go into one opening of the send queue.
-    fn serve_buffer(&mut self) -> Result<(), &'static str> {
-        let limits = self.link.terms.limits;
-        let arrived = self.intake.arrived();
-        let mut out = self.connection.write();
+    fn serve_buffer(&mut self, received: &[u8]) -> Result<(), &'static str> {
+        let PeerSession { core, connection, link, handler, reader, arrived, last_frame, .. } = self;
+        let mut out = connection.write();
         // Bytes of the frames whose keys have been looked at ahead of need.
         let mut ahead_bytes = 0;
-        loop {
-            let bytes = match self.intake.peek(&limits) {
-                Ok(Decoded::Frame(frame)) => {
-                    if ahead_bytes == 0 {
-                        ahead_bytes = ahead::prefetch(self.core, self.intake.front());
-                    }
-                    self.conversation.take(&frame, arrived, &mut out).map_err(|error| error.name())?;
-                    frame.wire_bytes()
-                }
-                Ok(Decoded::Partial { need }) => {
-                    if self.intake.gather(need, &mut self.core.spares.borrow_mut()) {
-                        continue;
-                    }
-                    return Ok(());
-                }
-                Err(error) => return Err(error.name()),
-            };
-            ahead_bytes = ahead_bytes.saturating_sub(bytes);
-            self.intake.consume(bytes, &mut self.core.spares.borrow_mut());
-            self.last_frame = self.core.reactor.now();
-            if self.intake.is_empty() || out.len() > QUEUE_BYTES_MAX || self.has_many_streams() {
-                return Ok(());
+        let read = reader.read(received, &link.terms.limits, &mut core.spares.borrow_mut(), |frame, from| {
+            if ahead_bytes == 0 {
+                ahead_bytes = ahead::prefetch(core, from);
             }
-        }
+            handler.take(frame, *arrived, &mut out)?;
+            ahead_bytes = ahead_bytes.saturating_sub(frame.wire_bytes());
+            *last_frame = core.reactor.now();
+            let has_to_read = out.len() > QUEUE_BYTES_MAX || link.streams.borrow().len() >= STREAMS_MAX;
+            Ok(if has_to_read { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        });
+        read.map_err(|error: ReassemblyError| error.name())
     }
 
     /// Writes frames of large answers while the send queue is short.
@@ -209,7 +205,7 @@ impl Talk<'_> {
             let is_done = stream.write_frame(&self.link, self.core.reactor.now(), &mut self.connection.write());
             if is_done {
                 streams.pop_front();
-                self.link.note_settled(bytes);
+                self.link.credit.note_settled(bytes);
             }
         }
     }
@@ -225,7 +221,7 @@ impl Talk<'_> {
 
     /// Whether nothing is under way.
     fn is_quiet(&self) -> bool {
-        self.link.waiting() == 0 && self.link.streams.borrow().is_empty()
+        self.link.credit.waiting() == 0 && self.link.streams.borrow().is_empty()
     }
 
     async fn wait(&mut self) -> Woken {
@@ -235,7 +231,7 @@ impl Talk<'_> {
         self.set_deadline(wants_room);
         let mut receiving = self.connection.receive();
         let mut drained = pin!(self.connection.drained(QUEUE_BYTES_LOW));
-        let mut rung = pin!(self.link.attention.notified());
+        let mut notified = pin!(self.link.attention.notified());
         poll_fn(|context| {
             if reads && let Poll::Ready(received) = Pin::new(&mut receiving).poll(context) {
                 return Poll::Ready(Woken::Received(received));
@@ -243,7 +239,7 @@ impl Talk<'_> {
             if wants_room && let Poll::Ready(room) = drained.as_mut().poll(context) {
                 return Poll::Ready(Woken::Room(room));
             }
-            rung.as_mut().poll(context).map(|()| Woken::Rung)
+            notified.as_mut().poll(context).map(|()| Woken::Notified)
         })
         .await
     }

@@ -9,12 +9,12 @@
 
 use reactor::Instant;
 use shardstore::cache::Pinned;
-use shardstore::wire::reassembly::Part;
+use shardstore::session::server::{StreamBody, ValueStream};
 use store_runtime::budget::Lease;
 
 use super::answer::Answer;
 use super::link::Link;
-use super::respond::Reply;
+use super::respond::{RequestContext, response_to};
 
 /// Where the value lies.
 #[derive(Debug)]
@@ -32,51 +32,42 @@ pub(crate) enum Body {
 /// An answer with a value that is written in parts.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    reply: Reply,
+    context: RequestContext,
     /// Everything but the value.
     answer: Answer,
-    body: Body,
-    written: u32,
+    value: ValueStream<Body>,
 }
 
 impl Stream {
     /// `answer` has no value of its own; `body` is it.
-    pub(crate) fn new(reply: Reply, answer: Answer, body: Body) -> Self {
+    pub(crate) fn new(context: RequestContext, answer: Answer, body: Body) -> Self {
         debug_assert!(answer.value.is_empty());
-        Stream { reply, answer, body, written: 0 }
+        Stream { context, answer, value: ValueStream::new(body) }
     }
 
     /// Bytes of the request that this answers.
     pub(crate) fn request_bytes(&self) -> usize {
-        self.reply.bytes
+        self.context.bytes
     }
 
     /// Appends the next frame; true when it was the last.
     pub(crate) fn write_frame(&mut self, link: &Link, now: Instant, out: &mut Vec<u8>) -> bool {
-        let total = self.total();
-        let length = link.frame_value_bytes_max().min(total - self.written);
-        let part = Part { offset: self.written, length, total };
-        let mut response = self.reply.response(self.answer.status, now);
+        let mut response = response_to(&self.context, self.answer.status, now);
         self.answer.describe(&mut response);
-        if !part.has_more() {
-            response.credits = link.take_credits();
-        }
-        response.encode_head(link.dialect, part, out);
-        self.copy(part.range(), out);
-        self.written += length;
-        self.written == total
+        self.value.write_frame(response, &link.terms, &link.credit, out)
     }
+}
 
-    fn total(&self) -> u32 {
-        let total = match &self.body {
+impl StreamBody for Body {
+    fn bytes(&self) -> usize {
+        match self {
             Body::Pinned(pinned) => pinned.value().len(),
             Body::Copied { value, .. } => value.len(),
-        };
-        u32::try_from(total).expect("a value is at most 64 MiB long")
+        }
     }
 
     fn copy(&self, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
-        match &self.body {
+        match self {
             Body::Copied { value, .. } => out.extend_from_slice(&value[range]),
             Body::Pinned(pinned) => {
                 let mut at = 0;

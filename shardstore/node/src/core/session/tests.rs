@@ -80,16 +80,18 @@ async fn serve_rounds(core: Rc<Core>, rounds: usize) {
     let connection = listener.accept().await.unwrap();
     let edge = Hello { role: Role::Edge, node_id: 0, ..core.hello() };
     let terms = negotiate(&core.hello(), &edge).unwrap();
-    let seat = Seat::take(&core).unwrap();
-    let granted = Granted { requests: 256, bytes: 4 << 20 };
-    let link = Rc::new(Link::new(connection.sender(), terms, granted, Rc::clone(&seat.bell)));
+    let permit = ConnectionPermit::take(&core).unwrap();
+    let credit = PeerCredit::new(256, 4 << 20);
+    let link = Rc::new(Link::new(connection.sender(), terms, credit, Rc::clone(&permit.attention)));
     let bytes = gets(&core, &terms);
-    let mut talk = Talk {
+    let mut session = PeerSession {
         core: &core,
         connection: &connection,
-        conversation: Conversation::new(&core, &link),
+        handler: FrameHandler::new(&core, &link, 4 << 20),
         link,
-        intake: Intake::new(Vec::new(), reactor.now()),
+        reader: FrameReader::default(),
+        received: None,
+        arrived: reactor.now(),
         last_frame: reactor.now(),
         room_until: None,
         ended: false,
@@ -104,8 +106,9 @@ async fn serve_rounds(core: Rc<Core>, rounds: usize) {
                 continue;
             }
             let served = measure(|| {
-                talk.intake.lend(data, talk.core.reactor.now());
-                talk.serve_buffer().unwrap();
+                session.arrived = session.core.reactor.now();
+                session.serve_buffer(&data).unwrap();
+                drop(data);
             });
             // The first rounds bring the core's buffers to their size.
             allocations += if round < 10 { 0 } else { served.count_total };
@@ -117,7 +120,7 @@ async fn serve_rounds(core: Rc<Core>, rounds: usize) {
     assert_eq!(answers, rounds as u64 * WINDOW);
     reactor.sleep(Duration::from_millis(50)).await;
     assert_eq!(received.get() as u64, answers * (64 + 128), "head and value of each");
-    drop(talk);
+    drop(session);
     reactor.stop();
 }
 
