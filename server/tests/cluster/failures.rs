@@ -1,20 +1,17 @@
 //! Nodes that die or hang: their slots fail fast, the others do not notice, and a node that is back is used again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
 use super::keys::{Owned, assert_unavailable, check_round, get, put, spread};
-use super::member::{Member, SLACK, now, until};
-use super::rig::{CONNECT_TIME, Rig};
+use super::member::{Member, until};
+use super::rig::Rig;
 
 const KEYS: usize = 40;
 
 /// The node that fails.
 const VICTIM: usize = 2;
-
-/// A node that is back is in use within this time.
-const BACK_TIME: Duration = Duration::from_secs(1);
 
 /// Uses the other nodes, and asks for the victim's keys, until both edges refuse them without asking.
 fn until_breakers_refuse(rig: &Rig, owned: &[Owned]) {
@@ -32,12 +29,11 @@ fn until_breakers_refuse(rig: &Rig, owned: &[Owned]) {
 /// Reads the keys of the other nodes while a request for the victim's key waits for its deadline.
 fn check_neighbours_of_a_wait(edge: &Member, owned: &[Owned], theirs: &str) {
     let (mut waiting, mut client) = (edge.connect(), edge.connect());
-    let asked = now();
     waiting.send(format!("GET /v1/kv/default/{theirs} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
     for Owned { key, .. } in owned.iter().filter(|owned| owned.node != VICTIM) {
         assert_eq!(get(&mut client, key).body, key.as_bytes(), "{key}");
     }
-    assert_unavailable(&waiting.answer().unwrap(), asked.elapsed());
+    assert_unavailable(&waiting.answer().unwrap());
 }
 
 /// Writes to the victim are refused as well; the breaker is open, so that nothing was sent.
@@ -47,9 +43,7 @@ fn check_writes_refused(edge: &Member, owned: &[Owned]) {
     let victims = owned.iter().filter(|owned| owned.node == VICTIM);
     let mut count = 0;
     for Owned { key, .. } in victims {
-        let asked = now();
-        let answer = put(&mut client, key, b"refused", "");
-        assert_unavailable(&answer, asked.elapsed());
+        assert_unavailable(&put(&mut client, key, b"refused", ""));
         count += 1;
     }
     let refused = edge.upstream("breaker_refused") - before;
@@ -57,19 +51,18 @@ fn check_writes_refused(edge: &Member, owned: &[Owned]) {
     assert!(count > 0 && refused >= 1, "{refused} of {count} were refused at once");
 }
 
-/// Waits until an edge serves a key of the victim again; how long after `ready`.
-fn served_again(edge: &Member, key: &str, ready: Instant) -> Duration {
+/// Waits until an edge serves a key of the victim again. How soon it must is checked in virtual time (`server/tests/sim`).
+fn await_service(edge: &Member, key: &str) {
     let mut client = edge.connect();
     until("the node is used again", || {
         let answer = get(&mut client, key);
         matches!(answer.status, 200 | 404).then_some(())
     });
-    ready.elapsed()
 }
 
 #[test]
 fn a_node_that_is_killed_costs_its_own_slots_until_it_is_back() {
-    let mut rig = Rig::start(Duration::ZERO);
+    let mut rig = Rig::start_impatient(Duration::ZERO);
     let owned = spread(&rig.edges[0], &rig.edges[1], KEYS);
     let theirs = owned.iter().find(|owned| owned.node == VICTIM).unwrap();
     rig.nodes[VICTIM - 1].crash();
@@ -77,11 +70,9 @@ fn a_node_that_is_killed_costs_its_own_slots_until_it_is_back() {
     check_writes_refused(&rig.edges[0], &owned);
     check_round(&rig.edges[1], &owned, VICTIM);
 
-    let ready = rig.nodes[VICTIM - 1].start();
+    rig.nodes[VICTIM - 1].start();
     for edge in &rig.edges {
-        let took = served_again(edge, &theirs.key, ready);
-        println!("{}: in use {took:?} after the node was ready", edge.address);
-        assert!(took <= BACK_TIME + SLACK, "in use only {took:?} after the node was ready");
+        await_service(edge, &theirs.key);
     }
     let (mut first, mut second) = (rig.edges[0].connect(), rig.edges[1].connect());
     for Owned { key, node } in &owned {
@@ -95,7 +86,7 @@ fn a_node_that_is_killed_costs_its_own_slots_until_it_is_back() {
 
 #[test]
 fn a_node_that_hangs_costs_its_own_slots_until_it_goes_on() {
-    let rig = Rig::start(Duration::ZERO);
+    let rig = Rig::start_impatient(Duration::ZERO);
     let owned = spread(&rig.edges[0], &rig.edges[1], KEYS);
     let theirs = owned.iter().find(|owned| owned.node == VICTIM).unwrap();
     rig.nodes[VICTIM - 1].signal(Signal::STOP);
@@ -104,12 +95,8 @@ fn a_node_that_hangs_costs_its_own_slots_until_it_goes_on() {
     check_writes_refused(&rig.edges[1], &owned);
 
     rig.nodes[VICTIM - 1].signal(Signal::CONT);
-    let resumed = now();
     for edge in &rig.edges {
-        let took = served_again(edge, &theirs.key, resumed);
-        println!("{}: in use {took:?} after the node went on", edge.address);
-        // The probe that was under way has to fail first.
-        assert!(took <= CONNECT_TIME + BACK_TIME + SLACK, "in use only {took:?} after the node went on");
+        await_service(edge, &theirs.key);
     }
     for edge in &rig.edges {
         let mut client = edge.connect();

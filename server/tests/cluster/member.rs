@@ -213,6 +213,3 @@ impl Drop for Member {
         }
     }
 }
-
-/// How far beyond a bound of the product a busy machine may take a test; the bound itself is in the product's settings.
-pub(crate) const SLACK: Duration = Duration::from_secs(2);

@@ -18,11 +18,22 @@ use crate::support::server::{own_address, own_folder};
 pub(crate) const NODES: usize = 3;
 const EDGES: usize = 2;
 
-/// Deadline of a request to a node, as the edges are configured.
-pub(crate) const REQUEST_TIME: Duration = Duration::from_millis(500);
+/// How long the edges of a cluster wait for a node.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    /// Deadline of a request to a node.
+    request: Duration,
+    /// Time to connect to a node and greet it.
+    connect: Duration,
+}
 
-/// Time to connect to a node and greet it, as the edges are configured.
-pub(crate) const CONNECT_TIME: Duration = Duration::from_millis(250);
+impl Patience {
+    /// Where every node works: a busy host makes nothing fail.
+    const LONG: Self = Self { request: Duration::from_secs(20), connect: Duration::from_secs(20) };
+    /// Where a node fails and a test waits for that: nothing else may depend on it. That deadlines are kept is shown in
+    /// virtual time, by the simulation.
+    const SHORT: Self = Self { request: Duration::from_secs(1), connect: Duration::from_secs(1) };
+}
 
 /// The cluster's name.
 pub(crate) const NAME: &str = "trial";
@@ -38,7 +49,16 @@ pub(crate) struct Rig {
 impl Rig {
     /// Starts a cluster whose edges keep near copies for so long, and waits until all of it is ready.
     pub(crate) fn start(near_ttl: Duration) -> Self {
-        let mut rig = Self::prepare(near_ttl);
+        Self::prepare(near_ttl, Patience::LONG).launched()
+    }
+
+    /// The same for tests in which nodes fail: edges soon give up to wait for them.
+    pub(crate) fn start_impatient(near_ttl: Duration) -> Self {
+        Self::prepare(near_ttl, Patience::SHORT).launched()
+    }
+
+    fn launched(self) -> Self {
+        let mut rig = self;
         for member in rig.nodes.iter_mut().chain(&mut rig.edges) {
             member.launch();
         }
@@ -49,7 +69,7 @@ impl Rig {
     }
 
     /// A cluster with all its files, of which nothing runs.
-    pub(crate) fn prepare(near_ttl: Duration) -> Self {
+    fn prepare(near_ttl: Duration, patience: Patience) -> Self {
         let folder = own_folder();
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let settings = |index: usize, topology: &str| {
@@ -62,7 +82,7 @@ impl Rig {
         };
         let edge = |index: usize| {
             let near = format!("near_ttl = \"{}ms\"\n", near_ttl.as_millis());
-            let times = [("request_time", REQUEST_TIME), ("connect_time", CONNECT_TIME)];
+            let times = [("request_time", patience.request), ("connect_time", patience.connect)];
             let times = times.map(|(key, time)| format!("{key} = \"{}ms\"\n", time.as_millis())).concat();
             let text = format!("{}{near}[upstream]\n{times}", settings(NODES + index, "edges.toml"));
             Member::new(Program::Edge, own_address(), &folder, &text)

@@ -55,12 +55,18 @@ fn a_value_ends_everywhere_with_its_time() {
     const LIFE: Duration = Duration::from_secs(1);
     let rig = Rig::start(NEAR_LONG);
     let (mut first, mut second) = (rig.edges[0].connect(), rig.edges[1].connect());
-    assert_eq!(put(&mut first, "brief", b"value", "Cache-Control: max-age=1\r\n").status, 201);
-    let stored = now();
-    assert_eq!(get(&mut second, "brief").status, 200, "it is read before its time is over");
+    let mut number = 0;
+    // On a busy host a second may be over before anybody has read the value: then with another one.
+    let (key, stored) = until("a value that is read before its time is over", || {
+        number += 1;
+        let key = format!("brief:{number}");
+        assert_eq!(put(&mut first, &key, b"value", "Cache-Control: max-age=1\r\n").status, 201);
+        let stored = now();
+        (get(&mut second, &key).status == 200).then_some((key, stored))
+    });
     until("the end of a value that lives a second", || {
         let asked = now();
-        let statuses = [get(&mut first, "brief").status, get(&mut second, "brief").status];
+        let statuses = [get(&mut first, &key).status, get(&mut second, &key).status];
         assert!(asked < stored + LIFE + CLOCK_STEP || statuses == [404, 404], "{statuses:?} after its time");
         (statuses == [404, 404]).then_some(())
     });
@@ -69,11 +75,14 @@ fn a_value_ends_everywhere_with_its_time() {
 #[test]
 fn a_near_copy_is_older_than_the_truth_by_the_near_time_at_most() {
     const NEAR: Duration = Duration::from_millis(400);
+    const KEYS_MIN: usize = 5;
     let rig = Rig::start(NEAR);
     let (mut first, mut second) = (rig.edges[0].connect(), rig.edges[1].connect());
-    let mut was_stale = 0;
-    for number in 0..5 {
-        let key = format!("near:{number}");
+    let (mut keys, mut was_stale) = (0, 0);
+    // Until a copy was served at all, which a busy host may be too slow for.
+    until("a copy that was served", || {
+        keys += 1;
+        let key = format!("near:{keys}");
         assert_eq!(put(&mut first, &key, b"old", "").status, 201);
         assert_eq!(put(&mut second, &key, b"new", "").status, 204);
         let written = now();
@@ -87,8 +96,8 @@ fn a_near_copy_is_older_than_the_truth_by_the_near_time_at_most() {
             (body == b"new").then_some(())
         });
         assert_eq!(get(&mut first, &key).body, b"new", "{key}: never old again");
-    }
-    assert!(was_stale > 0, "no copy was ever served, so that nothing was shown");
+        (keys >= KEYS_MIN && was_stale > 0).then_some(())
+    });
 }
 
 #[test]

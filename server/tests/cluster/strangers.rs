@@ -40,7 +40,7 @@ fn sum(edge: &Member, counts: &[&str]) -> u64 {
 
 #[test]
 fn a_node_of_another_cluster_is_refused() {
-    let mut rig = Rig::start(Duration::ZERO);
+    let mut rig = Rig::start_impatient(Duration::ZERO);
     let stranger = check_refused(&mut rig, &["hellos_refused", "frame_errors"], |rig| {
         let address = rig.nodes[PLACE - 1].address;
         rig.impostor(PLACE - 1, PLACE, &topology("other", 1, &[(PLACE, address)]))
@@ -50,7 +50,7 @@ fn a_node_of_another_cluster_is_refused() {
 
 #[test]
 fn a_node_with_another_id_is_refused() {
-    let mut rig = Rig::start(Duration::ZERO);
+    let mut rig = Rig::start_impatient(Duration::ZERO);
     check_refused(&mut rig, &["hellos_refused"], |rig| {
         let address = rig.nodes[PLACE - 1].address;
         rig.impostor(PLACE - 1, 9, &topology(NAME, 1, &[(9, address)]))
@@ -59,7 +59,7 @@ fn a_node_with_another_id_is_refused() {
 
 #[test]
 fn who_speaks_something_else_to_a_node_is_cut_off() {
-    let rig = Rig::start(Duration::ZERO);
+    let rig = Rig::start_impatient(Duration::ZERO);
     let owned = spread(&rig.edges[0], &rig.edges[1], KEYS);
     let garbage: Vec<u8> = (0..4096_u32).map(|at| ((at * 7919) >> 3) as u8).collect();
     let hello = b"\x16\x03\x01\x00\xc4\x01\x00\x00\xc0\x03\x03randomrandomrandomrandomrandomra\x20session";
