@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::snapshot::Snapshot;
-use crate::store::ask::{Answer, Ask};
+use store_runtime::request::{StoreRequest, StoreResponse};
 
 /// Names an answer that a core waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +29,9 @@ pub(crate) struct NodeState {
 /// A message from one core to another.
 pub(crate) enum Message {
     /// Serve this for me: you own its key.
-    Ask { ticket: Ticket, ask: Box<Ask> },
+    Ask { ticket: Ticket, ask: Box<StoreRequest> },
     /// What became of it.
-    Answer { ticket: Ticket, answer: Box<Answer> },
+    Answer { ticket: Ticket, answer: Box<StoreResponse> },
     /// From control: decide by this from now on.
     Snapshot(Arc<Snapshot>),
     /// To control: a node has sent a topology; check it and tell everybody.

@@ -23,7 +23,7 @@ use crate::edge::{CorePlan, EdgeCore};
 use crate::message::Message;
 use crate::snapshot::Snapshot;
 use crate::supervisor::{self, Supervision};
-use shardstore::shard::others::{Published, unpublished};
+use store_runtime::remote::{Published, unpublished};
 
 /// Messages under way from one core to one other. One for each request in flight between them, and those are bounded by
 /// the connections; beyond it a request is shed with 503.

@@ -2,31 +2,31 @@
 //!
 //! ```text
 //!  get     Some(hit)                  None
-//!  set     Stored    NotApplied   Corrupt   ValueTooLarge   KeyTooLong   MetadataTooLong   NoRoom
-//!  delete  Deleted   NotApplied   NotFound
+//!  set     Stored    NotApplied   Corrupt   VersionAhead   ValueTooLarge   KeyTooLong   MetadataTooLong   NoRoom
+//!  delete  Deleted   NotApplied   VersionAhead   NotFound
 //!  touch   Touched   NotFound
 //! ```
 //!
 //! **Not**: placement (the caller has checked that the key belongs here), clocks (`now_ms` is handed in, unix milliseconds),
 //! replication.
 //!
-//! **Invariants**: every version this shard makes is greater than every one it made before; an operation that is not
+//! **Invariants**: every version this shard makes is greater than every one it made or was handed before; a write that brings
+//! its version along never replaces anything as new; an operation that is not
 //! applied changes nothing; a stored value has the checksum that is stored with it.
 //!
 //! **Source**: the design's wire chapter (operations, statuses), RFC 9110 section 13 (conditions, as versions are ETags).
 
-pub mod others;
 mod outcome;
 mod set;
 #[cfg(test)]
 mod tests;
 
 pub use outcome::{Deleted, SetOutcome, Stored, Touched};
-pub use set::Set;
+pub use set::{Delete, Set};
 
 use crate::cache::{Cache, CacheError, CacheOptions, CacheStats, Hit, Insert, SharedCache};
 use crate::key::KeyHash;
-use crate::version::{Clock, ClockError, Condition, Version};
+use crate::version::{Clock, Condition, Version};
 
 /// What one core owns of the key space.
 #[derive(Debug)]
@@ -67,7 +67,8 @@ impl Shard {
         self.cache.prefetch(hashes);
     }
 
-    /// Stores a value under a new version, if the condition holds and the checksum matches.
+    /// Stores a value, if the condition holds and the checksum matches: under a new version, or under the one it brings along, and
+    /// then only over something older.
     pub fn set(&mut self, hash: KeyHash, key: &[u8], set: &Set<'_>, now_ms: u64) -> SetOutcome {
         let computed = set.computed_crc32c();
         if let Some(given) = set.value_crc32c
@@ -75,13 +76,16 @@ impl Shard {
         {
             return SetOutcome::Corrupt { given, computed };
         }
-        if set.condition != Condition::Any {
+        if set.version.is_some_and(|version| self.clock.observe(version, now_ms).is_err()) {
+            return SetOutcome::VersionAhead;
+        }
+        if set.condition != Condition::Any || set.version.is_some() {
             let current = self.current(hash, key, now_ms);
-            if !set.condition.holds(current) {
+            if !may_replace(current, set.condition, set.version) {
                 return SetOutcome::NotApplied { current };
             }
         }
-        let version = self.clock.tick(now_ms);
+        let version = set.version.unwrap_or_else(|| self.clock.tick(now_ms));
         let insert = Insert {
             value: set.value,
             metadata: set.metadata,
@@ -96,14 +100,20 @@ impl Shard {
         }
     }
 
-    /// Removes a key, if the condition holds. The delete has a version of its own, newer than what it removed.
-    pub fn delete(&mut self, hash: KeyHash, key: &[u8], condition: Condition, now_ms: u64) -> Deleted {
+    /// Removes a key, if the condition holds. The removal has a version of its own, newer than what it removes: the shard's next
+    /// one, or `delete.version`.
+    pub fn delete(&mut self, hash: KeyHash, key: &[u8], delete: Delete, now_ms: u64) -> Deleted {
+        if delete.version.is_some_and(|version| self.clock.observe(version, now_ms).is_err()) {
+            return Deleted::VersionAhead;
+        }
         let current = self.current(hash, key, now_ms);
-        if !condition.holds(current) {
+        if !may_replace(current, delete.condition, delete.version) {
             return Deleted::NotApplied { current };
         }
         match self.cache.remove(hash, key, now_ms) {
-            Some(removed) => Deleted::Deleted { version: self.clock.tick(now_ms), removed },
+            Some(removed) => {
+                Deleted::Deleted { version: delete.version.unwrap_or_else(|| self.clock.tick(now_ms)), removed }
+            }
             None => Deleted::NotFound,
         }
     }
@@ -114,15 +124,6 @@ impl Shard {
             Some(version) => Touched::Touched { version },
             None => Touched::NotFound,
         }
-    }
-
-    /// Takes note of a version made elsewhere, so that all later ones of this shard are newer.
-    ///
-    /// # Errors
-    ///
-    /// [`ClockError::Ahead`] when it is too far in the future: the peer's clock, or ours, is wrong.
-    pub const fn observe(&mut self, version: Version, now_ms: u64) -> Result<(), ClockError> {
-        self.clock.observe(version, now_ms)
     }
 
     /// Does background work; as [`Cache::maintain`].
@@ -159,6 +160,12 @@ impl Shard {
     fn current(&self, hash: KeyHash, key: &[u8], now_ms: u64) -> Option<Version> {
         self.cache.peek(hash, key, now_ms).map(|hit| hit.version())
     }
+}
+
+/// Whether a write may replace what is there: its condition holds, and nothing as new as the version it brings is there.
+fn may_replace(current: Option<Version>, condition: Condition, version: Option<Version>) -> bool {
+    let is_newer = version.is_none_or(|version| current.is_none_or(|current| current < version));
+    condition.holds(current) && is_newer
 }
 
 /// The instant a time to live ends: 0 (never) for 0.

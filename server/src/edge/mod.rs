@@ -18,22 +18,20 @@ use std::time::Duration;
 use corelane_http::h1::ResponseStart;
 use corelane_http::h1::request::{FieldMemo, Resume};
 use reactor::{CoreId, Instant, Listener, Mailbox, Reactor};
-use shardstore::cache::{CacheOptions, METADATA_BYTES_MAX};
 use shardstore::key::KeyHasher;
-use shardstore::shard::Shard;
 
 use crate::exchange::outbound::Copies;
 use crate::message::Message;
 use crate::nodes::{Cluster, ClusterOptions};
-use crate::services::kv::value::COPY_BYTES_MAX;
 use crate::snapshot::Snapshot;
 use crate::store::fills::{FillBounds, Fills};
 use crate::store::route::Tickets;
 use crate::store::writes::Writes;
 use metrics::CoreMetrics;
 use sessions::Sessions;
-use shardstore::shard::others::{Others, Published};
 use store_runtime::budget::{Budget, Oversize};
+use store_runtime::remote::Published;
+use store_runtime::store::{ShardPlan, Store};
 
 /// What a data core is made from. Crosses to the core's thread.
 pub(crate) struct CorePlan {
@@ -52,13 +50,10 @@ pub(crate) struct CorePlan {
 pub(crate) struct EdgeCore {
     pub(crate) reactor: Reactor,
     pub(crate) id: CoreId,
-    /// Data cores of this process.
-    pub(crate) cores: u16,
     snapshot: RefCell<Rc<Snapshot>>,
     pub(crate) hasher: KeyHasher,
-    pub(crate) shard: RefCell<Shard>,
-    /// The shards of the other cores.
-    pub(crate) others: Others,
+    /// This core's shard, and the other cores'.
+    pub(crate) store: Store,
     pub(crate) scratch: RefCell<Scratch>,
     pub(crate) head: RefCell<HeadScratch>,
     /// The second of `response_start`.
@@ -91,9 +86,6 @@ pub(crate) struct HeadScratch {
     pub(crate) memo: FieldMemo,
 }
 
-/// Largest item that is copied from another core's shard, with its key and metadata; larger ones are asked of their owner.
-const ITEM_BYTES_MAX: usize = COPY_BYTES_MAX + shardstore::key::STORED_KEY_BYTES_MAX + METADATA_BYTES_MAX + 16;
-
 /// Buffers that are reused for every request, so that the hit path allocates nothing.
 pub(crate) struct Scratch {
     /// The stored key of the request at hand.
@@ -102,8 +94,6 @@ pub(crate) struct Scratch {
     pub(crate) decoded: Vec<u8>,
     /// The body of an error.
     pub(crate) problem: Vec<u8>,
-    /// An item of another core's shard, copied.
-    pub(crate) item: Vec<u8>,
 }
 
 impl EdgeCore {
@@ -112,22 +102,22 @@ impl EdgeCore {
     /// # Errors
     /// The operator's: no memory for the shard, or an address that cannot be listened on.
     pub(crate) fn start(reactor: &Reactor, plan: CorePlan) -> std::io::Result<()> {
-        let readers = usize::from(plan.cores);
-        let options = CacheOptions {
-            readers,
-            commit: plan.snapshot.settings.memory_commit,
-            ..CacheOptions::new(plan.shard_bytes, plan.hasher)
+        let settings = &plan.snapshot.settings;
+        let shard = ShardPlan {
+            limit_bytes: plan.shard_bytes,
+            commit: settings.memory_commit,
+            hasher: plan.hasher,
+            region: settings.region,
+            published: Arc::clone(&plan.shards),
         };
-        let shard = Shard::new(&options, plan.snapshot.settings.region).map_err(std::io::Error::other)?;
-        let published = plan.shards[usize::from(reactor.core().0)].set(shard.share());
-        assert!(published.is_ok(), "a core starts once");
-        let core = Rc::new(EdgeCore::new(reactor.clone(), plan, shard));
+        let store = Store::start(reactor, shard)?;
+        let core = Rc::new(EdgeCore::new(reactor.clone(), plan, store));
         listener::start(&core)?;
         mail::start(&core)?;
         report::start(&core)
     }
 
-    fn new(reactor: Reactor, plan: CorePlan, shard: Shard) -> Self {
+    fn new(reactor: Reactor, plan: CorePlan, store: Store) -> Self {
         let snapshot = Rc::new(Snapshot::clone(&plan.snapshot));
         let limits = &snapshot.settings.limits;
         let wall_s = reactor.wall_ms() / 1000;
@@ -140,16 +130,13 @@ impl EdgeCore {
         let fills = Fills::new(fill_bounds(&snapshot));
         EdgeCore {
             id: reactor.core(),
-            cores: plan.cores,
             hasher: plan.hasher,
             snapshot: RefCell::new(snapshot),
-            shard: RefCell::new(shard),
-            others: Others::new(plan.shards, reactor.core().0),
+            store,
             scratch: RefCell::new(Scratch {
                 key: Vec::with_capacity(shardstore::key::STORED_KEY_BYTES_MAX),
                 decoded: Vec::with_capacity(shardstore::key::KEY_BYTES_MAX),
                 problem: Vec::with_capacity(512),
-                item: Vec::with_capacity(ITEM_BYTES_MAX),
             }),
             head: RefCell::default(),
             response_start_s: Cell::new(wall_s),
@@ -190,7 +177,7 @@ impl EdgeCore {
         // Fields that were accepted under other limits are not known to be within these.
         self.head.take();
         if let (Some(cluster), Some(topology)) = (&self.cluster, &next.topology) {
-            cluster.options.set(cluster_options(next, self.cores, cluster.options.get().incarnation));
+            cluster.options.set(cluster_options(next, self.store.cores().cores(), cluster.options.get().incarnation));
             cluster.install(topology);
         }
         self.snapshot.replace(Rc::new(Snapshot::clone(next)));
@@ -214,7 +201,7 @@ impl EdgeCore {
 
     /// The control core of this process.
     pub(crate) fn control(&self) -> CoreId {
-        CoreId(self.cores)
+        self.store.cores().control()
     }
 
     fn note_connections(&self) {

@@ -41,8 +41,8 @@ fn tell_nodes(core: &EdgeCore, told: &mut Vec<NodeState>) {
 }
 
 fn tick(core: &EdgeCore) {
-    core.shard.borrow_mut().maintain(core.reactor.wall_ms(), UNITS_PER_TICK);
-    let stats = core.shard.borrow().stats();
+    core.store.shard().maintain(core.reactor.wall_ms(), UNITS_PER_TICK);
+    let stats = core.store.shard().stats();
     core.metrics.shard.publish(&stats);
     core.metrics.reactor.publish(&(core.reactor.counters(), core.reactor.holdings()));
     core.metrics.body_bytes.set((core.bodies.leased_bytes() + core.copies.bytes()) as u64);

@@ -17,6 +17,7 @@ use corelane_http::{Method, Status};
 use reactor::Instant;
 use shardstore::key::KeyHash;
 use shardstore::version::Condition;
+use store_runtime::request::{Outcome, Refusal, SetValue, Source, StoreOp, StoreRequest, StoreResponse, StoredValue};
 
 use crate::exchange::reply::Context;
 use crate::frontend::h1::body::{BodyFault, Gathered};
@@ -27,7 +28,6 @@ use crate::services::kv::path::Path;
 use crate::services::kv::value::{self, COPY_BYTES_MAX};
 use crate::services::kv::version_tag::tag_of;
 use crate::services::kv::write::{self, Depends};
-use crate::store::ask::{Answer, Ask, Found, Op, Outcome, Refusal, SetValue, Source};
 use crate::store::route;
 
 /// Writes with conditions that must be weighed first are tried this often when others write meanwhile.
@@ -84,8 +84,8 @@ impl Session {
     }
 
     /// Asks the store. A request has one deadline, however often it asks.
-    async fn ask(&self, key: &Key, op: Op, deadline: Instant) -> Answer {
-        route::serve(&self.core, Ask { key: key.stored.clone(), hash: key.hash, op, deadline }).await
+    async fn ask(&self, key: &Key, op: StoreOp, deadline: Instant) -> StoreResponse {
+        route::serve(&self.core, StoreRequest { key: key.stored.clone(), hash: key.hash, op, deadline }).await
     }
 
     // ---- reads ----
@@ -97,7 +97,7 @@ impl Session {
             Err(_) => false,
         };
         let deadline = self.core.request_deadline(key.policy.value_bytes_max);
-        let answer = self.ask(&key, Op::Get { fresh }, deadline).await;
+        let answer = self.ask(&key, StoreOp::Get { fresh }, deadline).await;
         let context = self.core.renew(context);
         let cache_status =
             self.cache_status(&key, answer.source, if fresh { ForwardReason::Request } else { ForwardReason::Miss });
@@ -131,12 +131,18 @@ impl Session {
     }
 
     fn is_own(&self, key: &Key) -> bool {
-        key.hash.shard(self.core.cores).0 == self.core.id.0
+        self.core.store.cores().owns(key.hash)
     }
 
-    fn write_found(&mut self, head: &Head<'_>, context: Context, found: &Found, cache_status: Option<CacheStatus>) {
+    fn write_found(
+        &mut self,
+        head: &Head<'_>,
+        context: Context,
+        found: &StoredValue,
+        cache_status: Option<CacheStatus>,
+    ) {
         let facts = Facts {
-            version: found.version,
+            version: found.version.bits(),
             expire_ms: found.expire_ms,
             content_type: &found.metadata,
             value_bytes: found.value.len(),
@@ -199,12 +205,13 @@ impl Session {
                 return false;
             }
         };
-        let op = |condition| Op::Set(SetValue { value: value.clone(), metadata: metadata.clone(), condition, ttl_ms });
+        let op =
+            |condition| StoreOp::Set(SetValue { value: value.clone(), metadata: metadata.clone(), condition, ttl_ms });
         let answer = match depends {
             // The usual case moves the value instead of copying it.
             Depends::Store(condition) => {
                 let deadline = self.core.request_deadline(value.len());
-                self.ask(&key, Op::Set(SetValue { value, metadata, condition, ttl_ms }), deadline).await
+                self.ask(&key, StoreOp::Set(SetValue { value, metadata, condition, ttl_ms }), deadline).await
             }
             Depends::Read => match self.weigh(head, &key, op).await {
                 Ok(answer) => answer,
@@ -219,9 +226,9 @@ impl Session {
         let answer = match write::depends(head) {
             Err(problem) => return self.refuse_after_body(context, &problem),
             Ok(Depends::Store(condition)) => {
-                self.ask(&key, Op::Delete { condition }, self.core.request_deadline(0)).await
+                self.ask(&key, StoreOp::Delete { condition }, self.core.request_deadline(0)).await
             }
-            Ok(Depends::Read) => match self.weigh(head, &key, |condition| Op::Delete { condition }).await {
+            Ok(Depends::Read) => match self.weigh(head, &key, |condition| StoreOp::Delete { condition }).await {
                 Ok(answer) => answer,
                 Err(problem) => return self.refuse_after_body(context, &problem),
             },
@@ -240,29 +247,29 @@ impl Session {
         &self,
         head: &Head<'_>,
         key: &Key,
-        op: impl Fn(Condition) -> Op,
-    ) -> Result<Answer, Problem<'static>> {
+        op: impl Fn(Condition) -> StoreOp,
+    ) -> Result<StoreResponse, Problem<'static>> {
         // What is read to be weighed may be as large as what is written.
         let deadline = self.core.request_deadline(key.policy.value_bytes_max);
         for _ in 0..WEIGHINGS_MAX {
-            let read = self.ask(key, Op::Get { fresh: true }, deadline).await;
+            let read = self.ask(key, StoreOp::Get { fresh: true }, deadline).await;
             let current = match &read.outcome {
-                Outcome::Found(found) => Some(found.version),
+                Outcome::Found(found) => Some(found.version.bits()),
                 Outcome::Absent => None,
                 _ => return Ok(read),
             };
             let Some(condition) = write::weigh(head, current)? else {
-                return Ok(Answer { outcome: Outcome::NotApplied, ..read });
+                return Ok(StoreResponse { outcome: Outcome::NotApplied, ..read });
             };
             let answer = self.ask(key, op(condition), deadline).await;
             if !matches!(answer.outcome, Outcome::NotApplied) {
                 return Ok(answer);
             }
         }
-        Ok(Answer::refused(Refusal::Busy))
+        Ok(StoreResponse::refused(Refusal::Busy))
     }
 
-    fn write_written(&mut self, context: Context, key: &Key, answer: &Answer) {
+    fn write_written(&mut self, context: Context, key: &Key, answer: &StoreResponse) {
         let cache_status = match answer.source {
             Source::Shard => None,
             Source::Node { .. } => self.cache_status(key, answer.source, ForwardReason::Method),
@@ -276,7 +283,7 @@ impl Session {
                 let status = if replaced { Status::NoContent } else { Status::Created };
                 let content_length = (!replaced).then_some(0);
                 let mut room = TagRoom::new();
-                let etag = Some(tag_of(version, &mut room));
+                let etag = Some(tag_of(version.bits(), &mut room));
                 core.write_head(&ResponseHead { etag, content_length, ..head(status) }, &mut out);
             }
             Outcome::Deleted => core.write_head(&head(Status::NoContent), &mut out),

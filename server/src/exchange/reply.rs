@@ -12,7 +12,7 @@ use corelane_http::response::{Connection, ResponseHead};
 use corelane_http::{Method, Status};
 
 use crate::edge::EdgeCore;
-use crate::store::ask::Refusal;
+use store_runtime::request::Refusal;
 
 /// What an answer needs to know of its request.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -22,6 +22,8 @@ use shardstore::wire::hello::{self, Hello, Role};
 use shardstore::wire::request::{Op as WireOp, Set as WireSet};
 use shardstore::wire::topology::TopologyText;
 use shardstore::wire::{Flags, Request};
+use store_runtime::cores::owner_core;
+use store_runtime::request::{Outcome, Refusal, Source, StoreOp, StoreRequest, StoreResponse};
 
 use super::client::NodeClient;
 use super::connection::{CallError, CallTime, ConnectionFault};
@@ -29,7 +31,6 @@ use super::response::NodeResponse;
 use crate::edge::metrics::CoreMetrics;
 use crate::edge::transfer_time;
 use crate::message::NodeState;
-use crate::store::ask::{Answer, Ask, Op, Outcome, Refusal, Source};
 
 /// Nodes asked for one call: the owner as we know it, the one it names, and once more in case that moved too.
 const HOPS_MAX: usize = 3;
@@ -166,8 +167,8 @@ impl Cluster {
     }
 
     /// Asks the owner of the key, wherever it has moved to.
-    pub(crate) async fn call(self: &Rc<Self>, ask: &Ask) -> Answer {
-        let is_read = matches!(ask.op, Op::Get { .. });
+    pub(crate) async fn call(self: &Rc<Self>, ask: &StoreRequest) -> StoreResponse {
+        let is_read = ask.op.is_read();
         let time = CallTime {
             first_sign: self.reactor.now() + self.options.get().request_time + transfer_time(sent_bytes(&ask.op)),
             deadline: ask.deadline,
@@ -175,7 +176,8 @@ impl Cluster {
         let mut lost_once = false;
         for _ in 0..HOPS_MAX {
             let (node, epoch) = self.owner(ask.hash.slot());
-            let answered = |outcome| Answer { outcome, source: Source::Node { id: node.id.0, collapsed: false } };
+            let answered =
+                |outcome| StoreResponse { outcome, source: Source::Node { id: node.id.0, collapsed: false } };
             if node.breaker.borrow().is_open() {
                 self.metrics.breaker_refused.add(1);
                 return answered(Outcome::Refused(Refusal::Unavailable));
@@ -195,7 +197,7 @@ impl Cluster {
                 }
             }
         }
-        Answer::refused(Refusal::Unavailable)
+        StoreResponse::refused(Refusal::Unavailable)
     }
 
     fn owner(self: &Rc<Self>, slot: SlotId) -> (Rc<NodeClient>, u32) {
@@ -206,15 +208,15 @@ impl Cluster {
     async fn call_node(
         &self,
         node: &Rc<NodeClient>,
-        ask: &Ask,
+        ask: &StoreRequest,
         epoch: u32,
         time: CallTime,
     ) -> Result<NodeResponse, CallError> {
-        let core = ask.hash.shard(node.node_cores.get()).0;
+        let core = owner_core(ask.hash, node.node_cores.get()).0;
         let connection = node.connection_for(core).ok_or(CallError::NotSent)?;
         let mut request = Request::new(0, ask.hash.slot(), epoch, wire_op(ask));
         request.core = u8::try_from(core).unwrap_or(request.core);
-        if matches!(ask.op, Op::Get { .. }) {
+        if ask.op.is_read() {
             request.flags = Flags::IDEMPOTENT;
         }
         self.metrics.node_calls.add(1);
@@ -310,10 +312,10 @@ impl Cluster {
 }
 
 /// Bytes of a value that an operation sends along.
-fn sent_bytes(op: &Op) -> usize {
+fn sent_bytes(op: &StoreOp) -> usize {
     match op {
-        Op::Set(set) => set.value.len(),
-        Op::Get { .. } | Op::Delete { .. } => 0,
+        StoreOp::Set(set) => set.value.len(),
+        StoreOp::Get { .. } | StoreOp::Delete { .. } => 0,
     }
 }
 
@@ -331,10 +333,10 @@ fn refusal(error: CallError, is_read: bool) -> Refusal {
     }
 }
 
-fn wire_op(ask: &Ask) -> WireOp<'_> {
+fn wire_op(ask: &StoreRequest) -> WireOp<'_> {
     match &ask.op {
-        Op::Get { .. } => WireOp::Get { key: &ask.key },
-        Op::Set(set) => WireOp::Set(WireSet {
+        StoreOp::Get { .. } => WireOp::Get { key: &ask.key },
+        StoreOp::Set(set) => WireOp::Set(WireSet {
             key: &ask.key,
             value: &set.value,
             metadata: &set.metadata,
@@ -343,15 +345,15 @@ fn wire_op(ask: &Ask) -> WireOp<'_> {
             version: 0,
             condition: set.condition,
         }),
-        Op::Delete { condition } => WireOp::Delete { key: &ask.key, version: 0, condition: *condition },
+        StoreOp::Delete { condition } => WireOp::Delete { key: &ask.key, version: 0, condition: *condition },
     }
 }
 
-fn outcome(ask: &Ask, reply: NodeResponse, asked_ms: u64) -> Outcome {
+fn outcome(ask: &StoreRequest, reply: NodeResponse, asked_ms: u64) -> Outcome {
     match ask.op {
-        Op::Get { .. } => reply.into_read(asked_ms),
-        Op::Set(_) => reply.into_set(),
-        Op::Delete { .. } => reply.into_delete(),
+        StoreOp::Get { .. } => reply.into_read(asked_ms),
+        StoreOp::Set(_) => reply.into_set(),
+        StoreOp::Delete { .. } => reply.into_delete(),
     }
 }
 

@@ -5,11 +5,12 @@
 //! **Invariants**: a value that does not match its checksum is never handed on.
 
 use shardstore::session::Answer;
+use shardstore::version::Version;
 use shardstore::wire::code::Status;
 use shardstore::wire::ext::Moved;
 use shardstore::wire::{FrameError, Response};
 
-use crate::store::ask::{Found, Outcome, Refusal};
+use store_runtime::request::{Outcome, Refusal, StoredValue};
 
 /// An answer that was received.
 #[derive(Debug)]
@@ -65,8 +66,8 @@ impl NodeResponse {
                     return Outcome::Refused(Refusal::Corrupt);
                 }
                 let expire_ms = if self.ttl_ms == 0 { 0 } else { asked_ms + u64::from(self.ttl_ms) };
-                Outcome::Found(Found {
-                    version: self.version,
+                Outcome::Found(StoredValue {
+                    version: Version::from_bits(self.version),
                     expire_ms,
                     metadata: self.metadata.into(),
                     value: self.value.into(),
@@ -80,7 +81,7 @@ impl NodeResponse {
     /// The outcome for a write.
     pub(crate) fn into_set(self) -> Outcome {
         match self.status {
-            Status::Ok => Outcome::Stored { version: self.version, replaced: self.replaced },
+            Status::Ok => Outcome::Stored { version: Version::from_bits(self.version), replaced: self.replaced },
             Status::NotApplied => Outcome::NotApplied,
             other => Outcome::Refused(refusal(other)),
         }

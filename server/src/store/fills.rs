@@ -13,14 +13,14 @@ use std::time::Duration;
 use reactor::Instant;
 use reactor::local::OneSender;
 
-use super::ask::Answer;
+use store_runtime::request::StoreResponse;
 
 /// A fill under way. Its task holds it; the table holds it as long as others may join.
 pub(crate) struct Fill {
     began: Instant,
     /// A write is under way that the answer may not have seen.
     may_keep: Cell<bool>,
-    waiters: RefCell<Vec<OneSender<Answer>>>,
+    waiters: RefCell<Vec<OneSender<StoreResponse>>>,
 }
 
 impl Fill {
@@ -70,7 +70,7 @@ impl Fills {
     ///
     /// What a fill brings may be as old as its beginning. One that has been under way for longer than a copy may be
     /// served is not joined: the next read asks again, and those after it join that.
-    pub(crate) fn join(&mut self, key: &[u8], waiter: OneSender<Answer>, now: Instant) -> Joined {
+    pub(crate) fn join(&mut self, key: &[u8], waiter: OneSender<StoreResponse>, now: Instant) -> Joined {
         let join_time = self.bounds.near_ttl.max(JOIN_TIME_MIN);
         let young = |fill: &&Rc<Fill>| now.since(fill.began) <= join_time;
         if let Some(fill) = self.table.get(key).filter(young) {
@@ -115,5 +115,5 @@ impl Fills {
 /// Who waits for a finished fill, and whether its answer may be kept.
 pub(crate) struct Finished {
     pub(crate) may_keep: bool,
-    pub(crate) waiters: Vec<OneSender<Answer>>,
+    pub(crate) waiters: Vec<OneSender<StoreResponse>>,
 }

@@ -12,10 +12,7 @@
 //! **Invariants**: all fills and writes of a key pass through its owner core, one place, in one order; a local copy is
 //! updated or gone before a write is acknowledged; no copy outlives its near time or its own expiry.
 
-pub(crate) mod ask;
-pub(crate) mod embedded;
 pub(crate) mod fills;
-pub(crate) mod near;
 pub(crate) mod owner;
 pub(crate) mod route;
 pub(crate) mod writes;

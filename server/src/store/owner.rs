@@ -8,11 +8,11 @@
 use std::rc::Rc;
 
 use reactor::local::one;
+use store_runtime::edge_copy::{self, Times};
+use store_runtime::owner;
+use store_runtime::request::{Outcome, Refusal, Source, StoreOp, StoreRequest, StoreResponse, StoredValue};
 
-use super::ask::{Answer, Ask, Found, Op, Outcome, Refusal};
-use super::embedded;
 use super::fills::{Fill, Joined};
-use super::near::{self, Times};
 use crate::edge::EdgeCore;
 use crate::nodes::Cluster;
 
@@ -20,18 +20,18 @@ use crate::nodes::Cluster;
 const TTL_MS_MAX: u64 = u32::MAX as u64;
 
 /// Serves an ask whose key this core owns.
-pub(crate) async fn serve(core: &Rc<EdgeCore>, ask: Ask) -> Answer {
+pub(crate) async fn serve(core: &Rc<EdgeCore>, ask: StoreRequest) -> StoreResponse {
     let Some(cluster) = &core.cluster else {
         let now_ms = core.reactor.wall_ms();
-        return embedded::apply(&mut core.shard.borrow_mut(), ask.hash, &ask.key, &ask.op, now_ms);
+        return owner::apply(&mut core.store.shard(), (ask.hash, &ask.key), &ask.op, now_ms);
     };
     match ask.op {
-        Op::Get { fresh } => get(core, cluster, ask, fresh).await,
-        Op::Set(_) | Op::Delete { .. } => write(core, cluster, ask).await,
+        StoreOp::Get { fresh } => get(core, cluster, ask, fresh).await,
+        StoreOp::Set(_) | StoreOp::Delete { .. } => write(core, cluster, ask).await,
     }
 }
 
-async fn get(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, ask: Ask, fresh: bool) -> Answer {
+async fn get(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, ask: StoreRequest, fresh: bool) -> StoreResponse {
     if fresh {
         // Not joined to a question that began earlier, and so never older than this request.
         let answer = cluster.call(&ask).await;
@@ -39,7 +39,7 @@ async fn get(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, ask: Ask, fresh: bool) 
         return answer;
     }
     if let Some(found) = near_copy(core, &ask) {
-        return Answer::from_shard(Outcome::Found(found));
+        return StoreResponse::from_shard(Outcome::Found(found));
     }
     let began = core.reactor.now();
     let (answer, joined) = join(core, cluster, &ask).await;
@@ -52,12 +52,12 @@ async fn get(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, ask: Ask, fresh: bool) 
 }
 
 /// Waits for the key's fill, or starts one; whether it was somebody else's.
-async fn join(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, ask: &Ask) -> (Answer, bool) {
+async fn join(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, ask: &StoreRequest) -> (StoreResponse, bool) {
     let (sender, receiver) = one(&core.reactor);
     let joined = core.fills.borrow_mut().join(&ask.key, sender, core.reactor.now());
     let is_other = matches!(joined, Joined::Waiting);
     match joined {
-        Joined::Full => return (Answer::refused(Refusal::Busy), false),
+        Joined::Full => return (StoreResponse::refused(Refusal::Busy), false),
         Joined::Waiting => core.metrics.fills_joined.add(1),
         Joined::Start(fill) => {
             core.metrics.fills.add(1);
@@ -65,54 +65,44 @@ async fn join(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, ask: &Ask) -> (Answer,
                 // What the node says now may be older than the write that is under way.
                 fill.do_not_keep();
             }
-            let asking = Ask { key: ask.key.clone(), hash: ask.hash, op: Op::Get { fresh: false }, ..*ask };
+            let asking =
+                StoreRequest { key: ask.key.clone(), hash: ask.hash, op: StoreOp::Get { fresh: false }, ..*ask };
             let task = self::fill(Rc::clone(core), Rc::clone(cluster), asking, fill);
             if core.reactor.spawn(task).is_err() {
                 core.fills.borrow_mut().overtake(&ask.key);
-                return (Answer::refused(Refusal::Busy), false);
+                return (StoreResponse::refused(Refusal::Busy), false);
             }
         }
     }
     match core.reactor.until(ask.deadline, receiver.receive()).await {
         Some(Some(answer)) => (answer, is_other),
-        Some(None) | None => (Answer::refused(Refusal::Unavailable), is_other),
+        Some(None) | None => (StoreResponse::refused(Refusal::Unavailable), is_other),
     }
 }
 
 /// A read that went to the owner has seen more than our copy, if that is older.
-fn forget_older(core: &EdgeCore, ask: &Ask, answer: &Answer) {
-    let now_ms = core.reactor.wall_ms();
-    let mut shard = core.shard.borrow_mut();
-    let cache = shard.cache_mut();
-    let held = cache.peek(ask.hash, &ask.key, now_ms).map(|hit| hit.version().bits());
-    let older = match (&answer.outcome, held) {
-        (Outcome::Found(found), Some(held)) => held < found.version,
-        (Outcome::Absent, Some(_)) => true,
-        _ => false,
+fn forget_older(core: &EdgeCore, ask: &StoreRequest, answer: &StoreResponse) {
+    let version = match &answer.outcome {
+        Outcome::Found(found) => Some(found.version),
+        Outcome::Absent => None,
+        _ => return,
     };
-    if older {
-        cache.remove(ask.hash, &ask.key, now_ms);
-    }
+    edge_copy::forget_older(&mut core.store.shard(), (ask.hash, &ask.key), version, core.reactor.wall_ms());
 }
 
-fn near_copy(core: &EdgeCore, ask: &Ask) -> Option<Found> {
-    let mut shard = core.shard.borrow_mut();
-    let hit = shard.get(ask.hash, &ask.key, core.reactor.wall_ms())?;
-    let (expire_ms, metadata) = near::split_metadata(hit.metadata());
-    let mut value = Vec::new();
-    hit.value().copy_to(&mut value);
-    Some(Found { version: hit.version().bits(), expire_ms, metadata: metadata.into(), value: value.into() })
+fn near_copy(core: &EdgeCore, ask: &StoreRequest) -> Option<StoredValue> {
+    edge_copy::get(&mut core.store.shard(), (ask.hash, &ask.key), core.reactor.wall_ms())
 }
 
 /// Asks the node once, keeps the answer if it may, and hands it to all who wait.
-async fn fill(core: Rc<EdgeCore>, cluster: Rc<Cluster>, ask: Ask, fill: Rc<Fill>) {
+async fn fill(core: Rc<EdgeCore>, cluster: Rc<Cluster>, ask: StoreRequest, fill: Rc<Fill>) {
     let serve_until_ms = core.reactor.wall_ms() + core.snapshot().near_ttl_ms();
     let mut answer = cluster.call(&ask).await;
     let finished = core.fills.borrow_mut().finish(&ask.key, &fill);
     if let (true, Outcome::Found(found)) = (finished.may_keep, &answer.outcome) {
         keep(&core, &ask, found, serve_until_ms);
     }
-    if let super::ask::Source::Node { collapsed, .. } = &mut answer.source {
+    if let Source::Node { collapsed, .. } = &mut answer.source {
         *collapsed = finished.waiters.len() > 1;
     }
     for waiter in finished.waiters {
@@ -120,14 +110,14 @@ async fn fill(core: Rc<EdgeCore>, cluster: Rc<Cluster>, ask: Ask, fill: Rc<Fill>
     }
 }
 
-fn keep(core: &EdgeCore, ask: &Ask, found: &Found, serve_until_ms: u64) {
+fn keep(core: &EdgeCore, ask: &StoreRequest, found: &StoredValue, serve_until_ms: u64) {
     let times = Times { now_ms: core.reactor.wall_ms(), serve_until_ms };
-    near::keep(core.shard.borrow_mut().cache_mut(), ask.hash, &ask.key, found, times);
+    edge_copy::keep(&mut core.store.shard(), (ask.hash, &ask.key), found, times);
 }
 
 /// Puts a write through to the node.
-async fn write(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, mut ask: Ask) -> Answer {
-    if let Op::Set(set) = &mut ask.op {
+async fn write(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, mut ask: StoreRequest) -> StoreResponse {
+    if let StoreOp::Set(set) = &mut ask.op {
         set.ttl_ms = set.ttl_ms.min(TTL_MS_MAX);
     }
     let guard = WriteGuard::begin(core, &ask);
@@ -136,10 +126,10 @@ async fn write(core: &Rc<EdgeCore>, cluster: &Rc<Cluster>, mut ask: Ask) -> Answ
     let answer = cluster.call(&ask).await;
     let alone = guard.end();
     if let (true, Outcome::Stored { version, .. }) = (alone, &answer.outcome)
-        && let Op::Set(set) = &mut ask.op
+        && let StoreOp::Set(set) = &mut ask.op
     {
         let expire_ms = if set.ttl_ms == 0 { 0 } else { now_ms + set.ttl_ms };
-        let found = Found {
+        let found = StoredValue {
             version: *version,
             expire_ms,
             metadata: std::mem::take(&mut set.metadata).into(),
@@ -159,7 +149,7 @@ struct WriteGuard<'a> {
 }
 
 impl<'a> WriteGuard<'a> {
-    fn begin(core: &'a EdgeCore, ask: &Ask) -> Self {
+    fn begin(core: &'a EdgeCore, ask: &StoreRequest) -> Self {
         core.writes.borrow_mut().begin(&ask.key);
         let guard = WriteGuard { core, key: ask.key.clone(), hash: ask.hash, ended: false };
         guard.forget_copies();
@@ -168,7 +158,7 @@ impl<'a> WriteGuard<'a> {
 
     fn forget_copies(&self) {
         self.core.fills.borrow_mut().overtake(&self.key);
-        self.core.shard.borrow_mut().cache_mut().remove(self.hash, &self.key, self.core.reactor.wall_ms());
+        edge_copy::forget(&mut self.core.store.shard(), (self.hash, &self.key), self.core.reactor.wall_ms());
     }
 
     /// True when no other write to the key overlapped.

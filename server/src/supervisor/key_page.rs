@@ -11,6 +11,8 @@ use corelane_http::{Method, Status};
 use serde_json::{Value, json};
 use shardstore::cache::Inspection;
 use shardstore::key::{KEY_BYTES_MAX, KeyHash, StoredKey};
+use store_runtime::cores::owner_core;
+use store_runtime::kind::ItemKind;
 
 use super::Supervisor;
 use crate::services::kv::keyspace;
@@ -51,8 +53,8 @@ pub(super) fn page(supervisor: &Supervisor, request: &PageRequest<'_>) -> Option
 
 fn describe(supervisor: &Supervisor, (keyspace, key): (&str, &[u8]), stored: &[u8]) -> Page {
     let hash = supervisor.hasher.hash(stored);
-    let owner = hash.shard(supervisor.metrics.len() as u16).0;
-    let Some(shard) = supervisor.shards[usize::from(owner)].get() else {
+    let owner = owner_core(hash, supervisor.metrics.len() as u16);
+    let Some(shard) = supervisor.shards[owner.index()].get() else {
         return problem(Status::ServiceUnavailable, "unavailable", "the core that owns the key is starting");
     };
     let Ok(found) = shard.inspect(hash, stored) else {
@@ -67,7 +69,7 @@ fn describe(supervisor: &Supervisor, (keyspace, key): (&str, &[u8]), stored: &[u
         "keyspace": keyspace,
         "key": String::from_utf8_lossy(key),
         "slot": hash.slot().index(),
-        "core": owner,
+        "core": owner.0,
         "node": owner_node(supervisor, hash),
         "item": item,
     });
@@ -86,7 +88,7 @@ fn describe_item(supervisor: &Supervisor, found: &Inspection) -> Value {
         "version": found.version.bits().to_string(),
         "ttl_ms": (found.expire_ms > 0).then(|| found.expire_ms.saturating_sub(now_ms)),
         "is_expired": found.expire_ms > 0 && found.expire_ms <= now_ms,
-        "is_near_copy": supervisor.snapshot().topology.is_some(),
+        "is_near_copy": ItemKind::of_flags(found.flags).is_edge_copy(),
         "value_bytes": found.value_bytes,
         "is_chained": found.is_chained,
         "frequency": found.frequency,

@@ -31,7 +31,7 @@ use crate::edge::metrics::CoreMetrics;
 use crate::message::{Message, NodeState};
 use crate::plan::ReadUsage;
 use crate::snapshot::Snapshot;
-use shardstore::shard::others::Published;
+use store_runtime::remote::Published;
 
 /// What the control core is made from. Crosses to its thread.
 pub(crate) struct Supervision {

@@ -2,8 +2,7 @@
 //!
 //! ```text
 //!  data ──▶ data     Handover     a connection whose peer wants that core
-//!                    Hop          a request for a key of that core
-//!                    HopAnswer    what became of it
+//!                    Hop          a request for a key of that core, or what became of one
 //!  control ──▶ data  Topology     the map in force from now on
 //!                    Drain, Stop
 //!  data ──▶ control  Stale        a peer has seen a newer map
@@ -12,8 +11,7 @@
 //!
 //! **Not**: frames of the wire; a hop carries a frame that has been checked already.
 //!
-//! **Invariants**: a `Hop` is answered by exactly one `HopAnswer` with its token. Messages are a few words: what is larger
-//! is boxed.
+//! **Invariants**: messages are a few words: what is larger is boxed.
 
 use std::sync::Arc;
 
@@ -21,6 +19,7 @@ use reactor::{Detached, Instant};
 use shardstore::placement::Topology;
 use shardstore::wire::hello::Hello;
 use shardstore::wire::{Frame, Header};
+use store_runtime::hop::HopMessage;
 
 use crate::core::answer::Answer;
 
@@ -29,8 +28,7 @@ pub(crate) const MAILBOX_CAPACITY: usize = 1024;
 
 pub(crate) enum Message {
     Handover(Box<Handover>),
-    Hop(Box<Hop>),
-    HopAnswer(Box<HopAnswer>),
+    Hop(HopMessage<OwnedFrame, Answer>),
     Topology(Arc<Topology>),
     /// Serve what comes until `refuse_at`, then answer UNAVAILABLE; end when all connections have.
     Drain {
@@ -43,26 +41,18 @@ pub(crate) enum Message {
     Drained,
 }
 
+impl From<HopMessage<OwnedFrame, Answer>> for Message {
+    fn from(hop: HopMessage<OwnedFrame, Answer>) -> Self {
+        Message::Hop(hop)
+    }
+}
+
 /// A connection on its way to the core that its peer named.
 pub(crate) struct Handover {
     pub(crate) connection: Detached,
     pub(crate) hello: Hello,
     /// Bytes that came after the HELLO.
     pub(crate) rest: Vec<u8>,
-}
-
-/// A request for a key of another core.
-pub(crate) struct Hop {
-    /// The asking core's; comes back with the answer.
-    pub(crate) token: u64,
-    /// After this instant nobody wants the answer, and the request is not served.
-    pub(crate) deadline: Instant,
-    pub(crate) frame: OwnedFrame,
-}
-
-pub(crate) struct HopAnswer {
-    pub(crate) token: u64,
-    pub(crate) answer: Answer,
 }
 
 /// A frame that owns its sections.

@@ -17,8 +17,8 @@ use std::sync::{Arc, OnceLock};
 
 use reactor::{Address, CoreId, CoreSpec, Doorbells, Host, ListenOptions, Listener, Reactor, mailboxes};
 use shardstore::placement::NodeId;
-use shardstore::shard::others::unpublished;
 use shardstore::wire::cluster_tag;
+use store_runtime::remote::unpublished;
 
 use crate::core::{Core, CoreSeat};
 use crate::message::{MAILBOX_CAPACITY, Message};

@@ -1,9 +1,27 @@
 //! What an edge and a node both do with a shard.
 //!
+//! ```text
+//!  store   this core's shard, and the others read in place      owner   writes, on the core that owns the key
+//!  cores   which core owns a key                                hop     requests that another core serves
+//!  mail    messages between cores                               kind    what an item is
+//!  budget  memory that clients make a core hold                 metrics what every core counts
+//! ```
+//!
 //! **Not**: HTTP, frames, files, threads. Time comes from the reactor.
 //!
 //! **Invariants**: only the core that owns a shard writes it; nothing here reads a clock of its own, so that the simulation
 //! replays it.
 
 pub mod budget;
+pub mod cores;
+pub mod edge_copy;
+pub mod hop;
+pub mod kind;
+pub mod mail;
 pub mod metrics;
+pub mod owner;
+pub mod remote;
+pub mod request;
+#[cfg(test)]
+mod rig;
+pub mod store;

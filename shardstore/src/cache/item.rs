@@ -273,6 +273,11 @@ impl Facts {
     }
 
     #[inline]
+    pub(super) const fn caller_flags(&self) -> u8 {
+        (self.word as u8) >> CALLER_SHIFT
+    }
+
+    #[inline]
     pub(super) const fn is_chained(&self) -> bool {
         self.word & CHAINED != 0
     }

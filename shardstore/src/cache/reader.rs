@@ -58,6 +58,8 @@ pub struct Inspection {
     pub expire_ms: u64,
     /// Bytes of the value.
     pub value_bytes: usize,
+    /// The caller's flags, as they were handed in.
+    pub flags: u8,
     /// Whether the value lies in several segments.
     pub is_chained: bool,
     /// Uses since it came into its queue, 0 to 3.
@@ -90,6 +92,8 @@ pub struct Found {
     pub expire_ms: u64,
     /// CRC-32C of the value, as it was handed in.
     pub value_crc32c: u32,
+    /// The caller's flags, as they were handed in.
+    pub flags: u8,
     metadata: (u32, u32),
     value: (u32, u32),
 }
@@ -233,6 +237,7 @@ impl Common {
             version: facts.version,
             expire_ms: facts.expire_ms(),
             value_crc32c: facts.value_crc32c(),
+            flags: facts.caller_flags(),
             metadata: (metadata_start as u32, value_start as u32),
             value: (value_start as u32, end as u32),
         })))
@@ -260,6 +265,7 @@ impl Common {
             version: facts.version,
             expire_ms: facts.expire_ms(),
             value_bytes: facts.value_bytes(),
+            flags: facts.caller_flags(),
             is_chained: facts.is_chained(),
             frequency: slot.frequency() as u8,
             is_main: mark & 1 != 0,

@@ -35,6 +35,8 @@ pub enum SetOutcome {
         /// CRC-32C of the value that arrived.
         computed: u32,
     },
+    /// The version it brought along lies in the future: a clock is wrong, and storing it would hide later writes.
+    VersionAhead,
     /// The value is larger than this shard takes.
     ValueTooLarge {
         /// The largest value in bytes.
@@ -77,6 +79,8 @@ pub enum Deleted {
         /// The version that is there; `None` when the key is absent.
         current: Option<Version>,
     },
+    /// The version it brought along lies in the future; as [`SetOutcome::VersionAhead`].
+    VersionAhead,
     /// There was nothing to remove.
     NotFound,
 }

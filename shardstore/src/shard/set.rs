@@ -7,7 +7,7 @@
 //! **Source**: RFC 9110 section 13.1 (If-Match, If-None-Match); RFC 3385 for CRC-32C.
 
 use crate::cache::ValueParts;
-use crate::version::Condition;
+use crate::version::{Condition, Version};
 
 /// A value to be stored.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub struct Set<'a> {
     pub metadata: &'a [u8],
     /// When to apply it.
     pub condition: Condition,
+    /// The version it brings along, made elsewhere; `None` for the shard's own next one.
+    pub version: Option<Version>,
     /// Time to live in milliseconds from now; 0 for ever.
     pub ttl_ms: u64,
     /// CRC-32C of the value as the peer computed it; `None` when nobody did.
@@ -27,13 +29,22 @@ pub struct Set<'a> {
 }
 
 impl<'a> Set<'a> {
-    /// An unconditional write that lives for ever, without metadata, checksum and flags.
+    /// An unconditional write that lives for ever, under a new version, without metadata, checksum and flags.
     pub fn new(value: impl Into<ValueParts<'a>>) -> Self {
         let value = value.into();
-        Self { value, metadata: &[], condition: Condition::Any, ttl_ms: 0, value_crc32c: None, flags: 0 }
+        Self { value, metadata: &[], condition: Condition::Any, version: None, ttl_ms: 0, value_crc32c: None, flags: 0 }
     }
 
     pub(super) fn computed_crc32c(&self) -> u32 {
         self.value.as_slices().iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part))
     }
+}
+
+/// A removal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delete {
+    /// When to apply it.
+    pub condition: Condition,
+    /// The version it brings along, made elsewhere; `None` for the shard's own next one.
+    pub version: Option<Version>,
 }

@@ -70,12 +70,13 @@ fn conditions_hold_when_they_should() {
                 outcome => panic!("{outcome:?}"),
             }
             let mut rig = prepare();
-            match rig.shard.delete(rig.hash, KEY, condition, later) {
+            match rig.shard.delete(rig.hash, KEY, Delete { condition, version: None }, later) {
                 Deleted::Deleted { version, removed } => {
                     assert!(applied && Some(removed) == before && version > removed);
                     assert_eq!(rig.version(later), None);
                 }
                 Deleted::NotFound => assert!(applied && before.is_none()),
+                Deleted::VersionAhead => panic!("no version was brought"),
                 Deleted::NotApplied { current } => {
                     assert!(!applied, "delete {condition:?} {expired:?}");
                     assert_eq!((current, rig.version(later)), (before, before));
@@ -93,13 +94,13 @@ fn versions_grow_across_sets_and_deletes_whatever_the_time_does() {
     let second = rig.stored(NOW - 5_000);
     assert_eq!(second.replaced, Some(first.version));
     assert!(second.version > first.version);
-    let Deleted::Deleted { version, removed } = rig.shard.delete(rig.hash, KEY, Condition::Any, NOW) else {
+    let Deleted::Deleted { version, removed } = rig.shard.delete(rig.hash, KEY, Delete::default(), NOW) else {
         panic!("there was something to delete");
     };
     assert!(removed == second.version && version > removed);
     assert!(rig.stored(NOW).version > version);
     let foreign = Version::from_bits((NOW + 1_000) << 18);
-    rig.shard.observe(foreign, NOW).unwrap();
+    assert!(matches!(rig.set(&Set { version: Some(foreign), ..Set::new(b"") }, NOW), SetOutcome::Stored(_)));
     assert!(rig.stored(NOW).version > foreign);
 }
 
@@ -149,4 +150,50 @@ fn refusals_keep_their_reason() {
     let hash = KeyHasher::new(5).hash(&long);
     assert_eq!(rig.shard.set(hash, &long, &Set::new(b""), NOW), SetOutcome::KeyTooLong);
     assert_eq!(rig.version(NOW), Some(version));
+}
+
+/// A write that brings its version along loses against anything as new, whether it stores or removes.
+#[test]
+fn a_version_that_comes_along_never_replaces_anything_as_new() {
+    let mut rig = Rig::new();
+    let current = rig.stored(NOW).version;
+    let brought = |delta: i64| Version::from_bits(current.bits().wrapping_add_signed(delta));
+    for delta in [-64, 0] {
+        let version = Some(brought(delta));
+        let refused = SetOutcome::NotApplied { current: Some(current) };
+        assert_eq!(rig.set(&Set { version, ..Set::new(b"old") }, NOW), refused, "{delta}");
+        let delete = Delete { version, ..Delete::default() };
+        assert_eq!(
+            rig.shard.delete(rig.hash, KEY, delete, NOW),
+            Deleted::NotApplied { current: Some(current) },
+            "{delta}"
+        );
+    }
+    let newer = brought(64);
+    let stored = SetOutcome::Stored(Stored { version: newer, replaced: Some(current) });
+    let set = Set { version: Some(newer), ttl_ms: 100, ..Set::new(b"new") };
+    assert_eq!(
+        rig.set(&Set { condition: Condition::Absent, ..set }, NOW),
+        SetOutcome::NotApplied { current: Some(current) }
+    );
+    assert_eq!(rig.set(&set, NOW), stored);
+    assert_eq!((rig.version(NOW + 99), rig.version(NOW + 100)), (Some(newer), None));
+    assert!(rig.stored(NOW).version > newer, "the shard's own next version is newer than what it was handed");
+
+    let version = rig.version(NOW).unwrap();
+    let removal = Version::from_bits(version.bits() + 64);
+    let delete = Delete { version: Some(removal), ..Delete::default() };
+    assert_eq!(rig.shard.delete(rig.hash, KEY, delete, NOW), Deleted::Deleted { version: removal, removed: version });
+    assert_eq!(rig.shard.delete(rig.hash, KEY, delete, NOW), Deleted::NotFound);
+}
+
+#[test]
+fn a_version_in_the_future_is_refused() {
+    let mut rig = Rig::new();
+    let current = rig.stored(NOW).version;
+    let version = Some(Version::from_bits(u64::MAX));
+    assert_eq!(rig.set(&Set { version, ..Set::new(b"new") }, NOW), SetOutcome::VersionAhead);
+    let delete = Delete { version, ..Delete::default() };
+    assert_eq!(rig.shard.delete(rig.hash, KEY, delete, NOW), Deleted::VersionAhead);
+    assert_eq!(rig.version(NOW), Some(current));
 }

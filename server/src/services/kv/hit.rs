@@ -18,6 +18,9 @@ use corelane_http::target::{DecodeError, percent_decode};
 use corelane_http::{Method, Status};
 use shardstore::cache::Hit;
 use shardstore::key::{KEY_BYTES_MAX, KeyHash, StoredKey};
+use store_runtime::edge_copy;
+use store_runtime::kind::ItemKind;
+use store_runtime::request::Refusal;
 
 use crate::edge::{EdgeCore, Scratch};
 use crate::exchange::reply::Context;
@@ -25,8 +28,6 @@ use crate::services::kv::read::{self, ReadAnswer};
 use crate::services::kv::remote;
 use crate::services::kv::value::{self, COPY_BYTES_MAX, Chunks};
 use crate::services::kv::version_tag::tag_of;
-use crate::store::ask::Refusal;
-use crate::store::near;
 
 /// What became of a request on the hit path.
 pub(crate) enum Served {
@@ -49,11 +50,11 @@ pub(crate) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// What the metadata of an item in a shard of this process says, and its expiry; version and length are still to be told.
+    /// What an item in a shard of this process says by its kind, expiry and metadata; version and length are still to be told.
     #[inline(always)]
-    pub(crate) fn of(core: &EdgeCore, metadata: &'a [u8], expire_ms: u64, source: HitSource) -> Self {
-        let is_copy = core.cluster.is_some();
-        let (expire_ms, content_type) = if is_copy { near::split_metadata(metadata) } else { (expire_ms, metadata) };
+    pub(crate) fn of(core: &EdgeCore, item: (ItemKind, u64, &'a [u8]), source: HitSource) -> Self {
+        let (kind, expire_ms, metadata) = item;
+        let (expire_ms, content_type) = edge_copy::of_value(kind, expire_ms, metadata);
         let cache_status = core.snapshot().settings.cache_status.then_some(CacheStatus::Hit(source));
         Facts { version: 0, expire_ms, content_type, value_bytes: 0, cache_status }
     }
@@ -81,11 +82,11 @@ pub(crate) fn serve(
         return Served::NotHere;
     }
     let is_plain = context.method == Method::Get && !head.is_conditional_or_partial();
-    if hash.shard(core.cores).0 != core.id.0 {
+    if !core.store.cores().owns(hash) {
         return remote::serve(core, head, context, hash, out);
     }
     let scratch = core.scratch.borrow();
-    let mut shard = core.shard.borrow_mut();
+    let mut shard = core.store.shard();
     let Some(hit) = shard.get(hash, &scratch.key, core.reactor.wall_ms()) else {
         drop(scratch);
         return miss(core, context, out);
@@ -109,7 +110,7 @@ fn own_facts<'a>(core: &EdgeCore, hit: Hit<'a>) -> Facts<'a> {
     Facts {
         version: hit.version().bits(),
         value_bytes: hit.value().len(),
-        ..Facts::of(core, hit.metadata(), hit.expire_ms(), HitSource::Own)
+        ..Facts::of(core, (ItemKind::of_flags(hit.flags()), hit.expire_ms(), hit.metadata()), HitSource::Own)
     }
 }
 

@@ -7,36 +7,33 @@
 use corelane_http::Method;
 use corelane_http::cache_status::HitSource;
 use corelane_http::request::Head;
-use shardstore::cache::Read;
 use shardstore::key::KeyHash;
+use store_runtime::remote::RemoteRead;
 
-use crate::edge::{EdgeCore, Scratch};
+use crate::edge::EdgeCore;
 use crate::exchange::reply::Context;
 use crate::services::kv::hit::{self, Decided, Facts, Served};
 
 /// Tries to answer a read of a key from another core's shard; the stored key is in the core's scratch.
 #[inline(never)]
 pub(crate) fn serve(core: &EdgeCore, head: &Head<'_>, context: Context, hash: KeyHash, out: &mut Vec<u8>) -> Served {
-    let Some(reader) = core.others.reader(hash.shard(core.cores).0) else { return Served::NotHere };
     // Taken out meanwhile: answering with a problem uses the scratch, too.
-    let take = |scratch: &mut Scratch| (std::mem::take(&mut scratch.key), std::mem::take(&mut scratch.item));
-    let (key, mut item) = take(&mut core.scratch.borrow_mut());
-    let served = match reader.read(hash, &key, core.reactor.wall_ms(), &mut item) {
-        Read::Found(found) => {
+    let key = std::mem::take(&mut core.scratch.borrow_mut().key);
+    let served = core.store.read_remote((hash, &key), |read| match read {
+        RemoteRead::Found(item) => {
             core.metrics.hits_core.increment();
             let facts = Facts {
-                version: found.version.bits(),
-                value_bytes: found.value().len(),
-                ..Facts::of(core, &item[found.metadata()], found.expire_ms, HitSource::Core)
+                version: item.version.bits(),
+                value_bytes: item.value.len(),
+                ..Facts::of(core, (item.kind, item.expire_ms, item.metadata), HitSource::Core)
             };
-            write(core, head, context, (&facts, &item[found.value()]), out);
+            write(core, head, context, (&facts, item.value), out);
             Served::Written
         }
-        Read::Absent => hit::miss(core, context, out),
-        Read::Large | Read::Contended => Served::NotHere,
-    };
-    let mut scratch = core.scratch.borrow_mut();
-    (scratch.key, scratch.item) = (key, item);
+        RemoteRead::Absent => hit::miss(core, context, out),
+        RemoteRead::AskOwner => Served::NotHere,
+    });
+    core.scratch.borrow_mut().key = key;
     served
 }
 

@@ -12,7 +12,7 @@ use shardstore::version::{Condition, Version};
 
 use super::keyspace::Policy;
 use super::version_tag::{tag_of, version_of};
-use crate::store::near::CLIENT_METADATA_BYTES_MAX;
+use store_runtime::edge_copy::CLIENT_METADATA_BYTES_MAX;
 
 /// On what a write depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,8 +32,8 @@ pub(super) fn prefetch(core: &Core, bytes: &[u8]) -> usize {
     let hashes = &mut *core.hashes_ahead.borrow_mut();
     hashes.clear();
     // Of keys that another core owns, the memory is not ours to ask for.
-    let owned = keys.take(LOOKAHEAD).map(|key| core.hasher.hash(key)).filter(|hash| core.owns(*hash));
+    let owned = keys.take(LOOKAHEAD).map(|key| core.hasher.hash(key)).filter(|hash| core.store.cores().owns(*hash));
     hashes.extend(owned);
-    core.shard.borrow().prefetch(hashes);
+    core.store.shard().prefetch(hashes);
     bytes.len() - rest.len()
 }

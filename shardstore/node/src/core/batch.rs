@@ -105,14 +105,14 @@ fn keys_of<'a>(op: &Op<'a>) -> Vec<&'a [u8]> {
 
 /// Sorts the entries by core; what this node does not serve is answered in `entries`.
 fn cut(core: &Core, epoch: u32, hashes: &[KeyHash], entries: &mut [Answer], reply: &mut RequestContext) -> Vec<Part> {
-    let cores = core.shared.cores;
-    let mut parts: Vec<Part> = (0..cores).map(|_| Part { indices: Vec::new(), hashes: Vec::new() }).collect();
+    let cores = core.store.cores();
+    let mut parts: Vec<Part> = (0..cores.cores()).map(|_| Part { indices: Vec::new(), hashes: Vec::new() }).collect();
     reply.slot_epoch = core.slot_epoch(reply.slot);
     for (index, hash) in hashes.iter().enumerate() {
         let verdict = core.verdict(hash.slot(), epoch);
         match verdict {
             Verdict::Serve | Verdict::ServeAndHint => {
-                let part = &mut parts[hash.shard(cores).index()];
+                let part = &mut parts[cores.owner(*hash).index()];
                 part.indices.push(index as u16);
                 part.hashes.push(*hash);
             }
@@ -137,7 +137,7 @@ fn perform(core: &Core, op: &Op<'_>, part: &Part) -> Vec<Answer> {
             if answers.len().is_multiple_of(LOOKAHEAD)
                 && let Some(hashes) = ahead.next()
             {
-                core.shard.borrow().prefetch(hashes);
+                core.store.shard().prefetch(hashes);
             }
             answers.push(operate(core, *hash, &op));
         }

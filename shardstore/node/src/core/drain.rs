@@ -62,7 +62,7 @@ impl Core {
             while core.metrics().connections.value() > 0 || core.reactor.holdings().listeners > 0 {
                 core.reactor.sleep(QUIET / 2).await;
             }
-            core.send(core.control(), Message::Drained);
+            core.mail.deliver(core.store.cores().control(), Message::Drained);
         });
     }
 }

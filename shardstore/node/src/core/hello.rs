@@ -139,7 +139,7 @@ async fn hand_over(permit: ConnectionPermit, connection: Connection, named: Name
         return;
     };
     let handover = Message::Handover(Box::new(Handover { connection: detached, hello, rest }));
-    match core.mailbox.send(&core.reactor, CoreId(wanted), handover) {
+    match core.mail.send(CoreId(wanted), handover) {
         Ok(()) => note(&core, Event::HandedOver),
         Err(Message::Handover(handover)) => {
             note(&core, Event::HandoverRefused);
@@ -174,7 +174,7 @@ impl Core {
     /// What this node says about itself.
     pub(super) fn hello(&self) -> Hello {
         let limits = &self.shared.settings.limits;
-        let shard_max = u32::try_from(self.shard.borrow().value_bytes_max()).unwrap_or(u32::MAX);
+        let shard_max = u32::try_from(self.store.shard().value_bytes_max()).unwrap_or(u32::MAX);
         Hello {
             version_min: VERSION_MIN,
             version_max: VERSION_MAX,

@@ -7,11 +7,10 @@
 //!
 //! **Source**: the design's engine chapter, "One writer, many optimistic readers".
 
-use reactor::CoreId;
-use shardstore::cache::{Found, Read};
 use shardstore::key::KeyHash;
 use shardstore::wire::Status;
 use shardstore::wire::reassembly::Part;
+use store_runtime::remote::{RemoteItem, RemoteRead};
 
 use super::answer::Answer;
 use super::note;
@@ -24,7 +23,6 @@ impl FrameHandler {
     /// Answers a GET from another core's shard; false when its owner has to be asked.
     pub(super) fn lookup_in_place(
         &self,
-        owner: CoreId,
         (hash, key): (KeyHash, &[u8]),
         reply: &RequestContext,
         out: &mut Vec<u8>,
@@ -33,37 +31,34 @@ impl FrameHandler {
         if self.link.is_hopping() {
             return false;
         }
-        let Some(reader) = core.others.reader(owner.0) else { return false };
-        let mut item = core.item.borrow_mut();
-        match reader.read(hash, key, core.reactor.wall_ms(), &mut item) {
-            Read::Found(found) if found.value().len() <= self.link.frame_value_bytes_max() as usize => {
+        core.store.read_remote((hash, key), |read| match read {
+            RemoteRead::Found(item) if item.value.len() <= self.link.frame_value_bytes_max() as usize => {
                 note(core, Event::ReadInPlace);
-                self.write_found(&found, &item, reply, out);
+                self.write_found(&item, reply, out);
                 true
             }
-            Read::Absent => {
+            RemoteRead::Absent => {
                 note(core, Event::ReadInPlace);
                 self.send(reply, Answer::status(Status::NotFound), out);
                 true
             }
-            Read::Found(_) | Read::Large | Read::Contended => false,
-        }
+            RemoteRead::Found(_) | RemoteRead::AskOwner => false,
+        })
     }
 
-    fn write_found(&self, found: &Found, item: &[u8], reply: &RequestContext, out: &mut Vec<u8>) {
+    fn write_found(&self, item: &RemoteItem<'_>, reply: &RequestContext, out: &mut Vec<u8>) {
         let core = &self.core;
         core.metrics().note_answer(Status::Ok);
         if !reply.is_answered(Status::Ok, &self.link.credit) {
             return;
         }
-        let value = &item[found.value()];
         let mut response = response_to(reply, Status::Ok, core.reactor.now());
         response.credits = self.link.credit.take_credits();
-        response.version = found.version.bits();
-        response.ttl_ms = ttl_left_ms(found.expire_ms, core.reactor.wall_ms());
-        response.value_crc32c = Some(found.value_crc32c);
-        response.metadata = &item[found.metadata()];
-        response.encode_head(self.link.dialect, Part::whole(value.len() as u32), out);
-        out.extend_from_slice(value);
+        response.version = item.version.bits();
+        response.ttl_ms = ttl_left_ms(item.expire_ms, core.reactor.wall_ms());
+        response.value_crc32c = Some(item.value_crc32c);
+        response.metadata = item.metadata;
+        response.encode_head(self.link.dialect, Part::whole(item.value.len() as u32), out);
+        out.extend_from_slice(item.value);
     }
 }

@@ -36,25 +36,27 @@ mod session;
 mod stream;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use reactor::local::Event as Notify;
-use reactor::{CoreId, Listener, Mailbox, Reactor};
-use shardstore::cache::{CacheOptions, LOOKAHEAD, METADATA_BYTES_MAX};
-use shardstore::key::{KeyHash, KeyHasher, STORED_KEY_BYTES_MAX};
+use reactor::{Listener, Mailbox, Reactor};
+use shardstore::cache::LOOKAHEAD;
+use shardstore::key::{KeyHash, KeyHasher};
 use shardstore::placement::{NodeId, Topology};
 use shardstore::session::SpareBuffers;
-use shardstore::shard::Shard;
-use shardstore::shard::others::{Others, Published};
 use shardstore::wire::ext::Moved;
 use store_runtime::budget::{Budget, Oversize};
+use store_runtime::hop::Hops;
+use store_runtime::mail::CoreMail;
+use store_runtime::remote::Published;
+use store_runtime::store::{ShardPlan, Store};
 
 use crate::message::Message;
 use crate::metrics::{CoreMetrics, NodeMetrics};
 use crate::plan::Shared;
-use hop::Hops;
+use hop::{HOPS_MAX, Waiting};
 
 /// Copies of large values that are being sent, in bytes per core. Pins come first; this is for what may not be pinned and
 /// for what comes from another core.
@@ -63,19 +65,13 @@ const COPIES_BYTES_MAX: usize = 128 << 20;
 /// Values that are arriving in chunks, in bytes per core.
 const ASSEMBLING_BYTES_MAX: usize = 128 << 20;
 
-/// Longest item, key and metadata included, that is read from another core's shard in place: copying more costs as much as
-/// asking its owner.
-const ITEM_BYTES_MAX: usize = 16 * 1024 + STORED_KEY_BYTES_MAX + METADATA_BYTES_MAX + 16;
-
 /// What a data core is made of.
 pub(crate) struct Core {
     pub(crate) reactor: Reactor,
     pub(crate) shared: Arc<Shared>,
     pub(crate) node_metrics: Arc<NodeMetrics>,
-    pub(crate) shard: RefCell<Shard>,
-    /// The other cores' shards, and what is copied out of them.
-    others: Others,
-    item: RefCell<Vec<u8>>,
+    /// This core's shard, and the other cores'.
+    pub(crate) store: Store,
     pub(crate) copies: Rc<Budget>,
     assembling: Rc<Budget>,
     hasher: KeyHasher,
@@ -83,10 +79,8 @@ pub(crate) struct Core {
     topology: RefCell<Arc<Topology>>,
     /// The last range that was answered MOVED, of the topology in force.
     moved_last: Cell<Option<Moved>>,
-    mailbox: Mailbox<Message>,
-    /// Messages for which a mailbox had no room: answers, which must not be lost.
-    outbound: RefCell<VecDeque<(CoreId, Message)>>,
-    hops: RefCell<Hops>,
+    mail: Rc<CoreMail<Message>>,
+    hops: Hops<Waiting>,
     /// What wakes each connection, by number.
     attention: RefCell<BTreeMap<u64, Rc<Notify>>>,
     connections_begun: Cell<u64>,
@@ -116,30 +110,28 @@ impl Core {
     pub(crate) fn new(reactor: &Reactor, seat: CoreSeat) -> std::io::Result<Rc<Self>> {
         let CoreSeat { shared, topology, node_metrics, mailbox, shards } = seat;
         let hasher = KeyHasher::new(shared.hash_seed);
-        let limit_bytes = shared.settings.memory_bytes / u64::from(shared.cores);
-        let readers = usize::from(shared.cores);
-        let commit = shared.settings.memory_commit;
-        let options = CacheOptions { readers, commit, ..CacheOptions::new(limit_bytes, hasher) };
-        let shard = Shard::new(&options, shared.settings.region)
-            .map_err(|error| std::io::Error::other(format!("memory: {error}")))?;
-        let own = reactor.core();
-        shards[own.index()].set(shard.share()).map_err(|_| std::io::Error::other("a core starts once"))?;
+        let plan = ShardPlan {
+            limit_bytes: shared.settings.memory_bytes / u64::from(shared.cores),
+            commit: shared.settings.memory_commit,
+            hasher,
+            region: shared.settings.region,
+            published: shards,
+        };
+        let store = Store::start(reactor, plan)?;
+        let mail = CoreMail::start(reactor, mailbox)?;
         Ok(Rc::new(Core {
             reactor: reactor.clone(),
             me: NodeId(u32::from(shared.settings.node_id)),
             shared,
             node_metrics,
-            shard: RefCell::new(shard),
-            others: Others::new(shards, own.0),
-            item: RefCell::new(Vec::with_capacity(ITEM_BYTES_MAX)),
+            store,
             copies: Budget::new(COPIES_BYTES_MAX, Oversize::GrantAlone),
             assembling: Budget::new(ASSEMBLING_BYTES_MAX, Oversize::GrantAlone),
             hasher,
             topology: RefCell::new(topology),
             moved_last: Cell::new(None),
-            mailbox,
-            outbound: RefCell::default(),
-            hops: RefCell::default(),
+            mail,
+            hops: Hops::new(HOPS_MAX),
             attention: RefCell::default(),
             connections_begun: Cell::new(0),
             spares: RefCell::default(),
@@ -174,28 +166,11 @@ impl Core {
     /// Copies what the cache and the reactor count to where other cores can read it.
     pub(crate) fn publish(&self) {
         let metrics = self.metrics();
-        metrics.cache.publish(&self.shard.borrow().stats());
+        metrics.cache.publish(&self.store.shard().stats());
         metrics.reactor.publish(&(self.reactor.counters(), self.reactor.holdings()));
         metrics.copied_bytes.set(self.copies.leased_bytes() as u64);
         metrics.assembling_bytes.set(self.assembling.leased_bytes() as u64);
-        metrics.hops_waiting.set(self.hops.borrow().len() as u64);
-    }
-
-    /// The control core, which comes after the data cores.
-    fn control(&self) -> CoreId {
-        CoreId(self.shared.cores)
-    }
-
-    /// Sends a message that must arrive; keeps it when there is no room yet.
-    fn send(&self, to: CoreId, message: Message) {
-        let mut outbound = self.outbound.borrow_mut();
-        if !outbound.is_empty() {
-            outbound.push_back((to, message));
-            return;
-        }
-        if let Err(message) = self.mailbox.send(&self.reactor, to, message) {
-            outbound.push_back((to, message));
-        }
+        metrics.hops_waiting.set(self.hops.waiting() as u64);
     }
 }
 

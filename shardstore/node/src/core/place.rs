@@ -20,9 +20,9 @@ use super::{Core, note};
 use crate::message::Message;
 use crate::metrics::Event;
 
-/// Where a key belongs.
+/// Who owns a key.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum Ownership {
     /// Here.
     Here,
     /// To another core of this node.
@@ -42,19 +42,13 @@ impl Core {
         Ok(self.hasher.hash(key))
     }
 
-    /// Whether this core owns the keys of a hash, if this node does.
-    #[inline]
-    pub(super) fn owns(&self, hash: KeyHash) -> bool {
-        hash.shard(self.shared.cores).0 == self.reactor.core().0
-    }
-
     /// Places a key, and notes in `reply` what the answer will say about its slot. `epoch` is the asker's.
     #[inline]
-    pub(super) fn place(&self, hash: KeyHash, epoch: u32, reply: &mut RequestContext) -> Place {
+    pub(super) fn place(&self, hash: KeyHash, epoch: u32, reply: &mut RequestContext) -> Ownership {
         let slot = hash.slot();
         if slot != reply.slot {
             note(self, Event::SlotMismatch);
-            return Place::Elsewhere(Box::new(Answer::status(Status::Unsupported)));
+            return Ownership::Elsewhere(Box::new(Answer::status(Status::Unsupported)));
         }
         let topology = self.topology.borrow();
         reply.slot_epoch = topology.slot_epoch(slot);
@@ -64,15 +58,15 @@ impl Core {
                 note(self, Event::Hinted);
                 reply.flags |= Flags::MAP_HINT;
             }
-            Verdict::Moved => return Place::Elsewhere(Box::new(self.moved(slot))),
+            Verdict::Moved => return Ownership::Elsewhere(Box::new(self.moved(slot))),
             Verdict::Stale => {
                 self.want_topology(epoch);
-                return Place::Elsewhere(Box::new(Answer::status(Status::Stale)));
+                return Ownership::Elsewhere(Box::new(Answer::status(Status::Stale)));
             }
         }
-        let core = hash.shard(self.shared.cores).0;
-        reply.core = u8::try_from(core).unwrap_or(CORE_ANY);
-        if core == self.reactor.core().0 { Place::Here } else { Place::Core(CoreId(core)) }
+        let owner = self.store.cores().owner(hash);
+        reply.core = u8::try_from(owner.0).unwrap_or(CORE_ANY);
+        if owner == self.reactor.core() { Ownership::Here } else { Ownership::Core(owner) }
     }
 
     /// What a slot's epoch check says about a key of a batch.
@@ -133,7 +127,7 @@ impl Core {
             return;
         }
         // A full mailbox means that the control core has enough to do; the next request asks again.
-        if self.mailbox.send(&self.reactor, self.control(), Message::Stale { epoch }).is_ok() {
+        if self.mail.send(self.store.cores().control(), Message::Stale { epoch }).is_ok() {
             note(self, Event::TopologyWanted);
             self.epoch_wanted.set(epoch);
         }

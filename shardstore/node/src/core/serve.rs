@@ -29,7 +29,7 @@ use super::batch;
 use super::hop::Waiting;
 use super::link::Link;
 use super::operate::{described, operate, ttl_left_ms};
-use super::place::Place;
+use super::place::Ownership;
 use super::respond::{
     BUSY_RETRY_US, INLINE_BYTES_MAX, RequestContext, Sent, UNAVAILABLE_RETRY_US, deadline, push_stream, respond,
     response_to,
@@ -125,15 +125,15 @@ impl FrameHandler {
             return Ok(());
         }
         match self.core.place(hash, request.slot_epoch, &mut context) {
-            Place::Here => match request.op {
+            Ownership::Here => match request.op {
                 Op::Get { key } => self.lookup(hash, key, &context, out),
                 op => self.send(&context, operate(&self.core, hash, &op), out),
             },
-            Place::Core(core) => match request.op {
-                Op::Get { key } if self.lookup_in_place(core, (hash, key), &context, out) => {}
+            Ownership::Core(core) => match request.op {
+                Op::Get { key } if self.lookup_in_place((hash, key), &context, out) => {}
                 _ => self.hop(core, frame, &context, out),
             },
-            Place::Elsewhere(answer) => self.send(&context, *answer, out),
+            Ownership::Elsewhere(answer) => self.send(&context, *answer, out),
         }
         Ok(())
     }
@@ -160,7 +160,7 @@ impl FrameHandler {
     fn lookup(&self, hash: shardstore::key::KeyHash, key: &[u8], context: &RequestContext, out: &mut Vec<u8>) {
         let core = &self.core;
         let now_ms = core.reactor.wall_ms();
-        let mut shard = core.shard.borrow_mut();
+        let mut shard = core.store.shard();
         let Some(hit) = shard.get(hash, key, now_ms) else {
             self.send(context, Answer::status(Status::NotFound), out);
             return;

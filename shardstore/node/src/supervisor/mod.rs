@@ -130,7 +130,7 @@ impl Supervisor {
                     Message::Stale { epoch } => self.look_for(epoch),
                     Message::Drained => self.drained.set(self.drained.get() + 1),
                     // Between data cores, or from here to them.
-                    Message::Handover(_) | Message::Hop(_) | Message::HopAnswer(_) => {}
+                    Message::Handover(_) | Message::Hop(_) => {}
                     Message::Topology(_) | Message::Drain { .. } | Message::Stop => {}
                 }
             }

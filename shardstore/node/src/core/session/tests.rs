@@ -46,7 +46,7 @@ fn core_on(reactor: &Reactor, mailbox: reactor::Mailbox<crate::message::Message>
         cluster_tag: cluster_tag(topology.cluster()),
     };
     let node_metrics = Arc::new(NodeMetrics::new(1));
-    let shards = shardstore::shard::others::unpublished(2);
+    let shards = store_runtime::remote::unpublished(1);
     Core::new(reactor, CoreSeat { shared: Arc::new(shared), topology, node_metrics, mailbox, shards }).unwrap()
 }
 
@@ -55,7 +55,7 @@ fn gets(core: &Core, terms: &SessionTerms) -> Vec<u8> {
     let key = b"\0the key";
     let hash = core.hash(key).unwrap();
     let value = [7; 128];
-    core.shard.borrow_mut().set(hash, key, &Set::new(&value), core.reactor.wall_ms());
+    core.store.shard().set(hash, key, &Set::new(&value), core.reactor.wall_ms());
     let mut bytes = Vec::new();
     for id in 0..WINDOW {
         Request::new(id, hash.slot(), 1, Op::Get { key }).encode(terms.dialect(), &mut bytes);

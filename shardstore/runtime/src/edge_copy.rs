@@ -1,0 +1,180 @@
+//! Edge copies: values of nodes, kept in the owner core's shard for a short time.
+//!
+//! ```text
+//! metadata of an edge copy:  [ expire_ms of the value, u64 LE | the value's own metadata ]
+//! ```
+//!
+//! The item itself expires when the copy may no longer be served without asking; the value's own expiry, which clients
+//! are told, is kept in front of its metadata. That an item is such a copy, its kind says.
+//!
+//! **Not** the truth: any copy may be gone at any time.
+//!
+//! **Invariants**: a copy is served for at most the edge time to live, counted from before the node was asked, and never past
+//! the value's own expiry; a newer version is never replaced by an older one.
+
+use shardstore::cache::{Insert, METADATA_BYTES_MAX};
+use shardstore::key::KeyHash;
+use shardstore::shard::Shard;
+use shardstore::version::Version;
+
+use crate::kind::ItemKind;
+use crate::owner::MAINTENANCE_UNITS_PER_WRITE;
+use crate::request::StoredValue;
+
+const EXPIRE_BYTES: usize = size_of::<u64>();
+
+/// What fits beside an edge copy's own bookkeeping, and is therefore what a client may store.
+pub const CLIENT_METADATA_BYTES_MAX: usize = METADATA_BYTES_MAX - EXPIRE_BYTES;
+
+/// The value's own expiry (unix milliseconds, 0 for never) and metadata, from an item's.
+#[inline(always)]
+#[must_use]
+pub fn of_value(kind: ItemKind, expire_ms: u64, metadata: &[u8]) -> (u64, &[u8]) {
+    if kind.is_edge_copy() { split_metadata(metadata) } else { (expire_ms, metadata) }
+}
+
+#[inline]
+fn split_metadata(metadata: &[u8]) -> (u64, &[u8]) {
+    match metadata.split_first_chunk::<EXPIRE_BYTES>() {
+        Some((expire, rest)) => (u64::from_le_bytes(*expire), rest),
+        None => (0, &[]),
+    }
+}
+
+/// When a copy is put in, and how long it may be served, in unix milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// Now.
+    pub now_ms: u64,
+    /// The end of the edge time to live.
+    pub serve_until_ms: u64,
+}
+
+/// Keeps a copy until `serve_until_ms`, unless a newer one is there.
+pub fn keep(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), value: &StoredValue, times: Times) {
+    let Times { now_ms, serve_until_ms } = times;
+    let until_ms = if value.expire_ms == 0 { serve_until_ms } else { serve_until_ms.min(value.expire_ms) };
+    if until_ms <= now_ms || value.metadata.len() > CLIENT_METADATA_BYTES_MAX {
+        return;
+    }
+    let cache = shard.cache_mut();
+    if cache.peek(hash, key, now_ms).is_some_and(|hit| hit.version() > value.version) {
+        return;
+    }
+    let mut metadata = value.expire_ms.to_le_bytes().to_vec();
+    metadata.extend_from_slice(&value.metadata);
+    let insert = Insert {
+        metadata: &metadata,
+        expire_ms: until_ms,
+        flags: ItemKind::EDGE_COPY.flags(),
+        ..Insert::new(&value.value[..], value.version, shardstore::wire::checksum(&value.value))
+    };
+    // A copy that finds no room is no loss: the node has the value.
+    let _ = cache.insert(hash, key, &insert, now_ms);
+    cache.maintain(now_ms, MAINTENANCE_UNITS_PER_WRITE);
+}
+
+/// Drops the copy of a key, if there is one.
+pub fn forget(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), now_ms: u64) {
+    shard.cache_mut().remove(hash, key, now_ms);
+}
+
+/// Drops a copy that is older than what the key's owner has just said: `owner` is the version there, `None` for no value.
+pub fn forget_older(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), owner: Option<Version>, now_ms: u64) {
+    let cache = shard.cache_mut();
+    let held = cache.peek(hash, key, now_ms).map(|hit| hit.version());
+    if held.is_some_and(|held| owner.is_none_or(|owner| held < owner)) {
+        cache.remove(hash, key, now_ms);
+    }
+}
+
+/// A copy that may be served.
+pub fn get(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), now_ms: u64) -> Option<StoredValue> {
+    let hit = shard.get(hash, key, now_ms)?;
+    let (expire_ms, metadata) = of_value(ItemKind::of_flags(hit.flags()), hit.expire_ms(), hit.metadata());
+    let mut value = Vec::new();
+    hit.value().copy_to(&mut value);
+    Some(StoredValue { version: hit.version(), expire_ms, metadata: metadata.into(), value: value.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use shardstore::cache::CacheOptions;
+    use shardstore::key::KeyHasher;
+
+    use super::*;
+
+    const KEY: &[u8] = b"\0key";
+
+    fn value(version: u64, expire_ms: u64) -> StoredValue {
+        let version = Version::from_bits(version);
+        StoredValue { version, expire_ms, metadata: b"text/plain"[..].into(), value: b"value"[..].into() }
+    }
+
+    fn shard() -> (Shard, KeyHash) {
+        let hasher = KeyHasher::new(1);
+        (Shard::new(&CacheOptions::new(4 << 20, hasher), 0).unwrap(), hasher.hash(KEY))
+    }
+
+    fn version_of(shard: &mut Shard, hash: KeyHash, now_ms: u64) -> Option<u64> {
+        get(shard, (hash, KEY), now_ms).map(|value| value.version.bits())
+    }
+
+    #[test]
+    fn a_copy_is_gone_at_the_earlier_of_its_two_ends() {
+        for (expire_ms, serve_until_ms, gone_ms) in [(0, 2_000, 2_000), (1_500, 2_000, 1_500), (9_000, 2_000, 2_000)] {
+            let (mut shard, hash) = shard();
+            keep(&mut shard, (hash, KEY), &value(1, expire_ms), Times { now_ms: 1_000, serve_until_ms });
+            let copy = get(&mut shard, (hash, KEY), gone_ms - 1).expect("still there");
+            assert_eq!(
+                (copy.expire_ms, &copy.metadata[..], &copy.value[..]),
+                (expire_ms, &b"text/plain"[..], &b"value"[..])
+            );
+            assert!(get(&mut shard, (hash, KEY), gone_ms).is_none());
+        }
+    }
+
+    #[test]
+    fn an_older_version_never_replaces_a_newer_one() {
+        let (mut shard, hash) = shard();
+        let times = Times { now_ms: 1_000, serve_until_ms: 2_000 };
+        for (version, expected) in [(5, 5), (4, 5), (5, 5), (6, 6)] {
+            keep(&mut shard, (hash, KEY), &value(version, 0), times);
+            assert_eq!(version_of(&mut shard, hash, 1_001), Some(expected));
+        }
+    }
+
+    #[test]
+    fn no_time_to_live_keeps_nothing() {
+        let (mut shard, hash) = shard();
+        keep(&mut shard, (hash, KEY), &value(1, 0), Times { now_ms: 1_000, serve_until_ms: 1_000 });
+        assert_eq!(version_of(&mut shard, hash, 1_000), None);
+    }
+
+    #[test]
+    fn a_copy_older_than_its_owners_answer_is_dropped() {
+        for (owner, left) in [(Some(4), Some(5)), (Some(5), Some(5)), (Some(6), None), (None, None)] {
+            let (mut shard, hash) = shard();
+            keep(&mut shard, (hash, KEY), &value(5, 0), Times { now_ms: 1_000, serve_until_ms: 2_000 });
+            forget_older(&mut shard, (hash, KEY), owner.map(Version::from_bits), 1_000);
+            assert_eq!(version_of(&mut shard, hash, 1_000), left, "{owner:?}");
+        }
+        let (mut shard, hash) = shard();
+        forget_older(&mut shard, (hash, KEY), None, 1_000);
+        assert_eq!(version_of(&mut shard, hash, 1_000), None, "nothing to drop");
+    }
+
+    /// The kind decides how an item's metadata is read, also where an item is no copy but might pass for one.
+    #[test]
+    fn what_an_item_is_it_says_itself() {
+        let (mut shard, hash) = shard();
+        let metadata = 7_u64.to_le_bytes();
+        let set = shardstore::shard::Set { metadata: &metadata, ttl_ms: 500, ..shardstore::shard::Set::new(b"value") };
+        shard.set(hash, KEY, &set, 1_000);
+        let hit = shard.get(hash, KEY, 1_000).unwrap();
+        let kind = ItemKind::of_flags(hit.flags());
+        assert_eq!(kind, ItemKind::VALUE);
+        assert_eq!(of_value(kind, hit.expire_ms(), hit.metadata()), (1_500, &metadata[..]));
+        assert_eq!(of_value(ItemKind::EDGE_COPY, 1_500, &metadata), (7, &b""[..]));
+    }
+}
