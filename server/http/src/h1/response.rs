@@ -69,11 +69,29 @@ pub enum Parsed<'a> {
 /// A response head, checked whole, borrowing the bytes it came in.
 #[derive(Debug, Clone)]
 pub struct Head<'a> {
-    head: &'a [u8],
-    fields_start: usize,
+    bytes: &'a [u8],
+    meaning: Meaning,
+}
+
+/// What a head says beside its fields.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Meaning {
+    fields_start: u32,
     status: u16,
     body: Body,
     stays_open: bool,
+}
+
+impl Meaning {
+    #[inline]
+    pub(super) fn body(&self) -> Body {
+        self.body
+    }
+
+    #[inline]
+    pub(super) fn is_interim(&self) -> bool {
+        self.status < 200
+    }
 }
 
 /// Bytes of `HTTP/1.1 200 `, the part of a status line that has a fixed form.
@@ -109,7 +127,8 @@ fn run<'a>(window: &'a [u8], limits: &Limits, method: Method) -> Result<Option<H
                 framing.check(version)?;
                 let body = body(method, status, &framing);
                 let stays_open = framing.stays_open(version) && body != Body::UntilClose;
-                return Ok(Some(Head { head: &window[..next], fields_start, status, body, stays_open }));
+                let meaning = Meaning { fields_start: fields_start as u32, status, body, stays_open };
+                return Ok(Some(Head::new(&window[..next], meaning)));
             }
             Line::Field { name, value, next } => {
                 if field_count == limits.field_count_max {
@@ -135,6 +154,11 @@ fn body(method: Method, status: u16, framing: &Framing) -> Body {
         (false, false, Some(length)) => Body::Length(length),
         (false, false, None) => Body::UntilClose,
     }
+}
+
+/// Refuses bytes with which no head begins.
+pub(super) fn check_start(buf: &[u8]) -> Result<(), ResponseError> {
+    status_line(&buf[..buf.len().min(STATUS_START_BYTES)]).map(|_| ())
 }
 
 /// Version, status and the index of the first field line; `None` if the line is cut off.
@@ -166,40 +190,51 @@ fn status_line(buf: &[u8]) -> Result<Option<(Version, u16, usize)>, ResponseErro
 }
 
 impl<'a> Head<'a> {
+    #[inline]
+    pub(super) fn new(bytes: &'a [u8], meaning: Meaning) -> Self {
+        Self { bytes, meaning }
+    }
+
+    #[inline]
+    pub(super) fn meaning(&self) -> Meaning {
+        self.meaning
+    }
+
     /// Bytes of the head, through the empty line that ends it.
     #[must_use]
     pub fn head_bytes(&self) -> usize {
-        self.head.len()
+        self.bytes.len()
     }
 
     /// The status, 100 to 599.
     #[must_use]
+    #[inline]
     pub fn status(&self) -> u16 {
-        self.status
+        self.meaning.status
     }
 
     /// Whether the final answer is still to come.
     #[must_use]
     pub fn is_interim(&self) -> bool {
-        self.status < 200
+        self.meaning.is_interim()
     }
 
     /// How the body is delimited.
     #[must_use]
     pub fn body(&self) -> Body {
-        self.body
+        self.meaning.body
     }
 
     /// Whether the connection can be used again after the body.
     #[must_use]
     pub fn keep_alive(&self) -> bool {
-        self.stays_open
+        self.meaning.stays_open
     }
 
     /// Every field in the order sent.
     #[must_use]
     pub fn fields(&self) -> Fields<'a> {
-        Fields::new(&self.head[self.fields_start..])
+        Fields::new(&self.bytes[self.meaning.fields_start as usize..])
     }
 
     /// The value of the first field of this name, compared without case.
