@@ -18,11 +18,11 @@ use std::time::Duration;
 
 use corelane_http::{
     Limits, Method,
-    h1::request::{self, Parsed, Resume},
+    h1::server::RequestReader,
     request::{Body, Head},
     response,
 };
-use reactor::{Connection, ConnectionError, Instant};
+use reactor::{Connection, ConnectionError, Instant, Received};
 
 use super::{answer::Answer, route, server::Server};
 
@@ -51,15 +51,8 @@ const LIMITS: Limits = Limits {
     trailer_bytes_max: 0,
 };
 
-/// Bytes that have come and were not taken, from `start` on.
-#[derive(Default)]
-struct Incoming {
-    bytes: Vec<u8>,
-    start: usize,
-    resume: Resume,
-    /// When the first byte of the head under way came.
-    begun: Option<Instant>,
-}
+/// The requests of one connection.
+type Requests = RequestReader<Received, Instant>;
 
 /// What is known of the next request.
 enum Next {
@@ -71,50 +64,24 @@ enum Next {
     Last,
 }
 
-impl Incoming {
-    fn unread(&self) -> &[u8] {
-        &self.bytes[self.start..]
-    }
-
-    fn push(&mut self, data: &[u8], now: Instant) {
-        self.bytes.drain(..self.start);
-        self.start = 0;
-        self.bytes.extend_from_slice(data);
-        self.begun.get_or_insert(now);
-    }
-
-    /// Takes a head off.
-    fn take(&mut self, count: usize) {
-        self.start += count;
-        if self.unread().is_empty() {
-            *self = Self::default();
-        }
-    }
-
-    /// Begins the time of the next head, if some of it has come: while the last answer was being read, no more was asked for.
-    fn restart(&mut self, now: Instant) {
-        self.begun = self.begun.map(|_| now);
-    }
-}
-
 /// Answers the requests of one connection until it ends.
 pub(super) async fn converse(server: &Server, connection: Connection) {
-    let mut incoming = Incoming::default();
+    let mut requests = Requests::default();
     loop {
-        match step(server, &connection, &mut incoming) {
+        match step(server, &connection, &mut requests) {
             Next::Answered => {
+                requests.release();
                 if queue_shrunk(server, &connection, QUEUE_BYTES_MAX).await.is_err() {
                     return;
                 }
                 // A client that pipelines must not keep this core from its other tasks.
                 server.reactor().yield_now().await;
-                incoming.restart(server.reactor().now());
             }
             Next::Last => break,
-            Next::More => match receive(server, &connection, &mut incoming).await {
+            Next::More => match receive(server, &connection, &mut requests).await {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(ConnectionError::TimedOut) if incoming.begun.is_some() => {
+                Err(ConnectionError::TimedOut) if requests.head_began().is_some() => {
                     refuse(server, &connection, Method::Get, &route::too_slow());
                     break;
                 }
@@ -129,12 +96,13 @@ pub(super) async fn converse(server: &Server, connection: Connection) {
 }
 
 /// Waits for bytes; false when the peer has sent all it will send.
-async fn receive(server: &Server, connection: &Connection, incoming: &mut Incoming) -> Result<bool, ConnectionError> {
+async fn receive(server: &Server, connection: &Connection, requests: &mut Requests) -> Result<bool, ConnectionError> {
     let reactor = server.reactor();
     let idle_until = || reactor.now() + IDLE_TIME;
-    connection.set_deadline(incoming.begun.map_or_else(idle_until, |begun| begun + HEAD_TIME));
+    connection.set_deadline(requests.head_began().map_or_else(idle_until, |began| began + HEAD_TIME));
+    requests.release();
     let Some(data) = connection.receive().await? else { return Ok(false) };
-    incoming.push(&data, reactor.now());
+    requests.push(data);
     Ok(true)
 }
 
@@ -143,20 +111,13 @@ async fn queue_shrunk(server: &Server, connection: &Connection, below: usize) ->
     connection.drained(below).await
 }
 
-/// Answers the request that begins what has come, if its head is whole.
-fn step(server: &Server, connection: &Connection, incoming: &mut Incoming) -> Next {
-    let unread = &incoming.bytes[incoming.start..];
-    if unread.is_empty() {
-        return Next::More;
-    }
-    match request::parse(unread, &LIMITS, &mut incoming.resume) {
-        Ok(Parsed::Partial) => Next::More,
-        Ok(Parsed::Complete(head)) => {
-            let next = answer(server, connection, &head);
-            let count = head.head_bytes();
-            incoming.take(count);
-            next
-        }
+/// Answers the next request, if its head is whole.
+fn step(server: &Server, connection: &Connection, requests: &mut Requests) -> Next {
+    let mut scratch = server.heads.borrow_mut();
+    let now = || server.reactor().now();
+    match requests.next(&LIMITS, &mut scratch, now, |head| answer(server, connection, head)) {
+        Ok(Some(next)) => next,
+        Ok(None) => Next::More,
         Err(error) => {
             // Which method it was is not known for sure; a body after an answer to HEAD harms nobody on a connection that ends.
             refuse(server, connection, Method::Get, &Answer::problem(&error.problem()));

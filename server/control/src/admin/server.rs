@@ -5,9 +5,13 @@
 //!
 //! **Source**: the overload rule of docs/specification.md.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Duration,
+};
 
-use corelane_http::{Method, response};
+use corelane_http::{Method, h1::server::HeadScratch, response};
 use reactor::{Connection, ListenError, Listener, Reactor};
 
 use super::{Admin, connection, route};
@@ -42,6 +46,8 @@ pub(super) struct Server {
     admin: Rc<dyn Admin>,
     serving: Rc<Cell<usize>>,
     shedding: Rc<Cell<usize>>,
+    /// Where the heads of all connections are read.
+    pub(super) heads: RefCell<HeadScratch>,
     pub(super) metrics: AdminMetrics,
 }
 
@@ -65,7 +71,14 @@ impl Drop for Seat {
 
 impl Server {
     pub(super) fn new(reactor: Reactor, admin: Rc<dyn Admin>) -> Self {
-        Self { reactor, admin, serving: Rc::default(), shedding: Rc::default(), metrics: AdminMetrics::default() }
+        Self {
+            reactor,
+            admin,
+            serving: Rc::default(),
+            shedding: Rc::default(),
+            heads: RefCell::default(),
+            metrics: AdminMetrics::default(),
+        }
     }
 
     pub(super) fn reactor(&self) -> &Reactor {

@@ -100,26 +100,33 @@ mod tests {
         }
     }
 
+    /// Pushes the pieces, consumes up to `consumed` bytes after each; all that came out.
+    fn pass_through(pieces: [&[u8]; 2], consumed: usize, releases: bool) -> Vec<u8> {
+        let mut input = Input::default();
+        let mut out = Vec::new();
+        for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
+            input.push(Lent(piece.into()));
+            if releases {
+                input.release();
+            }
+            let taken = consumed.min(input.bytes().len());
+            out.extend_from_slice(&input.bytes()[..taken]);
+            input.consume(taken);
+        }
+        out.extend_from_slice(input.bytes());
+        out
+    }
+
     #[test]
     fn bytes_come_out_as_they_went_in() {
         let all = b"hello, world";
-        for split in 0..=all.len() {
-            for consumed in 0..=all.len() {
-                for releases in [false, true] {
-                    let mut input = Input::default();
-                    let mut out = Vec::new();
-                    for piece in [&all[..split], &all[split..]].into_iter().filter(|piece| !piece.is_empty()) {
-                        input.push(Lent(piece.into()));
-                        if releases {
-                            input.release();
-                        }
-                        let taken = consumed.min(input.bytes().len());
-                        out.extend_from_slice(&input.bytes()[..taken]);
-                        input.consume(taken);
-                    }
-                    out.extend_from_slice(input.bytes());
-                    assert_eq!(out, all, "split at {split}, {consumed} consumed");
-                }
+        for (split, consumed) in
+            (0..=all.len()).flat_map(|split| (0..=all.len()).map(move |consumed| (split, consumed)))
+        {
+            for releases in [false, true] {
+                let (first, second) = all.split_at(split);
+                let out = pass_through([first, second], consumed, releases);
+                assert_eq!(out, all, "split at {split}, {consumed} consumed");
             }
         }
     }
