@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   World ── processes ── cores: the same Reactor, with the driver of this module
-//!     └───── network: connections between processes, in virtual time
+//!     ├───── network: connections between processes, in virtual time
+//!     └───── disks: one for each process, which outlives its crashes
 //! ```
 //!
 //! **Not** a model of speed: delays are drawn, work takes no time but a little to let timers interleave.
@@ -12,6 +13,7 @@
 //!
 //! **Source**: the method is FoundationDB's and TigerBeetle's: deterministic simulation of the whole cluster.
 
+mod disk;
 mod driver;
 mod endpoint;
 mod faults;
@@ -19,6 +21,7 @@ mod handshake;
 mod network;
 mod world;
 
+pub use disk::{Disk, DiskFaults, SECTOR_BYTES};
 pub(crate) use driver::SimDriver;
 pub use network::NetworkOptions;
 pub use world::{CrashMode, ProcessId, World};

@@ -10,6 +10,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::disk::Disk;
 use super::driver::SimDriver;
 use super::endpoint::Place;
 use super::network::{Network, NetworkOptions};
@@ -30,7 +31,7 @@ pub struct ProcessId(usize);
 pub enum CrashMode {
     /// `kill -9`: the kernel resets its connections.
     Killed,
-    /// The host is gone: nobody answers.
+    /// The host is gone: nobody answers, and its disk has what was flushed.
     PowerLoss,
 }
 
@@ -41,6 +42,7 @@ struct Core {
 struct Process {
     name: String,
     cores: Vec<Core>,
+    disk: Rc<RefCell<Disk>>,
 }
 
 /// A simulation.
@@ -65,13 +67,20 @@ impl World {
 
     /// Adds a process without cores; [`World::host`] starts some.
     pub fn add_process(&mut self, name: &str) -> ProcessId {
-        self.processes.push(Process { name: name.to_owned(), cores: Vec::new() });
+        // By its number, so that a world in which nobody uses a disk goes the same way as one without.
+        let disk = Rc::new(RefCell::new(Disk::new(self.processes.len() as u64)));
+        self.processes.push(Process { name: name.to_owned(), cores: Vec::new(), disk });
         ProcessId(self.processes.len() - 1)
     }
 
     /// What starts cores in a process.
     pub fn host(&mut self, process: ProcessId) -> impl Host + '_ {
         SimHost { world: self, process }
+    }
+
+    /// The disk of a process: it is there before its first core starts, and outlives them all.
+    pub fn disk(&self, process: ProcessId) -> Rc<RefCell<Disk>> {
+        Rc::clone(&self.processes[process.0].disk)
     }
 
     /// Virtual time.
@@ -116,6 +125,9 @@ impl World {
     /// Ends a process in the middle of whatever it does.
     pub fn kill(&mut self, process: ProcessId, mode: CrashMode) {
         self.network.borrow_mut().kill(process.0, mode == CrashMode::Killed);
+        if mode == CrashMode::PowerLoss {
+            self.processes[process.0].disk.borrow_mut().lose_power();
+        }
         for core in std::mem::take(&mut self.processes[process.0].cores) {
             // Destructors of tasks run, but what they start goes to endpoints that are gone.
             core.reactor.drop_tasks();
