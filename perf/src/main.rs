@@ -12,15 +12,12 @@
 )]
 
 mod agents;
-mod baseline;
 mod compare;
 mod cores;
-mod counts;
 mod floor;
+mod gate;
 mod merge;
-mod page;
 mod peers;
-mod ratios;
 mod report;
 mod results;
 mod run;
@@ -28,8 +25,6 @@ mod search;
 mod servers;
 mod system;
 mod truth;
-mod wake;
-mod wrk;
 
 use std::process::ExitCode;
 
@@ -65,7 +60,7 @@ enum Verb {
     /// Exit status 0: no count grew by more than 2 %. 1: one did, and is named. 2: they could not be counted. Needs valgrind.
     /// With --ratios: what a request costs beside other servers, of results that coreperf peers wrote; exit status 1 when a ratio
     /// grew beyond its noise.
-    Gate(counts::Options),
+    Gate(gate::Options),
     /// Merge the latencies of several results, and print their percentiles.
     ///
     /// For example the rounds of one server: coreperf merge results/hit/corelane --out merged
@@ -73,7 +68,7 @@ enum Verb {
     /// Run scenarios against the floor, Corelane and other servers in turn, and set them side by side.
     ///
     /// Each server has one core, in its best stated configuration; rounds alternate. Servers that are not installed are named
-    /// and left out.
+    /// and left out. With --wrk the load comes from wrk and the gates of docs/performance.md are judged.
     Peers(peers::Options),
     /// Make a page of results that is read in a browser: one HTML file that needs no other.
     Report(report::Options),
@@ -88,12 +83,6 @@ enum Verb {
     Run(run::Options),
     /// Find the highest rate at which a server still meets an objective, such as p99=1ms.
     Search(search::Options),
-    /// Measure what waking a sleeping core costs, by eventfd and by ring message.
-    Wake(wake::Options),
-    /// Measure Corelane with wrk beside the floor and nginx, and judge the gates of docs/performance.md.
-    ///
-    /// Exit status 0: every gate holds. 1: one does not, or a run was not valid. 2: it could not be measured.
-    Wrk(wrk::Options),
 }
 
 fn main() -> ExitCode {
@@ -102,15 +91,13 @@ fn main() -> ExitCode {
         Verb::Compare(options) => compare::run(&options),
         Verb::Cores(options) => cores::run(&options),
         Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
-        Verb::Gate(options) => counts::run(&options),
+        Verb::Gate(options) => gate::run(&options),
         Verb::Merge(options) => merge::run(&options),
         Verb::Peers(options) => peers::run(&options),
         Verb::Report(options) => report::run(&options).map(|()| ExitCode::SUCCESS),
         Verb::Truth(options) => truth::run(&options),
         Verb::Run(options) => run::run(&options),
         Verb::Search(options) => search::run(&options),
-        Verb::Wake(options) => wake::run(&options).map(|()| ExitCode::SUCCESS),
-        Verb::Wrk(options) => wrk::run(&options),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

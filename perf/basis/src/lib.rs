@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  inputs    compressed ─ trace, sizes     random
-//!  outputs   spread ─ gate ─ table         progress
+//!  results   judge, baseline               which is more than noise, and what was measured before
+//!  outputs   table, files, progress
 //!  host      machine
 //! ```
 //!
@@ -13,12 +14,13 @@
     reason = "tools that measure need the clock and files that data cores must not use"
 )]
 
+pub mod baseline;
 pub mod compressed;
-pub mod gate;
+pub mod files;
+pub mod judge;
 pub mod machine;
 pub mod progress;
 pub mod random;
 pub mod sizes;
-pub mod spread;
 pub mod table;
 pub mod trace;

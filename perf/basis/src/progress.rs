@@ -18,14 +18,14 @@ const STRIDE: u64 = 1 << 16;
 #[derive(Debug)]
 pub struct Progress {
     what: String,
-    place: Place,
+    output: Output,
     /// Requests at which the clock is looked at next.
     due: u64,
     told: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Output {
     Terminal,
     Log,
     Nowhere,
@@ -34,13 +34,13 @@ enum Place {
 impl Progress {
     /// Tells on standard error, as a line that is redrawn when that is a terminal.
     pub fn on_stderr(what: String) -> Self {
-        let place = if std::io::stderr().is_terminal() { Place::Terminal } else { Place::Log };
-        Self { what, place, due: STRIDE, told: Instant::now() }
+        let output = if std::io::stderr().is_terminal() { Output::Terminal } else { Output::Log };
+        Self { what, output, due: STRIDE, told: Instant::now() }
     }
 
     /// Tells nobody.
     pub fn silent() -> Self {
-        Self { what: String::new(), place: Place::Nowhere, due: u64::MAX, told: Instant::now() }
+        Self { what: String::new(), output: Output::Nowhere, due: u64::MAX, told: Instant::now() }
     }
 
     /// Says that `done` requests are done, of `total` if that is known.
@@ -54,8 +54,8 @@ impl Progress {
 
     #[cold]
     fn tell(&mut self, done: u64, total: Option<u64>) {
-        let pause = if self.place == Place::Terminal { REDRAW } else { LINE };
-        if self.place == Place::Nowhere || self.told.elapsed() < pause {
+        let pause = if self.output == Output::Terminal { REDRAW } else { LINE };
+        if self.output == Output::Nowhere || self.told.elapsed() < pause {
             return;
         }
         self.told = Instant::now();
@@ -67,7 +67,7 @@ impl Progress {
             }
             None => format!("{}: {millions:.1} M requests", self.what),
         };
-        if self.place == Place::Terminal {
+        if self.output == Output::Terminal {
             // Progress that cannot be shown is not worth failing for.
             let _ = write!(std::io::stderr(), "\r\x1b[K{far}");
         } else {
@@ -78,7 +78,7 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.place == Place::Terminal {
+        if self.output == Output::Terminal {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
     }

@@ -6,7 +6,6 @@
 //! **Invariants**: a run that was not valid takes its pair with it.
 
 pub(crate) mod pairs;
-pub(crate) mod verdict;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -14,20 +13,21 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
+use perf_basis::files::write_json;
+use perf_basis::judge::{Comparison, PAIRS_MIN, Verdict, compare_pairs};
 use serde::Serialize;
 
 use crate::results;
 use crate::run::outcome::{Outcome, SCHEMA};
 use crate::run::scenario::Scenario;
 use crate::servers::client::accepts;
-use crate::servers::{Rig, Server, free_addresses};
+use crate::servers::{Server, TestBed, free_addresses};
 use crate::system::cpus::Cpus;
 use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
-use pairs::{Contest, Start, about};
-use verdict::{Judged, PAIRS_MIN, Verdict, judge};
+use pairs::{PairedRun, Start, about};
 
-/// Pairs unless told otherwise: 5 % more is seen in 99 of 100 comparisons on a shared host (`verdict_tests.rs`).
+/// Pairs unless told otherwise: 5 % more is seen in 97 of 100 comparisons on a shared host (the tests of perf_basis::judge).
 pub(crate) const PAIRS: u16 = 20;
 
 /// The two programs, as lines of progress call them.
@@ -104,7 +104,7 @@ struct Report<'a> {
     figure: Figure,
     pairs: Vec<(f64, f64)>,
     #[serde(flatten)]
-    judged: Judged,
+    comparison: Comparison,
 }
 
 /// Runs the verb. Exit status 1 when B is slower.
@@ -123,8 +123,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         "only {} pairs of valid runs; it takes {PAIRS_MIN}: quiet the host, or measure more with --pairs",
         pairs.len()
     );
-    let judged = judge(&pairs);
-    println!("{}", words(options, &judged, pairs.len()));
+    let comparison = compare_pairs(&pairs);
+    println!("{}", words(options, &comparison, pairs.len()));
     if let Some(path) = &options.out {
         let report = Report {
             schema: SCHEMA,
@@ -132,24 +132,23 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             second: &options.second,
             figure: options.figure,
             pairs,
-            judged,
+            comparison,
         };
-        let json = serde_json::to_string_pretty(&report).context("the judgement could not be written as JSON")?;
-        std::fs::write(path, json + "\n").with_context(|| format!("{} could not be written", path.display()))?;
+        write_json(path, &report)?;
     }
-    Ok(if judged.verdict == Verdict::Slower { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if comparison.verdict == Verdict::Slower { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn words(options: &Options, judged: &Judged, pairs: usize) -> String {
-    let begin = if judged.verdict == Verdict::CannotTell { "" } else { "B is " };
+fn words(options: &Options, comparison: &Comparison, pairs: usize) -> String {
+    let begin = if comparison.verdict == Verdict::CannotTell { "" } else { "B is " };
     format!(
         "{begin}{}: {} of B to A's {:.4} (95 % between {:.4} and {:.4}); chance alone {:.4}; {pairs} pairs",
-        judged.verdict.words(),
+        comparison.verdict.words(),
         options.figure.name(),
-        judged.ratio,
-        judged.interval.0,
-        judged.interval.1,
-        judged.chance
+        comparison.ratio,
+        comparison.interval.0,
+        comparison.interval.1,
+        comparison.chance.unwrap_or_default()
     )
 }
 
@@ -158,18 +157,18 @@ fn of_programs(options: &Options) -> Result<Vec<(f64, f64)>> {
     options.cpus.check()?;
     let mut scenario = Scenario::read(&options.scenario)?;
     scenario.duration = options.seconds.map_or(scenario.duration, |seconds| Duration::from_secs(seconds.into()));
-    let rig = Rig {
+    let bed = TestBed {
         binaries: PathBuf::new(),
         scratch: Scratch::new("compare")?,
         server_cpu: options.cpus.server,
         client_cpu: options.cpus.clients[0],
         stop: Stop::on_signals()?,
     };
-    let contest = Contest::new(&rig, &scenario, options.figure, &options.cpus.clients);
-    eprintln!("{} pairs take {}", options.pairs, about(contest.pair_seconds() * f64::from(options.pairs)));
+    let paired_run = PairedRun::new(&bed, &scenario, options.figure, &options.cpus.clients);
+    eprintln!("{} pairs take {}", options.pairs, about(paired_run.pair_seconds() * f64::from(options.pairs)));
     let starts: [Start<'_>; 2] =
-        [&|rig| start(rig, NAMES[0], &options.first), &|rig| start(rig, NAMES[1], &options.second)];
-    contest.pairs(starts, options.pairs, |number, pair| {
+        [&|bed| start(bed, NAMES[0], &options.first), &|bed| start(bed, NAMES[1], &options.second)];
+    paired_run.pairs(starts, options.pairs, |number, pair| {
         let words = match pair {
             Ok((first, second)) => format!("{} {first:.3} us, {} {second:.3} us", NAMES[0], NAMES[1]),
             Err(why) => format!("not valid: {why}"),
@@ -179,7 +178,7 @@ fn of_programs(options: &Options) -> Result<Vec<(f64, f64)>> {
 }
 
 /// Starts what an operand says: a command as it stands, or Corelane's edge with its addresses and core.
-fn start(rig: &Rig, name: &'static str, text: &str) -> Result<Server> {
+fn start(bed: &TestBed, name: &'static str, text: &str) -> Result<Server> {
     let [address, admin] = free_addresses()?;
     let text = if text.contains("{address}") {
         text.to_owned()
@@ -189,11 +188,11 @@ fn start(rig: &Rig, name: &'static str, text: &str) -> Result<Server> {
     let text = text
         .replace("{address}", &address.to_string())
         .replace("{admin}", &admin.to_string())
-        .replace("{cpu}", &rig.server_cpu.to_string());
+        .replace("{cpu}", &bed.server_cpu.to_string());
     let mut words = text.split_whitespace();
     let mut command = Command::new(words.next().context("a program has a name")?);
     command.args(words);
-    let child = rig.start(name, &mut command, || accepts(address))?;
+    let child = bed.start(name, &mut command, || accepts(address))?;
     Ok(Server { name, address, children: vec![child] })
 }
 

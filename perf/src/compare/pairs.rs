@@ -13,7 +13,7 @@
 //! three turns the one in which it changed does not count. And the order is drawn: with a fixed one (A B, B A, ...) whatever
 //! comes and goes with the same rhythm falls on one program again and again.
 //!
-//! **Not** judging: `verdict` does.
+//! **Not** judging: `perf_basis::judge` does.
 //!
 //! **Invariants**: which program is asked first is chance, turn by turn; a run that does not give the figure takes its pair
 //! with it; nothing is asked but one program at a time.
@@ -29,8 +29,8 @@ use reactor::Random;
 use super::Figure;
 use crate::run::outcome::Outcome;
 use crate::run::scenario::Scenario;
-use crate::run::{Manner, measure};
-use crate::servers::{Rig, Server};
+use crate::run::{RunOptions, measure};
+use crate::servers::{Server, TestBed};
 
 /// Turns of a pair: an odd number, so that the median is one of them, and one that was disturbed does not count.
 pub(crate) const TURNS: u32 = 3;
@@ -39,11 +39,11 @@ pub(crate) const TURNS: u32 = 3;
 const WINDOW: Duration = Duration::from_millis(100);
 
 /// Starts one of the programs.
-pub(crate) type Start<'a> = &'a dyn Fn(&Rig) -> Result<Server>;
+pub(crate) type Start<'a> = &'a dyn Fn(&TestBed) -> Result<Server>;
 
 /// What is measured, and how.
-pub(crate) struct Contest<'a> {
-    rig: &'a Rig,
+pub(crate) struct PairedRun<'a> {
+    bed: &'a TestBed,
     /// Of one run.
     scenario: Scenario,
     figure: Figure,
@@ -53,12 +53,12 @@ pub(crate) struct Contest<'a> {
     order: RefCell<Random>,
 }
 
-impl<'a> Contest<'a> {
+impl<'a> PairedRun<'a> {
     /// Measures this figure under a scenario, whose duration is that of all runs of one program in a pair together.
-    pub(crate) fn new(rig: &'a Rig, scenario: &Scenario, figure: Figure, client_cpus: &'a [usize]) -> Self {
+    pub(crate) fn new(bed: &'a TestBed, scenario: &Scenario, figure: Figure, client_cpus: &'a [usize]) -> Self {
         let scenario = Scenario { duration: scenario.duration / TURNS, warmup: WINDOW * 2, ..scenario.clone() };
         // Any fixed seed will do: what the order must not know is the host's rhythm.
-        Self { rig, scenario, figure, client_cpus, order: RefCell::new(Random::new(2026)) }
+        Self { bed, scenario, figure, client_cpus, order: RefCell::new(Random::new(2026)) }
     }
 
     /// Measures so many pairs; `shown` hears of every pair as it ends: its number from 0, and its figures, if it has any.
@@ -82,7 +82,7 @@ impl<'a> Contest<'a> {
 
     /// One pair. The inner error says why it has no figures.
     fn pair(&self, starts: [Start<'_>; 2]) -> Result<Result<(f64, f64), String>> {
-        let servers = [starts[0](self.rig)?, starts[1](self.rig)?];
+        let servers = [starts[0](self.bed)?, starts[1](self.bed)?];
         let mut turns = Vec::with_capacity(TURNS as usize);
         for _ in 0..TURNS {
             let first = self.order.borrow_mut().below(2) as usize;
@@ -104,13 +104,14 @@ impl<'a> Contest<'a> {
     /// # Errors
     /// As for the pairs.
     pub(crate) fn alone(&self, start: Start<'_>) -> Result<Outcome> {
-        self.run(&start(self.rig)?)
+        self.run(&start(self.bed)?)
     }
 
     fn run(&self, server: &Server) -> Result<Outcome> {
-        let manner = Manner { cpus: self.client_cpus, agents: &[], spins: true, window: WINDOW, is_shown: false };
-        let measured = measure(self.scenario.at(server.address), &manner, &self.rig.stop);
-        self.rig.stop.check()?;
+        let run_options =
+            RunOptions { cpus: self.client_cpus, agents: &[], spins: true, window: WINDOW, is_shown: false };
+        let measured = measure(self.scenario.at(server.address), &run_options, &self.bed.stop);
+        self.bed.stop.check()?;
         Ok(measured.with_context(|| server.name.to_owned())?.outcome)
     }
 

@@ -19,11 +19,6 @@ use crate::servers::{KEY_PATH, VALUE_BYTES};
 /// The kernel chooses the core of a connection by a hash: so many times as many as are wanted are tried before something is wrong.
 const TRIES_PER_LANE: usize = 16;
 
-/// One connection, and its place among those of its core.
-pub(super) struct Lane {
-    pub(super) stream: TcpStream,
-}
-
 /// A request that is sent as it is, and what its answer must be.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
@@ -36,7 +31,7 @@ pub(super) struct Request {
 
 /// What there is to measure with: for each of the two cores its connections and its keys.
 pub(super) struct Bench {
-    pub(super) lanes: [Vec<Lane>; 2],
+    pub(super) lanes: [Vec<TcpStream>; 2],
     paths: [Vec<String>; 2],
     address: SocketAddr,
     /// Length of an answer from the own memory, and from the other core's.
@@ -73,7 +68,7 @@ impl Bench {
         self.answer_bytes[usize::from(!is_own)] = answer.bytes.len();
         let found = &mut self.lanes[usize::from(!is_own)];
         if found.len() < lanes {
-            found.push(Lane { stream: client.into_stream() });
+            found.push(client.into_stream());
         }
         Ok(())
     }

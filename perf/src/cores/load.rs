@@ -3,13 +3,14 @@
 //! **Invariants**: every answer is whole, a 200, and from the memory that was meant.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use memchr::memmem;
 
-use super::lanes::{Lane, Request};
+use super::lanes::Request;
 use perf_basis::machine::pin_to;
 
 /// What one client saw.
@@ -41,7 +42,7 @@ impl Side {
 ///
 /// # Errors
 /// An answer is not what it should be, takes longer than the connection's time limit, or the CPU is not ours.
-pub(super) fn run(lanes: &mut [Lane], requests: &[Request], cpu: usize, duration: Duration) -> Result<Side> {
+pub(super) fn run(lanes: &mut [TcpStream], requests: &[Request], cpu: usize, duration: Duration) -> Result<Side> {
     pin_to(cpu)?;
     let mut side = Side::new();
     let mut answer = vec![0; requests.iter().map(|request| request.answer_bytes).max().unwrap_or_default()];
@@ -51,13 +52,13 @@ pub(super) fn run(lanes: &mut [Lane], requests: &[Request], cpu: usize, duration
         let turn = next;
         for (lane, sent) in lanes.iter_mut().zip(&mut sent) {
             *sent = Instant::now();
-            lane.stream.write_all(&requests[next % requests.len()].bytes).context("a request could not be sent")?;
+            lane.write_all(&requests[next % requests.len()].bytes).context("a request could not be sent")?;
             next += 1;
         }
         for (index, (lane, sent)) in lanes.iter_mut().zip(&sent).enumerate() {
             let request = &requests[(turn + index) % requests.len()];
             let answer = &mut answer[..request.answer_bytes];
-            lane.stream.read_exact(answer).context("an answer is missing or shorter than the first one")?;
+            lane.read_exact(answer).context("an answer is missing or shorter than the first one")?;
             side.latency.record(sent.elapsed().as_nanos() as u64).context("a latency beyond all bounds")?;
             check(answer, request)?;
         }

@@ -18,6 +18,7 @@ mod lanes;
 mod load;
 mod report;
 
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -25,12 +26,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::results::write_whole;
-use crate::servers::{Rig, Server};
+use crate::servers::{Server, TestBed};
 use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
-use lanes::{Bench, Lane};
+use lanes::Bench;
 use load::Side;
+use perf_basis::files::{update_block, write_json};
 use report::{Report, Row, Sample};
 
 /// Where to measure, how long, and where the result goes.
@@ -103,34 +104,33 @@ pub(crate) const LOADS: [Load; 6] = [
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let &[first, second] = options.cpus.as_slice() else { bail!("--cpus takes two, such as --cpus 0,1") };
     ensure!(first != second, "--cpus names {first} twice; the two data cores need a CPU each");
-    let rig = Rig {
+    let bed = TestBed {
         binaries: options.bin_dir.clone(),
         scratch: Scratch::new("cores")?,
         server_cpu: first,
         client_cpu: second,
         stop: Stop::on_signals()?,
     };
-    let report = measure(&rig, options)?;
+    let report = measure(&bed, options)?;
     let text = report.text();
     print!("{text}");
     if let Some(path) = &options.out {
-        let json = serde_json::to_string_pretty(&report).context("the report could not be written as JSON")?;
-        write_whole(path, (json + "\n").as_bytes())?;
+        write_json(path, &report)?;
     }
     if let Some(path) = &options.update {
-        crate::page::update(path, "coreperf cores", &text)?;
+        update_block(path, "coreperf cores", &text)?;
     }
     Ok(report.exit())
 }
 
-fn measure(rig: &Rig, options: &Options) -> Result<Report> {
-    let (server, admin) = rig.start_corelane_on(&options.cpus)?;
+fn measure(bed: &TestBed, options: &Options) -> Result<Report> {
+    let (server, admin) = bed.start_corelane_on(&options.cpus)?;
     let mut bench = Bench::prepare(server.address, admin, options.connections.into(), KEYS)?;
     let mut rows: Vec<Row> = LOADS.iter().map(Row::empty).collect();
     for round in 0..usize::from(options.rounds) {
         for index in (0..LOADS.len()).map(|turn| (round + turn) % LOADS.len()) {
             eprintln!("round {} of {}: {}", round + 1, options.rounds, LOADS[index].name);
-            rig.stop.check()?;
+            bed.stop.check()?;
             let duration = Duration::from_secs(options.seconds.into());
             let sample = measure_once(&server, &mut bench, &LOADS[index], (&options.cpus, duration))?;
             rows[index].samples.push(sample);
@@ -155,7 +155,7 @@ fn measure_once(
             .zip(&requests)
             .zip(cpus.iter().rev())
             .take(load.busy)
-            .map(|((lanes, requests), cpu): ((&mut Vec<Lane>, _), _)| {
+            .map(|((lanes, requests), cpu): ((&mut Vec<TcpStream>, _), _)| {
                 scope.spawn(move || load::run(lanes, requests, *cpu, duration))
             })
             .collect();

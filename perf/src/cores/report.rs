@@ -13,8 +13,8 @@ use super::load::Side;
 use super::{LOADS, Load};
 use crate::system::cpu::CpuTime;
 use crate::system::fingerprint::{Fingerprint, commit};
-use perf_basis::gate::{self, Bound, Judged, Unit};
-use perf_basis::spread::Spread;
+use perf_basis::judge::Spread;
+use perf_basis::judge::{self, Bound, GateCheck, Unit};
 use perf_basis::table::{Table, grouped};
 
 /// Most CPU time of a request for another core's key, to that for an own one.
@@ -71,7 +71,7 @@ pub(super) struct Report {
     rounds: usize,
     seconds: u64,
     connections: usize,
-    gates: Vec<Judged>,
+    gates: Vec<GateCheck>,
     rows: Vec<Row>,
 }
 
@@ -82,7 +82,7 @@ impl Report {
     }
 
     pub(super) fn exit(&self) -> ExitCode {
-        if gate::all_hold(&self.gates) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if judge::all_hold(&self.gates) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
     pub(super) fn text(&self) -> String {
@@ -99,7 +99,7 @@ impl Report {
                 format!("{:.3}", to_own(|sample| sample.p99_us)),
             ]);
         }
-        let mut text = format!("{}\n{}\n", gate::table(&self.gates), table.render());
+        let mut text = format!("{}\n{}\n", judge::table(&self.gates), table.render());
         let _ = writeln!(
             text,
             "Values of 128 B, {} connections to each busy core, {} rounds of {} s. Commit {} on {}, {} CPUs, {}.",
@@ -114,13 +114,13 @@ fn ratio(above: &Row, below: &Row, of: fn(&Sample) -> f64) -> Option<Spread> {
 }
 
 /// Judges each pair of loads.
-fn judge(rows: &[Row]) -> Vec<Judged> {
+fn judge(rows: &[Row]) -> Vec<GateCheck> {
     let bounds = [OTHER_MAX, OTHER_MAX, HOT_MAX];
     let pairs = rows.chunks_exact(2).zip(LOADS.chunks_exact(2)).zip(bounds);
     let judged = pairs.filter_map(|((rows, loads), bound)| {
         let measured = ratio(&rows[1], &rows[0], |sample| sample.cpu_us)?;
         let what = format!("CPU per request: {}, to {}", loads[1].name, loads[0].name);
-        Some(Judged::of(what, measured, Unit::Ratio, Bound::AtMost(bound)))
+        Some(GateCheck::of(what, measured, Unit::Ratio, Bound::AtMost(bound)))
     });
     judged.collect()
 }
@@ -128,7 +128,7 @@ fn judge(rows: &[Row]) -> Vec<Judged> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use perf_basis::gate::Verdict;
+    use perf_basis::judge::GateResult;
 
     fn rows(cpu_us: [f64; 6]) -> Vec<Row> {
         let sample = |cpu_us| Sample { cpu_us, rate: 1e5, p99_us: 100.0 };
@@ -138,8 +138,8 @@ mod tests {
     #[test]
     fn each_load_is_judged_by_the_one_before_it() {
         let verdicts = |cpu_us| judge(&rows(cpu_us)).into_iter().map(|judged| judged.verdict).collect::<Vec<_>>();
-        assert_eq!(verdicts([4.0, 4.1, 5.0, 5.2, 5.0, 5.4]), vec![Verdict::Pass; 3]);
-        assert_eq!(verdicts([4.0, 4.3, 5.0, 5.3, 5.0, 5.6]), vec![Verdict::Fail; 3]);
+        assert_eq!(verdicts([4.0, 4.1, 5.0, 5.2, 5.0, 5.4]), vec![GateResult::Pass; 3]);
+        assert_eq!(verdicts([4.0, 4.3, 5.0, 5.3, 5.0, 5.6]), vec![GateResult::Fail; 3]);
     }
 
     #[test]

@@ -19,7 +19,8 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use hdrhistogram::Histogram;
 
-use crate::results::{Found, difference, log, under, write_whole};
+use crate::results::{Found, difference, log, under};
+use perf_basis::files::{write_json, write_whole};
 use table::Table;
 
 /// What to merge, and where it goes.
@@ -53,8 +54,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let comment = format!("corelane latencies, in nanoseconds, merged of {} results", found.len());
     let bytes = log::write(&merged, Duration::from_secs_f64(span), &comment)?;
     write_whole(&options.out.join("latency.hlog"), &bytes)?;
-    let json = serde_json::to_string_pretty(&table).context("the percentiles could not be written as JSON")?;
-    write_whole(&options.out.join("latency.json"), (json + "\n").as_bytes())?;
+    write_json(&options.out.join("latency.json"), &table)?;
     print!("{}", table.text());
     Ok(ExitCode::SUCCESS)
 }

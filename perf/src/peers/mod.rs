@@ -8,10 +8,15 @@
 //! A scenario whose url is `http://` is asked of HTTP servers; one that names keys and nothing else (`shard://`, `redis://`,
 //! `memcached://`) of all key-value servers, each in its own protocol.
 //!
+//! With `--wrk` the load comes from wrk, and the gates of docs/performance.md are judged.
+//!
 //! **Invariants**: every server has the same core and the generator another one; what changes on the host while it is
 //! measured changes for all of them.
 
+mod gates;
+mod idle;
 mod table;
+mod wrk;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,17 +24,19 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
+use perf_basis::files::{update_block, write_json};
 use serde::Serialize;
 
 use crate::run::outcome::Outcome;
 use crate::run::protocol::Scheme;
 use crate::run::scenario::{Body, Scenario};
-use crate::run::{Manner, WINDOW, measure};
+use crate::run::{RunOptions, WINDOW, measure};
 use crate::servers::peers::is_installed;
-use crate::servers::{Rig, Server};
+use crate::servers::{Server, TestBed};
 use crate::system::cpus::Cpus;
 use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
+use gates::{GateReport, LoadRow};
 
 /// What to run, and against whom.
 #[derive(Args)]
@@ -54,6 +61,12 @@ pub(crate) struct Options {
     /// Open loop at this share of what the slowest server but the floor reaches in a closed one, such as 0.7
     #[arg(long, value_name = "SHARE")]
     at_share: Option<f64>,
+    /// Load with wrk instead, and judge the gates of docs/performance.md: GETs in a closed loop only
+    #[arg(long, conflicts_with = "at_share")]
+    wrk: bool,
+    /// With --wrk: measure the memory of 10,000 idle connections too
+    #[arg(long, requires = "wrk")]
+    idle: bool,
     /// Replace the generated block of this name on the Markdown page of --update
     #[arg(long, value_name = "NAME", default_value = "coreperf peers")]
     block: String,
@@ -71,6 +84,8 @@ enum Kind {
     /// The bare ring loop
     Floor,
     Corelane,
+    /// An edge that keeps nothing before a node; measured only if it is named, and of several keys
+    Cluster,
     Nginx,
     Haproxy,
     Varnish,
@@ -86,7 +101,7 @@ impl Kind {
     /// The program it needs, if that is none of ours.
     const fn program(self) -> Option<&'static str> {
         match self {
-            Self::Floor | Self::Corelane | Self::Shardstored => None,
+            Self::Floor | Self::Corelane | Self::Cluster | Self::Shardstored => None,
             Self::Nginx => Some("nginx"),
             Self::Haproxy => Some("haproxy"),
             Self::Varnish => Some("varnishd"),
@@ -99,35 +114,36 @@ impl Kind {
 
     const fn scheme(self) -> Scheme {
         match self {
-            Self::Floor | Self::Corelane | Self::Nginx | Self::Haproxy | Self::Varnish | Self::H2o => Scheme::Http,
             Self::Shardstored => Scheme::Shard,
             Self::Redis | Self::Valkey => Scheme::Redis,
             Self::Memcached => Scheme::Memcached,
+            _ => Scheme::Http,
         }
     }
 
-    fn start(self, rig: &Rig, scenario: &Scenario) -> Result<Server> {
+    fn start(self, bed: &TestBed, scenario: &Scenario) -> Result<Server> {
         let body_bytes = scenario.values.bytes;
         match self {
-            Self::Floor => rig.start_floor(body_bytes),
-            Self::Corelane => rig.start_corelane(),
-            Self::Nginx => rig.start_nginx(body_bytes),
-            Self::Haproxy => rig.start_haproxy(body_bytes),
-            Self::Varnish => rig.start_varnish(body_bytes),
-            Self::H2o => rig.start_h2o(body_bytes),
-            Self::Shardstored => rig.start_shardstored(),
-            Self::Redis => rig.start_redis(),
-            Self::Valkey => rig.start_valkey(),
+            Self::Floor => bed.start_floor(body_bytes),
+            Self::Corelane => bed.start_corelane(),
+            Self::Cluster => bed.start_cluster(),
+            Self::Nginx => bed.start_nginx(body_bytes),
+            Self::Haproxy => bed.start_haproxy(body_bytes),
+            Self::Varnish => bed.start_varnish(body_bytes),
+            Self::H2o => bed.start_h2o(body_bytes),
+            Self::Shardstored => bed.start_shardstored(),
+            Self::Redis => bed.start_redis(),
+            Self::Valkey => bed.start_valkey(),
             Self::Memcached => {
                 let sizes = scenario.values.sizes.iter().map(|(bytes, _)| *bytes);
-                rig.start_memcached(sizes.chain([body_bytes]).max().unwrap_or_default())
+                bed.start_memcached(sizes.chain([body_bytes]).max().unwrap_or_default())
             }
         }
     }
 
     /// Whether it keeps what it is given, under any key.
     fn stores(self) -> bool {
-        self == Self::Corelane || self.scheme().is_key_value()
+        matches!(self, Self::Corelane | Self::Cluster) || self.scheme().is_key_value()
     }
 
     /// Whether it can answer this scenario: of the HTTP servers only Corelane stores, HAProxy has no large bodies, and keys with
@@ -141,7 +157,9 @@ impl Kind {
         let only_reads = scenario.mix.put == 0.0 && scenario.mix.delete == 0.0;
         let one_size = scenario.values.are_alike() && scenario.keys.is_one();
         let fits = self != Self::Haproxy || scenario.values.bytes <= HAPROXY_BYTES_MAX;
-        self.stores() || one_size && only_reads && fits
+        // Requests for one key that are under way at once share a fill.
+        let asks_node = self != Self::Cluster || !scenario.keys.is_one();
+        asks_node && (self.stores() || one_size && only_reads && fits)
     }
 
     /// The scenario as this server can answer it: others know nothing of our keys, only of the length of a value.
@@ -169,7 +187,7 @@ struct Row {
 
 /// One scenario against all servers.
 #[derive(Clone, Debug, Serialize)]
-struct Comparison {
+struct ScenarioRows {
     scenario: String,
     rows: Vec<Row>,
 }
@@ -186,30 +204,67 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let scenarios = options.scenarios.iter().map(|path| Ok((name_of(path), options.read(path)?)));
     let scenarios = scenarios.collect::<Result<Vec<_>>>()?;
     let kinds = options.kinds(&scenarios)?;
-    let rig = Rig {
+    let bed = TestBed {
         binaries: options.bin_dir.clone(),
         scratch: Scratch::new("peers")?,
         server_cpu: options.cpus.server,
         client_cpu: options.cpus.clients[0],
         stop: Stop::on_signals()?,
     };
+    if options.wrk {
+        return under_wrk(&bed, options, &kinds, &scenarios);
+    }
     let mut comparisons = Vec::new();
     for (name, scenario) in &scenarios {
-        let comparison = compare(&rig, options, &kinds, (name, scenario))?;
+        let comparison = compare(&bed, options, &kinds, (name, scenario))?;
         print!("{}", table::of(&comparison));
         comparisons.push(comparison);
     }
     if let Some(page) = &options.update {
-        crate::page::update(page, &options.block, &table::block(&comparisons))?;
+        update_block(page, &options.block, &table::block(&comparisons))?;
     }
     if let Some(folder) = &options.out {
-        let path = folder.join("peers.json");
-        let json = serde_json::to_string_pretty(&comparisons).context("the results could not be written as JSON")?;
-        std::fs::write(&path, json + "\n").with_context(|| format!("{} could not be written", path.display()))?;
+        write_json(&folder.join("peers.json"), &comparisons)?;
     }
     let is_measured = |row: &Row| row.rounds.iter().any(|round| round.valid);
     let all = comparisons.iter().flat_map(|comparison| &comparison.rows).all(is_measured);
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Measures with wrk, judges the gates, and writes what was found.
+fn under_wrk(bed: &TestBed, options: &Options, kinds: &[Kind], scenarios: &[(String, Scenario)]) -> Result<ExitCode> {
+    ensure!(is_installed("wrk"), "wrk is not installed; install the package wrk, or leave out --wrk");
+    let mut rows = Vec::new();
+    for (name, scenario) in scenarios {
+        let paths = wrk::paths(scenario).with_context(|| name.clone())?;
+        let kinds: Vec<Kind> = kinds.iter().copied().filter(|kind| kind.answers(scenario)).collect();
+        let (kinds, servers) = start(bed, &kinds, (name, scenario))?;
+        let fillable = kinds.iter().zip(&servers).filter(|(kind, _)| kind.stores());
+        fillable.into_iter().try_for_each(|(_, server)| wrk::fill(server, &paths, scenario.values.bytes))?;
+        let first = rows.len();
+        let empty =
+            |server: &Server| LoadRow { load: name.clone(), server: server.name, samples: vec![], invalid: None };
+        rows.extend(servers.iter().map(empty));
+        for round in 0..usize::from(options.rounds) {
+            eprintln!("{name}, round {} of {}", round + 1, options.rounds);
+            for index in (0..servers.len()).map(|turn| (round + turn) % servers.len()) {
+                rows[first + index].add(wrk::measure(bed, scenario, &paths, &servers[index])?);
+            }
+        }
+    }
+    let idle = if options.idle { Some(idle::measure(bed)?) } else { None };
+    let seconds = scenarios.first().map_or(0, |(_, scenario)| scenario.duration.as_secs());
+    let report = GateReport::of(rows, idle, seconds);
+    let text = report.text();
+    print!("{text}");
+    if let Some(folder) = &options.out {
+        std::fs::create_dir_all(folder).with_context(|| format!("{} could not be made", folder.display()))?;
+        write_json(&folder.join("wrk.json"), &report)?;
+    }
+    if let Some(page) = &options.update {
+        update_block(page, &options.block, &text)?;
+    }
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl Options {
@@ -221,7 +276,8 @@ impl Options {
 
     /// The servers that are asked for, can answer one of the scenarios, and are installed; those that are not are named.
     fn kinds(&self, scenarios: &[(String, Scenario)]) -> Result<Vec<Kind>> {
-        let mut wanted = if self.only.is_empty() { Kind::value_variants().to_vec() } else { self.only.clone() };
+        let unasked = || Kind::value_variants().iter().copied().filter(|kind| *kind != Kind::Cluster);
+        let mut wanted = if self.only.is_empty() { unasked().collect() } else { self.only.clone() };
         wanted.retain(|kind| scenarios.iter().any(|(_, scenario)| kind.answers(scenario)));
         let missing = |kind: &Kind| kind.program().filter(|program| !is_installed(program));
         for program in wanted.iter().filter_map(missing) {
@@ -237,14 +293,20 @@ fn name_of(path: &Path) -> String {
     path.file_stem().map_or_else(|| "scenario".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-fn compare(rig: &Rig, options: &Options, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> Result<Comparison> {
+fn compare(
+    bed: &TestBed,
+    options: &Options,
+    kinds: &[Kind],
+    (name, scenario): (&str, &Scenario),
+) -> Result<ScenarioRows> {
     let kinds: Vec<Kind> = kinds.iter().copied().filter(|kind| kind.answers(scenario)).collect();
     ensure!(!kinds.is_empty(), "{name}: none of these servers can answer it; leave --only out to see who can");
-    let (kinds, servers) = start(rig, &kinds, (name, scenario))?;
+    let (kinds, servers) = start(bed, &kinds, (name, scenario))?;
     let mut rows: Vec<Row> = servers.iter().map(|server| Row { server: server.name, rounds: Vec::new() }).collect();
-    let manner = Manner { cpus: &options.cpus.clients, agents: &[], spins: true, window: WINDOW, is_shown: false };
+    let run_options =
+        RunOptions { cpus: &options.cpus.clients, agents: &[], spins: true, window: WINDOW, is_shown: false };
     let rate = match options.at_share {
-        Some(share) => Some(share * slowest(rig, &manner, (&kinds, &servers), scenario)?),
+        Some(share) => Some(share * slowest(bed, &run_options, (&kinds, &servers), scenario)?),
         None => scenario.rate,
     };
     for round in 0..usize::from(options.rounds) {
@@ -252,8 +314,9 @@ fn compare(rig: &Rig, options: &Options, kinds: &[Kind], (name, scenario): (&str
             let server = &servers[index];
             let mut adapted = kinds[index].adapt(scenario, server, rows[index].rounds.is_empty())?;
             adapted.rate = rate;
-            let measured = measure(adapted, &manner, &rig.stop).with_context(|| format!("{name}: {}", server.name))?;
-            rig.stop.check()?;
+            let measured =
+                measure(adapted, &run_options, &bed.stop).with_context(|| format!("{name}: {}", server.name))?;
+            bed.stop.check()?;
             eprintln!(
                 "{name}, round {} of {}: {}",
                 round + 1,
@@ -266,19 +329,19 @@ fn compare(rig: &Rig, options: &Options, kinds: &[Kind], (name, scenario): (&str
             rows[index].rounds.push(measured.outcome);
         }
     }
-    Ok(Comparison { scenario: name.to_owned(), rows })
+    Ok(ScenarioRows { scenario: name.to_owned(), rows })
 }
 
 /// Starts all that can be started. Another's server that cannot is named and left out, so that the others are measured all the same.
-fn start(rig: &Rig, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> Result<(Vec<Kind>, Vec<Server>)> {
+fn start(bed: &TestBed, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> Result<(Vec<Kind>, Vec<Server>)> {
     let mut started = (Vec::new(), Vec::new());
     for kind in kinds {
-        match kind.start(rig, scenario) {
+        match kind.start(bed, scenario) {
             Ok(server) => {
                 started.0.push(*kind);
                 started.1.push(server);
             }
-            Err(error) if kind.program().is_some() && rig.stop.check().is_ok() => {
+            Err(error) if kind.program().is_some() && bed.stop.check().is_ok() => {
                 eprintln!("{name}: {kind:?} is left out: {error:#}");
             }
             Err(error) => return Err(error),
@@ -289,13 +352,18 @@ fn start(rig: &Rig, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> Resu
 }
 
 /// The rate that the slowest server but the floor reaches in a closed loop.
-fn slowest(rig: &Rig, manner: &Manner<'_>, (kinds, servers): (&[Kind], &[Server]), scenario: &Scenario) -> Result<f64> {
+fn slowest(
+    bed: &TestBed,
+    run_options: &RunOptions<'_>,
+    (kinds, servers): (&[Kind], &[Server]),
+    scenario: &Scenario,
+) -> Result<f64> {
     let mut slowest = f64::INFINITY;
     for (kind, server) in kinds.iter().zip(servers).filter(|(kind, _)| **kind != Kind::Floor) {
         let mut adapted = kind.adapt(scenario, server, true)?;
         adapted.rate = None;
-        let measured = measure(adapted, manner, &rig.stop).with_context(|| server.name.to_owned())?;
-        rig.stop.check()?;
+        let measured = measure(adapted, run_options, &bed.stop).with_context(|| server.name.to_owned())?;
+        bed.stop.check()?;
         eprintln!("closed loop: {}", table::line(server.name, &measured.outcome));
         slowest = slowest.min(measured.outcome.rate_answered);
     }

@@ -4,9 +4,9 @@
 
 use std::fmt::Write;
 
-use super::{Comparison, Row};
+use super::{Row, ScenarioRows};
 use crate::run::outcome::Outcome;
-use perf_basis::spread::Spread;
+use perf_basis::judge::Spread;
 
 /// One round in a line, as progress.
 pub(super) fn line(server: &str, outcome: &Outcome) -> String {
@@ -16,7 +16,7 @@ pub(super) fn line(server: &str, outcome: &Outcome) -> String {
 }
 
 /// All comparisons as a block of a Markdown page, with where and when they were made.
-pub(super) fn block(comparisons: &[Comparison]) -> String {
+pub(super) fn block(comparisons: &[ScenarioRows]) -> String {
     let mut text = "```text".to_owned();
     comparisons.iter().for_each(|comparison| text.push_str(&of(comparison)));
     text.push_str("```\n");
@@ -41,7 +41,7 @@ pub(super) fn block(comparisons: &[Comparison]) -> String {
 const OURS: [&str; 2] = ["corelane", "shardstored"];
 
 /// The whole comparison; without a floor there is no column for it.
-pub(super) fn of(comparison: &Comparison) -> String {
+pub(super) fn of(comparison: &ScenarioRows) -> String {
     let of = |names: &[&str]| comparison.rows.iter().find(|row| names.contains(&row.server));
     let bases: Vec<(&str, &Row)> = [("to floor", of(&["floor"])), ("to ours", of(&OURS))]
         .into_iter()

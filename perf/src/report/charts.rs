@@ -6,7 +6,7 @@ use super::axes::{BOTTOM, HEIGHT, LEFT, Scale, TOP, begin, end, frame, line, nam
 use super::figures::{count, short, us};
 use super::markup::Html;
 use super::section::{Run, Section, Server, cpu};
-use crate::run::outcome::{Moment, Outcome};
+use crate::run::outcome::{Outcome, TimelineSample};
 
 /// Points of a percentile curve for each nine.
 const POINTS_PER_NINE: u32 = 40;
@@ -147,7 +147,7 @@ pub(super) struct Course {
     pub(super) is_log: bool,
     /// Whether it is told of valid runs only.
     pub(super) only_valid: bool,
-    pub(super) figure: fn(&Moment) -> Option<f64>,
+    pub(super) figure: fn(&TimelineSample) -> Option<f64>,
 }
 
 pub(super) const COURSES: [Course; 2] = [
@@ -157,7 +157,7 @@ pub(super) const COURSES: [Course; 2] = [
         y_title: "requests/s",
         is_log: false,
         only_valid: false,
-        figure: |moment| Some(moment.answered as f64),
+        figure: |sample| Some(sample.answered as f64),
     },
     Course {
         id: "p99",
@@ -165,7 +165,7 @@ pub(super) const COURSES: [Course; 2] = [
         y_title: "p99 in µs (logarithmic)",
         is_log: true,
         only_valid: true,
-        figure: |moment| Some(moment.p99_us).filter(|_| moment.answered > 0),
+        figure: |sample| Some(sample.p99_us).filter(|_| sample.answered > 0),
     },
 ];
 
@@ -182,7 +182,7 @@ pub(super) fn course(html: &mut Html, id: &str, section: &Section, course: &Cour
     let across = Scale::Linear(longest.max(2) as f64);
     begin(html, id, HEIGHT, (course.title, "A line for each run of each server, a point for every second."));
     html.open("g", "");
-    let warm_up = runs().map(|run| run.outcome.timeline.iter().take_while(|moment| !moment.measured).count()).min();
+    let warm_up = runs().map(|run| run.outcome.timeline.iter().take_while(|sample| !sample.measured).count()).min();
     let end_of_warm_up = x(across, warm_up.unwrap_or(0) as f64);
     html.leaf(
         "rect",
@@ -197,12 +197,12 @@ pub(super) fn course(html: &mut Html, id: &str, section: &Section, course: &Cour
     frame(html, up, &ticks, ("seconds since the start (shaded: warm-up, not measured)", course.y_title));
     for server in &section.servers {
         for run in server.runs.iter().filter(shown) {
-            let moments = run.outcome.timeline.iter().enumerate();
-            let point = |(second, moment): (usize, &Moment)| {
-                Some((x(across, second as f64 + 1.0), y(up, (course.figure)(moment)?)))
+            let samples = run.outcome.timeline.iter().enumerate();
+            let point = |(second, sample): (usize, &TimelineSample)| {
+                Some((x(across, second as f64 + 1.0), y(up, (course.figure)(sample)?)))
             };
             let class = if run.outcome.valid { "thin" } else { "thin faint" };
-            line(html, class, server.mark, &moments.filter_map(point).collect::<Vec<_>>());
+            line(html, class, server.mark, &samples.filter_map(point).collect::<Vec<_>>());
         }
     }
     names(html, section.servers.iter().filter(|server| server.runs.iter().any(|run| shown(&run))));

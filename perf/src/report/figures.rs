@@ -1,6 +1,6 @@
 //! Numbers as people read them.
 
-use perf_basis::spread::Spread;
+use perf_basis::judge::Spread;
 
 /// Microseconds, with the digits that tell something: `3.60 µs`, `250 µs`, `1.25 ms`.
 pub(super) fn us(us: f64) -> String {

@@ -10,7 +10,7 @@ use super::markup::Html;
 use super::page::name;
 use super::section::{Section, Server, cpu, latency, rate};
 use crate::run::outcome::Outcome;
-use perf_basis::spread::Spread;
+use perf_basis::judge::Spread;
 
 /// Draws the head of the page, and with several scenarios a table of them.
 pub(super) fn draw(html: &mut Html, sections: &[Section]) {

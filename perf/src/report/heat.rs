@@ -15,7 +15,7 @@
 use super::axes::{begin, end};
 use super::markup::Html;
 use super::section::{Run, Section, Server};
-use crate::run::outcome::{Moment, Outcome};
+use crate::run::outcome::{Outcome, TimelineSample};
 
 /// Seconds that are shown at most, all rounds of a server together.
 const SECONDS_MAX: usize = 300;
@@ -37,19 +37,19 @@ const HEAD: f64 = 30.0;
 
 /// What a row tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lane {
+enum HeatRow {
     Server,
     Generator,
     Cpu(usize),
 }
 
-impl Lane {
+impl HeatRow {
     /// From 0 to 1.
-    fn busy(self, moment: &Moment) -> Option<f64> {
+    fn busy(self, sample: &TimelineSample) -> Option<f64> {
         match self {
-            Self::Server => server_busy(moment),
-            Self::Generator => moment.generator_busy,
-            Self::Cpu(cpu) => *moment.cpu_busy.get(cpu)?,
+            Self::Server => server_busy(sample),
+            Self::Generator => sample.generator_busy,
+            Self::Cpu(cpu) => *sample.cpu_busy.get(cpu)?,
         }
     }
 
@@ -67,9 +67,9 @@ impl Lane {
     }
 
     /// What stands at a cell when one points at it.
-    fn words(self, moment: &Moment, busy: f64) -> String {
+    fn words(self, sample: &TimelineSample, busy: f64) -> String {
         let percent = |share: f64| format!("{:.0} %", share * 100.0);
-        let parts = [moment.server_busy_user, moment.server_busy_system, moment.server_busy_softirq];
+        let parts = [sample.server_busy_user, sample.server_busy_system, sample.server_busy_softirq];
         match (self, parts) {
             (Self::Server, [Some(user), Some(system), Some(softirq)]) => format!(
                 "{} of a CPU: {} user, {} system; soft interrupts on its CPUs {}",
@@ -85,29 +85,29 @@ impl Lane {
 }
 
 /// CPUs that the server used in a second.
-fn server_busy(moment: &Moment) -> Option<f64> {
-    let parts = moment.server_busy_user.zip(moment.server_busy_system).map(|(user, system)| user + system);
+fn server_busy(sample: &TimelineSample) -> Option<f64> {
+    let parts = sample.server_busy_user.zip(sample.server_busy_system).map(|(user, system)| user + system);
     // Results from before the parts were known.
-    parts.or_else(|| Some(moment.server_cpu_us_per_request? * moment.answered.max(1) as f64 / 1e6))
+    parts.or_else(|| Some(sample.server_cpu_us_per_request? * sample.answered.max(1) as f64 / 1e6))
 }
 
 /// The rows of a server, and how many CPUs are left out.
-fn lanes(server: &Server) -> (Vec<Lane>, usize) {
-    let moments = || server.runs.iter().flat_map(|run| &run.outcome.timeline);
-    let is_known = |lane: &Lane| moments().any(|moment| lane.busy(moment).is_some());
+fn lanes(server: &Server) -> (Vec<HeatRow>, usize) {
+    let samples = || server.runs.iter().flat_map(|run| &run.outcome.timeline);
+    let is_known = |lane: &HeatRow| samples().any(|sample| lane.busy(sample).is_some());
     let outcome = &server.runs[0].outcome;
-    let count = moments().map(|moment| moment.cpu_busy.len()).max().unwrap_or(0);
-    let is_busy = |lane: &Lane| moments().any(|moment| lane.busy(moment).is_some_and(|busy| busy >= BUSY_MIN));
+    let count = samples().map(|sample| sample.cpu_busy.len()).max().unwrap_or(0);
+    let is_busy = |lane: &HeatRow| samples().any(|sample| lane.busy(sample).is_some_and(|busy| busy >= BUSY_MIN));
     let own = |cpu: &usize| outcome.server_cpus.contains(cpu);
     let generators = |cpu: &usize| !own(cpu) && outcome.generator_cpus.contains(cpu);
-    let others = |cpu: &usize| !own(cpu) && !generators(cpu) && is_busy(&Lane::Cpu(*cpu));
-    let mut lanes = vec![Lane::Server];
-    lanes.extend((0..count).filter(own).map(Lane::Cpu));
-    lanes.push(Lane::Generator);
-    lanes.extend((0..count).filter(generators).map(Lane::Cpu));
-    lanes.extend((0..count).filter(others).map(Lane::Cpu));
+    let others = |cpu: &usize| !own(cpu) && !generators(cpu) && is_busy(&HeatRow::Cpu(*cpu));
+    let mut lanes = vec![HeatRow::Server];
+    lanes.extend((0..count).filter(own).map(HeatRow::Cpu));
+    lanes.push(HeatRow::Generator);
+    lanes.extend((0..count).filter(generators).map(HeatRow::Cpu));
+    lanes.extend((0..count).filter(others).map(HeatRow::Cpu));
     lanes.retain(is_known);
-    let is_cpu = |lane: &&Lane| matches!(lane, Lane::Cpu(_));
+    let is_cpu = |lane: &&HeatRow| matches!(lane, HeatRow::Cpu(_));
     let shown = CPUS_MAX.min(lanes.iter().filter(is_cpu).count());
     let mut left = shown;
     lanes.retain(|lane| {
@@ -150,7 +150,7 @@ impl Columns {
 
 /// Draws it; nothing of results without a timeline of this host.
 pub(super) fn draw(html: &mut Html, id: &str, section: &Section) {
-    let rows: Vec<(&Server, Vec<Lane>)> = section.servers.iter().map(|server| (server, lanes(server).0)).collect();
+    let rows: Vec<(&Server, Vec<HeatRow>)> = section.servers.iter().map(|server| (server, lanes(server).0)).collect();
     let count: usize = rows.iter().map(|(_, lanes)| lanes.len()).sum();
     if count == 0 {
         return;
@@ -186,10 +186,10 @@ fn head(html: &mut Html, section: &Section, columns: &Columns) {
 fn measured(html: &mut Html, server: &Server, (y, columns): (f64, &Columns)) {
     for (round, left, length) in &columns.rounds {
         for run in server.runs.iter().filter(|run| run.round == *round) {
-            let moments = || run.outcome.timeline.iter().take(*length);
-            let warm_up = moments().take_while(|moment| !moment.measured).count();
+            let samples = || run.outcome.timeline.iter().take(*length);
+            let warm_up = samples().take_while(|sample| !sample.measured).count();
             let (from, until) =
-                (left + columns.width * warm_up as f64, left + columns.width * moments().count() as f64);
+                (left + columns.width * warm_up as f64, left + columns.width * samples().count() as f64);
             if from < until {
                 html.leaf("path", format_args!("class=\"whisker\" d=\"M{from:.1} {y:.1}H{:.1}\"", until - 1.0));
             }
@@ -197,7 +197,7 @@ fn measured(html: &mut Html, server: &Server, (y, columns): (f64, &Columns)) {
     }
 }
 
-fn row(html: &mut Html, server: &Server, lane: Lane, (top, columns): (f64, &Columns)) {
+fn row(html: &mut Html, server: &Server, lane: HeatRow, (top, columns): (f64, &Columns)) {
     let name = lane.name(&server.runs[0].outcome);
     let y = top + 12.0;
     html.element("text", format_args!("class=\"soft\" x=\"{}\" y=\"{y:.1}\" text-anchor=\"end\"", LEFT - 8.0), name);
@@ -210,12 +210,12 @@ fn row(html: &mut Html, server: &Server, lane: Lane, (top, columns): (f64, &Colu
 
 fn cells(
     html: &mut Html,
-    (server, run, lane): (&Server, &Run, Lane),
+    (server, run, lane): (&Server, &Run, HeatRow),
     (left, top): (f64, f64),
     (width, count): (f64, usize),
 ) {
-    for (second, moment) in run.outcome.timeline.iter().take(count).enumerate() {
-        let Some(busy) = lane.busy(moment) else { continue };
+    for (second, sample) in run.outcome.timeline.iter().take(count).enumerate() {
+        let Some(busy) = lane.busy(sample) else { continue };
         let (x, mark, opacity) = (left + width * second as f64, server.mark % 8, busy.clamp(0.0, 1.0));
         let attributes = format!(
             "class=\"cell s{mark}\" x=\"{x:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"14\" fill-opacity=\"{opacity:.2}\" \
@@ -223,7 +223,7 @@ fn cells(
             (width - 1.0).max(0.5)
         );
         html.open("rect", attributes);
-        let words = format!("round {}, second {}: {}", run.round, second + 1, lane.words(moment, busy));
+        let words = format!("round {}, second {}: {}", run.round, second + 1, lane.words(sample, busy));
         html.element("title", "", words).close();
     }
 }
@@ -244,7 +244,7 @@ fn caption(section: &Section) -> String {
         processes alone, full colour at one whole CPU. generator, at work: it looks for answers all the time, so that its CPU is always \
         busy; this row is the share in which it found some. CPU: everything that ran there, of whomever."
         .to_owned();
-    if section.servers.iter().all(|server| lanes(server).0.iter().all(|lane| !matches!(lane, Lane::Cpu(_)))) {
+    if section.servers.iter().all(|server| lanes(server).0.iter().all(|lane| !matches!(lane, HeatRow::Cpu(_)))) {
         text.push_str(" These results do not tell of single CPUs.");
     }
     let left_out = section.servers.iter().map(|server| lanes(server).1).max().unwrap_or(0);
@@ -262,9 +262,9 @@ mod tests {
     fn server(cpus: usize, busy: &[(usize, f64)]) -> Server {
         let mut outcome: Outcome = serde_json::from_value(result("t", 1.0, &[])).expect("it is a result");
         (outcome.server_cpus, outcome.generator_cpus) = (vec![2], vec![1]);
-        for moment in &mut outcome.timeline {
-            moment.cpu_busy = vec![Some(0.0); cpus];
-            busy.iter().for_each(|(cpu, share)| moment.cpu_busy[*cpu] = Some(*share));
+        for sample in &mut outcome.timeline {
+            sample.cpu_busy = vec![Some(0.0); cpus];
+            busy.iter().for_each(|(cpu, share)| sample.cpu_busy[*cpu] = Some(*share));
         }
         outcome.timeline[0].generator_busy = Some(0.5);
         Server { name: "a".to_owned(), mark: 0, runs: vec![Run { round: 1, outcome }], latencies: None }
@@ -273,22 +273,22 @@ mod tests {
     #[test]
     fn rows_are_those_that_matter() {
         let (rows, left_out) = lanes(&server(8, &[(5, 0.4), (6, 0.05)]));
-        let expected = [Lane::Server, Lane::Cpu(2), Lane::Generator, Lane::Cpu(1), Lane::Cpu(5)];
+        let expected = [HeatRow::Server, HeatRow::Cpu(2), HeatRow::Generator, HeatRow::Cpu(1), HeatRow::Cpu(5)];
         assert_eq!((rows.as_slice(), left_out), (&expected[..], 5), "an idle CPU of nobody's is left out");
         let all: Vec<_> = (0..64).map(|cpu| (cpu, 1.0)).collect();
         let (rows, left_out) = lanes(&server(64, &all));
         assert_eq!((rows.len(), left_out), (CPUS_MAX + 2, 64 - CPUS_MAX), "bounded");
         let mut old = server(0, &[]);
-        old.runs[0].outcome.timeline.iter_mut().for_each(|moment| moment.generator_busy = None);
-        assert_eq!(lanes(&old).0, [Lane::Server], "results from before there were CPUs");
+        old.runs[0].outcome.timeline.iter_mut().for_each(|sample| sample.generator_busy = None);
+        assert_eq!(lanes(&old).0, [HeatRow::Server], "results from before there were CPUs");
     }
 
     #[test]
     fn columns_stay_in_the_frame() {
         for (rounds, seconds) in [(1, 3), (5, 13), (40, 100), (1, 5_000), (1_000, 3)] {
             let mut one = server(1, &[]);
-            let moment = one.runs[0].outcome.timeline[1].clone();
-            one.runs[0].outcome.timeline = vec![moment; seconds];
+            let sample = one.runs[0].outcome.timeline[1].clone();
+            one.runs[0].outcome.timeline = vec![sample; seconds];
             let outcome = one.runs[0].outcome.clone();
             one.runs = (1..=rounds).map(|round| Run { round, outcome: outcome.clone() }).collect();
             let section = Section { name: String::new(), has_rounds: true, servers: vec![one] };

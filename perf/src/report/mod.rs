@@ -26,7 +26,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use crate::results::{under, write_whole};
+use crate::results::under;
+use perf_basis::files::write_whole;
 
 /// What to show, and where.
 #[derive(Args)]

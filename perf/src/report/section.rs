@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 
 use crate::results::{Found, difference, log};
 use crate::run::outcome::{Latency, Outcome};
-use perf_basis::spread::Spread;
+use perf_basis::judge::Spread;
 
 /// One run of a server.
 pub(crate) struct Run {
@@ -101,7 +101,7 @@ impl Section {
 }
 
 /// Where a result belongs, by the names of its folders.
-struct Place {
+struct ResultPath {
     /// Results with the same one stand side by side.
     section: String,
     scenario: Option<PathBuf>,
@@ -109,19 +109,19 @@ struct Place {
     round: Option<u32>,
 }
 
-fn place(found: &Found) -> Place {
+fn place(found: &Found) -> ResultPath {
     let path = found.folder.canonicalize().unwrap_or_else(|_| found.folder.clone());
     let name = |path: Option<&Path>| path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     let last = name(Some(&path)).unwrap_or_else(|| "result".to_owned());
     let (server, scenario) = (path.parent(), path.parent().and_then(Path::parent));
     match (last.parse(), name(server), scenario) {
-        (Ok(round), Some(server), Some(scenario)) => Place {
+        (Ok(round), Some(server), Some(scenario)) => ResultPath {
             section: scenario.display().to_string(),
             scenario: Some(scenario.into()),
             server,
             round: Some(round),
         },
-        _ => Place { section: key(&found.outcome), scenario: None, server: last, round: None },
+        _ => ResultPath { section: key(&found.outcome), scenario: None, server: last, round: None },
     }
 }
 
@@ -154,7 +154,7 @@ pub(crate) fn of(found: &[Found]) -> Result<Vec<Section>> {
     Ok(sections.into_iter().map(|(.., section)| finished(section)).collect())
 }
 
-fn add(section: &mut Section, place: Place, one: &Found) -> Result<()> {
+fn add(section: &mut Section, place: ResultPath, one: &Found) -> Result<()> {
     let mut name = place.server;
     // Two plain runs may lie in folders of one name.
     if place.round.is_none() && section.server(&name).is_some() {

@@ -17,7 +17,7 @@ pub(crate) fn result(title: &str, cpu: f64, reasons: &[&str]) -> Value {
     scenario.title = title.to_owned();
     let times = json!({"p50_us": 1234.0, "p90_us": 1300.0, "p99_us": 7654.0, "p999_us": 8642.0, "max_us": 9753.0, "mean_us": 1.0});
     let errors = json!({"total": 0, "unanswered": 0, "connect": 0, "closed": 0, "timed_out": 0, "status": 0, "body": 0, "malformed": 0});
-    let moment = |measured: bool| {
+    let sample = |measured: bool| {
         json!({"measured": measured, "due": 10, "sent": 10, "answered": 10, "failed": 0, "p50_us": 1.0,
         "p99_us": 7654.0, "p999_us": 9.0, "server_cpu_us_per_request": cpu})
     };
@@ -29,7 +29,7 @@ pub(crate) fn result(title: &str, cpu: f64, reasons: &[&str]) -> Value {
         "waited_for_connection": 0.0, "errors": errors, "statuses": [[200, 20]],
         "cpu_us_per_request": {"user": cpu / 4.0, "system": cpu * 0.75, "softirq": 0.1, "total": cpu},
         "server_busy": 0.5, "context_switches_per_request": 0.1, "generator_cpus": [1], "generator_busy": 0.3,
-        "generator_us_per_request": 2.0, "timeline": [moment(false), moment(true), moment(true)],
+        "generator_us_per_request": 2.0, "timeline": [sample(false), sample(true), sample(true)],
         "scenario": scenario,
         "host": {"name": "h", "cpu": "c", "cpus": 2, "kernel": "k", "command_line": "", "governor": null, "mitigations": [],
             "nics": [], "sysctls": [], "load_before": ""},
@@ -165,9 +165,9 @@ fn cpus_and_memory_are_shown_where_they_are_known() {
     known["server_cpus"] = json!([0]);
     known["server_memory_bytes"] = json!(14_889_779);
     (known["softnet_dropped"], known["softnet_squeezed"]) = (json!(7), json!(2));
-    for moment in known["timeline"].as_array_mut().expect("a list") {
-        moment["cpu_busy"] = json!([0.75, 1.0]);
-        moment["generator_busy"] = json!(0.5);
+    for sample in known["timeline"].as_array_mut().expect("a list") {
+        sample["cpu_busy"] = json!([0.75, 1.0]);
+        sample["generator_busy"] = json!(0.5);
     }
     write(&scratch.path("hit/corelane/1"), &known, 100);
     let page = page_of(&scratch);

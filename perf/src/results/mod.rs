@@ -95,14 +95,3 @@ fn walk(folder: &Path, depth: usize, each: &mut dyn FnMut(&Path) -> Result<()>) 
     }
     Ok(())
 }
-
-/// A file that is there is whole: written beside its place, then moved.
-///
-/// # Errors
-/// The operator's: it cannot be written.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let beside = path.with_extension("partial");
-    std::fs::write(&beside, bytes)
-        .and_then(|()| std::fs::rename(&beside, path))
-        .with_context(|| format!("{} could not be written", path.display()))
-}

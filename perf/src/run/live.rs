@@ -4,7 +4,7 @@
 
 use std::io::{IsTerminal, Write, stderr};
 
-use super::outcome::Moment;
+use super::outcome::TimelineSample;
 
 /// Prints seconds as they pass.
 pub(super) struct Live {
@@ -21,7 +21,7 @@ impl Live {
     }
 
     /// Shows one second.
-    pub(super) fn show(&mut self, elapsed_secs: f64, moment: &Moment) {
+    pub(super) fn show(&mut self, elapsed_secs: f64, moment: &TimelineSample) {
         let mut out = stderr().lock();
         if !self.has_headed {
             let _ = writeln!(out, "{HEAD}");
@@ -41,7 +41,7 @@ impl Live {
     }
 }
 
-fn line(elapsed_secs: f64, moment: &Moment) -> String {
+fn line(elapsed_secs: f64, moment: &TimelineSample) -> String {
     let phase = if moment.measured { "measure" } else { "warm-up" };
     let cpu = moment.server_cpu_us_per_request.map_or("-".to_owned(), |us| format!("{us:.2}"));
     let hits = moment.hit_ratio.map_or("-".to_owned(), |ratio| format!("{:.2}", ratio * 100.0));
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn columns_stand_under_their_heads() {
-        let moment = Moment {
+        let moment = TimelineSample {
             measured: true,
             due: 1_000_000,
             sent: 999_999,
@@ -68,7 +68,7 @@ mod tests {
             p999_us: 1_234.5,
             server_cpu_us_per_request: Some(3.25),
             hit_ratio: Some(0.987),
-            ..Moment::default()
+            ..TimelineSample::default()
         };
         let line = line(12.0, &moment);
         for (word, under) in [("1000000", "due/s"), ("310.0", "p99 us"), ("3.25", "server us/req"), ("98.70", "hits %")]

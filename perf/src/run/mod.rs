@@ -21,7 +21,6 @@ pub(crate) mod fill;
 pub(crate) mod generator;
 mod lane;
 mod live;
-pub(crate) mod moment;
 pub(crate) mod outcome;
 pub(crate) mod phases;
 mod plan;
@@ -30,6 +29,7 @@ pub(crate) mod reason;
 pub(crate) mod scenario;
 mod steady;
 pub(crate) mod tally;
+pub(crate) mod timeline;
 mod trace;
 #[cfg(test)]
 mod trace_tests;
@@ -48,7 +48,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::agents::coordinator::Agents;
-use crate::results::{log, write_whole};
+use crate::results::log;
 use crate::system::fingerprint::Fingerprint;
 use crate::system::stop::Stop;
 pub(crate) use conduct::Cores;
@@ -56,7 +56,8 @@ use conduct::{Conducted, Workers};
 pub(crate) use generator::WINDOW;
 use generator::{Plan, Team};
 use live::Live;
-use outcome::{Moment, Outcome};
+use outcome::{Outcome, TimelineSample};
+use perf_basis::files::write_whole;
 use scenario::Scenario;
 
 /// What to run, and what of the scenario to change.
@@ -106,8 +107,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let stop = Stop::on_signals()?;
     let cpus = cpus_of(&scenario)?;
-    let manner = Manner { cpus: &cpus, agents: &options.agents, spins: !options.sleep, window: WINDOW, is_shown: true };
-    let measured = measure(scenario, &manner, &stop)?;
+    let run_options =
+        RunOptions { cpus: &cpus, agents: &options.agents, spins: !options.sleep, window: WINDOW, is_shown: true };
+    let measured = measure(scenario, &run_options, &stop)?;
     if let Some(folder) = &options.out {
         measured.write(folder)?;
     }
@@ -146,7 +148,7 @@ pub(crate) fn cpus_of(scenario: &Scenario) -> Result<Vec<usize>> {
 
 /// How a scenario is run.
 #[derive(Clone, Copy)]
-pub(crate) struct Manner<'a> {
+pub(crate) struct RunOptions<'a> {
     /// CPUs of the generator, a core each.
     pub(crate) cpus: &'a [usize],
     /// Agents that load instead, if there are any.
@@ -169,24 +171,24 @@ pub(crate) struct Measured {
 ///
 /// # Errors
 /// As for the verb.
-pub(crate) fn measure(scenario: Scenario, manner: &Manner<'_>, stop: &Stop) -> Result<Measured> {
+pub(crate) fn measure(scenario: Scenario, run_options: &RunOptions<'_>, stop: &Stop) -> Result<Measured> {
     let (started, host) =
         (humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(), Fingerprint::take());
-    let (plan, workers) = prepare(scenario, manner, stop)?;
+    let (plan, workers) = prepare(scenario, run_options, stop)?;
     let mut live = Live::new();
     let conducted = conduct::run(&plan, workers, stop, |second, conduct| {
-        if manner.is_shown {
-            live.show(conduct.elapsed().as_secs_f64(), &Moment::of(second));
+        if run_options.is_shown {
+            live.show(conduct.elapsed().as_secs_f64(), &TimelineSample::of(second));
         }
     })?;
     live.end();
-    let outcome = Outcome::of(&plan.scenario, manner.cpus, (started, host), &conducted);
+    let outcome = Outcome::of(&plan.scenario, run_options.cpus, (started, host), &conducted);
     Ok(Measured { outcome, conducted })
 }
 
 /// Reads what the scenario names, and gets those ready who load.
-fn prepare<'a>(scenario: Scenario, manner: &Manner<'a>, stop: &Stop) -> Result<(Arc<Plan>, Workers<'a>)> {
-    let Manner { cpus, agents, spins, window, is_shown } = *manner;
+fn prepare<'a>(scenario: Scenario, run_options: &RunOptions<'a>, stop: &Stop) -> Result<(Arc<Plan>, Workers<'a>)> {
+    let RunOptions { cpus, agents, spins, window, is_shown } = *run_options;
     if !agents.is_empty() {
         let agents = Agents::prepare(agents, &scenario)?;
         return Ok((Plan::for_others(scenario)?, Workers::Agents(agents)));

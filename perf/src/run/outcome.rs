@@ -9,10 +9,10 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::conduct::Conducted;
-pub(crate) use super::moment::Moment;
 use super::reason::{Kind, Reasons};
 use super::scenario::Scenario;
 use super::tally::{Failures, Tally};
+pub(crate) use super::timeline::TimelineSample;
 use super::validity;
 use crate::system::fingerprint::{Fingerprint, commit};
 use crate::system::listening::Usage;
@@ -76,7 +76,7 @@ pub(crate) struct Outcome {
     pub(crate) generator_busy: f64,
     pub(crate) generator_us_per_request: f64,
     /// One entry a second, from the start of the warm-up.
-    pub(crate) timeline: Vec<Moment>,
+    pub(crate) timeline: Vec<TimelineSample>,
     pub(crate) scenario: Scenario,
     pub(crate) host: Fingerprint,
     pub(crate) commit: String,
@@ -214,7 +214,7 @@ impl Outcome {
             generator_cpus: cpus.to_vec(),
             generator_busy: measured.busy(),
             generator_us_per_request: per_request(busy_ns / 1e3),
-            timeline: run.seconds.iter().map(Moment::of).collect(),
+            timeline: run.seconds.iter().map(TimelineSample::of).collect(),
             scenario: scenario.clone(),
             host,
             commit: commit(),

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::run::outcome::{Latency, Outcome, SCHEMA};
 use crate::run::scenario::Scenario;
-use crate::run::{Manner, WINDOW, cpus_of, measure};
+use crate::run::{RunOptions, WINDOW, cpus_of, measure};
 use crate::system::stop::Stop;
 use bisection::{Bisection, Found};
 
@@ -119,12 +119,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     scenario.check()?;
     let (stop, cpus) = (Stop::on_signals()?, cpus_of(&scenario)?);
-    let manner = Manner { cpus: &cpus, agents: &[], spins: true, window: WINDOW, is_shown: false };
+    let run_options = RunOptions { cpus: &cpus, agents: &[], spins: true, window: WINDOW, is_shown: false };
     let mut search = Bisection::new(scenario.rate.unwrap_or(FIRST_RATE), options.precision);
     let mut runs = Vec::new();
     while let Some(rate) = search.next() {
         scenario.rate = Some(rate);
-        let outcome = measure(scenario.clone(), &manner, &stop)?.outcome;
+        let outcome = measure(scenario.clone(), &run_options, &stop)?.outcome;
         stop.check()?;
         scenario.values.fill = false;
         let met = judge(options.slo, &outcome)?;

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use anyhow::Result;
 
 use super::client::accepts;
-use super::{Rig, Server, free_addresses};
+use super::{Server, TestBed, free_addresses};
 
 /// Memory of memcached in MiB: all values of a scenario with room to spare, so that it evicts nothing that is expected.
 const MEMCACHED_MIB: &str = "1024";
@@ -27,7 +27,7 @@ const MEMCACHED_ITEM_BYTES: usize = (1 << 20) - 1024;
 /// Connections at most, as for the web servers.
 const CONNECTIONS: &str = "4096";
 
-impl Rig {
+impl TestBed {
     /// Starts redis.
     ///
     /// # Errors

@@ -25,16 +25,13 @@ use crate::system::child::Child;
 use crate::system::cpu::CpuTime;
 use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
-use client::{Client, accepts, is_ready};
+use client::{accepts, is_ready};
 
 /// From start to the first request: reserving memory and connecting to a node takes well under a second.
 const READY_LIMIT: Duration = Duration::from_secs(20);
 
-/// Path of the value of the un-pipelined and pipelined loads; the keys of the round robin append their index.
+/// Path of the value that loads of one key read.
 pub(crate) const KEY_PATH: &str = "/v1/kv/default/k";
-
-/// Keys of the round robin: more than the connections, so that no two requests in flight share a fill.
-pub(crate) const KEY_COUNT: usize = 1000;
 
 /// Bytes of every value and of every body, as the gates state.
 pub(crate) const VALUE_BYTES: usize = 128;
@@ -43,7 +40,7 @@ pub(crate) const VALUE_BYTES: usize = 128;
 const INLINE_BYTES_MAX: usize = 2048;
 
 /// Where and with what everything runs.
-pub(crate) struct Rig {
+pub(crate) struct TestBed {
     /// Folder of the release binaries.
     pub(crate) binaries: PathBuf,
     /// Where configurations, scripts and logs go.
@@ -77,26 +74,9 @@ impl Server {
             Ok(total + time.with_context(|| format!("{} is gone:\n{}", self.name, child.output_end()))?)
         })
     }
-
-    /// Stores the values that the loads read: one under `key`, and `KEY_COUNT` for the round robin.
-    ///
-    /// # Errors
-    /// The server refused a value.
-    pub(crate) fn fill(&self) -> Result<()> {
-        let value = "x".repeat(VALUE_BYTES);
-        let mut client = Client::connect(self.address).with_context(|| format!("{} is gone", self.name))?;
-        let paths = (0..KEY_COUNT).map(|index| format!("{KEY_PATH}{index}"));
-        for path in std::iter::once(KEY_PATH.to_owned()).chain(paths) {
-            let status = client.request("PUT", &path, &value).with_context(|| format!("{}: PUT {path}", self.name))?;
-            if !matches!(status, 201 | 204) {
-                bail!("{} answered a PUT of {path} with {status}", self.name);
-            }
-        }
-        Ok(())
-    }
 }
 
-impl Rig {
+impl TestBed {
     /// Starts the bare ring loop.
     ///
     /// # Errors
@@ -276,15 +256,15 @@ mod tests {
 
     #[test]
     fn nginx_is_pinned_and_answers_the_right_length() {
-        let rig = Rig {
+        let bed = TestBed {
             binaries: PathBuf::new(),
             scratch: Scratch::new("nginx-configuration").expect("the temporary folder is writable"),
             server_cpu: 3,
             client_cpu: 0,
             stop: Stop::never(),
         };
-        let location = rig.nginx_location(VALUE_BYTES).expect("it is short");
-        let text = rig.nginx_configuration(SocketAddr::from((Ipv4Addr::LOCALHOST, 8070)), &location);
+        let location = bed.nginx_location(VALUE_BYTES).expect("it is short");
+        let text = bed.nginx_configuration(SocketAddr::from((Ipv4Addr::LOCALHOST, 8070)), &location);
         assert!(text.contains("worker_cpu_affinity 1000;") && text.contains("listen 127.0.0.1:8070 reuseport"));
         let body = text.split('"').nth(1).expect("the body is quoted");
         assert_eq!(body.len(), VALUE_BYTES);

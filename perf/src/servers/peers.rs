@@ -16,7 +16,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::client::{Client, accepts};
-use super::{KEY_PATH, Rig, Server, free_addresses};
+use super::{KEY_PATH, Server, TestBed, free_addresses};
 
 /// Whether a program can be run here.
 pub(crate) fn is_installed(program: &str) -> bool {
@@ -30,7 +30,7 @@ fn body(bytes: usize) -> String {
     "x".repeat(bytes)
 }
 
-impl Rig {
+impl TestBed {
     /// A program bound to the server CPU with all its threads.
     pub(super) fn pinned(&self, program: &str) -> Command {
         let mut command = Command::new("taskset");

@@ -25,17 +25,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::compare::pairs::{Contest, Start, about};
-use crate::compare::verdict::{PAIRS_MIN, judge};
+use crate::compare::pairs::{PairedRun, Start, about};
 use crate::compare::{Figure, PAIRS};
 use crate::floor::work::step_ns_here;
-use crate::results::write_whole;
 use crate::run::scenario::Scenario;
-use crate::servers::Rig;
+use crate::servers::TestBed;
 use crate::system::cpus::Cpus;
 use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
-use perf_basis::spread::Spread;
+use perf_basis::judge::Spread;
+use perf_basis::judge::{PAIRS_MIN, compare_pairs};
 use report::{Report, Subject, Try};
 
 /// Runs that find out what a request costs the floor: an odd number, so that the median is one of them.
@@ -80,28 +79,27 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         bail!("this is a debug build, whose floor is no floor; use: cargo run --release --bin coreperf -- truth");
     }
     let scenario = options.scenario()?;
-    let rig = Rig {
+    let bed = TestBed {
         binaries: PathBuf::new(),
         scratch: Scratch::new("truth")?,
         server_cpu: options.cpus.server,
         client_cpu: options.cpus.clients[0],
         stop: Stop::on_signals()?,
     };
-    let contest = Contest::new(&rig, &scenario, Figure::Cpu, &options.cpus.clients);
+    let paired_run = PairedRun::new(&bed, &scenario, Figure::Cpu, &options.cpus.clients);
     let step_ns = step_ns_here();
-    eprintln!("{}", options.estimate(contest.pair_seconds()));
-    let floor_us = cost(&contest, &scenario, (options.base_ns, step_ns))?;
+    eprintln!("{}", options.estimate(paired_run.pair_seconds()));
+    let floor_us = cost(&paired_run, &scenario, (options.base_ns, step_ns))?;
     let work_ns = (floor_us * 1e3 * options.more / 100.0).round().max(1.0) as u64;
     println!(
         "a request costs the floor {floor_us:.3} us, {} ns of work included; {:.1} % of that is {work_ns} ns more",
         options.base_ns, options.more
     );
     let mut report = Report::new((floor_us, options.base_ns, work_ns, options.more), options.pairs, scenario.clone());
-    let ended = try_all(options, &contest, (work_ns, step_ns), &mut report);
+    let ended = try_all(options, &paired_run, (work_ns, step_ns), &mut report);
     print!("{}", report.sum());
     if let Some(path) = &options.out {
-        let json = serde_json::to_string_pretty(&report).context("the tries could not be written as JSON")?;
-        write_whole(path, (json + "\n").as_bytes())?;
+        perf_basis::files::write_json(path, &report)?;
     }
     ended?;
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -135,12 +133,12 @@ impl Options {
 }
 
 /// Microseconds of CPU that a request costs the floor: the median of a few runs.
-fn cost(contest: &Contest<'_>, scenario: &Scenario, work: (u64, f64)) -> Result<f64> {
+fn cost(paired_run: &PairedRun<'_>, scenario: &Scenario, work: (u64, f64)) -> Result<f64> {
     let body_bytes = scenario.values.bytes;
     let mut figures = Vec::new();
     let mut why = String::new();
     for _ in 0..FIRST_RUNS {
-        let outcome = contest.alone(&|rig| rig.start_floor_with_work(body_bytes, work))?;
+        let outcome = paired_run.alone(&|bed| bed.start_floor_with_work(body_bytes, work))?;
         why = outcome.invalid_reasons.line();
         figures.extend(Figure::Cpu.of(&outcome));
     }
@@ -151,18 +149,18 @@ fn cost(contest: &Contest<'_>, scenario: &Scenario, work: (u64, f64)) -> Result<
 /// Makes the tries, and notes each in the report as it ends.
 fn try_all(
     options: &Options,
-    contest: &Contest<'_>,
+    paired_run: &PairedRun<'_>,
     (work_ns, step_ns): (u64, f64),
     report: &mut Report,
 ) -> Result<()> {
     let (bytes, base_ns) = (report.scenario.values.bytes, options.base_ns);
-    let floor: Start<'_> = &|rig: &Rig| rig.start_floor_with_work(bytes, (base_ns, step_ns));
-    let slower: Start<'_> = &|rig: &Rig| rig.start_floor_with_work(bytes, (base_ns + work_ns, step_ns));
+    let floor: Start<'_> = &|bed: &TestBed| bed.start_floor_with_work(bytes, (base_ns, step_ns));
+    let slower: Start<'_> = &|bed: &TestBed| bed.start_floor_with_work(bytes, (base_ns + work_ns, step_ns));
     for number in 1..=options.tries {
         for (subject, second) in [(Subject::Itself, floor), (Subject::MoreWork, slower)] {
-            let pairs = contest.pairs([floor, second], options.pairs, |_, _| {})?;
+            let pairs = paired_run.pairs([floor, second], options.pairs, |_, _| {})?;
             // A try without enough pairs has no verdict, and `compare` would say so instead of judging.
-            let judged = (pairs.len() >= PAIRS_MIN).then(|| judge(&pairs));
+            let judged = (pairs.len() >= PAIRS_MIN).then(|| compare_pairs(&pairs));
             let one = Try { number, subject, judged, pairs };
             println!("{}", one.line(options.tries));
             report.tries.push(one);

@@ -6,10 +6,10 @@
 
 use serde::Serialize;
 
-use crate::compare::verdict::{Judged, Verdict};
 use crate::run::outcome::SCHEMA;
 use crate::run::scenario::Scenario;
 use crate::system::fingerprint::{Fingerprint, commit};
+use perf_basis::judge::{Comparison, Verdict};
 
 /// Of so many tries of a kind one may come out otherwise.
 const TRIES_PER_MISS: usize = 20;
@@ -47,7 +47,7 @@ pub(super) struct Try {
     pub(super) number: u16,
     pub(super) subject: Subject,
     /// None when too few of its pairs could be believed.
-    pub(super) judged: Option<Judged>,
+    pub(super) judged: Option<Comparison>,
     pub(super) pairs: Vec<(f64, f64)>,
 }
 
@@ -64,7 +64,7 @@ impl Try {
             judged.ratio,
             judged.interval.0,
             judged.interval.1,
-            judged.chance
+            judged.chance.unwrap_or_default()
         )
     }
 
@@ -148,7 +148,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::verdict::judge;
+    use perf_basis::judge::compare_pairs;
 
     fn report(itself: &[f64], more: &[f64]) -> Report {
         let scenario = Scenario::parse("url = \"http://127.0.0.1:1/\"\n").expect("it is right");
@@ -156,7 +156,7 @@ mod tests {
         for (subject, ratios) in [(Subject::Itself, itself), (Subject::MoreWork, more)] {
             for (number, ratio) in (1..).zip(ratios) {
                 let pairs = vec![(1.0, *ratio); 8];
-                report.tries.push(Try { number, subject, judged: Some(judge(&pairs)), pairs });
+                report.tries.push(Try { number, subject, judged: Some(compare_pairs(&pairs)), pairs });
             }
         }
         report

@@ -31,7 +31,7 @@ use measure::{Extent, Row};
 use report::Report;
 use store::{KEY_BYTES, Kind};
 
-use perf_basis::gate;
+use perf_basis::judge;
 use perf_basis::machine;
 use perf_basis::sizes::Sizes;
 
@@ -107,7 +107,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         let json = serde_json::to_string_pretty(&report).context("the report could not be written as JSON")?;
         std::fs::write(path, json + "\n").with_context(|| format!("{} could not be written", path.display()))?;
     }
-    Ok(if gate::all_hold(&report.gates) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if judge::all_hold(&report.gates) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn measure_all(options: &Options) -> Result<Report> {

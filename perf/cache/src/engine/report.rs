@@ -10,8 +10,8 @@ use super::latency::BOUND_NS;
 use super::load::Mix;
 use super::measure::{Row, Sample};
 use super::store::Kind;
-use perf_basis::gate::{self, Bound, Judged, Unit, Verdict};
-use perf_basis::spread::Spread;
+use perf_basis::judge::Spread;
+use perf_basis::judge::{self, Bound, GateCheck, GateResult, Unit};
 use perf_basis::table::{Table, grouped};
 
 /// Hits of the product's cache, to those of the plain way.
@@ -40,7 +40,7 @@ pub(crate) struct Report {
     /// Reading the clock around a call, in nanoseconds; in every latency.
     pub(crate) clock_ns: f64,
     /// The gates.
-    pub(crate) gates: Vec<Judged>,
+    pub(crate) gates: Vec<GateCheck>,
     /// All rows.
     pub(crate) rows: Vec<Row>,
 }
@@ -60,7 +60,7 @@ impl Report {
             self.ahead,
             if self.commit_as_needed { "as needed" } else { "at the start" },
         );
-        text += &gate::table(&self.gates);
+        text += &judge::table(&self.gates);
         let _ = write!(text, "\n{}", self.rate_table());
         let _ = write!(text, "\n{}", self.latency_table());
         let _ = writeln!(text, "\nReading the clock costs {:.0} ns of every single call.", self.clock_ns);
@@ -123,27 +123,27 @@ impl Report {
 }
 
 /// Judges what was measured.
-pub(crate) fn judge(rows: &[Row], working_set_caches: f64) -> Vec<Judged> {
-    let mut gates: Vec<Judged> = judge_hits(rows, working_set_caches).into_iter().collect();
+pub(crate) fn judge(rows: &[Row], working_set_caches: f64) -> Vec<GateCheck> {
+    let mut gates: Vec<GateCheck> = judge_hits(rows, working_set_caches).into_iter().collect();
     for row in rows.iter().filter(|row| row.store == Kind::Shardstore) {
         for (call, percentiles) in &row.latencies {
             let what = format!("{}, {call}: p99.9 of single calls", row.mix.name());
             let bound = Bound::AtMost(BOUND_NS as f64 / 1e3);
-            gates.push(Judged::of(what, Spread::once(percentiles.p999_us), Unit::Microseconds, bound));
+            gates.push(GateCheck::of(what, Spread::once(percentiles.p999_us), Unit::Microseconds, bound));
         }
     }
     gates
 }
 
-fn judge_hits(rows: &[Row], working_set_caches: f64) -> Option<Judged> {
+fn judge_hits(rows: &[Row], working_set_caches: f64) -> Option<GateCheck> {
     let ratio = rate_ratio(rows, Mix::GetHit, Kind::Shardstore)?;
     let what = format!("get-hit: rate, to hashbrown's (working set {working_set_caches:.1} x the last cache)");
-    let mut judged = Judged::of(what, ratio, Unit::Ratio, Bound::AtLeast(HITS_RATIO_MIN));
+    let mut judged = GateCheck::of(what, ratio, Unit::Ratio, Bound::AtLeast(HITS_RATIO_MIN));
     let compared = [Kind::Shardstore, Kind::Hashbrown];
     let all = rows.iter().filter(|row| row.mix == Mix::GetHit && compared.contains(&row.store));
     let least = all.flat_map(|row| &row.samples).filter_map(|sample| sample.found).fold(1.0, f64::min);
     if least < FOUND_MIN {
-        judged.verdict = Verdict::Invalid(format!("only {:.2} % of the gets found their key", least * 100.0));
+        judged.verdict = GateResult::Invalid(format!("only {:.2} % of the gets found their key", least * 100.0));
     }
     Some(judged)
 }
@@ -182,7 +182,7 @@ mod tests {
         }
     }
 
-    fn verdicts(rows: &[Row]) -> Vec<Verdict> {
+    fn verdicts(rows: &[Row]) -> Vec<GateResult> {
         judge(rows, 10.0).into_iter().map(|judged| judged.verdict).collect()
     }
 
@@ -190,13 +190,13 @@ mod tests {
     fn gates_are_judged_by_ratios_of_rounds_and_by_the_tail() {
         let plain = row(Kind::Hashbrown, [300.0, 310.0, 600.0], 1.0, 99.0);
         for (own, p999_us, expected) in [
-            (row(Kind::Shardstore, [200.0, 200.0, 400.0], 1.0, 50.0), 50.0, [Verdict::Pass, Verdict::Pass]),
-            (row(Kind::Shardstore, [210.0, 210.0, 410.0], 1.0, 50.1), 50.1, [Verdict::Fail, Verdict::Fail]),
+            (row(Kind::Shardstore, [200.0, 200.0, 400.0], 1.0, 50.0), 50.0, [GateResult::Pass, GateResult::Pass]),
+            (row(Kind::Shardstore, [210.0, 210.0, 410.0], 1.0, 50.1), 50.1, [GateResult::Fail, GateResult::Fail]),
         ] {
             assert_eq!(verdicts(&[plain.clone(), own]), expected, "{p999_us}");
         }
         let lossy = row(Kind::Shardstore, [100.0; 3], 0.99, 1.0);
-        assert!(matches!(verdicts(&[plain.clone(), lossy])[0], Verdict::Invalid(_)));
+        assert!(matches!(verdicts(&[plain.clone(), lossy])[0], GateResult::Invalid(_)));
         assert_eq!(verdicts(&[plain]), [], "nothing is judged of what was not measured");
     }
 

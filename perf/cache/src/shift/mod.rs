@@ -21,8 +21,8 @@ use serde::Serialize;
 
 use phase::{Phase, Subject};
 
-use perf_basis::gate::{self, Bound, Judged, Unit};
-use perf_basis::spread::Spread;
+use perf_basis::judge::Spread;
+use perf_basis::judge::{self, Bound, GateCheck, Unit};
 use perf_basis::table::{Table, grouped};
 
 /// How far the process may exceed the limit, in percent.
@@ -50,7 +50,7 @@ pub(crate) struct Options {
 #[derive(Serialize)]
 struct Report {
     limit_bytes: u64,
-    gates: Vec<Judged>,
+    gates: Vec<GateCheck>,
     phases: Vec<Phase>,
 }
 
@@ -69,13 +69,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         let json = serde_json::to_string_pretty(&report).context("the report could not be written as JSON")?;
         std::fs::write(path, json + "\n").with_context(|| format!("{} could not be written", path.display()))?;
     }
-    Ok(if gate::all_hold(&report.gates) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if judge::all_hold(&report.gates) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn judge(limit_bytes: u64, phases: &[Phase]) -> Vec<Judged> {
+fn judge(limit_bytes: u64, phases: &[Phase]) -> Vec<GateCheck> {
     let peak = phases.iter().map(|phase| phase.resident_bytes_peak).max().unwrap_or_default();
     let beyond = (peak as f64 - limit_bytes as f64) / limit_bytes as f64 * 100.0;
-    let mut gates = vec![Judged::of(
+    let mut gates = vec![GateCheck::of(
         "resident memory of the process beyond the limit, at its peak",
         Spread::once(beyond),
         Unit::Percent,
@@ -83,7 +83,7 @@ fn judge(limit_bytes: u64, phases: &[Phase]) -> Vec<Judged> {
     )];
     if let [first, .., last] = phases {
         let recovered = last.live_value_bytes as f64 / first.live_value_bytes.max(1) as f64;
-        gates.push(Judged::of(
+        gates.push(GateCheck::of(
             "live values at the end of the last phase, to the first's",
             Spread::once(recovered),
             Unit::Ratio,
@@ -116,7 +116,7 @@ impl Report {
         }
         format!(
             "{}\n{}\nMemory of the cache {} MiB.\n",
-            gate::table(&self.gates),
+            judge::table(&self.gates),
             table.render(),
             self.limit_bytes >> 20
         )
@@ -126,7 +126,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use perf_basis::gate::Verdict;
+    use perf_basis::judge::GateResult;
 
     fn phase(resident_bytes_peak: u64, live_value_bytes: u64) -> Phase {
         Phase { value_bytes: 64, resident_bytes_peak, live_value_bytes, items: 1, written: 2, refused: 0 }
@@ -135,9 +135,9 @@ mod tests {
     #[test]
     fn the_peak_and_the_recovery_are_judged() {
         for (phases, expected) in [
-            (vec![phase(90, 50), phase(103, 90), phase(100, 48)], vec![Verdict::Pass, Verdict::Pass]),
-            (vec![phase(90, 50), phase(104, 90), phase(100, 47)], vec![Verdict::Fail, Verdict::Fail]),
-            (vec![phase(90, 50)], vec![Verdict::Pass]),
+            (vec![phase(90, 50), phase(103, 90), phase(100, 48)], vec![GateResult::Pass, GateResult::Pass]),
+            (vec![phase(90, 50), phase(104, 90), phase(100, 47)], vec![GateResult::Fail, GateResult::Fail]),
+            (vec![phase(90, 50)], vec![GateResult::Pass]),
         ] {
             let verdicts: Vec<_> = judge(100, &phases).into_iter().map(|judged| judged.verdict).collect();
             assert_eq!(verdicts, expected, "{phases:?}");

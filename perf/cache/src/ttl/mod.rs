@@ -24,7 +24,7 @@ use drive::Schedule;
 use report::{Report, Row};
 
 use crate::plot;
-use perf_basis::{gate, sizes};
+use perf_basis::{judge, sizes};
 
 /// Which clusters, on how large a cache, and for how long.
 #[derive(Args)]
@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if let Some(path) = &options.plot {
         write(path, &plot::svg(&report.chart()))?;
     }
-    Ok(if gate::all_hold(&report.gates) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if judge::all_hold(&report.gates) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn read(path: &Path) -> Result<Clusters> {

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::drive::{Outcome, Sample, Schedule};
 use crate::plot::{Chart, Line, Spacing};
-use perf_basis::gate::{self, Bound, Judged, Unit};
-use perf_basis::spread::Spread;
+use perf_basis::judge::Spread;
+use perf_basis::judge::{self, Bound, GateCheck, Unit};
 use perf_basis::table::{Table, grouped};
 
 /// Percent of the memory that expired items may hold in steady state.
@@ -45,7 +45,7 @@ pub(crate) struct Report {
     /// Clusters that the table has too few figures of.
     pub(crate) left_out: Vec<String>,
     /// The gates: the worst cluster of each schedule and load.
-    pub(crate) gates: Vec<Judged>,
+    pub(crate) gates: Vec<GateCheck>,
     /// All runs.
     pub(crate) rows: Vec<Row>,
 }
@@ -72,7 +72,7 @@ impl Row {
 }
 
 /// Judges, of every schedule and load, the cluster with the largest mean.
-pub(crate) fn judge(rows: &[Row]) -> Vec<Judged> {
+pub(crate) fn judge(rows: &[Row]) -> Vec<GateCheck> {
     let mut gates = Vec::new();
     for (at, row) in rows.iter().enumerate() {
         if rows[..at].iter().any(|earlier| earlier.is_alike(row)) {
@@ -90,7 +90,7 @@ pub(crate) fn judge(rows: &[Row]) -> Vec<Judged> {
             alike.len()
         );
         let bound = Bound::AtMost(EXPIRED_PERCENT_MAX);
-        gates.push(Judged::of(what, Spread::once(worst.expired() * 100.0), Unit::Percent, bound));
+        gates.push(GateCheck::of(what, Spread::once(worst.expired() * 100.0), Unit::Percent, bound));
     }
     gates
 }
@@ -98,7 +98,7 @@ pub(crate) fn judge(rows: &[Row]) -> Vec<Judged> {
 impl Report {
     /// The whole report as Markdown that is readable as it is.
     pub(crate) fn text(&self) -> String {
-        let mut text = gate::table(&self.gates);
+        let mut text = judge::table(&self.gates);
         let mut table = Table::new([
             "cluster",
             "schedule",
@@ -167,7 +167,7 @@ impl Report {
 mod tests {
     use super::*;
     use crate::plot;
-    use perf_basis::gate::Verdict;
+    use perf_basis::judge::GateResult;
 
     fn row(cluster: &str, schedule: Schedule, steady: [f64; 2]) -> Row {
         let sample =
@@ -186,7 +186,7 @@ mod tests {
         ];
         let gates = judge(&rows);
         let verdicts: Vec<_> = gates.iter().map(|gate| gate.verdict.clone()).collect();
-        assert_eq!(verdicts, [Verdict::Fail, Verdict::Pass]);
+        assert_eq!(verdicts, [GateResult::Fail, GateResult::Pass]);
         assert!(gates[0].what.contains("(b; 1 of 2 beyond, 0 not settled)"), "{}", gates[0].what);
         let report = Report { limit_bytes: 64 << 20, left_out: vec!["z".into()], gates, rows: rows.to_vec() };
         let text = report.text();

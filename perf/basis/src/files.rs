@@ -1,20 +1,42 @@
-//! The generated block of a Markdown page: between two comments that do not show.
+//! Files that a measurement writes: whole or not at all, as JSON, or as a block of a Markdown page.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 
-/// Puts `text` in place of the block of this name, such as `coreperf wrk`, of the page at `path`.
+/// Writes a file beside its place, then moves it: a file that is there is whole.
+///
+/// # Errors
+/// The operator's: it cannot be written.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let beside = path.with_extension("partial");
+    std::fs::write(&beside, bytes)
+        .and_then(|()| std::fs::rename(&beside, path))
+        .with_context(|| format!("{} could not be written", path.display()))
+}
+
+/// Writes a value as JSON.
+///
+/// # Errors
+/// The operator's: the file cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let json = serde_json::to_string_pretty(value)
+        .with_context(|| format!("what belongs into {} cannot be written as JSON", path.display()))?;
+    write_whole(path, (json + "\n").as_bytes())
+}
+
+/// Replaces the generated block of this name, such as `coreperf cores`, of a Markdown page.
 ///
 /// # Errors
 /// The operator's: the page cannot be read or written, or has no such block.
-pub(crate) fn update(path: &Path, name: &str, text: &str) -> Result<()> {
+pub fn update_block(path: &Path, name: &str, text: &str) -> Result<()> {
     let page = std::fs::read_to_string(path).with_context(|| format!("{} could not be read", path.display()))?;
     let page = replaced(&page, name, text).with_context(|| {
         let [begin, end] = marks(name);
         format!("{} has no block from {:?} to {end:?}; add the two lines", path.display(), begin.trim_end())
     })?;
-    std::fs::write(path, page).with_context(|| format!("{} could not be written", path.display()))
+    write_whole(path, page.as_bytes())
 }
 
 /// First and last line of a block.

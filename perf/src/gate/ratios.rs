@@ -12,21 +12,19 @@
 //!
 //! **Invariants**: figures of another CPU are shown and not judged; what could not be judged is named.
 
-mod judge;
-mod ratio;
-
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use perf_basis::baseline::{self, Figure};
+use perf_basis::judge::{Estimate, ROUNDS_MIN, Verdict};
+use serde::{Deserialize, Serialize};
 
+use super::changes::{Change, Fate, any, changes, differences, named, table};
 use crate::report::section::{self, Section, cpu};
 use crate::results::{Found, under};
-use judge::{Judged, ROUNDS_MIN, Verdict, judge};
-use perf_basis::table::Table;
-use ratio::{Baseline, Conditions, Ratio};
 
 /// Whose ratios these are.
 const SUBJECT: &str = "corelane";
@@ -34,20 +32,64 @@ const SUBJECT: &str = "corelane";
 /// Where the baseline lies unless told otherwise.
 const BASELINE: &str = "perf/baselines/ratios.toml";
 
+/// The committed ratios, by `scenario, loop, server`.
+type Baseline = baseline::Baseline<Conditions, Ratio>;
+
+/// What a ratio depends on beside the programs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Conditions {
+    cpu: String,
+    cpus: usize,
+    kernel: String,
+}
+
+impl Conditions {
+    /// Whether ratios of the two may be judged by each other: caches and clocks of another CPU favour other programs.
+    fn is_comparable(&self, other: &Self) -> bool {
+        self.cpu == other.cpu && self.cpus == other.cpus
+    }
+}
+
+/// What Corelane needs for a request, divided by what another server does.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(transparent)]
+struct Ratio(Estimate);
+
+impl Figure for Ratio {
+    const PREAMBLE: &str = "\
+# CPU per request, Corelane's divided by each other server's: the median of alternating rounds, and how far a round lies from it.
+# Written by `coreperf gate --ratios DIR --accept` on a quiet host: do not edit. A change that moves these figures brings this file
+# with it, and its commit says why.
+";
+    const TABLE: &str = "ratios";
+    const FLAG: &str = "--accept";
+
+    fn fault(self) -> Option<&'static str> {
+        let Estimate { ratio, noise, .. } = self.0;
+        let is_sound = ratio.is_finite() && ratio > 0.0 && (0.0..10.0).contains(&noise);
+        (!is_sound).then_some("a ratio is above 0, and its noise from 0 to 10")
+    }
+
+    fn toml(self) -> String {
+        let Estimate { ratio, noise, rounds } = self.0;
+        format!("{{ ratio = {ratio:.4}, noise = {noise:.4}, rounds = {rounds} }}")
+    }
+}
+
 /// Judges the results in `folders`, or writes what they show to the baseline. Exit status 1 when a ratio grew beyond its noise.
 ///
 /// # Errors
 /// The operator's: a folder has no results of Corelane beside another server, or the baseline cannot be read or written.
-pub(crate) fn run(folders: &[PathBuf], baseline: Option<&Path>, accept: bool) -> Result<ExitCode> {
+pub(super) fn run(folders: &[PathBuf], baseline: Option<&Path>, accept: bool) -> Result<ExitCode> {
     let file = baseline.unwrap_or(Path::new(BASELINE));
     let before = if accept { None } else { Some(Baseline::read(file)?) };
     let found = under(folders)?;
     let now = measured(&found)?;
     let Some(before) = before else { return take(file, now) };
-    let judged = judge(&before, &now);
-    print!("{}", report(&judged, &before, &now));
-    let fails = judged.iter().any(|judged| judged.verdict == Verdict::Grew);
-    Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let changes = judge(&before, &now);
+    print!("{}", report(&changes, &before, &now));
+    Ok(if any(&changes, Fate::Judged(Verdict::Slower)) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// What results show, as a baseline would have it.
@@ -73,7 +115,7 @@ fn ratios_of(section: &Section) -> Vec<(String, Ratio)> {
     let kind = if is_closed { "closed" } else { "open" };
     let others = section.servers.iter().filter(|server| server.name != SUBJECT);
     let ratio = |other: &section::Server| {
-        let ratio = Ratio::of(&subject.ratios(other, cpu))?;
+        let ratio = Ratio(Estimate::of(&subject.ratios(other, cpu))?);
         Some((format!("{scenario}, {kind}, {}", other.name), ratio))
     };
     others.filter_map(ratio).collect()
@@ -82,11 +124,11 @@ fn ratios_of(section: &Section) -> Vec<(String, Ratio)> {
 fn take(file: &Path, mut now: Baseline) -> Result<ExitCode> {
     let all = now.figures.len();
     now.figures.retain(|name, ratio| {
-        let is_enough = ratio.rounds >= ROUNDS_MIN;
+        let is_enough = ratio.0.is_firm();
         if !is_enough {
             println!(
                 "{name}: left out, for {} of its rounds can be believed, and {ROUNDS_MIN} are needed",
-                ratio.rounds
+                ratio.0.rounds
             );
         }
         is_enough
@@ -100,62 +142,54 @@ fn take(file: &Path, mut now: Baseline) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn report(judged: &[Judged], before: &Baseline, now: &Baseline) -> String {
-    let mut table = Table::new(["scenario, loop, server", "baseline", "now", "rounds", "change", "allowed", "verdict"]);
-    let percent = |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:+.1} %", share * 100.0));
-    for judged in judged {
-        let shown = |ratio: Option<Ratio>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.3}", ratio.ratio));
-        let rounds = judged.now.map_or_else(|| "-".to_owned(), |ratio| ratio.rounds.to_string());
-        table.add([
-            judged.name.clone(),
-            shown(judged.before),
-            shown(judged.now),
-            rounds,
-            percent(judged.change()),
-            percent(judged.allowed),
-            judged.verdict.words().to_owned(),
-        ]);
-    }
-    let mut text = table.render();
+fn judge(before: &Baseline, now: &Baseline) -> Vec<Change> {
+    let is_comparable = before.conditions.is_comparable(&now.conditions);
+    changes(
+        &before.figures,
+        &now.figures,
+        |ratio| ratio.0.ratio,
+        |before, now| match now.0.since(&before.0) {
+            _ if !is_comparable => (None, Fate::OtherCpu),
+            Some(comparison) => {
+                (Some(comparison.interval.1 / comparison.ratio - 1.0), Fate::Judged(comparison.verdict))
+            }
+            None => (None, Fate::TooFewRounds),
+        },
+    )
+}
+
+fn report(changes: &[Change], before: &Baseline, now: &Baseline) -> String {
+    let mut text = table("scenario, loop, server", changes, 3);
     let _ = writeln!(
         text,
         "\nCPU per request, {SUBJECT}'s divided by the server's; less is better. Baseline of {} at commit {}.",
         before.taken, before.commit
     );
-    for (name, then, now) in before.conditions.differences(&now.conditions) {
-        let _ = writeln!(text, "The {name} differs: the baseline's is {then:?}, this is {now:?}.");
-    }
-    text + &advice(judged)
+    text + &differences(&before.differences(&now.conditions)) + &advice(changes)
 }
 
-fn advice(judged: &[Judged]) -> String {
-    let named = |verdict: Verdict| {
-        let named = judged.iter().filter(|judged| judged.verdict == verdict);
-        named.map(|judged| judged.name.as_str()).collect::<Vec<_>>().join("; ")
-    };
+fn advice(changes: &[Change]) -> String {
     let mut text = String::new();
-    let (grew, shrank) = (named(Verdict::Grew), named(Verdict::Shrank));
-    if !grew.is_empty() {
+    if let Some(grew) = named(changes, Fate::Judged(Verdict::Slower)) {
         let _ = writeln!(
             text,
-            "FAILED: beyond what noise explains: {grew}. Measure again on a quiet host; `coreperf compare OLD NEW` tells\n\
+            "FAILED: beyond what noise explains: {grew}. Measure again on a quiet host; `coreperf compare OLD NEW` says\n\
              whether the program has become slower. If it must be: --accept, commit the file with the change, and say why."
         );
     }
-    if !shrank.is_empty() {
+    if let Some(shrank) = named(changes, Fate::Judged(Verdict::Faster)) {
         let _ = writeln!(
             text,
             "Better than the baseline: {shrank}. Take it with --accept; until then, losing it goes unseen."
         );
     }
-    for (verdict, why) in [
-        (Verdict::NoBaseline, "they have no baseline"),
-        (Verdict::NotMeasured, "they were not measured"),
-        (Verdict::TooFew, "too few of their rounds can be believed"),
-        (Verdict::OtherHost, "the baseline is of another CPU; take one here with --accept"),
+    for (fate, why) in [
+        (Fate::NoBaseline, "they have no baseline"),
+        (Fate::NotMeasured, "they were not measured"),
+        (Fate::TooFewRounds, "too few of their rounds can be believed"),
+        (Fate::OtherCpu, "the baseline is of another CPU; take one here with --accept"),
     ] {
-        let names = named(verdict);
-        if !names.is_empty() {
+        if let Some(names) = named(changes, fate) {
             let _ = writeln!(text, "NOT JUDGED, since {why}: {names}.");
         }
     }
@@ -210,7 +244,7 @@ mod tests {
         // What has enough is taken, and the rest is left out.
         let enough = measured(&under(&[scratch.path("same")]).expect("results")).expect("beside nginx");
         let mut some = enough.clone();
-        let few = Ratio { rounds: 2, ..enough.figures["hit, closed, nginx"] };
+        let few = Ratio(Estimate { rounds: 2, ..enough.figures["hit, closed, nginx"].0 });
         some.figures.insert("hit, closed, varnish".to_owned(), few);
         take(&file, some).expect("one has enough");
         let taken = Baseline::read(&file).expect("it was written");
@@ -237,5 +271,29 @@ mod tests {
         assert!(!text.contains("FAILED") && !text.contains("Every ratio"));
         let same = report(&judge(&now, &now), &now, &now);
         assert!(same.contains("Every ratio is that of the baseline"), "{same}");
+    }
+
+    #[test]
+    fn another_cpu_is_not_judged_and_another_kernel_is() {
+        let baseline = |ratio| Baseline {
+            taken: String::new(),
+            commit: String::new(),
+            conditions: Conditions { cpu: "c".to_owned(), cpus: 2, kernel: "k".to_owned() },
+            figures: [("hit".to_owned(), Ratio(Estimate { ratio, noise: 0.0, rounds: 5 }))].into(),
+        };
+        let (before, mut now) = (baseline(1.0), baseline(2.0));
+        now.conditions.kernel = "other".to_owned();
+        assert_eq!(judge(&before, &now)[0].fate, Fate::Judged(Verdict::Slower));
+        now.conditions.cpu = "other".to_owned();
+        assert_eq!(judge(&before, &now)[0].fate, Fate::OtherCpu);
+    }
+
+    #[test]
+    fn the_committed_baseline_is_read_and_written_as_it_is() {
+        let text = include_str!("../../baselines/ratios.toml");
+        let baseline = Baseline::parse(text, BASELINE).expect("it is committed");
+        assert_eq!(baseline.text().expect("it can be written"), text);
+        let broken = text.replace("rounds = 5", "rounds = -5");
+        assert!(Baseline::parse(&broken, "b.toml").is_err(), "rounds are not negative");
     }
 }

@@ -9,13 +9,13 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
-use crate::servers::KEY_PATH;
-use crate::servers::Rig;
+use crate::servers::TestBed;
 use crate::servers::client::Client;
+use crate::servers::{KEY_PATH, VALUE_BYTES};
 use perf_basis::machine::resident_bytes;
 
 /// Connections opened, as the gate states.
-pub(crate) const CONNECTIONS: usize = 10_000;
+pub(super) const CONNECTIONS: usize = 10_000;
 
 /// Descriptors beyond one per connection: standard streams, logs, listeners, rings.
 const DESCRIPTORS_BESIDE: u64 = 256;
@@ -25,20 +25,20 @@ const STOP_CHECK_INTERVAL: usize = 256;
 
 /// Resident memory of one server without and with idle connections.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Idle {
+pub(super) struct Idle {
     /// Connections open at the second reading.
-    pub(crate) connections: usize,
+    pub(super) connections: usize,
     /// With one value stored and no connection, in bytes.
-    pub(crate) empty_bytes: u64,
+    pub(super) empty_bytes: u64,
     /// With all connections open and idle, in bytes.
-    pub(crate) full_bytes: u64,
+    pub(super) full_bytes: u64,
     /// Why the figure does not count, if it does not.
-    pub(crate) invalid: Option<String>,
+    pub(super) invalid: Option<String>,
 }
 
 impl Idle {
     /// Bytes of process memory per idle connection.
-    pub(crate) fn bytes_per_connection(&self) -> f64 {
+    pub(super) fn bytes_per_connection(&self) -> f64 {
         self.full_bytes.saturating_sub(self.empty_bytes) as f64 / self.connections as f64
     }
 }
@@ -47,16 +47,16 @@ impl Idle {
 ///
 /// # Errors
 /// The limit of open files is too low, or the server did not start.
-pub(crate) fn measure(rig: &Rig) -> Result<Idle> {
+pub(super) fn measure(bed: &TestBed) -> Result<Idle> {
     raise_descriptor_limit()?;
-    let server = rig.start_corelane()?;
-    server.fill()?;
+    let server = bed.start_corelane()?;
+    super::wrk::fill(&server, &[KEY_PATH.to_owned()], VALUE_BYTES)?;
     let process = server.children[0].id();
     let empty_bytes = resident_bytes(process)?;
     let mut clients = Vec::with_capacity(CONNECTIONS);
     for index in 0..CONNECTIONS {
         if index % STOP_CHECK_INTERVAL == 0 {
-            rig.stop.check()?;
+            bed.stop.check()?;
         }
         let mut client = Client::connect(server.address)
             .with_context(|| format!("connection {} of {CONNECTIONS} was not accepted", index + 1))?;

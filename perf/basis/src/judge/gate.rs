@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use crate::spread::Spread;
+use super::Spread;
 use crate::table::{Table, grouped};
 
 /// Where a figure has to lie.
@@ -48,7 +48,7 @@ pub enum Unit {
 /// Whether a gate holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum GateResult {
     /// It holds.
     Pass,
     /// It does not.
@@ -61,7 +61,7 @@ pub enum Verdict {
 
 /// One gate with what was measured.
 #[derive(Clone, Debug, Serialize)]
-pub struct Judged {
+pub struct GateCheck {
     /// What is judged, in words.
     pub what: String,
     /// The figure; none when a run was not valid.
@@ -71,24 +71,24 @@ pub struct Judged {
     /// Where it has to lie.
     pub bound: Bound,
     /// Whether it does.
-    pub verdict: Verdict,
+    pub verdict: GateResult,
 }
 
-impl Judged {
+impl GateCheck {
     /// Judges a figure that is there.
     pub fn of(what: impl Into<String>, measured: Spread, unit: Unit, bound: Bound) -> Self {
-        let verdict = if bound.holds(measured.median) { Verdict::Pass } else { Verdict::Fail };
+        let verdict = if bound.holds(measured.median) { GateResult::Pass } else { GateResult::Fail };
         Self { what: what.into(), measured: Some(measured), unit, bound, verdict }
     }
 }
 
 /// Whether no gate failed, and none rests on a run that was not valid.
-pub fn all_hold(gates: &[Judged]) -> bool {
-    gates.iter().all(|judged| matches!(judged.verdict, Verdict::Pass | Verdict::NotJudged(_)))
+pub fn all_hold(gates: &[GateCheck]) -> bool {
+    gates.iter().all(|check| matches!(check.verdict, GateResult::Pass | GateResult::NotJudged(_)))
 }
 
 /// The gates as a table, one in a row.
-pub fn table(gates: &[Judged]) -> String {
+pub fn table(gates: &[GateCheck]) -> String {
     let mut table = Table::new(["gate", "measured", "required", "verdict"]);
     for gate in gates {
         let measured = gate.measured.map_or_else(|| "-".to_owned(), |spread| quantity_spread(spread, gate.unit));
@@ -97,10 +97,10 @@ pub fn table(gates: &[Judged]) -> String {
             Bound::AtLeast(value) => format!(">= {}", quantity(value, gate.unit)),
         };
         let verdict = match &gate.verdict {
-            Verdict::Pass => "PASS".to_owned(),
-            Verdict::Fail => "FAIL".to_owned(),
-            Verdict::Invalid(why) => format!("INVALID: {why}"),
-            Verdict::NotJudged(why) => format!("not judged: {why}"),
+            GateResult::Pass => "PASS".to_owned(),
+            GateResult::Fail => "FAIL".to_owned(),
+            GateResult::Invalid(why) => format!("INVALID: {why}"),
+            GateResult::NotJudged(why) => format!("not judged: {why}"),
         };
         table.add([gate.what.clone(), measured, required, verdict]);
     }

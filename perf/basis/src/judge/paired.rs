@@ -17,8 +17,10 @@
 //! ranking methods", 1945; Efron, Tibshirani, "An Introduction
 //! to the Bootstrap", 1993 (percentile interval).
 
-use reactor::Random;
-use serde::Serialize;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::{Comparison, Verdict};
 
 /// How seldom chance alone may look like this for a difference to be believed; the head of this file says why.
 const CHANCE_MAX: f64 = 0.01;
@@ -27,53 +29,19 @@ const CHANCE_MAX: f64 = 0.01;
 const RATIO_MIN: f64 = 0.005;
 
 /// Fewer pairs cannot be that seldom: 2 of 2^8 ways is below a hundredth.
-pub(crate) const PAIRS_MIN: usize = 8;
+pub const PAIRS_MIN: usize = 8;
 
 /// Resamples of the interval.
 const RESAMPLES: usize = 2_000;
-
-/// What two sets show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Verdict {
-    /// The second one's figure is smaller.
-    Faster,
-    /// It is larger.
-    Slower,
-    CannotTell,
-}
-
-impl Verdict {
-    /// As people say it of the second one.
-    pub(crate) const fn words(self) -> &'static str {
-        match self {
-            Self::Faster => "faster",
-            Self::Slower => "slower",
-            Self::CannotTell => "cannot tell",
-        }
-    }
-}
-
-/// A verdict with what it rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Judged {
-    pub(crate) verdict: Verdict,
-    /// The second one's figure to the first one's: geometric mean of the pairs without the outer fifths.
-    pub(crate) ratio: f64,
-    /// Where that ratio lies with 95 % confidence.
-    pub(crate) interval: (f64, f64),
-    /// How often chance alone is as far off.
-    pub(crate) chance: f64,
-}
 
 /// Judges pairs (first, second) of a figure that is better when it is smaller.
 ///
 /// # Panics
 /// Without a pair, or with a figure that is not above 0.
-pub(crate) fn judge(pairs: &[(f64, f64)]) -> Judged {
+pub fn compare_pairs(pairs: &[(f64, f64)]) -> Comparison {
     assert!(!pairs.is_empty() && pairs.iter().all(|(a, b)| *a > 0.0 && *b > 0.0), "figures are above 0");
     let logs: Vec<f64> = pairs.iter().map(|(first, second)| (second / first).ln()).collect();
-    let mut random = Random::new(1);
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
     let mean = trimmed_mean(logs.clone());
     let chance = chance(&signed_ranks(&logs));
     let is_sure = pairs.len() >= PAIRS_MIN && chance <= CHANCE_MAX && mean.abs() >= RATIO_MIN;
@@ -82,7 +50,7 @@ pub(crate) fn judge(pairs: &[(f64, f64)]) -> Judged {
         mean if mean < 0.0 => Verdict::Faster,
         _ => Verdict::Slower,
     };
-    Judged { verdict, ratio: mean.exp(), interval: interval(&logs, &mut random), chance }
+    Comparison { verdict, ratio: mean.exp(), interval: interval(&logs, &mut random), chance: Some(chance) }
 }
 
 /// The mean of what is left when the smallest and the largest fifth are put aside.
@@ -129,10 +97,10 @@ fn chance(ranks: &[i64]) -> f64 {
 }
 
 /// The middle 95 % of the ratios of resampled pairs.
-fn interval(logs: &[f64], random: &mut Random) -> (f64, f64) {
+fn interval(logs: &[f64], random: &mut Xoshiro256PlusPlus) -> (f64, f64) {
     let mut means: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
-            let drawn = (0..logs.len()).map(|_| logs[random.below(logs.len() as u64) as usize]);
+            let drawn = (0..logs.len()).map(|_| logs[random.random_range(0..logs.len())]);
             trimmed_mean(drawn.collect()).exp()
         })
         .collect();
@@ -141,5 +109,5 @@ fn interval(logs: &[f64], random: &mut Random) -> (f64, f64) {
 }
 
 #[cfg(test)]
-#[path = "verdict_tests.rs"]
+#[path = "paired_tests.rs"]
 mod tests;

@@ -15,7 +15,7 @@ const TICK_NS: f64 = 1e7;
 
 /// One second of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Moment {
+pub(crate) struct TimelineSample {
     pub(crate) measured: bool,
     pub(crate) due: u64,
     pub(crate) sent: u64,
@@ -44,7 +44,7 @@ pub(crate) struct Moment {
     pub(crate) cpu_busy: Vec<Option<f64>>,
 }
 
-impl Moment {
+impl TimelineSample {
     pub(super) fn of(second: &Second) -> Self {
         let tally = &second.tally;
         let us = |quantile| tally.latency.value_at_quantile(quantile) as f64 / 1e3;
@@ -100,25 +100,25 @@ mod tests {
 
     #[test]
     fn shares_are_of_the_seconds_own_length() {
-        let moment = Moment::of(&second());
+        let sample = TimelineSample::of(&second());
         // A second of CPU time in two seconds, a quarter of it in the server's own code.
-        assert_eq!((moment.server_busy_user, moment.server_busy_system), (Some(0.125), Some(0.375)));
-        assert_eq!((moment.server_busy_softirq, moment.generator_busy), (Some(0.25), Some(0.75)));
-        assert_eq!((moment.server_cpu_us_per_request, moment.cpu_busy), (Some(1_000.0), vec![Some(0.5), None]));
+        assert_eq!((sample.server_busy_user, sample.server_busy_system), (Some(0.125), Some(0.375)));
+        assert_eq!((sample.server_busy_softirq, sample.generator_busy), (Some(0.25), Some(0.75)));
+        assert_eq!((sample.server_cpu_us_per_request, sample.cpu_busy), (Some(1_000.0), vec![Some(0.5), None]));
     }
 
     #[test]
     fn what_was_not_seen_is_absent() {
         let mut second = second();
         (second.server, second.tally.elapsed_ns) = (None, 0);
-        let moment = Moment::of(&second);
-        assert_eq!((moment.generator_busy, moment.server_busy_user, moment.server_busy_softirq), (None, None, None));
+        let sample = TimelineSample::of(&second);
+        assert_eq!((sample.generator_busy, sample.server_busy_user, sample.server_busy_softirq), (None, None, None));
         // A result from before these fields is read.
-        let mut old = serde_json::to_value(&moment).expect("it is plain data");
+        let mut old = serde_json::to_value(&sample).expect("it is plain data");
         for name in ["generator_busy", "server_busy_user", "server_busy_system", "server_busy_softirq", "cpu_busy"] {
             old.as_object_mut().expect("it is one").remove(name).expect(name);
         }
-        let read: Moment = serde_json::from_value(old).expect("they may be absent");
+        let read: TimelineSample = serde_json::from_value(old).expect("they may be absent");
         assert!(read.cpu_busy.is_empty() && read.generator_busy.is_none() && read.answered == 1_000);
     }
 }
