@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use reactor::{Connection, CoreId, CoreSpec, Host, Reactor, Threads};
 
 use super::generator::Plan;
-use super::protocol::{Ask, Link, Listener};
+use super::protocol::{Allowance, Ask, Listener};
 use crate::system::stop::Stop;
 
 /// Writes under way at once.
@@ -89,11 +89,11 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
     let connected = reactor.connect(&plan.address, reactor.now() + timeout).await;
     let connection = connected.map_err(|error| format!("no connection to {}: {error}", plan.address))?;
     connection.set_deadline(reactor.now() + timeout);
-    let (link, mut answers) = plan.requests.open(&connection, 0).await.map_err(|error| error.to_string())?;
+    let (allowance, mut answers) = plan.requests.open(&connection, 0).await.map_err(|error| error.to_string())?;
     let stored = RefCell::new(Stored::default());
     let (mut sent, count) = (0, plan.key_count());
     while stored.borrow().answers < count && !plan.phases.is_over() {
-        send(&connection, &link, plan, (&mut sent, stored.borrow().answers));
+        send(&connection, &allowance, plan, (&mut sent, stored.borrow().answers));
         connection.set_deadline(reactor.now() + timeout);
         let data = match connection.receive().await {
             Ok(Some(data)) => data,
@@ -113,9 +113,9 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
     Ok(())
 }
 
-fn send(connection: &Connection, link: &Link, plan: &Plan, (sent, answered): (&mut u64, u64)) {
+fn send(connection: &Connection, allowance: &Allowance, plan: &Plan, (sent, answered): (&mut u64, u64)) {
     while *sent < plan.key_count() && *sent - answered < DEPTH && connection.queued_bytes() < QUEUED_BYTES_MAX {
-        if !plan.requests.write(&mut connection.write(), link, Ask::put(*sent, &plan.values), &plan.values) {
+        if !plan.requests.write(&mut connection.write(), allowance, Ask::put(*sent, &plan.values), &plan.values) {
             return;
         }
         *sent += 1;

@@ -24,7 +24,7 @@ use super::arrivals::Pacer;
 use super::choice::{Choice, Operation, Read};
 use super::phases::Phases;
 pub(crate) use super::plan::{Plan, Team, WINDOW};
-use super::protocol::{Ask, Link, Listener, RANGE, Tag};
+use super::protocol::{Allowance, Ask, Listener, RANGE, Tag};
 use super::scenario::{Body, MISS};
 use super::tally::{Accounts, Failure, Tally};
 use super::values::Values;
@@ -53,7 +53,7 @@ const TAGS: u64 = 4096;
 struct Lane {
     /// None while it is not connected.
     sender: Option<Sender>,
-    link: Link,
+    allowance: Allowance,
     flights: VecDeque<Flight>,
     /// Whether it stands in the row of lanes with room.
     in_row: bool,
@@ -124,10 +124,10 @@ impl Generator {
     }
 
     /// A lane is connected.
-    pub(super) fn open(&self, lane: usize, sender: Sender, link: Link) {
+    pub(super) fn open(&self, lane: usize, sender: Sender, allowance: Allowance) {
         let state = &mut *self.state.borrow_mut();
         state.lanes[lane].sender = Some(sender);
-        state.lanes[lane].link = link;
+        state.lanes[lane].allowance = allowance;
         state.stand_in_row(lane);
     }
 
@@ -278,7 +278,7 @@ impl State {
             let mut buffer = sender.write();
             while count < wanted {
                 let ask = self.held.pop_front().unwrap_or_else(|| draw(&mut self.choice, &plan.values, &self.tags));
-                if !plan.requests.write(&mut buffer, &lane.link, ask, &plan.values) {
+                if !plan.requests.write(&mut buffer, &lane.allowance, ask, &plan.values) {
                     self.held.push_front(ask);
                     break;
                 }
@@ -373,7 +373,7 @@ impl LaneListener<'_> {
         let lane = &mut self.state.lanes[self.lane];
         let Some(sender) = lane.sender.as_ref().filter(|_| plan.scenario.mix.fill_misses) else { return };
         let ask = Ask::put(key, &plan.values);
-        if !plan.requests.write(&mut sender.write(), &lane.link, ask, &plan.values) {
+        if !plan.requests.write(&mut sender.write(), &lane.allowance, ask, &plan.values) {
             return self.state.held.push_back(ask);
         }
         lane.flights.push_back(Flight::new(&ask, (now_ns, now_ns)));

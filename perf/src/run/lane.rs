@@ -8,7 +8,7 @@ use std::time::Duration;
 use reactor::{Connection, ConnectionError, Instant};
 
 use super::generator::Generator;
-use super::protocol::{Answers, Link, Refused};
+use super::protocol::{Allowance, Answers, Refused};
 use super::tally::Failure;
 
 /// Between attempts to connect: often enough to come back within a window, not so often that failing is all it does.
@@ -20,8 +20,8 @@ pub(super) async fn run(generator: Rc<Generator>, lane: usize) {
     while !generator.plan.phases.is_over() {
         let deadline = reactor.now() + generator.plan.scenario.timeout;
         match open(&generator, lane, deadline).await {
-            Ok((connection, link, answers)) => {
-                generator.open(lane, connection.sender(), link);
+            Ok((connection, allowance, answers)) => {
+                generator.open(lane, connection.sender(), allowance);
                 generator.issue();
                 let why = read(&generator, lane, &connection, answers).await;
                 generator.close(lane, why);
@@ -35,15 +35,19 @@ pub(super) async fn run(generator: Rc<Generator>, lane: usize) {
 }
 
 /// Connects, and brings the connection to where it can be asked.
-async fn open(generator: &Generator, lane: usize, deadline: Instant) -> Result<(Connection, Link, Answers), Refused> {
+async fn open(
+    generator: &Generator,
+    lane: usize,
+    deadline: Instant,
+) -> Result<(Connection, Allowance, Answers), Refused> {
     let plan = &generator.plan;
     let connection = generator.reactor.connect(&plan.address, deadline).await?;
     connection.set_deadline(deadline);
     // Generators of several cores begin at different cores of the server.
-    let (link, answers) = plan.requests.open(&connection, lane + generator.reactor.core().index()).await?;
+    let (allowance, answers) = plan.requests.open(&connection, lane + generator.reactor.core().index()).await?;
     connection.expect_bulk(plan.expects_bulk);
     connection.set_deadline(Instant::NEVER);
-    Ok((connection, link, answers))
+    Ok((connection, allowance, answers))
 }
 
 /// Reads answers until the connection fails; returns why it did.

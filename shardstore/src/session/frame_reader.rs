@@ -132,6 +132,8 @@ impl FrameReader {
     /// Hands the head at the front to `take`; `None`, with all of `received` held, when it is not all there. The bytes of
     /// the frame's value are the first of `received` then: they are the caller's to take off.
     ///
+    /// For a reader of heads alone: what [`FrameReader::read`] or [`FrameReader::read_hello`] have left may hold more than one.
+    ///
     /// # Errors
     ///
     /// As [`FrameReader::read`].
@@ -177,6 +179,7 @@ impl FrameReader {
                     let bytes = head.wire_bytes();
                     let taken = take(&head)?;
                     self.consume_held(bytes, spares);
+                    debug_assert!(self.held.is_empty(), "never more is held than one head");
                     return Ok(Some(taken));
                 }
                 DecodedHead::Partial { need } => self.need = need,

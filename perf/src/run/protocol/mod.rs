@@ -124,12 +124,12 @@ pub(super) enum Malformed {
 
 /// What one connection may still send.
 #[derive(Clone, Default)]
-pub(super) enum Link {
+pub(super) enum Allowance {
     /// Whatever it likes.
     #[default]
     Free,
     /// As much as the node has granted.
-    Shard(shard::Link),
+    Shard(shard::SharedCaller),
 }
 
 /// Writes requests; shared by all connections.
@@ -168,14 +168,14 @@ impl Requests {
     ///
     /// # Errors
     /// The connection failed, or the server refuses to talk.
-    pub(super) async fn open(&self, connection: &Connection, lane: usize) -> Result<(Link, Answers), Refused> {
+    pub(super) async fn open(&self, connection: &Connection, lane: usize) -> Result<(Allowance, Answers), Refused> {
         Ok(match self {
-            Self::Http(_) => (Link::Free, Answers::Http(http::Answers::default())),
-            Self::Resp(_) => (Link::Free, Answers::Resp(line::Answers::default())),
-            Self::Memcached(_) => (Link::Free, Answers::Memcached(line::Answers::default())),
+            Self::Http(_) => (Allowance::Free, Answers::Http(http::Answers::default())),
+            Self::Resp(_) => (Allowance::Free, Answers::Resp(line::Answers::default())),
+            Self::Memcached(_) => (Allowance::Free, Answers::Memcached(line::Answers::default())),
             Self::Shard(requests) => {
-                let (link, answers) = requests.open(connection, lane).await?;
-                (Link::Shard(link), Answers::Shard(Box::new(answers)))
+                let (caller, answers) = requests.open(connection, lane).await?;
+                (Allowance::Shard(caller), Answers::Shard(Box::new(answers)))
             }
         })
     }
@@ -183,13 +183,13 @@ impl Requests {
     /// Appends one request; false, and nothing is appended, when the server has not granted room for it. It has as soon as
     /// an answer has come.
     #[inline]
-    pub(super) fn write(&self, buffer: &mut Vec<u8>, link: &Link, ask: Ask, values: &Values) -> bool {
-        match (self, link) {
+    pub(super) fn write(&self, buffer: &mut Vec<u8>, allowance: &Allowance, ask: Ask, values: &Values) -> bool {
+        match (self, allowance) {
             (Self::Http(requests), _) => requests.write(buffer, &ask, values),
             (Self::Resp(requests), _) => requests.write(buffer, ask, values),
             (Self::Memcached(requests), _) => requests.write(buffer, ask, values),
-            (Self::Shard(requests), Link::Shard(link)) => return requests.write(buffer, link, ask, values),
-            (Self::Shard(_), Link::Free) => unreachable!("a connection to a node was opened with its window"),
+            (Self::Shard(requests), Allowance::Shard(caller)) => return requests.write(buffer, caller, ask, values),
+            (Self::Shard(_), Allowance::Free) => unreachable!("a connection to a node was opened with its window"),
         }
         true
     }

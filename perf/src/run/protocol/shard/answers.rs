@@ -10,12 +10,13 @@
 //!
 //! **Invariants**: the bytes of a value are neither kept nor copied; an answer is reported with its last chunk.
 
+use shardstore::session::{FrameReader, SpareBuffers};
 use shardstore::wire::ext::Ext;
-use shardstore::wire::frame::{self, DecodedHead, Head, Limits};
+use shardstore::wire::frame::{Head, Limits};
 use shardstore::wire::{Flags, FrameError, Kind, Status};
 
 use super::super::Listener;
-use super::{Link, Malformed};
+use super::{Malformed, SharedCaller};
 
 /// A frame whose value is coming.
 #[derive(Clone, Copy)]
@@ -44,11 +45,11 @@ struct Part {
 
 /// Reads responses from one connection.
 pub(in crate::run) struct Answers {
-    link: Link,
+    caller: SharedCaller,
     limits: Limits,
-    /// A head that has come in part, and the length at which another look gets further.
-    partial: Vec<u8>,
-    need: usize,
+    /// Has the head that has come in part.
+    reader: FrameReader,
+    spares: SpareBuffers,
     coming: Option<Coming>,
     /// Answers of which more chunks are to come.
     unfinished: Vec<Part>,
@@ -56,8 +57,9 @@ pub(in crate::run) struct Answers {
 
 impl Answers {
     /// Reads what follows a node's HELLO.
-    pub(super) const fn new(link: Link, limits: Limits) -> Self {
-        Self { link, limits, partial: Vec::new(), need: 0, coming: None, unfinished: Vec::new() }
+    pub(super) fn new(caller: SharedCaller, limits: Limits) -> Self {
+        let (reader, spares) = (FrameReader::default(), SpareBuffers::default());
+        Self { caller, limits, reader, spares, coming: None, unfinished: Vec::new() }
     }
 
     /// Reads what has come; `listener` hears of every answer that is complete with it.
@@ -68,7 +70,9 @@ impl Answers {
     pub(in crate::run) fn read(&mut self, mut bytes: &[u8], listener: &mut impl Listener) -> Result<(), Malformed> {
         while !bytes.is_empty() {
             if self.coming.is_none() {
-                self.coming = self.head(&mut bytes)?;
+                self.coming = self.reader.read_head(&mut bytes, &self.limits, &mut self.spares, |head| {
+                    begin(head, &self.caller, &mut self.unfinished)
+                })?;
             }
             let Some(coming) = &mut self.coming else { return Ok(()) };
             let (piece, rest) = bytes.split_at(bytes.len().min(coming.left));
@@ -89,81 +93,6 @@ impl Answers {
         Ok(())
     }
 
-    /// The head at the start of what has come; `None` when it goes on beyond `bytes`.
-    #[inline]
-    fn head(&mut self, bytes: &mut &[u8]) -> Result<Option<Coming>, Malformed> {
-        if self.partial.is_empty() {
-            return match frame::decode_head(bytes, &self.limits)? {
-                DecodedHead::Head(head) => {
-                    *bytes = &bytes[head.wire_bytes()..];
-                    self.begin(&head).map(Some)
-                }
-                DecodedHead::Partial { need } => {
-                    self.need = need;
-                    self.partial.extend_from_slice(bytes);
-                    *bytes = &[];
-                    Ok(None)
-                }
-            };
-        }
-        self.rest_of_head(bytes)
-    }
-
-    /// The same of a head whose beginning is kept.
-    #[inline(never)]
-    fn rest_of_head(&mut self, bytes: &mut &[u8]) -> Result<Option<Coming>, Malformed> {
-        loop {
-            let missing = self.need.saturating_sub(self.partial.len());
-            let (piece, rest) = bytes.split_at(bytes.len().min(missing));
-            self.partial.extend_from_slice(piece);
-            *bytes = rest;
-            if self.partial.len() < self.need {
-                return Ok(None);
-            }
-            let kept = std::mem::take(&mut self.partial);
-            match frame::decode_head(&kept, &self.limits)? {
-                DecodedHead::Head(head) => {
-                    debug_assert_eq!(head.wire_bytes(), kept.len(), "never more is kept than one head");
-                    let coming = self.begin(&head)?;
-                    // Its memory serves the next one.
-                    self.partial = kept;
-                    self.partial.clear();
-                    return Ok(Some(coming));
-                }
-                DecodedHead::Partial { need } => (self.partial, self.need) = (kept, need),
-            }
-        }
-    }
-
-    /// Understands a head.
-    #[inline]
-    fn begin(&mut self, head: &Head<'_>) -> Result<Coming, Malformed> {
-        let (header, left) = (&head.header, head.header.value_len as usize);
-        if header.kind != Kind::Response {
-            return Ok(Coming { part: None, left });
-        }
-        let at = self.link.borrow_mut().position(header.request_id)?;
-        let ext = Ext::parse(head.ext)?;
-        let has_more = header.flags.contains(Flags::MORE);
-        let (total, offset) = ext.chunk.map_or((left, 0), |chunk| (chunk.total as usize, chunk.offset as usize));
-        let before = self.unfinished.iter().position(|part| part.id == header.request_id);
-        let before = before.map(|index| self.unfinished.swap_remove(index));
-        let has_come = before.map_or(0, |part| part.come);
-        let is_next = offset == has_come && before.is_none_or(|part| part.total == total);
-        // All of it is there with the last frame, and not before.
-        if !is_next || (has_come + left == total) == has_more {
-            return Err(Malformed::Chunk);
-        }
-        let status = match before {
-            Some(part) => part.status,
-            None => status(head, &ext)?,
-        };
-        let is_right = before.is_none_or(|part| part.is_right);
-        let (id, credits) = (header.request_id, header.credits);
-        let part = Part { id, at, status, come: has_come, total, is_right, has_more, credits };
-        Ok(Coming { part: Some(part), left })
-    }
-
     /// A frame is there whole.
     #[inline]
     fn end(&mut self, part: Part, listener: &mut impl Listener) -> Result<(), Malformed> {
@@ -171,10 +100,39 @@ impl Answers {
             self.unfinished.push(part);
             return Ok(());
         }
-        let credit = self.link.borrow_mut().end(part.at, part.credits);
+        let credit = self.caller.borrow_mut().end(part.at, part.credits);
         listener.answer(part.at, part.status, part.total, part.is_right);
         credit
     }
+}
+
+/// Understands a head.
+#[inline]
+fn begin(head: &Head<'_>, caller: &SharedCaller, unfinished: &mut Vec<Part>) -> Result<Coming, Malformed> {
+    let (header, left) = (&head.header, head.header.value_len as usize);
+    if header.kind != Kind::Response {
+        return Ok(Coming { part: None, left });
+    }
+    let at = caller.borrow_mut().position(header.request_id)?;
+    let ext = Ext::parse(head.ext)?;
+    let has_more = header.flags.contains(Flags::MORE);
+    let (total, offset) = ext.chunk.map_or((left, 0), |chunk| (chunk.total as usize, chunk.offset as usize));
+    let before = unfinished.iter().position(|part| part.id == header.request_id);
+    let before = before.map(|index| unfinished.swap_remove(index));
+    let has_come = before.map_or(0, |part| part.come);
+    let is_next = offset == has_come && before.is_none_or(|part| part.total == total);
+    // All of it is there with the last frame, and not before.
+    if !is_next || (has_come + left == total) == has_more {
+        return Err(Malformed::Chunk);
+    }
+    let status = match before {
+        Some(part) => part.status,
+        None => status(head, &ext)?,
+    };
+    let is_right = before.is_none_or(|part| part.is_right);
+    let (id, credits) = (header.request_id, header.credits);
+    let part = Part { id, at, status, come: has_come, total, is_right, has_more, credits };
+    Ok(Coming { part: Some(part), left })
 }
 
 /// The status that stands for an answer; see the table of the module above.

@@ -11,20 +11,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use shardstore::key::{HASH_ID_RAPIDHASH_V3, STORED_KEY_BYTES_MAX};
-use shardstore::wire::frame::{self, Decoded};
+use shardstore::session::{FrameReader, SpareBuffers};
 use shardstore::wire::hello::{self, Hello, Role, WANTED_CORE_ANY};
-use shardstore::wire::{self, HEADER_BYTES, batch};
+use shardstore::wire::{self, batch};
 
-use super::Malformed;
 use crate::system::clock::now;
 
 /// What the generator calls its cluster as long as it does not know the node's.
 const ANY_CLUSTER: &str = "coreperf";
-
-/// Where a header carries the tag of the cluster.
-const TAG_AT: usize = 60;
-
-const _: () = assert!(TAG_AT + size_of::<u32>() == HEADER_BYTES);
 
 /// What the generator says of itself.
 pub(super) fn ours(cluster: &str, hash_seed: u64, wanted_core: u16) -> Hello {
@@ -50,18 +44,6 @@ pub(super) fn ours(cluster: &str, hash_seed: u64, wanted_core: u16) -> Hello {
     }
 }
 
-/// The HELLO at the start of `bytes` with its length, whatever cluster it is of; `None` while it is not all there.
-///
-/// # Errors
-/// [`Malformed`]: something else is there.
-pub(super) fn read(bytes: &[u8]) -> Result<Option<(Hello, usize)>, Malformed> {
-    let tag = bytes.get(TAG_AT..HEADER_BYTES).and_then(|tag| tag.try_into().ok());
-    match frame::decode(bytes, &Hello::limits(tag.map_or(0, u32::from_le_bytes)))? {
-        Decoded::Frame(frame) => Ok(Some((Hello::parse(&frame)?, frame.wire_bytes()))),
-        Decoded::Partial { .. } => Ok(None),
-    }
-}
-
 /// Asks the node at `address` who it is.
 ///
 /// # Errors
@@ -78,16 +60,15 @@ pub(super) fn ask(address: SocketAddr, timeout: Duration) -> Result<Hello> {
     let mut bytes = Vec::new();
     ours(ANY_CLUSTER, 0, WANTED_CORE_ANY).encode(&mut bytes);
     stream.write_all(&bytes).with_context(remedy)?;
-    let (mut come, mut piece) = (Vec::new(), [0; 1024]);
+    let (mut reader, mut spares, mut piece) = (FrameReader::default(), SpareBuffers::default(), [0; 1024]);
     loop {
         let count = match stream.read(&mut piece) {
             // A read with a timeout is not restarted by the kernel after a signal (signal(7)).
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             count => count.with_context(remedy)?,
         };
-        come.extend_from_slice(&piece[..count]);
-        match read(&come).with_context(remedy)? {
-            Some((theirs, _)) if theirs.role == Role::Node => return Ok(theirs),
+        match reader.read_hello(&piece[..count], &mut spares).with_context(remedy)? {
+            Some(theirs) if theirs.role == Role::Node => return Ok(theirs),
             Some(_) => bail!("{} (it calls itself no node)", remedy()),
             None if count == 0 || now() > deadline => bail!("{} (it closed, or took too long)", remedy()),
             None => {}

@@ -14,7 +14,7 @@
 //!
 //! ```text
 //!  hello     who is there: once before the run, and first on every connection
-//!  window    what a connection may have under way, and what it has
+//!  caller    what a connection may have under way, and what it has
 //!  answers   frames read in any pieces
 //! ```
 //!
@@ -30,8 +30,8 @@
 //! **Source**: docs/wire.md.
 
 mod answers;
+mod caller;
 mod hello;
-mod window;
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -39,19 +39,18 @@ use std::time::Duration;
 
 use reactor::Connection;
 use shardstore::key::{KeyHasher, StoredKey};
+use shardstore::session::{Handshake, HandshakeError, HelloReadError, SpareBuffers};
 use shardstore::version::Condition;
 use shardstore::wire::FrameError;
 use shardstore::wire::hello::{Hello, HelloFormatError};
-use shardstore::wire::reassembly::split;
 use shardstore::wire::request::Set;
-use shardstore::wire::terms::negotiate;
 use shardstore::wire::{self, Op, Request};
 
 use super::{Ask, KeyTemplate, Listener, Refused, Target};
 use crate::run::choice::Operation;
 use crate::run::values::Values;
 pub(in crate::run) use answers::Answers;
-pub(in crate::run) use window::Link;
+pub(in crate::run) use caller::SharedCaller;
 
 /// What is wrong with a node's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +67,16 @@ pub(in crate::run) enum Malformed {
     Chunk,
     #[error("the node takes all credit back, so that nothing can be asked any more")]
     NoCredit,
+}
+
+impl From<HandshakeError> for Malformed {
+    fn from(error: HandshakeError) -> Self {
+        match error {
+            HandshakeError::Read(HelloReadError::Frame(error)) => Self::Frame(error),
+            HandshakeError::Read(HelloReadError::Format(error)) => Self::Hello(error),
+            HandshakeError::Disagreed(_) => Self::OtherNode,
+        }
+    }
 }
 
 /// What is learned of a node before the first request.
@@ -120,46 +129,41 @@ impl Requests {
     ///
     /// # Errors
     /// The connection failed, or the node is not the one that was asked before the run.
-    pub(super) async fn open(&self, connection: &Connection, lane: usize) -> Result<(Link, Answers), Refused> {
+    pub(super) async fn open(&self, connection: &Connection, lane: usize) -> Result<(SharedCaller, Answers), Refused> {
         let facts = self.facts.get().expect("a run begins with asking the node who it is");
         let core = (lane % usize::from(facts.cores)) as u16;
         let ours = hello::ours(&facts.cluster, facts.hasher.seed(), core);
-        ours.encode(&mut connection.write());
-        let mut come = Vec::new();
-        let theirs = loop {
-            come.extend_from_slice(&connection.receive().await?.ok_or(Refused::Closed)?);
-            if let Some((theirs, bytes)) = hello::read(&come)? {
-                come.drain(..bytes);
-                break theirs;
+        let mut handshake = Handshake::begin(ours, &mut connection.write());
+        let mut spares = SpareBuffers::default();
+        let terms = loop {
+            let data = connection.receive().await?.ok_or(Refused::Closed)?;
+            if let Some(terms) = handshake.receive(&data, &mut spares).map_err(Malformed::from)? {
+                break terms;
             }
         };
-        let session = negotiate(&ours, &theirs).map_err(|_| Malformed::OtherNode)?;
-        let link = Link::new(&session);
-        let mut answers = Answers::new(link.clone(), session.limits);
+        let caller = SharedCaller::new(&terms);
+        let mut answers = Answers::new(caller.clone(), terms.limits);
         // A node may tell of a topology before it is asked anything.
-        answers.read(&come, &mut Nobody)?;
-        Ok((link, answers))
+        answers.read(&handshake.into_reader().into_rest(), &mut Nobody)?;
+        Ok((caller, answers))
     }
 
-    /// Appends one request if the window has room for it.
+    /// Appends one request if there is credit for it.
     #[inline]
-    pub(super) fn write(&self, buffer: &mut Vec<u8>, link: &Link, ask: Ask, values: &Values) -> bool {
+    pub(super) fn write(&self, buffer: &mut Vec<u8>, caller: &SharedCaller, ask: Ask, values: &Values) -> bool {
         let facts = self.facts.get().expect("a connection is opened before it is written to");
-        let mut window = link.borrow_mut();
-        let mut stored = std::mem::take(&mut window.key);
+        let mut caller = caller.borrow_mut();
+        let mut stored = std::mem::take(&mut caller.key);
         stored.clear();
         self.key.write(&mut stored, &self.key.number(ask.key));
         let op = operation(ask, &stored, values);
-        let has_room = window.begin(&op).map(|id| {
-            let request = Request::new(id, facts.hasher.hash(&stored).slot(), window.epoch, op);
-            let value = op.value();
-            for part in split(value.len() as u32, window.frame_value_bytes_max) {
-                request.encode_head(window.dialect, part, buffer);
-                buffer.extend_from_slice(&value[part.range()]);
-            }
-        });
-        window.key = stored;
-        has_room.is_some()
+        let id = caller.begin(&op);
+        if let Some(id) = id {
+            let request = Request::new(id.0, facts.hasher.hash(&stored).slot(), caller.epoch, op);
+            caller.session.write(&request, buffer);
+        }
+        caller.key = stored;
+        id.is_some()
     }
 }
 

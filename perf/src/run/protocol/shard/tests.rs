@@ -5,11 +5,11 @@ use shardstore::wire::frame::{self, Decoded, Frame};
 use shardstore::wire::hello::{Role, WANTED_CORE_ANY};
 use shardstore::wire::reassembly::{Progress, Reassembler, split};
 use shardstore::wire::request::Dialect;
-use shardstore::wire::terms::SessionTerms;
+use shardstore::wire::terms::{SessionTerms, negotiate};
 use shardstore::wire::{Header, Kind, Opcode, Response, Status};
 
 use super::super::heard::{Heard, ask, template};
-use super::super::{Answers as AnyAnswers, Link as AnyLink, Requests as AnyRequests};
+use super::super::{Allowance, Answers as AnyAnswers, Requests as AnyRequests};
 use super::*;
 use crate::run::scenario::{Scenario, Values as Sizes};
 
@@ -38,10 +38,10 @@ fn node_hello(grant: Grant) -> Hello {
 }
 
 /// A connection after its HELLOs.
-fn connected(grant: Grant) -> (SessionTerms, Link, Answers) {
+fn connected(grant: Grant) -> (SessionTerms, SharedCaller, Answers) {
     let session = negotiate(&hello::ours(CLUSTER, SEED, 0), &node_hello(grant)).expect("they agree");
-    let link = Link::new(&session);
-    (session, link.clone(), Answers::new(link, session.limits))
+    let caller = SharedCaller::new(&session);
+    (session, caller.clone(), Answers::new(caller, session.limits))
 }
 
 fn requests() -> Requests {
@@ -70,7 +70,7 @@ fn frames<'a>(mut bytes: &'a [u8], session: &SessionTerms) -> Vec<Frame<'a>> {
 
 #[test]
 fn requests_are_what_a_node_understands() {
-    let ((session, link, _), requests, values) = (connected(ENOUGH), requests(), values(5));
+    let ((session, caller, _), requests, values) = (connected(ENOUGH), requests(), values(5));
     let mut buffer = Vec::new();
     for asked in [
         ask(Operation::Get, 7, 0),
@@ -79,7 +79,7 @@ fn requests_are_what_a_node_understands() {
         ask(Operation::Put, 8, u32::MAX),
         ask(Operation::Delete, 12, 9),
     ] {
-        assert!(requests.write(&mut buffer, &link, asked, &values));
+        assert!(requests.write(&mut buffer, &caller, asked, &values));
     }
     let frames = frames(&buffer, &session);
     let parsed: Vec<_> = frames.iter().map(|frame| Request::parse(frame).expect("it is a request")).collect();
@@ -100,10 +100,10 @@ fn requests_are_what_a_node_understands() {
 }
 
 #[test]
-fn a_large_value_goes_in_chunks_and_costs_what_it_takes() {
-    let ((session, link, _), requests, values) = (connected(ENOUGH), requests(), values(10_000));
+fn a_large_value_goes_in_chunks() {
+    let ((session, caller, _), requests, values) = (connected(ENOUGH), requests(), values(10_000));
     let (mut buffer, mut reassembler) = (Vec::new(), Reassembler::new(1 << 20, 8, 1 << 20));
-    assert!(requests.write(&mut buffer, &link, ask(Operation::Put, 8, 5), &values));
+    assert!(requests.write(&mut buffer, &caller, ask(Operation::Put, 8, 5), &values));
     let mut whole = None;
     for frame in frames(&buffer, &session) {
         let chunk = Reassembler::chunk_of(&frame).expect("it is sound").expect("it is a chunk");
@@ -115,19 +115,14 @@ fn a_large_value_goes_in_chunks_and_costs_what_it_takes() {
     let frame = whole.frame();
     let request = Request::parse(&frame).expect("it is a request");
     assert!(matches!(request.op, Op::Set(set) if set.value == values.of(8) && set.ttl_ms == 5_000));
-    assert_eq!(link.borrow_mut().wire_bytes(&request.op) as usize, buffer.len(), "a node counts the same");
-    buffer.clear();
-    let small = Op::Get { key: b"\0k" };
-    Request::new(0, KeyHasher::new(SEED).hash(b"\0k").slot(), 0, small).encode(session.dialect(), &mut buffer);
-    assert_eq!(link.borrow_mut().wire_bytes(&small) as usize, buffer.len());
 }
 
 /// Two requests are granted, then one, then two; nothing is written beyond it.
 #[test]
 fn credit_is_kept_to() {
-    let (session, link, mut answers) = connected(Grant { requests: 2, bytes: 1 << 20 });
+    let (session, caller, mut answers) = connected(Grant { requests: 2, bytes: 1 << 20 });
     let (requests, values, mut buffer) = (requests(), values(5), Vec::new());
-    let write = |buffer: &mut Vec<u8>| requests.write(buffer, &link, ask(Operation::Get, 1, 0), &values);
+    let write = |buffer: &mut Vec<u8>| requests.write(buffer, &caller, ask(Operation::Get, 1, 0), &values);
     assert!(write(&mut buffer) && write(&mut buffer));
     let length = buffer.len();
     assert!(!write(&mut buffer) && buffer.len() == length, "nothing is written without credit");
@@ -143,9 +138,9 @@ fn credit_is_kept_to() {
 /// Bytes are granted too; what is larger than all of them goes alone.
 #[test]
 fn a_request_waits_for_bytes() {
-    let (session, link, mut answers) = connected(Grant { requests: 100, bytes: 12_000 });
+    let (session, caller, mut answers) = connected(Grant { requests: 100, bytes: 12_000 });
     let (requests, values, mut buffer) = (requests(), values(20_000), Vec::new());
-    let mut write = |operation| requests.write(&mut buffer, &link, ask(operation, 1, 0), &values);
+    let mut write = |operation| requests.write(&mut buffer, &caller, ask(operation, 1, 0), &values);
     assert!(write(Operation::Get) && !write(Operation::Put), "something is under way");
     let mut come = Vec::new();
     Response::new(0, Status::NotFound).encode(session.dialect(), &mut come);
@@ -206,10 +201,10 @@ fn answers_are_heard_whole_in_any_pieces() {
         (0, 412, 0, true),
     ];
     for step in (1..200).chain([4095, 4096, 4097, stream.len()]) {
-        let (_, link, mut answers) = connected(ENOUGH);
+        let (_, caller, mut answers) = connected(ENOUGH);
         let (requests, values, mut buffer) = (requests(), values(5), Vec::new());
         for _ in 0..10 {
-            assert!(requests.write(&mut buffer, &link, ask(Operation::Get, 1, 0), &values));
+            assert!(requests.write(&mut buffer, &caller, ask(Operation::Get, 1, 0), &values));
         }
         let mut heard = Heard::default();
         for piece in stream.chunks(step) {
@@ -243,8 +238,8 @@ fn what_is_no_answer_is_named() {
         (of(&last), Malformed::NoCredit),
     ] {
         for step in [1, bytes.len()] {
-            let (_, link, mut answers) = connected(Grant { requests: 1, bytes: 1 << 20 });
-            assert!(requests().write(&mut Vec::new(), &link, ask(Operation::Get, 1, 0), &values(5)));
+            let (_, caller, mut answers) = connected(Grant { requests: 1, bytes: 1 << 20 });
+            assert!(requests().write(&mut Vec::new(), &caller, ask(Operation::Get, 1, 0), &values(5)));
             let mut heard = Heard::default();
             let outcome = bytes.chunks(step).try_for_each(|piece| answers.read(piece, &mut heard));
             assert_eq!(outcome, Err(expected), "in pieces of {step}");
@@ -259,25 +254,12 @@ fn the_same_is_reached_from_outside() {
     let target = scenario.target().expect("it has an address");
     let AnyRequests::Shard(requests) = AnyRequests::new(&target, &scenario) else { panic!("another protocol") };
     requests.know(&node_hello(ENOUGH));
-    let (session, link, answers) = connected(ENOUGH);
+    let (session, caller, answers) = connected(ENOUGH);
     let (any, mut buffer) = (AnyRequests::Shard(requests), Vec::new());
-    assert!(any.write(&mut buffer, &AnyLink::Shard(link), ask(Operation::Get, 5, 0), &values(5)));
+    assert!(any.write(&mut buffer, &Allowance::Shard(caller), ask(Operation::Get, 5, 0), &values(5)));
     assert_eq!(frames(&buffer, &session)[0].key, b"\0k", "the keyspace default has no name");
     let (mut heard, mut come) = (Heard::default(), Vec::new());
     response(0, Status::Ok, Some(b"hello")).encode(session.dialect(), &mut come);
     AnyAnswers::Shard(Box::new(answers)).read(&come, &mut heard).expect("it is an answer");
     assert_eq!(heard.answers, [(0, 200, 5, true)]);
-}
-
-#[test]
-fn a_hello_is_read_whatever_its_cluster() {
-    let mut bytes = Vec::new();
-    node_hello(ENOUGH).encode(&mut bytes);
-    bytes.extend_from_slice(b"more");
-    for end in 0..bytes.len() - 4 {
-        assert_eq!(hello::read(&bytes[..end]), Ok(None), "{end} bytes");
-    }
-    let (theirs, length) = hello::read(&bytes).expect("it is one").expect("it is whole");
-    assert_eq!((theirs, length), (node_hello(ENOUGH), bytes.len() - 4));
-    assert!(matches!(hello::read(b"HTTP"), Err(Malformed::Frame(FrameError::Magic(_)))));
 }
