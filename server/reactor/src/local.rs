@@ -77,17 +77,17 @@ impl<T> OneReceiver<T> {
     }
 }
 
-/// A flag on which tasks of one core wait: every [`Event::notify`] wakes all that wait then.
-pub struct Event {
+/// A flag on which tasks of one core wait: every [`Notify::notify`] wakes all that wait then.
+pub struct Notify {
     reactor: Reactor,
     generation: Cell<u64>,
     waiters: RefCell<Vec<TaskId>>,
 }
 
-impl Event {
-    /// An event nobody waits for.
+impl Notify {
+    /// A flag nobody waits on.
     pub fn new(reactor: &Reactor) -> Self {
-        Event { reactor: reactor.clone(), generation: Cell::new(0), waiters: RefCell::new(Vec::new()) }
+        Notify { reactor: reactor.clone(), generation: Cell::new(0), waiters: RefCell::new(Vec::new()) }
     }
 
     /// Wakes all that wait.
@@ -98,7 +98,7 @@ impl Event {
         }
     }
 
-    /// Waits for the next [`Event::notify`].
+    /// Waits for the next [`Notify::notify`].
     pub async fn notified(&self) {
         let seen = self.generation.get();
         poll_fn(|_| {

@@ -8,7 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use reactor::local::Event;
+use reactor::local::Notify;
 use shardstore::placement::NodeId;
 
 use super::breaker::Breaker;
@@ -28,7 +28,7 @@ pub(crate) struct NodeClient {
     /// It left the topology: its connections end.
     pub(crate) retired: Cell<bool>,
     /// Something about the breaker or the retirement has changed.
-    pub(crate) changed: Event,
+    pub(crate) changed: Notify,
 }
 
 impl NodeClient {
@@ -43,7 +43,7 @@ impl NodeClient {
             waiting: Cell::new(0),
             last_error: RefCell::new(None),
             retired: Cell::new(false),
-            changed: Event::new(&cluster.reactor),
+            changed: Notify::new(&cluster.reactor),
         });
         node.grow(cluster);
         node

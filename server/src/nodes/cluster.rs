@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reactor::Reactor;
-use reactor::local::Event;
+use reactor::local::Notify;
 use shardstore::key::{HASH_ID_RAPIDHASH_V3, SlotId};
 use shardstore::placement::{Node, NodeId, SlotRange, Topology};
 use shardstore::session::SpareBuffers;
@@ -67,7 +67,7 @@ pub(crate) struct Cluster {
     /// A topology that a node has sent, on its way to the control core, which checks it.
     fetched: RefCell<Option<String>>,
     /// Something was fetched.
-    pub(crate) news: Event,
+    pub(crate) news: Notify,
     /// Buffers for frames that are cut, of all connections.
     pub(crate) spares: RefCell<SpareBuffers>,
 }
@@ -80,7 +80,7 @@ impl Cluster {
         topology: &Arc<Topology>,
     ) -> Rc<Cluster> {
         let cluster = Rc::new(Cluster {
-            news: Event::new(&reactor),
+            news: Notify::new(&reactor),
             reactor,
             options: Cell::new(options),
             metrics,

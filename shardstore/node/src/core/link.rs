@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use reactor::Sender;
-use reactor::local::Event as Notify;
+use reactor::local::Notify;
 use shardstore::session::server::PeerCredit;
 use shardstore::wire::request::Dialect;
 use shardstore::wire::terms::SessionTerms;

@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use reactor::local::Event as Notify;
+use reactor::local::Notify;
 use reactor::{ListenError, Listener};
 
 use super::{Core, hello, note};

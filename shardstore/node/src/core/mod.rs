@@ -40,7 +40,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use reactor::local::Event as Notify;
+use reactor::local::Notify;
 use reactor::{Listener, Mailbox, Reactor};
 use shardstore::cache::LOOKAHEAD;
 use shardstore::key::{KeyHash, KeyHasher};
