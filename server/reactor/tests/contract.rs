@@ -37,7 +37,7 @@ impl Seat {
             if let Some((_, message)) = self.mailbox.try_receive() {
                 return message;
             }
-            self.mailbox.rung(&self.reactor).await;
+            self.mailbox.notified(&self.reactor).await;
         }
     }
 

@@ -34,7 +34,7 @@ async fn receive(core: &Rc<EdgeCore>) {
     loop {
         for _ in 0..MESSAGES_PER_TURN {
             let Some((from, message)) = core.mailbox.try_receive() else {
-                core.mailbox.rung(&core.reactor).await;
+                core.mailbox.notified(&core.reactor).await;
                 break;
             };
             handle(core, from, message);

@@ -51,14 +51,14 @@ struct PendingCall {
     progress: Option<Instant>,
 }
 
-type Session = CallerSession<PendingCall, CallWaker>;
+type NodeSession = CallerSession<PendingCall, CallWaker>;
 
 pub(crate) struct NodeConnection {
     /// The core of the node this connection belongs to.
     core: u16,
     /// Where to write, while the connection is up.
     sender: RefCell<Option<Sender>>,
-    session: RefCell<Session>,
+    session: RefCell<NodeSession>,
     /// When anything last came from the node.
     last_heard: Cell<Instant>,
     /// We have ended the connection ourselves; whoever did has counted why.
@@ -366,7 +366,7 @@ impl NodeConnection {
 
 /// A task that waits for credit; it leaves the queue when dropped, with what was set aside for it.
 struct Waiter<'a> {
-    session: &'a RefCell<Session>,
+    session: &'a RefCell<NodeSession>,
     id: WaiterId,
 }
 

@@ -4,7 +4,7 @@
 //!
 //! **Invariants**: a value that does not match its checksum is never handed on.
 
-use shardstore::session::Answer;
+use shardstore::session::ReceivedAnswer;
 use shardstore::version::Version;
 use shardstore::wire::code::Status;
 use shardstore::wire::ext::Moved;
@@ -33,7 +33,7 @@ impl NodeResponse {
     ///
     /// # Errors
     /// A fatal [`FrameError`]; the node's fault.
-    pub(crate) fn of(answer: Answer<'_>) -> Result<Option<Self>, FrameError> {
+    pub(crate) fn of(answer: ReceivedAnswer<'_>) -> Result<Option<Self>, FrameError> {
         let Some(response) = answer.response()? else { return Ok(None) };
         let is_sound = answer.is_checked() || response.value_crc32c == Some(shardstore::wire::checksum(response.value));
         let parsed = NodeResponse { is_sound, ..NodeResponse::without_value(&response) };

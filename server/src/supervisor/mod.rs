@@ -138,7 +138,7 @@ impl Supervisor {
             while let Some((from, message)) = self.mailbox.try_receive() {
                 self.handle(from, message);
             }
-            self.mailbox.rung(&self.reactor).await;
+            self.mailbox.notified(&self.reactor).await;
         }
     }
 

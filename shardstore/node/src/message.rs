@@ -21,14 +21,14 @@ use shardstore::wire::hello::Hello;
 use shardstore::wire::{Frame, Header};
 use store_runtime::hop::HopMessage;
 
-use crate::core::answer::Answer;
+use crate::core::answer::OwnedResponse;
 
 /// Messages from one core to another that may wait: a burst of one pass of 512 polls fits.
 pub(crate) const MAILBOX_CAPACITY: usize = 1024;
 
 pub(crate) enum Message {
     Handover(Box<Handover>),
-    Hop(HopMessage<OwnedFrame, Answer>),
+    Hop(HopMessage<OwnedFrame, OwnedResponse>),
     Topology(Arc<Topology>),
     /// Serve what comes until `refuse_at`, then answer UNAVAILABLE; end when all connections have.
     Drain {
@@ -41,8 +41,8 @@ pub(crate) enum Message {
     Drained,
 }
 
-impl From<HopMessage<OwnedFrame, Answer>> for Message {
-    fn from(hop: HopMessage<OwnedFrame, Answer>) -> Self {
+impl From<HopMessage<OwnedFrame, OwnedResponse>> for Message {
+    fn from(hop: HopMessage<OwnedFrame, OwnedResponse>) -> Self {
         Message::Hop(hop)
     }
 }

@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::Duration;
 
-use reactor::local::Event;
+use reactor::local::Notify;
 use reactor::{CoreId, Mailbox, Reactor};
 
 /// Messages taken before other tasks run: a few hundred microseconds of work.
@@ -32,7 +32,7 @@ pub struct CoreMail<M> {
     /// Messages for which a mailbox had no room, by the core they are for; none is empty.
     kept: RefCell<BTreeMap<CoreId, VecDeque<M>>>,
     /// Something was kept.
-    keeping: Event,
+    keeping: Notify,
 }
 
 impl<M: Send + 'static> CoreMail<M> {
@@ -46,7 +46,7 @@ impl<M: Send + 'static> CoreMail<M> {
             reactor: reactor.clone(),
             mailbox,
             kept: RefCell::default(),
-            keeping: Event::new(reactor),
+            keeping: Notify::new(reactor),
         });
         reactor.spawn(Rc::clone(&mail).deliver_kept()).map_err(std::io::Error::other)?;
         Ok(mail)
@@ -99,7 +99,7 @@ impl<M: Send + 'static> CoreMail<M> {
                     self.reactor.yield_now().await;
                 }
             }
-            self.mailbox.rung(&self.reactor).await;
+            self.mailbox.notified(&self.reactor).await;
         }
     }
 

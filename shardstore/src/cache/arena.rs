@@ -177,7 +177,7 @@ impl Mapping {
     }
 
     /// Adds one pin to a segment.
-    pub(super) fn hold(&self, segment: u32) {
+    pub(super) fn pin(&self, segment: u32) {
         let count = &self.holds[segment as usize];
         if count.get() == 0 {
             self.held_segments.set(self.held_segments.get() + 1);
@@ -190,7 +190,7 @@ impl Mapping {
     /// # Panics
     ///
     /// When the segment has none.
-    pub(super) fn unhold(&self, segment: u32) {
+    pub(super) fn unpin(&self, segment: u32) {
         let count = &self.holds[segment as usize];
         count.set(count.get().checked_sub(1).expect("a pin is released once"));
         if count.get() == 0 {

@@ -78,7 +78,7 @@ impl<'a> Hit<'a> {
         if !self.mapping.may_hold(fresh as u32) {
             return None;
         }
-        value.runs().for_each(|run| self.mapping.hold(self.mapping.segment_of(run.at)));
+        value.runs().for_each(|run| self.mapping.pin(self.mapping.segment_of(run.at)));
         Some(Pinned { mapping: Rc::clone(self.mapping), first: value.first, len: value.len })
     }
 }
@@ -174,6 +174,6 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        self.value().runs().for_each(|run| self.mapping.unhold(self.mapping.segment_of(run.at)));
+        self.value().runs().for_each(|run| self.mapping.unpin(self.mapping.segment_of(run.at)));
     }
 }

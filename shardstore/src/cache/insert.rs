@@ -126,8 +126,8 @@ impl Cache {
         let before = self.find(hash, key);
         let replaced = before.and_then(|(_, item)| (!item.is_expired(now_ms)).then_some(item.version));
         let changes = self.changes();
-        let welcome = self.welcome(hash, before.as_ref());
-        let plan = self.plan(&head, welcome.queue, now_ms);
+        let admission = self.admission(hash, before.as_ref());
+        let plan = self.plan(&head, admission.queue, now_ms);
         self.make_room(&plan, now_ms)?;
         let location = self.append(&plan, &head, insert.value.as_slices());
         // Making room may have evicted or moved the old item; look again only if it did anything.
@@ -136,9 +136,9 @@ impl Cache {
         self.index.begin(hash.index());
         if let Some((slot, item)) = old {
             let reason = if item.is_expired(now_ms) { Reason::Expired } else { Reason::Replaced };
-            self.kill(slot, &item, reason);
+            self.remove_item(slot, &item, reason);
         }
-        self.link(hash, location, welcome.frequency);
+        self.link(hash, location, admission.frequency);
         self.index.end();
         self.counters.inserts += 1;
         self.pace(plan.record_bytes(), now_ms);

@@ -258,7 +258,7 @@ impl Cache {
     pub fn remove(&mut self, hash: KeyHash, key: &[u8], now_ms: u64) -> Option<Version> {
         let (slot, item) = self.find(hash, key)?;
         let expired = item.is_expired(now_ms);
-        self.kill(slot, &item, if expired { Reason::Expired } else { Reason::Removed });
+        self.remove_item(slot, &item, if expired { Reason::Expired } else { Reason::Removed });
         (!expired).then_some(item.version)
     }
 
@@ -268,7 +268,7 @@ impl Cache {
     pub fn touch(&mut self, hash: KeyHash, key: &[u8], expire_ms: u64, now_ms: u64) -> Option<Version> {
         let (slot, item) = self.find(hash, key)?;
         if item.is_expired(now_ms) {
-            self.kill(slot, &item, Reason::Expired);
+            self.remove_item(slot, &item, Reason::Expired);
             return None;
         }
         let before_ms = item.expire_ms();
@@ -300,7 +300,7 @@ impl Cache {
     /// Takes out an expired item that was looked up. By value: an item whose address is taken would live in memory.
     #[cold]
     fn bury_expired(&mut self, slot: SlotAt, item: Item) {
-        self.kill(slot, &item, Reason::Expired);
+        self.remove_item(slot, &item, Reason::Expired);
         self.counters.misses += 1;
     }
 
@@ -315,7 +315,7 @@ impl Cache {
     }
 
     /// Takes an item out of the index and marks all its records dead. A sealed segment that dies with it is free at once.
-    fn kill(&mut self, slot: SlotAt, item: &Item, reason: Reason) {
+    fn remove_item(&mut self, slot: SlotAt, item: &Item, reason: Reason) {
         self.index.clear(&mut self.arena, slot);
         self.index.note_removed(item.value_len as usize);
         self.counters.count(reason);
@@ -327,12 +327,12 @@ impl Cache {
         let bytes = item.record_bytes(&self.arena);
         let mut next = item.run(&self.arena).following(&self.arena);
         let fixed = self.is_fixed(item.value_len as usize);
-        self.bury(item.location, bytes, fixed);
+        self.mark_dead(item.location, bytes, fixed);
         while let Some(run) = next {
             let location = item::Extent::location_of(&run);
             next = run.following(&self.arena);
             self.counters.work_units += 1;
-            self.bury(location, item::Extent::load(&self.arena, location).record_bytes(), fixed);
+            self.mark_dead(location, item::Extent::load(&self.arena, location).record_bytes(), fixed);
         }
     }
 
@@ -341,7 +341,7 @@ impl Cache {
     }
 
     /// Marks one record dead in its segment's account.
-    fn bury(&mut self, location: item::Location, bytes: usize, fixed: bool) {
+    fn mark_dead(&mut self, location: item::Location, bytes: usize, fixed: bool) {
         item::mark_dead(&mut self.arena, location);
         let id = self.arena.segment_of(location.at());
         let segment = self.segments.at_mut(id);

@@ -68,27 +68,27 @@ impl Allowance {
 
 /// Where a new item goes, and how often it counts as used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Welcome {
+pub(super) struct Admission {
     pub(super) queue: Queue,
     pub(super) frequency: u64,
 }
 
 impl Cache {
     /// Where an item of this hash goes that takes the place of `before`.
-    pub(super) fn welcome(&mut self, hash: KeyHash, before: Option<&(SlotAt, Item)>) -> Welcome {
+    pub(super) fn admission(&mut self, hash: KeyHash, before: Option<&(SlotAt, Item)>) -> Admission {
         if let Some((slot, item)) = before {
             let queue = self.segments.at(self.arena.segment_of(item.location.at())).queue;
             let frequency = Index::frequency(&self.arena, *slot);
             return match frequency_kept(queue, frequency) {
-                Some(left) if queue == Queue::Small => Welcome { queue: Queue::Main, frequency: left },
-                _ => Welcome { queue, frequency },
+                Some(left) if queue == Queue::Small => Admission { queue: Queue::Main, frequency: left },
+                _ => Admission { queue, frequency },
             };
         }
         if self.ghost.take(&mut self.arena, hash.index(), self.index.items()) {
             self.counters.ghost_hits += 1;
-            return Welcome { queue: Queue::Main, frequency: 0 };
+            return Admission { queue: Queue::Main, frequency: 0 };
         }
-        Welcome { queue: Queue::Small, frequency: 0 }
+        Admission { queue: Queue::Small, frequency: 0 }
     }
 
     /// Keeps an item of a segment that is drained, if the policy says so; `false` when it is to be evicted.

@@ -164,7 +164,7 @@ impl Cache {
         let residents = self.index.residents(&self.arena, hash.index());
         let (at, slot) = residents.min_by_key(worth).expect("the buckets are full");
         let item = Item::load(&self.arena, slot.location());
-        self.kill(at, &item, Reason::EvictedForSlot);
+        self.remove_item(at, &item, Reason::EvictedForSlot);
     }
 
     /// Puts a segment without living records where it can be used again, or waits for its pins.
@@ -223,7 +223,7 @@ impl Cache {
         };
         let (slot, hash) = self.slot_of(&item);
         if item.is_expired(now_ms) {
-            self.kill(slot, &item, Reason::Expired);
+            self.remove_item(slot, &item, Reason::Expired);
             return bytes;
         }
         let queue = self.segments.at(self.arena.segment_of(location.at())).queue;
@@ -238,7 +238,7 @@ impl Cache {
             if queue == Queue::Small {
                 self.ghost.remember(&mut self.arena, hash.index(), self.index.items());
             }
-            self.kill(slot, &item, Reason::EvictedForRoom);
+            self.remove_item(slot, &item, Reason::EvictedForRoom);
         }
         bytes
     }

@@ -75,14 +75,14 @@ impl Handshake {
 
 /// A whole answer.
 #[derive(Debug)]
-pub enum Answer<'a> {
+pub enum ReceivedAnswer<'a> {
     /// It came in one frame.
     Frame(&'a Frame<'a>),
     /// It came in chunks.
     Assembled(Assembled),
 }
 
-impl Answer<'_> {
+impl ReceivedAnswer<'_> {
     /// Understands it as a response; `None` when this release cannot read it, and its request has ended all the same.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ pub enum Incoming<'a> {
         /// Requests that it grants.
         credits: u16,
         /// What it says.
-        answer: Answer<'a>,
+        answer: ReceivedAnswer<'a>,
     },
     /// A part of one.
     Part {
@@ -190,12 +190,12 @@ fn understand(
     }
     let id = CorrelationId(frame.header.request_id);
     let Some(chunk) = Reassembler::chunk_of(frame)? else {
-        return Ok(take(Incoming::Answer { id, credits: frame.header.credits, answer: Answer::Frame(frame) })?);
+        return Ok(take(Incoming::Answer { id, credits: frame.header.credits, answer: ReceivedAnswer::Frame(frame) })?);
     };
     match reassembler.accept(frame, chunk)? {
         Progress::Whole(assembled) => {
             let credits = assembled.frame().header.credits;
-            take(Incoming::Answer { id, credits, answer: Answer::Assembled(assembled) })?;
+            take(Incoming::Answer { id, credits, answer: ReceivedAnswer::Assembled(assembled) })?;
         }
         Progress::Partial => take(Incoming::Part { id })?,
         Progress::Skipped => {}

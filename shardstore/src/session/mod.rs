@@ -23,7 +23,7 @@ pub mod server;
 #[cfg(test)]
 mod testing;
 
-pub use answers::{Answer, AnswerReader, Handshake, HandshakeError, Incoming};
+pub use answers::{AnswerReader, Handshake, HandshakeError, Incoming, ReceivedAnswer};
 pub use caller::{CallerSession, CorrelationId, NeverWaits, wire_bytes};
 pub use credit_pool::{Claim, CreditGrant, CreditPool, CreditWaker, WaiterId};
 pub use frame_reader::{FrameReader, HelloReadError, SpareBuffers};

@@ -123,7 +123,7 @@ impl<T: Send> Mailbox<T> {
     }
 
     /// Waits until the doorbell has rung since the last look; then drain with [`Mailbox::try_receive`].
-    pub async fn rung(&self, reactor: &Reactor) {
+    pub async fn notified(&self, reactor: &Reactor) {
         reactor.doorbell_rung().await;
     }
 }

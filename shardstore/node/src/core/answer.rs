@@ -10,7 +10,7 @@ use shardstore::wire::{Flags, Response, Status, checksum};
 
 /// An answer that owns its bytes.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct OwnedResponse {
     pub(crate) status: Status,
     /// BATCH and MAP_HINT.
     pub(crate) flags: Flags,
@@ -24,10 +24,10 @@ pub(crate) struct Answer {
     pub(crate) value: Vec<u8>,
 }
 
-impl Answer {
+impl OwnedResponse {
     /// A status and nothing else.
     pub(crate) const fn status(status: Status) -> Self {
-        Answer {
+        OwnedResponse {
             status,
             flags: Flags::NONE,
             version: 0,
@@ -43,12 +43,12 @@ impl Answer {
 
     /// A status with the time after which another try makes sense.
     pub(crate) fn retry(status: Status, retry_after_us: u32) -> Self {
-        Answer { retry_after_us: Some(retry_after_us), ..Answer::status(status) }
+        OwnedResponse { retry_after_us: Some(retry_after_us), ..OwnedResponse::status(status) }
     }
 
     /// OK with a payload of the protocol's own.
     pub(crate) fn payload(payload: Vec<u8>) -> Self {
-        Answer { value_crc32c: Some(checksum(&payload)), value: payload, ..Answer::status(Status::Ok) }
+        OwnedResponse { value_crc32c: Some(checksum(&payload)), value: payload, ..OwnedResponse::status(Status::Ok) }
     }
 
     /// Copies what it says into a response; the rest of that stays.

@@ -22,7 +22,7 @@ use shardstore::placement::Verdict;
 use shardstore::wire::batch::{BatchAnswer, BatchAnswers, ENTRY_FIXED_BYTES, MgetKeys, MsetItems};
 use shardstore::wire::{Flags, Frame, FrameError, Header, Kind, Op, Request, Status, checksum};
 
-use super::answer::Answer;
+use super::answer::OwnedResponse;
 use super::hop::Waiting;
 use super::link::Link;
 use super::operate::{operate, set_of};
@@ -39,7 +39,7 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 pub(super) struct Gather {
     reply: RequestContext,
     pub(super) link: Rc<Link>,
-    entries: Vec<Answer>,
+    entries: Vec<OwnedResponse>,
     /// Parts that other cores have not answered.
     parts_missing: usize,
     bytes_left: usize,
@@ -66,13 +66,13 @@ pub(super) fn serve(
     let keys = keys_of(&request.op);
     let hashes: Vec<KeyHash> = keys.iter().map(|key| core.hash(key)).collect::<Result<_, _>>()?;
     if keys.len() > usize::from(link.terms.batch_entries_max) {
-        return Ok(respond(core, link, &reply, Answer::status(Status::TooLarge), out));
+        return Ok(respond(core, link, &reply, OwnedResponse::status(Status::TooLarge), out));
     }
     if hashes[0].slot() != reply.slot {
         note(core, Event::SlotMismatch);
-        return Ok(respond(core, link, &reply, Answer::status(Status::Unsupported), out));
+        return Ok(respond(core, link, &reply, OwnedResponse::status(Status::Unsupported), out));
     }
-    let mut entries: Vec<Answer> = keys.iter().map(|_| Answer::status(Status::Ok)).collect();
+    let mut entries: Vec<OwnedResponse> = keys.iter().map(|_| OwnedResponse::status(Status::Ok)).collect();
     let parts = cut(core, request.slot_epoch, &hashes, &mut entries, &mut reply);
     let bytes_left = ANSWER_BYTES_MAX.min(link.terms.value_bytes_max as usize);
     let gather = Gather { reply, link: Rc::clone(link), entries, parts_missing: 0, bytes_left };
@@ -104,7 +104,13 @@ fn keys_of<'a>(op: &Op<'a>) -> Vec<&'a [u8]> {
 }
 
 /// Sorts the entries by core; what this node does not serve is answered in `entries`.
-fn cut(core: &Core, epoch: u32, hashes: &[KeyHash], entries: &mut [Answer], reply: &mut RequestContext) -> Vec<Part> {
+fn cut(
+    core: &Core,
+    epoch: u32,
+    hashes: &[KeyHash],
+    entries: &mut [OwnedResponse],
+    reply: &mut RequestContext,
+) -> Vec<Part> {
     let cores = core.store.cores();
     let mut parts: Vec<Part> = (0..cores.cores()).map(|_| Part { indices: Vec::new(), hashes: Vec::new() }).collect();
     reply.slot_epoch = core.slot_epoch(reply.slot);
@@ -116,8 +122,8 @@ fn cut(core: &Core, epoch: u32, hashes: &[KeyHash], entries: &mut [Answer], repl
                 part.indices.push(index as u16);
                 part.hashes.push(*hash);
             }
-            Verdict::Moved => entries[index] = Answer::status(Status::Moved),
-            Verdict::Stale => entries[index] = Answer::status(Status::Stale),
+            Verdict::Moved => entries[index] = OwnedResponse::status(Status::Moved),
+            Verdict::Stale => entries[index] = OwnedResponse::status(Status::Stale),
         }
         if matches!(verdict, Verdict::ServeAndHint | Verdict::Moved) {
             reply.flags |= Flags::MAP_HINT;
@@ -127,7 +133,7 @@ fn cut(core: &Core, epoch: u32, hashes: &[KeyHash], entries: &mut [Answer], repl
 }
 
 /// Does one core's part.
-fn perform(core: &Core, op: &Op<'_>, part: &Part) -> Vec<Answer> {
+fn perform(core: &Core, op: &Op<'_>, part: &Part) -> Vec<OwnedResponse> {
     let mut wanted = part.indices.iter().zip(&part.hashes).peekable();
     let mut answers = Vec::with_capacity(part.indices.len());
     let mut ahead = part.hashes.chunks(LOOKAHEAD);
@@ -163,7 +169,7 @@ fn hop(core: &Core, to: CoreId, request: &Request<'_>, part: Part, gather: &Rc<R
     let waiting = Waiting::Part { gather: Rc::clone(gather), indices: part.indices };
     let link = Rc::clone(&gather.borrow().link);
     if let Err(Waiting::Part { gather, indices }) = core.hop(to, frame, deadline, waiting) {
-        let busy = indices.iter().map(|_| Answer::status(Status::Busy)).collect();
+        let busy = indices.iter().map(|_| OwnedResponse::status(Status::Busy)).collect();
         let mut gather = gather.borrow_mut();
         gather.parts_missing -= 1;
         gather.take(&indices, busy);
@@ -193,7 +199,7 @@ fn payload_of(op: &Op<'_>, indices: &[u16]) -> Vec<u8> {
 }
 
 /// Does the part of a batch that another core sent, and puts its answers into one.
-pub(super) fn perform_part(core: &Core, op: &Op<'_>) -> Answer {
+pub(super) fn perform_part(core: &Core, op: &Op<'_>) -> OwnedResponse {
     let keys = keys_of(op);
     let part = Part {
         indices: (0..keys.len() as u16).collect(),
@@ -202,20 +208,20 @@ pub(super) fn perform_part(core: &Core, op: &Op<'_>) -> Answer {
     let mut answers = perform(core, op, &part);
     let mut bytes_left = ANSWER_BYTES_MAX;
     answers.iter_mut().for_each(|answer| fit(answer, &mut bytes_left));
-    Answer { flags: Flags::BATCH, ..Answer::payload(encode(&answers)) }
+    OwnedResponse { flags: Flags::BATCH, ..OwnedResponse::payload(encode(&answers)) }
 }
 
 /// Replaces an answer that does not fit any more.
-fn fit(answer: &mut Answer, bytes_left: &mut usize) {
+fn fit(answer: &mut OwnedResponse, bytes_left: &mut usize) {
     let bytes = ENTRY_FIXED_BYTES + answer.metadata.len() + answer.value.len();
     if bytes <= *bytes_left {
         *bytes_left -= bytes;
     } else {
-        *answer = Answer::status(Status::TooLarge);
+        *answer = OwnedResponse::status(Status::TooLarge);
     }
 }
 
-fn encode(answers: &[Answer]) -> Vec<u8> {
+fn encode(answers: &[OwnedResponse]) -> Vec<u8> {
     let listed: Vec<BatchAnswer<'_>> = answers
         .iter()
         .map(|answer| BatchAnswer {
@@ -235,7 +241,7 @@ fn encode(answers: &[Answer]) -> Vec<u8> {
 
 impl Gather {
     /// Takes the answers to the entries with these indices.
-    fn take(&mut self, indices: &[u16], answers: Vec<Answer>) {
+    fn take(&mut self, indices: &[u16], answers: Vec<OwnedResponse>) {
         debug_assert_eq!(indices.len(), answers.len());
         for (index, mut answer) in indices.iter().zip(answers) {
             fit(&mut answer, &mut self.bytes_left);
@@ -244,11 +250,11 @@ impl Gather {
     }
 
     /// Takes another core's answer to its part; the response is written when it was the last one missing.
-    pub(super) fn take_part(&mut self, core: &Core, indices: &[u16], answer: &Answer) {
+    pub(super) fn take_part(&mut self, core: &Core, indices: &[u16], answer: &OwnedResponse) {
         let answers = match BatchAnswers::parse(&answer.value, u16::MAX) {
             Ok(parsed) if answer.status == Status::Ok => parsed.iter().map(|entry| owned(&entry)).collect(),
             // The part was not done: too late.
-            _ => indices.iter().map(|_| Answer::retry(answer.status, BUSY_RETRY_US)).collect(),
+            _ => indices.iter().map(|_| OwnedResponse::retry(answer.status, BUSY_RETRY_US)).collect(),
         };
         self.take(indices, answers);
         self.parts_missing -= 1;
@@ -265,19 +271,19 @@ impl Gather {
 
     fn finish(&mut self, core: &Core, out: &mut Vec<u8>) -> Sent {
         let entries = std::mem::take(&mut self.entries);
-        let answer = Answer { flags: Flags::BATCH, ..Answer::payload(encode(&entries)) };
+        let answer = OwnedResponse { flags: Flags::BATCH, ..OwnedResponse::payload(encode(&entries)) };
         respond(core, &self.link, &self.reply, answer, out)
     }
 }
 
-fn owned(entry: &BatchAnswer<'_>) -> Answer {
-    Answer {
+fn owned(entry: &BatchAnswer<'_>) -> OwnedResponse {
+    OwnedResponse {
         version: entry.version,
         ttl_ms: entry.ttl_ms,
         value_crc32c: Some(entry.value_crc32c),
         previous_version: entry.replaced.then_some(0),
         metadata: entry.metadata.to_vec(),
         value: entry.value.to_vec(),
-        ..Answer::status(entry.status)
+        ..OwnedResponse::status(entry.status)
     }
 }

@@ -19,7 +19,7 @@ use reactor::{CoreId, Instant};
 use shardstore::wire::{Kind, Op, Request, Status};
 use store_runtime::hop::{Hop, HopAnswer, HopMessage};
 
-use super::answer::Answer;
+use super::answer::OwnedResponse;
 use super::batch::{self, Gather};
 use super::link::Link;
 use super::operate::operate;
@@ -59,25 +59,25 @@ impl Core {
     pub(super) fn serve_hop(&self, from: CoreId, hop: &Hop<OwnedFrame>) {
         let answer = if self.reactor.now() > hop.deadline {
             note(self, Event::DeadlineMissed);
-            Answer::retry(Status::Unavailable, 0)
+            OwnedResponse::retry(Status::Unavailable, 0)
         } else {
             self.perform(&hop.request)
         };
         self.mail.deliver(from, HopMessage::Answer(Box::new(HopAnswer { id: hop.id, answer })).into());
     }
 
-    fn perform(&self, frame: &OwnedFrame) -> Answer {
+    fn perform(&self, frame: &OwnedFrame) -> OwnedResponse {
         let frame = frame.frame();
         match Request::parse(&frame) {
             Ok(Request { op: op @ (Op::Mget(_) | Op::Mset(_)), .. }) => batch::perform_part(self, &op),
             Ok(request) => operate(self, self.hasher.hash(request.op.key()), &request.op),
             // The asking core has parsed the same bytes.
-            Err(_) => Answer::status(Status::Unsupported),
+            Err(_) => OwnedResponse::status(Status::Unsupported),
         }
     }
 
     /// Takes the answer to a hop of this core.
-    pub(super) fn take_hop_answer(&self, HopAnswer { id, answer }: HopAnswer<Answer>) {
+    pub(super) fn take_hop_answer(&self, HopAnswer { id, answer }: HopAnswer<OwnedResponse>) {
         match self.hops.take(id) {
             Some(Waiting::One { link, reply }) => {
                 link.note_hop_over();

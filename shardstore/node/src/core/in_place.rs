@@ -12,7 +12,7 @@ use shardstore::wire::Status;
 use shardstore::wire::reassembly::Part;
 use store_runtime::remote::{RemoteItem, RemoteRead};
 
-use super::answer::Answer;
+use super::answer::OwnedResponse;
 use super::note;
 use super::operate::ttl_left_ms;
 use super::respond::{RequestContext, response_to};
@@ -39,7 +39,7 @@ impl FrameHandler {
             }
             RemoteRead::Absent => {
                 note(core, Event::ReadInPlace);
-                self.send(reply, Answer::status(Status::NotFound), out);
+                self.send(reply, OwnedResponse::status(Status::NotFound), out);
                 true
             }
             RemoteRead::Found(_) | RemoteRead::AskOwner => false,

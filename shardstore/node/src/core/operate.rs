@@ -16,24 +16,24 @@ use shardstore::wire::{Op, Status};
 use store_runtime::owner::{Write, Written};
 
 use super::Core;
-use super::answer::Answer;
+use super::answer::OwnedResponse;
 use super::respond::{BUSY_RETRY_US, UNAVAILABLE_RETRY_US};
 
 /// Does what `op` asks of one key. Operations without a key are not taken: batches are cut by core first ([`super::batch`]),
 /// the others concern the node.
-pub(crate) fn operate(core: &Core, hash: KeyHash, op: &Op<'_>) -> Answer {
+pub(crate) fn operate(core: &Core, hash: KeyHash, op: &Op<'_>) -> OwnedResponse {
     match op {
         Op::Get { key } => {
             let now_ms = core.reactor.wall_ms();
             let mut shard = core.store.shard();
-            shard.get(hash, key, now_ms).map_or(Answer::status(Status::NotFound), |hit| copied(&hit, now_ms))
+            shard.get(hash, key, now_ms).map_or(OwnedResponse::status(Status::NotFound), |hit| copied(&hit, now_ms))
         }
         Op::Set(set) => core.write((hash, set.key), &Write::Set(shard_set(set))),
         Op::Delete { key, version, condition } => {
             core.write((hash, key), &Write::Delete(Delete { condition: *condition, version: brought(*version) }))
         }
         Op::Touch { key, ttl_ms } => core.write((hash, key), &Write::Touch { ttl_ms: u64::from(*ttl_ms) }),
-        Op::Ping | Op::Mget(_) | Op::Mset(_) | Op::Stats | Op::Topology => Answer::status(Status::Unsupported),
+        Op::Ping | Op::Mget(_) | Op::Mset(_) | Op::Stats | Op::Topology => OwnedResponse::status(Status::Unsupported),
     }
 }
 
@@ -54,49 +54,53 @@ fn shard_set<'a>(set: &Set<'a>) -> shard::Set<'a> {
 }
 
 impl Core {
-    fn write(&self, key: (KeyHash, &[u8]), write: &Write<'_>) -> Answer {
+    fn write(&self, key: (KeyHash, &[u8]), write: &Write<'_>) -> OwnedResponse {
         let previous = |version: Option<Version>| version.map(Version::bits);
         match self.store.write(key, write) {
-            Written::Stored(stored) => Answer {
+            Written::Stored(stored) => OwnedResponse {
                 version: stored.version.bits(),
                 previous_version: previous(stored.replaced),
-                ..Answer::status(Status::Ok)
+                ..OwnedResponse::status(Status::Ok)
             },
-            Written::Deleted { version, removed } => {
-                Answer { version: version.bits(), previous_version: Some(removed.bits()), ..Answer::status(Status::Ok) }
+            Written::Deleted { version, removed } => OwnedResponse {
+                version: version.bits(),
+                previous_version: Some(removed.bits()),
+                ..OwnedResponse::status(Status::Ok)
+            },
+            Written::Touched { version } => {
+                OwnedResponse { version: version.bits(), ..OwnedResponse::status(Status::Ok) }
             }
-            Written::Touched { version } => Answer { version: version.bits(), ..Answer::status(Status::Ok) },
             Written::NotApplied { current } => {
-                Answer { previous_version: previous(current), ..Answer::status(Status::NotApplied) }
+                OwnedResponse { previous_version: previous(current), ..OwnedResponse::status(Status::NotApplied) }
             }
-            Written::Absent => Answer::status(Status::NotFound),
+            Written::Absent => OwnedResponse::status(Status::NotFound),
             Written::Corrupt => {
                 self.metrics().faults.note("value_crc");
-                Answer::status(Status::Corrupt)
+                OwnedResponse::status(Status::Corrupt)
             }
             Written::VersionAhead => {
                 self.metrics().faults.note("version_ahead");
-                Answer::retry(Status::Unavailable, UNAVAILABLE_RETRY_US)
+                OwnedResponse::retry(Status::Unavailable, UNAVAILABLE_RETRY_US)
             }
-            Written::TooLarge => Answer::status(Status::TooLarge),
-            Written::NoRoom => Answer::retry(Status::Busy, BUSY_RETRY_US),
+            Written::TooLarge => OwnedResponse::status(Status::TooLarge),
+            Written::NoRoom => OwnedResponse::retry(Status::Busy, BUSY_RETRY_US),
         }
     }
 }
 
-fn copied(hit: &Hit<'_>, now_ms: u64) -> Answer {
+fn copied(hit: &Hit<'_>, now_ms: u64) -> OwnedResponse {
     let mut value = Vec::new();
     hit.value().copy_to(&mut value);
-    Answer { value, metadata: hit.metadata().to_vec(), ..described(hit, now_ms) }
+    OwnedResponse { value, metadata: hit.metadata().to_vec(), ..described(hit, now_ms) }
 }
 
 /// A hit without its bytes.
-pub(crate) fn described(hit: &Hit<'_>, now_ms: u64) -> Answer {
-    Answer {
+pub(crate) fn described(hit: &Hit<'_>, now_ms: u64) -> OwnedResponse {
+    OwnedResponse {
         version: hit.version().bits(),
         ttl_ms: ttl_left_ms(hit.expire_ms(), now_ms),
         value_crc32c: Some(hit.value_crc32c()),
-        ..Answer::status(Status::Ok)
+        ..OwnedResponse::status(Status::Ok)
     }
 }
 

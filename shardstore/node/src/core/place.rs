@@ -14,7 +14,7 @@ use shardstore::wire::ext::Moved;
 use shardstore::wire::header::CORE_ANY;
 use shardstore::wire::{Flags, FrameError, Status};
 
-use super::answer::Answer;
+use super::answer::OwnedResponse;
 use super::respond::RequestContext;
 use super::{Core, note};
 use crate::message::Message;
@@ -28,7 +28,7 @@ pub(super) enum Ownership {
     /// To another core of this node.
     Core(CoreId),
     /// Not to this node, or the asker knows better: this is the answer.
-    Elsewhere(Box<Answer>),
+    Elsewhere(Box<OwnedResponse>),
 }
 
 impl Core {
@@ -48,7 +48,7 @@ impl Core {
         let slot = hash.slot();
         if slot != reply.slot {
             note(self, Event::SlotMismatch);
-            return Ownership::Elsewhere(Box::new(Answer::status(Status::Unsupported)));
+            return Ownership::Elsewhere(Box::new(OwnedResponse::status(Status::Unsupported)));
         }
         let topology = self.topology.borrow();
         reply.slot_epoch = topology.slot_epoch(slot);
@@ -61,7 +61,7 @@ impl Core {
             Verdict::Moved => return Ownership::Elsewhere(Box::new(self.moved(slot))),
             Verdict::Stale => {
                 self.want_topology(epoch);
-                return Ownership::Elsewhere(Box::new(Answer::status(Status::Stale)));
+                return Ownership::Elsewhere(Box::new(OwnedResponse::status(Status::Stale)));
             }
         }
         let owner = self.store.cores().owner(hash);
@@ -103,7 +103,7 @@ impl Core {
 
     /// Who owns a slot that is not ours. Finding the range walks the whole map, so the last one is kept: askers with an old
     /// map ask for the same range again and again.
-    fn moved(&self, slot: SlotId) -> Answer {
+    fn moved(&self, slot: SlotId) -> OwnedResponse {
         let known = self.moved_last.get().filter(|moved| (moved.first..=moved.last).contains(&slot));
         let moved = known.unwrap_or_else(|| {
             let topology = self.topology.borrow();
@@ -118,7 +118,7 @@ impl Core {
             }
         });
         self.moved_last.set(Some(moved));
-        Answer { moved: Some(moved), ..Answer::status(Status::Moved) }
+        OwnedResponse { moved: Some(moved), ..OwnedResponse::status(Status::Moved) }
     }
 
     /// Asks the control core to read the topology again, once per epoch that was heard of.

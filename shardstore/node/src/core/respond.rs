@@ -14,7 +14,7 @@ use shardstore::session::server;
 use shardstore::wire::{Request, Response, Status};
 
 use super::Core;
-use super::answer::Answer;
+use super::answer::OwnedResponse;
 use super::link::Link;
 use super::stream::{Body, Stream};
 
@@ -57,14 +57,20 @@ pub(crate) enum Sent {
 }
 
 /// Writes an answer to `out`, or queues it as a stream.
-pub(crate) fn respond(core: &Core, link: &Link, context: &RequestContext, answer: Answer, out: &mut Vec<u8>) -> Sent {
+pub(crate) fn respond(
+    core: &Core,
+    link: &Link,
+    context: &RequestContext,
+    answer: OwnedResponse,
+    out: &mut Vec<u8>,
+) -> Sent {
     let mut answer = answer;
     if answer.value.len() > link.terms.value_bytes_max as usize {
-        answer = Answer::status(Status::TooLarge);
+        answer = OwnedResponse::status(Status::TooLarge);
     }
     if answer.value.len() > INLINE_BYTES_MAX.min(link.frame_value_bytes_max() as usize) {
         let Some(lease) = core.copies.lease(answer.value.len()) else {
-            return respond(core, link, context, Answer::retry(Status::Busy, BUSY_RETRY_US), out);
+            return respond(core, link, context, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US), out);
         };
         let value = std::mem::take(&mut answer.value);
         return push_stream(core, link, context, Stream::new(*context, answer, Body::Copied { value, lease }));

@@ -24,7 +24,7 @@ use shardstore::wire::reassembly::{Part, ReassemblyError};
 use shardstore::wire::{Frame, FrameError, Kind, Op, Request, Status};
 use store_runtime::budget::Lease;
 
-use super::answer::Answer;
+use super::answer::OwnedResponse;
 use super::batch;
 use super::hop::Waiting;
 use super::link::Link;
@@ -88,8 +88,8 @@ impl FrameHandler {
         self.core.metrics().faults.note(error.name());
         let context = RequestContext::of_header(&frame.header, arrived, Instant::NEVER, frame.wire_bytes());
         let answer = match status {
-            Status::Busy => Answer::retry(status, BUSY_RETRY_US),
-            status => Answer::status(status),
+            Status::Busy => OwnedResponse::retry(status, BUSY_RETRY_US),
+            status => OwnedResponse::status(status),
         };
         self.send(&context, answer, out);
         Ok(())
@@ -121,7 +121,7 @@ impl FrameHandler {
         }
         let hash = self.core.hash(key)?;
         if key.len() > usize::from(self.link.terms.key_bytes_max) {
-            self.send(&context, Answer::status(Status::TooLarge), out);
+            self.send(&context, OwnedResponse::status(Status::TooLarge), out);
             return Ok(());
         }
         match self.core.place(hash, request.slot_epoch, &mut context) {
@@ -140,17 +140,17 @@ impl FrameHandler {
 
     /// Why a request is not served at all, if so.
     #[inline]
-    fn turn_away(&self, context: &RequestContext) -> Option<Answer> {
+    fn turn_away(&self, context: &RequestContext) -> Option<OwnedResponse> {
         if self.core.is_refusing() {
-            return Some(Answer::retry(Status::Unavailable, UNAVAILABLE_RETRY_US));
+            return Some(OwnedResponse::retry(Status::Unavailable, UNAVAILABLE_RETRY_US));
         }
         if context.kind == Kind::Request && !self.link.credit.covers(context.bytes) {
             note(&self.core, Event::OverCredit);
-            return Some(Answer::retry(Status::Busy, BUSY_RETRY_US));
+            return Some(OwnedResponse::retry(Status::Busy, BUSY_RETRY_US));
         }
         if self.core.reactor.now() > context.deadline {
             note(&self.core, Event::DeadlineMissed);
-            return Some(Answer::retry(Status::Unavailable, 0));
+            return Some(OwnedResponse::retry(Status::Unavailable, 0));
         }
         None
     }
@@ -162,7 +162,7 @@ impl FrameHandler {
         let now_ms = core.reactor.wall_ms();
         let mut shard = core.store.shard();
         let Some(hit) = shard.get(hash, key, now_ms) else {
-            self.send(context, Answer::status(Status::NotFound), out);
+            self.send(context, OwnedResponse::status(Status::NotFound), out);
             return;
         };
         let value = hit.value();
@@ -190,14 +190,14 @@ impl FrameHandler {
         let core = &self.core;
         let bytes = hit.value().len();
         if bytes > self.link.terms.value_bytes_max as usize {
-            self.send(context, Answer::status(Status::TooLarge), out);
+            self.send(context, OwnedResponse::status(Status::TooLarge), out);
             return;
         }
         let body = match hit.pin() {
             Some(pinned) => Body::Pinned(pinned),
             None => {
                 let Some(lease) = core.copies.lease(bytes) else {
-                    self.send(context, Answer::retry(Status::Busy, BUSY_RETRY_US), out);
+                    self.send(context, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US), out);
                     return;
                 };
                 let mut value = Vec::new();
@@ -223,12 +223,12 @@ impl FrameHandler {
                 self.note_sent(context, sent);
                 return Ok(());
             }
-            Op::Topology => Answer::payload(self.core.topology_text(request.slot_epoch)),
+            Op::Topology => OwnedResponse::payload(self.core.topology_text(request.slot_epoch)),
             Op::Stats => {
                 self.core.publish();
-                Answer::payload(metrics::stats(&self.core.node_metrics))
+                OwnedResponse::payload(metrics::stats(&self.core.node_metrics))
             }
-            _ => Answer::status(Status::Ok),
+            _ => OwnedResponse::status(Status::Ok),
         };
         self.send(context, answer, out);
         Ok(())
@@ -241,11 +241,11 @@ impl FrameHandler {
             self.link.note_hop();
             self.note_sent(context, Sent::Later);
         } else {
-            self.send(context, Answer::retry(Status::Busy, BUSY_RETRY_US), out);
+            self.send(context, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US), out);
         }
     }
 
-    pub(super) fn send(&self, context: &RequestContext, answer: Answer, out: &mut Vec<u8>) {
+    pub(super) fn send(&self, context: &RequestContext, answer: OwnedResponse, out: &mut Vec<u8>) {
         let sent = respond(&self.core, &self.link, context, answer, out);
         self.note_sent(context, sent);
     }

@@ -12,7 +12,7 @@ use shardstore::cache::Pinned;
 use shardstore::session::server::{StreamBody, ValueStream};
 use store_runtime::budget::Lease;
 
-use super::answer::Answer;
+use super::answer::OwnedResponse;
 use super::link::Link;
 use super::respond::{RequestContext, response_to};
 
@@ -34,13 +34,13 @@ pub(crate) enum Body {
 pub(crate) struct Stream {
     context: RequestContext,
     /// Everything but the value.
-    answer: Answer,
+    answer: OwnedResponse,
     value: ValueStream<Body>,
 }
 
 impl Stream {
     /// `answer` has no value of its own; `body` is it.
-    pub(crate) fn new(context: RequestContext, answer: Answer, body: Body) -> Self {
+    pub(crate) fn new(context: RequestContext, answer: OwnedResponse, body: Body) -> Self {
         debug_assert!(answer.value.is_empty());
         Stream { context, answer, value: ValueStream::new(body) }
     }

@@ -134,7 +134,7 @@ impl Supervisor {
                     Message::Topology(_) | Message::Drain { .. } | Message::Stop => {}
                 }
             }
-            self.mailbox.rung(&self.reactor).await;
+            self.mailbox.notified(&self.reactor).await;
         }
     }
 

@@ -145,7 +145,7 @@ impl Space {
     }
 
     /// Takes note that a page is dead. Returns its segment if that has no other, and is to be released.
-    pub(super) fn bury(&mut self, segments: &mut Segments, page: Page) -> Option<SegmentId> {
+    pub(super) fn mark_dead(&mut self, segments: &mut Segments, page: Page) -> Option<SegmentId> {
         let (id, bytes) = (self.segment_of(page), page.bytes() as u32);
         let floor = self.floor(id);
         let segment = segments.at_mut(id);

@@ -198,7 +198,7 @@ impl Cache {
 
     fn replace_page(&mut self, root: RootId, old: Page, new: Page) {
         self.index.publish(&mut self.arena, root, new);
-        if let Some(id) = self.index.space.bury(&mut self.segments, old) {
+        if let Some(id) = self.index.space.mark_dead(&mut self.segments, old) {
             self.release(id);
         }
         self.note_index_segments();
