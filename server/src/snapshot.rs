@@ -11,6 +11,8 @@
 //!
 //! **Invariants**: immutable; a later snapshot of a process has a higher generation.
 
+use std::cell::{Ref, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use corelane_http::Limits;
@@ -57,5 +59,30 @@ fn head_limits(settings: &EdgeSettings) -> Limits {
         target_bytes_max: u32::try_from(limits.target_bytes).unwrap_or(u32::MAX),
         body_bytes_max: limits.body_bytes as u64,
         ..Limits::default()
+    }
+}
+
+/// The snapshot that a data core decides by now.
+pub(crate) struct CurrentSnapshot(RefCell<Rc<Snapshot>>);
+
+impl CurrentSnapshot {
+    pub(crate) fn new(first: &Snapshot) -> Self {
+        CurrentSnapshot(RefCell::new(Rc::new(first.clone())))
+    }
+
+    /// Not for use across an `await`, nor while a snapshot may come: see [`Self::hold`].
+    #[inline(always)]
+    pub(crate) fn get(&self) -> Ref<'_, Snapshot> {
+        Ref::map(self.0.borrow(), |snapshot| &**snapshot)
+    }
+
+    /// The same for as long as the caller wants it.
+    pub(crate) fn hold(&self) -> Rc<Snapshot> {
+        Rc::clone(&self.0.borrow())
+    }
+
+    /// Decides by another snapshot from now on.
+    pub(crate) fn replace(&self, next: &Snapshot) {
+        self.0.replace(Rc::new(next.clone()));
     }
 }

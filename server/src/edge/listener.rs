@@ -9,14 +9,14 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::settings::AcceptSteering;
+use corelane_http::Status;
 use corelane_http::problem::Problem;
-use corelane_http::{Status, response};
 use reactor::{Address, Connection, ListenError, ListenOptions, Listener};
 
 use super::EdgeCore;
 use super::sessions::Registered;
-use crate::frontend::h1::connection;
+use crate::frontend::h1::{self, H1};
+use crate::settings::AcceptSteering;
 
 /// Connections that are being answered 503 at a time.
 const SHEDDING_MAX: usize = 256;
@@ -24,14 +24,14 @@ const SHEDDING_MAX: usize = 256;
 /// How long a shed client gets to read its 503.
 const SHED_LINGER: Duration = Duration::from_millis(500);
 
-pub(super) fn start(core: &Rc<EdgeCore>) -> std::io::Result<()> {
+pub(super) fn start(core: &Rc<EdgeCore>, h1: &Rc<H1>) -> std::io::Result<()> {
     let options = ListenOptions {
         // The first core makes sure that no other process listens there; the others share with it.
         claim: core.id.0 == 0,
         steer_by_cpu: core.snapshot().settings.accept_steering == AcceptSteering::Cpu,
         ..ListenOptions::default()
     };
-    for address in &core.hold().settings.listen {
+    for address in &core.snapshot.hold().settings.listen {
         let address = Address::from(address);
         // A path can be bound once; the first core takes its connections and serves them.
         if matches!(address, Address::Unix(_)) && core.id.0 > 0 {
@@ -40,8 +40,9 @@ pub(super) fn start(core: &Rc<EdgeCore>) -> std::io::Result<()> {
         let listener = core.reactor.listen(&address, &options).map_err(|error| explain(&address, &error))?;
         let listener = Rc::new(listener);
         core.listeners.borrow_mut().push(Rc::clone(&listener));
-        let accepting = Rc::clone(core);
-        core.reactor.spawn(async move { accept_all(&accepting, &listener).await }).map_err(std::io::Error::other)?;
+        let (accepting, serving) = (Rc::clone(core), Rc::clone(h1));
+        let task = async move { accept_all(&accepting, &serving, &listener).await };
+        core.reactor.spawn(task).map_err(std::io::Error::other)?;
     }
     Ok(())
 }
@@ -52,34 +53,33 @@ fn explain(address: &Address, error: &std::io::Error) -> std::io::Error {
 }
 
 /// Takes connections until the listener is closed and its backlog is empty.
-async fn accept_all(core: &Rc<EdgeCore>, listener: &Listener) {
+async fn accept_all(core: &Rc<EdgeCore>, h1: &Rc<H1>, listener: &Listener) {
     let shedding = Rc::new(Cell::new(0));
     loop {
         match listener.accept().await {
-            Ok(connection) => admit(core, connection, &shedding),
+            Ok(connection) => admit(core, h1, connection, &shedding),
             Err(ListenError::Full) => core.metrics.shed.increment(),
             Err(ListenError::Closed) => return,
         }
     }
 }
 
-fn admit(core: &Rc<EdgeCore>, connection: Connection, shedding: &Rc<Cell<usize>>) {
+fn admit(core: &Rc<EdgeCore>, h1: &Rc<H1>, connection: Connection, shedding: &Rc<Cell<usize>>) {
     core.metrics.accepted.increment();
     let full = core.sessions.borrow().len() >= core.snapshot().settings.limits.connections_per_core;
     if full {
-        shed(core, connection, shedding);
+        shed(core, h1, connection, shedding);
         return;
     }
     // Counted from here on: many may be admitted before the first of their tasks runs.
     let registered = Registered::enter(core, &connection);
-    let serving = Rc::clone(core);
-    if core.reactor.spawn(connection::serve(serving, connection, registered)).is_err() {
+    if core.reactor.spawn(h1::serve(Rc::clone(h1), connection, registered)).is_err() {
         core.metrics.shed.increment();
     }
 }
 
 /// Says 503 and closes; beyond the bound it only closes.
-fn shed(core: &Rc<EdgeCore>, connection: Connection, shedding: &Rc<Cell<usize>>) {
+fn shed(core: &Rc<EdgeCore>, h1: &H1, connection: Connection, shedding: &Rc<Cell<usize>>) {
     core.metrics.shed.increment();
     if shedding.get() >= SHEDDING_MAX {
         return;
@@ -89,9 +89,7 @@ fn shed(core: &Rc<EdgeCore>, connection: Connection, shedding: &Rc<Cell<usize>>)
         slug: "too-many-connections",
         detail: "this server has as many connections as it may; try again",
     };
-    let mut body = Vec::new();
-    core.metrics.answers_5xx.increment();
-    problem.encode(response::Connection::Close, &core.response_start(), &mut body, &mut connection.write());
+    h1.refuse(&problem, &mut connection.write());
     shedding.set(shedding.get() + 1);
     let shedding = Rc::clone(shedding);
     let task = async move {

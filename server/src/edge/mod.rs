@@ -15,15 +15,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use corelane_http::h1::ResponseStart;
-use corelane_http::h1::request::{FieldMemo, Resume};
 use reactor::{CoreId, Instant, Listener, Mailbox, Reactor};
 use shardstore::key::KeyHasher;
 
-use crate::exchange::outbound::Copies;
+use crate::frontend::h1::H1;
 use crate::message::Message;
 use crate::nodes::{Cluster, ClusterOptions};
-use crate::snapshot::Snapshot;
+use crate::services::Services;
+use crate::services::kv::KvService;
+use crate::snapshot::{CurrentSnapshot, Snapshot};
 use crate::store::fills::{FillBounds, Fills};
 use crate::store::route::Tickets;
 use crate::store::writes::Writes;
@@ -50,15 +50,10 @@ pub(crate) struct CorePlan {
 pub(crate) struct EdgeCore {
     pub(crate) reactor: Reactor,
     pub(crate) id: CoreId,
-    snapshot: RefCell<Rc<Snapshot>>,
+    pub(crate) snapshot: Rc<CurrentSnapshot>,
     pub(crate) hasher: KeyHasher,
     /// This core's shard, and the other cores'.
     pub(crate) store: Store,
-    pub(crate) scratch: RefCell<Scratch>,
-    pub(crate) head: RefCell<HeadScratch>,
-    /// The second of `response_start`.
-    response_start_s: Cell<u64>,
-    response_start: RefCell<ResponseStart>,
     pub(crate) metrics: Arc<CoreMetrics>,
     pub(crate) mailbox: Mailbox<Message>,
     pub(crate) tickets: RefCell<Tickets>,
@@ -73,27 +68,8 @@ pub(crate) struct EdgeCore {
     /// For request bodies.
     pub(crate) bodies: Rc<Budget>,
     /// For what clients have not taken yet.
-    pub(crate) copies: Copies,
-    pub(crate) draining: Cell<bool>,
-}
-
-/// What heads are read with; one for all connections of a core.
-#[derive(Default)]
-pub(crate) struct HeadScratch {
-    /// The head that is being served, while it is.
-    pub(crate) whole: Resume,
-    /// The fields that came last.
-    pub(crate) memo: FieldMemo,
-}
-
-/// Buffers that are reused for every request, so that the hit path allocates nothing.
-pub(crate) struct Scratch {
-    /// The stored key of the request at hand.
-    pub(crate) key: Vec<u8>,
-    /// A percent-decoded key.
-    pub(crate) decoded: Vec<u8>,
-    /// The body of an error.
-    pub(crate) problem: Vec<u8>,
+    pub(crate) outbound: Rc<Budget>,
+    pub(crate) draining: Rc<Cell<bool>>,
 }
 
 impl EdgeCore {
@@ -112,35 +88,28 @@ impl EdgeCore {
         };
         let store = Store::start(reactor, shard)?;
         let core = Rc::new(EdgeCore::new(reactor.clone(), plan, store));
-        listener::start(&core)?;
+        let services = Services { kv: KvService::new(&core) };
+        let h1 = Rc::new(H1::new(&core, services));
+        listener::start(&core, &h1)?;
         mail::start(&core)?;
         report::start(&core)
     }
 
     fn new(reactor: Reactor, plan: CorePlan, store: Store) -> Self {
-        let snapshot = Rc::new(Snapshot::clone(&plan.snapshot));
+        let snapshot = &*plan.snapshot;
         let limits = &snapshot.settings.limits;
-        let wall_s = reactor.wall_ms() / 1000;
         let cluster = snapshot.topology.as_ref().map(|topology| {
-            let options = cluster_options(&snapshot, plan.cores, plan.incarnation);
+            let options = cluster_options(snapshot, plan.cores, plan.incarnation);
             Cluster::new(reactor.clone(), options, Arc::clone(&plan.metrics), topology)
         });
         let bodies = Budget::new(limits.body_memory_bytes, Oversize::Refuse);
-        let copies = Copies::new(limits.body_memory_bytes, &plan.metrics);
-        let fills = Fills::new(fill_bounds(&snapshot));
+        let outbound = Budget::new(limits.body_memory_bytes, Oversize::Refuse);
+        let fills = Fills::new(fill_bounds(snapshot));
         EdgeCore {
             id: reactor.core(),
             hasher: plan.hasher,
-            snapshot: RefCell::new(snapshot),
+            snapshot: Rc::new(CurrentSnapshot::new(snapshot)),
             store,
-            scratch: RefCell::new(Scratch {
-                key: Vec::with_capacity(shardstore::key::STORED_KEY_BYTES_MAX),
-                decoded: Vec::with_capacity(shardstore::key::KEY_BYTES_MAX),
-                problem: Vec::with_capacity(512),
-            }),
-            head: RefCell::default(),
-            response_start_s: Cell::new(wall_s),
-            response_start: RefCell::new(ResponseStart::at_unix_seconds(wall_s)),
             metrics: plan.metrics,
             mailbox: plan.mailbox,
             tickets: RefCell::new(Tickets::default()),
@@ -150,21 +119,16 @@ impl EdgeCore {
             sessions: RefCell::default(),
             listeners: RefCell::new(Vec::new()),
             bodies,
-            copies,
-            draining: Cell::new(false),
+            outbound,
+            draining: Rc::default(),
             reactor,
         }
     }
 
-    /// What this core decides by now. Not for use across an `await`, nor while a snapshot may come: see [`Self::hold`].
+    /// What this core decides by now; as [`CurrentSnapshot::get`].
     #[inline(always)]
     pub(crate) fn snapshot(&self) -> Ref<'_, Snapshot> {
-        Ref::map(self.snapshot.borrow(), |snapshot| &**snapshot)
-    }
-
-    /// The same for as long as the caller wants it.
-    pub(crate) fn hold(&self) -> Rc<Snapshot> {
-        Rc::clone(&self.snapshot.borrow())
+        self.snapshot.get()
     }
 
     /// Decides by another snapshot from now on.
@@ -172,25 +136,13 @@ impl EdgeCore {
         assert!(next.generation > self.snapshot().generation, "snapshots come in the order they were made in");
         let limits = &next.settings.limits;
         self.bodies.set_bytes_max(limits.body_memory_bytes);
-        self.copies.set_bytes_max(limits.body_memory_bytes);
+        self.outbound.set_bytes_max(limits.body_memory_bytes);
         self.fills.borrow_mut().set_bounds(fill_bounds(next));
-        // Fields that were accepted under other limits are not known to be within these.
-        self.head.take();
         if let (Some(cluster), Some(topology)) = (&self.cluster, &next.topology) {
             cluster.options.set(cluster_options(next, self.store.cores().cores(), cluster.options.get().incarnation));
             cluster.install(topology);
         }
-        self.snapshot.replace(Rc::new(Snapshot::clone(next)));
-    }
-
-    /// How responses of this second begin.
-    #[inline]
-    pub(crate) fn response_start(&self) -> Ref<'_, ResponseStart> {
-        let now_s = self.reactor.wall_ms() / 1000;
-        if self.response_start_s.replace(now_s) != now_s {
-            self.response_start.replace(ResponseStart::at_unix_seconds(now_s));
-        }
-        self.response_start.borrow()
+        self.snapshot.replace(next);
     }
 
     /// By when a request must be answered whose value has `value_bytes` bytes, or may have: the time a node gets to show a

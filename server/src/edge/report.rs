@@ -45,6 +45,6 @@ fn tick(core: &EdgeCore) {
     let stats = core.store.shard().stats();
     core.metrics.shard.publish(&stats);
     core.metrics.reactor.publish(&(core.reactor.counters(), core.reactor.holdings()));
-    core.metrics.body_bytes.set((core.bodies.leased_bytes() + core.copies.bytes()) as u64);
+    core.metrics.body_bytes.set((core.bodies.leased_bytes() + core.outbound.leased_bytes()) as u64);
     core.metrics.fills_open.set(core.fills.borrow().len() as u64);
 }

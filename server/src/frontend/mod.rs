@@ -1,5 +1,7 @@
 //! Where requests come in and responses go out: bytes ⇄ exchanges.
 //!
-//! **Not** HTTP semantics: what is answered is decided by [`crate::services`].
+//! **Not** deciding what is answered: that is for [`crate::services`].
 
 pub(crate) mod h1;
+mod pace;
+mod responder;

@@ -1,165 +1,171 @@
-//! Receiving a request's body.
+//! The framing of a request's body.
 //!
-//! **Not** streaming: a value is stored whole, so its body is gathered whole.
+//! **Not** receiving it, and **not** keeping it: bytes in, ranges out.
 //!
-//! **Invariants**: bodies of one core together stay within `body_memory_bytes`, until the store has answered; a body slower
-//! than `body_rate_min` after its grace is given up, and so is one that pauses: what came early earns time for what
-//! comes slowly, never a silence longer than the grace (or [`SILENCE_MIN`], where that is longer).
+//! **Invariants**: nothing behind the body is taken for a part of it.
+//!
+//! **Source**: RFC 9112 section 6 and 7.
 
-use std::time::Duration;
+use std::ops::Range;
 
-use corelane_http::Status;
+use corelane_http::Limits;
 use corelane_http::h1::chunked::{ChunkedError, Decoder, Found};
-use corelane_http::problem::Problem;
 use corelane_http::request::Body;
-use reactor::{ConnectionError, Instant};
-use store_runtime::budget::Lease;
-
-use crate::edge::metrics::CoreMetrics;
-use crate::frontend::h1::connection::Session;
 
 /// Bytes still to come from which on they are received in bulk.
 const BULK_BYTES_MIN: usize = 128 * 1024;
 
-/// The longest silence within a body is never less than this: a lost packet or two, and their retransmission.
-const SILENCE_MIN: Duration = Duration::from_secs(1);
-
-/// Why a body did not arrive.
-pub(crate) enum BodyFault {
-    /// The client is gone.
-    Gone,
-    /// Answer this, and close.
-    Refused(Problem<'static>),
+/// A body that is being read.
+pub(super) struct BodyReader {
+    framing: Framing,
+    /// Bytes of it that have been read, its framing included.
+    read_bytes: usize,
 }
 
-const SLOW: Problem<'static> =
-    Problem { status: Status::RequestTimeout, slug: "body-timeout", detail: "the request's body arrives too slowly" };
+enum Framing {
+    /// So many bytes are still to come.
+    Length(usize),
+    Chunked(Box<Decoder>),
+    Ended,
+}
 
-const NO_MEMORY: Problem<'static> = Problem {
-    status: Status::ServiceUnavailable,
-    slug: "too-many-bodies",
-    detail: "too many request bodies are being received; try again",
-};
+/// What the input begins with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// These bytes of the body; all through their end has been read.
+    Data(Range<usize>),
+    /// Nothing that could be handed on; so many bytes have been read.
+    More(usize),
+    /// The body ended before this.
+    End(usize),
+}
 
-impl Session {
-    /// Gathers the body; `bytes_max` bounds it where no length was announced.
-    pub(crate) async fn read_body(&mut self, body: Body, bytes_max: usize) -> Result<Gathered, BodyFault> {
-        let gathered = self.gather_body(body, bytes_max).await;
-        self.connection.expect_bulk(false);
-        gathered
-    }
-
-    async fn gather_body(&mut self, body: Body, bytes_max: usize) -> Result<Gathered, BodyFault> {
-        let mut gathered = Gathered { lease: self.core.bodies.empty_lease(), bytes: Vec::new() };
-        let began = self.core.reactor.now();
-        match body {
-            Body::None => {}
-            Body::Length(length) => {
-                // Bounded by the parser (`body_bytes`) and by the keyspace before it came to this.
-                let length = usize::try_from(length).unwrap_or(usize::MAX);
-                loop {
-                    let taken = self.input.bytes().len().min(length - gathered.bytes.len());
-                    gathered.append(&self.input.bytes()[..taken], length, &self.core.metrics)?;
-                    self.input.consume(taken);
-                    if gathered.bytes.len() == length {
-                        break;
-                    }
-                    self.connection.expect_bulk(length - gathered.bytes.len() >= BULK_BYTES_MIN);
-                    self.receive_body(began, gathered.bytes.len()).await?;
-                }
-            }
-            Body::Chunked => self.read_chunks(&mut gathered, began, bytes_max).await?,
-        }
-        Ok(gathered)
-    }
-
-    async fn read_chunks(
-        &mut self,
-        gathered: &mut Gathered,
-        began: Instant,
-        bytes_max: usize,
-    ) -> Result<(), BodyFault> {
-        let mut decoder = Decoder::new(&self.core.snapshot().head_limits);
-        let mut wire_bytes = 0;
-        loop {
-            let input = self.input.bytes();
-            let taken = match decoder.decode(input).map_err(refused)? {
-                Found::Data(range) => {
-                    if gathered.bytes.len() + range.len() > bytes_max {
-                        return Err(BodyFault::Refused(crate::services::kv::write::TOO_LARGE));
-                    }
-                    let end = range.end;
-                    gathered.append(&input[range], 0, &self.core.metrics)?;
-                    end
-                }
-                Found::NeedMore => input.len(),
-                Found::End(end) => {
-                    self.input.consume(end);
-                    return Ok(());
-                }
-            };
-            wire_bytes += taken;
-            self.input.consume(taken);
-            if self.input.is_empty() {
-                // How much is to come is not known; what has come is a fair guess.
-                self.connection.expect_bulk(wire_bytes >= BULK_BYTES_MIN);
-                self.receive_body(began, wire_bytes).await?;
-            }
-        }
-    }
-
-    async fn receive_body(&mut self, began: Instant, bytes: usize) -> Result<(), BodyFault> {
-        let snapshot = self.core.hold();
-        let limits = &snapshot.settings.limits;
-        let now = self.core.reactor.now();
-        let earned_ms = (bytes as u64).saturating_mul(1000).checked_div(limits.body_rate_min);
-        let deadline = match earned_ms {
-            Some(earned_ms) => {
-                let rate_end = began + limits.body_rate_grace + Duration::from_millis(earned_ms);
-                let silence = limits.body_rate_grace.max(SILENCE_MIN).min(limits.idle_time);
-                rate_end.min(now + silence)
-            }
-            // No rate is asked for: then a silence as long as an idle connection's ends it.
-            None => now + limits.idle_time,
+impl BodyReader {
+    pub(super) fn new(body: Body, limits: &Limits) -> Self {
+        let framing = match body {
+            Body::None => Framing::Ended,
+            // Bounded by the parser (`body_bytes`).
+            Body::Length(length) => Framing::Length(usize::try_from(length).unwrap_or(usize::MAX)),
+            Body::Chunked => Framing::Chunked(Box::new(Decoder::new(limits))),
         };
-        match self.receive_until(deadline).await {
-            Ok(Some(received)) => {
-                self.input.push(received);
-                Ok(())
-            }
-            Err(ConnectionError::TimedOut) => {
-                self.core.metrics.timeouts.increment();
-                Err(BodyFault::Refused(SLOW))
-            }
-            Ok(None) | Err(_) => Err(BodyFault::Gone),
+        BodyReader { framing, read_bytes: 0 }
+    }
+
+    /// Whether all of it has been read.
+    pub(super) fn is_read(&self) -> bool {
+        matches!(self.framing, Framing::Ended)
+    }
+
+    pub(super) fn read_bytes(&self) -> usize {
+        self.read_bytes
+    }
+
+    /// Whether much is still to come, as far as that is known.
+    pub(super) fn is_bulk(&self) -> bool {
+        match &self.framing {
+            Framing::Length(left) => *left >= BULK_BYTES_MIN,
+            // What has come is a fair guess.
+            Framing::Chunked(_) => self.read_bytes >= BULK_BYTES_MIN,
+            Framing::Ended => false,
         }
+    }
+
+    /// Reads on at the start of the input. What has been read must not be in the next input.
+    ///
+    /// # Errors
+    /// The client's: chunks that are none.
+    pub(super) fn next(&mut self, input: &[u8]) -> Result<Next, ChunkedError> {
+        let next = match &mut self.framing {
+            Framing::Ended | Framing::Length(0) => Next::End(0),
+            Framing::Length(_) if input.is_empty() => Next::More(0),
+            Framing::Length(left) => {
+                let taken = input.len().min(*left);
+                *left -= taken;
+                Next::Data(0..taken)
+            }
+            Framing::Chunked(decoder) => match decoder.decode(input)? {
+                Found::Data(range) => Next::Data(range),
+                Found::NeedMore => Next::More(input.len()),
+                Found::End(end) => Next::End(end),
+            },
+        };
+        self.read_bytes += match &next {
+            Next::Data(range) => range.end,
+            Next::More(count) => *count,
+            Next::End(count) => {
+                self.framing = Framing::Ended;
+                *count
+            }
+        };
+        Ok(next)
     }
 }
 
-fn refused(error: ChunkedError) -> BodyFault {
-    BodyFault::Refused(error.problem())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Bytes of a body, and the memory they count as for as long as somebody needs them.
-pub(crate) struct Gathered {
-    pub(crate) lease: Lease,
-    pub(crate) bytes: Vec<u8>,
-}
+    /// Reads a body that comes in pieces of so many bytes; returns it and what of the input was left.
+    fn read(body: Body, wire: &[u8], piece_bytes: usize) -> Option<(Vec<u8>, Vec<u8>)> {
+        let mut reader = BodyReader::new(body, &Limits::default());
+        let (mut gathered, mut input) = (Vec::new(), Vec::new());
+        let mut pieces = wire.chunks(piece_bytes);
+        loop {
+            assert!(!reader.is_read(), "nothing was said of the end");
+            let read_bytes = match reader.next(&input).ok()? {
+                Next::Data(range) => {
+                    gathered.extend_from_slice(&input[range.clone()]);
+                    range.end
+                }
+                Next::More(count) => {
+                    input.drain(..count);
+                    input.extend_from_slice(pieces.next()?);
+                    continue;
+                }
+                Next::End(count) => count,
+            };
+            input.drain(..read_bytes);
+            if reader.is_read() {
+                input.extend(pieces.flatten());
+                assert_eq!(reader.read_bytes(), wire.len() - input.len());
+                return Some((gathered, input));
+            }
+        }
+    }
 
-impl Gathered {
-    /// Appends bytes, counting what they cost; `expected` is the whole length, where it is known.
-    fn append(&mut self, bytes: &[u8], expected: usize, metrics: &CoreMetrics) -> Result<(), BodyFault> {
-        if !self.lease.grow(bytes.len()) {
-            metrics.bodies_shed.increment();
-            return Err(BodyFault::Refused(NO_MEMORY));
+    #[test]
+    fn bodies_end_where_their_framing_says() {
+        let cases: [(Body, &str, Option<(&str, &str)>); 6] = [
+            (Body::Length(5), "helloGET /", Some(("hello", "GET /"))),
+            (Body::Length(5), "hell", None),
+            (Body::Chunked, "5\r\nhello\r\n0\r\n\r\nGET /", Some(("hello", "GET /"))),
+            (Body::Chunked, "2\r\nhe\r\n3\r\nllo\r\n0\r\nA: b\r\n\r\nG", Some(("hello", "G"))),
+            (Body::Chunked, "5\r\nhello\r\n", None),
+            (Body::Chunked, "x\r\nhello\r\n", None),
+        ];
+        for (body, wire, expected) in cases {
+            for piece_bytes in 1..=wire.len() {
+                let found = read(body, wire.as_bytes(), piece_bytes);
+                let expected = expected.map(|(body, rest)| (body.as_bytes().to_vec(), rest.as_bytes().to_vec()));
+                assert_eq!(found, expected, "{wire:?} in pieces of {piece_bytes}");
+            }
         }
-        if self.bytes.capacity() < self.bytes.len() + bytes.len() {
-            // Doubling, but never beyond what was announced: a client that announces much and sends little gets little.
-            let wanted = (2 * self.bytes.len()).max(bytes.len());
-            let wanted = if expected > 0 { wanted.min(expected - self.bytes.len()) } else { wanted };
-            self.bytes.reserve_exact(wanted.max(bytes.len()));
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
+    }
+
+    #[test]
+    fn bulk_is_what_is_still_to_come() {
+        let reader = |body| BodyReader::new(body, &Limits::default());
+        assert!(!reader(Body::None).is_bulk() && reader(Body::None).is_read());
+        let mut announced = reader(Body::Length(BULK_BYTES_MIN as u64 + 1));
+        assert!(announced.is_bulk());
+        announced.next(b"ab").unwrap();
+        assert!(!announced.is_bulk());
+        let mut chunked = reader(Body::Chunked);
+        assert!(!chunked.is_bulk());
+        let mut chunk = format!("{BULK_BYTES_MIN:x}\r\n").into_bytes();
+        let start = chunk.len();
+        chunk.resize(start + BULK_BYTES_MIN, b'x');
+        assert_eq!(chunked.next(&chunk), Ok(Next::Data(start..chunk.len())));
+        assert!(chunked.is_bulk());
     }
 }

@@ -1,7 +1,7 @@
-//! One downstream connection, from its first byte to its last.
+//! One HTTP/1 connection, from its first byte to its last.
 //!
 //! ```text
-//!   receive ──▶ serve what is complete ──▶ (slow request? await it) ──▶ back-pressure ──▶ receive …
+//!   receive ──▶ serve what is complete ──▶ (needs more? carry it) ──▶ back-pressure ──▶ receive …
 //! ```
 //!
 //! **Not** HTTP semantics: what is answered is decided elsewhere.
@@ -16,15 +16,14 @@ use corelane_http::Status;
 use corelane_http::h1::request::{Parsed, Resume, parse_remembering};
 use corelane_http::problem::Problem;
 use corelane_http::request::{Body, Head};
-use reactor::{Connection, ConnectionError, Instant, Received, WriteGuard};
+use reactor::{Connection, ConnectionError, Instant, Reactor, Received, SharedBytes};
 
+use super::input::Input;
+use super::reply::{Context, H1Reply};
+use super::wire::{H1Wire, send_in_place};
+use super::{H1, HeadScratch};
 use crate::edge::sessions::Registered;
-use crate::edge::{EdgeCore, HeadScratch};
-use crate::exchange::reply::Context;
-use crate::frontend::h1::input::Input;
-use crate::services::kv::hit::{self, Served};
-use crate::services::kv::value::Chunks;
-use crate::services::router::{self, Subject};
+use crate::exchange::{self, Begun, Exchange};
 
 /// How long a finished connection waits for its client to have read everything.
 const LINGER: Duration = Duration::from_secs(2);
@@ -36,10 +35,10 @@ const TAKEN_BYTES_MIN: usize = 64 * 1024;
 /// How long an idle connection of a draining server waits for a last request.
 const DRAINING_IDLE: Duration = Duration::from_secs(1);
 
-pub(crate) struct Session {
-    pub(crate) core: Rc<EdgeCore>,
-    pub(crate) connection: Connection,
-    pub(crate) input: Input,
+struct Session {
+    h1: Rc<H1>,
+    connection: Connection,
+    input: Input,
     /// What is known of a head that has come in part. Whole heads are read in the core's memory, which is at hand, and not
     /// in every connection's.
     partial: Option<Box<Resume>>,
@@ -55,26 +54,33 @@ enum End {
     Finish,
 }
 
-/// What a round over the input came to.
-enum Round {
+/// What the loop over a connection's requests goes on with.
+enum LoopState {
     /// More bytes are needed.
     Receive,
-    /// The request whose head is at the start of the input needs more than this poll.
-    Slow { head_bytes: usize },
-    /// As many requests as one poll may serve.
+    /// A request needs more than this poll.
+    Carry(Box<Carried>),
+    /// As many requests as one poll may serve are served.
     Pause,
-    /// The last answer is written.
+    /// The last response is written.
     Finish,
+}
+
+/// A request that needs more than the poll that parsed it.
+struct Carried {
+    exchange: Exchange,
+    context: Context,
+    body: Body,
 }
 
 /// Serves a connection until it ends. It was registered before this task began, so that the bound on connections counts
 /// it from its admission.
-pub(crate) async fn serve(core: Rc<EdgeCore>, connection: Connection, registered: Registered) {
-    let mut session = Session { core, connection, input: Input::default(), partial: None, head_began: None };
+pub(crate) async fn serve(h1: Rc<H1>, connection: Connection, registered: Registered) {
+    let mut session = Session { h1, connection, input: Input::default(), partial: None, head_began: None };
     match session.run().await {
         End::Close => {}
         End::Finish => {
-            // The linger is for a client that has everything; large answers to slow clients take longer than that.
+            // The linger is for a client that has everything; large responses to slow clients take longer than that.
             if session.drain_to(0).await.is_ok() {
                 registered.finish();
                 session.connection.finish(LINGER).await;
@@ -87,15 +93,15 @@ impl Session {
     async fn run(&mut self) -> End {
         loop {
             match self.serve_ready() {
-                Round::Finish => return End::Finish,
-                Round::Pause => self.core.reactor.yield_now().await,
-                Round::Receive => match self.receive().await {
+                LoopState::Finish => return End::Finish,
+                LoopState::Pause => self.h1.reactor.yield_now().await,
+                LoopState::Receive => match self.receive().await {
                     Ok(()) => {}
                     Err(end) => return end,
                 },
                 // Boxed, so that the connections that never come here do not carry the room for it.
-                Round::Slow { head_bytes } => {
-                    if !Box::pin(self.serve_slow(head_bytes)).await {
+                LoopState::Carry(carried) => {
+                    if !Box::pin(self.carry(*carried)).await {
                         return End::Finish;
                     }
                 }
@@ -107,66 +113,70 @@ impl Session {
     }
 
     /// Serves every complete request that can be served now.
-    fn serve_ready(&mut self) -> Round {
-        let Session { core, connection, input, partial, head_began } = self;
-        let snapshot = core.snapshot();
+    fn serve_ready(&mut self) -> LoopState {
+        let Session { h1, connection, input, partial, head_began } = self;
+        let snapshot = h1.snapshot.get();
         let limits = &snapshot.settings.limits;
+        h1.heads.borrow_mut().renew(snapshot.generation);
         // Bytes queued before `out`, and not looked at anew for every request.
         let mut queued_bytes = 0;
         let mut out = connection.write();
+        let mut lent = Vec::new();
         for _ in 0..limits.requests_per_connection_queue {
             if input.is_empty() {
-                return Round::Receive;
+                return LoopState::Receive;
             }
-            let step = match serve_next(core, input.bytes(), (partial, head_began), &mut out) {
-                Ok(step) => step,
-                Err(round) => return round,
+            let dispatched = match serve_next(h1, input.bytes(), (partial, head_began), (&mut out, &mut lent)) {
+                Ok(dispatched) => dispatched,
+                Err(state) => return state,
             };
-            match step.now {
-                Now::Written => {}
-                Now::Last => {
-                    core.metrics.requests.increment();
-                    return Round::Finish;
-                }
-                Now::Followed(chunks) => {
+            h1.metrics.requests.increment();
+            *partial = None;
+            input.consume(dispatched.head_bytes);
+            match dispatched.result {
+                DispatchResult::Written => {}
+                DispatchResult::WithBody => {
                     drop(out);
-                    send_all(connection, chunks);
+                    send_in_place(connection, &mut lent);
                     queued_bytes = connection.queued_bytes();
                     out = connection.write();
                 }
-                Now::Slow => {
-                    *partial = None;
-                    return Round::Slow { head_bytes: step.head_bytes };
-                }
+                DispatchResult::NeedsAsync(carried) => return LoopState::Carry(carried),
             }
-            core.metrics.requests.increment();
-            *partial = None;
-            input.consume(step.head_bytes);
-            if !step.stays {
-                return Round::Finish;
+            if !dispatched.stays {
+                return LoopState::Finish;
             }
-            // Many answers of one round can be more than any client may leave unread.
+            // Many responses of one round can be more than any client may leave unread.
             if queued_bytes + out.len() > limits.send_queue_bytes {
-                return Round::Pause;
+                return LoopState::Pause;
             }
         }
-        Round::Pause
+        LoopState::Pause
+    }
+
+    /// Carries a request through whose head is taken off the input; false when the connection ends after its response.
+    async fn carry(&mut self, carried: Carried) -> bool {
+        let Session { h1, connection, input, .. } = self;
+        let Carried { exchange, context, body } = carried;
+        let mut wire = H1Wire::new(h1, (connection, input), context, body);
+        exchange::carry(&h1.services, exchange, &mut wire).await;
+        wire.end()
     }
 
     /// Waits for bytes.
     async fn receive(&mut self) -> Result<(), End> {
         self.input.release();
-        let now = self.core.reactor.now();
-        let snapshot = self.core.hold();
+        let now = self.h1.reactor.now();
+        let snapshot = self.h1.snapshot.hold();
         let limits = &snapshot.settings.limits;
         let deadline = match self.head_began {
             Some(began) => began + limits.header_time,
-            None if self.core.draining.get() => now + DRAINING_IDLE.min(limits.idle_time),
+            None if self.h1.draining.get() => now + DRAINING_IDLE.min(limits.idle_time),
             None => now + limits.idle_time,
         };
         self.connection.set_deadline(deadline);
         let received = match self.head_began {
-            Some(_) => self.receive_until(deadline).await,
+            Some(_) => receive_until(&self.h1.reactor, &self.connection, deadline).await,
             None => self.connection.receive().await,
         };
         match received {
@@ -181,35 +191,23 @@ impl Session {
         }
     }
 
-    /// Receives what belongs to a request under way. The beginning of a drain brings every deadline forward, so that
-    /// idle connections end; a request that has begun keeps its own.
-    pub(crate) async fn receive_until(&self, deadline: Instant) -> Result<Option<Received>, ConnectionError> {
-        loop {
-            self.connection.set_deadline(deadline);
-            match self.connection.receive().await {
-                Err(ConnectionError::TimedOut) if self.core.reactor.now() < deadline => {}
-                outcome => return outcome,
-            }
-        }
-    }
-
     fn time_out(&mut self) -> End {
         if self.input.is_empty() {
             return End::Finish;
         }
-        self.core.metrics.timeouts.increment();
+        self.h1.metrics.timeouts.increment();
         let problem = Problem {
             status: Status::RequestTimeout,
             slug: "header-timeout",
             detail: "the request's head did not arrive in time",
         };
-        self.core.write_problem(Context::closing(), &problem, &mut self.connection.write());
+        self.h1.refuse(&problem, &mut self.connection.write());
         End::Finish
     }
 
     /// Waits, if the client does not read, until half of what is queued has been taken.
     async fn relieve(&mut self) -> Result<(), End> {
-        let bound = self.core.snapshot().settings.limits.send_queue_bytes;
+        let bound = self.h1.snapshot.get().settings.limits.send_queue_bytes;
         if self.connection.queued_bytes() <= bound {
             return Ok(());
         }
@@ -221,7 +219,7 @@ impl Session {
     async fn drain_to(&self, below: usize) -> Result<(), End> {
         let mut queued = self.connection.queued_bytes();
         while queued > below {
-            let deadline = self.core.reactor.now() + self.core.snapshot().settings.limits.idle_time;
+            let deadline = self.h1.reactor.now() + self.h1.snapshot.get().settings.limits.idle_time;
             let goal = below.max(queued.saturating_sub(TAKEN_BYTES_MIN));
             self.taken(goal, deadline).await?;
             queued = self.connection.queued_bytes();
@@ -235,9 +233,9 @@ impl Session {
             self.connection.set_deadline(deadline);
             match self.connection.drained(goal).await {
                 Ok(()) => return Ok(()),
-                Err(ConnectionError::TimedOut) if self.core.reactor.now() < deadline => {}
+                Err(ConnectionError::TimedOut) if self.h1.reactor.now() < deadline => {}
                 Err(ConnectionError::TimedOut) => {
-                    self.core.metrics.timeouts.increment();
+                    self.h1.metrics.timeouts.increment();
                     return Err(End::Close);
                 }
                 Err(_) => return Err(End::Close),
@@ -246,82 +244,85 @@ impl Session {
     }
 }
 
-/// A request that was looked at.
-struct Step {
-    now: Now,
+/// Receives what belongs to a request under way. The beginning of a drain brings every deadline forward, so that idle
+/// connections end; a request that has begun keeps its own.
+pub(super) async fn receive_until(
+    reactor: &Reactor,
+    connection: &Connection,
+    deadline: Instant,
+) -> Result<Option<Received>, ConnectionError> {
+    loop {
+        connection.set_deadline(deadline);
+        match connection.receive().await {
+            Err(ConnectionError::TimedOut) if reactor.now() < deadline => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// A request that was dispatched.
+struct Dispatched {
+    result: DispatchResult,
     head_bytes: usize,
-    /// Whether the connection goes on after its answer.
+    /// Whether the connection goes on after its response.
     stays: bool,
 }
 
 /// What became of a request in the poll that parsed it.
-enum Now {
+enum DispatchResult {
+    /// Its response is written.
     Written,
-    Followed(Chunks),
-    /// Its answer is written, and it was the last: what follows on the connection cannot be trusted.
-    Last,
-    Slow,
+    /// Its response is written, but for the bytes that are sent in place.
+    WithBody,
+    /// It needs more than this poll.
+    NeedsAsync(Box<Carried>),
 }
 
-impl From<Served> for Now {
-    #[inline(always)]
-    fn from(served: Served) -> Self {
-        match served {
-            Served::Written => Now::Written,
-            Served::Followed(chunks) => Now::Followed(chunks),
-            Served::NotHere => Now::Slow,
-        }
-    }
-}
+/// Where responses are written: copied bytes, and behind them those that are sent in place.
+type Outgoing<'a> = (&'a mut Vec<u8>, &'a mut Vec<SharedBytes>);
 
-/// Reads the head at the start of the input, and serves its request if that can be done now; or tells how the round ends.
+/// Reads the head at the start of the input and dispatches its request; or says how the loop goes on.
 #[inline(always)]
 fn serve_next(
-    core: &Rc<EdgeCore>,
+    h1: &H1,
     input: &[u8],
     (partial, head_began): (&mut Option<Box<Resume>>, &mut Option<Instant>),
-    out: &mut WriteGuard<'_>,
-) -> Result<Step, Round> {
-    let HeadScratch { whole, memo } = &mut *core.head.borrow_mut();
+    outgoing: Outgoing<'_>,
+) -> Result<Dispatched, LoopState> {
+    let HeadScratch { whole, memo, .. } = &mut *h1.heads.borrow_mut();
     let resume = partial.as_deref_mut().unwrap_or(whole);
-    match parse_remembering(input, &core.snapshot().head_limits, resume, memo) {
+    match parse_remembering(input, &h1.snapshot.get().head_limits, resume, memo) {
         Ok(Parsed::Complete(head)) => {
             *head_began = None;
-            let context = Context::of(&head, core.draining.get());
-            let now = serve_now(core, &head, context, out);
-            Ok(Step { now, head_bytes: head.head_bytes(), stays: context.stays() })
+            Ok(dispatch(h1, &head, outgoing))
         }
         Ok(Parsed::Partial) => {
             partial.get_or_insert_with(|| Box::new(std::mem::take(whole)));
-            head_began.get_or_insert(core.reactor.now());
-            Err(Round::Receive)
+            head_began.get_or_insert(h1.reactor.now());
+            Err(LoopState::Receive)
         }
         Err(error) => {
-            core.metrics.malformed.increment();
-            core.write_problem(Context::closing(), &error.problem(), out);
-            Err(Round::Finish)
+            h1.metrics.malformed.increment();
+            h1.refuse(&error.problem(), outgoing.0);
+            Err(LoopState::Finish)
         }
     }
 }
 
-#[inline]
-fn serve_now(core: &Rc<EdgeCore>, head: &Head<'_>, context: Context, out: &mut WriteGuard<'_>) -> Now {
-    match router::subject(head) {
-        Subject::Read { keyspace, raw_key } => hit::serve(core, head, context, (keyspace, raw_key), out).into(),
-        Subject::Write => Now::Slow,
-        Subject::Simple(simple) if head.body() == Body::None => {
-            router::serve(core, &simple, context, out);
-            Now::Written
+#[inline(always)]
+fn dispatch(h1: &H1, head: &Head<'_>, (out, lent): Outgoing<'_>) -> Dispatched {
+    let context = Context::of(head, h1.draining.get());
+    // Where a body follows that nobody has read, what follows it cannot be told from it.
+    let in_poll = if head.body() == Body::None { context } else { context.as_last() };
+    let mut reply = H1Reply::new(&h1.responder, in_poll, out, lent);
+    let begun = exchange::begin(&h1.services, head, &mut reply);
+    let result = match begun {
+        Begun::Done => DispatchResult::Written,
+        Begun::Lent => DispatchResult::WithBody,
+        Begun::Later(plan) => {
+            let carried = Carried { exchange: Exchange::new(head, plan), context, body: head.body() };
+            DispatchResult::NeedsAsync(Box::new(carried))
         }
-        Subject::Simple(simple) => {
-            router::serve(core, &simple, context.as_last(), out);
-            Now::Last
-        }
-    }
-}
-
-pub(crate) fn send_all(connection: &Connection, chunks: Chunks) {
-    for chunk in chunks {
-        connection.write_shared(chunk);
-    }
+    };
+    Dispatched { result, head_bytes: head.head_bytes(), stays: in_poll.stays() }
 }

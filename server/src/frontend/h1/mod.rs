@@ -1,14 +1,90 @@
 //! HTTP/1: the requests of a connection in, their responses out, in order, one exchange at a time.
 //!
 //! ```text
-//!   bytes ──▶ input ──▶ parse ──▶ answered in this poll: hits, errors         (services)
-//!                           └──▶ needs a body, another core or a node: a future  (exchange::carry, body)
+//!   bytes ──▶ input ──▶ parse ──▶ exchange::begin ──▶ answered in this poll    (reply)
+//!                                      └──▶ needs a body, another core or a node: exchange::carry   (wire, body)
 //! ```
 //!
-//! **Not** storage: requests for values go to `store`.
+//! **Not** HTTP semantics: what is answered is decided by services.
 //!
-//! **Invariants**: the hit path is one poll: no allocation, lock, await or log; responses leave in the order of requests.
+//! **Invariants**: what is answered in the poll takes no allocation, lock, await or log; responses leave in the order of
+//! requests.
 
-pub(crate) mod body;
-pub(crate) mod connection;
-pub(crate) mod input;
+mod body;
+mod connection;
+mod input;
+mod reply;
+mod wire;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use corelane_http::h1::request::{FieldMemo, Resume};
+use corelane_http::problem::Problem;
+
+use corelane_http::response::ResponseHead;
+use reactor::Reactor;
+
+use super::responder::Responder;
+use crate::edge::EdgeCore;
+use crate::edge::metrics::CoreMetrics;
+use crate::exchange::Reply;
+use crate::services::Services;
+use crate::snapshot::CurrentSnapshot;
+pub(crate) use connection::serve;
+use reply::{Context, H1Reply};
+
+/// What all HTTP/1 connections of a core share.
+pub(crate) struct H1 {
+    reactor: Reactor,
+    snapshot: Rc<CurrentSnapshot>,
+    services: Services,
+    responder: Responder,
+    heads: RefCell<HeadScratch>,
+    /// Whether the server drains: every response is then its connection's last.
+    draining: Rc<Cell<bool>>,
+    metrics: Arc<CoreMetrics>,
+}
+
+/// What heads are read with.
+#[derive(Default)]
+struct HeadScratch {
+    /// The head that is being served, while it is.
+    whole: Resume,
+    /// The fields that came last.
+    memo: FieldMemo,
+    /// Of the snapshot by which they were read.
+    generation: u64,
+}
+
+impl HeadScratch {
+    /// Forgets fields that were accepted under other limits: they are not known to be within those of this generation.
+    #[inline(always)]
+    fn renew(&mut self, generation: u64) {
+        if self.generation != generation {
+            *self = HeadScratch { generation, ..HeadScratch::default() };
+        }
+    }
+}
+
+impl H1 {
+    pub(crate) fn new(core: &EdgeCore, services: Services) -> Self {
+        H1 {
+            reactor: core.reactor.clone(),
+            snapshot: Rc::clone(&core.snapshot),
+            services,
+            responder: Responder::new(&core.reactor, &core.metrics),
+            heads: RefCell::default(),
+            draining: Rc::clone(&core.draining),
+            metrics: Arc::clone(&core.metrics),
+        }
+    }
+
+    /// Writes an error that is a connection's last response, whatever was asked.
+    pub(crate) fn refuse(&self, problem: &Problem<'_>, out: &mut Vec<u8>) {
+        let mut lent = Vec::new();
+        H1Reply::new(&self.responder, Context::closing(), out, &mut lent)
+            .problem(problem, ResponseHead::new(problem.status));
+    }
+}

@@ -1,14 +1,86 @@
-//! The key-value API's decisions: which key a path names, what a read answers, what a write asks.
+//! The key-value service: `/v1/kv/{keyspace}/{key}`.
 //!
-//! **Not** I/O and not storage: heads and values in, answers and asks out.
+//! ```text
+//!   begin_read ──▶ hit (own shard) ─┬─▶ response                      respond: heads of responses
+//!              └─▶ remote (another) ┘                                 read, write: conditions, ranges, what is refused
+//!   begin_write ─┐   absent, large, being changed, no-cache
+//!                └▶ Later(plan) ──▶ carry: fetch (reads), change (PUT, DELETE) ──▶ store ──▶ response
+//! ```
+//!
+//! **Not** aware of connections, or of how values are kept: [`store`] is the one file that knows.
+//!
+//! **Invariants**: what is answered in the poll allocates nothing; no borrow of a shard or of the scratch is held across
+//! an await.
 //!
 //! **Source**: docs/specification.md; RFC 9110 sections 9, 13 and 14.
 
-pub(crate) mod hit;
+mod change;
+mod fetch;
+mod hit;
+mod key;
 pub(crate) mod keyspace;
 pub(crate) mod path;
-pub(crate) mod read;
-pub(crate) mod remote;
-pub(crate) mod value;
-pub(crate) mod version_tag;
-pub(crate) mod write;
+pub(crate) mod plan;
+mod read;
+mod remote;
+mod respond;
+mod store;
+mod value;
+mod version_tag;
+mod write;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use corelane_http::request::Head;
+use store_runtime::budget::Budget;
+
+use crate::edge::EdgeCore;
+use crate::edge::metrics::CoreMetrics;
+use crate::exchange::Wire;
+use crate::exchange::outbound::OutboundBuffers;
+use crate::snapshot::CurrentSnapshot;
+use key::Scratch;
+use plan::KvPlan;
+use store::Store;
+
+/// The key-value service of a core.
+pub(crate) struct KvService {
+    store: Store,
+    snapshot: Rc<CurrentSnapshot>,
+    scratch: RefCell<Scratch>,
+    /// For request bodies, until the store has answered.
+    bodies: Rc<Budget>,
+    /// For values that clients have not taken yet.
+    outbound: OutboundBuffers,
+    metrics: Arc<CoreMetrics>,
+}
+
+impl KvService {
+    pub(crate) fn new(core: &Rc<EdgeCore>) -> Self {
+        KvService {
+            store: Store::new(core),
+            snapshot: Rc::clone(&core.snapshot),
+            scratch: RefCell::new(Scratch::new()),
+            bodies: Rc::clone(&core.bodies),
+            outbound: OutboundBuffers::new(&core.outbound, &core.metrics),
+            metrics: Arc::clone(&core.metrics),
+        }
+    }
+
+    /// Whether responses say where they came from.
+    #[inline(always)]
+    fn cache_status(&self) -> bool {
+        self.snapshot.get().settings.cache_status
+    }
+
+    /// Carries out what was planned for a request.
+    pub(crate) async fn carry<W: Wire>(&self, head: &Head<'_>, plan: KvPlan, wire: &mut W) {
+        match plan {
+            KvPlan::Read(key) => self.fetch(head, &key, wire).await,
+            KvPlan::Put(key) => self.put(head, &key, wire).await,
+            KvPlan::Delete(key) => self.delete(head, &key, wire).await,
+        }
+    }
+}

@@ -10,42 +10,43 @@ use corelane_http::request::Head;
 use shardstore::key::KeyHash;
 use store_runtime::remote::RemoteRead;
 
-use crate::edge::EdgeCore;
-use crate::exchange::reply::Context;
-use crate::services::kv::hit::{self, Decided, Facts, Served};
+use super::KvService;
+use super::hit::Served;
+use super::respond::{self, Decided, ItemMeta};
+use crate::exchange::Reply;
 
-/// Tries to answer a read of a key from another core's shard; the stored key is in the core's scratch.
-#[inline(never)]
-pub(crate) fn serve(core: &EdgeCore, head: &Head<'_>, context: Context, hash: KeyHash, out: &mut Vec<u8>) -> Served {
-    // Taken out meanwhile: answering with a problem uses the scratch, too.
-    let key = std::mem::take(&mut core.scratch.borrow_mut().key);
-    let served = core.store.read_remote((hash, &key), |read| match read {
-        RemoteRead::Found(item) => {
-            core.metrics.hits_core.increment();
-            let facts = Facts {
-                version: item.version.bits(),
-                value_bytes: item.value.len(),
-                ..Facts::of(core, (item.kind, item.expire_ms, item.metadata), HitSource::Core)
-            };
-            write(core, head, context, (&facts, item.value), out);
-            Served::Written
-        }
-        RemoteRead::Absent => hit::miss(core, context, out),
-        RemoteRead::AskOwner => Served::NotHere,
-    });
-    core.scratch.borrow_mut().key = key;
-    served
-}
-
-fn write(core: &EdgeCore, head: &Head<'_>, context: Context, (facts, value): (&Facts<'_>, &[u8]), out: &mut Vec<u8>) {
-    if context.method == Method::Get && !head.is_conditional_or_partial() {
-        hit::write_whole_head(core, context, facts, out);
-        out.extend_from_slice(value);
-        return;
+impl KvService {
+    /// Tries to answer a read of the key in the scratch from another core's shard.
+    #[inline(never)]
+    pub(super) fn read_remote<R: Reply>(&self, head: &Head<'_>, hash: KeyHash, reply: &mut R) -> Served {
+        let scratch = self.scratch.borrow();
+        self.store.read_remote((hash, &scratch.key), |read| match read {
+            RemoteRead::Found(item) => {
+                self.metrics.hits_core.increment();
+                let meta = ItemMeta {
+                    version: item.version.bits(),
+                    value_bytes: item.value.len(),
+                    ..self.local_meta((item.kind, item.expire_ms, item.metadata), HitSource::Core)
+                };
+                self.respond_copied(head, (&meta, item.value), reply);
+                Served::Written
+            }
+            RemoteRead::Absent => self.miss(reply),
+            RemoteRead::AskOwner => Served::NeedsAsync,
+        })
     }
-    let decided = Decided::of(head, context, facts);
-    hit::write_found(core, context, facts, &decided, out);
-    if let Some(part) = decided.body() {
-        out.extend_from_slice(&value[part]);
+
+    fn respond_copied<R: Reply>(&self, head: &Head<'_>, (meta, value): (&ItemMeta<'_>, &[u8]), reply: &mut R) {
+        let now_ms = self.store.now_ms();
+        if head.method() == Method::Get && !head.is_conditional_or_partial() {
+            respond::whole_head(meta, now_ms, reply);
+            reply.copy(value);
+            return;
+        }
+        let decided = Decided::of(head, meta);
+        respond::found(meta, &decided, now_ms, reply);
+        if let Some(part) = decided.body() {
+            reply.copy(&value[part]);
+        }
     }
 }

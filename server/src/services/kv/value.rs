@@ -12,30 +12,30 @@ use reactor::SharedBytes;
 use shardstore::cache::{Hit, Pinned, Value};
 use store_runtime::budget::Lease;
 
-use crate::edge::EdgeCore;
-use crate::exchange::outbound::Held;
+use crate::exchange::Reply;
+use crate::exchange::outbound::{OutboundBuffers, SharedBody};
 
 /// Values up to this size are copied: one more slice in a send costs about as much as copying this much.
 pub(crate) const COPY_BYTES_MAX: usize = 16 * 1024;
 
 /// The part of a value that is to be sent, if it is not copied.
-pub(crate) type Chunks = Vec<SharedBytes>;
+type Chunks = Vec<SharedBytes>;
 
-/// Appends `part` of the value to `out`.
+/// Copies `part` of the value into the response.
 #[inline(always)]
-pub(crate) fn copy(value: &Value<'_>, part: &Range<usize>, out: &mut Vec<u8>) {
+pub(super) fn copy<R: Reply>(value: &Value<'_>, part: &Range<usize>, reply: &mut R) {
     match value.as_slice() {
-        Some(whole) => out.extend_from_slice(&whole[part.clone()]),
-        None => copy_pieces(*value, part, out),
+        Some(whole) => reply.copy(&whole[part.clone()]),
+        None => copy_pieces(*value, part, |piece| reply.copy(piece)),
     }
 }
 
 #[cold]
-fn copy_pieces(value: Value<'_>, part: &Range<usize>, out: &mut Vec<u8>) {
+fn copy_pieces(value: Value<'_>, part: &Range<usize>, mut copy: impl FnMut(&[u8])) {
     let mut at = 0;
     for piece in value.pieces() {
         if let Some(overlap) = overlap(at, piece.len(), part) {
-            out.extend_from_slice(&piece[overlap]);
+            copy(&piece[overlap]);
         }
         at += piece.len();
     }
@@ -44,13 +44,13 @@ fn copy_pieces(value: Value<'_>, part: &Range<usize>, out: &mut Vec<u8>) {
 /// Lends `part` of the value to be sent in place, or a copy of it where too much is pinned already; `None` where the
 /// core's memory for copies does not hold that copy either.
 // By value: a hit whose address is taken would live in memory, on the path of every request.
-pub(crate) fn lend(core: &EdgeCore, hit: Hit<'_>, part: &Range<usize>) -> Option<Chunks> {
+pub(super) fn lend(outbound: &OutboundBuffers, hit: Hit<'_>, part: &Range<usize>) -> Option<Chunks> {
     if let Some(chunks) = pin(&hit, part) {
         return Some(chunks);
     }
-    let lease = core.copies.take(part.len())?;
+    let lease = outbound.take(part.len())?;
     let mut bytes = Vec::with_capacity(part.len());
-    copy(&hit.value(), part, &mut bytes);
+    copy_pieces(hit.value(), part, |piece| bytes.extend_from_slice(piece));
     Some(vec![Rc::new(CopiedPart { bytes, _lease: lease })])
 }
 
@@ -69,8 +69,8 @@ fn pin(hit: &Hit<'_>, part: &Range<usize>) -> Option<Chunks> {
 }
 
 /// Lends `part` of a value that came from elsewhere; `None` where the core's memory for copies does not hold it.
-pub(crate) fn share(core: &EdgeCore, value: &Arc<[u8]>, part: Range<usize>) -> Option<SharedBytes> {
-    Some(Rc::new(SharedPart { held: core.copies.hold(value)?, range: part }))
+pub(super) fn share(outbound: &OutboundBuffers, value: &Arc<[u8]>, part: Range<usize>) -> Option<SharedBytes> {
+    Some(Rc::new(SharedPart { body: outbound.hold(value)?, range: part }))
 }
 
 /// The part of a piece (its place in the value, its length) that belongs to `part`.
@@ -104,13 +104,13 @@ impl AsRef<[u8]> for CopiedPart {
 }
 
 struct SharedPart {
-    held: Rc<Held>,
+    body: Rc<SharedBody>,
     range: Range<usize>,
 }
 
 impl AsRef<[u8]> for SharedPart {
     fn as_ref(&self) -> &[u8] {
-        &self.held.value()[self.range.clone()]
+        &self.body.value()[self.range.clone()]
     }
 }
 

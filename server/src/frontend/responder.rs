@@ -1,0 +1,126 @@
+//! What the responses of a core have in common, whatever the protocol: their date, and that they are counted.
+//!
+//! **Not** deciding the status, and **not** encoding heads.
+//!
+//! **Invariants**: every response is counted once, by its class; its date is that of the second in which it is written.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::sync::Arc;
+
+use corelane_http::Status;
+use corelane_http::field::FieldValue;
+use corelane_http::h1::ResponseStart;
+use corelane_http::problem::Problem;
+use corelane_http::response::ResponseHead;
+use reactor::Reactor;
+
+use crate::edge::metrics::CoreMetrics;
+use crate::exchange::Reply;
+
+pub(super) struct Responder {
+    reactor: Reactor,
+    date: DateClock,
+    metrics: Arc<CoreMetrics>,
+    /// The body of an error, while its head is written.
+    problem: RefCell<Vec<u8>>,
+}
+
+impl Responder {
+    pub(super) fn new(reactor: &Reactor, metrics: &Arc<CoreMetrics>) -> Self {
+        Responder {
+            reactor: reactor.clone(),
+            date: DateClock::new(),
+            metrics: Arc::clone(metrics),
+            problem: RefCell::new(Vec::with_capacity(512)),
+        }
+    }
+
+    /// Counts a response, and gives the date it bears.
+    #[inline(always)]
+    pub(super) fn begin(&self, status: Status) -> Ref<'_, ResponseStart> {
+        count(&self.metrics, status);
+        self.date.at(self.reactor.wall_ms())
+    }
+
+    /// Writes an error whose head says what `head` says, too.
+    pub(super) fn problem<R: Reply>(
+        &self,
+        problem: &Problem<'_>,
+        head: ResponseHead<'_>,
+        sends_body: bool,
+        reply: &mut R,
+    ) {
+        let body = &mut *self.problem.borrow_mut();
+        body.clear();
+        problem.encode_body(body);
+        reply.head(ResponseHead {
+            retry_after_s: problem.retry_after_s(),
+            content_length: Some(body.len() as u64),
+            content_type: Some(FieldValue::PROBLEM_JSON),
+            ..head
+        });
+        if sends_body {
+            reply.copy(body);
+        }
+    }
+}
+
+/// Counts a response by its class.
+#[inline(always)]
+fn count(metrics: &CoreMetrics, status: Status) {
+    let class = match status.code() / 100 {
+        2 => &metrics.answers_2xx,
+        3 => &metrics.answers_3xx,
+        4 => &metrics.answers_4xx,
+        _ => &metrics.answers_5xx,
+    };
+    class.increment();
+}
+
+/// The `Date` of the running second, made once for all its responses.
+struct DateClock {
+    second: Cell<u64>,
+    date: RefCell<ResponseStart>,
+}
+
+impl DateClock {
+    fn new() -> Self {
+        DateClock { second: Cell::new(0), date: RefCell::new(ResponseStart::at_unix_seconds(0)) }
+    }
+
+    /// The date at a time in unix milliseconds.
+    #[inline]
+    fn at(&self, now_ms: u64) -> Ref<'_, ResponseStart> {
+        let now_s = now_ms / 1000;
+        if self.second.replace(now_s) != now_s {
+            self.date.replace(ResponseStart::at_unix_seconds(now_s));
+        }
+        self.date.borrow()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_is_that_of_the_second() {
+        let clock = DateClock::new();
+        for now_ms in [0, 999, 1_000, 1_700_000_000_123, 1_700_000_000_999, 1_700_000_001_000, 1_699_999_999_999] {
+            assert_eq!(*clock.at(now_ms), ResponseStart::at_unix_seconds(now_ms / 1000), "{now_ms}");
+        }
+    }
+
+    #[test]
+    fn every_response_is_counted_once_by_its_class() {
+        for &status in Status::ALL {
+            let metrics = CoreMetrics::default();
+            count(&metrics, status);
+            let counted = [&metrics.answers_2xx, &metrics.answers_3xx, &metrics.answers_4xx, &metrics.answers_5xx]
+                .map(|counter| counter.value());
+            let mut expected = [0; 4];
+            expected[usize::from(status.code() / 100) - 2] = 1;
+            assert_eq!(counted, expected, "{status:?}");
+        }
+    }
+}

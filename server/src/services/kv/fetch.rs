@@ -1,0 +1,92 @@
+//! Reads that the poll could not answer: of another core, or of a node.
+//!
+//! **Not** on the hit path: it may allocate and wait.
+
+use corelane_http::cache_control::CacheControl;
+use corelane_http::cache_status::{CacheStatus, ForwardReason, HitSource};
+use corelane_http::request::Head;
+use store_runtime::request::{Outcome, Refusal, Source, StoreOp, StoredValue};
+
+use super::KvService;
+use super::plan::Key;
+use super::respond::{self, Decided, ItemMeta};
+use super::value::{self, COPY_BYTES_MAX};
+use crate::exchange::{Reply, Wire};
+
+impl KvService {
+    /// Reads a key wherever it is.
+    pub(super) async fn fetch<W: Wire>(&self, head: &Head<'_>, key: &Key, wire: &mut W) {
+        // A directive nobody understands does not stop a read (RFC 9111, section 5.2).
+        let fresh = CacheControl::parse(head.cache_control()).is_ok_and(|asked| asked.no_cache);
+        let deadline = self.store.deadline(key.policy.value_bytes_max);
+        let response = self.store.ask(key, StoreOp::Get { fresh }, deadline).await;
+        let reason = if fresh { ForwardReason::Request } else { ForwardReason::Miss };
+        let cache_status = self.forward_status(key, response.source, reason);
+        wire.respond(|reply| match response.outcome {
+            Outcome::Found(found) => {
+                self.count_read(key, response.source);
+                self.respond_found(head, &found, cache_status, reply);
+            }
+            Outcome::Refused(refusal) => {
+                // What this process refused without asking a node was neither hit nor forwarded.
+                respond::refusal(refusal, cache_status.filter(|_| response.source != Source::Shard), reply);
+            }
+            _ => {
+                let status = if response.source == Source::Shard { Some(CacheStatus::Miss) } else { cache_status };
+                self.metrics.absent.increment();
+                respond::absent(status.filter(|_| self.cache_status()), reply);
+            }
+        });
+    }
+
+    fn count_read(&self, key: &Key, source: Source) {
+        match source {
+            Source::Node { .. } => self.metrics.reads_node.increment(),
+            Source::Shard if self.store.is_own(key.hash) => self.metrics.hits_own.increment(),
+            Source::Shard => self.metrics.hits_core.increment(),
+        }
+    }
+
+    fn respond_found<R: Reply>(
+        &self,
+        head: &Head<'_>,
+        found: &StoredValue,
+        cache_status: Option<CacheStatus>,
+        reply: &mut R,
+    ) {
+        let meta = ItemMeta {
+            version: found.version.bits(),
+            expire_ms: found.expire_ms,
+            content_type: &found.metadata,
+            value_bytes: found.value.len(),
+            cache_status,
+        };
+        let decided = Decided::of(head, &meta);
+        let now_ms = self.store.now_ms();
+        match decided.body() {
+            Some(part) if part.len() > COPY_BYTES_MAX => {
+                // Whether the value can be sent is known before anything of its response is written or counted.
+                let Some(shared) = value::share(&self.outbound, &found.value, part) else {
+                    let forwarded = cache_status.filter(|status| matches!(status, CacheStatus::Forwarded { .. }));
+                    return respond::refusal(Refusal::Busy, forwarded, reply);
+                };
+                respond::found(&meta, &decided, now_ms, reply);
+                reply.lend(shared);
+            }
+            Some(part) => {
+                respond::found(&meta, &decided, now_ms, reply);
+                reply.copy(&found.value[part]);
+            }
+            None => respond::found(&meta, &decided, now_ms, reply),
+        }
+    }
+
+    /// What a response says about where it came from, if it does.
+    pub(super) fn forward_status(&self, key: &Key, source: Source, reason: ForwardReason) -> Option<CacheStatus> {
+        let own = self.store.is_own(key.hash);
+        self.cache_status().then_some(match source {
+            Source::Shard => CacheStatus::Hit(if own { HitSource::Own } else { HitSource::Core }),
+            Source::Node { id, collapsed } => CacheStatus::Forwarded { reason, node: id, collapsed },
+        })
+    }
+}

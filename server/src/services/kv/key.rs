@@ -1,0 +1,98 @@
+//! From the key in a request's target to the stored key.
+//!
+//! **Not** allocating: keys lie in the service's scratch.
+//!
+//! **Invariants**: two targets name one item if and only if they decode to the same keyspace and key.
+
+use corelane_http::Status;
+use corelane_http::problem::Problem;
+use corelane_http::request::Head;
+use corelane_http::target::{DecodeError, percent_decode};
+use shardstore::key::{KEY_BYTES_MAX, KeyHash, STORED_KEY_BYTES_MAX, StoredKey};
+
+use super::KvService;
+use super::plan::Key;
+
+/// Buffers that are reused for every request, so that the hit path allocates nothing.
+pub(super) struct Scratch {
+    /// The stored key of the request at hand.
+    pub(super) key: Vec<u8>,
+    /// A percent-decoded key.
+    decoded: Vec<u8>,
+}
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        Scratch { key: Vec::with_capacity(STORED_KEY_BYTES_MAX), decoded: Vec::with_capacity(KEY_BYTES_MAX) }
+    }
+}
+
+/// How a key is written in a request's target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeyEncoding {
+    /// As it is, and it holds no brace.
+    Plain,
+    /// Perhaps percent-encoded.
+    Percent,
+}
+
+impl KeyEncoding {
+    #[inline]
+    pub(super) fn of(head: &Head<'_>) -> Self {
+        if head.target_is_plain() { KeyEncoding::Plain } else { KeyEncoding::Percent }
+    }
+}
+
+impl KvService {
+    /// Puts the stored form of a key into the scratch and hashes it.
+    ///
+    /// # Errors
+    /// The client's: no such keyspace, or no such key.
+    #[inline]
+    pub(super) fn stored_key(
+        &self,
+        keyspace: &[u8],
+        raw_key: &[u8],
+        encoding: KeyEncoding,
+    ) -> Result<KeyHash, Problem<'static>> {
+        if !self.snapshot.get().keyspaces.contains(keyspace) {
+            return Err(UNKNOWN_KEYSPACE);
+        }
+        let Scratch { key, decoded } = &mut *self.scratch.borrow_mut();
+        let user_key = match encoding {
+            KeyEncoding::Plain if raw_key.len() <= KEY_BYTES_MAX => raw_key,
+            _ => percent_decode(raw_key, decoded, KEY_BYTES_MAX).map_err(|error| match error {
+                DecodeError::Percent => BAD_KEY,
+                DecodeError::TooLong => LONG_KEY,
+            })?,
+        };
+        key.clear();
+        // The keyspace exists and the key is bounded: only an empty key is left to be refused.
+        StoredKey::encode(keyspace, user_key, key).map_err(|_| BAD_KEY)?;
+        Ok(match encoding {
+            KeyEncoding::Plain => self.store.hash_untagged(key),
+            KeyEncoding::Percent => self.store.hash(key),
+        })
+    }
+
+    /// The stored key in the scratch, for longer than this poll.
+    pub(super) fn key(&self, keyspace: &[u8], hash: KeyHash) -> Key {
+        let policy = self.snapshot.get().keyspaces.policy(keyspace).expect("found in this keyspace, in the same poll");
+        Key { stored: self.scratch.borrow().key.as_slice().into(), hash, policy }
+    }
+}
+
+const UNKNOWN_KEYSPACE: Problem<'static> = Problem {
+    status: Status::NotFound,
+    slug: "unknown-keyspace",
+    detail: "there is no such keyspace; keyspaces are made in the configuration, [keyspace.NAME]",
+};
+
+const BAD_KEY: Problem<'static> = Problem {
+    status: Status::BadRequest,
+    slug: "bad-key",
+    detail: "a key is 1 to 4096 bytes, percent-encoded where it must be",
+};
+
+const LONG_KEY: Problem<'static> =
+    Problem { status: Status::UriTooLong, slug: "key-too-long", detail: "a key has at most 4096 bytes" };

@@ -1,0 +1,175 @@
+//! The responses of the key-value service.
+//!
+//! **Not** deciding what is true of a value: conditions and ranges are [`super::read`]'s.
+//!
+//! **Invariants**: a response never promises more than is so: `max-age` is rounded down; a head is written when all it
+//! announces can be sent.
+
+use std::ops::Range;
+
+use corelane_http::cache_status::CacheStatus;
+use corelane_http::entity_tag::TagRoom;
+use corelane_http::field::FieldValue;
+use corelane_http::problem::Problem;
+use corelane_http::range::ContentRange;
+use corelane_http::request::Head;
+use corelane_http::response::ResponseHead;
+use corelane_http::{Method, Status};
+use store_runtime::request::Refusal;
+
+use super::read::{self, ReadAnswer};
+use super::version_tag::tag_of;
+use super::write;
+use crate::exchange::Reply;
+
+/// What is known of an item beside its value, wherever it is.
+pub(super) struct ItemMeta<'a> {
+    pub(super) version: u64,
+    /// Unix milliseconds; 0 for never.
+    pub(super) expire_ms: u64,
+    pub(super) content_type: &'a [u8],
+    pub(super) value_bytes: usize,
+    pub(super) cache_status: Option<CacheStatus>,
+}
+
+/// What a read of a value that exists comes to, before anything of it is written.
+pub(super) struct Decided {
+    answer: ReadAnswer,
+    /// The part of the value that follows the head; empty where none does.
+    part: Range<usize>,
+}
+
+impl Decided {
+    #[inline]
+    pub(super) fn of(head: &Head<'_>, meta: &ItemMeta<'_>) -> Self {
+        let answer = read::decide(head, meta.version, meta.value_bytes as u64);
+        let part = match &answer {
+            _ if head.method() == Method::Head => 0..0,
+            ReadAnswer::Whole => 0..meta.value_bytes,
+            ReadAnswer::Part(part) => part.start as usize..part.end as usize,
+            _ => 0..0,
+        };
+        Decided { answer, part }
+    }
+
+    /// The part of the value that must follow the head, if any.
+    #[inline]
+    pub(super) fn body(&self) -> Option<Range<usize>> {
+        (!self.part.is_empty()).then(|| self.part.clone())
+    }
+}
+
+/// Writes the head of a 200 with the whole value.
+#[inline]
+pub(super) fn whole_head<R: Reply>(meta: &ItemMeta<'_>, now_ms: u64, reply: &mut R) {
+    let mut room = TagRoom::new();
+    reply.head(ResponseHead {
+        content_length: Some(meta.value_bytes as u64),
+        content_type: Some(content_type(meta.content_type)),
+        etag: Some(tag_of(meta.version, &mut room)),
+        max_age_s: max_age_s(meta.expire_ms, now_ms),
+        cache_status: meta.cache_status,
+        ..ResponseHead::new(Status::Ok)
+    });
+}
+
+/// Writes the head of the response to a read of a value that exists, or all of it where no value follows.
+#[inline]
+pub(super) fn found<R: Reply>(meta: &ItemMeta<'_>, decided: &Decided, now_ms: u64, reply: &mut R) {
+    let value_bytes = meta.value_bytes as u64;
+    let (status, content_length, content_range) = match &decided.answer {
+        ReadAnswer::Whole => return whole_head(meta, now_ms, reply),
+        ReadAnswer::Part(part) => {
+            let content_range = ContentRange::Part { part: part.clone(), value_bytes };
+            (Status::PartialContent, Some(part.end - part.start), Some(content_range))
+        }
+        ReadAnswer::NotModified => (Status::NotModified, None, None),
+        ReadAnswer::Unsatisfiable | ReadAnswer::PreconditionFailed | ReadAnswer::BadConditions => {
+            return refused_read(meta, &decided.answer, reply);
+        }
+    };
+    let mut room = TagRoom::new();
+    reply.head(ResponseHead {
+        content_length,
+        content_type: content_length.map(|_| content_type(meta.content_type)),
+        etag: Some(tag_of(meta.version, &mut room)),
+        max_age_s: max_age_s(meta.expire_ms, now_ms),
+        cache_status: meta.cache_status,
+        content_range,
+        ..ResponseHead::new(status)
+    });
+}
+
+fn refused_read<R: Reply>(meta: &ItemMeta<'_>, answer: &ReadAnswer, reply: &mut R) {
+    let (status, slug, detail) = match answer {
+        ReadAnswer::Unsatisfiable => {
+            (Status::RangeNotSatisfiable, "range-not-satisfiable", "the range begins at or after the value's end")
+        }
+        ReadAnswer::PreconditionFailed => {
+            (Status::PreconditionFailed, "precondition-failed", "the value has another version than If-Match names")
+        }
+        _ => (write::BAD_TAGS.status, write::BAD_TAGS.slug, write::BAD_TAGS.detail),
+    };
+    let value_bytes = meta.value_bytes as u64;
+    let mut room = TagRoom::new();
+    let head = ResponseHead {
+        etag: Some(tag_of(meta.version, &mut room)),
+        content_range: (status == Status::RangeNotSatisfiable).then_some(ContentRange::Unsatisfied { value_bytes }),
+        cache_status: meta.cache_status,
+        ..ResponseHead::new(status)
+    };
+    reply.problem(&Problem { status, slug, detail }, head);
+}
+
+/// Writes 404.
+pub(super) fn absent<R: Reply>(cache_status: Option<CacheStatus>, reply: &mut R) {
+    let problem = Problem { status: Status::NotFound, slug: "not-found", detail: "there is no value under this key" };
+    reply.problem(&problem, ResponseHead { cache_status, ..ResponseHead::new(problem.status) });
+}
+
+/// Writes what is wrong with a request.
+pub(super) fn refuse<R: Reply>(problem: &Problem<'_>, reply: &mut R) {
+    reply.problem(problem, ResponseHead::new(problem.status));
+}
+
+/// Writes why the store did not serve a request.
+pub(super) fn refusal<R: Reply>(refusal: Refusal, cache_status: Option<CacheStatus>, reply: &mut R) {
+    let problem = problem_of(refusal);
+    reply.problem(&problem, ResponseHead { cache_status, ..ResponseHead::new(problem.status) });
+}
+
+fn problem_of(refusal: Refusal) -> Problem<'static> {
+    let (status, slug, detail) = match refusal {
+        Refusal::Busy => {
+            (Status::ServiceUnavailable, "busy", "a bound on work in flight is reached; nothing was changed; try again")
+        }
+        Refusal::Unavailable => (
+            Status::ServiceUnavailable,
+            "node-unavailable",
+            "the shard node that owns this key does not answer; nothing was changed; try again",
+        ),
+        Refusal::Unknown => (
+            Status::ServiceUnavailable,
+            "outcome-unknown",
+            "the write was sent and may have been applied, but its outcome is not known; read the key, or write again",
+        ),
+        Refusal::TooLarge => {
+            (Status::ContentTooLarge, "value-too-large", "the value is larger than the store that owns this key takes")
+        }
+        Refusal::Corrupt => {
+            (Status::BadGateway, "corrupt", "the value does not match its checksum and was not delivered")
+        }
+    };
+    Problem { status, slug, detail }
+}
+
+#[inline]
+fn content_type(metadata: &[u8]) -> FieldValue<'_> {
+    // Empty means that the client gave none.
+    FieldValue::new(metadata).filter(|_| !metadata.is_empty()).unwrap_or(FieldValue::OCTET_STREAM)
+}
+
+/// Seconds left, rounded down: a client's cache must not outlive the value.
+fn max_age_s(expire_ms: u64, now_ms: u64) -> Option<u32> {
+    (expire_ms > 0).then(|| u32::try_from(expire_ms.saturating_sub(now_ms) / 1000).unwrap_or(u32::MAX))
+}
