@@ -101,6 +101,8 @@ impl DateClock {
 
 #[cfg(test)]
 mod tests {
+    use control::metrics::Counter;
+
     use super::*;
 
     #[test]
@@ -117,7 +119,7 @@ mod tests {
             let metrics = CoreMetrics::default();
             count(&metrics, status);
             let counted = [&metrics.answers_2xx, &metrics.answers_3xx, &metrics.answers_4xx, &metrics.answers_5xx]
-                .map(|counter| counter.value());
+                .map(Counter::value);
             let mut expected = [0; 4];
             expected[usize::from(status.code() / 100) - 2] = 1;
             assert_eq!(counted, expected, "{status:?}");

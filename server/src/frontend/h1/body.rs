@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn bodies_end_where_their_framing_says() {
-        let cases: [(Body, &str, Option<(&str, &str)>); 6] = [
+        let cases = [
             (Body::Length(5), "helloGET /", Some(("hello", "GET /"))),
             (Body::Length(5), "hell", None),
             (Body::Chunked, "5\r\nhello\r\n0\r\n\r\nGET /", Some(("hello", "GET /"))),
