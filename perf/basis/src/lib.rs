@@ -3,7 +3,7 @@
 //! ```text
 //!  inputs    compressed ─ trace, sizes     random
 //!  results   judge, baseline               which is more than noise, and what was measured before
-//!  outputs   table, files, progress
+//!  outputs   table, plot, files, progress
 //!  host      machine
 //! ```
 //!
@@ -19,6 +19,7 @@ pub mod compressed;
 pub mod files;
 pub mod judge;
 pub mod machine;
+pub mod plot;
 pub mod progress;
 pub mod random;
 pub mod sizes;

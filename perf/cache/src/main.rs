@@ -10,7 +10,6 @@
 )]
 
 mod engine;
-mod plot;
 mod replay;
 mod shift;
 mod ttl;

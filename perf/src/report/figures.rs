@@ -41,21 +41,6 @@ pub(super) fn ratio(ratio: f64) -> String {
     format!("{ratio:.3}")
 }
 
-/// A short figure of an axis: 0.5, 20 k, 3 M.
-pub(super) fn short(value: f64) -> String {
-    for (unit, suffix) in [(1e9, " G"), (1e6, " M"), (1e3, " k")] {
-        if value >= unit {
-            return trimmed(value / unit) + suffix;
-        }
-    }
-    trimmed(value)
-}
-
-fn trimmed(value: f64) -> String {
-    let text = format!("{value:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +53,5 @@ mod tests {
         counts.iter().for_each(|(value, text)| assert_eq!(count(*value), *text));
         let sizes = [(831_488.0, "812 KiB"), (14_889_779.0, "14.2 MiB"), (3_328_599_654.0, "3.10 GiB")];
         sizes.iter().for_each(|(value, text)| assert_eq!(bytes(*value), *text));
-        let shorts = [(0.5, "0.5"), (20_000.0, "20 k"), (2_500_000.0, "2.5 M"), (0.0, "0")];
-        shorts.iter().for_each(|(value, text)| assert_eq!(short(*value), *text));
     }
 }

@@ -4,38 +4,33 @@
 //!
 //! **Invariants**: no figure without how sure it is; what could not be believed is said before any figure.
 
+use maud::{Markup, html};
+
 use super::figures::{count, us};
 use super::headline::{ROUNDS_MIN, counted};
-use super::markup::Html;
 use super::page::name;
 use super::section::{Section, Server, cpu, latency, rate};
 use crate::run::outcome::Outcome;
 use perf_basis::judge::Spread;
 
-/// Draws the head of the page, and with several scenarios a table of them.
-pub(super) fn draw(html: &mut Html, sections: &[Section]) {
-    let Some(first) = sections.first() else { return };
-    html.element("h1", "", format_args!("How fast is {}?", first.subject().name));
+/// The head of the page, and with several scenarios a table of them.
+pub(super) fn draw(sections: &[Section]) -> Markup {
+    let Some(first) = sections.first() else { return html! {} };
     // What is surest comes first: of the most rounds, and of those beside the most servers.
     let sureness = |section: &&Section| (counted(section.subject()), compared(section).count());
     let mut best: Vec<&Section> = sections.iter().collect();
     best.sort_by_key(|section| std::cmp::Reverse(sureness(section)));
     let answered = best.into_iter().find_map(|section| Some((section, answer(section)?)));
     let others = others(sections);
-    match answered {
-        Some((section, text)) => {
-            html.open("p", "class=\"lead\"").element("strong", "", text);
-            html.text(format_args!(" That is for “{}”; {}.", section.title(), sure(section))).close();
+    html! {
+        h1 { "How fast is " (first.subject().name) "?" }
+        @if let Some((section, text)) = answered {
+            p.lead { strong { (text) } " That is for “" (section.title()) "”; " (sure(section)) "." }
+        } @else {
+            p.lead.bad { "There is nothing to tell: no run can be believed. The reasons are below." }
         }
-        None => {
-            let text = "There is nothing to tell: no run can be believed. The reasons are below.";
-            html.element("p", "class=\"lead bad\"", text);
-        }
-    }
-    let outcome = &first.subject().runs[0].outcome;
-    html.element("p", "class=\"soft\"", context(outcome, &others));
-    if sections.len() > 1 {
-        table(html, sections, &others);
+        p.soft { (context(&first.subject().runs[0].outcome, &others)) }
+        @if sections.len() > 1 { (table(sections, &others)) }
     }
 }
 
@@ -123,33 +118,31 @@ fn sure(section: &Section) -> String {
 }
 
 /// All scenarios, one in a row.
-fn table(html: &mut Html, sections: &[Section], others: &[&str]) {
-    html.open("div", "class=\"wide\"").open("table", "class=\"first\"").open("thead", "").open("tr", "");
-    for head in ["what is asked", "how sure"] {
-        html.element("th", "class=\"l\" scope=\"col\"", head);
+fn table(sections: &[Section], others: &[&str]) -> Markup {
+    html! {
+        div.wide {
+            table.first {
+                thead {
+                    tr {
+                        @for head in ["what is asked", "how sure"] { th.l scope="col" { (head) } }
+                        @for head in ["CPU per request", "requests/s", "99 of 100 within"] { th scope="col" { (head) } }
+                        @for other in others { th scope="col" { "than " (other) } }
+                    }
+                }
+                tbody { @for (index, section) in sections.iter().enumerate() { (row(index, section, others)) } }
+            }
+        }
+        p.soft {
+            "Medians of the rounds; in brackets the extremes. than …: how much less or more CPU time a request costs than with that \
+             server. –: nothing that can be believed."
+            @if others.contains(&"floor") {
+                " floor: a bare loop that receives and sends and does nothing else, below which no server can get on this host."
+            }
+        }
     }
-    for head in ["CPU per request", "requests/s", "99 of 100 within"] {
-        html.element("th", "scope=\"col\"", head);
-    }
-    for other in others {
-        html.element("th", "scope=\"col\"", format_args!("than {other}"));
-    }
-    html.close().close().open("tbody", "");
-    for (index, section) in sections.iter().enumerate() {
-        row(html, index, section, others);
-    }
-    html.close().close().close();
-    let floor = if others.contains(&"floor") {
-        " floor: a bare loop that receives and sends and does nothing else, below which no server can get on this host."
-    } else {
-        ""
-    };
-    let text = "Medians of the rounds; in brackets the extremes. than …: how much less or more CPU time a request costs than \
-                with that server. –: nothing that can be believed.";
-    html.element("p", "class=\"soft\"", format_args!("{text}{floor}"));
 }
 
-fn row(html: &mut Html, index: usize, section: &Section, others: &[&str]) {
+fn row(index: usize, section: &Section, others: &[&str]) -> Markup {
     let subject = section.subject();
     let median = |figure: fn(&Outcome) -> Option<f64>, shown: fn(f64) -> String| {
         subject.spread(figure).map_or_else(|| "–".to_owned(), |spread| shown(spread.median))
@@ -157,25 +150,26 @@ fn row(html: &mut Html, index: usize, section: &Section, others: &[&str]) {
     // In a closed loop latencies hide what waits, and do not belong up here.
     let is_open = subject.runs.iter().all(|run| run.outcome.scenario.rate.is_some());
     let p99 = if is_open { median(|run| Some(latency(run)?.p99_us), us) } else { "–".to_owned() };
-    html.open("tr", "").open("td", "class=\"l\"");
-    html.element("a", format_args!("href=\"#s{index}\""), name(section)).close();
-    html.element("td", "class=\"l\"", sure(section));
-    for cell in [median(cpu, us), median(rate, count), p99] {
-        html.element("td", "", cell);
-    }
-    for other in others {
-        let ratio = section.server(other).and_then(|other| subject.ratio(other, cpu)).map(|(ratio, _)| ratio);
-        html.open("td", "");
-        match ratio {
-            Some(ratio) if ratio.min < ratio.max => {
-                let percent = |ratio: f64| (ratio - 1.0) * 100.0;
-                let extremes = format!("({:+.0} to {:+.0} %)", percent(ratio.min), percent(ratio.max));
-                html.text(change(ratio.median)).element("small", "", extremes)
+    let ratio = |other: &str| Some(subject.ratio(section.server(other)?, cpu)?.0);
+    let percent = |ratio: f64| (ratio - 1.0) * 100.0;
+    html! {
+        tr {
+            td.l { a href={ "#s" (index) } { (name(section)) } }
+            td.l { (sure(section)) }
+            @for cell in [median(cpu, us), median(rate, count), p99] { td { (cell) } }
+            @for other in others {
+                td {
+                    @match ratio(other) {
+                        Some(ratio) => {
+                            (change(ratio.median))
+                            @if ratio.min < ratio.max {
+                                small { (format!("({:+.0} to {:+.0} %)", percent(ratio.min), percent(ratio.max))) }
+                            }
+                        }
+                        None => "–",
+                    }
+                }
             }
-            Some(ratio) => html.text(change(ratio.median)),
-            None => html.text("–"),
-        };
-        html.close();
+        }
     }
-    html.close();
 }

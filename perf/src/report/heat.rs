@@ -12,9 +12,9 @@
 //!
 //! **Invariants**: rows and columns are bounded, and what is left out is said; a cell that is not known is not drawn.
 
-use super::axes::{begin, end};
-use super::markup::Html;
-use super::section::{Run, Section, Server};
+use maud::{Markup, html};
+
+use super::section::{Section, Server};
 use crate::run::outcome::{Outcome, TimelineSample};
 
 /// Seconds that are shown at most, all rounds of a server together.
@@ -25,15 +25,6 @@ const CPUS_MAX: usize = 16;
 
 /// A CPU that is neither the server's nor the generator's is shown if it was ever this busy.
 const BUSY_MIN: f64 = 0.1;
-
-/// Where cells begin and end.
-const LEFT: f64 = 220.0;
-const RIGHT: f64 = 872.0;
-/// Between rounds, and from row to row.
-const GAP: f64 = 8.0;
-const ROW: f64 = 17.0;
-/// Above the rows: the names of the rounds.
-const HEAD: f64 = 30.0;
 
 /// What a row tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,129 +109,76 @@ fn lanes(server: &Server) -> (Vec<HeatRow>, usize) {
     (lanes, count - shown)
 }
 
-/// Where each round's columns lie: the number of the round, its first column's left edge, and its columns.
-struct Columns {
-    width: f64,
-    rounds: Vec<(u32, f64, usize)>,
-}
-
-impl Columns {
-    fn of(section: &Section) -> Self {
-        let mut numbers: Vec<u32> = section.runs().map(|run| run.round).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers.truncate(SECONDS_MAX);
-        let most = SECONDS_MAX / numbers.len().max(1);
-        let length = |round: u32| {
-            let runs = section.runs().filter(|run| run.round == round);
-            runs.map(|run| run.outcome.timeline.len()).max().unwrap_or(0).clamp(1, most.max(1))
-        };
-        let lengths: Vec<usize> = numbers.iter().map(|round| length(*round)).collect();
-        let gaps = GAP * numbers.len().saturating_sub(1) as f64;
-        let width = (RIGHT - LEFT - gaps) / lengths.iter().sum::<usize>().max(1) as f64;
-        let mut left = LEFT;
-        let place = |(round, length): (u32, usize)| {
-            let begin = left;
-            left += width * length as f64 + GAP;
-            (round, begin, length)
-        };
-        Self { width, rounds: numbers.into_iter().zip(lengths).map(place).collect() }
-    }
+/// The rounds that are shown, each with how many of its seconds.
+fn rounds(section: &Section) -> Vec<(u32, usize)> {
+    let mut numbers: Vec<u32> = section.runs().map(|run| run.round).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers.truncate(SECONDS_MAX);
+    let most = (SECONDS_MAX / numbers.len().max(1)).max(1);
+    let longest = |round: u32| {
+        let runs = section.runs().filter(|run| run.round == round);
+        runs.map(|run| run.outcome.timeline.len()).max().unwrap_or(0).clamp(1, most)
+    };
+    numbers.into_iter().map(|round| (round, longest(round))).collect()
 }
 
 /// Draws it; nothing of results without a timeline of this host.
-pub(super) fn draw(html: &mut Html, id: &str, section: &Section) {
+pub(super) fn draw(section: &Section) -> Markup {
     let rows: Vec<(&Server, Vec<HeatRow>)> = section.servers.iter().map(|server| (server, lanes(server).0)).collect();
-    let count: usize = rows.iter().map(|(_, lanes)| lanes.len()).sum();
-    if count == 0 {
-        return;
+    if rows.iter().all(|(_, lanes)| lanes.is_empty()) {
+        return html! {};
     }
-    let columns = Columns::of(section);
-    let height = HEAD + ROW * count as f64 + 10.0 * rows.len() as f64 + 34.0;
-    let about = "For each server a row for itself, the generator and each CPU, a cell for each second; the stronger, the busier.";
-    begin(html, id, height, ("Who was busy, second by second", about));
-    head(html, section, &columns);
-    let mut top = HEAD;
-    for (server, lanes) in rows.iter().filter(|(_, lanes)| !lanes.is_empty()) {
-        html.element("text", format_args!("x=\"4\" y=\"{:.1}\"", top + 12.0), &server.name);
-        measured(html, server, (top - 4.0, &columns));
-        for lane in lanes {
-            row(html, server, *lane, (top, &columns));
-            top += ROW;
+    let rounds = rounds(section);
+    html! {
+        h3 { "Who was busy, second by second" }
+        div.wide {
+            table.heat {
+                thead {
+                    tr {
+                        th.l { "server" }
+                        th.l { "" }
+                        @for (round, seconds) in &rounds {
+                            th.l colspan=(seconds) { @if section.has_rounds { "round " (round) } @else { "seconds" } }
+                        }
+                    }
+                }
+                @for (server, lanes) in rows {
+                    tbody {
+                        @for (index, lane) in lanes.iter().enumerate() {
+                            tr {
+                                th.l scope="row" { @if index == 0 { (server.name) } }
+                                td.l { (lane.name(&server.runs[0].outcome)) }
+                                @for (round, seconds) in &rounds { (cells(server, *lane, *round, *seconds)) }
+                            }
+                        }
+                    }
+                }
+            }
         }
-        top += 10.0;
-    }
-    legend(html, top + 4.0);
-    end(html, &caption(section));
-}
-
-/// The names of the rounds.
-fn head(html: &mut Html, section: &Section, columns: &Columns) {
-    for (round, left, _) in &columns.rounds {
-        let name = if section.has_rounds { format!("round {round}") } else { "seconds".to_owned() };
-        html.element("text", format_args!("class=\"soft\" x=\"{left:.1}\" y=\"14\""), name);
+        p.soft { (caption(section)) }
     }
 }
 
-/// A line over the seconds that were measured: warm-ups are not all of one length.
-fn measured(html: &mut Html, server: &Server, (y, columns): (f64, &Columns)) {
-    for (round, left, length) in &columns.rounds {
-        for run in server.runs.iter().filter(|run| run.round == *round) {
-            let samples = || run.outcome.timeline.iter().take(*length);
-            let warm_up = samples().take_while(|sample| !sample.measured).count();
-            let (from, until) =
-                (left + columns.width * warm_up as f64, left + columns.width * samples().count() as f64);
-            if from < until {
-                html.leaf("path", format_args!("class=\"whisker\" d=\"M{from:.1} {y:.1}H{:.1}\"", until - 1.0));
+/// The seconds of a round; those that are not known stay empty.
+fn cells(server: &Server, lane: HeatRow, round: u32, seconds: usize) -> Markup {
+    let run = server.runs.iter().find(|run| run.round == round);
+    let sample = |second: usize| run?.outcome.timeline.get(second);
+    html! {
+        @for second in 0..seconds {
+            @match sample(second).and_then(|sample| Some((sample, lane.busy(sample)?))) {
+                Some((sample, busy)) => td class={ "cell s" (server.mark % 8) } data-measured=(sample.measured)
+                    style={ "--busy:" (format!("{:.0}%", busy.clamp(0.0, 1.0) * 100.0)) }
+                    title={ "round " (round) ", second " (second + 1) ": " (lane.words(sample, busy)) } {},
+                None => td {},
             }
         }
     }
 }
 
-fn row(html: &mut Html, server: &Server, lane: HeatRow, (top, columns): (f64, &Columns)) {
-    let name = lane.name(&server.runs[0].outcome);
-    let y = top + 12.0;
-    html.element("text", format_args!("class=\"soft\" x=\"{}\" y=\"{y:.1}\" text-anchor=\"end\"", LEFT - 8.0), name);
-    for (round, left, length) in &columns.rounds {
-        for run in server.runs.iter().filter(|run| run.round == *round) {
-            cells(html, (server, run, lane), (*left, top), (columns.width, *length));
-        }
-    }
-}
-
-fn cells(
-    html: &mut Html,
-    (server, run, lane): (&Server, &Run, HeatRow),
-    (left, top): (f64, f64),
-    (width, count): (f64, usize),
-) {
-    for (second, sample) in run.outcome.timeline.iter().take(count).enumerate() {
-        let Some(busy) = lane.busy(sample) else { continue };
-        let (x, mark, opacity) = (left + width * second as f64, server.mark % 8, busy.clamp(0.0, 1.0));
-        let attributes = format!(
-            "class=\"cell s{mark}\" x=\"{x:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"14\" fill-opacity=\"{opacity:.2}\" \
-             stroke-opacity=\"0.25\"",
-            (width - 1.0).max(0.5)
-        );
-        html.open("rect", attributes);
-        let words = format!("round {}, second {}: {}", run.round, second + 1, lane.words(sample, busy));
-        html.element("title", "", words).close();
-    }
-}
-
-/// How strong which share is.
-fn legend(html: &mut Html, top: f64) {
-    let y = top + 11.0;
-    html.element("text", format_args!("class=\"soft\" x=\"{}\" y=\"{y:.1}\" text-anchor=\"end\"", LEFT - 8.0), "idle");
-    for step in 0..=10 {
-        let (x, opacity) = (LEFT + 22.0 * f64::from(step), f64::from(step) / 10.0);
-        html.leaf("rect", format_args!("class=\"cell s7\" x=\"{x:.1}\" y=\"{top:.1}\" width=\"21\" height=\"14\" fill-opacity=\"{opacity:.1}\" stroke-opacity=\"0.25\""));
-    }
-    html.element("text", format_args!("class=\"soft\" x=\"{}\" y=\"{y:.1}\"", LEFT + 250.0), "busy all the time");
-}
-
 fn caption(section: &Section) -> String {
-    let mut text = "Rounds side by side, a cell for each second; the line above a server marks what was measured, before it is the warm-up. server: its \
+    let mut text = "Rounds side by side, a cell for each second, the stronger the busier; underlined cells were measured, those before them are the \
+        warm-up. server: its \
         processes alone, full colour at one whole CPU. generator, at work: it looks for answers all the time, so that its CPU is always \
         busy; this row is the share in which it found some. CPU: everything that ran there, of whomever."
         .to_owned();
@@ -256,6 +194,7 @@ fn caption(section: &Section) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::section::Run;
     use super::*;
     use crate::report::tests::result;
 
@@ -284,20 +223,16 @@ mod tests {
     }
 
     #[test]
-    fn columns_stay_in_the_frame() {
-        for (rounds, seconds) in [(1, 3), (5, 13), (40, 100), (1, 5_000), (1_000, 3)] {
+    fn seconds_are_bounded() {
+        for (count, seconds) in [(1, 3), (5, 13), (40, 100), (1, 5_000), (1_000, 3)] {
             let mut one = server(1, &[]);
             let sample = one.runs[0].outcome.timeline[1].clone();
             one.runs[0].outcome.timeline = vec![sample; seconds];
             let outcome = one.runs[0].outcome.clone();
-            one.runs = (1..=rounds).map(|round| Run { round, outcome: outcome.clone() }).collect();
+            one.runs = (1..=count).map(|round| Run { round, outcome: outcome.clone() }).collect();
             let section = Section { name: String::new(), has_rounds: true, servers: vec![one] };
-            let columns = Columns::of(&section);
-            let (_, left, length) = columns.rounds.last().expect("there is a round");
-            let end = left + columns.width * *length as f64;
-            assert!(end <= RIGHT + 0.01, "{rounds} of {seconds}: {end}");
-            let all: usize = columns.rounds.iter().map(|(.., length)| length).sum();
-            assert!(all <= SECONDS_MAX && columns.rounds.len() <= SECONDS_MAX, "{rounds} of {seconds}: {all}");
+            let all: usize = rounds(&section).iter().map(|(_, seconds)| seconds).sum();
+            assert!((1..=SECONDS_MAX).contains(&all), "{count} of {seconds}: {all}");
         }
     }
 }

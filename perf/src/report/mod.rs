@@ -8,13 +8,11 @@
 //!
 //! **Invariants**: of a run that was not valid no percentile is shown, only why; the file needs no other.
 
-mod axes;
 mod charts;
 mod figures;
 mod first;
 mod headline;
 mod heat;
-mod markup;
 mod page;
 pub(crate) mod section;
 mod tables;

@@ -1,10 +1,11 @@
 //! The page as a whole: the answer first, then each scenario, then what the words mean and what it ran on.
 
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
 use super::charts::{self, COURSES};
 use super::first;
 use super::headline::Headline;
 use super::heat;
-use super::markup::Html;
 use super::section::{Run, Section};
 use super::tables;
 
@@ -51,20 +52,31 @@ const WORDS: [(&str, &str); 6] = [
 
 /// The page.
 pub(super) fn of(sections: &[Section]) -> String {
-    let mut html = Html::default();
-    html.open("html", "lang=\"en\"").open("head", "");
-    html.leaf("meta", "charset=\"utf-8\"");
-    html.leaf("meta", "name=\"viewport\" content=\"width=device-width, initial-scale=1\"");
-    html.element("title", "", "How fast is it?").style(include_str!("style.css")).close();
-    html.open("body", "");
-    first::draw(&mut html, sections);
-    for (index, section) in sections.iter().enumerate() {
-        one(&mut html, index, section);
-    }
-    tables::hosts(&mut html, sections);
-    words(&mut html, sections);
-    html.close().close();
-    html.finish()
+    let is_shown = |name: &str| sections.iter().any(|section| section.server(name).is_some());
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "How fast is it?" }
+                style { (PreEscaped(include_str!("style.css"))) }
+            }
+            body {
+                (first::draw(sections))
+                @for (index, section) in sections.iter().enumerate() { (one(index, section)) }
+                (tables::hosts(sections))
+                h2 id="words" { "What the words mean" }
+                dl {
+                    @for (word, meaning) in SERVERS.iter().filter(|(name, _)| is_shown(name)).chain(&WORDS) {
+                        dt { (word) }
+                        dd { (meaning) "." }
+                    }
+                }
+            }
+        }
+    };
+    page.into_string()
 }
 
 /// What a section is called.
@@ -72,46 +84,45 @@ pub(super) fn name(section: &Section) -> String {
     if section.name.is_empty() { section.title() } else { format!("{} ({})", section.title(), section.name) }
 }
 
-fn one(html: &mut Html, index: usize, section: &Section) {
-    html.open("section", "").element("h2", format_args!("id=\"s{index}\""), name(section));
+fn one(index: usize, section: &Section) -> Markup {
     let Headline { cost, beside, speed, sureness } = Headline::of(section);
-    html.open("div", "class=\"lead\"").text(cost);
-    if !beside.is_empty() {
-        html.open("ul", "");
-        for sentence in beside {
-            html.element("li", "", sentence);
+    let is_closed = section.runs().any(|run| run.outcome.scenario.rate.is_none());
+    html! {
+        section {
+            h2 id={ "s" (index) } { (name(section)) }
+            div.lead {
+                (cost)
+                @if !beside.is_empty() {
+                    ul { @for sentence in &beside { li { (sentence) } } }
+                }
+                " " (speed)
+            }
+            p.soft { (sureness) }
+            @if is_closed {
+                p.soft {
+                    "This is a closed loop: it finds how much a server can do. Its latencies hide what would have waited, and are \
+                     not what users see."
+                }
+            }
+            h3 { "CPU time per request" }
+            (charts::cpu(section))
+            (tables::servers(section))
+            (tables::ratios(section))
+            h3 { "Latency by percentile" }
+            (charts::percentiles(section))
+            h3 { "Over time" }
+            @for course in &COURSES { (charts::course(section, course)) }
+            (heat::draw(section))
+            (not_valid(section))
+            (tables::runs(section))
+            (tables::scenario(section))
         }
-        html.close();
     }
-    html.text(" ").text(speed).close();
-    html.element("p", "class=\"soft\"", sureness);
-    if section.runs().any(|run| run.outcome.scenario.rate.is_none()) {
-        html.element("p", "class=\"soft\"", "This is a closed loop: it finds how much a server can do. Its latencies hide what would have waited, and are not what users see.");
-    }
-    charts::bars(html, &format!("s{index}-cpu"), section);
-    tables::servers(html, section);
-    tables::ratios(html, section);
-    html.element("h3", "", "Latency by percentile");
-    charts::percentiles(html, &format!("s{index}-percentiles"), section);
-    html.element("h3", "", "Over time");
-    for course in &COURSES {
-        charts::course(html, &format!("s{index}-{}", course.id), section, course);
-    }
-    heat::draw(html, &format!("s{index}-heat"), section);
-    html.element("h3", "", "CPU time by kind");
-    charts::kinds(html, &format!("s{index}-kinds"), section);
-    not_valid(html, section);
-    tables::runs(html, section);
-    tables::scenario(html, section);
-    html.close();
 }
 
 /// Runs that were not valid, each with its reasons.
-fn not_valid(html: &mut Html, section: &Section) {
-    if section.runs().all(|run| run.outcome.valid) {
-        return;
-    }
-    html.element("h3", "", "Runs that were not valid").open("ul", "");
+fn not_valid(section: &Section) -> Markup {
+    let mut lines: Vec<String> = Vec::new();
     for server in &section.servers {
         let invalid: Vec<&Run> = server.runs.iter().filter(|run| !run.outcome.valid).collect();
         // The same reason in many rounds is one line.
@@ -121,21 +132,14 @@ fn not_valid(html: &mut Html, section: &Section) {
         for reason in reasons {
             let has = |run: &&&Run| run.outcome.invalid_reasons.line() == reason;
             let rounds: Vec<String> = invalid.iter().filter(has).map(|run| run.round.to_string()).collect();
-            html.open("li", "class=\"bad\"").text(&server.name);
-            if section.has_rounds {
-                html.text(", round ").text(rounds.join(", "));
-            }
-            html.text(": ").text(&reason).close();
+            let rounds = if section.has_rounds { format!(", round {}", rounds.join(", ")) } else { String::new() };
+            lines.push(format!("{}{rounds}: {reason}", server.name));
         }
     }
-    html.close();
-}
-
-fn words(html: &mut Html, sections: &[Section]) {
-    html.element("h2", "id=\"words\"", "What the words mean").open("dl", "");
-    let is_shown = |name: &str| sections.iter().any(|section| section.server(name).is_some());
-    for (word, meaning) in SERVERS.iter().filter(|(name, _)| is_shown(name)).chain(&WORDS) {
-        html.element("dt", "", word).element("dd", "", format_args!("{meaning}."));
+    html! {
+        @if !lines.is_empty() {
+            h3 { "Runs that were not valid" }
+            ul { @for line in &lines { li.bad { (line) } } }
+        }
     }
-    html.close();
 }

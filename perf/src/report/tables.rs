@@ -4,72 +4,70 @@
 
 use std::collections::BTreeMap;
 
+use maud::{Markup, html};
+
 use super::figures::{bytes, count, ratio, spread, us};
-use super::markup::Html;
 use super::section::{self, Run, Section, Server, cpu, latency, rate};
 use crate::results::difference;
 use crate::run::outcome::Outcome;
 
-fn header(html: &mut Html, class: &str, names: &[&str]) {
-    html.open("div", "class=\"wide\"")
-        .open("table", format_args!("class=\"{class}\""))
-        .open("thead", "")
-        .open("tr", "");
-    for (index, name) in names.iter().enumerate() {
-        html.element("th", if index == 0 { "class=\"l\" scope=\"col\"" } else { "scope=\"col\"" }, name);
+/// A table whose first column stands to the left.
+fn table(heads: &[&str], rows: &Markup) -> Markup {
+    html! {
+        div.wide {
+            table.runs[heads.len() > 10] {
+                thead {
+                    tr { @for (index, head) in heads.iter().enumerate() { th.l[index == 0] scope="col" { (head) } } }
+                }
+                tbody { (rows) }
+            }
+        }
     }
-    html.close().close().open("tbody", "");
 }
 
-fn end(html: &mut Html) {
-    html.close().close().close();
-}
-
-fn row(html: &mut Html, cells: &[String]) {
-    html.open("tr", "");
-    for (index, cell) in cells.iter().enumerate() {
-        html.open("td", if index == 0 { "class=\"l\"" } else { "" });
-        // The extremes stand below their median, so that columns stay narrow.
-        match cell.split_once(" (").filter(|_| index > 0) {
-            Some((median, extremes)) => html.text(median).element("small", "", format_args!("({extremes}")),
-            None => html.text(cell),
-        };
-        html.close();
+fn row(cells: &[String]) -> Markup {
+    html! {
+        tr {
+            @for (index, cell) in cells.iter().enumerate() {
+                td.l[index == 0] {
+                    // The extremes stand below their median, so that columns stay narrow.
+                    @match cell.split_once(" (").filter(|_| index > 0) {
+                        Some((median, extremes)) => { (median) small { "(" (extremes) } }
+                        None => (cell),
+                    }
+                }
+            }
+        }
     }
-    html.close();
 }
 
 /// All servers, medians of their rounds.
-pub(super) fn servers(html: &mut Html, section: &Section) {
-    header(
-        html,
-        "",
-        &["server", "valid runs", "CPU per request", "to the floor", "requests/s", "p50", "p99", "p99.9", "memory"],
-    );
+pub(super) fn servers(section: &Section) -> Markup {
+    const HEADS: [&str; 9] =
+        ["server", "valid runs", "CPU per request", "to the floor", "requests/s", "p50", "p99", "p99.9", "memory"];
     let floor = section.server("floor");
-    for server in &section.servers {
+    let cells = |server: &Server| {
         let time = |of: fn(&Outcome) -> Option<f64>| spread(server.spread(of), us);
         let to_floor = floor.and_then(|floor| server.ratio(floor, cpu)).map(|(ratio, _)| ratio);
-        row(
-            html,
-            &[
-                server.name.clone(),
-                format!("{} of {}", server.valid().count(), server.runs.len()),
-                spread(server.spread(cpu), us),
-                spread(to_floor, ratio),
-                spread(server.spread(rate), count),
-                time(|run| Some(latency(run)?.p50_us)),
-                time(|run| Some(latency(run)?.p99_us)),
-                time(|run| Some(latency(run)?.p999_us)),
-                spread(server.spread(|run| Some(run.server_memory_bytes? as f64)), bytes),
-            ],
-        );
+        [
+            server.name.clone(),
+            format!("{} of {}", server.valid().count(), server.runs.len()),
+            spread(server.spread(cpu), us),
+            spread(to_floor, ratio),
+            spread(server.spread(rate), count),
+            time(|run| Some(latency(run)?.p50_us)),
+            time(|run| Some(latency(run)?.p99_us)),
+            time(|run| Some(latency(run)?.p999_us)),
+            spread(server.spread(|run| Some(run.server_memory_bytes? as f64)), bytes),
+        ]
+    };
+    html! {
+        (table(&HEADS, &html! { @for server in &section.servers { (row(&cells(server))) } }))
+        p.soft {
+            "Medians of the rounds, in brackets the smallest and the largest. –: there is no run that can be believed as far as this \
+             goes. memory: what the server's processes held at the end of a run. " (softnet(section))
+        }
     }
-    end(html);
-    let text = "Medians of the rounds, in brackets the smallest and the largest. – : there is no run that can be believed as far as this goes. \
-        memory: what the server's processes held at the end of a run. System calls per request are not measured: the kernel does not \
-        count them.";
-    html.element("p", "class=\"soft\"", format_args!("{text} {}", softnet(section)));
 }
 
 /// What the host's network stack could not take, in a sentence.
@@ -86,41 +84,38 @@ fn softnet(section: &Section) -> String {
 }
 
 /// The subject's figures divided by each other server's.
-pub(super) fn ratios(html: &mut Html, section: &Section) {
+pub(super) fn ratios(section: &Section) -> Markup {
+    const HEADS: [&str; 7] = ["divided by", "rounds", "CPU per request", "requests/s", "p50", "p99", "p99.9"];
     let subject = section.subject();
-    let has_ratio = |other: &Server| subject.ratio(other, cpu).or_else(|| subject.ratio(other, rate)).is_some();
-    let is_other = |server: &&Server| server.name != subject.name && has_ratio(server);
-    let others: Vec<&Server> = section.servers.iter().filter(is_other).collect();
-    if others.is_empty() {
-        return;
-    }
-    html.element("h3", "", format_args!("{} beside each other server", subject.name));
-    header(html, "", &["divided by", "rounds", "CPU per request", "requests/s", "p50", "p99", "p99.9"]);
-    for other in others {
+    let known = |other: &Server| subject.ratio(other, cpu).or_else(|| subject.ratio(other, rate));
+    let others = || section.servers.iter().filter(|server| server.name != subject.name && known(server).is_some());
+    let cells = |other: &Server| {
         let of =
             |figure: fn(&Outcome) -> Option<f64>| spread(subject.ratio(other, figure).map(|(ratio, _)| ratio), ratio);
-        let rounds = subject.ratio(other, cpu).or_else(|| subject.ratio(other, rate)).map_or(0, |(_, rounds)| rounds);
-        row(
-            html,
-            &[
-                other.name.clone(),
-                rounds.to_string(),
-                of(cpu),
-                of(rate),
-                of(|run| Some(latency(run)?.p50_us)),
-                of(|run| Some(latency(run)?.p99_us)),
-                of(|run| Some(latency(run)?.p999_us)),
-            ],
-        );
+        [
+            other.name.clone(),
+            known(other).map_or(0, |(_, rounds)| rounds).to_string(),
+            of(cpu),
+            of(rate),
+            of(|run| Some(latency(run)?.p50_us)),
+            of(|run| Some(latency(run)?.p99_us)),
+            of(|run| Some(latency(run)?.p999_us)),
+        ]
+    };
+    html! {
+        @if others().next().is_some() {
+            h3 { (subject.name) " beside each other server" }
+            (table(&HEADS, &html! { @for other in others() { (row(&cells(other))) } }))
+            p.soft {
+                "Divided round by round, then the median. Below 1, for CPU and latencies: less than the other server. For requests/s \
+                 above 1 is more."
+            }
+        }
     }
-    end(html);
-    let text = "Divided round by round, then the median. Below 1, for CPU and latencies: less than the other server. For requests/s above 1 is more.";
-    html.element("p", "class=\"soft\"", text);
 }
 
 /// Every run.
-pub(super) fn runs(html: &mut Html, section: &Section) {
-    html.element("h3", "", "All runs");
+pub(super) fn runs(section: &Section) -> Markup {
     const NAMES: [&str; 19] = [
         "server",
         "round",
@@ -142,68 +137,62 @@ pub(super) fn runs(html: &mut Html, section: &Section) {
         "server busy",
         "generator busy",
     ];
-    header(html, "runs", &NAMES);
-    for server in &section.servers {
-        server.runs.iter().for_each(|run| one_run(html, server, run));
+    let runs = section.servers.iter().flat_map(|server| server.runs.iter().map(move |run| (server, run)));
+    html! {
+        h3 { "All runs" }
+        (table(&NAMES, &html! { @for (server, run) in runs { (one_run(server, run)) } }))
     }
-    end(html);
 }
 
-fn one_run(html: &mut Html, server: &Server, run: &Run) {
+fn one_run(server: &Server, run: &Run) -> Markup {
     let outcome = &run.outcome;
     let Some(latency) = section::latency(outcome) else {
-        html.open("tr", "");
-        html.element("td", "class=\"l\"", &server.name).element("td", "", run.round).element(
-            "td",
-            "",
-            &outcome.started,
-        );
-        html.open("td", "class=\"l bad\" colspan=\"16\"").text("Not valid; why stands above");
-        if let Some(cost) = cpu(outcome) {
-            html.text(format_args!(". CPU per request, which counts all the same: {}", us(cost)));
-        }
-        html.close().close();
-        return;
+        return html! {
+            tr {
+                td.l { (server.name) }
+                td { (run.round) }
+                td { (outcome.started) }
+                td.l.bad colspan="16" {
+                    "Not valid; why stands above"
+                    @if let Some(cost) = cpu(outcome) { ". CPU per request, which counts all the same: " (us(cost)) }
+                }
+            }
+        };
     };
     let part = |of: fn(&crate::run::outcome::Cpu) -> f64| {
         outcome.cpu_us_per_request.as_ref().map_or_else(|| "–".to_owned(), |cpu| us(of(cpu)))
     };
     let share = |share: f64| format!("{:.0} %", share * 100.0);
     let per_request = |count: Option<f64>| count.map_or_else(|| "–".to_owned(), |count| format!("{count:.3}"));
-    row(
-        html,
-        &[
-            server.name.clone(),
-            run.round.to_string(),
-            outcome.started.clone(),
-            count(outcome.rate_due),
-            count(outcome.rate_answered),
-            us(latency.p50_us),
-            us(latency.p90_us),
-            us(latency.p99_us),
-            us(latency.p999_us),
-            us(latency.max_us),
-            outcome.hit_ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{:.2} %", ratio * 100.0)),
-            part(|cpu| cpu.user),
-            part(|cpu| cpu.system),
-            part(|cpu| cpu.softirq),
-            per_request(outcome.context_switches_per_request),
-            per_request(outcome.system_calls_per_request),
-            per_request(outcome.interrupts_per_request),
-            outcome.server_busy.map_or_else(|| "–".to_owned(), share),
-            share(outcome.generator_busy),
-        ],
-    );
+    row(&[
+        server.name.clone(),
+        run.round.to_string(),
+        outcome.started.clone(),
+        count(outcome.rate_due),
+        count(outcome.rate_answered),
+        us(latency.p50_us),
+        us(latency.p90_us),
+        us(latency.p99_us),
+        us(latency.p999_us),
+        us(latency.max_us),
+        outcome.hit_ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{:.2} %", ratio * 100.0)),
+        part(|cpu| cpu.user),
+        part(|cpu| cpu.system),
+        part(|cpu| cpu.softirq),
+        per_request(outcome.context_switches_per_request),
+        per_request(outcome.system_calls_per_request),
+        per_request(outcome.interrupts_per_request),
+        outcome.server_busy.map_or_else(|| "–".to_owned(), share),
+        share(outcome.generator_busy),
+    ])
 }
 
 /// The scenario as a file would say it, and in what the servers were asked differently.
-pub(super) fn scenario(html: &mut Html, section: &Section) {
-    html.element("h3", "", "The scenario");
+pub(super) fn scenario(section: &Section) -> Markup {
     let first = &section.subject().runs[0].outcome.scenario;
-    html.element("pre", "", toml::to_string(first).unwrap_or_else(|error| format!("it cannot be shown: {error}")));
+    let text = toml::to_string(first).unwrap_or_else(|error| format!("it cannot be shown: {error}"));
     let mut lines: Vec<String> = Vec::new();
-    for run in section.servers.iter().flat_map(|server| server.runs.iter().map(move |run| (server, run))) {
-        let (server, run) = run;
+    for (server, run) in section.servers.iter().flat_map(|server| server.runs.iter().map(move |run| (server, run))) {
         for it in difference::of(first, &run.outcome.scenario) {
             let line = format!("{}: {} = {} instead of {}", server.name, it.key, it.second, it.first);
             if !lines.contains(&line) {
@@ -211,18 +200,18 @@ pub(super) fn scenario(html: &mut Html, section: &Section) {
             }
         }
     }
-    if lines.is_empty() {
-        return;
+    html! {
+        h3 { "The scenario" }
+        pre { (text) }
+        @if !lines.is_empty() {
+            p { "Asked differently:" }
+            ul { @for line in &lines { li { (line) } } }
+        }
     }
-    html.element("p", "", "Asked differently:").open("ul", "");
-    for line in &lines {
-        html.element("li", "", line);
-    }
-    html.close();
 }
 
 /// The hosts and commits of all runs.
-pub(super) fn hosts(html: &mut Html, sections: &[Section]) {
+pub(super) fn hosts(sections: &[Section]) -> Markup {
     let mut hosts: BTreeMap<String, &Outcome> = BTreeMap::new();
     for run in sections.iter().flat_map(Section::runs) {
         let host = &run.outcome.host;
@@ -230,28 +219,30 @@ pub(super) fn hosts(html: &mut Html, sections: &[Section]) {
             .entry(format!("{} {} {} {}", host.name, host.cpu, host.kernel, run.outcome.commit))
             .or_insert(&run.outcome);
     }
-    html.element("h2", "id=\"host\"", "What it ran on");
-    if hosts.len() > 1 {
-        html.element("p", "class=\"bad\"", "The runs are of several hosts or commits; compare with care.");
-    }
-    for outcome in hosts.values() {
-        let host = &outcome.host;
-        let lines = |lines: &[String]| if lines.is_empty() { "not known".to_owned() } else { lines.join("; ") };
-        html.open("dl", "");
-        for (name, text) in [
-            ("host", host.name.clone()),
-            ("CPU", format!("{}, {} CPUs", host.cpu, host.cpus)),
-            ("frequency governor", host.governor.clone().unwrap_or_else(|| "not known".to_owned())),
-            ("kernel", host.kernel.clone()),
-            ("kernel command line", host.command_line.clone()),
-            ("mitigations of CPU weaknesses", lines(&host.mitigations)),
-            ("kernel settings", lines(&host.sysctls)),
-            ("network cards (Mbit/s)", lines(&host.nics)),
-            ("load before the first run", host.load_before.clone()),
-            ("commit", outcome.commit.clone()),
-        ] {
-            html.element("dt", "", name).element("dd", "", text);
+    html! {
+        h2 id="host" { "What it ran on" }
+        @if hosts.len() > 1 {
+            p.bad { "The runs are of several hosts or commits; compare with care." }
         }
-        html.close();
+        @for outcome in hosts.values() {
+            dl { @for (name, text) in host(outcome) { dt { (name) } dd { (text) } } }
+        }
     }
+}
+
+fn host(outcome: &Outcome) -> [(&'static str, String); 10] {
+    let host = &outcome.host;
+    let lines = |lines: &[String]| if lines.is_empty() { "not known".to_owned() } else { lines.join("; ") };
+    [
+        ("host", host.name.clone()),
+        ("CPU", format!("{}, {} CPUs", host.cpu, host.cpus)),
+        ("frequency governor", host.governor.clone().unwrap_or_else(|| "not known".to_owned())),
+        ("kernel", host.kernel.clone()),
+        ("kernel command line", host.command_line.clone()),
+        ("mitigations of CPU weaknesses", lines(&host.mitigations)),
+        ("kernel settings", lines(&host.sysctls)),
+        ("network cards (Mbit/s)", lines(&host.nics)),
+        ("load before the first run", host.load_before.clone()),
+        ("commit", outcome.commit.clone()),
+    ]
 }

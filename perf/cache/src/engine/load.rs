@@ -13,8 +13,11 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::store::{Call, KEY_BYTES, Key, Verb};
-use perf_basis::random::{Random, Zipf, mixed};
+use perf_basis::random::mixed;
 use perf_basis::sizes::Sizes;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_distr::{Distribution as _, Zipf};
 
 /// Exponent of the popular keys: what YCSB takes, and near what traces of caches show.
 const ZIPF_EXPONENT: f64 = 0.99;
@@ -125,8 +128,8 @@ impl Scale {
 pub(crate) struct Calls<'a> {
     scale: &'a Scale,
     mix: Mix,
-    random: Random,
-    zipf: Zipf,
+    random: Xoshiro256PlusPlus,
+    zipf: Zipf<f64>,
     fresh: u64,
 }
 
@@ -136,8 +139,9 @@ impl<'a> Calls<'a> {
         Self {
             scale,
             mix,
-            random: Random::new(round),
-            zipf: Zipf::new(scale.fitting * ZIPF_KEYS, ZIPF_EXPONENT),
+            random: Xoshiro256PlusPlus::seed_from_u64(round),
+            zipf: Zipf::new((scale.fitting * ZIPF_KEYS).max(1) as f64, ZIPF_EXPONENT)
+                .expect("there is a key, and the exponent is not negative"),
             fresh: FRESH_KEYS + (round << 32),
         }
     }
@@ -155,11 +159,11 @@ impl<'a> Calls<'a> {
         batch.clear();
         for _ in 0..count {
             let (verb, number) = match self.mix {
-                Mix::GetHit => (Verb::Get, self.random.below(self.scale.held)),
-                Mix::Delete => (Verb::Delete, self.random.below(self.scale.held)),
+                Mix::GetHit => (Verb::Get, self.random.random_range(0..self.scale.held)),
+                Mix::Delete => (Verb::Delete, self.random.random_range(0..self.scale.held)),
                 Mix::Zipf => {
-                    let verb = if self.random.below(100) < ZIPF_GETS { Verb::Get } else { Verb::Set };
-                    (verb, self.zipf.rank(&mut self.random))
+                    let verb = if self.random.random_range(0..100) < ZIPF_GETS { Verb::Get } else { Verb::Set };
+                    (verb, self.zipf.sample(&mut self.random) as u64 - 1)
                 }
                 Mix::Set => {
                     self.fresh += 1;

@@ -33,13 +33,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::plot;
 use engine::{Capacity, Kind};
 use fit::Fits;
-use perf_basis::compressed;
 use perf_basis::progress::Progress;
 use perf_basis::trace::format::{self, Format};
 use perf_basis::trace::{Builder, Trace};
+use perf_basis::{compressed, plot};
 use report::Row;
 
 /// What to replay, against what.

@@ -1,5 +1,8 @@
 //! Every reference engine against a naive model that shares no code with it, under random requests.
 
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt as _, SeedableRng as _};
+
 use super::engine::{Capacity, Engine, Kind, object_bytes};
 use super::fit::Fits;
 use perf_basis::trace::{Builder, Request, Trace};
@@ -206,34 +209,21 @@ fn model(kind: Kind, capacity: Capacity, trace: &Trace) -> Box<dyn Model> {
     }
 }
 
-/// A generator of numbers; the same ones for a seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (word ^ (word >> 31)) % end
-    }
-}
-
 /// Few keys often, many seldom, and runs through new ones; sizes of 0 to 199 bytes, and some that fit nowhere.
 fn random_trace(seed: u64, requests: u64) -> Trace {
-    let mut random = Random(seed);
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut builder = Builder::new(0);
     let mut fresh = 1000;
     for _ in 0..requests {
-        let key = match random.below(10) {
-            0..=4 => random.below(20),
-            5..=8 => random.below(150),
+        let key = match random.random_range(0..10) {
+            0..=4 => random.random_range(0..20),
+            5..=8 => random.random_range(0..150),
             _ => {
                 fresh += 1;
                 fresh
             }
         };
-        let size = if random.below(50) == 0 { 100_000 } else { random.below(200) };
+        let size = if random.random_range(0..50) == 0 { 100_000 } else { random.random_range(0..200) };
         builder.add_sized(key, size as u32).unwrap();
     }
     builder.finish()

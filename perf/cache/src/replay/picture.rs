@@ -3,7 +3,7 @@
 //! **Not**: drawing (that is `plot`).
 
 use super::report::Row;
-use crate::plot::{Chart, Line, Spacing};
+use perf_basis::plot::{Axis, Chart, Line, Spacing, short};
 
 /// The chart of all rows, at least one.
 pub(crate) fn chart(rows: &[Row]) -> Chart {
@@ -11,19 +11,18 @@ pub(crate) fn chart(rows: &[Row]) -> Chart {
     let shards = if first.shards > 1 { format!(", {} shards", first.shards) } else { String::new() };
     let mut engines: Vec<_> = rows.iter().map(|row| row.engine).collect();
     engines.dedup();
-    let line = |engine| {
+    let line = |(style, engine)| {
         let mut own: Vec<_> = rows.iter().filter(|row| row.engine == engine).collect();
         own.sort_by_key(|row| row.capacity);
-        let told = |row: &&Row| format!("{} at {}: {:.4}", row.engine.name(), row.capacity, row.miss_ratio);
-        let points = own.iter().map(|row| (row.capacity as f64, row.miss_ratio, told(row))).collect();
-        Line { name: own[0].engine.name().to_owned(), points }
+        let points = own.iter().map(|row| (row.capacity as f64, row.miss_ratio)).collect();
+        Line { name: own[0].engine.name().to_owned(), style, is_faint: false, points }
     };
+    let x_title = format!("size in {} (logarithmic)", first.capacity_unit);
     Chart {
-        title: format!("Miss ratio by size: {} ({} requests{shards})", first.trace, first.requests),
-        x_title: format!("size in {} (logarithmic)", first.capacity_unit),
-        y_title: "miss ratio".to_owned(),
-        spacing: Spacing::Logarithmic,
-        lines: engines.into_iter().map(line).collect(),
+        title: Some(format!("Miss ratio by size: {} ({} requests{shards})", first.trace, first.requests)),
+        x: Axis { title: x_title, spacing: Spacing::Logarithmic, label: short },
+        y: Axis { title: "miss ratio".to_owned(), spacing: Spacing::Even, label: short },
+        lines: engines.into_iter().enumerate().map(line).collect(),
     }
 }
 
@@ -57,9 +56,8 @@ mod tests {
         let chart = chart(&rows);
         let names: Vec<_> = chart.lines.iter().map(|line| line.name.as_str()).collect();
         assert_eq!(names, ["lru", "belady"]);
-        let sizes: Vec<_> = chart.lines[0].points.iter().map(|(x, y, _)| (*x, *y)).collect();
-        assert_eq!(sizes, [(100.0, 0.4), (1000.0, 0.2)]);
-        assert_eq!(chart.lines[0].points[0].2, "lru at 100: 0.4000");
-        assert!(chart.title.contains("web.trace (1000 requests, 4 shards)"), "{}", chart.title);
+        assert_eq!(chart.lines[0].points, [(100.0, 0.4), (1000.0, 0.2)]);
+        let title = chart.title.unwrap_or_default();
+        assert!(title.contains("web.trace (1000 requests, 4 shards)"), "{title}");
     }
 }

@@ -15,7 +15,10 @@
 //! **Invariants**: a key has one length of life, for ever; a load is a function of its cluster and its seed.
 
 use super::clusters::Cluster;
-use perf_basis::random::{Random, Zipf, mixed};
+use perf_basis::random::mixed;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_distr::{Distribution as _, Zipf};
 
 /// Keys in multiples of what the cache holds.
 const KEYS: f64 = 8.0;
@@ -51,8 +54,8 @@ pub(crate) struct Load {
     pub(crate) keys: u64,
     /// Between two operations, in seconds.
     pub(crate) interval_s: f64,
-    zipf: Zipf,
-    random: Random,
+    zipf: Zipf<f64>,
+    random: Xoshiro256PlusPlus,
 }
 
 impl Load {
@@ -73,8 +76,8 @@ impl Load {
             lives: lives.collect(),
             keys,
             interval_s: 0.0,
-            zipf: Zipf::new(keys, alpha),
-            random: Random::new(mixed(keys)),
+            zipf: Zipf::new(keys.max(1) as f64, alpha).expect("there is a key, and the exponent is not negative"),
+            random: Xoshiro256PlusPlus::seed_from_u64(keys),
         };
         all.interval_s = 1.0 / all.rate_for(cluster, alpha, capacity as f64 * load);
         all
@@ -82,7 +85,7 @@ impl Load {
 
     /// The next operation and the number of its key.
     pub(crate) fn next_step(&mut self) -> (Step, u64) {
-        let part = self.random.part();
+        let part = self.random.random::<f64>();
         let step = if part < self.gets {
             Step::Get
         } else if part < self.gets + self.sets {
@@ -90,7 +93,7 @@ impl Load {
         } else {
             Step::Delete
         };
-        (step, self.zipf.rank(&mut self.random))
+        (step, self.zipf.sample(&mut self.random) as u64 - 1)
     }
 
     /// How long a key lives, in milliseconds.

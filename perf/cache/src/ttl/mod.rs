@@ -23,8 +23,7 @@ use clusters::{Cluster, Clusters};
 use drive::Schedule;
 use report::{Report, Row};
 
-use crate::plot;
-use perf_basis::{judge, sizes};
+use perf_basis::{judge, plot, sizes};
 
 /// Which clusters, on how large a cache, and for how long.
 #[derive(Args)]

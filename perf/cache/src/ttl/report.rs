@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::drive::{Outcome, Sample, Schedule};
-use crate::plot::{Chart, Line, Spacing};
 use perf_basis::judge::Spread;
 use perf_basis::judge::{self, Bound, GateCheck, Unit};
+use perf_basis::plot::{Axis, Chart, Line, Spacing, short};
 use perf_basis::table::{Table, grouped};
 
 /// Percent of the memory that expired items may hold in steady state.
@@ -145,20 +145,19 @@ impl Report {
     pub(crate) fn chart(&self) -> Chart {
         let mut worst: Vec<_> = self.rows.iter().collect();
         worst.sort_by(|a, b| b.expired().total_cmp(&a.expired()));
-        let line = |row: &&Row| {
-            let point = |sample: &Sample| {
-                let told = format!("{} at {:.0} s: {:.2} %", row.cluster, sample.at_s, sample.expired * 100.0);
-                (sample.at_s / row.longest_s, sample.expired, told)
-            };
+        let line = |(style, row): (usize, &&Row)| {
+            let points =
+                row.outcome.samples.iter().map(|sample| (sample.at_s / row.longest_s, sample.expired)).collect();
             let name = format!("{} {} {}", row.cluster, row.schedule.name(), row.load);
-            Line { name, points: row.outcome.samples.iter().map(point).collect() }
+            Line { name, style, is_faint: false, points }
         };
+        let title = format!("Expired items' share of the memory ({} MiB), the worst runs", self.limit_bytes >> 20);
+        let axis = |title: &str| Axis { title: title.to_owned(), spacing: Spacing::Even, label: short };
         Chart {
-            title: format!("Expired items' share of the memory ({} MiB), the worst runs", self.limit_bytes >> 20),
-            x_title: "time in longest times to live".to_owned(),
-            y_title: "share of items that has expired".to_owned(),
-            spacing: Spacing::Even,
-            lines: worst.iter().take(LINES_MAX).map(line).collect(),
+            title: Some(title),
+            x: axis("time in longest times to live"),
+            y: axis("share of items that has expired"),
+            lines: worst.iter().take(LINES_MAX).enumerate().map(line).collect(),
         }
     }
 }
@@ -166,8 +165,8 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plot;
     use perf_basis::judge::GateResult;
+    use perf_basis::plot;
 
     fn row(cluster: &str, schedule: Schedule, steady: [f64; 2]) -> Row {
         let sample =
@@ -192,6 +191,8 @@ mod tests {
         let text = report.text();
         assert!(text.contains("| 6.00 %        | 10.00 %") && text.contains("figures: z."), "{text}");
         let picture = plot::svg(&report.chart());
-        assert_eq!((picture.matches("<polyline").count(), picture.matches("<title>").count()), (3, 9));
+        let names =
+            report.rows.iter().map(|row| format!("{} ", row.cluster)).filter(|name| picture.contains(name)).count();
+        assert_eq!(names, 3, "{picture}");
     }
 }

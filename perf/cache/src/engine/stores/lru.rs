@@ -166,7 +166,8 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::*;
-    use perf_basis::random::Random;
+    use rand::rngs::Xoshiro256PlusPlus;
+    use rand::{RngExt as _, SeedableRng as _};
 
     /// The same by definition: a queue of (key, value), newest last.
     #[derive(Default)]
@@ -190,11 +191,12 @@ mod tests {
     #[test]
     fn it_does_what_the_definition_says() {
         let budget = 2000;
-        let (mut lru, mut naive, mut random) = (Lru::new(budget), Naive::default(), Random::new(3));
+        let (mut lru, mut naive, mut random) =
+            (Lru::new(budget), Naive::default(), Xoshiro256PlusPlus::seed_from_u64(3));
         let mut sink = [0; 256];
         for step in 0..40_000 {
-            let key = [random.below(60) as u8; 36];
-            match random.below(10) {
+            let key = [random.random_range(0..60); 36];
+            match random.random_range(0..10) {
                 0..5 => {
                     let value = naive.take(&key);
                     let found = lru.find(&key, &mut sink).map(|len| sink[..len].to_vec());
@@ -202,7 +204,7 @@ mod tests {
                     value.into_iter().for_each(|value| naive.store(key, value, budget));
                 }
                 5..9 => {
-                    let value = vec![step as u8; random.below(256) as usize];
+                    let value = vec![step as u8; random.random_range(0..256)];
                     lru.store(&key, &value);
                     naive.store(key, value, budget);
                 }
