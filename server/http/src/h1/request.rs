@@ -24,7 +24,8 @@ mod oracle;
 mod tests;
 
 pub use error::RequestError;
-pub use memo::FieldMemo;
+use memo::Recalled;
+pub use memo::{FieldMemo, FieldMemos};
 pub use resume::Resume;
 
 use super::line::{self, Line};
@@ -124,22 +125,13 @@ fn read(
         return Ok(false);
     };
     progress.note_start(&line);
-    match memo {
-        Some(memo) if memo.recall(window, limits, progress) => Ok(true),
-        Some(memo) => read_and_note_fields(window, limits, progress, memo),
-        None => read_fields(window, limits, progress),
+    let Some(memo) = memo else { return read_fields(window, limits, progress) };
+    if memo.recall(window, limits, progress) == Recalled::Section {
+        return Ok(true);
     }
-}
-
-fn read_and_note_fields(
-    window: &[u8],
-    limits: &Limits,
-    progress: &mut Progress,
-    memo: &mut FieldMemo,
-) -> Result<bool, RequestError> {
     let is_whole = read_fields(window, limits, progress)?;
     if is_whole {
-        memo.note(&window[progress.offsets.fields_start as usize..progress.next as usize], progress);
+        memo.note(&window[progress.offsets.fields_start as usize..progress.next as usize], limits);
     }
     Ok(is_whole)
 }

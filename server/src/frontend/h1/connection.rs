@@ -44,6 +44,8 @@ struct Session {
     partial: Option<Box<Resume>>,
     /// When the first byte of a head that is not complete came.
     head_began: Option<Instant>,
+    /// Which of the core's memories of fields it has.
+    memo: u8,
 }
 
 /// How a connection ends.
@@ -76,7 +78,8 @@ struct Carried {
 /// Serves a connection until it ends. It was registered before this task began, so that the bound on connections counts
 /// it from its admission.
 pub(crate) async fn serve(h1: Rc<H1>, connection: Connection, registered: Registered) {
-    let mut session = Session { h1, connection, input: Input::default(), partial: None, head_began: None };
+    let memo = h1.heads.borrow_mut().memos.assign();
+    let mut session = Session { h1, connection, input: Input::default(), partial: None, head_began: None, memo };
     match session.run().await {
         End::Close => {}
         End::Finish => {
@@ -114,7 +117,7 @@ impl Session {
 
     /// Serves every complete request that can be served now.
     fn serve_ready(&mut self) -> LoopState {
-        let Session { h1, connection, input, partial, head_began } = self;
+        let Session { h1, connection, input, partial, head_began, memo } = self;
         let snapshot = h1.snapshot.get();
         let limits = &snapshot.settings.limits;
         h1.heads.borrow_mut().renew(snapshot.generation);
@@ -126,7 +129,7 @@ impl Session {
             if input.is_empty() {
                 return LoopState::Receive;
             }
-            let dispatched = match serve_next(h1, input.bytes(), (partial, head_began), (&mut out, &mut lent)) {
+            let dispatched = match serve_next(h1, input.bytes(), (partial, head_began, *memo), (&mut out, &mut lent)) {
                 Ok(dispatched) => dispatched,
                 Err(state) => return state,
             };
@@ -286,12 +289,12 @@ type Outgoing<'a> = (&'a mut Vec<u8>, &'a mut Vec<SharedBytes>);
 fn serve_next(
     h1: &H1,
     input: &[u8],
-    (partial, head_began): (&mut Option<Box<Resume>>, &mut Option<Instant>),
+    (partial, head_began, memo): (&mut Option<Box<Resume>>, &mut Option<Instant>, u8),
     outgoing: Outgoing<'_>,
 ) -> Result<Dispatched, LoopState> {
-    let HeadScratch { whole, memo, .. } = &mut *h1.heads.borrow_mut();
+    let HeadScratch { whole, memos, .. } = &mut *h1.heads.borrow_mut();
     let resume = partial.as_deref_mut().unwrap_or(whole);
-    match parse_remembering(input, &h1.snapshot.get().head_limits, resume, memo) {
+    match parse_remembering(input, &h1.snapshot.get().head_limits, resume, memos.of(memo)) {
         Ok(Parsed::Complete(head)) => {
             *head_began = None;
             Ok(dispatch(h1, &head, outgoing))

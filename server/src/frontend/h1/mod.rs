@@ -20,7 +20,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use corelane_http::h1::request::{FieldMemo, Resume};
+use corelane_http::h1::request::{FieldMemos, Resume};
 use corelane_http::problem::Problem;
 
 use corelane_http::response::ResponseHead;
@@ -52,8 +52,8 @@ pub(crate) struct H1 {
 struct HeadScratch {
     /// The head that is being served, while it is.
     whole: Resume,
-    /// The fields that came last.
-    memo: FieldMemo,
+    /// The fields that came last, for each of some connections.
+    memos: FieldMemos,
     /// Of the snapshot by which they were read.
     generation: u64,
 }
