@@ -193,7 +193,7 @@ fn start(bed: &TestBed, name: &'static str, text: &str) -> Result<Server> {
     let mut command = Command::new(words.next().context("a program has a name")?);
     command.args(words);
     let child = bed.start(name, &mut command, || accepts(address))?;
-    Ok(Server { name, address, children: vec![child] })
+    Ok(Server { name, address, children: vec![child], _files: None })
 }
 
 /// The runs of two folders, paired in the order in which they were begun.

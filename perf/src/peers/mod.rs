@@ -18,6 +18,7 @@ mod idle;
 mod table;
 mod wrk;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -30,7 +31,7 @@ use serde::Serialize;
 use crate::run::outcome::Outcome;
 use crate::run::protocol::Scheme;
 use crate::run::scenario::{Body, Scenario};
-use crate::run::{RunOptions, WINDOW, measure};
+use crate::run::{RunOptions, WINDOW, fill, measure};
 use crate::servers::peers::is_installed;
 use crate::servers::{Server, TestBed};
 use crate::system::cpus::Cpus;
@@ -121,8 +122,14 @@ impl Kind {
         }
     }
 
-    fn start(self, bed: &TestBed, scenario: &Scenario) -> Result<Server> {
+    /// Starts it; a cache of the web in front of `origin`.
+    fn start(self, bed: &TestBed, scenario: &Scenario, origin: Option<SocketAddr>) -> Result<Server> {
         let body_bytes = scenario.values.bytes;
+        match (self, origin) {
+            (Self::Nginx, Some(origin)) => return bed.start_nginx_cache(origin),
+            (Self::Varnish, Some(origin)) => return bed.start_varnish_cache(origin),
+            _ => {}
+        }
         match self {
             Self::Floor => bed.start_floor(body_bytes),
             Self::Corelane => bed.start_corelane(),
@@ -134,10 +141,7 @@ impl Kind {
             Self::Shardstored => bed.start_shardstored(),
             Self::Redis => bed.start_redis(),
             Self::Valkey => bed.start_valkey(),
-            Self::Memcached => {
-                let sizes = scenario.values.sizes.iter().map(|(bytes, _)| *bytes);
-                bed.start_memcached(sizes.chain([body_bytes]).max().unwrap_or_default())
-            }
+            Self::Memcached => bed.start_memcached(scenario.values.largest()?),
         }
     }
 
@@ -146,10 +150,19 @@ impl Kind {
         matches!(self, Self::Corelane | Self::Cluster) || self.scheme().is_key_value()
     }
 
+    /// Whether it answers what the web asks from a cache in front of an origin.
+    fn is_cache(self, scenario: &Scenario) -> bool {
+        scenario.is_web() && matches!(self, Self::Nginx | Self::Varnish)
+    }
+
     /// Whether it can answer this scenario: of the HTTP servers only Corelane stores, HAProxy has no large bodies, and keys with
-    /// sizes of their own are known to Corelane alone.
+    /// sizes of their own are known to Corelane alone. What the web asks is asked of caches and of key-value servers as well.
     fn answers(self, scenario: &Scenario) -> bool {
         const HAPROXY_BYTES_MAX: usize = 8 * 1024;
+        if scenario.is_web() {
+            let is_asked = matches!(self, Self::Corelane | Self::Redis | Self::Valkey | Self::Memcached);
+            return is_asked || self.is_cache(scenario);
+        }
         let is_key_value = scenario.scheme().is_ok_and(Scheme::is_key_value);
         if self.scheme().is_key_value() != is_key_value {
             return false;
@@ -167,6 +180,11 @@ impl Kind {
         let mut scenario = scenario.spoken(self.scheme(), server.address)?;
         if self.stores() {
             scenario.values.fill &= is_first;
+        } else if self.is_cache(&scenario) {
+            // A cache takes no writes, and has the origin's values when each has been asked for.
+            (scenario.mix.put, scenario.mix.delete) = (0.0, 0.0);
+            scenario.values.fill &= is_first;
+            scenario.values.fill_by_get = true;
         } else {
             scenario.values.fill = false;
             if scenario.expect.body == Body::Value {
@@ -335,8 +353,9 @@ fn compare(
 /// Starts all that can be started. Another's server that cannot is named and left out, so that the others are measured all the same.
 fn start(bed: &TestBed, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> Result<(Vec<Kind>, Vec<Server>)> {
     let mut started = (Vec::new(), Vec::new());
+    let origin = if kinds.iter().any(|kind| kind.is_cache(scenario)) { Some(origin(bed, scenario)?) } else { None };
     for kind in kinds {
-        match kind.start(bed, scenario) {
+        match kind.start(bed, scenario, origin.as_ref().map(|origin| origin.address)) {
             Ok(server) => {
                 started.0.push(*kind);
                 started.1.push(server);
@@ -348,7 +367,18 @@ fn start(bed: &TestBed, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> 
         }
     }
     ensure!(!started.0.is_empty(), "{name}: no server could be started");
+    // It lives as long as the servers that were started, and is asked by the caches alone.
+    if let (Some(origin), Some(last)) = (origin, started.1.last_mut()) {
+        last.children.extend(origin.children);
+    }
     Ok(started)
+}
+
+/// Starts the origin of the caches, with all values.
+fn origin(bed: &TestBed, scenario: &Scenario) -> Result<Server> {
+    let origin = bed.start_origin()?;
+    fill(scenario.spoken(Scheme::Http, origin.address)?, bed.client_cpu, &bed.stop).context("the origin")?;
+    Ok(origin)
 }
 
 /// The rate that the slowest server but the floor reaches in a closed loop.
@@ -390,6 +420,8 @@ mod tests {
         assert_eq!(answering(http), [Floor, Corelane, Nginx, Haproxy, Varnish, H2o]);
         assert_eq!(answering(&format!("{http}[values]\nbytes = 100000\n")), [Floor, Corelane, Nginx, Varnish, H2o]);
         assert_eq!(answering(&format!("{http}[mix]\nput = 1\n")), [Corelane]);
+        let web = answering(&format!("{http}[clients]\ncount = 9\n"));
+        assert_eq!(web, [Corelane, Nginx, Varnish, Redis, Valkey, Memcached]);
     }
 
     #[test]
@@ -397,7 +429,7 @@ mod tests {
         let scenario =
             Scenario::parse("url = \"shard://127.0.0.1:1/k\"\n[values]\nfill = true\n").expect("it is right");
         let address = "127.0.0.1:9".parse().expect("an address");
-        let server = Server { name: "any", address, children: Vec::new() };
+        let server = Server { name: "any", address, children: Vec::new(), _files: None };
         for (kind, url) in [
             (Kind::Shardstored, "shard://127.0.0.1:9/k"),
             (Kind::Valkey, "redis://127.0.0.1:9/k"),

@@ -12,7 +12,7 @@ use rand_distr::{Distribution, Zipf};
 use reactor::Random;
 
 use super::protocol::Ask;
-use super::scenario::{Choose, Keys, Mix};
+use super::scenario::{Choose, Clients, Keys, Mix};
 use super::trace::Cursor;
 
 /// What a request does.
@@ -52,7 +52,7 @@ pub(super) struct Choice {
     keys: Keys,
     /// The sums of the shares up to each of `DRAWN`, of 2^32.
     below: [u64; DRAWN.len()],
-    clients: u64,
+    clients: Clients,
     zipf: Option<Zipf<f64>>,
     turn: u64,
     /// Says which keys, if there is a trace.
@@ -83,7 +83,7 @@ const WHOLE: f64 = (1u64 << 32) as f64;
 
 impl Choice {
     /// Draws from these keys by this mix, and from so many clients.
-    pub(super) fn new(keys: &Keys, mix: Mix, clients: usize, seed: u64) -> Self {
+    pub(super) fn new(keys: &Keys, mix: Mix, clients: Clients, seed: u64) -> Self {
         let shares = [mix.get, mix.conditional, mix.put, mix.delete, mix.head, mix.range];
         let all: f64 = shares.iter().sum();
         let mut sum = 0.0;
@@ -94,7 +94,7 @@ impl Choice {
         let zipf = (keys.choose == Choose::Zipf)
             .then(|| Zipf::new(keys.count as f64, keys.exponent).expect("a scenario's keys are checked"));
         let random = Source(Random::new(seed));
-        Self { random, keys: keys.clone(), below, clients: clients as u64, zipf, turn: 0, trace: None }
+        Self { random, keys: keys.clone(), below, clients, zipf, turn: 0, trace: None }
     }
 
     /// Takes the keys of a trace instead.
@@ -102,14 +102,15 @@ impl Choice {
         Self { trace, ..self }
     }
 
-    /// The next request, but for what its key says of it.
+    /// The next request of a connection, but for what its key says of it.
     #[inline]
-    pub(super) fn next(&mut self) -> Ask {
+    pub(super) fn next(&mut self, connection: usize) -> Ask {
         let (operation, read) = self.operation();
         let mut ask = Ask { operation, read, ..Ask::of(self.key()) };
-        if self.clients > 0 {
+        let Clients { count, mixed } = self.clients;
+        if count > 0 {
             ask.ids = self.random.0.next_u64();
-            ask.client = (ask.ids % self.clients) as u16;
+            ask.client = (if mixed { ask.ids as usize } else { connection } % count) as u16;
         }
         ask
     }
@@ -164,10 +165,10 @@ mod tests {
     const DRAWS: usize = 200_000;
 
     fn counts(keys: &Keys) -> Vec<f64> {
-        let mut choice = Choice::new(keys, Mix::default(), 0, 3);
+        let mut choice = Choice::new(keys, Mix::default(), Clients::default(), 3);
         let mut counts = vec![0.0; keys.count as usize];
         for _ in 0..DRAWS {
-            counts[choice.next().key as usize] += 1.0;
+            counts[choice.next(0).key as usize] += 1.0;
         }
         counts
     }
@@ -191,8 +192,8 @@ mod tests {
     #[test]
     fn operations_have_their_shares() {
         let mix = Mix { get: 85.0, conditional: 5.0, put: 6.0, delete: 1.0, head: 1.0, range: 2.0, ..Mix::default() };
-        let mut choice = Choice::new(&Keys::default(), mix, 3, 5);
-        let drawn: Vec<Ask> = (0..DRAWS).map(|_| choice.next()).collect();
+        let mut choice = Choice::new(&Keys::default(), mix, Clients { count: 3, mixed: true }, 5);
+        let drawn: Vec<Ask> = (0..DRAWS).map(|_| choice.next(7)).collect();
         let share = |is: &dyn Fn(&Ask) -> bool| drawn.iter().filter(|ask| is(ask)).count() as f64 / DRAWS as f64;
         for (expected, share) in DRAWN.into_iter().zip([0.85, 0.05, 0.06, 0.01, 0.01, 0.02]) {
             let found = drawn.iter().filter(|ask| (ask.operation, ask.read) == expected).count() as f64 / DRAWS as f64;
@@ -202,6 +203,8 @@ mod tests {
             let found = share(&|ask| ask.client == client);
             assert!((found - 1.0 / 3.0).abs() < 0.01, "client {client}: {found}");
         }
+        let mut alone = Choice::new(&Keys::default(), mix, Clients { count: 3, mixed: false }, 5);
+        assert!((0..9).all(|connection| usize::from(alone.next(connection).client) == connection % 3));
         assert!(drawn.windows(2).all(|pair| pair[0].ids != pair[1].ids));
     }
 }

@@ -104,7 +104,7 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
         answers.read(&data, &mut *stored.borrow_mut()).map_err(|error| error.to_string())?;
         let after = stored.borrow().answers;
         if let Some(status) = stored.borrow().refused {
-            return Err(format!("the server answered a PUT with {status}"));
+            return Err(format!("the server answered with {status}"));
         }
         if after / MANY > before / MANY {
             let _ = news.send(News::Stored(after));
@@ -115,7 +115,9 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
 
 fn send(connection: &Connection, allowance: &Allowance, plan: &Plan, (sent, answered): (&mut u64, u64)) {
     while *sent < plan.key_count() && *sent - answered < DEPTH && connection.queued_bytes() < QUEUED_BYTES_MAX {
-        if !plan.requests.write(&mut connection.write(), allowance, Ask::put(*sent, &plan.values), &plan.values) {
+        let values = &plan.values;
+        let ask = if plan.scenario.values.fill_by_get { Ask::of(*sent) } else { Ask::put(*sent, values) };
+        if !plan.requests.write(&mut connection.write(), allowance, ask, values) {
             return;
         }
         *sent += 1;

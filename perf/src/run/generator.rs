@@ -106,8 +106,7 @@ impl Generator {
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             row: VecDeque::with_capacity(lanes),
             pacer,
-            choice: Choice::new(&scenario.keys, scenario.mix, scenario.clients.count, seed + 1)
-                .following(plan.cursor(core)),
+            choice: Choice::new(&scenario.keys, scenario.mix, scenario.clients, seed + 1).following(plan.cursor(core)),
             tags: if scenario.mix.conditional > 0.0 { vec![Tag::default(); TAGS as usize] } else { Vec::new() },
             held: VecDeque::new(),
             pipeline: scenario.pipeline,
@@ -245,8 +244,8 @@ pub(super) fn duration_ns(duration: Duration) -> u64 {
 }
 
 #[inline]
-fn draw(choice: &mut Choice, values: &Values, tags: &[Tag]) -> Ask {
-    let mut ask = choice.next();
+fn draw(choice: &mut Choice, lane: usize, values: &Values, tags: &[Tag]) -> Ask {
+    let mut ask = choice.next(lane);
     ask.ttl_s = values.ttl_s(ask.key);
     if ask.read == Read::Conditional {
         ask.tag = tags.get(ask.key as usize).copied().unwrap_or_default();
@@ -277,7 +276,8 @@ impl State {
         {
             let mut buffer = sender.write();
             while count < wanted {
-                let ask = self.held.pop_front().unwrap_or_else(|| draw(&mut self.choice, &plan.values, &self.tags));
+                let ask =
+                    self.held.pop_front().unwrap_or_else(|| draw(&mut self.choice, index, &plan.values, &self.tags));
                 if !plan.requests.write(&mut buffer, &lane.allowance, ask, &plan.values) {
                     self.held.push_front(ask);
                     break;

@@ -204,6 +204,16 @@ fn prepare<'a>(scenario: Scenario, run_options: &RunOptions<'a>, stop: &Stop) ->
     Ok((plan, Workers::Here(cpus)))
 }
 
+/// Stores the values of a scenario, without running it.
+///
+/// # Errors
+/// The operator's: the scenario, or the server.
+pub(crate) fn fill(scenario: Scenario, cpu: usize, stop: &Stop) -> Result<()> {
+    let plan = Plan::read(scenario, Team::alone(1, false), stop)?;
+    reach(&plan)?;
+    fill::run(&plan, cpu, stop)
+}
+
 /// Fails early, with a remedy, if nobody is there; learns what requests must say.
 pub(crate) fn reach(plan: &Arc<Plan>) -> Result<()> {
     let reactor::Address::Tcp(address) = plan.address else { return Ok(()) };

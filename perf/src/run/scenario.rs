@@ -20,6 +20,9 @@ const CONNECTIONS_MAX: usize = 60_000;
 /// Requests under way on one connection at most: their answers must fit what is kept of them.
 const PIPELINE_MAX: usize = 1024;
 
+/// The key of what the web asks, wherever it is.
+const WEB_KEY: &str = "redis://127.0.0.1/{key}";
+
 /// The status of a GET whose key is not there.
 pub(super) const MISS: u16 = 404;
 
@@ -228,12 +231,18 @@ impl Scenario {
         self.scheme().and_then(|scheme| self.spoken(scheme, address)).unwrap_or_else(|_| self.clone())
     }
 
-    /// The same scenario, asked of another server in its protocol.
+    /// The same scenario, asked of another server in its protocol. Of what the web asks, a key-value server gets the key alone.
     ///
     /// # Errors
     /// The operator's: the URL is not understood.
     pub(crate) fn spoken(&self, scheme: Scheme, address: SocketAddr) -> Result<Self> {
-        Ok(Self { url: relocated(&self.url, scheme, address)?, ..self.clone() })
+        let url = if self.is_web() && scheme.is_key_value() { WEB_KEY } else { &self.url };
+        Ok(Self { url: relocated(url, scheme, address)?, ..self.clone() })
+    }
+
+    /// Whether it asks what the web asks: of HTTP, by many clients.
+    pub(crate) fn is_web(&self) -> bool {
+        self.clients.count > 0 && self.scheme().is_ok_and(|scheme| !scheme.is_key_value())
     }
 
     /// The protocol that its URL names.

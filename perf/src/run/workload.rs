@@ -11,6 +11,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::protocol::key::{NAME_BYTES_MAX, NAME_BYTES_MIN};
+use perf_basis::sizes::Sizes;
 use perf_basis::trace::format::Format;
 
 /// Largest value, as the product takes it.
@@ -67,6 +68,8 @@ pub(crate) struct Values {
     pub(crate) ttls: Vec<(Ttl, f64)>,
     /// Whether every key is written before the run.
     pub(crate) fill: bool,
+    /// Whether it is asked for instead: of a cache in front of an origin that has all of them.
+    pub(crate) fill_by_get: bool,
 }
 
 /// Shares of the operations; only their ratio counts.
@@ -90,6 +93,8 @@ pub(crate) struct Mix {
 pub(crate) struct Clients {
     /// Clients with heads of their own, browsers and libraries in turn; 0: heads with `Host` alone.
     pub(crate) count: usize,
+    /// Whether each request of a connection is from another client, as behind a proxy; else a connection is one client's.
+    pub(crate) mixed: bool,
 }
 
 /// Clients at most: their heads should stay in the generator's cache.
@@ -144,7 +149,15 @@ impl Default for Keys {
 
 impl Default for Values {
     fn default() -> Self {
-        Self { bytes: 128, sizes: Vec::new(), histogram: None, from_trace: false, ttls: Vec::new(), fill: false }
+        Self {
+            bytes: 128,
+            sizes: Vec::new(),
+            histogram: None,
+            from_trace: false,
+            ttls: Vec::new(),
+            fill: false,
+            fill_by_get: false,
+        }
     }
 }
 
@@ -190,6 +203,17 @@ impl Values {
     /// Whether all have the same size.
     pub(crate) const fn are_alike(&self) -> bool {
         self.sizes.is_empty() && self.histogram.is_none() && !self.from_trace
+    }
+
+    /// Bytes of the largest, as far as the scenario says.
+    ///
+    /// # Errors
+    /// The operator's: the histogram cannot be read.
+    pub(crate) fn largest(&self) -> Result<usize> {
+        if let Some(path) = &self.histogram {
+            return Ok(Sizes::read(path)?.largest() as usize);
+        }
+        Ok(self.sizes.iter().map(|(bytes, _)| *bytes).chain([self.bytes]).max().unwrap_or_default())
     }
 
     /// # Errors

@@ -52,7 +52,7 @@ impl TestBed {
         command.args(["--io-threads", "1", "--save", "", "--appendonly", "no", "--daemonize", "no"]);
         command.arg("--dir").arg(self.scratch.folder());
         let child = self.start(name, &mut command, || accepts(address))?;
-        Ok(Server { name, address, children: vec![child] })
+        Ok(Server { name, address, children: vec![child], _files: None })
     }
 
     /// Starts memcached for values of up to `value_bytes_max` bytes.
@@ -72,7 +72,7 @@ impl TestBed {
             command.args(["-u", "root"]);
         }
         let child = self.start("memcached", &mut command, || accepts(address))?;
-        Ok(Server { name: "memcached", address, children: vec![child] })
+        Ok(Server { name: "memcached", address, children: vec![child], _files: None })
     }
 }
 

@@ -5,11 +5,13 @@
 //! | floor | `coreperf floor`: the bare ring loop |
 //! | corelane | the product with no configuration but its addresses and its core |
 //! | nginx | one worker that answers 128 bytes from its configuration, as fast as nginx can be made to |
+//! | nginx, Varnish for many keys | caches in front of an origin ([`caches`]) |
 //! | shardstored | one node that owns every slot |
 //! | cluster | `corelane` without near copies in front of one `shardstored`: every request asks the node |
 //!
 //! **Invariants**: a server that is returned accepts requests. Environment variables do not reach Corelane.
 
+mod caches;
 pub(crate) mod client;
 mod key_value;
 pub(crate) mod peers;
@@ -61,6 +63,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Ended in this order, the edge before its node.
     pub(crate) children: Vec<Child>,
+    /// What they keep outside the test bed's folder; gone after them.
+    pub(crate) _files: Option<Scratch>,
 }
 
 impl Server {
@@ -101,7 +105,7 @@ impl TestBed {
         command.arg("floor").args(["--cpu", &self.server_cpu.to_string(), "--listen", &address.to_string()]);
         command.args(["--body-bytes", &body_bytes.to_string()]).args(more);
         let child = self.start("floor", &mut command, || accepts(address))?;
-        Ok(Server { name: "floor", address, children: vec![child] })
+        Ok(Server { name: "floor", address, children: vec![child], _files: None })
     }
 
     /// Starts nginx with one worker and without everything that costs it time.
@@ -115,7 +119,7 @@ impl TestBed {
         let mut command = Command::new("nginx");
         command.arg("-p").arg(self.scratch.folder()).args(["-e", "stderr", "-c"]).arg(configuration);
         let child = self.start("nginx", &mut command, || accepts(address))?;
-        Ok(Server { name: "nginx", address, children: vec![child] })
+        Ok(Server { name: "nginx", address, children: vec![child], _files: None })
     }
 
     /// What nginx answers: small bodies from its configuration, which is fastest; large ones from a file, which it sends without
@@ -159,7 +163,7 @@ impl TestBed {
         let [address, admin] = free_addresses()?;
         let mut command = self.program("corelane", cpus, address, admin);
         let child = self.start("corelane", &mut command, || is_ready(admin))?;
-        Ok((Server { name: "corelane", address, children: vec![child] }, admin))
+        Ok((Server { name: "corelane", address, children: vec![child], _files: None }, admin))
     }
 
     /// Starts one node that owns every slot.
@@ -182,7 +186,7 @@ impl TestBed {
         let edge = self.start("edge", &mut command, || is_ready(admin))?;
         let mut children = vec![edge];
         children.extend(node.children);
-        Ok(Server { name: "corelane + node", address, children })
+        Ok(Server { name: "corelane + node", address, children, _files: None })
     }
 
     /// A node, and the file of the topology that it is all of.
@@ -193,7 +197,7 @@ impl TestBed {
         let mut command = self.corelane("shardstored", address, admin);
         command.args(["--node-id", "1", "--topology"]).arg(&topology);
         let child = self.start("shardstored", &mut command, || is_ready(admin))?;
-        Ok((Server { name: "shardstored", address, children: vec![child] }, topology))
+        Ok((Server { name: "shardstored", address, children: vec![child], _files: None }, topology))
     }
 
     fn corelane(&self, program: &str, address: SocketAddr, admin: SocketAddr) -> Command {

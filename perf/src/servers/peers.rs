@@ -54,7 +54,7 @@ impl TestBed {
         let mut command = self.pinned("haproxy");
         command.arg("-db").arg("-f").arg(configuration);
         let child = self.start("haproxy", &mut command, || accepts(address))?;
-        Ok(Server { name: "haproxy", address, children: vec![child] })
+        Ok(Server { name: "haproxy", address, children: vec![child], _files: None })
     }
 
     /// Starts Varnish with one pool of threads, and an nginx behind it that is asked once.
@@ -77,7 +77,7 @@ impl TestBed {
         let mut children = vec![child];
         children.append(&mut behind.children);
         warm(address)?;
-        Ok(Server { name: "varnish", address, children })
+        Ok(Server { name: "varnish", address, children, _files: None })
     }
 
     /// Starts h2o with one thread.
@@ -103,7 +103,7 @@ impl TestBed {
         let mut command = self.pinned("h2o");
         command.arg("-c").arg(configuration);
         let child = self.start("h2o", &mut command, || accepts(address))?;
-        Ok(Server { name: "h2o", address, children: vec![child] })
+        Ok(Server { name: "h2o", address, children: vec![child], _files: None })
     }
 }
 

@@ -15,7 +15,15 @@ impl Scratch {
     /// # Errors
     /// The operator's: the temporary folder cannot be written.
     pub(crate) fn new(purpose: &str) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("coreperf-{purpose}-{}", std::process::id()));
+        Self::within(&std::env::temp_dir(), purpose)
+    }
+
+    /// Creates the folder within another than the system's temporary one.
+    ///
+    /// # Errors
+    /// The operator's: that folder cannot be written.
+    pub(crate) fn within(parent: &Path, purpose: &str) -> Result<Self> {
+        let folder = parent.join(format!("coreperf-{purpose}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).with_context(|| format!("{} could not be created", folder.display()))?;
         Ok(Self(folder))
     }
