@@ -65,7 +65,8 @@ impl TestBed {
         let (host, port) = places(address);
         command.args(["-l", &host, "-p", &port, "-U", "0", "-t", "1", "-m", MEMCACHED_MIB, "-c", CONNECTIONS]);
         if value_bytes_max > MEMCACHED_ITEM_BYTES {
-            command.args(["-I", &(value_bytes_max + 4096).to_string()]);
+            // It must be a multiple of the pieces that its memory is cut into.
+            command.args(["-I", &(value_bytes_max + 4096).next_multiple_of(1 << 20).to_string()]);
         }
         if rustix::process::geteuid().is_root() {
             // It refuses to run as root unless it is told to.
