@@ -22,7 +22,6 @@ mod plan;
 mod services;
 pub mod settings;
 mod snapshot;
-mod store;
 mod supervisor;
 
 pub use plan::{EdgePlan, ReadUsage, start};

@@ -2,17 +2,13 @@
 //!
 //! **Not** shared state: every message is moved.
 //!
-//! **Invariants**: the control core is the last one; data cores send each other asks and answers only.
+//! **Invariants**: the control core is the last one; data cores send each other requests to the store and their responses only.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::snapshot::Snapshot;
-use store_runtime::request::{StoreRequest, StoreResponse};
-
-/// Names an answer that a core waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(pub(crate) u64);
+use store_runtime::tiers::StoreMessage;
 
 /// A node as one core sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +24,8 @@ pub(crate) struct NodeState {
 
 /// A message from one core to another.
 pub(crate) enum Message {
-    /// Serve this for me: you own its key.
-    Ask { ticket: Ticket, ask: Box<StoreRequest> },
-    /// What became of it.
-    Answer { ticket: Ticket, answer: Box<StoreResponse> },
+    /// A request for a key of that core, or what became of one.
+    Store(StoreMessage),
     /// From control: decide by this from now on.
     Snapshot(Arc<Snapshot>),
     /// To control: a node has sent a topology; check it and tell everybody.
@@ -44,4 +38,10 @@ pub(crate) enum Message {
     Nodes(Vec<NodeState>),
     /// To control: nothing is left to finish. `cut`: connections that had to be dropped.
     Drained { cut: usize },
+}
+
+impl From<StoreMessage> for Message {
+    fn from(message: StoreMessage) -> Self {
+        Message::Store(message)
+    }
 }

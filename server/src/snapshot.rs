@@ -44,11 +44,6 @@ impl Snapshot {
             topology,
         }
     }
-
-    /// How long a copy of a node's value is served without asking, in milliseconds.
-    pub(crate) fn near_ttl_ms(&self) -> u64 {
-        u64::try_from(self.settings.near_ttl.as_millis()).unwrap_or(u64::MAX)
-    }
 }
 
 fn head_limits(settings: &EdgeSettings) -> Limits {

@@ -2,8 +2,9 @@
 //!
 //! **Not** blocking: whatever takes time becomes a task.
 //!
-//! **Invariants**: the mailbox is drained before the task sleeps; draining ends with a message to the control core.
+//! **Invariants**: draining ends with a message to the control core.
 
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,47 +12,31 @@ use reactor::{CoreId, Instant};
 
 use super::EdgeCore;
 use crate::message::Message;
-use crate::store::route;
 
 /// How long an idle connection may still begin a request once draining has begun: a client that is about to send gets
 /// its answer, one that is not learns soon that it must connect elsewhere.
 const IDLE_GRACE: Duration = Duration::from_secs(1);
-
-/// Messages handled before other tasks of the core get their turn.
-const MESSAGES_PER_TURN: usize = 256;
 
 /// How often a draining core looks whether anybody is left.
 const DRAIN_TICK: Duration = Duration::from_millis(10);
 
 pub(super) fn start(core: &Rc<EdgeCore>) -> std::io::Result<()> {
     let receiving = Rc::clone(core);
-    core.reactor.spawn(async move { receive(&receiving).await }).map_err(std::io::Error::other)?;
+    let receive = async move {
+        let take = |from, message| {
+            handle(&receiving, from, message);
+            ControlFlow::Continue(())
+        };
+        receiving.mail.receive(take).await;
+    };
+    core.reactor.spawn(receive).map_err(std::io::Error::other)?;
     let reporting = Rc::clone(core);
     core.reactor.spawn(async move { report_topologies(&reporting).await }).map_err(std::io::Error::other)
 }
 
-async fn receive(core: &Rc<EdgeCore>) {
-    loop {
-        for _ in 0..MESSAGES_PER_TURN {
-            let Some((from, message)) = core.mailbox.try_receive() else {
-                core.mailbox.notified(&core.reactor).await;
-                break;
-            };
-            handle(core, from, message);
-        }
-        core.reactor.yield_now().await;
-    }
-}
-
 fn handle(core: &Rc<EdgeCore>, from: CoreId, message: Message) {
     match message {
-        Message::Ask { ticket, ask } => route::serve_for(core, from, ticket, *ask),
-        Message::Answer { ticket, answer } => {
-            let waiting = core.tickets.borrow_mut().take(ticket);
-            if let Some(sender) = waiting {
-                sender.send(*answer);
-            }
-        }
+        Message::Store(message) => core.tiers.take(from, message),
         Message::Snapshot(snapshot) => core.adopt(&snapshot),
         Message::Drain(time) => begin_drain(core, time),
         Message::Stop => core.reactor.stop(),
@@ -66,7 +51,7 @@ async fn report_topologies(core: &Rc<EdgeCore>) {
     loop {
         if let Some(text) = cluster.take_fetched() {
             // A full mailbox is no loss: the next answer that disagrees with our map asks again.
-            let _ = core.mailbox.send(&core.reactor, core.control(), Message::TopologyText(text));
+            let _ = core.mail.send(core.control(), Message::TopologyText(text));
         }
         cluster.news.notified().await;
     }
@@ -83,10 +68,7 @@ fn begin_drain(core: &Rc<EdgeCore>, time: Duration) {
     let draining = Rc::clone(core);
     let task = async move {
         let cut = drain(&draining, deadline).await;
-        let message = Message::Drained { cut };
-        if draining.mailbox.send(&draining.reactor, draining.control(), message).is_err() {
-            draining.reactor.stop();
-        }
+        draining.mail.deliver(draining.control(), Message::Drained { cut });
     };
     if core.reactor.spawn(task).is_err() {
         core.reactor.stop();

@@ -24,14 +24,14 @@ use crate::nodes::{Cluster, ClusterOptions};
 use crate::services::Services;
 use crate::services::kv::KvService;
 use crate::snapshot::{CurrentSnapshot, Snapshot};
-use crate::store::fills::{FillBounds, Fills};
-use crate::store::route::Tickets;
-use crate::store::writes::Writes;
 use metrics::CoreMetrics;
 use sessions::Sessions;
 use store_runtime::budget::{Budget, Oversize};
+use store_runtime::fills::FillBounds;
+use store_runtime::mail::CoreMail;
 use store_runtime::remote::Published;
 use store_runtime::store::{ShardPlan, Store};
+use store_runtime::tiers::{StoreEvent, TierBounds, TierPlan, Tiers};
 
 /// What a data core is made from. Crosses to the core's thread.
 pub(crate) struct CorePlan {
@@ -53,12 +53,11 @@ pub(crate) struct EdgeCore {
     pub(crate) snapshot: Rc<CurrentSnapshot>,
     pub(crate) hasher: KeyHasher,
     /// This core's shard, and the other cores'.
-    pub(crate) store: Store,
+    pub(crate) store: Rc<Store>,
+    /// The store as requests see it that take more than a poll.
+    pub(crate) tiers: Rc<Tiers<Cluster, Message>>,
     pub(crate) metrics: Arc<CoreMetrics>,
-    pub(crate) mailbox: Mailbox<Message>,
-    pub(crate) tickets: RefCell<Tickets>,
-    pub(crate) fills: RefCell<Fills>,
-    pub(crate) writes: RefCell<Writes>,
+    pub(crate) mail: Rc<CoreMail<Message>>,
     /// `None` in embedded mode.
     pub(crate) cluster: Option<Rc<Cluster>>,
     /// Downstream connections, to end idle ones when draining.
@@ -71,6 +70,9 @@ pub(crate) struct EdgeCore {
     pub(crate) outbound: Rc<Budget>,
     pub(crate) draining: Rc<Cell<bool>>,
 }
+
+/// Requests of one core that may wait for others. A connection has one of them at a time, and no core has this many.
+const HOPS_MAX: usize = 1 << 20;
 
 impl EdgeCore {
     /// Makes the core and starts its tasks.
@@ -87,7 +89,7 @@ impl EdgeCore {
             published: Arc::clone(&plan.shards),
         };
         let store = Store::start(reactor, shard)?;
-        let core = Rc::new(EdgeCore::new(reactor.clone(), plan, store));
+        let core = Rc::new(EdgeCore::new(reactor.clone(), plan, store)?);
         let services = Services { kv: KvService::new(&core) };
         let h1 = Rc::new(H1::new(&core, services));
         listener::start(&core, &h1)?;
@@ -95,7 +97,7 @@ impl EdgeCore {
         report::start(&core)
     }
 
-    fn new(reactor: Reactor, plan: CorePlan, store: Store) -> Self {
+    fn new(reactor: Reactor, plan: CorePlan, store: Store) -> std::io::Result<Self> {
         let snapshot = &*plan.snapshot;
         let limits = &snapshot.settings.limits;
         let cluster = snapshot.topology.as_ref().map(|topology| {
@@ -104,17 +106,23 @@ impl EdgeCore {
         });
         let bodies = Budget::new(limits.body_memory_bytes, Oversize::Refuse);
         let outbound = Budget::new(limits.body_memory_bytes, Oversize::Refuse);
-        let fills = Fills::new(fill_bounds(snapshot));
-        EdgeCore {
+        let (store, mail) = (Rc::new(store), CoreMail::start(&reactor, plan.mailbox)?);
+        let tiers = TierPlan {
+            store: Rc::clone(&store),
+            mail: Rc::clone(&mail),
+            behind: cluster.clone(),
+            bounds: tier_bounds(snapshot),
+            hops_max: HOPS_MAX,
+            note: note_into(&plan.metrics),
+        };
+        Ok(EdgeCore {
             id: reactor.core(),
             hasher: plan.hasher,
             snapshot: Rc::new(CurrentSnapshot::new(snapshot)),
             store,
+            tiers: Tiers::new(&reactor, tiers),
             metrics: plan.metrics,
-            mailbox: plan.mailbox,
-            tickets: RefCell::new(Tickets::default()),
-            fills: RefCell::new(fills),
-            writes: RefCell::new(Writes::default()),
+            mail,
             cluster,
             sessions: RefCell::default(),
             listeners: RefCell::new(Vec::new()),
@@ -122,7 +130,7 @@ impl EdgeCore {
             outbound,
             draining: Rc::default(),
             reactor,
-        }
+        })
     }
 
     /// What this core decides by now; as [`CurrentSnapshot::get`].
@@ -137,7 +145,7 @@ impl EdgeCore {
         let limits = &next.settings.limits;
         self.bodies.set_bytes_max(limits.body_memory_bytes);
         self.outbound.set_bytes_max(limits.body_memory_bytes);
-        self.fills.borrow_mut().set_bounds(fill_bounds(next));
+        self.tiers.set_bounds(tier_bounds(next));
         if let (Some(cluster), Some(topology)) = (&self.cluster, &next.topology) {
             cluster.options.set(cluster_options(next, self.store.cores().cores(), cluster.options.get().incarnation));
             cluster.install(topology);
@@ -168,13 +176,27 @@ pub(crate) fn transfer_time(bytes: usize) -> Duration {
     Duration::from_millis(bytes as u64 / BYTES_PER_MS)
 }
 
-fn fill_bounds(snapshot: &Snapshot) -> FillBounds {
+fn tier_bounds(snapshot: &Snapshot) -> TierBounds {
     let Snapshot { settings, .. } = snapshot;
-    FillBounds {
-        fills_max: settings.limits.fills_per_core,
-        waiters_max: settings.limits.waiters_per_fill,
-        near_ttl: settings.near_ttl,
+    TierBounds {
+        fills: FillBounds {
+            fills_max: settings.limits.fills_per_core,
+            waiters_max: settings.limits.waiters_per_fill,
+            edge_ttl: settings.near_ttl,
+        },
+        retry_time: settings.upstream.request_time / 2,
     }
+}
+
+/// Counts what happens to requests.
+fn note_into(metrics: &Arc<CoreMetrics>) -> Box<dyn Fn(StoreEvent)> {
+    let metrics = Arc::clone(metrics);
+    Box::new(move |event| match event {
+        StoreEvent::Hop => metrics.hops.increment(),
+        StoreEvent::HopRefused => metrics.mailbox_full.increment(),
+        StoreEvent::Fill => metrics.fills.increment(),
+        StoreEvent::FillCoalesced => metrics.fills_joined.increment(),
+    })
 }
 
 fn cluster_options(snapshot: &Snapshot, cores: u16, incarnation: u64) -> ClusterOptions {

@@ -35,7 +35,7 @@ fn tell_nodes(core: &EdgeCore, told: &mut Vec<NodeState>) {
     let mut states = cluster.node_states();
     states.sort_by_key(|state| state.id);
     // A full mailbox only delays it to the next tick.
-    if states != *told && core.mailbox.send(&core.reactor, core.control(), Message::Nodes(states.clone())).is_ok() {
+    if states != *told && core.mail.send(core.control(), Message::Nodes(states.clone())).is_ok() {
         *told = states;
     }
 }
@@ -46,5 +46,5 @@ fn tick(core: &EdgeCore) {
     core.metrics.shard.publish(&stats);
     core.metrics.reactor.publish(&(core.reactor.counters(), core.reactor.holdings()));
     core.metrics.body_bytes.set((core.bodies.leased_bytes() + core.outbound.leased_bytes()) as u64);
-    core.metrics.fills_open.set(core.fills.borrow().len() as u64);
+    core.metrics.fills_open.set(core.tiers.fills() as u64);
 }

@@ -24,6 +24,7 @@ use shardstore::wire::topology::TopologyText;
 use shardstore::wire::{Flags, Request};
 use store_runtime::cores::owner_core;
 use store_runtime::request::{Outcome, Refusal, Source, StoreOp, StoreRequest, StoreResponse};
+use store_runtime::tiers::Behind;
 
 use super::client::NodeClient;
 use super::connection::{CallError, CallTime, ConnectionFault};
@@ -308,6 +309,12 @@ impl Cluster {
         let reply = connection.call(self, node, request, CallTime { first_sign: deadline, deadline }).await.ok()?;
         let payload = TopologyText::parse(&reply.value).ok()?;
         (reply.status == Status::Ok && payload.epoch > epoch).then(|| payload.text.to_owned())
+    }
+}
+
+impl Behind for Cluster {
+    async fn call(self: &Rc<Self>, request: &StoreRequest) -> StoreResponse {
+        Cluster::call(self, request).await
     }
 }
 

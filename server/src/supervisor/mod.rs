@@ -156,8 +156,7 @@ impl Supervisor {
                 self.tell_changes(from, &before.unwrap_or_default(), &states);
             }
             // Messages between data cores, or from here to them.
-            Message::Ask { .. } | Message::Answer { .. } | Message::Snapshot(_) | Message::Drain(_) | Message::Stop => {
-            }
+            Message::Store(_) | Message::Snapshot(_) | Message::Drain(_) | Message::Stop => {}
         }
     }
 

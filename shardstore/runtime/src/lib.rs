@@ -1,6 +1,7 @@
 //! What an edge and a node both do with a shard.
 //!
 //! ```text
+//!  tiers   a request on its way: edge copies, fills, writes under way, other cores, who is behind
 //!  store   this core's shard, and the others read in place      owner   writes, on the core that owns the key
 //!  cores   which core owns a key                                hop     requests that another core serves
 //!  mail    messages between cores                               kind    what an item is
@@ -15,6 +16,7 @@
 pub mod budget;
 pub mod cores;
 pub mod edge_copy;
+pub mod fills;
 pub mod hop;
 pub mod kind;
 pub mod mail;
@@ -25,3 +27,5 @@ pub mod request;
 #[cfg(test)]
 mod rig;
 pub mod store;
+pub mod tiers;
+mod writes;

@@ -11,7 +11,18 @@ pub(crate) fn run<M: Send + 'static>(
     capacity: usize,
     body: impl Fn(Reactor, Mailbox<M>) + Clone + Send + 'static,
 ) {
+    run_sharing(cores, capacity, || (), move |reactor, mailbox, ()| body(reactor, mailbox));
+}
+
+/// The same with something that the cores of one run have in common.
+pub(crate) fn run_sharing<M: Send + 'static, S: Clone + Send + 'static>(
+    cores: usize,
+    capacity: usize,
+    share: impl Fn() -> S,
+    body: impl Fn(Reactor, Mailbox<M>, S) + Clone + Send + 'static,
+) {
     for seed in 0..20 {
+        let shared = share();
         let mut world = World::new(seed, NetworkOptions::default());
         let process = world.add_process("store");
         let mut host = world.host(process);
@@ -19,8 +30,8 @@ pub(crate) fn run<M: Send + 'static>(
         for mailbox in mailboxes::<M>(&doorbells, capacity) {
             let id = mailbox.core();
             let spec = CoreSpec { id, cpu: None, name: format!("core-{}", id.0), doorbells: doorbells.clone() };
-            let body = body.clone();
-            host.start_core(spec, Box::new(move |reactor: Reactor| body(reactor, mailbox))).unwrap();
+            let (body, shared) = (body.clone(), shared.clone());
+            host.start_core(spec, Box::new(move |reactor: Reactor| body(reactor, mailbox, shared))).unwrap();
         }
         drop(host);
         let deadline = world.now() + Duration::from_secs(120);

@@ -5,7 +5,7 @@
 //!  read_remote  another core's: a read, in the poll that asks, or "ask the owner"
 //! ```
 //!
-//! **Not**: waiting; asking another core or a node.
+//! **Not**: waiting; asking another core or a node ([`crate::tiers`]).
 //!
 //! **Invariants**: only this core writes its shard; no borrow of it is held across an await.
 

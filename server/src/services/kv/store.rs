@@ -13,7 +13,6 @@ use store_runtime::request::{StoreOp, StoreRequest, StoreResponse};
 
 use super::plan::Key;
 use crate::edge::EdgeCore;
-use crate::store::route;
 
 /// The store as a service sees it.
 pub(super) struct Store {
@@ -74,6 +73,7 @@ impl Store {
 
     /// Asks whoever owns the key. A request has one deadline, however often it asks.
     pub(super) async fn ask(&self, key: &Key, op: StoreOp, deadline: Instant) -> StoreResponse {
-        route::serve(&self.core, StoreRequest { key: key.stored.clone(), hash: key.hash, op, deadline }).await
+        let request = StoreRequest { key: key.stored.clone(), hash: key.hash, op, deadline };
+        self.core.tiers.serve(request).await
     }
 }

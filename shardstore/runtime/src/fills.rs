@@ -2,8 +2,8 @@
 //!
 //! **Not** the question itself; who waits and whether the answer may be kept.
 //!
-//! **Invariants**: a fill that a write has overtaken is out of the table: nobody joins it any more, and its answer is
-//! handed to those who waited but not kept; at most `fills_max` keys and `waiters_max` waiters each.
+//! **Invariants**: a fill that a write has invalidated is out of the table: no read is coalesced with it any more, and its answer
+//! is handed to those who waited but not kept; at most `fills_max` keys and `waiters_max` waiters each.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -13,9 +13,9 @@ use std::time::Duration;
 use reactor::Instant;
 use reactor::local::OneSender;
 
-use store_runtime::request::StoreResponse;
+use crate::request::StoreResponse;
 
-/// A fill under way. Its task holds it; the table holds it as long as others may join.
+/// A fill under way. Its task holds it; the table holds it as long as reads may be coalesced with it.
 pub(crate) struct Fill {
     began: Instant,
     /// A write is under way that the answer may not have seen.
@@ -30,8 +30,8 @@ impl Fill {
     }
 }
 
-/// What became of a wish to join or start a fill.
-pub(crate) enum Joined {
+/// What became of a read that needs a fill.
+pub(crate) enum Coalesced {
     /// Somebody has asked already; the answer will come.
     Waiting,
     /// Nobody has: the caller must ask, and then call [`Fills::finish`].
@@ -40,21 +40,25 @@ pub(crate) enum Joined {
     Full,
 }
 
+/// The fills of a core.
 pub(crate) struct Fills {
     table: HashMap<Box<[u8]>, Rc<Fill>>,
     bounds: FillBounds,
 }
 
-/// Bounds on keys and on waiters of each; `near_ttl` also bounds how old a fill may be when it is joined.
+/// Bounds on keys and on waiters of each; `edge_ttl` also bounds how old a fill may be when a read is coalesced with it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FillBounds {
-    pub(crate) fills_max: usize,
-    pub(crate) waiters_max: usize,
-    pub(crate) near_ttl: Duration,
+pub struct FillBounds {
+    /// Keys that are filled at once.
+    pub fills_max: usize,
+    /// Reads that wait for one fill.
+    pub waiters_max: usize,
+    /// How long what a fill brings may be served.
+    pub edge_ttl: Duration,
 }
 
 /// Reads of one key that arrive within this time share a question, even where no copies are kept.
-const JOIN_TIME_MIN: Duration = Duration::from_millis(50);
+const COALESCE_TIME_MIN: Duration = Duration::from_millis(50);
 
 impl Fills {
     pub(crate) fn new(bounds: FillBounds) -> Self {
@@ -69,28 +73,28 @@ impl Fills {
     /// Waits for the key's fill, or starts one.
     ///
     /// What a fill brings may be as old as its beginning. One that has been under way for longer than a copy may be
-    /// served is not joined: the next read asks again, and those after it join that.
-    pub(crate) fn join(&mut self, key: &[u8], waiter: OneSender<StoreResponse>, now: Instant) -> Joined {
-        let join_time = self.bounds.near_ttl.max(JOIN_TIME_MIN);
-        let young = |fill: &&Rc<Fill>| now.since(fill.began) <= join_time;
+    /// served is left alone: the next read asks again, and those after it wait for that.
+    pub(crate) fn coalesce(&mut self, key: &[u8], waiter: OneSender<StoreResponse>, now: Instant) -> Coalesced {
+        let young_time = self.bounds.edge_ttl.max(COALESCE_TIME_MIN);
+        let young = |fill: &&Rc<Fill>| now.since(fill.began) <= young_time;
         if let Some(fill) = self.table.get(key).filter(young) {
             let mut waiters = fill.waiters.borrow_mut();
             if waiters.len() >= self.bounds.waiters_max {
-                return Joined::Full;
+                return Coalesced::Full;
             }
             waiters.push(waiter);
-            return Joined::Waiting;
+            return Coalesced::Waiting;
         }
         if self.table.len() >= self.bounds.fills_max {
-            return Joined::Full;
+            return Coalesced::Full;
         }
         let fill = Rc::new(Fill { began: now, may_keep: Cell::new(true), waiters: RefCell::new(vec![waiter]) });
         self.table.insert(key.into(), Rc::clone(&fill));
-        Joined::Start(fill)
+        Coalesced::Start(fill)
     }
 
     /// A write to the key begins or ends: what a fill has seen may be older than it.
-    pub(crate) fn overtake(&mut self, key: &[u8]) {
+    pub(crate) fn invalidate_inflight(&mut self, key: &[u8]) {
         // With this left out a read that began before a write is kept as if it had begun after it: the simulation must
         // find that (docs/testing.md, "The planted bug").
         if cfg!(not(feature = "planted_bug")) {
@@ -98,7 +102,7 @@ impl Fills {
         }
     }
 
-    /// Ends a fill and hands its answer out. True when the answer may be kept: no write has overtaken it.
+    /// Ends a fill and hands its answer out. It may be kept when no write has invalidated it.
     pub(crate) fn finish(&mut self, key: &[u8], fill: &Rc<Fill>) -> Finished {
         let current = self.table.get(key).is_some_and(|other| Rc::ptr_eq(other, fill));
         if current {
@@ -117,3 +121,6 @@ pub(crate) struct Finished {
     pub(crate) may_keep: bool,
     pub(crate) waiters: Vec<OneSender<StoreResponse>>,
 }
+
+#[cfg(test)]
+mod tests;

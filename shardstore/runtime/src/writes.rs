@@ -13,6 +13,7 @@ struct Entry {
     overlapped: bool,
 }
 
+/// The writes under way of a core.
 #[derive(Default)]
 pub(crate) struct Writes(HashMap<Box<[u8]>, Entry>);
 
@@ -38,6 +39,12 @@ impl Writes {
             self.0.remove(key);
         }
         alone
+    }
+
+    /// Whether no write is under way.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether a write to the key is under way, so that an answer read meanwhile may be older than it.

@@ -1,0 +1,365 @@
+//! A request on its way: from the core that takes it to the core that owns its key, and on to who is behind.
+//!
+//! ```text
+//!   request ──▶ owner core? ──no──▶ hop ──▶ its owner core ──▶ (same path there) ──▶ response by mailbox
+//!                 │ yes
+//!                 ├─ nobody is behind:  the shard is the truth
+//!                 └─ nodes are:         edge copy ──miss──▶ one fill per key ──▶ node       writes go through to the node
+//! ```
+//!
+//! **Not**: protocols; requests and responses are values.
+//!
+//! **Invariants**: all fills and writes of a key pass through its owner core, one place, in one order; before a write is answered,
+//! the edge copy is the new value or gone, and no fill that began before it is joined or kept; a fill runs as a task of its
+//! own, so that a client that leaves takes nobody's answer with it. A response comes by the request's deadline, or is
+//! [`Refusal::Unavailable`] (a read) or [`Refusal::Unknown`] (a write that was sent on).
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use reactor::local::{OneSender, one};
+use reactor::{CoreId, Reactor};
+use shardstore::key::KeyHash;
+
+use crate::edge_copy::{self, Times};
+use crate::fills::{Coalesced, Fill, FillBounds, Fills};
+use crate::hop::{CorrelationId, Hop, HopAnswer, HopMessage, Hops};
+use crate::mail::CoreMail;
+use crate::owner;
+use crate::request::{Outcome, Refusal, Source, StoreOp, StoreRequest, StoreResponse, StoredValue};
+use crate::store::Store;
+use crate::writes::Writes;
+
+/// Longest time to live that the protocol of nodes carries: 49 days. What asks for more gets this, here and at the node alike.
+const TTL_MS_MAX: u64 = u32::MAX as u64;
+
+/// Who is behind a process that is not the truth itself.
+pub trait Behind: Sized + 'static {
+    /// Asks the owner of a key, and waits until the request's deadline at most.
+    fn call(self: &Rc<Self>, request: &StoreRequest) -> impl Future<Output = StoreResponse>;
+}
+
+/// What happens to requests, to be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreEvent {
+    /// A request went to another core.
+    Hop,
+    /// A request could not: a bound is reached.
+    HopRefused,
+    /// A fill began.
+    Fill,
+    /// A read waits for a fill that somebody else began.
+    FillCoalesced,
+}
+
+/// What bounds requests.
+#[derive(Clone, Copy, Debug)]
+pub struct TierBounds {
+    /// Of fills; their `edge_ttl` is also how long a copy is served.
+    pub fills: FillBounds,
+    /// How long after its beginning a read whose fill failed, and was somebody else's, may begin one of its own.
+    pub retry_time: Duration,
+}
+
+/// What the tiers of a core are made from.
+pub struct TierPlan<B, M> {
+    /// The core's part of the store.
+    pub store: Rc<Store>,
+    /// The core's end of its process's messages.
+    pub mail: Rc<CoreMail<M>>,
+    /// `None`: this process's shards are the truth.
+    pub behind: Option<Rc<B>>,
+    /// Bounds, which may change.
+    pub bounds: TierBounds,
+    /// Requests that may wait for other cores.
+    pub hops_max: usize,
+    /// Counts.
+    pub note: Box<dyn Fn(StoreEvent)>,
+}
+
+/// The store as the requests of one core see it.
+pub struct Tiers<B, M> {
+    reactor: Reactor,
+    store: Rc<Store>,
+    mail: Rc<CoreMail<M>>,
+    behind: Option<Rc<B>>,
+    hops: Hops<OneSender<StoreResponse>>,
+    fills: RefCell<Fills>,
+    writes: RefCell<Writes>,
+    bounds: Cell<TierBounds>,
+    note: Box<dyn Fn(StoreEvent)>,
+}
+
+/// A message between the cores of a process that serve each other's requests.
+pub type StoreMessage = HopMessage<StoreRequest, StoreResponse>;
+
+impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
+    /// The tiers of the core that `reactor` runs.
+    #[must_use]
+    pub fn new(reactor: &Reactor, plan: TierPlan<B, M>) -> Rc<Self> {
+        Rc::new(Tiers {
+            reactor: reactor.clone(),
+            store: plan.store,
+            mail: plan.mail,
+            behind: plan.behind,
+            hops: Hops::new(plan.hops_max),
+            fills: RefCell::new(Fills::new(plan.bounds.fills)),
+            writes: RefCell::default(),
+            bounds: Cell::new(plan.bounds),
+            note: plan.note,
+        })
+    }
+
+    /// Other bounds, from now on; fills and waiters beyond them stay until they are done.
+    pub fn set_bounds(&self, bounds: TierBounds) {
+        self.bounds.set(bounds);
+        self.fills.borrow_mut().set_bounds(bounds.fills);
+    }
+
+    /// Keys being filled.
+    #[must_use]
+    pub fn fills(&self) -> usize {
+        self.fills.borrow().len()
+    }
+
+    /// Serves a request here or on the core that owns its key.
+    pub async fn serve(self: &Rc<Self>, request: StoreRequest) -> StoreResponse {
+        let owner = self.store.cores().owner(request.hash);
+        if owner == self.reactor.core() { self.serve_own(request).await } else { self.hop(owner, request).await }
+    }
+
+    async fn hop(&self, owner: CoreId, request: StoreRequest) -> StoreResponse {
+        let (sender, receiver) = one(&self.reactor);
+        let (deadline, is_read) = (request.deadline, request.op.is_read());
+        (self.note)(StoreEvent::Hop);
+        let Ok(id) = self.hops.ask(&self.mail, owner, (deadline, request), sender) else {
+            (self.note)(StoreEvent::HopRefused);
+            return StoreResponse::refused(Refusal::Busy);
+        };
+        let _slot = Slot { hops: &self.hops, id };
+        match self.reactor.until(deadline, receiver.receive()).await {
+            Some(Some(response)) => response,
+            // It was sent: of a write nobody knows what became of it.
+            Some(None) | None => StoreResponse::refused(if is_read { Refusal::Unavailable } else { Refusal::Unknown }),
+        }
+    }
+
+    /// Takes a message of another core.
+    pub fn take(self: &Rc<Self>, from: CoreId, message: StoreMessage) {
+        match message {
+            HopMessage::Ask(hop) => self.serve_for(from, *hop),
+            HopMessage::Answer(answer) => {
+                let HopAnswer { id, answer } = *answer;
+                // One that comes after its deadline finds nobody.
+                if let Some(waiting) = self.hops.take(id) {
+                    waiting.send(answer);
+                }
+            }
+        }
+    }
+
+    /// Serves a request of another core: at once where the shard is the truth, else as a task of its own.
+    fn serve_for(self: &Rc<Self>, from: CoreId, hop: Hop<StoreRequest>) {
+        let Hop { id, deadline, request } = hop;
+        if self.reactor.now() > deadline {
+            return self.answer(from, id, StoreResponse::refused(Refusal::Unavailable));
+        }
+        if self.behind.is_none() {
+            return self.answer(from, id, self.apply(&request));
+        }
+        let serving = Rc::clone(self);
+        let task = async move {
+            let response = serving.serve_own(request).await;
+            serving.answer(from, id, response);
+        };
+        if self.reactor.spawn(task).is_err() {
+            self.answer(from, id, StoreResponse::refused(Refusal::Busy));
+        }
+    }
+
+    fn answer(&self, to: CoreId, id: CorrelationId, answer: StoreResponse) {
+        self.mail.deliver(to, HopMessage::Answer(Box::new(HopAnswer { id, answer })).into());
+    }
+
+    /// Does what is asked of a key of this core, whose shard is the truth.
+    fn apply(&self, request: &StoreRequest) -> StoreResponse {
+        let key = (request.hash, &request.key[..]);
+        owner::apply(&mut self.store.shard(), key, &request.op, self.reactor.wall_ms())
+    }
+
+    async fn serve_own(self: &Rc<Self>, request: StoreRequest) -> StoreResponse {
+        let Some(behind) = &self.behind else { return self.apply(&request) };
+        match request.op {
+            StoreOp::Get { fresh: true } => {
+                // Not coalesced with a question that began earlier, and so never older than this request.
+                let response = behind.call(&request).await;
+                self.forget_older(&request, &response);
+                response
+            }
+            StoreOp::Get { fresh: false } => self.get(&request).await,
+            StoreOp::Set(_) | StoreOp::Delete { .. } => self.write(behind, request).await,
+        }
+    }
+
+    async fn get(self: &Rc<Self>, request: &StoreRequest) -> StoreResponse {
+        let now_ms = self.reactor.wall_ms();
+        if let Some(value) = edge_copy::get(&mut self.store.shard(), (request.hash, &request.key), now_ms) {
+            return StoreResponse::from_shard(Outcome::Found(value));
+        }
+        let began = self.reactor.now();
+        let (response, is_other) = self.coalesce(request).await;
+        if is_other && response.is_unavailable() && self.reactor.now() < began + self.bounds.get().retry_time {
+            // The question was somebody else's, and older; this read still has time for one of its own.
+            return self.coalesce(request).await.0;
+        }
+        response
+    }
+
+    /// Waits for the key's fill, or starts one; whether it was somebody else's.
+    async fn coalesce(self: &Rc<Self>, request: &StoreRequest) -> (StoreResponse, bool) {
+        let (sender, receiver) = one(&self.reactor);
+        let coalesced = self.fills.borrow_mut().coalesce(&request.key, sender, self.reactor.now());
+        let is_other = matches!(coalesced, Coalesced::Waiting);
+        match coalesced {
+            Coalesced::Full => return (StoreResponse::refused(Refusal::Busy), false),
+            Coalesced::Waiting => (self.note)(StoreEvent::FillCoalesced),
+            Coalesced::Start(fill) => {
+                (self.note)(StoreEvent::Fill);
+                if self.writes.borrow().is_writing(&request.key) {
+                    // What the node says now may be older than the write that is under way.
+                    fill.do_not_keep();
+                }
+                let asking = StoreRequest { key: request.key.clone(), op: StoreOp::Get { fresh: false }, ..*request };
+                if self.reactor.spawn(Rc::clone(self).fill(asking, fill)).is_err() {
+                    self.fills.borrow_mut().invalidate_inflight(&request.key);
+                    return (StoreResponse::refused(Refusal::Busy), false);
+                }
+            }
+        }
+        match self.reactor.until(request.deadline, receiver.receive()).await {
+            Some(Some(response)) => (response, is_other),
+            Some(None) | None => (StoreResponse::refused(Refusal::Unavailable), is_other),
+        }
+    }
+
+    /// Asks the node once, keeps the answer if it may, and hands it to all who wait.
+    async fn fill(self: Rc<Self>, request: StoreRequest, fill: Rc<Fill>) {
+        let behind = self.behind.as_ref().expect("only what has somebody behind it is filled");
+        // From before the node is asked: a copy is no older than this says.
+        let serve_until_ms = self.reactor.wall_ms() + self.edge_ttl_ms();
+        let mut response = behind.call(&request).await;
+        let finished = self.fills.borrow_mut().finish(&request.key, &fill);
+        if let (true, Outcome::Found(value)) = (finished.may_keep, &response.outcome) {
+            self.keep(&request, value, serve_until_ms);
+        }
+        if let Source::Node { collapsed, .. } = &mut response.source {
+            *collapsed = finished.waiters.len() > 1;
+        }
+        for waiter in finished.waiters {
+            waiter.send(response.clone());
+        }
+    }
+
+    /// Puts a write through to the node.
+    async fn write(&self, behind: &Rc<B>, mut request: StoreRequest) -> StoreResponse {
+        if let StoreOp::Set(set) = &mut request.op {
+            set.ttl_ms = set.ttl_ms.min(TTL_MS_MAX);
+        }
+        let inflight = WriteInflight::begin(self, &request);
+        let now_ms = self.reactor.wall_ms();
+        let serve_until_ms = now_ms + self.edge_ttl_ms();
+        let response = behind.call(&request).await;
+        let is_alone = inflight.end();
+        if let (true, Outcome::Stored { version, .. }) = (is_alone, &response.outcome)
+            && let StoreOp::Set(set) = &mut request.op
+        {
+            let value = StoredValue {
+                version: *version,
+                expire_ms: if set.ttl_ms == 0 { 0 } else { now_ms + set.ttl_ms },
+                metadata: std::mem::take(&mut set.metadata).into(),
+                value: std::mem::take(&mut set.value).into(),
+            };
+            self.keep(&request, &value, serve_until_ms);
+        }
+        response
+    }
+
+    fn edge_ttl_ms(&self) -> u64 {
+        u64::try_from(self.bounds.get().fills.edge_ttl.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn keep(&self, request: &StoreRequest, value: &StoredValue, serve_until_ms: u64) {
+        let times = Times { now_ms: self.reactor.wall_ms(), serve_until_ms };
+        edge_copy::keep(&mut self.store.shard(), (request.hash, &request.key), value, times);
+    }
+
+    /// A read that went to the node has seen more than our copy, if that is older.
+    fn forget_older(&self, request: &StoreRequest, response: &StoreResponse) {
+        let version = match &response.outcome {
+            Outcome::Found(value) => Some(value.version),
+            Outcome::Absent => None,
+            _ => return,
+        };
+        let now_ms = self.reactor.wall_ms();
+        edge_copy::forget_older(&mut self.store.shard(), (request.hash, &request.key), version, now_ms);
+    }
+}
+
+impl<B, M> Tiers<B, M> {
+    /// A write to a key begins or ends: neither its copy nor what is being fetched can be trusted to have seen it.
+    fn forget(&self, hash: KeyHash, key: &[u8]) {
+        self.fills.borrow_mut().invalidate_inflight(key);
+        edge_copy::forget(&mut self.store.shard(), (hash, key), self.reactor.wall_ms());
+    }
+}
+
+/// A slot in which a hop waits; free when dropped, also when its client has left.
+struct Slot<'a> {
+    hops: &'a Hops<OneSender<StoreResponse>>,
+    id: CorrelationId,
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.hops.take(self.id);
+    }
+}
+
+/// A write under way; ended when dropped, also when its client has left.
+struct WriteInflight<'a, B, M> {
+    tiers: &'a Tiers<B, M>,
+    key: Box<[u8]>,
+    hash: KeyHash,
+    is_ended: bool,
+}
+
+impl<'a, B, M> WriteInflight<'a, B, M> {
+    fn begin(tiers: &'a Tiers<B, M>, request: &StoreRequest) -> Self {
+        tiers.writes.borrow_mut().begin(&request.key);
+        tiers.forget(request.hash, &request.key);
+        WriteInflight { tiers, key: request.key.clone(), hash: request.hash, is_ended: false }
+    }
+
+    /// True when no other write to the key overlapped.
+    fn end(mut self) -> bool {
+        self.is_ended = true;
+        self.close()
+    }
+
+    fn close(&self) -> bool {
+        self.tiers.forget(self.hash, &self.key);
+        self.tiers.writes.borrow_mut().end(&self.key)
+    }
+}
+
+impl<B, M> Drop for WriteInflight<'_, B, M> {
+    fn drop(&mut self) {
+        if !self.is_ended {
+            self.close();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,362 @@
+//! Who is behind is a script here: each call takes its time and says what it was told to.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use reactor::{Instant, Mailbox};
+use shardstore::cache::Commit;
+use shardstore::key::KeyHasher;
+use shardstore::version::{Condition, Version};
+
+use super::*;
+use crate::remote::{Published, unpublished};
+use crate::request::SetValue;
+use crate::rig;
+use crate::store::ShardPlan;
+
+struct Script {
+    reactor: Reactor,
+    /// Milliseconds that a call takes, and what it comes to.
+    calls: RefCell<VecDeque<(u64, Outcome)>>,
+}
+
+impl Behind for Script {
+    async fn call(self: &Rc<Self>, _: &StoreRequest) -> StoreResponse {
+        let call = self.calls.borrow_mut().pop_front();
+        let (ms, outcome) = call.expect("asked no more often than the test says");
+        self.reactor.sleep(Duration::from_millis(ms)).await;
+        StoreResponse { outcome, source: Source::Node { id: 7, collapsed: false } }
+    }
+}
+
+type Edge = Tiers<Script, StoreMessage>;
+
+const HASHER: KeyHasher = KeyHasher::new(1);
+const EDGE_TTL: Duration = Duration::from_secs(1);
+
+fn found(version: u64) -> Outcome {
+    Outcome::Found(StoredValue {
+        version: Version::from_bits(version),
+        expire_ms: 0,
+        metadata: b"text/plain"[..].into(),
+        value: version.to_string().into_bytes().into(),
+    })
+}
+
+fn stored(version: u64) -> Outcome {
+    Outcome::Stored { version: Version::from_bits(version), replaced: true }
+}
+
+/// One core's tiers; `calls` is what its node will say, `None` that there is none.
+fn tiers(
+    reactor: &Reactor,
+    mailbox: Mailbox<StoreMessage>,
+    published: &Published,
+    calls: Option<Vec<(u64, Outcome)>>,
+) -> Rc<Edge> {
+    let shard = ShardPlan {
+        limit_bytes: 4 << 20,
+        commit: Commit::default(),
+        hasher: HASHER,
+        region: 0,
+        published: Published::clone(published),
+    };
+    let behind = calls.map(|calls| Rc::new(Script { reactor: reactor.clone(), calls: RefCell::new(calls.into()) }));
+    let plan = TierPlan {
+        store: Rc::new(Store::start(reactor, shard).unwrap()),
+        mail: CoreMail::start(reactor, mailbox).unwrap(),
+        behind,
+        bounds: TierBounds {
+            fills: FillBounds { fills_max: 8, waiters_max: 8, edge_ttl: EDGE_TTL },
+            retry_time: Duration::from_millis(500),
+        },
+        hops_max: 8,
+        note: Box::new(|_| {}),
+    };
+    let tiers = Tiers::new(reactor, plan);
+    let receiving = Rc::clone(&tiers);
+    let receive = async move {
+        let take = |from, message| {
+            receiving.take(from, message);
+            ControlFlow::Continue(())
+        };
+        receiving.mail.receive(take).await;
+    };
+    reactor.spawn(receive).unwrap();
+    tiers
+}
+
+/// Runs a test on one core with a node behind it.
+fn with_node<F: Future<Output = ()> + 'static>(
+    calls: fn() -> Vec<(u64, Outcome)>,
+    test: impl Fn(Rc<Edge>) -> F + Clone + Send + 'static,
+) {
+    rig::run(1, 8, move |reactor: Reactor, mailbox| {
+        let edge = tiers(&reactor, mailbox, &unpublished(1), Some(calls()));
+        let test = test.clone();
+        let task = async move {
+            test(Rc::clone(&edge)).await;
+            let behind = edge.behind.as_ref().unwrap();
+            assert!(behind.calls.borrow().is_empty(), "the node was asked as often as the test says");
+            assert!(edge.writes.borrow().is_empty() && edge.fills() == 0 && edge.hops.waiting() == 0);
+            edge.reactor.stop();
+        };
+        reactor.spawn(task).unwrap();
+    });
+}
+
+fn request(edge: &Edge, op: StoreOp) -> StoreRequest {
+    request_of(edge, b"\0key", op)
+}
+
+fn request_of(edge: &Edge, key: &[u8], op: StoreOp) -> StoreRequest {
+    StoreRequest { key: key.into(), hash: HASHER.hash(key), op, deadline: edge.reactor.now() + Duration::from_secs(2) }
+}
+
+async fn get(edge: &Rc<Edge>, fresh: bool) -> StoreResponse {
+    edge.serve(request(edge, StoreOp::Get { fresh })).await
+}
+
+async fn set(edge: &Rc<Edge>) -> StoreResponse {
+    edge.serve(request(edge, set_op())).await
+}
+
+fn set_op() -> StoreOp {
+    let value = b"written".to_vec();
+    StoreOp::Set(SetValue { value, metadata: b"text/plain"[..].into(), condition: Condition::Any, ttl_ms: 0 })
+}
+
+fn version(response: &StoreResponse) -> u64 {
+    match &response.outcome {
+        Outcome::Found(value) => value.version.bits(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Starts a request as a task and hands its response to `then`.
+fn start(edge: &Rc<Edge>, op: StoreOp, then: impl FnOnce(StoreResponse) + 'static) {
+    let (serving, request) = (Rc::clone(edge), request(edge, op));
+    edge.reactor.spawn(async move { then(serving.serve(request).await) }).unwrap();
+}
+
+async fn sleep(edge: &Edge, ms: u64) {
+    edge.reactor.sleep(Duration::from_millis(ms)).await;
+}
+
+#[test]
+fn a_read_is_kept_for_the_edge_time_to_live() {
+    let calls = || vec![(5, found(1)), (5, found(2)), (5, Outcome::Absent), (5, Outcome::Absent)];
+    with_node(calls, |edge| async move {
+        let first = get(&edge, false).await;
+        assert_eq!((version(&first), first.source), (1, Source::Node { id: 7, collapsed: false }));
+        let copy = get(&edge, false).await;
+        assert_eq!((version(&copy), copy.source), (1, Source::Shard));
+        // The time to live counts from before the node was asked.
+        sleep(&edge, 996).await;
+        assert_eq!(version(&get(&edge, false).await), 2);
+        sleep(&edge, 1000).await;
+        for _ in 0..2 {
+            assert!(matches!(get(&edge, false).await.outcome, Outcome::Absent), "that there is nothing is not kept");
+        }
+    });
+}
+
+/// What a client that asks for a fresh answer has seen, no client after it may see an older state of.
+#[test]
+fn an_older_copy_is_not_kept_after_a_fresh_read() {
+    let calls = || vec![(5, found(1)), (5, found(2)), (5, found(2)), (5, Outcome::Absent), (5, Outcome::Absent)];
+    with_node(calls, |edge| async move {
+        assert_eq!(version(&get(&edge, false).await), 1);
+        assert_eq!(version(&get(&edge, true).await), 2);
+        assert_eq!(version(&get(&edge, false).await), 2, "the copy of version 1 is gone");
+        assert!(matches!(get(&edge, true).await.outcome, Outcome::Absent));
+        assert!(matches!(get(&edge, false).await.outcome, Outcome::Absent), "the copy of version 2 is gone");
+    });
+}
+
+#[test]
+fn reads_of_a_key_share_a_question() {
+    with_node(
+        || vec![(20, found(1))],
+        |edge| async move {
+            let answers = Rc::new(RefCell::new(Vec::new()));
+            for _ in 0..5 {
+                let answers = Rc::clone(&answers);
+                start(&edge, StoreOp::Get { fresh: false }, move |response| answers.borrow_mut().push(response));
+            }
+            sleep(&edge, 30).await;
+            let answers = answers.borrow();
+            assert_eq!(answers.iter().map(version).collect::<Vec<_>>(), [1; 5]);
+            assert!(answers.iter().all(|answer| answer.source == Source::Node { id: 7, collapsed: true }));
+        },
+    );
+}
+
+/// What a fill has seen may be older than a write that began after it: its waiters get it, nobody else does.
+#[test]
+fn a_write_invalidates_the_fill_under_way() {
+    let calls = || vec![(50, found(1)), (5, stored(2)), (5, found(2))];
+    with_node(calls, |edge| async move {
+        let waited = Rc::new(Cell::new(0));
+        let count = Rc::clone(&waited);
+        start(&edge, StoreOp::Get { fresh: false }, move |response| count.set(version(&response)));
+        sleep(&edge, 10).await;
+        start(&edge, StoreOp::Delete { condition: Condition::Any }, |_| {});
+        sleep(&edge, 10).await;
+        assert_eq!(version(&get(&edge, false).await), 2, "not coalesced with the older question");
+        sleep(&edge, 60).await;
+        assert_eq!(waited.get(), 1, "who waited for it gets it");
+        assert_eq!(version(&get(&edge, false).await), 2, "and it has not replaced the newer one");
+    });
+}
+
+/// The same where the fill's answer comes before the next read: it must not be what that read finds.
+#[test]
+fn an_invalidated_fill_leaves_no_copy() {
+    let calls = || vec![(30, found(1)), (5, Outcome::Refused(Refusal::Unknown)), (5, found(2))];
+    with_node(calls, |edge| async move {
+        start(&edge, StoreOp::Get { fresh: false }, |response| assert_eq!(version(&response), 1));
+        sleep(&edge, 10).await;
+        let written = set(&edge).await;
+        assert!(matches!(written.outcome, Outcome::Refused(Refusal::Unknown)));
+        sleep(&edge, 60).await;
+        assert_eq!(version(&get(&edge, false).await), 2);
+    });
+}
+
+#[test]
+fn a_fill_that_begins_during_a_write_leaves_no_copy() {
+    let calls = || vec![(50, Outcome::Refused(Refusal::Unknown)), (5, found(1)), (5, found(2))];
+    with_node(calls, |edge| async move {
+        start(&edge, set_op(), |_| {});
+        sleep(&edge, 10).await;
+        assert_eq!(version(&get(&edge, false).await), 1, "the write is still under way");
+        assert_eq!(version(&get(&edge, false).await), 2, "so that this read asks, too");
+        sleep(&edge, 60).await;
+    });
+}
+
+#[test]
+fn a_write_that_was_alone_is_kept_and_others_are_not() {
+    let calls = || vec![(5, stored(3)), (20, stored(4)), (20, stored(5)), (5, found(5))];
+    with_node(calls, |edge| async move {
+        assert!(matches!(set(&edge).await.outcome, Outcome::Stored { .. }));
+        let kept = get(&edge, false).await;
+        assert_eq!((version(&kept), kept.source), (3, Source::Shard));
+        start(&edge, set_op(), |_| {});
+        start(&edge, set_op(), |_| {});
+        sleep(&edge, 50).await;
+        let asked = get(&edge, false).await;
+        assert_eq!((version(&asked), asked.source), (5, Source::Node { id: 7, collapsed: false }));
+    });
+}
+
+/// A client that leaves takes neither the answer of the others with it, nor does it leave its write open.
+#[test]
+fn clients_may_leave() {
+    let calls = || vec![(20, found(1)), (50, stored(2)), (5, found(2))];
+    with_node(calls, |edge| async move {
+        let gone = edge.reactor.now() + Duration::from_millis(5);
+        assert!(edge.reactor.until(gone, get(&edge, false)).await.is_none());
+        assert_eq!(version(&get(&edge, false).await), 1, "of the same question");
+        let gone = edge.reactor.now() + Duration::from_millis(5);
+        assert!(edge.reactor.until(gone, set(&edge)).await.is_none());
+        assert_eq!(version(&get(&edge, false).await), 2, "the copy went with the write's beginning");
+        assert_eq!(get(&edge, false).await.source, Source::Shard, "nothing of the write is left that forbids a copy");
+    });
+}
+
+#[test]
+fn who_waited_for_a_failed_fill_asks_once_more() {
+    let calls = || vec![(20, Outcome::Refused(Refusal::Unavailable)), (5, found(1))];
+    with_node(calls, |edge| async move {
+        let started = Rc::new(Cell::new(false));
+        let flag = Rc::clone(&started);
+        start(&edge, StoreOp::Get { fresh: false }, move |response| flag.set(response.is_unavailable()));
+        sleep(&edge, 10).await;
+        assert_eq!(version(&get(&edge, false).await), 1);
+        assert!(started.get(), "whose question it was does not ask again");
+    });
+}
+
+/// A key that core 1 of two owns.
+fn key_of_core_1() -> Vec<u8> {
+    let keys = (0..u8::MAX).map(|number| vec![0, number]);
+    let mut owned = keys.filter(|key| crate::cores::owner_core(HASHER.hash(key), 2) == CoreId(1));
+    owned.next().expect("half of the keys are")
+}
+
+/// Runs a test on core 0 of two; core 1 owns the key.
+fn on_two_cores<F: Future<Output = ()> + 'static>(
+    calls: fn() -> Option<Vec<(u64, Outcome)>>,
+    test: impl Fn(Rc<Edge>, Vec<u8>) -> F + Clone + Send + 'static,
+) {
+    rig::run_sharing(
+        2,
+        8,
+        || unpublished(2),
+        move |reactor: Reactor, mailbox, published| {
+            let edge = tiers(&reactor, mailbox, &published, calls());
+            let test = test.clone();
+            let task = async move {
+                if edge.reactor.core() == CoreId(0) {
+                    test(Rc::clone(&edge), key_of_core_1()).await;
+                    assert_eq!(edge.hops.waiting(), 0);
+                } else {
+                    sleep(&edge, 20_000).await;
+                }
+                edge.reactor.stop();
+            };
+            reactor.spawn(task).unwrap();
+        },
+    );
+}
+
+#[test]
+fn the_owner_serves_what_another_core_takes() {
+    on_two_cores(
+        || None,
+        |edge, key| async move {
+            let ask = |op| edge.serve(request_of(&edge, &key, op));
+            let written = ask(set_op()).await;
+            assert!(matches!(written.outcome, Outcome::Stored { replaced: false, .. }));
+            let read = ask(StoreOp::Get { fresh: false }).await;
+            let Outcome::Found(value) = read.outcome else { panic!("{:?}", read.outcome) };
+            assert_eq!((&value.value[..], read.source), (&b"written"[..], Source::Shard));
+            assert!(matches!(ask(StoreOp::Delete { condition: Condition::Any }).await.outcome, Outcome::Deleted));
+        },
+    );
+}
+
+/// A write that was sent on may have been applied: it must not be called failed. A read can be asked again.
+#[test]
+fn a_forwarded_write_without_an_answer_in_time_is_unknown() {
+    on_two_cores(
+        || Some(vec![(10_000, stored(1)), (10_000, found(1))]),
+        |edge, key| async move {
+            let written = edge.serve(request_of(&edge, &key, set_op())).await;
+            assert!(matches!(written.outcome, Outcome::Refused(Refusal::Unknown)), "{:?}", written.outcome);
+            let read = edge.serve(request_of(&edge, &key, StoreOp::Get { fresh: false })).await;
+            assert!(matches!(read.outcome, Outcome::Refused(Refusal::Unavailable)), "{:?}", read.outcome);
+            // Their answers come when nobody waits for them, and reach nobody.
+            sleep(&edge, 12_000).await;
+        },
+    );
+}
+
+/// Nobody waits for what is late, and so it is not done.
+#[test]
+fn a_request_that_is_late_is_not_served() {
+    on_two_cores(
+        || None,
+        |edge, key| async move {
+            sleep(&edge, 10).await;
+            let late = StoreRequest { deadline: Instant::from_nanos(0), ..request_of(&edge, &key, set_op()) };
+            let written = edge.serve(late).await;
+            assert!(matches!(written.outcome, Outcome::Refused(Refusal::Unknown)), "the asker cannot know");
+            sleep(&edge, 10).await;
+            let read = edge.serve(request_of(&edge, &key, StoreOp::Get { fresh: false })).await;
+            assert!(matches!(read.outcome, Outcome::Absent));
+        },
+    );
+}
