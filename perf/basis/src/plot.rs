@@ -22,10 +22,12 @@ const GRID_LINES: usize = 8;
 /// How values are spread along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spacing {
-    /// Equal ratios are equally far apart; all values are above 0.
+    /// Equal ratios are equally far apart, between powers of ten; all values are above 0.
     Logarithmic,
-    /// Equal differences are equally far apart.
+    /// Equal differences are equally far apart, from the smallest value to the largest.
     Even,
+    /// The same from 0, so that no difference looks larger than it is; no value is below 0.
+    FromZero,
 }
 
 /// An axis: its title, how values are spread along it, and how one is written.
@@ -78,15 +80,12 @@ pub fn svg(chart: &Chart) -> String {
         if let Some(title) = &chart.title {
             builder.caption(title, ("sans-serif", 17));
         }
-        let drawn = match (chart.x.spacing, chart.y.spacing) {
-            (Spacing::Even, Spacing::Even) => builder.build_cartesian_2d(xs, ys).map(|context| draw(context, chart)),
-            (Spacing::Even, Spacing::Logarithmic) => {
-                builder.build_cartesian_2d(xs, ys.log_scale()).map(|context| draw(context, chart))
-            }
-            (Spacing::Logarithmic, Spacing::Even) => {
-                builder.build_cartesian_2d(xs.log_scale(), ys).map(|context| draw(context, chart))
-            }
-            (Spacing::Logarithmic, Spacing::Logarithmic) => {
+        let is_log = |axis: &Axis| axis.spacing == Spacing::Logarithmic;
+        let drawn = match (is_log(&chart.x), is_log(&chart.y)) {
+            (false, false) => builder.build_cartesian_2d(xs, ys).map(|context| draw(context, chart)),
+            (false, true) => builder.build_cartesian_2d(xs, ys.log_scale()).map(|context| draw(context, chart)),
+            (true, false) => builder.build_cartesian_2d(xs.log_scale(), ys).map(|context| draw(context, chart)),
+            (true, true) => {
                 builder.build_cartesian_2d(xs.log_scale(), ys.log_scale()).map(|context| draw(context, chart))
             }
         };
@@ -95,20 +94,20 @@ pub fn svg(chart: &Chart) -> String {
     out
 }
 
-/// From the smallest to the largest value, with room around a single one; even axes begin at 0 if that is not far.
+/// The ends of an axis, with room around a single value; none without one that can be shown.
 fn range(spacing: Spacing, values: impl Iterator<Item = f64>) -> Option<std::ops::Range<f64>> {
-    let is_shown = |value: &f64| value.is_finite() && (spacing == Spacing::Even || *value > 0.0);
-    let (low, high) = values
-        .filter(is_shown)
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    let is_shown = |value: &f64| value.is_finite() && (spacing != Spacing::Logarithmic || *value > 0.0);
+    let widest = |(low, high): (f64, f64), value: f64| (low.min(value), high.max(value));
+    let (low, high) = values.filter(is_shown).fold((f64::INFINITY, f64::NEG_INFINITY), widest);
+    let room = if low < high { (high - low) * 0.05 } else { 1.0 };
     let range = match spacing {
         _ if low > high => return None,
-        Spacing::Logarithmic if low < high => low..high,
-        Spacing::Logarithmic => low / 2.0..high * 2.0,
-        Spacing::Even => {
-            let low = if low >= 0.0 && low < high / 2.0 || low == high { low.min(0.0) } else { low };
-            low..if low < high { low + (high - low) * 1.05 } else { low + 1.0 }
+        Spacing::Logarithmic => {
+            let low = 10f64.powf(low.log10().floor());
+            low..10f64.powf(high.log10().ceil()).max(low * 10.0)
         }
+        Spacing::Even => low..high + room,
+        Spacing::FromZero => 0.0..if high > 0.0 { high * 1.05 } else { 1.0 },
     };
     Some(range)
 }
@@ -191,7 +190,7 @@ mod tests {
     fn every_line_is_drawn_and_named_and_text_is_escaped() {
         let lines: [&[_]; 2] = [&[(100.0, 0.8), (1000.0, 0.61), (50_000.0, 0.4)], &[(100.0, 0.5), (50_000.0, 0.1)]];
         for x in [Spacing::Logarithmic, Spacing::Even] {
-            for y in [Spacing::Logarithmic, Spacing::Even] {
+            for y in [Spacing::Logarithmic, Spacing::FromZero] {
                 let picture = svg(&chart(x, y, &lines));
                 for part in ["line 0", "line 1", "#0072B2", "#6B6B6B", "a&lt;b&gt;&amp;c"] {
                     assert!(picture.contains(part), "{part} is not in\n{picture}");
@@ -202,13 +201,24 @@ mod tests {
 
     #[test]
     fn one_point_and_extreme_values_are_drawn_too() {
-        for spacing in [Spacing::Logarithmic, Spacing::Even] {
+        for spacing in [Spacing::Logarithmic, Spacing::Even, Spacing::FromZero] {
             for y in [0.0, 0.5, 1e12] {
-                let picture = svg(&chart(spacing, Spacing::Even, &[&[(64.0, y)]]));
+                let picture = svg(&chart(spacing, Spacing::FromZero, &[&[(64.0, y)]]));
                 assert!(picture.contains("<svg") && !picture.contains("NaN") && !picture.contains("inf"), "{picture}");
             }
         }
         assert_eq!(svg(&chart(Spacing::Even, Spacing::Even, &[])), "", "nothing to draw");
+    }
+
+    #[test]
+    fn axes_hold_all_values() {
+        for (spacing, expected) in
+            [(Spacing::Logarithmic, 1.0..100.0), (Spacing::Even, 2.0..31.4), (Spacing::FromZero, 0.0..31.5)]
+        {
+            let found = range(spacing, [30.0, 2.0, f64::NAN].into_iter()).expect("there are values");
+            let is_off = (found.start - expected.start).abs() + (found.end - expected.end).abs() > 1e-9;
+            assert!(!is_off, "{spacing:?}: {found:?}");
+        }
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub(super) fn percentiles(section: &Section) -> Markup {
         title: None,
         x: Axis {
             title: "share of the requests (each nine to the right: ten times fewer are slower)".to_owned(),
-            spacing: Spacing::Even,
+            spacing: Spacing::FromZero,
             label: percent_of_nines,
         },
         y: Axis { title: "latency (logarithmic)".to_owned(), spacing: Spacing::Logarithmic, label: us },
@@ -124,7 +124,7 @@ pub(super) struct Course {
 pub(super) const COURSES: [Course; 2] = [
     Course {
         title: "Answers per second, over time",
-        spacing: Spacing::Even,
+        spacing: Spacing::FromZero,
         label: short,
         only_valid: false,
         figure: |sample| Some(sample.answered as f64),
@@ -157,7 +157,7 @@ pub(super) fn course(section: &Section, course: &Course) -> Markup {
     let warm_up = section.runs().map(|run| warm_up(&run.outcome)).max().unwrap_or_default();
     let chart = Chart {
         title: Some(course.title.to_owned()),
-        x: Axis { title: "seconds since the start".to_owned(), spacing: Spacing::Even, label: short },
+        x: Axis { title: "seconds since the start".to_owned(), spacing: Spacing::FromZero, label: short },
         y: Axis { title: String::new(), spacing: course.spacing, label: course.label },
         lines,
     };
