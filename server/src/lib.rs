@@ -16,6 +16,7 @@
 mod edge;
 mod exchange;
 mod frontend;
+mod listener;
 mod message;
 mod nodes;
 mod plan;

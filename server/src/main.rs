@@ -12,8 +12,8 @@ use reactor::Threads;
 fn main() -> ExitCode {
     boot::run(|booted: Booted<EdgeSettings>| {
         let plan = EdgePlan {
-            settings: booted.loaded.settings,
-            effective: booted.loaded.effective,
+            loaded: booted.loaded,
+            config: booted.config,
             topology: booted.topology,
             cpus: booted.cpus.into_iter().map(Some).collect(),
             incarnation: booted.incarnation,

@@ -12,7 +12,8 @@ use std::sync::mpsc::{Sender, channel};
 use crate::settings::EdgeSettings;
 use control::drain::Ending;
 use control::metrics::ProcessUsage;
-use control::settings::Tree;
+use control::reload::{ConfigSource, Reloader};
+use control::settings::Loaded;
 use control::topology_file::TopologySource;
 use reactor::{CoreId, CoreSpec, Host, Mailbox, Reactor, mailboxes};
 use shardstore::key::KeyHasher;
@@ -35,9 +36,9 @@ const EMBEDDED_HASH_SEED: u64 = 0x636f_7265_6c61_6e65;
 /// An edge to be started.
 pub struct EdgePlan {
     /// Checked settings.
-    pub settings: EdgeSettings,
-    /// The settings with their origins, for `/v1/config`.
-    pub effective: Tree,
+    pub loaded: Loaded<EdgeSettings>,
+    /// Where they are read again.
+    pub config: ConfigSource<EdgeSettings>,
     /// Who owns which slot, and where that is read; `None` is embedded mode.
     pub topology: Option<(Topology, TopologySource)>,
     /// The CPU of each data core; `None` leaves a core to the scheduler.
@@ -73,7 +74,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
         plan.topology.map_or((None, None), |(topology, source)| (Some(Arc::new(topology)), Some(source)));
     let seed = topology.as_ref().map_or(EMBEDDED_HASH_SEED, |topology| topology.hash_seed());
     let shared = Shared {
-        snapshot: Arc::new(Snapshot::new(1, plan.settings, topology)),
+        snapshot: Arc::new(Snapshot::new(1, plan.loaded.settings, topology)),
         cores,
         hasher: KeyHasher::new(seed),
         incarnation: plan.incarnation,
@@ -91,7 +92,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
     let ending = Ending::default();
     let supervision = Supervision {
         snapshot: shared.snapshot,
-        effective: plan.effective,
+        config: Reloader::new(plan.config, plan.loaded.effective),
         source,
         mailbox: control_end,
         metrics,
@@ -122,7 +123,7 @@ impl Shared {
             cores: self.cores,
             mailbox,
             metrics,
-            shard_bytes: self.snapshot.settings.memory_bytes / u64::from(self.cores),
+            shard_bytes: self.snapshot.settings.memory / u64::from(self.cores),
             hasher: self.hasher,
             incarnation: self.incarnation,
             shards: Arc::clone(&self.shards),

@@ -11,8 +11,9 @@ mod support;
 use std::alloc::System;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 
-use control::settings::{Invocation, Sources, load};
+use control::reload::ConfigSource;
 use corelane::EdgePlan;
 use corelane::settings::EdgeSettings;
 use reactor::{Threads, block_signals};
@@ -39,15 +40,12 @@ fn start(cores: usize) -> SocketAddr {
     block_signals();
     let ip = own_address();
     let flags = [format!("--listen={ip}:8080"), format!("--admin={ip}:9180"), "--memory=64MiB".to_owned()];
-    let sources = Sources {
-        arguments: flags.iter().map(Into::into).collect(),
-        environment: Vec::new(),
-        read_file: &|_| unreachable!("no file is named"),
-    };
-    let Invocation::Serve(loaded) = load::<EdgeSettings>(&sources).unwrap() else { panic!("asked to serve") };
+    let files = |_: &Path| unreachable!("no file is named");
+    let arguments = flags.iter().map(Into::into).collect();
+    let config = ConfigSource::<EdgeSettings>::new(arguments, Vec::new(), Box::new(files));
     let plan = EdgePlan {
-        settings: loaded.settings,
-        effective: loaded.effective,
+        loaded: config.load_to_serve().unwrap(),
+        config,
         topology: None,
         cpus: vec![None; cores],
         incarnation: 1,

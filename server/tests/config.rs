@@ -3,11 +3,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use control::settings::{
-    Settings, check,
-    reference::refreshed,
-    schema::{Key, Schema},
-};
+use control::settings::{Settings, check, reference::refreshed, schema::Schema};
 use corelane::settings::EdgeSettings;
 use shardstored::settings::NodeSettings;
 
@@ -39,21 +35,21 @@ fn the_schemas_are_sound() {
 
 #[test]
 fn each_binary_knows_the_keys_that_only_the_other_has() {
-    let paths = |schema: &Schema| schema.keys.iter().map(|key| key.path).collect::<BTreeSet<&str>>();
+    let paths = |schema: &Schema| schema.keys().into_iter().map(|(path, _)| path).collect::<BTreeSet<String>>();
     for (schema, other) in [(SCHEMAS[0], SCHEMAS[1]), (SCHEMAS[1], SCHEMAS[0])] {
         let [relative] = schema.relatives else { panic!("the product has two binaries") };
         assert_eq!(relative.program, other.program);
         let expected = &paths(other) - &paths(schema);
-        assert_eq!(relative.keys.iter().copied().collect::<BTreeSet<&str>>(), expected, "{}", schema.program);
+        let known: BTreeSet<String> = relative.keys.iter().map(|path| (*path).to_owned()).collect();
+        assert_eq!(known, expected, "{}", schema.program);
     }
 }
 
 #[test]
 fn keys_of_both_binaries_are_of_one_kind() {
-    let of_both = |key: &&Key| SCHEMAS[1].key(key.path).is_some();
-    for key in SCHEMAS[0].keys.iter().filter(of_both) {
-        let twin = SCHEMAS[1].key(key.path).expect("filtered");
-        assert_eq!((key.kind, key.flag), (twin.kind, twin.flag), "{}", key.path);
+    for (path, key) in SCHEMAS[0].keys() {
+        let Some(twin) = SCHEMAS[1].key(&path) else { continue };
+        assert_eq!((key.kind, key.flag, key.change), (twin.kind, twin.flag, twin.change), "{path}");
     }
 }
 

@@ -32,7 +32,7 @@ fn store(client: &mut Client, key: &str, bytes: usize) {
 
 #[test]
 fn a_slow_head_is_answered_408() {
-    let server = serve("memory = \"64MiB\"\n[limits]\nheader_time = \"200ms\"\n");
+    let server = serve("memory = \"64MiB\"\n[limits]\nheader_timeout = \"200ms\"\n");
     let mut neighbour = Client::connect(server.address);
     neighbour.ask(GET_ROOT);
     for part in ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: h\r\nX-A: b"] {
@@ -75,7 +75,7 @@ fn a_slow_body_is_answered_408() {
 
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
-    let server = serve("memory = \"64MiB\"\n[limits]\nidle_time = \"1s\"\n");
+    let server = serve("memory = \"64MiB\"\n[limits]\nidle_timeout = \"1s\"\n");
     let mut fresh = Client::connect(server.address);
     let mut used = Client::connect(server.address);
     used.ask(GET_ROOT);
@@ -83,13 +83,13 @@ fn an_idle_connection_is_closed_without_a_word() {
     used.end().unwrap();
 }
 
-/// A client that does not read is cut off after `idle_time`; until then what waits for it is bounded.
+/// A client that does not read is cut off after `idle_timeout`; until then what waits for it is bounded.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test has no reactor to tell the time")]
 fn a_client_that_never_reads_costs_little_and_is_cut_off() {
     const CLIENTS: usize = 8;
     const VALUE_BYTES: usize = 8 << 20;
-    let server = serve("memory = \"256MiB\"\n[limits]\nidle_time = \"1s\"\n");
+    let server = serve("memory = \"256MiB\"\n[limits]\nidle_timeout = \"1s\"\n");
     let mut neighbour = Client::connect(server.address);
     store(&mut neighbour, "large", VALUE_BYTES);
     assert_eq!(neighbour.ask(&get("large")).body.len(), VALUE_BYTES);
@@ -154,7 +154,7 @@ fn copies_for_clients_that_never_read_are_bounded() {
 #[test]
 fn a_last_answer_to_a_slow_client_is_not_cut() {
     const VALUE_BYTES: usize = 48 << 20;
-    let server = serve("memory = \"256MiB\"\n[limits]\nheader_time = \"900ms\"\n");
+    let server = serve("memory = \"256MiB\"\n[limits]\nheader_timeout = \"900ms\"\n");
     let mut client = Client::connect(server.address);
     store(&mut client, "large", VALUE_BYTES);
     client.send(get("large").replace("Host: h\r\n", "Host: h\r\nConnection: close\r\n").as_bytes());
@@ -282,7 +282,7 @@ fn a_second_signal_ends_at_once() {
 
 #[test]
 fn a_drain_that_takes_too_long_is_cut() {
-    let mut server = serve("memory = \"64MiB\"\ndrain_time = \"300ms\"\n");
+    let mut server = serve("memory = \"64MiB\"\ndrain_timeout = \"300ms\"\n");
     let mut client = Client::connect(server.address);
     client.send(b"PUT /v1/kv/default/a HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc");
     Client::connect(server.address).ask(GET_ROOT);

@@ -147,7 +147,7 @@ fn serve_before_a_mute_node(limits: &str) -> (Server, std::net::TcpListener) {
     let topology = own_folder().join("topology.toml");
     let text = format!("cluster = \"test\"\nepoch = 1\n[[node]]\nid = 1\naddress = \"{node}\"\n");
     std::fs::write(&topology, text).unwrap();
-    let upstream = "[upstream]\nconnect_time = \"60s\"\nrequest_time = \"2s\"\nbreaker_failures = 1000\n";
+    let upstream = "[upstream]\nconnect_timeout = \"60s\"\nrequest_timeout = \"2s\"\nbreaker_failures = 1000\n";
     let config = format!("memory = \"64MiB\"\ntopology = {topology:?}\n[limits]\n{limits}\n{upstream}");
     (serve(&config), mute)
 }
@@ -195,7 +195,7 @@ fn a_request_that_asks_often_has_one_deadline() {
     let topology = own_folder().join("topology.toml");
     // Each answer is in time by itself; a read and a write together are not.
     std::fs::write(&topology, slow_node::start(address, Duration::from_millis(1_200))).unwrap();
-    let limits = "[keyspace.default]\nmax_value = \"64KiB\"\n[upstream]\nrequest_time = \"2s\"\n";
+    let limits = "[keyspace.default]\nvalue_bytes_max = \"64KiB\"\n[upstream]\nrequest_timeout = \"2s\"\n";
     let server = serve(&format!("memory = \"64MiB\"\ntopology = {topology:?}\n{limits}"));
     let mut client = Client::connect(server.address);
     client.send(b"PUT /v1/kv/default/a HTTP/1.1\r\nHost: h\r\nIf-Match: \"6\", \"7\"\r\nContent-Length: 1\r\n\r\nv");

@@ -26,7 +26,8 @@ const CASES_MIN: usize = 200;
 const SPLIT_BYTES_MAX: usize = 600;
 
 /// Keyspaces that cases use: `small` takes values of 16 bytes, values in `brief` live an hour.
-const CONFIG: &str = "memory = \"64MiB\"\n[keyspace.small]\nmax_value = \"16B\"\n[keyspace.brief]\nttl = \"1h\"\n";
+const CONFIG: &str =
+    "memory = \"64MiB\"\n[keyspace.small]\nvalue_bytes_max = \"16B\"\n[keyspace.brief]\nttl = \"1h\"\n";
 
 fn all_cases() -> Vec<(String, Case)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http_cases");

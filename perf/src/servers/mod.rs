@@ -182,7 +182,7 @@ impl TestBed {
         let (node, topology) = self.start_node()?;
         let [address, admin] = free_addresses()?;
         let mut command = self.corelane("corelane", address, admin);
-        command.args(["--near-ttl", "0s", "--topology"]).arg(&topology);
+        command.args(["--edge-ttl", "0s", "--topology"]).arg(&topology);
         let edge = self.start("edge", &mut command, || is_ready(admin))?;
         let mut children = vec![edge];
         children.extend(node.children);

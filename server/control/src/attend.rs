@@ -1,9 +1,9 @@
-//! The control core's loop: signals, the watched file, the drain, a tick a second.
+//! The control core's loop: signals, watched files, the drain, a tick a second.
 //!
 //! ```text
 //!  SIGTERM, SIGINT ─▶ Life ──▶ moved(state) ──▶ the binary stops accepting, or ends its cores
 //!  SIGHUP ──────────┐
-//!  stat, once a second ─▶ Watch ─▶ reload(cause) ─▶ the binary reads, checks, and sends snapshots to its cores
+//!  stat, once a second ─▶ Watch ─▶ reload(what, cause) ─▶ the binary reads, checks, and sends snapshots to its cores
 //!  while starting or draining, every 10 ms: start(), in_flight()
 //! ```
 //!
@@ -12,7 +12,7 @@
 //!
 //! **Invariants**: a reload happens only while serving; the drain ends at its deadline, to a look; every wait ends.
 //!
-//! **Source**: docs/config.md (`drain_time`); the shutdown rule of docs/specification.md.
+//! **Source**: docs/config.md (`drain_timeout`); the shutdown rule of docs/specification.md.
 
 #[cfg(test)]
 mod tests;
@@ -43,13 +43,36 @@ pub enum Start {
     Refused,
 }
 
-/// Why the watched file is to be read again.
+/// What is watched and read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// The configuration file and those it includes.
+    Config,
+    /// The topology's file.
+    Topology,
+}
+
+impl Watched {
+    /// All of them, in the order they are read in: what a topology is checked against may have changed with the settings.
+    pub const ALL: [Self; 2] = [Self::Config, Self::Topology];
+}
+
+/// Why what is watched is to be read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadCause {
     /// SIGHUP.
     Signal,
     /// Another file is there.
     Change,
+}
+
+impl std::fmt::Display for ReloadCause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Signal => "signal",
+            Self::Change => "change",
+        })
+    }
 }
 
 /// What the loop asks and tells a binary, on the control core.
@@ -60,14 +83,20 @@ pub trait Process {
     /// Connections and requests that are still being served, on all cores. Asked while draining.
     fn in_flight(&self) -> usize;
 
-    /// What the watched file looks like now; `None` when there is none, or none is watched.
-    fn mark(&self) -> Option<Mark>;
+    /// How long a drain may take that begins now.
+    fn drain_timeout(&self) -> Duration;
 
-    /// Reads the watched file, and keeps what it has when that is refused.
-    fn reload(&self, cause: ReloadCause);
+    /// What the files look like now; empty when there are none.
+    fn marks(&self, watched: Watched) -> Vec<Mark>;
 
-    /// The watched file was there and is not any more. Told once; what was read stays in use.
-    fn file_gone(&self) {}
+    /// Reads the files, and keeps what it has when that is refused. Gives what they looked like before they were read, so
+    /// that a change meanwhile is seen by the next look.
+    fn reload(&self, watched: Watched, cause: ReloadCause) -> Vec<Mark>;
+
+    /// There were files and are none any more. Told once; what was read stays in use.
+    fn files_gone(&self, watched: Watched) {
+        let _ = watched;
+    }
 
     /// The life of the process has moved on: stop accepting on `Draining`.
     fn moved(&self, state: State);
@@ -77,12 +106,12 @@ pub trait Process {
 }
 
 /// What the loop is told at its start.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// How long a drain may take.
-    pub drain_time: Duration,
-    /// What the watched file looked like before it was read; `None` when there is none.
-    pub read_mark: Option<Mark>,
+    /// What the topology's file looked like before it was read.
+    pub topology_marks: Vec<Mark>,
+    /// What the configuration's files looked like before they were read.
+    pub config_marks: Vec<Mark>,
 }
 
 /// Attends to the process until it is to be ended, and tells how. The caller then ends the cores and exits with it.
@@ -92,13 +121,11 @@ pub struct Options {
 /// The operator's: no file descriptor is left to watch signals with.
 pub async fn attend(reactor: &Reactor, process: &dyn Process, options: Options) -> io::Result<Exit> {
     reactor.watch_signals()?;
-    let watch = Watch::new(options.read_mark);
     let mut attendant = Attendant {
         reactor,
         process,
-        life: Life::new(options.drain_time),
-        watch,
-        has_file: options.read_mark.is_some(),
+        life: Life::new(process.drain_timeout()),
+        watches: [Watch::new(options.config_marks), Watch::new(options.topology_marks)],
     };
     let mut next_tick = reactor.now() + TICK;
     loop {
@@ -123,13 +150,13 @@ struct Attendant<'a> {
     reactor: &'a Reactor,
     process: &'a dyn Process,
     life: Life,
-    watch: Watch,
-    /// Whether there was a file at the last look.
-    has_file: bool,
+    /// Of each of [`Watched::ALL`].
+    watches: [Watch; 2],
 }
 
 impl Attendant<'_> {
     fn on(&mut self, event: Event) {
+        self.life.set_drain_timeout(self.process.drain_timeout());
         let before = self.life.state();
         let after = self.life.on(event, self.reactor.now());
         if after != before {
@@ -159,11 +186,9 @@ impl Attendant<'_> {
 
     fn reload_on_signal(&mut self) {
         if self.life.state() == State::Serving {
-            // Before the file is read, so that a change while it is read is seen by the next look.
-            let mark = self.process.mark();
-            self.watch.note_read(mark);
-            self.has_file = mark.is_some();
-            self.process.reload(ReloadCause::Signal);
+            for (watched, watch) in Watched::ALL.into_iter().zip(&mut self.watches) {
+                watch.note_read(self.process.reload(watched, ReloadCause::Signal));
+            }
         }
     }
 
@@ -172,13 +197,12 @@ impl Attendant<'_> {
         if self.life.state() != State::Serving {
             return;
         }
-        let sight = self.watch.look(self.process.mark());
-        if sight == Sight::Gone && self.has_file {
-            self.process.file_gone();
-        }
-        self.has_file = sight != Sight::Gone;
-        if sight == Sight::Changed {
-            self.process.reload(ReloadCause::Change);
+        for (watched, watch) in Watched::ALL.into_iter().zip(&mut self.watches) {
+            match watch.look(self.process.marks(watched)) {
+                Sight::Same | Sight::Changing => {}
+                Sight::Gone => self.process.files_gone(watched),
+                Sight::Changed => watch.note_read(self.process.reload(watched, ReloadCause::Change)),
+            }
         }
     }
 }

@@ -13,14 +13,18 @@ use std::process::ExitCode;
 use reactor::{block_signals, cpu, probe};
 use shardstore::placement::Topology;
 
+use crate::against;
 use crate::drain::Exit;
-use crate::settings::{Cores, Invocation, Loaded, Settings, from_process};
+use crate::reload::ConfigSource;
+use crate::settings::{Cores, Invocation, Loaded, Settings};
 use crate::topology_file::{self, TopologySource};
 
 /// What a process is started with.
 pub struct Booted<T> {
     /// The settings, valid, with their origins.
     pub loaded: Loaded<T>,
+    /// Where they came from.
+    pub config: ConfigSource<T>,
     /// The topology and where it came from, if the settings name one.
     pub topology: Option<(Topology, TopologySource)>,
     /// The CPU of each data core, at least one.
@@ -54,25 +58,29 @@ pub fn run<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, Refusal>) ->
 }
 
 fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, Refusal>) -> Result<u8, Refusal> {
-    let (loaded, check_only) = match from_process::<T>()? {
+    let config = ConfigSource::<T>::of_process();
+    let (loaded, check) = match config.load()? {
         Invocation::Print(text) => {
             print!("{text}");
             return Ok(Exit::Clean.status());
         }
-        Invocation::Check(loaded) => (*loaded, true),
-        Invocation::Serve(loaded) => (*loaded, false),
+        Invocation::Check(loaded, against) => (*loaded, Some(against)),
+        Invocation::Serve(loaded) => (*loaded, None),
     };
     let topology = loaded.settings.topology_file().map(topology_file::read).transpose()?;
-    if check_only {
+    if let Some(against) = check {
         println!(
             "{}",
             verdict(T::SCHEMA.program, topology.as_ref().map(|(topology, source)| (topology, &*source.name)))
         );
-        return Ok(Exit::Clean.status());
+        let Some(admin) = against else { return Ok(Exit::Clean.status()) };
+        let (text, status) = against::compare(T::SCHEMA.program, &loaded.effective, &admin)?;
+        print!("{text}");
+        return Ok(status);
     }
     let cpus = data_cpus(loaded.settings.cores())?;
     probe()?;
-    serve(Booted { loaded, topology, cpus, incarnation: incarnation() })
+    serve(Booted { loaded, config, topology, cpus, incarnation: incarnation() })
 }
 
 /// What `--check` says when all is well.

@@ -15,7 +15,7 @@
 //! **Invariants**: a stopped process stays stopped, with the exit it stopped with; a drain ends at its deadline whatever
 //! happens; only what was in flight can be cut.
 //!
-//! **Source**: docs/config.md (`drain_time`); systemd.service(5) for what a supervisor makes of the status.
+//! **Source**: docs/config.md (`drain_timeout`); systemd.service(5) for what a supervisor makes of the status.
 
 use std::{
     process::ExitCode,
@@ -108,14 +108,19 @@ pub enum Event {
 #[derive(Clone, Copy, Debug)]
 pub struct Life {
     state: State,
-    drain_time: Duration,
+    drain_timeout: Duration,
 }
 
 impl Life {
-    /// A process that starts, and that will drain for `drain_time` at most; zero cuts what is not done at once.
+    /// A process that starts, and that will drain for `drain_timeout` at most; zero cuts what is not done at once.
     #[must_use]
-    pub fn new(drain_time: Duration) -> Self {
-        Self { state: State::Starting, drain_time }
+    pub fn new(drain_timeout: Duration) -> Self {
+        Self { state: State::Starting, drain_timeout }
+    }
+
+    /// Another limit of a drain that has not begun.
+    pub fn set_drain_timeout(&mut self, drain_timeout: Duration) {
+        self.drain_timeout = drain_timeout;
     }
 
     /// Where it is.
@@ -130,7 +135,7 @@ impl Life {
             (State::Starting, Event::Started) => State::Serving,
             (State::Starting, Event::Refused) => State::Stopped(Exit::Refused),
             (State::Starting, Event::Terminate) => State::Stopped(Exit::Clean),
-            (State::Serving, Event::Terminate) => State::Draining { deadline: now + self.drain_time },
+            (State::Serving, Event::Terminate) => State::Draining { deadline: now + self.drain_timeout },
             (State::Draining { .. }, Event::Terminate) => State::Stopped(Exit::Cut),
             (State::Draining { .. }, Event::InFlight(0)) => State::Stopped(Exit::Clean),
             (State::Draining { deadline }, _) if now >= deadline => State::Stopped(Exit::Cut),

@@ -5,7 +5,7 @@
 //! **Not**: on the path of a request. Data cores receive immutable snapshots from here by message and never call in; what
 //! they share with it are counters that they write and it reads.
 //!
-//! **Invariants**: the process environment and the command line are read in one function, [`settings::from_process`].
+//! **Invariants**: the process environment and the command line are read in one function, [`reload::ConfigSource::of_process`].
 //!
 //! **Source**: docs/config.md for what an operator may set, docs/metrics.md for what can be scraped.
 
@@ -13,11 +13,13 @@
 
 mod address;
 pub mod admin;
+mod against;
 pub mod attend;
 pub mod boot;
 pub mod drain;
 pub mod log;
 pub mod metrics;
+pub mod reload;
 pub mod settings;
 pub mod topology_file;
 pub mod watch;

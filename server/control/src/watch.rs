@@ -1,10 +1,10 @@
-//! Whether a file is another one than the one that was read: compared by time of change, length and inode.
+//! Whether files are others than those that were read: compared by time of change, length and inode.
 //!
 //! ```text
-//!  look:   same mark as read ───────────────▶ Same
-//!          another mark, for the first time ─▶ Changing   (somebody may still be writing it)
-//!          that mark for the second time ────▶ Changed    (read it; the mark counts as read)
-//!          no file ─────────────────────────▶ Gone        (keep what was read)
+//!  look:   same marks as read ───────────────▶ Same
+//!          other marks, for the first time ──▶ Changing   (somebody may still be writing)
+//!          those marks for the second time ──▶ Changed    (read them; the marks count as read)
+//!          no file, for the first time ──────▶ Gone       (keep what was read), then Same
 //! ```
 //!
 //! **Not** I/O: the caller calls `stat`, once a second, on the control thread. Not a promise about content: what is read is
@@ -35,52 +35,54 @@ impl From<&Metadata> for Mark {
     }
 }
 
-/// What a look at a file has shown.
+/// What a look at the files has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
-    /// It is the file that was read.
+    /// They are those that were read, or are still gone.
     Same,
-    /// It is another, perhaps not yet whole; look again.
+    /// They are others, perhaps not yet whole; look again.
     Changing,
-    /// It is another and keeps still; read it now.
+    /// They are others and keep still; read them now.
     Changed,
-    /// There is none, or it cannot be looked at.
+    /// There are none any more, or they cannot be looked at.
     Gone,
 }
 
-/// A watch on one file.
+/// A watch on files that are read together. Marks are those of all that are there, in a fixed order.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
-    read: Option<Mark>,
-    seen: Option<Mark>,
+    read: Vec<Mark>,
+    seen: Vec<Mark>,
 }
 
 impl Watch {
-    /// A watch on a file that was read when it looked like `mark`; `None` when there was none. Take the mark before
+    /// A watch on files that were read when they looked like this; empty when there were none. Take the marks before
     /// reading, so that a change while reading is seen by the next look.
     #[must_use]
-    pub fn new(mark: Option<Mark>) -> Self {
-        Self { read: mark, seen: mark }
+    pub fn new(marks: Vec<Mark>) -> Self {
+        Self { read: marks.clone(), seen: marks }
     }
 
-    /// Judges what `stat` has just said; `None` when it failed.
-    pub fn look(&mut self, mark: Option<Mark>) -> Sight {
-        let kept_still = self.seen == mark;
-        self.seen = mark;
-        let Some(mark) = mark else { return Sight::Gone };
-        if self.read == Some(mark) {
+    /// Judges what `stat` has just said.
+    pub fn look(&mut self, marks: Vec<Mark>) -> Sight {
+        let kept_still = self.seen == marks;
+        let before = std::mem::replace(&mut self.seen, marks);
+        if self.seen.is_empty() {
+            return if before.is_empty() { Sight::Same } else { Sight::Gone };
+        }
+        if self.read == self.seen {
             return Sight::Same;
         }
         if !kept_still {
             return Sight::Changing;
         }
-        self.read = Some(mark);
+        self.read.clone_from(&self.seen);
         Sight::Changed
     }
 
-    /// Notes that the file was read for another reason, when it looked like `mark`: on SIGHUP.
-    pub fn note_read(&mut self, mark: Option<Mark>) {
-        *self = Self::new(mark);
+    /// Notes that the files were read when they looked like this.
+    pub fn note_read(&mut self, marks: Vec<Mark>) {
+        *self = Self::new(marks);
     }
 }
 
@@ -90,9 +92,10 @@ mod tests {
 
     #[test]
     fn a_change_is_reported_once_it_keeps_still_and_once_only() {
-        let mark = |modified_ns, length_bytes, inode| Some(Mark { modified_ns, length_bytes, inode });
+        let mark = |modified_ns, length_bytes, inode| vec![Mark { modified_ns, length_bytes, inode }];
+        let none = Vec::new;
         let first = mark(1, 10, 7);
-        let mut watch = Watch::new(first);
+        let mut watch = Watch::new(first.clone());
         let looks = [
             (first, Sight::Same),
             (mark(2, 10, 7), Sight::Changing),
@@ -101,30 +104,30 @@ mod tests {
             (mark(2, 12, 7), Sight::Same),
             (mark(2, 12, 8), Sight::Changing),
             (mark(2, 12, 8), Sight::Changed),
-            (None, Sight::Gone),
-            (None, Sight::Gone),
+            (none(), Sight::Gone),
+            (none(), Sight::Same),
             (mark(2, 12, 8), Sight::Same),
-            (None, Sight::Gone),
+            (none(), Sight::Gone),
             (mark(3, 12, 8), Sight::Changing),
             (mark(3, 12, 8), Sight::Changed),
             (mark(1, 10, 7), Sight::Changing),
             (mark(3, 12, 8), Sight::Same),
         ];
-        for (index, (mark, expected)) in looks.into_iter().enumerate() {
-            assert_eq!(watch.look(mark), expected, "look {index} at {mark:?}");
+        for (index, (marks, expected)) in looks.into_iter().enumerate() {
+            assert_eq!(watch.look(marks.clone()), expected, "look {index} at {marks:?}");
         }
     }
 
     #[test]
     fn a_file_that_comes_later_is_a_change() {
-        let mark = Some(Mark { modified_ns: 1, length_bytes: 1, inode: 1 });
-        let mut watch = Watch::new(None);
+        let mark = || vec![Mark { modified_ns: 1, length_bytes: 1, inode: 1 }];
+        let mut watch = Watch::new(Vec::new());
         assert_eq!(
-            [watch.look(None), watch.look(mark), watch.look(mark)],
-            [Sight::Gone, Sight::Changing, Sight::Changed]
+            [watch.look(Vec::new()), watch.look(mark()), watch.look(mark())],
+            [Sight::Same, Sight::Changing, Sight::Changed]
         );
-        let other = Some(Mark { modified_ns: 2, length_bytes: 1, inode: 1 });
-        watch.note_read(other);
+        let other = vec![Mark { modified_ns: 2, length_bytes: 1, inode: 1 }];
+        watch.note_read(other.clone());
         assert_eq!(watch.look(other), Sight::Same, "it was read on request");
     }
 

@@ -4,7 +4,6 @@
 //!
 //! **Invariants**: no borrow of its tables is held across an `await`.
 
-pub(crate) mod listener;
 mod mail;
 pub(crate) mod metrics;
 mod report;
@@ -92,7 +91,7 @@ impl EdgeCore {
         let core = Rc::new(EdgeCore::new(reactor.clone(), plan, store)?);
         let services = Services { kv: KvService::new(&core) };
         let h1 = Rc::new(H1::new(&core, services));
-        listener::start(&core, &h1)?;
+        crate::listener::start(&core, &h1)?;
         mail::start(&core)?;
         report::start(&core)
     }
@@ -154,9 +153,9 @@ impl EdgeCore {
     }
 
     /// By when a request must be answered whose value has `value_bytes` bytes, or may have: the time a node gets to show a
-    /// sign of life (`upstream.request_time`), and the time that many bytes take on a slow way.
+    /// sign of life (`upstream.request_timeout`), and the time that many bytes take on a slow way.
     pub(crate) fn request_deadline(&self, value_bytes: usize) -> Instant {
-        self.reactor.now() + self.snapshot().settings.upstream.request_time + transfer_time(value_bytes)
+        self.reactor.now() + self.snapshot().settings.upstream.request_timeout + transfer_time(value_bytes)
     }
 
     /// The control core of this process.
@@ -182,9 +181,9 @@ fn tier_bounds(snapshot: &Snapshot) -> TierBounds {
         fills: FillBounds {
             fills_max: settings.limits.fills_per_core,
             waiters_max: settings.limits.waiters_per_fill,
-            edge_ttl: settings.near_ttl,
+            edge_ttl: settings.edge_ttl,
         },
-        retry_time: settings.upstream.request_time / 2,
+        retry_time: settings.upstream.request_timeout / 2,
     }
 }
 
@@ -202,12 +201,12 @@ fn note_into(metrics: &Arc<CoreMetrics>) -> Box<dyn Fn(StoreEvent)> {
 fn cluster_options(snapshot: &Snapshot, cores: u16, incarnation: u64) -> ClusterOptions {
     let upstream = &snapshot.settings.upstream;
     ClusterOptions {
-        connect_time: upstream.connect_time,
+        connect_timeout: upstream.connect_timeout,
         connections_per_node: upstream.connections_per_node,
         queue_per_node: upstream.queue_per_node,
         breaker_failures: upstream.breaker_failures,
         breaker_probe_time: upstream.breaker_probe_time,
-        request_time: upstream.request_time,
+        request_timeout: upstream.request_timeout,
         cores,
         incarnation,
     }

@@ -21,17 +21,17 @@ pub(super) struct Pace {
     /// Time that the first bytes may take, whatever the rate.
     pub(super) grace: Duration,
     /// Longest silence where no rate is asked for, and in any case.
-    pub(super) idle_time: Duration,
+    pub(super) idle_timeout: Duration,
 }
 
 impl Pace {
     /// By when more has to come, after so many bytes.
     pub(super) fn deadline(&self, now: Instant, bytes: usize) -> Instant {
         let Some(earned_ms) = (bytes as u64).saturating_mul(1000).checked_div(self.rate_min) else {
-            return now + self.idle_time;
+            return now + self.idle_timeout;
         };
         let rate_end = self.began + self.grace + Duration::from_millis(earned_ms);
-        rate_end.min(now + self.grace.max(SILENCE_MIN).min(self.idle_time))
+        rate_end.min(now + self.grace.max(SILENCE_MIN).min(self.idle_timeout))
     }
 }
 
@@ -43,7 +43,7 @@ mod tests {
     fn early_bytes_earn_time_but_no_long_silence() {
         let began = Instant::default();
         let seconds = Duration::from_secs;
-        let pace = Pace { began, rate_min: 1024, grace: seconds(10), idle_time: seconds(75) };
+        let pace = Pace { began, rate_min: 1024, grace: seconds(10), idle_timeout: seconds(75) };
         // (Rate, grace, seconds since the beginning, bytes) and the seconds left.
         let cases = [
             (pace, 0, 0, 10),
@@ -51,7 +51,7 @@ mod tests {
             (pace, 10, 2 * 1024, 2),
             (pace, 10, 1 << 30, 10),
             (Pace { grace: seconds(0), ..pace }, 0, 1 << 30, 1),
-            (Pace { idle_time: seconds(5), ..pace }, 0, 1 << 30, 5),
+            (Pace { idle_timeout: seconds(5), ..pace }, 0, 1 << 30, 5),
             (Pace { rate_min: 0, ..pace }, 1000, 0, 75),
         ];
         for (pace, passed, bytes, left) in cases {

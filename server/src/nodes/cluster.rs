@@ -45,13 +45,13 @@ const REFRESH_JITTER_US_MAX: u64 = 100_000;
 /// What calls are bounded by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClusterOptions {
-    pub(crate) connect_time: Duration,
+    pub(crate) connect_timeout: Duration,
     pub(crate) connections_per_node: usize,
     pub(crate) queue_per_node: usize,
     pub(crate) breaker_failures: u32,
     pub(crate) breaker_probe_time: Duration,
     /// How long a node may take to show a sign of life.
-    pub(crate) request_time: Duration,
+    pub(crate) request_timeout: Duration,
     /// Data cores of this process.
     pub(crate) cores: u16,
     /// Differs between two starts of this process.
@@ -171,7 +171,7 @@ impl Cluster {
     pub(crate) async fn call(self: &Rc<Self>, ask: &StoreRequest) -> StoreResponse {
         let is_read = ask.op.is_read();
         let time = CallTime {
-            first_sign: self.reactor.now() + self.options.get().request_time + transfer_time(sent_bytes(&ask.op)),
+            first_sign: self.reactor.now() + self.options.get().request_timeout + transfer_time(sent_bytes(&ask.op)),
             deadline: ask.deadline,
         };
         let mut lost_once = false;
@@ -305,7 +305,7 @@ impl Cluster {
         let connection = node.connection_for(0)?;
         let epoch = self.topology.borrow().epoch();
         let request = Request::new(0, SlotId::ZERO, epoch, WireOp::Topology);
-        let deadline = self.reactor.now() + self.options.get().request_time;
+        let deadline = self.reactor.now() + self.options.get().request_timeout;
         let reply = connection.call(self, node, request, CallTime { first_sign: deadline, deadline }).await.ok()?;
         let payload = TopologyText::parse(&reply.value).ok()?;
         (reply.status == Status::Ok && payload.epoch > epoch).then(|| payload.text.to_owned())

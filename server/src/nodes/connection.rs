@@ -195,7 +195,7 @@ impl NodeConnection {
             }
             // The credit stays spent until the node answers: it is still at work on it.
             let progress = self.session.borrow_mut().pending_mut(id).and_then(|pending| pending.progress);
-            let extended = progress.map_or(until, |at| (at + cluster.options.get().request_time).min(time.deadline));
+            let extended = progress.map_or(until, |at| (at + cluster.options.get().request_timeout).min(time.deadline));
             if extended <= cluster.reactor.now() {
                 let silent = self.is_silent(cluster, sent);
                 if silent {
@@ -212,7 +212,7 @@ impl NodeConnection {
     fn is_silent(&self, cluster: &Cluster, sent: Instant) -> bool {
         let since = sent.max(self.last_heard.get());
         let sending = self.sender.borrow().as_ref().is_some_and(|sender| sender.queued_bytes() > 0);
-        let patience = if sending { RETIRE_TIME } else { cluster.options.get().connect_time };
+        let patience = if sending { RETIRE_TIME } else { cluster.options.get().connect_timeout };
         cluster.reactor.now().since(since) >= patience
     }
 
@@ -307,7 +307,7 @@ impl NodeConnection {
     /// Connects and reads answers until the connection ends.
     async fn run(&self, cluster: &Rc<Cluster>, node: &Rc<NodeClient>) -> Result<(), ConnectionFault> {
         let now = cluster.reactor.now();
-        let deadline = now + cluster.options.get().connect_time;
+        let deadline = now + cluster.options.get().connect_timeout;
         let connection = cluster.reactor.connect(&Address::Tcp(node.address), deadline).await?;
         connection.set_deadline(deadline);
         let (terms, answers) = self.shake_hands(cluster, node, &connection).await?;

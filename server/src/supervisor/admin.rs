@@ -42,6 +42,7 @@ impl Admin for Supervisor {
                 text.sample(&NODE_UP, &[("core", core), ("node", &node.id)], u64::from(node.up));
             }
         }
+        text.group(&[], self.config.metrics());
     }
 
     fn status(&self) -> Value {
@@ -49,7 +50,7 @@ impl Admin for Supervisor {
     }
 
     fn config(&self) -> Value {
-        self.effective.to_json()
+        self.config.to_json()
     }
 
     fn page(&self, request: &PageRequest<'_>) -> Option<Page> {

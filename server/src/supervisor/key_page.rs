@@ -29,7 +29,7 @@ pub(super) fn page(supervisor: &Supervisor, request: &PageRequest<'_>) -> Option
     let Some((keyspace, raw_key)) = rest.split_once('/') else {
         return Some(problem(Status::NotFound, "not-found", "the path is /v1/debug/key/KEYSPACE/KEY"));
     };
-    if keyspace.as_bytes() != keyspace::DEFAULT && !supervisor.snapshot().settings.keyspaces.contains_key(keyspace) {
+    if keyspace.as_bytes() != keyspace::DEFAULT && !supervisor.snapshot().settings.keyspace.contains_key(keyspace) {
         let detail = "there is no such keyspace; keyspaces are made in the configuration, [keyspace.NAME]";
         return Some(problem(Status::NotFound, "unknown-keyspace", detail));
     }

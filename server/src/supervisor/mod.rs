@@ -15,12 +15,13 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use control::attend::{self, Options, Process, ReloadCause, Start};
+use control::attend::{self, Options, Process, ReloadCause, Start, Watched};
 use control::drain::{Ending, State};
 use control::log::{Level, Log};
 use control::metrics::TopologyMetrics;
-use control::settings::Tree;
+use control::reload::Reloader;
 use control::topology_file::{self, Follows, TopologySource, successor};
 use control::watch::Mark;
 use reactor::{Address, CoreId, Mailbox, Reactor};
@@ -30,13 +31,14 @@ use shardstore::placement::Topology;
 use crate::edge::metrics::CoreMetrics;
 use crate::message::{Message, NodeState};
 use crate::plan::ReadUsage;
+use crate::settings::EdgeSettings;
 use crate::snapshot::Snapshot;
 use store_runtime::remote::Published;
 
 /// What the control core is made from. Crosses to its thread.
 pub(crate) struct Supervision {
     pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) effective: Tree,
+    pub(crate) config: Reloader<EdgeSettings>,
     pub(crate) source: Option<TopologySource>,
     pub(crate) mailbox: Mailbox<Message>,
     pub(crate) metrics: Vec<Arc<CoreMetrics>>,
@@ -52,7 +54,9 @@ pub(crate) struct Supervisor {
     reactor: Reactor,
     /// What data cores decide by.
     snapshot: RefCell<Arc<Snapshot>>,
-    effective: Tree,
+    config: Reloader<EdgeSettings>,
+    /// Cores whose mailbox had no room for the snapshot.
+    behind: RefCell<Vec<CoreId>>,
     source: Option<TopologySource>,
     mailbox: Mailbox<Message>,
     metrics: Vec<Arc<CoreMetrics>>,
@@ -78,8 +82,8 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
     supervisor.log_start(&admin);
     let receiving = Rc::clone(&supervisor);
     reactor.spawn(async move { receiving.receive().await }).map_err(io::Error::other)?;
-    let read_mark = supervisor.source.as_ref().and_then(|source| (source.mark)());
-    let options = Options { drain_time: supervisor.snapshot().settings.drain_time, read_mark };
+    let topology_marks = supervisor.marks(Watched::Topology);
+    let options = Options { topology_marks, config_marks: supervisor.config.source().read_marks() };
     let attending = async move {
         let ended = attend::attend(&supervisor.reactor, &*supervisor, options).await;
         let exit = ended.unwrap_or_else(|error| {
@@ -99,7 +103,8 @@ impl Supervisor {
         Supervisor {
             reactor,
             snapshot: RefCell::new(supervision.snapshot),
-            effective: supervision.effective,
+            config: supervision.config,
+            behind: RefCell::default(),
             topology_metrics: TopologyMetrics::default(),
             source: supervision.source,
             mailbox: supervision.mailbox,
@@ -120,7 +125,7 @@ impl Supervisor {
 
     fn log_start(&self, admin: &Address) {
         let listen: Vec<String> =
-            self.snapshot().settings.listen.iter().map(|address| Address::from(address).to_string()).collect();
+            self.snapshot().settings.listeners().map(|it| Address::from(&it.address).to_string()).collect();
         let listen = listen.join(",");
         let mode = if self.source.is_some() { "clustered" } else { "embedded" };
         let fields: [(&'static str, &dyn Display); 5] = [
@@ -207,8 +212,7 @@ impl Supervisor {
         }
         self.topology_metrics.reloads.increment();
         self.event(Level::Info, "topology_loaded", &[("from", &origin), ("epoch", &topology.epoch())]);
-        let Snapshot { generation, settings, .. } = &*self.snapshot();
-        self.put_in_force(Snapshot::new(generation + 1, settings.clone(), Some(Arc::new(topology))));
+        self.put_in_force(self.snapshot().settings.clone(), Some(Arc::new(topology)));
     }
 
     /// What data cores decide by.
@@ -216,10 +220,29 @@ impl Supervisor {
         Arc::clone(&self.snapshot.borrow())
     }
 
-    fn put_in_force(&self, snapshot: Snapshot) {
-        let snapshot = Arc::new(snapshot);
-        self.snapshot.replace(Arc::clone(&snapshot));
-        self.tell_all(|| Message::Snapshot(Arc::clone(&snapshot)));
+    fn put_in_force(&self, settings: EdgeSettings, topology: Option<Arc<Topology>>) {
+        let generation = self.config.next_generation();
+        self.event(Level::Info, "in_force", &[("generation", &generation)]);
+        self.snapshot.replace(Arc::new(Snapshot::new(generation, settings, topology)));
+        self.send_snapshot((0..self.metrics.len()).map(|core| CoreId(core as u16)).collect());
+    }
+
+    /// Sends data cores what they are to decide by; those without room get it with the next tick.
+    fn send_snapshot(&self, cores: Vec<CoreId>) {
+        let full = |core: &CoreId| self.mailbox.send(&self.reactor, *core, Message::Snapshot(self.snapshot())).is_err();
+        self.behind.replace(cores.into_iter().filter(full).collect());
+    }
+
+    /// Reads the topology's file, if there is one.
+    fn read_topology(&self) {
+        let Some(source) = &self.source else { return };
+        match (source.read)() {
+            Ok(text) => self.take_topology(&text, &source.name, false),
+            Err(error) => {
+                self.topology_metrics.refused.increment();
+                self.event(Level::Error, "topology_unreadable", &[("file", &source.name), ("error", &error)]);
+            }
+        }
     }
 
     fn tell_all(&self, message: impl Fn() -> Message) {
@@ -243,24 +266,41 @@ impl Process for Supervisor {
         usize::try_from(open).unwrap_or(usize::MAX).saturating_add(busy_cores)
     }
 
-    fn mark(&self) -> Option<Mark> {
-        (self.source.as_ref()?.mark)()
+    fn drain_timeout(&self) -> Duration {
+        self.snapshot().settings.drain_timeout
     }
 
-    fn reload(&self, _: ReloadCause) {
-        let Some(source) = &self.source else { return };
-        match (source.read)() {
-            Ok(text) => self.take_topology(&text, &source.name, false),
-            Err(error) => {
-                self.topology_metrics.refused.increment();
-                self.event(Level::Error, "topology_unreadable", &[("file", &source.name), ("error", &error)]);
+    fn marks(&self, watched: Watched) -> Vec<Mark> {
+        match watched {
+            Watched::Config => self.config.source().marks(),
+            Watched::Topology => self.source.iter().filter_map(|source| (source.mark)()).collect(),
+        }
+    }
+
+    fn reload(&self, watched: Watched, cause: ReloadCause) -> Vec<Mark> {
+        match watched {
+            Watched::Config => {
+                let event = |level, event: &str, fields: control::log::Fields<'_>| self.event(level, event, fields);
+                if let Some(settings) = self.config.reload(cause, &event) {
+                    self.put_in_force(settings, self.snapshot().topology.clone());
+                }
+                self.config.source().read_marks()
+            }
+            Watched::Topology => {
+                let marks = self.marks(watched);
+                self.read_topology();
+                marks
             }
         }
     }
 
-    fn file_gone(&self) {
-        if let Some(source) = &self.source {
-            self.event(Level::Warn, "topology_file_gone", &[("file", &source.name)]);
+    fn files_gone(&self, watched: Watched) {
+        match (watched, &self.source) {
+            (Watched::Topology, Some(source)) => {
+                self.event(Level::Warn, "topology_file_gone", &[("file", &source.name)]);
+            }
+            (Watched::Topology, None) => {}
+            (Watched::Config, _) => self.event(Level::Warn, "config_files_gone", &[]),
         }
     }
 
@@ -269,7 +309,7 @@ impl Process for Supervisor {
         match state {
             State::Draining { .. } => {
                 self.event(Level::Info, "draining", &[]);
-                let time = self.snapshot().settings.drain_time;
+                let time = self.snapshot().settings.drain_timeout;
                 self.tell_all(|| Message::Drain(time));
             }
             State::Serving => self.event(Level::Info, "serving", &[]),
@@ -279,5 +319,7 @@ impl Process for Supervisor {
 
     fn tick(&self) {
         self.log.flush(self.reactor.wall_ms());
+        let behind = self.behind.take();
+        self.send_snapshot(behind);
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "mode": if topology.is_some() { "clustered" } else { "embedded" },
         "state": state(supervisor.state.get()),
+        "config_generation": supervisor.config.generation(),
         "cores": cores,
         "topology": topology.as_ref().map(|topology| json!({
             "cluster": topology.cluster(),

@@ -48,13 +48,13 @@ pub(crate) struct Rig {
 
 impl Rig {
     /// Starts a cluster whose edges keep near copies for so long, and waits until all of it is ready.
-    pub(crate) fn start(near_ttl: Duration) -> Self {
-        Self::prepare(near_ttl, Patience::LONG).launched()
+    pub(crate) fn start(edge_ttl: Duration) -> Self {
+        Self::prepare(edge_ttl, Patience::LONG).launched()
     }
 
     /// The same for tests in which nodes fail: edges soon give up to wait for them.
-    pub(crate) fn start_impatient(near_ttl: Duration) -> Self {
-        Self::prepare(near_ttl, Patience::SHORT).launched()
+    pub(crate) fn start_impatient(edge_ttl: Duration) -> Self {
+        Self::prepare(edge_ttl, Patience::SHORT).launched()
     }
 
     fn launched(self) -> Self {
@@ -69,7 +69,7 @@ impl Rig {
     }
 
     /// A cluster with all its files, of which nothing runs.
-    fn prepare(near_ttl: Duration, patience: Patience) -> Self {
+    fn prepare(edge_ttl: Duration, patience: Patience) -> Self {
         let folder = own_folder();
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let settings = |index: usize, topology: &str| {
@@ -81,8 +81,8 @@ impl Rig {
             Member::new(Program::Node, own_address(), &folder, &text)
         };
         let edge = |index: usize| {
-            let near = format!("near_ttl = \"{}ms\"\n", near_ttl.as_millis());
-            let times = [("request_time", patience.request), ("connect_time", patience.connect)];
+            let near = format!("edge_ttl = \"{}ms\"\n", edge_ttl.as_millis());
+            let times = [("request_timeout", patience.request), ("connect_timeout", patience.connect)];
             let times = times.map(|(key, time)| format!("{key} = \"{}ms\"\n", time.as_millis())).concat();
             let text = format!("{}{near}[upstream]\n{times}", settings(NODES + index, "edges.toml"));
             Member::new(Program::Edge, own_address(), &folder, &text)

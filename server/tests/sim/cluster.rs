@@ -1,9 +1,11 @@
 //! The simulated processes: 3 nodes, 2 edges, and how each is started, killed and stopped.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use control::settings::{Invocation, Loaded, Settings, Sources, load};
+use control::reload::ConfigSource;
+use control::settings::Settings;
 use control::topology_file::TopologySource;
 use corelane::EdgePlan;
 use corelane::settings::EdgeSettings;
@@ -109,16 +111,9 @@ pub(crate) fn edge_address(edge: usize) -> Address {
     Address::Tcp(std::net::SocketAddr::from(([10, 0, 2, edge as u8 + 1], 8080)))
 }
 
-fn settings<T: Settings>(arguments: &[String], file: &str) -> Loaded<T> {
-    let sources = Sources {
-        arguments: arguments.iter().map(Into::into).collect(),
-        environment: Vec::new(),
-        read_file: &|_| Ok(file.to_owned()),
-    };
-    match load::<T>(&sources).unwrap_or_else(|error| panic!("{error}")) {
-        Invocation::Serve(loaded) => *loaded,
-        Invocation::Check(_) | Invocation::Print(_) => panic!("asked to serve"),
-    }
+fn config<T: Settings>(arguments: &[String], file: String) -> ConfigSource<T> {
+    let arguments = arguments.iter().map(Into::into).collect();
+    ConfigSource::new(arguments, Vec::new(), Box::new(move |_: &Path| Ok(file.clone())))
 }
 
 /// The range that a key's slot lies in.
@@ -175,11 +170,11 @@ impl Cluster {
         // Of the small one, each core's shard is a few segments.
         let memory = if self.variant.evicting { "16MiB" } else { "64MiB" };
         let file = format!("node_id = {id}\nmemory = \"{memory}\"\ntopology = \"topology.toml\"\n");
-        let loaded = settings::<NodeSettings>(&arguments, &file);
+        let config = config::<NodeSettings>(&arguments, file);
         let topology = self.map.lock().unwrap().topology();
         let plan = shardstored::NodePlan {
-            settings: loaded.settings,
-            effective: loaded.effective,
+            loaded: config.load_to_serve().unwrap(),
+            config,
             topology,
             source: source(&self.map),
             incarnation: self.incarnation(),
@@ -199,16 +194,16 @@ impl Cluster {
         let arguments =
             [format!("--listen=10.0.2.{id}:8080"), format!("--admin=10.0.2.{id}:9180"), "--config=c".to_owned()];
         let file = format!(
-            "memory = \"64MiB\"\ntopology = \"topology.toml\"\nnear_ttl = \"{}ms\"\n\
-             [upstream]\nrequest_time = \"{}ms\"\nconnect_time = \"300ms\"\n",
+            "memory = \"64MiB\"\ntopology = \"topology.toml\"\nedge_ttl = \"{}ms\"\n\
+             [upstream]\nrequest_timeout = \"{}ms\"\nconnect_timeout = \"300ms\"\n",
             NEAR_TIME.as_millis(),
             REQUEST_TIME.as_millis()
         );
-        let loaded = settings::<EdgeSettings>(&arguments, &file);
+        let config = config::<EdgeSettings>(&arguments, file);
         let topology = self.map.lock().unwrap().topology();
         let plan = EdgePlan {
-            settings: loaded.settings,
-            effective: loaded.effective,
+            loaded: config.load_to_serve().unwrap(),
+            config,
             topology: Some((topology, source(&self.map))),
             cpus: vec![None; CORES],
             incarnation: self.incarnation(),

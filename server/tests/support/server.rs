@@ -35,7 +35,8 @@ pub(crate) struct Server {
     child: Child,
     /// Lines of its log.
     log: Receiver<String>,
-    folder: PathBuf,
+    /// Of its configuration, corelane.toml, and what that names.
+    pub(crate) folder: PathBuf,
     /// Where it serves HTTP.
     pub(crate) address: SocketAddr,
     /// Where it answers operators.
@@ -110,6 +111,24 @@ impl Server {
         samples.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap() as u64).sum()
     }
 
+    /// Waits until one of its metrics has this sum.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub(crate) fn await_metric(&self, series: &str, value: u64) {
+        let waiting = Waiting::begin();
+        while self.metric(series) != value {
+            waiting.go_on(|| format!("{series} is {}, not {value}", self.metric(series)));
+        }
+    }
+
+    /// Puts a file in its folder whole: there is no moment at which half of it can be read.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let (written, file) = (self.folder.join("written"), self.folder.join(name));
+        std::fs::write(&written, text).unwrap();
+        std::fs::rename(written, file).unwrap();
+    }
+
     /// Its process id.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
@@ -154,6 +173,22 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A wait for something that is asked for again and again.
+pub(crate) struct Waiting(std::time::Instant);
+
+impl Waiting {
+    #[expect(clippy::disallowed_methods, reason = "a test has no reactor; the bound is for a server that hangs")]
+    pub(crate) fn begin() -> Self {
+        Waiting(std::time::Instant::now())
+    }
+
+    /// # Panics
+    /// When it has taken too long, with what was still missing.
+    pub(crate) fn go_on(&self, missing: impl Fn() -> String) {
+        assert!(self.0.elapsed() < PATIENCE, "{}", missing());
     }
 }
 

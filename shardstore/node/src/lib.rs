@@ -18,6 +18,7 @@ mod message;
 mod metrics;
 mod plan;
 pub mod settings;
+mod snapshot;
 mod start;
 mod supervisor;
 

@@ -13,8 +13,8 @@ fn main() -> ExitCode {
     boot::run(|booted: Booted<NodeSettings>| {
         let (topology, source) = booted.topology.ok_or("topology: a node needs one; name its file")?;
         let plan = NodePlan {
-            settings: booted.loaded.settings,
-            effective: booted.loaded.effective,
+            loaded: booted.loaded,
+            config: booted.config,
             topology,
             source,
             incarnation: booted.incarnation,

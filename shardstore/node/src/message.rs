@@ -3,7 +3,7 @@
 //! ```text
 //!  data ──▶ data     Handover     a connection whose peer wants that core
 //!                    Hop          a request for a key of that core, or what became of one
-//!  control ──▶ data  Topology     the map in force from now on
+//!  control ──▶ data  Snapshot     the limits and the map in force from now on
 //!                    Drain, Stop
 //!  data ──▶ control  Stale        a peer has seen a newer map
 //!                    Drained      this core has no connection left
@@ -16,12 +16,12 @@
 use std::sync::Arc;
 
 use reactor::{Detached, Instant};
-use shardstore::placement::Topology;
 use shardstore::wire::hello::Hello;
 use shardstore::wire::{Frame, Header};
 use store_runtime::hop::HopMessage;
 
 use crate::core::answer::OwnedResponse;
+use crate::snapshot::Snapshot;
 
 /// Messages from one core to another that may wait: a burst of one pass of 512 polls fits.
 pub(crate) const MAILBOX_CAPACITY: usize = 1024;
@@ -29,7 +29,7 @@ pub(crate) const MAILBOX_CAPACITY: usize = 1024;
 pub(crate) enum Message {
     Handover(Box<Handover>),
     Hop(HopMessage<OwnedFrame, OwnedResponse>),
-    Topology(Arc<Topology>),
+    Snapshot(Arc<Snapshot>),
     /// Serve what comes until `refuse_at`, then answer UNAVAILABLE; end when all connections have.
     Drain {
         refuse_at: Instant,

@@ -14,7 +14,8 @@ use std::time::Duration;
 use crate::settings::NodeSettings;
 use control::drain::Ending;
 use control::metrics::ProcessUsage;
-use control::settings::Tree;
+use control::reload::ConfigSource;
+use control::settings::Loaded;
 use control::topology_file::TopologySource;
 use reactor::Address;
 use shardstore::placement::Topology;
@@ -25,10 +26,10 @@ pub type ReadUsage = fn() -> io::Result<ProcessUsage>;
 /// All that a node needs to start.
 pub struct NodePlan {
     /// The settings, valid.
-    pub settings: NodeSettings,
-    /// The settings with their origins, for `/v1/config`.
-    pub effective: Tree,
-    /// The topology in force at the start; must list `settings.node_id`.
+    pub loaded: Loaded<NodeSettings>,
+    /// Where they are read again.
+    pub config: ConfigSource<NodeSettings>,
+    /// The topology in force at the start; must list the `node_id` of the settings.
     pub topology: Topology,
     /// How it is read again.
     pub source: TopologySource,
@@ -53,9 +54,10 @@ pub struct Started {
     pub ending: Ending,
 }
 
-/// What all data cores know alike.
+/// What all data cores know alike, and what is fixed when they start.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// As at the start: what of it can change is in [`crate::snapshot::Snapshot`].
     pub(crate) settings: NodeSettings,
     pub(crate) incarnation: u64,
     /// Data cores, at least one.

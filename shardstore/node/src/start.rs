@@ -24,6 +24,7 @@ use crate::core::{Core, CoreSeat};
 use crate::message::{MAILBOX_CAPACITY, Message};
 use crate::metrics::NodeMetrics;
 use control::drain::Ending;
+use control::reload::Reloader;
 
 use crate::plan::{NodePlan, Shared, Started};
 use crate::supervisor::{self, Supervision};
@@ -51,7 +52,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
         hash_seed: topology.hash_seed(),
         cluster: topology.cluster().into(),
         cluster_tag: cluster_tag(topology.cluster()),
-        settings: plan.settings,
+        settings: plan.loaded.settings,
     });
     let shards = unpublished(cores);
     let mut starting = Starting::new(host, doorbells);
@@ -71,7 +72,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
     let ending = Ending::default();
     let supervision = Supervision {
         shared,
-        effective: plan.effective,
+        config: Reloader::new(plan.config, plan.loaded.effective),
         topology,
         source: plan.source,
         mailbox: control_mailbox,
@@ -92,7 +93,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
 }
 
 fn check_listed(plan: &NodePlan) -> io::Result<()> {
-    let me = NodeId(u32::from(plan.settings.node_id));
+    let me = NodeId(u32::from(plan.loaded.settings.node_id));
     if plan.topology.node(me).is_some() {
         return Ok(());
     }

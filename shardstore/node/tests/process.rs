@@ -38,7 +38,7 @@ fn free_addresses() -> [SocketAddr; 2] {
 
 fn command(folder: &std::path::Path, listen: SocketAddr, admin: SocketAddr) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shardstored"));
-    let environment = [("CORELANE_NODE_ID", "1"), ("CORELANE_MEMORY", "64MiB"), ("CORELANE_DRAIN_TIME", "5s")];
+    let environment = [("CORELANE_NODE_ID", "1"), ("CORELANE_MEMORY", "64MiB"), ("CORELANE_DRAIN_TIMEOUT", "5s")];
     command.env_clear().envs(environment).env("CORELANE_LISTEN", listen.to_string());
     command.arg(format!("--admin={admin}"));
     command.arg(format!("--topology={}", folder.join("topology.toml").display())).stderr(Stdio::piped());

@@ -21,8 +21,10 @@ use super::*;
 struct Knobs {
     start: AtomicUsize,
     in_flight: AtomicUsize,
-    /// The watched file's inode; 0 when there is none.
-    inode: AtomicUsize,
+    /// The inode of the configuration's file; 0 when there is none.
+    config: AtomicUsize,
+    /// The inode of the topology's file.
+    topology: AtomicUsize,
 }
 
 struct Fake {
@@ -47,17 +49,26 @@ impl Process for Fake {
         self.knobs.in_flight.load(Ordering::Relaxed)
     }
 
-    fn mark(&self) -> Option<Mark> {
-        let inode = self.knobs.inode.load(Ordering::Relaxed) as u64;
-        (inode > 0).then_some(Mark { modified_ns: 0, length_bytes: 0, inode })
+    fn drain_timeout(&self) -> Duration {
+        Duration::from_secs(5)
     }
 
-    fn reload(&self, cause: ReloadCause) {
-        self.tell(format!("reload {cause:?}"));
+    fn marks(&self, watched: Watched) -> Vec<Mark> {
+        let inode = match watched {
+            Watched::Config => &self.knobs.config,
+            Watched::Topology => &self.knobs.topology,
+        };
+        let inode = inode.load(Ordering::Relaxed) as u64;
+        if inode == 0 { Vec::new() } else { vec![Mark { modified_ns: 0, length_bytes: 0, inode }] }
     }
 
-    fn file_gone(&self) {
-        self.tell("gone".into());
+    fn reload(&self, watched: Watched, cause: ReloadCause) -> Vec<Mark> {
+        self.tell(format!("{watched:?} {cause}"));
+        self.marks(watched)
+    }
+
+    fn files_gone(&self, watched: Watched) {
+        self.tell(format!("{watched:?} gone"));
     }
 
     fn moved(&self, state: State) {
@@ -74,15 +85,16 @@ enum Do {
     Start(usize),
     Flight(usize),
     File(usize),
+    Config(usize),
     Send(Signal),
 }
-use Do::{File, Flight, Send, Start as Begin};
+use Do::{Config, File, Flight, Send, Start as Begin};
 
 /// Runs a life: tenths of seconds with what is done, and until when to run. What was told, by tenth.
 fn run(seed: u64, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
     let mut world = World::new(seed, NetworkOptions::default());
     let process = world.add_process("process");
-    let knobs = Arc::new(Knobs { inode: 1.into(), ..Knobs::default() });
+    let knobs = Arc::new(Knobs { topology: 1.into(), ..Knobs::default() });
     let (told, tellings): (Sender<(u64, String)>, Receiver<_>) = channel();
     let theirs = Arc::clone(&knobs);
     {
@@ -91,7 +103,7 @@ fn run(seed: u64, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
         let spec = CoreSpec { id: CoreId(0), cpu: None, name: "control".into(), doorbells };
         let body = move |reactor: Reactor| {
             let fake = Rc::new(Fake { reactor: reactor.clone(), knobs: theirs, told });
-            let options = Options { drain_time: Duration::from_secs(5), read_mark: fake.mark() };
+            let options = Options { topology_marks: fake.marks(Watched::Topology), config_marks: Vec::new() };
             let task = async move {
                 let exit = attend(&fake.reactor, &*fake, options).await.unwrap();
                 fake.tell(format!("exit {}", exit.status()));
@@ -105,7 +117,8 @@ fn run(seed: u64, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
         match *act {
             Begin(start) => knobs.start.store(start, Ordering::Relaxed),
             Flight(count) => knobs.in_flight.store(count, Ordering::Relaxed),
-            File(inode) => knobs.inode.store(inode, Ordering::Relaxed),
+            File(inode) => knobs.topology.store(inode, Ordering::Relaxed),
+            Config(inode) => knobs.config.store(inode, Ordering::Relaxed),
             Send(signal) => world.signal(process, signal),
         }
     }
@@ -147,12 +160,20 @@ const CASES: &[Case] = &[
         &[(0, "Serving"), (20, "Draining"), (31, "Stopped(Clean)"), (31, "exit 0")],
     ),
     // Reloading. The ticks are at whole seconds; a file that was changed is read at the second one that sees it.
-    (&[(0, Begin(1)), (25, Send(Signal::Reload))], &[(0, "Serving"), (25, "reload Signal")]),
-    (&[(0, Begin(1)), (25, File(2))], &[(0, "Serving"), (40, "reload Change")]),
-    (&[(0, Begin(1)), (25, File(2)), (27, Send(Signal::Reload))], &[(0, "Serving"), (27, "reload Signal")]),
+    (&[(0, Begin(1)), (25, Send(Signal::Reload))], &[(0, "Serving"), (25, "Config signal"), (25, "Topology signal")]),
+    (&[(0, Begin(1)), (25, File(2))], &[(0, "Serving"), (40, "Topology change")]),
+    (&[(0, Begin(1)), (25, Config(2))], &[(0, "Serving"), (40, "Config change")]),
+    (
+        &[(0, Begin(1)), (25, File(2)), (25, Config(2)), (45, Config(0))],
+        &[(0, "Serving"), (40, "Config change"), (40, "Topology change"), (50, "Config gone")],
+    ),
+    (
+        &[(0, Begin(1)), (25, File(2)), (27, Send(Signal::Reload))],
+        &[(0, "Serving"), (27, "Config signal"), (27, "Topology signal")],
+    ),
     (
         &[(0, Begin(1)), (25, File(0)), (45, File(1)), (65, File(0)), (75, File(3))],
-        &[(0, "Serving"), (30, "gone"), (70, "gone"), (90, "reload Change")],
+        &[(0, "Serving"), (30, "Topology gone"), (70, "Topology gone"), (90, "Topology change")],
     ),
 ];
 

@@ -34,6 +34,6 @@ pub use declare::{Copied, Group, Measure, Reading, Visitor};
 pub use family::{Family, Kind, Label};
 pub use latency::Latency;
 pub use process::{Build, ProcessUsage};
-pub use shared::{ReactorMetrics, TopologyMetrics};
+pub use shared::{ConfigMetrics, ReactorMetrics, TopologyMetrics};
 pub use status::{Sum, add_to_status, sums};
 pub use text::{Labels, Text, Value};

@@ -77,7 +77,7 @@ pub fn assert_same(path: &str, found: &str, expected: &str) {
 mod tests {
     use super::super::{
         process,
-        shared::{ReactorMetrics, TopologyMetrics},
+        shared::{ConfigMetrics, ReactorMetrics, TopologyMetrics},
     };
     use super::*;
 
@@ -87,6 +87,7 @@ mod tests {
             Part { name: "process", per_core: false, families: process::FAMILIES.to_vec() },
             Part::of::<crate::admin::AdminMetrics>("admin", false),
             Part::of::<crate::log::LogMetrics>("log", false),
+            Part::of::<ConfigMetrics>("config", false),
             Part::of::<TopologyMetrics>("topology", false),
             Part::of::<ReactorMetrics>("reactor", true),
         ]

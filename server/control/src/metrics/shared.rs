@@ -52,6 +52,20 @@ crate::metrics! {
     }
 }
 
+crate::metrics! {
+    /// The settings of the process. One for the process, written by the control core.
+    pub struct ConfigMetrics {
+        /// Settings and topologies put in force since the start, the first included.
+        generation: Gauge = "corelane_config_generation",
+        /// Settings that were read again and put in force.
+        applied: Counter = "corelane_config_reloads_total" { result = "applied" },
+        /// Settings that were read again and changed nothing that can change while the process runs.
+        unchanged: Counter = "corelane_config_reloads_total" { result = "unchanged" },
+        /// Settings that were refused; the log has every error.
+        refused: Counter = "corelane_config_reloads_total" { result = "refused" },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::audit::{self, Sources, Writes};
@@ -83,6 +97,17 @@ mod tests {
             (|t| t.slots_owned.set(7), "corelane_topology_slots_owned"),
             (|t| t.reloads.increment(), "corelane_topology_reloads_total"),
             (|t| t.refused.increment(), "corelane_topology_refused_total"),
+        ];
+        audit::assert_alone(writes);
+    }
+
+    #[test]
+    fn every_number_of_the_settings_has_its_own_sample() {
+        let writes: Writes<ConfigMetrics> = &[
+            (|c| c.generation.set(7), "corelane_config_generation"),
+            (|c| c.applied.increment(), "corelane_config_reloads_total{result=\"applied\"}"),
+            (|c| c.unchanged.increment(), "corelane_config_reloads_total{result=\"unchanged\"}"),
+            (|c| c.refused.increment(), "corelane_config_reloads_total{result=\"refused\"}"),
         ];
         audit::assert_alone(writes);
     }

@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, ffi::OsString, fmt::Debug, mem::discriminant, p
 
 use super::{
     Invocation, Settings, Sources, load,
-    schema::{Key, Preset, Schema, variable_of},
+    schema::{Item, Key, Preset, Schema, Table, variable_of},
 };
 
 /// Checks a schema: names are unique, keys are documented, defaults are allowed and keep the rules.
@@ -23,39 +23,52 @@ use super::{
 ///
 /// When something is wrong with it.
 pub fn schema(schema: &Schema) {
-    let family_keys = schema.family.iter().flat_map(|family| family.keys);
-    for key in schema.keys.iter().chain(family_keys) {
-        if let Preset::Is(text) = key.preset {
-            assert!(key.kind.parse_text(text).is_some(), "{}: {text} is not {}", key.path, key.kind.allowed());
-        }
-        assert!(!key.doc.is_empty() && !key.doc.ends_with('.') && !key.doc.contains(['|', '\n']), "{}", key.path);
+    table(schema.table, true);
+    let mut variables = BTreeSet::new();
+    for (path, _) in schema.keys() {
+        assert!(variables.insert(variable_of(&path)), "{path} shares its variable");
+        assert!(!["config", "include"].contains(&path.as_str()), "{path} names files");
     }
-    names(schema);
-    sections(schema);
     rules(schema);
 }
 
-fn names(schema: &Schema) {
-    let mut paths = BTreeSet::new();
-    let mut variables = BTreeSet::new();
-    for key in schema.keys {
-        assert!(paths.insert(key.path), "{} twice", key.path);
-        assert!(variables.insert(variable_of(key.path)), "{} shares its variable", key.path);
-        assert_ne!(key.path, "config", "the variable of the file's name");
-        if let Some(flag) = key.flag {
-            assert_eq!(flag.name, key.path.replace('_', "-"), "a flag is named like its key");
-        }
+fn table(table: &Table, is_outermost: bool) {
+    let mut names = BTreeSet::new();
+    let mut rank_before = 0;
+    for item in table.items {
+        assert!(names.insert(item.name()), "{} twice", item.name());
+        let rank = match item {
+            Item::Key(declared) => {
+                key(declared);
+                0
+            }
+            Item::Table(_, inner) => {
+                self::table(inner, false);
+                1
+            }
+            Item::Named(named) => {
+                self::table(named.table, false);
+                2
+            }
+            Item::List(list) => {
+                self::table(list.table, false);
+                2
+            }
+        };
+        assert!(rank >= rank_before, "{} stands too late: TOML could not say it there", item.name());
+        assert!(rank < 2 || is_outermost, "{} is in no outermost table", item.name());
+        rank_before = rank;
     }
 }
 
-fn sections(schema: &Schema) {
-    let section = |key: &Key| key.path.split_once('.').map_or("", |(section, _)| section);
-    let sections: Vec<&str> = schema.keys.iter().map(section).collect();
-    let mut runs = sections.clone();
-    runs.dedup();
-    let distinct: BTreeSet<&str> = sections.iter().copied().collect();
-    assert_eq!(runs.len(), distinct.len(), "a section's keys stand together in {}", schema.program);
-    assert_eq!(sections.first(), Some(&""), "keys of no section come first: TOML could not say them later");
+fn key(key: &Key) {
+    if let Preset::Is(text) | Preset::Unless(text, _) = key.preset {
+        assert!(key.kind.parse_text(text).is_some(), "{}: {text} is not {}", key.name, key.kind.allowed());
+    }
+    if let Some(flag) = key.flag {
+        assert_eq!(flag.name, key.name.replace('_', "-"), "a flag is named like its key");
+    }
+    assert!(!key.doc().is_empty() && !key.doc().contains(['|', '\n']), "{} has a sentence of help", key.name);
 }
 
 fn rules(schema: &Schema) {
@@ -85,8 +98,8 @@ pub fn settings<T: Settings + PartialEq + Debug>(input: &[u8]) {
     arguments.push("--config=/fuzz.toml".into());
     let environment = variables.iter().filter_map(|line| line.split_once('='));
     let environment = environment.map(|(name, value)| (name.into(), value.into())).collect();
-    match load::<T>(&Sources { arguments, environment, read_file: &|_: &Path| Ok(file.to_owned()) }) {
-        Ok(Invocation::Serve(loaded) | Invocation::Check(loaded)) => {
+    match load::<T>(&Sources { arguments, environment, files: &|_: &Path| Ok(file.to_owned()) }) {
+        Ok(Invocation::Serve(loaded) | Invocation::Check(loaded, _)) => {
             let printed = loaded.effective.to_toml();
             assert_eq!(reloaded::<T>(&printed), loaded.settings, "{printed}");
             assert!(loaded.effective.to_json().is_object());
@@ -98,9 +111,9 @@ pub fn settings<T: Settings + PartialEq + Debug>(input: &[u8]) {
 
 fn reloaded<T: Settings>(printed: &str) -> T {
     let arguments = vec!["--config=/printed.toml".into()];
-    match load::<T>(&Sources { arguments, environment: Vec::new(), read_file: &|_: &Path| Ok(printed.to_owned()) }) {
+    match load::<T>(&Sources { arguments, environment: Vec::new(), files: &|_: &Path| Ok(printed.to_owned()) }) {
         Ok(Invocation::Serve(loaded)) => loaded.settings,
-        Ok(Invocation::Check(_)) => panic!("a file cannot ask for a check"),
+        Ok(Invocation::Check(..)) => panic!("a file cannot ask for a check"),
         Ok(Invocation::Print(text)) => panic!("nothing was asked to be printed: {text}"),
         Err(errors) => panic!("printed settings are valid: {errors}\n{printed}"),
     }

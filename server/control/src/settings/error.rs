@@ -25,7 +25,7 @@ pub enum SettingError {
         /// Which argument, and what was expected.
         reason: String,
     },
-    /// The configuration file cannot be read.
+    /// A configuration file cannot be read.
     #[error("{}: cannot be read: {reason}; it was named by {named_by}", file.display())]
     Unreadable {
         /// The file.
@@ -35,7 +35,7 @@ pub enum SettingError {
         /// Where the file's name came from.
         named_by: Origin,
     },
-    /// The configuration file is not TOML. Only the first such error of a file can be told.
+    /// A configuration file is not TOML. Only the first such error of a file can be told.
     #[error("{}:{line}: not valid TOML: {reason}", file.display())]
     Syntax {
         /// The file.
@@ -68,14 +68,26 @@ pub enum SettingError {
         allowed: String,
     },
     /// A key that has no default is not set.
-    #[error("{key}: not set, and it has no default; set it by {ways}; allowed: {allowed}")]
+    #[error("{}{key}: not set, and it has no default; set it by {ways}; allowed: {allowed}", Before(origin))]
     Missing {
+        /// The table it is missing in, where that is one of several.
+        origin: Option<Origin>,
         /// The path of the key.
         key: String,
         /// The flag, the variable and the line of the file that set it.
         ways: String,
         /// What would be accepted.
         allowed: String,
+    },
+    /// What may stand in one place stands in two.
+    #[error("{}: {key}: set a second time; the first is at {first}; remove one of them", Shown(origin))]
+    Duplicate {
+        /// The second place.
+        origin: Origin,
+        /// The path of the key or table.
+        key: String,
+        /// The first place.
+        first: Origin,
     },
     /// Two values that are allowed alone do not go together.
     #[error("{}: {key}: found {found}, allowed: at most {bound_key}, which is {bound} ({bound_origin})", Shown(origin))]
@@ -112,6 +124,7 @@ impl SettingError {
             Self::UnknownKey { key, .. }
             | Self::Invalid { key, .. }
             | Self::Missing { key, .. }
+            | Self::Duplicate { key, .. }
             | Self::Contradiction { key, .. } => Some(key),
             Self::CommandLine { .. } | Self::Unreadable { .. } | Self::Syntax { .. } => None,
         }
@@ -122,14 +135,19 @@ impl SettingError {
     pub fn line(&self) -> Option<usize> {
         match self {
             Self::Syntax { line, .. } => Some(*line),
-            Self::UnknownKey { origin, .. } | Self::Invalid { origin, .. } | Self::Contradiction { origin, .. } => {
+            Self::UnknownKey { origin, .. }
+            | Self::Invalid { origin, .. }
+            | Self::Duplicate { origin, .. }
+            | Self::Contradiction { origin, .. }
+            | Self::Missing { origin: Some(origin), .. }
+            | Self::Unreadable { named_by: origin, .. } => {
                 if let Origin::File { line, .. } = origin {
                     Some(*line)
                 } else {
                     None
                 }
             }
-            Self::CommandLine { .. } | Self::Unreadable { .. } | Self::Missing { .. } => None,
+            Self::CommandLine { .. } | Self::Missing { origin: None, .. } => None,
         }
     }
 }
@@ -176,6 +194,15 @@ impl fmt::Display for Shown<'_> {
             Origin::File { file, line } => write!(f, "{}:{line}", file.display()),
             other => write!(f, "{other}"),
         }
+    }
+}
+
+/// The same before a message that may do without.
+struct Before<'a>(&'a Option<Origin>);
+
+impl fmt::Display for Before<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |origin| write!(f, "{}: ", Shown(origin)))
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
     layer::Layer,
     origin::Origin,
     schema::{Key, Preset, Schema, variable_of},
+    value::ListenAddress,
 };
 
 /// Width of the help in columns, fixed so that it reads the same in a terminal, a pipe and a document.
@@ -27,15 +28,16 @@ const HELP_COLUMNS: usize = 100;
 
 pub(super) const CONFIG: &str = "config";
 const CHECK: &str = "check";
+const AGAINST: &str = "against";
 const PRINT_CONFIG: &str = "print-config";
 
 /// What the process was asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// Run with the settings.
     Serve,
-    /// Say whether the settings are valid.
-    Check,
+    /// Say whether the settings are valid, and how they differ from those of the process whose admin listener this is.
+    Check(Option<ListenAddress>),
     /// Print the effective settings.
     PrintConfig,
 }
@@ -73,13 +75,13 @@ pub(super) fn parse(schema: &Schema, arguments: &[OsString]) -> Result<CommandLi
         }
     };
     let mut layer = Layer::default();
-    for key in schema.keys {
-        read_flag(key, &matches, &mut layer);
+    for (path, key) in schema.keys() {
+        read_flag(key, &path, &matches, &mut layer);
     }
     let action = match (matches.get_flag(PRINT_CONFIG), matches.get_flag(CHECK)) {
         // Printing checks as well, so it is what both together mean.
         (true, _) => Action::PrintConfig,
-        (false, true) => Action::Check,
+        (false, true) => Action::Check(matches.get_one::<ListenAddress>(AGAINST).cloned()),
         (false, false) => Action::Serve,
     };
     Ok(CommandLine::Given { layer, config: matches.get_one::<PathBuf>(CONFIG).cloned(), action })
@@ -90,11 +92,11 @@ pub(super) fn help(schema: &Schema) -> String {
     command(schema).render_help().to_string()
 }
 
-fn read_flag(key: &'static Key, matches: &ArgMatches, layer: &mut Layer) {
+fn read_flag(key: &Key, path: &str, matches: &ArgMatches, layer: &mut Layer) {
     let Some(flag) = key.flag else { return };
     let Some(values) = matches.get_many::<OsString>(flag.name) else { return };
     let texts: Vec<&OsStr> = values.map(OsString::as_os_str).collect();
-    layer.read_text(key, &texts.join(OsStr::new(",")), Origin::Flag(flag.name));
+    layer.read_text(key, path, &texts.join(OsStr::new(",")), Origin::Flag(flag.name));
 }
 
 fn command(schema: &Schema) -> Command {
@@ -105,6 +107,12 @@ fn command(schema: &Schema) -> Command {
         .help("Read this TOML file; without it no file is read\n[env: CORELANE_CONFIG]");
     let check =
         Arg::new(CHECK).long(CHECK).action(ArgAction::SetTrue).help("Say whether the settings are valid, and exit");
+    let against = Arg::new(AGAINST)
+        .long(AGAINST)
+        .value_name("ADDRESS")
+        .requires(CHECK)
+        .value_parser(|text: &str| text.parse::<ListenAddress>())
+        .help("With --check: say how they differ from those of the process whose admin listener this is");
     let print = Arg::new(PRINT_CONFIG)
         .long(PRINT_CONFIG)
         .action(ArgAction::SetTrue)
@@ -116,19 +124,19 @@ fn command(schema: &Schema) -> Command {
         .no_binary_name(true)
         .term_width(HELP_COLUMNS)
         .arg(config)
-        .args(schema.keys.iter().filter_map(argument))
-        .args([check, print])
+        .args(schema.keys().iter().filter_map(|(path, key)| argument(key, path)))
+        .args([check, against, print])
         .after_help(
             "Precedence: flag, environment, file, default. Keys without a flag have a variable too: CORELANE_\n\
-             and the path in capitals, such as CORELANE_LIMITS_IDLE_TIME for idle_time in [limits].\n\
+             and the path in capitals, such as CORELANE_LIMITS_IDLE_TIMEOUT for idle_timeout in [limits].\n\
              All keys are described in docs/config.md.",
         )
 }
 
-fn argument(key: &Key) -> Option<Arg> {
+fn argument(key: &Key, path: &str) -> Option<Arg> {
     let flag = key.flag?;
     let preset = match key.preset {
-        Preset::Is(text) => format!(" [default: {text}]"),
+        Preset::Is(text) | Preset::Unless(text, _) => format!(" [default: {text}]"),
         Preset::Absent => String::new(),
         Preset::Required => " [required]".to_owned(),
     };
@@ -138,7 +146,7 @@ fn argument(key: &Key) -> Option<Arg> {
         .value_name(flag.value_name)
         .value_parser(OsStringValueParser::new())
         .action(action)
-        .help(format!("{}\n[env: {}]{preset}", key.doc, variable_of(key.path)));
+        .help(format!("{}\n[env: {}]{preset}", key.doc(), variable_of(path)));
     Some(argument)
 }
 

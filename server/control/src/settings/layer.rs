@@ -16,34 +16,89 @@ use super::{
     error::{SettingError, shortened},
     nearest::nearest,
     origin::Origin,
-    schema::{Key, Schema, VARIABLE_PREFIX, variable_of},
+    schema::{Change, Item, Key, Schema, VARIABLE_PREFIX, variable_of},
     value::Value,
 };
 
 /// The variable that names the configuration file.
 const CONFIG_VARIABLE: &str = "CORELANE_CONFIG";
 
+/// The tables an operator has written that are not always there, by the name of what they belong to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tables {
+    /// Those of each `[name.NAME]`, with where they stand.
+    pub(super) named: BTreeMap<String, BTreeMap<String, Origin>>,
+    /// Those of each `[[name]]`, in order.
+    pub(super) listed: BTreeMap<String, Vec<Origin>>,
+}
+
+impl Tables {
+    /// Those that exist without being written.
+    pub(super) fn always(schema: &Schema) -> Self {
+        let mut tables = Self::default();
+        for item in schema.table.items {
+            if let Item::Named(named) = item {
+                let always = named.always.iter().map(|name| ((*name).to_owned(), Origin::Default));
+                tables.named.insert(named.name.to_owned(), always.collect());
+            }
+        }
+        tables
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        for (name, tables) in other.named {
+            self.named.entry(name).or_default().extend(tables);
+        }
+        self.listed.extend(other.listed);
+    }
+
+    /// Where the named or numbered table stands that the path leads into.
+    pub(super) fn origin_of(&self, path: &str) -> Option<&Origin> {
+        let mut parts = path.split('.');
+        let first = parts.next()?;
+        if let Some(tables) = self.named.get(first) {
+            return tables.get(parts.next()?);
+        }
+        let (list, number) = first.strip_suffix(']')?.split_once('[')?;
+        self.listed.get(list)?.get(number.parse::<usize>().ok()?.checked_sub(1)?)
+    }
+
+    /// Those of `next`, but for lists that a running process keeps.
+    pub(super) fn adopting(&self, next: &Self, schema: &Schema) -> Self {
+        let mut adopted = next.clone();
+        for item in schema.table.items {
+            if let Item::List(list) = item
+                && list.change == Change::Restart
+            {
+                adopted.listed.remove(list.name);
+                adopted.listed.extend(self.listed.get(list.name).map(|kept| (list.name.to_owned(), kept.clone())));
+            }
+        }
+        adopted
+    }
+}
+
 /// What one source says.
 #[derive(Debug, Default)]
 pub(super) struct Layer {
     /// The keys that are set, by path.
     pub(super) set: BTreeMap<String, (Value, Origin)>,
-    /// The names of the family tables it mentions.
-    pub(super) tables: Vec<String>,
+    /// The tables it mentions that are not always there.
+    pub(super) tables: Tables,
     /// What is wrong with it.
     pub(super) errors: Vec<SettingError>,
 }
 
 impl Layer {
     /// Sets the key from a text, or notes why not. Text that is not UTF-8 is allowed for no key: the file could not say it.
-    pub(super) fn read_text(&mut self, key: &Key, text: &OsStr, origin: Origin) {
+    pub(super) fn read_text(&mut self, key: &Key, path: &str, text: &OsStr, origin: Origin) {
         match text.to_str().and_then(|text| key.kind.parse_text(text)) {
             Some(value) => {
-                self.set.insert(key.path.to_owned(), (value, origin));
+                self.set.insert(path.to_owned(), (value, origin));
             }
             None => {
                 let found = format!("\"{}\"", text.to_string_lossy());
-                self.errors.push(SettingError::invalid(key, key.path, origin, &found));
+                self.errors.push(SettingError::invalid(key, path, origin, &found));
             }
         }
     }
@@ -68,8 +123,8 @@ pub(super) fn read_environment(schema: &Schema, variables: &[(OsString, OsString
         let Some(name) = name.to_str().filter(|name| name.starts_with(VARIABLE_PREFIX)) else { continue };
         if name == CONFIG_VARIABLE {
             environment.config = Some(PathBuf::from(value));
-        } else if let Some(key) = schema.key_of_variable(name) {
-            environment.layer.read_text(key, value, Origin::Environment(name.to_owned()));
+        } else if let Some((path, key)) = schema.key_of_variable(name) {
+            environment.layer.read_text(key, &path, value, Origin::Environment(name.to_owned()));
         } else if !schema.is_variable_of_relative(name) {
             environment.layer.errors.push(unknown_variable(schema, name));
         }
@@ -80,8 +135,15 @@ pub(super) fn read_environment(schema: &Schema, variables: &[(OsString, OsString
 }
 
 fn unknown_variable(schema: &Schema, name: &str) -> SettingError {
-    let known: Vec<String> = schema.keys.iter().map(|key| variable_of(key.path)).collect();
-    let hint = nearest(name, known.iter().map(String::as_str).chain([CONFIG_VARIABLE])).map_or_else(
+    let variables = |(path, key): (String, &Key)| {
+        let variable = variable_of(&path);
+        let section = path.strip_suffix(key.name).unwrap_or_default();
+        let former = key.former.map(|former| (variable_of(&format!("{section}{former}")), variable.clone()));
+        [(variable.clone(), variable)].into_iter().chain(former)
+    };
+    let config = (CONFIG_VARIABLE.to_owned(), CONFIG_VARIABLE.to_owned());
+    let known: Vec<(String, String)> = schema.keys().into_iter().flat_map(variables).chain([config]).collect();
+    let hint = nearest(name, &known).map_or_else(
         || format!("unset it, or see docs/config.md for the variables of {}", schema.program),
         |near| format!("did you mean \"{near}\"?"),
     );
@@ -90,9 +152,9 @@ fn unknown_variable(schema: &Schema, name: &str) -> SettingError {
 
 /// The error for a path of the file that leads nowhere.
 pub(super) fn unknown_key(schema: &Schema, path: &str, origin: Origin) -> SettingError {
-    let known = schema.paths_near(path);
+    let known = schema.candidates(path);
     let other = schema.relatives.iter().find(|other| other.keys.contains(&path));
-    let hint = match (other, nearest(path, known.iter().map(String::as_str))) {
+    let hint = match (other, nearest(path, &known)) {
         (Some(other), _) => format!("it is a key of {}, not of {}", other.program, schema.program),
         (None, Some(near)) => format!("did you mean \"{near}\"?"),
         (None, None) => format!("docs/config.md lists the keys of {}", schema.program),

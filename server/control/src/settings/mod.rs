@@ -7,18 +7,18 @@
 //!  flags ────┘                               └▶ --print-config, /v1/config
 //! ```
 //!
-//! **Not**: watching files; who wants to reload calls [`load`] again and keeps the old settings when it fails. Not the
-//! topology, which is its own file.
+//! **Not**: watching files, which is [`crate::reload`]'s. Not the topology, which is its own file.
 //!
-//! **Invariants**: [`load`] is pure but for the closure that reads a file. Only [`from_process`] reads the real command line
-//! and environment. Nothing of an invalid configuration is used.
+//! **Invariants**: [`load`] is pure but for what reads files. Nothing of an invalid configuration is used.
 //!
 //! **Source**: docs/config.md.
 
 pub mod check;
+pub mod declare;
 pub mod error;
-mod file;
+pub mod file;
 mod flags;
+pub mod include;
 pub mod kind;
 mod layer;
 mod nearest;
@@ -31,31 +31,32 @@ pub mod schema;
 pub mod tree;
 pub mod value;
 
-use std::{
-    ffi::OsString,
-    io,
-    path::{Path, PathBuf},
-};
+use std::ffi::OsString;
 
+use self::{
+    declare::Group,
+    flags::{Action, CommandLine},
+    include::Files,
+    layer::Layer,
+    origin::Origin,
+    schema::Schema,
+};
 pub use self::{
     error::{SettingError, SettingsErrors},
     tree::Tree,
     value::{Cores, ListenAddress},
 };
-use self::{
-    flags::{Action, CommandLine},
-    layer::Layer,
-    origin::Origin,
-    schema::Schema,
-};
 
-/// A struct of settings that is filled from a schema.
-pub trait Settings: Sized {
+/// All settings of one binary.
+pub trait Settings: Group {
     /// The declaration of all that can be set.
     const SCHEMA: &'static Schema;
 
     /// Fills the struct from settings that are complete and valid.
-    fn from_tree(tree: &Tree) -> Self;
+    #[must_use]
+    fn from_tree(tree: &Tree) -> Self {
+        Self::read(tree, "")
+    }
 }
 
 /// Where settings come from, besides the defaults.
@@ -64,8 +65,8 @@ pub struct Sources<'a> {
     pub arguments: Vec<OsString>,
     /// The environment: names and values, in any order.
     pub environment: Vec<(OsString, OsString)>,
-    /// Reads the configuration file as UTF-8 text; called at most once.
-    pub read_file: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// Reads the configuration file and those it includes.
+    pub files: &'a dyn Files,
 }
 
 /// Valid settings.
@@ -82,8 +83,9 @@ pub struct Loaded<T> {
 pub enum Invocation<T> {
     /// Serve with these settings.
     Serve(Box<Loaded<T>>),
-    /// Say that these settings are valid, after checking what they name, and exit with status 0 (`--check`).
-    Check(Box<Loaded<T>>),
+    /// Say that these settings are valid, after checking what they name (`--check`), and how they differ from those of the
+    /// process with this admin listener (`--against`).
+    Check(Box<Loaded<T>>, Option<ListenAddress>),
     /// Write this text to standard output and exit with status 0: help, version or the effective settings. It ends in a
     /// newline.
     Print(String),
@@ -107,42 +109,12 @@ pub fn load<T: Settings>(sources: &Sources<'_>) -> Result<Invocation<T>, Setting
         let variable = Origin::Environment(schema::variable_of(flags::CONFIG));
         environment.config.map(|file| (file, variable))
     });
-    let file_layer =
-        named.map_or_else(Layer::default, |(file, by)| read_named_file(schema, file, by, sources.read_file));
+    let file_layer = named.map_or_else(Layer::default, |(file, by)| file::read_files(schema, file, by, sources.files));
     let tree = Tree::resolve(schema, vec![file_layer, environment.layer, flag_layer])?;
     let loaded = |tree: Tree| Box::new(Loaded { settings: T::from_tree(&tree), effective: tree });
     Ok(match action {
         Action::Serve => Invocation::Serve(loaded(tree)),
-        Action::Check => Invocation::Check(loaded(tree)),
+        Action::Check(against) => Invocation::Check(loaded(tree), against),
         Action::PrintConfig => Invocation::Print(tree.to_toml()),
     })
-}
-
-/// Reads and checks the settings of this process: its arguments, its environment and the file these name.
-///
-/// # Errors
-///
-/// As [`load`].
-pub fn from_process<T: Settings>() -> Result<Invocation<T>, SettingsErrors> {
-    // The one place of the product that reads the environment; all else is told.
-    load(&Sources {
-        arguments: std::env::args_os().skip(1).collect(),
-        environment: std::env::vars_os().collect(),
-        read_file: &|file| std::fs::read_to_string(file),
-    })
-}
-
-fn read_named_file(
-    schema: &Schema,
-    file: PathBuf,
-    named_by: Origin,
-    read: &dyn Fn(&Path) -> io::Result<String>,
-) -> Layer {
-    match read(&file) {
-        Ok(text) => file::read_file(schema, &file, &text),
-        Err(error) => {
-            let unreadable = SettingError::Unreadable { file, reason: error.to_string(), named_by };
-            Layer { errors: vec![unreadable], ..Layer::default() }
-        }
-    }
 }

@@ -9,16 +9,17 @@
 /// Longest name that is compared, in bytes: twice the longest path of any schema.
 const NAME_BYTES_MAX: usize = 96;
 
-/// The candidate that is close enough to `written` to be suggested.
+/// What is suggested for the spelling that is close enough to `written`. `candidates` are spellings with their suggestions:
+/// a key's former name suggests the key.
 ///
 /// A name is close when at most a third of its letters differ. A key that stands in another section is found by its last
 /// component (`header_bytes` for `limits.header_bytes`), which counts as one slip more.
-pub(super) fn nearest<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(written: &str, candidates: &'a [(String, String)]) -> Option<&'a str> {
     if written.len() > NAME_BYTES_MAX {
         return None;
     }
-    let scored = candidates.filter_map(|candidate| Some((distance(written, candidate)?, candidate)));
-    scored.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
+    let scored = candidates.iter().filter_map(|(spelling, meant)| Some((distance(written, spelling)?, meant)));
+    scored.min_by_key(|(distance, _)| *distance).map(|(_, meant)| meant.as_str())
 }
 
 /// How far apart two paths are; `None` when they are too far for one to be meant by the other.
@@ -45,6 +46,8 @@ mod tests {
     fn a_slip_is_recognised_and_a_stranger_is_not() {
         let known =
             ["listen", "memory", "limits", "limits.header_bytes", "limits.header_count", "keyspace.default.ttl"];
+        let mut known = known.map(|path| (path.to_owned(), path.to_owned())).to_vec();
+        known.push(("near_ttl".to_owned(), "edge_ttl".to_owned()));
         for (written, expected) in [
             ("lisent", Some("listen")),
             ("memroy", Some("memory")),
@@ -53,12 +56,13 @@ mod tests {
             ("header_count", Some("limits.header_count")),
             ("limit.header_count", Some("limits.header_count")),
             ("keyspace.default.tll", Some("keyspace.default.ttl")),
+            ("near_tll", Some("edge_ttl")),
             ("colour", None),
             ("", None),
             ("x", None),
         ] {
-            assert_eq!(nearest(written, known.into_iter()), expected, "{written:?}");
+            assert_eq!(nearest(written, &known), expected, "{written:?}");
         }
-        assert_eq!(nearest(&"memory".repeat(100), known.into_iter()), None);
+        assert_eq!(nearest(&"memory".repeat(100), &known), None);
     }
 }

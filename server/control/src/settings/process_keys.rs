@@ -9,9 +9,10 @@ use std::time::Duration;
 use shardstore::cache::Commit;
 
 use super::{
+    declare::Field,
     kind::Kind,
     quantity::{MIB, TIB},
-    schema::{Key, Preset},
+    schema::Key,
     tree::Tree,
 };
 
@@ -26,6 +27,9 @@ pub const MEMORY_BYTES_MAX: u64 = 16 * TIB;
 
 /// Most connections of a core: the ring's table of fixed files is at most this long.
 pub const CONNECTIONS_PER_CORE_MAX: u64 = 1 << 20;
+
+/// Most listeners of one process that have a table each: as many as the addresses of the short form.
+pub const LISTENERS_MAX: usize = super::kind::LISTEN_ADDRESSES_MAX;
 
 /// Highest region: a version has six bits for it.
 pub const REGION_MAX: u64 = 63;
@@ -45,51 +49,36 @@ pub const MILLISECOND: Duration = Duration::from_millis(1);
 
 const AS_NEEDED: &str = "as-needed";
 const AT_START: &str = "at-start";
-const COMMITS: [&str; 2] = [AS_NEEDED, AT_START];
+const COMMITS: &[&str] = &[AS_NEEDED, AT_START];
+
+/// The address of the admin listener.
+pub const ADMIN: Key = Key::new(Kind::Address).flag("admin", "ADDRESS").restart();
 
 /// The CPUs that data cores are pinned to.
-pub const CORES: Key = Key::new(
-    "cores",
-    Kind::Cores,
-    Preset::Is("auto"),
-    "CPUs with a data core each; auto takes all this process may use",
-)
-.with_flag("cores", "CPUS");
+pub const CORES: Key = Key::new(Kind::Cores).preset("auto").flag("cores", "CPUS").restart();
 
 /// The memory of all shards.
-pub const MEMORY: Key = Key::new(
-    "memory",
-    Kind::Bytes { min: MEMORY_BYTES_MIN, max: MEMORY_BYTES_MAX },
-    Preset::Is("1GiB"),
-    "Memory of all shards together, index included; a hard limit",
-)
-.with_flag("memory", "SIZE");
+pub const MEMORY: Key = Key::bytes(MEMORY_BYTES_MIN, MEMORY_BYTES_MAX).preset("1GiB").flag("memory", "SIZE").restart();
 
 /// When that memory is asked for.
-pub const MEMORY_COMMIT: Key = Key::new(
-    "memory_commit",
-    Kind::Choice(&COMMITS),
-    Preset::Is(AS_NEEDED),
-    "When the kernel is asked for the memory: as items come, or all of it at the start, in huge pages as far as there are any",
-);
+pub const MEMORY_COMMIT: Key = Key::new(Kind::Choice(COMMITS)).preset(AS_NEEDED).restart();
+
+/// The topology's file.
+pub const TOPOLOGY: Key = Key::new(Kind::Path).flag("topology", "FILE").restart();
 
 /// How long a drain may take.
-pub const DRAIN_TIME: Key = Key::new(
-    "drain_time",
-    Kind::Duration { min: Duration::ZERO, max: HOUR },
-    Preset::Is("30s"),
-    "How long requests in flight may take after SIGTERM",
-)
-.with_flag("drain-time", "DURATION");
+pub const DRAIN_TIMEOUT: Key =
+    Key::duration(Duration::ZERO, HOUR).preset("30s").flag("drain-timeout", "DURATION").formerly("drain_time");
 
 /// The region that is written into versions.
-pub const REGION: Key =
-    Key::new("region", Kind::Count { min: 0, max: REGION_MAX }, Preset::Is("0"), "Region written into versions");
+pub const REGION: Key = Key::count(0, REGION_MAX).preset("0").restart();
 
 /// What [`MEMORY_COMMIT`] says.
-pub fn memory_commit(tree: &Tree) -> Commit {
-    match tree.choice("memory_commit") {
-        AT_START => Commit::AtStart,
-        _ => Commit::AsNeeded,
+impl Field for Commit {
+    fn read(tree: &Tree, path: &str) -> Self {
+        match tree.word(path) {
+            AT_START => Self::AtStart,
+            _ => Self::AsNeeded,
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::{
     flags,
-    schema::{Key, Preset, Schema, variable_of},
+    schema::{Change, Item, Key, Preset, Schema, Table, joined, variable_of},
 };
 
 /// The document with every generated part brought up to date. The generated parts stand between
@@ -32,27 +32,43 @@ fn with_part(document: &str, name: &str, part: &str) -> Option<String> {
     Some(format!("{before}{begin}{part}{end}{after}"))
 }
 
-/// All keys of a binary as a Markdown table.
+/// All keys of a binary as a Markdown table, those of named tables and lists last.
 fn table(schema: &Schema) -> String {
-    let mut text = String::from("| key | default | allowed | flag, variable | meaning |\n|---|---|---|---|---|\n");
-    for key in schema.keys {
-        let flag = key.flag.map_or_else(String::new, |flag| format!("`--{}`, ", flag.name));
-        write_row(&mut text, key, key.path, &format!("{flag}`{}`", variable_of(key.path)));
-    }
-    if let Some(family) = &schema.family {
-        for key in family.keys {
-            write_row(&mut text, key, &format!("{}.NAME.{}", family.section, key.path), "file only");
+    let mut text = String::from(
+        "| key | default | allowed | flag, variable | change takes | meaning |\n|---|---|---|---|---|---|\n",
+    );
+    write_rows(&mut text, "", schema.table, true);
+    text
+}
+
+fn write_rows(text: &mut String, prefix: &str, table: &Table, has_variables: bool) {
+    for item in table.items {
+        let path = joined(prefix, item.name());
+        match item {
+            Item::Key(key) => {
+                let flag = key.flag.map_or_else(String::new, |flag| format!("`--{}`, ", flag.name));
+                let ways =
+                    if has_variables { format!("{flag}`{}`", variable_of(&path)) } else { "file only".to_owned() };
+                write_row(text, key, &path, &ways);
+            }
+            Item::Table(_, table) => write_rows(text, &path, table, has_variables),
+            Item::Named(named) => write_rows(text, &joined(&path, "NAME"), named.table, false),
+            Item::List(list) => write_rows(text, &format!("{path}[]"), list.table, false),
         }
     }
-    text
 }
 
 fn write_row(text: &mut String, key: &Key, path: &str, ways: &str) {
     let preset = match key.preset {
         Preset::Is(value) => format!("`{value}`"),
+        Preset::Unless(value, list) => format!("`{value}`, without `[[{list}]]`"),
         Preset::Absent => "not set".to_owned(),
         Preset::Required => "required".to_owned(),
     };
-    let (range, doc) = (key.kind.range(), key.doc);
-    writeln!(text, "| `{path}` | {preset} | {range} | {ways} | {doc}. |").expect("a string grows");
+    let change = match key.change {
+        Change::Reload => "a reload",
+        Change::Restart => "a restart",
+    };
+    let (range, doc) = (key.kind.range(), key.doc());
+    writeln!(text, "| `{path}` | {preset} | {range} | {ways} | {change} | {doc}. |").expect("a string grows");
 }

@@ -26,7 +26,7 @@ impl Tree {
             let (table, name) = path.rsplit_once('.').unwrap_or(("", &path));
             if table != section {
                 table.clone_into(&mut section);
-                write!(text, "\n[{table}]\n").expect("a string grows");
+                write!(text, "\n{}\n", header(table)).expect("a string grows");
             }
             let line = match (&entry.value, entry.key.secrecy) {
                 (None, _) => format!("# {name} is not set"),
@@ -38,8 +38,8 @@ impl Tree {
         text
     }
 
-    /// The settings as JSON: `{"limits.idle_time": {"value": "75s", "from": "default"}, …}`; a value that is not set is
-    /// null, a secret that is set is `"(redacted)"`.
+    /// The settings as JSON: `{"limits.idle_timeout": {"value": "75s", "from": "default", "change": "reload"}, …}`; a value
+    /// that is not set is null, a secret that is set is `"(redacted)"`. `change` says what a new value needs to take effect.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let shown = |entry: &Entry| match (&entry.value, entry.key.secrecy) {
@@ -48,9 +48,22 @@ impl Tree {
             (Some(value), Secrecy::Shown) => value.to_json(),
         };
         let entries = self.entries().map(|(path, entry)| {
-            let shown = json!({ "value": shown(entry), "from": entry.origin.to_string() });
+            let change = entry.key.change.word();
+            let shown = json!({ "value": shown(entry), "from": entry.origin.to_string(), "change": change });
             (path, shown)
         });
         serde_json::Value::Object(entries.collect::<Map<_, _>>())
+    }
+}
+
+/// The line a table begins with: `[limits]`, `[keyspace.users]`, `[[listener]]` for `listener[1]`, and `[listener.tls]` for a
+/// table in that.
+fn header(table: &str) -> String {
+    match table.split_once('[') {
+        None => format!("[{table}]"),
+        Some((list, rest)) => match rest.split_once("].") {
+            None => format!("[[{list}]]"),
+            Some((_, inner)) => format!("[{list}.{inner}]"),
+        },
     }
 }

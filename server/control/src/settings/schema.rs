@@ -1,30 +1,39 @@
-//! The declaration of everything an operator can set: one table of [`Key`]s per binary.
+//! The declaration of everything an operator can set: a tree of tables of [`Key`]s per binary.
 //!
-//! From the table come the checks, the nearest-key suggestions, the flags and their help, the names of the environment
-//! variables, `--print-config`, `/v1/config` and the tables of docs/config.md. A key exists because it is in the table.
+//! ```text
+//!  [limits]            Item::Table    one, always there
+//!  [keyspace.NAME]     Item::Named    as many as the operator names
+//!  [[listener]]        Item::List     as many as the operator writes, numbered from 1
+//! ```
 //!
-//! **Not**: values. **Invariants** (held by a test over every schema): paths and flags are unique, a default is allowed by
-//! the kind of its key, rules name keys that exist and can be compared.
+//! From it come the checks, the nearest-key suggestions, the flags and their help, the names of the environment
+//! variables, `--print-config`, `/v1/config`, what a reload may change and the tables of docs/config.md. A key exists because
+//! it is a field of a struct that [`crate::settings!`] declares.
+//!
+//! **Not**: values. **Invariants** (held by [`super::check::schema`] over every schema): paths and flags are unique, a
+//! default is allowed by the kind of its key, rules name keys that exist and can be compared, named tables and lists stand
+//! in the outermost table.
 //!
 //! **Source**: docs/config.md.
 
-use super::kind::Kind;
+use std::time::Duration;
+
+use super::{file::INCLUDE, kind::Kind};
 
 /// What every environment variable of the product starts with.
 pub const VARIABLE_PREFIX: &str = "CORELANE_";
 
-/// Longest name of a table in a family, in bytes: a keyspace's name is stored in front of each of its keys with its
+/// Longest name of a named table, in bytes: a keyspace's name is stored in front of each of its keys with its
 /// length in one byte, of which the protocol uses six bits.
 pub const TABLE_NAME_BYTES_MAX: usize = 63;
-
-/// Most tables in a family. Each is copied into every data core's snapshot, so their number must have a bound.
-pub const FAMILY_TABLES_MAX: usize = 256;
 
 /// What holds when nobody sets a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
     /// This value, spelled as in a flag.
     Is(&'static str),
+    /// This value, unless the operator writes tables of this list.
+    Unless(&'static str, &'static str),
     /// No value, which the key's documentation explains.
     Absent,
     /// Nothing: the process does not start without it.
@@ -34,7 +43,7 @@ pub enum Preset {
 /// The flag of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flag {
-    /// Its name without the dashes.
+    /// Its name without the dashes in front.
     pub name: &'static str,
     /// What stands for the value in the help, such as `SIZE`.
     pub value_name: &'static str,
@@ -49,54 +58,244 @@ pub enum Secrecy {
     Secret,
 }
 
+/// How a new value takes effect while the process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// When the settings are read again.
+    Reload,
+    /// When the process is started anew.
+    Restart,
+}
+
+impl Change {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Reload => "reload",
+            Self::Restart => "restart",
+        }
+    }
+}
+
 /// One thing an operator can set.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Its path in the file, `limits.header_bytes`; inside a family relative to the table.
-    pub path: &'static str,
+    /// Its name in its table.
+    pub name: &'static str,
+    /// One sentence that says what it does, as written above the field.
+    doc: &'static str,
     /// What is allowed.
     pub kind: Kind,
     /// What holds when it is not set.
     pub preset: Preset,
-    /// One sentence, without the full stop, that says what it does.
-    pub doc: &'static str,
-    /// The flag, where it has one.
+    /// Its flag, where it has one.
     pub flag: Option<Flag>,
+    /// The name it had before, for those who still write it; it is suggested, not accepted.
+    pub former: Option<&'static str>,
     /// Whether its value may be shown.
     pub secrecy: Secrecy,
+    /// How a new value takes effect.
+    pub change: Change,
 }
 
 impl Key {
-    /// A key without a flag, whose value may be shown.
+    /// A key without a default and without a flag, whose value may be shown and changed at any time.
     #[must_use]
-    pub const fn new(path: &'static str, kind: Kind, preset: Preset, doc: &'static str) -> Self {
-        Self { path, kind, preset, doc, flag: None, secrecy: Secrecy::Shown }
+    pub const fn new(kind: Kind) -> Self {
+        Self {
+            name: "",
+            doc: "",
+            kind,
+            preset: Preset::Absent,
+            flag: None,
+            former: None,
+            secrecy: Secrecy::Shown,
+            change: Change::Reload,
+        }
     }
 
-    /// The same key with a flag. A flag is named like its key.
+    /// A size in this range of bytes.
     #[must_use]
-    pub const fn with_flag(mut self, name: &'static str, value_name: &'static str) -> Self {
+    pub const fn bytes(min: u64, max: u64) -> Self {
+        Self::new(Kind::Bytes { min, max })
+    }
+
+    /// A duration in this range.
+    #[must_use]
+    pub const fn duration(min: Duration, max: Duration) -> Self {
+        Self::new(Kind::Duration { min, max })
+    }
+
+    /// A plain number in this range.
+    #[must_use]
+    pub const fn count(min: u64, max: u64) -> Self {
+        Self::new(Kind::Count { min, max })
+    }
+
+    /// With this default, spelled as in a flag.
+    #[must_use]
+    pub const fn preset(mut self, text: &'static str) -> Self {
+        self.preset = Preset::Is(text);
+        self
+    }
+
+    /// With this default, where the operator writes no table of `list`.
+    #[must_use]
+    pub const fn preset_unless(mut self, text: &'static str, list: &'static str) -> Self {
+        self.preset = Preset::Unless(text, list);
+        self
+    }
+
+    /// Without which the process does not start.
+    #[must_use]
+    pub const fn required(mut self) -> Self {
+        self.preset = Preset::Required;
+        self
+    }
+
+    /// With a flag, which is named like the key, but with dashes; `value_name` stands for the value in the help.
+    #[must_use]
+    pub const fn flag(mut self, name: &'static str, value_name: &'static str) -> Self {
         self.flag = Some(Flag { name, value_name });
         self
     }
 
-    /// The same key with a value that is never shown.
+    /// That once had another name.
+    #[must_use]
+    pub const fn formerly(mut self, name: &'static str) -> Self {
+        self.former = Some(name);
+        self
+    }
+
+    /// With a value that is never shown.
     #[must_use]
     pub const fn secret(mut self) -> Self {
         self.secrecy = Secrecy::Secret;
         self
     }
+
+    /// Whose new value takes effect when the process is started anew.
+    #[must_use]
+    pub const fn restart(mut self) -> Self {
+        self.change = Change::Restart;
+        self
+    }
+
+    /// The key as part of a table. Called by [`crate::settings!`] with the field's name and documentation.
+    #[must_use]
+    pub const fn item(mut self, name: &'static str, doc: &'static str) -> Item {
+        self.name = name;
+        self.doc = doc;
+        Item::Key(self)
+    }
+
+    /// One sentence, without the full stop, that says what it does.
+    #[must_use]
+    pub fn doc(&self) -> &'static str {
+        self.doc.trim().trim_end_matches('.')
+    }
+}
+
+/// What a table of the file may hold.
+#[derive(Debug)]
+pub struct Table {
+    /// Keys first, then tables, then lists and named tables: the order they are shown in.
+    pub items: &'static [Item],
+}
+
+impl Table {
+    /// One that is always there.
+    #[must_use]
+    pub const fn item(&'static self, name: &'static str, _doc: &'static str) -> Item {
+        Item::Table(name, self)
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&'static Item> {
+        self.items.iter().find(|item| item.name() == name)
+    }
 }
 
 /// Tables that share one set of keys and are named by the operator, such as `[keyspace.NAME]`.
 #[derive(Clone, Copy, Debug)]
-pub struct Family {
+pub struct Named {
     /// The table they stand in.
-    pub section: &'static str,
-    /// The one that exists without being written.
-    pub always: &'static str,
-    /// The keys of each, with paths relative to it.
-    pub keys: &'static [Key],
+    pub name: &'static str,
+    /// Those that exist without being written.
+    pub always: &'static [&'static str],
+    /// Most of them.
+    pub count_max: usize,
+    /// What each holds.
+    pub table: &'static Table,
+}
+
+impl Named {
+    /// At most `count_max` tables, and `always` in any case.
+    #[must_use]
+    pub const fn new(table: &'static Table, count_max: usize, always: &'static [&'static str]) -> Self {
+        Self { name: "", always, count_max, table }
+    }
+
+    /// Called by [`crate::settings!`].
+    #[must_use]
+    pub const fn item(mut self, name: &'static str, _doc: &'static str) -> Item {
+        self.name = name;
+        Item::Named(self)
+    }
+}
+
+/// Tables that share one set of keys and are written one after the other, such as `[[listener]]`.
+#[derive(Clone, Copy, Debug)]
+pub struct List {
+    /// Their name.
+    pub name: &'static str,
+    /// Most of them.
+    pub count_max: usize,
+    /// How another list takes effect.
+    pub change: Change,
+    /// What each holds.
+    pub table: &'static Table,
+}
+
+impl List {
+    /// At most `count_max` tables.
+    #[must_use]
+    pub const fn new(table: &'static Table, count_max: usize, change: Change) -> Self {
+        Self { name: "", count_max, change, table }
+    }
+
+    /// Called by [`crate::settings!`].
+    #[must_use]
+    pub const fn item(mut self, name: &'static str, _doc: &'static str) -> Item {
+        self.name = name;
+        Item::List(self)
+    }
+}
+
+/// One entry of a table.
+#[derive(Debug)]
+pub enum Item {
+    /// A key.
+    Key(Key),
+    /// A table that is always there.
+    Table(&'static str, &'static Table),
+    /// Tables with names.
+    Named(Named),
+    /// Tables with numbers.
+    List(List),
+}
+
+impl Item {
+    /// The name it is found by.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Key(Key { name, .. })
+            | Self::Table(name, _)
+            | Self::Named(Named { name, .. })
+            | Self::List(List { name, .. }) => name,
+        }
+    }
 }
 
 /// A rule between two keys of the same kind: the first is at most the second.
@@ -124,40 +323,34 @@ pub struct Schema {
     pub program: &'static str,
     /// One sentence that says what the binary is.
     pub about: &'static str,
-    /// The keys, in the order they are shown in; those of one section stand together, those of none come first.
-    pub keys: &'static [Key],
-    /// The tables named by the operator, where there are any.
-    pub family: Option<Family>,
+    /// The outermost table.
+    pub table: &'static Table,
     /// What must hold between keys.
     pub rules: &'static [AtMost],
     /// The other binaries of the product.
     pub relatives: &'static [Relative],
 }
 
-/// Where a path of the file leads.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Place<'a> {
-    /// To a key.
-    Key(&'static Key),
-    /// To a table that is part of the schema.
-    Section,
-    /// To a table of the family, by this name.
-    FamilyTable(&'a str),
-    /// Nowhere.
-    Unknown,
-}
-
 impl Schema {
-    /// The key at this path, family tables excepted.
+    /// The keys that have one place, with their paths, in the order they are shown in. Those of named tables and lists are
+    /// not among them; they have neither flag nor variable.
     #[must_use]
-    pub fn key(&self, path: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.path == path)
+    pub fn keys(&self) -> Vec<(String, &'static Key)> {
+        let mut keys = Vec::new();
+        collect_keys("", self.table, &mut keys);
+        keys
     }
 
-    /// The key that this environment variable sets.
+    /// The key at this path, named tables and lists excepted.
     #[must_use]
-    pub fn key_of_variable(&self, variable: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| variable_of(key.path) == variable)
+    pub fn key(&self, path: &str) -> Option<&'static Key> {
+        self.keys().into_iter().find(|(known, _)| known == path).map(|(_, key)| key)
+    }
+
+    /// The key that this environment variable sets, with its path.
+    #[must_use]
+    pub fn key_of_variable(&self, variable: &str) -> Option<(String, &'static Key)> {
+        self.keys().into_iter().find(|(path, _)| variable_of(path) == variable)
     }
 
     /// Whether another binary has a key that this environment variable sets.
@@ -165,58 +358,64 @@ impl Schema {
         self.relatives.iter().flat_map(|relative| relative.keys).any(|path| variable_of(path) == variable)
     }
 
-    /// Where `path`, whose last component is `name`, leads. Components that hold a dot are quoted in both, so that they are
-    /// not taken for a path.
-    pub(super) fn place<'a>(&self, path: &str, name: &'a str) -> Place<'a> {
-        let family = self.family.as_ref().and_then(|family| Some((family, path.strip_prefix(family.section)?)));
-        match family {
-            Some((_, "")) => return Place::Section,
-            Some((family, rest)) if rest.starts_with('.') => return family.place(&rest[1..], name),
-            _ => {}
-        }
-        match self.key(path) {
-            Some(key) => Place::Key(key),
-            None if self.has_section(path) => Place::Section,
-            None => Place::Unknown,
+    /// All that `path` could have been meant for: a spelling, and the path that is suggested for it. Every key and table,
+    /// former names, and the keys of the named or numbered table the path is in.
+    pub(super) fn candidates(&self, path: &str) -> Vec<(String, String)> {
+        let mut candidates = vec![(INCLUDE.to_owned(), INCLUDE.to_owned())];
+        collect_candidates("", self.table, path, &mut candidates);
+        candidates
+    }
+}
+
+/// The path of `name` in the table at `prefix`.
+#[must_use]
+pub fn joined(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+}
+
+/// The path of the table with this number, from 1, in a list.
+#[must_use]
+pub fn numbered(list: &str, number: usize) -> String {
+    format!("{list}[{number}]")
+}
+
+fn collect_keys(prefix: &str, table: &'static Table, keys: &mut Vec<(String, &'static Key)>) {
+    for item in table.items {
+        match item {
+            Item::Key(key) => keys.push((joined(prefix, key.name), key)),
+            Item::Table(name, table) => collect_keys(&joined(prefix, name), table, keys),
+            Item::Named(_) | Item::List(_) => {}
         }
     }
+}
 
-    fn has_section(&self, path: &str) -> bool {
-        self.keys.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
-    }
-
-    /// All paths that `path` could have meant: every key and section, and the keys of the family table it is in.
-    pub(super) fn paths_near(&self, path: &str) -> Vec<String> {
-        let mut paths: Vec<String> = Vec::new();
-        for key in self.keys {
-            paths.push(key.path.to_owned());
-            if let Some((section, _)) = key.path.split_once('.')
-                && !paths.iter().any(|known| known == section)
-            {
-                paths.push(section.to_owned());
+fn collect_candidates(prefix: &str, table: &'static Table, path: &str, candidates: &mut Vec<(String, String)>) {
+    let written = path.strip_prefix(prefix).map_or("", |rest| rest.trim_start_matches('.'));
+    for item in table.items {
+        let here = joined(prefix, item.name());
+        candidates.push((here.clone(), here.clone()));
+        match item {
+            Item::Key(key) => {
+                candidates.extend(key.former.map(|former| (joined(prefix, former), here)));
+            }
+            Item::Table(_, table) => collect_candidates(&here, table, path, candidates),
+            Item::Named(named) => {
+                let mut parts = written.split('.');
+                let name = parts.next().filter(|part| *part == named.name).and_then(|_| parts.next());
+                let name = name.or(named.always.first().copied()).unwrap_or("NAME");
+                collect_candidates(&joined(&here, name), named.table, path, candidates);
+            }
+            Item::List(list) => {
+                let first = written.split('.').next().unwrap_or_default();
+                let is_entry = first.strip_prefix(list.name).is_some_and(|rest| rest.starts_with('['));
+                let entry = if is_entry { joined(prefix, first) } else { numbered(&here, 1) };
+                collect_candidates(&entry, list.table, path, candidates);
             }
         }
-        if let Some(family) = &self.family {
-            let table = path.strip_prefix(family.section).and_then(|rest| rest.strip_prefix('.'));
-            let name = table.and_then(|table| table.split('.').next()).unwrap_or(family.always);
-            paths.push(family.section.to_owned());
-            paths.extend(family.keys.iter().map(|key| format!("{}.{name}.{}", family.section, key.path)));
-        }
-        paths
     }
 }
 
-impl Family {
-    /// Where the path below the family's section leads; `name` is its last component.
-    fn place<'a>(&self, below: &str, name: &'a str) -> Place<'a> {
-        if below == name {
-            return Place::FamilyTable(name);
-        }
-        self.keys.iter().find(|key| key.path == name).map_or(Place::Unknown, Place::Key)
-    }
-}
-
-/// Whether a table of a family may have this name: 1 to [`TABLE_NAME_BYTES_MAX`] bytes of `a-z`, `0-9`, `_` and `-`.
+/// Whether a named table may have this name: 1 to [`TABLE_NAME_BYTES_MAX`] bytes of `a-z`, `0-9`, `_` and `-`.
 #[must_use]
 pub fn is_table_name(name: &str) -> bool {
     (1..=TABLE_NAME_BYTES_MAX).contains(&name.len())

@@ -1,18 +1,19 @@
 //! The effective settings: one value and one origin for every key, after precedence, requirements and rules.
 //!
-//! **Not**: reading sources. **Invariants**: every key of the schema has an entry; a key that is required has a value; all
-//! rules hold.
+//! **Not**: reading sources. **Invariants**: every key of the schema has an entry, in every table that was written or
+//! always exists; a key that is required has a value; all rules hold.
 //!
 //! **Source**: docs/config.md for the order of precedence.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::collections::BTreeMap;
 
 use super::{
+    declare::wrong_kind,
     error::{SettingError, SettingsErrors},
-    layer::Layer,
+    layer::{Layer, Tables},
     origin::Origin,
-    schema::{Key, Preset, Schema, variable_of},
-    value::{Cores, ListenAddress, Value},
+    schema::{Change, Item, Key, Preset, Schema, Table, joined, numbered, variable_of},
+    value::Value,
 };
 
 /// A key with what it was set to.
@@ -31,7 +32,7 @@ pub struct Entry {
 pub struct Tree {
     schema: &'static Schema,
     entries: BTreeMap<String, Entry>,
-    tables: Vec<String>,
+    tables: Tables,
 }
 
 impl Tree {
@@ -44,18 +45,17 @@ impl Tree {
     pub(super) fn resolve(schema: &'static Schema, layers: Vec<Layer>) -> Result<Self, SettingsErrors> {
         let mut set = BTreeMap::new();
         let mut errors = Vec::new();
-        let mut tables: Vec<String> = schema.family.iter().map(|family| family.always.to_owned()).collect();
+        let mut tables = Tables::always(schema);
         for layer in layers {
             set.extend(layer.set);
-            tables.extend(layer.tables);
+            tables.add(layer.tables);
             // The weakest comes first, but the strongest source is the one the operator just typed.
             errors.splice(0..0, layer.errors);
         }
-        tables.sort();
-        tables.dedup();
         let mut tree = Self { schema, entries: BTreeMap::new(), tables };
         for (path, key) in tree.declared() {
-            let (value, origin) = set.remove(&path).map_or_else(|| preset_of(key), |(value, from)| (Some(value), from));
+            let preset = || (preset_of(key, &tree.tables), Origin::Default);
+            let (value, origin) = set.remove(&path).map_or_else(preset, |(value, from)| (Some(value), from));
             tree.entries.insert(path, Entry { key, value, origin });
         }
         debug_assert!(set.is_empty(), "a layer sets only what is declared");
@@ -68,13 +68,24 @@ impl Tree {
         if errors.is_empty() { Ok(tree) } else { Err(SettingsErrors::new(errors)) }
     }
 
+    /// These settings with what `next` changes in keys that a running process can change; other keys keep their value.
+    #[must_use]
+    pub fn adopting(&self, next: &Self) -> Self {
+        let of = |tree: &Self, change| {
+            let entries = tree.entries.clone().into_iter();
+            entries.filter(move |(_, entry)| entry.key.change == change)
+        };
+        let entries = of(self, Change::Restart).chain(of(next, Change::Reload)).collect();
+        Self { schema: self.schema, entries, tables: self.tables.adopting(&next.tables, self.schema) }
+    }
+
     /// The declaration the settings follow.
     #[must_use]
     pub fn schema(&self) -> &'static Schema {
         self.schema
     }
 
-    /// Every key with its path, in the order of the schema; family tables last, by name.
+    /// Every key with its path, in the order of the schema; named tables by name, lists by number.
     pub fn entries(&self) -> impl Iterator<Item = (String, &Entry)> {
         self.declared().into_iter().map(|(path, _)| {
             let entry = &self.entries[&path];
@@ -82,40 +93,78 @@ impl Tree {
         })
     }
 
-    /// The names of the family's tables, sorted; at least the one that always exists.
+    /// The names of the tables in `[name.NAME]`, sorted.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.tables.named.get(name).into_iter().flat_map(BTreeMap::keys).map(String::as_str)
+    }
+
+    /// How many tables `[[name]]` has.
     #[must_use]
-    pub fn tables(&self) -> &[String] {
-        &self.tables
+    pub fn listed(&self, name: &str) -> usize {
+        self.tables.listed.get(name).map_or(0, Vec::len)
     }
 
     /// The value at `path`.
     ///
     /// # Panics
     ///
-    /// When the schema has no such key: the structs are filled from the same table.
+    /// When the schema has no such key: the structs are declared with it.
     #[must_use]
     pub fn value(&self, path: &str) -> Option<&Value> {
         self.entries.get(path).expect("the path is in the schema").value.as_ref()
     }
 
+    /// The word at `path`, of a key that is set by one of a few.
+    ///
+    /// # Panics
+    ///
+    /// When it is not.
+    #[must_use]
+    pub fn word(&self, path: &str) -> &'static str {
+        match self.value(path) {
+            Some(Value::Choice(word)) => word,
+            other => wrong_kind(path, other),
+        }
+    }
+
     fn declared(&self) -> Vec<(String, &'static Key)> {
-        let mut declared: Vec<(String, &'static Key)> =
-            self.schema.keys.iter().map(|key| (key.path.to_owned(), key)).collect();
-        if let Some(family) = &self.schema.family {
-            for table in &self.tables {
-                declared
-                    .extend(family.keys.iter().map(|key| (format!("{}.{table}.{}", family.section, key.path), key)));
+        let mut declared = Vec::new();
+        self.declare("", self.schema.table, &mut declared);
+        declared
+    }
+
+    fn declare(&self, prefix: &str, table: &'static Table, declared: &mut Vec<(String, &'static Key)>) {
+        for item in table.items {
+            let path = joined(prefix, item.name());
+            match item {
+                Item::Key(key) => declared.push((path, key)),
+                Item::Table(_, table) => self.declare(&path, table, declared),
+                Item::Named(named) => {
+                    for name in self.named(&path) {
+                        self.declare(&joined(&path, name), named.table, declared);
+                    }
+                }
+                Item::List(list) => {
+                    for number in 1..=self.listed(&path) {
+                        self.declare(&numbered(&path, number), list.table, declared);
+                    }
+                }
             }
         }
-        declared
     }
 
     fn missing(&self) -> impl Iterator<Item = SettingError> {
         self.entries().filter(|(_, entry)| entry.value.is_none() && entry.key.preset == Preset::Required).map(
             |(path, entry)| {
+                let allowed = entry.key.kind.allowed();
+                if let Some(origin) = self.tables.origin_of(&path) {
+                    let name = entry.key.name;
+                    let ways = format!("\"{name} = …\" in that table");
+                    return SettingError::Missing { origin: Some(origin.clone()), key: path, ways, allowed };
+                }
                 let flag = entry.key.flag.map_or_else(String::new, |flag| format!("--{}, ", flag.name));
                 let ways = format!("{flag}{}, or \"{path} = …\" in the configuration file", variable_of(&path));
-                SettingError::Missing { key: path, ways, allowed: entry.key.kind.allowed() }
+                SettingError::Missing { origin: None, key: path, ways, allowed }
             },
         )
     }
@@ -136,104 +185,11 @@ impl Tree {
     }
 }
 
-/// Typed reading, for the structs of the binaries. Each panics when the schema declares another kind at that path, or when
-/// the path may be absent: both are defects of ours that the first test finds.
-impl Tree {
-    /// A size, in bytes.
-    #[must_use]
-    pub fn bytes<T: TryFrom<u64>>(&self, path: &str) -> T {
-        match self.value(path) {
-            Some(Value::Bytes(bytes)) => narrow(*bytes),
-            other => wrong_kind(path, other),
-        }
-    }
-
-    /// A number.
-    #[must_use]
-    pub fn count<T: TryFrom<u64>>(&self, path: &str) -> T {
-        match self.value(path) {
-            Some(Value::Count(count)) => narrow(*count),
-            other => wrong_kind(path, other),
-        }
-    }
-
-    /// A duration.
-    #[must_use]
-    pub fn duration(&self, path: &str) -> Duration {
-        match self.value(path) {
-            Some(Value::Duration(duration)) => *duration,
-            other => wrong_kind(path, other),
-        }
-    }
-
-    /// A switch.
-    #[must_use]
-    pub fn bool(&self, path: &str) -> bool {
-        match self.value(path) {
-            Some(Value::Bool(on)) => *on,
-            other => wrong_kind(path, other),
-        }
-    }
-
-    /// An address to listen on.
-    #[must_use]
-    pub fn address(&self, path: &str) -> ListenAddress {
-        match self.value(path) {
-            Some(Value::Address(address)) => address.clone(),
-            other => wrong_kind(path, other),
-        }
-    }
-
-    /// Addresses to listen on.
-    #[must_use]
-    pub fn addresses(&self, path: &str) -> Vec<ListenAddress> {
-        match self.value(path) {
-            Some(Value::Addresses(addresses)) => addresses.clone(),
-            other => wrong_kind(path, other),
-        }
-    }
-
-    /// The CPUs to run on.
-    #[must_use]
-    pub fn cores(&self, path: &str) -> Cores {
-        match self.value(path) {
-            Some(Value::Cores(cores)) => cores.clone(),
-            other => wrong_kind(path, other),
-        }
-    }
-
-    /// A word of a list.
-    #[must_use]
-    pub fn choice(&self, path: &str) -> &'static str {
-        match self.value(path) {
-            Some(Value::Choice(word)) => word,
-            other => wrong_kind(path, other),
-        }
-    }
-
-    /// A path, where it is set.
-    #[must_use]
-    pub fn path(&self, path: &str) -> Option<PathBuf> {
-        match self.value(path) {
-            Some(Value::Path(file)) => Some(file.clone()),
-            None => None,
-            other => wrong_kind(path, other),
-        }
-    }
-}
-
-fn preset_of(key: &Key) -> (Option<Value>, Origin) {
-    let value = match key.preset {
-        Preset::Is(text) => Some(key.kind.parse_text(text).expect("a test holds every default to its kind")),
-        Preset::Absent | Preset::Required => None,
+fn preset_of(key: &Key, tables: &Tables) -> Option<Value> {
+    let text = match key.preset {
+        Preset::Is(text) => text,
+        Preset::Unless(text, list) if !tables.listed.contains_key(list) => text,
+        Preset::Unless(..) | Preset::Absent | Preset::Required => return None,
     };
-    (value, Origin::Default)
-}
-
-fn narrow<T: TryFrom<u64>>(number: u64) -> T {
-    T::try_from(number).ok().expect("the range in the schema is within the field's type")
-}
-
-fn wrong_kind(path: &str, value: Option<&Value>) -> ! {
-    panic!("the schema declares another kind at {path}: {value:?}")
+    Some(key.kind.parse_text(text).expect("a test holds every default to its kind"))
 }

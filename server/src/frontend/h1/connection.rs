@@ -125,7 +125,7 @@ impl Session {
         let mut queued_bytes = 0;
         let mut out = connection.write();
         let mut lent = Vec::new();
-        for _ in 0..limits.requests_per_connection_queue {
+        for _ in 0..limits.pipelined_requests_max {
             if input.is_empty() {
                 return LoopState::Receive;
             }
@@ -173,9 +173,9 @@ impl Session {
         let snapshot = self.h1.snapshot.hold();
         let limits = &snapshot.settings.limits;
         let deadline = match self.head_began {
-            Some(began) => began + limits.header_time,
-            None if self.h1.draining.get() => now + DRAINING_IDLE.min(limits.idle_time),
-            None => now + limits.idle_time,
+            Some(began) => began + limits.header_timeout,
+            None if self.h1.draining.get() => now + DRAINING_IDLE.min(limits.idle_timeout),
+            None => now + limits.idle_timeout,
         };
         self.connection.set_deadline(deadline);
         let received = match self.head_began {
@@ -222,7 +222,7 @@ impl Session {
     async fn drain_to(&self, below: usize) -> Result<(), End> {
         let mut queued = self.connection.queued_bytes();
         while queued > below {
-            let deadline = self.h1.reactor.now() + self.h1.snapshot.get().settings.limits.idle_time;
+            let deadline = self.h1.reactor.now() + self.h1.snapshot.get().settings.limits.idle_timeout;
             let goal = below.max(queued.saturating_sub(TAKEN_BYTES_MIN));
             self.taken(goal, deadline).await?;
             queued = self.connection.queued_bytes();

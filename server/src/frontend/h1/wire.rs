@@ -63,7 +63,7 @@ impl<'a> H1Wire<'a> {
             began: now,
             rate_min: limits.body_rate_min,
             grace: limits.body_rate_grace,
-            idle_time: limits.idle_time,
+            idle_timeout: limits.idle_timeout,
         });
         let deadline = pace.deadline(now, self.body.read_bytes());
         self.connection.expect_bulk(self.body.is_bulk());

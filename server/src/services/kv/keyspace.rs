@@ -27,10 +27,10 @@ impl Keyspaces {
     pub(crate) fn new(settings: &EdgeSettings) -> Self {
         let policy = |keyspace: &KeyspaceSettings| Policy {
             ttl_ms: u64::try_from(keyspace.ttl.as_millis()).unwrap_or(u64::MAX),
-            value_bytes_max: keyspace.max_value_bytes,
+            value_bytes_max: keyspace.value_bytes_max,
         };
         let mut others: HashMap<Box<[u8]>, Policy> =
-            settings.keyspaces.iter().map(|(name, keyspace)| (name.as_bytes().into(), policy(keyspace))).collect();
+            settings.keyspace.iter().map(|(name, keyspace)| (name.as_bytes().into(), policy(keyspace))).collect();
         let fallback = Policy { ttl_ms: 0, value_bytes_max: settings.limits.body_bytes };
         let default = others.remove(DEFAULT).unwrap_or(fallback);
         Keyspaces { default, others }

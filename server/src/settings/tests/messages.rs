@@ -12,8 +12,8 @@ const LINES: &[(&str, &str)] = &[
          (B, KiB, MiB, GiB, TiB, KB, MB, GB, TB)",
     ),
     (
-        "near_ttl = \"2h\"",
-        "etc/corelane.toml:2: near_ttl: found \"2h\", allowed: a duration from 0s to 1h, a whole number with a unit \
+        "edge_ttl = \"2h\"",
+        "etc/corelane.toml:2: edge_ttl: found \"2h\", allowed: a duration from 0s to 1h, a whole number with a unit \
          (ns, us, ms, s, m, h, d)",
     ),
     ("region = 64", "etc/corelane.toml:2: region: found 64, allowed: a count from 0 to 63, without a unit"),
@@ -51,8 +51,8 @@ const LINES: &[(&str, &str)] = &[
     ("node_id = 1", "etc/corelane.toml:2: node_id: unknown key; it is a key of shardstored, not of corelane"),
     ("colour = 1", "etc/corelane.toml:2: colour: unknown key; docs/config.md lists the keys of corelane"),
     (
-        "\"limits.idle_time\" = '9s'",
-        "etc/corelane.toml:2: \"limits.idle_time\": unknown key; did you mean \"limits.idle_time\"?",
+        "\"limits.idle_timeout\" = '9s'",
+        "etc/corelane.toml:2: \"limits.idle_timeout\": unknown key; did you mean \"limits.idle_timeout\"?",
     ),
     (
         "keyspace.'a.ttl' = 1",
@@ -68,8 +68,8 @@ const LINES: &[(&str, &str)] = &[
          \"_\" and \"-\"",
     ),
     (
-        "keyspace.a.max_value = '65MiB'",
-        "etc/corelane.toml:2: keyspace.a.max_value: found '65MiB', allowed: a size from 1B to 64MiB, a whole number with a \
+        "keyspace.a.value_bytes_max = '65MiB'",
+        "etc/corelane.toml:2: keyspace.a.value_bytes_max: found '65MiB', allowed: a size from 1B to 64MiB, a whole number with a \
          unit (B, KiB, MiB, GiB, TiB, KB, MB, GB, TB)",
     ),
     (
@@ -110,7 +110,7 @@ fn all_that_is_wrong_is_told_at_once_and_in_order() {
     let errors = Case {
         arguments: &["--memory", "1"],
         environment: &[("CORELANE_REGION", "x"), ("CORELANE_ADMIN", ""), ("CORELANE_MEMROY", "1GiB")],
-        file: "[keyspace.default]\nttl = 5\n[limits]\nidle_time = 5\nidle = 1\nheader_count = 1\n",
+        file: "[keyspace.default]\nttl = 5\n[limits]\nidle_timeout = 5\nidle = 1\nheader_count = 1\n",
     }
     .refused::<EdgeSettings>();
     let text = errors.to_string();
@@ -121,8 +121,8 @@ fn all_that_is_wrong_is_told_at_once_and_in_order() {
         "env CORELANE_ADMIN: admin: found \"\"",
         "env CORELANE_REGION: region: found \"x\"",
         "etc/corelane.toml:2: keyspace.default.ttl: found 5",
-        "etc/corelane.toml:4: limits.idle_time: found 5",
-        "etc/corelane.toml:5: limits.idle: unknown key; did you mean \"limits.idle_time\"?",
+        "etc/corelane.toml:4: limits.idle_timeout: found 5",
+        "etc/corelane.toml:5: limits.idle: unknown key; did you mean \"limits.idle_timeout\"?",
         "etc/corelane.toml:6: limits.header_count: found 1",
     ];
     assert_eq!(heads, expected);
@@ -184,10 +184,10 @@ fn messages_stay_short_and_on_one_line() {
 #[test]
 fn the_number_of_keyspaces_is_bounded() {
     let tables = |count: usize| (0..count).map(|index| format!("[keyspace.k{index}]\n")).collect::<String>();
-    let most = tables(schema::FAMILY_TABLES_MAX);
+    let most = tables(KEYSPACES_MAX);
     let settings = Case { file: &most, ..Case::default() }.loaded::<EdgeSettings>().settings;
-    assert_eq!(settings.keyspaces.len(), schema::FAMILY_TABLES_MAX + 1);
-    let more = tables(schema::FAMILY_TABLES_MAX + 1);
+    assert_eq!(settings.keyspace.len(), KEYSPACES_MAX + 1);
+    let more = tables(KEYSPACES_MAX + 1);
     let errors = Case { file: &more, ..Case::default() }.refused::<EdgeSettings>();
     assert_eq!(
         errors.to_string(),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, io, path::Path, time::Duration};
 
-use control::settings::{Invocation, Loaded, SettingsErrors, Sources, load, schema};
+use control::settings::{Invocation, Loaded, SettingsErrors, Sources, load};
 use shardstored::settings::NodeSettings;
 
 use super::*;
@@ -30,7 +30,7 @@ impl Case<'_> {
         load(&Sources {
             arguments,
             environment: self.environment.iter().map(|(name, value)| (name.into(), value.into())).collect(),
-            read_file: &|file| {
+            files: &|file: &Path| {
                 if file == Path::new(FILE) { Ok(text.clone()) } else { Err(io::ErrorKind::NotFound.into()) }
             },
         })
@@ -39,7 +39,7 @@ impl Case<'_> {
     fn loaded<T: Settings>(&self) -> Loaded<T> {
         match self.invoke() {
             Ok(Invocation::Serve(loaded)) => *loaded,
-            Ok(Invocation::Check(_)) => panic!("no check was asked for"),
+            Ok(Invocation::Check(..)) => panic!("no check was asked for"),
             Ok(Invocation::Print(text)) => panic!("nothing was to be printed: {text}"),
             Err(errors) => panic!("the settings are valid: {errors}"),
         }
@@ -48,7 +48,7 @@ impl Case<'_> {
     fn printed<T: Settings>(&self) -> String {
         match self.invoke::<T>() {
             Ok(Invocation::Print(text)) => text,
-            Ok(Invocation::Serve(_) | Invocation::Check(_)) => panic!("something was to be printed"),
+            Ok(Invocation::Serve(_) | Invocation::Check(..)) => panic!("something was to be printed"),
             Err(errors) => panic!("the settings are valid: {errors}"),
         }
     }
@@ -69,16 +69,16 @@ fn the_edge_needs_no_configuration() {
     assert_eq!(settings.admin, tcp("127.0.0.1:9180"));
     assert_eq!(settings.cores, Cores::Auto);
     assert_eq!(settings.accept_steering, AcceptSteering::Hash);
-    assert_eq!(settings.memory_bytes, GIB);
+    assert_eq!(settings.memory, GIB);
     assert_eq!(settings.topology, None);
     assert!(settings.cache_status);
-    assert_eq!(settings.near_ttl, Duration::from_secs(1));
-    assert_eq!(settings.drain_time, Duration::from_secs(30));
+    assert_eq!(settings.edge_ttl, Duration::from_secs(1));
+    assert_eq!(settings.drain_timeout, Duration::from_secs(30));
     assert_eq!(settings.limits.header_bytes as u64, 16 * KIB);
-    assert_eq!(settings.limits.idle_time, Duration::from_secs(75));
+    assert_eq!(settings.limits.idle_timeout, Duration::from_secs(75));
     assert_eq!(settings.upstream.breaker_probe_time, Duration::from_millis(250));
-    let default = KeyspaceSettings { ttl: Duration::ZERO, max_value_bytes: 64 << 20 };
-    assert_eq!(settings.keyspaces, BTreeMap::from([("default".to_owned(), default)]));
+    let default = KeyspaceSettings { ttl: Duration::ZERO, value_bytes_max: 64 << 20 };
+    assert_eq!(settings.keyspace, BTreeMap::from([("default".to_owned(), default)]));
 }
 
 #[test]
@@ -101,23 +101,23 @@ fn a_file_sets_every_shape_of_value() {
         cores = [0, 2]
         accept_steering = "cpu"
         cache_status = false
-        upstream.request_time = "250ms"
+        upstream.request_timeout = "250ms"
         limits = { header_count = 50 }
         [keyspace.default]
         ttl = "1m"
         [keyspace.users]
-        max_value = "1KiB"
+        value_bytes_max = "1KiB"
     "#;
     let settings = Case { file, ..Case::default() }.loaded::<EdgeSettings>().settings;
     assert_eq!(settings.listen, [tcp("127.0.0.1:80"), ListenAddress::Unix("/run/corelane.sock".into())]);
     assert_eq!(settings.cores, Cores::Cpus(vec![0, 2]));
     assert_eq!(settings.accept_steering, AcceptSteering::Cpu);
     assert!(!settings.cache_status);
-    assert_eq!(settings.upstream.request_time, Duration::from_millis(250));
+    assert_eq!(settings.upstream.request_timeout, Duration::from_millis(250));
     assert_eq!(settings.limits.header_count, 50);
-    assert_eq!(settings.keyspaces["default"].ttl, Duration::from_secs(60));
-    assert_eq!(settings.keyspaces["users"].ttl, Duration::ZERO);
-    assert_eq!(settings.keyspaces["users"].max_value_bytes, 1024);
+    assert_eq!(settings.keyspace["default"].ttl, Duration::from_secs(60));
+    assert_eq!(settings.keyspace["users"].ttl, Duration::ZERO);
+    assert_eq!(settings.keyspace["users"].value_bytes_max, 1024);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn flags_win_over_environment_over_file_over_default() {
         (Case::default(), GIB, "default"),
     ] {
         let loaded = case.loaded::<EdgeSettings>();
-        assert_eq!(loaded.settings.memory_bytes, memory, "{origin}");
+        assert_eq!(loaded.settings.memory, memory, "{origin}");
         let (_, entry) = loaded.effective.entries().find(|(path, _)| path == "memory").expect("a key");
         assert_eq!(entry.origin.to_string(), origin);
     }
@@ -167,13 +167,13 @@ fn the_environment_may_name_the_file_and_a_flag_wins() {
         "elsewhere.toml: cannot be read: entity not found; it was named by env CORELANE_CONFIG"
     );
     let named = Case { environment, file: "memory = \"2GiB\"", ..Case::default() };
-    assert_eq!(named.loaded::<EdgeSettings>().settings.memory_bytes, 2 * GIB);
+    assert_eq!(named.loaded::<EdgeSettings>().settings.memory, 2 * GIB);
 }
 
 #[test]
 fn one_environment_serves_both_binaries() {
-    let environment = &[("CORELANE_NODE_ID", "3"), ("CORELANE_NEAR_TTL", "2s"), ("CORELANE_TOPOLOGY", "t")];
+    let environment = &[("CORELANE_NODE_ID", "3"), ("CORELANE_EDGE_TTL", "2s"), ("CORELANE_TOPOLOGY", "t")];
     let case = Case { environment, ..Case::default() };
-    assert_eq!(case.loaded::<EdgeSettings>().settings.near_ttl, Duration::from_secs(2));
+    assert_eq!(case.loaded::<EdgeSettings>().settings.edge_ttl, Duration::from_secs(2));
     assert_eq!(case.loaded::<NodeSettings>().settings.node_id, 3);
 }

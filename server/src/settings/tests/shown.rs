@@ -6,7 +6,7 @@ use super::*;
 fn print_config_says_where_each_value_came_from() {
     let text = Case {
         arguments: &["--print-config", "--memory=2GiB"],
-        environment: &[("CORELANE_LIMITS_IDLE_TIME", "60s")],
+        environment: &[("CORELANE_LIMITS_IDLE_TIMEOUT", "60s")],
         file: "\ncores = [1, 3]\n[keyspace.users]\nttl = \"10s\"\n",
     }
     .printed::<EdgeSettings>();
@@ -18,7 +18,7 @@ fn print_config_says_where_each_value_came_from() {
         "cache_status = true  # from: default",
         "[limits]",
         "header_count = 100  # from: default",
-        "idle_time = \"1m\"  # from: env CORELANE_LIMITS_IDLE_TIME",
+        "idle_timeout = \"1m\"  # from: env CORELANE_LIMITS_IDLE_TIMEOUT",
         "[keyspace.default]",
         "[keyspace.users]",
         "ttl = \"10s\"  # from: file etc/corelane.toml:4",
@@ -31,8 +31,8 @@ fn print_config_says_where_each_value_came_from() {
 fn printed_settings_read_back_as_the_same() {
     let case = Case {
         arguments: &["--listen", "127.0.0.1:1,unix:/run/a b.sock", "--topology", "/odd \"name\"\\.toml"],
-        environment: &[("CORELANE_ACCEPT_STEERING", "cpu"), ("CORELANE_UPSTREAM_REQUEST_TIME", "1500us")],
-        file: "[keyspace.a-b]\nmax_value = '1000B'\n",
+        environment: &[("CORELANE_ACCEPT_STEERING", "cpu"), ("CORELANE_UPSTREAM_REQUEST_TIMEOUT", "1500us")],
+        file: "[keyspace.a-b]\nvalue_bytes_max = '1000B'\n",
     };
     let first = case.loaded::<EdgeSettings>();
     let printed = first.effective.to_toml();
@@ -66,8 +66,8 @@ fn json_has_a_value_and_an_origin_for_every_key() {
 #[test]
 fn check_gives_the_settings_but_serves_nothing() {
     let case = Case { arguments: &["--check", "--memory", "2GiB"], ..Case::default() };
-    let Ok(Invocation::Check(loaded)) = case.invoke::<EdgeSettings>() else { panic!("a check was asked for") };
-    assert_eq!(loaded.settings.memory_bytes, 2 << 30);
+    let Ok(Invocation::Check(loaded, None)) = case.invoke::<EdgeSettings>() else { panic!("a check was asked for") };
+    assert_eq!(loaded.settings.memory, 2 << 30);
     assert_eq!(case.refused::<NodeSettings>().errors().len(), 2);
 }
 
@@ -88,27 +88,28 @@ fn help_names_flag_variable_and_default() {
 static SECRETIVE: Schema = Schema {
     program: "secretive",
     about: "A binary with a secret.",
-    keys: &[Key::new("token", Kind::Text { bytes_max: 8 }, Preset::Absent, "A secret").secret()],
-    family: None,
+    table: Secretive::TABLE,
     rules: &[],
     relatives: &[],
 };
 
-struct Secretive(Option<String>);
+settings! {
+    /// Settings with a secret.
+    struct Secretive {
+        /// A secret.
+        token: Option<String> = Key::new(Kind::Text { bytes_max: 8 }).secret(),
+    }
+}
 
 impl Settings for Secretive {
     const SCHEMA: &'static Schema = &SECRETIVE;
-
-    fn from_tree(tree: &Tree) -> Self {
-        Self(tree.value("token").map(ToString::to_string))
-    }
 }
 
 #[test]
 fn a_secret_is_used_and_never_shown() {
     let set = Case { file: "token = \"hunter2\"", ..Case::default() };
     let loaded = set.loaded::<Secretive>();
-    assert_eq!(loaded.settings.0.as_deref(), Some("hunter2"));
+    assert_eq!(loaded.settings.token.as_deref(), Some("hunter2"));
     let print = Case { arguments: &["--print-config"], ..set };
     let wrong_file = Case { file: "token = \"hunter2-too-long\"", ..Case::default() };
     let wrong_variable = Case { environment: &[("CORELANE_TOKEN", "hunter2-too-long")], ..Case::default() };

@@ -173,7 +173,7 @@ async fn go_on(permit: ConnectionPermit, handover: Handover) {
 impl Core {
     /// What this node says about itself.
     pub(super) fn hello(&self) -> Hello {
-        let limits = &self.shared.settings.limits;
+        let limits = self.limits();
         let shard_max = u32::try_from(self.store.shard().value_bytes_max()).unwrap_or(u32::MAX);
         Hello {
             version_min: VERSION_MIN,

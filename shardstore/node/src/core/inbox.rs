@@ -22,7 +22,7 @@ impl Core {
             Message::Handover(handover) => hello::receive_handover(self, *handover),
             Message::Hop(HopMessage::Ask(hop)) => self.serve_hop(from, &hop),
             Message::Hop(HopMessage::Answer(answer)) => self.take_hop_answer(*answer),
-            Message::Topology(topology) => self.set_topology(topology),
+            Message::Snapshot(snapshot) => self.adopt(&snapshot),
             Message::Drain { refuse_at } => self.start_drain(refuse_at),
             Message::Stop => return ControlFlow::Break(()),
             Message::Stale { .. } | Message::Drained => debug_assert!(false, "this is for the control core"),

@@ -43,7 +43,7 @@ impl ConnectionPermit {
     /// A permit, or `None`, counted, when all are taken.
     pub(super) fn take(core: &Rc<Core>) -> Option<Self> {
         let taken = &core.metrics().connections;
-        if taken.value() >= core.shared.settings.limits.connections_per_core as u64 {
+        if taken.value() >= core.limits().connections_per_core as u64 {
             note(core, Event::RefusedFull);
             return None;
         }

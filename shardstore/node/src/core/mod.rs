@@ -35,7 +35,7 @@ mod serve;
 mod session;
 mod stream;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -56,6 +56,8 @@ use store_runtime::store::{ShardPlan, Store};
 use crate::message::Message;
 use crate::metrics::{CoreMetrics, NodeMetrics};
 use crate::plan::Shared;
+use crate::settings::NodeLimits;
+use crate::snapshot::Snapshot;
 use hop::{HOPS_MAX, Waiting};
 
 /// Copies of large values that are being sent, in bytes per core. Pins come first; this is for what may not be pinned and
@@ -69,6 +71,7 @@ const ASSEMBLING_BYTES_MAX: usize = 128 << 20;
 pub(crate) struct Core {
     pub(crate) reactor: Reactor,
     pub(crate) shared: Arc<Shared>,
+    limits: RefCell<NodeLimits>,
     pub(crate) node_metrics: Arc<NodeMetrics>,
     /// This core's shard, and the other cores'.
     pub(crate) store: Store,
@@ -111,7 +114,7 @@ impl Core {
         let CoreSeat { shared, topology, node_metrics, mailbox, shards } = seat;
         let hasher = KeyHasher::new(shared.hash_seed);
         let plan = ShardPlan {
-            limit_bytes: shared.settings.memory_bytes / u64::from(shared.cores),
+            limit_bytes: shared.settings.memory / u64::from(shared.cores),
             commit: shared.settings.memory_commit,
             hasher,
             region: shared.settings.region,
@@ -122,6 +125,7 @@ impl Core {
         Ok(Rc::new(Core {
             reactor: reactor.clone(),
             me: NodeId(u32::from(shared.settings.node_id)),
+            limits: RefCell::new(shared.settings.limits.clone()),
             shared,
             node_metrics,
             store,
@@ -155,6 +159,18 @@ impl Core {
             .and_then(|()| self.reactor.spawn(inbox::receive(Rc::clone(self))))
             .and_then(|()| self.reactor.spawn(maintenance::maintain(Rc::clone(self))));
         spawned.map_err(std::io::Error::other)
+    }
+
+    /// The limits in force; not for use across an `await`.
+    #[inline]
+    pub(crate) fn limits(&self) -> Ref<'_, NodeLimits> {
+        self.limits.borrow()
+    }
+
+    /// Decides by another snapshot from now on.
+    fn adopt(&self, next: &Snapshot) {
+        self.limits.replace(next.limits.clone());
+        self.set_topology(Arc::clone(&next.topology));
     }
 
     /// This core's numbers.

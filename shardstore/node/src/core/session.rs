@@ -13,7 +13,7 @@
 //! **Invariants**: nothing is read while the send queue is over [`QUEUE_BYTES_MAX`] or too many streams wait, so that a peer
 //! that does not read costs bounded memory; such a peer is cut after [`SLOW_TIME`].
 //!
-//! **Source**: docs/wire.md, "A connection"; docs/config.md, `limits.idle_time`.
+//! **Source**: docs/wire.md, "A connection"; docs/config.md, `limits.idle_timeout`.
 
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -65,10 +65,10 @@ enum End {
 pub(super) async fn run(permit: ConnectionPermit, connection: Connection, terms: SessionTerms, reader: FrameReader) {
     let core = Rc::clone(&permit.core);
     core.hello().encode(&mut connection.write());
-    let limits = &core.shared.settings.limits;
-    let credit = PeerCredit::new(u32::from(limits.requests_per_connection), limits.bytes_per_connection);
+    let (requests, bytes) = core.granted();
+    let credit = PeerCredit::new(requests, bytes);
     let link = Rc::new(Link::new(connection.sender(), terms, credit, Rc::clone(&permit.attention)));
-    let handler = FrameHandler::new(&core, &link, limits.bytes_per_connection);
+    let handler = FrameHandler::new(&core, &link, bytes);
     let now = core.reactor.now();
     let mut session = PeerSession {
         core: &core,
@@ -246,10 +246,10 @@ impl PeerSession<'_> {
 
     fn set_deadline(&mut self, wants_room: bool) {
         let now = self.core.reactor.now();
-        let mut deadline = self.last_frame + self.core.shared.settings.limits.idle_time;
+        let mut deadline = self.last_frame + self.core.limits().idle_timeout;
         if deadline <= now {
             // Nobody asks, but somebody waits: look again after as long.
-            deadline = now + self.core.shared.settings.limits.idle_time;
+            deadline = now + self.core.limits().idle_timeout;
         }
         if wants_room {
             deadline = deadline.min(*self.room_until.get_or_insert(now + SLOW_TIME));
@@ -275,7 +275,15 @@ impl PeerSession<'_> {
             return Some(End::Done);
         }
         let idle_since = now.since(self.last_frame);
-        (idle_since >= self.core.shared.settings.limits.idle_time).then_some(End::Idle)
+        (idle_since >= self.core.limits().idle_timeout).then_some(End::Idle)
+    }
+}
+
+impl Core {
+    /// Requests and bytes a peer may have in flight on a connection that begins now.
+    fn granted(&self) -> (u32, u32) {
+        let limits = self.limits();
+        (u32::from(limits.requests_per_connection), limits.bytes_per_connection)
     }
 }
 

@@ -54,7 +54,7 @@ control::metrics! {
         handover_refused: Counter = "corelane_node_handovers_refused_total",
         /// Connections closed because their HELLO did not come in time.
         hello_timed_out: Counter = "corelane_node_hellos_timed_out_total",
-        /// Connections ended that had no request for `limits.idle_time`.
+        /// Connections ended that had no request for `limits.idle_timeout`.
         idle: Counter = "corelane_node_connections_idle_total",
         /// Connections cut because their peer did not read.
         slow_reader: Counter = "corelane_node_slow_readers_total",

@@ -40,6 +40,7 @@ impl Admin for Supervisor {
         for (index, core) in self.metrics.cores.iter().enumerate() {
             text.group(&[("core", &index)], &**core);
         }
+        text.group(&[], self.config.metrics());
         if let Some(Ok(usage)) = self.usage.map(|read| read()) {
             usage.render(&BUILD, text);
         }
@@ -53,6 +54,7 @@ impl Admin for Supervisor {
             "version": BUILD.version,
             "node": self.shared.settings.node_id,
             "cluster": &*self.shared.cluster,
+            "config_generation": self.config.generation(),
             "incarnation": self.shared.incarnation.to_string(),
             "listen": self.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "topology": {
@@ -66,6 +68,6 @@ impl Admin for Supervisor {
     }
 
     fn config(&self) -> Value {
-        self.effective.to_json()
+        self.config.to_json()
     }
 }

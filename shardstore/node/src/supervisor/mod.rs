@@ -5,7 +5,7 @@
 //! **Invariants**: a topology is checked here before any data core sees it; a bad one is logged with line and remedy, counted,
 //! and changes nothing.
 //!
-//! **Source**: docs/config.md (`topology`, `drain_time`).
+//! **Source**: docs/config.md (`topology`, `drain_timeout`).
 
 mod admin;
 mod reload;
@@ -17,11 +17,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::attend::{self, Options, Process, ReloadCause, Start};
+use control::attend::{self, Options, Process, ReloadCause, Start, Watched};
 use control::drain::{Ending, Exit, State};
 use control::log::{Fields, Level, Log};
 use control::metrics::TopologyMetrics;
-use control::settings::Tree;
+use control::reload::Reloader;
 use control::topology_file::TopologySource;
 use control::watch::Mark;
 use reactor::{Address, CoreId, Mailbox, Reactor};
@@ -30,6 +30,7 @@ use shardstore::placement::Topology;
 use crate::message::Message;
 use crate::metrics::NodeMetrics;
 use crate::plan::{ReadUsage, Shared};
+use crate::settings::NodeSettings;
 
 /// A peer that never stops asking is served for this part of the drain time; then it is told UNAVAILABLE.
 const GRACE_PARTS: u32 = 2;
@@ -40,7 +41,7 @@ const GRACE_MAX: Duration = Duration::from_secs(5);
 /// What the control core is made from. Crosses to its thread.
 pub(crate) struct Supervision {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) effective: Tree,
+    pub(crate) config: Reloader<NodeSettings>,
     pub(crate) topology: Arc<Topology>,
     pub(crate) source: TopologySource,
     pub(crate) mailbox: Mailbox<Message>,
@@ -54,7 +55,9 @@ pub(crate) struct Supervision {
 struct Supervisor {
     reactor: Reactor,
     shared: Arc<Shared>,
-    effective: Tree,
+    config: Reloader<NodeSettings>,
+    /// The settings in force.
+    settings: RefCell<NodeSettings>,
     topology: RefCell<Arc<Topology>>,
     source: TopologySource,
     mailbox: Mailbox<Message>,
@@ -89,8 +92,9 @@ impl Supervisor {
     fn new(reactor: &Reactor, supervision: Supervision) -> Self {
         Supervisor {
             reactor: reactor.clone(),
+            settings: RefCell::new(supervision.shared.settings.clone()),
             shared: supervision.shared,
-            effective: supervision.effective,
+            config: supervision.config,
             topology_metrics: TopologyMetrics::default(),
             topology: RefCell::new(supervision.topology),
             source: supervision.source,
@@ -131,7 +135,7 @@ impl Supervisor {
                     Message::Drained => self.drained.set(self.drained.get() + 1),
                     // Between data cores, or from here to them.
                     Message::Handover(_) | Message::Hop(_) => {}
-                    Message::Topology(_) | Message::Drain { .. } | Message::Stop => {}
+                    Message::Snapshot(_) | Message::Drain { .. } | Message::Stop => {}
                 }
             }
             self.mailbox.notified(&self.reactor).await;
@@ -140,7 +144,8 @@ impl Supervisor {
 
     /// Attends to the process until its end, then ends the cores.
     async fn live(&self, ending: &Ending) {
-        let options = Options { drain_time: self.shared.settings.drain_time, read_mark: (self.source.mark)() };
+        let config_marks = self.config.source().read_marks();
+        let options = Options { topology_marks: self.marks(Watched::Topology), config_marks };
         let ended = attend::attend(&self.reactor, self, options).await;
         let exit = ended.unwrap_or_else(|error| {
             self.event(Level::Error, "signals_refused", &[("error", &error)]);
@@ -178,27 +183,44 @@ impl Process for Supervisor {
         usize::try_from(self.open_connections()).unwrap_or(usize::MAX).saturating_add(usize::from(cores_busy))
     }
 
-    fn mark(&self) -> Option<Mark> {
-        (self.source.mark)()
+    fn drain_timeout(&self) -> Duration {
+        self.settings.borrow().drain_timeout
     }
 
-    fn reload(&self, cause: ReloadCause) {
-        self.read_topology(match cause {
-            ReloadCause::Signal => "signal",
-            ReloadCause::Change => "change",
-        });
+    fn marks(&self, watched: Watched) -> Vec<Mark> {
+        match watched {
+            Watched::Config => self.config.source().marks(),
+            Watched::Topology => (self.source.mark)().into_iter().collect(),
+        }
     }
 
-    fn file_gone(&self) {
-        self.event(Level::Warn, "topology_file_gone", &[("file", &self.source.name)]);
+    fn reload(&self, watched: Watched, cause: ReloadCause) -> Vec<Mark> {
+        match watched {
+            Watched::Config => {
+                self.read_settings(cause);
+                self.config.source().read_marks()
+            }
+            Watched::Topology => {
+                let marks = self.marks(watched);
+                self.read_topology(&cause);
+                marks
+            }
+        }
+    }
+
+    fn files_gone(&self, watched: Watched) {
+        match watched {
+            Watched::Config => self.event(Level::Warn, "config_files_gone", &[]),
+            Watched::Topology => self.event(Level::Warn, "topology_file_gone", &[("file", &self.source.name)]),
+        }
     }
 
     fn moved(&self, state: State) {
         self.state.set(state);
         match state {
             State::Draining { deadline } => {
-                let drain_time = deadline.since(self.reactor.now());
-                let refuse_at = self.reactor.now() + (drain_time / GRACE_PARTS).min(GRACE_MAX);
+                let drain_timeout = deadline.since(self.reactor.now());
+                let refuse_at = self.reactor.now() + (drain_timeout / GRACE_PARTS).min(GRACE_MAX);
                 self.event(Level::Info, "draining", &[("connections", &self.open_connections())]);
                 self.tell_all(|| Message::Drain { refuse_at });
             }

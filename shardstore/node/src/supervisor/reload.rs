@@ -1,4 +1,4 @@
-//! Reading the topology again: when asked, when its file changes, and when a peer has seen a newer one.
+//! Reading settings and topology again: when asked, when a file changes, and when a peer has seen a newer topology.
 //!
 //! **Not**: parsing, which is `shardstore::placement`'s.
 //!
@@ -10,6 +10,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
+use control::attend::ReloadCause;
 use control::log::Level;
 use shardstore::placement::{NodeId, Topology};
 
@@ -17,17 +18,35 @@ use control::topology_file::{Follows, refusal, successor};
 
 use super::Supervisor;
 use crate::message::Message;
+use crate::snapshot::Snapshot;
 
 impl Supervisor {
     /// A peer has seen `epoch`: reads the topology unless that is known already.
     pub(super) fn look_for(&self, epoch: u32) {
         if epoch > self.topology.borrow().epoch() {
-            self.read_topology("peer");
+            self.read_topology(&"peer");
         }
     }
 
+    /// Reads the settings, and puts in force what of them can change.
+    pub(super) fn read_settings(&self, cause: ReloadCause) {
+        let event = |level, event: &str, fields: control::log::Fields<'_>| self.event(level, event, fields);
+        if let Some(settings) = self.config.reload(cause, &event) {
+            self.settings.replace(settings);
+            self.send_snapshot();
+        }
+    }
+
+    fn send_snapshot(&self) {
+        let generation = self.config.next_generation();
+        self.event(Level::Info, "in_force", &[("generation", &generation)]);
+        let (limits, topology) = (self.settings.borrow().limits.clone(), Arc::clone(&self.topology.borrow()));
+        let snapshot = Arc::new(Snapshot { limits, topology });
+        self.tell_all(|| Message::Snapshot(Arc::clone(&snapshot)));
+    }
+
     /// Reads the topology, and puts it in force when it follows the one that is.
-    pub(super) fn read_topology(&self, cause: &str) {
+    pub(super) fn read_topology(&self, cause: &dyn Display) {
         let text = match (self.source.read)() {
             Ok(text) => text,
             Err(error) => {
@@ -46,7 +65,7 @@ impl Supervisor {
         let current = Arc::clone(&self.topology.borrow());
         match successor(&current, &next) {
             Ok(Follows::Same) => {
-                self.event(Level::Info, "topology_unchanged", &[("epoch", &next.epoch()), ("cause", &cause)]);
+                self.event(Level::Info, "topology_unchanged", &[("epoch", &next.epoch()), ("cause", cause)]);
             }
             Ok(Follows::Newer) => self.put_in_force(next, cause),
             Err(reason) => self.refuse(&[("file", &self.source.name), ("error", &reason)]),
@@ -60,21 +79,20 @@ impl Supervisor {
         self.topology_metrics.slots_owned.set(topology.owned_slots(me) as u64);
     }
 
-    fn put_in_force(&self, next: Topology, cause: &str) {
+    fn put_in_force(&self, next: Topology, cause: &dyn Display) {
         let me = NodeId(u32::from(self.shared.settings.node_id));
         self.topology_metrics.reloads.increment();
         self.note_topology(&next);
         let slots = next.owned_slots(me);
         let fields: [(&'static str, &dyn Display); 3] =
-            [("epoch", &next.epoch()), ("slots_owned", &slots), ("cause", &cause)];
+            [("epoch", &next.epoch()), ("slots_owned", &slots), ("cause", cause)];
         self.event(Level::Info, "topology_reloaded", &fields);
         if next.node(me).is_none() {
             let remedy = "every request is answered MOVED; stop this node once its peers know";
             self.event(Level::Warn, "not_in_topology", &[("node", &me), ("remedy", &remedy)]);
         }
-        let next = Arc::new(next);
-        *self.topology.borrow_mut() = Arc::clone(&next);
-        self.tell_all(|| Message::Topology(Arc::clone(&next)));
+        self.topology.replace(Arc::new(next));
+        self.send_snapshot();
     }
 
     fn refuse(&self, fields: control::log::Fields<'_>) {

@@ -11,7 +11,7 @@ use crate::rig::{Rig, node_address, pattern, script};
 #[test]
 fn under_load_every_request_is_answered_and_the_exit_is_clean() {
     for seed in 0..25 {
-        let mut rig = Rig::new(seed, &["--drain-time=1s"]);
+        let mut rig = Rig::new(seed, &["--drain-timeout=1s"]);
         let peers: Vec<_> = (0..5)
             .map(|_| {
                 rig.peer(script!(|reactor| {

@@ -34,7 +34,7 @@ fn connections_over_the_bound_are_closed_at_once() {
 
 #[test]
 fn silent_connections_are_closed_in_time() {
-    let mut rig = Rig::new(2, &["idle_time = \"10s\""]);
+    let mut rig = Rig::new(2, &["idle_timeout = \"10s\""]);
     rig.run(script!(|reactor| {
         let mute = dial(&reactor, &node_address()).await;
         let mut idle = Peer::any(&reactor).await;
@@ -57,7 +57,7 @@ fn silent_connections_are_closed_in_time() {
 fn drops_and_resets_leave_nothing_behind() {
     for seed in 0..20 {
         let network = NetworkOptions { loss_per_mille: 20, reset_per_mille: 20, ..NetworkOptions::default() };
-        let mut rig = Rig::with(seed, ALONE, network, &["idle_time = \"5s\""]);
+        let mut rig = Rig::with(seed, ALONE, network, &["idle_timeout = \"5s\""]);
         let peer = rig.peer(script!(|reactor| {
             for round in 0..30 {
                 let deadline = reactor.now() + Duration::from_secs(2);

@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use control::settings::{Invocation, Loaded, Sources, load};
+use control::reload::ConfigSource;
 use control::topology_file::TopologySource;
 use control::watch::Mark;
 use reactor::sim::{NetworkOptions, ProcessId, World};
@@ -164,11 +165,11 @@ impl Rig {
 const TASKS_OF_A_CORE: usize = 4;
 
 fn plan(file: &File, log: &Log, flags: &[&'static str], incarnation: u64) -> NodePlan {
-    let Loaded { settings, effective } = settings(flags);
+    let config = config(flags);
     let (read, mark) = (file.clone(), file.clone());
     NodePlan {
-        settings,
-        effective,
+        loaded: config.load_to_serve().unwrap(),
+        config,
         topology: Topology::parse(&file.read()).unwrap(),
         source: TopologySource {
             name: "topology.toml".to_owned(),
@@ -182,22 +183,15 @@ fn plan(file: &File, log: &Log, flags: &[&'static str], incarnation: u64) -> Nod
     }
 }
 
-fn settings(flags: &[&'static str]) -> Loaded<NodeSettings> {
+fn config(flags: &[&'static str]) -> ConfigSource<NodeSettings> {
     let common = ["--node-id=1", "--listen=10.0.0.1:7401", "--admin=10.0.0.1:9280", "--topology=topology.toml"];
     let (keys, flags): (Vec<&str>, Vec<&str>) = flags.iter().partition(|flag| flag.contains(" = "));
-    let config = format!("[limits]\n{}\n", keys.join("\n"));
+    let file = format!("[limits]\n{}\n", keys.join("\n"));
     let has_memory = flags.iter().any(|flag| flag.starts_with("--memory"));
     let memory = (!has_memory).then_some("--memory=64MiB");
     let arguments = common.into_iter().chain(flags).chain(memory).chain(["--config=/node.toml"]);
-    let sources = Sources {
-        arguments: arguments.map(Into::into).collect(),
-        environment: Vec::new(),
-        read_file: &move |_| Ok(config.clone()),
-    };
-    match load::<NodeSettings>(&sources).unwrap() {
-        Invocation::Serve(loaded) => *loaded,
-        Invocation::Check(_) | Invocation::Print(_) => panic!("asked to serve"),
-    }
+    let arguments = arguments.map(Into::into).collect();
+    ConfigSource::new(arguments, Vec::new(), Box::new(move |_: &Path| Ok(file.clone())))
 }
 
 pub(crate) fn node_address() -> Address {

@@ -142,7 +142,7 @@ impl Cluster {
              1. Write nine keys through edge 1.\n\n\
              {INDENT}for n in 1 2 3 4 5 6 7 8 9; do curl -sX PUT -H 'Content-Type: text/plain' -d \"value $n\" http://{first}{KEYS}$n; done\n\n\
              2. Read one through edge 2. Cache-Status names the node it came from; run it again within a second\n\
-             {INDENT}(near_ttl), and it is a hit.\n\n\
+             {INDENT}(edge_ttl), and it is a hit.\n\n\
              {INDENT}curl -i http://{second}{KEYS}1\n\n\
              3. Kill {name} and read all keys: a third is answered 503 with Retry-After, the others are as before.\n\n\
              {INDENT}kill -9 {id}\n\

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::settings::NodeSettings;
 use allocation_counter::measure;
-use control::settings::{Invocation, Settings, Sources, load};
+use control::reload::ConfigSource;
 use reactor::sim::{NetworkOptions, World};
 use reactor::{Address, CoreSpec, Host, ListenOptions, Reactor, mailboxes};
 use shardstore::placement::Topology;
@@ -28,11 +28,8 @@ const WINDOW: u64 = 64;
 
 fn settings() -> NodeSettings {
     let arguments = ["--node-id=1", "--topology=t", "--memory=16MiB"].map(Into::into).to_vec();
-    let sources = Sources { arguments, environment: Vec::new(), read_file: &|_| Err(io::ErrorKind::NotFound.into()) };
-    match load::<NodeSettings>(&sources).unwrap() {
-        Invocation::Serve(loaded) => NodeSettings::from_tree(&loaded.effective),
-        Invocation::Check(_) | Invocation::Print(_) => panic!("asked to serve"),
-    }
+    let files = |_: &std::path::Path| Err(io::ErrorKind::NotFound.into());
+    ConfigSource::<NodeSettings>::new(arguments, Vec::new(), Box::new(files)).load_to_serve().unwrap().settings
 }
 
 fn core_on(reactor: &Reactor, mailbox: reactor::Mailbox<crate::message::Message>) -> Rc<Core> {

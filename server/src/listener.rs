@@ -1,6 +1,7 @@
-//! Accepting downstream connections, and shedding what is beyond the bound.
+//! Accepting downstream connections, shedding what is beyond the bound, and handing the others to the frontend that speaks
+//! the listener's protocol.
 //!
-//! **Not** parsing: each connection becomes a task.
+//! **Not** parsing: each connection becomes a task of its frontend.
 //!
 //! **Invariants**: at most `connections_per_core` connections are served and [`SHEDDING_MAX`] are being told 503; what
 //! is beyond is closed at once, so that memory stays bounded at any number of clients.
@@ -13,10 +14,10 @@ use corelane_http::Status;
 use corelane_http::problem::Problem;
 use reactor::{Address, Connection, ListenError, ListenOptions, Listener};
 
-use super::EdgeCore;
-use super::sessions::Registered;
+use crate::edge::EdgeCore;
+use crate::edge::sessions::Registered;
 use crate::frontend::h1::{self, H1};
-use crate::settings::AcceptSteering;
+use crate::settings::{AcceptSteering, Protocol};
 
 /// Connections that are being answered 503 at a time.
 const SHEDDING_MAX: usize = 256;
@@ -24,15 +25,15 @@ const SHEDDING_MAX: usize = 256;
 /// How long a shed client gets to read its 503.
 const SHED_LINGER: Duration = Duration::from_millis(500);
 
-pub(super) fn start(core: &Rc<EdgeCore>, h1: &Rc<H1>) -> std::io::Result<()> {
+pub(crate) fn start(core: &Rc<EdgeCore>, h1: &Rc<H1>) -> std::io::Result<()> {
     let options = ListenOptions {
         // The first core makes sure that no other process listens there; the others share with it.
         claim: core.id.0 == 0,
         steer_by_cpu: core.snapshot().settings.accept_steering == AcceptSteering::Cpu,
         ..ListenOptions::default()
     };
-    for address in &core.snapshot.hold().settings.listen {
-        let address = Address::from(address);
+    for settings in core.snapshot.hold().settings.listeners() {
+        let address = Address::from(&settings.address);
         // A path can be bound once; the first core takes its connections and serves them.
         if matches!(address, Address::Unix(_)) && core.id.0 > 0 {
             continue;
@@ -41,18 +42,23 @@ pub(super) fn start(core: &Rc<EdgeCore>, h1: &Rc<H1>) -> std::io::Result<()> {
         let listener = Rc::new(listener);
         core.listeners.borrow_mut().push(Rc::clone(&listener));
         let (accepting, serving) = (Rc::clone(core), Rc::clone(h1));
-        let task = async move { accept_all(&accepting, &serving, &listener).await };
+        let task = async move {
+            match settings.protocol {
+                Protocol::Http => accept_all(&accepting, &serving, &listener).await,
+            }
+        };
         core.reactor.spawn(task).map_err(std::io::Error::other)?;
     }
     Ok(())
 }
 
 fn explain(address: &Address, error: &std::io::Error) -> std::io::Error {
-    let text = format!("listen = \"{address}\": {error}; choose another address, or stop what listens there");
+    let text =
+        format!("listen: cannot listen on {address}: {error}; choose another address, or stop what listens there");
     std::io::Error::new(error.kind(), text)
 }
 
-/// Takes connections until the listener is closed and its backlog is empty.
+/// Takes HTTP/1 connections until the listener is closed and its backlog is empty.
 async fn accept_all(core: &Rc<EdgeCore>, h1: &Rc<H1>, listener: &Listener) {
     let shedding = Rc::new(Cell::new(0));
     loop {

@@ -1,0 +1,175 @@
+//! One declaration per key: a field of a struct, with its documentation, its kind, its range and its default.
+//!
+//! ```text
+//!  settings! {
+//!      /// Bounds on what one client may use.
+//!      pub struct EdgeLimits {
+//!          /// Largest request head; beyond it 431.              help, docs/config.md, rustdoc
+//!          pub header_bytes: usize = Key::bytes(KIB, MIB).preset("16KiB"),
+//!      }
+//!  }
+//! ```
+//!
+//! **Not**: precedence or checks, which the loader makes of the declaration.
+//!
+//! **Invariants**: a struct has a field for every key of its table and none besides. A field whose type does not fit the
+//! kind of its key is a defect that the first test of the binary finds.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use super::{
+    schema::{Table, joined, numbered},
+    tree::Tree,
+    value::{Cores, ListenAddress, Value},
+};
+
+/// What a field of a struct of settings can be.
+pub trait Field: Sized {
+    /// Reads it from settings that are complete and valid.
+    fn read(tree: &Tree, path: &str) -> Self;
+}
+
+/// A struct that [`crate::settings!`] declares.
+pub trait Group: Field {
+    /// What it declares.
+    const TABLE: &'static Table;
+}
+
+/// Declares a struct of settings: the table of its keys, and how it is read. See [`self`](crate::settings::declare).
+#[macro_export]
+macro_rules! settings {
+    (
+        $(#[doc = $about:literal])*
+        $visibility:vis struct $name:ident {
+            $($(#[doc = $doc:literal])* $field_visibility:vis $field:ident : $type:ty = $declaration:expr),* $(,)?
+        }
+    ) => {
+        $(#[doc = $about])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        $visibility struct $name {
+            $($(#[doc = $doc])* $field_visibility $field: $type,)*
+        }
+
+        impl $crate::settings::declare::Group for $name {
+            const TABLE: &'static $crate::settings::schema::Table = &$crate::settings::schema::Table {
+                items: &[$($declaration.item(stringify!($field), concat!($($doc),*))),*],
+            };
+        }
+
+        impl $crate::settings::declare::Field for $name {
+            fn read(tree: &$crate::settings::Tree, path: &str) -> Self {
+                Self {
+                    $($field: $crate::settings::declare::Field::read(
+                        tree,
+                        &$crate::settings::schema::joined(path, stringify!($field)),
+                    ),)*
+                }
+            }
+        }
+    };
+}
+
+/// Declares an enum that is set by one of a few words; `WORDS` are those words, for [`super::kind::Kind::Choice`].
+#[macro_export]
+macro_rules! choice {
+    (
+        $(#[doc = $about:literal])*
+        $visibility:vis enum $name:ident { $($(#[doc = $doc:literal])* $variant:ident = $word:literal),* $(,)? }
+    ) => {
+        $(#[doc = $about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        $visibility enum $name {
+            $($(#[doc = $doc])* $variant,)*
+        }
+
+        impl $name {
+            /// The words an operator writes, in the order of the variants.
+            pub const WORDS: &'static [&'static str] = &[$($word),*];
+        }
+
+        impl $crate::settings::declare::Field for $name {
+            fn read(tree: &$crate::settings::Tree, path: &str) -> Self {
+                match tree.word(path) {
+                    $($word => Self::$variant,)*
+                    other => unreachable!("{path} is one of the words declared, not {other}"),
+                }
+            }
+        }
+    };
+}
+
+/// A defect of ours, which the first test of the binary finds.
+pub(super) fn wrong_kind(path: &str, value: Option<&Value>) -> ! {
+    panic!("the field at {path} does not fit its key, which holds {value:?}")
+}
+
+macro_rules! number_field {
+    ($($type:ty),*) => {$(
+        impl Field for $type {
+            fn read(tree: &Tree, path: &str) -> Self {
+                match tree.value(path) {
+                    Some(Value::Bytes(number) | Value::Count(number)) => {
+                        Self::try_from(*number).ok().expect("the key's range is within the field's type")
+                    }
+                    other => wrong_kind(path, other),
+                }
+            }
+        }
+    )*};
+}
+
+number_field!(u8, u16, u32, u64, usize);
+
+macro_rules! value_field {
+    ($($type:ty => $variant:ident),*) => {$(
+        impl Field for $type {
+            fn read(tree: &Tree, path: &str) -> Self {
+                match tree.value(path) {
+                    Some(Value::$variant(value)) => value.clone(),
+                    other => wrong_kind(path, other),
+                }
+            }
+        }
+    )*};
+}
+
+value_field!(
+    Duration => Duration,
+    bool => Bool,
+    ListenAddress => Address,
+    Cores => Cores,
+    PathBuf => Path,
+    String => Text
+);
+
+/// A key that may be without a value.
+impl<T: Field> Field for Option<T> {
+    fn read(tree: &Tree, path: &str) -> Self {
+        tree.value(path).is_some().then(|| T::read(tree, path))
+    }
+}
+
+/// Empty where nothing is set.
+impl Field for Vec<ListenAddress> {
+    fn read(tree: &Tree, path: &str) -> Self {
+        match tree.value(path) {
+            Some(Value::Addresses(addresses)) => addresses.clone(),
+            None => Self::new(),
+            other => wrong_kind(path, other),
+        }
+    }
+}
+
+/// A list, in the order of the files.
+impl<T: Group> Field for Vec<T> {
+    fn read(tree: &Tree, path: &str) -> Self {
+        (1..=tree.listed(path)).map(|number| T::read(tree, &numbered(path, number))).collect()
+    }
+}
+
+/// Named tables.
+impl<T: Group> Field for BTreeMap<String, T> {
+    fn read(tree: &Tree, path: &str) -> Self {
+        tree.named(path).map(|name| (name.to_owned(), T::read(tree, &joined(path, name)))).collect()
+    }
+}
