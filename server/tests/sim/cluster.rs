@@ -1,6 +1,7 @@
 //! The simulated processes: 3 nodes, 2 edges, and how each is started, killed and stopped.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Member>,
     pub(crate) edges: Vec<Member>,
     map: SharedMap,
+    /// How often the file of all edges has changed.
+    edition: Arc<AtomicU32>,
     variant: Variant,
     incarnations: u64,
 }
@@ -111,9 +114,28 @@ pub(crate) fn edge_address(edge: usize) -> Address {
     Address::Tcp(std::net::SocketAddr::from(([10, 0, 2, edge as u8 + 1], 8080)))
 }
 
-fn config<T: Settings>(arguments: &[String], file: String) -> ConfigSource<T> {
+fn config<T: Settings>(arguments: &[String], file: impl Fn() -> String + Send + 'static) -> ConfigSource<T> {
     let arguments = arguments.iter().map(Into::into).collect();
-    ConfigSource::new(arguments, Vec::new(), Box::new(move |_: &Path| Ok(file.clone())))
+    ConfigSource::new(arguments, Vec::new(), Box::new(move |_: &Path| Ok(file())))
+}
+
+/// The file of an edge. Whatever the edition, what is promised about reads and deadlines holds.
+fn edge_file(edition: u32) -> String {
+    let odd = edition % 2;
+    let mut text = format!(
+        "memory = \"64MiB\"\ntopology = \"topology.toml\"\nedge_ttl = \"{}ms\"\ncache_status = {}\n\
+         [upstream]\nrequest_timeout = \"{}ms\"\nconnect_timeout = \"300ms\"\nbreaker_failures = {}\n\
+         [limits]\nfills_per_core = {}\n",
+        NEAR_TIME.as_millis() / u128::from(1 + odd),
+        odd == 0,
+        REQUEST_TIME.as_millis(),
+        3 + odd,
+        1000 + edition,
+    );
+    if odd == 1 {
+        text += "[keyspace.extra]\nttl = \"1s\"\n";
+    }
+    text
 }
 
 /// The range that a key's slot lies in.
@@ -129,7 +151,15 @@ impl Cluster {
     /// A cluster with every process started.
     pub(crate) fn start(world: World, variant: Variant) -> Cluster {
         let map = Arc::new(Mutex::new(Map::new()));
-        let mut cluster = Cluster { world, nodes: Vec::new(), edges: Vec::new(), map, variant, incarnations: 0 };
+        let mut cluster = Cluster {
+            world,
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            map,
+            edition: Arc::default(),
+            variant,
+            incarnations: 0,
+        };
         for id in 1..=NODES {
             let process = cluster.world.add_process(&format!("node {id}"));
             cluster.nodes.push(Member { process, up: false, status: None });
@@ -170,7 +200,7 @@ impl Cluster {
         // Of the small one, each core's shard is a few segments.
         let memory = if self.variant.evicting { "16MiB" } else { "64MiB" };
         let file = format!("node_id = {id}\nmemory = \"{memory}\"\ntopology = \"topology.toml\"\n");
-        let config = config::<NodeSettings>(&arguments, file);
+        let config = config::<NodeSettings>(&arguments, move || file.clone());
         let topology = self.map.lock().unwrap().topology();
         let plan = shardstored::NodePlan {
             loaded: config.load_to_serve().unwrap(),
@@ -193,13 +223,8 @@ impl Cluster {
         let id = edge + 1;
         let arguments =
             [format!("--listen=10.0.2.{id}:8080"), format!("--admin=10.0.2.{id}:9180"), "--config=c".to_owned()];
-        let file = format!(
-            "memory = \"64MiB\"\ntopology = \"topology.toml\"\nedge_ttl = \"{}ms\"\n\
-             [upstream]\nrequest_timeout = \"{}ms\"\nconnect_timeout = \"300ms\"\n",
-            NEAR_TIME.as_millis(),
-            REQUEST_TIME.as_millis()
-        );
-        let config = config::<EdgeSettings>(&arguments, file);
+        let edition = Arc::clone(&self.edition);
+        let config = config::<EdgeSettings>(&arguments, move || edge_file(edition.load(Ordering::Relaxed)));
         let topology = self.map.lock().unwrap().topology();
         let plan = EdgePlan {
             loaded: config.load_to_serve().unwrap(),
@@ -221,6 +246,12 @@ impl Cluster {
         member.up = false;
         member.status = None;
         self.world.kill(member.process, mode);
+    }
+
+    /// Changes the file of all edges, and tells one to read its files again: its topology's too, which may have changed since.
+    pub(crate) fn reload_edge(&mut self, edge: usize) {
+        self.edition.fetch_add(1, Ordering::Relaxed);
+        self.world.signal(self.edges[edge].process, reactor::Signal::Reload);
     }
 
     /// Tells an edge to end, runs until it has or `limit` is over, and gives its exit status.

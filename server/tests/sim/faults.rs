@@ -1,4 +1,5 @@
-//! What goes wrong, drawn from the seed: processes die and come back, the network is cut, slow, or drops connections.
+//! What goes wrong, drawn from the seed: processes die and come back, settings change, the network is cut, slow, or drops
+//! connections.
 
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ impl Injector {
             9 => self.network(cluster, "good", NetworkOptions::default()),
             10 => self.restart_edge(cluster),
             11..=13 if cluster.variant().moving => self.move_range(cluster),
+            14 => self.reload_edge(cluster),
             _ => {}
         }
         died
@@ -79,6 +81,10 @@ impl Injector {
             return;
         }
         self.tell(format!("edge {} is told to end", edge + 1));
+        if cluster.world.random().chance(500) {
+            // What is put in force then reaches cores that begin to drain.
+            cluster.reload_edge(edge);
+        }
         let status = cluster.end_edge(edge, DRAIN_LIMIT);
         if status != Some(0) {
             self.violation = Some(format!("an edge that was told to end did so with {status:?} instead of 0"));
@@ -91,6 +97,17 @@ impl Injector {
         if let Some((range, node)) = cluster.move_range() {
             self.tell(format!("range {range} moves to node {}", node + 1));
             self.moved.push(range);
+            if cluster.world.random().chance(300) {
+                self.reload_edge(cluster);
+            }
+        }
+    }
+
+    fn reload_edge(&mut self, cluster: &mut Cluster) {
+        let edge = cluster.world.random().below(EDGES as u64) as usize;
+        if cluster.edges[edge].up {
+            self.tell(format!("edge {} reads its files again", edge + 1));
+            cluster.reload_edge(edge);
         }
     }
 
