@@ -44,7 +44,7 @@ pub(super) fn read_files(schema: &'static Schema, file: PathBuf, named_by: Origi
                         continue;
                     }
                     if read.len() == FILES_MAX {
-                        reader.refuse(origin, INCLUDE, format!("{} as one more", file.display()), too_many_files());
+                        reader.refuse(origin, INCLUDE, &format!("{} as one more", file.display()), too_many_files());
                         return reader.layer;
                     }
                     read.push(file.clone());
@@ -145,13 +145,13 @@ impl Reader {
     fn read_section(&mut self, path: &str, declared: &'static Table, item: &Toml, origin: Origin) {
         match item.as_table_like() {
             Some(table) => self.read_table(path, declared, table),
-            None => self.refuse(origin, path, self.written(item), format!("a table [{path}]")),
+            None => self.refuse(origin, path, &self.written(item), format!("a table [{path}]")),
         }
     }
 
     fn read_named(&mut self, path: &str, named: &'static Named, item: &Toml, origin: Origin) {
         let Some(tables) = item.as_table_like() else {
-            self.refuse(origin, path, self.written(item), format!("a table [{path}]"));
+            self.refuse(origin, path, &self.written(item), format!("a table [{path}]"));
             return;
         };
         for (name, item) in tables.iter() {
@@ -162,7 +162,7 @@ impl Reader {
             if !is_table_name(name) {
                 let found = format!("the name \"{}\"", shortened(&shown));
                 let allowed = format!("names of 1 to {TABLE_NAME_BYTES_MAX} bytes of a-z, 0-9, \"_\" and \"-\"");
-                self.refuse(origin, &table_path, found, allowed);
+                self.refuse(origin, &table_path, &found, allowed);
                 continue;
             }
             let known = self.layer.tables.named.entry(path.to_owned()).or_default();
@@ -170,7 +170,7 @@ impl Reader {
                 let first = first.clone();
                 self.layer.errors.push(SettingError::Duplicate { origin, key: table_path, first });
             } else if known.len() == named.count_max {
-                self.refuse(origin, &table_path, "one more".to_owned(), at_most(named.count_max));
+                self.refuse(origin, &table_path, "one more", at_most(named.count_max));
             } else {
                 known.insert(name.to_owned(), origin.clone());
                 self.read_section(&table_path, named.table, item, origin);
@@ -185,7 +185,7 @@ impl Reader {
                 values.iter().filter_map(|value| Some(value.as_inline_table()? as &dyn TableLike)).collect()
             }
             _ => {
-                self.refuse(origin, path, self.written(item), format!("tables [[{path}]]"));
+                self.refuse(origin, path, &self.written(item), format!("tables [[{path}]]"));
                 return;
             }
         };
@@ -194,7 +194,7 @@ impl Reader {
             let origin = first.min().map_or_else(|| origin.clone(), |start| self.origin(start));
             let known = self.layer.tables.listed.entry(path.to_owned()).or_default();
             if known.len() == list.count_max {
-                self.refuse(origin, path, "one more".to_owned(), at_most(list.count_max));
+                self.refuse(origin, path, "one more", at_most(list.count_max));
                 return;
             }
             known.push(origin);
@@ -215,12 +215,12 @@ impl Reader {
             Some(texts) if texts.iter().all(|text| include::is_pattern(text)) => {
                 patterns.extend(texts.into_iter().map(|text| (text.to_owned(), origin.clone())));
             }
-            _ => self.refuse(origin, INCLUDE, self.written(item), include::ALLOWED.to_owned()),
+            _ => self.refuse(origin, INCLUDE, &self.written(item), include::ALLOWED.to_owned()),
         }
     }
 
-    fn refuse(&mut self, origin: Origin, path: &str, found: String, allowed: String) {
-        let (key, found) = (shortened(path), shortened(&found));
+    fn refuse(&mut self, origin: Origin, path: &str, found: &str, allowed: String) {
+        let (key, found) = (shortened(path), shortened(found));
         self.layer.errors.push(SettingError::Invalid { origin, key, found, allowed });
     }
 
