@@ -241,8 +241,8 @@ impl Worker {
                 4 => self.put(edge, &key, Only::Absent).await,
                 5 => self.replace(edge, &key).await,
                 6 => self.delete(edge, &key).await,
-                7 => self.get_fresh(edge, &key).await,
-                8 => self.get_several(edge).await,
+                7 => self.read_fresh(edge, &key).await,
+                8 => self.read_several(edge).await,
                 _ => self.get(edge, &key).await,
             }
             let pause = Duration::from_micros(self.random.between(100, 20_000));
@@ -383,7 +383,7 @@ impl Worker {
     }
 
     /// A read for which no copy will do: it sees every acknowledged write, whichever edge acknowledged it.
-    async fn get_fresh(&mut self, edge: usize, key: &str) {
+    async fn read_fresh(&mut self, edge: usize, key: &str) {
         let began = self.reactor.now();
         let request = Request { method: "GET", key, fields: "Cache-Control: no-cache\r\n", body: None };
         let Some(answer) = self.call(edge, &request).await else { return };
@@ -391,7 +391,7 @@ impl Worker {
     }
 
     /// Several reads at once on one connection; answers come in the order of the requests.
-    async fn get_several(&mut self, edge: usize) {
+    async fn read_several(&mut self, edge: usize) {
         let count = self.random.between(2, PIPELINED_MAX);
         let keys: Vec<String> = (0..count).map(|_| key_name(self.random.below(KEYS))).collect();
         let requests: Vec<Request<'_>> =
