@@ -27,7 +27,8 @@ use store_runtime::request::{Outcome, Refusal, Source, StoreOp, StoreRequest, St
 use store_runtime::tiers::Behind;
 
 use super::client::NodeClient;
-use super::connection::{CallError, CallTime, ConnectionFault};
+use super::connection::{CallError, CallTime};
+use super::fault::ConnectionFault;
 use super::response::NodeResponse;
 use crate::edge::metrics::CoreMetrics;
 use crate::edge::transfer_time;

@@ -15,18 +15,18 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use reactor::local::{OneSender, one};
-use reactor::{Address, Connection, ConnectionError, Instant, Reactor, Sender};
+use reactor::{Address, Connection, Instant, Reactor, Sender};
 use shardstore::session::{
-    AnswerReader, CallerSession, Claim, CorrelationId, CreditGrant, CreditWaker, Handshake, HandshakeError,
-    HelloReadError, Incoming, WaiterId, wire_bytes,
+    AnswerReader, CallerSession, Claim, CorrelationId, CreditGrant, CreditWaker, Handshake, Incoming, WaiterId,
+    wire_bytes,
 };
-use shardstore::wire::hello::{Hello, HelloFormatError};
-use shardstore::wire::reassembly::ReassemblyError;
-use shardstore::wire::terms::{HelloError, SessionTerms};
+use shardstore::wire::hello::Hello;
+use shardstore::wire::terms::SessionTerms;
 use shardstore::wire::{FrameError, Request};
 
 use super::client::NodeClient;
 use super::cluster::Cluster;
+use super::fault::ConnectionFault;
 use super::response::NodeResponse;
 
 /// How long a retired connection goes on for what is owed on it, and how long one may take no byte while we send.
@@ -65,44 +65,6 @@ pub(crate) struct NodeConnection {
     closed: Cell<bool>,
     /// The node is retired: end the connection when nothing is owed on it.
     retiring: Cell<bool>,
-}
-
-/// Why a connection to a node is over.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConnectionFault {
-    #[error("the connection ended")]
-    Ended,
-    #[error(transparent)]
-    Connection(#[from] ConnectionError),
-    #[error("frame error {}", .0.name())]
-    Frame(FrameError),
-    #[error("chunk error {0}")]
-    Chunk(&'static str),
-    #[error("cannot read the peer's HELLO: {0}")]
-    HelloFormat(HelloFormatError),
-    #[error(transparent)]
-    Hello(HelloError),
-    #[error("the node calls itself {found}, the topology says {expected}")]
-    OtherNode { expected: u32, found: u32 },
-}
-
-impl From<ReassemblyError> for ConnectionFault {
-    fn from(error: ReassemblyError) -> Self {
-        match error {
-            ReassemblyError::Frame(error) => ConnectionFault::Frame(error),
-            error => ConnectionFault::Chunk(error.name()),
-        }
-    }
-}
-
-impl From<HandshakeError> for ConnectionFault {
-    fn from(error: HandshakeError) -> Self {
-        match error {
-            HandshakeError::Read(HelloReadError::Frame(error)) => ConnectionFault::Frame(error),
-            HandshakeError::Read(HelloReadError::Format(error)) => ConnectionFault::HelloFormat(error),
-            HandshakeError::Disagreed(error) => ConnectionFault::Hello(error),
-        }
-    }
 }
 
 /// How long a call may take.
@@ -434,3 +396,6 @@ impl Drop for WaitingCall<'_> {
         self.0.waiting.set(self.0.waiting.get() - 1);
     }
 }
+
+#[cfg(test)]
+mod tests;

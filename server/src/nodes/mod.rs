@@ -14,6 +14,7 @@ mod breaker;
 mod client;
 mod cluster;
 mod connection;
+mod fault;
 mod response;
 
 pub(crate) use cluster::{Cluster, ClusterOptions};

@@ -7,7 +7,7 @@
 //!
 //! **Invariants**: of no effect but on time.
 //!
-//! **Source**: the design's engine chapter ("lookups are prefetched in batches"); docs/engine.md has what it saves.
+//! **Source**: docs/engine.md has what it saves.
 
 use std::iter;
 

@@ -11,7 +11,7 @@
 //!
 //! **Invariants**: a request that was received is answered; a core that has drained still serves hops of others.
 //!
-//! **Source**: the design's HTTP chapter, "Shutdown and overload", for the protocol of nodes.
+//! **Source**: docs/wire.md, "What the node does", Drain.
 
 use std::rc::Rc;
 use std::time::Duration;

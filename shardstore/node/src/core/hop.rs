@@ -10,7 +10,7 @@
 //!
 //! **Invariants**: at most [`HOPS_MAX`] wait; every hop is answered, since nobody here waits for the time.
 //!
-//! **Source**: the design's wire chapter, "Direct to core".
+//! **Source**: docs/wire.md, "What the node does", Keys of another core.
 
 use std::cell::RefCell;
 use std::rc::Rc;

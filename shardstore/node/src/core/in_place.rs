@@ -5,7 +5,7 @@
 //!
 //! **Invariants**: nothing of the other core's memory is written, and nothing of it is lent; nothing is allocated.
 //!
-//! **Source**: the design's engine chapter, "One writer, many optimistic readers".
+//! **Source**: docs/adr/0008-page-versions.md.
 
 use shardstore::key::KeyHash;
 use shardstore::wire::Status;

@@ -4,7 +4,7 @@
 //!
 //! **Invariants**: a slice is bounded; a core without work sleeps between slices, longer when there was nothing to do.
 //!
-//! **Source**: the design's engine chapter ("ahead of need, in bounded slices").
+//! **Source**: shardstore/README.md.
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -15,7 +15,7 @@
 //!
 //! **Invariants**: only this core writes its shard; no borrow of the core's state is held across an await.
 //!
-//! **Source**: the design's wire chapter; docs/wire.md.
+//! **Source**: docs/wire.md.
 
 mod ahead;
 pub(crate) mod answer;
