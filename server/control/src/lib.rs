@@ -11,11 +11,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod activity;
 mod address;
 pub mod admin;
 mod against;
 pub mod attend;
 pub mod boot;
+pub mod build;
 pub mod drain;
 pub mod log;
 pub mod metrics;

@@ -35,7 +35,7 @@ impl Admin for Binary {
 
     fn metrics(&self, text: &mut Text) {
         let usage = ProcessUsage::read().expect("a process can read its own /proc");
-        usage.render(&Build { program: "corelane", version: "0.1.0" }, text);
+        usage.render(&Build::of("corelane"), text);
     }
 
     fn status(&self) -> Value {

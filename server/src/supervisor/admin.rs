@@ -15,7 +15,7 @@ const NODE_UP: Family = Family::gauge(
     "1 if this core's breaker for the node is closed, else 0.",
 );
 
-const BUILD: Build = Build { program: "corelane", version: env!("CARGO_PKG_VERSION") };
+pub(super) const BUILD: Build = Build::of("corelane");
 
 impl Admin for Supervisor {
     fn readiness(&self) -> Readiness {
@@ -34,6 +34,7 @@ impl Admin for Supervisor {
         let epoch = self.snapshot().topology.as_ref().map_or(0, |topology| topology.epoch());
         self.topology_metrics.epoch.set(u64::from(epoch));
         text.group(&[], &self.topology_metrics);
+        self.log.metrics(text);
         for (core, metrics) in self.metrics.iter().enumerate() {
             text.group(&[("core", &core)], &**metrics);
         }

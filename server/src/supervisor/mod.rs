@@ -17,9 +17,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use control::activity::Activity;
 use control::attend::{self, Options, Process, ReloadCause, Start, Watched};
 use control::drain::{Ending, State};
-use control::log::{Level, Log};
+use control::log::{Level, Log, LogOptions};
 use control::metrics::TopologyMetrics;
 use control::reload::Reloader;
 use control::topology_file::{self, Follows, TopologySource, successor};
@@ -66,6 +67,7 @@ pub(crate) struct Supervisor {
     /// Data cores that have nothing left to finish.
     drained: Cell<usize>,
     topology_metrics: TopologyMetrics,
+    activity: Activity,
     /// Nodes as each core sees them.
     nodes: RefCell<BTreeMap<u16, Vec<NodeState>>>,
     hasher: KeyHasher,
@@ -101,7 +103,9 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
 impl Supervisor {
     fn new(reactor: Reactor, supervision: Supervision) -> Self {
         Supervisor {
+            activity: Activity::new(reactor.now()),
             reactor,
+            log: Log::new(LogOptions::default(), supervision.log),
             snapshot: RefCell::new(supervision.snapshot),
             config: supervision.config,
             behind: RefCell::default(),
@@ -109,7 +113,6 @@ impl Supervisor {
             source: supervision.source,
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
-            log: Log::new(Level::Info, supervision.log),
             usage: supervision.usage,
             state: Cell::new(State::Starting),
             drained: Cell::new(0),
@@ -129,7 +132,7 @@ impl Supervisor {
         let listen = listen.join(",");
         let mode = if self.source.is_some() { "clustered" } else { "embedded" };
         let fields: [(&'static str, &dyn Display); 5] = [
-            ("version", &env!("CARGO_PKG_VERSION")),
+            ("version", &control::build::VERSION),
             ("listen", &listen),
             ("admin", admin),
             ("cores", &self.metrics.len()),
@@ -321,5 +324,6 @@ impl Process for Supervisor {
         self.log.flush(self.reactor.wall_ms());
         let behind = self.behind.take();
         self.send_snapshot(behind);
+        self.activity.note(self.reactor.now(), status::totals(self));
     }
 }

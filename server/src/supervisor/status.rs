@@ -3,11 +3,13 @@
 //! **Invariants**: the numbers of a core have the names of their metrics: `corelane_http_requests_total` is
 //! `cores[].http.requests`.
 
+use control::activity::{self, Totals};
 use control::drain::State;
 use control::metrics::add_to_status;
 use serde_json::{Value, json};
 
 use super::Supervisor;
+use super::admin::BUILD;
 use crate::edge::metrics::CoreMetrics;
 use crate::message::NodeState;
 
@@ -16,12 +18,15 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
     let topology = &snapshot.topology;
     let cores: Vec<Value> = supervisor.metrics.iter().enumerate().map(|(id, metrics)| core(id, metrics)).collect();
     let mut status = json!({
-        "program": "corelane",
-        "version": env!("CARGO_PKG_VERSION"),
+        "program": BUILD.program,
+        "version": BUILD.version,
+        "commit": BUILD.commit,
+        "profile": BUILD.profile,
         "mode": if topology.is_some() { "clustered" } else { "embedded" },
         "state": state(supervisor.state.get()),
         "config_generation": supervisor.config.generation(),
-        "cores": cores,
+        "totals": supervisor.activity.render(supervisor.reactor.now(), totals(supervisor)),
+        "warnings": supervisor.log.recent(),
         "topology": topology.as_ref().map(|topology| json!({
             "cluster": topology.cluster(),
             "epoch": topology.epoch(),
@@ -32,16 +37,29 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
                 "cores": seen_by_cores(supervisor, node.id.0),
             })).collect::<Vec<_>>(),
         })),
+        "cores": cores,
     });
     if let Some(Ok(usage)) = supervisor.usage.map(|read| read()) {
-        status["process"] = json!({
-            "resident_bytes": usage.resident_bytes,
-            "cpu_seconds": usage.cpu_s(),
-            "threads": usage.thread_count,
-            "open_file_descriptors": usage.descriptor_count,
-        });
+        status["process"] = activity::process(&usage);
     }
     status
+}
+
+/// Sums over the cores.
+pub(super) fn totals(supervisor: &Supervisor) -> Totals {
+    let mut totals = Totals { generation: supervisor.snapshot().generation, ..Totals::default() };
+    for core in &supervisor.metrics {
+        let hits = core.hits_own.value() + core.hits_core.value();
+        totals.requests += core.requests.value();
+        totals.errors += core.answers_5xx.value();
+        totals.hits += hits;
+        totals.reads += hits + core.reads_node.value() + core.absent.value();
+        totals.connections += core.connections.value();
+        totals.items += core.shard.items.value();
+        totals.memory_limit_bytes += core.shard.limit_bytes.value();
+        totals.memory_used_bytes += core.shard.limit_bytes.value().saturating_sub(core.shard.free_bytes.value());
+    }
+    totals
 }
 
 fn state(state: State) -> &'static str {

@@ -22,6 +22,7 @@ const NEEDED: &[Needed] = &[
     Needed { program: "curl", package: "curl" },
     Needed { program: "wrk", package: "wrk" },
     Needed { program: "h2load", package: "nghttp2-client" },
+    Needed { program: "chromium", package: "chromium" },
     Needed { program: "nginx", package: "nginx-light" },
     Needed { program: "python3", package: "python3" },
     Needed { program: "valgrind", package: "valgrind" },

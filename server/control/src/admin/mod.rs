@@ -8,7 +8,7 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/` | links to the others, for people |
+//! | `/` | a live page for people, with links to the others |
 //! | `/healthz` | 200 while the process is alive |
 //! | `/readyz` | 200, or 503 with the reasons |
 //! | `/metrics` | Prometheus text |

@@ -24,23 +24,23 @@ use crate::metrics::Text;
 /// A page that every binary has.
 struct Fixed {
     path: &'static str,
-    /// What the index says of it.
-    about: &'static str,
     make: fn(&Server) -> Page,
 }
 
 const PAGES: [Fixed; 6] = [
-    Fixed { path: "/", about: "this list", make: index },
-    Fixed { path: "/healthz", about: "whether the process is alive", make: |_| Page::text(Status::Ok, "ok\n") },
-    Fixed { path: "/readyz", about: "whether it is ready to serve, or why not", make: readiness },
-    Fixed { path: "/metrics", about: "Prometheus text", make: metrics },
-    Fixed { path: "/v1/status", about: "what it is doing", make: status },
-    Fixed { path: "/v1/config", about: "its settings and where each came from", make: config },
+    Fixed { path: "/", make: index },
+    Fixed { path: "/healthz", make: |_| Page::text(Status::Ok, "ok\n") },
+    Fixed { path: "/readyz", make: readiness },
+    Fixed { path: "/metrics", make: metrics },
+    Fixed { path: "/v1/status", make: status },
+    Fixed { path: "/v1/config", make: config },
 ];
 
 /// The type of the exposition, version included, as scrapers expect it.
 const EXPOSITION_TYPE: &[u8] = b"text/plain; version=0.0.4; charset=utf-8";
 const HTML_TYPE: &[u8] = b"text/html; charset=utf-8";
+/// One document: nothing else is fetched but `/v1/status`.
+const INDEX: &[u8] = include_bytes!("index.html");
 const READ_METHODS: &[u8] = b"GET, HEAD";
 
 /// The answer to a request without a body.
@@ -122,10 +122,7 @@ fn config(server: &Server) -> Page {
 }
 
 fn index(_: &Server) -> Page {
-    let start = "<!doctype html>\n<html lang=\"en\">\n<title>Corelane admin</title>\n<h1>Corelane admin</h1>\n<ul>\n";
-    let item = |Fixed { path, about, .. }: &Fixed| format!("<li><a href=\"{path}\">{path}</a>: {about}</li>\n");
-    let items: String = PAGES.iter().map(item).collect();
-    Page { status: Status::Ok, content_type: value(HTML_TYPE), body: format!("{start}{items}</ul>\n").into_bytes() }
+    Page { status: Status::Ok, content_type: value(HTML_TYPE), body: INDEX.to_vec() }
 }
 
 fn value(bytes: &'static [u8]) -> FieldValue<'static> {

@@ -24,8 +24,7 @@ pub(super) fn encode(out: &mut String, wall_ms: u64, head: Fields<'_>, fields: F
     let mut value = String::new();
     for (name, field) in head.iter().chain(fields) {
         value.clear();
-        write!(Bounded { out: &mut value, left: VALUE_CHARS_MAX }, "{field}")
-            .expect("a string takes all that is written");
+        write_value(&mut value, field);
         out.push(' ');
         out.push_str(name);
         out.push('=');
@@ -34,8 +33,13 @@ pub(super) fn encode(out: &mut String, wall_ms: u64, head: Fields<'_>, fields: F
     out.push('\n');
 }
 
+/// Appends the text of a value, up to [`VALUE_CHARS_MAX`] characters.
+pub(super) fn write_value(out: &mut String, value: &dyn Display) {
+    write!(Bounded { out, left: VALUE_CHARS_MAX }, "{value}").expect("a string takes all that is written");
+}
+
 /// Appends `2026-01-01T00:00:00Z`.
-fn push_time(out: &mut String, unix_s: u64) {
+pub(super) fn push_time(out: &mut String, unix_s: u64) {
     // The calendar is the one of the HTTP date, `Sun, 06 Nov 1994 08:49:37 GMT`; only the order of its parts differs.
     let date = HttpDate::from_unix_seconds(unix_s);
     let date = date.as_bytes();

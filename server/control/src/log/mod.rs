@@ -1,4 +1,4 @@
-//! The log of the control thread: one line per event on standard error, in logfmt.
+//! The log of the control thread: one line per event on standard error, in logfmt or JSON.
 //!
 //! ```text
 //!  2026-01-01T00:00:00Z level=info event=topology_reloaded epoch=7 file="/etc/core lane.toml"
@@ -11,13 +11,15 @@
 //!
 //! **Source**: logfmt as Go's and Heroku's tools read it; RFC 3339 for the time.
 
+mod json;
 mod logfmt;
 mod rate;
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     fmt::Display,
-    io::{self, Write},
+    io::Write,
 };
 
 use self::rate::{Admission, Rate};
@@ -58,9 +60,39 @@ impl Level {
     }
 }
 
+/// How a line is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// `name=value` pairs.
+    #[default]
+    Logfmt,
+    /// An object in JSON, whose values are all strings.
+    Json,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Events of this level and those that matter more.
+    pub level: Level,
+    /// How lines are written.
+    pub format: Format,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { level: Level::Info, format: Format::Logfmt }
+    }
+}
+
+/// Warnings and errors that are kept for `/v1/status`: what fits on a page.
+const RECENT_MAX: usize = 32;
+
 /// A log, owned by the control thread.
 pub struct Log {
-    level: Level,
+    options: LogOptions,
+    /// The last warnings and errors, the newest last.
+    recent: RefCell<VecDeque<String>>,
     rate: Cell<Rate>,
     line: RefCell<String>,
     sink: RefCell<Box<dyn Write>>,
@@ -68,22 +100,23 @@ pub struct Log {
 }
 
 impl Log {
-    /// A log of events of `level` and those that matter more, on standard error.
+    /// A log to any writer.
     #[must_use]
-    pub fn stderr(level: Level) -> Self {
-        Self::new(level, Box::new(io::stderr()))
+    pub fn new(options: LogOptions, sink: Box<dyn Write>) -> Self {
+        let (rate, metrics) = (Cell::default(), LogMetrics::default());
+        let (recent, line) = (RefCell::default(), RefCell::default());
+        Self { options, recent, rate, line, sink: RefCell::new(sink), metrics }
     }
 
-    /// The same to any writer.
+    /// The last warnings and errors that were logged, in logfmt, the newest first.
     #[must_use]
-    pub fn new(level: Level, sink: Box<dyn Write>) -> Self {
-        let (rate, metrics) = (Cell::default(), LogMetrics::default());
-        Self { level, rate, line: RefCell::default(), sink: RefCell::new(sink), metrics }
+    pub fn recent(&self) -> Vec<String> {
+        self.recent.borrow().iter().rev().cloned().collect()
     }
 
     /// Logs one event. `wall_ms` is the time of the pass, in milliseconds of Unix time.
     pub fn event(&self, wall_ms: u64, level: Level, event: &str, fields: Fields<'_>) {
-        if level > self.level {
+        if level > self.options.level {
             return;
         }
         let mut rate = self.rate.get();
@@ -116,6 +149,14 @@ impl Log {
         text.group(&[], &self.metrics);
     }
 
+    fn keep(&self, line: &str) {
+        let mut recent = self.recent.borrow_mut();
+        if recent.len() == RECENT_MAX {
+            recent.pop_front();
+        }
+        recent.push_back(line.to_owned());
+    }
+
     fn report(&self, wall_ms: u64, unreported: u64) {
         if unreported > 0 {
             let fields: Fields<'_> = &[("count", &unreported as &dyn Display)];
@@ -126,7 +167,16 @@ impl Log {
     fn write(&self, wall_ms: u64, level: Level, event: &str, fields: Fields<'_>) {
         let mut line = self.line.borrow_mut();
         line.clear();
-        logfmt::encode(&mut line, wall_ms, &[("level", &level.word()), ("event", &event)], fields);
+        let head: Fields<'_> = &[("level", &level.word()), ("event", &event)];
+        if level <= Level::Warn {
+            logfmt::encode(&mut line, wall_ms, head, fields);
+            self.keep(line.trim_end());
+            line.clear();
+        }
+        match self.options.format {
+            Format::Logfmt => logfmt::encode(&mut line, wall_ms, head, fields),
+            Format::Json => json::encode(&mut line, wall_ms, head, fields),
+        }
         // One write per line, so that lines of several processes on one pipe do not mix (pipe(7), PIPE_BUF).
         if self.sink.borrow_mut().write_all(line.as_bytes()).is_err() {
             self.metrics.dropped.increment();
@@ -136,7 +186,7 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
-    use std::rc::Rc;
+    use std::{io, rc::Rc};
 
     use super::*;
 
@@ -165,7 +215,7 @@ mod tests {
     #[test]
     fn events_below_the_level_are_not_written() {
         let paper = Paper::default();
-        let log = Log::new(Level::Info, Box::new(paper.clone()));
+        let log = Log::new(LogOptions::default(), Box::new(paper.clone()));
         for level in [Level::Error, Level::Warn, Level::Info, Level::Debug] {
             log.event(0, level, "tick", &[]);
         }
@@ -175,9 +225,30 @@ mod tests {
     }
 
     #[test]
+    fn warnings_are_kept_for_operators_and_lines_may_be_json() {
+        let paper = Paper::default();
+        let options = LogOptions { level: Level::Debug, format: Format::Json };
+        let log = Log::new(options, Box::new(paper.clone()));
+        log.event(0, Level::Info, "calm", &[]);
+        for n in 0..RECENT_MAX + 1 {
+            log.event(0, Level::Warn, "storm", &[("n", &n), ("text", &"a\n\"b\"")]);
+        }
+        let recent = log.recent();
+        assert_eq!(recent.len(), RECENT_MAX);
+        assert_eq!(
+            recent[0],
+            format!("1970-01-01T00:00:00Z level=warn event=storm n={RECENT_MAX} text=\"a\\n\\\"b\\\"\"")
+        );
+        let lines = paper.lines();
+        assert_eq!(lines[0], r#"{"time":"1970-01-01T00:00:00Z","level":"info","event":"calm"}"#);
+        let storm: serde_json::Value = serde_json::from_str(&lines[1]).unwrap();
+        assert_eq!((&storm["n"], &storm["text"]), (&"0".into(), &"a\n\"b\"".into()));
+    }
+
+    #[test]
     fn a_flood_is_cut_and_counted() {
         let paper = Paper::default();
-        let log = Log::new(Level::Info, Box::new(paper.clone()));
+        let log = Log::new(LogOptions::default(), Box::new(paper.clone()));
         let bound = u64::from(LINES_PER_SECOND_MAX);
         (0..bound + 5).for_each(|n| log.event(1_000 + n, Level::Info, "flood", &[("n", &n)]));
         assert_eq!(paper.lines().len() as u64, bound);
@@ -200,7 +271,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_does_not_silence_the_log() {
         let paper = Paper::default();
-        let log = Log::new(Level::Info, Box::new(paper.clone()));
+        let log = Log::new(LogOptions::default(), Box::new(paper.clone()));
         (0..LINES_PER_SECOND_MAX).for_each(|_| log.event(9_000, Level::Info, "before", &[]));
         paper.lines();
         log.event(3_000, Level::Info, "after", &[]);
@@ -218,7 +289,7 @@ mod tests {
                 Ok(())
             }
         }
-        let log = Log::new(Level::Info, Box::new(Closed));
+        let log = Log::new(LogOptions::default(), Box::new(Closed));
         log.event(0, Level::Error, "lost", &[]);
         assert_eq!(log.dropped(), 1);
         let mut text = Text::new();

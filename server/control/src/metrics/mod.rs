@@ -33,7 +33,9 @@ pub use counter::{Counter, Gauge};
 pub use declare::{Copied, Group, Measure, Reading, Visitor};
 pub use family::{Family, Kind, Label};
 pub use latency::Latency;
-pub use process::{Build, ProcessUsage};
+pub use process::ProcessUsage;
 pub use shared::{ConfigMetrics, ReactorMetrics, TopologyMetrics};
 pub use status::{Sum, add_to_status, sums};
 pub use text::{Labels, Text, Value};
+
+pub use crate::build::Build;

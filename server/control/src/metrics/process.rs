@@ -8,6 +8,8 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
+use crate::build::Build;
+
 use super::{
     family::{Family, Label},
     text::Text,
@@ -27,22 +29,13 @@ const DESCRIPTORS: Family = Family::gauge("corelane_process_open_file_descriptor
 const START: Family = Family::gauge("corelane_process_start_time_seconds", &[], "Start of the process, in Unix time.");
 const BUILD: Family = Family::gauge(
     "corelane_process_build_info",
-    &[Label::open("program"), Label::open("version")],
+    &[Label::open("program"), Label::open("version"), Label::open("commit"), Label::open("profile")],
     "Always 1; its labels say what is running.",
 );
 
 /// The families of this file, for their reference.
 #[cfg(test)]
 pub(super) const FAMILIES: [&Family; 6] = [&BUILD, &START, &MEMORY, &DESCRIPTORS, &THREADS, &CPU];
-
-/// What is running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Build {
-    /// The binary's name.
-    pub program: &'static str,
-    /// Its version.
-    pub version: &'static str,
-}
 
 /// What a process uses at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,9 +113,17 @@ impl ProcessUsage {
         self.threads.values().map(|ticks| (ticks.user + ticks.system) as f64 / TICKS_PER_SECOND).sum()
     }
 
+    /// CPU time by thread name, in seconds.
+    pub fn cpu_s_by_thread(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.threads.iter().map(|(name, ticks)| (&**name, (ticks.user + ticks.system) as f64 / TICKS_PER_SECOND))
+    }
+
     /// Writes the `corelane_process_*` families.
     pub fn render(&self, build: &Build, text: &mut Text) {
-        text.sample(&BUILD, &[("program", &build.program), ("version", &build.version)], 1_u64);
+        let Build { program, version, commit, profile } = build;
+        let labels: [(&'static str, &dyn std::fmt::Display); 4] =
+            [("program", program), ("version", version), ("commit", commit), ("profile", profile)];
+        text.sample(&BUILD, &labels, 1_u64);
         text.sample(&START, &[], self.started_unix_s);
         text.sample(&MEMORY, &[], self.resident_bytes);
         text.sample(&DESCRIPTORS, &[], self.descriptor_count);
@@ -187,11 +188,11 @@ mod tests {
         };
         assert!((usage.cpu_s() - 3.25).abs() < 1e-9);
         let mut text = Text::new();
-        usage.render(&Build { program: "corelane", version: "0.1.0" }, &mut text);
+        usage.render(&Build { program: "corelane", version: "0.1.0", commit: "abc", profile: "debug" }, &mut text);
         let text = text.finish();
         exposition::check(&text);
         for line in [
-            "corelane_process_build_info{program=\"corelane\",version=\"0.1.0\"} 1\n",
+            "corelane_process_build_info{program=\"corelane\",version=\"0.1.0\",commit=\"abc\",profile=\"debug\"} 1\n",
             "corelane_process_start_time_seconds 1700000000.25\n",
             "corelane_process_resident_memory_bytes 4096\n",
             "corelane_process_open_file_descriptors 9\n",

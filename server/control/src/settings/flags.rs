@@ -119,8 +119,7 @@ fn command(schema: &Schema) -> Command {
         .help("Print the effective settings and where each came from, and exit");
     Command::new(schema.program)
         .about(schema.about)
-        // The workspace has one version, which is this crate's too.
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(crate::build::VERSION)
         .no_binary_name(true)
         .term_width(HELP_COLUMNS)
         .arg(config)

@@ -82,7 +82,7 @@ fn help_names_flag_variable_and_default() {
         assert!(text.lines().all(|line| line.len() <= 100), "{text}");
     }
     let version = Case { arguments: &["--version"], ..Case::default() };
-    assert_eq!(version.printed::<NodeSettings>(), format!("shardstored {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(version.printed::<NodeSettings>(), format!("shardstored {}\n", control::build::VERSION));
 }
 
 static SECRETIVE: Schema = Schema {

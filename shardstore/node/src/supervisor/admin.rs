@@ -4,25 +4,51 @@
 //!
 //! **Source**: docs/metrics.md.
 
+use control::activity::{self, Totals};
 use control::admin::{Admin, Readiness};
 use control::drain::State;
-use control::metrics::{Build, Text, add_to_status};
+use control::metrics::{Build, Counter, Text, add_to_status};
 use serde_json::{Value, json};
 use shardstore::placement::NodeId;
 
 use super::Supervisor;
 
-const BUILD: Build = Build { program: "shardstored", version: env!("CARGO_PKG_VERSION") };
+const BUILD: Build = Build::of("shardstored");
 
 impl Supervisor {
     fn me(&self) -> NodeId {
         NodeId(u32::from(self.shared.settings.node_id))
     }
 
+    /// Sums over the cores. A request that was BUSY or not served is an error; a hit is a lookup that found its key.
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = Totals { generation: u64::from(self.topology.borrow().epoch()), ..Totals::default() };
+        for core in &*self.metrics.cores {
+            totals.requests += core.requests.iter().map(Counter::value).sum::<u64>();
+            totals.errors += core.over_credit.value() + core.hop_refused.value() + core.deadline_missed.value();
+            totals.hits += core.cache.hits.value();
+            totals.reads += core.cache.hits.value() + core.cache.misses.value();
+            totals.connections += core.connections.value();
+            totals.items += core.cache.items.value();
+            totals.memory_limit_bytes += core.cache.limit_bytes.value();
+            totals.memory_used_bytes += core.cache.limit_bytes.value().saturating_sub(core.cache.free_bytes.value());
+        }
+        totals
+    }
+
     fn core_status(&self, index: usize) -> Value {
         let mut core = serde_json::Map::from_iter([("id".to_owned(), index.into())]);
         add_to_status(&*self.metrics.cores[index], &mut core);
         core.into()
+    }
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Starting => "starting",
+        State::Serving => "serving",
+        State::Draining { .. } => "draining",
+        State::Stopped(_) => "stopped",
     }
 }
 
@@ -37,6 +63,7 @@ impl Admin for Supervisor {
 
     fn metrics(&self, text: &mut Text) {
         text.group(&[], &self.topology_metrics);
+        self.log.metrics(text);
         for (index, core) in self.metrics.cores.iter().enumerate() {
             text.group(&[("core", &index)], &**core);
         }
@@ -49,22 +76,34 @@ impl Admin for Supervisor {
     fn status(&self) -> Value {
         let topology = self.topology.borrow();
         let cores: Vec<Value> = (0..self.metrics.cores.len()).map(|index| self.core_status(index)).collect();
-        json!({
+        let mut status = json!({
             "program": BUILD.program,
             "version": BUILD.version,
+            "commit": BUILD.commit,
+            "profile": BUILD.profile,
+            "state": state(self.state.get()),
             "node": self.shared.settings.node_id,
             "cluster": &*self.shared.cluster,
             "config_generation": self.config.generation(),
+            "totals": self.activity.render(self.reactor.now(), self.totals()),
+            "warnings": self.log.recent(),
             "incarnation": self.shared.incarnation.to_string(),
             "listen": self.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "topology": {
                 "epoch": topology.epoch(),
-                "nodes": topology.nodes().len(),
                 "slots_owned": topology.owned_slots(self.me()),
+                "nodes": topology.nodes().iter().map(|node| json!({
+                    "id": node.id.0,
+                    "address": node.address.to_string(),
+                    "slots": topology.owned_slots(node.id),
+                })).collect::<Vec<_>>(),
             },
-            "connections": self.open_connections(),
             "cores": cores,
-        })
+        });
+        if let Some(Ok(usage)) = self.usage.map(|read| read()) {
+            status["process"] = activity::process(&usage);
+        }
+        status
     }
 
     fn config(&self) -> Value {

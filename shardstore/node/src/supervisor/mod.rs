@@ -17,9 +17,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use control::activity::Activity;
 use control::attend::{self, Options, Process, ReloadCause, Start, Watched};
 use control::drain::{Ending, Exit, State};
-use control::log::{Fields, Level, Log};
+use control::log::{Fields, Level, Log, LogOptions};
 use control::metrics::TopologyMetrics;
 use control::reload::Reloader;
 use control::topology_file::TopologySource;
@@ -69,6 +70,7 @@ struct Supervisor {
     /// Data cores that have no connection left.
     drained: Cell<u16>,
     topology_metrics: TopologyMetrics,
+    activity: Activity,
 }
 
 /// Starts the control core's tasks; returns the address of the admin listener.
@@ -93,6 +95,8 @@ impl Supervisor {
         Supervisor {
             reactor: reactor.clone(),
             settings: RefCell::new(supervision.shared.settings.clone()),
+            activity: Activity::new(reactor.now()),
+            log: Log::new(LogOptions::default(), supervision.log),
             shared: supervision.shared,
             config: supervision.config,
             topology_metrics: TopologyMetrics::default(),
@@ -100,7 +104,6 @@ impl Supervisor {
             source: supervision.source,
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
-            log: Log::new(Level::Info, supervision.log),
             usage: supervision.usage,
             listen: supervision.listen,
             state: Cell::new(State::Starting),
@@ -116,7 +119,7 @@ impl Supervisor {
         let listen: Vec<String> = self.listen.iter().map(ToString::to_string).collect();
         let topology = self.topology.borrow();
         let fields: [(&'static str, &dyn Display); 7] = [
-            ("version", &env!("CARGO_PKG_VERSION")),
+            ("version", &control::build::VERSION),
             ("node", &self.shared.settings.node_id),
             ("cluster", &self.shared.cluster),
             ("epoch", &topology.epoch()),
@@ -231,5 +234,6 @@ impl Process for Supervisor {
 
     fn tick(&self) {
         self.log.flush(self.reactor.wall_ms());
+        self.activity.note(self.reactor.now(), self.totals());
     }
 }
