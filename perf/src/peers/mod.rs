@@ -441,4 +441,28 @@ mod tests {
             }
         }
     }
+
+    /// A cache is filled by asking and takes no writes; a key-value server knows nothing of our paths.
+    #[test]
+    fn the_web_is_asked_of_each_as_it_can() {
+        let text = "url = \"http://127.0.0.1:1/v1/kv/default/{key}\"\n[keys]\ncount = 9\n[values]\nfill = true\n\
+                    [clients]\ncount = 3\n[mix]\nget = 9\nput = 1\nhead = 1\n";
+        let scenario = Scenario::parse(text).expect("it is right");
+        let address = "127.0.0.1:9".parse().expect("an address");
+        let server = Server { name: "any", address, children: Vec::new(), _files: None };
+        for (kind, url, put, by_get) in [
+            (Kind::Corelane, "http://127.0.0.1:9/v1/kv/default/{key}", 1.0, false),
+            (Kind::Nginx, "http://127.0.0.1:9/v1/kv/default/{key}", 0.0, true),
+            (Kind::Varnish, "http://127.0.0.1:9/v1/kv/default/{key}", 0.0, true),
+            (Kind::Redis, "redis://127.0.0.1:9/{key}", 1.0, false),
+        ] {
+            let adapted = kind.adapt(&scenario, &server, true).expect("it fits");
+            assert_eq!(
+                (adapted.url.as_str(), adapted.mix.put, adapted.values.fill_by_get),
+                (url, put, by_get),
+                "{kind:?}"
+            );
+            assert!(adapted.values.fill && !kind.adapt(&scenario, &server, false).expect("it fits").values.fill);
+        }
+    }
 }
