@@ -79,3 +79,70 @@ impl Gathered {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use store_runtime::budget::Oversize;
+
+    use super::super::fakes::{FakeWire, now};
+    use super::*;
+
+    const TOO_LARGE: Problem<'static> = Problem { status: Status::ContentTooLarge, slug: "too-large", detail: "" };
+
+    /// Gathers pieces of so many bytes; the bytes that came, or the slug of what was refused.
+    fn gather_pieces(budget: &Rc<Budget>, body: Body, pieces: &[usize]) -> (Result<Gathered, String>, u64) {
+        let metrics = CoreMetrics::default();
+        let pieces = pieces.iter().map(|&bytes| vec![b'x'; bytes]).collect();
+        let mut wire = FakeWire { pieces, ..FakeWire::default() };
+        let bounds = Bounds { budget, metrics: &metrics, bytes_max: 100, too_large: TOO_LARGE };
+        let gathered = now(gather(&mut wire, body, bounds)).map_err(|fault| match fault {
+            BodyFault::Gone => "gone".to_owned(),
+            BodyFault::Refused(problem) => problem.slug.to_owned(),
+        });
+        (gathered, metrics.bodies_shed.value())
+    }
+
+    #[test]
+    fn bodies_are_bounded_by_their_keyspace_and_by_the_budget() {
+        // The rest of the budget is somebody else's.
+        let cases: [(Body, &[usize], Result<usize, &str>); 7] = [
+            (Body::None, &[], Ok(0)),
+            (Body::Length(60), &[20, 40], Ok(60)),
+            (Body::Length(90), &[90], Err("too-many-bodies")),
+            (Body::Chunked, &[20, 40], Ok(60)),
+            (Body::Chunked, &[80], Ok(80)),
+            (Body::Chunked, &[80, 1], Err("too-many-bodies")),
+            (Body::Chunked, &[20, 81], Err("too-large")),
+        ];
+        for (body, pieces, expected) in cases {
+            let budget = Budget::new(100, Oversize::Refuse);
+            let _others = budget.lease(20);
+            let (gathered, shed) = gather_pieces(&budget, body, pieces);
+            let bytes = gathered.as_ref().map(|gathered| gathered.bytes.len()).map_err(String::as_str);
+            assert_eq!(bytes, expected, "{body:?} in {pieces:?}");
+            assert_eq!(shed, u64::from(expected == Err("too-many-bodies")), "{body:?} in {pieces:?}");
+            assert_eq!(budget.leased_bytes(), 20 + bytes.unwrap_or(0), "leased as long as it is held");
+            drop(gathered);
+            assert_eq!(budget.leased_bytes(), 20);
+        }
+    }
+
+    #[test]
+    fn a_client_that_announces_much_and_sends_little_gets_little() {
+        let budget = Budget::new(1 << 20, Oversize::Refuse);
+        let (gathered, _) = gather_pieces(&budget, Body::Length(1 << 19), &[10]);
+        let Ok(gathered) = gathered else { panic!("what came is kept until the wire says that more will not come") };
+        assert!(gathered.bytes.capacity() < 100, "{} bytes", gathered.bytes.capacity());
+    }
+
+    #[test]
+    fn a_client_that_leaves_leaves_nothing_behind() {
+        let budget = Budget::new(100, Oversize::Refuse);
+        let metrics = CoreMetrics::default();
+        let mut wire =
+            FakeWire { pieces: [vec![b'x'; 50]].into(), fault: Some(BodyFault::Gone), ..FakeWire::default() };
+        let bounds = Bounds { budget: &budget, metrics: &metrics, bytes_max: 100, too_large: TOO_LARGE };
+        assert!(matches!(now(gather(&mut wire, Body::Length(60), bounds)), Err(BodyFault::Gone)));
+        assert_eq!(budget.leased_bytes(), 0);
+    }
+}

@@ -12,6 +12,8 @@
 pub(crate) mod begin;
 pub(crate) mod body;
 pub(crate) mod carry;
+#[cfg(test)]
+pub(crate) mod fakes;
 pub(crate) mod outbound;
 pub(crate) mod reply;
 pub(crate) mod wire;

@@ -60,3 +60,40 @@ fn asterisk(method: Method) -> Page {
         _ => Page::NotAllowed(b"OPTIONS"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::fakes::with_head;
+
+    #[test]
+    fn requests_go_to_the_service_of_their_target() {
+        let (keyspace, raw_key): (&[u8], &[u8]) = (b"k", b"a/b");
+        let (read, write) = (Route::Read { keyspace, raw_key }, Route::Write { keyspace, raw_key });
+        let status = Route::Status;
+        let cases = [
+            ("GET /v1/kv/k/a/b", "", &read),
+            ("HEAD /v1/kv/k/a/b?q", "", &read),
+            ("GET http://h/v1/kv/k/a/b", "", &read),
+            ("PUT /v1/kv/k/a/b", "Content-Length: 1\r\n", &write),
+            ("DELETE /v1/kv/k/a/b", "", &write),
+            ("OPTIONS /v1/kv/k/a/b", "", &status(Page::Options(KEY_METHODS))),
+            ("POST /v1/kv/k/a/b", "Content-Length: 1\r\n", &status(Page::NotAllowed(KEY_METHODS))),
+            ("GET /", "", &status(Page::Root)),
+            ("GET http://h", "", &status(Page::Root)),
+            ("OPTIONS /", "", &status(Page::Options(ROOT_METHODS))),
+            ("DELETE /", "", &status(Page::NotAllowed(ROOT_METHODS))),
+            ("GET /v2", "Content-Length: 1\r\n", &status(Page::UnknownPath)),
+            ("OPTIONS *", "", &status(Page::Options(KEY_METHODS))),
+            ("CONNECT h:1", "", &status(Page::NotAllowed(KEY_METHODS))),
+            ("GET /v1/kv/k/a/b", "Content-Length: 1\r\n", &status(Page::UnexpectedBody)),
+            ("DELETE /v1/kv/k/a/b", "Transfer-Encoding: chunked\r\n", &status(Page::UnexpectedBody)),
+        ];
+        for (line, fields, expected) in cases {
+            let host = if line.starts_with("CONNECT") { "h:1" } else { "h" };
+            with_head(&format!("{line} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"), |head| {
+                assert_eq!(&route(head), expected, "{line}, {fields:?}");
+            });
+        }
+    }
+}

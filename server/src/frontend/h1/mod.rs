@@ -14,6 +14,8 @@ mod body;
 mod connection;
 mod input;
 mod reply;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::cell::{Cell, RefCell};

@@ -173,3 +173,69 @@ fn content_type(metadata: &[u8]) -> FieldValue<'_> {
 fn max_age_s(expire_ms: u64, now_ms: u64) -> Option<u32> {
     (expire_ms > 0).then(|| u32::try_from(expire_ms.saturating_sub(now_ms) / 1000).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::fakes::{FakeReply, with_head};
+
+    const META: ItemMeta<'static> =
+        ItemMeta { version: 7, expire_ms: 0, content_type: b"text/plain", value_bytes: 10, cache_status: None };
+
+    #[test]
+    fn max_age_is_rounded_down() {
+        let cases = [
+            (0, 5_000, None),
+            (6_000, 5_000, Some(1)),
+            (6_999, 5_000, Some(1)),
+            (5_999, 5_000, Some(0)),
+            (5_000, 5_000, Some(0)),
+            (4_000, 5_000, Some(0)),
+            (u64::MAX, 0, Some(u32::MAX)),
+        ];
+        for (expire_ms, now_ms, expected) in cases {
+            assert_eq!(max_age_s(expire_ms, now_ms), expected, "until {expire_ms}, at {now_ms}");
+            let mut reply = FakeReply::default();
+            whole_head(&ItemMeta { expire_ms, ..META }, now_ms, &mut reply);
+            assert_eq!(reply.max_age_s, expected);
+        }
+    }
+
+    #[test]
+    fn what_follows_the_head_is_what_it_announces() {
+        let cases = [
+            ("GET", "", Status::Ok, Some(10), Some(0..10)),
+            ("HEAD", "", Status::Ok, Some(10), None),
+            ("GET", "Range: bytes=2-3\r\n", Status::PartialContent, Some(2), Some(2..4)),
+            ("GET", "If-None-Match: \"7\"\r\n", Status::NotModified, None, None),
+            ("GET", "If-Match: \"8\"\r\n", Status::PreconditionFailed, None, None),
+            ("GET", "Range: bytes=10-\r\n", Status::RangeNotSatisfiable, None, None),
+            ("GET", "If-Match: 8\r\n", Status::BadRequest, None, None),
+        ];
+        for (method, fields, status, content_length, part) in cases {
+            with_head(&format!("{method} /v1/kv/default/a HTTP/1.1\r\nHost: h\r\n{fields}\r\n"), |head| {
+                let decided = Decided::of(head, &META);
+                let mut reply = FakeReply::default();
+                found(&META, &decided, 0, &mut reply);
+                assert_eq!(reply.status, Some(status), "{method}, {fields:?}");
+                assert_eq!((reply.content_length, decided.body()), (content_length, part), "{method}, {fields:?}");
+            });
+        }
+    }
+
+    #[test]
+    fn a_write_whose_outcome_is_not_known_is_not_called_failed() {
+        let refusals = [
+            (Refusal::Busy, Status::ServiceUnavailable, "busy"),
+            (Refusal::Unavailable, Status::ServiceUnavailable, "node-unavailable"),
+            (Refusal::Unknown, Status::ServiceUnavailable, "outcome-unknown"),
+            (Refusal::TooLarge, Status::ContentTooLarge, "value-too-large"),
+            (Refusal::Corrupt, Status::BadGateway, "corrupt"),
+        ];
+        for (refused, status, slug) in refusals {
+            let mut reply = FakeReply::default();
+            refusal(refused, None, &mut reply);
+            assert_eq!((reply.status, reply.problem.as_deref()), (Some(status), Some(slug)), "{refused:?}");
+        }
+    }
+}
