@@ -132,6 +132,21 @@ fn what_needs_a_restart_is_named() {
 }
 
 #[test]
+fn what_is_logged_and_how_changes_while_it_runs() {
+    let server = Server::start(&Plan { config: "memory = \"64MiB\"\n", ..Plan::default() });
+    server.write("corelane.toml", "memory = \"64MiB\"\n[log]\nlevel = \"warn\"\nformat = \"json\"\n");
+    server.signal("HUP");
+    server.await_metric(APPLIED, 1);
+    // That settings are in force is an event that matters less.
+    server.write("corelane.toml", "memory = \"64MiB\"\n[log]\nlevel = \"loud\"\n");
+    server.signal("HUP");
+    let line = server.await_event("config_refused");
+    let refused: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&refused["level"], &refused["event"]), (&"error".into(), &"config_refused".into()), "{line}");
+    assert!(refused["error"].as_str().unwrap().contains("corelane.toml:3: log.level: found \"loud\""), "{line}");
+}
+
+#[test]
 fn a_file_that_is_added_takes_effect_without_a_signal() {
     let server =
         Server::start(&Plan { config: "memory = \"64MiB\"\ninclude = [\"more-*.toml\"]\n", ..Plan::default() });

@@ -11,6 +11,7 @@ mod tests;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use control::log::LogSettings;
 use control::settings::Settings;
 use control::settings::declare::Group;
 use control::settings::kind::Kind;
@@ -78,6 +79,8 @@ settings! {
         pub drain_timeout: Duration = DRAIN_TIMEOUT,
         /// Region written into versions.
         pub region: u8 = REGION,
+        /// The log on standard error.
+        pub log: LogSettings = LogSettings::TABLE,
         /// Bounds.
         pub limits: EdgeLimits = EdgeLimits::TABLE,
         /// How nodes are asked.

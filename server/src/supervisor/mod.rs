@@ -20,7 +20,7 @@ use std::time::Duration;
 use control::activity::Activity;
 use control::attend::{self, Options, Process, ReloadCause, Start, Watched};
 use control::drain::{Ending, State};
-use control::log::{Level, Log, LogOptions};
+use control::log::{Level, Log};
 use control::metrics::TopologyMetrics;
 use control::reload::Reloader;
 use control::topology_file::{self, Follows, TopologySource, successor};
@@ -105,7 +105,7 @@ impl Supervisor {
         Supervisor {
             activity: Activity::new(reactor.now()),
             reactor,
-            log: Log::new(LogOptions::default(), supervision.log),
+            log: Log::new(supervision.snapshot.settings.log.clone(), supervision.log),
             snapshot: RefCell::new(supervision.snapshot),
             config: supervision.config,
             behind: RefCell::default(),
@@ -285,6 +285,7 @@ impl Process for Supervisor {
             Watched::Config => {
                 let event = |level, event: &str, fields: control::log::Fields<'_>| self.event(level, event, fields);
                 if let Some(settings) = self.config.reload(cause, &event) {
+                    self.log.adopt(&settings.log);
                     self.put_in_force(settings, self.snapshot().topology.clone());
                 }
                 self.config.source().read_marks()

@@ -93,10 +93,11 @@ impl Server {
     /// # Panics
     /// When the process ends first, or takes too long.
     pub(crate) fn await_event(&self, event: &str) -> String {
+        let words = [format!("event={event}"), format!("\"event\":\"{event}\"")];
         let mut seen = Vec::new();
         loop {
             match self.log.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(&format!("event={event}")) => return line,
+                Ok(line) if words.iter().any(|word| line.contains(word)) => return line,
                 Ok(line) => seen.push(line),
                 Err(error) => panic!("no event {event}: {error}; the log: {seen:#?}"),
             }

@@ -8,6 +8,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use control::log::LogSettings;
 use control::settings;
 use control::settings::Settings;
 use control::settings::declare::Group;
@@ -79,6 +80,8 @@ settings! {
         pub drain_timeout: Duration = DRAIN_TIMEOUT,
         /// Region written into versions.
         pub region: u8 = REGION,
+        /// The log on standard error.
+        pub log: LogSettings = LogSettings::TABLE,
         /// Bounds.
         pub limits: NodeLimits = NodeLimits::TABLE,
     }

@@ -25,6 +25,7 @@ use std::{
 use self::rate::{Admission, Rate};
 pub use self::{logfmt::Fields, rate::LINES_PER_SECOND_MAX};
 use crate::metrics::{Counter, Text};
+use crate::settings::{kind::Kind, schema::Key};
 
 crate::metrics! {
     /// What the log counts. One for the process.
@@ -34,54 +35,50 @@ crate::metrics! {
     }
 }
 
-/// How much an event matters, the most first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Something does not work, and somebody must act.
-    Error,
-    /// Something does not work as it should, and goes on.
-    Warn,
-    /// What an operator wants to find later: start, reload, drain, stop.
-    Info,
-    /// What a developer wants to know.
-    Debug,
+crate::choice! {
+    /// How much an event matters, the most first.
+    pub enum Level {
+        /// Something does not work, and somebody must act.
+        Error = "error",
+        /// Something does not work as it should, and goes on.
+        Warn = "warn",
+        /// What an operator wants to find later: start, reload, drain, stop.
+        Info = "info",
+        /// What a developer wants to know.
+        Debug = "debug",
+    }
 }
 
 impl Level {
     /// The word in the log.
     #[must_use]
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-        }
+        Self::WORDS[self as usize]
+    }
+
+    /// Whether it matters at least as much as `other`.
+    const fn is_at_least(self, other: Self) -> bool {
+        self as u8 <= other as u8
     }
 }
 
-/// How a line is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// `name=value` pairs.
-    #[default]
-    Logfmt,
-    /// An object in JSON, whose values are all strings.
-    Json,
+crate::choice! {
+    /// How a line is written.
+    pub enum Format {
+        /// `name=value` pairs.
+        Logfmt = "logfmt",
+        /// An object in JSON, whose values are all strings.
+        Json = "json",
+    }
 }
 
-/// What is logged, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogOptions {
-    /// Events of this level and those that matter more.
-    pub level: Level,
-    /// How lines are written.
-    pub format: Format,
-}
-
-impl Default for LogOptions {
-    fn default() -> Self {
-        Self { level: Level::Info, format: Format::Logfmt }
+crate::settings! {
+    /// What is logged, and how.
+    pub struct LogSettings {
+        /// Events of this level and those that matter more are logged.
+        pub level: Level = Key::new(Kind::Choice(Level::WORDS)).preset("info"),
+        /// How lines are written: `name=value` pairs, or an object in JSON.
+        pub format: Format = Key::new(Kind::Choice(Format::WORDS)).preset("logfmt"),
     }
 }
 
@@ -90,7 +87,7 @@ const RECENT_MAX: usize = 32;
 
 /// A log, owned by the control thread.
 pub struct Log {
-    options: LogOptions,
+    settings: RefCell<LogSettings>,
     /// The last warnings and errors, the newest last.
     recent: RefCell<VecDeque<String>>,
     rate: Cell<Rate>,
@@ -102,10 +99,15 @@ pub struct Log {
 impl Log {
     /// A log to any writer.
     #[must_use]
-    pub fn new(options: LogOptions, sink: Box<dyn Write>) -> Self {
+    pub fn new(settings: LogSettings, sink: Box<dyn Write>) -> Self {
         let (rate, metrics) = (Cell::default(), LogMetrics::default());
         let (recent, line) = (RefCell::default(), RefCell::default());
-        Self { options, recent, rate, line, sink: RefCell::new(sink), metrics }
+        Self { settings: RefCell::new(settings), recent, rate, line, sink: RefCell::new(sink), metrics }
+    }
+
+    /// Goes on by other settings.
+    pub fn adopt(&self, settings: &LogSettings) {
+        self.settings.replace(settings.clone());
     }
 
     /// The last warnings and errors that were logged, in logfmt, the newest first.
@@ -116,7 +118,7 @@ impl Log {
 
     /// Logs one event. `wall_ms` is the time of the pass, in milliseconds of Unix time.
     pub fn event(&self, wall_ms: u64, level: Level, event: &str, fields: Fields<'_>) {
-        if level > self.options.level {
+        if !level.is_at_least(self.settings.borrow().level) {
             return;
         }
         let mut rate = self.rate.get();
@@ -168,12 +170,13 @@ impl Log {
         let mut line = self.line.borrow_mut();
         line.clear();
         let head: Fields<'_> = &[("level", &level.word()), ("event", &event)];
-        if level <= Level::Warn {
+        if level.is_at_least(Level::Warn) {
             logfmt::encode(&mut line, wall_ms, head, fields);
             self.keep(line.trim_end());
             line.clear();
         }
-        match self.options.format {
+        let format = self.settings.borrow().format;
+        match format {
             Format::Logfmt => logfmt::encode(&mut line, wall_ms, head, fields),
             Format::Json => json::encode(&mut line, wall_ms, head, fields),
         }
@@ -189,6 +192,8 @@ mod tests {
     use std::{io, rc::Rc};
 
     use super::*;
+
+    const USUAL: LogSettings = LogSettings { level: Level::Info, format: Format::Logfmt };
 
     #[derive(Clone, Default)]
     struct Paper(Rc<RefCell<Vec<u8>>>);
@@ -215,7 +220,7 @@ mod tests {
     #[test]
     fn events_below_the_level_are_not_written() {
         let paper = Paper::default();
-        let log = Log::new(LogOptions::default(), Box::new(paper.clone()));
+        let log = Log::new(USUAL, Box::new(paper.clone()));
         for level in [Level::Error, Level::Warn, Level::Info, Level::Debug] {
             log.event(0, level, "tick", &[]);
         }
@@ -225,9 +230,24 @@ mod tests {
     }
 
     #[test]
+    fn settings_are_adopted_while_it_runs() {
+        let paper = Paper::default();
+        let log = Log::new(USUAL, Box::new(paper.clone()));
+        log.event(0, Level::Info, "calm", &[]);
+        log.adopt(&LogSettings { level: Level::Warn, format: Format::Json });
+        log.event(0, Level::Info, "calm", &[]);
+        log.event(0, Level::Error, "storm", &[]);
+        let expected = [
+            "1970-01-01T00:00:00Z level=info event=calm",
+            r#"{"time":"1970-01-01T00:00:00Z","level":"error","event":"storm"}"#,
+        ];
+        assert_eq!(paper.lines(), expected);
+    }
+
+    #[test]
     fn warnings_are_kept_for_operators_and_lines_may_be_json() {
         let paper = Paper::default();
-        let options = LogOptions { level: Level::Debug, format: Format::Json };
+        let options = LogSettings { level: Level::Debug, format: Format::Json };
         let log = Log::new(options, Box::new(paper.clone()));
         log.event(0, Level::Info, "calm", &[]);
         for n in 0..RECENT_MAX + 1 {
@@ -248,7 +268,7 @@ mod tests {
     #[test]
     fn a_flood_is_cut_and_counted() {
         let paper = Paper::default();
-        let log = Log::new(LogOptions::default(), Box::new(paper.clone()));
+        let log = Log::new(USUAL, Box::new(paper.clone()));
         let bound = u64::from(LINES_PER_SECOND_MAX);
         (0..bound + 5).for_each(|n| log.event(1_000 + n, Level::Info, "flood", &[("n", &n)]));
         assert_eq!(paper.lines().len() as u64, bound);
@@ -271,7 +291,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_does_not_silence_the_log() {
         let paper = Paper::default();
-        let log = Log::new(LogOptions::default(), Box::new(paper.clone()));
+        let log = Log::new(USUAL, Box::new(paper.clone()));
         (0..LINES_PER_SECOND_MAX).for_each(|_| log.event(9_000, Level::Info, "before", &[]));
         paper.lines();
         log.event(3_000, Level::Info, "after", &[]);
@@ -289,7 +309,7 @@ mod tests {
                 Ok(())
             }
         }
-        let log = Log::new(LogOptions::default(), Box::new(Closed));
+        let log = Log::new(USUAL, Box::new(Closed));
         log.event(0, Level::Error, "lost", &[]);
         assert_eq!(log.dropped(), 1);
         let mut text = Text::new();

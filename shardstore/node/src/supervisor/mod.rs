@@ -20,7 +20,7 @@ use std::time::Duration;
 use control::activity::Activity;
 use control::attend::{self, Options, Process, ReloadCause, Start, Watched};
 use control::drain::{Ending, Exit, State};
-use control::log::{Fields, Level, Log, LogOptions};
+use control::log::{Fields, Level, Log};
 use control::metrics::TopologyMetrics;
 use control::reload::Reloader;
 use control::topology_file::TopologySource;
@@ -96,7 +96,7 @@ impl Supervisor {
             reactor: reactor.clone(),
             settings: RefCell::new(supervision.shared.settings.clone()),
             activity: Activity::new(reactor.now()),
-            log: Log::new(LogOptions::default(), supervision.log),
+            log: Log::new(supervision.shared.settings.log.clone(), supervision.log),
             shared: supervision.shared,
             config: supervision.config,
             topology_metrics: TopologyMetrics::default(),

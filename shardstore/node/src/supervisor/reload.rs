@@ -32,6 +32,7 @@ impl Supervisor {
     pub(super) fn read_settings(&self, cause: ReloadCause) {
         let event = |level, event: &str, fields: control::log::Fields<'_>| self.event(level, event, fields);
         if let Some(settings) = self.config.reload(cause, &event) {
+            self.log.adopt(&settings.log);
             self.settings.replace(settings);
             self.send_snapshot();
         }
