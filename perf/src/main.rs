@@ -2,6 +2,9 @@
 //!
 //! **Not** linked into a server.
 //!
+//! **Errors** of all verbs are their operator's, and say what to do: a file, a server or an option is not what it should be, or a
+//! signal has ended the measurement. What is not says so.
+//!
 //! **Invariants**: absolute figures are printed, never judged unless a gate names them; what is judged is a ratio of
 //! one alternating run.
 
@@ -44,7 +47,7 @@ enum Verb {
     Agent(agents::Options),
     /// Compare two programs, or two folders of results: is B slower than A?
     ///
-    /// Programs are run in turn under one scenario. For example: coreperf compare old/corelane target/release/corelane
+    /// Programs are run in turn under one scenario. For example: coreperf compare old/corelane target/dist/corelane
     Compare(compare::Options),
     /// Measure what a hit in another core's memory costs, beside one in the own core's.
     ///
@@ -68,7 +71,7 @@ enum Verb {
     /// Run scenarios against the floor, Corelane and other servers in turn, and set them side by side.
     ///
     /// Each server has one core, in its best stated configuration; rounds alternate. Servers that are not installed are named
-    /// and left out. With --wrk the load comes from wrk and the gates of docs/performance.md are judged.
+    /// and left out. With --gates the gates of docs/performance.md are judged.
     Peers(peers::Options),
     /// Make a page of results that is read in a browser: one HTML file that needs no other.
     Report(report::Options),
@@ -86,6 +89,12 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    // As where panics abort: a core that is gone must not leave the others waiting for it.
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        told(panic);
+        std::process::abort();
+    }));
     let outcome = match Arguments::parse().verb {
         Verb::Agent(options) => agents::run(&options),
         Verb::Compare(options) => compare::run(&options),

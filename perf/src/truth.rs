@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use perf_basis::files::write_json;
 use perf_basis::judge::{Comparison, PAIRS_MIN, Spread, Verdict, compare_pairs};
@@ -22,11 +22,9 @@ use crate::compare::{Figure, PAIRS};
 use crate::floor::work::step_ns_here;
 use crate::run::outcome::SCHEMA;
 use crate::run::scenario::{Body, Scenario};
-use crate::servers::TestBed;
+use crate::servers::{TestBed, ensure_optimized};
 use crate::system::cpus::Cpus;
 use crate::system::fingerprint::{Fingerprint, commit};
-use crate::system::scratch::Scratch;
-use crate::system::stop::Stop;
 
 /// Runs that find out what a request costs the floor: an odd number, so that the median is one of them.
 const FIRST_RUNS: u16 = 5;
@@ -92,23 +90,11 @@ struct Report {
 }
 
 /// Runs the verb. Exit status 1 when more than one of 20 verdicts was not true.
-///
-/// # Errors
-/// The floor does not start, no run of it can be believed, or the host is too busy for a try.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    options.cpus.check()?;
     ensure!((0.5..=1_000.0).contains(&options.more), "--more {}: it is from 0.5 to 1000 percent", options.more);
-    if cfg!(debug_assertions) {
-        bail!("this is a debug build, whose floor is no floor; use: cargo run --release --bin coreperf -- truth");
-    }
+    ensure_optimized("truth")?;
     let scenario = options.scenario()?;
-    let bed = TestBed {
-        binaries: PathBuf::new(),
-        scratch: Scratch::new("truth")?,
-        server_cpu: options.cpus.server,
-        client_cpu: options.cpus.clients[0],
-        stop: Stop::on_signals()?,
-    };
+    let bed = TestBed::new("truth", &options.cpus, None)?;
     let paired_run = PairedRun::new(&bed, &scenario, Figure::Cpu, &options.cpus.clients);
     let step_ns = step_ns_here();
     eprintln!("{}", options.estimate(paired_run.pair_seconds()));
@@ -233,6 +219,7 @@ fn sum(tries: &[Try]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::scratch::Scratch;
 
     fn tries(itself: &[f64], more: &[f64]) -> Vec<Try> {
         let of = |(subject, truth): (&'static str, Verdict), ratios: &[f64]| {

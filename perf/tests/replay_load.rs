@@ -9,14 +9,18 @@
     reason = "a test that serves over plain sockets, from threads"
 )]
 
+#[path = "support/agent.rs"]
+mod agent;
+mod support;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
+use agent::Agent;
+use support::{Folder, coreperf, result, text};
 
 type Cache = Arc<Mutex<HashMap<String, Vec<u8>>>>;
 
@@ -70,58 +74,31 @@ fn answer(stream: TcpStream, cache: &Cache) {
     }
 }
 
-/// A folder of one test, gone with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("coreperf-load-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        std::fs::write(self.0.join(name), bytes).unwrap();
-    }
-
-    /// Runs the scenario of the folder, with `more` arguments.
-    fn run(&self, more: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_coreperf"));
-        command.arg("run").arg(self.0.join("scenario.toml")).arg("--out").arg(&self.0).args(more);
-        command.output().unwrap()
-    }
-
-    fn result(&self) -> Value {
-        serde_json::from_str(&std::fs::read_to_string(self.0.join("result.json")).unwrap()).unwrap()
-    }
+fn write(folder: &Folder, name: &str, bytes: &[u8]) {
+    std::fs::write(folder.0.join(name), bytes).unwrap();
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+/// Runs the scenario of the folder, with `more` arguments.
+fn run(folder: &Folder, more: &[&str]) -> Output {
+    coreperf(&folder.0.join("scenario.toml"), &folder.0).args(more).output().unwrap()
 }
 
 /// The files are named from the scenario's folder. Five requests of ten keys each, so that a fifth asks for 0 or 5.
 fn prepare(folder: &Folder) {
     let trace: String = (0..50).map(|n| format!("key {}\n", n % 10)).collect();
-    folder.write("trace.txt", trace.as_bytes());
-    folder.write("sizes.json", br#"{"valSizeRange": [10, 9000], "valSizeRangeProbability": [1, 1]}"#);
+    write(folder, "trace.txt", trace.as_bytes());
+    write(folder, "sizes.json", br#"{"valSizeRange": [10, 9000], "valSizeRangeProbability": [1, 1]}"#);
     let scenario = format!(
         "url = \"http://{}/{{key}}\"\nrate = 500\nconnections = 4\nwarmup = \"1s\"\nduration = \"1s\"\n\
          [keys]\ntrace = \"trace.txt\"\nformat = \"text\"\n[values]\nhistogram = \"sizes.json\"\nttls = [[\"60s\", 1]]\n\
          [mix]\nfill_misses = true\n[expect]\nstatus = [200, 201, 404]\nbody = \"value\"\n",
         serve()
     );
-    folder.write("scenario.toml", scenario.as_bytes());
+    folder.scenario(&scenario);
 }
 
 fn check(folder: &Folder, output: &Output) {
-    let result = folder.result();
+    let result = result(&folder.0);
     let ratio = result["hit_ratio"].as_f64().unwrap();
     assert!((ratio - 0.8).abs() < 0.03, "{ratio}: {}", text(output));
     assert_eq!(result["errors"]["total"], 0, "values come back as they were, and live a minute: {result}");
@@ -133,53 +110,32 @@ fn check(folder: &Folder, output: &Output) {
 
 #[test]
 fn a_replay_that_fills_its_misses_tells_the_hit_ratio() {
-    let folder = Folder::new("alone");
+    let folder = Folder::new("replay-alone");
     prepare(&folder);
-    let output = folder.run(&[]);
+    let output = run(&folder, &[]);
     check(&folder, &output);
     assert!(text(&output).contains("50 requests for 10 keys"), "{}", text(&output));
 }
 
-/// An agent of the test, ended with it.
-struct Agent(Child, String);
-
-impl Agent {
-    fn start() -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_coreperf"));
-        let mut child = command.args(["agent", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let address = line.split([' ', ';']).find_map(|word| word.parse::<SocketAddr>().ok());
-        Self(child, address.unwrap_or_else(|| panic!("no address in: {line}")).to_string())
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn agents_replay_a_trace_together() {
-    let folder = Folder::new("agents");
+    let folder = Folder::new("replay-agents");
     prepare(&folder);
     let agents = [Agent::start(), Agent::start()];
-    let output = folder.run(&["--agents", &format!("{},{}", agents[0].1, agents[1].1)]);
+    let output = run(&folder, &["--agents", &format!("{},{}", agents[0].1, agents[1].1)]);
     check(&folder, &output);
 }
 
 #[test]
 fn a_file_that_is_not_what_it_should_be_is_named() {
-    let folder = Folder::new("bad");
+    let folder = Folder::new("replay-bad");
     for (name, bytes, expected) in [
         ("trace.txt", &b"one\n\ntwo\n"[..], "line 2: an empty line where a key is expected; remove it"),
         ("sizes.json", b"{\n\"valSizeRange\": 1}", "line 2"),
     ] {
         prepare(&folder);
-        folder.write(name, bytes);
-        let output = folder.run(&[]);
+        write(&folder, name, bytes);
+        let output = run(&folder, &[]);
         assert_eq!(output.status.code(), Some(2), "{}", text(&output));
         let file = folder.0.join(name).display().to_string();
         assert!(text(&output).contains(&file) && text(&output).contains(expected), "{}", text(&output));

@@ -9,15 +9,18 @@
     reason = "a test that serves over plain sockets, from threads"
 )]
 
+#[path = "support/agent.rs"]
+mod agent;
 mod support;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use agent::Agent;
 use support::{Folder, coreperf, result, text};
 
 /// Answers every request with this body, for as long as the test runs.
@@ -158,28 +161,6 @@ fn an_overloaded_client_core_makes_a_run_invalid() {
         assert_eq!(child.wait().unwrap().code(), Some(1));
         let result = result(&folder.0);
         assert!(reasons(&result).contains("the generator waited"), "{}", reasons(&result));
-    }
-}
-
-/// An agent of the test, ended with it.
-struct Agent(Child, SocketAddr);
-
-impl Agent {
-    fn start() -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_coreperf"));
-        command.args(["agent", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.as_mut().unwrap()), &mut line).unwrap();
-        let address = line.split([' ', ';']).find_map(|word| word.parse().ok());
-        Self(child, address.unwrap_or_else(|| panic!("no address in: {line}")))
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

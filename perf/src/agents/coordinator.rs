@@ -32,9 +32,6 @@ pub(crate) struct Agents(Vec<Agent>);
 
 impl Agents {
     /// Connects to all of them and hands each its share.
-    ///
-    /// # Errors
-    /// One cannot be reached, or refuses: its name and reason are told.
     pub(crate) fn prepare(names: &[String], scenario: &Scenario) -> Result<Self> {
         let mut agents = Vec::new();
         // One after the other: the first one fills, and the others must find what it has stored.
@@ -51,9 +48,6 @@ impl Agents {
     }
 
     /// Lets all begin; what they tell goes to `reports`.
-    ///
-    /// # Errors
-    /// One is gone.
     pub(crate) fn begin(&mut self, reports: &Sender<Report>) -> Result<()> {
         let mut first_core = 0;
         for agent in &mut self.0 {
@@ -120,15 +114,13 @@ fn listen(mut lines: Lines, (first_core, cores): (usize, usize), reports: &Sende
     let mut results = 0;
     while let Some(line) = lines.next()? {
         let report = match line {
-            FromAgent::Window { core, account } => {
+            FromAgent::Window { core, tally } => {
                 let core = u16::try_from(first_core + usize::from(core)).context("too many cores")?;
-                Report::Window(CoreId(core), Box::new(account.tally()?))
+                Report::Window(CoreId(core), tally)
             }
-            FromAgent::Result { account, waited } => {
-                let mut tally = account.tally()?;
-                tally.cpu_waited = waited;
+            FromAgent::Result { tally } => {
                 results += 1;
-                Report::Result(Box::new(tally))
+                Report::Result(tally)
             }
             FromAgent::Ready { .. } | FromAgent::Refused { .. } => continue,
         };

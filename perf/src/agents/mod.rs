@@ -23,7 +23,7 @@ use crate::run::{Cores, cpus_of, fill, reach};
 use crate::system::clock::now;
 use crate::system::cpu::CpuTime;
 use crate::system::stop::Stop;
-use line::{Account, FromAgent, Lines, ToAgent, say};
+use line::{FromAgent, Lines, ToAgent, say};
 
 /// Where an agent listens.
 #[derive(Args)]
@@ -43,9 +43,6 @@ pub(crate) struct Options {
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Serves coordinators until it is stopped.
-///
-/// # Errors
-/// The address is taken or not of this host.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     let listener = TcpListener::bind(options.listen).with_context(|| format!("cannot listen on {}", options.listen))?;
@@ -90,12 +87,12 @@ fn serve(stream: &TcpStream, options: &Options, stop: &Stop) -> Result<()> {
     let listener = std::thread::spawn(move || obey(lines, &listening));
     let outcome = reports.iter().try_for_each(|report| {
         let line = match report {
-            Report::Window(core, tally) => FromAgent::Window { core: core.0, account: Account::of(&tally) },
+            Report::Window(core, tally) => FromAgent::Window { core: core.0, tally },
             Report::Lost(_) => return Ok(()),
-            Report::Result(tally) => {
+            Report::Result(mut tally) => {
                 let elapsed_ns = now().since(began).as_nanos().max(1) as f64 * plan.team.cores as f64;
-                let waited = (own_cpu() - cpu_before).waited_ns as f64 / elapsed_ns;
-                FromAgent::Result { account: Account::of(&tally), waited }
+                tally.cpu_waited = (own_cpu() - cpu_before).waited_ns as f64 / elapsed_ns;
+                FromAgent::Result { tally }
             }
         };
         if stop.check().is_err() {

@@ -23,8 +23,6 @@ use crate::run::scenario::Scenario;
 use crate::servers::client::accepts;
 use crate::servers::{Server, TestBed, free_addresses};
 use crate::system::cpus::Cpus;
-use crate::system::scratch::Scratch;
-use crate::system::stop::Stop;
 use pairs::{PairedRun, Start, about};
 
 /// Pairs unless told otherwise: 5 % more is seen in 97 of 100 comparisons on a shared host (the tests of perf_basis::judge).
@@ -108,9 +106,6 @@ struct Report<'a> {
 }
 
 /// Runs the verb. Exit status 1 when B is slower.
-///
-/// # Errors
-/// A program does not start, a folder has no results, or too few pairs were valid.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let folders = [&options.first, &options.second].map(|name| Path::new(name).is_dir());
     let pairs = match folders {
@@ -154,16 +149,9 @@ fn words(options: &Options, comparison: &Comparison, pairs: usize) -> String {
 
 /// Runs two programs in turn.
 fn of_programs(options: &Options) -> Result<Vec<(f64, f64)>> {
-    options.cpus.check()?;
     let mut scenario = Scenario::read(&options.scenario)?;
     scenario.duration = options.seconds.map_or(scenario.duration, |seconds| Duration::from_secs(seconds.into()));
-    let bed = TestBed {
-        binaries: PathBuf::new(),
-        scratch: Scratch::new("compare")?,
-        server_cpu: options.cpus.server,
-        client_cpu: options.cpus.clients[0],
-        stop: Stop::on_signals()?,
-    };
+    let bed = TestBed::new("compare", &options.cpus, None)?;
     let paired_run = PairedRun::new(&bed, &scenario, options.figure, &options.cpus.clients);
     eprintln!("{} pairs take {}", options.pairs, about(paired_run.pair_seconds() * f64::from(options.pairs)));
     let starts: [Start<'_>; 2] =
@@ -192,8 +180,7 @@ fn start(bed: &TestBed, name: &'static str, text: &str) -> Result<Server> {
     let mut words = text.split_whitespace();
     let mut command = Command::new(words.next().context("a program has a name")?);
     command.args(words);
-    let child = bed.start(name, &mut command, || accepts(address))?;
-    Ok(Server { name, address, children: vec![child], _files: None })
+    bed.serve(name, &mut command, address, accepts)
 }
 
 /// The runs of two folders, paired in the order in which they were begun.

@@ -62,9 +62,6 @@ impl<'a> PairedRun<'a> {
     }
 
     /// Measures so many pairs; `shown` hears of every pair as it ends: its number from 0, and its figures, if it has any.
-    ///
-    /// # Errors
-    /// A program does not start or does not answer, or the measurement was stopped.
     pub(crate) fn pairs(
         &self,
         starts: [Start<'_>; 2],
@@ -100,16 +97,12 @@ impl<'a> PairedRun<'a> {
     }
 
     /// Starts a program and measures it alone, once.
-    ///
-    /// # Errors
-    /// As for the pairs.
     pub(crate) fn alone(&self, start: Start<'_>) -> Result<Outcome> {
         self.run(&start(self.bed)?)
     }
 
     fn run(&self, server: &Server) -> Result<Outcome> {
-        let run_options =
-            RunOptions { cpus: self.client_cpus, agents: &[], spins: true, window: WINDOW, is_shown: false };
+        let run_options = RunOptions::unseen(self.client_cpus, WINDOW);
         let measured = measure(self.scenario.at(server.address), &run_options, &self.bed.stop);
         self.bed.stop.check()?;
         Ok(measured.with_context(|| server.name.to_owned())?.outcome)

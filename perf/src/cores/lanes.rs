@@ -43,9 +43,6 @@ const OTHER: &[u8] = b"; detail=core\r\n";
 
 impl Bench {
     /// Stores keys, and opens connections until each core has enough of both.
-    ///
-    /// # Errors
-    /// The server refuses, or has not two cores that share keys and connections.
     pub(super) fn prepare(address: SocketAddr, admin: SocketAddr, lanes: usize, keys: usize) -> Result<Self> {
         let mut client = Client::connect(address).context("corelane is gone")?;
         let paths = sorted_keys(&mut client, admin, keys)?;

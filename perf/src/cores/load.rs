@@ -39,9 +39,6 @@ impl Side {
 }
 
 /// Loads the connections from `cpu` for `duration`, with the requests in turn.
-///
-/// # Errors
-/// An answer is not what it should be, takes longer than the connection's time limit, or the CPU is not ours.
 pub(super) fn run(lanes: &mut [TcpStream], requests: &[Request], cpu: usize, duration: Duration) -> Result<Side> {
     pin_to(cpu)?;
     let mut side = Side::new();

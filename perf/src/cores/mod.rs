@@ -27,8 +27,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::servers::{Server, TestBed};
-use crate::system::scratch::Scratch;
-use crate::system::stop::Stop;
+use crate::system::cpus::Cpus;
 use lanes::Bench;
 use load::Side;
 use perf_basis::files::{update_block, write_json};
@@ -46,9 +45,9 @@ pub(crate) struct Options {
     /// Connections of each core
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
     connections: u16,
-    /// Folder of the release binaries
-    #[arg(long, value_name = "FOLDER", default_value = "target/release")]
-    bin_dir: PathBuf,
+    /// Folder of our programs, unless it is the one that coreperf lies in
+    #[arg(long, value_name = "FOLDER")]
+    bin_dir: Option<PathBuf>,
     /// CPUs of the two data cores; each has the client of the other beside it
     #[arg(long, value_name = "CPU", value_delimiter = ',', num_args = 1, default_values_t = [0, 1])]
     cpus: Vec<usize>,
@@ -98,19 +97,10 @@ pub(crate) const LOADS: [Load; 6] = [
 ];
 
 /// Runs the verb. Exit status 1 when a gate failed.
-///
-/// # Errors
-/// The server does not start, answers from elsewhere than it should, or the measurement was stopped.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let &[first, second] = options.cpus.as_slice() else { bail!("--cpus takes two, such as --cpus 0,1") };
     ensure!(first != second, "--cpus names {first} twice; the two data cores need a CPU each");
-    let bed = TestBed {
-        binaries: options.bin_dir.clone(),
-        scratch: Scratch::new("cores")?,
-        server_cpu: first,
-        client_cpu: second,
-        stop: Stop::on_signals()?,
-    };
+    let bed = TestBed::new("cores", &Cpus { server: first, clients: vec![second] }, options.bin_dir.as_deref())?;
     let report = measure(&bed, options)?;
     let text = report.text();
     print!("{text}");

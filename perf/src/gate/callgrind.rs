@@ -39,9 +39,6 @@ pub(crate) struct Counted {
 }
 
 /// The paths that the program has, in its order.
-///
-/// # Errors
-/// The operator's: the program is not there, or is of another build.
 pub(crate) fn paths(program: &Path) -> Result<Vec<PurePath>> {
     let output = Command::new(program).output().with_context(|| {
         format!("{} could not be started; build it: cargo build --release -p coreperf", program.display())
@@ -58,9 +55,6 @@ fn path_in_line(line: &str) -> Option<PurePath> {
 }
 
 /// Counts one path. What callgrind writes goes to `folder`, for `callgrind_annotate`.
-///
-/// # Errors
-/// The operator's: valgrind is missing. Ours: the program failed under it.
 pub(crate) fn count(program: &Path, path: &str, folder: &Path) -> Result<Counted> {
     let (fewer, _) = total_of(program, path, TIMES, folder)?;
     let (more, processor) = total_of(program, path, 2 * TIMES, folder)?;

@@ -67,9 +67,6 @@ impl Conditions {
 
 /// Counts the paths of `program`, and judges them by the baseline or writes it. Exit status 1 when a count grew, or a path and
 /// its baseline do not belong together.
-///
-/// # Errors
-/// valgrind or the program is missing, the baselines cannot be read, or they are of another architecture.
 pub(super) fn run(
     baseline: Option<&Path>,
     program: Option<&Path>,

@@ -41,9 +41,6 @@ pub(crate) struct Options {
 }
 
 /// Runs the verb. Exit status 1 when a figure is worse than its baseline.
-///
-/// # Errors
-/// The operator's: nothing could be measured, or the baseline cannot be read or written.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let Options { baseline, ratios, accept, update, program, keep } = options;
     if ratios.is_empty() {

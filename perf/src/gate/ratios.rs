@@ -78,9 +78,6 @@ impl Figure for Ratio {
 }
 
 /// Judges the results in `folders`, or writes what they show to the baseline. Exit status 1 when a ratio grew beyond its noise.
-///
-/// # Errors
-/// The operator's: a folder has no results of Corelane beside another server, or the baseline cannot be read or written.
 pub(super) fn run(folders: &[PathBuf], baseline: Option<&Path>, accept: bool) -> Result<ExitCode> {
     let file = baseline.unwrap_or(Path::new(BASELINE));
     let before = if accept { None } else { Some(Baseline::read(file)?) };

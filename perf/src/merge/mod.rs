@@ -41,9 +41,6 @@ pub(crate) struct Options {
 }
 
 /// Runs the verb.
-///
-/// # Errors
-/// The operator's: a result is missing, damaged, not valid, or of another scenario; the file is named.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let found = under(&options.folders)?;
     options.accept(&found)?;

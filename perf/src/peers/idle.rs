@@ -5,7 +5,7 @@
 //! **Invariants**: every connection has had one answer before the memory is read, and answers again afterwards;
 //! otherwise the figure is not valid.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
@@ -44,13 +44,11 @@ impl Idle {
 }
 
 /// Measures a fresh server of one core.
-///
-/// # Errors
-/// The limit of open files is too low, or the server did not start.
 pub(super) fn measure(bed: &TestBed) -> Result<Idle> {
     raise_descriptor_limit()?;
     let server = bed.start_corelane()?;
-    super::wrk::fill(&server, &[KEY_PATH.to_owned()], VALUE_BYTES)?;
+    let stored = Client::connect(server.address)?.request("PUT", KEY_PATH, &"x".repeat(VALUE_BYTES))?;
+    ensure!(matches!(stored, 201 | 204), "a PUT was answered with {stored}");
     let process = server.children[0].id();
     let empty_bytes = resident_bytes(process)?;
     let mut clients = Vec::with_capacity(CONNECTIONS);
@@ -77,9 +75,6 @@ fn ask(client: &mut Client) -> Result<()> {
 }
 
 /// Raises the soft limit to what the test needs; the server inherits it.
-///
-/// # Errors
-/// The operator's: the hard limit is lower.
 fn raise_descriptor_limit() -> Result<()> {
     let needed = CONNECTIONS as u64 + DESCRIPTORS_BESIDE;
     let limit = getrlimit(Resource::Nofile);

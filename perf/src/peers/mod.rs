@@ -8,7 +8,7 @@
 //! A scenario whose url is `http://` is asked of HTTP servers; one that names keys and nothing else (`shard://`, `redis://`,
 //! `memcached://`) of all key-value servers, each in its own protocol.
 //!
-//! With `--wrk` the load comes from wrk, and the gates of docs/performance.md are judged.
+//! With `--gates` the gates of docs/performance.md are judged.
 //!
 //! **Invariants**: every server has the same core and the generator another one; what changes on the host while it is
 //! measured changes for all of them.
@@ -16,16 +16,17 @@
 mod gates;
 mod idle;
 mod table;
-mod wrk;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use perf_basis::files::{update_block, write_json};
+use perf_basis::judge::{self, GateCheck, Spread};
+use perf_basis::table::grouped;
 use serde::Serialize;
 
 use crate::run::outcome::Outcome;
@@ -33,11 +34,10 @@ use crate::run::protocol::Scheme;
 use crate::run::scenario::{Body, Scenario};
 use crate::run::{RunOptions, WINDOW, fill, measure};
 use crate::servers::peers::is_installed;
-use crate::servers::{Server, TestBed};
+use crate::servers::{Server, TestBed, ensure_optimized};
+use crate::system::child::Child;
 use crate::system::cpus::Cpus;
-use crate::system::scratch::Scratch;
-use crate::system::stop::Stop;
-use gates::{GateReport, LoadRow};
+use idle::Idle;
 
 /// What to run, and against whom.
 #[derive(Args)]
@@ -54,19 +54,19 @@ pub(crate) struct Options {
     /// Measure these only
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Kind>,
-    /// Folder of the release binaries
-    #[arg(long, value_name = "FOLDER", default_value = "target/release")]
-    bin_dir: PathBuf,
+    /// Folder of our programs, unless it is the one that coreperf lies in
+    #[arg(long, value_name = "FOLDER")]
+    bin_dir: Option<PathBuf>,
     #[command(flatten)]
     cpus: Cpus,
     /// Open loop at this share of what the slowest server but the floor reaches in a closed one, such as 0.7
     #[arg(long, value_name = "SHARE")]
     at_share: Option<f64>,
-    /// Load with wrk instead, and judge the gates of docs/performance.md: GETs in a closed loop only
+    /// Judge the gates of docs/performance.md, as far as what is measured shows them
     #[arg(long, conflicts_with = "at_share")]
-    wrk: bool,
-    /// With --wrk: measure the memory of 10,000 idle connections too
-    #[arg(long, requires = "wrk")]
+    gates: bool,
+    /// With --gates: measure the memory of 10,000 idle connections too
+    #[arg(long, requires = "gates")]
     idle: bool,
     /// Replace the generated block of this name on the Markdown page of --update
     #[arg(long, value_name = "NAME", default_value = "coreperf peers")]
@@ -145,6 +145,12 @@ impl Kind {
         }
     }
 
+    /// Its processes beside the one that is asked: the node of a cluster.
+    fn beside(self, server: &Server) -> Vec<u32> {
+        let is_cluster = self == Self::Cluster;
+        server.children.iter().skip(1).filter(|_| is_cluster).map(Child::id).collect()
+    }
+
     /// Whether it keeps what it is given, under any key.
     fn stores(self) -> bool {
         matches!(self, Self::Corelane | Self::Cluster) || self.scheme().is_key_value()
@@ -203,6 +209,19 @@ struct Row {
     rounds: Vec<Outcome>,
 }
 
+impl Row {
+    /// A figure of the rounds that have it.
+    fn spread(&self, figure: fn(&Outcome) -> Option<f64>) -> Option<Spread> {
+        Spread::of(self.rounds.iter().filter_map(figure))
+    }
+
+    /// Its ratio to another server's, over the rounds in which both have it.
+    fn ratios(&self, to: &Self, figure: fn(&Outcome) -> Option<f64>) -> Option<Spread> {
+        let pairs = self.rounds.iter().zip(&to.rounds);
+        Spread::of(pairs.filter_map(|(own, other)| Some(figure(own)? / figure(other)?)))
+    }
+}
+
 /// One scenario against all servers.
 #[derive(Clone, Debug, Serialize)]
 struct ScenarioRows {
@@ -210,79 +229,49 @@ struct ScenarioRows {
     rows: Vec<Row>,
 }
 
-/// Runs the verb. Exit status 1 when no round of some server was valid.
-///
-/// # Errors
-/// Something is missing, a server did not start, or the measurement was stopped.
+/// Runs the verb. Exit status 1 when no round of some server can be believed, or a gate does not hold.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    options.cpus.check()?;
-    if cfg!(debug_assertions) {
-        bail!("this is a debug build, whose floor is no floor; use: cargo run --release --bin coreperf -- peers");
-    }
+    ensure_optimized("peers")?;
     let scenarios = options.scenarios.iter().map(|path| Ok((name_of(path), options.read(path)?)));
     let scenarios = scenarios.collect::<Result<Vec<_>>>()?;
     let kinds = options.kinds(&scenarios)?;
-    let bed = TestBed {
-        binaries: options.bin_dir.clone(),
-        scratch: Scratch::new("peers")?,
-        server_cpu: options.cpus.server,
-        client_cpu: options.cpus.clients[0],
-        stop: Stop::on_signals()?,
-    };
-    if options.wrk {
-        return under_wrk(&bed, options, &kinds, &scenarios);
-    }
+    let bed = TestBed::new("peers", &options.cpus, options.bin_dir.as_deref())?;
     let mut comparisons = Vec::new();
     for (name, scenario) in &scenarios {
         let comparison = compare(&bed, options, &kinds, (name, scenario))?;
         print!("{}", table::of(&comparison));
         comparisons.push(comparison);
     }
+    let idle = if options.idle { Some(idle::measure(&bed)?) } else { None };
+    let gates = if options.gates { gates::judge(&comparisons, idle.as_ref()) } else { Vec::new() };
+    let judged = if options.gates { words(&gates, idle.as_ref()) } else { String::new() };
+    print!("{judged}");
     if let Some(page) = &options.update {
-        update_block(page, &options.block, &table::block(&comparisons))?;
+        update_block(page, &options.block, &(judged + &table::block(&comparisons)))?;
     }
     if let Some(folder) = &options.out {
         write_json(&folder.join("peers.json"), &comparisons)?;
-    }
-    let is_measured = |row: &Row| row.rounds.iter().any(|round| round.valid);
-    let all = comparisons.iter().flat_map(|comparison| &comparison.rows).all(is_measured);
-    Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Measures with wrk, judges the gates, and writes what was found.
-fn under_wrk(bed: &TestBed, options: &Options, kinds: &[Kind], scenarios: &[(String, Scenario)]) -> Result<ExitCode> {
-    ensure!(is_installed("wrk"), "wrk is not installed; install the package wrk, or leave out --wrk");
-    let mut rows = Vec::new();
-    for (name, scenario) in scenarios {
-        let paths = wrk::paths(scenario).with_context(|| name.clone())?;
-        let kinds: Vec<Kind> = kinds.iter().copied().filter(|kind| kind.answers(scenario)).collect();
-        let (kinds, servers) = start(bed, &kinds, (name, scenario))?;
-        let fillable = kinds.iter().zip(&servers).filter(|(kind, _)| kind.stores());
-        fillable.into_iter().try_for_each(|(_, server)| wrk::fill(server, &paths, scenario.values.bytes))?;
-        let first = rows.len();
-        let empty =
-            |server: &Server| LoadRow { load: name.clone(), server: server.name, samples: vec![], invalid: None };
-        rows.extend(servers.iter().map(empty));
-        for round in 0..usize::from(options.rounds) {
-            eprintln!("{name}, round {} of {}", round + 1, options.rounds);
-            for index in (0..servers.len()).map(|turn| (round + turn) % servers.len()) {
-                rows[first + index].add(wrk::measure(bed, scenario, &paths, &servers[index])?);
-            }
+        if options.gates {
+            write_json(&folder.join("gates.json"), &(&gates, &idle))?;
         }
     }
-    let idle = if options.idle { Some(idle::measure(bed)?) } else { None };
-    let seconds = scenarios.first().map_or(0, |(_, scenario)| scenario.duration.as_secs());
-    let report = GateReport::of(rows, idle, seconds);
-    let text = report.text();
-    print!("{text}");
-    if let Some(folder) = &options.out {
-        std::fs::create_dir_all(folder).with_context(|| format!("{} could not be made", folder.display()))?;
-        write_json(&folder.join("wrk.json"), &report)?;
-    }
-    if let Some(page) = &options.update {
-        update_block(page, &options.block, &text)?;
-    }
-    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_measured = |row: &Row| row.spread(table::cpu).is_some();
+    let all = comparisons.iter().flat_map(|comparison| &comparison.rows).all(is_measured);
+    Ok(if all && judge::all_hold(&gates) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The gates as Markdown, and what the idle connections took.
+fn words(gates: &[GateCheck], idle: Option<&Idle>) -> String {
+    let kib = |bytes: u64| grouped(bytes as f64 / 1024.0);
+    let idle = idle.map(|idle| {
+        format!(
+            "\nIdle: {} connections, resident memory {} KiB without and {} KiB with them.\n",
+            grouped(idle.connections as f64),
+            kib(idle.empty_bytes),
+            kib(idle.full_bytes),
+        )
+    });
+    judge::table(gates) + &idle.unwrap_or_default() + "\n"
 }
 
 impl Options {
@@ -321,8 +310,7 @@ fn compare(
     ensure!(!kinds.is_empty(), "{name}: none of these servers can answer it; leave --only out to see who can");
     let (kinds, servers) = start(bed, &kinds, (name, scenario))?;
     let mut rows: Vec<Row> = servers.iter().map(|server| Row { server: server.name, rounds: Vec::new() }).collect();
-    let run_options =
-        RunOptions { cpus: &options.cpus.clients, agents: &[], spins: true, window: WINDOW, is_shown: false };
+    let run_options = RunOptions::unseen(&options.cpus.clients, WINDOW);
     let rate = match options.at_share {
         Some(share) => Some(share * slowest(bed, &run_options, (&kinds, &servers), scenario)?),
         None => scenario.rate,
@@ -332,6 +320,8 @@ fn compare(
             let server = &servers[index];
             let mut adapted = kinds[index].adapt(scenario, server, rows[index].rounds.is_empty())?;
             adapted.rate = rate;
+            let processes = kinds[index].beside(server);
+            let run_options = RunOptions { beside: &processes, ..run_options };
             let measured =
                 measure(adapted, &run_options, &bed.stop).with_context(|| format!("{name}: {}", server.name))?;
             bed.stop.check()?;

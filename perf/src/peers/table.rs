@@ -61,8 +61,7 @@ pub(super) fn of(comparison: &ScenarioRows) -> String {
 }
 
 fn row_line(row: &Row, bases: &[(&str, &Row)]) -> String {
-    let figures = |figure: fn(&Outcome) -> Option<f64>| Spread::of(row.rounds.iter().filter_map(figure));
-    let Some(cpu) = figures(cpu) else {
+    let Some(spread) = row.spread(cpu) else {
         let reason = row.rounds.iter().find_map(|round| round.invalid_reasons.first());
         return format!(
             "{:<12} {}",
@@ -71,11 +70,11 @@ fn row_line(row: &Row, bases: &[(&str, &Row)]) -> String {
         );
     };
     let median = |figure: fn(&Outcome) -> Option<f64>, digits: usize| {
-        figures(figure).map_or_else(|| "-".to_owned(), |spread| format!("{:.digits$}", spread.median))
+        row.spread(figure).map_or_else(|| "-".to_owned(), |spread| format!("{:.digits$}", spread.median))
     };
-    let mut line = format!("{:<12} {:>8.3} ({:.3} to {:.3})", row.server, cpu.median, cpu.min, cpu.max);
+    let mut line = format!("{:<12} {:>8.3} ({:.3} to {:.3})", row.server, spread.median, spread.min, spread.max);
     for (_, to) in bases {
-        let ratio = ratios(row, to).map_or_else(|| "-".to_owned(), |spread| format!("{:.3}", spread.median));
+        let ratio = row.ratios(to, cpu).map_or_else(|| "-".to_owned(), |spread| format!("{:.3}", spread.median));
         line.push_str(&format!(" {ratio:>10}"));
     }
     line.push_str(&format!(
@@ -98,12 +97,7 @@ fn rate(row: &Row) -> String {
     if at_least { format!(">={rate}") } else { rate }
 }
 
-fn cpu(round: &Outcome) -> Option<f64> {
+/// CPU per request.
+pub(super) fn cpu(round: &Outcome) -> Option<f64> {
     round.cpu_believed().map(|cpu| cpu.total)
-}
-
-fn ratios(above: &Row, below: &Row) -> Option<Spread> {
-    let pairs = above.rounds.iter().zip(&below.rounds).filter_map(|(above, below)| Some((cpu(above)?, cpu(below)?)));
-    let (above, below): (Vec<f64>, Vec<f64>) = pairs.unzip();
-    Spread::of_ratios(&above, &below)
 }

@@ -7,11 +7,10 @@
 use maud::{Markup, html};
 
 use super::figures::{count, us};
-use super::headline::{ROUNDS_MIN, counted};
 use super::page::name;
-use super::section::{Section, Server, cpu, latency, rate};
+use super::section::{Section, Server, counted, cpu, latency, rate};
 use crate::run::outcome::Outcome;
-use perf_basis::judge::Spread;
+use perf_basis::judge::{ROUNDS_MIN, Spread};
 
 /// The head of the page, and with several scenarios a table of them.
 pub(super) fn draw(sections: &[Section]) -> Markup {
@@ -54,7 +53,7 @@ fn others(sections: &[Section]) -> Vec<&str> {
 }
 
 /// How fast, and compared with whom, in a sentence; none if the subject has no figure.
-fn answer(section: &Section) -> Option<String> {
+pub(super) fn answer(section: &Section) -> Option<String> {
     let subject = section.subject();
     let cost = subject.spread(cpu)?.median;
     let mut text = format!("A request costs {} {} of CPU time", subject.name, us(cost));
@@ -100,7 +99,7 @@ fn context(outcome: &Outcome, others: &[&str]) -> String {
 }
 
 /// How sure a scenario's figures are.
-fn sure(section: &Section) -> String {
+pub(super) fn sure(section: &Section) -> String {
     let rounds = counted(section.subject());
     let others = || section.servers.iter().filter(|server| server.name != section.subject().name);
     let ratios: Vec<Spread> = others().filter_map(|other| Some(section.subject().ratio(other, cpu)?.0)).collect();

@@ -11,7 +11,6 @@
 mod charts;
 mod figures;
 mod first;
-mod headline;
 mod heat;
 mod page;
 pub(crate) mod section;
@@ -39,9 +38,6 @@ pub(crate) struct Options {
 }
 
 /// Runs the verb.
-///
-/// # Errors
-/// The operator's: a result is missing or damaged, or the page cannot be written; the file is named.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let page = page::of(&section::of(&under(&options.folders)?)?);
     write_whole(&options.html, page.as_bytes())

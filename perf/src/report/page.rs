@@ -4,10 +4,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::charts::{self, COURSES};
 use super::first;
-use super::headline::Headline;
 use super::heat;
-use super::section::{Run, Section};
+use super::section::{Run, Section, cpu};
 use super::tables;
+use crate::run::outcome::Outcome;
 
 /// What servers are, for those who do not know them.
 const SERVERS: [(&str, &str); 10] = [
@@ -85,19 +85,12 @@ pub(super) fn name(section: &Section) -> String {
 }
 
 fn one(index: usize, section: &Section) -> Markup {
-    let Headline { cost, beside, speed, sureness } = Headline::of(section);
     let is_closed = section.runs().any(|run| run.outcome.scenario.rate.is_none());
     html! {
         section {
             h2 id={ "s" (index) } { (name(section)) }
-            div.lead {
-                (cost)
-                @if !beside.is_empty() {
-                    ul { @for sentence in &beside { li { (sentence) } } }
-                }
-                " " (speed)
-            }
-            p.soft { (sureness) }
+            div.lead { (first::answer(section).unwrap_or_else(|| "What a request costs is not known.".to_owned())) }
+            p.soft { (valid(section)) ": " (first::sure(section)) "." }
             @if is_closed {
                 p.soft {
                     "This is a closed loop: it finds how much a server can do. Its latencies hide what would have waited, and are \
@@ -118,6 +111,17 @@ fn one(index: usize, section: &Section) -> Markup {
             (tables::scenario(section))
         }
     }
+}
+
+/// How many runs there are, and of which nothing but the latencies is lost.
+fn valid(section: &Section) -> String {
+    let count = |of: fn(&Outcome) -> bool| section.runs().filter(|run| of(&run.outcome)).count();
+    let cpu_only = count(|run| !run.valid && cpu(run).is_some());
+    let text = format!("{} of {} runs were valid", count(|run| run.valid), count(|_| true));
+    if cpu_only == 0 {
+        return text;
+    }
+    text + &format!("; of {cpu_only} more the CPU time counts, since only the load generator was at its limit")
 }
 
 /// Runs that were not valid, each with its reasons.

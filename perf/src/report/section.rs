@@ -68,6 +68,11 @@ pub(crate) fn cpu(outcome: &Outcome) -> Option<f64> {
     outcome.cpu_believed().map(|cpu| cpu.total)
 }
 
+/// Runs of a server that can be believed, at least as far as their CPU time goes.
+pub(crate) fn counted(server: &Server) -> usize {
+    server.runs.iter().filter(|run| cpu(&run.outcome).is_some() || run.outcome.valid).count()
+}
+
 /// Percentiles of a valid run.
 pub(crate) fn latency(outcome: &Outcome) -> Option<Latency> {
     outcome.latency.filter(|_| outcome.valid)
@@ -133,9 +138,6 @@ fn key(outcome: &Outcome) -> String {
 }
 
 /// Sorts results into sections, in the order in which they were found.
-///
-/// # Errors
-/// The latencies of a valid run cannot be read.
 pub(crate) fn of(found: &[Found]) -> Result<Vec<Section>> {
     let mut sections: Vec<(String, Option<PathBuf>, Section)> = Vec::new();
     for one in found {

@@ -8,18 +8,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
+use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{
     IntervalLogIterator, IntervalLogWriterBuilder, LogEntry, LogIteratorError,
 };
-use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
 
 /// Reads a log as one histogram.
-///
-/// # Errors
-/// The file cannot be read, is no interval log, or only a part of one; it is named.
 pub(crate) fn read(path: &Path) -> Result<Histogram<u64>> {
     let bytes = std::fs::read(path).with_context(|| format!("{} could not be read", path.display()))?;
     parse(&bytes).with_context(|| format!("{} is no log of latencies, or only a part of one", path.display()))
@@ -35,10 +30,7 @@ fn parse(bytes: &[u8]) -> Result<Histogram<u64>> {
                 bail!("what stands at byte {offset} is no line of such a log")
             }
         };
-        let encoded = STANDARD.decode(interval.encoded_histogram()).context("a histogram is not base64")?;
-        let histogram = Deserializer::new()
-            .deserialize(&mut encoded.as_slice())
-            .map_err(|error| anyhow!("a histogram cannot be decoded: {error}"))?;
+        let histogram = base64::decode(interval.encoded_histogram())?;
         match &mut sum {
             Some(sum) => add(sum, &histogram)?,
             None => sum = Some(histogram),
@@ -48,18 +40,12 @@ fn parse(bytes: &[u8]) -> Result<Histogram<u64>> {
 }
 
 /// Adds a histogram to another, which grows if it must.
-///
-/// # Errors
-/// Together they are larger than memory allows.
 pub(crate) fn add(sum: &mut Histogram<u64>, other: &Histogram<u64>) -> Result<()> {
     sum.auto(true);
     sum.add(other).map_err(|error| anyhow!("two histograms cannot be added: {error}"))
 }
 
 /// A log with one histogram, which covers `span`.
-///
-/// # Errors
-/// The histogram cannot be encoded.
 pub(crate) fn write(histogram: &Histogram<u64>, span: Duration, comment: &str) -> Result<Vec<u8>> {
     let (mut bytes, mut serializer) = (Vec::new(), V2DeflateSerializer::new());
     let mut writer = IntervalLogWriterBuilder::new()
@@ -70,6 +56,38 @@ pub(crate) fn write(histogram: &Histogram<u64>, span: Duration, comment: &str) -
         .write_histogram(histogram, Duration::ZERO, span, None)
         .map_err(|error| anyhow!("the latencies could not be encoded: {error:?}"))?;
     Ok(bytes)
+}
+
+/// Histograms as text, as the log and the lines between agents have them.
+pub(crate) mod base64 {
+    use ::base64::Engine as _;
+    use ::base64::engine::general_purpose::STANDARD;
+    use hdrhistogram::Histogram;
+    use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
+    use serde::de::Error as _;
+    use serde::{Deserialize, ser::Error as _};
+
+    use crate::run::tally::histogram;
+
+    /// The histogram of such a text.
+    pub(super) fn decode(text: &str) -> anyhow::Result<Histogram<u64>> {
+        let bytes = STANDARD.decode(text).map_err(|error| anyhow::anyhow!("a histogram is not base64: {error}"))?;
+        let histogram = Deserializer::new().deserialize(&mut bytes.as_slice());
+        histogram.map_err(|error| anyhow::anyhow!("a histogram cannot be decoded: {error}"))
+    }
+
+    pub(crate) fn serialize<S: serde::Serializer>(histogram: &Histogram<u64>, to: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new().serialize(histogram, &mut bytes).map_err(S::Error::custom)?;
+        to.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Histogram<u64>, D::Error> {
+        let mut all = histogram();
+        let told = decode(&String::deserialize(from)?).map_err(D::Error::custom)?;
+        all.add(told).map_err(D::Error::custom)?;
+        Ok(all)
+    }
 }
 
 #[cfg(test)]

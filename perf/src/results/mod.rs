@@ -37,9 +37,6 @@ impl Found {
     }
 
     /// All its latencies, in nanoseconds.
-    ///
-    /// # Errors
-    /// The log is missing, no interval log, or one of another run; it is named.
     pub(crate) fn latencies(&self) -> Result<Histogram<u64>> {
         let path = self.log();
         let histogram = log::read(&path)?;
@@ -55,9 +52,6 @@ impl Found {
 }
 
 /// All results in folders and the folders below them, by the names of their folders; each once.
-///
-/// # Errors
-/// A folder cannot be listed or has no result; a file is not what `run` writes: it is named.
 pub(crate) fn under(folders: &[PathBuf]) -> Result<Vec<Found>> {
     let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
     for folder in folders {

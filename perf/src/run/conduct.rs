@@ -87,9 +87,6 @@ pub(crate) struct Cores(Threads);
 
 impl Cores {
     /// Starts one on each CPU.
-    ///
-    /// # Errors
-    /// The operator's: a CPU that is not there, or io_uring is refused.
     pub(crate) fn start(plan: &Arc<Plan>, cpus: &[usize], reports: &Reports) -> Result<Self> {
         let mut threads = Threads::new(None);
         let doorbells = threads.doorbells(cpus.len()).context("the generator's cores could not be prepared")?;
@@ -131,14 +128,12 @@ impl Workers<'_> {
     }
 }
 
-/// Runs the plan; `each_second` sees every second as it passes.
-///
-/// # Errors
-/// The operator's: a CPU that is not there, io_uring is refused, or an agent is gone.
+/// Runs the plan against a server to which the processes `beside` those that listen belong too; `each_second` sees every second as
+/// it passes.
 pub(super) fn run(
     plan: &Arc<Plan>,
     mut workers: Workers<'_>,
-    stop: &Stop,
+    (beside, stop): (&[u32], &Stop),
     mut each_second: impl FnMut(&Second, &Conduct<'_>),
 ) -> Result<Conducted> {
     let (sender, reports) = channel();
@@ -151,7 +146,12 @@ pub(super) fn run(
     };
     // The cores' copies are the last ones: when they are gone, nothing more will be reported.
     drop(sender);
-    let mut conduct = Conduct::new(plan, &workers, stop, (reports, count));
+    let mut server = match &plan.address {
+        reactor::Address::Tcp(address) => Listening::at(*address),
+        reactor::Address::Unix(_) => Listening { processes: Vec::new() },
+    };
+    server.processes.extend(beside);
+    let mut conduct = Conduct::new(plan, &workers, stop, (reports, count), server);
     let conducted = conduct.until_over(&mut each_second);
     workers.end(plan);
     if let Some(cores) = cores {
@@ -206,11 +206,8 @@ impl<'a> Conduct<'a> {
         workers: &'a Workers<'a>,
         stop: &'a Stop,
         (reports, cores): (Receiver<Report>, usize),
+        server: Listening,
     ) -> Self {
-        let target = match &plan.address {
-            reactor::Address::Tcp(address) => Listening::at(*address),
-            reactor::Address::Unix(_) => Listening { processes: Vec::new() },
-        };
         Self {
             plan,
             workers,
@@ -220,10 +217,10 @@ impl<'a> Conduct<'a> {
             waiting: (0..cores).map(|_| VecDeque::new()).collect(),
             seconds: Vec::new(),
             results: Vec::new(),
-            last_usage: target.usage(),
+            last_usage: server.usage(),
             last_counted: Counted::take(),
             last_look: now(),
-            server: target,
+            server,
             began: now(),
             span: None,
             is_steady: false,

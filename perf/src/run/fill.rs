@@ -29,9 +29,6 @@ enum News {
 }
 
 /// Stores all values of the plan, from a core on `cpu`.
-///
-/// # Errors
-/// The server refused a value or went away, or somebody stopped it.
 pub(crate) fn run(plan: &Arc<Plan>, cpu: usize, stop: &Stop) -> Result<()> {
     let (sender, news) = channel();
     let mut threads = Threads::new(None);

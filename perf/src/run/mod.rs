@@ -96,9 +96,6 @@ pub(crate) struct Options {
 }
 
 /// Runs the verb. Exit status 1 when the run was not valid.
-///
-/// # Errors
-/// The operator's: the scenario, the server, or the folder; what to do is in the message.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let scenario = options.apply(Scenario::read(&options.scenario)?);
     scenario.check().context("what was given on the command line does not fit")?;
@@ -107,8 +104,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let stop = Stop::on_signals()?;
     let cpus = cpus_of(&scenario)?;
-    let run_options =
-        RunOptions { cpus: &cpus, agents: &options.agents, spins: !options.sleep, window: WINDOW, is_shown: true };
+    let run_options = RunOptions {
+        agents: &options.agents,
+        spins: !options.sleep,
+        is_shown: true,
+        ..RunOptions::unseen(&cpus, WINDOW)
+    };
     let measured = measure(scenario, &run_options, &stop)?;
     if let Some(folder) = &options.out {
         measured.write(folder)?;
@@ -159,6 +160,15 @@ pub(crate) struct RunOptions<'a> {
     pub(crate) window: Duration,
     /// Whether every second is shown as it passes.
     pub(crate) is_shown: bool,
+    /// Processes that are the server's beside those that listen at its address.
+    pub(crate) beside: &'a [u32],
+}
+
+impl<'a> RunOptions<'a> {
+    /// From these CPUs of this host, which spin, and without a line of progress.
+    pub(crate) const fn unseen(cpus: &'a [usize], window: Duration) -> Self {
+        Self { cpus, agents: &[], spins: true, window, is_shown: false, beside: &[] }
+    }
 }
 
 /// What a run brought, with all latencies.
@@ -168,15 +178,12 @@ pub(crate) struct Measured {
 }
 
 /// Runs a scenario.
-///
-/// # Errors
-/// As for the verb.
 pub(crate) fn measure(scenario: Scenario, run_options: &RunOptions<'_>, stop: &Stop) -> Result<Measured> {
     let (started, host) =
         (humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(), Fingerprint::take());
     let (plan, workers) = prepare(scenario, run_options, stop)?;
     let mut live = Live::new();
-    let conducted = conduct::run(&plan, workers, stop, |second, conduct| {
+    let conducted = conduct::run(&plan, workers, (run_options.beside, stop), |second, conduct| {
         if run_options.is_shown {
             live.show(conduct.elapsed().as_secs_f64(), &TimelineSample::of(second));
         }
@@ -188,7 +195,7 @@ pub(crate) fn measure(scenario: Scenario, run_options: &RunOptions<'_>, stop: &S
 
 /// Reads what the scenario names, and gets those ready who load.
 fn prepare<'a>(scenario: Scenario, run_options: &RunOptions<'a>, stop: &Stop) -> Result<(Arc<Plan>, Workers<'a>)> {
-    let RunOptions { cpus, agents, spins, window, is_shown } = *run_options;
+    let RunOptions { cpus, agents, spins, window, is_shown, beside: _ } = *run_options;
     if !agents.is_empty() {
         let agents = Agents::prepare(agents, &scenario)?;
         return Ok((Plan::for_others(scenario)?, Workers::Agents(agents)));
@@ -205,9 +212,6 @@ fn prepare<'a>(scenario: Scenario, run_options: &RunOptions<'a>, stop: &Stop) ->
 }
 
 /// Stores the values of a scenario, without running it.
-///
-/// # Errors
-/// The operator's: the scenario, or the server.
 pub(crate) fn fill(scenario: Scenario, cpu: usize, stop: &Stop) -> Result<()> {
     let plan = Plan::read(scenario, Team::alone(1, false), stop)?;
     reach(&plan)?;
@@ -224,9 +228,6 @@ pub(crate) fn reach(plan: &Arc<Plan>) -> Result<()> {
 
 impl Measured {
     /// Writes `result.json` and `latency.hlog` into a folder, which is made if it is not there; each is whole or not there.
-    ///
-    /// # Errors
-    /// The operator's: the folder cannot be written.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("{} could not be made", folder.display()))?;
         let json = serde_json::to_string_pretty(&self.outcome).context("the result could not be written as JSON")?;

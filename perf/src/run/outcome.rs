@@ -144,9 +144,6 @@ impl Cpu {
 
 impl Outcome {
     /// Reads what `run` has written.
-    ///
-    /// # Errors
-    /// The file cannot be read, is no result, or one of a later version; it is named.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("{} could not be read", path.display()))?;
         let outcome: Self = serde_json::from_str(&text)

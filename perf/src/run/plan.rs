@@ -70,10 +70,6 @@ impl Team {
 
 impl Plan {
     /// The plan of a scenario, with what the files it names say.
-    ///
-    /// # Errors
-    /// The operator's: the URL is not understood, its host is unknown, or a file is not what it should be. Or somebody stopped
-    /// it.
     pub(crate) fn read(scenario: Scenario, team: Team, stop: &Stop) -> Result<Arc<Self>> {
         let trace = Recorded::read(&scenario.keys, &scenario.values, stop)?.map(Arc::new);
         let values = Values::read(&scenario.values, trace.as_ref())?;
@@ -81,9 +77,6 @@ impl Plan {
     }
 
     /// The plan of a scenario that others follow: no files are read.
-    ///
-    /// # Errors
-    /// The operator's: the URL is not understood, or its host is unknown.
     pub(crate) fn for_others(scenario: Scenario) -> Result<Arc<Self>> {
         let values = Values::new(&scenario.values);
         Self::new(scenario, Team::alone(1, false), (None, values))

@@ -167,9 +167,6 @@ mod humantime_text {
 
 impl Scenario {
     /// Reads a scenario from a file.
-    ///
-    /// # Errors
-    /// The operator's: the file is not there, or line and column of what is wrong in it.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("{} could not be read", path.display()))?;
         let mut scenario = Self::parse(&text).with_context(|| format!("{} is no scenario", path.display()))?;
@@ -181,9 +178,6 @@ impl Scenario {
     }
 
     /// Reads a scenario from text.
-    ///
-    /// # Errors
-    /// As for the file.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let scenario: Self = toml::from_str(text)?;
         scenario.check()?;
@@ -191,9 +185,6 @@ impl Scenario {
     }
 
     /// Whether what was changed after the file was read still makes sense.
-    ///
-    /// # Errors
-    /// The operator's; the key is named.
     pub(crate) fn check(&self) -> Result<()> {
         let within = |what: &str, value: usize, max: usize| {
             ensure!((1..=max).contains(&value), "{what} = {value}: it lies between 1 and {max}");
@@ -232,9 +223,6 @@ impl Scenario {
     }
 
     /// The same scenario, asked of another server in its protocol. Of what the web asks, a key-value server gets the key alone.
-    ///
-    /// # Errors
-    /// The operator's: the URL is not understood.
     pub(crate) fn spoken(&self, scheme: Scheme, address: SocketAddr) -> Result<Self> {
         let url = if self.is_web() && scheme.is_key_value() { WEB_KEY } else { &self.url };
         Ok(Self { url: relocated(url, scheme, address)?, ..self.clone() })
@@ -246,17 +234,11 @@ impl Scenario {
     }
 
     /// The protocol that its URL names.
-    ///
-    /// # Errors
-    /// The operator's: it is not one that is spoken.
     pub(crate) fn scheme(&self) -> Result<Scheme> {
         Ok(Scheme::of(&self.url)?.0)
     }
 
     /// Where the requests go. Looks names up.
-    ///
-    /// # Errors
-    /// The operator's: the URL is not understood, or the host is unknown.
     pub(crate) fn target(&self) -> Result<Target> {
         Target::parse(&self.url)
     }

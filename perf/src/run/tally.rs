@@ -13,6 +13,8 @@
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::results::log;
+
 /// Longest latency told apart, in nanoseconds: longer ones count as this.
 const LATENCY_NS_MAX: u64 = 100_000_000_000;
 
@@ -92,7 +94,7 @@ impl Failures {
 }
 
 /// An account of requests.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Tally {
     /// Requests that were due.
     pub(crate) due: u64,
@@ -109,8 +111,10 @@ pub(crate) struct Tally {
     /// Requests that found every connection busy when they were due.
     pub(crate) waited: u64,
     /// From the instant a request was due to its right answer, in nanoseconds.
+    #[serde(with = "log::base64")]
     pub(crate) latency: Histogram<u64>,
     /// How long after its instant a request was written that need not wait for a connection, in nanoseconds.
+    #[serde(with = "log::base64")]
     pub(crate) lateness: Histogram<u64>,
     /// How often each status was answered.
     pub(crate) statuses: Vec<(u16, u64)>,
@@ -121,7 +125,8 @@ pub(crate) struct Tally {
     pub(crate) cpu_waited: f64,
 }
 
-fn histogram() -> Histogram<u64> {
+/// What latencies are counted in.
+pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_NS_MAX, DIGITS).expect("the bounds are constants that make sense")
 }
 
@@ -255,6 +260,11 @@ mod tests {
         assert_eq!((one.outstanding(), one.busy()), (2, 0.5));
         assert_eq!(one.statuses, [(200, 2), (404, 1)]);
         assert_eq!((one.latency.len(), one.latency.max() / 100), (2, 30));
+        let text = serde_json::to_string(&one).expect("it is plain data");
+        let told: Tally = serde_json::from_str(&text).expect("it was written so");
+        assert_eq!((&told.latency, told.due, &told.statuses), (&one.latency, one.due, &one.statuses));
+        let latency = serde_json::to_value(&one).expect("it is plain data")["latency"].to_string();
+        assert!(serde_json::from_str::<Tally>(&text.replace(&latency, "\"AAAA\"")).is_err());
     }
 
     #[test]

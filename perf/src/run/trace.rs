@@ -50,10 +50,6 @@ pub(crate) struct Recorded {
 
 impl Recorded {
     /// Reads the trace of a scenario, if it has one.
-    ///
-    /// # Errors
-    /// The operator's: the file cannot be read, does not follow its format, or is too long; file, place and remedy are told.
-    /// Or somebody stopped it.
     pub(super) fn read(keys: &Keys, values: &Values, stop: &Stop) -> Result<Option<Self>> {
         let Some((path, format)) = keys.trace.as_deref().zip(keys.format) else { return Ok(None) };
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();

@@ -7,15 +7,16 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reactor::sim::World;
-use reactor::{Address, Connection, CoreId, CoreSpec, Host, ListenOptions, Reactor};
+use reactor::{Connection, Reactor};
 
 use super::scenario::Scenario;
 use super::tally::Tally;
 use super::trace::tests::File;
-use super::truth_tests::{quick, run};
+use super::truth_tests::{quick, run, start_serving};
 
 /// Items that the scripted cache holds.
 const HELD: usize = 40;
@@ -24,7 +25,7 @@ const HELD: usize = 40;
 type Asked = (String, u64);
 
 /// Keys, and the bytes of what is stored under them.
-type Cache = Rc<RefCell<VecDeque<(u64, Vec<u8>)>>>;
+type Cache = Arc<Mutex<VecDeque<(u64, Vec<u8>)>>>;
 
 /// How often a connection's answers are sent, all together, so that several arrive at once.
 const PAUSE: Duration = Duration::from_micros(500);
@@ -44,7 +45,11 @@ async fn serve(reactor: Reactor, connection: Connection, cache: Cache, asked: Se
     while let Ok(Some(data)) = connection.receive().await {
         partial.extend_from_slice(&data);
         while let Some((method, key, body)) = take_request(&mut partial) {
-            answers.borrow_mut().extend(answer(&method, (key, body), &mut cache.borrow_mut()));
+            answers.borrow_mut().extend(answer(
+                &method,
+                (key, body),
+                &mut cache.lock().expect("nobody panics with it"),
+            ));
             let _ = asked.send((method, key));
         }
     }
@@ -83,24 +88,6 @@ fn answer(method: &str, (key, body): (u64, Vec<u8>), cache: &mut VecDeque<(u64, 
     [format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", value.len()).into_bytes(), value].concat()
 }
 
-fn start_server(host: &mut dyn Host, asked: Sender<Asked>) {
-    let doorbells = host.doorbells(1).expect("simulated doorbells cost nothing");
-    let spec = CoreSpec { id: CoreId(0), cpu: None, name: "server".to_owned(), doorbells };
-    let body = move |reactor: Reactor| {
-        let address = Address::Tcp("10.0.0.1:80".parse().expect("an address"));
-        let listener = reactor.listen(&address, &ListenOptions::default()).expect("nobody else listens");
-        let (spawner, cache) = (reactor.clone(), Cache::default());
-        let accept = async move {
-            while let Ok(connection) = listener.accept().await {
-                let task = serve(spawner.clone(), connection, Rc::clone(&cache), asked.clone());
-                spawner.spawn(task).expect("there is room");
-            }
-        };
-        reactor.spawn(accept).expect("there is room");
-    };
-    host.start_core(spec, Box::new(body)).expect("simulated cores start");
-}
-
 /// Keys of a loop with detours: some are held when they come again, and some are not.
 fn recorded() -> Vec<u64> {
     (0..3_001u64).map(|n| if n % 3 == 0 { n / 3 % 70 } else { n * n % 151 }).collect()
@@ -127,7 +114,9 @@ fn replay(name: &str, bytes: &[u8], more: &str) -> (Tally, Vec<Asked>) {
     let mut world = World::new(5, quick());
     let server = world.add_process("server");
     let (sender, asked) = channel();
-    start_server(&mut world.host(server), sender);
+    let cache = Cache::default();
+    let serve = move |reactor, connection| serve(reactor, connection, Arc::clone(&cache), sender.clone());
+    start_serving(&mut world.host(server), serve);
     let from = world.now();
     let tally = run(&mut world, scenario, from);
     (tally, asked.try_iter().collect())

@@ -77,9 +77,6 @@ impl Values {
     }
 
     /// The values of a scenario; `trace` is the one it names.
-    ///
-    /// # Errors
-    /// The operator's: the histogram cannot be read, or has sizes that are too large.
     pub(super) fn read(said: &Said, trace: Option<&Arc<Recorded>>) -> Result<Self> {
         match (&said.histogram, trace) {
             (_, Some(trace)) if said.from_trace => Ok(Self::of_lengths(said, Lengths::Trace(Arc::clone(trace)))),

@@ -173,8 +173,6 @@ impl Keys {
         self.count == 1 && self.trace.is_none()
     }
 
-    /// # Errors
-    /// The operator's; the key is named.
     pub(super) fn check(&self) -> Result<()> {
         ensure!(self.count > 0, "keys.count = 0: there is at least one key");
         if let Some([shortest, longest]) = self.bytes {
@@ -206,9 +204,6 @@ impl Values {
     }
 
     /// Bytes of the largest, as far as the scenario says.
-    ///
-    /// # Errors
-    /// The operator's: the histogram cannot be read.
     pub(crate) fn largest(&self) -> Result<usize> {
         if let Some(path) = &self.histogram {
             return Ok(Sizes::read(path)?.largest() as usize);
@@ -216,8 +211,6 @@ impl Values {
         Ok(self.sizes.iter().map(|(bytes, _)| *bytes).chain([self.bytes]).max().unwrap_or_default())
     }
 
-    /// # Errors
-    /// The operator's; the key is named.
     pub(super) fn check(&self, keys: &Keys) -> Result<()> {
         for bytes in self.sizes.iter().map(|(bytes, _)| *bytes).chain([self.bytes]) {
             ensure!(bytes <= VALUE_BYTES_MAX, "values: {bytes} bytes; a value has up to {VALUE_BYTES_MAX}");
@@ -240,8 +233,6 @@ impl Values {
 }
 
 impl Clients {
-    /// # Errors
-    /// The operator's; the key is named.
     pub(super) fn check(self) -> Result<()> {
         ensure!(self.count <= CLIENTS_MAX, "clients.count = {}: at most {CLIENTS_MAX}", self.count);
         Ok(())
@@ -249,8 +240,6 @@ impl Clients {
 }
 
 impl Mix {
-    /// # Errors
-    /// The operator's; the key is named.
     pub(super) fn check(self) -> Result<()> {
         let shares = [self.get, self.put, self.delete, self.conditional, self.head, self.range];
         ensure!(

@@ -108,9 +108,6 @@ struct Report {
 }
 
 /// Runs the verb. Exit status 1 when no rate met the objective.
-///
-/// # Errors
-/// As for a run; and when the generator is the limit.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     ensure!((0.001..1.0).contains(&options.precision), "--precision {}: it is from 0.001 to 1", options.precision);
     let mut scenario = Scenario::read(&options.scenario)?;
@@ -119,7 +116,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     scenario.check()?;
     let (stop, cpus) = (Stop::on_signals()?, cpus_of(&scenario)?);
-    let run_options = RunOptions { cpus: &cpus, agents: &[], spins: true, window: WINDOW, is_shown: false };
+    let run_options = RunOptions::unseen(&cpus, WINDOW);
     let mut search = Bisection::new(scenario.rate.unwrap_or(FIRST_RATE), options.precision);
     let mut runs = Vec::new();
     while let Some(rate) = search.next() {

@@ -29,21 +29,14 @@ const VARNISH_STORE: &str = "malloc,4g";
 
 impl TestBed {
     /// Starts the origin, which is empty.
-    ///
-    /// # Errors
-    /// It did not start; the end of its output is in the message. The same holds for the servers below.
     pub(crate) fn start_origin(&self) -> Result<Server> {
         let [address, admin] = free_addresses()?;
         let mut command = self.program("corelane", &[self.client_cpu], address, admin);
         command.args(["--memory", ORIGIN_MEMORY]);
-        let child = self.start("origin", &mut command, || is_ready(admin))?;
-        Ok(Server { name: "origin", address, children: vec![child], _files: None })
+        self.serve("origin", &mut command, address, |_| is_ready(admin))
     }
 
     /// Starts nginx as a cache in front of an origin.
-    ///
-    /// # Errors
-    /// As for the origin.
     pub(crate) fn start_nginx_cache(&self, origin: SocketAddr) -> Result<Server> {
         let [address] = free_addresses()?;
         let files = Scratch::within(Path::new(TMPFS), "nginx-cache")?;
@@ -58,14 +51,10 @@ impl TestBed {
         let configuration = self.scratch.write("nginx-cache.conf", &text)?;
         let mut command = Command::new("nginx");
         command.arg("-p").arg(self.scratch.folder()).args(["-e", "stderr", "-c"]).arg(configuration);
-        let child = self.start("nginx-cache", &mut command, || accepts(address))?;
-        Ok(Server { name: "nginx", address, children: vec![child], _files: Some(files) })
+        Ok(Server { _files: Some(files), ..self.serve("nginx", &mut command, address, accepts)? })
     }
 
     /// Starts Varnish as a cache in front of an origin.
-    ///
-    /// # Errors
-    /// As for the origin.
     pub(crate) fn start_varnish_cache(&self, origin: SocketAddr) -> Result<Server> {
         let [address] = free_addresses()?;
         let text = format!(
@@ -78,7 +67,6 @@ impl TestBed {
         let mut command = self.pinned("varnishd");
         command.arg("-F").args(["-j", "none", "-a", &address.to_string(), "-s", VARNISH_STORE, "-p", "thread_pools=1"]);
         command.arg("-n").arg(self.scratch.path("varnish-cache")).arg("-f").arg(configuration);
-        let child = self.start("varnish-cache", &mut command, || accepts(address))?;
-        Ok(Server { name: "varnish", address, children: vec![child], _files: None })
+        self.serve("varnish", &mut command, address, accepts)
     }
 }

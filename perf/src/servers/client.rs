@@ -32,9 +32,6 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects to `address`.
-    ///
-    /// # Errors
-    /// Nobody listens there, or this process has run out of descriptors or ports.
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT)?;
         stream.set_nodelay(true)?;
@@ -44,17 +41,11 @@ impl Client {
     }
 
     /// Sends one request and reads its whole answer; returns the status.
-    ///
-    /// # Errors
-    /// The server closed, took too long, or answered what this client does not understand.
     pub(crate) fn request(&mut self, method: &str, path: &str, body: &str) -> io::Result<u16> {
         Ok(self.exchange(method, path, body)?.status)
     }
 
     /// Sends one request and reads its whole answer.
-    ///
-    /// # Errors
-    /// As for `request`.
     pub(crate) fn exchange(&mut self, method: &str, path: &str, body: &str) -> io::Result<Answer> {
         let head =
             format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", self.address, body.len());

@@ -29,17 +29,11 @@ const CONNECTIONS: &str = "4096";
 
 impl TestBed {
     /// Starts redis.
-    ///
-    /// # Errors
-    /// It did not start; the end of its output is in the message. The same holds for the servers below.
     pub(crate) fn start_redis(&self) -> Result<Server> {
         self.start_redis_like("redis", "redis-server")
     }
 
     /// Starts valkey, which is configured as redis is.
-    ///
-    /// # Errors
-    /// As for redis.
     pub(crate) fn start_valkey(&self) -> Result<Server> {
         self.start_redis_like("valkey", "valkey-server")
     }
@@ -51,14 +45,10 @@ impl TestBed {
         command.args(["--bind", &host, "--port", &port, "--maxclients", CONNECTIONS]);
         command.args(["--io-threads", "1", "--save", "", "--appendonly", "no", "--daemonize", "no"]);
         command.arg("--dir").arg(self.scratch.folder());
-        let child = self.start(name, &mut command, || accepts(address))?;
-        Ok(Server { name, address, children: vec![child], _files: None })
+        self.serve(name, &mut command, address, accepts)
     }
 
     /// Starts memcached for values of up to `value_bytes_max` bytes.
-    ///
-    /// # Errors
-    /// As for redis.
     pub(crate) fn start_memcached(&self, value_bytes_max: usize) -> Result<Server> {
         let [address] = free_addresses()?;
         let mut command = self.pinned("memcached");
@@ -72,8 +62,7 @@ impl TestBed {
             // It refuses to run as root unless it is told to.
             command.args(["-u", "root"]);
         }
-        let child = self.start("memcached", &mut command, || accepts(address))?;
-        Ok(Server { name: "memcached", address, children: vec![child], _files: None })
+        self.serve("memcached", &mut command, address, accepts)
     }
 }
 

@@ -17,14 +17,15 @@ mod key_value;
 pub(crate) mod peers;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::system::child::Child;
 use crate::system::cpu::CpuTime;
+use crate::system::cpus::Cpus;
 use crate::system::scratch::Scratch;
 use crate::system::stop::Stop;
 use client::{accepts, is_ready};
@@ -43,7 +44,7 @@ const INLINE_BYTES_MAX: usize = 2048;
 
 /// Where and with what everything runs.
 pub(crate) struct TestBed {
-    /// Folder of the release binaries.
+    /// Folder of the programs.
     pub(crate) binaries: PathBuf,
     /// Where configurations, scripts and logs go.
     pub(crate) scratch: Scratch,
@@ -69,9 +70,6 @@ pub(crate) struct Server {
 
 impl Server {
     /// CPU time of all its processes so far.
-    ///
-    /// # Errors
-    /// One of them has ended; the end of its output is in the message.
     pub(crate) fn cpu_time(&self) -> Result<CpuTime> {
         self.children.iter().try_fold(CpuTime::default(), |total, child| {
             let time = CpuTime::of_tree(child.id());
@@ -81,18 +79,21 @@ impl Server {
 }
 
 impl TestBed {
+    /// A bed on these CPUs, with the programs of a folder: the one that this program lies in, unless another is given.
+    pub(crate) fn new(purpose: &str, cpus: &Cpus, binaries: Option<&Path>) -> Result<Self> {
+        cpus.check()?;
+        let own = std::env::current_exe().context("this program could not be found again")?;
+        let binaries = binaries.or(own.parent()).context("this program lies in no folder")?.to_owned();
+        let (scratch, stop) = (Scratch::new(purpose)?, Stop::on_signals()?);
+        Ok(Self { binaries, scratch, server_cpu: cpus.server, client_cpu: cpus.clients[0], stop })
+    }
+
     /// Starts the bare ring loop.
-    ///
-    /// # Errors
-    /// It did not start; the end of its output is in the message. The same holds for the servers below.
     pub(crate) fn start_floor(&self, body_bytes: usize) -> Result<Server> {
         self.start_floor_with(body_bytes, &[])
     }
 
     /// Starts the bare ring loop with so many nanoseconds of work for each request, in steps of so many.
-    ///
-    /// # Errors
-    /// As for the floor.
     pub(crate) fn start_floor_with_work(&self, body_bytes: usize, (work_ns, step_ns): (u64, f64)) -> Result<Server> {
         let (work_ns, step_ns) = (work_ns.to_string(), step_ns.to_string());
         self.start_floor_with(body_bytes, &["--work-ns", &work_ns, "--step-ns", &step_ns])
@@ -104,22 +105,17 @@ impl TestBed {
         let mut command = Command::new(own);
         command.arg("floor").args(["--cpu", &self.server_cpu.to_string(), "--listen", &address.to_string()]);
         command.args(["--body-bytes", &body_bytes.to_string()]).args(more);
-        let child = self.start("floor", &mut command, || accepts(address))?;
-        Ok(Server { name: "floor", address, children: vec![child], _files: None })
+        self.serve("floor", &mut command, address, accepts)
     }
 
     /// Starts nginx with one worker and without everything that costs it time.
-    ///
-    /// # Errors
-    /// As for the floor.
     pub(crate) fn start_nginx(&self, body_bytes: usize) -> Result<Server> {
         let [address] = free_addresses()?;
         let configuration =
             self.scratch.write("nginx.conf", &self.nginx_configuration(address, &self.nginx_location(body_bytes)?))?;
         let mut command = Command::new("nginx");
         command.arg("-p").arg(self.scratch.folder()).args(["-e", "stderr", "-c"]).arg(configuration);
-        let child = self.start("nginx", &mut command, || accepts(address))?;
-        Ok(Server { name: "nginx", address, children: vec![child], _files: None })
+        self.serve("nginx", &mut command, address, accepts)
     }
 
     /// What nginx answers: small bodies from its configuration, which is fastest; large ones from a file, which it sends without
@@ -148,45 +144,31 @@ impl TestBed {
     }
 
     /// Starts Corelane as its own store.
-    ///
-    /// # Errors
-    /// As for the floor.
     pub(crate) fn start_corelane(&self) -> Result<Server> {
         Ok(self.start_corelane_on(&[self.server_cpu])?.0)
     }
 
     /// Starts Corelane as its own store with a data core on each of some CPUs; returns the address of its admin listener as well.
-    ///
-    /// # Errors
-    /// As for the floor.
     pub(crate) fn start_corelane_on(&self, cpus: &[usize]) -> Result<(Server, SocketAddr)> {
         let [address, admin] = free_addresses()?;
         let mut command = self.program("corelane", cpus, address, admin);
-        let child = self.start("corelane", &mut command, || is_ready(admin))?;
-        Ok((Server { name: "corelane", address, children: vec![child], _files: None }, admin))
+        Ok((self.serve("corelane", &mut command, address, |_| is_ready(admin))?, admin))
     }
 
     /// Starts one node that owns every slot.
-    ///
-    /// # Errors
-    /// As for the floor.
     pub(crate) fn start_shardstored(&self) -> Result<Server> {
         Ok(self.start_node()?.0)
     }
 
     /// Starts one edge without near copies in front of one node, both on the server CPU.
-    ///
-    /// # Errors
-    /// As for the floor.
     pub(crate) fn start_cluster(&self) -> Result<Server> {
         let (node, topology) = self.start_node()?;
         let [address, admin] = free_addresses()?;
         let mut command = self.corelane("corelane", address, admin);
         command.args(["--edge-ttl", "0s", "--topology"]).arg(&topology);
-        let edge = self.start("edge", &mut command, || is_ready(admin))?;
-        let mut children = vec![edge];
-        children.extend(node.children);
-        Ok(Server { name: "corelane + node", address, children, _files: None })
+        let mut edge = self.serve("corelane + node", &mut command, address, |_| is_ready(admin))?;
+        edge.children.extend(node.children);
+        Ok(edge)
     }
 
     /// A node, and the file of the topology that it is all of.
@@ -196,8 +178,7 @@ impl TestBed {
         let topology = self.scratch.write("topology.toml", &topology)?;
         let mut command = self.corelane("shardstored", address, admin);
         command.args(["--node-id", "1", "--topology"]).arg(&topology);
-        let child = self.start("shardstored", &mut command, || is_ready(admin))?;
-        Ok((Server { name: "shardstored", address, children: vec![child], _files: None }, topology))
+        Ok((self.serve("shardstored", &mut command, address, |_| is_ready(admin))?, topology))
     }
 
     fn corelane(&self, program: &str, address: SocketAddr, admin: SocketAddr) -> Command {
@@ -212,29 +193,35 @@ impl TestBed {
         command
     }
 
-    /// Starts a server of which `is_ready` tells whether it serves.
-    ///
-    /// # Errors
-    /// It ended, or did not serve in time; the end of its output is in the message.
-    pub(crate) fn start(&self, name: &str, command: &mut Command, is_ready: impl Fn() -> bool) -> Result<Child> {
+    /// Starts a server of one process, of which `is_ready` tells whether it serves.
+    pub(crate) fn serve(
+        &self,
+        name: &'static str,
+        command: &mut Command,
+        address: SocketAddr,
+        is_ready: impl Fn(SocketAddr) -> bool,
+    ) -> Result<Server> {
         let mut child = Child::start(command, &self.scratch.path(&format!("{name}.log")))?;
         let ready = self.stop.until(READY_LIMIT, || match child.exited() {
             Some(status) => Some(Err(status)),
-            None => is_ready().then_some(Ok(())),
+            None => is_ready(address).then_some(Ok(())),
         });
         self.stop.check()?;
         match ready {
-            Some(Ok(())) => Ok(child),
+            Some(Ok(())) => Ok(Server { name, address, children: vec![child], _files: None }),
             Some(Err(status)) => bail!("{name} ended before it served ({status}):\n{}", child.output_end()),
             None => bail!("{name} did not serve within {} s:\n{}", READY_LIMIT.as_secs(), child.output_end()),
         }
     }
 }
 
+/// Fails in a debug build, whose floor is no floor.
+pub(crate) fn ensure_optimized(verb: &str) -> Result<()> {
+    ensure!(!cfg!(debug_assertions), "this is a debug build; use: cargo run --profile dist --bin coreperf -- {verb}");
+    Ok(())
+}
+
 /// Addresses on loopback that nobody uses now, all different.
-///
-/// # Errors
-/// All ports are taken.
 pub(crate) fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
     // All are held until all are known, so that none is handed out twice.
     let mut held = Vec::with_capacity(COUNT);

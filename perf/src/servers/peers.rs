@@ -39,9 +39,6 @@ impl TestBed {
     }
 
     /// Starts HAProxy with one thread.
-    ///
-    /// # Errors
-    /// It did not start; the end of its output is in the message. The same holds for the servers below.
     pub(crate) fn start_haproxy(&self, body_bytes: usize) -> Result<Server> {
         let [address] = free_addresses()?;
         let text = format!(
@@ -53,16 +50,12 @@ impl TestBed {
         let configuration = self.scratch.write("haproxy.cfg", &text)?;
         let mut command = self.pinned("haproxy");
         command.arg("-db").arg("-f").arg(configuration);
-        let child = self.start("haproxy", &mut command, || accepts(address))?;
-        Ok(Server { name: "haproxy", address, children: vec![child], _files: None })
+        self.serve("haproxy", &mut command, address, accepts)
     }
 
     /// Starts Varnish with one pool of threads, and an nginx behind it that is asked once.
-    ///
-    /// # Errors
-    /// As for HAProxy.
     pub(crate) fn start_varnish(&self, body_bytes: usize) -> Result<Server> {
-        let mut behind = self.start_nginx(body_bytes)?;
+        let behind = self.start_nginx(body_bytes)?;
         let [address] = free_addresses()?;
         let (host, port) = (behind.address.ip(), behind.address.port());
         let text = format!(
@@ -73,17 +66,13 @@ impl TestBed {
         let mut command = self.pinned("varnishd");
         command.arg("-F").args(["-j", "none", "-a", &address.to_string(), "-s", "malloc,64m", "-p", "thread_pools=1"]);
         command.arg("-n").arg(self.scratch.path("varnish")).arg("-f").arg(configuration);
-        let child = self.start("varnish", &mut command, || accepts(address))?;
-        let mut children = vec![child];
-        children.append(&mut behind.children);
+        let mut varnish = self.serve("varnish", &mut command, address, accepts)?;
+        varnish.children.extend(behind.children);
         warm(address)?;
-        Ok(Server { name: "varnish", address, children, _files: None })
+        Ok(varnish)
     }
 
     /// Starts h2o with one thread.
-    ///
-    /// # Errors
-    /// As for HAProxy.
     pub(crate) fn start_h2o(&self, body_bytes: usize) -> Result<Server> {
         let [address] = free_addresses()?;
         let root = self.scratch.path("h2o");
@@ -102,8 +91,7 @@ impl TestBed {
         let configuration = self.scratch.write("h2o.conf", &text)?;
         let mut command = self.pinned("h2o");
         command.arg("-c").arg(configuration);
-        let child = self.start("h2o", &mut command, || accepts(address))?;
-        Ok(Server { name: "h2o", address, children: vec![child], _files: None })
+        self.serve("h2o", &mut command, address, accepts)
     }
 }
 

@@ -28,9 +28,6 @@ pub(crate) struct Child {
 
 impl Child {
     /// Starts `command`, its standard output and error going to `log`.
-    ///
-    /// # Errors
-    /// The operator's: the program is missing or may not be run, or the log cannot be written.
     pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
         let file = File::create(log).with_context(|| format!("{} could not be written", log.display()))?;

@@ -43,9 +43,6 @@ impl Sub for CpuTime {
 
 impl CpuTime {
     /// The time of all threads of `process` and of its descendants.
-    ///
-    /// # Errors
-    /// The process has ended, or the kernel keeps no scheduler statistics (CONFIG_SCHED_INFO).
     pub(crate) fn of_tree(process: u32) -> Result<Self> {
         let parents = parents()?;
         let mut members = vec![process];
@@ -62,16 +59,7 @@ impl CpuTime {
         Ok(total)
     }
 
-    /// What two readings of the same process have seen together: a thread that has ended between them has told only the first one how
-    /// long it waited.
-    pub(crate) fn later(self, other: Self) -> Self {
-        Self { used_ns: self.used_ns.max(other.used_ns), waited_ns: self.waited_ns.max(other.waited_ns) }
-    }
-
     /// The time of `process` alone: cheap enough to be read while a load runs.
-    ///
-    /// # Errors
-    /// As for the tree.
     pub(crate) fn of_process(process: u32) -> Result<Self> {
         let used_ns = used_ns(process).with_context(|| format!("process {process} has ended"))?;
         let folder = format!("/proc/{process}/task");
@@ -128,8 +116,6 @@ mod tests {
         let early = CpuTime { used_ns: 10, waited_ns: 7 };
         let late = CpuTime { used_ns: 15, waited_ns: 5 };
         assert_eq!(late - early, CpuTime { used_ns: 5, waited_ns: 0 });
-        let both = CpuTime { used_ns: 15, waited_ns: 7 };
-        assert_eq!((early.later(late), late.later(early)), (both, both));
     }
 
     #[test]

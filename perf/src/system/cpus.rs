@@ -17,8 +17,6 @@ pub(crate) struct Cpus {
 }
 
 impl Cpus {
-    /// # Errors
-    /// The operator's: servers and generator would share a CPU.
     pub(crate) fn check(&self) -> Result<()> {
         ensure!(
             !self.clients.contains(&self.server),

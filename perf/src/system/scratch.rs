@@ -11,17 +11,11 @@ pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
     /// Creates the folder; `purpose` tells several of one process apart.
-    ///
-    /// # Errors
-    /// The operator's: the temporary folder cannot be written.
     pub(crate) fn new(purpose: &str) -> Result<Self> {
         Self::within(&std::env::temp_dir(), purpose)
     }
 
     /// Creates the folder within another than the system's temporary one.
-    ///
-    /// # Errors
-    /// The operator's: that folder cannot be written.
     pub(crate) fn within(parent: &Path, purpose: &str) -> Result<Self> {
         let folder = parent.join(format!("coreperf-{purpose}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).with_context(|| format!("{} could not be created", folder.display()))?;
@@ -39,9 +33,6 @@ impl Scratch {
     }
 
     /// Writes a file and returns where it lies.
-    ///
-    /// # Errors
-    /// The operator's: the temporary folder is full or cannot be written.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.path(name);
         std::fs::write(&path, text).with_context(|| format!("{} could not be written", path.display()))?;

@@ -26,9 +26,6 @@ pub(crate) struct Stop {
 
 impl Stop {
     /// Takes over the signals for the rest of the process.
-    ///
-    /// # Errors
-    /// The kernel refused the handlers; not expected on Linux.
     pub(crate) fn on_signals() -> Result<Self> {
         let mut arrived = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signal handlers could not be installed")?;
         let (sender, signals) = mpsc::channel();
@@ -43,9 +40,6 @@ impl Stop {
     }
 
     /// Fails once someone has asked the tool to stop.
-    ///
-    /// # Errors
-    /// The operator's wish, as an error, so that everything started is stopped on the way out.
     pub(crate) fn check(&self) -> Result<()> {
         if self.wait(Duration::ZERO) {
             bail!("stopped by a signal");

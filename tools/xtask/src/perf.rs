@@ -33,11 +33,11 @@ const KEY_VALUE: [&str; 2] = ["kv", "kv-pipelined"];
 const PAGE: &str = "docs/performance.md";
 const OPEN_BLOCK: &str = "coreperf peers, open loop";
 const KEY_VALUE_BLOCK: &str = "coreperf peers, key-value";
-const WRK_BLOCK: &str = "coreperf peers, wrk";
+const GATES_BLOCK: &str = "coreperf peers, gates";
 
-/// Closed loops that are measured under wrk, and the servers that are asked; without `--update-docs` the last one alone.
-const WRK: [&str; 3] = ["hit", "pipelined", "miss"];
-const WRK_SERVERS: &str = "floor,corelane,nginx,cluster";
+/// Closed loops that the gates rest on, and the servers that are asked; without `--update-docs` the last one alone.
+const GATED: [&str; 3] = ["hit", "pipelined", "miss"];
+const GATES_SERVERS: &str = "floor,corelane,nginx,cluster";
 
 /// The step that judges ratios, which is left out as long as there is nothing to judge them by.
 const RATIOS: &str = "CPU per request beside other servers, and what it was at the baseline";
@@ -63,7 +63,7 @@ pub(crate) struct Options {
     /// Write the ratios to the other servers to the baseline, instead of judging them; on a quiet host, with 5 rounds or more
     #[arg(long)]
     accept_ratios: bool,
-    /// Write the tables of docs/performance.md anew, all of them; measures under wrk too
+    /// Write the tables of docs/performance.md anew, all of them
     #[arg(long)]
     update_docs: bool,
     /// Folder for the results and the report, relative to the workspace
@@ -140,9 +140,9 @@ fn commands(root: &Path, options: &Options, out: &Path) -> Vec<(&'static str, Co
     let kv_out = out.join("kv");
     let mut kv = coreperf(&["peers", "--rounds", &rounds, "--seconds", CLOSED_SECONDS]);
     kv.args(KEY_VALUE.map(scenario)).arg("--out").arg(&kv_out).args(update(Some(KEY_VALUE_BLOCK)));
-    let mut wrk = coreperf(&["peers", "--wrk", "--idle", "--rounds", &rounds, "--only", WRK_SERVERS]);
-    wrk.args(WRK[if options.update_docs { 0 } else { WRK.len() - 1 }..].iter().copied().map(scenario));
-    wrk.arg("--out").arg(out).args(update(Some(WRK_BLOCK)));
+    let mut gates = coreperf(&["peers", "--gates", "--idle", "--rounds", &rounds, "--only", GATES_SERVERS]);
+    gates.args(GATED[if options.update_docs { 0 } else { GATED.len() - 1 }..].iter().copied().map(scenario));
+    gates.arg("--out").arg(out.join("gates")).args(update(Some(GATES_BLOCK)));
     let mut cores = coreperf(&["cores", "--seconds", "1", "--rounds", &rounds]);
     cores.arg("--out").arg(out.join("cores.json")).args(update(None));
     let mut ratios = coreperf(&["gate", "--ratios"]);
@@ -153,7 +153,7 @@ fn commands(root: &Path, options: &Options, out: &Path) -> Vec<(&'static str, Co
         ("what a request costs, and how many are answered", closed),
         ("latency at the same rate", open),
         ("what a request costs key-value servers", kv),
-        ("misses that a node serves, and idle connections, under wrk", wrk),
+        ("misses that a node serves, and idle connections: the gates", gates),
         ("hits in another core's memory", cores),
         (RATIOS, ratios),
         ("report", report),
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn every_scenario_is_there_and_the_report_comes_last() {
         let root = crate::workspace::root().expect("tests run in the workspace");
-        for name in CLOSED.iter().chain(&KEY_VALUE).chain(&WRK).chain([&OPEN.0]) {
+        for name in CLOSED.iter().chain(&KEY_VALUE).chain(&GATED).chain([&OPEN.0]) {
             assert!(root.join(format!("perf/scenarios/{name}.toml")).is_file(), "{name}");
         }
         let options = Options {
@@ -187,10 +187,10 @@ mod tests {
         let page = std::fs::read_to_string(root.join(PAGE)).expect("the page is there");
         for (_, command) in updating.iter().filter(|(name, _)| *name != RATIOS && *name != "report") {
             let arguments: Vec<_> = command.get_args().filter_map(std::ffi::OsStr::to_str).collect();
-            let whole = !arguments.contains(&"--wrk") || arguments.contains(&"perf/scenarios/hit.toml");
+            let whole = !arguments.contains(&"--gates") || arguments.contains(&"perf/scenarios/hit.toml");
             assert!(arguments.contains(&PAGE) && whole, "{arguments:?}");
         }
-        for block in [WRK_BLOCK, "coreperf cores", "coreperf peers", OPEN_BLOCK, KEY_VALUE_BLOCK] {
+        for block in [GATES_BLOCK, "coreperf cores", "coreperf peers", OPEN_BLOCK, KEY_VALUE_BLOCK] {
             assert!(page.contains(&format!("<!-- begin: {block} -->")), "{PAGE} has no place for {block}");
         }
         for (accept_ratios, more) in [(false, &[][..]), (true, &["--accept"][..])] {

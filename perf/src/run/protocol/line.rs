@@ -75,9 +75,6 @@ pub(in crate::run) struct Answers {
 
 impl Answers {
     /// Reads what has come; `reply` says what a line means, `listener` hears of every answer that is complete.
-    ///
-    /// # Errors
-    /// The server's; the connection is of no use afterwards.
     #[inline]
     pub(super) fn read(
         &mut self,
@@ -161,9 +158,6 @@ impl Coming {
 }
 
 /// The length of a value.
-///
-/// # Errors
-/// [`Malformed::BadLength`]; the server is at fault.
 #[inline]
 pub(super) fn length(digits: &[u8]) -> Result<usize, Malformed> {
     // Twelve digits are more than any value has, and do not overflow.
@@ -174,9 +168,33 @@ pub(super) fn length(digits: &[u8]) -> Result<usize, Malformed> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::heard::Heard;
     use super::*;
+
+    /// Whatever pieces a stream comes in, this is heard of it.
+    pub(in super::super) fn assert_heard(
+        stream: &[u8],
+        reply: impl Fn(&[u8]) -> Result<Reply, Malformed> + Copy,
+        expected: &[(usize, u16, usize, bool)],
+        bodies: &[u8],
+    ) {
+        for step in 1..=stream.len() {
+            let (mut answers, mut heard) = (Answers::default(), Heard::default());
+            stream.chunks(step).for_each(|piece| answers.read(piece, reply, &mut heard).expect("it is right"));
+            assert_eq!((heard.answers.as_slice(), heard.bodies.as_slice()), (expected, bodies), "in pieces of {step}");
+        }
+    }
+
+    /// What is wrong with each line is named.
+    pub(in super::super) fn assert_refused(
+        reply: impl Fn(&[u8]) -> Result<Reply, Malformed>,
+        lines: &[(&[u8], Malformed)],
+    ) {
+        for (line, expected) in lines {
+            assert_eq!(reply(line), Err(*expected), "{}", line.escape_ascii());
+        }
+    }
 
     /// `=N`: a value of N bytes; anything else: status 204.
     fn reply(line: &[u8]) -> Result<Reply, Malformed> {
@@ -189,15 +207,8 @@ mod tests {
     #[test]
     fn answers_are_heard_whole_in_any_pieces() {
         let stream = b"=5\r\nhello\r\nstored\r\n=0\r\n\r\n=3\r\n\r\n!\r\n";
-        for step in 1..=stream.len() {
-            let (mut answers, mut heard) = (Answers::default(), Heard::default());
-            for piece in stream.chunks(step) {
-                answers.read(piece, reply, &mut heard).expect("it is right");
-            }
-            let expected = [(0, 200, 5, true), (0, 204, 0, true), (0, 200, 0, true), (0, 200, 3, false)];
-            assert_eq!(heard.answers, expected, "in pieces of {step}");
-            assert_eq!(heard.bodies, b"hello\r\n!", "in pieces of {step}");
-        }
+        let expected = [(0, 200, 5, true), (0, 204, 0, true), (0, 200, 0, true), (0, 200, 3, false)];
+        assert_heard(stream, reply, &expected, b"hello\r\n!");
     }
 
     #[test]

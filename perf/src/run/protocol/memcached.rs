@@ -60,9 +60,6 @@ fn write_value(buffer: &mut Vec<u8>, value: &[u8], ttl_s: u32) {
 }
 
 /// What a line says.
-///
-/// # Errors
-/// [`Malformed`]; the server is at fault.
 #[inline]
 pub(super) fn reply(line: &[u8]) -> Result<Reply, Malformed> {
     // Flags that were not asked for do not come, but a blank may stand before where they would.
@@ -80,8 +77,8 @@ pub(super) fn reply(line: &[u8]) -> Result<Reply, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::super::Target;
-    use super::super::heard::{Heard, ask, template, values};
-    use super::super::line::Answers;
+    use super::super::heard::{ask, template, values};
+    use super::super::line::tests::{assert_heard, assert_refused};
     use super::*;
 
     #[test]
@@ -116,26 +113,18 @@ mod tests {
             (0, 200, 3, false),
             (0, 200, 0, true),
         ];
-        for step in 1..=stream.len() {
-            let (mut answers, mut heard) = (Answers::default(), Heard::default());
-            for piece in stream.chunks(step) {
-                answers.read(piece, reply, &mut heard).expect("it is memcached's");
-            }
-            assert_eq!(heard.answers, expected, "in pieces of {step}");
-            assert_eq!(heard.bodies, b"hellono!", "in pieces of {step}");
-        }
+        assert_heard(stream, reply, &expected, b"hellono!");
     }
 
     #[test]
     fn what_is_no_answer_is_named() {
-        for (line, expected) in [
-            (&b"VALUE k 0 5"[..], Malformed::Unknown),
+        let lines: &[(&[u8], Malformed)] = &[
+            (b"VALUE k 0 5", Malformed::Unknown),
             (b"", Malformed::Unknown),
             (b"+OK", Malformed::Unknown),
             (b"VA", Malformed::BadLength),
             (b"VA x", Malformed::BadLength),
-        ] {
-            assert_eq!(reply(line), Err(expected), "{}", line.escape_ascii());
-        }
+        ];
+        assert_refused(reply, lines);
     }
 }

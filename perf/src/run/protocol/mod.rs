@@ -153,9 +153,6 @@ impl Requests {
     }
 
     /// Learns from the server at `target` what requests to it must say, if its protocol has such a thing.
-    ///
-    /// # Errors
-    /// The operator's: it is not the server that the URL says, or does not answer in `timeout`.
     pub(super) fn learn(&self, address: std::net::SocketAddr, timeout: Duration) -> anyhow::Result<()> {
         match self {
             Self::Shard(requests) => requests.learn(address, timeout),
@@ -165,9 +162,6 @@ impl Requests {
 
     /// Does what comes before the first request of a connection, within the connection's deadline. `lane` is its number:
     /// connections of different numbers are spread over the server's cores.
-    ///
-    /// # Errors
-    /// The connection failed, or the server refuses to talk.
     pub(super) async fn open(&self, connection: &Connection, lane: usize) -> Result<(Allowance, Answers), Refused> {
         Ok(match self {
             Self::Http(_) => (Allowance::Free, Answers::Http(http::Answers::default())),
@@ -216,9 +210,6 @@ pub(super) enum Answers {
 
 impl Answers {
     /// Reads what has come; `listener` hears of every answer that is complete with it.
-    ///
-    /// # Errors
-    /// The server's; the connection is of no use afterwards.
     #[inline]
     pub(super) fn read(&mut self, bytes: &[u8], listener: &mut impl Listener) -> Result<(), Malformed> {
         match self {

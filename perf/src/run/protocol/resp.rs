@@ -65,9 +65,6 @@ fn write_bulk(buffer: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// What a line says.
-///
-/// # Errors
-/// [`Malformed`]; the server is at fault.
 #[inline]
 pub(super) fn reply(line: &[u8]) -> Result<Reply, Malformed> {
     match line {
@@ -89,8 +86,8 @@ mod tests {
     use redis_protocol::resp2::types::OwnedFrame;
 
     use super::super::Target;
-    use super::super::heard::{Heard, ask, template, values};
-    use super::super::line::Answers;
+    use super::super::heard::{ask, template, values};
+    use super::super::line::tests::{assert_heard, assert_refused};
     use super::*;
 
     fn bulk(bytes: &[u8]) -> OwnedFrame {
@@ -137,27 +134,19 @@ mod tests {
             stream.extend_from_slice(&buffer[..length]);
         }
         let expected: Vec<_> = frames.iter().map(|(_, heard)| *heard).collect();
-        for step in 1..=stream.len() {
-            let (mut answers, mut heard) = (Answers::default(), Heard::default());
-            for piece in stream.chunks(step) {
-                answers.read(piece, reply, &mut heard).expect("it is RESP");
-            }
-            assert_eq!(heard.answers, expected, "in pieces of {step}");
-            assert_eq!(heard.bodies, b"hellono!\r\n", "in pieces of {step}");
-        }
+        assert_heard(&stream, reply, &expected, b"hellono!\r\n");
     }
 
     #[test]
     fn what_is_no_reply_is_named() {
-        for (line, expected) in [
-            (&b"HTTP/1.1 400 Bad Request"[..], Malformed::Unknown),
+        let lines: &[(&[u8], Malformed)] = &[
+            (b"HTTP/1.1 400 Bad Request", Malformed::Unknown),
             (b"*1", Malformed::Unknown),
             (b"", Malformed::Unknown),
             (b"$", Malformed::BadLength),
             (b"$-2", Malformed::BadLength),
             (b"$1x", Malformed::BadLength),
-        ] {
-            assert_eq!(reply(line), Err(expected), "{}", line.escape_ascii());
-        }
+        ];
+        assert_refused(reply, lines);
     }
 }

@@ -58,9 +58,6 @@ impl Scheme {
     }
 
     /// The protocol of a URL, and what follows `://`.
-    ///
-    /// # Errors
-    /// The operator's: it begins with none that is spoken.
     pub(crate) fn of(url: &str) -> Result<(Self, &str)> {
         let spoken = url.split_once("://").and_then(|(name, rest)| {
             Self::ALL.into_iter().find(|scheme| scheme.name() == name).map(|scheme| (scheme, rest))
@@ -91,9 +88,6 @@ pub(crate) struct Target {
 
 impl Target {
     /// Takes a URL apart, and looks its host up.
-    ///
-    /// # Errors
-    /// The operator's: the URL is not understood, the host is unknown, or the key does not fit the protocol.
     pub(crate) fn parse(url: &str) -> Result<Self> {
         let (scheme, rest) = Scheme::of(url)?;
         let (place, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -165,9 +159,6 @@ fn ensure_some(url: &str, scheme: Scheme, fixed_bytes: usize, has_key: bool) -> 
 }
 
 /// The same URL at another address, in the protocol that is spoken there.
-///
-/// # Errors
-/// The operator's: it begins with no protocol that is spoken.
 pub(crate) fn relocated(url: &str, scheme: Scheme, address: SocketAddr) -> Result<String> {
     let (_, rest) = Scheme::of(url)?;
     let (place, path) = rest.split_once('/').unwrap_or((rest, ""));

@@ -63,9 +63,6 @@ impl Answers {
     }
 
     /// Reads what has come; `listener` hears of every answer that is complete with it.
-    ///
-    /// # Errors
-    /// The node's; the connection is of no use afterwards.
     #[inline]
     pub(in crate::run) fn read(&mut self, mut bytes: &[u8], listener: &mut impl Listener) -> Result<(), Malformed> {
         while !bytes.is_empty() {

@@ -48,18 +48,12 @@ impl Caller {
     }
 
     /// Which of the requests under way has this id.
-    ///
-    /// # Errors
-    /// [`Malformed::UnknownId`]: none has.
     #[inline]
     pub(super) fn position(&self, id: u64) -> Result<usize, Malformed> {
         self.session.position(CorrelationId(id)).ok_or(Malformed::UnknownId)
     }
 
     /// The request at this position was answered.
-    ///
-    /// # Errors
-    /// [`Malformed::NoCredit`]: nothing is under way any more, and nothing may be.
     #[inline]
     pub(super) fn end(&mut self, at: usize, requests_granted: u16) -> Result<(), Malformed> {
         self.session.complete(at, requests_granted).ok_or(Malformed::UnknownId)?;

@@ -45,9 +45,6 @@ pub(super) fn ours(cluster: &str, hash_seed: u64, wanted_core: u16) -> Hello {
 }
 
 /// Asks the node at `address` who it is.
-///
-/// # Errors
-/// The operator's: nobody answers there within `timeout`, or it is no node.
 pub(super) fn ask(address: SocketAddr, timeout: Duration) -> Result<Hello> {
     let remedy =
         || format!("{address} does not say HELLO as a node does; shard:// is for the address of a shardstored");

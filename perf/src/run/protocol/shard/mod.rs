@@ -106,9 +106,6 @@ impl Requests {
     }
 
     /// Asks the node who it is; see [`super::Requests::learn`].
-    ///
-    /// # Errors
-    /// The operator's: nobody answers, or it is no node.
     pub(super) fn learn(&self, address: SocketAddr, timeout: Duration) -> anyhow::Result<()> {
         let theirs = hello::ask(address, timeout)?;
         self.know(&theirs);
@@ -126,9 +123,6 @@ impl Requests {
     }
 
     /// Exchanges HELLOs; see [`super::Requests::open`].
-    ///
-    /// # Errors
-    /// The connection failed, or the node is not the one that was asked before the run.
     pub(super) async fn open(&self, connection: &Connection, lane: usize) -> Result<(SharedCaller, Answers), Refused> {
         let facts = self.facts.get().expect("a run begins with asking the node who it is");
         let core = (lane % usize::from(facts.cores)) as u16;
