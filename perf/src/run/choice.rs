@@ -5,11 +5,9 @@
 //! **Source**: Hörmann, Derflinger, "Rejection-inversion to generate variates from monotone discrete distributions",
 //! ACM TOMACS 1996 (Zipf, by the crate rand_distr).
 
-use std::convert::Infallible;
-
-use rand::TryRng;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_distr::{Distribution, Zipf};
-use reactor::Random;
 
 use super::protocol::Ask;
 use super::scenario::{Choose, Clients, Keys, Mix};
@@ -48,7 +46,7 @@ const DRAWN: [(Operation, Read); 6] = [
 
 /// Draws requests.
 pub(super) struct Choice {
-    random: Source,
+    random: Xoshiro256PlusPlus,
     keys: Keys,
     /// The sums of the shares up to each of `DRAWN`, of 2^32.
     below: [u64; DRAWN.len()],
@@ -57,26 +55,6 @@ pub(super) struct Choice {
     turn: u64,
     /// Says which keys, if there is a trace.
     trace: Option<Cursor>,
-}
-
-/// The reactor's generator, as the crate rand wants one.
-struct Source(Random);
-
-impl TryRng for Source {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok((self.0.next_u64() >> 32) as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.0.next_u64())
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        bytes.chunks_mut(8).for_each(|part| part.copy_from_slice(&self.0.next_u64().to_le_bytes()[..part.len()]));
-        Ok(())
-    }
 }
 
 const WHOLE: f64 = (1u64 << 32) as f64;
@@ -93,7 +71,7 @@ impl Choice {
         });
         let zipf = (keys.choose == Choose::Zipf)
             .then(|| Zipf::new(keys.count as f64, keys.exponent).expect("a scenario's keys are checked"));
-        let random = Source(Random::new(seed));
+        let random = Xoshiro256PlusPlus::seed_from_u64(seed);
         Self { random, keys: keys.clone(), below, clients, zipf, turn: 0, trace: None }
     }
 
@@ -109,7 +87,7 @@ impl Choice {
         let mut ask = Ask { operation, read, ..Ask::of(self.key()) };
         let Clients { count, mixed } = self.clients;
         if count > 0 {
-            ask.ids = self.random.0.next_u64();
+            ask.ids = self.random.next_u64();
             ask.client = (if mixed { ask.ids as usize } else { connection } % count) as u16;
         }
         ask
@@ -120,7 +98,7 @@ impl Choice {
         if self.below[0] == WHOLE as u64 {
             return DRAWN[0];
         }
-        let drawn = self.random.0.next_u64() >> 32;
+        let drawn = self.random.next_u64() >> 32;
         // The last of them ends at the whole.
         let index = self.below.iter().position(|below| drawn < *below).unwrap_or(0);
         DRAWN[index]
@@ -136,7 +114,7 @@ impl Choice {
             return 0;
         }
         match self.keys.choose {
-            Choose::Uniform => self.random.0.below(count),
+            Choose::Uniform => self.random.random_range(0..count),
             Choose::Turn => {
                 self.turn = (self.turn + 1) % count;
                 self.turn
@@ -153,8 +131,8 @@ impl Choice {
     fn hot(&mut self) -> u64 {
         let count = self.keys.count;
         let hot = ((count as f64 * self.keys.hot_keys) as u64).clamp(1, count);
-        let is_hot = (self.random.0.next_u64() >> 32) < (self.keys.hot_requests * WHOLE) as u64;
-        if is_hot || hot == count { self.random.0.below(hot) } else { hot + self.random.0.below(count - hot) }
+        let is_hot = (self.random.next_u64() >> 32) < (self.keys.hot_requests * WHOLE) as u64;
+        if is_hot || hot == count { self.random.random_range(0..hot) } else { self.random.random_range(hot..count) }
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) use generator::WINDOW;
 use generator::{Plan, Team};
 use live::Live;
 use outcome::{Outcome, TimelineSample};
-use perf_basis::files::write_whole;
+use perf_basis::files::{write_json, write_whole};
 use scenario::Scenario;
 
 /// What to run, and what of the scenario to change.
@@ -230,8 +230,7 @@ impl Measured {
     /// Writes `result.json` and `latency.hlog` into a folder, which is made if it is not there; each is whole or not there.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("{} could not be made", folder.display()))?;
-        let json = serde_json::to_string_pretty(&self.outcome).context("the result could not be written as JSON")?;
-        write_whole(&folder.join("result.json"), (json + "\n").as_bytes())?;
+        write_json(&folder.join("result.json"), &self.outcome)?;
         let latency = &self.conducted.measured.latency;
         let bytes = log::write(latency, self.conducted.span, "corelane latencies, in nanoseconds")?;
         write_whole(&folder.join("latency.hlog"), &bytes)

@@ -10,8 +10,9 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
+use perf_basis::files::write_json;
 use serde::Serialize;
 
 use crate::run::outcome::{Latency, Outcome, SCHEMA};
@@ -43,57 +44,44 @@ pub(crate) struct Options {
     out: Option<PathBuf>,
 }
 
-/// A latency that must not be exceeded.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Objective {
-    percentile: Percentile,
-    limit: Duration,
-}
+/// Latencies that an objective may name.
+const PERCENTILES: [(&str, fn(&Latency) -> f64); 5] = [
+    ("p50", |latency| latency.p50_us),
+    ("p90", |latency| latency.p90_us),
+    ("p99", |latency| latency.p99_us),
+    ("p999", |latency| latency.p999_us),
+    ("max", |latency| latency.max_us),
+];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Percentile {
-    P50,
-    P90,
-    P99,
-    P999,
-    Max,
+/// A latency that must not be exceeded.
+#[derive(Clone, Copy, Debug)]
+struct Objective {
+    name: &'static str,
+    us: fn(&Latency) -> f64,
+    limit: Duration,
 }
 
 impl FromStr for Objective {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, limit) = text.split_once('=').ok_or("an objective is written p99=1ms")?;
-        let percentile = match name {
-            "p50" => Percentile::P50,
-            "p90" => Percentile::P90,
-            "p99" => Percentile::P99,
-            "p999" | "p99.9" => Percentile::P999,
-            "max" => Percentile::Max,
-            other => return Err(format!("{other} is none of p50, p90, p99, p999, max")),
-        };
+        let (said, limit) = text.split_once('=').ok_or("an objective is written p99=1ms")?;
+        let known = PERCENTILES.into_iter().find(|(name, _)| *name == said.replace("99.9", "999"));
+        let (name, us) = known.ok_or_else(|| format!("{said} is none of p50, p90, p99, p999, max"))?;
         let limit = humantime::parse_duration(limit).map_err(|error| error.to_string())?;
-        Ok(Self { percentile, limit })
+        Ok(Self { name, us, limit })
     }
 }
 
 impl fmt::Display for Objective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percentile = format!("{:?}", self.percentile).to_lowercase();
-        write!(f, "{percentile}={}", humantime::format_duration(self.limit))
+        write!(f, "{}={}", self.name, humantime::format_duration(self.limit))
     }
 }
 
 impl Objective {
     fn is_met(self, latency: &Latency) -> bool {
-        let us = match self.percentile {
-            Percentile::P50 => latency.p50_us,
-            Percentile::P90 => latency.p90_us,
-            Percentile::P99 => latency.p99_us,
-            Percentile::P999 => latency.p999_us,
-            Percentile::Max => latency.max_us,
-        };
-        us <= self.limit.as_secs_f64() * 1e6
+        (self.us)(latency) <= self.limit.as_secs_f64() * 1e6
     }
 }
 
@@ -130,11 +118,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         search.note(met);
     }
     let found = search.found();
-    println!("{}", words(options, found));
+    println!("{}", words(options.slo, found));
     if let Some(path) = &options.out {
         let report = Report { schema: SCHEMA, objective: options.slo.to_string(), found, runs };
-        let json = serde_json::to_string_pretty(&report).context("the answer could not be written as JSON")?;
-        std::fs::write(path, json + "\n").with_context(|| format!("{} could not be written", path.display()))?;
+        write_json(path, &report)?;
     }
     Ok(if found.met > 0.0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -154,14 +141,12 @@ fn line(rate: f64, outcome: &Outcome, met: bool) -> String {
     format!("{rate:>12.0} requests/s: {verdict}; p99 {p99} us{reason}")
 }
 
-fn words(options: &Options, found: Found) -> String {
-    let objective = humantime::format_duration(options.slo.limit);
+fn words(objective: Objective, found: Found) -> String {
     match found {
-        Found { met: 0.0, .. } => format!("no rate met {:?} within {objective}", options.slo.percentile),
-        Found { met, missed: Some(missed) } => format!(
-            "{met:.0} requests/s is the highest rate with {:?} within {objective}; {missed:.0} is too many",
-            options.slo.percentile
-        ),
+        Found { met: 0.0, .. } => format!("no rate met {objective}"),
+        Found { met, missed: Some(missed) } => {
+            format!("{met:.0} requests/s is the highest rate with {objective}; {missed:.0} is too many")
+        }
         Found { met, missed: None } => format!("{met:.0} requests/s, and no rate was too many"),
     }
 }
