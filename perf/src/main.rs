@@ -38,11 +38,11 @@ use clap::{Parser, Subcommand};
 #[command(name = "coreperf", version, about)]
 struct Arguments {
     #[command(subcommand)]
-    verb: Verb,
+    verb: CoreperfVerb,
 }
 
 #[derive(Subcommand)]
-enum Verb {
+enum CoreperfVerb {
     /// Generate load for a coordinator on another host (coreperf run --agents).
     Agent(agents::Options),
     /// Compare two programs, or two folders of results: is B slower than A?
@@ -96,17 +96,17 @@ fn main() -> ExitCode {
         std::process::abort();
     }));
     let outcome = match Arguments::parse().verb {
-        Verb::Agent(options) => agents::run(&options),
-        Verb::Compare(options) => compare::run(&options),
-        Verb::Cores(options) => cores::run(&options),
-        Verb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
-        Verb::Gate(options) => gate::run(&options),
-        Verb::Merge(options) => merge::run(&options),
-        Verb::Peers(options) => peers::run(&options),
-        Verb::Report(options) => report::run(&options).map(|()| ExitCode::SUCCESS),
-        Verb::Truth(options) => truth::run(&options),
-        Verb::Run(options) => run::run(&options),
-        Verb::Search(options) => search::run(&options),
+        CoreperfVerb::Agent(options) => agents::run(&options),
+        CoreperfVerb::Compare(options) => compare::run(&options),
+        CoreperfVerb::Cores(options) => cores::run(&options),
+        CoreperfVerb::Floor(options) => floor::run(&options).map(|()| ExitCode::SUCCESS),
+        CoreperfVerb::Gate(options) => gate::run(&options),
+        CoreperfVerb::Merge(options) => merge::run(&options),
+        CoreperfVerb::Peers(options) => peers::run(&options),
+        CoreperfVerb::Report(options) => report::run(&options).map(|()| ExitCode::SUCCESS),
+        CoreperfVerb::Truth(options) => truth::run(&options),
+        CoreperfVerb::Run(options) => run::run(&options),
+        CoreperfVerb::Search(options) => search::run(&options),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -14,14 +14,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use perf_basis::files::write_json;
-use perf_basis::judge::{Comparison, PAIRS_MIN, Spread, Verdict, compare_pairs};
+use perf_basis::judge::{ComparisonVerdict, PAIRS_MIN, PairComparison, Spread, compare_pairs};
 use serde::Serialize;
 
-use crate::compare::pairs::{PairedRun, Start, about};
-use crate::compare::{Figure, PAIRS};
+use crate::compare::pairs::{PairedRun, StartServer, about};
+use crate::compare::{ComparedFigure, PAIRS};
 use crate::floor::work::step_ns_here;
 use crate::run::outcome::SCHEMA;
-use crate::run::scenario::{Body, Scenario};
+use crate::run::scenario::{ExpectedBody, Scenario};
 use crate::servers::{TestBed, ensure_optimized};
 use crate::system::cpus::Cpus;
 use crate::system::fingerprint::{Fingerprint, commit};
@@ -61,16 +61,16 @@ pub(crate) struct Options {
 }
 
 /// What the floor was compared with, each with what is true of it.
-const SUBJECTS: [(&str, Verdict); 2] =
-    [("the floor and itself", Verdict::CannotTell), ("the floor and more work", Verdict::Slower)];
+const SUBJECTS: [(&str, ComparisonVerdict); 2] =
+    [("the floor and itself", ComparisonVerdict::CannotTell), ("the floor and more work", ComparisonVerdict::Slower)];
 
 /// One comparison.
 #[derive(Clone, Debug, Serialize)]
 struct Try {
     subject: &'static str,
-    truth: Verdict,
+    truth: ComparisonVerdict,
     /// None when too few of its pairs could be believed.
-    comparison: Option<Comparison>,
+    comparison: Option<PairComparison>,
     pairs: Vec<(f64, f64)>,
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     ensure_optimized("truth")?;
     let scenario = options.scenario()?;
     let bed = TestBed::new("truth", &options.cpus, None)?;
-    let paired_run = PairedRun::new(&bed, &scenario, Figure::Cpu, &options.cpus.clients);
+    let paired_run = PairedRun::new(&bed, &scenario, ComparedFigure::Cpu, &options.cpus.clients);
     let step_ns = step_ns_here();
     eprintln!("{}", options.estimate(paired_run.pair_seconds()));
     let floor_us = cost(&paired_run, &scenario, (options.base_ns, step_ns))?;
@@ -107,8 +107,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let (base_ns, bytes) = (options.base_ns, scenario.values.bytes);
     let (host, commit) = (Fingerprint::take(), commit());
     let mut report = Report { schema: SCHEMA, floor_us, base_ns, work_ns, scenario, host, commit, tries: Vec::new() };
-    let floor: Start<'_> = &|bed: &TestBed| bed.start_floor_with_work(bytes, (base_ns, step_ns));
-    let slower: Start<'_> = &|bed: &TestBed| bed.start_floor_with_work(bytes, (base_ns + work_ns, step_ns));
+    let floor: StartServer<'_> = &|bed: &TestBed| bed.start_floor_with_work(bytes, (base_ns, step_ns));
+    let slower: StartServer<'_> = &|bed: &TestBed| bed.start_floor_with_work(bytes, (base_ns + work_ns, step_ns));
     let ended = (0..options.tries).try_for_each(|_| {
         SUBJECTS.iter().zip([floor, slower]).try_for_each(|((subject, truth), second)| {
             let one = Try::of(subject, *truth, paired_run.pairs([floor, second], options.pairs, |_, _| {})?);
@@ -135,7 +135,7 @@ impl Options {
         );
         // The floor stores nothing, and its bytes are not those that would have been stored.
         scenario.values.fill = false;
-        scenario.expect.body = Body::Length;
+        scenario.expect.body = ExpectedBody::Length;
         Ok(scenario)
     }
 
@@ -159,7 +159,7 @@ fn cost(paired_run: &PairedRun<'_>, scenario: &Scenario, work: (u64, f64)) -> Re
     for _ in 0..FIRST_RUNS {
         let outcome = paired_run.alone(&|bed| bed.start_floor_with_work(body_bytes, work))?;
         why = outcome.invalid_reasons.line();
-        figures.extend(Figure::Cpu.of(&outcome));
+        figures.extend(ComparedFigure::Cpu.of(&outcome));
     }
     let spread = Spread::of(figures).with_context(|| format!("no run of the floor can be believed: {why}"))?;
     Ok(spread.median)
@@ -167,7 +167,7 @@ fn cost(paired_run: &PairedRun<'_>, scenario: &Scenario, work: (u64, f64)) -> Re
 
 impl Try {
     /// A try without enough pairs has no verdict; `compare` would say so instead of judging.
-    fn of(subject: &'static str, truth: Verdict, pairs: Vec<(f64, f64)>) -> Self {
+    fn of(subject: &'static str, truth: ComparisonVerdict, pairs: Vec<(f64, f64)>) -> Self {
         let comparison = (pairs.len() >= PAIRS_MIN).then(|| compare_pairs(&pairs));
         Self { subject, truth, comparison, pairs }
     }
@@ -177,7 +177,7 @@ impl Try {
     }
 
     fn line(&self) -> String {
-        let Some(Comparison { verdict, ratio, interval: (low, high), .. }) = self.comparison else {
+        let Some(PairComparison { verdict, ratio, interval: (low, high), .. }) = self.comparison else {
             return format!("{}: only {} pairs of valid runs, so no verdict", self.subject, self.pairs.len());
         };
         let mark = if self.is_true() == Some(true) { "" } else { "  NOT TRUE" };
@@ -219,10 +219,10 @@ fn sum(tries: &[Try]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::scratch::Scratch;
+    use crate::system::scratch::ScratchFolder;
 
     fn tries(itself: &[f64], more: &[f64]) -> Vec<Try> {
-        let of = |(subject, truth): (&'static str, Verdict), ratios: &[f64]| {
+        let of = |(subject, truth): (&'static str, ComparisonVerdict), ratios: &[f64]| {
             ratios.iter().map(|ratio| Try::of(subject, truth, vec![(1.0, *ratio); PAIRS_MIN])).collect::<Vec<_>>()
         };
         [of(SUBJECTS[0], itself), of(SUBJECTS[1], more)].concat()
@@ -267,7 +267,7 @@ mod tests {
             options: Options,
         }
 
-        let scratch = Scratch::new("truth-scenario").expect("the temporary folder is writable");
+        let scratch = ScratchFolder::new("truth-scenario").expect("the temporary folder is writable");
         for (more, is_refused) in [("", false), ("[keys]\ncount = 2\n", true), ("[mix]\nput = 1\n", true)] {
             let path = scratch.write("s.toml", &format!("url = \"http://127.0.0.1:1/k\"\n{more}")).expect("writable");
             let arguments =

@@ -28,12 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
 /// A server of the test, ended with it.
-struct Server {
+struct ServerProcess {
     child: Child,
     address: SocketAddr,
 }
 
-impl Server {
+impl ServerProcess {
     fn start(command: &mut Command, address: SocketAddr) -> Self {
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let mut server = Self { child, address };
@@ -85,7 +85,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -162,7 +162,7 @@ fn exercise(folder: &Folder, url: &str) {
 #[test]
 fn a_node_is_asked_in_the_shard_protocol() {
     let folder = Folder::new("shard");
-    let server = Server::shardstored(&folder.0);
+    let server = ServerProcess::shardstored(&folder.0);
     exercise(&folder, &format!("shard://{}/k{{key}}", server.address));
     let missing = format!("shard://other@{}/k{{key}}", server.address);
     let scenario = format!("url = \"{missing}\"\nrate = 500\nconnections = 4\nwarmup = \"1s\"\nduration = \"1s\"\n");
@@ -173,7 +173,7 @@ fn a_node_is_asked_in_the_shard_protocol() {
 #[test]
 fn redis_is_asked_in_resp() {
     let folder = Folder::new("redis");
-    let server = Server::redis(&folder.0);
+    let server = ServerProcess::redis(&folder.0);
     exercise(&folder, &format!("redis://{}/k{{key}}", server.address));
 
     // It answers a frame with an error of its own, or not at all.
@@ -186,7 +186,7 @@ fn redis_is_asked_in_resp() {
 #[test]
 fn memcached_is_asked_in_its_meta_protocol() {
     let folder = Folder::new("memcached");
-    let server = Server::memcached();
+    let server = ServerProcess::memcached();
     exercise(&folder, &format!("memcached://{}/k{{key}}", server.address));
 
     let wrong = format!("url = \"redis://{}/k\"\nrate = 100\n[values]\nfill = true\n", server.address);
@@ -216,7 +216,7 @@ fn shortened(name: &str, url: &str) -> String {
 /// Every answer is compared with what was stored: whole values, parts, lengths, and that nothing has changed.
 #[test]
 fn the_web_is_asked_of_corelane() {
-    let (folder, server) = (Folder::new("web"), Server::corelane());
+    let (folder, server) = (Folder::new("web"), ServerProcess::corelane());
     for name in ["web.toml", "web-pipelined.toml"] {
         let statuses = right(&folder, &shortened(name, &format!("http://{}/v1/kv/default", server.address)));
         // Of 2,000: 90 % and more are whole, 5 % conditional, 3 % PUTs, 1 % parts.
@@ -230,7 +230,7 @@ fn the_web_is_asked_of_corelane() {
 #[test]
 fn the_web_is_asked_of_redis() {
     let folder = Folder::new("web-redis");
-    let server = Server::redis(&folder.0);
+    let server = ServerProcess::redis(&folder.0);
     let statuses = right(&folder, &shortened("web.toml", &format!("redis://{}", server.address)));
     assert!(count(&statuses, 200) > 1500 && count(&statuses, 204) > 20, "{statuses:?}");
     assert_eq!(statuses.len(), 2, "{statuses:?}");

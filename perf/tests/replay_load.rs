@@ -19,16 +19,16 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 
-use agent::Agent;
+use agent::AgentProcess;
 use support::{Folder, coreperf, result, text};
 
-type Cache = Arc<Mutex<HashMap<String, Vec<u8>>>>;
+type ReplayedCache = Arc<Mutex<HashMap<String, Vec<u8>>>>;
 
 /// A cache that keeps all keys but 0 and 5 of ten, and takes only values that live a minute.
 fn serve() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let cache = Cache::default();
+    let cache = ReplayedCache::default();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let cache = Arc::clone(&cache);
@@ -38,7 +38,7 @@ fn serve() -> SocketAddr {
     address
 }
 
-fn answer(stream: TcpStream, cache: &Cache) {
+fn answer(stream: TcpStream, cache: &ReplayedCache) {
     stream.set_nodelay(true).unwrap();
     let (mut out, mut lines) = (stream.try_clone().unwrap(), BufReader::new(stream));
     loop {
@@ -121,7 +121,7 @@ fn a_replay_that_fills_its_misses_tells_the_hit_ratio() {
 fn agents_replay_a_trace_together() {
     let folder = Folder::new("replay-agents");
     prepare(&folder);
-    let agents = [Agent::start(), Agent::start()];
+    let agents = [AgentProcess::start(), AgentProcess::start()];
     let output = run(&folder, &["--agents", &format!("{},{}", agents[0].1, agents[1].1)]);
     check(&folder, &output);
 }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use agent::Agent;
+use agent::AgentProcess;
 use support::{Folder, coreperf, result, text};
 
 /// Answers every request with this body, for as long as the test runs.
@@ -167,7 +167,7 @@ fn an_overloaded_client_core_makes_a_run_invalid() {
 #[test]
 fn agents_share_a_run_and_a_lost_one_is_named() {
     let folder = Folder::new("agents");
-    let agents = [Agent::start(), Agent::start()];
+    let agents = [AgentProcess::start(), AgentProcess::start()];
     let names = format!("{},{}", agents[0].1, agents[1].1);
     let scenario = folder.scenario(&short(serve("hello"), "arrivals = \"uniform\"\n"));
     let output = coreperf(&scenario, &folder.0).args(["--agents", &names]).output().unwrap();

@@ -25,7 +25,7 @@ use crate::files::write_whole;
 pub trait Figure: Copy + DeserializeOwned {
     /// What stands at the head of the file, in lines that begin with `#`.
     const PREAMBLE: &str;
-    /// The table of the figures; [`Written`] knows it too.
+    /// The table of the figures; [`WrittenBaseline`] knows it too.
     const TABLE: &str;
     /// The argument that writes the file.
     const FLAG: &str;
@@ -52,7 +52,7 @@ pub struct Baseline<C, F> {
 /// The same as it stands in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written<C, F> {
+struct WrittenBaseline<C, F> {
     taken: String,
     commit: String,
     conditions: C,
@@ -75,7 +75,7 @@ impl<C: DeserializeOwned + Serialize, F: Figure> Baseline<C, F> {
     /// What the text of a file says.
     pub fn parse(text: &str, file: &str) -> Result<Self> {
         let line_of = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
-        let written: Written<C, F> = toml::from_str(text).map_err(|error| {
+        let written: WrittenBaseline<C, F> = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_of(span.start));
             anyhow!("{file}:{line}: {}", error.message())
         })?;

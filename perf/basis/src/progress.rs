@@ -16,7 +16,7 @@ const STRIDE: u64 = 1 << 16;
 
 /// Tells how far a piece of work is.
 #[derive(Debug)]
-pub struct Progress {
+pub struct ProgressLine {
     what: String,
     output: Output,
     /// Requests at which the clock is looked at next.
@@ -31,7 +31,7 @@ enum Output {
     Nowhere,
 }
 
-impl Progress {
+impl ProgressLine {
     /// Tells on standard error, as a line that is redrawn when that is a terminal.
     pub fn on_stderr(what: String) -> Self {
         let output = if std::io::stderr().is_terminal() { Output::Terminal } else { Output::Log };
@@ -76,7 +76,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         if self.output == Output::Terminal {
             let _ = write!(std::io::stderr(), "\r\x1b[K");

@@ -37,7 +37,7 @@ pub struct Histogram {
 /// The file, as cachebench writes it. Ranges of a size each: `valSizeRange` may have one entry more than there are
 /// counts, and then a value's size lies between an entry and the next.
 #[derive(Deserialize)]
-struct File {
+struct HistogramFile {
     #[serde(rename = "valSizeRange")]
     sizes: Vec<f64>,
     #[serde(rename = "valSizeRangeProbability")]
@@ -94,7 +94,7 @@ pub fn read_text(path: &Path) -> Result<String> {
 
 impl Histogram {
     fn parse(text: &str) -> Result<Self> {
-        let file: File = serde_json::from_str(text).context(
+        let file: HistogramFile = serde_json::from_str(text).context(
             "not a histogram of sizes; it takes {\"valSizeRange\": [bytes, …], \"valSizeRangeProbability\": [count, …]}",
         )?;
         let (sizes, counts) = (file.sizes, file.counts);

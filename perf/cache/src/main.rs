@@ -23,11 +23,11 @@ use clap::{Parser, Subcommand};
 #[command(name = "cacheperf", version, about)]
 struct Arguments {
     #[command(subcommand)]
-    verb: Verb,
+    verb: CacheperfVerb,
 }
 
 #[derive(Subcommand)]
-enum Verb {
+enum CacheperfVerb {
     /// Measure single calls of the cache on one core, beside hashbrown with an LRU list, moka, quick_cache and foyer.
     ///
     /// Rates by rounds that alternate between the stores, then the latency of single calls, as a table; judges the gates of
@@ -51,10 +51,10 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
-        Verb::Engine(options) => engine::run(&options),
-        Verb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
-        Verb::Shift(options) => shift::run(&options),
-        Verb::Ttl(options) => ttl::run(&options),
+        CacheperfVerb::Engine(options) => engine::run(&options),
+        CacheperfVerb::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
+        CacheperfVerb::Shift(options) => shift::run(&options),
+        CacheperfVerb::Ttl(options) => ttl::run(&options),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -20,7 +20,7 @@ use crate::system::clock::now;
 const REACH_LIMIT: Duration = Duration::from_secs(5);
 
 /// An agent that is ready.
-struct Agent {
+struct CoordinatedAgent {
     name: String,
     stream: TcpStream,
     lines: Option<Lines>,
@@ -28,7 +28,7 @@ struct Agent {
 }
 
 /// All agents of a run.
-pub(crate) struct Agents(Vec<Agent>);
+pub(crate) struct Agents(Vec<CoordinatedAgent>);
 
 impl Agents {
     /// Connects to all of them and hands each its share.
@@ -36,7 +36,7 @@ impl Agents {
         let mut agents = Vec::new();
         // One after the other: the first one fills, and the others must find what it has stored.
         for (index, name) in names.iter().enumerate() {
-            let agent = Agent::prepare(name, scenario, (index, names.len()));
+            let agent = CoordinatedAgent::prepare(name, scenario, (index, names.len()));
             agents.push(agent.with_context(|| format!("agent {name}"))?);
         }
         Ok(Self(agents))
@@ -85,7 +85,7 @@ impl Agents {
     }
 }
 
-impl Agent {
+impl CoordinatedAgent {
     fn prepare(name: &str, scenario: &Scenario, (index, count): (usize, usize)) -> Result<Self> {
         let addresses = name.to_socket_addrs().context("it is written HOST:PORT")?;
         let address = addresses.into_iter().next().context("it has no address")?;

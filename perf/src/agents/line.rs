@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::run::scenario::Scenario;
-use crate::run::tally::Tally;
+use crate::run::tally::RequestTally;
 
 /// Longest line taken: a scenario, or an account of a second, is a few tens of KiB.
 const LINE_BYTES_MAX: u64 = 16 << 20;
@@ -59,11 +59,11 @@ pub(crate) enum FromAgent {
     },
     Window {
         core: u16,
-        tally: Box<Tally>,
+        tally: Box<RequestTally>,
     },
     /// Of one core.
     Result {
-        tally: Box<Tally>,
+        tally: Box<RequestTally>,
     },
 }
 

@@ -19,10 +19,10 @@ use clap::Args;
 use crate::run::dispatch::Report;
 use crate::run::generator::{Plan, Team};
 use crate::run::scenario::Scenario;
-use crate::run::{Cores, cpus_of, fill, reach};
+use crate::run::{LoadCores, cpus_of, fill, reach};
 use crate::system::clock::now;
 use crate::system::cpu::CpuTime;
-use crate::system::stop::Stop;
+use crate::system::stop::StopSignal;
 use line::{FromAgent, Lines, ToAgent, say};
 
 /// Where an agent listens.
@@ -44,7 +44,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Serves coordinators until it is stopped.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let stop = Stop::on_signals()?;
+    let stop = StopSignal::on_signals()?;
     let listener = TcpListener::bind(options.listen).with_context(|| format!("cannot listen on {}", options.listen))?;
     listener.set_nonblocking(true).context("the listener could not be prepared")?;
     println!("agent listens on {}; Ctrl-C ends it", listener.local_addr().context("it is bound")?);
@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
 }
 
-fn serve(stream: &TcpStream, options: &Options, stop: &Stop) -> Result<()> {
+fn serve(stream: &TcpStream, options: &Options, stop: &StopSignal) -> Result<()> {
     stream.set_nonblocking(false).context("the connection could not be prepared")?;
     let mut lines = Lines::new(stream.try_clone().context("the connection could not be shared")?);
     let Some(ToAgent::Start { scenario, fills, index, count }) = lines.next()? else {
@@ -81,7 +81,7 @@ fn serve(stream: &TcpStream, options: &Options, stop: &Stop) -> Result<()> {
     let Some(ToAgent::Begin) = lines.next()? else { return Ok(()) };
     let (began, cpu_before) = (now(), own_cpu());
     let (sender, reports) = channel();
-    let cores = Cores::start(&plan, &cpus_of(&plan.scenario)?, &sender)?;
+    let cores = LoadCores::start(&plan, &cpus_of(&plan.scenario)?, &sender)?;
     drop(sender);
     let listening = Arc::clone(&plan);
     let listener = std::thread::spawn(move || obey(lines, &listening));
@@ -122,7 +122,7 @@ fn own_cpu() -> CpuTime {
 }
 
 /// Gets ready for a run, and stores the values on `fill_cpu` if they are to be stored.
-fn prepare(scenario: Scenario, team: Team, fill_cpu: Option<usize>, stop: &Stop) -> Result<Arc<Plan>> {
+fn prepare(scenario: Scenario, team: Team, fill_cpu: Option<usize>, stop: &StopSignal) -> Result<Arc<Plan>> {
     scenario.check()?;
     let plan = Plan::read(scenario, team, stop)?;
     reach(&plan)?;

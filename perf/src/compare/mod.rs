@@ -14,16 +14,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use perf_basis::files::write_json;
-use perf_basis::judge::{Comparison, PAIRS_MIN, Verdict, compare_pairs};
+use perf_basis::judge::{ComparisonVerdict, PAIRS_MIN, PairComparison, compare_pairs};
 use serde::Serialize;
 
 use crate::results;
 use crate::run::outcome::{Outcome, SCHEMA};
 use crate::run::scenario::Scenario;
 use crate::servers::client::accepts;
-use crate::servers::{Server, TestBed, free_addresses};
+use crate::servers::{TestBed, TestServer, free_addresses};
 use crate::system::cpus::Cpus;
-use pairs::{PairedRun, Start, about};
+use pairs::{PairedRun, StartServer, about};
 
 /// Pairs unless told otherwise: 5 % more is seen in 97 of 100 comparisons on a shared host (the tests of perf_basis::judge).
 pub(crate) const PAIRS: u16 = 20;
@@ -45,7 +45,7 @@ pub(crate) struct Options {
     scenario: PathBuf,
     /// What is compared
     #[arg(long, value_enum, default_value = "cpu")]
-    figure: Figure,
+    figure: ComparedFigure,
     /// Pairs of runs; 8 see 5 % more in about half of the comparisons on a shared host, 20 nearly always
     #[arg(long, default_value_t = PAIRS, value_parser = clap::value_parser!(u16).range(PAIRS_MIN as i64..=1000))]
     pairs: u16,
@@ -62,7 +62,7 @@ pub(crate) struct Options {
 /// A figure of a run; smaller is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Figure {
+pub(crate) enum ComparedFigure {
     /// CPU time of the server per request
     Cpu,
     /// Median latency
@@ -71,7 +71,7 @@ pub(crate) enum Figure {
     P99,
 }
 
-impl Figure {
+impl ComparedFigure {
     /// The figure of a run that can be believed as far as it goes.
     pub(crate) fn of(self, outcome: &Outcome) -> Option<f64> {
         let latency = outcome.latency.filter(|_| outcome.valid);
@@ -99,10 +99,10 @@ struct Report<'a> {
     schema: u32,
     first: &'a str,
     second: &'a str,
-    figure: Figure,
+    figure: ComparedFigure,
     pairs: Vec<(f64, f64)>,
     #[serde(flatten)]
-    comparison: Comparison,
+    comparison: PairComparison,
 }
 
 /// Runs the verb. Exit status 1 when B is slower.
@@ -131,11 +131,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         };
         write_json(path, &report)?;
     }
-    Ok(if comparison.verdict == Verdict::Slower { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if comparison.verdict == ComparisonVerdict::Slower { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn words(options: &Options, comparison: &Comparison, pairs: usize) -> String {
-    let begin = if comparison.verdict == Verdict::CannotTell { "" } else { "B is " };
+fn words(options: &Options, comparison: &PairComparison, pairs: usize) -> String {
+    let begin = if comparison.verdict == ComparisonVerdict::CannotTell { "" } else { "B is " };
     format!(
         "{begin}{}: {} of B to A's {:.4} (95 % between {:.4} and {:.4}); chance alone {:.4}; {pairs} pairs",
         comparison.verdict.words(),
@@ -154,7 +154,7 @@ fn of_programs(options: &Options) -> Result<Vec<(f64, f64)>> {
     let bed = TestBed::new("compare", &options.cpus, None)?;
     let paired_run = PairedRun::new(&bed, &scenario, options.figure, &options.cpus.clients);
     eprintln!("{} pairs take {}", options.pairs, about(paired_run.pair_seconds() * f64::from(options.pairs)));
-    let starts: [Start<'_>; 2] =
+    let starts: [StartServer<'_>; 2] =
         [&|bed| start(bed, NAMES[0], &options.first), &|bed| start(bed, NAMES[1], &options.second)];
     paired_run.pairs(starts, options.pairs, |number, pair| {
         let words = match pair {
@@ -166,7 +166,7 @@ fn of_programs(options: &Options) -> Result<Vec<(f64, f64)>> {
 }
 
 /// Starts what an operand says: a command as it stands, or Corelane's edge with its addresses and core.
-fn start(bed: &TestBed, name: &'static str, text: &str) -> Result<Server> {
+fn start(bed: &TestBed, name: &'static str, text: &str) -> Result<TestServer> {
     let [address, admin] = free_addresses()?;
     let text = if text.contains("{address}") {
         text.to_owned()

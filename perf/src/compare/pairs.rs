@@ -26,11 +26,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use reactor::Random;
 
-use super::Figure;
+use super::ComparedFigure;
 use crate::run::outcome::Outcome;
 use crate::run::scenario::Scenario;
 use crate::run::{RunOptions, measure};
-use crate::servers::{Server, TestBed};
+use crate::servers::{TestBed, TestServer};
 
 /// Turns of a pair: an odd number, so that the median is one of them, and one that was disturbed does not count.
 pub(crate) const TURNS: u32 = 3;
@@ -39,14 +39,14 @@ pub(crate) const TURNS: u32 = 3;
 const WINDOW: Duration = Duration::from_millis(100);
 
 /// Starts one of the programs.
-pub(crate) type Start<'a> = &'a dyn Fn(&TestBed) -> Result<Server>;
+pub(crate) type StartServer<'a> = &'a dyn Fn(&TestBed) -> Result<TestServer>;
 
 /// What is measured, and how.
 pub(crate) struct PairedRun<'a> {
     bed: &'a TestBed,
     /// Of one run.
     scenario: Scenario,
-    figure: Figure,
+    figure: ComparedFigure,
     /// CPUs of the generator.
     client_cpus: &'a [usize],
     /// Draws who is first.
@@ -55,7 +55,7 @@ pub(crate) struct PairedRun<'a> {
 
 impl<'a> PairedRun<'a> {
     /// Measures this figure under a scenario, whose duration is that of all runs of one program in a pair together.
-    pub(crate) fn new(bed: &'a TestBed, scenario: &Scenario, figure: Figure, client_cpus: &'a [usize]) -> Self {
+    pub(crate) fn new(bed: &'a TestBed, scenario: &Scenario, figure: ComparedFigure, client_cpus: &'a [usize]) -> Self {
         let scenario = Scenario { duration: scenario.duration / TURNS, warmup: WINDOW * 2, ..scenario.clone() };
         // Any fixed seed will do: what the order must not know is the host's rhythm.
         Self { bed, scenario, figure, client_cpus, order: RefCell::new(Random::new(2026)) }
@@ -64,7 +64,7 @@ impl<'a> PairedRun<'a> {
     /// Measures so many pairs; `shown` hears of every pair as it ends: its number from 0, and its figures, if it has any.
     pub(crate) fn pairs(
         &self,
-        starts: [Start<'_>; 2],
+        starts: [StartServer<'_>; 2],
         count: u16,
         mut shown: impl FnMut(u16, &Result<(f64, f64), String>),
     ) -> Result<Vec<(f64, f64)>> {
@@ -78,7 +78,7 @@ impl<'a> PairedRun<'a> {
     }
 
     /// One pair. The inner error says why it has no figures.
-    fn pair(&self, starts: [Start<'_>; 2]) -> Result<Result<(f64, f64), String>> {
+    fn pair(&self, starts: [StartServer<'_>; 2]) -> Result<Result<(f64, f64), String>> {
         let servers = [starts[0](self.bed)?, starts[1](self.bed)?];
         let mut turns = Vec::with_capacity(TURNS as usize);
         for _ in 0..TURNS {
@@ -97,11 +97,11 @@ impl<'a> PairedRun<'a> {
     }
 
     /// Starts a program and measures it alone, once.
-    pub(crate) fn alone(&self, start: Start<'_>) -> Result<Outcome> {
+    pub(crate) fn alone(&self, start: StartServer<'_>) -> Result<Outcome> {
         self.run(&start(self.bed)?)
     }
 
-    fn run(&self, server: &Server) -> Result<Outcome> {
+    fn run(&self, server: &TestServer) -> Result<Outcome> {
         let run_options = RunOptions::unseen(self.client_cpus, WINDOW);
         let measured = measure(self.scenario.at(server.address), &run_options, &self.bed.stop);
         self.bed.stop.check()?;

@@ -12,8 +12,8 @@ use std::net::{SocketAddr, TcpStream};
 use anyhow::{Context, Result, bail, ensure};
 use memchr::memmem;
 
-use super::{From, Load};
-use crate::servers::client::Client;
+use super::{CoresLoad, KeysFrom};
+use crate::servers::client::BlockingClient;
 use crate::servers::{KEY_PATH, VALUE_BYTES};
 
 /// The kernel chooses the core of a connection by a hash: so many times as many as are wanted are tried before something is wrong.
@@ -21,7 +21,7 @@ const TRIES_PER_LANE: usize = 16;
 
 /// A request that is sent as it is, and what its answer must be.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
+pub(super) struct LaneRequest {
     pub(super) bytes: Vec<u8>,
     /// Length of the whole answer: it is the same each time.
     pub(super) answer_bytes: usize,
@@ -30,7 +30,7 @@ pub(super) struct Request {
 }
 
 /// What there is to measure with: for each of the two cores its connections and its keys.
-pub(super) struct Bench {
+pub(super) struct CoreLanes {
     pub(super) lanes: [Vec<TcpStream>; 2],
     paths: [Vec<String>; 2],
     address: SocketAddr,
@@ -41,10 +41,10 @@ pub(super) struct Bench {
 const OWN: &[u8] = b"; detail=own\r\n";
 const OTHER: &[u8] = b"; detail=core\r\n";
 
-impl Bench {
+impl CoreLanes {
     /// Stores keys, and opens connections until each core has enough of both.
     pub(super) fn prepare(address: SocketAddr, admin: SocketAddr, lanes: usize, keys: usize) -> Result<Self> {
-        let mut client = Client::connect(address).context("corelane is gone")?;
+        let mut client = BlockingClient::connect(address).context("corelane is gone")?;
         let paths = sorted_keys(&mut client, admin, keys)?;
         let mut bench = Self { lanes: [vec![], vec![]], paths, address, answer_bytes: [0; 2] };
         for _ in 0..lanes * 2 * TRIES_PER_LANE {
@@ -57,7 +57,7 @@ impl Bench {
     }
 
     fn add_lane(&mut self, lanes: usize) -> Result<()> {
-        let mut client = Client::connect(self.address).context("corelane takes no more connections")?;
+        let mut client = BlockingClient::connect(self.address).context("corelane takes no more connections")?;
         let answer = client.exchange("GET", &self.paths[0][0], "").context("a GET got no answer")?;
         ensure!(answer.status == 200, "a key that was stored is answered with {}", answer.status);
         let is_own = memmem::find(&answer.bytes, OWN).is_some();
@@ -71,15 +71,15 @@ impl Bench {
     }
 
     /// The requests of each core's client under a load.
-    pub(super) fn requests(&self, load: &Load) -> [Vec<Request>; 2] {
+    pub(super) fn requests(&self, load: &CoresLoad) -> [Vec<LaneRequest>; 2] {
         [0, 1].map(|core| {
             let owner = match load.from {
-                From::Own => core,
-                From::Other => 1 - core,
-                From::First => 0,
+                KeysFrom::Own => core,
+                KeysFrom::Other => 1 - core,
+                KeysFrom::First => 0,
             };
             let is_other = owner != core;
-            let request = |path: &String| Request {
+            let request = |path: &String| LaneRequest {
                 bytes: format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).into_bytes(),
                 answer_bytes: self.answer_bytes[usize::from(is_other)],
                 detail: if is_other { OTHER } else { OWN },
@@ -90,9 +90,9 @@ impl Bench {
 }
 
 /// Stores values until each of two cores owns `keys` of them; returns their paths, core by core.
-fn sorted_keys(client: &mut Client, admin: SocketAddr, keys: usize) -> Result<[Vec<String>; 2]> {
+fn sorted_keys(client: &mut BlockingClient, admin: SocketAddr, keys: usize) -> Result<[Vec<String>; 2]> {
     let (value, mut paths) = ("x".repeat(VALUE_BYTES), [vec![], vec![]]);
-    let mut inspector = Client::connect(admin).context("the admin listener is gone")?;
+    let mut inspector = BlockingClient::connect(admin).context("the admin listener is gone")?;
     // All names have the same length, so that all requests have.
     for number in 0..keys * TRIES_PER_LANE {
         if paths.iter().all(|found: &Vec<String>| found.len() >= keys) {
@@ -122,15 +122,15 @@ mod tests {
     use super::*;
     use crate::cores::LOADS;
 
-    fn bench() -> Bench {
+    fn bench() -> CoreLanes {
         let paths = [vec!["/a0".to_owned(), "/a1".to_owned()], vec!["/b0".to_owned(), "/b1".to_owned()]];
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        Bench { lanes: [vec![], vec![]], paths, address, answer_bytes: [300, 301] }
+        CoreLanes { lanes: [vec![], vec![]], paths, address, answer_bytes: [300, 301] }
     }
 
     #[test]
     fn every_core_is_asked_for_the_keys_of_its_load() {
-        let first = |requests: &[Vec<Request>; 2]| {
+        let first = |requests: &[Vec<LaneRequest>; 2]| {
             requests.clone().map(|of| (String::from_utf8_lossy(&of[0].bytes)[4..6].to_owned(), of[0].answer_bytes))
         };
         let bench = bench();

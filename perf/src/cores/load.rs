@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use memchr::memmem;
 
-use super::lanes::Request;
+use super::lanes::LaneRequest;
 use perf_basis::machine::pin_to;
 
 /// What one client saw.
@@ -39,7 +39,7 @@ impl Side {
 }
 
 /// Loads the connections from `cpu` for `duration`, with the requests in turn.
-pub(super) fn run(lanes: &mut [TcpStream], requests: &[Request], cpu: usize, duration: Duration) -> Result<Side> {
+pub(super) fn run(lanes: &mut [TcpStream], requests: &[LaneRequest], cpu: usize, duration: Duration) -> Result<Side> {
     pin_to(cpu)?;
     let mut side = Side::new();
     let mut answer = vec![0; requests.iter().map(|request| request.answer_bytes).max().unwrap_or_default()];
@@ -65,7 +65,7 @@ pub(super) fn run(lanes: &mut [TcpStream], requests: &[Request], cpu: usize, dur
     Ok(side)
 }
 
-fn check(answer: &[u8], request: &Request) -> Result<()> {
+fn check(answer: &[u8], request: &LaneRequest) -> Result<()> {
     let is_right = answer.starts_with(b"HTTP/1.1 200 ") && memmem::find(answer, request.detail).is_some();
     ensure!(
         is_right,
@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn answers_from_elsewhere_are_refused() {
-        let request = Request { bytes: b"GET /k HTTP/1.1\r\n".to_vec(), answer_bytes: 1, detail: b"; detail=own\r\n" };
+        let request =
+            LaneRequest { bytes: b"GET /k HTTP/1.1\r\n".to_vec(), answer_bytes: 1, detail: b"; detail=own\r\n" };
         let right = b"HTTP/1.1 200 OK\r\nCache-Status: corelane; hit; detail=own\r\n\r\n";
         assert!(check(right, &request).is_ok());
         for wrong in [

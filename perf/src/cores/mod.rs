@@ -26,12 +26,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::servers::{Server, TestBed};
+use crate::servers::{TestBed, TestServer};
 use crate::system::cpus::Cpus;
-use lanes::Bench;
+use lanes::CoreLanes;
 use load::Side;
 use perf_basis::files::{update_block, write_json};
-use report::{Report, Row, Sample};
+use report::{CoresSample, Report, Row};
 
 /// Where to measure, how long, and where the result goes.
 #[derive(Args)]
@@ -61,20 +61,20 @@ pub(crate) struct Options {
 
 /// Which cores work, and where the keys are that they are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Load {
+pub(crate) struct CoresLoad {
     /// As the table calls it.
     pub(crate) name: &'static str,
     /// Which cores have clients.
     pub(crate) busy: usize,
     /// Where the keys are.
-    pub(crate) from: From,
+    pub(crate) from: KeysFrom,
     /// Keys of each core that are asked for, in turn.
     pub(crate) keys: usize,
 }
 
 /// Whose memory answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum From {
+pub(crate) enum KeysFrom {
     /// That of the core that was asked.
     Own,
     /// The other's.
@@ -87,13 +87,13 @@ pub(crate) enum From {
 const KEYS: usize = 500;
 
 /// Every load, in pairs of which the second is judged by the first.
-pub(crate) const LOADS: [Load; 6] = [
-    Load { name: "one core busy, own keys", busy: 1, from: From::Own, keys: KEYS },
-    Load { name: "one core busy, the other's keys", busy: 1, from: From::Other, keys: KEYS },
-    Load { name: "both busy, own keys", busy: 2, from: From::Own, keys: KEYS },
-    Load { name: "both busy, the other's keys", busy: 2, from: From::Other, keys: KEYS },
-    Load { name: "both busy, one own key each", busy: 2, from: From::Own, keys: 1 },
-    Load { name: "both busy, one key for both", busy: 2, from: From::First, keys: 1 },
+pub(crate) const LOADS: [CoresLoad; 6] = [
+    CoresLoad { name: "one core busy, own keys", busy: 1, from: KeysFrom::Own, keys: KEYS },
+    CoresLoad { name: "one core busy, the other's keys", busy: 1, from: KeysFrom::Other, keys: KEYS },
+    CoresLoad { name: "both busy, own keys", busy: 2, from: KeysFrom::Own, keys: KEYS },
+    CoresLoad { name: "both busy, the other's keys", busy: 2, from: KeysFrom::Other, keys: KEYS },
+    CoresLoad { name: "both busy, one own key each", busy: 2, from: KeysFrom::Own, keys: 1 },
+    CoresLoad { name: "both busy, one key for both", busy: 2, from: KeysFrom::First, keys: 1 },
 ];
 
 /// Runs the verb. Exit status 1 when a gate failed.
@@ -115,7 +115,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
 fn measure(bed: &TestBed, options: &Options) -> Result<Report> {
     let (server, admin) = bed.start_corelane_on(&options.cpus)?;
-    let mut bench = Bench::prepare(server.address, admin, options.connections.into(), KEYS)?;
+    let mut bench = CoreLanes::prepare(server.address, admin, options.connections.into(), KEYS)?;
     let mut rows: Vec<Row> = LOADS.iter().map(Row::empty).collect();
     for round in 0..usize::from(options.rounds) {
         for index in (0..LOADS.len()).map(|turn| (round + turn) % LOADS.len()) {
@@ -131,11 +131,11 @@ fn measure(bed: &TestBed, options: &Options) -> Result<Report> {
 
 /// One run of a load: a client thread for each busy core, on the other core's CPU.
 fn measure_once(
-    server: &Server,
-    bench: &mut Bench,
-    load: &Load,
+    server: &TestServer,
+    bench: &mut CoreLanes,
+    load: &CoresLoad,
     (cpus, duration): (&[usize], Duration),
-) -> Result<Sample> {
+) -> Result<CoresSample> {
     let requests = bench.requests(load);
     let before = server.cpu_time()?;
     let sides = std::thread::scope(|scope| {
@@ -152,5 +152,5 @@ fn measure_once(
         clients.into_iter().map(|client| client.join().expect("a client does not panic")).collect::<Result<Vec<_>>>()
     })
     .with_context(|| format!("load \"{}\"", load.name))?;
-    Ok(Sample::of(&Side::sum(sides), server.cpu_time()? - before))
+    Ok(CoresSample::of(&Side::sum(sides), server.cpu_time()? - before))
 }

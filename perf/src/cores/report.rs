@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::load::Side;
-use super::{LOADS, Load};
+use super::{CoresLoad, LOADS};
 use crate::system::cpu::CpuTime;
 use crate::system::fingerprint::{Fingerprint, commit};
 use perf_basis::judge::Spread;
@@ -26,7 +26,7 @@ const HOT_MAX: f64 = 1.10;
 
 /// One run of a load.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Sample {
+pub(super) struct CoresSample {
     /// CPU time of the server for a request, in microseconds.
     pub(super) cpu_us: f64,
     /// Requests per second of all clients.
@@ -35,7 +35,7 @@ pub(super) struct Sample {
     pub(super) p99_us: f64,
 }
 
-impl Sample {
+impl CoresSample {
     pub(super) fn of(side: &Side, time: CpuTime) -> Self {
         let requests = side.requests.max(1) as f64;
         Self {
@@ -50,15 +50,15 @@ impl Sample {
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     pub(super) load: &'static str,
-    pub(super) samples: Vec<Sample>,
+    pub(super) samples: Vec<CoresSample>,
 }
 
 impl Row {
-    pub(super) fn empty(load: &Load) -> Self {
+    pub(super) fn empty(load: &CoresLoad) -> Self {
         Self { load: load.name, samples: vec![] }
     }
 
-    fn figures(&self, of: fn(&Sample) -> f64) -> Vec<f64> {
+    fn figures(&self, of: fn(&CoresSample) -> f64) -> Vec<f64> {
         self.samples.iter().map(of).collect()
     }
 }
@@ -109,7 +109,7 @@ impl Report {
     }
 }
 
-fn ratio(above: &Row, below: &Row, of: fn(&Sample) -> f64) -> Option<Spread> {
+fn ratio(above: &Row, below: &Row, of: fn(&CoresSample) -> f64) -> Option<Spread> {
     Spread::of_ratios(&above.figures(of), &below.figures(of))
 }
 
@@ -131,7 +131,7 @@ mod tests {
     use perf_basis::judge::GateResult;
 
     fn rows(cpu_us: [f64; 6]) -> Vec<Row> {
-        let sample = |cpu_us| Sample { cpu_us, rate: 1e5, p99_us: 100.0 };
+        let sample = |cpu_us| CoresSample { cpu_us, rate: 1e5, p99_us: 100.0 };
         LOADS.iter().zip(cpu_us).map(|(load, cpu_us)| Row { load: load.name, samples: vec![sample(cpu_us)] }).collect()
     }
 

@@ -29,7 +29,7 @@ pub(crate) struct PurePath {
 
 /// What counting one path found.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Counted {
+pub(crate) struct CountedPath {
     /// Instructions per time.
     pub(crate) instructions: f64,
     /// What the program said of the processor it saw.
@@ -55,14 +55,14 @@ fn path_in_line(line: &str) -> Option<PurePath> {
 }
 
 /// Counts one path. What callgrind writes goes to `folder`, for `callgrind_annotate`.
-pub(crate) fn count(program: &Path, path: &str, folder: &Path) -> Result<Counted> {
+pub(crate) fn count(program: &Path, path: &str, folder: &Path) -> Result<CountedPath> {
     let (fewer, _) = total_of(program, path, TIMES, folder)?;
     let (more, processor) = total_of(program, path, 2 * TIMES, folder)?;
     ensure!(more.instructions > fewer.instructions, "{path}: doing it more often took no more instructions");
     let per_time = (more.instructions - fewer.instructions) as f64 / TIMES as f64;
     // To tenths, as the file has it: what is read back is what was counted.
     let instructions = (per_time * 10.0).round() / 10.0;
-    Ok(Counted { instructions, processor, valgrind: more.creator })
+    Ok(CountedPath { instructions, processor, valgrind: more.creator })
 }
 
 /// One run: what callgrind counted, and what the program said.

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use perf_basis::judge::Verdict;
+use perf_basis::judge::ComparisonVerdict;
 use perf_basis::table::Table;
 
 /// What became of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    Judged(Verdict),
+pub(super) enum ChangeFate {
+    Judged(ComparisonVerdict),
     NoBaseline,
     NotMeasured,
     /// Of one side too few rounds can be believed.
@@ -22,12 +22,12 @@ pub(super) enum Fate {
     OtherCpu,
 }
 
-impl Fate {
+impl ChangeFate {
     const fn words(self) -> &'static str {
         match self {
-            Self::Judged(Verdict::CannotTell) => "same",
-            Self::Judged(Verdict::Slower) => "GREW",
-            Self::Judged(Verdict::Faster) => "shrank",
+            Self::Judged(ComparisonVerdict::CannotTell) => "same",
+            Self::Judged(ComparisonVerdict::Slower) => "GREW",
+            Self::Judged(ComparisonVerdict::Faster) => "shrank",
             Self::NoBaseline => "NO BASELINE",
             Self::NotMeasured => "NOT MEASURED",
             Self::TooFewRounds => "too few rounds",
@@ -44,7 +44,7 @@ pub(super) struct Change {
     pub(super) now: Option<f64>,
     /// By how much it may differ, as a share; none where nothing is judged.
     pub(super) allowed: Option<f64>,
-    pub(super) fate: Fate,
+    pub(super) fate: ChangeFate,
 }
 
 /// Every figure that either side has, by name; `judge` says of one that both have what became of it, and how much is allowed.
@@ -52,7 +52,7 @@ pub(super) fn changes<F: Copy>(
     before: &BTreeMap<String, F>,
     now: &BTreeMap<String, F>,
     value: fn(F) -> f64,
-    judge: impl Fn(F, F) -> (Option<f64>, Fate),
+    judge: impl Fn(F, F) -> (Option<f64>, ChangeFate),
 ) -> Vec<Change> {
     let mut names: Vec<&String> = before.keys().chain(now.keys()).collect();
     names.sort();
@@ -60,8 +60,8 @@ pub(super) fn changes<F: Copy>(
     let one = |name: &String| {
         let (before, now) = (before.get(name).copied(), now.get(name).copied());
         let (allowed, fate) = match (before, now) {
-            (None, _) => (None, Fate::NoBaseline),
-            (_, None) => (None, Fate::NotMeasured),
+            (None, _) => (None, ChangeFate::NoBaseline),
+            (_, None) => (None, ChangeFate::NotMeasured),
             (Some(before), Some(now)) => judge(before, now),
         };
         Change { name: name.clone(), before: before.map(value), now: now.map(value), allowed, fate }
@@ -99,14 +99,14 @@ pub(super) fn differences(differences: &[(String, String, String)]) -> String {
 }
 
 /// The names of all figures with this fate, in a line; none without one.
-pub(super) fn named(changes: &[Change], fate: Fate) -> Option<String> {
+pub(super) fn named(changes: &[Change], fate: ChangeFate) -> Option<String> {
     let names: Vec<&str> =
         changes.iter().filter(|change| change.fate == fate).map(|change| change.name.as_str()).collect();
     (!names.is_empty()).then(|| names.join("; "))
 }
 
 /// Whether a figure has this fate.
-pub(super) fn any(changes: &[Change], fate: Fate) -> bool {
+pub(super) fn any(changes: &[Change], fate: ChangeFate) -> bool {
     changes.iter().any(|change| change.fate == fate)
 }
 
@@ -121,16 +121,20 @@ mod tests {
             &of(&[("a", 1.0), ("gone", 2.0)]),
             &of(&[("new", 3.0), ("a", 1.5)]),
             |figure| figure,
-            |_, _| (Some(0.02), Fate::Judged(Verdict::Slower)),
+            |_, _| (Some(0.02), ChangeFate::Judged(ComparisonVerdict::Slower)),
         );
         let fates: Vec<_> = changes.iter().map(|change| (change.name.as_str(), change.fate)).collect();
-        let expected = [("a", Fate::Judged(Verdict::Slower)), ("gone", Fate::NotMeasured), ("new", Fate::NoBaseline)];
+        let expected = [
+            ("a", ChangeFate::Judged(ComparisonVerdict::Slower)),
+            ("gone", ChangeFate::NotMeasured),
+            ("new", ChangeFate::NoBaseline),
+        ];
         assert_eq!(fates, expected);
         let text = table("what", &changes, 1);
         for part in ["+50.00 %", "+2.00 %", "GREW", "| 1.5 ", "NO BASELINE", "NOT MEASURED"] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
-        assert_eq!(named(&changes, Fate::NoBaseline).as_deref(), Some("new"));
-        assert_eq!((named(&changes, Fate::OtherCpu), any(&changes, Fate::NotMeasured)), (None, true));
+        assert_eq!(named(&changes, ChangeFate::NoBaseline).as_deref(), Some("new"));
+        assert_eq!((named(&changes, ChangeFate::OtherCpu), any(&changes, ChangeFate::NotMeasured)), (None, true));
     }
 }

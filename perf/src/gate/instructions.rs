@@ -20,13 +20,13 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use perf_basis::baseline::{self, Figure};
-use perf_basis::judge::Verdict;
+use perf_basis::judge::ComparisonVerdict;
 use serde::{Deserialize, Serialize};
 
 use super::callgrind;
-use super::changes::{Change, Fate, any, changes, differences, named, table};
+use super::changes::{Change, ChangeFate, any, changes, differences, named, table};
 use crate::system::fingerprint;
-use crate::system::scratch::Scratch;
+use crate::system::scratch::ScratchFolder;
 
 /// Share by which a count may differ from its baseline. The counts are exact; this is for what a change elsewhere does to the
 /// compiler's choices.
@@ -42,12 +42,12 @@ const COMPILER_MARK: &[u8] = b"rustc version ";
 const COMPILER_BYTES_MAX: usize = 80;
 
 /// The committed counts: instructions per time, by path.
-type Baseline = baseline::Baseline<Conditions, Count>;
+type CountBaseline = baseline::Baseline<CountConditions, Count>;
 
 /// What a count depends on beside the code.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Conditions {
+struct CountConditions {
     /// The compiler that built the counted program, as it says itself.
     compiler: String,
     /// Architecture, what the code was built for, and what libraries that choose code by processor find under valgrind.
@@ -58,7 +58,7 @@ struct Conditions {
     valgrind: String,
 }
 
-impl Conditions {
+impl CountConditions {
     /// The architecture: counts of another one have nothing to do with these.
     fn architecture(&self) -> &str {
         self.processor.split(',').next().unwrap_or_default()
@@ -79,7 +79,7 @@ pub(super) fn run(
         None => std::env::current_exe().context("where this program lies is unknown")?.with_file_name("coreperf-paths"),
     };
     // Read before anything is counted, so that a mistake in it is told at once.
-    let before = if updates { None } else { Some(Baseline::read(file)?) };
+    let before = if updates { None } else { Some(CountBaseline::read(file)?) };
     let now = count_all(&program, keep)?;
     let Some(before) = before else {
         now.write(file)?;
@@ -95,25 +95,30 @@ pub(super) fn run(
     }
     let changes = judge(&before, &now);
     print!("{}", report(&changes, &before, &now));
-    let fails = [Fate::Judged(Verdict::Slower), Fate::NoBaseline, Fate::NotMeasured].into_iter();
+    let fails =
+        [ChangeFate::Judged(ComparisonVerdict::Slower), ChangeFate::NoBaseline, ChangeFate::NotMeasured].into_iter();
     Ok(if fails.into_iter().any(|fate| any(&changes, fate)) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn judge(before: &Baseline, now: &Baseline) -> Vec<Change> {
+fn judge(before: &CountBaseline, now: &CountBaseline) -> Vec<Change> {
     changes(
         &before.figures,
         &now.figures,
         |count| count.0,
-        |before, now| (Some(TOLERANCE), Fate::Judged(Verdict::of_change(before.0, now.0, TOLERANCE))),
+        |before, now| (Some(TOLERANCE), ChangeFate::Judged(ComparisonVerdict::of_change(before.0, now.0, TOLERANCE))),
     )
 }
 
-fn count_all(program: &Path, keep: Option<&Path>) -> Result<Baseline> {
-    let scratch = Scratch::new("gate")?;
+fn count_all(program: &Path, keep: Option<&Path>) -> Result<CountBaseline> {
+    let scratch = ScratchFolder::new("gate")?;
     let folder = keep.unwrap_or(scratch.folder());
     std::fs::create_dir_all(folder).with_context(|| format!("{} could not be created", folder.display()))?;
-    let mut conditions =
-        Conditions { compiler: compiler_of(program)?, processor: String::new(), libc: libc(), valgrind: String::new() };
+    let mut conditions = CountConditions {
+        compiler: compiler_of(program)?,
+        processor: String::new(),
+        libc: libc(),
+        valgrind: String::new(),
+    };
     let mut figures = BTreeMap::new();
     for path in callgrind::paths(program)? {
         let counted = callgrind::count(program, &path.name, folder)?;
@@ -123,11 +128,11 @@ fn count_all(program: &Path, keep: Option<&Path>) -> Result<Baseline> {
         figures.insert(path.name, Count(counted.instructions));
     }
     let taken = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-    Ok(Baseline { taken, commit: fingerprint::commit(), conditions, figures })
+    Ok(CountBaseline { taken, commit: fingerprint::commit(), conditions, figures })
 }
 
 /// The table, what differs, and what to do.
-fn report(changes: &[Change], before: &Baseline, now: &Baseline) -> String {
+fn report(changes: &[Change], before: &CountBaseline, now: &CountBaseline) -> String {
     let differing = before.differences(&now.conditions);
     let mut text = table("path", changes, 1);
     let _ = writeln!(text, "\nInstructions per time; baseline of {} at commit {}.", before.taken, before.commit);
@@ -137,7 +142,7 @@ fn report(changes: &[Change], before: &Baseline, now: &Baseline) -> String {
 fn advice(changes: &[Change], conditions_differ: bool) -> String {
     let mut text = String::new();
     let percent = TOLERANCE * 100.0;
-    if let Some(grew) = named(changes, Fate::Judged(Verdict::Slower)) {
+    if let Some(grew) = named(changes, ChangeFate::Judged(ComparisonVerdict::Slower)) {
         let _ = writeln!(
             text,
             "FAILED: more than {percent:.0} % over the baseline: {grew}.\n\
@@ -151,7 +156,7 @@ fn advice(changes: &[Change], conditions_differ: bool) -> String {
             );
         }
     }
-    if let Some(shrank) = named(changes, Fate::Judged(Verdict::Faster)) {
+    if let Some(shrank) = named(changes, ChangeFate::Judged(ComparisonVerdict::Faster)) {
         let _ = writeln!(
             text,
             "More than {percent:.0} % below the baseline: {shrank}. Run `coreperf gate --update` and commit the file with the\n\
@@ -159,7 +164,7 @@ fn advice(changes: &[Change], conditions_differ: bool) -> String {
         );
     }
     for (fate, what) in
-        [(Fate::NoBaseline, "have no baseline"), (Fate::NotMeasured, "have a baseline and no such path")]
+        [(ChangeFate::NoBaseline, "have no baseline"), (ChangeFate::NotMeasured, "have a baseline and no such path")]
     {
         if let Some(names) = named(changes, fate) {
             let _ = writeln!(text, "FAILED: these {what}: {names}. Run `coreperf gate --update`.");
@@ -223,11 +228,11 @@ fn libc() -> String {
 mod tests {
     use super::*;
 
-    fn counts(compiler: &str, figures: &[(&str, f64)]) -> Baseline {
-        Baseline {
+    fn counts(compiler: &str, figures: &[(&str, f64)]) -> CountBaseline {
+        CountBaseline {
             taken: "2026-11-24 15:00 UTC".into(),
             commit: "0123456789ab".into(),
-            conditions: Conditions {
+            conditions: CountConditions {
                 compiler: compiler.into(),
                 processor: "x86_64, built for [], finds []".into(),
                 libc: "glibc 2.36".into(),
@@ -240,14 +245,14 @@ mod tests {
     #[test]
     fn a_count_may_differ_by_two_percent() {
         for (now, expected) in [
-            (1000.0, Verdict::CannotTell),
-            (1020.0, Verdict::CannotTell),
-            (1020.5, Verdict::Slower),
-            (980.0, Verdict::CannotTell),
-            (979.5, Verdict::Faster),
+            (1000.0, ComparisonVerdict::CannotTell),
+            (1020.0, ComparisonVerdict::CannotTell),
+            (1020.5, ComparisonVerdict::Slower),
+            (980.0, ComparisonVerdict::CannotTell),
+            (979.5, ComparisonVerdict::Faster),
         ] {
             let changes = judge(&counts("rustc 1", &[("a", 1000.0)]), &counts("rustc 1", &[("a", now)]));
-            assert_eq!(changes[0].fate, Fate::Judged(expected), "{now}");
+            assert_eq!(changes[0].fate, ChangeFate::Judged(expected), "{now}");
         }
     }
 
@@ -272,7 +277,7 @@ mod tests {
     #[test]
     fn the_committed_baseline_is_read_and_written_as_it_is() {
         let text = include_str!("../../baselines/instructions.toml");
-        let baseline = Baseline::parse(text, BASELINE).expect("it is committed");
+        let baseline = CountBaseline::parse(text, BASELINE).expect("it is committed");
         assert_eq!(baseline.text().expect("it can be written"), text);
     }
 

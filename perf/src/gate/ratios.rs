@@ -19,12 +19,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use perf_basis::baseline::{self, Figure};
-use perf_basis::judge::{Estimate, ROUNDS_MIN, Verdict};
+use perf_basis::judge::{ComparisonVerdict, Estimate, ROUNDS_MIN};
 use serde::{Deserialize, Serialize};
 
-use super::changes::{Change, Fate, any, changes, differences, named, table};
-use crate::report::section::{self, Section, cpu};
-use crate::results::{Found, under};
+use super::changes::{Change, ChangeFate, any, changes, differences, named, table};
+use crate::report::section::{self, ReportSection, cpu};
+use crate::results::{FoundResult, under};
 
 /// Whose ratios these are.
 const SUBJECT: &str = "corelane";
@@ -33,18 +33,18 @@ const SUBJECT: &str = "corelane";
 const BASELINE: &str = "perf/baselines/ratios.toml";
 
 /// The committed ratios, by `scenario, loop, server`.
-type Baseline = baseline::Baseline<Conditions, Ratio>;
+type RatioBaseline = baseline::Baseline<RatioConditions, Ratio>;
 
 /// What a ratio depends on beside the programs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Conditions {
+struct RatioConditions {
     cpu: String,
     cpus: usize,
     kernel: String,
 }
 
-impl Conditions {
+impl RatioConditions {
     /// Whether ratios of the two may be judged by each other: caches and clocks of another CPU favour other programs.
     fn is_comparable(&self, other: &Self) -> bool {
         self.cpu == other.cpu && self.cpus == other.cpus
@@ -80,17 +80,17 @@ impl Figure for Ratio {
 /// Judges the results in `folders`, or writes what they show to the baseline. Exit status 1 when a ratio grew beyond its noise.
 pub(super) fn run(folders: &[PathBuf], baseline: Option<&Path>, accept: bool) -> Result<ExitCode> {
     let file = baseline.unwrap_or(Path::new(BASELINE));
-    let before = if accept { None } else { Some(Baseline::read(file)?) };
+    let before = if accept { None } else { Some(RatioBaseline::read(file)?) };
     let found = under(folders)?;
     let now = measured(&found)?;
     let Some(before) = before else { return take(file, now) };
     let changes = judge(&before, &now);
     print!("{}", report(&changes, &before, &now));
-    Ok(if any(&changes, Fate::Judged(Verdict::Slower)) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if any(&changes, ChangeFate::Judged(ComparisonVerdict::Slower)) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// What results show, as a baseline would have it.
-fn measured(found: &[Found]) -> Result<Baseline> {
+fn measured(found: &[FoundResult]) -> Result<RatioBaseline> {
     let sections = section::of(found)?;
     let figures: BTreeMap<String, Ratio> = sections.iter().flat_map(ratios_of).collect();
     ensure!(
@@ -99,26 +99,26 @@ fn measured(found: &[Found]) -> Result<Baseline> {
     );
     let first = &found.first().context("there is no result")?.outcome;
     let conditions =
-        Conditions { cpu: first.host.cpu.clone(), cpus: first.host.cpus, kernel: first.host.kernel.clone() };
-    Ok(Baseline { taken: first.started.clone(), commit: first.commit.clone(), conditions, figures })
+        RatioConditions { cpu: first.host.cpu.clone(), cpus: first.host.cpus, kernel: first.host.kernel.clone() };
+    Ok(RatioBaseline { taken: first.started.clone(), commit: first.commit.clone(), conditions, figures })
 }
 
 /// The ratios of one scenario, by `scenario, loop, server`.
-fn ratios_of(section: &Section) -> Vec<(String, Ratio)> {
+fn ratios_of(section: &ReportSection) -> Vec<(String, Ratio)> {
     let Some(subject) = section.server(SUBJECT).filter(|_| section.has_rounds) else { return Vec::new() };
     // Scenarios of one name from several folders are told apart by their folders; here by their loop.
     let scenario = section.name.rsplit('/').next().unwrap_or_default();
     let is_closed = subject.runs.first().is_some_and(|run| run.outcome.scenario.rate.is_none());
     let kind = if is_closed { "closed" } else { "open" };
     let others = section.servers.iter().filter(|server| server.name != SUBJECT);
-    let ratio = |other: &section::Server| {
+    let ratio = |other: &section::ReportServer| {
         let ratio = Ratio(Estimate::of(&subject.ratios(other, cpu))?);
         Some((format!("{scenario}, {kind}, {}", other.name), ratio))
     };
     others.filter_map(ratio).collect()
 }
 
-fn take(file: &Path, mut now: Baseline) -> Result<ExitCode> {
+fn take(file: &Path, mut now: RatioBaseline) -> Result<ExitCode> {
     let all = now.figures.len();
     now.figures.retain(|name, ratio| {
         let is_enough = ratio.0.is_firm();
@@ -139,23 +139,23 @@ fn take(file: &Path, mut now: Baseline) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn judge(before: &Baseline, now: &Baseline) -> Vec<Change> {
+fn judge(before: &RatioBaseline, now: &RatioBaseline) -> Vec<Change> {
     let is_comparable = before.conditions.is_comparable(&now.conditions);
     changes(
         &before.figures,
         &now.figures,
         |ratio| ratio.0.ratio,
         |before, now| match now.0.since(&before.0) {
-            _ if !is_comparable => (None, Fate::OtherCpu),
+            _ if !is_comparable => (None, ChangeFate::OtherCpu),
             Some(comparison) => {
-                (Some(comparison.interval.1 / comparison.ratio - 1.0), Fate::Judged(comparison.verdict))
+                (Some(comparison.interval.1 / comparison.ratio - 1.0), ChangeFate::Judged(comparison.verdict))
             }
-            None => (None, Fate::TooFewRounds),
+            None => (None, ChangeFate::TooFewRounds),
         },
     )
 }
 
-fn report(changes: &[Change], before: &Baseline, now: &Baseline) -> String {
+fn report(changes: &[Change], before: &RatioBaseline, now: &RatioBaseline) -> String {
     let mut text = table("scenario, loop, server", changes, 3);
     let _ = writeln!(
         text,
@@ -167,24 +167,24 @@ fn report(changes: &[Change], before: &Baseline, now: &Baseline) -> String {
 
 fn advice(changes: &[Change]) -> String {
     let mut text = String::new();
-    if let Some(grew) = named(changes, Fate::Judged(Verdict::Slower)) {
+    if let Some(grew) = named(changes, ChangeFate::Judged(ComparisonVerdict::Slower)) {
         let _ = writeln!(
             text,
             "FAILED: beyond what noise explains: {grew}. Measure again on a quiet host; `coreperf compare OLD NEW` says\n\
              whether the program has become slower. If it must be: --accept, commit the file with the change, and say why."
         );
     }
-    if let Some(shrank) = named(changes, Fate::Judged(Verdict::Faster)) {
+    if let Some(shrank) = named(changes, ChangeFate::Judged(ComparisonVerdict::Faster)) {
         let _ = writeln!(
             text,
             "Better than the baseline: {shrank}. Take it with --accept; until then, losing it goes unseen."
         );
     }
     for (fate, why) in [
-        (Fate::NoBaseline, "they have no baseline"),
-        (Fate::NotMeasured, "they were not measured"),
-        (Fate::TooFewRounds, "too few of their rounds can be believed"),
-        (Fate::OtherCpu, "the baseline is of another CPU; take one here with --accept"),
+        (ChangeFate::NoBaseline, "they have no baseline"),
+        (ChangeFate::NotMeasured, "they were not measured"),
+        (ChangeFate::TooFewRounds, "too few of their rounds can be believed"),
+        (ChangeFate::OtherCpu, "the baseline is of another CPU; take one here with --accept"),
     ] {
         if let Some(names) = named(changes, fate) {
             let _ = writeln!(text, "NOT JUDGED, since {why}: {names}.");
@@ -202,10 +202,10 @@ mod tests {
 
     use super::*;
     use crate::report::tests::{result, write};
-    use crate::system::scratch::Scratch;
+    use crate::system::scratch::ScratchFolder;
 
     /// Results of so many rounds, in which Corelane costs `ours` of nginx's 4 us.
-    fn results(scratch: &Scratch, name: &str, ours: f64, rounds: u32) -> PathBuf {
+    fn results(scratch: &ScratchFolder, name: &str, ours: f64, rounds: u32) -> PathBuf {
         let folder = scratch.path(name);
         for round in 1..=rounds {
             // The host gets slower by a tenth each round, for both.
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_ratio_that_grew_fails_and_the_same_does_not() {
-        let scratch = Scratch::new("ratios").expect("the temporary folder is writable");
+        let scratch = ScratchFolder::new("ratios").expect("the temporary folder is writable");
         let file = scratch.path("ratios.toml");
         let gate = |folder: PathBuf, accept: bool| run(&[folder], Some(&file), accept);
         let missing = format!("{:#}", gate(results(&scratch, "first", 0.7, 5), false).expect_err("nothing was taken"));
@@ -244,13 +244,13 @@ mod tests {
         let few = Ratio(Estimate { rounds: 2, ..enough.figures["hit, closed, nginx"].0 });
         some.figures.insert("hit, closed, varnish".to_owned(), few);
         take(&file, some).expect("one has enough");
-        let taken = Baseline::read(&file).expect("it was written");
+        let taken = RatioBaseline::read(&file).expect("it was written");
         assert!(taken.figures.keys().eq(enough.figures.keys()), "{:?}", taken.figures);
     }
 
     #[test]
     fn what_is_not_judged_is_named() {
-        let scratch = Scratch::new("ratios-named").expect("the temporary folder is writable");
+        let scratch = ScratchFolder::new("ratios-named").expect("the temporary folder is writable");
         let now =
             measured(&under(&[results(&scratch, "a", 0.7, 5)]).expect("there are results")).expect("beside nginx");
         let mut before = now.clone();
@@ -272,25 +272,25 @@ mod tests {
 
     #[test]
     fn another_cpu_is_not_judged_and_another_kernel_is() {
-        let baseline = |ratio| Baseline {
+        let baseline = |ratio| RatioBaseline {
             taken: String::new(),
             commit: String::new(),
-            conditions: Conditions { cpu: "c".to_owned(), cpus: 2, kernel: "k".to_owned() },
+            conditions: RatioConditions { cpu: "c".to_owned(), cpus: 2, kernel: "k".to_owned() },
             figures: [("hit".to_owned(), Ratio(Estimate { ratio, noise: 0.0, rounds: 5 }))].into(),
         };
         let (before, mut now) = (baseline(1.0), baseline(2.0));
         now.conditions.kernel = "other".to_owned();
-        assert_eq!(judge(&before, &now)[0].fate, Fate::Judged(Verdict::Slower));
+        assert_eq!(judge(&before, &now)[0].fate, ChangeFate::Judged(ComparisonVerdict::Slower));
         now.conditions.cpu = "other".to_owned();
-        assert_eq!(judge(&before, &now)[0].fate, Fate::OtherCpu);
+        assert_eq!(judge(&before, &now)[0].fate, ChangeFate::OtherCpu);
     }
 
     #[test]
     fn the_committed_baseline_is_read_and_written_as_it_is() {
         let text = include_str!("../../baselines/ratios.toml");
-        let baseline = Baseline::parse(text, BASELINE).expect("it is committed");
+        let baseline = RatioBaseline::parse(text, BASELINE).expect("it is committed");
         assert_eq!(baseline.text().expect("it can be written"), text);
         let broken = text.replace("rounds = 5", "rounds = -5");
-        assert!(Baseline::parse(&broken, "b.toml").is_err(), "rounds are not negative");
+        assert!(RatioBaseline::parse(&broken, "b.toml").is_err(), "rounds are not negative");
     }
 }

@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use hdrhistogram::Histogram;
 
-use crate::results::{Found, difference, log, under};
+use crate::results::{FoundResult, difference, log, under};
 use perf_basis::files::{write_json, write_whole};
 use table::Table;
 
@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
 impl Options {
     /// Whether these results may be merged.
-    fn accept(&self, found: &[Found]) -> Result<()> {
+    fn accept(&self, found: &[FoundResult]) -> Result<()> {
         let first = found.first().context("there is no result")?;
         for one in found {
             let path = one.folder.join("result.json");
@@ -85,7 +85,7 @@ impl Options {
 }
 
 /// All latencies as one histogram.
-fn merge(found: &[Found]) -> Result<Histogram<u64>> {
+fn merge(found: &[FoundResult]) -> Result<Histogram<u64>> {
     let mut merged = found.first().context("there is no result")?.latencies()?;
     for one in &found[1..] {
         log::add(&mut merged, &one.latencies()?).with_context(|| format!("{} does not fit", one.log().display()))?;

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::results::Found;
+use crate::results::FoundResult;
 
 /// Moves whenever a field changes its meaning or goes.
 const SCHEMA: u32 = 1;
@@ -46,7 +46,7 @@ struct Quantile {
 
 impl Table {
     /// Of a histogram in nanoseconds.
-    pub(super) fn of(merged: &Histogram<u64>, found: &[Found]) -> Self {
+    pub(super) fn of(merged: &Histogram<u64>, found: &[FoundResult]) -> Self {
         let us = |ns: u64| ns as f64 / 1e3;
         let quantile = |quantile: f64| Quantile {
             quantile,

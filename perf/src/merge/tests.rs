@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::{Options, run};
 use crate::report::tests::{result, write};
-use crate::system::scratch::Scratch;
+use crate::system::scratch::ScratchFolder;
 
-fn options(scratch: &Scratch, names: &[&str]) -> Options {
+fn options(scratch: &ScratchFolder, names: &[&str]) -> Options {
     let folders: Vec<PathBuf> = names.iter().map(|name| scratch.path(name)).collect();
     Options { folders, out: scratch.path("out"), include_invalid: false, force: false }
 }
 
-fn merged(scratch: &Scratch) -> Value {
+fn merged(scratch: &ScratchFolder) -> Value {
     let text = std::fs::read_to_string(scratch.path("out").join("latency.json")).expect("it was written");
     serde_json::from_str(&text).expect("it is JSON")
 }
@@ -29,7 +29,7 @@ fn damage(path: &Path) {
 
 #[test]
 fn percentiles_of_all_are_those_of_one_histogram() {
-    let scratch = Scratch::new("merge-two").expect("the temporary folder is writable");
+    let scratch = ScratchFolder::new("merge-two").expect("the temporary folder is writable");
     write(&scratch.path("a"), &result("t", 1.0, &[]), 100);
     write(&scratch.path("b"), &result("t", 1.0, &[]), 700);
     run(&options(&scratch, &["a", "b"])).expect("both are whole");
@@ -48,7 +48,7 @@ fn percentiles_of_all_are_those_of_one_histogram() {
 
 #[test]
 fn what_does_not_belong_together_is_refused() {
-    let scratch = Scratch::new("merge-refuse").expect("the temporary folder is writable");
+    let scratch = ScratchFolder::new("merge-refuse").expect("the temporary folder is writable");
     write(&scratch.path("a"), &result("t", 1.0, &[]), 100);
     write(&scratch.path("bad"), &result("t", 1.0, &["it was late"]), 100);
     let mut other = result("t", 1.0, &[]);
@@ -74,7 +74,7 @@ fn what_does_not_belong_together_is_refused() {
 
 #[test]
 fn damaged_and_foreign_files_are_named() {
-    let scratch = Scratch::new("merge-damaged").expect("the temporary folder is writable");
+    let scratch = ScratchFolder::new("merge-damaged").expect("the temporary folder is writable");
     for (name, spoil, expected) in [
         ("half-log", (|folder| damage(&folder.join("latency.hlog"))) as fn(&Path), "half-log/latency.hlog is no log"),
         ("half-json", |folder| damage(&folder.join("result.json")), "half-json/result.json is no result"),

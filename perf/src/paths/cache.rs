@@ -32,20 +32,20 @@ const KEY_BYTES: usize = 12;
 
 /// Looks up keys that are there.
 pub(crate) fn hit(count: u64) {
-    let mut shard = Shard::filled();
+    let mut shard = CountedShard::filled();
     let found = shard.read_many(0, count);
     assert_eq!(found, count, "every key is there");
 }
 
 /// Looks up keys that are not.
 pub(crate) fn miss(count: u64) {
-    let mut shard = Shard::filled();
+    let mut shard = CountedShard::filled();
     let found = shard.read_many(KEYS, count);
     assert_eq!(found, 0, "none of the keys is there");
 }
 
 /// A core's cache and what it looks up with.
-struct Shard {
+struct CountedShard {
     hasher: KeyHasher,
     cache: Cache,
     stored: Vec<u8>,
@@ -53,7 +53,7 @@ struct Shard {
     keys: Vec<[u8; KEY_BYTES]>,
 }
 
-impl Shard {
+impl CountedShard {
     fn filled() -> Self {
         let hasher = KeyHasher::new(black_box(SEED));
         let cache = Cache::new(&CacheOptions::new(LIMIT_BYTES, hasher)).expect("8 MiB can be mapped");

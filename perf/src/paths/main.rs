@@ -21,7 +21,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 /// A path that can be counted.
-struct Path {
+struct TimedPath {
     name: &'static str,
     what: &'static str,
     /// Does it so many times.
@@ -29,17 +29,21 @@ struct Path {
 }
 
 /// All paths, in the order of a request.
-const PATHS: &[Path] = &[
-    Path { name: "parse-plain", what: "request head of a GET with Host alone", run: http::parse_plain },
-    Path { name: "parse-browser", what: "request head of a GET with 12 fields", run: http::parse_browser },
-    Path { name: "parse-remembered", what: "the same, its fields as in the head before", run: http::parse_remembered },
-    Path { name: "lookup-hit", what: "key stored, hashed and found, 128 bytes", run: cache::hit },
-    Path { name: "lookup-miss", what: "key stored, hashed and not found", run: cache::miss },
-    Path { name: "answer-head", what: "response head of a hit", run: http::answer_head },
-    Path { name: "ask-encode", what: "GET as a frame", run: wire::encode_ask },
-    Path { name: "ask-decode", what: "the same frame checked and read", run: wire::decode_ask },
-    Path { name: "reply-encode", what: "answer of 128 bytes as a frame", run: wire::encode_reply },
-    Path { name: "reply-decode", what: "the same frame checked and read", run: wire::decode_reply },
+const PATHS: &[TimedPath] = &[
+    TimedPath { name: "parse-plain", what: "request head of a GET with Host alone", run: http::parse_plain },
+    TimedPath { name: "parse-browser", what: "request head of a GET with 12 fields", run: http::parse_browser },
+    TimedPath {
+        name: "parse-remembered",
+        what: "the same, its fields as in the head before",
+        run: http::parse_remembered,
+    },
+    TimedPath { name: "lookup-hit", what: "key stored, hashed and found, 128 bytes", run: cache::hit },
+    TimedPath { name: "lookup-miss", what: "key stored, hashed and not found", run: cache::miss },
+    TimedPath { name: "answer-head", what: "response head of a hit", run: http::answer_head },
+    TimedPath { name: "ask-encode", what: "GET as a frame", run: wire::encode_ask },
+    TimedPath { name: "ask-decode", what: "the same frame checked and read", run: wire::decode_ask },
+    TimedPath { name: "reply-encode", what: "answer of 128 bytes as a frame", run: wire::encode_reply },
+    TimedPath { name: "reply-decode", what: "the same frame checked and read", run: wire::decode_reply },
 ];
 
 fn main() -> ExitCode {

@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
 use crate::servers::TestBed;
-use crate::servers::client::Client;
+use crate::servers::client::BlockingClient;
 use crate::servers::{KEY_PATH, VALUE_BYTES};
 use perf_basis::machine::resident_bytes;
 
@@ -47,7 +47,7 @@ impl Idle {
 pub(super) fn measure(bed: &TestBed) -> Result<Idle> {
     raise_descriptor_limit()?;
     let server = bed.start_corelane()?;
-    let stored = Client::connect(server.address)?.request("PUT", KEY_PATH, &"x".repeat(VALUE_BYTES))?;
+    let stored = BlockingClient::connect(server.address)?.request("PUT", KEY_PATH, &"x".repeat(VALUE_BYTES))?;
     ensure!(matches!(stored, 201 | 204), "a PUT was answered with {stored}");
     let process = server.children[0].id();
     let empty_bytes = resident_bytes(process)?;
@@ -56,7 +56,7 @@ pub(super) fn measure(bed: &TestBed) -> Result<Idle> {
         if index % STOP_CHECK_INTERVAL == 0 {
             bed.stop.check()?;
         }
-        let mut client = Client::connect(server.address)
+        let mut client = BlockingClient::connect(server.address)
             .with_context(|| format!("connection {} of {CONNECTIONS} was not accepted", index + 1))?;
         ask(&mut client).with_context(|| format!("connection {} of {CONNECTIONS}", index + 1))?;
         clients.push(client);
@@ -67,7 +67,7 @@ pub(super) fn measure(bed: &TestBed) -> Result<Idle> {
     Ok(Idle { connections: CONNECTIONS, empty_bytes, full_bytes, invalid })
 }
 
-fn ask(client: &mut Client) -> Result<()> {
+fn ask(client: &mut BlockingClient) -> Result<()> {
     match client.request("GET", KEY_PATH, "").context("a GET got no answer")? {
         200 => Ok(()),
         status => bail!("a GET was answered with {status}"),

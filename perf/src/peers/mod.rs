@@ -31,10 +31,10 @@ use serde::Serialize;
 
 use crate::run::outcome::Outcome;
 use crate::run::protocol::Scheme;
-use crate::run::scenario::{Body, Scenario};
+use crate::run::scenario::{ExpectedBody, Scenario};
 use crate::run::{RunOptions, WINDOW, fill, measure};
 use crate::servers::peers::is_installed;
-use crate::servers::{Server, TestBed, ensure_optimized};
+use crate::servers::{TestBed, TestServer, ensure_optimized};
 use crate::system::child::Child;
 use crate::system::cpus::Cpus;
 use idle::Idle;
@@ -123,7 +123,7 @@ impl Kind {
     }
 
     /// Starts it; a cache of the web in front of `origin`.
-    fn start(self, bed: &TestBed, scenario: &Scenario, origin: Option<SocketAddr>) -> Result<Server> {
+    fn start(self, bed: &TestBed, scenario: &Scenario, origin: Option<SocketAddr>) -> Result<TestServer> {
         let body_bytes = scenario.values.bytes;
         match (self, origin) {
             (Self::Nginx, Some(origin)) => return bed.start_nginx_cache(origin),
@@ -146,7 +146,7 @@ impl Kind {
     }
 
     /// Its processes beside the one that is asked: the node of a cluster.
-    fn beside(self, server: &Server) -> Vec<u32> {
+    fn beside(self, server: &TestServer) -> Vec<u32> {
         let is_cluster = self == Self::Cluster;
         server.children.iter().skip(1).filter(|_| is_cluster).map(Child::id).collect()
     }
@@ -182,7 +182,7 @@ impl Kind {
     }
 
     /// The scenario as this server can answer it: others know nothing of our keys, only of the length of a value.
-    fn adapt(self, scenario: &Scenario, server: &Server, is_first: bool) -> Result<Scenario> {
+    fn adapt(self, scenario: &Scenario, server: &TestServer, is_first: bool) -> Result<Scenario> {
         let mut scenario = scenario.spoken(self.scheme(), server.address)?;
         if self.stores() {
             scenario.values.fill &= is_first;
@@ -193,8 +193,8 @@ impl Kind {
             scenario.values.fill_by_get = true;
         } else {
             scenario.values.fill = false;
-            if scenario.expect.body == Body::Value {
-                scenario.expect.body = Body::Length;
+            if scenario.expect.body == ExpectedBody::Value {
+                scenario.expect.body = ExpectedBody::Length;
             }
         }
         scenario.check()?;
@@ -341,7 +341,7 @@ fn compare(
 }
 
 /// Starts all that can be started. Another's server that cannot is named and left out, so that the others are measured all the same.
-fn start(bed: &TestBed, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> Result<(Vec<Kind>, Vec<Server>)> {
+fn start(bed: &TestBed, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> Result<(Vec<Kind>, Vec<TestServer>)> {
     let mut started = (Vec::new(), Vec::new());
     let origin = if kinds.iter().any(|kind| kind.is_cache(scenario)) { Some(origin(bed, scenario)?) } else { None };
     for kind in kinds {
@@ -365,7 +365,7 @@ fn start(bed: &TestBed, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> 
 }
 
 /// Starts the origin of the caches, with all values.
-fn origin(bed: &TestBed, scenario: &Scenario) -> Result<Server> {
+fn origin(bed: &TestBed, scenario: &Scenario) -> Result<TestServer> {
     let origin = bed.start_origin()?;
     fill(scenario.spoken(Scheme::Http, origin.address)?, bed.client_cpu, &bed.stop).context("the origin")?;
     Ok(origin)
@@ -375,7 +375,7 @@ fn origin(bed: &TestBed, scenario: &Scenario) -> Result<Server> {
 fn slowest(
     bed: &TestBed,
     run_options: &RunOptions<'_>,
-    (kinds, servers): (&[Kind], &[Server]),
+    (kinds, servers): (&[Kind], &[TestServer]),
     scenario: &Scenario,
 ) -> Result<f64> {
     let mut slowest = f64::INFINITY;
@@ -419,7 +419,7 @@ mod tests {
         let scenario =
             Scenario::parse("url = \"shard://127.0.0.1:1/k\"\n[values]\nfill = true\n").expect("it is right");
         let address = "127.0.0.1:9".parse().expect("an address");
-        let server = Server { name: "any", address, children: Vec::new(), _files: None };
+        let server = TestServer { name: "any", address, children: Vec::new(), _files: None };
         for (kind, url) in [
             (Kind::Shardstored, "shard://127.0.0.1:9/k"),
             (Kind::Valkey, "redis://127.0.0.1:9/k"),

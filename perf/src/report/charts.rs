@@ -6,19 +6,19 @@ use maud::{Markup, PreEscaped, html};
 use perf_basis::plot::{Axis, Chart, Line, Spacing, short, svg};
 
 use super::figures::{count, spread, us};
-use super::section::{Section, Server, cpu as total_cpu};
-use crate::run::outcome::{Cpu, Outcome, TimelineSample};
+use super::section::{ReportSection, ReportServer, cpu as total_cpu};
+use crate::run::outcome::{CpuPerRequest, Outcome, TimelineSample};
 
 /// Points of a percentile curve for each nine.
 const POINTS_PER_NINE: u32 = 40;
 
 /// CPU time of a request, a bar for each server and kind.
-pub(super) fn cpu(section: &Section) -> Markup {
-    type Part = fn(&Cpu) -> f64;
+pub(super) fn cpu(section: &ReportSection) -> Markup {
+    type Part = fn(&CpuPerRequest) -> f64;
     const PARTS: [(&str, Part); 3] =
         [("user", |cpu| cpu.user), ("system", |cpu| cpu.system), ("softirq", |cpu| cpu.softirq)];
     let median =
-        |server: &Server, part: Part| Some(server.spread(|run| run.cpu_believed().map(|cpu| part(&cpu)))?.median);
+        |server: &ReportServer, part: Part| Some(server.spread(|run| run.cpu_believed().map(|cpu| part(&cpu)))?.median);
     let most = section.servers.iter().filter_map(|server| Some(server.spread(total_cpu)?.max)).fold(0.0, f64::max);
     let width = |value: f64| format!("width:{:.1}%", 100.0 * value / most.max(f64::MIN_POSITIVE));
     let requests: u64 = section.runs().map(|run| run.outcome.requests_answered).sum();
@@ -52,7 +52,7 @@ pub(super) fn cpu(section: &Section) -> Markup {
 }
 
 /// Why a server has no CPU time.
-fn why_not(server: &Server) -> String {
+fn why_not(server: &ReportServer) -> String {
     let why = server.runs.iter().find_map(|run| run.outcome.invalid_reasons.first());
     why.map_or_else(
         || "no CPU time: the server's processes are not on this host".to_owned(),
@@ -77,8 +77,8 @@ fn percent_of_nines(nines: f64) -> String {
 }
 
 /// Latency by percentile, on a scale on which every nine has the same width.
-pub(super) fn percentiles(section: &Section) -> Markup {
-    let line = |server: &Server| {
+pub(super) fn percentiles(section: &ReportSection) -> Markup {
+    let line = |server: &ReportServer| {
         let histogram = server.latencies.as_ref()?;
         // A percentile beyond the last latency says nothing.
         let nines = (histogram.len().max(10) as f64).log10();
@@ -139,7 +139,7 @@ pub(super) const COURSES: [Course; 2] = [
 ];
 
 /// Draws it, a line for each run.
-pub(super) fn course(section: &Section, course: &Course) -> Markup {
+pub(super) fn course(section: &ReportSection, course: &Course) -> Markup {
     let mut lines = Vec::new();
     for server in &section.servers {
         for run in server.runs.iter().filter(|run| run.outcome.valid || !course.only_valid) {

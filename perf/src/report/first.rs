@@ -8,16 +8,16 @@ use maud::{Markup, html};
 
 use super::figures::{count, us};
 use super::page::name;
-use super::section::{Section, Server, counted, cpu, latency, rate};
+use super::section::{ReportSection, ReportServer, counted, cpu, latency, rate};
 use crate::run::outcome::Outcome;
 use perf_basis::judge::{ROUNDS_MIN, Spread};
 
 /// The head of the page, and with several scenarios a table of them.
-pub(super) fn draw(sections: &[Section]) -> Markup {
+pub(super) fn draw(sections: &[ReportSection]) -> Markup {
     let Some(first) = sections.first() else { return html! {} };
     // What is surest comes first: of the most rounds, and of those beside the most servers.
-    let sureness = |section: &&Section| (counted(section.subject()), compared(section).count());
-    let mut best: Vec<&Section> = sections.iter().collect();
+    let sureness = |section: &&ReportSection| (counted(section.subject()), compared(section).count());
+    let mut best: Vec<&ReportSection> = sections.iter().collect();
     best.sort_by_key(|section| std::cmp::Reverse(sureness(section)));
     let answered = best.into_iter().find_map(|section| Some((section, answer(section)?)));
     let others = others(sections);
@@ -34,13 +34,13 @@ pub(super) fn draw(sections: &[Section]) -> Markup {
 }
 
 /// Servers beside which the subject's CPU time is known.
-fn compared(section: &Section) -> impl Iterator<Item = &Server> {
+fn compared(section: &ReportSection) -> impl Iterator<Item = &ReportServer> {
     let subject = section.subject();
     section.servers.iter().filter(move |other| other.name != subject.name && subject.ratio(other, cpu).is_some())
 }
 
 /// Names of all servers that are compared with, in the order of the page.
-fn others(sections: &[Section]) -> Vec<&str> {
+fn others(sections: &[ReportSection]) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for section in sections {
         for server in compared(section) {
@@ -53,7 +53,7 @@ fn others(sections: &[Section]) -> Vec<&str> {
 }
 
 /// How fast, and compared with whom, in a sentence; none if the subject has no figure.
-pub(super) fn answer(section: &Section) -> Option<String> {
+pub(super) fn answer(section: &ReportSection) -> Option<String> {
     let subject = section.subject();
     let cost = subject.spread(cpu)?.median;
     let mut text = format!("A request costs {} {} of CPU time", subject.name, us(cost));
@@ -64,7 +64,7 @@ pub(super) fn answer(section: &Section) -> Option<String> {
     Some(text + ".")
 }
 
-fn beside(subject: &Server, other: &Server) -> Option<String> {
+fn beside(subject: &ReportServer, other: &ReportServer) -> Option<String> {
     let (ratio, _) = subject.ratio(other, cpu).filter(|_| subject.name != other.name)?;
     let name = if other.name == "floor" { "the least that is possible here (the floor)" } else { &other.name };
     Some(format!("{} than {name}", change(ratio.median)))
@@ -99,7 +99,7 @@ fn context(outcome: &Outcome, others: &[&str]) -> String {
 }
 
 /// How sure a scenario's figures are.
-pub(super) fn sure(section: &Section) -> String {
+pub(super) fn sure(section: &ReportSection) -> String {
     let rounds = counted(section.subject());
     let others = || section.servers.iter().filter(|server| server.name != section.subject().name);
     let ratios: Vec<Spread> = others().filter_map(|other| Some(section.subject().ratio(other, cpu)?.0)).collect();
@@ -117,7 +117,7 @@ pub(super) fn sure(section: &Section) -> String {
 }
 
 /// All scenarios, one in a row.
-fn table(sections: &[Section], others: &[&str]) -> Markup {
+fn table(sections: &[ReportSection], others: &[&str]) -> Markup {
     html! {
         div.wide {
             table.first {
@@ -141,7 +141,7 @@ fn table(sections: &[Section], others: &[&str]) -> Markup {
     }
 }
 
-fn row(index: usize, section: &Section, others: &[&str]) -> Markup {
+fn row(index: usize, section: &ReportSection, others: &[&str]) -> Markup {
     let subject = section.subject();
     let median = |figure: fn(&Outcome) -> Option<f64>, shown: fn(f64) -> String| {
         subject.spread(figure).map_or_else(|| "–".to_owned(), |spread| shown(spread.median))

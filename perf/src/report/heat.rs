@@ -14,7 +14,7 @@
 
 use maud::{Markup, html};
 
-use super::section::{Section, Server};
+use super::section::{ReportSection, ReportServer};
 use crate::run::outcome::{Outcome, TimelineSample};
 
 /// Seconds that are shown at most, all rounds of a server together.
@@ -83,7 +83,7 @@ fn server_busy(sample: &TimelineSample) -> Option<f64> {
 }
 
 /// The rows of a server, and how many CPUs are left out.
-fn lanes(server: &Server) -> (Vec<HeatRow>, usize) {
+fn lanes(server: &ReportServer) -> (Vec<HeatRow>, usize) {
     let samples = || server.runs.iter().flat_map(|run| &run.outcome.timeline);
     let is_known = |lane: &HeatRow| samples().any(|sample| lane.busy(sample).is_some());
     let outcome = &server.runs[0].outcome;
@@ -110,7 +110,7 @@ fn lanes(server: &Server) -> (Vec<HeatRow>, usize) {
 }
 
 /// The rounds that are shown, each with how many of its seconds.
-fn rounds(section: &Section) -> Vec<(u32, usize)> {
+fn rounds(section: &ReportSection) -> Vec<(u32, usize)> {
     let mut numbers: Vec<u32> = section.runs().map(|run| run.round).collect();
     numbers.sort_unstable();
     numbers.dedup();
@@ -124,8 +124,9 @@ fn rounds(section: &Section) -> Vec<(u32, usize)> {
 }
 
 /// Draws it; nothing of results without a timeline of this host.
-pub(super) fn draw(section: &Section) -> Markup {
-    let rows: Vec<(&Server, Vec<HeatRow>)> = section.servers.iter().map(|server| (server, lanes(server).0)).collect();
+pub(super) fn draw(section: &ReportSection) -> Markup {
+    let rows: Vec<(&ReportServer, Vec<HeatRow>)> =
+        section.servers.iter().map(|server| (server, lanes(server).0)).collect();
     if rows.iter().all(|(_, lanes)| lanes.is_empty()) {
         return html! {};
     }
@@ -161,7 +162,7 @@ pub(super) fn draw(section: &Section) -> Markup {
 }
 
 /// The seconds of a round; those that are not known stay empty.
-fn cells(server: &Server, lane: HeatRow, round: u32, seconds: usize) -> Markup {
+fn cells(server: &ReportServer, lane: HeatRow, round: u32, seconds: usize) -> Markup {
     let run = server.runs.iter().find(|run| run.round == round);
     let sample = |second: usize| run?.outcome.timeline.get(second);
     html! {
@@ -176,7 +177,7 @@ fn cells(server: &Server, lane: HeatRow, round: u32, seconds: usize) -> Markup {
     }
 }
 
-fn caption(section: &Section) -> String {
+fn caption(section: &ReportSection) -> String {
     let mut text = "Rounds side by side, a cell for each second, the stronger the busier; underlined cells were measured, those before them are the \
         warm-up. server: its \
         processes alone, full colour at one whole CPU. generator, at work: it looks for answers all the time, so that its CPU is always \
@@ -194,11 +195,11 @@ fn caption(section: &Section) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::section::Run;
+    use super::super::section::ServerRun;
     use super::*;
     use crate::report::tests::result;
 
-    fn server(cpus: usize, busy: &[(usize, f64)]) -> Server {
+    fn server(cpus: usize, busy: &[(usize, f64)]) -> ReportServer {
         let mut outcome: Outcome = serde_json::from_value(result("t", 1.0, &[])).expect("it is a result");
         (outcome.server_cpus, outcome.generator_cpus) = (vec![2], vec![1]);
         for sample in &mut outcome.timeline {
@@ -206,7 +207,7 @@ mod tests {
             busy.iter().for_each(|(cpu, share)| sample.cpu_busy[*cpu] = Some(*share));
         }
         outcome.timeline[0].generator_busy = Some(0.5);
-        Server { name: "a".to_owned(), mark: 0, runs: vec![Run { round: 1, outcome }], latencies: None }
+        ReportServer { name: "a".to_owned(), mark: 0, runs: vec![ServerRun { round: 1, outcome }], latencies: None }
     }
 
     #[test]
@@ -229,8 +230,8 @@ mod tests {
             let sample = one.runs[0].outcome.timeline[1].clone();
             one.runs[0].outcome.timeline = vec![sample; seconds];
             let outcome = one.runs[0].outcome.clone();
-            one.runs = (1..=count).map(|round| Run { round, outcome: outcome.clone() }).collect();
-            let section = Section { name: String::new(), has_rounds: true, servers: vec![one] };
+            one.runs = (1..=count).map(|round| ServerRun { round, outcome: outcome.clone() }).collect();
+            let section = ReportSection { name: String::new(), has_rounds: true, servers: vec![one] };
             let all: usize = rounds(&section).iter().map(|(_, seconds)| seconds).sum();
             assert!((1..=SECONDS_MAX).contains(&all), "{count} of {seconds}: {all}");
         }

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::charts::{self, COURSES};
 use super::first;
 use super::heat;
-use super::section::{Run, Section, cpu};
+use super::section::{ReportSection, ServerRun, cpu};
 use super::tables;
 use crate::run::outcome::Outcome;
 
@@ -51,7 +51,7 @@ const WORDS: [(&str, &str); 6] = [
 ];
 
 /// The page.
-pub(super) fn of(sections: &[Section]) -> String {
+pub(super) fn of(sections: &[ReportSection]) -> String {
     let is_shown = |name: &str| sections.iter().any(|section| section.server(name).is_some());
     let page = html! {
         (DOCTYPE)
@@ -80,11 +80,11 @@ pub(super) fn of(sections: &[Section]) -> String {
 }
 
 /// What a section is called.
-pub(super) fn name(section: &Section) -> String {
+pub(super) fn name(section: &ReportSection) -> String {
     if section.name.is_empty() { section.title() } else { format!("{} ({})", section.title(), section.name) }
 }
 
-fn one(index: usize, section: &Section) -> Markup {
+fn one(index: usize, section: &ReportSection) -> Markup {
     let is_closed = section.runs().any(|run| run.outcome.scenario.rate.is_none());
     html! {
         section {
@@ -114,7 +114,7 @@ fn one(index: usize, section: &Section) -> Markup {
 }
 
 /// How many runs there are, and of which nothing but the latencies is lost.
-fn valid(section: &Section) -> String {
+fn valid(section: &ReportSection) -> String {
     let count = |of: fn(&Outcome) -> bool| section.runs().filter(|run| of(&run.outcome)).count();
     let cpu_only = count(|run| !run.valid && cpu(run).is_some());
     let text = format!("{} of {} runs were valid", count(|run| run.valid), count(|_| true));
@@ -125,16 +125,16 @@ fn valid(section: &Section) -> String {
 }
 
 /// Runs that were not valid, each with its reasons.
-fn not_valid(section: &Section) -> Markup {
+fn not_valid(section: &ReportSection) -> Markup {
     let mut lines: Vec<String> = Vec::new();
     for server in &section.servers {
-        let invalid: Vec<&Run> = server.runs.iter().filter(|run| !run.outcome.valid).collect();
+        let invalid: Vec<&ServerRun> = server.runs.iter().filter(|run| !run.outcome.valid).collect();
         // The same reason in many rounds is one line.
         let mut reasons: Vec<String> = invalid.iter().map(|run| run.outcome.invalid_reasons.line()).collect();
         reasons.sort();
         reasons.dedup();
         for reason in reasons {
-            let has = |run: &&&Run| run.outcome.invalid_reasons.line() == reason;
+            let has = |run: &&&ServerRun| run.outcome.invalid_reasons.line() == reason;
             let rounds: Vec<String> = invalid.iter().filter(has).map(|run| run.round.to_string()).collect();
             let rounds = if section.has_rounds { format!(", round {}", rounds.join(", ")) } else { String::new() };
             lines.push(format!("{}{rounds}: {reason}", server.name));

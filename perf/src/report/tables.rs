@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::figures::{bytes, count, ratio, spread, us};
-use super::section::{self, Run, Section, Server, cpu, latency, rate};
+use super::section::{self, ReportSection, ReportServer, ServerRun, cpu, latency, rate};
 use crate::results::difference;
 use crate::run::outcome::Outcome;
 
@@ -42,11 +42,11 @@ fn row(cells: &[String]) -> Markup {
 }
 
 /// All servers, medians of their rounds.
-pub(super) fn servers(section: &Section) -> Markup {
+pub(super) fn servers(section: &ReportSection) -> Markup {
     const HEADS: [&str; 9] =
         ["server", "valid runs", "CPU per request", "to the floor", "requests/s", "p50", "p99", "p99.9", "memory"];
     let floor = section.server("floor");
-    let cells = |server: &Server| {
+    let cells = |server: &ReportServer| {
         let time = |of: fn(&Outcome) -> Option<f64>| spread(server.spread(of), us);
         let to_floor = floor.and_then(|floor| server.ratio(floor, cpu)).map(|(ratio, _)| ratio);
         [
@@ -71,7 +71,7 @@ pub(super) fn servers(section: &Section) -> Markup {
 }
 
 /// What the host's network stack could not take, in a sentence.
-fn softnet(section: &Section) -> String {
+fn softnet(section: &ReportSection) -> String {
     let sum =
         |count: fn(&Outcome) -> Option<u64>| -> Option<u64> { section.runs().map(|run| count(&run.outcome)).sum() };
     match (sum(|run| run.softnet_dropped), sum(|run| run.softnet_squeezed)) {
@@ -84,12 +84,12 @@ fn softnet(section: &Section) -> String {
 }
 
 /// The subject's figures divided by each other server's.
-pub(super) fn ratios(section: &Section) -> Markup {
+pub(super) fn ratios(section: &ReportSection) -> Markup {
     const HEADS: [&str; 7] = ["divided by", "rounds", "CPU per request", "requests/s", "p50", "p99", "p99.9"];
     let subject = section.subject();
-    let known = |other: &Server| subject.ratio(other, cpu).or_else(|| subject.ratio(other, rate));
+    let known = |other: &ReportServer| subject.ratio(other, cpu).or_else(|| subject.ratio(other, rate));
     let others = || section.servers.iter().filter(|server| server.name != subject.name && known(server).is_some());
-    let cells = |other: &Server| {
+    let cells = |other: &ReportServer| {
         let of =
             |figure: fn(&Outcome) -> Option<f64>| spread(subject.ratio(other, figure).map(|(ratio, _)| ratio), ratio);
         [
@@ -115,7 +115,7 @@ pub(super) fn ratios(section: &Section) -> Markup {
 }
 
 /// Every run.
-pub(super) fn runs(section: &Section) -> Markup {
+pub(super) fn runs(section: &ReportSection) -> Markup {
     const NAMES: [&str; 19] = [
         "server",
         "round",
@@ -144,7 +144,7 @@ pub(super) fn runs(section: &Section) -> Markup {
     }
 }
 
-fn one_run(server: &Server, run: &Run) -> Markup {
+fn one_run(server: &ReportServer, run: &ServerRun) -> Markup {
     let outcome = &run.outcome;
     let Some(latency) = section::latency(outcome) else {
         return html! {
@@ -159,7 +159,7 @@ fn one_run(server: &Server, run: &Run) -> Markup {
             }
         };
     };
-    let part = |of: fn(&crate::run::outcome::Cpu) -> f64| {
+    let part = |of: fn(&crate::run::outcome::CpuPerRequest) -> f64| {
         outcome.cpu_us_per_request.as_ref().map_or_else(|| "–".to_owned(), |cpu| us(of(cpu)))
     };
     let share = |share: f64| format!("{:.0} %", share * 100.0);
@@ -188,7 +188,7 @@ fn one_run(server: &Server, run: &Run) -> Markup {
 }
 
 /// The scenario as a file would say it, and in what the servers were asked differently.
-pub(super) fn scenario(section: &Section) -> Markup {
+pub(super) fn scenario(section: &ReportSection) -> Markup {
     let first = &section.subject().runs[0].outcome.scenario;
     let text = toml::to_string(first).unwrap_or_else(|error| format!("it cannot be shown: {error}"));
     let mut lines: Vec<String> = Vec::new();
@@ -211,9 +211,9 @@ pub(super) fn scenario(section: &Section) -> Markup {
 }
 
 /// The hosts and commits of all runs.
-pub(super) fn hosts(sections: &[Section]) -> Markup {
+pub(super) fn hosts(sections: &[ReportSection]) -> Markup {
     let mut hosts: BTreeMap<String, &Outcome> = BTreeMap::new();
-    for run in sections.iter().flat_map(Section::runs) {
+    for run in sections.iter().flat_map(ReportSection::runs) {
         let host = &run.outcome.host;
         hosts
             .entry(format!("{} {} {} {}", host.name, host.cpu, host.kernel, run.outcome.commit))

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{page, section};
 use crate::results::{log, under};
 use crate::run::scenario::Scenario;
-use crate::system::scratch::Scratch;
+use crate::system::scratch::ScratchFolder;
 
 /// A result as `run` writes it.
 pub(crate) fn result(title: &str, cpu: f64, reasons: &[&str]) -> Value {
@@ -47,13 +47,13 @@ pub(crate) fn write(folder: &Path, result: &Value, from_us: u64) {
     std::fs::write(folder.join("latency.hlog"), bytes).expect("the temporary folder is writable");
 }
 
-fn page_of(scratch: &Scratch) -> String {
+fn page_of(scratch: &ScratchFolder) -> String {
     page::of(&section::of(&under(&[scratch.folder().to_owned()]).expect("there are results")).expect("they are whole"))
 }
 
 #[test]
 fn two_servers_in_two_rounds_one_of_them_not_valid() {
-    let scratch = Scratch::new("report-peers").expect("the temporary folder is writable");
+    let scratch = ScratchFolder::new("report-peers").expect("the temporary folder is writable");
     let folder = |path: &str| scratch.path("hit").join(path);
     write(&folder("corelane/1"), &result("Hits", 3.0, &[]), 100);
     write(&folder("nginx/1"), &result("Hits", 4.0, &[]), 100);
@@ -76,7 +76,7 @@ fn two_servers_in_two_rounds_one_of_them_not_valid() {
 
 #[test]
 fn a_plain_run_has_a_page_and_what_others_wrote_is_text() {
-    let scratch = Scratch::new("report-plain").expect("the temporary folder is writable");
+    let scratch = ScratchFolder::new("report-plain").expect("the temporary folder is writable");
     let hostile = "</title><script>alert('x')</script>\" & more";
     write(&scratch.path("one"), &result(hostile, 3.0, &[]), 100);
     let page = page_of(&scratch);
@@ -90,7 +90,7 @@ fn a_plain_run_has_a_page_and_what_others_wrote_is_text() {
 /// A run that only the generator's limit spoilt still tells what a request costs, but no latency.
 #[test]
 fn a_busy_generator_leaves_the_cpu_time() {
-    let scratch = Scratch::new("report-busy").expect("the temporary folder is writable");
+    let scratch = ScratchFolder::new("report-busy").expect("the temporary folder is writable");
     let mut busy = result("Hits", 3.0, &["it was at its limit"]);
     busy["invalid_kinds"] = json!(["generator_busy"]);
     write(&scratch.path("hit").join("corelane/1"), &busy, 100);
@@ -108,7 +108,7 @@ fn a_busy_generator_leaves_the_cpu_time() {
 /// The first thing on the page: how fast, compared with what, how sure.
 #[test]
 fn the_answer_comes_first() {
-    let scratch = Scratch::new("report-first").expect("the temporary folder is writable");
+    let scratch = ScratchFolder::new("report-first").expect("the temporary folder is writable");
     for round in 1..=5 {
         let folder = |path: &str| scratch.path(path).join(round.to_string());
         write(&folder("hit/corelane"), &result("Hits", 3.0, &[]), 100);
@@ -136,7 +136,7 @@ fn the_answer_comes_first() {
 
 #[test]
 fn a_page_without_a_valid_run_says_so_first() {
-    let scratch = Scratch::new("report-none").expect("the temporary folder is writable");
+    let scratch = ScratchFolder::new("report-none").expect("the temporary folder is writable");
     write(&scratch.path("hit/corelane/1"), &result("Hits", 3.0, &["the host was busy"]), 100);
     let page = page_of(&scratch);
     assert!(page.contains("There is nothing to tell") && !page.contains("3.00 µs"));
@@ -144,7 +144,7 @@ fn a_page_without_a_valid_run_says_so_first() {
 
 #[test]
 fn cpus_and_memory_are_shown_where_they_are_known() {
-    let scratch = Scratch::new("report-cpus").expect("the temporary folder is writable");
+    let scratch = ScratchFolder::new("report-cpus").expect("the temporary folder is writable");
     let mut known = result("Hits", 3.0, &[]);
     known["server_cpus"] = json!([0]);
     known["server_memory_bytes"] = json!(14_889_779);

@@ -24,13 +24,13 @@ const DEPTH_MAX: usize = 16;
 
 /// One result and where it lies.
 #[derive(Clone, Debug)]
-pub(crate) struct Found {
+pub(crate) struct FoundResult {
     /// The folder that holds `result.json`, as it was reached.
     pub(crate) folder: PathBuf,
     pub(crate) outcome: Outcome,
 }
 
-impl Found {
+impl FoundResult {
     /// Where its latencies lie.
     pub(crate) fn log(&self) -> PathBuf {
         self.folder.join("latency.hlog")
@@ -52,7 +52,7 @@ impl Found {
 }
 
 /// All results in folders and the folders below them, by the names of their folders; each once.
-pub(crate) fn under(folders: &[PathBuf]) -> Result<Vec<Found>> {
+pub(crate) fn under(folders: &[PathBuf]) -> Result<Vec<FoundResult>> {
     let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
     for folder in folders {
         let before = seen.len();
@@ -60,7 +60,7 @@ pub(crate) fn under(folders: &[PathBuf]) -> Result<Vec<Found>> {
             let whole = path.canonicalize().with_context(|| format!("{} could not be reached", path.display()))?;
             if seen.insert(whole) {
                 let outcome = Outcome::read(&path.join("result.json"))?;
-                found.push(Found { folder: path.to_owned(), outcome });
+                found.push(FoundResult { folder: path.to_owned(), outcome });
             }
             Ok(())
         })?;

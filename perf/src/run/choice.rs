@@ -10,8 +10,8 @@ use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_distr::{Distribution, Zipf};
 
 use super::protocol::Ask;
-use super::scenario::{Choose, Clients, Keys, Mix};
-use super::trace::Cursor;
+use super::scenario::{Choose, Clients, Keys, OperationMix};
+use super::trace::TraceCursor;
 
 /// What a request does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) enum Operation {
 
 /// How a GET asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Read {
+pub(super) enum ReadKind {
     /// For the whole value.
     Whole,
     /// For the value unless it is the one that the client has.
@@ -35,13 +35,13 @@ pub(super) enum Read {
 }
 
 /// All that can be drawn, in the order of their shares.
-const DRAWN: [(Operation, Read); 6] = [
-    (Operation::Get, Read::Whole),
-    (Operation::Get, Read::Conditional),
-    (Operation::Put, Read::Whole),
-    (Operation::Delete, Read::Whole),
-    (Operation::Get, Read::Head),
-    (Operation::Get, Read::Range),
+const DRAWN: [(Operation, ReadKind); 6] = [
+    (Operation::Get, ReadKind::Whole),
+    (Operation::Get, ReadKind::Conditional),
+    (Operation::Put, ReadKind::Whole),
+    (Operation::Delete, ReadKind::Whole),
+    (Operation::Get, ReadKind::Head),
+    (Operation::Get, ReadKind::Range),
 ];
 
 /// Draws requests.
@@ -54,14 +54,14 @@ pub(super) struct Choice {
     zipf: Option<Zipf<f64>>,
     turn: u64,
     /// Says which keys, if there is a trace.
-    trace: Option<Cursor>,
+    trace: Option<TraceCursor>,
 }
 
 const WHOLE: f64 = (1u64 << 32) as f64;
 
 impl Choice {
     /// Draws from these keys by this mix, and from so many clients.
-    pub(super) fn new(keys: &Keys, mix: Mix, clients: Clients, seed: u64) -> Self {
+    pub(super) fn new(keys: &Keys, mix: OperationMix, clients: Clients, seed: u64) -> Self {
         let shares = [mix.get, mix.conditional, mix.put, mix.delete, mix.head, mix.range];
         let all: f64 = shares.iter().sum();
         let mut sum = 0.0;
@@ -76,7 +76,7 @@ impl Choice {
     }
 
     /// Takes the keys of a trace instead.
-    pub(super) fn following(self, trace: Option<Cursor>) -> Self {
+    pub(super) fn following(self, trace: Option<TraceCursor>) -> Self {
         Self { trace, ..self }
     }
 
@@ -94,7 +94,7 @@ impl Choice {
     }
 
     #[inline]
-    fn operation(&mut self) -> (Operation, Read) {
+    fn operation(&mut self) -> (Operation, ReadKind) {
         if self.below[0] == WHOLE as u64 {
             return DRAWN[0];
         }
@@ -143,7 +143,7 @@ mod tests {
     const DRAWS: usize = 200_000;
 
     fn counts(keys: &Keys) -> Vec<f64> {
-        let mut choice = Choice::new(keys, Mix::default(), Clients::default(), 3);
+        let mut choice = Choice::new(keys, OperationMix::default(), Clients::default(), 3);
         let mut counts = vec![0.0; keys.count as usize];
         for _ in 0..DRAWS {
             counts[choice.next(0).key as usize] += 1.0;
@@ -169,7 +169,15 @@ mod tests {
 
     #[test]
     fn operations_have_their_shares() {
-        let mix = Mix { get: 85.0, conditional: 5.0, put: 6.0, delete: 1.0, head: 1.0, range: 2.0, ..Mix::default() };
+        let mix = OperationMix {
+            get: 85.0,
+            conditional: 5.0,
+            put: 6.0,
+            delete: 1.0,
+            head: 1.0,
+            range: 2.0,
+            ..OperationMix::default()
+        };
         let mut choice = Choice::new(&Keys::default(), mix, Clients { count: 3, mixed: true }, 5);
         let drawn: Vec<Ask> = (0..DRAWS).map(|_| choice.next(7)).collect();
         let share = |is: &dyn Fn(&Ask) -> bool| drawn.iter().filter(|ask| is(ask)).count() as f64 / DRAWS as f64;

@@ -16,14 +16,14 @@ use reactor::{CoreId, CoreSpec, Host, Instant, Reactor, Threads};
 use super::dispatch::{self, Report, Reports};
 use super::generator::{Generator, Plan, WINDOW, duration_ns};
 use super::lane;
-use super::steady::Mark;
-use super::tally::Tally;
+use super::steady::SteadyMark;
+use super::tally::RequestTally;
 use crate::agents::coordinator::Agents;
 use crate::system::calls;
 use crate::system::clock::now;
-use crate::system::host::{Counted, Softnet};
-use crate::system::listening::{Listening, Usage};
-use crate::system::stop::Stop;
+use crate::system::host::{HostCounters, Softnet};
+use crate::system::listening::{ListeningProcesses, Usage};
+use crate::system::stop::StopSignal;
 
 /// A warm-up that does not become steady ends after this many times its length.
 const WARMUPS_MAX: u32 = 5;
@@ -39,7 +39,7 @@ const OVERTIME: Duration = Duration::from_secs(5);
 
 /// A second of a run, all cores together.
 pub(super) struct Second {
-    pub(super) tally: Tally,
+    pub(super) tally: RequestTally,
     /// Whether the measured span had begun when it ended.
     pub(super) is_measured: bool,
     /// What the server's processes used in it.
@@ -52,7 +52,7 @@ pub(super) struct Second {
 
 /// What a run brought.
 pub(super) struct Conducted {
-    pub(super) measured: Tally,
+    pub(super) measured: RequestTally,
     pub(super) seconds: Vec<Second>,
     pub(super) is_steady: bool,
     pub(super) is_interrupted: bool,
@@ -83,9 +83,9 @@ pub(super) fn start_generator(reactor: &Reactor, plan: Arc<Plan>, reports: Repor
 }
 
 /// The cores of this process that load.
-pub(crate) struct Cores(Threads);
+pub(crate) struct LoadCores(Threads);
 
-impl Cores {
+impl LoadCores {
     /// Starts one on each CPU.
     pub(crate) fn start(plan: &Arc<Plan>, cpus: &[usize], reports: &Reports) -> Result<Self> {
         let mut threads = Threads::new(None);
@@ -133,12 +133,12 @@ impl Workers<'_> {
 pub(super) fn run(
     plan: &Arc<Plan>,
     mut workers: Workers<'_>,
-    (beside, stop): (&[u32], &Stop),
+    (beside, stop): (&[u32], &StopSignal),
     mut each_second: impl FnMut(&Second, &Conduct<'_>),
 ) -> Result<Conducted> {
     let (sender, reports) = channel();
     let (cores, count) = match &mut workers {
-        Workers::Here(cpus) => (Some(Cores::start(plan, cpus, &sender)?), cpus.len()),
+        Workers::Here(cpus) => (Some(LoadCores::start(plan, cpus, &sender)?), cpus.len()),
         Workers::Agents(agents) => {
             agents.begin(&sender)?;
             (None, agents.cores())
@@ -147,8 +147,8 @@ pub(super) fn run(
     // The cores' copies are the last ones: when they are gone, nothing more will be reported.
     drop(sender);
     let mut server = match &plan.address {
-        reactor::Address::Tcp(address) => Listening::at(*address),
-        reactor::Address::Unix(_) => Listening { processes: Vec::new() },
+        reactor::Address::Tcp(address) => ListeningProcesses::at(*address),
+        reactor::Address::Unix(_) => ListeningProcesses { processes: Vec::new() },
     };
     server.processes.extend(beside);
     let mut conduct = Conduct::new(plan, &workers, stop, (reports, count), server);
@@ -164,19 +164,19 @@ pub(super) fn run(
 pub(super) struct Conduct<'a> {
     plan: &'a Plan,
     workers: &'a Workers<'a>,
-    stop: &'a Stop,
+    stop: &'a StopSignal,
     reports: Receiver<Report>,
     cores: usize,
     /// Windows of each core whose second is not whole.
-    waiting: Vec<VecDeque<Tally>>,
+    waiting: Vec<VecDeque<RequestTally>>,
     seconds: Vec<Second>,
-    results: Vec<Tally>,
-    server: Listening,
+    results: Vec<RequestTally>,
+    server: ListeningProcesses,
     last_usage: Option<Usage>,
-    last_counted: Counted,
+    last_counted: HostCounters,
     last_look: Instant,
     began: Instant,
-    span: Option<Span>,
+    span: Option<MeasuredSpan>,
     is_steady: bool,
     is_interrupted: bool,
     lost: Option<String>,
@@ -186,15 +186,15 @@ pub(super) struct Conduct<'a> {
 }
 
 /// The measured span, with what had been used at its start and its end.
-struct Span {
+struct MeasuredSpan {
     from: Instant,
     until: Instant,
-    at_start: Option<Snapshot>,
-    at_end: Option<Snapshot>,
+    at_start: Option<UsageSnapshot>,
+    at_end: Option<UsageSnapshot>,
 }
 
 #[derive(Clone, Copy)]
-struct Snapshot {
+struct UsageSnapshot {
     server: Option<Usage>,
     own: crate::system::cpu::CpuTime,
     softnet: Softnet,
@@ -204,9 +204,9 @@ impl<'a> Conduct<'a> {
     fn new(
         plan: &'a Plan,
         workers: &'a Workers<'a>,
-        stop: &'a Stop,
+        stop: &'a StopSignal,
         (reports, cores): (Receiver<Report>, usize),
-        server: Listening,
+        server: ListeningProcesses,
     ) -> Self {
         Self {
             plan,
@@ -218,7 +218,7 @@ impl<'a> Conduct<'a> {
             seconds: Vec::new(),
             results: Vec::new(),
             last_usage: server.usage(),
-            last_counted: Counted::take(),
+            last_counted: HostCounters::take(),
             last_look: now(),
             server,
             began: now(),
@@ -290,12 +290,12 @@ impl<'a> Conduct<'a> {
 
     fn take_snapshots(&mut self) {
         let instant = now();
-        let due = |taken: &Option<Snapshot>, at: Instant| taken.is_none() && instant >= at;
+        let due = |taken: &Option<UsageSnapshot>, at: Instant| taken.is_none() && instant >= at;
         let Some(span) = &self.span else { return };
         let (start_due, end_due) = (due(&span.at_start, span.from), due(&span.at_end, span.until));
         if start_due || end_due {
             let own = crate::system::cpu::CpuTime::of_process(std::process::id()).unwrap_or_default();
-            let snapshot = Snapshot { server: self.server.usage(), own, softnet: Counted::take().softnet };
+            let snapshot = UsageSnapshot { server: self.server.usage(), own, softnet: HostCounters::take().softnet };
             let span = self.span.as_mut().expect("looked at above");
             if start_due {
                 span.at_start = Some(snapshot);
@@ -307,17 +307,17 @@ impl<'a> Conduct<'a> {
     }
 
     /// Takes a core's window; the second is whole when all cores have told theirs.
-    fn take_window(&mut self, core: usize, tally: Tally, each_second: &mut impl FnMut(&Second, &Conduct<'_>)) {
+    fn take_window(&mut self, core: usize, tally: RequestTally, each_second: &mut impl FnMut(&Second, &Conduct<'_>)) {
         self.waiting[core].push_back(tally);
         while self.waiting.iter().all(|windows| !windows.is_empty()) {
-            let mut all = Tally::default();
+            let mut all = RequestTally::default();
             self.waiting.iter_mut().filter_map(VecDeque::pop_front).for_each(|window| all.add(&window));
             self.end_second(all, each_second);
         }
     }
 
-    fn end_second(&mut self, tally: Tally, each_second: &mut impl FnMut(&Second, &Conduct<'_>)) {
-        let (usage, counted, instant) = (self.server.usage(), Counted::take(), now());
+    fn end_second(&mut self, tally: RequestTally, each_second: &mut impl FnMut(&Second, &Conduct<'_>)) {
+        let (usage, counted, instant) = (self.server.usage(), HostCounters::take(), now());
         let server = self.last_usage.zip(usage).map(|(before, after)| after.since(&before));
         let cpu_busy = counted.busy_since(&self.last_counted);
         let length = instant.since(self.last_look);
@@ -357,7 +357,7 @@ impl<'a> Conduct<'a> {
             return;
         }
         self.is_steady = match self.seconds.as_slice() {
-            [.., earlier, later] => Mark::of(&later.tally).is_steady_after(Mark::of(&earlier.tally)),
+            [.., earlier, later] => SteadyMark::of(&later.tally).is_steady_after(SteadyMark::of(&earlier.tally)),
             _ => false,
         };
         let longest = (warmup * WARMUPS_MAX).max(self.plan.team.window * 3);
@@ -365,12 +365,12 @@ impl<'a> Conduct<'a> {
             let from = now() + LEAD;
             let until = from + self.plan.scenario.duration;
             self.workers.measure(self.plan, from, until);
-            self.span = Some(Span { from, until, at_start: None, at_end: None });
+            self.span = Some(MeasuredSpan { from, until, at_start: None, at_end: None });
         }
     }
 
     fn conducted(&mut self) -> Conducted {
-        let mut measured = Tally::default();
+        let mut measured = RequestTally::default();
         self.results.iter().for_each(|result| measured.add(result));
         let span = self.span.as_ref().map_or(Duration::ZERO, |span| span.until.since(span.from));
         let snapshots = self.span.as_ref().and_then(|span| span.at_start.zip(span.at_end));

@@ -13,12 +13,12 @@ use shardstore::wire::terms::negotiate;
 use shardstore::wire::{self, Op, Request, Response, Status, VALUE_BYTES_MAX, batch};
 
 use super::generator::{Plan, Team};
-use super::protocol::Requests;
-use super::scenario::{Scenario, Values as Sizes};
-use super::tally::Tally;
+use super::protocol::ProtocolRequests;
+use super::scenario::{Scenario, ValueOptions as Sizes};
+use super::tally::RequestTally;
 use super::truth_tests::{measure_plan, start_serving};
 use super::values::Values;
-use crate::system::stop::Stop;
+use crate::system::stop::StopSignal;
 
 /// Requests that the node grants: fewer than the scenario's pipeline.
 const GRANTED: u32 = 3;
@@ -99,22 +99,22 @@ async fn serve(reactor: Reactor, connection: Connection, only: bool) {
     }
 }
 
-fn measure(scenario: &str, connections: usize) -> Tally {
+fn measure(scenario: &str, connections: usize) -> RequestTally {
     let scenario = format!(
         "url = \"shard://10.0.0.1:80/k{{key}}\"\npipeline = 8\nconnections = {connections}\nduration = \"2s\"\n{scenario}\n\
          [keys]\ncount = {KEYS}\nchoose = \"turn\"\n[values]\nbytes = 5\n\
          [expect]\nstatus = [200, 404]\nbody = \"value\"\n"
     );
     let scenario = Scenario::parse(&scenario).expect("the test's scenario is right");
-    let plan = Plan::read(scenario, Team::alone(1, false), &Stop::never()).expect("the address is a number");
-    let Requests::Shard(requests) = &plan.requests else { panic!("another protocol") };
+    let plan = Plan::read(scenario, Team::alone(1, false), &StopSignal::never()).expect("the address is a number");
+    let ProtocolRequests::Shard(requests) = &plan.requests else { panic!("another protocol") };
     requests.know(&node_hello());
     measure_plan(&plan, |host| {
         start_serving(host, move |reactor, connection| serve(reactor, connection, connections == 1));
     })
 }
 
-fn check(tally: &Tally, what: &str) {
+fn check(tally: &RequestTally, what: &str) {
     assert!(tally.answered > 1_000, "{what}: {} answers", tally.answered);
     assert_eq!((tally.failures.total(), tally.outstanding()), (0, 0), "{what}: {:?}", tally.failures);
     let found = tally.statuses.iter().find(|(status, _)| *status == 404).map_or(0, |(_, count)| *count);

@@ -13,7 +13,7 @@ use std::time::Duration;
 use reactor::{CoreId, Instant, Reactor};
 
 use super::generator::{Generator, duration_ns};
-use super::tally::Tally;
+use super::tally::RequestTally;
 
 /// How often connections are looked over for requests that take too long.
 const SWEEP: Duration = Duration::from_millis(50);
@@ -24,9 +24,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// What a core tells whoever conducts the run.
 pub(crate) enum Report {
     /// A window has passed.
-    Window(CoreId, Box<Tally>),
+    Window(CoreId, Box<RequestTally>),
     /// The run is over: what was measured.
-    Result(Box<Tally>),
+    Result(Box<RequestTally>),
     /// An agent is gone before it has told its results.
     Lost(String),
 }
@@ -38,7 +38,7 @@ pub(crate) type Reports = mpsc::Sender<Report>;
 pub(super) async fn run(generator: Rc<Generator>, reports: Reports) {
     let reactor = generator.reactor.clone();
     let window = generator.plan.team.window;
-    let mut clock = Clock::new(reactor.now(), window);
+    let mut clock = LookClock::new(reactor.now(), window);
     while !is_over(&generator, reactor.now()) {
         let now = reactor.now();
         clock.note(&generator, now);
@@ -58,7 +58,7 @@ pub(super) async fn run(generator: Rc<Generator>, reports: Reports) {
     reactor.stop();
 }
 
-async fn wait(reactor: &Reactor, generator: &Generator, clock: &Clock) {
+async fn wait(reactor: &Reactor, generator: &Generator, clock: &LookClock) {
     if generator.plan.team.spins {
         return reactor.next_pass().await;
     }
@@ -72,14 +72,14 @@ async fn wait(reactor: &Reactor, generator: &Generator, clock: &Clock) {
 }
 
 /// What is looked at again and again, and when.
-struct Clock {
+struct LookClock {
     window_ends: Instant,
     next_sweep: Instant,
     looked: Instant,
     activity: u64,
 }
 
-impl Clock {
+impl LookClock {
     fn new(now: Instant, window: Duration) -> Self {
         Self { window_ends: now + window, next_sweep: now + SWEEP, looked: now, activity: 0 }
     }

@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use reactor::{Connection, CoreId, CoreSpec, Host, Reactor, Threads};
 
 use super::generator::Plan;
-use super::protocol::{Allowance, Ask, Listener};
-use crate::system::stop::Stop;
+use super::protocol::{AnswerListener, Ask, Granted};
+use crate::system::stop::StopSignal;
 
 /// Writes under way at once.
 const DEPTH: u64 = 64;
@@ -29,7 +29,7 @@ enum News {
 }
 
 /// Stores all values of the plan, from a core on `cpu`.
-pub(crate) fn run(plan: &Arc<Plan>, cpu: usize, stop: &Stop) -> Result<()> {
+pub(crate) fn run(plan: &Arc<Plan>, cpu: usize, stop: &StopSignal) -> Result<()> {
     let (sender, news) = channel();
     let mut threads = Threads::new(None);
     let doorbells = threads.doorbells(1).context("the generator's core could not be prepared")?;
@@ -63,12 +63,12 @@ pub(crate) fn run(plan: &Arc<Plan>, cpu: usize, stop: &Stop) -> Result<()> {
 
 /// What has been answered.
 #[derive(Default)]
-struct Stored {
+struct StoredCount {
     answers: u64,
     refused: Option<u16>,
 }
 
-impl Listener for Stored {
+impl AnswerListener for StoredCount {
     fn body(&mut self, _: usize, _: u16, _: usize, _: &[u8]) -> bool {
         true
     }
@@ -87,7 +87,7 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
     let connection = connected.map_err(|error| format!("no connection to {}: {error}", plan.address))?;
     connection.set_deadline(reactor.now() + timeout);
     let (allowance, mut answers) = plan.requests.open(&connection, 0).await.map_err(|error| error.to_string())?;
-    let stored = RefCell::new(Stored::default());
+    let stored = RefCell::new(StoredCount::default());
     let (mut sent, count) = (0, plan.key_count());
     while stored.borrow().answers < count && !plan.phases.is_over() {
         send(&connection, &allowance, plan, (&mut sent, stored.borrow().answers));
@@ -110,7 +110,7 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
     Ok(())
 }
 
-fn send(connection: &Connection, allowance: &Allowance, plan: &Plan, (sent, answered): (&mut u64, u64)) {
+fn send(connection: &Connection, allowance: &Granted, plan: &Plan, (sent, answered): (&mut u64, u64)) {
     while *sent < plan.key_count() && *sent - answered < DEPTH && connection.queued_bytes() < QUEUED_BYTES_MAX {
         let values = &plan.values;
         let ask = if plan.scenario.values.fill_by_get { Ask::of(*sent) } else { Ask::put(*sent, values) };

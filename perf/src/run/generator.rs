@@ -21,25 +21,25 @@ use std::time::Duration;
 use reactor::{Reactor, Sender};
 
 use super::arrivals::Pacer;
-use super::choice::{Choice, Operation, Read};
+use super::choice::{Choice, Operation, ReadKind};
 use super::phases::Phases;
 pub(crate) use super::plan::{Plan, Team, WINDOW};
-use super::protocol::{Allowance, Ask, Listener, RANGE, Tag};
-use super::scenario::{Body, MISS};
-use super::tally::{Accounts, Failure, Tally};
+use super::protocol::{AnswerListener, Ask, Granted, RANGE, Tag};
+use super::scenario::{ExpectedBody, MISS};
+use super::tally::{Accounts, RequestFailure, RequestTally};
 use super::values::Values;
 
 /// A request under way.
 #[derive(Clone, Copy, Debug)]
-struct Flight {
+struct RequestInFlight {
     due_ns: u64,
     sent_ns: u64,
     operation: Operation,
-    read: Read,
+    read: ReadKind,
     key: u64,
 }
 
-impl Flight {
+impl RequestInFlight {
     const fn new(ask: &Ask, (due_ns, sent_ns): (u64, u64)) -> Self {
         Self { due_ns, sent_ns, operation: ask.operation, read: ask.read, key: ask.key }
     }
@@ -53,8 +53,8 @@ const TAGS: u64 = 4096;
 struct Lane {
     /// None while it is not connected.
     sender: Option<Sender>,
-    allowance: Allowance,
-    flights: VecDeque<Flight>,
+    allowance: Granted,
+    flights: VecDeque<RequestInFlight>,
     /// Whether it stands in the row of lanes with room.
     in_row: bool,
 }
@@ -123,7 +123,7 @@ impl Generator {
     }
 
     /// A lane is connected.
-    pub(super) fn open(&self, lane: usize, sender: Sender, allowance: Allowance) {
+    pub(super) fn open(&self, lane: usize, sender: Sender, allowance: Granted) {
         let state = &mut *self.state.borrow_mut();
         state.lanes[lane].sender = Some(sender);
         state.lanes[lane].allowance = allowance;
@@ -131,7 +131,7 @@ impl Generator {
     }
 
     /// A lane's connection is gone; what was under way on it has failed.
-    pub(super) fn close(&self, lane: usize, why: Failure) {
+    pub(super) fn close(&self, lane: usize, why: RequestFailure) {
         let state = &mut *self.state.borrow_mut();
         state.lanes[lane].sender = None;
         for flight in std::mem::take(&mut state.lanes[lane].flights) {
@@ -141,7 +141,7 @@ impl Generator {
 
     /// A lane could not be connected.
     pub(super) fn refuse(&self, due_ns: u64) {
-        self.state.borrow_mut().fail(&self.plan.phases, due_ns, Failure::Connect);
+        self.state.borrow_mut().fail(&self.plan.phases, due_ns, RequestFailure::Connect);
     }
 
     /// Sends what is due, as far as lanes have room.
@@ -204,12 +204,12 @@ impl Generator {
     }
 
     /// Hands over the window that ends now, and begins the next.
-    pub(super) fn take_window(&self) -> Tally {
+    pub(super) fn take_window(&self) -> RequestTally {
         self.state.borrow_mut().accounts.end_window()
     }
 
     /// Hands over the result. Requests that were due and are not answered remain as its difference.
-    pub(super) fn take_measured(&self) -> Tally {
+    pub(super) fn take_measured(&self) -> RequestTally {
         let state = &mut *self.state.borrow_mut();
         let (phases, until_ns) = (&self.plan.phases, self.plan.phases.until_ns());
         // What was due and never sent was due all the same.
@@ -231,7 +231,7 @@ impl Generator {
         let state = &mut *self.state.borrow_mut();
         // Bytes that end no answer have been received and compared all the same.
         state.activity += 1;
-        let mut listener = LaneListener { state, plan: &self.plan, lane, now_ns, run: Run::default() };
+        let mut listener = LaneListener { state, plan: &self.plan, lane, now_ns, run: AnswerRun::default() };
         let outcome = read(&mut listener);
         listener.end_run();
         outcome
@@ -247,7 +247,7 @@ pub(super) fn duration_ns(duration: Duration) -> u64 {
 fn draw(choice: &mut Choice, lane: usize, values: &Values, tags: &[Tag]) -> Ask {
     let mut ask = choice.next(lane);
     ask.ttl_s = values.ttl_s(ask.key);
-    if ask.read == Read::Conditional {
+    if ask.read == ReadKind::Conditional {
         ask.tag = tags.get(ask.key as usize).copied().unwrap_or_default();
     }
     ask
@@ -282,7 +282,7 @@ impl State {
                     self.held.push_front(ask);
                     break;
                 }
-                lane.flights.push_back(Flight::new(&ask, (due_ns, now_ns)));
+                lane.flights.push_back(RequestInFlight::new(&ask, (due_ns, now_ns)));
                 count += 1;
             }
         }
@@ -319,7 +319,7 @@ impl State {
         }
     }
 
-    fn fail(&mut self, phases: &Phases, due_ns: u64, why: Failure) {
+    fn fail(&mut self, phases: &Phases, due_ns: u64, why: RequestFailure) {
         self.activity += 1;
         self.accounts.of(phases.measures(due_ns)).failures.count(why);
     }
@@ -327,7 +327,7 @@ impl State {
 
 /// Answers in a row that are counted alike: with pipelining, most are.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Run {
+struct AnswerRun {
     due_ns: u64,
     status: u16,
     count: u64,
@@ -342,13 +342,13 @@ pub(super) struct LaneListener<'a> {
     plan: &'a Plan,
     lane: usize,
     now_ns: u64,
-    run: Run,
+    run: AnswerRun,
 }
 
 impl LaneListener<'_> {
     /// Counts a right answer, with those before it that are counted alike.
     #[inline]
-    fn count(&mut self, flight: Flight, status: u16, body_bytes: usize) {
+    fn count(&mut self, flight: RequestInFlight, status: u16, body_bytes: usize) {
         let is_read = self.plan.may_miss && flight.operation == Operation::Get;
         let is_miss = is_read && status == MISS;
         if is_miss {
@@ -376,7 +376,7 @@ impl LaneListener<'_> {
         if !plan.requests.write(&mut sender.write(), &lane.allowance, ask, &plan.values) {
             return self.state.held.push_back(ask);
         }
-        lane.flights.push_back(Flight::new(&ask, (now_ns, now_ns)));
+        lane.flights.push_back(RequestInFlight::new(&ask, (now_ns, now_ns)));
         assert!(lane.flights.len() <= self.state.pipeline, "the answer has made room");
         self.state.activity += 1;
         let tally = self.state.accounts.of(plan.phases.measures(now_ns));
@@ -386,7 +386,7 @@ impl LaneListener<'_> {
 
     #[inline]
     fn end_run(&mut self) {
-        let Run { due_ns, status, count, hits, misses, body_bytes } = std::mem::take(&mut self.run);
+        let AnswerRun { due_ns, status, count, hits, misses, body_bytes } = std::mem::take(&mut self.run);
         if count == 0 {
             return;
         }
@@ -402,8 +402,8 @@ impl LaneListener<'_> {
     /// The bytes that the body of an answer must be, or for a HEAD those that it tells the length of; none if the scenario does
     /// not say.
     #[inline]
-    fn expected(&self, flight: &Flight, status: u16) -> Option<&'_ [u8]> {
-        if flight.operation != Operation::Get || self.plan.scenario.expect.body == Body::Any {
+    fn expected(&self, flight: &RequestInFlight, status: u16) -> Option<&'_ [u8]> {
+        if flight.operation != Operation::Get || self.plan.scenario.expect.body == ExpectedBody::Any {
             return None;
         }
         let value = self.plan.values.of(flight.key);
@@ -416,21 +416,21 @@ impl LaneListener<'_> {
 
     /// Whether a status answers what was asked: a part only who asked for one, "not modified" only who has something.
     #[inline]
-    fn fits(&self, flight: &Flight, status: u16) -> bool {
+    fn fits(&self, flight: &RequestInFlight, status: u16) -> bool {
         let is_asked = match status {
-            206 => flight.read == Read::Range,
-            304 => flight.read == Read::Conditional,
+            206 => flight.read == ReadKind::Range,
+            304 => flight.read == ReadKind::Conditional,
             _ => true,
         };
         is_asked && self.plan.scenario.expect.status.contains(&status)
     }
 }
 
-impl Listener for LaneListener<'_> {
+impl AnswerListener for LaneListener<'_> {
     #[inline]
     fn body(&mut self, at: usize, status: u16, offset: usize, bytes: &[u8]) -> bool {
         let Some(flight) = self.state.lanes[self.lane].flights.get(at) else { return false };
-        if self.plan.scenario.expect.body != Body::Value {
+        if self.plan.scenario.expect.body != ExpectedBody::Value {
             return true;
         }
         self.expected(flight, status).is_none_or(|value| value.get(offset..offset + bytes.len()) == Some(bytes))
@@ -441,15 +441,15 @@ impl Listener for LaneListener<'_> {
         let flights = &mut self.state.lanes[self.lane].flights;
         let Some(flight) = (if at == 0 { flights.pop_front() } else { flights.remove(at) }) else {
             // An answer to nothing: the connection cannot be trusted, and the next request would get the wrong one.
-            return self.state.fail(&self.plan.phases, self.now_ns, Failure::Malformed);
+            return self.state.fail(&self.plan.phases, self.now_ns, RequestFailure::Malformed);
         };
         let has_length = self.expected(&flight, status).is_none_or(|value| value.len() == body_bytes);
         let failure = if !self.fits(&flight, status) {
-            Failure::Status
+            RequestFailure::Status
         } else if is_right && has_length {
             return self.count(flight, status, body_bytes);
         } else {
-            Failure::Body
+            RequestFailure::Body
         };
         self.state.accounts.of(self.plan.phases.measures(flight.due_ns)).count_status(status, 1);
         self.state.fail(&self.plan.phases, flight.due_ns, failure);
@@ -458,7 +458,7 @@ impl Listener for LaneListener<'_> {
 
     #[inline]
     fn is_head(&self) -> bool {
-        self.state.lanes[self.lane].flights.front().is_some_and(|flight| flight.read == Read::Head)
+        self.state.lanes[self.lane].flights.front().is_some_and(|flight| flight.read == ReadKind::Head)
     }
 
     #[inline]

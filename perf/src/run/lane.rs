@@ -8,8 +8,8 @@ use std::time::Duration;
 use reactor::{Connection, ConnectionError, Instant};
 
 use super::generator::Generator;
-use super::protocol::{Allowance, Answers, Refused};
-use super::tally::Failure;
+use super::protocol::{Answers, Granted, Refused};
+use super::tally::RequestFailure;
 
 /// Between attempts to connect: often enough to come back within a window, not so often that failing is all it does.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -39,7 +39,7 @@ async fn open(
     generator: &Generator,
     lane: usize,
     deadline: Instant,
-) -> Result<(Connection, Allowance, Answers), Refused> {
+) -> Result<(Connection, Granted, Answers), Refused> {
     let plan = &generator.plan;
     let connection = generator.reactor.connect(&plan.address, deadline).await?;
     connection.set_deadline(deadline);
@@ -51,17 +51,17 @@ async fn open(
 }
 
 /// Reads answers until the connection fails; returns why it did.
-async fn read(generator: &Generator, lane: usize, connection: &Connection, mut answers: Answers) -> Failure {
+async fn read(generator: &Generator, lane: usize, connection: &Connection, mut answers: Answers) -> RequestFailure {
     loop {
         match connection.receive().await {
             Ok(Some(data)) => {
                 if generator.with_listener(lane, |listener| answers.read(&data, listener)).is_err() {
-                    return Failure::Malformed;
+                    return RequestFailure::Malformed;
                 }
                 generator.issue();
             }
-            Ok(None) | Err(ConnectionError::Socket(_) | ConnectionError::Full) => return Failure::Closed,
-            Err(ConnectionError::TimedOut) => return Failure::TimedOut,
+            Ok(None) | Err(ConnectionError::Socket(_) | ConnectionError::Full) => return RequestFailure::Closed,
+            Err(ConnectionError::TimedOut) => return RequestFailure::TimedOut,
         }
     }
 }

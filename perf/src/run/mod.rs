@@ -50,8 +50,8 @@ use clap::Args;
 use crate::agents::coordinator::Agents;
 use crate::results::log;
 use crate::system::fingerprint::Fingerprint;
-use crate::system::stop::Stop;
-pub(crate) use conduct::Cores;
+use crate::system::stop::StopSignal;
+pub(crate) use conduct::LoadCores;
 use conduct::{Conducted, Workers};
 pub(crate) use generator::WINDOW;
 use generator::{Plan, Team};
@@ -102,7 +102,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if let Some(folder) = &options.out {
         std::fs::create_dir_all(folder).with_context(|| format!("{} could not be made", folder.display()))?;
     }
-    let stop = Stop::on_signals()?;
+    let stop = StopSignal::on_signals()?;
     let cpus = cpus_of(&scenario)?;
     let run_options = RunOptions {
         agents: &options.agents,
@@ -178,7 +178,7 @@ pub(crate) struct Measured {
 }
 
 /// Runs a scenario.
-pub(crate) fn measure(scenario: Scenario, run_options: &RunOptions<'_>, stop: &Stop) -> Result<Measured> {
+pub(crate) fn measure(scenario: Scenario, run_options: &RunOptions<'_>, stop: &StopSignal) -> Result<Measured> {
     let (started, host) =
         (humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(), Fingerprint::take());
     let (plan, workers) = prepare(scenario, run_options, stop)?;
@@ -194,7 +194,11 @@ pub(crate) fn measure(scenario: Scenario, run_options: &RunOptions<'_>, stop: &S
 }
 
 /// Reads what the scenario names, and gets those ready who load.
-fn prepare<'a>(scenario: Scenario, run_options: &RunOptions<'a>, stop: &Stop) -> Result<(Arc<Plan>, Workers<'a>)> {
+fn prepare<'a>(
+    scenario: Scenario,
+    run_options: &RunOptions<'a>,
+    stop: &StopSignal,
+) -> Result<(Arc<Plan>, Workers<'a>)> {
     let RunOptions { cpus, agents, spins, window, is_shown, beside: _ } = *run_options;
     if !agents.is_empty() {
         let agents = Agents::prepare(agents, &scenario)?;
@@ -212,7 +216,7 @@ fn prepare<'a>(scenario: Scenario, run_options: &RunOptions<'a>, stop: &Stop) ->
 }
 
 /// Stores the values of a scenario, without running it.
-pub(crate) fn fill(scenario: Scenario, cpu: usize, stop: &Stop) -> Result<()> {
+pub(crate) fn fill(scenario: Scenario, cpu: usize, stop: &StopSignal) -> Result<()> {
     let plan = Plan::read(scenario, Team::alone(1, false), stop)?;
     reach(&plan)?;
     fill::run(&plan, cpu, stop)

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::conduct::Conducted;
 use super::reason::{Kind, Reasons};
 use super::scenario::Scenario;
-use super::tally::{Failures, Tally};
+use super::tally::{Failures, RequestTally};
 pub(crate) use super::timeline::TimelineSample;
 use super::validity;
 use crate::system::fingerprint::{Fingerprint, commit};
@@ -42,9 +42,9 @@ pub(crate) struct Outcome {
     pub(crate) requests_answered: u64,
     pub(crate) body_bytes_per_second: f64,
     /// From the instant a request was due to its answer; none if the run is not valid.
-    pub(crate) latency: Option<Latency>,
+    pub(crate) latency: Option<LatencyPercentiles>,
     /// How late requests were written that need not wait for a connection.
-    pub(crate) lateness: Latency,
+    pub(crate) lateness: LatencyPercentiles,
     /// Share of the requests that found every connection busy.
     pub(crate) waited_for_connection: f64,
     pub(crate) errors: Errors,
@@ -52,7 +52,7 @@ pub(crate) struct Outcome {
     /// Share of the GETs whose key was there, if the scenario expects misses.
     pub(crate) hit_ratio: Option<f64>,
     /// Of the server's processes, if they are on this host.
-    pub(crate) cpu_us_per_request: Option<Cpu>,
+    pub(crate) cpu_us_per_request: Option<CpuPerRequest>,
     pub(crate) server_busy: Option<f64>,
     pub(crate) context_switches_per_request: Option<f64>,
     /// Calls of the kernel, counted for a moment of the warm-up; none where they cannot be counted.
@@ -84,7 +84,7 @@ pub(crate) struct Outcome {
 
 /// Percentiles, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Latency {
+pub(crate) struct LatencyPercentiles {
     pub(crate) p50_us: f64,
     pub(crate) p90_us: f64,
     pub(crate) p99_us: f64,
@@ -105,7 +105,7 @@ pub(crate) struct Errors {
 
 /// CPU time of one request, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Cpu {
+pub(crate) struct CpuPerRequest {
     pub(crate) user: f64,
     pub(crate) system: f64,
     /// Soft interrupts on the server's CPUs, by the kernel's sampling; partly within `system` already.
@@ -114,7 +114,7 @@ pub(crate) struct Cpu {
     pub(crate) total: f64,
 }
 
-impl Latency {
+impl LatencyPercentiles {
     /// Of a histogram in nanoseconds.
     pub(crate) fn of(histogram: &Histogram<u64>) -> Self {
         let us = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
@@ -129,7 +129,7 @@ impl Latency {
     }
 }
 
-impl Cpu {
+impl CpuPerRequest {
     fn of(usage: &Usage, requests: u64) -> Self {
         let per_request = |ns: f64| ns / 1e3 / requests.max(1) as f64;
         let (user, system) = usage.user_and_system_ns();
@@ -158,7 +158,7 @@ impl Outcome {
     }
 
     /// CPU time of a request, if nothing but the generator's own load was wrong with the run.
-    pub(crate) fn cpu_believed(&self) -> Option<Cpu> {
+    pub(crate) fn cpu_believed(&self) -> Option<CpuPerRequest> {
         // A generator that is busy sends less; what the server spends on each request stands all the same.
         self.cpu_us_per_request.filter(|_| self.invalid_reasons.nothing_but(Kind::GeneratorBusy))
     }
@@ -190,13 +190,13 @@ impl Outcome {
             requests_due: measured.due,
             requests_answered: measured.answered,
             body_bytes_per_second: per_second(measured.body_bytes),
-            latency: valid.then(|| Latency::of(&measured.latency)),
-            lateness: Latency::of(&measured.lateness),
+            latency: valid.then(|| LatencyPercentiles::of(&measured.latency)),
+            lateness: LatencyPercentiles::of(&measured.lateness),
             waited_for_connection: measured.waited as f64 / measured.due.max(1) as f64,
             errors: errors(measured),
             statuses: measured.statuses.clone(),
             hit_ratio: measured.hit_ratio(),
-            cpu_us_per_request: run.server.map(|usage| Cpu::of(&usage, measured.answered)),
+            cpu_us_per_request: run.server.map(|usage| CpuPerRequest::of(&usage, measured.answered)),
             server_busy: run.server.map(|usage| usage.time.used_ns as f64 / 1e9 / seconds.max(1e-9)),
             context_switches_per_request: run.server.map(|usage| per_request(usage.context_switches as f64)),
             system_calls_per_request: run.system_calls,
@@ -219,7 +219,7 @@ impl Outcome {
     }
 }
 
-fn errors(measured: &Tally) -> Errors {
+fn errors(measured: &RequestTally) -> Errors {
     let unanswered = measured.outstanding();
     Errors { total: measured.failures.total() + unanswered, unanswered, kinds: measured.failures }
 }

@@ -11,17 +11,17 @@ use anyhow::Result;
 use reactor::Address;
 
 use super::phases::Phases;
-use super::protocol::Requests;
+use super::protocol::ProtocolRequests;
 use super::scenario::{MISS, Scenario};
-use super::trace::{Cursor, Recorded};
+use super::trace::{Recorded, TraceCursor};
 use super::values::Values;
-use crate::system::stop::Stop;
+use crate::system::stop::StopSignal;
 
 /// What all cores have in common.
 pub(crate) struct Plan {
     pub(crate) scenario: Scenario,
     pub(super) address: Address,
-    pub(super) requests: Requests,
+    pub(super) requests: ProtocolRequests,
     pub(super) values: Values,
     pub(crate) phases: Phases,
     /// Says which keys, if the scenario names one.
@@ -70,7 +70,7 @@ impl Team {
 
 impl Plan {
     /// The plan of a scenario, with what the files it names say.
-    pub(crate) fn read(scenario: Scenario, team: Team, stop: &Stop) -> Result<Arc<Self>> {
+    pub(crate) fn read(scenario: Scenario, team: Team, stop: &StopSignal) -> Result<Arc<Self>> {
         let trace = Recorded::read(&scenario.keys, &scenario.values, stop)?.map(Arc::new);
         let values = Values::read(&scenario.values, trace.as_ref())?;
         Self::new(scenario, team, (trace, values))
@@ -88,7 +88,7 @@ impl Plan {
         let burst_bytes = values.mean_bytes(keys) * scenario.pipeline as u64;
         Ok(Arc::new(Self {
             address: Address::Tcp(target.address),
-            requests: Requests::new(&target, &scenario),
+            requests: ProtocolRequests::new(&target, &scenario),
             values,
             phases: Phases::default(),
             trace,
@@ -105,8 +105,8 @@ impl Plan {
     }
 
     /// The way of a core through the trace, if there is one.
-    pub(super) fn cursor(&self, core: usize) -> Option<Cursor> {
-        self.trace.as_ref().map(|trace| Cursor::new(Arc::clone(trace), self.team.place(core)))
+    pub(super) fn cursor(&self, core: usize) -> Option<TraceCursor> {
+        self.trace.as_ref().map(|trace| TraceCursor::new(Arc::clone(trace), self.team.place(core)))
     }
 
     /// Requests and different keys of the trace, if there is one.

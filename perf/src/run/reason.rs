@@ -54,18 +54,18 @@ impl Kind {
 
 /// One reason. Its text says what was seen, what is allowed, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reason {
+pub(crate) struct InvalidReason {
     pub(crate) kind: Kind,
     pub(crate) text: String,
 }
 
-impl Reason {
+impl InvalidReason {
     pub(crate) fn new(kind: Kind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into() }
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for InvalidReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
@@ -73,8 +73,8 @@ impl fmt::Display for Reason {
 
 /// All reasons of a run; none if it is valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
-pub(crate) struct Reasons(Vec<Reason>);
+#[serde(try_from = "WrittenReasons", into = "WrittenReasons")]
+pub(crate) struct Reasons(Vec<InvalidReason>);
 
 impl Reasons {
     /// Whether `kind` is the only reason, or there is none.
@@ -89,45 +89,45 @@ impl Reasons {
 }
 
 impl Deref for Reasons {
-    type Target = [Reason];
+    type Target = [InvalidReason];
 
-    fn deref(&self) -> &[Reason] {
+    fn deref(&self) -> &[InvalidReason] {
         &self.0
     }
 }
 
-impl From<Vec<Reason>> for Reasons {
-    fn from(reasons: Vec<Reason>) -> Self {
+impl From<Vec<InvalidReason>> for Reasons {
+    fn from(reasons: Vec<InvalidReason>) -> Self {
         Self(reasons)
     }
 }
 
 /// The same as it stands in `result.json`.
 #[derive(Clone, Serialize, Deserialize)]
-struct Written {
+struct WrittenReasons {
     invalid_reasons: Vec<String>,
     /// Absent from results that were written before there were kinds.
     #[serde(default)]
     invalid_kinds: Option<Vec<Kind>>,
 }
 
-impl From<Reasons> for Written {
+impl From<Reasons> for WrittenReasons {
     fn from(reasons: Reasons) -> Self {
         let (kinds, texts) = reasons.0.into_iter().map(|reason| (reason.kind, reason.text)).unzip();
         Self { invalid_reasons: texts, invalid_kinds: Some(kinds) }
     }
 }
 
-impl TryFrom<Written> for Reasons {
+impl TryFrom<WrittenReasons> for Reasons {
     type Error = String;
 
-    fn try_from(written: Written) -> Result<Self, String> {
+    fn try_from(written: WrittenReasons) -> Result<Self, String> {
         let texts = written.invalid_reasons;
         let kinds = written.invalid_kinds.unwrap_or_else(|| vec![Kind::Unknown; texts.len()]);
         if kinds.len() != texts.len() {
             return Err(format!("{} invalid_kinds stand beside {} invalid_reasons", kinds.len(), texts.len()));
         }
-        Ok(Self(kinds.into_iter().zip(texts).map(|(kind, text)| Reason { kind, text }).collect()))
+        Ok(Self(kinds.into_iter().zip(texts).map(|(kind, text)| InvalidReason { kind, text }).collect()))
     }
 }
 
@@ -140,8 +140,8 @@ mod tests {
     #[test]
     fn texts_stay_and_kinds_stand_beside_them() {
         let reasons = Reasons::from(vec![
-            Reason::new(Kind::GeneratorBusy, "the generator was busy 95 %"),
-            Reason::new(Kind::NotSteady, "no steady state"),
+            InvalidReason::new(Kind::GeneratorBusy, "the generator was busy 95 %"),
+            InvalidReason::new(Kind::NotSteady, "no steady state"),
         ]);
         let written = serde_json::to_value(&reasons).expect("it is plain data");
         let expected = json!({

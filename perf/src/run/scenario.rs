@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::protocol::{Scheme, Target, relocated};
-pub(crate) use super::workload::{Choose, Clients, Keys, Mix, Values};
+use super::protocol::{LoadTarget, Scheme, relocated};
+pub(crate) use super::workload::{Choose, Clients, Keys, OperationMix, ValueOptions};
 
 /// Connections of a scenario at most: what the ports of one client address allow.
 const CONNECTIONS_MAX: usize = 60_000;
@@ -61,15 +61,15 @@ pub(crate) struct Scenario {
     #[serde(default)]
     pub(crate) keys: Keys,
     #[serde(default)]
-    pub(crate) values: Values,
+    pub(crate) values: ValueOptions,
     #[serde(default)]
-    pub(crate) mix: Mix,
+    pub(crate) mix: OperationMix,
     #[serde(default)]
     pub(crate) clients: Clients,
     #[serde(default)]
     pub(crate) expect: Expect,
     #[serde(default)]
-    pub(crate) bounds: Bounds,
+    pub(crate) bounds: ErrorBounds,
 }
 
 /// How the instants at which requests are due follow each other.
@@ -89,13 +89,13 @@ pub(crate) enum Arrivals {
 pub(crate) struct Expect {
     /// Status codes that are no error.
     pub(crate) status: Vec<u16>,
-    pub(crate) body: Body,
+    pub(crate) body: ExpectedBody,
 }
 
 /// What the body of an answer to GET must be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Body {
+pub(crate) enum ExpectedBody {
     /// The value that was stored under the key, byte by byte, if the status is 200.
     Value,
     /// As long as the value, whatever it is: for servers that were filled by others.
@@ -108,18 +108,18 @@ pub(crate) enum Body {
 /// What a run may show and still be valid.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Bounds {
+pub(crate) struct ErrorBounds {
     /// Share of requests that may fail.
     pub(crate) errors: f64,
 }
 
 impl Default for Expect {
     fn default() -> Self {
-        Self { status: vec![200], body: Body::Any }
+        Self { status: vec![200], body: ExpectedBody::Any }
     }
 }
 
-impl Default for Bounds {
+impl Default for ErrorBounds {
     fn default() -> Self {
         Self { errors: 0.0 }
     }
@@ -239,8 +239,8 @@ impl Scenario {
     }
 
     /// Where the requests go. Looks names up.
-    pub(crate) fn target(&self) -> Result<Target> {
-        Target::parse(&self.url)
+    pub(crate) fn target(&self) -> Result<LoadTarget> {
+        LoadTarget::parse(&self.url)
     }
 }
 

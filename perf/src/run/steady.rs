@@ -2,7 +2,7 @@
 //!
 //! **Source**: the rule is the project's: rate and median latency of two successive windows within 5 % of each other.
 
-use super::tally::Tally;
+use super::tally::RequestTally;
 
 /// How much two windows may differ.
 const TOLERANCE: f64 = 0.05;
@@ -12,14 +12,14 @@ const GRAIN_NS: f64 = 5_000.0;
 
 /// What is compared of a window.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Mark {
+pub(super) struct SteadyMark {
     answered: u64,
     median_ns: u64,
 }
 
-impl Mark {
+impl SteadyMark {
     /// Of this window.
-    pub(super) fn of(window: &Tally) -> Self {
+    pub(super) fn of(window: &RequestTally) -> Self {
         Self { answered: window.answered, median_ns: window.latency.value_at_quantile(0.5) }
     }
 
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn two_like_windows_are_steady_and_a_trend_is_not() {
-        let mark = |answered, median_ns| Mark { answered, median_ns };
+        let mark = |answered, median_ns| SteadyMark { answered, median_ns };
         for (earlier, later, expected) in [
             (mark(10_000, 100_000), mark(10_300, 104_000), true),
             (mark(10_000, 100_000), mark(11_000, 100_000), false),

@@ -26,7 +26,7 @@ const STATUSES_MAX: usize = 16;
 
 /// Why a request has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub(crate) enum RequestFailure {
     /// No connection could be made.
     Connect,
     /// The connection ended or failed before the answer.
@@ -54,14 +54,14 @@ pub(crate) struct Failures {
 
 impl Failures {
     /// Counts one.
-    pub(crate) fn count(&mut self, failure: Failure) {
+    pub(crate) fn count(&mut self, failure: RequestFailure) {
         *match failure {
-            Failure::Connect => &mut self.connect,
-            Failure::Closed => &mut self.closed,
-            Failure::TimedOut => &mut self.timed_out,
-            Failure::Status => &mut self.status,
-            Failure::Body => &mut self.body,
-            Failure::Malformed => &mut self.malformed,
+            RequestFailure::Connect => &mut self.connect,
+            RequestFailure::Closed => &mut self.closed,
+            RequestFailure::TimedOut => &mut self.timed_out,
+            RequestFailure::Status => &mut self.status,
+            RequestFailure::Body => &mut self.body,
+            RequestFailure::Malformed => &mut self.malformed,
         } += 1;
     }
 
@@ -95,7 +95,7 @@ impl Failures {
 
 /// An account of requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Tally {
+pub(crate) struct RequestTally {
     /// Requests that were due.
     pub(crate) due: u64,
     /// Requests that were sent.
@@ -130,7 +130,7 @@ pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_NS_MAX, DIGITS).expect("the bounds are constants that make sense")
 }
 
-impl Default for Tally {
+impl Default for RequestTally {
     fn default() -> Self {
         Self {
             due: 0,
@@ -151,7 +151,7 @@ impl Default for Tally {
     }
 }
 
-impl Tally {
+impl RequestTally {
     /// Counts right answers that came `latency_ns` after they were due, with bodies of `body_bytes` together.
     #[inline]
     pub(crate) fn count_answers(&mut self, count: u64, latency_ns: u64, body_bytes: u64) {
@@ -215,22 +215,22 @@ impl Tally {
 #[derive(Default)]
 pub(super) struct Accounts {
     /// Of this window, requests that are measured.
-    measured: Tally,
+    measured: RequestTally,
     /// Of this window, those that are not.
-    other: Tally,
+    other: RequestTally,
     /// Of all windows before, requests that are measured.
-    pub(super) result: Tally,
+    pub(super) result: RequestTally,
 }
 
 impl Accounts {
     /// The account of a request that is measured, or is not.
     #[inline]
-    pub(super) fn of(&mut self, measured: bool) -> &mut Tally {
+    pub(super) fn of(&mut self, measured: bool) -> &mut RequestTally {
         if measured { &mut self.measured } else { &mut self.other }
     }
 
     /// Ends a window; returns all that was in it.
-    pub(super) fn end_window(&mut self) -> Tally {
+    pub(super) fn end_window(&mut self) -> RequestTally {
         self.result.add(&self.measured);
         let mut window = std::mem::take(&mut self.other);
         window.add(&std::mem::take(&mut self.measured));
@@ -244,11 +244,11 @@ mod tests {
 
     #[test]
     fn accounts_add_up() {
-        let mut one = Tally { due: 3, sent: 3, idle_ns: 30, elapsed_ns: 100, ..Tally::default() };
+        let mut one = RequestTally { due: 3, sent: 3, idle_ns: 30, elapsed_ns: 100, ..RequestTally::default() };
         one.count_answers(1, 1_000, 128);
         one.count_status(200, 1);
-        one.failures.count(Failure::Body);
-        let mut other = Tally { due: 2, sent: 1, idle_ns: 70, elapsed_ns: 100, ..Tally::default() };
+        one.failures.count(RequestFailure::Body);
+        let mut other = RequestTally { due: 2, sent: 1, idle_ns: 70, elapsed_ns: 100, ..RequestTally::default() };
         other.count_answers(1, 3_000, 128);
         other.count_status(200, 1);
         other.count_status(404, 1);
@@ -261,23 +261,23 @@ mod tests {
         assert_eq!(one.statuses, [(200, 2), (404, 1)]);
         assert_eq!((one.latency.len(), one.latency.max() / 100), (2, 30));
         let text = serde_json::to_string(&one).expect("it is plain data");
-        let told: Tally = serde_json::from_str(&text).expect("it was written so");
+        let told: RequestTally = serde_json::from_str(&text).expect("it was written so");
         assert_eq!((&told.latency, told.due, &told.statuses), (&one.latency, one.due, &one.statuses));
         let latency = serde_json::to_value(&one).expect("it is plain data")["latency"].to_string();
-        assert!(serde_json::from_str::<Tally>(&text.replace(&latency, "\"AAAA\"")).is_err());
+        assert!(serde_json::from_str::<RequestTally>(&text.replace(&latency, "\"AAAA\"")).is_err());
     }
 
     #[test]
     fn an_attempt_to_connect_is_no_request() {
-        let mut tally = Tally { due: 5, ..Tally::default() };
-        tally.failures.count(Failure::Connect);
-        tally.failures.count(Failure::TimedOut);
+        let mut tally = RequestTally { due: 5, ..RequestTally::default() };
+        tally.failures.count(RequestFailure::Connect);
+        tally.failures.count(RequestFailure::TimedOut);
         assert_eq!((tally.failures.total(), tally.outstanding()), (1, 4));
     }
 
     #[test]
     fn statuses_are_bounded() {
-        let mut tally = Tally::default();
+        let mut tally = RequestTally::default();
         (200..300).for_each(|status| tally.count_status(status, 1));
         assert_eq!(tally.statuses.len(), STATUSES_MAX);
         assert_eq!(tally.statuses.iter().map(|(_, count)| count).sum::<u64>(), 100);

@@ -75,12 +75,13 @@ impl TimelineSample {
 mod tests {
     use std::time::Duration;
 
-    use super::super::tally::Tally;
+    use super::super::tally::RequestTally;
     use super::*;
     use crate::system::cpu::CpuTime;
 
     fn second() -> Second {
-        let mut tally = Tally { due: 1_000, sent: 1_000, idle_ns: 25, elapsed_ns: 100, ..Tally::default() };
+        let mut tally =
+            RequestTally { due: 1_000, sent: 1_000, idle_ns: 25, elapsed_ns: 100, ..RequestTally::default() };
         tally.count_answers(1_000, 200_000, 128);
         let usage = Usage {
             time: CpuTime { used_ns: 1_000_000_000, waited_ns: 0 },

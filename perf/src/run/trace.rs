@@ -22,17 +22,17 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
-use super::scenario::{Keys, Values};
+use super::scenario::{Keys, ValueOptions};
 use super::workload::VALUE_BYTES_MAX;
-use crate::system::stop::Stop;
+use crate::system::stop::StopSignal;
 use perf_basis::compressed;
-use perf_basis::progress::Progress;
+use perf_basis::progress::ProgressLine;
 use perf_basis::trace::format;
-use perf_basis::trace::{Bounds, Builder, Trace};
+use perf_basis::trace::{Builder, Trace, TraceBounds};
 
 /// Longest trace: 4 bytes a request are 1 GiB (2 GiB while sizes are read), and 4 more a key with sizes. The table that
 /// numbers the keys while they are read, some 40 bytes a key and the text of keys that are text, is gone before the run.
-const BOUNDS: Bounds = Bounds { requests: 1 << 28, keys: 1 << 26, text_bytes: 4 << 30 };
+const BOUNDS: TraceBounds = TraceBounds { requests: 1 << 28, keys: 1 << 26, text_bytes: 4 << 30 };
 
 /// Requests between looks whether somebody wants to stop.
 const LOOK_STRIDE: u64 = 1 << 16;
@@ -50,10 +50,10 @@ pub(crate) struct Recorded {
 
 impl Recorded {
     /// Reads the trace of a scenario, if it has one.
-    pub(super) fn read(keys: &Keys, values: &Values, stop: &Stop) -> Result<Option<Self>> {
+    pub(super) fn read(keys: &Keys, values: &ValueOptions, stop: &StopSignal) -> Result<Option<Self>> {
         let Some((path, format)) = keys.trace.as_deref().zip(keys.format) else { return Ok(None) };
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let mut progress = Progress::on_stderr(format!("reading {name}"));
+        let mut progress = ProgressLine::on_stderr(format!("reading {name}"));
         let mut looked = 0;
         let mut tick = |requests: u64| {
             progress.tick(requests, None);
@@ -114,13 +114,13 @@ fn open(path: &Path) -> Result<Box<dyn std::io::BufRead>> {
 
 /// A core's way through a trace.
 #[derive(Debug)]
-pub(super) struct Cursor {
+pub(super) struct TraceCursor {
     trace: Arc<Recorded>,
     at: usize,
     step: usize,
 }
 
-impl Cursor {
+impl TraceCursor {
     /// The way of one core among `of`: every `of`-th request from `index` on.
     pub(super) fn new(trace: Arc<Recorded>, (index, of): (usize, usize)) -> Self {
         assert!(index < of && trace.len() > 0, "a core is one of all, and a trace has a request");
@@ -165,8 +165,8 @@ pub(super) mod tests {
 
     fn read(file: &File, format: Format, from_trace: bool) -> Result<Recorded> {
         let keys = Keys { trace: Some(file.0.clone()), format: Some(format), ..Keys::default() };
-        let values = Values { from_trace, ..Values::default() };
-        Recorded::read(&keys, &values, &Stop::never()).map(|trace| trace.expect("there is one"))
+        let values = ValueOptions { from_trace, ..ValueOptions::default() };
+        Recorded::read(&keys, &values, &StopSignal::never()).map(|trace| trace.expect("there is one"))
     }
 
     fn oracle(requests: &[(u64, u32)]) -> Vec<u8> {
@@ -184,7 +184,8 @@ pub(super) mod tests {
         assert_eq!((trace.len(), trace.key_count(), trace.value_bytes().len()), (7, 5, 0));
         let expected: Vec<u64> = [0, 1, 0, 2, 1, 3, 4].into_iter().cycle().take(30).collect();
         for count in [1, 2, 3, 10] {
-            let mut cursors: Vec<_> = (0..count).map(|core| Cursor::new(Arc::clone(&trace), (core, count))).collect();
+            let mut cursors: Vec<_> =
+                (0..count).map(|core| TraceCursor::new(Arc::clone(&trace), (core, count))).collect();
             let asked: Vec<u64> = (0..30).map(|turn| cursors[turn % count].next()).collect();
             assert_eq!(asked, expected, "{count} cores");
         }
@@ -214,7 +215,8 @@ pub(super) mod tests {
         }
         for (path, expected) in [("/nowhere/x.gz", "check its name"), ("/", "folder")] {
             let keys = Keys { trace: Some(path.into()), format: Some(Format::Text), ..Keys::default() };
-            let error = format!("{:#}", Recorded::read(&keys, &Values::default(), &Stop::never()).unwrap_err());
+            let error =
+                format!("{:#}", Recorded::read(&keys, &ValueOptions::default(), &StopSignal::never()).unwrap_err());
             assert!(error.contains("keys.trace") && error.contains(path) && error.contains(expected), "{error}");
         }
     }

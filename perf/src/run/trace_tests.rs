@@ -14,7 +14,7 @@ use reactor::sim::World;
 use reactor::{Connection, Reactor};
 
 use super::scenario::Scenario;
-use super::tally::Tally;
+use super::tally::RequestTally;
 use super::trace::tests::File;
 use super::truth_tests::{quick, run, start_serving};
 
@@ -25,12 +25,12 @@ const HELD: usize = 40;
 type Asked = (String, u64);
 
 /// Keys, and the bytes of what is stored under them.
-type Cache = Arc<Mutex<VecDeque<(u64, Vec<u8>)>>>;
+type FifoCache = Arc<Mutex<VecDeque<(u64, Vec<u8>)>>>;
 
 /// How often a connection's answers are sent, all together, so that several arrive at once.
 const PAUSE: Duration = Duration::from_micros(500);
 
-async fn serve(reactor: Reactor, connection: Connection, cache: Cache, asked: Sender<Asked>) {
+async fn serve(reactor: Reactor, connection: Connection, cache: FifoCache, asked: Sender<Asked>) {
     let answers = Rc::new(RefCell::new(Vec::new()));
     let (sleeper, sender, ready) = (reactor.clone(), connection.sender(), Rc::clone(&answers));
     let send = async move {
@@ -106,7 +106,7 @@ fn numbered() -> impl Iterator<Item = u64> {
 }
 
 /// Asks a fresh cache for a recorded trace from its first request on, all of which is measured.
-fn replay(name: &str, bytes: &[u8], more: &str) -> (Tally, Vec<Asked>) {
+fn replay(name: &str, bytes: &[u8], more: &str) -> (RequestTally, Vec<Asked>) {
     let file = File::new(name, bytes);
     let text =
         format!("url = \"http://10.0.0.1:80/{{key}}\"\n{}", more.replace("TRACE", &file.0.display().to_string()));
@@ -114,7 +114,7 @@ fn replay(name: &str, bytes: &[u8], more: &str) -> (Tally, Vec<Asked>) {
     let mut world = World::new(5, quick());
     let server = world.add_process("server");
     let (sender, asked) = channel();
-    let cache = Cache::default();
+    let cache = FifoCache::default();
     let serve = move |reactor, connection| serve(reactor, connection, Arc::clone(&cache), sender.clone());
     start_serving(&mut world.host(server), serve);
     let from = world.now();

@@ -13,10 +13,10 @@ use reactor::{Address, Connection, CoreId, CoreSpec, Host, Instant, ListenOption
 use super::conduct::start_generator;
 use super::dispatch::Report;
 use super::generator::{Generator, Plan, Team};
-use super::outcome::Latency;
+use super::outcome::LatencyPercentiles;
 use super::scenario::Scenario;
-use super::tally::Tally;
-use crate::system::stop::Stop;
+use super::tally::RequestTally;
+use crate::system::stop::StopSignal;
 
 const BODY: &str = "xxxxxxxx";
 
@@ -76,7 +76,7 @@ pub(super) fn start_serving<F: Future<Output = ()> + 'static>(
 }
 
 /// Runs a scenario against a scripted server and returns what was measured.
-fn measure(scenario: &str, script: Script, status: &'static str) -> Tally {
+fn measure(scenario: &str, script: Script, status: &'static str) -> RequestTally {
     let scenario = format!("url = \"http://10.0.0.1:80/\"\n{scenario}");
     let scenario = Scenario::parse(&scenario).expect("the test's scenario is right");
     let mut world = World::new(11, quick());
@@ -87,13 +87,13 @@ fn measure(scenario: &str, script: Script, status: &'static str) -> Tally {
 }
 
 /// Runs a scenario on a core of its own and returns what was measured, from this instant on.
-pub(super) fn run(world: &mut World, scenario: Scenario, from: Instant) -> Tally {
-    let plan = Plan::read(scenario, Team::alone(1, false), &Stop::never()).expect("the test's files are right");
+pub(super) fn run(world: &mut World, scenario: Scenario, from: Instant) -> RequestTally {
+    let plan = Plan::read(scenario, Team::alone(1, false), &StopSignal::never()).expect("the test's files are right");
     run_plan(world, &plan, from)
 }
 
 /// Runs a plan against a server that `start` starts, and returns what was measured.
-pub(super) fn measure_plan(plan: &Arc<Plan>, start: impl FnOnce(&mut dyn Host)) -> Tally {
+pub(super) fn measure_plan(plan: &Arc<Plan>, start: impl FnOnce(&mut dyn Host)) -> RequestTally {
     let mut world = World::new(11, quick());
     let server = world.add_process("server");
     start(&mut world.host(server));
@@ -101,7 +101,7 @@ pub(super) fn measure_plan(plan: &Arc<Plan>, start: impl FnOnce(&mut dyn Host)) 
     run_plan(&mut world, plan, from)
 }
 
-fn run_plan(world: &mut World, plan: &Arc<Plan>, from: Instant) -> Tally {
+fn run_plan(world: &mut World, plan: &Arc<Plan>, from: Instant) -> RequestTally {
     let client = world.add_process("client");
     let (sender, reports) = channel();
     plan.phases.measure(from, from + plan.scenario.duration);
@@ -138,7 +138,7 @@ fn stalls(now: Instant, _: u64) -> Instant {
 #[test]
 fn a_fixed_service_time_comes_back() {
     let tally = measure("rate = 500\nduration = \"20s\"\n", |now, _| now + Duration::from_millis(1), "200 OK");
-    let latency = Latency::of(&tally.latency);
+    let latency = LatencyPercentiles::of(&tally.latency);
     for (what, measured) in [("p50", latency.p50_us), ("p99", latency.p99_us), ("p99.9", latency.p999_us)] {
         close_to(measured, 1_000.0, what);
     }
@@ -152,7 +152,7 @@ fn a_bimodal_service_time_comes_back() {
     let script: Script = |now, number| now + Duration::from_millis(if number % 10 == 9 { 20 } else { 2 });
     let tally =
         measure("rate = 1000\narrivals = \"uniform\"\nduration = \"20s\"\nconnections = 100\n", script, "200 OK");
-    let latency = Latency::of(&tally.latency);
+    let latency = LatencyPercentiles::of(&tally.latency);
     for (what, measured, truth) in [
         ("p50", latency.p50_us, 2_000.0),
         ("p99", latency.p99_us, 20_000.0),
@@ -188,7 +188,7 @@ fn stalls_are_charged_to_all_that_they_keep_waiting() {
 #[test]
 fn a_closed_loop_hides_the_stalls() {
     let tally = measure("connections = 4\nduration = \"5s\"\n", stalls, "200 OK");
-    let latency = Latency::of(&tally.latency);
+    let latency = LatencyPercentiles::of(&tally.latency);
     assert!(latency.p99_us < 1_100.0, "p99 {} us, which is wrong by a factor of 80", latency.p99_us);
     assert!(latency.max_us > 90_000.0, "though it was there: max {} us", latency.max_us);
 }
@@ -224,14 +224,14 @@ fn requests_are_spread_over_the_connections() {
     let tally =
         measure("rate = 1000\nduration = \"2s\"\nconnections = 100\narrivals = \"uniform\"\n", script, "200 OK");
     // 3,000 requests over 100 connections are 30 each: no connection comes to its 41st.
-    assert!(Latency::of(&tally.latency).max_us < 1_000.0, "some connection had more than its share");
+    assert!(LatencyPercentiles::of(&tally.latency).max_us < 1_000.0, "some connection had more than its share");
 }
 
 /// A pass that received a part of a large answer, and no end of one, was no idle one.
 #[test]
 fn receiving_a_part_of_an_answer_is_work() {
     let scenario = Scenario::parse("url = \"http://10.0.0.1:80/\"\n").expect("the test's scenario is right");
-    let plan = Plan::read(scenario, Team::alone(1, true), &Stop::never()).expect("the test's files are right");
+    let plan = Plan::read(scenario, Team::alone(1, true), &StopSignal::never()).expect("the test's files are right");
     let mut world = World::new(11, quick());
     let client = world.add_process("client");
     let (sender, moved) = channel();

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::conduct::Conducted;
-use super::reason::{Kind, Reason, Reasons};
+use super::reason::{InvalidReason, Kind, Reasons};
 use super::scenario::Scenario;
 use crate::system::cpu::CpuTime;
 
@@ -28,14 +28,14 @@ pub(super) fn reasons(scenario: &Scenario, run: &Conducted) -> Reasons {
     let mut reasons = Vec::new();
     if let Some(agent) = &run.lost {
         let text = format!("agent {agent} was lost; look at what it says, and measure again");
-        reasons.push(Reason::new(Kind::AgentLost, text));
+        reasons.push(InvalidReason::new(Kind::AgentLost, text));
     } else if run.is_interrupted {
         let text = format!("it was interrupted after {:.1} s of {:.1} s", secs(run.span), secs(scenario.duration));
-        reasons.push(Reason::new(Kind::Interrupted, text));
+        reasons.push(InvalidReason::new(Kind::Interrupted, text));
     }
     let measured = &run.measured;
     if measured.answered == 0 {
-        reasons.push(Reason::new(Kind::NoAnswers, "no request was answered as expected"));
+        reasons.push(InvalidReason::new(Kind::NoAnswers, "no request was answered as expected"));
     }
     if !run.is_steady {
         let text = format!(
@@ -43,7 +43,7 @@ pub(super) fn reasons(scenario: &Scenario, run: &Conducted) -> Reasons {
              lengthen warmup = {}",
             humantime::format_duration(scenario.warmup)
         );
-        reasons.push(Reason::new(Kind::NotSteady, text));
+        reasons.push(InvalidReason::new(Kind::NotSteady, text));
     }
     reasons.extend(errors(scenario, run));
     reasons.extend(lateness(run));
@@ -53,7 +53,7 @@ pub(super) fn reasons(scenario: &Scenario, run: &Conducted) -> Reasons {
 }
 
 /// A generator at its limit: it may have sent less than it should, or later.
-fn busy(run: &Conducted) -> Option<Reason> {
+fn busy(run: &Conducted) -> Option<InvalidReason> {
     let busy = run.measured.busy();
     (busy > BUSY_MAX).then(|| {
         let text = format!(
@@ -61,12 +61,12 @@ fn busy(run: &Conducted) -> Option<Reason> {
             busy * 100.0,
             BUSY_MAX * 100.0
         );
-        Reason::new(Kind::GeneratorBusy, text)
+        InvalidReason::new(Kind::GeneratorBusy, text)
     })
 }
 
 /// Time that others had the CPUs of the generator or of the server.
-fn disturbed(run: &Conducted) -> Vec<Reason> {
+fn disturbed(run: &Conducted) -> Vec<InvalidReason> {
     let server = run.server.map_or(0.0, |usage| kept_from(usage.time, run.span, run.server_cpus.len()));
     let both = [(Kind::GeneratorWaited, "the generator", run.waited), (Kind::ServerWaited, "the server", server)];
     let too_long = both.into_iter().filter(|(.., waited)| *waited > DISTURBED_MAX);
@@ -76,7 +76,7 @@ fn disturbed(run: &Conducted) -> Vec<Reason> {
             waited * 100.0,
             DISTURBED_MAX * 100.0
         );
-        Reason::new(kind, text)
+        InvalidReason::new(kind, text)
     };
     too_long.map(reason).collect()
 }
@@ -90,7 +90,7 @@ fn kept_from(time: CpuTime, span: Duration, cpus: usize) -> f64 {
 }
 
 /// Failures beyond the scenario's bound, with their kinds.
-fn errors(scenario: &Scenario, run: &Conducted) -> Option<Reason> {
+fn errors(scenario: &Scenario, run: &Conducted) -> Option<InvalidReason> {
     let measured = &run.measured;
     let unanswered = measured.outstanding();
     let failed = measured.failures.total() + measured.failures.connect + unanswered;
@@ -116,11 +116,11 @@ fn errors(scenario: &Scenario, run: &Conducted) -> Option<Reason> {
         scenario.bounds.errors * 100.0,
         if statuses.is_empty() { "none".to_owned() } else { statuses.join(", ") }
     );
-    Some(Reason::new(Kind::Errors, text))
+    Some(InvalidReason::new(Kind::Errors, text))
 }
 
 /// Requests written long after they were due although a connection had room: the generator's fault.
-fn lateness(run: &Conducted) -> Option<Reason> {
+fn lateness(run: &Conducted) -> Option<InvalidReason> {
     let late = Duration::from_nanos(run.measured.lateness.value_at_quantile(0.99));
     let latency = Duration::from_nanos(run.measured.latency.value_at_quantile(0.99));
     let allowed = LATENESS_MAX.max(latency.mul_f64(LATENESS_SHARE_MAX));
@@ -131,7 +131,7 @@ fn lateness(run: &Conducted) -> Option<Reason> {
             late.as_secs_f64() * 1e6,
             allowed.as_secs_f64() * 1e6
         );
-        Reason::new(Kind::GeneratorLate, text)
+        InvalidReason::new(Kind::GeneratorLate, text)
     })
 }
 
@@ -141,12 +141,13 @@ fn secs(duration: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tally::{Failure, Tally};
+    use super::super::tally::{RequestFailure, RequestTally};
     use super::*;
     use crate::system::listening::Usage;
 
     fn good() -> Conducted {
-        let mut measured = Tally { due: 1_000, sent: 1_000, idle_ns: 50, elapsed_ns: 100, ..Tally::default() };
+        let mut measured =
+            RequestTally { due: 1_000, sent: 1_000, idle_ns: 50, elapsed_ns: 100, ..RequestTally::default() };
         for _ in 0..1_000 {
             measured.count_answers(1, 200_000, 128);
             measured.lateness.saturating_record(3_000);
@@ -181,7 +182,7 @@ mod tests {
             (|run| run.is_interrupted = true, Kind::Interrupted, "interrupted"),
             (|run| (run.measured.answered, run.measured.due) = (0, 0), Kind::NoAnswers, "no request was answered"),
             (|run| run.is_steady = false, Kind::NotSteady, "steady"),
-            (|run| run.measured.failures.count(Failure::Body), Kind::Errors, "1 body"),
+            (|run| run.measured.failures.count(RequestFailure::Body), Kind::Errors, "1 body"),
             (|run| run.measured.due += 7, Kind::Errors, "7 without an answer"),
             (
                 |run| (0..50).for_each(|_| run.measured.lateness.saturating_record(2_000_000)),
@@ -213,10 +214,10 @@ mod tests {
         let mut scenario = scenario();
         scenario.bounds.errors = 0.01;
         let mut run = good();
-        (0..10).for_each(|_| run.measured.failures.count(Failure::TimedOut));
+        (0..10).for_each(|_| run.measured.failures.count(RequestFailure::TimedOut));
         run.measured.due += 10;
         assert_eq!(reasons(&scenario, &run), Reasons::default());
-        (0..10).for_each(|_| run.measured.failures.count(Failure::TimedOut));
+        (0..10).for_each(|_| run.measured.failures.count(RequestFailure::TimedOut));
         assert_eq!(reasons(&scenario, &run).len(), 1);
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use reactor::Random;
 
-use super::scenario::Values as Said;
+use super::scenario::ValueOptions as Said;
 use super::trace::Recorded;
 use super::workload::VALUE_BYTES_MAX;
 use perf_basis::random::mixed;
@@ -33,13 +33,13 @@ const TTL_SEED: u64 = 0x7711;
 pub(super) struct Values {
     /// The pattern, once more than the longest value needs.
     bytes: Vec<u8>,
-    lengths: Lengths,
+    lengths: ValueLengths,
     /// Seconds; none if no value has a time to live of its own.
     ttls: Option<Weighted<u32>>,
 }
 
 /// How long the value of a key is.
-enum Lengths {
+enum ValueLengths {
     Weighted(Weighted<usize>),
     Histogram(Sizes),
     Trace(Arc<Recorded>),
@@ -73,13 +73,13 @@ impl Values {
     pub(super) fn new(said: &Said) -> Self {
         let alike = [(said.bytes, 1.0)];
         let weighted = if said.sizes.is_empty() { &alike[..] } else { &said.sizes };
-        Self::of_lengths(said, Lengths::Weighted(Weighted::new(weighted.iter().copied())))
+        Self::of_lengths(said, ValueLengths::Weighted(Weighted::new(weighted.iter().copied())))
     }
 
     /// The values of a scenario; `trace` is the one it names.
     pub(super) fn read(said: &Said, trace: Option<&Arc<Recorded>>) -> Result<Self> {
         match (&said.histogram, trace) {
-            (_, Some(trace)) if said.from_trace => Ok(Self::of_lengths(said, Lengths::Trace(Arc::clone(trace)))),
+            (_, Some(trace)) if said.from_trace => Ok(Self::of_lengths(said, ValueLengths::Trace(Arc::clone(trace)))),
             (Some(path), _) => {
                 let sizes = Sizes::read(path).context("values.histogram")?;
                 ensure!(
@@ -88,13 +88,13 @@ impl Values {
                     path.display(),
                     sizes.largest()
                 );
-                Ok(Self::of_lengths(said, Lengths::Histogram(sizes)))
+                Ok(Self::of_lengths(said, ValueLengths::Histogram(sizes)))
             }
             _ => Ok(Self::new(said)),
         }
     }
 
-    fn of_lengths(said: &Said, lengths: Lengths) -> Self {
+    fn of_lengths(said: &Said, lengths: ValueLengths) -> Self {
         let mut random = Random::new(PATTERN_SEED);
         let pattern: Vec<u8> = (0..PATTERN_BYTES).map(|_| b'!' + random.below(94) as u8).collect();
         let bytes = pattern.iter().copied().cycle().take(PATTERN_BYTES + lengths.longest()).collect();
@@ -122,7 +122,7 @@ impl Values {
     }
 }
 
-impl Lengths {
+impl ValueLengths {
     #[inline]
     fn of(&self, key: u64) -> usize {
         match self {
@@ -149,7 +149,7 @@ mod tests {
     use super::super::trace::tests::File;
     use super::super::workload::Ttl;
     use super::*;
-    use crate::system::stop::Stop;
+    use crate::system::stop::StopSignal;
     use perf_basis::trace::format::Format;
 
     #[test]
@@ -216,7 +216,7 @@ mod tests {
         let file = File::new("large", &records);
         let keys = Keys { trace: Some(file.0.clone()), format: Some(Format::Oracle), ..Keys::default() };
         let said = Said { from_trace: true, ..Said::default() };
-        let trace = Arc::new(Recorded::read(&keys, &said, &Stop::never()).unwrap().unwrap());
+        let trace = Arc::new(Recorded::read(&keys, &said, &StopSignal::never()).unwrap().unwrap());
         let values = Values::read(&said, Some(&trace)).unwrap();
         assert!((0..1000).all(|key| values.of(key).len() == key as usize * 2_000));
         assert_eq!(values.bytes.len(), PATTERN_BYTES + 999 * 2_000);

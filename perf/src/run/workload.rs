@@ -55,7 +55,7 @@ pub(crate) enum Choose {
 /// What is stored under them.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Values {
+pub(crate) struct ValueOptions {
     /// Bytes of a value, if all have the same.
     pub(crate) bytes: usize,
     /// Sizes with their weights, instead: `[[128, 9], [4096, 1]]`.
@@ -75,7 +75,7 @@ pub(crate) struct Values {
 /// Shares of the operations; only their ratio counts.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Mix {
+pub(crate) struct OperationMix {
     pub(crate) get: f64,
     pub(crate) put: f64,
     pub(crate) delete: f64,
@@ -147,7 +147,7 @@ impl Default for Keys {
     }
 }
 
-impl Default for Values {
+impl Default for ValueOptions {
     fn default() -> Self {
         Self {
             bytes: 128,
@@ -161,7 +161,7 @@ impl Default for Values {
     }
 }
 
-impl Default for Mix {
+impl Default for OperationMix {
     fn default() -> Self {
         Self { get: 1.0, put: 0.0, delete: 0.0, conditional: 0.0, head: 0.0, range: 0.0, fill_misses: false }
     }
@@ -197,7 +197,7 @@ impl Keys {
     }
 }
 
-impl Values {
+impl ValueOptions {
     /// Whether all have the same size.
     pub(crate) const fn are_alike(&self) -> bool {
         self.sizes.is_empty() && self.histogram.is_none() && !self.from_trace
@@ -239,7 +239,7 @@ impl Clients {
     }
 }
 
-impl Mix {
+impl OperationMix {
     pub(super) fn check(self) -> Result<()> {
         let shares = [self.get, self.put, self.delete, self.conditional, self.head, self.range];
         ensure!(

@@ -30,7 +30,7 @@ pub(super) struct Bisection {
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Found {
+pub(super) struct FoundRate {
     /// The highest rate that met the objective; 0 if none did.
     pub(super) met: f64,
     /// The lowest that missed it; none if none did.
@@ -60,8 +60,8 @@ impl Bisection {
     }
 
     /// What is known now.
-    pub(super) const fn found(&self) -> Found {
-        Found { met: self.met, missed: self.missed }
+    pub(super) const fn found(&self) -> FoundRate {
+        FoundRate { met: self.met, missed: self.missed }
     }
 
     fn decide(&mut self, met: bool) {

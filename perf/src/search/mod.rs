@@ -15,11 +15,11 @@ use clap::Args;
 use perf_basis::files::write_json;
 use serde::Serialize;
 
-use crate::run::outcome::{Latency, Outcome, SCHEMA};
+use crate::run::outcome::{LatencyPercentiles, Outcome, SCHEMA};
 use crate::run::scenario::Scenario;
 use crate::run::{RunOptions, WINDOW, cpus_of, measure};
-use crate::system::stop::Stop;
-use bisection::{Bisection, Found};
+use crate::system::stop::StopSignal;
+use bisection::{Bisection, FoundRate};
 
 /// Rate of the first run if the scenario has none: any server on any host answers that many.
 const FIRST_RATE: f64 = 1_000.0;
@@ -45,7 +45,7 @@ pub(crate) struct Options {
 }
 
 /// Latencies that an objective may name.
-const PERCENTILES: [(&str, fn(&Latency) -> f64); 5] = [
+const PERCENTILES: [(&str, fn(&LatencyPercentiles) -> f64); 5] = [
     ("p50", |latency| latency.p50_us),
     ("p90", |latency| latency.p90_us),
     ("p99", |latency| latency.p99_us),
@@ -57,7 +57,7 @@ const PERCENTILES: [(&str, fn(&Latency) -> f64); 5] = [
 #[derive(Clone, Copy, Debug)]
 struct Objective {
     name: &'static str,
-    us: fn(&Latency) -> f64,
+    us: fn(&LatencyPercentiles) -> f64,
     limit: Duration,
 }
 
@@ -80,7 +80,7 @@ impl fmt::Display for Objective {
 }
 
 impl Objective {
-    fn is_met(self, latency: &Latency) -> bool {
+    fn is_met(self, latency: &LatencyPercentiles) -> bool {
         (self.us)(latency) <= self.limit.as_secs_f64() * 1e6
     }
 }
@@ -91,7 +91,7 @@ struct Report {
     schema: u32,
     objective: String,
     #[serde(flatten)]
-    found: Found,
+    found: FoundRate,
     runs: Vec<(f64, bool)>,
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         scenario.url.clone_from(url);
     }
     scenario.check()?;
-    let (stop, cpus) = (Stop::on_signals()?, cpus_of(&scenario)?);
+    let (stop, cpus) = (StopSignal::on_signals()?, cpus_of(&scenario)?);
     let run_options = RunOptions::unseen(&cpus, WINDOW);
     let mut search = Bisection::new(scenario.rate.unwrap_or(FIRST_RATE), options.precision);
     let mut runs = Vec::new();
@@ -141,13 +141,13 @@ fn line(rate: f64, outcome: &Outcome, met: bool) -> String {
     format!("{rate:>12.0} requests/s: {verdict}; p99 {p99} us{reason}")
 }
 
-fn words(objective: Objective, found: Found) -> String {
+fn words(objective: Objective, found: FoundRate) -> String {
     match found {
-        Found { met: 0.0, .. } => format!("no rate met {objective}"),
-        Found { met, missed: Some(missed) } => {
+        FoundRate { met: 0.0, .. } => format!("no rate met {objective}"),
+        FoundRate { met, missed: Some(missed) } => {
             format!("{met:.0} requests/s is the highest rate with {objective}; {missed:.0} is too many")
         }
-        Found { met, missed: None } => format!("{met:.0} requests/s, and no rate was too many"),
+        FoundRate { met, missed: None } => format!("{met:.0} requests/s, and no rate was too many"),
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn objectives_are_read_and_judged() {
         let objective: Objective = "p99=1ms".parse().expect("it is one");
-        let latency = |p99_us| Latency { p99_us, ..Latency::default() };
+        let latency = |p99_us| LatencyPercentiles { p99_us, ..LatencyPercentiles::default() };
         assert_eq!(objective.to_string(), "p99=1ms");
         assert!(objective.is_met(&latency(1_000.0)) && !objective.is_met(&latency(1_000.1)));
         for (text, expected) in [("p99", "p99=1ms"), ("p98=1ms", "p98"), ("p99=1", "unit")] {

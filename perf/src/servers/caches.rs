@@ -17,8 +17,8 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::client::{accepts, is_ready};
-use super::{Server, TestBed, free_addresses};
-use crate::system::scratch::Scratch;
+use super::{TestBed, TestServer, free_addresses};
+use crate::system::scratch::ScratchFolder;
 
 /// A file system in memory.
 const TMPFS: &str = "/dev/shm";
@@ -29,7 +29,7 @@ const VARNISH_STORE: &str = "malloc,4g";
 
 impl TestBed {
     /// Starts the origin, which is empty.
-    pub(crate) fn start_origin(&self) -> Result<Server> {
+    pub(crate) fn start_origin(&self) -> Result<TestServer> {
         let [address, admin] = free_addresses()?;
         let mut command = self.program("corelane", &[self.client_cpu], address, admin);
         command.args(["--memory", ORIGIN_MEMORY]);
@@ -37,9 +37,9 @@ impl TestBed {
     }
 
     /// Starts nginx as a cache in front of an origin.
-    pub(crate) fn start_nginx_cache(&self, origin: SocketAddr) -> Result<Server> {
+    pub(crate) fn start_nginx_cache(&self, origin: SocketAddr) -> Result<TestServer> {
         let [address] = free_addresses()?;
-        let files = Scratch::within(Path::new(TMPFS), "nginx-cache")?;
+        let files = ScratchFolder::within(Path::new(TMPFS), "nginx-cache")?;
         let http = format!(
             "  proxy_cache_path {} levels=1:2 keys_zone=all:512m max_size=16g inactive=24h use_temp_path=off;\n  \
              upstream origin {{ server {origin}; keepalive 64; }}\n",
@@ -51,11 +51,11 @@ impl TestBed {
         let configuration = self.scratch.write("nginx-cache.conf", &text)?;
         let mut command = Command::new("nginx");
         command.arg("-p").arg(self.scratch.folder()).args(["-e", "stderr", "-c"]).arg(configuration);
-        Ok(Server { _files: Some(files), ..self.serve("nginx", &mut command, address, accepts)? })
+        Ok(TestServer { _files: Some(files), ..self.serve("nginx", &mut command, address, accepts)? })
     }
 
     /// Starts Varnish as a cache in front of an origin.
-    pub(crate) fn start_varnish_cache(&self, origin: SocketAddr) -> Result<Server> {
+    pub(crate) fn start_varnish_cache(&self, origin: SocketAddr) -> Result<TestServer> {
         let [address] = free_addresses()?;
         let text = format!(
             "vcl 4.1;\nbackend default {{ .host = \"{}\"; .port = \"{}\"; }}\nsub vcl_recv {{ return (hash); }}\n\

@@ -18,19 +18,19 @@ const ANSWER_BYTES_MAX: usize = (64 << 20) + 4096;
 const PIECE_BYTES: usize = 4096;
 
 /// A whole answer.
-pub(crate) struct Answer {
+pub(crate) struct WholeAnswer {
     pub(crate) status: u16,
     /// Head and body, as they came.
     pub(crate) bytes: Vec<u8>,
 }
 
 /// One keep-alive connection.
-pub(crate) struct Client {
+pub(crate) struct BlockingClient {
     stream: TcpStream,
     address: SocketAddr,
 }
 
-impl Client {
+impl BlockingClient {
     /// Connects to `address`.
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT)?;
@@ -46,7 +46,7 @@ impl Client {
     }
 
     /// Sends one request and reads its whole answer.
-    pub(crate) fn exchange(&mut self, method: &str, path: &str, body: &str) -> io::Result<Answer> {
+    pub(crate) fn exchange(&mut self, method: &str, path: &str, body: &str) -> io::Result<WholeAnswer> {
         let head =
             format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", self.address, body.len());
         let head = if body.is_empty() { head.replace("Content-Length: 0\r\n", "") } else { head };
@@ -63,7 +63,7 @@ impl Client {
             }
             answer.extend_from_slice(&piece[..received]);
             if let Some(status) = complete_status(&answer)? {
-                return Ok(Answer { status, bytes: answer });
+                return Ok(WholeAnswer { status, bytes: answer });
             }
         }
     }
@@ -76,12 +76,12 @@ impl Client {
 
 /// Whether something accepts connections at `address`.
 pub(crate) fn accepts(address: SocketAddr) -> bool {
-    Client::connect(address).is_ok()
+    BlockingClient::connect(address).is_ok()
 }
 
 /// Whether the admin listener at `address` says that its process is ready.
 pub(crate) fn is_ready(address: SocketAddr) -> bool {
-    Client::connect(address)
+    BlockingClient::connect(address)
         .and_then(|mut client| client.request("GET", "/readyz", ""))
         .is_ok_and(|status| status == 200)
 }

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use anyhow::Result;
 
 use super::client::accepts;
-use super::{Server, TestBed, free_addresses};
+use super::{TestBed, TestServer, free_addresses};
 
 /// Memory of memcached in MiB: all values of a scenario with room to spare, so that it evicts nothing that is expected.
 const MEMCACHED_MIB: &str = "1024";
@@ -29,16 +29,16 @@ const CONNECTIONS: &str = "4096";
 
 impl TestBed {
     /// Starts redis.
-    pub(crate) fn start_redis(&self) -> Result<Server> {
+    pub(crate) fn start_redis(&self) -> Result<TestServer> {
         self.start_redis_like("redis", "redis-server")
     }
 
     /// Starts valkey, which is configured as redis is.
-    pub(crate) fn start_valkey(&self) -> Result<Server> {
+    pub(crate) fn start_valkey(&self) -> Result<TestServer> {
         self.start_redis_like("valkey", "valkey-server")
     }
 
-    fn start_redis_like(&self, name: &'static str, program: &str) -> Result<Server> {
+    fn start_redis_like(&self, name: &'static str, program: &str) -> Result<TestServer> {
         let [address] = free_addresses()?;
         let mut command = self.pinned(program);
         let (host, port) = places(address);
@@ -49,7 +49,7 @@ impl TestBed {
     }
 
     /// Starts memcached for values of up to `value_bytes_max` bytes.
-    pub(crate) fn start_memcached(&self, value_bytes_max: usize) -> Result<Server> {
+    pub(crate) fn start_memcached(&self, value_bytes_max: usize) -> Result<TestServer> {
         let [address] = free_addresses()?;
         let mut command = self.pinned("memcached");
         let (host, port) = places(address);

@@ -26,8 +26,8 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::system::child::Child;
 use crate::system::cpu::CpuTime;
 use crate::system::cpus::Cpus;
-use crate::system::scratch::Scratch;
-use crate::system::stop::Stop;
+use crate::system::scratch::ScratchFolder;
+use crate::system::stop::StopSignal;
 use client::{accepts, is_ready};
 
 /// From start to the first request: reserving memory and connecting to a node takes well under a second.
@@ -47,17 +47,17 @@ pub(crate) struct TestBed {
     /// Folder of the programs.
     pub(crate) binaries: PathBuf,
     /// Where configurations, scripts and logs go.
-    pub(crate) scratch: Scratch,
+    pub(crate) scratch: ScratchFolder,
     /// CPU of the servers.
     pub(crate) server_cpu: usize,
     /// CPU of the load generator.
     pub(crate) client_cpu: usize,
     /// Ends the measurement early.
-    pub(crate) stop: Stop,
+    pub(crate) stop: StopSignal,
 }
 
 /// Processes that together answer requests at one address.
-pub(crate) struct Server {
+pub(crate) struct TestServer {
     /// As the table calls it.
     pub(crate) name: &'static str,
     /// Where it serves.
@@ -65,10 +65,10 @@ pub(crate) struct Server {
     /// Ended in this order, the edge before its node.
     pub(crate) children: Vec<Child>,
     /// What they keep outside the test bed's folder; gone after them.
-    pub(crate) _files: Option<Scratch>,
+    pub(crate) _files: Option<ScratchFolder>,
 }
 
-impl Server {
+impl TestServer {
     /// CPU time of all its processes so far.
     pub(crate) fn cpu_time(&self) -> Result<CpuTime> {
         self.children.iter().try_fold(CpuTime::default(), |total, child| {
@@ -84,22 +84,26 @@ impl TestBed {
         cpus.check()?;
         let own = std::env::current_exe().context("this program could not be found again")?;
         let binaries = binaries.or(own.parent()).context("this program lies in no folder")?.to_owned();
-        let (scratch, stop) = (Scratch::new(purpose)?, Stop::on_signals()?);
+        let (scratch, stop) = (ScratchFolder::new(purpose)?, StopSignal::on_signals()?);
         Ok(Self { binaries, scratch, server_cpu: cpus.server, client_cpu: cpus.clients[0], stop })
     }
 
     /// Starts the bare ring loop.
-    pub(crate) fn start_floor(&self, body_bytes: usize) -> Result<Server> {
+    pub(crate) fn start_floor(&self, body_bytes: usize) -> Result<TestServer> {
         self.start_floor_with(body_bytes, &[])
     }
 
     /// Starts the bare ring loop with so many nanoseconds of work for each request, in steps of so many.
-    pub(crate) fn start_floor_with_work(&self, body_bytes: usize, (work_ns, step_ns): (u64, f64)) -> Result<Server> {
+    pub(crate) fn start_floor_with_work(
+        &self,
+        body_bytes: usize,
+        (work_ns, step_ns): (u64, f64),
+    ) -> Result<TestServer> {
         let (work_ns, step_ns) = (work_ns.to_string(), step_ns.to_string());
         self.start_floor_with(body_bytes, &["--work-ns", &work_ns, "--step-ns", &step_ns])
     }
 
-    fn start_floor_with(&self, body_bytes: usize, more: &[&str]) -> Result<Server> {
+    fn start_floor_with(&self, body_bytes: usize, more: &[&str]) -> Result<TestServer> {
         let [address] = free_addresses()?;
         let own = std::env::current_exe().context("this program could not be found again")?;
         let mut command = Command::new(own);
@@ -109,7 +113,7 @@ impl TestBed {
     }
 
     /// Starts nginx with one worker and without everything that costs it time.
-    pub(crate) fn start_nginx(&self, body_bytes: usize) -> Result<Server> {
+    pub(crate) fn start_nginx(&self, body_bytes: usize) -> Result<TestServer> {
         let [address] = free_addresses()?;
         let configuration =
             self.scratch.write("nginx.conf", &self.nginx_configuration(address, &self.nginx_location(body_bytes)?))?;
@@ -144,24 +148,24 @@ impl TestBed {
     }
 
     /// Starts Corelane as its own store.
-    pub(crate) fn start_corelane(&self) -> Result<Server> {
+    pub(crate) fn start_corelane(&self) -> Result<TestServer> {
         Ok(self.start_corelane_on(&[self.server_cpu])?.0)
     }
 
     /// Starts Corelane as its own store with a data core on each of some CPUs; returns the address of its admin listener as well.
-    pub(crate) fn start_corelane_on(&self, cpus: &[usize]) -> Result<(Server, SocketAddr)> {
+    pub(crate) fn start_corelane_on(&self, cpus: &[usize]) -> Result<(TestServer, SocketAddr)> {
         let [address, admin] = free_addresses()?;
         let mut command = self.program("corelane", cpus, address, admin);
         Ok((self.serve("corelane", &mut command, address, |_| is_ready(admin))?, admin))
     }
 
     /// Starts one node that owns every slot.
-    pub(crate) fn start_shardstored(&self) -> Result<Server> {
+    pub(crate) fn start_shardstored(&self) -> Result<TestServer> {
         Ok(self.start_node()?.0)
     }
 
     /// Starts one edge without near copies in front of one node, both on the server CPU.
-    pub(crate) fn start_cluster(&self) -> Result<Server> {
+    pub(crate) fn start_cluster(&self) -> Result<TestServer> {
         let (node, topology) = self.start_node()?;
         let [address, admin] = free_addresses()?;
         let mut command = self.corelane("corelane", address, admin);
@@ -172,7 +176,7 @@ impl TestBed {
     }
 
     /// A node, and the file of the topology that it is all of.
-    fn start_node(&self) -> Result<(Server, PathBuf)> {
+    fn start_node(&self) -> Result<(TestServer, PathBuf)> {
         let [address, admin] = free_addresses()?;
         let topology = format!("cluster = \"perf\"\nepoch = 1\n\n[[node]]\nid = 1\naddress = \"{address}\"\n");
         let topology = self.scratch.write("topology.toml", &topology)?;
@@ -200,7 +204,7 @@ impl TestBed {
         command: &mut Command,
         address: SocketAddr,
         is_ready: impl Fn(SocketAddr) -> bool,
-    ) -> Result<Server> {
+    ) -> Result<TestServer> {
         let mut child = Child::start(command, &self.scratch.path(&format!("{name}.log")))?;
         let ready = self.stop.until(READY_LIMIT, || match child.exited() {
             Some(status) => Some(Err(status)),
@@ -208,7 +212,7 @@ impl TestBed {
         });
         self.stop.check()?;
         match ready {
-            Some(Ok(())) => Ok(Server { name, address, children: vec![child], _files: None }),
+            Some(Ok(())) => Ok(TestServer { name, address, children: vec![child], _files: None }),
             Some(Err(status)) => bail!("{name} ended before it served ({status}):\n{}", child.output_end()),
             None => bail!("{name} did not serve within {} s:\n{}", READY_LIMIT.as_secs(), child.output_end()),
         }
@@ -249,10 +253,10 @@ mod tests {
     fn nginx_is_pinned_and_answers_the_right_length() {
         let bed = TestBed {
             binaries: PathBuf::new(),
-            scratch: Scratch::new("nginx-configuration").expect("the temporary folder is writable"),
+            scratch: ScratchFolder::new("nginx-configuration").expect("the temporary folder is writable"),
             server_cpu: 3,
             client_cpu: 0,
-            stop: Stop::never(),
+            stop: StopSignal::never(),
         };
         let location = bed.nginx_location(VALUE_BYTES).expect("it is short");
         let text = bed.nginx_configuration(SocketAddr::from((Ipv4Addr::LOCALHOST, 8070)), &location);

@@ -15,8 +15,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::client::{Client, accepts};
-use super::{KEY_PATH, Server, TestBed, free_addresses};
+use super::client::{BlockingClient, accepts};
+use super::{KEY_PATH, TestBed, TestServer, free_addresses};
 
 /// Whether a program can be run here.
 pub(crate) fn is_installed(program: &str) -> bool {
@@ -39,7 +39,7 @@ impl TestBed {
     }
 
     /// Starts HAProxy with one thread.
-    pub(crate) fn start_haproxy(&self, body_bytes: usize) -> Result<Server> {
+    pub(crate) fn start_haproxy(&self, body_bytes: usize) -> Result<TestServer> {
         let [address] = free_addresses()?;
         let text = format!(
             "global\n  nbthread 1\n  maxconn 4096\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 600s\n  \
@@ -54,7 +54,7 @@ impl TestBed {
     }
 
     /// Starts Varnish with one pool of threads, and an nginx behind it that is asked once.
-    pub(crate) fn start_varnish(&self, body_bytes: usize) -> Result<Server> {
+    pub(crate) fn start_varnish(&self, body_bytes: usize) -> Result<TestServer> {
         let behind = self.start_nginx(body_bytes)?;
         let [address] = free_addresses()?;
         let (host, port) = (behind.address.ip(), behind.address.port());
@@ -73,7 +73,7 @@ impl TestBed {
     }
 
     /// Starts h2o with one thread.
-    pub(crate) fn start_h2o(&self, body_bytes: usize) -> Result<Server> {
+    pub(crate) fn start_h2o(&self, body_bytes: usize) -> Result<TestServer> {
         let [address] = free_addresses()?;
         let root = self.scratch.path("h2o");
         let file = root.join(KEY_PATH.trim_start_matches('/'));
@@ -97,7 +97,7 @@ impl TestBed {
 
 /// Asks once, so that what follows is served from memory.
 fn warm(address: SocketAddr) -> Result<()> {
-    let status = Client::connect(address).and_then(|mut client| client.request("GET", KEY_PATH, ""));
+    let status = BlockingClient::connect(address).and_then(|mut client| client.request("GET", KEY_PATH, ""));
     anyhow::ensure!(status.context("the cache could not be filled")? == 200, "the cache could not be filled");
     Ok(())
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::system::stop::Stop;
+use crate::system::stop::StopSignal;
 
 /// What a process gets to leave by itself after SIGTERM: its load is over by then, so that it has nothing to drain.
 const TERMINATION_LIMIT: Duration = Duration::from_secs(5);
@@ -76,7 +76,7 @@ impl Drop for Child {
     fn drop(&mut self) {
         self.signal(Signal::TERM);
         // A second Ctrl-C must not cut this short, or a server would be killed that would have left.
-        let left = Stop::never().until(TERMINATION_LIMIT, || self.exited());
+        let left = StopSignal::never().until(TERMINATION_LIMIT, || self.exited());
         // Members of the group may outlive its leader (nginx's worker), so the group is signalled in either case.
         self.signal(Signal::KILL);
         if left.is_none() {
@@ -89,7 +89,7 @@ impl Drop for Child {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::scratch::Scratch;
+    use crate::system::scratch::ScratchFolder;
 
     fn shell(script: &str, log: &Path) -> Child {
         let mut command = Command::new("sh");
@@ -98,15 +98,15 @@ mod tests {
 
     #[test]
     fn output_and_status_are_seen() {
-        let scratch = Scratch::new("child-output").expect("the temporary folder is writable");
+        let scratch = ScratchFolder::new("child-output").expect("the temporary folder is writable");
         let mut child = shell("echo out; echo err >&2; exit 3", &scratch.path("log"));
-        let status = Stop::never().until(Duration::from_secs(60), || child.exited()).expect("it ends by itself");
+        let status = StopSignal::never().until(Duration::from_secs(60), || child.exited()).expect("it ends by itself");
         assert_eq!((status.code(), child.output().as_str()), (Some(3), "out\nerr\n"));
     }
 
     #[test]
     fn dropping_ends_the_process() {
-        let scratch = Scratch::new("child-drop").expect("the temporary folder is writable");
+        let scratch = ScratchFolder::new("child-drop").expect("the temporary folder is writable");
         let child = shell("exec sleep 600", &scratch.path("log"));
         let process = PathBuf::from(format!("/proc/{}", child.id()));
         assert!(process.exists());

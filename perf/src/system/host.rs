@@ -15,7 +15,7 @@ pub(crate) const CPUS_MAX: usize = 256;
 
 /// What the host has counted since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counted {
+pub(crate) struct HostCounters {
     /// Busy ticks and all ticks of each CPU, by its number.
     cpus: BTreeMap<usize, (u64, u64)>,
     pub(crate) softnet: Softnet,
@@ -40,7 +40,7 @@ impl Softnet {
     }
 }
 
-impl Counted {
+impl HostCounters {
     /// Now. What cannot be read is left out.
     pub(crate) fn take() -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
@@ -98,7 +98,10 @@ mod tests {
 
     #[test]
     fn shares_are_of_the_time_between() {
-        let at = |cpus: &[(usize, (u64, u64))]| Counted { cpus: cpus.iter().copied().collect(), ..Counted::default() };
+        let at = |cpus: &[(usize, (u64, u64))]| HostCounters {
+            cpus: cpus.iter().copied().collect(),
+            ..HostCounters::default()
+        };
         let (early, late) = (at(&[(0, (40, 100)), (2, (5, 5))]), at(&[(0, (65, 200)), (2, (5, 5)), (3, (1, 1))]));
         // CPU 1 is not there, the clock of CPU 2 has stopped, and CPU 3 has come.
         assert_eq!(late.busy_since(&early), [Some(0.25), None, None, None]);
@@ -107,7 +110,7 @@ mod tests {
 
     #[test]
     fn this_host_has_a_cpu() {
-        let now = Counted::take();
+        let now = HostCounters::take();
         assert!(!now.cpus.is_empty() && now.busy_since(&now).iter().all(Option::is_none));
     }
 }

@@ -18,7 +18,7 @@ const LISTEN: &str = "0A";
 
 /// Processes that serve one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Listening {
+pub(crate) struct ListeningProcesses {
     pub(crate) processes: Vec<u32>,
 }
 
@@ -61,7 +61,7 @@ impl Usage {
     }
 }
 
-impl Listening {
+impl ListeningProcesses {
     /// Who listens at `address`, or on its port at all addresses; nobody, if that is not this host.
     pub(crate) fn at(address: SocketAddr) -> Self {
         let inodes: BTreeSet<u64> = ["/proc/net/tcp", "/proc/net/tcp6"]
@@ -170,14 +170,14 @@ mod tests {
     fn whoever_listens_is_found_with_what_it_uses() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
         let address = listener.local_addr().expect("it is bound");
-        let found = Listening::at(address);
+        let found = ListeningProcesses::at(address);
         assert_eq!(found.processes, [std::process::id()]);
         let usage = found.usage().expect("we run");
         assert!(usage.time.used_ns > 0 && usage.resident_bytes > 4096);
         assert_eq!(usage.since(&usage).resident_bytes, usage.resident_bytes, "memory is no difference");
         drop(listener);
-        assert!(Listening::at(address).processes.is_empty(), "nobody listens there now");
-        assert!(Listening::at(address).usage().is_none());
+        assert!(ListeningProcesses::at(address).processes.is_empty(), "nobody listens there now");
+        assert!(ListeningProcesses::at(address).usage().is_none());
     }
 
     #[test]

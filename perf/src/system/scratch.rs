@@ -1,15 +1,15 @@
 //! The folder of one measurement: configurations, scripts, logs.
 //!
-//! **Invariants**: dropping a [`Scratch`] removes its folder.
+//! **Invariants**: dropping a [`ScratchFolder`] removes its folder.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 /// A folder under the system's temporary folder, of this process alone.
-pub(crate) struct Scratch(PathBuf);
+pub(crate) struct ScratchFolder(PathBuf);
 
-impl Scratch {
+impl ScratchFolder {
     /// Creates the folder; `purpose` tells several of one process apart.
     pub(crate) fn new(purpose: &str) -> Result<Self> {
         Self::within(&std::env::temp_dir(), purpose)
@@ -40,7 +40,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchFolder {
     fn drop(&mut self) {
         // What is left in a temporary folder harms nobody, and the figures matter more than an error about it.
         let _ = std::fs::remove_dir_all(&self.0);

@@ -17,14 +17,14 @@ use signal_hook::iterator::Signals;
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Says whether SIGINT (Ctrl-C), SIGTERM or SIGHUP has arrived; the servers are then stopped before the tool leaves.
-pub(crate) struct Stop {
+pub(crate) struct StopSignal {
     signals: Receiver<()>,
     /// Kept in a stop that no signal reaches, so that its channel stays open.
     _sender: Option<Sender<()>>,
     requested: Cell<bool>,
 }
 
-impl Stop {
+impl StopSignal {
     /// Takes over the signals for the rest of the process.
     pub(crate) fn on_signals() -> Result<Self> {
         let mut arrived = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signal handlers could not be installed")?;
@@ -77,14 +77,14 @@ mod tests {
 
     #[test]
     fn a_probe_runs_even_when_the_limit_is_zero() {
-        assert_eq!(Stop::never().until(Duration::ZERO, || Some(7)), Some(7));
-        assert_eq!(Stop::never().until(Duration::ZERO, || None::<u8>), None);
+        assert_eq!(StopSignal::never().until(Duration::ZERO, || Some(7)), Some(7));
+        assert_eq!(StopSignal::never().until(Duration::ZERO, || None::<u8>), None);
     }
 
     #[test]
     fn a_requested_stop_ends_every_wait() {
         let (sender, signals) = mpsc::channel();
-        let stop = Stop { signals, _sender: None, requested: Cell::new(false) };
+        let stop = StopSignal { signals, _sender: None, requested: Cell::new(false) };
         assert!(stop.check().is_ok());
         sender.send(()).expect("the stop listens");
         assert_eq!(stop.until(Duration::from_secs(3600), || None::<u8>), None);

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 /// An agent of the test, ended with it.
-pub(crate) struct Agent(Child, pub(crate) SocketAddr);
+pub(crate) struct AgentProcess(Child, pub(crate) SocketAddr);
 
-impl Agent {
+impl AgentProcess {
     pub(crate) fn start() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_coreperf"));
         let mut child = command.args(["agent", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
@@ -18,7 +18,7 @@ impl Agent {
     }
 }
 
-impl Drop for Agent {
+impl Drop for AgentProcess {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();

@@ -8,7 +8,7 @@
 
 use serde::Deserialize;
 
-use super::{Comparison, Spread, Verdict};
+use super::{ComparisonVerdict, PairComparison, Spread};
 
 /// Fewer rounds say too little about the noise.
 pub const ROUNDS_MIN: usize = 5;
@@ -52,14 +52,14 @@ impl Estimate {
     }
 
     /// This estimate compared with an earlier one; none if one of them has too few rounds.
-    pub fn since(&self, before: &Self) -> Option<Comparison> {
+    pub fn since(&self, before: &Self) -> Option<PairComparison> {
         if !self.is_firm() || !before.is_firm() {
             return None;
         }
         let allowed = (ERRORS_MAX * before.error().hypot(self.error())).max(ALLOWED_MIN);
         let ratio = self.ratio / before.ratio;
-        Some(Comparison {
-            verdict: Verdict::of_change(before.ratio, self.ratio, allowed),
+        Some(PairComparison {
+            verdict: ComparisonVerdict::of_change(before.ratio, self.ratio, allowed),
             ratio,
             interval: (ratio * (1.0 - allowed), ratio * (1.0 + allowed)),
             chance: None,
@@ -81,15 +81,15 @@ mod tests {
         let of = |(ratio, noise, rounds)| Estimate { ratio, noise, rounds };
         for (before, now, expected) in [
             // Without noise three percent are allowed.
-            ((1.0, 0.0, 5), (1.029, 0.0, 5), Some(Verdict::CannotTell)),
-            ((1.0, 0.0, 5), (1.031, 0.0, 5), Some(Verdict::Slower)),
-            ((1.0, 0.0, 5), (0.969, 0.0, 5), Some(Verdict::Faster)),
+            ((1.0, 0.0, 5), (1.029, 0.0, 5), Some(ComparisonVerdict::CannotTell)),
+            ((1.0, 0.0, 5), (1.031, 0.0, 5), Some(ComparisonVerdict::Slower)),
+            ((1.0, 0.0, 5), (0.969, 0.0, 5), Some(ComparisonVerdict::Faster)),
             // Five rounds with noise of 4 % each: about 9.5 %; a hundred of them: the three percent.
-            ((1.0, 0.04, 5), (1.09, 0.04, 5), Some(Verdict::CannotTell)),
-            ((1.0, 0.04, 5), (1.10, 0.04, 5), Some(Verdict::Slower)),
-            ((1.0, 0.04, 100), (1.04, 0.04, 100), Some(Verdict::Slower)),
+            ((1.0, 0.04, 5), (1.09, 0.04, 5), Some(ComparisonVerdict::CannotTell)),
+            ((1.0, 0.04, 5), (1.10, 0.04, 5), Some(ComparisonVerdict::Slower)),
+            ((1.0, 0.04, 100), (1.04, 0.04, 100), Some(ComparisonVerdict::Slower)),
             // One side's noise is enough.
-            ((1.0, 0.0, 5), (1.06, 0.04, 5), Some(Verdict::CannotTell)),
+            ((1.0, 0.0, 5), (1.06, 0.04, 5), Some(ComparisonVerdict::CannotTell)),
             ((1.0, 0.0, 4), (2.0, 0.0, 5), None),
             ((1.0, 0.0, 5), (2.0, 0.0, 4), None),
         ] {

@@ -3,14 +3,14 @@
 //! | module | question | answer |
 //! |---|---|---|
 //! | `spread` | what do the rounds show? | median, smallest, largest |
-//! | `paired` | is B slower than A, by pairs measured side by side? | [`Comparison`]: verdict, ratio, 95 % interval |
-//! | `estimate` | is a ratio that of the baseline, measured at another time? | [`Comparison`] |
+//! | `paired` | is B slower than A, by pairs measured side by side? | [`PairComparison`]: verdict, ratio, 95 % interval |
+//! | `estimate` | is a ratio that of the baseline, measured at another time? | [`PairComparison`] |
 //! | `gate` | does a figure lie where it has to? | pass, fail, or why it is not judged |
 //!
 //! **Not**: I/O.
 //!
 //! **Invariants**: figures are better when they are smaller. Without a difference beyond noise the verdict is
-//! [`Verdict::CannotTell`].
+//! [`ComparisonVerdict::CannotTell`].
 
 mod estimate;
 mod gate;
@@ -26,7 +26,7 @@ pub use spread::Spread;
 /// What a comparison of two figures shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum ComparisonVerdict {
     /// The second figure is smaller.
     Faster,
     /// It is larger.
@@ -35,7 +35,7 @@ pub enum Verdict {
     CannotTell,
 }
 
-impl Verdict {
+impl ComparisonVerdict {
     /// The verdict as text, said of the second one.
     pub const fn words(self) -> &'static str {
         match self {
@@ -57,9 +57,9 @@ impl Verdict {
 
 /// A verdict and what it rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct PairComparison {
     /// Whether the second figure is better than the first.
-    pub verdict: Verdict,
+    pub verdict: ComparisonVerdict,
     /// The second figure divided by the first.
     pub ratio: f64,
     /// Where that ratio lies: with 95 % confidence for pairs, within three standard errors for estimates.

@@ -20,7 +20,7 @@
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::{Comparison, Verdict};
+use super::{ComparisonVerdict, PairComparison};
 
 /// How seldom chance alone may look like this for a difference to be believed; the head of this file says why.
 const CHANCE_MAX: f64 = 0.01;
@@ -38,7 +38,7 @@ const RESAMPLES: usize = 2_000;
 ///
 /// # Panics
 /// Without a pair, or with a figure that is not above 0.
-pub fn compare_pairs(pairs: &[(f64, f64)]) -> Comparison {
+pub fn compare_pairs(pairs: &[(f64, f64)]) -> PairComparison {
     assert!(!pairs.is_empty() && pairs.iter().all(|(a, b)| *a > 0.0 && *b > 0.0), "figures are above 0");
     let logs: Vec<f64> = pairs.iter().map(|(first, second)| (second / first).ln()).collect();
     let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
@@ -46,11 +46,11 @@ pub fn compare_pairs(pairs: &[(f64, f64)]) -> Comparison {
     let chance = chance(&signed_ranks(&logs));
     let is_sure = pairs.len() >= PAIRS_MIN && chance <= CHANCE_MAX && mean.abs() >= RATIO_MIN;
     let verdict = match mean {
-        _ if !is_sure => Verdict::CannotTell,
-        mean if mean < 0.0 => Verdict::Faster,
-        _ => Verdict::Slower,
+        _ if !is_sure => ComparisonVerdict::CannotTell,
+        mean if mean < 0.0 => ComparisonVerdict::Faster,
+        _ => ComparisonVerdict::Slower,
     };
-    Comparison { verdict, ratio: mean.exp(), interval: interval(&logs, &mut random), chance: Some(chance) }
+    PairComparison { verdict, ratio: mean.exp(), interval: interval(&logs, &mut random), chance: Some(chance) }
 }
 
 /// The mean of what is left when the smallest and the largest fifth are put aside.

@@ -75,7 +75,7 @@ fn series(
 }
 
 /// In how many of so many series the verdict is this one.
-fn count(series: u64, pairs_of: impl Fn(u64) -> Vec<(f64, f64)>, expected: Verdict) -> u64 {
+fn count(series: u64, pairs_of: impl Fn(u64) -> Vec<(f64, f64)>, expected: ComparisonVerdict) -> u64 {
     (0..series).filter(|seed| compare_pairs(&pairs_of(*seed)).verdict == expected).count() as u64
 }
 
@@ -85,7 +85,7 @@ fn count(series: u64, pairs_of: impl Fn(u64) -> Vec<(f64, f64)>, expected: Verdi
 fn a_program_is_not_told_from_itself() {
     for noise in [QUIET, SHARED, DRIFTING, WILD, RHYTHMIC] {
         for pairs_count in [PAIRS_MIN, 12, 20] {
-            let same = count(1000, |seed| pairs(pairs_count, 1.0, noise, seed), Verdict::CannotTell);
+            let same = count(1000, |seed| pairs(pairs_count, 1.0, noise, seed), ComparisonVerdict::CannotTell);
             println!("{} of 1000 told apart with {pairs_count} pairs under {noise:?}", 1000 - same);
             assert!(same >= 980, "{} of 1000 told apart with {pairs_count} pairs under {noise:?}", 1000 - same);
         }
@@ -96,7 +96,7 @@ fn a_program_is_not_told_from_itself() {
 #[test]
 fn a_fixed_order_takes_a_rhythm_for_a_difference() {
     let fixed = |seed| series(20, 1.0, RHYTHMIC, (seed, &mut |number| number.is_multiple_of(2)));
-    let told_apart = count(200, fixed, Verdict::Slower);
+    let told_apart = count(200, fixed, ComparisonVerdict::Slower);
     assert!(told_apart > 100, "{told_apart} of 200: without the fault this test shows nothing");
 }
 
@@ -113,14 +113,14 @@ fn five_percent_more_are_seen() {
         (SHARED, 20, 950),
         (DRIFTING, 40, 975),
     ] {
-        let slower = count(1000, |seed| pairs(pairs_count, 1.05, noise, seed), Verdict::Slower);
+        let slower = count(1000, |seed| pairs(pairs_count, 1.05, noise, seed), ComparisonVerdict::Slower);
         assert!(slower >= at_least, "{slower} of 1000 with {pairs_count} pairs under {noise:?}");
-        let faster = count(100, |seed| pairs(pairs_count, 0.95, noise, seed), Verdict::Faster);
+        let faster = count(100, |seed| pairs(pairs_count, 0.95, noise, seed), ComparisonVerdict::Faster);
         // Of a tenth as many, three standard deviations below.
         let due = at_least as f64 / 1000.0;
         let bound = 100.0 * due - 3.0 * (100.0 * due * (1.0 - due)).sqrt();
         assert!(faster as f64 >= bound, "{faster} of 100 with {pairs_count} pairs under {noise:?}");
-        let wrong = count(100, |seed| pairs(pairs_count, 1.05, noise, seed), Verdict::Faster);
+        let wrong = count(100, |seed| pairs(pairs_count, 1.05, noise, seed), ComparisonVerdict::Faster);
         assert_eq!(wrong, 0, "5 % more is never called less");
     }
 }
@@ -139,14 +139,14 @@ fn the_interval_holds_the_truth() {
 fn the_chance_is_exact() {
     // All of eight pairs on one side: only that way and its mirror are as far off.
     let compared = compare_pairs(&[(1.0, 1.1); 8]);
-    assert_eq!((compared.verdict, compared.chance), (Verdict::Slower, Some(2.0 / 256.0)));
-    assert_eq!(compare_pairs(&[(1.0, 1.1); 7]).verdict, Verdict::CannotTell, "seven pairs are too few");
-    assert_eq!(compare_pairs(&[(1.0, 1.001); 12]).verdict, Verdict::CannotTell, "a thousandth is no matter");
+    assert_eq!((compared.verdict, compared.chance), (ComparisonVerdict::Slower, Some(2.0 / 256.0)));
+    assert_eq!(compare_pairs(&[(1.0, 1.1); 7]).verdict, ComparisonVerdict::CannotTell, "seven pairs are too few");
+    assert_eq!(compare_pairs(&[(1.0, 1.001); 12]).verdict, ComparisonVerdict::CannotTell, "a thousandth is no matter");
     // The smallest of eight on the other side: two ways and their mirrors.
     let mut mixed = vec![(1.0, 1.1); 7];
     mixed.push((1.05, 1.0));
     let compared = compare_pairs(&mixed);
-    assert_eq!((compared.verdict, compared.chance), (Verdict::CannotTell, Some(4.0 / 256.0)));
+    assert_eq!((compared.verdict, compared.chance), (ComparisonVerdict::CannotTell, Some(4.0 / 256.0)));
 }
 
 /// The distribution against every way there is.
@@ -169,10 +169,10 @@ fn the_chance_is_that_of_all_ways() {
 fn even_pairs_count_for_neither_side() {
     assert_eq!(signed_ranks(&[0.0, -0.2, 0.1]), [0, -3, 2]);
     let compared = compare_pairs(&[(2.0, 2.0); 12]);
-    assert_eq!((compared.verdict, compared.ratio, compared.chance), (Verdict::CannotTell, 1.0, Some(1.0)));
+    assert_eq!((compared.verdict, compared.ratio, compared.chance), (ComparisonVerdict::CannotTell, 1.0, Some(1.0)));
 }
 
 #[test]
 fn a_thousand_pairs_are_judged() {
-    assert_eq!(compare_pairs(&pairs(1000, 1.01, SHARED, 3)).verdict, Verdict::Slower);
+    assert_eq!(compare_pairs(&pairs(1000, 1.01, SHARED, 3)).verdict, ComparisonVerdict::Slower);
 }

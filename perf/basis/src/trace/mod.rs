@@ -41,7 +41,7 @@ pub fn key_of(name: u32) -> [u8; KEY_BYTES] {
 
 /// One request, as engines see it.
 #[derive(Clone, Copy, Debug)]
-pub struct Request {
+pub struct TraceRequest {
     /// Position in the trace.
     pub at: u32,
     /// Which key.
@@ -81,10 +81,10 @@ impl Trace {
     }
 
     /// All requests in order.
-    pub fn requests(&self) -> impl Iterator<Item = Request> {
+    pub fn requests(&self) -> impl Iterator<Item = TraceRequest> {
         self.ids.iter().enumerate().map(|(at, &id)| {
             let value_bytes = self.value_bytes.get(at).copied().unwrap_or(self.item_bytes);
-            Request { at: at as u32, id, name: self.names[id as usize], value_bytes }
+            TraceRequest { at: at as u32, id, name: self.names[id as usize], value_bytes }
         })
     }
 
@@ -122,7 +122,7 @@ impl Trace {
 
 /// How much of a trace there is room for.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub struct TraceBounds {
     /// Requests, up to [`REQUESTS_MAX`].
     pub requests: usize,
     /// Different keys.
@@ -131,7 +131,7 @@ pub struct Bounds {
     pub text_bytes: usize,
 }
 
-impl Default for Bounds {
+impl Default for TraceBounds {
     /// What the numbers of a trace allow.
     fn default() -> Self {
         Self { requests: REQUESTS_MAX, keys: REQUESTS_MAX, text_bytes: usize::MAX }
@@ -142,7 +142,7 @@ impl Default for Bounds {
 #[derive(Debug, Default)]
 pub struct Builder {
     trace: Trace,
-    bounds: Bounds,
+    bounds: TraceBounds,
     text_bytes: usize,
     numbers: HashMap<u64, u32>,
     texts: HashMap<Box<[u8]>, u32>,
@@ -155,7 +155,7 @@ impl Builder {
     }
 
     /// A trace without requests that takes no more than this; values have no bytes unless the trace tells.
-    pub fn within(bounds: Bounds) -> Self {
+    pub fn within(bounds: TraceBounds) -> Self {
         assert!(bounds.requests <= REQUESTS_MAX, "positions fit 32 bits");
         Self { bounds, ..Self::default() }
     }
@@ -210,7 +210,7 @@ impl Builder {
     }
 
     fn push(&mut self, id: u32) -> Result<()> {
-        let Bounds { requests, keys, .. } = self.bounds;
+        let TraceBounds { requests, keys, .. } = self.bounds;
         ensure!(self.trace.request_count() < requests, "more than {requests} requests; cut the trace");
         if id as usize == self.trace.names.len() {
             ensure!(self.trace.names.len() < keys, "more than {keys} different keys; cut the trace");
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_trace_that_is_too_long_is_refused_at_the_bound() {
-        let bounds = Bounds { requests: 5, keys: 2, text_bytes: 6 };
+        let bounds = TraceBounds { requests: 5, keys: 2, text_bytes: 6 };
         let refused = |keys: &[u64]| {
             let mut builder = Builder::within(bounds);
             let at = keys.iter().position(|&key| builder.add(key).is_err());

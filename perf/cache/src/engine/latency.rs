@@ -19,7 +19,7 @@ const LONGEST_NS: u64 = 10_000_000_000;
 
 /// Calls of one kind.
 #[derive(Clone, Debug)]
-pub(crate) struct Calls {
+pub(crate) struct TimedCalls {
     histogram: Histogram<u32>,
     beyond: u64,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Percentiles {
     pub(crate) beyond_bound: u64,
 }
 
-impl Calls {
+impl TimedCalls {
     fn new() -> Self {
         let histogram = Histogram::new_with_bounds(1, LONGEST_NS, 3).expect("the bounds are in order");
         Self { histogram, beyond: 0 }
@@ -75,22 +75,22 @@ impl Calls {
 /// Calls by what they do.
 #[derive(Clone, Debug)]
 pub(crate) struct Latencies {
-    get: Calls,
-    set: Calls,
-    delete: Calls,
+    get: TimedCalls,
+    set: TimedCalls,
+    delete: TimedCalls,
     /// Of the product's cache: the slice of maintenance after a write.
-    pub(crate) maintain: Calls,
+    pub(crate) maintain: TimedCalls,
 }
 
 impl Latencies {
     /// None yet.
     pub(crate) fn new() -> Self {
-        Self { get: Calls::new(), set: Calls::new(), delete: Calls::new(), maintain: Calls::new() }
+        Self { get: TimedCalls::new(), set: TimedCalls::new(), delete: TimedCalls::new(), maintain: TimedCalls::new() }
     }
 
     /// Those of a verb.
     #[inline]
-    pub(crate) const fn of(&mut self, verb: Verb) -> &mut Calls {
+    pub(crate) const fn of(&mut self, verb: Verb) -> &mut TimedCalls {
         match verb {
             Verb::Get => &mut self.get,
             Verb::Set => &mut self.set,
@@ -107,7 +107,7 @@ impl Latencies {
 
 /// What reading the clock twice costs here, in nanoseconds: the median of many.
 pub(crate) fn clock_ns() -> f64 {
-    let mut empty = Calls::new();
+    let mut empty = TimedCalls::new();
     for _ in 0..100_000 {
         let began = Instant::now();
         let ended = Instant::now();
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_call_beyond_the_scale_counts_as_its_end() {
-        let mut calls = Calls::new();
+        let mut calls = TimedCalls::new();
         calls.note(Duration::from_secs(3600));
         assert!(calls.percentiles().unwrap().max_us >= 1e7);
     }

@@ -12,7 +12,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::store::{Call, KEY_BYTES, Key, Verb};
+use super::store::{Call, KEY_BYTES, LoadKey, Verb};
 use perf_basis::random::mixed;
 use perf_basis::sizes::Sizes;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -47,7 +47,7 @@ const FILL: f64 = 0.9;
 /// What is done to the stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Mix {
+pub(crate) enum CallMix {
     /// Gets, all of which find their key
     GetHit,
     /// Deletes, all of which find their key
@@ -58,7 +58,7 @@ pub(crate) enum Mix {
     Set,
 }
 
-impl Mix {
+impl CallMix {
     /// What it is called on the command line and in reports.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -110,11 +110,11 @@ impl Scale {
     }
 
     /// The numbers of the keys with which a store is filled before a mix, in order.
-    pub(crate) fn filling(&self, mix: Mix) -> Box<dyn Iterator<Item = u64>> {
+    pub(crate) fn filling(&self, mix: CallMix) -> Box<dyn Iterator<Item = u64>> {
         match mix {
-            Mix::GetHit | Mix::Delete => Box::new(0..self.held),
+            CallMix::GetHit | CallMix::Delete => Box::new(0..self.held),
             // A little more than fits, so that every store evicts from here on; popular and unpopular keys in turn.
-            Mix::Zipf | Mix::Set => {
+            CallMix::Zipf | CallMix::Set => {
                 let keys = self.fitting * ZIPF_KEYS;
                 Box::new(
                     (0..self.fitting * 5 / 4).map(move |turn| (u128::from(turn) * STRIDE % u128::from(keys)) as u64),
@@ -127,7 +127,7 @@ impl Scale {
 /// The calls of one round.
 pub(crate) struct Calls<'a> {
     scale: &'a Scale,
-    mix: Mix,
+    mix: CallMix,
     random: Xoshiro256PlusPlus,
     zipf: Zipf<f64>,
     fresh: u64,
@@ -135,7 +135,7 @@ pub(crate) struct Calls<'a> {
 
 impl<'a> Calls<'a> {
     /// Those of round `round`; in it, no store may be asked for more than 2^32.
-    pub(crate) fn new(scale: &'a Scale, mix: Mix, round: u64) -> Self {
+    pub(crate) fn new(scale: &'a Scale, mix: CallMix, round: u64) -> Self {
         Self {
             scale,
             mix,
@@ -149,8 +149,8 @@ impl<'a> Calls<'a> {
     /// How many calls bring a store into the state in which it stays.
     pub(crate) fn warm_up(&self, round_calls: u64) -> u64 {
         match self.mix {
-            Mix::Zipf => self.scale.fitting,
-            Mix::GetHit | Mix::Delete | Mix::Set => round_calls / 4,
+            CallMix::Zipf => self.scale.fitting,
+            CallMix::GetHit | CallMix::Delete | CallMix::Set => round_calls / 4,
         }
     }
 
@@ -159,13 +159,13 @@ impl<'a> Calls<'a> {
         batch.clear();
         for _ in 0..count {
             let (verb, number) = match self.mix {
-                Mix::GetHit => (Verb::Get, self.random.random_range(0..self.scale.held)),
-                Mix::Delete => (Verb::Delete, self.random.random_range(0..self.scale.held)),
-                Mix::Zipf => {
+                CallMix::GetHit => (Verb::Get, self.random.random_range(0..self.scale.held)),
+                CallMix::Delete => (Verb::Delete, self.random.random_range(0..self.scale.held)),
+                CallMix::Zipf => {
                     let verb = if self.random.random_range(0..100) < ZIPF_GETS { Verb::Get } else { Verb::Set };
                     (verb, self.zipf.sample(&mut self.random) as u64 - 1)
                 }
-                Mix::Set => {
+                CallMix::Set => {
                     self.fresh += 1;
                     (Verb::Set, self.fresh)
                 }
@@ -177,7 +177,7 @@ impl<'a> Calls<'a> {
 
 /// The key of a number: written as a UUID.
 #[inline]
-pub(crate) fn key_of(number: u64) -> Key {
+pub(crate) fn key_of(number: u64) -> LoadKey {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let halves = [mixed(number), mixed(number ^ 0x5555_5555_5555_5555)];
     let mut key = [b'-'; KEY_BYTES];
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn keys_are_uuids_and_differ() {
-        let keys: HashSet<Key> = (0..10_000).map(key_of).collect();
+        let keys: HashSet<LoadKey> = (0..10_000).map(key_of).collect();
         assert_eq!(keys.len(), 10_000);
         let text = String::from_utf8(key_of(7).to_vec()).unwrap();
         let lengths: Vec<_> = text.split('-').map(str::len).collect();
@@ -218,7 +218,7 @@ mod tests {
             Calls::new(&scale, mix, round).next_batch(&mut batch, 100);
             batch.iter().map(|call| call.key).collect::<Vec<_>>()
         };
-        for mix in Mix::value_variants() {
+        for mix in CallMix::value_variants() {
             assert_eq!(keys(*mix, 1), keys(*mix, 1));
             assert_ne!(keys(*mix, 1), keys(*mix, 2));
         }
@@ -228,7 +228,7 @@ mod tests {
     fn the_mix_zipf_has_its_share_of_sets() {
         let scale = scale();
         let mut batch = Vec::new();
-        Calls::new(&scale, Mix::Zipf, 1).next_batch(&mut batch, 100_000);
+        Calls::new(&scale, CallMix::Zipf, 1).next_batch(&mut batch, 100_000);
         let sets = batch.iter().filter(|call| call.verb == Verb::Set).count();
         assert!((4_700..5_300).contains(&sets), "{sets}");
     }

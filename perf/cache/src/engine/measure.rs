@@ -12,8 +12,8 @@ use serde::Serialize;
 use shardstore::cache::Commit;
 
 use super::latency::{Latencies, Percentiles};
-use super::load::{Calls, Mix, Scale};
-use super::store::{Buffers, Call, Kind, Runner, Verb};
+use super::load::{CallMix, Calls, Scale};
+use super::store::{Buffers, Call, Kind, StoreRunner, Verb};
 use perf_basis::machine;
 use perf_basis::machine::resident_bytes;
 
@@ -27,7 +27,7 @@ const TIMED_ROUND: u64 = WARM_UP_ROUND + 1;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Extent {
+pub(crate) struct MeasuredExtent {
     /// Alternating rounds.
     pub(crate) rounds: u16,
     /// Calls of a round.
@@ -43,14 +43,14 @@ pub(crate) struct Contender {
     /// Which it is.
     pub(crate) kind: Kind,
     /// It.
-    pub(crate) store: Box<dyn Runner>,
+    pub(crate) store: Box<dyn StoreRunner>,
     /// Growth of the process while it was filled, in bytes.
     pub(crate) resident_bytes: u64,
 }
 
 /// One round of one store.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Sample {
+pub(crate) struct StoreSample {
     /// CPU time of a call, in nanoseconds.
     pub(crate) cpu_ns: f64,
     /// Elapsed time of a call, in nanoseconds.
@@ -63,11 +63,11 @@ pub(crate) struct Sample {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     /// The load.
-    pub(crate) mix: Mix,
+    pub(crate) mix: CallMix,
     /// The store.
     pub(crate) store: Kind,
     /// One for each round, in order.
-    pub(crate) samples: Vec<Sample>,
+    pub(crate) samples: Vec<StoreSample>,
     /// Held at the end.
     pub(crate) items: u64,
     /// What the process grew by while the store was filled, before the rounds; none for stores made where others had been.
@@ -80,7 +80,12 @@ pub(crate) struct Row {
 ///
 /// # Errors
 /// The store cannot be made, or /proc is not mounted.
-pub(crate) fn fill(kind: Kind, mix: Mix, (memory_bytes, commit): (u64, Commit), scale: &Scale) -> Result<Contender> {
+pub(crate) fn fill(
+    kind: Kind,
+    mix: CallMix,
+    (memory_bytes, commit): (u64, Commit),
+    scale: &Scale,
+) -> Result<Contender> {
     let before = resident_bytes(std::process::id())?;
     let mut buffers = Buffers::new(scale.sizes.largest());
     let mut store = kind.make(memory_bytes, memory_bytes as f64 / scale.fitting as f64, commit)?;
@@ -96,7 +101,7 @@ pub(crate) fn fill(kind: Kind, mix: Mix, (memory_bytes, commit): (u64, Commit), 
 }
 
 /// Measures all stores under a mix; a row for each.
-pub(crate) fn measure(contenders: &mut [Contender], mix: Mix, scale: &Scale, extent: Extent) -> Vec<Row> {
+pub(crate) fn measure(contenders: &mut [Contender], mix: CallMix, scale: &Scale, extent: MeasuredExtent) -> Vec<Row> {
     let mut buffers = Buffers::new(scale.sizes.largest());
     let empty = |contender: &Contender| Row {
         mix,
@@ -134,7 +139,7 @@ pub(crate) fn measure(contenders: &mut [Contender], mix: Mix, scale: &Scale, ext
 }
 
 /// Brings a store into the state in which it is measured.
-fn warm_up(store: &mut dyn Runner, calls: &mut Calls<'_>, round_calls: u64, buffers: &mut Buffers) {
+fn warm_up(store: &mut dyn StoreRunner, calls: &mut Calls<'_>, round_calls: u64, buffers: &mut Buffers) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut left = calls.warm_up(round_calls);
     while left > 0 {
@@ -146,7 +151,12 @@ fn warm_up(store: &mut dyn Runner, calls: &mut Calls<'_>, round_calls: u64, buff
 }
 
 /// Makes `count` calls of a store, of which `ahead` are known at once.
-fn run(store: &mut dyn Runner, calls: &mut Calls<'_>, (count, ahead): (u64, u16), buffers: &mut Buffers) -> Sample {
+fn run(
+    store: &mut dyn StoreRunner,
+    calls: &mut Calls<'_>,
+    (count, ahead): (u64, u16),
+    buffers: &mut Buffers,
+) -> StoreSample {
     let mut batch = Vec::with_capacity(BATCH);
     let (mut cpu_ns, mut elapsed_ns, mut found, mut asked) = (0, 0, 0, 0);
     let mut left = count;
@@ -161,7 +171,7 @@ fn run(store: &mut dyn Runner, calls: &mut Calls<'_>, (count, ahead): (u64, u16)
         store_again(store, &mut batch, buffers);
     }
     let of_count = |sum: u64| sum as f64 / count.max(1) as f64;
-    Sample {
+    StoreSample {
         cpu_ns: of_count(cpu_ns),
         elapsed_ns: of_count(elapsed_ns),
         found: (asked > 0).then(|| found as f64 / asked as f64),
@@ -169,7 +179,7 @@ fn run(store: &mut dyn Runner, calls: &mut Calls<'_>, (count, ahead): (u64, u16)
 }
 
 /// Times `count` calls of a store one by one.
-fn time(store: &mut dyn Runner, calls: &mut Calls<'_>, count: u64, buffers: &mut Buffers) -> Latencies {
+fn time(store: &mut dyn StoreRunner, calls: &mut Calls<'_>, count: u64, buffers: &mut Buffers) -> Latencies {
     let mut batch = Vec::with_capacity(BATCH);
     let mut latencies = Latencies::new();
     let mut left = count;
@@ -183,7 +193,7 @@ fn time(store: &mut dyn Runner, calls: &mut Calls<'_>, count: u64, buffers: &mut
 }
 
 /// Puts back what a batch deleted.
-fn store_again(store: &mut dyn Runner, batch: &mut Vec<Call>, buffers: &mut Buffers) {
+fn store_again(store: &mut dyn StoreRunner, batch: &mut Vec<Call>, buffers: &mut Buffers) {
     batch.retain(|call| call.verb == Verb::Delete);
     batch.iter_mut().for_each(|call| call.verb = Verb::Set);
     store.run(batch, 1, buffers);
@@ -200,8 +210,8 @@ mod tests {
     fn every_store_is_measured_under_every_mix() {
         let memory_bytes = 4 << 20;
         let scale = Scale::of(memory_bytes, Sizes::Fixed(264));
-        let extent = Extent { rounds: 2, calls: 5_000, ahead: 16, timed: 5_000 };
-        for mix in [Mix::GetHit, Mix::Delete, Mix::Zipf, Mix::Set] {
+        let extent = MeasuredExtent { rounds: 2, calls: 5_000, ahead: 16, timed: 5_000 };
+        for mix in [CallMix::GetHit, CallMix::Delete, CallMix::Zipf, CallMix::Set] {
             let fill = |kind: &Kind| fill(*kind, mix, (memory_bytes, Commit::AsNeeded), &scale).unwrap();
             let mut contenders: Vec<_> = Kind::value_variants().iter().map(fill).collect();
             for row in measure(&mut contenders, mix, &scale, extent) {
@@ -209,13 +219,13 @@ mod tests {
                 assert!(row.samples.iter().all(|sample| sample.cpu_ns > 1.0), "{row:?}");
                 let found = row.samples[1].found;
                 match mix {
-                    Mix::GetHit => assert_eq!(found, Some(1.0), "{row:?}"),
-                    Mix::Delete => assert!(found.unwrap() > 0.5, "{row:?}"),
-                    Mix::Zipf => assert!((0.3..0.99).contains(&found.unwrap()), "{row:?}"),
-                    Mix::Set => assert_eq!(found, None),
+                    CallMix::GetHit => assert_eq!(found, Some(1.0), "{row:?}"),
+                    CallMix::Delete => assert!(found.unwrap() > 0.5, "{row:?}"),
+                    CallMix::Zipf => assert!((0.3..0.99).contains(&found.unwrap()), "{row:?}"),
+                    CallMix::Set => assert_eq!(found, None),
                 }
                 let kinds: Vec<_> = row.latencies.iter().map(|(kind, _)| *kind).collect();
-                let tends = row.store == Kind::Shardstore && mix != Mix::GetHit;
+                let tends = row.store == Kind::Shardstore && mix != CallMix::GetHit;
                 assert_eq!(kinds.contains(&"maintain"), tends, "{kinds:?}");
             }
         }

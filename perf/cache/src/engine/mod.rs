@@ -26,8 +26,8 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use shardstore::cache::{Commit, LOOKAHEAD};
 
-use load::{Mix, Scale};
-use measure::{Extent, Row};
+use load::{CallMix, Scale};
+use measure::{MeasuredExtent, Row};
 use report::Report;
 use store::{KEY_BYTES, Kind};
 
@@ -53,7 +53,7 @@ pub(crate) struct Options {
     store: Vec<Kind>,
     /// Loads; several separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_value = "get-hit,delete,zipf,set")]
-    mix: Vec<Mix>,
+    mix: Vec<CallMix>,
     /// Memory of each store in MiB. shardstore: all of it, index and headers included; the others: keys and values, what
     /// they need beside comes on top (see RSS in the table). Left out: so much that get-hit works on 10 times the last
     /// level of cache, at most half of the memory available divided by the number of stores
@@ -148,11 +148,12 @@ fn measure_all(options: &Options) -> Result<Report> {
 
 /// Mixes that are filled alike share their stores.
 fn measure_mixes(options: &Options, memory_bytes: u64, scale: &Scale) -> Result<Vec<Row>> {
-    let extent = Extent { rounds: options.rounds, calls: options.calls, ahead: options.ahead, timed: options.timed };
+    let extent =
+        MeasuredExtent { rounds: options.rounds, calls: options.calls, ahead: options.ahead, timed: options.timed };
     let commit = if options.commit_as_needed { Commit::AsNeeded } else { Commit::AtStart };
     let mut rows: Vec<Row> = Vec::new();
-    for filled_alike in [[Mix::GetHit, Mix::Delete], [Mix::Zipf, Mix::Set]] {
-        let mixes: Vec<Mix> = filled_alike.into_iter().filter(|mix| options.mix.contains(mix)).collect();
+    for filled_alike in [[CallMix::GetHit, CallMix::Delete], [CallMix::Zipf, CallMix::Set]] {
+        let mixes: Vec<CallMix> = filled_alike.into_iter().filter(|mix| options.mix.contains(mix)).collect();
         let Some(first) = mixes.first() else { continue };
         let mut contenders = Vec::new();
         for kind in &options.store {

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::latency::BOUND_NS;
-use super::load::Mix;
-use super::measure::{Row, Sample};
+use super::load::CallMix;
+use super::measure::{Row, StoreSample};
 use super::store::Kind;
 use perf_basis::judge::Spread;
 use perf_basis::judge::{self, Bound, GateCheck, GateResult, Unit};
@@ -80,8 +80,9 @@ impl Report {
             "waited",
         ]);
         for row in &self.rows {
-            let median =
-                |of: fn(&Sample) -> f64| Spread::of(row.samples.iter().map(of)).map_or(0.0, |spread| spread.median);
+            let median = |of: fn(&StoreSample) -> f64| {
+                Spread::of(row.samples.iter().map(of)).map_or(0.0, |spread| spread.median)
+            };
             let cpu = Spread::of(row.samples.iter().map(|sample| sample.cpu_ns));
             let found = Spread::of(row.samples.iter().filter_map(|sample| sample.found));
             let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
@@ -136,11 +137,11 @@ pub(crate) fn judge(rows: &[Row], working_set_caches: f64) -> Vec<GateCheck> {
 }
 
 fn judge_hits(rows: &[Row], working_set_caches: f64) -> Option<GateCheck> {
-    let ratio = rate_ratio(rows, Mix::GetHit, Kind::Shardstore)?;
+    let ratio = rate_ratio(rows, CallMix::GetHit, Kind::Shardstore)?;
     let what = format!("get-hit: rate, to hashbrown's (working set {working_set_caches:.1} x the last cache)");
     let mut judged = GateCheck::of(what, ratio, Unit::Ratio, Bound::AtLeast(HITS_RATIO_MIN));
     let compared = [Kind::Shardstore, Kind::Hashbrown];
-    let all = rows.iter().filter(|row| row.mix == Mix::GetHit && compared.contains(&row.store));
+    let all = rows.iter().filter(|row| row.mix == CallMix::GetHit && compared.contains(&row.store));
     let least = all.flat_map(|row| &row.samples).filter_map(|sample| sample.found).fold(1.0, f64::min);
     if least < FOUND_MIN {
         judged.verdict = GateResult::Invalid(format!("only {:.2} % of the gets found their key", least * 100.0));
@@ -149,7 +150,7 @@ fn judge_hits(rows: &[Row], working_set_caches: f64) -> Option<GateCheck> {
 }
 
 /// Rate of a store to that of the plain way, by CPU time, round by round.
-fn rate_ratio(rows: &[Row], mix: Mix, store: Kind) -> Option<Spread> {
+fn rate_ratio(rows: &[Row], mix: CallMix, store: Kind) -> Option<Spread> {
     let cpu_ns = |store| {
         let row = rows.iter().find(|row| row.mix == mix && row.store == store)?;
         Some(row.samples.iter().map(|sample| sample.cpu_ns).collect::<Vec<_>>())
@@ -173,9 +174,9 @@ mod tests {
             beyond_bound: 3,
         };
         Row {
-            mix: Mix::GetHit,
+            mix: CallMix::GetHit,
             store,
-            samples: cpu_ns.map(|cpu_ns| Sample { cpu_ns, elapsed_ns: cpu_ns, found: Some(found) }).to_vec(),
+            samples: cpu_ns.map(|cpu_ns| StoreSample { cpu_ns, elapsed_ns: cpu_ns, found: Some(found) }).to_vec(),
             items: 1_000_000,
             resident_bytes: None,
             latencies: vec![("get", percentiles)],

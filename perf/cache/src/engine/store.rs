@@ -23,7 +23,7 @@ use super::stores::{foyer, lru, moka, quick, shardstore};
 pub(crate) const KEY_BYTES: usize = 36;
 
 /// A key.
-pub(crate) type Key = [u8; KEY_BYTES];
+pub(crate) type LoadKey = [u8; KEY_BYTES];
 
 /// What is compared, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -58,11 +58,16 @@ impl Kind {
     ///
     /// # Errors
     /// The product's cache cannot be made this small or this large.
-    pub(crate) fn make(self, budget_bytes: u64, item_bytes: f64, commit: Commit) -> anyhow::Result<Box<dyn Runner>> {
+    pub(crate) fn make(
+        self,
+        budget_bytes: u64,
+        item_bytes: f64,
+        commit: Commit,
+    ) -> anyhow::Result<Box<dyn StoreRunner>> {
         let items = (budget_bytes as f64 / item_bytes) as usize;
         Ok(match self {
-            Self::Shardstore => Box::new(shardstore::Shardstore::new(budget_bytes, commit)?),
-            Self::Hashbrown => Box::new(lru::Lru::new(budget_bytes)),
+            Self::Shardstore => Box::new(shardstore::ShardstoreStore::new(budget_bytes, commit)?),
+            Self::Hashbrown => Box::new(lru::LruStore::new(budget_bytes)),
             Self::Moka => Box::new(moka::Moka::new(budget_bytes)),
             Self::QuickCache => Box::new(quick::Quick::new(budget_bytes, items)),
             Self::Foyer => Box::new(foyer::Foyer::new(budget_bytes)),
@@ -87,7 +92,7 @@ pub(crate) struct Call {
     /// What it does.
     pub(crate) verb: Verb,
     /// To which key.
-    pub(crate) key: Key,
+    pub(crate) key: LoadKey,
     /// Of a value that is set.
     pub(crate) value_bytes: u32,
 }
@@ -110,15 +115,15 @@ impl Buffers {
 }
 
 /// A cache. Keys and values are copied in.
-pub(crate) trait Store {
+pub(crate) trait MeasuredStore {
     /// Copies the value to the front of `sink` if the key is there; returns its length.
-    fn find(&mut self, key: &Key, sink: &mut [u8]) -> Option<usize>;
+    fn find(&mut self, key: &LoadKey, sink: &mut [u8]) -> Option<usize>;
 
     /// Hears of calls that are about to come, if it can make use of that.
     fn expect(&mut self, _calls: &[Call]) {}
 
     /// Stores a value.
-    fn store(&mut self, key: &Key, value: &[u8]);
+    fn store(&mut self, key: &LoadKey, value: &[u8]);
 
     /// Work that its user is to let it do after a write. Returns whether there is such a thing.
     fn tend(&mut self) -> bool {
@@ -126,14 +131,14 @@ pub(crate) trait Store {
     }
 
     /// Removes the key; returns whether it was there.
-    fn remove(&mut self, key: &Key) -> bool;
+    fn remove(&mut self, key: &LoadKey) -> bool;
 
     /// Count of items held.
     fn items(&mut self) -> u64;
 }
 
 /// A store under load.
-pub(crate) trait Runner {
+pub(crate) trait StoreRunner {
     /// Makes all calls, of which `ahead` (1 or more) are known at once, as from requests that arrive together; returns how many found
     /// their key, of the gets and deletes.
     fn run(&mut self, calls: &[Call], ahead: u16, buffers: &mut Buffers) -> u64;
@@ -148,7 +153,7 @@ pub(crate) trait Runner {
     fn items(&mut self) -> u64;
 }
 
-impl<S: Store> Runner for S {
+impl<S: MeasuredStore> StoreRunner for S {
     fn run(&mut self, calls: &[Call], ahead: u16, buffers: &mut Buffers) -> u64 {
         let mut found = 0;
         for group in calls.chunks(usize::from(ahead)) {
@@ -191,12 +196,12 @@ impl<S: Store> Runner for S {
     }
 
     fn items(&mut self) -> u64 {
-        Store::items(self)
+        MeasuredStore::items(self)
     }
 }
 
 #[inline(always)]
-fn call_once<S: Store>(store: &mut S, call: &Call, buffers: &mut Buffers) -> bool {
+fn call_once<S: MeasuredStore>(store: &mut S, call: &Call, buffers: &mut Buffers) -> bool {
     match call.verb {
         Verb::Get => store.find(&call.key, &mut buffers.sink).is_some(),
         Verb::Set => {

@@ -8,7 +8,7 @@
 use std::collections::BinaryHeap;
 
 use super::engine::{Capacity, Engine, Held, object_bytes};
-use perf_basis::trace::Request;
+use perf_basis::trace::TraceRequest;
 
 /// Entries of the heap that a rebuild is worth.
 const STALE_MIN: usize = 1024;
@@ -54,7 +54,7 @@ impl Belady {
 }
 
 impl Engine for Belady {
-    fn request(&mut self, request: Request) -> bool {
+    fn request(&mut self, request: TraceRequest) -> bool {
         let next_use = self.next_uses[request.at as usize];
         if let Some((_, bytes)) = self.objects[request.id as usize] {
             self.note(request.id, next_use, bytes);

@@ -10,9 +10,9 @@ use super::belady::Belady;
 use super::fit::Fits;
 use super::one_queue::{OnHit, OneQueue};
 use super::s3fifo::S3Fifo;
-use super::shardstore::{Details, Shardstore};
+use super::shardstore::{Details, ShardstoreEngine};
 use super::sieve::Sieve;
-use perf_basis::trace::{KEY_BYTES, Request, Trace};
+use perf_basis::trace::{KEY_BYTES, Trace, TraceRequest};
 
 /// The engines by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -53,7 +53,7 @@ impl Kind {
     pub(crate) fn make(self, capacity: Capacity, trace: &Trace, fits: &mut Fits) -> Result<Box<dyn Engine>> {
         let unique = trace.unique();
         Ok(match self {
-            Self::Shardstore => Box::new(Shardstore::new(capacity, fits)?),
+            Self::Shardstore => Box::new(ShardstoreEngine::new(capacity, fits)?),
             Self::S3Fifo => Box::new(S3Fifo::new(capacity, unique)),
             Self::Lru => Box::new(OneQueue::new(OnHit::Renews, capacity, unique)),
             Self::Sieve => Box::new(Sieve::new(capacity, unique)),
@@ -136,7 +136,7 @@ impl Held {
 /// A cache under replay.
 pub(crate) trait Engine {
     /// Looks the key up and puts it in when it is not there; returns whether it was.
-    fn request(&mut self, request: Request) -> bool;
+    fn request(&mut self, request: TraceRequest) -> bool;
 
     /// What it holds now.
     fn held(&self) -> Held;
@@ -148,6 +148,6 @@ pub(crate) trait Engine {
 }
 
 /// Bytes of key and value of a request's object; cut to 4 GiB, which no capacity in sight holds.
-pub(crate) const fn object_bytes(request: Request) -> u32 {
+pub(crate) const fn object_bytes(request: TraceRequest) -> u32 {
     request.value_bytes.saturating_add(KEY_BYTES as u32)
 }

@@ -29,9 +29,9 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 
 use super::engine::Engine as _;
-use super::shardstore::Shardstore;
-use perf_basis::progress::Progress;
-use perf_basis::trace::{KEY_BYTES, Request};
+use super::shardstore::ShardstoreEngine;
+use perf_basis::progress::ProgressLine;
+use perf_basis::trace::{KEY_BYTES, TraceRequest};
 
 /// Fewest objects: below, one segment more or less decides.
 pub(crate) const OBJECTS_MIN: u64 = 64;
@@ -119,7 +119,7 @@ fn search(objects: u64, chunks_max: u64) -> Result<Shape> {
     let mut trials = Trials::default();
     let mut best: Option<(f64, Shape)> = None;
     let mut coarsest = None;
-    let mut progress = Progress::on_stderr(format!("finding memory that holds {objects} objects"));
+    let mut progress = ProgressLine::on_stderr(format!("finding memory that holds {objects} objects"));
     for _ in 0..TRIALS_MAX {
         let whole = trials.whole(objects, chunks_max);
         // No other shape of this grain is in sight; a coarser one, or chained values, would be nearer but not better.
@@ -259,12 +259,12 @@ impl Trials {
 }
 
 /// How many items a cache of a shape holds once it is full, on average. Fills it with about twice the count.
-fn measure(shape: Shape, objects: u64, progress: &mut Progress) -> Result<f64> {
-    let mut store = Shardstore::of_shape(shape)?;
+fn measure(shape: Shape, objects: u64, progress: &mut ProgressLine) -> Result<f64> {
+    let mut store = ShardstoreEngine::of_shape(shape)?;
     let mut name = 0;
-    let mut fill = |store: &mut Shardstore, count: u64| {
+    let mut fill = |store: &mut ShardstoreEngine, count: u64| {
         for _ in 0..count {
-            store.request(Request { at: name, id: name, name, value_bytes: 0 });
+            store.request(TraceRequest { at: name, id: name, name, value_bytes: 0 });
             name += 1;
             progress.tick(name.into(), Some(2 * objects));
         }
@@ -288,7 +288,7 @@ mod tests {
         let mut fits = Fits::within_chunks(12);
         for objects in [64, 101, 204, 777, 1024, 1868, 2583, 9046, 20_000] {
             let shape = fits.shape_for(objects).unwrap();
-            let count = measure(shape, objects, &mut Progress::silent()).unwrap();
+            let count = measure(shape, objects, &mut ProgressLine::silent()).unwrap();
             assert!((count / objects as f64 - 1.0).abs() <= NEAR, "{objects}: {shape:?} holds {count}");
             assert_eq!(fits.shape_for(objects).unwrap(), shape, "found once");
         }

@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 use super::engine::{Capacity, Held, Kind};
 use super::fit::Fits;
 use super::shardstore::Details;
-use perf_basis::progress::Progress;
+use perf_basis::progress::ProgressLine;
 use perf_basis::trace::Trace;
 
 /// Requests between two readings of the clock.
@@ -53,7 +53,7 @@ pub(crate) fn replay(parts: &[Trace], kind: Kind, capacity: Capacity, fits: &mut
     let (amount, unit) = (capacity.amount(), capacity.unit());
     ensure!(amount >= shards, "{amount} {unit} cannot be spread over {shards} shards; give more, or fewer --shards");
     let total = parts.iter().map(|part| part.request_count() as u64).sum();
-    let mut progress = Progress::on_stderr(format!("{}, {amount} {unit}", kind.name()));
+    let mut progress = ProgressLine::on_stderr(format!("{}, {amount} {unit}", kind.name()));
     let mut outcome = Outcome::default();
     for (index, part) in parts.iter().enumerate() {
         // The first shards take what does not divide.

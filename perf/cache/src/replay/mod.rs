@@ -35,7 +35,7 @@ use clap::Args;
 
 use engine::{Capacity, Kind};
 use fit::Fits;
-use perf_basis::progress::Progress;
+use perf_basis::progress::ProgressLine;
 use perf_basis::trace::format::{self, Format};
 use perf_basis::trace::{Builder, Trace};
 use perf_basis::{compressed, plot};
@@ -96,7 +96,7 @@ fn read(options: &Options) -> Result<Trace> {
     let name = file_name(&options.trace);
     let mut source = compressed::open(&options.trace)?;
     let mut builder = Builder::new(options.item_bytes);
-    let mut progress = Progress::on_stderr(format!("reading {name}"));
+    let mut progress = ProgressLine::on_stderr(format!("reading {name}"));
     let mut tick = |requests| {
         progress.tick(requests, None);
         Ok(())

@@ -5,12 +5,12 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::engine::{Capacity, Engine, Kind, object_bytes};
 use super::fit::Fits;
-use perf_basis::trace::{Builder, Request, Trace};
+use perf_basis::trace::{Builder, Trace, TraceRequest};
 
 /// A naive engine: what it would evict, how it answers; all by searching.
-trait Model {
+trait EngineModel {
     fn hit(&mut self, id: u32) -> bool;
-    fn evict(&mut self, request: &Request);
+    fn evict(&mut self, request: &TraceRequest);
     fn add(&mut self, object: Object);
     fn objects(&self) -> Vec<Object>;
     /// Called before room is made for an object that is missing.
@@ -41,11 +41,11 @@ fn position(objects: &[Object], id: u32) -> Option<usize> {
 #[derive(Default)]
 struct Fifo(Vec<Object>);
 
-impl Model for Fifo {
+impl EngineModel for Fifo {
     fn hit(&mut self, id: u32) -> bool {
         position(&self.0, id).is_some()
     }
-    fn evict(&mut self, _: &Request) {
+    fn evict(&mut self, _: &TraceRequest) {
         self.0.remove(0);
     }
     fn add(&mut self, object: Object) {
@@ -58,16 +58,16 @@ impl Model for Fifo {
 
 /// Last used last.
 #[derive(Default)]
-struct Lru(Vec<Object>);
+struct LruModel(Vec<Object>);
 
-impl Model for Lru {
+impl EngineModel for LruModel {
     fn hit(&mut self, id: u32) -> bool {
         let Some(at) = position(&self.0, id) else { return false };
         let object = self.0.remove(at);
         self.0.push(object);
         true
     }
-    fn evict(&mut self, _: &Request) {
+    fn evict(&mut self, _: &TraceRequest) {
         self.0.remove(0);
     }
     fn add(&mut self, object: Object) {
@@ -80,15 +80,15 @@ impl Model for Lru {
 
 /// Oldest first, with the index of the hand.
 #[derive(Default)]
-struct Sieve(Vec<Object>, usize);
+struct SieveModel(Vec<Object>, usize);
 
-impl Model for Sieve {
+impl EngineModel for SieveModel {
     fn hit(&mut self, id: u32) -> bool {
         let Some(at) = position(&self.0, id) else { return false };
         self.0[at].mark = 1;
         true
     }
-    fn evict(&mut self, _: &Request) {
+    fn evict(&mut self, _: &TraceRequest) {
         loop {
             if self.1 >= self.0.len() {
                 self.1 = 0;
@@ -116,7 +116,7 @@ impl Model for Sieve {
     }
 }
 
-struct S3Fifo {
+struct S3FifoModel {
     capacity: Capacity,
     small: Vec<Object>,
     main: Vec<Object>,
@@ -125,7 +125,7 @@ struct S3Fifo {
     was_ghost: bool,
 }
 
-impl Model for S3Fifo {
+impl EngineModel for S3FifoModel {
     fn hit(&mut self, id: u32) -> bool {
         let mut all = self.small.iter_mut().chain(&mut self.main);
         let found = all.find(|object| object.id == id);
@@ -143,7 +143,7 @@ impl Model for S3Fifo {
             }
         }
     }
-    fn evict(&mut self, _: &Request) {
+    fn evict(&mut self, _: &TraceRequest) {
         if total(self.capacity, &self.small) > (self.capacity.amount() / 10).max(1) || self.main.is_empty() {
             while !self.small.is_empty() {
                 let object = self.small.remove(0);
@@ -171,16 +171,16 @@ impl Model for S3Fifo {
 }
 
 /// Looks ahead through all requests.
-struct Belady {
+struct BeladyModel {
     ids: Vec<u32>,
     held: Vec<Object>,
 }
 
-impl Model for Belady {
+impl EngineModel for BeladyModel {
     fn hit(&mut self, id: u32) -> bool {
         position(&self.held, id).is_some()
     }
-    fn evict(&mut self, request: &Request) {
+    fn evict(&mut self, request: &TraceRequest) {
         let ahead = &self.ids[request.at as usize..];
         let next_use = |object: &Object| ahead.iter().position(|id| *id == object.id).unwrap_or(usize::MAX);
         let far = self.held.iter().map(|object| (next_use(object), object.id)).max().unwrap();
@@ -194,16 +194,16 @@ impl Model for Belady {
     }
 }
 
-fn model(kind: Kind, capacity: Capacity, trace: &Trace) -> Box<dyn Model> {
+fn model(kind: Kind, capacity: Capacity, trace: &Trace) -> Box<dyn EngineModel> {
     match kind {
         Kind::Fifo => Box::new(Fifo::default()),
-        Kind::Lru => Box::new(Lru::default()),
-        Kind::Sieve => Box::new(Sieve::default()),
+        Kind::Lru => Box::new(LruModel::default()),
+        Kind::Sieve => Box::new(SieveModel::default()),
         Kind::S3Fifo => {
-            Box::new(S3Fifo { capacity, small: Vec::new(), main: Vec::new(), left: Vec::new(), was_ghost: false })
+            Box::new(S3FifoModel { capacity, small: Vec::new(), main: Vec::new(), left: Vec::new(), was_ghost: false })
         }
         Kind::Belady => {
-            Box::new(Belady { ids: trace.requests().map(|request| request.id).collect(), held: Vec::new() })
+            Box::new(BeladyModel { ids: trace.requests().map(|request| request.id).collect(), held: Vec::new() })
         }
         Kind::Shardstore => unreachable!("it has a model of its own, in its crate"),
     }

@@ -2,7 +2,7 @@
 
 use super::engine::{Capacity, Engine, Held, object_bytes};
 use super::queues::Queues;
-use perf_basis::trace::Request;
+use perf_basis::trace::TraceRequest;
 
 /// What a hit does to its key's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl OneQueue {
 }
 
 impl Engine for OneQueue {
-    fn request(&mut self, request: Request) -> bool {
+    fn request(&mut self, request: TraceRequest) -> bool {
         if self.queue.place(request.id).is_some() {
             if self.on_hit == OnHit::Renews {
                 let bytes = self.queue.remove(request.id);

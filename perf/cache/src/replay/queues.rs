@@ -18,7 +18,7 @@ const NONE: u32 = u32::MAX;
 const NOWHERE: u8 = u8::MAX;
 
 #[derive(Clone, Copy, Debug)]
-struct Link {
+struct QueueLink {
     older: u32,
     newer: u32,
     /// Of key and value, as they were pushed.
@@ -27,7 +27,7 @@ struct Link {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Queue {
+struct EngineQueue {
     oldest: u32,
     newest: u32,
     held: Held,
@@ -36,16 +36,16 @@ struct Queue {
 /// `COUNT` queues over the same keys.
 #[derive(Debug)]
 pub(crate) struct Queues<const COUNT: usize> {
-    links: Vec<Link>,
-    queues: [Queue; COUNT],
+    links: Vec<QueueLink>,
+    queues: [EngineQueue; COUNT],
 }
 
 impl<const COUNT: usize> Queues<COUNT> {
     /// Empty queues for keys with ids below `unique`.
     pub(crate) fn new(unique: usize) -> Self {
         const { assert!(COUNT < NOWHERE as usize) };
-        let link = Link { older: NONE, newer: NONE, bytes: 0, queue: NOWHERE };
-        let queue = Queue { oldest: NONE, newest: NONE, held: Held::default() };
+        let link = QueueLink { older: NONE, newer: NONE, bytes: 0, queue: NOWHERE };
+        let queue = EngineQueue { oldest: NONE, newest: NONE, held: Held::default() };
         Self { links: vec![link; unique], queues: [queue; COUNT] }
     }
 
@@ -84,7 +84,7 @@ impl<const COUNT: usize> Queues<COUNT> {
         let newest = std::mem::replace(&mut self.queues[queue].newest, id);
         let link = &mut self.links[id as usize];
         assert!(link.queue == NOWHERE, "a key is in one queue at most");
-        *link = Link { older: newest, newer: NONE, bytes, queue: queue as u8 };
+        *link = QueueLink { older: newest, newer: NONE, bytes, queue: queue as u8 };
         match newest {
             NONE => self.queues[queue].oldest = id,
             newest => self.links[newest as usize].newer = id,
@@ -97,7 +97,7 @@ impl<const COUNT: usize> Queues<COUNT> {
     /// # Panics
     /// When the key is in no queue.
     pub(crate) fn remove(&mut self, id: u32) -> u32 {
-        let Link { older, newer, bytes, queue } = self.links[id as usize];
+        let QueueLink { older, newer, bytes, queue } = self.links[id as usize];
         assert!(queue != NOWHERE, "only a key in a queue is removed");
         let queue = &mut self.queues[usize::from(queue)];
         queue.held.subtract(bytes);

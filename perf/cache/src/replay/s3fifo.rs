@@ -17,7 +17,7 @@
 
 use super::engine::{Capacity, Engine, Held, object_bytes};
 use super::queues::Queues;
-use perf_basis::trace::Request;
+use perf_basis::trace::TraceRequest;
 
 /// Two bits.
 const FREQUENCY_MAX: u8 = 3;
@@ -90,7 +90,7 @@ impl S3Fifo {
 }
 
 impl Engine for S3Fifo {
-    fn request(&mut self, request: Request) -> bool {
+    fn request(&mut self, request: TraceRequest) -> bool {
         let id = request.id;
         if self.queues.place(id).is_some() {
             let frequency = &mut self.frequency[id as usize];

@@ -12,7 +12,7 @@ use shardstore::version::Version;
 
 use super::engine::{Capacity, Engine, Held};
 use super::fit::{Fits, Shape};
-use perf_basis::trace::{Request, hasher, key_of};
+use perf_basis::trace::{TraceRequest, hasher, key_of};
 
 /// Work units of maintenance after an insert, as the edge does after a write.
 const UNITS_PER_INSERT: u32 = 64;
@@ -55,7 +55,7 @@ impl Details {
 
 /// The engine.
 #[derive(Debug)]
-pub(crate) struct Shardstore {
+pub(crate) struct ShardstoreEngine {
     cache: Cache,
     hasher: KeyHasher,
     /// Set when all values are to be alike.
@@ -66,7 +66,7 @@ pub(crate) struct Shardstore {
     refused: u64,
 }
 
-impl Shardstore {
+impl ShardstoreEngine {
     /// An empty one that holds a capacity of objects, or of memory.
     ///
     /// # Errors
@@ -102,8 +102,8 @@ impl Shardstore {
     }
 }
 
-impl Engine for Shardstore {
-    fn request(&mut self, request: Request) -> bool {
+impl Engine for ShardstoreEngine {
+    fn request(&mut self, request: TraceRequest) -> bool {
         let key = key_of(request.name);
         let hash = self.hasher.hash(&key);
         if self.cache.get(hash, &key, NOW_MS).is_some() {
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn what_fits_is_found_again() {
-        let mut store = Shardstore::new(Capacity::Objects(500), &mut Fits::within_chunks(16)).unwrap();
+        let mut store = ShardstoreEngine::new(Capacity::Objects(500), &mut Fits::within_chunks(16)).unwrap();
         let trace = distinct(400, 0);
         assert_eq!(trace.requests().filter(|request| store.request(*request)).count(), 0);
         assert_eq!(trace.requests().filter(|request| store.request(*request)).count(), 400);
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn too_little_memory_is_refused_with_a_remedy() {
-        let error = format!("{:#}", Shardstore::new(Capacity::Bytes(1000), &mut Fits::default()).unwrap_err());
+        let error = format!("{:#}", ShardstoreEngine::new(Capacity::Bytes(1000), &mut Fits::default()).unwrap_err());
         assert!(error.contains("--bytes") && error.contains("2097152"), "{error}");
     }
 }

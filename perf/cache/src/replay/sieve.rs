@@ -4,7 +4,7 @@
 
 use super::engine::{Capacity, Engine, Held, object_bytes};
 use super::queues::Queues;
-use perf_basis::trace::Request;
+use perf_basis::trace::TraceRequest;
 
 /// The engine.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Sieve {
 }
 
 impl Engine for Sieve {
-    fn request(&mut self, request: Request) -> bool {
+    fn request(&mut self, request: TraceRequest) -> bool {
         if self.queue.place(request.id).is_some() {
             self.visited[request.id as usize] = true;
             return true;

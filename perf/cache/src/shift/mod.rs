@@ -19,7 +19,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
-use phase::{Phase, Subject};
+use phase::{ShiftPhase, Subject};
 
 use perf_basis::judge::Spread;
 use perf_basis::judge::{self, Bound, GateCheck, Unit};
@@ -51,7 +51,7 @@ pub(crate) struct Options {
 struct Report {
     limit_bytes: u64,
     gates: Vec<GateCheck>,
-    phases: Vec<Phase>,
+    phases: Vec<ShiftPhase>,
 }
 
 /// Runs the verb. Exit status 1 when a gate failed.
@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(if judge::all_hold(&report.gates) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn judge(limit_bytes: u64, phases: &[Phase]) -> Vec<GateCheck> {
+fn judge(limit_bytes: u64, phases: &[ShiftPhase]) -> Vec<GateCheck> {
     let peak = phases.iter().map(|phase| phase.resident_bytes_peak).max().unwrap_or_default();
     let beyond = (peak as f64 - limit_bytes as f64) / limit_bytes as f64 * 100.0;
     let mut gates = vec![GateCheck::of(
@@ -128,8 +128,8 @@ mod tests {
     use super::*;
     use perf_basis::judge::GateResult;
 
-    fn phase(resident_bytes_peak: u64, live_value_bytes: u64) -> Phase {
-        Phase { value_bytes: 64, resident_bytes_peak, live_value_bytes, items: 1, written: 2, refused: 0 }
+    fn phase(resident_bytes_peak: u64, live_value_bytes: u64) -> ShiftPhase {
+        ShiftPhase { value_bytes: 64, resident_bytes_peak, live_value_bytes, items: 1, written: 2, refused: 0 }
     }
 
     #[test]

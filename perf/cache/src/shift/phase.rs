@@ -36,7 +36,7 @@ const LOOK_BYTES: u64 = 1 << 20;
 
 /// A phase and what was found in it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Phase {
+pub(crate) struct ShiftPhase {
     /// Of every value.
     pub(crate) value_bytes: u64,
     /// Most memory of the process beyond what it had before the cache was made.
@@ -85,7 +85,7 @@ impl Subject {
     ///
     /// # Errors
     /// /proc is not mounted.
-    pub(crate) fn phase(&mut self, value_bytes: u64) -> Result<Phase> {
+    pub(crate) fn phase(&mut self, value_bytes: u64) -> Result<ShiftPhase> {
         let limit_bytes = self.cache.stats().bytes_limit;
         let item_bytes = value_bytes + OVERHEAD_BYTES;
         let first = self.given.last().map_or(0, |(keys, _)| keys.end);
@@ -102,7 +102,7 @@ impl Subject {
         let written = keys.end - keys.start;
         self.given.push((keys, value_bytes));
         let (items, live_value_bytes) = self.live();
-        Ok(Phase { value_bytes, resident_bytes_peak: peak, live_value_bytes, items, written, refused })
+        Ok(ShiftPhase { value_bytes, resident_bytes_peak: peak, live_value_bytes, items, written, refused })
     }
 
     /// Writes one value, and reads every other one twice, so that the cache keeps it where it keeps what is used.

@@ -21,7 +21,7 @@ const TTL_S_MAX: f64 = 10.0 * 365.0 * 86_400.0;
 
 /// One cluster.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Cluster {
+pub(crate) struct TraceCluster {
     /// As the table calls it.
     pub(crate) name: String,
     /// Bytes of every key.
@@ -47,7 +47,7 @@ pub(crate) struct Operations {
     pub(crate) deletes: f64,
 }
 
-impl Cluster {
+impl TraceCluster {
     /// The longest length of life, in seconds.
     pub(crate) fn longest_s(&self) -> f64 {
         self.ttls.iter().map(|(ttl_s, _)| *ttl_s).fold(0.0, f64::max)
@@ -58,7 +58,7 @@ impl Cluster {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Clusters {
     /// Those that can be loaded, in order.
-    pub(crate) complete: Vec<Cluster>,
+    pub(crate) complete: Vec<TraceCluster>,
     /// Names of those that lack a figure.
     pub(crate) incomplete: Vec<String>,
 }
@@ -133,7 +133,7 @@ impl Columns {
     }
 
     /// None for a row that lacks a figure.
-    fn read(&self, cells: &[&str]) -> Result<Option<Cluster>> {
+    fn read(&self, cells: &[&str]) -> Result<Option<TraceCluster>> {
         if [self.key, self.value, self.ttl, self.operation].iter().any(|at| is_missing(cells[*at])) {
             return Ok(None);
         }
@@ -145,7 +145,7 @@ impl Columns {
                 .with_context(|| format!("{what} is `{cell}`; it takes a whole number of bytes, at most 64 MiB"))
         };
         let alpha = cells[self.alpha];
-        Ok(Some(Cluster {
+        Ok(Some(TraceCluster {
             name: cells[self.name].to_owned(),
             key_bytes: bytes(self.key, "key size")?,
             value_bytes: bytes(self.value, "value size")?,

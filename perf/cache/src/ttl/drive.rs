@@ -16,8 +16,8 @@ use shardstore::cache::{Cache, CacheOptions, Insert};
 use shardstore::key::KeyHasher;
 use shardstore::version::Version;
 
-use super::clusters::Cluster;
-use super::load::{Load, Step};
+use super::clusters::TraceCluster;
+use super::load::{ClusterLoad, Step};
 use perf_basis::random::mixed;
 
 /// Any seed does; a fixed one makes runs repeat.
@@ -78,7 +78,7 @@ impl Schedule {
 
 /// One look at the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Sample {
+pub(crate) struct MemorySample {
     /// Virtual time since the beginning, in seconds.
     pub(crate) at_s: f64,
     /// Share of the items, and so of their bytes, that has expired, 0 to 1.
@@ -93,7 +93,7 @@ pub(crate) struct Sample {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Outcome {
     /// All samples in order.
-    pub(crate) samples: Vec<Sample>,
+    pub(crate) samples: Vec<MemorySample>,
     /// How many of them come before the steady state.
     pub(crate) warm_up: u32,
     /// Requests made.
@@ -106,13 +106,13 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Samples of the steady state.
-    pub(crate) fn steady(&self) -> &[Sample] {
+    pub(crate) fn steady(&self) -> &[MemorySample] {
         &self.samples[self.warm_up as usize..]
     }
 }
 
 /// The cache and what is known of what it was given.
-pub(crate) struct Driver {
+pub(crate) struct ClusterDriver {
     cache: Cache,
     hasher: KeyHasher,
     schedule: Schedule,
@@ -129,7 +129,7 @@ pub(crate) struct Driver {
 /// # Errors
 /// The cache cannot be made, or it refused an item; the message says what to do.
 pub(crate) fn run(
-    cluster: &Cluster,
+    cluster: &TraceCluster,
     schedule: Schedule,
     limit_bytes: u64,
     amount: f64,
@@ -137,10 +137,10 @@ pub(crate) fn run(
 ) -> Result<Outcome> {
     let key_bytes = cluster.key_bytes.max(KEY_BYTES_MIN);
     let record_bytes = record_bytes(key_bytes, cluster.value_bytes)?;
-    let mut driver = Driver::new(limit_bytes, schedule, key_bytes, cluster.value_bytes)?;
+    let mut driver = ClusterDriver::new(limit_bytes, schedule, key_bytes, cluster.value_bytes)?;
     let stats = driver.cache.stats();
     let capacity = (stats.bytes_limit - stats.bytes_index) / record_bytes;
-    let mut load = Load::new(cluster, capacity.max(1), amount);
+    let mut load = ClusterLoad::new(cluster, capacity.max(1), amount);
     driver.expiries_ms = vec![0; load.keys as usize];
     let span_s = (cluster.longest_s() * LIVES).min(load.interval_s * requests_max as f64);
     let mut samples = Vec::new();
@@ -162,13 +162,13 @@ pub(crate) fn run(
 /// What an item of this size takes in a segment, by putting one into a cache.
 fn record_bytes(key_bytes: usize, value_bytes: usize) -> Result<u64> {
     let limit_bytes = (value_bytes as u64 * 4).next_power_of_two().max(256 << 20);
-    let mut probe = Driver::new(limit_bytes, Schedule::Edge, key_bytes, value_bytes)?;
+    let mut probe = ClusterDriver::new(limit_bytes, Schedule::Edge, key_bytes, value_bytes)?;
     probe.expiries_ms = vec![0];
     probe.store(0, START_MS, 1000)?;
     Ok(probe.cache.stats().bytes_live)
 }
 
-impl Driver {
+impl ClusterDriver {
     /// An empty cache.
     fn new(limit_bytes: u64, schedule: Schedule, key_bytes: usize, value_bytes: usize) -> Result<Self> {
         let hasher = KeyHasher::new(HASH_SEED);
@@ -180,7 +180,7 @@ impl Driver {
     }
 
     /// One operation, after the maintenance that was due before it.
-    fn step(&mut self, step: Step, key: u64, now_ms: u64, load: &Load) -> Result<()> {
+    fn step(&mut self, step: Step, key: u64, now_ms: u64, load: &ClusterLoad) -> Result<()> {
         self.pass(now_ms);
         let life_ms = load.life_ms(key);
         match step {
@@ -222,7 +222,7 @@ impl Driver {
     }
 
     /// Looks at what the cache holds at an instant.
-    fn sample(&mut self, now_ms: u64) -> Sample {
+    fn sample(&mut self, now_ms: u64) -> MemorySample {
         self.pass(now_ms);
         let unexpired = (0..self.expiries_ms.len()).filter(|key| self.expiries_ms[*key] > now_ms);
         let living = unexpired.filter(|key| {
@@ -235,7 +235,7 @@ impl Driver {
         let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
         let expired = share(stats.items - living, stats.items);
         let occupied = stats.bytes_committed - stats.bytes_index - stats.bytes_free;
-        Sample {
+        MemorySample {
             at_s: (now_ms - START_MS) as f64 / 1e3,
             expired,
             expired_of_occupied: expired * share(stats.bytes_live, occupied),
@@ -255,15 +255,15 @@ impl Driver {
 mod tests {
     use super::*;
 
-    fn driver(schedule: Schedule) -> Driver {
-        let mut driver = Driver::new(64 << 20, schedule, 20, 1000).unwrap();
+    fn driver(schedule: Schedule) -> ClusterDriver {
+        let mut driver = ClusterDriver::new(64 << 20, schedule, 20, 1000).unwrap();
         driver.expiries_ms = vec![0; 100_000];
         // No turns but those that a test asks for.
         driver.turn_due_ms = u64::MAX;
         driver
     }
 
-    fn expired(driver: &mut Driver, after_ms: u64) -> (u64, f64) {
+    fn expired(driver: &mut ClusterDriver, after_ms: u64) -> (u64, f64) {
         let sample = driver.sample(START_MS + after_ms);
         (sample.items, sample.expired)
     }

@@ -14,7 +14,7 @@
 //!
 //! **Invariants**: a key has one length of life, for ever; a load is a function of its cluster and its seed.
 
-use super::clusters::Cluster;
+use super::clusters::TraceCluster;
 use perf_basis::random::mixed;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
@@ -43,7 +43,7 @@ pub(crate) enum Step {
 
 /// The load of a cluster on a cache of a given size.
 #[derive(Clone, Debug)]
-pub(crate) struct Load {
+pub(crate) struct ClusterLoad {
     gets: f64,
     sets: f64,
     /// Whether a get that misses stores its key.
@@ -58,9 +58,9 @@ pub(crate) struct Load {
     random: Xoshiro256PlusPlus,
 }
 
-impl Load {
+impl ClusterLoad {
     /// The load under which `load` times `capacity` items would be alive.
-    pub(crate) fn new(cluster: &Cluster, capacity: u64, load: f64) -> Self {
+    pub(crate) fn new(cluster: &TraceCluster, capacity: u64, load: f64) -> Self {
         let operations = cluster.operations;
         let keys = (capacity as f64 * KEYS) as u64;
         let alpha = cluster.alpha.min(ALPHA_MAX);
@@ -104,7 +104,7 @@ impl Load {
     }
 
     /// Operations per second at which `alive` items live.
-    fn rate_for(&self, cluster: &Cluster, alpha: f64, alive: f64) -> f64 {
+    fn rate_for(&self, cluster: &TraceCluster, alpha: f64, alive: f64) -> f64 {
         let (mut low, mut high) = (1e-9, 1e12);
         // Halving the ratio of the two 100 times leaves no digit open.
         for _ in 0..100 {
@@ -115,7 +115,7 @@ impl Load {
     }
 
     /// Items alive at a rate: over ranks in groups that double in size, as within a group they are nearly alike.
-    fn alive_at(&self, cluster: &Cluster, alpha: f64, rate: f64) -> f64 {
+    fn alive_at(&self, cluster: &TraceCluster, alpha: f64, rate: f64) -> f64 {
         let groups = groups(self.keys);
         let weight = |rank: f64| rank.powf(-alpha);
         let total: f64 = groups.iter().map(|(rank, count)| weight(*rank) * count).sum();
@@ -128,7 +128,7 @@ impl Load {
     }
 
     /// The share of time in which a key is alive that is asked `asked` times a second.
-    fn alive_share(&self, cluster: &Cluster, asked: f64, ttl_s: f64) -> f64 {
+    fn alive_share(&self, cluster: &TraceCluster, asked: f64, ttl_s: f64) -> f64 {
         let operations = cluster.operations;
         if self.fills {
             let fills = asked * (operations.reads + operations.writes);
@@ -157,14 +157,14 @@ mod tests {
     use super::super::clusters::Operations;
     use super::*;
 
-    pub(crate) fn cluster(ttls: &[(f64, f64)], [reads, writes, deletes]: [f64; 3], alpha: f64) -> Cluster {
+    pub(crate) fn cluster(ttls: &[(f64, f64)], [reads, writes, deletes]: [f64; 3], alpha: f64) -> TraceCluster {
         let operations = Operations { reads, writes, deletes };
-        Cluster { name: "a".into(), key_bytes: 20, value_bytes: 100, ttls: ttls.to_vec(), operations, alpha }
+        TraceCluster { name: "a".into(), key_bytes: 20, value_bytes: 100, ttls: ttls.to_vec(), operations, alpha }
     }
 
     /// How many keys are alive after a while, by doing it.
-    fn alive(cluster: &Cluster, capacity: u64, load: f64) -> f64 {
-        let mut load = Load::new(cluster, capacity, load);
+    fn alive(cluster: &TraceCluster, capacity: u64, load: f64) -> f64 {
+        let mut load = ClusterLoad::new(cluster, capacity, load);
         let mut expiry_s = vec![0.0; load.keys as usize];
         let (mut now_s, end_s) = (0.0, cluster.longest_s() * 4.0);
         while now_s < end_s {
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn lengths_of_life_come_in_their_shares_and_stay() {
-        let load = Load::new(&cluster(&[(1.0, 0.25), (2.0, 0.75)], [0.0, 1.0, 0.0], 0.0), 10_000, 1.0);
+        let load = ClusterLoad::new(&cluster(&[(1.0, 0.25), (2.0, 0.75)], [0.0, 1.0, 0.0], 0.0), 10_000, 1.0);
         let short = (0..load.keys).filter(|key| load.life_ms(*key) == 1000).count() as f64 / load.keys as f64;
         assert!((short - 0.25).abs() < 0.01, "{short}");
         assert!((0..100).all(|key| load.life_ms(key) == load.life_ms(key)));

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use clusters::{Cluster, Clusters};
+use clusters::{Clusters, TraceCluster};
 use drive::Schedule;
 use report::{Report, Row};
 
@@ -84,7 +84,7 @@ fn read(path: &Path) -> Result<Clusters> {
     clusters::parse(&text).with_context(|| path.display().to_string())
 }
 
-fn choose<'a>(complete: &'a [Cluster], incomplete: &[String], only: &[String]) -> Result<Vec<&'a Cluster>> {
+fn choose<'a>(complete: &'a [TraceCluster], incomplete: &[String], only: &[String]) -> Result<Vec<&'a TraceCluster>> {
     if only.is_empty() {
         return Ok(complete.iter().collect());
     }
@@ -100,7 +100,7 @@ fn choose<'a>(complete: &'a [Cluster], incomplete: &[String], only: &[String]) -
     only.iter().map(find).collect()
 }
 
-fn measure(options: &Options, cluster: &Cluster) -> Result<Vec<Row>> {
+fn measure(options: &Options, cluster: &TraceCluster) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for &schedule in &options.schedule {
         for &load in &options.load {

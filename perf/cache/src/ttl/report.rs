@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::drive::{Outcome, Sample, Schedule};
+use super::drive::{MemorySample, Outcome, Schedule};
 use perf_basis::judge::Spread;
 use perf_basis::judge::{self, Bound, GateCheck, Unit};
 use perf_basis::plot::{Axis, Chart, Line, Spacing, short};
@@ -52,7 +52,7 @@ pub(crate) struct Report {
 
 impl Row {
     /// Mean of a share over the steady state.
-    fn mean(&self, of: fn(&Sample) -> f64) -> f64 {
+    fn mean(&self, of: fn(&MemorySample) -> f64) -> f64 {
         let steady = self.outcome.steady();
         steady.iter().map(of).sum::<f64>() / steady.len().max(1) as f64
     }
@@ -169,8 +169,12 @@ mod tests {
     use perf_basis::plot;
 
     fn row(cluster: &str, schedule: Schedule, steady: [f64; 2]) -> Row {
-        let sample =
-            |(at, expired): (usize, f64)| Sample { at_s: at as f64, expired, expired_of_occupied: expired, items: 10 };
+        let sample = |(at, expired): (usize, f64)| MemorySample {
+            at_s: at as f64,
+            expired,
+            expired_of_occupied: expired,
+            items: 10,
+        };
         let samples = [0.9, steady[0], steady[1]].into_iter().enumerate().map(sample).collect();
         let outcome = Outcome { samples, warm_up: 1, requests: 100, lives: 2.5, evicted: 0 };
         Row { cluster: cluster.into(), schedule, load: 0.5, longest_s: 10.0, outcome }

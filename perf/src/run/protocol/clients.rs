@@ -20,13 +20,13 @@ const ID_BYTES: usize = 16;
 const ID: &str = "iiiiiiiiiiiiiiii";
 
 /// From the end of the target to the last field that all requests of a client have.
-pub(super) struct Head {
+pub(super) struct ClientHead {
     text: Vec<u8>,
     /// Where ids begin in it.
     ids: Vec<usize>,
 }
 
-impl Head {
+impl ClientHead {
     fn new(text: &str) -> Self {
         let ids = text.match_indices(ID).map(|(at, _)| at).collect();
         Self { text: text.as_bytes().to_vec(), ids }
@@ -45,11 +45,11 @@ impl Head {
 }
 
 /// The heads of so many clients, browsers and libraries in turn; of none, the one with `Host` alone.
-pub(super) fn heads(authority: &str, count: usize) -> Vec<Head> {
+pub(super) fn heads(authority: &str, count: usize) -> Vec<ClientHead> {
     let bare = format!(" HTTP/1.1\r\nHost: {authority}\r\n");
     let client = |index: usize| if index.is_multiple_of(2) { browser(index / 2) } else { library(index / 2) };
-    let heads = (0..count).map(|index| Head::new(&format!("{bare}{}", client(index))));
-    if count == 0 { vec![Head::new(&bare)] } else { heads.collect() }
+    let heads = (0..count).map(|index| ClientHead::new(&format!("{bare}{}", client(index))));
+    if count == 0 { vec![ClientHead::new(&bare)] } else { heads.collect() }
 }
 
 /// One of some, by turns.
@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
 
-    fn written(head: &Head, number: u64) -> String {
+    fn written(head: &ClientHead, number: u64) -> String {
         let mut buffer = b"GET /".to_vec();
         head.write(&mut buffer, number);
         String::from_utf8(buffer).expect("heads are text")

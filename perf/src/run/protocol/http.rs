@@ -7,9 +7,9 @@
 //!
 //! **Source**: RFC 9112 sections 4 and 6.3.
 
-use super::clients::{self, Head as ClientHead};
-use super::{Ask, Decimal, KeyTemplate, Listener, Target};
-use crate::run::choice::{Operation, Read};
+use super::clients::{self, ClientHead};
+use super::{AnswerListener, Ask, Decimal, KeyTemplate, LoadTarget};
+use crate::run::choice::{Operation, ReadKind};
 use crate::run::values::Values;
 
 /// A head beyond this is no answer to a request of ours.
@@ -34,7 +34,7 @@ pub(in crate::run) struct Requests {
 
 impl Requests {
     /// Requests to this target, from so many clients.
-    pub(super) fn new(target: &Target, key: KeyTemplate, clients: usize) -> Self {
+    pub(super) fn new(target: &LoadTarget, key: KeyTemplate, clients: usize) -> Self {
         let mut requests = Self { key, heads: clients::heads(&target.authority, clients), only_get: None };
         if !target.has_key && clients == 0 {
             let mut whole = Vec::new();
@@ -49,25 +49,25 @@ impl Requests {
     #[inline]
     pub(super) fn write(&self, buffer: &mut Vec<u8>, ask: &Ask, values: &Values) {
         match (ask.operation, ask.read) {
-            (Operation::Get, Read::Whole) => {
+            (Operation::Get, ReadKind::Whole) => {
                 if let Some(whole) = &self.only_get {
                     return buffer.extend_from_slice(whole);
                 }
                 self.write_head(buffer, b"GET ", ask);
                 buffer.extend_from_slice(b"\r\n");
             }
-            (Operation::Get, Read::Conditional) => {
+            (Operation::Get, ReadKind::Conditional) => {
                 self.write_head(buffer, b"GET ", ask);
                 let tag = ask.tag.as_bytes();
                 buffer.extend_from_slice(b"If-None-Match: ");
                 buffer.extend_from_slice(if tag.is_empty() { b"\"none\"" } else { tag });
                 buffer.extend_from_slice(b"\r\n\r\n");
             }
-            (Operation::Get, Read::Head) => {
+            (Operation::Get, ReadKind::Head) => {
                 self.write_head(buffer, b"HEAD ", ask);
                 buffer.extend_from_slice(b"\r\n");
             }
-            (Operation::Get, Read::Range) => {
+            (Operation::Get, ReadKind::Range) => {
                 self.write_head(buffer, b"GET ", ask);
                 buffer.extend_from_slice(RANGE_FIELD);
             }
@@ -138,7 +138,7 @@ impl Answers {
     /// # Errors
     /// The server's; the connection is of no use afterwards.
     #[inline]
-    pub(super) fn read(&mut self, mut bytes: &[u8], listener: &mut impl Listener) -> Result<(), Malformed> {
+    pub(super) fn read(&mut self, mut bytes: &[u8], listener: &mut impl AnswerListener) -> Result<(), Malformed> {
         while !bytes.is_empty() {
             if self.coming.is_none() {
                 let Some((head, used)) = self.head(bytes, listener)? else { return Ok(()) };
@@ -167,7 +167,7 @@ impl Answers {
 
     /// The head at the start of `bytes`, and how many of them it took; `None` when it goes on beyond them.
     #[inline]
-    fn head(&mut self, bytes: &[u8], listener: &mut impl Listener) -> Result<Option<(Head, usize)>, Malformed> {
+    fn head(&mut self, bytes: &[u8], listener: &mut impl AnswerListener) -> Result<Option<(Head, usize)>, Malformed> {
         if !self.partial.is_empty() {
             return self.rest_of_head(bytes, listener);
         }
@@ -183,7 +183,11 @@ impl Answers {
     }
 
     #[inline(never)]
-    fn rest_of_head(&mut self, bytes: &[u8], listener: &mut impl Listener) -> Result<Option<(Head, usize)>, Malformed> {
+    fn rest_of_head(
+        &mut self,
+        bytes: &[u8],
+        listener: &mut impl AnswerListener,
+    ) -> Result<Option<(Head, usize)>, Malformed> {
         let before = self.partial.len();
         self.partial.extend_from_slice(&bytes[..bytes.len().min(HEAD_BYTES_MAX)]);
         let Some((head, head_bytes)) = parse(&self.partial, listener)? else {
@@ -196,7 +200,7 @@ impl Answers {
 
 /// The head at the start of `bytes` and its length, if its end is among them.
 #[inline]
-fn parse(bytes: &[u8], listener: &mut impl Listener) -> Result<Option<(Head, usize)>, Malformed> {
+fn parse(bytes: &[u8], listener: &mut impl AnswerListener) -> Result<Option<(Head, usize)>, Malformed> {
     let Some(mut at) = memchr::memchr(b'\n', bytes).map(|end| end + 1) else { return Ok(None) };
     let status = parse_status(&bytes[..at]).ok_or(Malformed::StatusLine)?;
     let (mut length, mut tag) = (None, None);
@@ -276,7 +280,7 @@ mod tests {
 
     #[test]
     fn requests_are_written_as_the_target_says() {
-        let target = Target::parse("http://127.0.0.1:1/a{key}?b").expect("it is right");
+        let target = LoadTarget::parse("http://127.0.0.1:1/a{key}?b").expect("it is right");
         let values = values();
         let requests = Requests::new(&target, template(&target), 0);
         let mut written = Vec::new();
@@ -297,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_target_without_keys_is_asked_alike() {
-        let target = Target::parse("http://127.0.0.1:1/a?b").expect("it is right");
+        let target = LoadTarget::parse("http://127.0.0.1:1/a?b").expect("it is right");
         let requests = Requests::new(&target, template(&target), 0);
         for (operation, method) in [(Operation::Get, "GET"), (Operation::Delete, "DELETE")] {
             let mut written = Vec::new();
@@ -309,15 +313,15 @@ mod tests {
 
     #[test]
     fn a_get_asks_in_the_way_that_was_drawn() {
-        let target = Target::parse("http://127.0.0.1:1/a{key}").expect("it is right");
+        let target = LoadTarget::parse("http://127.0.0.1:1/a{key}").expect("it is right");
         let requests = Requests::new(&target, template(&target), 0);
         let tag = Tag::new(b"\"7\"");
         for (read, tag, method, more) in [
-            (Read::Whole, tag, "GET", ""),
-            (Read::Conditional, tag, "GET", "If-None-Match: \"7\"\r\n"),
-            (Read::Conditional, Tag::default(), "GET", "If-None-Match: \"none\"\r\n"),
-            (Read::Head, tag, "HEAD", ""),
-            (Read::Range, tag, "GET", "Range: bytes=8-107\r\n"),
+            (ReadKind::Whole, tag, "GET", ""),
+            (ReadKind::Conditional, tag, "GET", "If-None-Match: \"7\"\r\n"),
+            (ReadKind::Conditional, Tag::default(), "GET", "If-None-Match: \"none\"\r\n"),
+            (ReadKind::Head, tag, "HEAD", ""),
+            (ReadKind::Range, tag, "GET", "Range: bytes=8-107\r\n"),
         ] {
             let mut written = Vec::new();
             requests.write(&mut written, &Ask { read, tag, ..Ask::of(5) }, &values());
@@ -332,7 +336,7 @@ mod tests {
     fn answers_to_head_have_no_body() {
         #[derive(Default)]
         struct Asked(Heard, Vec<u8>);
-        impl Listener for Asked {
+        impl AnswerListener for Asked {
             fn body(&mut self, at: usize, status: u16, offset: usize, bytes: &[u8]) -> bool {
                 self.0.body(at, status, offset, bytes)
             }

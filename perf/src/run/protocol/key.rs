@@ -2,7 +2,7 @@
 //!
 //! **Invariants**: different numbers have different names; the number alone fixes the name, whatever the seed of the run.
 
-use super::Target;
+use super::LoadTarget;
 use crate::run::scenario::Keys;
 use perf_basis::random::mixed;
 
@@ -96,7 +96,7 @@ enum Number {
 }
 
 impl KeyTemplate {
-    pub(super) fn new(target: &Target, keys: &Keys) -> Self {
+    pub(super) fn new(target: &LoadTarget, keys: &Keys) -> Self {
         let (before, after) = &target.path;
         let number = match keys.bytes {
             _ if !target.has_key => Number::None,
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn names_have_the_lengths_asked_for_and_differ() {
         let keys = Keys { count: 9, bytes: Some([24, 60]), ..Keys::default() };
-        let template = KeyTemplate::new(&Target::parse("redis://127.0.0.1/{key}").expect("it is right"), &keys);
+        let template = KeyTemplate::new(&LoadTarget::parse("redis://127.0.0.1/{key}").expect("it is right"), &keys);
         let names: Vec<Vec<u8>> = (0..20_000).map(|key| template.number(key).as_bytes().to_vec()).collect();
         let mut lengths = [0; NAME_BYTES_MAX + 1];
         names.iter().for_each(|name| lengths[name.len()] += 1);

@@ -13,7 +13,7 @@
 //!
 //! **Invariants**: a line is at most [`LINE_BYTES_MAX`] long; a value is followed by CRLF, or the connection is given up.
 
-use super::Listener;
+use super::AnswerListener;
 
 /// A line beyond this is no answer to a request of ours; error messages of servers are far shorter.
 pub(super) const LINE_BYTES_MAX: usize = 4096;
@@ -35,13 +35,13 @@ pub(in crate::run) enum Malformed {
 
 /// What a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(super) struct LineReply {
     pub(super) status: u16,
     /// Length of the value that follows, if one does.
     pub(super) value_bytes: Option<usize>,
 }
 
-impl Reply {
+impl LineReply {
     /// An answer without a value.
     pub(super) const fn bare(status: u16) -> Self {
         Self { status, value_bytes: None }
@@ -55,7 +55,7 @@ impl Reply {
 
 /// A value on its way, with the CRLF behind it.
 #[derive(Clone, Copy)]
-struct Coming {
+struct ComingValue {
     status: u16,
     value_bytes: usize,
     /// Bytes that have come, CRLF included.
@@ -70,7 +70,7 @@ const CRLF: [u8; 2] = *b"\r\n";
 pub(in crate::run) struct Answers {
     /// A line that has come in part.
     partial: Vec<u8>,
-    coming: Option<Coming>,
+    coming: Option<ComingValue>,
 }
 
 impl Answers {
@@ -79,8 +79,8 @@ impl Answers {
     pub(super) fn read(
         &mut self,
         mut bytes: &[u8],
-        reply: impl Fn(&[u8]) -> Result<Reply, Malformed>,
-        listener: &mut impl Listener,
+        reply: impl Fn(&[u8]) -> Result<LineReply, Malformed>,
+        listener: &mut impl AnswerListener,
     ) -> Result<(), Malformed> {
         while !bytes.is_empty() {
             if self.coming.is_none() {
@@ -89,11 +89,11 @@ impl Answers {
                     listener.answer(0, reply.status, 0, true);
                     continue;
                 };
-                self.coming = Some(Coming { status: reply.status, value_bytes, come: 0, is_right: true });
+                self.coming = Some(ComingValue { status: reply.status, value_bytes, come: 0, is_right: true });
             }
             let coming = self.coming.as_mut().expect("set above");
             if coming.take(&mut bytes, listener)? {
-                let Coming { status, value_bytes, is_right, .. } = *coming;
+                let ComingValue { status, value_bytes, is_right, .. } = *coming;
                 self.coming = None;
                 listener.answer(0, status, value_bytes, is_right);
             }
@@ -106,8 +106,8 @@ impl Answers {
     fn line(
         &mut self,
         bytes: &mut &[u8],
-        reply: &impl Fn(&[u8]) -> Result<Reply, Malformed>,
-    ) -> Result<Option<Reply>, Malformed> {
+        reply: &impl Fn(&[u8]) -> Result<LineReply, Malformed>,
+    ) -> Result<Option<LineReply>, Malformed> {
         let end = memchr::memchr(b'\n', bytes);
         if self.partial.len() + end.unwrap_or(bytes.len()) > LINE_BYTES_MAX {
             return Err(Malformed::LineTooLong);
@@ -129,14 +129,14 @@ impl Answers {
 }
 
 #[inline]
-fn whole(line: &[u8], reply: impl Fn(&[u8]) -> Result<Reply, Malformed>) -> Result<Reply, Malformed> {
+fn whole(line: &[u8], reply: impl Fn(&[u8]) -> Result<LineReply, Malformed>) -> Result<LineReply, Malformed> {
     reply(line.strip_suffix(&CRLF).ok_or(Malformed::LineEnd)?)
 }
 
-impl Coming {
+impl ComingValue {
     /// Takes what has come of the value and of the CRLF behind it; whether that was all.
     #[inline]
-    fn take(&mut self, bytes: &mut &[u8], listener: &mut impl Listener) -> Result<bool, Malformed> {
+    fn take(&mut self, bytes: &mut &[u8], listener: &mut impl AnswerListener) -> Result<bool, Malformed> {
         let (value, rest) = bytes.split_at(bytes.len().min(self.value_bytes.saturating_sub(self.come)));
         if !value.is_empty() {
             self.is_right &= listener.body(0, self.status, self.come, value);
@@ -175,7 +175,7 @@ pub(super) mod tests {
     /// Whatever pieces a stream comes in, this is heard of it.
     pub(in super::super) fn assert_heard(
         stream: &[u8],
-        reply: impl Fn(&[u8]) -> Result<Reply, Malformed> + Copy,
+        reply: impl Fn(&[u8]) -> Result<LineReply, Malformed> + Copy,
         expected: &[(usize, u16, usize, bool)],
         bodies: &[u8],
     ) {
@@ -188,7 +188,7 @@ pub(super) mod tests {
 
     /// What is wrong with each line is named.
     pub(in super::super) fn assert_refused(
-        reply: impl Fn(&[u8]) -> Result<Reply, Malformed>,
+        reply: impl Fn(&[u8]) -> Result<LineReply, Malformed>,
         lines: &[(&[u8], Malformed)],
     ) {
         for (line, expected) in lines {
@@ -197,10 +197,10 @@ pub(super) mod tests {
     }
 
     /// `=N`: a value of N bytes; anything else: status 204.
-    fn reply(line: &[u8]) -> Result<Reply, Malformed> {
+    fn reply(line: &[u8]) -> Result<LineReply, Malformed> {
         match line {
-            [b'=', digits @ ..] => Ok(Reply::found(length(digits)?)),
-            _ => Ok(Reply::bare(204)),
+            [b'=', digits @ ..] => Ok(LineReply::found(length(digits)?)),
+            _ => Ok(LineReply::bare(204)),
         }
     }
 

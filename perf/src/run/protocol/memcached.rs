@@ -13,7 +13,7 @@
 //!
 //! **Source**: memcached 1.6, `doc/protocol.txt`, "Meta Commands".
 
-use super::line::{Malformed, Reply, length};
+use super::line::{LineReply, Malformed, length};
 use super::{Ask, Decimal, KeyTemplate};
 use crate::run::choice::Operation;
 use crate::run::values::Values;
@@ -61,29 +61,29 @@ fn write_value(buffer: &mut Vec<u8>, value: &[u8], ttl_s: u32) {
 
 /// What a line says.
 #[inline]
-pub(super) fn reply(line: &[u8]) -> Result<Reply, Malformed> {
+pub(super) fn reply(line: &[u8]) -> Result<LineReply, Malformed> {
     // Flags that were not asked for do not come, but a blank may stand before where they would.
     let word_bytes = memchr::memchr(b' ', line).unwrap_or(line.len());
     let (word, rest) = line.split_at(word_bytes);
     match word {
-        b"VA" => Ok(Reply::found(length(rest.trim_ascii())?)),
-        b"HD" => Ok(Reply::bare(204)),
-        b"EN" | b"NF" => Ok(Reply::bare(404)),
-        b"NS" | b"ERROR" | b"CLIENT_ERROR" | b"SERVER_ERROR" => Ok(Reply::bare(500)),
+        b"VA" => Ok(LineReply::found(length(rest.trim_ascii())?)),
+        b"HD" => Ok(LineReply::bare(204)),
+        b"EN" | b"NF" => Ok(LineReply::bare(404)),
+        b"NS" | b"ERROR" | b"CLIENT_ERROR" | b"SERVER_ERROR" => Ok(LineReply::bare(500)),
         _ => Err(Malformed::Unknown),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Target;
+    use super::super::LoadTarget;
     use super::super::heard::{ask, template, values};
     use super::super::line::tests::{assert_heard, assert_refused};
     use super::*;
 
     #[test]
     fn requests_are_meta_commands() {
-        let target = Target::parse("memcached://127.0.0.1/a{key}z").expect("it is right");
+        let target = LoadTarget::parse("memcached://127.0.0.1/a{key}z").expect("it is right");
         let (requests, values) = (Requests::new(template(&target)), values());
         let value = String::from_utf8(values.of(7).to_vec()).expect("values are text");
         for (asked, expected) in [

@@ -12,7 +12,7 @@
 //! **Not** general clients: what is asked is GET, PUT and DELETE of one key, and the generator has to stay cheaper than the
 //! server that it loads.
 //!
-//! **Invariants**: no byte of a value is kept or copied on its way to the [`Listener`]; an answer is reported once, with its
+//! **Invariants**: no byte of a value is kept or copied on its way to the [`AnswerListener`]; an answer is reported once, with its
 //! last byte.
 
 mod clients;
@@ -28,12 +28,12 @@ use std::time::Duration;
 
 use reactor::Connection;
 
-use super::choice::{Operation, Read};
+use super::choice::{Operation, ReadKind};
 use super::scenario::Scenario;
 use super::values::Values;
 pub(super) use http::RANGE;
 use key::{Decimal, KeyTemplate};
-pub(crate) use target::{Scheme, Target, relocated};
+pub(crate) use target::{LoadTarget, Scheme, relocated};
 
 /// What a request asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(super) struct Ask {
     /// Time to live of what is PUT, in seconds; 0 for none. Others have none.
     pub(super) ttl_s: u32,
     /// How a GET asks, where the protocol has more ways than one: HTTP. Key-value servers are asked for whole values.
-    pub(super) read: Read,
+    pub(super) read: ReadKind,
     /// Which client asks, and what its ids follow from; of HTTP.
     pub(super) client: u16,
     pub(super) ids: u64,
@@ -55,7 +55,7 @@ pub(super) struct Ask {
 impl Ask {
     /// A plain GET.
     pub(super) fn of(key: u64) -> Self {
-        let (operation, read) = (Operation::Get, Read::Whole);
+        let (operation, read) = (Operation::Get, ReadKind::Whole);
         Self { operation, key, ttl_s: 0, read, client: 0, ids: 0, tag: Tag::default() }
     }
 
@@ -96,7 +96,7 @@ impl Tag {
 ///
 /// `at` says which of the connection's requests under way it is, counted from 0 in the order in which they were written. It
 /// is 0 wherever answers come in that order.
-pub(super) trait Listener {
+pub(super) trait AnswerListener {
     /// Whether these bytes of the value, from `offset` on, are right.
     fn body(&mut self, at: usize, status: u16, offset: usize, bytes: &[u8]) -> bool;
     /// An answer has come whole; its request is under way no more. `is_right`: what `body` said, for all of it.
@@ -124,7 +124,7 @@ pub(super) enum Malformed {
 
 /// What one connection may still send.
 #[derive(Clone, Default)]
-pub(super) enum Allowance {
+pub(super) enum Granted {
     /// Whatever it likes.
     #[default]
     Free,
@@ -133,16 +133,16 @@ pub(super) enum Allowance {
 }
 
 /// Writes requests; shared by all connections.
-pub(super) enum Requests {
+pub(super) enum ProtocolRequests {
     Http(http::Requests),
     Resp(resp::Requests),
     Memcached(memcached::Requests),
     Shard(Box<shard::Requests>),
 }
 
-impl Requests {
+impl ProtocolRequests {
     /// The requests of a scenario, to its target.
-    pub(super) fn new(target: &Target, scenario: &Scenario) -> Self {
+    pub(super) fn new(target: &LoadTarget, scenario: &Scenario) -> Self {
         let key = KeyTemplate::new(target, &scenario.keys);
         match target.scheme {
             Scheme::Http => Self::Http(http::Requests::new(target, key, scenario.clients.count)),
@@ -162,14 +162,14 @@ impl Requests {
 
     /// Does what comes before the first request of a connection, within the connection's deadline. `lane` is its number:
     /// connections of different numbers are spread over the server's cores.
-    pub(super) async fn open(&self, connection: &Connection, lane: usize) -> Result<(Allowance, Answers), Refused> {
+    pub(super) async fn open(&self, connection: &Connection, lane: usize) -> Result<(Granted, Answers), Refused> {
         Ok(match self {
-            Self::Http(_) => (Allowance::Free, Answers::Http(http::Answers::default())),
-            Self::Resp(_) => (Allowance::Free, Answers::Resp(line::Answers::default())),
-            Self::Memcached(_) => (Allowance::Free, Answers::Memcached(line::Answers::default())),
+            Self::Http(_) => (Granted::Free, Answers::Http(http::Answers::default())),
+            Self::Resp(_) => (Granted::Free, Answers::Resp(line::Answers::default())),
+            Self::Memcached(_) => (Granted::Free, Answers::Memcached(line::Answers::default())),
             Self::Shard(requests) => {
                 let (caller, answers) = requests.open(connection, lane).await?;
-                (Allowance::Shard(caller), Answers::Shard(Box::new(answers)))
+                (Granted::Shard(caller), Answers::Shard(Box::new(answers)))
             }
         })
     }
@@ -177,13 +177,13 @@ impl Requests {
     /// Appends one request; false, and nothing is appended, when the server has not granted room for it. It has as soon as
     /// an answer has come.
     #[inline]
-    pub(super) fn write(&self, buffer: &mut Vec<u8>, allowance: &Allowance, ask: Ask, values: &Values) -> bool {
+    pub(super) fn write(&self, buffer: &mut Vec<u8>, allowance: &Granted, ask: Ask, values: &Values) -> bool {
         match (self, allowance) {
             (Self::Http(requests), _) => requests.write(buffer, &ask, values),
             (Self::Resp(requests), _) => requests.write(buffer, ask, values),
             (Self::Memcached(requests), _) => requests.write(buffer, ask, values),
-            (Self::Shard(requests), Allowance::Shard(caller)) => return requests.write(buffer, caller, ask, values),
-            (Self::Shard(_), Allowance::Free) => unreachable!("a connection to a node was opened with its window"),
+            (Self::Shard(requests), Granted::Shard(caller)) => return requests.write(buffer, caller, ask, values),
+            (Self::Shard(_), Granted::Free) => unreachable!("a connection to a node was opened with its window"),
         }
         true
     }
@@ -211,7 +211,7 @@ pub(super) enum Answers {
 impl Answers {
     /// Reads what has come; `listener` hears of every answer that is complete with it.
     #[inline]
-    pub(super) fn read(&mut self, bytes: &[u8], listener: &mut impl Listener) -> Result<(), Malformed> {
+    pub(super) fn read(&mut self, bytes: &[u8], listener: &mut impl AnswerListener) -> Result<(), Malformed> {
         match self {
             Self::Http(answers) => Ok(answers.read(bytes, listener)?),
             Self::Resp(answers) => Ok(answers.read(bytes, resp::reply, listener)?),
@@ -235,7 +235,7 @@ mod heard {
         next_offset: usize,
     }
 
-    impl Listener for Heard {
+    impl AnswerListener for Heard {
         fn body(&mut self, _: usize, _: u16, offset: usize, bytes: &[u8]) -> bool {
             assert!(offset == 0 || offset == self.next_offset, "at {offset}, not {}", self.next_offset);
             self.next_offset = offset + bytes.len();
@@ -253,12 +253,12 @@ mod heard {
     }
 
     /// The template of a target's keys, which are numbered.
-    pub(super) fn template(target: &Target) -> KeyTemplate {
+    pub(super) fn template(target: &LoadTarget) -> KeyTemplate {
         KeyTemplate::new(target, &crate::run::scenario::Keys::default())
     }
 
     /// Values of 5 bytes.
     pub(super) fn values() -> Values {
-        Values::new(&crate::run::scenario::Values { bytes: 5, ..Default::default() })
+        Values::new(&crate::run::scenario::ValueOptions { bytes: 5, ..Default::default() })
     }
 }

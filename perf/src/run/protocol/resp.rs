@@ -13,7 +13,7 @@
 //!
 //! **Source**: redis.io, "Redis serialization protocol specification".
 
-use super::line::{Malformed, Reply, length};
+use super::line::{LineReply, Malformed, length};
 use super::{Ask, Decimal, KeyTemplate};
 use crate::run::choice::Operation;
 use crate::run::values::Values;
@@ -66,15 +66,15 @@ fn write_bulk(buffer: &mut Vec<u8>, bytes: &[u8]) {
 
 /// What a line says.
 #[inline]
-pub(super) fn reply(line: &[u8]) -> Result<Reply, Malformed> {
+pub(super) fn reply(line: &[u8]) -> Result<LineReply, Malformed> {
     match line {
-        b"$-1" => Ok(Reply::bare(404)),
-        [b'$', digits @ ..] => Ok(Reply::found(length(digits)?)),
-        [b'+', ..] => Ok(Reply::bare(204)),
-        b":0" => Ok(Reply::bare(404)),
-        [b':', ..] => Ok(Reply::bare(204)),
-        [b'-', why @ ..] if why.starts_with(b"MOVED ") || why.starts_with(b"ASK ") => Ok(Reply::bare(421)),
-        [b'-', ..] => Ok(Reply::bare(500)),
+        b"$-1" => Ok(LineReply::bare(404)),
+        [b'$', digits @ ..] => Ok(LineReply::found(length(digits)?)),
+        [b'+', ..] => Ok(LineReply::bare(204)),
+        b":0" => Ok(LineReply::bare(404)),
+        [b':', ..] => Ok(LineReply::bare(204)),
+        [b'-', why @ ..] if why.starts_with(b"MOVED ") || why.starts_with(b"ASK ") => Ok(LineReply::bare(421)),
+        [b'-', ..] => Ok(LineReply::bare(500)),
         _ => Err(Malformed::Unknown),
     }
 }
@@ -85,7 +85,7 @@ mod tests {
     use redis_protocol::resp2::encode::encode;
     use redis_protocol::resp2::types::OwnedFrame;
 
-    use super::super::Target;
+    use super::super::LoadTarget;
     use super::super::heard::{ask, template, values};
     use super::super::line::tests::{assert_heard, assert_refused};
     use super::*;
@@ -97,7 +97,7 @@ mod tests {
     /// What we write is what another implementation of the protocol reads.
     #[test]
     fn requests_are_commands() {
-        let target = Target::parse("redis://127.0.0.1/a{key}z").expect("it is right");
+        let target = LoadTarget::parse("redis://127.0.0.1/a{key}z").expect("it is right");
         let (requests, values) = (Requests::new(template(&target)), values());
         for (asked, words) in [
             (ask(Operation::Get, 7, 0), vec![&b"GET"[..], b"a7z"]),

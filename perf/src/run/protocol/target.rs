@@ -9,7 +9,7 @@
 //!
 //! **Not** decoded: what stands for the key is what is asked for, byte by byte.
 //!
-//! **Invariants**: a target that [`Target::parse`] returns can be asked with every key of a scenario: it is printable ASCII
+//! **Invariants**: a target that [`LoadTarget::parse`] returns can be asked with every key of a scenario: it is printable ASCII
 //! and short enough for its protocol.
 
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -73,7 +73,7 @@ impl Scheme {
 
 /// Where requests go, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct LoadTarget {
     pub(crate) scheme: Scheme,
     pub(crate) address: SocketAddr,
     /// Host and port as the URL says them: the `Host` field of HTTP.
@@ -86,7 +86,7 @@ pub(crate) struct Target {
     pub(crate) has_key: bool,
 }
 
-impl Target {
+impl LoadTarget {
     /// Takes a URL apart, and looks its host up.
     pub(crate) fn parse(url: &str) -> Result<Self> {
         let (scheme, rest) = Scheme::of(url)?;
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     fn parts(url: &str) -> (Scheme, u16, String, String, String) {
-        let target = Target::parse(url).expect(url);
+        let target = LoadTarget::parse(url).expect(url);
         (target.scheme, target.address.port(), target.keyspace, target.path.0, target.path.1)
     }
 
@@ -210,7 +210,7 @@ mod tests {
             ("shard://UPPER@127.0.0.1/k", "UPPER"),
             ("shard://127.0.0.1/a b", "blank"),
         ] {
-            let error = format!("{:#}", Target::parse(url).expect_err(url));
+            let error = format!("{:#}", LoadTarget::parse(url).expect_err(url));
             assert!(error.contains(named), "{url}: {error}");
         }
     }

@@ -4,7 +4,7 @@
 
 use foyer_memory::{Cache, CacheBuilder, S3FifoConfig};
 
-use crate::engine::store::{Key, Store, weight};
+use crate::engine::store::{LoadKey, MeasuredStore, weight};
 
 /// The cache.
 pub(crate) struct Foyer {
@@ -27,9 +27,9 @@ fn weigh(key: &Box<[u8]>, value: &Box<[u8]>) -> usize {
     weight(key, value) as usize
 }
 
-impl Store for Foyer {
+impl MeasuredStore for Foyer {
     #[inline]
-    fn find(&mut self, key: &Key, sink: &mut [u8]) -> Option<usize> {
+    fn find(&mut self, key: &LoadKey, sink: &mut [u8]) -> Option<usize> {
         let entry = self.cache.get(key.as_slice())?;
         let value = entry.value();
         sink[..value.len()].copy_from_slice(value);
@@ -37,12 +37,12 @@ impl Store for Foyer {
     }
 
     #[inline]
-    fn store(&mut self, key: &Key, value: &[u8]) {
+    fn store(&mut self, key: &LoadKey, value: &[u8]) {
         self.cache.insert(key.as_slice().into(), value.into());
     }
 
     #[inline]
-    fn remove(&mut self, key: &Key) -> bool {
+    fn remove(&mut self, key: &LoadKey) -> bool {
         self.cache.remove(key.as_slice()).is_some()
     }
 

@@ -15,13 +15,13 @@ use std::hash::BuildHasher as _;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::engine::store::{Key, Store, weight};
+use crate::engine::store::{LoadKey, MeasuredStore, weight};
 
 /// No node.
 const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
-struct Node {
+struct LruNode {
     key: Box<[u8]>,
     value: Box<[u8]>,
     older: u32,
@@ -30,10 +30,10 @@ struct Node {
 
 /// The cache.
 #[derive(Debug)]
-pub(crate) struct Lru {
+pub(crate) struct LruStore {
     table: HashTable<u32>,
     hasher: DefaultHashBuilder,
-    nodes: Vec<Node>,
+    nodes: Vec<LruNode>,
     free: Vec<u32>,
     oldest: u32,
     newest: u32,
@@ -41,7 +41,7 @@ pub(crate) struct Lru {
     budget: u64,
 }
 
-impl Lru {
+impl LruStore {
     /// An empty one; the budget is for keys and values.
     pub(crate) fn new(budget: u64) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Lru {
 
     #[inline]
     fn unlink(&mut self, number: u32) {
-        let Node { older, newer, .. } = self.nodes[number as usize];
+        let LruNode { older, newer, .. } = self.nodes[number as usize];
         match older {
             NONE => self.oldest = newer,
             older => self.nodes[older as usize].newer = newer,
@@ -95,7 +95,7 @@ impl Lru {
     }
 
     fn add(&mut self, key: &[u8], value: &[u8]) {
-        let node = Node { key: key.into(), value: value.into(), older: NONE, newer: NONE };
+        let node = LruNode { key: key.into(), value: value.into(), older: NONE, newer: NONE };
         let number = match self.free.pop() {
             Some(number) => {
                 self.nodes[number as usize] = node;
@@ -125,9 +125,9 @@ impl Lru {
     }
 }
 
-impl Store for Lru {
+impl MeasuredStore for LruStore {
     #[inline]
-    fn find(&mut self, key: &Key, sink: &mut [u8]) -> Option<usize> {
+    fn find(&mut self, key: &LoadKey, sink: &mut [u8]) -> Option<usize> {
         let number = self.number_of(key)?;
         self.renew(number);
         let value = &self.nodes[number as usize].value;
@@ -135,7 +135,7 @@ impl Store for Lru {
         Some(value.len())
     }
 
-    fn store(&mut self, key: &Key, value: &[u8]) {
+    fn store(&mut self, key: &LoadKey, value: &[u8]) {
         self.used += weight(key, value);
         match self.number_of(key) {
             Some(number) => {
@@ -150,7 +150,7 @@ impl Store for Lru {
         }
     }
 
-    fn remove(&mut self, key: &Key) -> bool {
+    fn remove(&mut self, key: &LoadKey) -> bool {
         let number = self.number_of(key);
         number.into_iter().for_each(|number| self.evict(number));
         number.is_some()
@@ -171,15 +171,15 @@ mod tests {
 
     /// The same by definition: a queue of (key, value), newest last.
     #[derive(Default)]
-    struct Naive(VecDeque<(Key, Vec<u8>)>);
+    struct Naive(VecDeque<(LoadKey, Vec<u8>)>);
 
     impl Naive {
-        fn take(&mut self, key: &Key) -> Option<Vec<u8>> {
+        fn take(&mut self, key: &LoadKey) -> Option<Vec<u8>> {
             let at = self.0.iter().position(|(own, _)| own == key)?;
             self.0.remove(at).map(|(_, value)| value)
         }
 
-        fn store(&mut self, key: Key, value: Vec<u8>, budget: u64) {
+        fn store(&mut self, key: LoadKey, value: Vec<u8>, budget: u64) {
             self.take(&key);
             self.0.push_back((key, value));
             while self.0.iter().map(|(key, value)| weight(key, value)).sum::<u64>() > budget {
@@ -192,7 +192,7 @@ mod tests {
     fn it_does_what_the_definition_says() {
         let budget = 2000;
         let (mut lru, mut naive, mut random) =
-            (Lru::new(budget), Naive::default(), Xoshiro256PlusPlus::seed_from_u64(3));
+            (LruStore::new(budget), Naive::default(), Xoshiro256PlusPlus::seed_from_u64(3));
         let mut sink = [0; 256];
         for step in 0..40_000 {
             let key = [random.random_range(0..60); 36];
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_exceeds_the_budget_alone_is_not_kept() {
-        let mut lru = Lru::new(100);
+        let mut lru = LruStore::new(100);
         lru.store(&[1; 36], &[0; 64]);
         lru.store(&[2; 36], &[0; 65]);
         assert_eq!((lru.items(), lru.used), (0, 0));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use moka::sync::Cache;
 
-use crate::engine::store::{Key, Store, weight};
+use crate::engine::store::{LoadKey, MeasuredStore, weight};
 
 /// The cache.
 pub(crate) struct Moka {
@@ -27,21 +27,21 @@ fn weigh(key: &Box<[u8]>, value: &Arc<[u8]>) -> u32 {
     u32::try_from(weight(key, value)).unwrap_or(u32::MAX)
 }
 
-impl Store for Moka {
+impl MeasuredStore for Moka {
     #[inline]
-    fn find(&mut self, key: &Key, sink: &mut [u8]) -> Option<usize> {
+    fn find(&mut self, key: &LoadKey, sink: &mut [u8]) -> Option<usize> {
         let value = self.cache.get(key.as_slice())?;
         sink[..value.len()].copy_from_slice(&value);
         Some(value.len())
     }
 
     #[inline]
-    fn store(&mut self, key: &Key, value: &[u8]) {
+    fn store(&mut self, key: &LoadKey, value: &[u8]) {
         self.cache.insert(key.as_slice().into(), value.into());
     }
 
     #[inline]
-    fn remove(&mut self, key: &Key) -> bool {
+    fn remove(&mut self, key: &LoadKey) -> bool {
         self.cache.remove(key.as_slice()).is_some()
     }
 

@@ -5,7 +5,7 @@
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 
-use crate::engine::store::{Key, Store, weight};
+use crate::engine::store::{LoadKey, MeasuredStore, weight};
 
 #[derive(Clone, Debug)]
 struct KeyAndValue;
@@ -28,21 +28,21 @@ impl Quick {
     }
 }
 
-impl Store for Quick {
+impl MeasuredStore for Quick {
     #[inline]
-    fn find(&mut self, key: &Key, sink: &mut [u8]) -> Option<usize> {
+    fn find(&mut self, key: &LoadKey, sink: &mut [u8]) -> Option<usize> {
         let value = self.cache.get(key.as_slice())?;
         sink[..value.len()].copy_from_slice(value);
         Some(value.len())
     }
 
     #[inline]
-    fn store(&mut self, key: &Key, value: &[u8]) {
+    fn store(&mut self, key: &LoadKey, value: &[u8]) {
         self.cache.insert(key.as_slice().into(), value.into());
     }
 
     #[inline]
-    fn remove(&mut self, key: &Key) -> bool {
+    fn remove(&mut self, key: &LoadKey) -> bool {
         self.cache.remove(key.as_slice()).is_some()
     }
 

@@ -9,7 +9,7 @@ use shardstore::cache::{Cache, CacheOptions, Commit, Insert, LOOKAHEAD};
 use shardstore::key::{KeyHash, KeyHasher};
 use shardstore::version::Version;
 
-use crate::engine::store::{Call, Key, Store};
+use crate::engine::store::{Call, LoadKey, MeasuredStore};
 
 /// Work units of maintenance after a write, as the edge does after a write.
 const UNITS_PER_WRITE: u32 = 64;
@@ -22,7 +22,7 @@ const HASH_SEED: u64 = 0x636f_7265_6c61_6e65;
 
 /// The cache.
 #[derive(Debug)]
-pub(crate) struct Shardstore {
+pub(crate) struct ShardstoreStore {
     cache: Cache,
     hasher: KeyHasher,
     /// Of calls that are about to come.
@@ -30,7 +30,7 @@ pub(crate) struct Shardstore {
     version: u64,
 }
 
-impl Shardstore {
+impl ShardstoreStore {
     /// An empty one; the budget is for all its memory.
     ///
     /// # Errors
@@ -44,9 +44,9 @@ impl Shardstore {
     }
 }
 
-impl Store for Shardstore {
+impl MeasuredStore for ShardstoreStore {
     #[inline]
-    fn find(&mut self, key: &Key, sink: &mut [u8]) -> Option<usize> {
+    fn find(&mut self, key: &LoadKey, sink: &mut [u8]) -> Option<usize> {
         let hit = self.cache.get(self.hasher.hash(key), key, NOW_MS)?;
         let value = hit.value();
         match value.as_slice() {
@@ -72,7 +72,7 @@ impl Store for Shardstore {
     }
 
     #[inline]
-    fn store(&mut self, key: &Key, value: &[u8]) {
+    fn store(&mut self, key: &LoadKey, value: &[u8]) {
         self.version += 1;
         let insert = Insert::new(value, Version::from_bits(self.version), 0);
         // What is too large for the shard is not kept, as with the other caches.
@@ -86,7 +86,7 @@ impl Store for Shardstore {
     }
 
     #[inline]
-    fn remove(&mut self, key: &Key) -> bool {
+    fn remove(&mut self, key: &LoadKey) -> bool {
         self.cache.remove(self.hasher.hash(key), key, NOW_MS).is_some()
     }
 

@@ -15,21 +15,21 @@ use shardstore::wire::ext::Ext;
 use shardstore::wire::frame::{Head, Limits};
 use shardstore::wire::{Flags, FrameError, Kind, Status};
 
-use super::super::Listener;
+use super::super::AnswerListener;
 use super::{Malformed, SharedCaller};
 
 /// A frame whose value is coming.
 #[derive(Clone, Copy)]
-struct Coming {
+struct ComingReply {
     /// None: a frame that is not for us, such as the push of a topology.
-    part: Option<Part>,
+    part: Option<ReplyPart>,
     /// Bytes of its value that have not come.
     left: usize,
 }
 
 /// A part of an answer, or all of it.
 #[derive(Clone, Copy)]
-struct Part {
+struct ReplyPart {
     id: u64,
     /// Which of the requests under way that is, as long as this frame is read.
     at: usize,
@@ -50,9 +50,9 @@ pub(in crate::run) struct Answers {
     /// Has the head that has come in part.
     reader: FrameReader,
     spares: SpareBuffers,
-    coming: Option<Coming>,
+    coming: Option<ComingReply>,
     /// Answers of which more chunks are to come.
-    unfinished: Vec<Part>,
+    unfinished: Vec<ReplyPart>,
 }
 
 impl Answers {
@@ -64,7 +64,11 @@ impl Answers {
 
     /// Reads what has come; `listener` hears of every answer that is complete with it.
     #[inline]
-    pub(in crate::run) fn read(&mut self, mut bytes: &[u8], listener: &mut impl Listener) -> Result<(), Malformed> {
+    pub(in crate::run) fn read(
+        &mut self,
+        mut bytes: &[u8],
+        listener: &mut impl AnswerListener,
+    ) -> Result<(), Malformed> {
         while !bytes.is_empty() {
             if self.coming.is_none() {
                 self.coming = self.reader.read_head(&mut bytes, &self.limits, &mut self.spares, |head| {
@@ -92,7 +96,7 @@ impl Answers {
 
     /// A frame is there whole.
     #[inline]
-    fn end(&mut self, part: Part, listener: &mut impl Listener) -> Result<(), Malformed> {
+    fn end(&mut self, part: ReplyPart, listener: &mut impl AnswerListener) -> Result<(), Malformed> {
         if part.has_more {
             self.unfinished.push(part);
             return Ok(());
@@ -105,10 +109,10 @@ impl Answers {
 
 /// Understands a head.
 #[inline]
-fn begin(head: &Head<'_>, caller: &SharedCaller, unfinished: &mut Vec<Part>) -> Result<Coming, Malformed> {
+fn begin(head: &Head<'_>, caller: &SharedCaller, unfinished: &mut Vec<ReplyPart>) -> Result<ComingReply, Malformed> {
     let (header, left) = (&head.header, head.header.value_len as usize);
     if header.kind != Kind::Response {
-        return Ok(Coming { part: None, left });
+        return Ok(ComingReply { part: None, left });
     }
     let at = caller.borrow_mut().position(header.request_id)?;
     let ext = Ext::parse(head.ext)?;
@@ -128,8 +132,8 @@ fn begin(head: &Head<'_>, caller: &SharedCaller, unfinished: &mut Vec<Part>) -> 
     };
     let is_right = before.is_none_or(|part| part.is_right);
     let (id, credits) = (header.request_id, header.credits);
-    let part = Part { id, at, status, come: has_come, total, is_right, has_more, credits };
-    Ok(Coming { part: Some(part), left })
+    let part = ReplyPart { id, at, status, come: has_come, total, is_right, has_more, credits };
+    Ok(ComingReply { part: Some(part), left })
 }
 
 /// The status that stands for an answer; see the table of the module above.

@@ -46,7 +46,7 @@ use shardstore::wire::hello::{Hello, HelloFormatError};
 use shardstore::wire::request::Set;
 use shardstore::wire::{self, Op, Request};
 
-use super::{Ask, KeyTemplate, Listener, Refused, Target};
+use super::{AnswerListener, Ask, KeyTemplate, LoadTarget, Refused};
 use crate::run::choice::Operation;
 use crate::run::values::Values;
 pub(in crate::run) use answers::Answers;
@@ -80,7 +80,7 @@ impl From<HandshakeError> for Malformed {
 }
 
 /// What is learned of a node before the first request.
-struct Facts {
+struct NodeFacts {
     cluster: String,
     hasher: KeyHasher,
     cores: u16,
@@ -90,12 +90,12 @@ struct Facts {
 pub(in crate::run) struct Requests {
     /// The stored key's parts: the keyspace is written before the user's key.
     key: KeyTemplate,
-    facts: OnceLock<Facts>,
+    facts: OnceLock<NodeFacts>,
 }
 
 impl Requests {
     /// Requests to this target.
-    pub(super) fn new(target: &Target, mut key: KeyTemplate) -> Self {
+    pub(super) fn new(target: &LoadTarget, mut key: KeyTemplate) -> Self {
         // The length of a name and the name; of the user's key one byte is needed to say so.
         let mut stored = Vec::new();
         StoredKey::encode(target.keyspace.as_bytes(), b"k", &mut stored).expect("a target's keyspace is checked");
@@ -115,7 +115,7 @@ impl Requests {
     /// Takes in what a node has said of itself.
     pub(in crate::run) fn know(&self, theirs: &Hello) {
         // The first to come is kept; what another run of the same plan learns is the same or noticed by `open`.
-        let _ = self.facts.set(Facts {
+        let _ = self.facts.set(NodeFacts {
             cluster: theirs.cluster.clone(),
             hasher: KeyHasher::new(theirs.hash_seed),
             cores: theirs.cores,
@@ -184,7 +184,7 @@ fn operation<'a>(ask: Ask, key: &'a [u8], values: &'a Values) -> Op<'a> {
 /// Nothing was asked, so nothing is answered.
 struct Nobody;
 
-impl Listener for Nobody {
+impl AnswerListener for Nobody {
     fn body(&mut self, _: usize, _: u16, _: usize, _: &[u8]) -> bool {
         false
     }

@@ -9,9 +9,9 @@ use shardstore::wire::terms::{SessionTerms, negotiate};
 use shardstore::wire::{Header, Kind, Opcode, Response, Status};
 
 use super::super::heard::{Heard, ask, template};
-use super::super::{Allowance, Answers as AnyAnswers, Requests as AnyRequests};
+use super::super::{Answers as AnyAnswers, Granted, Requests as AnyRequests};
 use super::*;
-use crate::run::scenario::{Scenario, Values as Sizes};
+use crate::run::scenario::{Scenario, ValueOptions as Sizes};
 
 const SEED: u64 = 7;
 const CLUSTER: &str = "test";
@@ -45,7 +45,7 @@ fn connected(grant: Grant) -> (SessionTerms, SharedCaller, Answers) {
 }
 
 fn requests() -> Requests {
-    let target = Target::parse("shard://s@127.0.0.1:1/a{key}z").expect("it is right");
+    let target = LoadTarget::parse("shard://s@127.0.0.1:1/a{key}z").expect("it is right");
     let requests = Requests::new(&target, template(&target));
     requests.know(&node_hello(ENOUGH));
     requests
@@ -256,7 +256,7 @@ fn the_same_is_reached_from_outside() {
     requests.know(&node_hello(ENOUGH));
     let (session, caller, answers) = connected(ENOUGH);
     let (any, mut buffer) = (AnyRequests::Shard(requests), Vec::new());
-    assert!(any.write(&mut buffer, &Allowance::Shard(caller), ask(Operation::Get, 5, 0), &values(5)));
+    assert!(any.write(&mut buffer, &Granted::Shard(caller), ask(Operation::Get, 5, 0), &values(5)));
     assert_eq!(frames(&buffer, &session)[0].key, b"\0k", "the keyspace default has no name");
     let (mut heard, mut come) = (Heard::default(), Vec::new());
     response(0, Status::Ok, Some(b"hello")).encode(session.dialect(), &mut come);
