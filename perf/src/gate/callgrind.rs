@@ -41,7 +41,7 @@ pub(crate) struct CountedPath {
 /// The paths that the program has, in its order.
 pub(crate) fn paths(program: &Path) -> Result<Vec<PurePath>> {
     let output = Command::new(program).output().with_context(|| {
-        format!("{} could not be started; build it: cargo build --release -p coreperf", program.display())
+        format!("{} could not be started; build it: cargo build --profile dist -p coreperf", program.display())
     })?;
     let text = String::from_utf8_lossy(&output.stdout);
     let paths: Option<Vec<PurePath>> = text.lines().map(path_in_line).collect();

@@ -201,7 +201,7 @@ impl Figure for Count {
 /// The compiler that built a program, as the program itself has it: the one installed may be another.
 fn compiler_of(program: &Path) -> Result<String> {
     let bytes = std::fs::read(program).with_context(|| {
-        format!("{} could not be read; build it: cargo build --release -p coreperf", program.display())
+        format!("{} could not be read; build it: cargo build --profile dist -p coreperf", program.display())
     })?;
     Ok(compiler_in(&bytes).unwrap_or_else(|| "unknown".to_owned()))
 }

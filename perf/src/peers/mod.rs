@@ -439,7 +439,7 @@ mod tests {
                     [clients]\ncount = 3\n[mix]\nget = 9\nput = 1\nhead = 1\n";
         let scenario = Scenario::parse(text).expect("it is right");
         let address = "127.0.0.1:9".parse().expect("an address");
-        let server = Server { name: "any", address, children: Vec::new(), _files: None };
+        let server = TestServer { name: "any", address, children: Vec::new(), _files: None };
         for (kind, url, put, by_get) in [
             (Kind::Corelane, "http://127.0.0.1:9/v1/kv/default/{key}", 1.0, false),
             (Kind::Nginx, "http://127.0.0.1:9/v1/kv/default/{key}", 0.0, true),

@@ -44,8 +44,11 @@ pub(crate) struct Options {
     out: Option<PathBuf>,
 }
 
+/// One of the latencies, in microseconds.
+type OneLatency = fn(&LatencyPercentiles) -> f64;
+
 /// Latencies that an objective may name.
-const PERCENTILES: [(&str, fn(&LatencyPercentiles) -> f64); 5] = [
+const PERCENTILES: [(&str, OneLatency); 5] = [
     ("p50", |latency| latency.p50_us),
     ("p90", |latency| latency.p90_us),
     ("p99", |latency| latency.p99_us),
@@ -57,7 +60,7 @@ const PERCENTILES: [(&str, fn(&LatencyPercentiles) -> f64); 5] = [
 #[derive(Clone, Copy, Debug)]
 struct Objective {
     name: &'static str,
-    us: fn(&LatencyPercentiles) -> f64,
+    us: OneLatency,
     limit: Duration,
 }
 

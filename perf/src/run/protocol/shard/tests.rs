@@ -9,7 +9,7 @@ use shardstore::wire::terms::{SessionTerms, negotiate};
 use shardstore::wire::{Header, Kind, Opcode, Response, Status};
 
 use super::super::heard::{Heard, ask, template};
-use super::super::{Answers as AnyAnswers, Granted, Requests as AnyRequests};
+use super::super::{Answers as AnyAnswers, Granted, ProtocolRequests};
 use super::*;
 use crate::run::scenario::{Scenario, ValueOptions as Sizes};
 
@@ -252,10 +252,12 @@ fn what_is_no_answer_is_named() {
 fn the_same_is_reached_from_outside() {
     let scenario = Scenario::parse("url = \"shard://127.0.0.1:1/k\"\n").expect("it is right");
     let target = scenario.target().expect("it has an address");
-    let AnyRequests::Shard(requests) = AnyRequests::new(&target, &scenario) else { panic!("another protocol") };
+    let ProtocolRequests::Shard(requests) = ProtocolRequests::new(&target, &scenario) else {
+        panic!("another protocol")
+    };
     requests.know(&node_hello(ENOUGH));
     let (session, caller, answers) = connected(ENOUGH);
-    let (any, mut buffer) = (AnyRequests::Shard(requests), Vec::new());
+    let (any, mut buffer) = (ProtocolRequests::Shard(requests), Vec::new());
     assert!(any.write(&mut buffer, &Granted::Shard(caller), ask(Operation::Get, 5, 0), &values(5)));
     assert_eq!(frames(&buffer, &session)[0].key, b"\0k", "the keyspace default has no name");
     let (mut heard, mut come) = (Heard::default(), Vec::new());
