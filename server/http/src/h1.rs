@@ -3,7 +3,6 @@
 //! **Not**: what they mean; see [`crate::semantics`].
 //! **Source**: RFC 9112.
 
-pub mod body;
 pub mod chunked;
 pub mod client;
 mod encode;

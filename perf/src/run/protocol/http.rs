@@ -1,19 +1,19 @@
 //! HTTP/1.1 as the generator speaks it: requests written from a template, answers read in whatever pieces they come.
 //!
-//! **Not** a general client: an answer says how long it is with Content-Length. No chunks, no other versions.
+//! **Not** a general client: an answer that ends with its connection is refused.
 //!
-//! **Invariants**: no byte of an answer is kept but those of a head that has come in part; an answer is reported once, with
-//! its last byte.
+//! **Invariants**: no byte of an answer is kept but those of its head; an answer is reported once, with its last byte.
 //!
 //! **Source**: RFC 9112 sections 4 and 6.3.
+
+use corelane_http::h1::client::{Event, ReadError, ResponseReader};
+use corelane_http::h1::response::Body;
+use corelane_http::{Limits, Method};
 
 use super::clients::{self, ClientHead};
 use super::{AnswerListener, Ask, Decimal, KeyTemplate, LoadTarget};
 use crate::run::choice::{Operation, ReadKind};
 use crate::run::values::Values;
-
-/// A head beyond this is no answer to a request of ours.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// The part of a value that is asked for by a range: it begins behind the value's first bytes, so that a server that sends the
 /// wrong part is noticed.
@@ -103,33 +103,26 @@ impl Requests {
 /// What is wrong with bytes that should be an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::run) enum Malformed {
-    #[error("an answer does not begin with HTTP/1.1 and a status")]
-    StatusLine,
-    #[error("an answer has no Content-Length (chunked answers are not read)")]
+    #[error(transparent)]
+    Response(#[from] ReadError),
+    #[error("an answer says neither its length nor that it comes in chunks (it would cost a connection each)")]
     NoLength,
-    #[error("the Content-Length of an answer is no number")]
-    BadLength,
-    #[error("the head of an answer is longer than 16 KiB")]
-    HeadTooLong,
-}
-
-/// What an answer's head says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Head {
-    status: u16,
-    body_bytes: usize,
 }
 
 /// Reads answers from one connection.
-#[derive(Default)]
 pub(in crate::run) struct Answers {
-    /// The last head, bytes and meaning: most answers begin with the same ones.
-    known: Vec<u8>,
-    known_head: Head,
-    /// A head that has come in part.
-    partial: Vec<u8>,
-    /// The answer whose body is coming, how much of it has come, and whether that was right.
-    coming: Option<(Head, usize, bool)>,
+    reader: ResponseReader,
+    /// The answer whose body is coming: its status, how much of it has come, and whether that was right.
+    status: u16,
+    body_bytes: usize,
+    is_right: bool,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        let limits = Limits { body_bytes_max: u64::MAX, ..Limits::default() };
+        Self { reader: ResponseReader::new(limits), status: 0, body_bytes: 0, is_right: true }
+    }
 }
 
 impl Answers {
@@ -139,139 +132,82 @@ impl Answers {
     /// The server's; the connection is of no use afterwards.
     #[inline]
     pub(super) fn read(&mut self, mut bytes: &[u8], listener: &mut impl AnswerListener) -> Result<(), Malformed> {
-        while !bytes.is_empty() {
-            if self.coming.is_none() {
-                let Some((head, used)) = self.head(bytes, listener)? else { return Ok(()) };
-                bytes = &bytes[used..];
-                if listener.is_head() {
-                    listener.answer(0, head.status, head.body_bytes, true);
-                    continue;
+        loop {
+            let method = if listener.is_head() { Method::Head } else { Method::Get };
+            match self.reader.next(&mut bytes, method)? {
+                Some(Event::Head(head)) if head.body() == Body::UntilClose => return Err(Malformed::NoLength),
+                Some(Event::Head(head)) => {
+                    if let Some(tag) = head.etag() {
+                        listener.tag(tag);
+                    }
+                    let told = if method == Method::Head { head.content_length() } else { None };
+                    (self.status, self.body_bytes, self.is_right) = (head.status(), told.unwrap_or(0) as usize, true);
                 }
-                self.coming = Some((head, 0, true));
-            }
-            let (head, come, is_right) = self.coming.as_mut().expect("set above");
-            let part = &bytes[..bytes.len().min(head.body_bytes - *come)];
-            if !part.is_empty() {
-                *is_right &= listener.body(0, head.status, *come, part);
-                *come += part.len();
-                bytes = &bytes[part.len()..];
-            }
-            if *come == head.body_bytes {
-                let (head, is_right) = (*head, *is_right);
-                self.coming = None;
-                listener.answer(0, head.status, head.body_bytes, is_right);
+                Some(Event::Data(part)) => self.body(part, listener),
+                Some(Event::End(part)) => {
+                    if !part.is_empty() {
+                        self.body(part, listener);
+                    }
+                    listener.answer(0, self.status, self.body_bytes, self.is_right);
+                }
+                None => return Ok(()),
             }
         }
-        Ok(())
     }
 
-    /// The head at the start of `bytes`, and how many of them it took; `None` when it goes on beyond them.
     #[inline]
-    fn head(&mut self, bytes: &[u8], listener: &mut impl AnswerListener) -> Result<Option<(Head, usize)>, Malformed> {
-        if !self.partial.is_empty() {
-            return self.rest_of_head(bytes, listener);
-        }
-        // What the same head tells is the same.
-        if !self.known.is_empty() && bytes.starts_with(&self.known) {
-            return Ok(Some((self.known_head, self.known.len())));
-        }
-        let Some((head, head_bytes)) = parse(bytes, listener)? else { return self.rest_of_head(bytes, listener) };
-        self.known.clear();
-        self.known.extend_from_slice(&bytes[..head_bytes]);
-        self.known_head = head;
-        Ok(Some((head, head_bytes)))
+    fn body(&mut self, part: &[u8], listener: &mut impl AnswerListener) {
+        self.is_right &= listener.body(0, self.status, self.body_bytes, part);
+        self.body_bytes += part.len();
     }
-
-    #[inline(never)]
-    fn rest_of_head(
-        &mut self,
-        bytes: &[u8],
-        listener: &mut impl AnswerListener,
-    ) -> Result<Option<(Head, usize)>, Malformed> {
-        let before = self.partial.len();
-        self.partial.extend_from_slice(&bytes[..bytes.len().min(HEAD_BYTES_MAX)]);
-        let Some((head, head_bytes)) = parse(&self.partial, listener)? else {
-            return if self.partial.len() >= HEAD_BYTES_MAX { Err(Malformed::HeadTooLong) } else { Ok(None) };
-        };
-        self.partial.clear();
-        Ok(Some((head, head_bytes - before)))
-    }
-}
-
-/// The head at the start of `bytes` and its length, if its end is among them.
-#[inline]
-fn parse(bytes: &[u8], listener: &mut impl AnswerListener) -> Result<Option<(Head, usize)>, Malformed> {
-    let Some(mut at) = memchr::memchr(b'\n', bytes).map(|end| end + 1) else { return Ok(None) };
-    let status = parse_status(&bytes[..at]).ok_or(Malformed::StatusLine)?;
-    let (mut length, mut tag) = (None, None);
-    loop {
-        let Some(end) = memchr::memchr(b'\n', &bytes[at..]) else { return Ok(None) };
-        let line = bytes[at..at + end].trim_ascii_end();
-        at += end + 1;
-        match line.first() {
-            None => break,
-            Some(b'C' | b'c') => length = field(line, b"content-length:").or(length),
-            Some(b'E' | b'e') => tag = field(line, b"etag:").or(tag),
-            Some(_) => {}
-        }
-    }
-    if let Some(tag) = tag {
-        listener.tag(tag);
-    }
-    let has_no_body = matches!(status, 100..200 | 204 | 304);
-    let body_bytes = if has_no_body { 0 } else { decimal(length.ok_or(Malformed::NoLength)?)? };
-    Ok(Some((Head { status, body_bytes }, at)))
-}
-
-/// The value of a field's line, if the line begins with this name.
-#[inline]
-fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let found = line.get(..name.len())?;
-    found.eq_ignore_ascii_case(name).then(|| line[name.len()..].trim_ascii())
-}
-
-fn decimal(text: &[u8]) -> Result<usize, Malformed> {
-    let number = std::str::from_utf8(text).ok().filter(|text| !text.starts_with('+'));
-    number.and_then(|text| text.parse().ok()).ok_or(Malformed::BadLength)
-}
-
-fn parse_status(line: &[u8]) -> Option<u16> {
-    let digits = line.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use corelane_http::h1::FramingError;
+    use corelane_http::h1::chunked::ChunkedError;
+    use corelane_http::h1::response::ResponseError;
+
     use super::super::Tag;
     use super::super::heard::{Heard, ask, template, values};
     use super::*;
 
     const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 204 No Content\r\n\r\n\
         HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nworldHTTP/1.1 404 Not Found\r\ncontent-length:3\r\n\r\nno!\
-        HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n\
+        HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n";
 
     /// However the stream is cut into pieces, the same answers are heard.
     #[test]
     fn answers_are_heard_whole_in_any_pieces() {
-        let expected = [(0, 200, 5, true), (0, 204, 0, true), (0, 200, 5, true), (0, 404, 3, false), (0, 200, 0, true)];
+        let expected = [
+            (0, 200, 5, true),
+            (0, 204, 0, true),
+            (0, 200, 5, true),
+            (0, 404, 3, false),
+            (0, 200, 0, true),
+            (0, 200, 4, true),
+        ];
         for step in 1..=STREAM.len() {
             let (mut answers, mut heard) = (Answers::default(), Heard::default());
             for piece in STREAM.chunks(step) {
                 answers.read(piece, &mut heard).expect("it is HTTP");
             }
             assert_eq!(heard.answers, expected, "in pieces of {step}");
-            assert_eq!(heard.bodies, b"helloworldno!", "in pieces of {step}");
+            assert_eq!(heard.bodies, b"helloworldno!abcd", "in pieces of {step}");
         }
     }
 
     #[test]
     fn what_is_no_answer_is_named() {
-        let long = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'a'; HEAD_BYTES_MAX]].concat();
-        let cases: [(&[u8], Malformed); 4] = [
-            (b"HTTP/1.0 200 OK\r\n\r\n", Malformed::StatusLine),
-            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Malformed::NoLength),
-            (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", Malformed::BadLength),
-            (&long, Malformed::HeadTooLong),
+        let long = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'a'; 16 * 1024]].concat();
+        let head = |error: ResponseError| Malformed::Response(error.into());
+        let cases: [(&[u8], Malformed); 5] = [
+            (b"HTTP/2.0 200 OK\r\n\r\n", head(ResponseError::StatusLine)),
+            (b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n", Malformed::NoLength),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", head(FramingError::ContentLength.into())),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx", Malformed::Response(ChunkedError::Size.into())),
+            (&long, head(ResponseError::HeadTooLarge)),
         ];
         for (bytes, expected) in cases {
             assert_eq!(Answers::default().read(bytes, &mut Heard::default()), Err(expected));

@@ -1,7 +1,7 @@
 //! The receiving side of a client's connection: bytes in, responses out, in whatever pieces they come.
 //!
 //! ```text
-//!   next(input) ─▶ Head (interim: another Head follows) ─▶ Data … ─▶ End ─▶ Head …
+//!   next(input) ─▶ Head (interim: another Head follows) ─▶ Data … ─▶ End (with the last bytes) ─▶ Head …
 //!        │ None: all of the input was taken; call again with the bytes that come next
 //! ```
 //!
@@ -13,9 +13,9 @@
 #[cfg(test)]
 mod tests;
 
-use super::body::{BodyReader, Piece};
-use super::chunked::ChunkedError;
-use super::response::{self, Head, Parsed, ResponseError};
+use super::chunked::{ChunkedError, Decoder, Found};
+use super::line::{self, Line};
+use super::response::{self, Body, Head, Parsed, ResponseError};
 use crate::{Limits, Method};
 use thiserror::Error;
 
@@ -35,10 +35,10 @@ pub enum ReadError {
 pub enum Event<'a> {
     /// A head. If it is interim, the next event is a head again.
     Head(Head<'a>),
-    /// Bytes of the body, at least one.
+    /// Bytes of the body, at least one; more of it, or at least its end, is to come.
     Data(&'a [u8]),
-    /// The response is whole.
-    End,
+    /// The response is whole with these bytes of its body, which may be none.
+    End(&'a [u8]),
 }
 
 /// What the end of a connection means for the responses on it.
@@ -56,30 +56,61 @@ pub enum Closed {
 #[derive(Debug)]
 pub struct ResponseReader {
     limits: Limits,
-    /// The last head, with what it says: most responses begin with the same bytes as the one before.
+    expected: Expected,
+    /// The last head: most responses begin with the same bytes as the one before.
     known: Vec<u8>,
-    known_head: Option<KnownHead>,
+    /// The method of the request that the last head answered, since it decides whether there is a body. `None`: there is no
+    /// last head, or another has come in part.
+    known_method: Option<Method>,
+    /// What the last head says, and what comes after it.
+    meaning: response::Meaning,
+    after_known: Expected,
     /// A head that has come in part.
     partial: Vec<u8>,
-    /// The body under way.
-    body: Option<BodyReader>,
-    /// The last head was interim: another is to come.
-    was_interim: bool,
+    /// Of the body under way if it comes in chunks; else at the start of one.
+    decoder: Decoder,
 }
 
-/// What the head says whose bytes are kept.
+/// What comes next on the connection.
 #[derive(Debug, Clone, Copy)]
-struct KnownHead {
-    /// The request's method, which decides whether there is a body.
-    method: Method,
-    meaning: response::Meaning,
+enum Expected {
+    Head {
+        after_interim: bool,
+    },
+    /// So many bytes, which end the response.
+    Bytes(u64),
+    Chunks,
+    UntilClose,
+}
+
+impl Expected {
+    fn after(meaning: &response::Meaning) -> Self {
+        match meaning.body() {
+            _ if meaning.is_interim() => Self::Head { after_interim: true },
+            Body::None => Self::Bytes(0),
+            Body::Length(bytes) => Self::Bytes(bytes),
+            Body::Chunked => Self::Chunks,
+            Body::UntilClose => Self::UntilClose,
+        }
+    }
 }
 
 impl ResponseReader {
     /// A reader at the first byte of a connection.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, known: Vec::new(), known_head: None, partial: Vec::new(), body: None, was_interim: false }
+        let expected = Expected::Head { after_interim: false };
+        let decoder = Decoder::new(&limits);
+        Self {
+            limits,
+            expected,
+            known: Vec::new(),
+            known_method: None,
+            meaning: response::Meaning::default(),
+            after_known: expected,
+            partial: Vec::new(),
+            decoder,
+        }
     }
 
     /// Takes the next event off `input`; `None` when all of it was taken. `method` is that of the request whose response is
@@ -94,67 +125,80 @@ impl ResponseReader {
         input: &mut &'i [u8],
         method: Method,
     ) -> Result<Option<Event<'a>>, ReadError> {
-        let Some(body) = &mut self.body else {
-            return self.next_head(input, method);
-        };
-        Ok(match body.read(input)? {
-            Piece::Data(data) => Some(Event::Data(data)),
-            Piece::NeedMore => None,
-            Piece::End => {
-                self.body = None;
-                Some(Event::End)
+        let left = match self.expected {
+            Expected::Head { .. } => return self.next_head(input, method),
+            Expected::Bytes(left) => left,
+            Expected::Chunks => return self.next_of_chunks(input),
+            Expected::UntilClose => {
+                let data = std::mem::take(input);
+                return Ok((!data.is_empty()).then_some(Event::Data(data)));
             }
-        })
+        };
+        let taken = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
+        let (data, rest) = input.split_at(taken);
+        *input = rest;
+        if taken as u64 == left {
+            self.expected = Expected::Head { after_interim: false };
+            return Ok(Some(Event::End(data)));
+        }
+        self.expected = Expected::Bytes(left - taken as u64);
+        Ok((taken > 0).then_some(Event::Data(data)))
     }
 
     /// What it means that the connection has ended where the bytes given so far end.
     #[must_use]
     pub fn close(&self) -> Closed {
-        match self.body {
-            Some(BodyReader::UntilClose | BodyReader::Length(0)) => Closed::Whole,
-            Some(_) => Closed::CutOff,
-            None if self.partial.is_empty() && !self.was_interim => Closed::Between,
-            None => Closed::CutOff,
+        match self.expected {
+            Expected::UntilClose | Expected::Bytes(0) => Closed::Whole,
+            Expected::Head { after_interim: false } if self.partial.is_empty() => Closed::Between,
+            _ => Closed::CutOff,
         }
+    }
+
+    fn next_of_chunks<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, ReadError> {
+        let (event, taken) = match self.decoder.decode(input)? {
+            Found::Data(range) => (Some(Event::Data(&input[range.clone()])), range.end),
+            Found::NeedMore => (None, input.len()),
+            Found::End(end) => {
+                self.expected = Expected::Head { after_interim: false };
+                self.decoder = Decoder::new(&self.limits);
+                (Some(Event::End(&[])), end)
+            }
+        };
+        *input = &input[taken..];
+        Ok(event)
     }
 
     #[inline]
-    fn next_head<'a, 'i: 'a>(
-        &'a mut self,
-        input: &mut &'i [u8],
-        method: Method,
-    ) -> Result<Option<Event<'a>>, ReadError> {
-        let meaning = match self.known_head {
-            Some(known) if known.method == method && self.partial.is_empty() && input.starts_with(&self.known) => {
-                *input = &input[self.known.len()..];
-                known.meaning
-            }
-            _ => match self.new_head(input, method)? {
-                Some(meaning) => meaning,
-                None => return Ok(None),
-            },
-        };
-        self.was_interim = meaning.is_interim();
-        if !self.was_interim {
-            self.body = Some(BodyReader::of_response(meaning.body(), &self.limits));
+    fn next_head<'a>(&'a mut self, input: &mut &[u8], method: Method) -> Result<Option<Event<'a>>, ReadError> {
+        if self.known_method == Some(method) && input.starts_with(&self.known) {
+            *input = &input[self.known.len()..];
+        } else if input.is_empty() || !self.new_head(input, method)? {
+            return Ok(None);
         }
-        Ok(Some(Event::Head(Head::new(&self.known, meaning))))
+        self.expected = self.after_known;
+        Ok(Some(Event::Head(Head::new(&self.known, self.meaning))))
     }
 
-    /// Reads a head that differs from the last one, and keeps it.
+    /// Reads a head that differs from the last one, and keeps it. `false` if it goes on beyond the input.
     #[inline(never)]
-    fn new_head(&mut self, input: &mut &[u8], method: Method) -> Result<Option<response::Meaning>, ReadError> {
+    fn new_head(&mut self, input: &mut &[u8], method: Method) -> Result<bool, ReadError> {
         let before = self.partial.len();
         if before == 0 {
+            if let Some(meaning) = self.nearly_known(input, method) {
+                *input = &input[self.known.len()..];
+                return Ok(self.remember(meaning, method));
+            }
             // It has come whole, nearly always.
             if let Parsed::Complete(head) = response::parse(input, &self.limits, method)? {
                 let (bytes, rest) = input.split_at(head.head_bytes());
                 *input = rest;
                 self.known.clear();
                 self.known.extend_from_slice(bytes);
-                return Ok(Some(self.remember(head.meaning(), method)));
+                return Ok(self.remember(head.meaning(), method));
             }
         }
+        self.known_method = None;
         let room = self.limits.head_bytes_max as usize - before;
         self.partial.extend_from_slice(&input[..input.len().min(room)]);
         // The end may lie across the pieces: three bytes of it in the last one. To look for it first keeps the work linear
@@ -166,7 +210,7 @@ impl ResponseReader {
             }
             response::check_start(&self.partial)?;
             *input = &[];
-            return Ok(None);
+            return Ok(false);
         }
         let Parsed::Complete(head) = response::parse(&self.partial, &self.limits, method)? else {
             return Err(ResponseError::HeadTooLarge.into());
@@ -176,11 +220,46 @@ impl ResponseReader {
         self.partial.truncate(head_bytes);
         std::mem::swap(&mut self.known, &mut self.partial);
         self.partial.clear();
-        Ok(Some(self.remember(meaning, method)))
+        Ok(self.remember(meaning, method))
     }
 
-    fn remember(&mut self, meaning: response::Meaning, method: Method) -> response::Meaning {
-        self.known_head = Some(KnownHead { method, meaning });
-        meaning
+    /// Reads a head that is the last one but for one line, as most are: another tag, another date. All other lines have been
+    /// checked as lines of the last head.
+    fn nearly_known(&mut self, input: &[u8], method: Method) -> Option<response::Meaning> {
+        if self.known_method != Some(method) {
+            return None;
+        }
+        let start = memchr::memrchr(b'\n', &self.known[..first_difference(&self.known, input)?])? + 1;
+        if !self.meaning.is_in_fields(start) {
+            return None;
+        }
+        let Ok(Line::Field { name: old_name, next: old_end, .. }) = line::read(&self.known, start) else { return None };
+        let Ok(Line::Field { name, value, next: new_end }) = line::read(input, start) else { return None };
+        let rest = &self.known[old_end..];
+        if new_end + rest.len() > self.limits.head_bytes_max as usize || !input[new_end..].starts_with(rest) {
+            return None;
+        }
+        let ends = (old_end, new_end);
+        let meaning = self.meaning.with_line(old_name.of(&self.known), name.of(input), value, ends)?;
+        if old_end == new_end {
+            self.known[start..old_end].copy_from_slice(&input[start..new_end]);
+        } else {
+            self.known.splice(start..old_end, input[start..new_end].iter().copied());
+        }
+        Some(meaning)
     }
+
+    /// Takes `known` for a head of this meaning. Says that there is one: `true`.
+    fn remember(&mut self, meaning: response::Meaning, method: Method) -> bool {
+        (self.known_method, self.meaning, self.after_known) = (Some(method), meaning, Expected::after(&meaning));
+        true
+    }
+}
+
+/// Index of the first byte in which two differ, if it is in both.
+fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
+    const WORD_BYTES: usize = 8;
+    let (words, others) = (one.chunks_exact(WORD_BYTES), other.chunks_exact(WORD_BYTES));
+    let same = words.zip(others).take_while(|(word, other)| word == other).count() * WORD_BYTES;
+    one[same..].iter().zip(&other[same..]).position(|(byte, other)| byte != other).map(|at| same + at)
 }

@@ -15,7 +15,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::field::Fields;
+use crate::field::{Fields, Span};
 use crate::h1::FramingError;
 use crate::h1::line::{self, FieldError, Line};
 use crate::known::Known;
@@ -45,9 +45,10 @@ pub enum ResponseError {
 }
 
 /// How a response's body is delimited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Body {
     /// No body, or one of no bytes.
+    #[default]
     None,
     /// So many bytes, at least 1.
     Length(u64),
@@ -74,15 +75,44 @@ pub struct Head<'a> {
 }
 
 /// What a head says beside its fields.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Meaning {
     fields_start: u32,
     status: u16,
     body: Body,
     stays_open: bool,
+    content_length: Option<u64>,
+    etag: Span,
 }
 
 impl Meaning {
+    /// Whether the line at `line_start` is one of a field.
+    pub(super) fn is_in_fields(&self, line_start: usize) -> bool {
+        line_start >= self.fields_start as usize
+    }
+
+    /// What the head says when one of its lines, which ended at `old_end`, is replaced by one with this name and value that
+    /// ends at `new_end`. `None` if that cannot be told from the line alone.
+    pub(super) fn with_line(
+        self,
+        replaced: &[u8],
+        name: &[u8],
+        value: Span,
+        (old_end, new_end): (usize, usize),
+    ) -> Option<Self> {
+        let is_framing = |name| Known::from_name(name).is_some_and(Known::is_framing);
+        if is_framing(replaced) || is_framing(name) || is_etag(replaced) != is_etag(name) {
+            return None;
+        }
+        let moved = |at: u32| (at as usize + new_end - old_end) as u32;
+        let etag = match self.etag {
+            _ if is_etag(name) => value,
+            Span { start, end } if start as usize >= old_end => Span { start: moved(start), end: moved(end) },
+            before => before,
+        };
+        Some(Self { etag, ..self })
+    }
+
     #[inline]
     pub(super) fn body(&self) -> Body {
         self.body
@@ -118,6 +148,7 @@ fn run<'a>(window: &'a [u8], limits: &Limits, method: Method) -> Result<Option<H
         return Ok(None);
     };
     let mut framing = Framing::default();
+    let mut etag = Span::default();
     let mut at = fields_start;
     let mut field_count = 0;
     loop {
@@ -127,7 +158,9 @@ fn run<'a>(window: &'a [u8], limits: &Limits, method: Method) -> Result<Option<H
                 framing.check(version)?;
                 let body = body(method, status, &framing);
                 let stays_open = framing.stays_open(version) && body != Body::UntilClose;
-                let meaning = Meaning { fields_start: fields_start as u32, status, body, stays_open };
+                let content_length = framing.content_length;
+                let meaning =
+                    Meaning { fields_start: fields_start as u32, status, body, stays_open, content_length, etag };
                 return Ok(Some(Head::new(&window[..next], meaning)));
             }
             Line::Field { name, value, next } => {
@@ -135,13 +168,19 @@ fn run<'a>(window: &'a [u8], limits: &Limits, method: Method) -> Result<Option<H
                     return Err(ResponseError::TooManyFields);
                 }
                 field_count += 1;
-                if let Some(known) = Known::from_name(name.of(window)) {
-                    framing.note(known, value.of(window))?;
+                match Known::from_name(name.of(window)) {
+                    Some(known) => framing.note(known, value.of(window))?,
+                    None if is_etag(name.of(window)) => etag = value,
+                    None => {}
                 }
                 at = next;
             }
         }
     }
+}
+
+fn is_etag(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"etag")
 }
 
 fn body(method: Method, status: u16, framing: &Framing) -> Body {
@@ -229,6 +268,20 @@ impl<'a> Head<'a> {
     #[must_use]
     pub fn keep_alive(&self) -> bool {
         self.meaning.stays_open
+    }
+
+    /// What `Content-Length` says, also where no body follows.
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        self.meaning.content_length
+    }
+
+    /// `ETag`, not parsed; see [`crate::entity_tag`].
+    #[inline]
+    #[must_use]
+    pub fn etag(&self) -> Option<&'a [u8]> {
+        let span = self.meaning.etag;
+        (!span.is_absent()).then(|| span.of(self.bytes))
     }
 
     /// Every field in the order sent.

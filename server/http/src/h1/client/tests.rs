@@ -23,7 +23,10 @@ fn read(stream: &[u8], step: usize, method: Method) -> Result<(String, Closed), 
             match event {
                 Event::Head(head) => seen.push_str(&format!("{} ", head.status())),
                 Event::Data(data) => seen.push_str(std::str::from_utf8(data).unwrap()),
-                Event::End => seen.push_str(". "),
+                Event::End(data) => {
+                    seen.push_str(std::str::from_utf8(data).unwrap());
+                    seen.push_str(". ");
+                }
             }
         }
         assert!(piece.is_empty(), "all is taken: {}", piece.escape_ascii());
@@ -49,7 +52,7 @@ fn the_method_decides_whether_there_is_a_body() {
         let mut input = &stream[..];
         let mut data_bytes = 0;
         while let Some(event) = reader.next(&mut input, method).unwrap() {
-            data_bytes += if let Event::Data(data) = event { data.len() } else { 0 };
+            data_bytes += if let Event::Data(data) | Event::End(data) = event { data.len() } else { 0 };
         }
         assert_eq!((data_bytes, reader.close()), (if has_body { 5 } else { 0 }, Closed::Between), "{method:?}");
     }
@@ -130,4 +133,53 @@ fn a_head_of_exactly_the_bound_is_read() {
             assert_eq!(read(&stream, step, Method::Get).is_ok(), want, "{over} over, in pieces of {step}");
         }
     }
+}
+
+/// A head after another says what it says alone, whatever line of it differs.
+#[test]
+fn a_head_after_another_is_read_as_alone() {
+    let heads = [
+        "HTTP/1.1 200 OK\r\nA: b\r\nETag: \"1\"\r\nContent-Length: 1\r\nZ: z\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: b\r\nETag: \"2\"\r\nContent-Length: 1\r\nZ: z\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: b\r\nETag: \"23\"\r\nContent-Length: 1\r\nZ: z\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: long\r\nETag: \"23\"\r\nContent-Length: 1\r\nZ: z\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: b\r\nETag: \"23\"\r\nContent-Length: 1\r\nZ: y\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: b\r\nETah: \"23\"\r\nContent-Length: 1\r\nZ: y\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: b\r\nETag: \"23\"\r\nContent-Length: 2\r\nZ: y\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: b\r\nETag: \"23\"\r\nContent-Length: 1\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: b\r\nETag: \"23\"\r\nContent-Length: 1\r\nZ: y\r\nMore: z\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: b\r\nETag: \"23\"\r\nContent-Length: 1\r\n\r\n",
+        "HTTP/1.1 404 OK\r\nA: b\r\nETag: \"23\"\r\nContent-Length: 1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: b\r\nETag: \"2\r3\"\r\nContent-Length: 1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA : b\r\nETag: \"23\"\r\nContent-Length: 1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nETag: \"23\"\r\nContent-Length: 1\r\n\r\n",
+    ];
+    let says = |reader: &mut ResponseReader, text: &str| {
+        let mut input = text.as_bytes();
+        let seen = match reader.next(&mut input, Method::Head).map(Option::unwrap) {
+            Ok(Event::Head(head)) => {
+                let fields: Vec<_> = head.fields().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+                let etag = head.etag().map(<[u8]>::to_vec);
+                Ok((head.status(), head.keep_alive(), head.content_length(), etag, fields))
+            }
+            Ok(_) => panic!("a head comes first"),
+            Err(error) => return Err(error),
+        };
+        assert!(input.is_empty() && matches!(reader.next(&mut input, Method::Head), Ok(Some(Event::End([])))));
+        seen
+    };
+    for (first, second) in heads.iter().flat_map(|first| heads.iter().map(move |second| (first, second))) {
+        let mut reader = ResponseReader::new(Limits::default());
+        if says(&mut reader, first).is_ok() {
+            let alone = says(&mut ResponseReader::new(Limits::default()), second);
+            assert_eq!(says(&mut reader, second), alone, "{first:?} {second:?}");
+            let etag = head_field(second);
+            assert!(alone.is_err() || alone.is_ok_and(|(_, _, _, tag, _)| tag == etag), "{second:?}");
+        }
+    }
+}
+
+fn head_field(text: &str) -> Option<Vec<u8>> {
+    let line = text.lines().find_map(|line| line.strip_prefix("ETag: "))?;
+    Some(line.as_bytes().to_vec())
 }
