@@ -15,7 +15,7 @@ use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use corelane_http::Limits;
+use corelane_http::MessageLimits;
 use shardstore::placement::Topology;
 
 use crate::services::kv::keyspace::Keyspaces;
@@ -28,7 +28,7 @@ pub(crate) struct Snapshot {
     pub(crate) generation: u64,
     pub(crate) settings: EdgeSettings,
     /// What heads and bodies of requests are held to.
-    pub(crate) head_limits: Limits,
+    pub(crate) head_limits: MessageLimits,
     pub(crate) keyspaces: Keyspaces,
     /// `None` in embedded mode.
     pub(crate) topology: Option<Arc<Topology>>,
@@ -46,14 +46,14 @@ impl Snapshot {
     }
 }
 
-fn head_limits(settings: &EdgeSettings) -> Limits {
+fn head_limits(settings: &EdgeSettings) -> MessageLimits {
     let limits = &settings.limits;
-    Limits {
+    MessageLimits {
         head_bytes_max: u32::try_from(limits.header_bytes).unwrap_or(u32::MAX),
         field_count_max: u16::try_from(limits.header_count).unwrap_or(u16::MAX),
         target_bytes_max: u32::try_from(limits.target_bytes).unwrap_or(u32::MAX),
         body_bytes_max: limits.body_bytes as u64,
-        ..Limits::default()
+        ..MessageLimits::default()
     }
 }
 

@@ -7,11 +7,12 @@ use std::hint::black_box;
 use corelane_http::cache_status::{CacheStatus, HitSource};
 use corelane_http::entity_tag::{EntityTag, TagRoom};
 use corelane_http::field::FieldValue;
+use corelane_http::h1::Parsed;
 use corelane_http::h1::ResponseStart;
-use corelane_http::h1::request::{FieldMemo, Parsed, RequestError, Resume, parse, parse_remembering};
-use corelane_http::request::{Head, Version};
-use corelane_http::response::{Connection, ResponseHead};
-use corelane_http::{Limits, Status};
+use corelane_http::h1::request::{FieldMemo, RequestError, Resume, parse, parse_remembering};
+use corelane_http::request::{HttpVersion, RequestHead};
+use corelane_http::response::{ConnectionOption, ResponseHead};
+use corelane_http::{MessageLimits, Status};
 
 const PLAIN: &[u8] = b"GET /v1/kv/default/key-0000 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
 
@@ -42,7 +43,7 @@ pub(crate) fn parse_browser(count: u64) {
 
 /// The same with the memory that a core keeps of fields: all heads but the first are recalled.
 pub(crate) fn parse_remembered(count: u64) {
-    let (limits, mut resume, mut memo) = (Limits::default(), Resume::default(), FieldMemo::default());
+    let (limits, mut resume, mut memo) = (MessageLimits::default(), Resume::default(), FieldMemo::default());
     for _ in 0..=count {
         look_at(&parse_remembering(black_box(BROWSER), black_box(&limits), &mut resume, &mut memo));
     }
@@ -51,7 +52,7 @@ pub(crate) fn parse_remembered(count: u64) {
 // One copy of the parser for both heads: two would be inlined apart, and the shorter head would move with the longer.
 #[inline(never)]
 fn parse_many(bytes: &[u8], count: u64) {
-    let (limits, mut resume) = (Limits::default(), Resume::default());
+    let (limits, mut resume) = (MessageLimits::default(), Resume::default());
     for _ in 0..count {
         look_at(&parse(black_box(bytes), black_box(&limits), &mut resume));
     }
@@ -59,13 +60,13 @@ fn parse_many(bytes: &[u8], count: u64) {
 
 /// Takes out of a head what a server needs to answer.
 #[inline(always)]
-fn look_at(parsed: &Result<Parsed<'_>, RequestError>) {
+fn look_at(parsed: &Result<Parsed<RequestHead<'_>>, RequestError>) {
     let Ok(Parsed::Complete(head)) = parsed else { panic!("the head is whole and right: {parsed:?}") };
     black_box(needed_of(head));
 }
 
 #[inline(always)]
-fn needed_of<'a>(head: &Head<'a>) -> (&'a [u8], bool, bool, usize) {
+fn needed_of<'a>(head: &RequestHead<'a>) -> (&'a [u8], bool, bool, usize) {
     (head.target_text(), head.keep_alive(), head.is_conditional_or_partial(), head.head_bytes())
 }
 
@@ -76,7 +77,11 @@ pub(crate) fn answer_head(count: u64) {
     let mut head_bytes = 0;
     for _ in 0..count {
         out.clear();
-        write_head(black_box((Version::Http11, 128, b"text/plain", 1_234_567_890_123)), black_box(&start), &mut out);
+        write_head(
+            black_box((HttpVersion::Http11, 128, b"text/plain", 1_234_567_890_123)),
+            black_box(&start),
+            &mut out,
+        );
         head_bytes = black_box(&out).len();
     }
     assert!(count == 0 || head_bytes > 128, "a head has a status, a date and its fields");
@@ -84,13 +89,13 @@ pub(crate) fn answer_head(count: u64) {
 
 #[inline(never)]
 fn write_head(
-    (version, value_bytes, content_type, item_version): (Version, u64, &[u8; 10], u64),
+    (version, value_bytes, content_type, item_version): (HttpVersion, u64, &[u8; 10], u64),
     start: &ResponseStart,
     out: &mut Vec<u8>,
 ) {
     let mut room = TagRoom::new();
     let answer = ResponseHead {
-        connection: Connection::open_for(version),
+        connection: ConnectionOption::open_for(version),
         content_length: Some(value_bytes),
         content_type: FieldValue::new(content_type),
         etag: Some(EntityTag::number(item_version, &mut room)),

@@ -8,10 +8,11 @@
 use corelane_http::cache_status::{CacheStatus, HitSource};
 use corelane_http::entity_tag::{EntityTag, TagRoom};
 use corelane_http::field::FieldValue;
+use corelane_http::h1::Parsed;
 use corelane_http::h1::ResponseStart;
-use corelane_http::h1::request::{Parsed, Resume, parse};
+use corelane_http::h1::request::{Resume, parse};
 use corelane_http::response::ResponseHead;
-use corelane_http::{Limits, Status};
+use corelane_http::{MessageLimits, Status};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -37,7 +38,7 @@ fn best_ns(mut call: impl FnMut()) -> f64 {
 }
 
 fn time_parse(name: &str, head: &[u8]) {
-    let limits = Limits::default();
+    let limits = MessageLimits::default();
     let mut resume = Resume::default();
     let ns = best_ns(|| match parse(black_box(head), black_box(&limits), &mut resume) {
         Ok(Parsed::Complete(head)) => {

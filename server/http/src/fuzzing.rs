@@ -5,15 +5,16 @@
 //! **Source**: the invariants of [`crate::h1::request`], [`crate::h1::chunked`] and [`crate::h1::response`].
 
 use crate::cache_control::CacheControl;
-use crate::conditional::Conditions;
+use crate::conditional::Preconditions;
 use crate::entity_tag::EntityTag;
-use crate::h1::request::{FieldMemo, Parsed, RequestError, Resume, parse, parse_remembering};
+use crate::h1::Parsed;
+use crate::h1::request::{FieldMemo, RequestError, Resume, parse, parse_remembering};
 use crate::h1::{chunked, response};
-use crate::request::{Head, Target};
-use crate::{Limits, Method, range, target};
+use crate::request::{RequestHead, RequestTarget};
+use crate::{MessageLimits, Method, range, target};
 
 /// Small bounds, so that a fuzzer reaches all of them.
-const LIMITS: Limits = Limits {
+const LIMITS: MessageLimits = MessageLimits {
     head_bytes_max: 512,
     field_count_max: 8,
     target_bytes_max: 64,
@@ -44,18 +45,18 @@ pub fn request_head(bytes: &[u8]) {
     }
 }
 
-fn summary(outcome: Result<Parsed<'_>, RequestError>) -> Result<Option<String>, RequestError> {
+fn summary(outcome: Result<Parsed<RequestHead<'_>>, RequestError>) -> Result<Option<String>, RequestError> {
     Ok(match outcome? {
         Parsed::Partial => None,
         Parsed::Complete(head) => Some(format!("{head:?}")),
     })
 }
 
-fn read_everything(head: &Head<'_>) {
+fn read_everything(head: &RequestHead<'_>) {
     assert!(head.head_bytes() <= LIMITS.head_bytes_max as usize);
     assert!(head.fields().count() <= usize::from(LIMITS.field_count_max));
     assert!(head.target_text().len() <= LIMITS.target_bytes_max as usize);
-    if let Target::Origin { path, .. } | Target::Absolute { path, .. } = head.target() {
+    if let RequestTarget::Origin { path, .. } | RequestTarget::Absolute { path, .. } = head.target() {
         let mut scratch = Vec::new();
         for segment in path.split(|&byte| byte == b'/') {
             if let Ok(decoded) = target::percent_decode(segment, &mut scratch, 16) {
@@ -65,7 +66,7 @@ fn read_everything(head: &Head<'_>) {
         }
         assert!(!head.target_is_plain() || memchr::memchr3(b'%', b'?', b'{', head.target_text()).is_none());
     }
-    let conditions = Conditions::of(head);
+    let conditions = Preconditions::of(head);
     let _any_answer = (
         conditions.evaluate(EntityTag::strong(b"1")),
         conditions.for_write(),
@@ -90,14 +91,14 @@ fn decode(bytes: &[u8], step: usize) -> Result<(Vec<u8>, Option<usize>), chunked
     while at < bytes.len() {
         let input = &bytes[at..bytes.len().min(at + step)];
         match decoder.decode(input)? {
-            chunked::Found::Data(range) => {
+            chunked::ChunkedPiece::Data(range) => {
                 assert!(!range.is_empty());
                 data.extend_from_slice(&input[range.clone()]);
                 assert!(data.len() as u64 <= LIMITS.body_bytes_max);
                 at += range.end;
             }
-            chunked::Found::NeedMore => at += input.len(),
-            chunked::Found::End(end) => return Ok((data, Some(at + end))),
+            chunked::ChunkedPiece::NeedMore => at += input.len(),
+            chunked::ChunkedPiece::End(end) => return Ok((data, Some(at + end))),
         }
     }
     // Data at the very end leaves what came before it unsaid only until more bytes come.
@@ -107,14 +108,14 @@ fn decode(bytes: &[u8], step: usize) -> Result<(Vec<u8>, Option<usize>), chunked
 /// A head that is whole is partial at every shorter length, and its fields can be read.
 pub fn response_head(bytes: &[u8]) {
     for method in [Method::Get, Method::Head] {
-        let Ok(response::Parsed::Complete(head)) = response::parse(bytes, &LIMITS, method) else {
+        let Ok(Parsed::Complete(head)) = response::parse(bytes, &LIMITS, method) else {
             continue;
         };
         assert!((100..600).contains(&head.status()));
         assert!(head.fields().count() <= usize::from(LIMITS.field_count_max));
         for cut in 0..head.head_bytes() {
             let shorter = response::parse(&bytes[..cut], &LIMITS, method);
-            assert!(matches!(shorter, Ok(response::Parsed::Partial)), "cut at {cut}");
+            assert!(matches!(shorter, Ok(Parsed::Partial)), "cut at {cut}");
         }
     }
 }

@@ -14,6 +14,15 @@ pub mod response;
 mod response_start;
 pub mod server;
 
+/// What was found at the start of some bytes in which nothing was wrong: a head, or the part of one.
+#[derive(Debug)]
+pub enum Parsed<H> {
+    /// More bytes are needed.
+    Partial,
+    /// A head, whose `head_bytes` are to be taken off the buffer.
+    Complete(H),
+}
+
 pub use encode::CONTINUE;
 pub use framing::FramingError;
 pub use line::FieldError;

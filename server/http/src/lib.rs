@@ -9,7 +9,7 @@
 //! leniency (a message two parsers could read in two ways is refused, and its connection closed).
 //!
 //! **Invariants**: no allocation on the parse or encode path beyond growth of a caller's vector; the answer for given
-//! bytes does not depend on how they were split on arrival; every loop is bounded by [`Limits`] or by the input.
+//! bytes does not depend on how they were split on arrival; every loop is bounded by [`MessageLimits`] or by the input.
 //!
 //! **Source**: RFC 9110 (semantics), RFC 9111 (caching), RFC 9112 (HTTP/1.1), RFC 9211 (`Cache-Status`), RFC 9457
 //! (problem details), RFC 3986 (URIs).
@@ -21,7 +21,7 @@ pub mod h1;
 mod limits;
 pub mod semantics;
 
-pub use limits::Limits;
+pub use limits::MessageLimits;
 pub use semantics::{
     Method, Status, cache_control, cache_status, conditional, date, entity_tag, field, problem, range, request,
     response, target,

@@ -6,7 +6,7 @@
 
 /// Size bounds of one message. All are inclusive: a message of exactly the bound is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct MessageLimits {
     /// Bytes of a head, from its first byte through the empty line that ends it. Beyond it: 431.
     pub head_bytes_max: u32,
     /// Field lines of a head, and of a trailer section. Beyond it: 431.
@@ -22,7 +22,7 @@ pub struct Limits {
     pub trailer_bytes_max: u32,
 }
 
-impl Default for Limits {
+impl Default for MessageLimits {
     fn default() -> Self {
         Self {
             head_bytes_max: 16 << 10,

@@ -4,7 +4,7 @@
 //!
 //! **Invariants**: the path of a hit: no allocation, lock, await or log.
 
-use corelane_http::request::Head;
+use corelane_http::request::RequestHead;
 
 use super::{Plan, Reply};
 use crate::services::Services;
@@ -23,7 +23,7 @@ pub(crate) enum Begun {
 
 /// Responds to a request, or plans how to.
 #[inline(always)]
-pub(crate) fn begin<R: Reply>(services: &Services, head: &Head<'_>, reply: &mut R) -> Begun {
+pub(crate) fn begin<R: Reply>(services: &Services, head: &RequestHead<'_>, reply: &mut R) -> Begun {
     match router::route(head) {
         Route::Read { keyspace, raw_key } => services.kv.begin_read(head, (keyspace, raw_key), reply),
         Route::Write { keyspace, raw_key } => services.kv.begin_write(head, (keyspace, raw_key), reply),

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use corelane_http::Status;
 use corelane_http::problem::Problem;
-use corelane_http::request::Body;
+use corelane_http::request::RequestBody;
 use store_runtime::budget::{Budget, Lease};
 
 use super::Wire;
@@ -35,13 +35,17 @@ pub(crate) struct Bounds<'a> {
 }
 
 /// Gathers the body that a head announces.
-pub(crate) async fn gather<W: Wire>(wire: &mut W, body: Body, bounds: Bounds<'_>) -> Result<Gathered, BodyFault> {
+pub(crate) async fn gather<W: Wire>(
+    wire: &mut W,
+    body: RequestBody,
+    bounds: Bounds<'_>,
+) -> Result<Gathered, BodyFault> {
     let mut gathered = Gathered { lease: bounds.budget.empty_lease(), bytes: Vec::new() };
     let announced = match body {
-        Body::None => return Ok(gathered),
+        RequestBody::None => return Ok(gathered),
         // Bounded by the parser (`body_bytes`) and by the keyspace before it came to this.
-        Body::Length(length) => usize::try_from(length).unwrap_or(usize::MAX),
-        Body::Chunked => 0,
+        RequestBody::Length(length) => usize::try_from(length).unwrap_or(usize::MAX),
+        RequestBody::Chunked => 0,
     };
     while let Some(bytes) = wire.body().await? {
         if announced == 0 && gathered.bytes.len() + bytes.len() > bounds.bytes_max {

@@ -4,7 +4,7 @@
 //!
 //! **Invariants**: an exchange writes one response, unless its client is gone.
 
-use corelane_http::request::{Head, OwnedHead};
+use corelane_http::request::{OwnedHead, RequestHead};
 
 use super::Wire;
 use crate::services::Services;
@@ -23,7 +23,7 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// Keeps the head: what it lay in is used for the next bytes.
-    pub(crate) fn new(head: &Head<'_>, plan: Plan) -> Self {
+    pub(crate) fn new(head: &RequestHead<'_>, plan: Plan) -> Self {
         Exchange { head: head.into_owned(), plan }
     }
 }

@@ -5,7 +5,7 @@
 //! **Invariants**: `*` and authority forms are never taken for paths; a body is never ignored.
 
 use corelane_http::Method;
-use corelane_http::request::{Body, Head, Target};
+use corelane_http::request::{RequestBody, RequestHead, RequestTarget};
 
 use super::kv::path::Path;
 use super::status::Page;
@@ -26,14 +26,16 @@ pub(crate) enum Route<'a> {
 
 /// Routes a request.
 #[inline]
-pub(crate) fn route<'a>(head: &Head<'a>) -> Route<'a> {
+pub(crate) fn route<'a>(head: &RequestHead<'a>) -> Route<'a> {
     let path = match head.target() {
-        Target::Origin { path, .. } => path,
-        Target::Absolute { path: b"*", .. } | Target::Asterisk => return Route::Status(asterisk(head.method())),
+        RequestTarget::Origin { path, .. } => path,
+        RequestTarget::Absolute { path: b"*", .. } | RequestTarget::Asterisk => {
+            return Route::Status(asterisk(head.method()));
+        }
         // An absolute form without a path means its root (RFC 9110, section 4.2.3).
-        Target::Absolute { path: b"", .. } => b"/",
-        Target::Absolute { path, .. } => path,
-        Target::Authority(_) => return Route::Status(Page::NotAllowed(KEY_METHODS)),
+        RequestTarget::Absolute { path: b"", .. } => b"/",
+        RequestTarget::Absolute { path, .. } => path,
+        RequestTarget::Authority(_) => return Route::Status(Page::NotAllowed(KEY_METHODS)),
     };
     let route = match (Path::parse(path), head.method()) {
         (Path::Key { keyspace, raw_key }, Method::Put) => return Route::Write { keyspace, raw_key },
@@ -49,7 +51,7 @@ pub(crate) fn route<'a>(head: &Head<'a>) -> Route<'a> {
     match route {
         // What is refused anyway is refused for its own reason.
         Route::Status(Page::NotAllowed(_) | Page::UnknownPath) => route,
-        _ if head.body() != Body::None => Route::Status(Page::UnexpectedBody),
+        _ if head.body() != RequestBody::None => Route::Status(Page::UnexpectedBody),
         _ => route,
     }
 }

@@ -5,8 +5,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use corelane_http::h1::response::{self, Body, Parsed};
-use corelane_http::{Limits, Method};
+use corelane_http::h1::Parsed;
+use corelane_http::h1::response::{self, ResponseBody};
+use corelane_http::{MessageLimits, Method};
 use reactor::{Address, Connection, Instant, Reactor};
 
 /// An answer, as far as the checks need it.
@@ -164,14 +165,14 @@ async fn read(
 
 /// The answer at the start of what was received, whether the connection goes on, and how many bytes it took.
 fn parse(received: &[u8], method: Method) -> Result<Option<(Answer, bool, usize)>, Failure> {
-    let parsed = response::parse(received, &Limits::default(), method);
+    let parsed = response::parse(received, &MessageLimits::default(), method);
     let head = match parsed.map_err(|error| Failure::Malformed(format!("{error:?} in {received:?}")))? {
         Parsed::Partial => return Ok(None),
         Parsed::Complete(head) => head,
     };
     let length = match head.body() {
-        Body::None => 0,
-        Body::Length(length) => length as usize,
+        ResponseBody::None => 0,
+        ResponseBody::Length(length) => length as usize,
         other => return Err(Failure::Malformed(format!("unexpected framing {other:?}"))),
     };
     let rest = &received[head.head_bytes()..];

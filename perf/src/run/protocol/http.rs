@@ -6,9 +6,9 @@
 //!
 //! **Source**: RFC 9112 sections 4 and 6.3.
 
-use corelane_http::h1::client::{Event, ReadError, ResponseReader};
-use corelane_http::h1::response::Body;
-use corelane_http::{Limits, Method};
+use corelane_http::h1::client::{ReadError, ResponseEvent, ResponseReader};
+use corelane_http::h1::response::{ReceivedHead, ResponseBody};
+use corelane_http::{MessageLimits, Method};
 
 use super::clients::{self, ClientHead};
 use super::{AnswerListener, Ask, Decimal, KeyTemplate, LoadTarget};
@@ -112,16 +112,22 @@ pub(in crate::run) enum Malformed {
 /// Reads answers from one connection.
 pub(in crate::run) struct Answers {
     reader: ResponseReader,
-    /// The answer whose body is coming: its status, how much of it has come, and whether that was right.
+    coming: Coming,
+}
+
+/// The answer that is coming.
+#[derive(Default)]
+struct Coming {
     status: u16,
+    /// Of its body, what has come; of one to a HEAD, what it tells.
     body_bytes: usize,
-    is_right: bool,
+    is_wrong: bool,
 }
 
 impl Default for Answers {
     fn default() -> Self {
-        let limits = Limits { body_bytes_max: u64::MAX, ..Limits::default() };
-        Self { reader: ResponseReader::new(limits), status: 0, body_bytes: 0, is_right: true }
+        let limits = MessageLimits { body_bytes_max: u64::MAX, ..MessageLimits::default() };
+        Self { reader: ResponseReader::new(limits), coming: Coming::default() }
     }
 }
 
@@ -132,33 +138,44 @@ impl Answers {
     /// The server's; the connection is of no use afterwards.
     #[inline]
     pub(super) fn read(&mut self, mut bytes: &[u8], listener: &mut impl AnswerListener) -> Result<(), Malformed> {
+        let coming = &mut self.coming;
         loop {
             let method = if listener.is_head() { Method::Head } else { Method::Get };
             match self.reader.next(&mut bytes, method)? {
-                Some(Event::Head(head)) if head.body() == Body::UntilClose => return Err(Malformed::NoLength),
-                Some(Event::Head(head)) => {
-                    if let Some(tag) = head.etag() {
-                        listener.tag(tag);
-                    }
-                    let told = if method == Method::Head { head.content_length() } else { None };
-                    (self.status, self.body_bytes, self.is_right) = (head.status(), told.unwrap_or(0) as usize, true);
+                Some(ResponseEvent::Head(head)) if head.body() == ResponseBody::UntilClose => {
+                    return Err(Malformed::NoLength);
                 }
-                Some(Event::Data(part)) => self.body(part, listener),
-                Some(Event::End(part)) => {
-                    if !part.is_empty() {
-                        self.body(part, listener);
-                    }
-                    listener.answer(0, self.status, self.body_bytes, self.is_right);
-                }
+                Some(ResponseEvent::Head(head)) => *coming = Coming::of(&head, method, listener),
+                Some(ResponseEvent::Data(part)) => coming.body(part, listener),
+                Some(ResponseEvent::End(part)) => coming.end(part, listener),
                 None => return Ok(()),
             }
         }
     }
+}
+
+impl Coming {
+    #[inline]
+    fn of(head: &ReceivedHead<'_>, method: Method, listener: &mut impl AnswerListener) -> Self {
+        if let Some(tag) = head.etag() {
+            listener.tag(tag);
+        }
+        let told = if method == Method::Head { head.content_length() } else { None };
+        Self { status: head.status(), body_bytes: told.unwrap_or(0) as usize, is_wrong: false }
+    }
 
     #[inline]
     fn body(&mut self, part: &[u8], listener: &mut impl AnswerListener) {
-        self.is_right &= listener.body(0, self.status, self.body_bytes, part);
+        self.is_wrong |= !listener.body(0, self.status, self.body_bytes, part);
         self.body_bytes += part.len();
+    }
+
+    #[inline]
+    fn end(&mut self, part: &[u8], listener: &mut impl AnswerListener) {
+        if !part.is_empty() {
+            self.body(part, listener);
+        }
+        listener.answer(0, self.status, self.body_bytes, !self.is_wrong);
     }
 }
 

@@ -10,7 +10,7 @@ use corelane_http::{
     field::FieldValue,
     h1::ResponseStart,
     problem::Problem,
-    response::{Connection, ResponseHead},
+    response::{ConnectionOption, ResponseHead},
 };
 
 use super::page::Page;
@@ -52,7 +52,7 @@ impl Answer {
     }
 
     /// Appends the answer to a request of `method`.
-    pub(super) fn encode(&self, method: Method, connection: Connection, wall_ms: u64, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, method: Method, connection: ConnectionOption, wall_ms: u64, out: &mut Vec<u8>) {
         let head = ResponseHead {
             connection,
             content_length: Some(self.body.len() as u64),

@@ -17,9 +17,9 @@
 use std::time::Duration;
 
 use corelane_http::{
-    Limits, Method,
+    MessageLimits, Method,
     h1::server::RequestReader,
-    request::{Body, Head},
+    request::{RequestBody, RequestHead},
     response,
 };
 use reactor::{Connection, ConnectionError, Instant, Received};
@@ -42,7 +42,7 @@ const LINGER: Duration = Duration::from_secs(2);
 const QUEUE_BYTES_MAX: usize = 256 * 1024;
 
 /// No page of the listener needs more; a body of any length is refused.
-const LIMITS: Limits = Limits {
+const LIMITS: MessageLimits = MessageLimits {
     head_bytes_max: 16 << 10,
     field_count_max: 100,
     target_bytes_max: 8 << 10,
@@ -52,10 +52,10 @@ const LIMITS: Limits = Limits {
 };
 
 /// The requests of one connection.
-type Requests = RequestReader<Received, Instant>;
+type AdminRequests = RequestReader<Received, Instant>;
 
 /// What is known of the next request.
-enum Next {
+enum RequestStep {
     /// More bytes are needed.
     More,
     /// Its answer is queued; the connection goes on.
@@ -66,10 +66,10 @@ enum Next {
 
 /// Answers the requests of one connection until it ends.
 pub(super) async fn converse(server: &Server, connection: Connection) {
-    let mut requests = Requests::default();
+    let mut requests = AdminRequests::default();
     loop {
         match step(server, &connection, &mut requests) {
-            Next::Answered => {
+            RequestStep::Answered => {
                 requests.release();
                 if queue_shrunk(server, &connection, QUEUE_BYTES_MAX).await.is_err() {
                     return;
@@ -77,8 +77,8 @@ pub(super) async fn converse(server: &Server, connection: Connection) {
                 // A client that pipelines must not keep this core from its other tasks.
                 server.reactor().yield_now().await;
             }
-            Next::Last => break,
-            Next::More => match receive(server, &connection, &mut requests).await {
+            RequestStep::Last => break,
+            RequestStep::More => match receive(server, &connection, &mut requests).await {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(ConnectionError::TimedOut) if requests.head_began().is_some() => {
@@ -96,7 +96,11 @@ pub(super) async fn converse(server: &Server, connection: Connection) {
 }
 
 /// Waits for bytes; false when the peer has sent all it will send.
-async fn receive(server: &Server, connection: &Connection, requests: &mut Requests) -> Result<bool, ConnectionError> {
+async fn receive(
+    server: &Server,
+    connection: &Connection,
+    requests: &mut AdminRequests,
+) -> Result<bool, ConnectionError> {
     let reactor = server.reactor();
     let idle_until = || reactor.now() + IDLE_TIME;
     connection.set_deadline(requests.head_began().map_or_else(idle_until, |began| began + HEAD_TIME));
@@ -112,36 +116,40 @@ async fn queue_shrunk(server: &Server, connection: &Connection, below: usize) ->
 }
 
 /// Answers the next request, if its head is whole.
-fn step(server: &Server, connection: &Connection, requests: &mut Requests) -> Next {
+fn step(server: &Server, connection: &Connection, requests: &mut AdminRequests) -> RequestStep {
     let mut scratch = server.heads.borrow_mut();
     let now = || server.reactor().now();
     match requests.next(&LIMITS, &mut scratch, now, |head| answer(server, connection, head)) {
         Ok(Some(next)) => next,
-        Ok(None) => Next::More,
+        Ok(None) => RequestStep::More,
         Err(error) => {
             // Which method it was is not known for sure; a body after an answer to HEAD harms nobody on a connection that ends.
             refuse(server, connection, Method::Get, &Answer::problem(&error.problem()));
-            Next::Last
+            RequestStep::Last
         }
     }
 }
 
-fn answer(server: &Server, connection: &Connection, head: &Head<'_>) -> Next {
+fn answer(server: &Server, connection: &Connection, head: &RequestHead<'_>) -> RequestStep {
     server.metrics.requests.increment();
-    if head.body() != Body::None {
+    if head.body() != RequestBody::None {
         refuse(server, connection, head.method(), &route::body_refused());
-        return Next::Last;
+        return RequestStep::Last;
     }
     let stays_open = head.keep_alive() && route::keeps_framing(head.method());
-    let says = if stays_open { response::Connection::open_for(head.version()) } else { response::Connection::Close };
+    let says = if stays_open {
+        response::ConnectionOption::open_for(head.version())
+    } else {
+        response::ConnectionOption::Close
+    };
     let answer = route::answer(head, server);
     answer.encode(head.method(), says, server.reactor().wall_ms(), &mut connection.write());
-    if stays_open { Next::Answered } else { Next::Last }
+    if stays_open { RequestStep::Answered } else { RequestStep::Last }
 }
 
 /// Queues the last answer of a connection whose requests cannot be trusted any more.
 fn refuse(server: &Server, connection: &Connection, method: Method, answer: &Answer) {
     server.metrics.refused.increment();
     let wall_ms = server.reactor().wall_ms();
-    answer.encode(method, response::Connection::Close, wall_ms, &mut connection.write());
+    answer.encode(method, response::ConnectionOption::Close, wall_ms, &mut connection.write());
 }

@@ -9,7 +9,7 @@ use corelane_http::{
     Method, Status,
     field::FieldValue,
     problem::Problem,
-    request::{Head, Target},
+    request::{RequestHead, RequestTarget},
 };
 use serde_json::json;
 
@@ -44,13 +44,15 @@ const INDEX: &[u8] = include_bytes!("index.html");
 const READ_METHODS: &[u8] = b"GET, HEAD";
 
 /// The answer to a request without a body.
-pub(super) fn answer(head: &Head<'_>, server: &Server) -> Answer {
+pub(super) fn answer(head: &RequestHead<'_>, server: &Server) -> Answer {
     let (path, query) = match head.target() {
-        Target::Origin { path, query } => (path, query),
-        Target::Absolute { path: b"*", .. } | Target::Asterisk => return Answer::options(value(READ_METHODS)),
-        Target::Absolute { path: b"", query, .. } => (&b"/"[..], query),
-        Target::Absolute { path, query, .. } => (path, query),
-        Target::Authority(_) => return not_allowed("this listener is no proxy"),
+        RequestTarget::Origin { path, query } => (path, query),
+        RequestTarget::Absolute { path: b"*", .. } | RequestTarget::Asterisk => {
+            return Answer::options(value(READ_METHODS));
+        }
+        RequestTarget::Absolute { path: b"", query, .. } => (&b"/"[..], query),
+        RequestTarget::Absolute { path, query, .. } => (path, query),
+        RequestTarget::Authority(_) => return not_allowed("this listener is no proxy"),
     };
     if let Some(page) = PAGES.iter().find(|page| page.path.as_bytes() == path) {
         return if head.method().is_read() {

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use corelane_http::{Method, h1::server::HeadScratch, response};
+use corelane_http::{Method, h1::server::RequestScratch, response};
 use reactor::{Connection, ListenError, Listener, Reactor};
 
 use super::{Admin, connection, route};
@@ -47,7 +47,7 @@ pub(super) struct Server {
     serving: Rc<Cell<usize>>,
     shedding: Rc<Cell<usize>>,
     /// Where the heads of all connections are read.
-    pub(super) heads: RefCell<HeadScratch>,
+    pub(super) heads: RefCell<RequestScratch>,
     pub(super) metrics: AdminMetrics,
 }
 
@@ -124,7 +124,7 @@ fn take(server: &Rc<Server>, connection: Connection) {
         let wall_ms = server.reactor.wall_ms();
         let task = async move {
             let answer = route::too_many_connections();
-            answer.encode(Method::Get, response::Connection::Close, wall_ms, &mut connection.write());
+            answer.encode(Method::Get, response::ConnectionOption::Close, wall_ms, &mut connection.write());
             connection.finish(SHED_LINGER).await;
             drop(seat);
         };

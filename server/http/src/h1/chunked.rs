@@ -20,7 +20,7 @@ mod extension;
 #[cfg(test)]
 mod tests;
 
-use crate::Limits;
+use crate::MessageLimits;
 use crate::Status;
 use crate::class;
 use crate::problem::Problem;
@@ -97,7 +97,7 @@ impl ChunkedError {
 
 /// What was found in the bytes given to [`Decoder::decode`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum ChunkedPiece {
     /// Data of the body at this place of the input, never empty. Go on from its end.
     Data(Range<usize>),
     /// Nothing more in this input; all of it was taken.
@@ -143,7 +143,7 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder at the first byte after the head.
     #[must_use]
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &MessageLimits) -> Self {
         Self {
             state: State::Size(0),
             chunk_bytes: 0,
@@ -159,14 +159,14 @@ impl Decoder {
     /// # Errors
     ///
     /// The peer's fault. Every later call gives the same error.
-    pub fn decode(&mut self, input: &[u8]) -> Result<Found, ChunkedError> {
+    pub fn decode(&mut self, input: &[u8]) -> Result<ChunkedPiece, ChunkedError> {
         let mut at = 0;
         loop {
             match self.state {
-                State::Done => return Ok(Found::End(at)),
+                State::Done => return Ok(ChunkedPiece::End(at)),
                 State::Failed(error) => return Err(error),
-                _ if at == input.len() => return Ok(Found::NeedMore),
-                State::Data => return Ok(Found::Data(self.take_data(at, input.len()))),
+                _ if at == input.len() => return Ok(ChunkedPiece::NeedMore),
+                State::Data => return Ok(ChunkedPiece::Data(self.take_data(at, input.len()))),
                 _ => {}
             }
             match self.step(input[at]) {

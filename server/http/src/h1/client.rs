@@ -13,10 +13,11 @@
 #[cfg(test)]
 mod tests;
 
-use super::chunked::{ChunkedError, Decoder, Found};
+use super::Parsed;
+use super::chunked::{ChunkedError, ChunkedPiece, Decoder};
 use super::line::{self, Line};
-use super::response::{self, Body, Head, Parsed, ResponseError};
-use crate::{Limits, Method};
+use super::response::{self, ReceivedHead, ResponseBody, ResponseError};
+use crate::{MessageLimits, Method};
 use thiserror::Error;
 
 /// Why a response could not be read. The server's fault; the connection is of no more use.
@@ -32,9 +33,9 @@ pub enum ReadError {
 
 /// What comes next of the responses on a connection.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum ResponseEvent<'a> {
     /// A head. If it is interim, the next event is a head again.
-    Head(Head<'a>),
+    Head(ReceivedHead<'a>),
     /// Bytes of the body, at least one; more of it, or at least its end, is to come.
     Data(&'a [u8]),
     /// The response is whole with these bytes of its body, which may be none.
@@ -55,7 +56,7 @@ pub enum Closed {
 /// Reads the responses of one connection.
 #[derive(Debug)]
 pub struct ResponseReader {
-    limits: Limits,
+    limits: MessageLimits,
     expected: Expected,
     /// The last head: most responses begin with the same bytes as the one before.
     known: Vec<u8>,
@@ -87,10 +88,10 @@ impl Expected {
     fn after(meaning: &response::Meaning) -> Self {
         match meaning.body() {
             _ if meaning.is_interim() => Self::Head { after_interim: true },
-            Body::None => Self::Bytes(0),
-            Body::Length(bytes) => Self::Bytes(bytes),
-            Body::Chunked => Self::Chunks,
-            Body::UntilClose => Self::UntilClose,
+            ResponseBody::None => Self::Bytes(0),
+            ResponseBody::Length(bytes) => Self::Bytes(bytes),
+            ResponseBody::Chunked => Self::Chunks,
+            ResponseBody::UntilClose => Self::UntilClose,
         }
     }
 }
@@ -98,7 +99,7 @@ impl Expected {
 impl ResponseReader {
     /// A reader at the first byte of a connection.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: MessageLimits) -> Self {
         let expected = Expected::Head { after_interim: false };
         let decoder = Decoder::new(&limits);
         Self {
@@ -124,14 +125,14 @@ impl ResponseReader {
         &'a mut self,
         input: &mut &'i [u8],
         method: Method,
-    ) -> Result<Option<Event<'a>>, ReadError> {
+    ) -> Result<Option<ResponseEvent<'a>>, ReadError> {
         let left = match self.expected {
             Expected::Head { .. } => return self.next_head(input, method),
             Expected::Bytes(left) => left,
             Expected::Chunks => return self.next_of_chunks(input),
             Expected::UntilClose => {
                 let data = std::mem::take(input);
-                return Ok((!data.is_empty()).then_some(Event::Data(data)));
+                return Ok((!data.is_empty()).then_some(ResponseEvent::Data(data)));
             }
         };
         let taken = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
@@ -139,10 +140,10 @@ impl ResponseReader {
         *input = rest;
         if taken as u64 == left {
             self.expected = Expected::Head { after_interim: false };
-            return Ok(Some(Event::End(data)));
+            return Ok(Some(ResponseEvent::End(data)));
         }
         self.expected = Expected::Bytes(left - taken as u64);
-        Ok((taken > 0).then_some(Event::Data(data)))
+        Ok((taken > 0).then_some(ResponseEvent::Data(data)))
     }
 
     /// What it means that the connection has ended where the bytes given so far end.
@@ -155,14 +156,14 @@ impl ResponseReader {
         }
     }
 
-    fn next_of_chunks<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, ReadError> {
+    fn next_of_chunks<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<ResponseEvent<'i>>, ReadError> {
         let (event, taken) = match self.decoder.decode(input)? {
-            Found::Data(range) => (Some(Event::Data(&input[range.clone()])), range.end),
-            Found::NeedMore => (None, input.len()),
-            Found::End(end) => {
+            ChunkedPiece::Data(range) => (Some(ResponseEvent::Data(&input[range.clone()])), range.end),
+            ChunkedPiece::NeedMore => (None, input.len()),
+            ChunkedPiece::End(end) => {
                 self.expected = Expected::Head { after_interim: false };
                 self.decoder = Decoder::new(&self.limits);
-                (Some(Event::End(&[])), end)
+                (Some(ResponseEvent::End(&[])), end)
             }
         };
         *input = &input[taken..];
@@ -170,14 +171,14 @@ impl ResponseReader {
     }
 
     #[inline]
-    fn next_head<'a>(&'a mut self, input: &mut &[u8], method: Method) -> Result<Option<Event<'a>>, ReadError> {
+    fn next_head<'a>(&'a mut self, input: &mut &[u8], method: Method) -> Result<Option<ResponseEvent<'a>>, ReadError> {
         if self.known_method == Some(method) && input.starts_with(&self.known) {
             *input = &input[self.known.len()..];
         } else if input.is_empty() || !self.new_head(input, method)? {
             return Ok(None);
         }
         self.expected = self.after_known;
-        Ok(Some(Event::Head(Head::new(&self.known, self.meaning))))
+        Ok(Some(ResponseEvent::Head(ReceivedHead::new(&self.known, self.meaning))))
     }
 
     /// Reads a head that differs from the last one, and keeps it. `false` if it goes on beyond the input.

@@ -15,7 +15,7 @@ use crate::entity_tag::EntityTag;
 use crate::field::FieldValue;
 use crate::problem::Problem;
 use crate::range::ContentRange;
-use crate::response::{Connection, ResponseHead};
+use crate::response::{ConnectionOption, ResponseHead};
 
 /// The interim answer to `Expect: 100-continue`, whole.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -72,13 +72,13 @@ impl ResponseHead<'_> {
     fn push_connection(&self, out: &mut Vec<u8>) {
         match (self.connection, self.status) {
             // RFC 9110 section 7.8: a 426 must say what to upgrade to, and name the field in Connection.
-            (Connection::Close, Status::UpgradeRequired) => {
+            (ConnectionOption::Close, Status::UpgradeRequired) => {
                 out.extend_from_slice(b"\r\nUpgrade: HTTP/1.1\r\nConnection: upgrade, close");
             }
             (_, Status::UpgradeRequired) => out.extend_from_slice(b"\r\nUpgrade: HTTP/1.1\r\nConnection: upgrade"),
-            (Connection::Open, _) => {}
-            (Connection::KeepAlive, _) => out.extend_from_slice(b"\r\nConnection: keep-alive"),
-            (Connection::Close, _) => out.extend_from_slice(b"\r\nConnection: close"),
+            (ConnectionOption::Open, _) => {}
+            (ConnectionOption::KeepAlive, _) => out.extend_from_slice(b"\r\nConnection: keep-alive"),
+            (ConnectionOption::Close, _) => out.extend_from_slice(b"\r\nConnection: close"),
         }
     }
 
@@ -108,7 +108,7 @@ impl Problem<'_> {
     /// Appends a whole answer, head and body, for a request that is not `HEAD`.
     ///
     /// `body` is overwritten; keeping it between calls saves its allocation.
-    pub fn encode(&self, connection: Connection, start: &ResponseStart, body: &mut Vec<u8>, out: &mut Vec<u8>) {
+    pub fn encode(&self, connection: ConnectionOption, start: &ResponseStart, body: &mut Vec<u8>, out: &mut Vec<u8>) {
         body.clear();
         self.encode_body(body);
         let head = ResponseHead {

@@ -5,9 +5,9 @@
 //! **Source**: RFC 9112 section 6 and 9.3; RFC 9110 section 7.6.1 and 8.6.
 
 use crate::class;
-use crate::known::Known;
+use crate::known::KnownField;
 use crate::list::Elements;
-use crate::request::Version;
+use crate::request::HttpVersion;
 use crate::semantics::framing::Framing;
 use thiserror::Error;
 
@@ -64,11 +64,11 @@ impl FramingError {
 impl Framing {
     /// Takes in one field, if it is one of framing.
     #[inline]
-    pub(crate) fn note(&mut self, known: Known, value: &[u8]) -> Result<(), FramingError> {
+    pub(crate) fn note(&mut self, known: KnownField, value: &[u8]) -> Result<(), FramingError> {
         match known {
-            Known::Connection => self.note_connection(value),
-            Known::ContentLength => self.note_content_length(value),
-            Known::TransferEncoding => self.note_transfer_encoding(value),
+            KnownField::Connection => self.note_connection(value),
+            KnownField::ContentLength => self.note_content_length(value),
+            KnownField::TransferEncoding => self.note_transfer_encoding(value),
             _ => Ok(()),
         }
     }
@@ -113,11 +113,11 @@ impl Framing {
 
     /// Judges what only all fields together show.
     #[inline]
-    pub(crate) fn check(&self, version: Version) -> Result<(), FramingError> {
+    pub(crate) fn check(&self, version: HttpVersion) -> Result<(), FramingError> {
         match (self.chunked, version, self.content_length) {
-            (false, ..) | (true, Version::Http11, None) => Ok(()),
-            (true, Version::Http10, _) => Err(FramingError::TransferEncodingVersion),
-            (true, Version::Http11, Some(_)) => Err(FramingError::Both),
+            (false, ..) | (true, HttpVersion::Http11, None) => Ok(()),
+            (true, HttpVersion::Http10, _) => Err(FramingError::TransferEncodingVersion),
+            (true, HttpVersion::Http11, Some(_)) => Err(FramingError::Both),
         }
     }
 }

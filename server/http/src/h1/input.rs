@@ -1,7 +1,7 @@
 //! Received bytes that have not been used: the buffer they came in as long as possible, a copy only of what is partial.
 //!
 //! **Not** a parser.
-//! **Invariants**: bytes come out in the order they went in; nothing lent is held after [`Input::release`]; what has been
+//! **Invariants**: bytes come out in the order they went in; nothing lent is held after [`LentInput::release`]; what has been
 //! consumed is not kept beyond the next bytes, so that a peer that always leaves a partial message costs no more than
 //! that message.
 
@@ -9,7 +9,7 @@ use std::ops::Deref;
 
 /// Input of one connection. `B` is what a receive lends: it is given back when its bytes are used, or copied.
 #[derive(Debug)]
-pub struct Input<B> {
+pub struct LentInput<B> {
     lent: Option<B>,
     /// Used when nothing is lent.
     copied: Vec<u8>,
@@ -17,13 +17,13 @@ pub struct Input<B> {
     start: usize,
 }
 
-impl<B> Default for Input<B> {
+impl<B> Default for LentInput<B> {
     fn default() -> Self {
         Self { lent: None, copied: Vec::new(), start: 0 }
     }
 }
 
-impl<B: Deref<Target = [u8]>> Input<B> {
+impl<B: Deref<Target = [u8]>> LentInput<B> {
     /// What is there to be read.
     #[inline]
     #[must_use]
@@ -102,7 +102,7 @@ mod tests {
 
     /// Pushes the pieces, consumes up to `consumed` bytes after each; all that came out.
     fn pass_through(pieces: [&[u8]; 2], consumed: usize, releases: bool) -> Vec<u8> {
-        let mut input = Input::default();
+        let mut input = LentInput::default();
         let mut out = Vec::new();
         for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
             input.push(Lent(piece.into()));
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_buffer_is_held_until_it_is_used_or_released() {
         let buffer: Rc<[u8]> = b"abc"[..].into();
-        let mut input = Input::default();
+        let mut input = LentInput::default();
         input.push(Lent(Rc::clone(&buffer)));
         input.consume(2);
         assert_eq!((input.bytes(), Rc::strong_count(&buffer)), (&b"c"[..], 2));
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_was_consumed_is_not_kept() {
-        let mut input = Input::default();
+        let mut input = LentInput::default();
         for _ in 0..1000 {
             input.push(Lent(b"abcdefgh"[..].into()));
             input.release();

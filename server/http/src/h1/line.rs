@@ -6,7 +6,7 @@
 //! **Source**: RFC 9112 section 2.2 and 5; RFC 9110 section 5.
 
 use crate::class;
-use crate::field::Span;
+use crate::field::HeadSpan;
 use thiserror::Error;
 
 /// Why a field line was refused. Always the peer's fault.
@@ -50,7 +50,7 @@ pub(crate) enum Line {
     /// The empty line that ends the section; the index is the first after it.
     End(usize),
     /// A field, and the index of the next line.
-    Field { name: Span, value: Span, next: usize },
+    Field { name: HeadSpan, value: HeadSpan, next: usize },
 }
 
 /// Reads one line of a field section. Its verdict on a prefix is never changed by bytes that follow.
@@ -78,7 +78,7 @@ pub(crate) fn read(buf: &[u8], at: usize) -> Result<Line, FieldError> {
     while value_end > value_start && matches!(buf[value_end - 1], b' ' | b'\t') {
         value_end -= 1;
     }
-    Ok(Line::Field { name: Span::new(at, name_end), value: Span::new(value_start, value_end), next })
+    Ok(Line::Field { name: HeadSpan::new(at, name_end), value: HeadSpan::new(value_start, value_end), next })
 }
 
 /// Index after the CR LF at `at`, or `None` if it is cut off. `at` must be inside `buf`.

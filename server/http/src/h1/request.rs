@@ -28,19 +28,11 @@ use memo::Recalled;
 pub use memo::{FieldMemo, FieldMemos};
 pub use resume::Resume;
 
+use super::Parsed;
 use super::line::{self, Line};
-use crate::Limits;
-use crate::request::Head;
-use progress::Progress;
-
-/// Outcome of [`parse`] on bytes in which nothing was wrong.
-#[derive(Debug)]
-pub enum Parsed<'a> {
-    /// More bytes are needed.
-    Partial,
-    /// A head, whose [`Head::head_bytes`] bytes are to be taken off the buffer.
-    Complete(Head<'a>),
-}
+use crate::MessageLimits;
+use crate::request::RequestHead;
+use progress::HeadProgress;
 
 /// Parses the head at the start of `buf`.
 ///
@@ -57,7 +49,11 @@ pub enum Parsed<'a> {
 ///
 /// It may, if `resume` is under way and `buf` is shorter than at the last call: that is the caller's mistake.
 #[inline]
-pub fn parse<'a>(buf: &'a [u8], limits: &Limits, resume: &'a mut Resume) -> Result<Parsed<'a>, RequestError> {
+pub fn parse<'a>(
+    buf: &'a [u8],
+    limits: &MessageLimits,
+    resume: &'a mut Resume,
+) -> Result<Parsed<RequestHead<'a>>, RequestError> {
     parse_with(buf, limits, resume, None)
 }
 
@@ -73,20 +69,20 @@ pub fn parse<'a>(buf: &'a [u8], limits: &Limits, resume: &'a mut Resume) -> Resu
 #[inline]
 pub fn parse_remembering<'a>(
     buf: &'a [u8],
-    limits: &Limits,
+    limits: &MessageLimits,
     resume: &'a mut Resume,
     memo: &mut FieldMemo,
-) -> Result<Parsed<'a>, RequestError> {
+) -> Result<Parsed<RequestHead<'a>>, RequestError> {
     parse_with(buf, limits, resume, Some(memo))
 }
 
 #[inline]
 fn parse_with<'a>(
     buf: &'a [u8],
-    limits: &Limits,
+    limits: &MessageLimits,
     resume: &'a mut Resume,
     memo: Option<&mut FieldMemo>,
-) -> Result<Parsed<'a>, RequestError> {
+) -> Result<Parsed<RequestHead<'a>>, RequestError> {
     let window = &buf[..buf.len().min(limits.head_bytes_max as usize)];
     if !resume.is_due(window, limits) {
         resume.note_seen(window);
@@ -100,7 +96,7 @@ fn parse_with<'a>(
         Ok(true) => {
             let progress = resume.end();
             progress.finish(window, limits)?;
-            Ok(Parsed::Complete(Head::new(&window[..progress.next as usize], &progress.offsets)))
+            Ok(Parsed::Complete(RequestHead::new(&window[..progress.next as usize], &progress.offsets)))
         }
         Ok(false) if window.len() < limits.head_bytes_max as usize => {
             resume.pause(window, limits);
@@ -117,8 +113,8 @@ fn parse_with<'a>(
 #[inline]
 fn read(
     window: &[u8],
-    limits: &Limits,
-    progress: &mut Progress,
+    limits: &MessageLimits,
+    progress: &mut HeadProgress,
     memo: Option<&mut FieldMemo>,
 ) -> Result<bool, RequestError> {
     let Some(line) = start_line::parse(window, limits)? else {
@@ -138,7 +134,7 @@ fn read(
 
 /// Reads field lines from `progress.next` on; whether the empty line that ends them is there.
 #[inline]
-fn read_fields(window: &[u8], limits: &Limits, progress: &mut Progress) -> Result<bool, RequestError> {
+fn read_fields(window: &[u8], limits: &MessageLimits, progress: &mut HeadProgress) -> Result<bool, RequestError> {
     let mut at = progress.next as usize;
     loop {
         match line::read(window, at)? {

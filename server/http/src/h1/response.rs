@@ -15,13 +15,13 @@
 #[cfg(test)]
 mod tests;
 
-use crate::field::{Fields, Span};
-use crate::h1::FramingError;
+use crate::field::{Fields, HeadSpan};
 use crate::h1::line::{self, FieldError, Line};
-use crate::known::Known;
-use crate::request::Version;
+use crate::h1::{FramingError, Parsed};
+use crate::known::KnownField;
+use crate::request::HttpVersion;
 use crate::semantics::framing::Framing;
-use crate::{Limits, Method};
+use crate::{MessageLimits, Method};
 use thiserror::Error;
 
 /// Why a response head was refused. The server's fault; the connection is of no more use.
@@ -46,7 +46,7 @@ pub enum ResponseError {
 
 /// How a response's body is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Body {
+pub enum ResponseBody {
     /// No body, or one of no bytes.
     #[default]
     None,
@@ -58,18 +58,9 @@ pub enum Body {
     UntilClose,
 }
 
-/// Outcome of [`parse`] on bytes in which nothing was wrong.
-#[derive(Debug)]
-pub enum Parsed<'a> {
-    /// More bytes are needed.
-    Partial,
-    /// A head, whose [`Head::head_bytes`] bytes are to be taken off the buffer.
-    Complete(Head<'a>),
-}
-
 /// A response head, checked whole, borrowing the bytes it came in.
 #[derive(Debug, Clone)]
-pub struct Head<'a> {
+pub struct ReceivedHead<'a> {
     bytes: &'a [u8],
     meaning: Meaning,
 }
@@ -79,10 +70,10 @@ pub struct Head<'a> {
 pub(super) struct Meaning {
     fields_start: u32,
     status: u16,
-    body: Body,
+    body: ResponseBody,
     stays_open: bool,
     content_length: Option<u64>,
-    etag: Span,
+    etag: HeadSpan,
 }
 
 impl Meaning {
@@ -97,24 +88,24 @@ impl Meaning {
         self,
         replaced: &[u8],
         name: &[u8],
-        value: Span,
+        value: HeadSpan,
         (old_end, new_end): (usize, usize),
     ) -> Option<Self> {
-        let is_framing = |name| Known::from_name(name).is_some_and(Known::is_framing);
+        let is_framing = |name| KnownField::from_name(name).is_some_and(KnownField::is_framing);
         if is_framing(replaced) || is_framing(name) || is_etag(replaced) != is_etag(name) {
             return None;
         }
         let moved = |at: u32| (at as usize + new_end - old_end) as u32;
         let etag = match self.etag {
             _ if is_etag(name) => value,
-            Span { start, end } if start as usize >= old_end => Span { start: moved(start), end: moved(end) },
+            HeadSpan { start, end } if start as usize >= old_end => HeadSpan { start: moved(start), end: moved(end) },
             before => before,
         };
         Some(Self { etag, ..self })
     }
 
     #[inline]
-    pub(super) fn body(&self) -> Body {
+    pub(super) fn body(&self) -> ResponseBody {
         self.body
     }
 
@@ -134,7 +125,11 @@ const STATUS_START_BYTES: usize = 13;
 /// # Errors
 ///
 /// The server's fault. Close the connection.
-pub fn parse<'a>(buf: &'a [u8], limits: &Limits, method: Method) -> Result<Parsed<'a>, ResponseError> {
+pub fn parse<'a>(
+    buf: &'a [u8],
+    limits: &MessageLimits,
+    method: Method,
+) -> Result<Parsed<ReceivedHead<'a>>, ResponseError> {
     let window = &buf[..buf.len().min(limits.head_bytes_max as usize)];
     match run(window, limits, method)? {
         Some(head) => Ok(Parsed::Complete(head)),
@@ -143,12 +138,16 @@ pub fn parse<'a>(buf: &'a [u8], limits: &Limits, method: Method) -> Result<Parse
     }
 }
 
-fn run<'a>(window: &'a [u8], limits: &Limits, method: Method) -> Result<Option<Head<'a>>, ResponseError> {
+fn run<'a>(
+    window: &'a [u8],
+    limits: &MessageLimits,
+    method: Method,
+) -> Result<Option<ReceivedHead<'a>>, ResponseError> {
     let Some((version, status, fields_start)) = status_line(window)? else {
         return Ok(None);
     };
     let mut framing = Framing::default();
-    let mut etag = Span::default();
+    let mut etag = HeadSpan::default();
     let mut at = fields_start;
     let mut field_count = 0;
     loop {
@@ -157,18 +156,18 @@ fn run<'a>(window: &'a [u8], limits: &Limits, method: Method) -> Result<Option<H
             Line::End(next) => {
                 framing.check(version)?;
                 let body = body(method, status, &framing);
-                let stays_open = framing.stays_open(version) && body != Body::UntilClose;
+                let stays_open = framing.stays_open(version) && body != ResponseBody::UntilClose;
                 let content_length = framing.content_length;
                 let meaning =
                     Meaning { fields_start: fields_start as u32, status, body, stays_open, content_length, etag };
-                return Ok(Some(Head::new(&window[..next], meaning)));
+                return Ok(Some(ReceivedHead::new(&window[..next], meaning)));
             }
             Line::Field { name, value, next } => {
                 if field_count == limits.field_count_max {
                     return Err(ResponseError::TooManyFields);
                 }
                 field_count += 1;
-                match Known::from_name(name.of(window)) {
+                match KnownField::from_name(name.of(window)) {
                     Some(known) => framing.note(known, value.of(window))?,
                     None if is_etag(name.of(window)) => etag = value,
                     None => {}
@@ -183,15 +182,15 @@ fn is_etag(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"etag")
 }
 
-fn body(method: Method, status: u16, framing: &Framing) -> Body {
+fn body(method: Method, status: u16, framing: &Framing) -> ResponseBody {
     let bodiless = matches!(status, 100..=199 | 204 | 304)
         || method == Method::Head
         || (method == Method::Connect && matches!(status, 200..=299));
     match (bodiless, framing.chunked, framing.content_length) {
-        (true, ..) | (false, false, Some(0)) => Body::None,
-        (false, true, _) => Body::Chunked,
-        (false, false, Some(length)) => Body::Length(length),
-        (false, false, None) => Body::UntilClose,
+        (true, ..) | (false, false, Some(0)) => ResponseBody::None,
+        (false, true, _) => ResponseBody::Chunked,
+        (false, false, Some(length)) => ResponseBody::Length(length),
+        (false, false, None) => ResponseBody::UntilClose,
     }
 }
 
@@ -201,7 +200,7 @@ pub(super) fn check_start(buf: &[u8]) -> Result<(), ResponseError> {
 }
 
 /// Version, status and the index of the first field line; `None` if the line is cut off.
-fn status_line(buf: &[u8]) -> Result<Option<(Version, u16, usize)>, ResponseError> {
+fn status_line(buf: &[u8]) -> Result<Option<(HttpVersion, u16, usize)>, ResponseError> {
     for (at, &byte) in buf.iter().enumerate().take(STATUS_START_BYTES) {
         let fits = match at {
             0..7 => byte == b"HTTP/1."[at],
@@ -219,7 +218,7 @@ fn status_line(buf: &[u8]) -> Result<Option<(Version, u16, usize)>, ResponseErro
     if buf.len() < STATUS_START_BYTES {
         return Ok(None);
     }
-    let version = if buf[7] == b'1' { Version::Http11 } else { Version::Http10 };
+    let version = if buf[7] == b'1' { HttpVersion::Http11 } else { HttpVersion::Http10 };
     let status = buf[9..12].iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
     let line_end = crate::class::value_end(buf, STATUS_START_BYTES - 1);
     if line_end == buf.len() {
@@ -228,7 +227,7 @@ fn status_line(buf: &[u8]) -> Result<Option<(Version, u16, usize)>, ResponseErro
     Ok(line::end(buf, line_end)?.map(|next| (version, status, next)))
 }
 
-impl<'a> Head<'a> {
+impl<'a> ReceivedHead<'a> {
     #[inline]
     pub(super) fn new(bytes: &'a [u8], meaning: Meaning) -> Self {
         Self { bytes, meaning }
@@ -260,7 +259,7 @@ impl<'a> Head<'a> {
 
     /// How the body is delimited.
     #[must_use]
-    pub fn body(&self) -> Body {
+    pub fn body(&self) -> ResponseBody {
         self.meaning.body
     }
 

@@ -12,15 +12,16 @@
 //! memory; a head is read in memory that all connections share, unless it comes in part.
 //! **Source**: RFC 9112 section 2.1 and 9.3.
 
-use super::input::Input;
-use super::request::{FieldMemo, Parsed, RequestError, Resume, parse_remembering};
-use crate::Limits;
-use crate::request::Head;
+use super::Parsed;
+use super::input::LentInput;
+use super::request::{FieldMemo, RequestError, Resume, parse_remembering};
+use crate::MessageLimits;
+use crate::request::RequestHead;
 use std::ops::Deref;
 
 /// Memory in which heads are read that come whole. One for all connections of a core, where it stays at hand.
 #[derive(Debug, Default)]
-pub struct HeadScratch {
+pub struct RequestScratch {
     whole: Resume,
     memo: FieldMemo,
 }
@@ -28,7 +29,7 @@ pub struct HeadScratch {
 /// Reads the requests of one connection. `B` is what a receive lends, `T` an instant.
 #[derive(Debug)]
 pub struct RequestReader<B, T> {
-    input: Input<B>,
+    input: LentInput<B>,
     /// What is known of a head that has come in part.
     partial: Option<Box<Resume>>,
     head_began: Option<T>,
@@ -36,14 +37,14 @@ pub struct RequestReader<B, T> {
 
 impl<B, T> Default for RequestReader<B, T> {
     fn default() -> Self {
-        Self { input: Input::default(), partial: None, head_began: None }
+        Self { input: LentInput::default(), partial: None, head_began: None }
     }
 }
 
 impl<B: Deref<Target = [u8]>, T: Copy> RequestReader<B, T> {
     /// The bytes received and not used. Between two heads these are the bytes of a body.
     #[inline]
-    pub fn input(&mut self) -> &mut Input<B> {
+    pub fn input(&mut self) -> &mut LentInput<B> {
         debug_assert!(self.partial.is_none(), "bytes of a head that was begun are not anybody else's");
         &mut self.input
     }
@@ -76,15 +77,15 @@ impl<B: Deref<Target = [u8]>, T: Copy> RequestReader<B, T> {
     #[inline]
     pub fn next<R>(
         &mut self,
-        limits: &Limits,
-        scratch: &mut HeadScratch,
+        limits: &MessageLimits,
+        scratch: &mut RequestScratch,
         now: impl FnOnce() -> T,
-        serve: impl FnOnce(&Head<'_>) -> R,
+        serve: impl FnOnce(&RequestHead<'_>) -> R,
     ) -> Result<Option<R>, RequestError> {
         if self.input.is_empty() {
             return Ok(None);
         }
-        let HeadScratch { whole, memo } = scratch;
+        let RequestScratch { whole, memo } = scratch;
         let resume = self.partial.as_deref_mut().unwrap_or(whole);
         let (served, head_bytes) = match parse_remembering(self.input.bytes(), limits, resume, memo)? {
             Parsed::Complete(head) => (serve(&head), head.head_bytes()),
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn requests_are_served_in_any_pieces() {
         for step in 1..=STREAM.len() {
-            let (mut reader, mut scratch) = (RequestReader::default(), HeadScratch::default());
+            let (mut reader, mut scratch) = (RequestReader::default(), RequestScratch::default());
             let (mut seen, mut body_left) = (Vec::new(), 0);
             for piece in STREAM.chunks(step) {
                 reader.push(piece);
@@ -127,7 +128,7 @@ mod tests {
                         body_left -= taken;
                     }
                     let next = reader.next(
-                        &Limits::default(),
+                        &MessageLimits::default(),
                         &mut scratch,
                         || (),
                         |head| {
@@ -148,9 +149,9 @@ mod tests {
 
     #[test]
     fn a_head_begins_with_its_first_bytes_and_ends_with_its_last() {
-        let (mut reader, mut scratch) = (RequestReader::default(), HeadScratch::default());
+        let (mut reader, mut scratch) = (RequestReader::default(), RequestScratch::default());
         let mut next = |reader: &mut RequestReader<&'static [u8], u32>, now: u32| {
-            reader.next(&Limits::default(), &mut scratch, || now, |_| ()).map(|served| served.is_some())
+            reader.next(&MessageLimits::default(), &mut scratch, || now, |_| ()).map(|served| served.is_some())
         };
         assert_eq!((next(&mut reader, 1), reader.head_began()), (Ok(false), None), "idle");
         reader.push(b"GET / HTTP/1.1\r\n");
@@ -167,11 +168,11 @@ mod tests {
     /// Two connections whose heads come in turns do not disturb each other, nor one whose heads come whole.
     #[test]
     fn connections_share_a_scratch() {
-        let mut scratch = HeadScratch::default();
+        let mut scratch = RequestScratch::default();
         let mut readers: [RequestReader<&[u8], ()>; 3] = Default::default();
         let mut next = |reader: &mut RequestReader<&'static [u8], ()>, piece: &'static [u8]| {
             reader.push(piece);
-            reader.next(&Limits::default(), &mut scratch, || (), |head| head.target_text().to_vec()).unwrap()
+            reader.next(&MessageLimits::default(), &mut scratch, || (), |head| head.target_text().to_vec()).unwrap()
         };
         let [one, two, whole] = &mut readers;
         assert_eq!(next(one, b"GET /one HTTP/1.1\r\nHo"), None);

@@ -12,7 +12,7 @@ mod tests;
 use crate::Method;
 use crate::class;
 use crate::entity_tag::EntityTag;
-use crate::request::{FieldLines, Head};
+use crate::request::{FieldLines, RequestHead};
 use thiserror::Error;
 
 /// A list of entity tags is malformed. The peer's fault; answer 400. The connection may stay.
@@ -31,7 +31,7 @@ struct Tags<'a> {
 
 /// How tags are compared with the current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparison {
+enum TagComparison {
     Strong,
     Weak,
 }
@@ -40,7 +40,7 @@ impl<'a> Tags<'a> {
     /// Reads every line to its end, so that a fault is found wherever it stands.
     fn read(
         lines: FieldLines<'a>,
-        comparison: Comparison,
+        comparison: TagComparison,
         current: Option<EntityTag<'_>>,
     ) -> Result<Self, TagListError> {
         let mut tags = Self { any: false, matched: false, tag_count: 0, last: None };
@@ -64,12 +64,12 @@ impl<'a> Tags<'a> {
         }
     }
 
-    fn note(&mut self, tag: EntityTag<'a>, comparison: Comparison, current: Option<EntityTag<'_>>) {
+    fn note(&mut self, tag: EntityTag<'a>, comparison: TagComparison, current: Option<EntityTag<'_>>) {
         self.tag_count += 1;
         self.last = Some(tag);
         self.matched |= current.is_some_and(|current| match comparison {
-            Comparison::Strong => tag.matches_strongly(current),
-            Comparison::Weak => tag.matches_weakly(current),
+            TagComparison::Strong => tag.matches_strongly(current),
+            TagComparison::Weak => tag.matches_weakly(current),
         });
     }
 }
@@ -90,7 +90,7 @@ fn end_of_element(after: &[u8]) -> Result<&[u8], TagListError> {
 
 /// What a request's conditions come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Precondition {
     /// Go on as if there were none.
     Proceed,
     /// 304: the client has this representation.
@@ -110,24 +110,24 @@ pub enum WriteCondition<'a> {
     Present,
     /// `If-Match` with one strong tag.
     Matches(EntityTag<'a>),
-    /// Anything else: read the current tag, [`Conditions::evaluate`] it, and if that says proceed, write on
+    /// Anything else: read the current tag, [`Preconditions::evaluate`] it, and if that says proceed, write on
     /// condition that it is still the current one.
     Evaluate,
 }
 
 /// The conditions of one request.
 #[derive(Debug, Clone)]
-pub struct Conditions<'a> {
+pub struct Preconditions<'a> {
     method: Method,
     if_match: FieldLines<'a>,
     if_none_match: FieldLines<'a>,
 }
 
-impl<'a> Conditions<'a> {
+impl<'a> Preconditions<'a> {
     /// The conditions in `head`.
     #[inline]
     #[must_use]
-    pub fn of(head: &Head<'a>) -> Self {
+    pub fn of(head: &RequestHead<'a>) -> Self {
         Self { method: head.method(), if_match: head.if_match(), if_none_match: head.if_none_match() }
     }
 
@@ -146,16 +146,17 @@ impl<'a> Conditions<'a> {
     /// # Errors
     ///
     /// The peer's fault: a malformed list.
-    pub fn evaluate(&self, current: Option<EntityTag<'_>>) -> Result<Verdict, TagListError> {
-        let mut verdict = Verdict::Proceed;
-        if !self.if_none_match.is_empty() && Tags::read(self.if_none_match.clone(), Comparison::Weak, current)?.matched
+    pub fn evaluate(&self, current: Option<EntityTag<'_>>) -> Result<Precondition, TagListError> {
+        let mut outcome = Precondition::Proceed;
+        if !self.if_none_match.is_empty()
+            && Tags::read(self.if_none_match.clone(), TagComparison::Weak, current)?.matched
         {
-            verdict = if self.method.is_read() { Verdict::NotModified } else { Verdict::Failed };
+            outcome = if self.method.is_read() { Precondition::NotModified } else { Precondition::Failed };
         }
-        if !self.if_match.is_empty() && !Tags::read(self.if_match.clone(), Comparison::Strong, current)?.matched {
-            verdict = Verdict::Failed;
+        if !self.if_match.is_empty() && !Tags::read(self.if_match.clone(), TagComparison::Strong, current)?.matched {
+            outcome = Precondition::Failed;
         }
-        Ok(verdict)
+        Ok(outcome)
     }
 
     /// The form a store can check by itself.
@@ -167,8 +168,8 @@ impl<'a> Conditions<'a> {
         let read = |lines: &FieldLines<'a>, comparison| {
             if lines.is_empty() { Ok(None) } else { Tags::read(lines.clone(), comparison, None).map(Some) }
         };
-        let if_match = read(&self.if_match, Comparison::Strong)?;
-        let if_none_match = read(&self.if_none_match, Comparison::Weak)?;
+        let if_match = read(&self.if_match, TagComparison::Strong)?;
+        let if_none_match = read(&self.if_none_match, TagComparison::Weak)?;
         Ok(match (if_match, if_none_match) {
             (None, None) => WriteCondition::Always,
             (None, Some(Tags { any: true, .. })) => WriteCondition::Absent,

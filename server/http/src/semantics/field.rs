@@ -5,19 +5,19 @@
 //! **Source**: RFC 9110 section 5.
 
 use crate::class;
-use crate::known::Known;
+use crate::known::KnownField;
 
 /// A half-open range of a head, in bytes from its start. `end == 0` means absent: no part of a head ends at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Span {
+pub(crate) struct HeadSpan {
     pub(crate) start: u32,
     pub(crate) end: u32,
 }
 
-impl Span {
+impl HeadSpan {
     #[inline]
     pub(crate) fn new(start: usize, end: usize) -> Self {
-        // A head is cut to `Limits::head_bytes_max`, a u32, before any of it is looked at.
+        // A head is cut to `MessageLimits::head_bytes_max`, a u32, before any of it is looked at.
         Self { start: start as u32, end: end as u32 }
     }
 
@@ -104,7 +104,7 @@ impl<'a> FieldLine<'a> {
     #[must_use]
     pub fn new(name: &'a [u8], value: &'a [u8]) -> Option<Self> {
         let is_token = !name.is_empty() && class::all(name, class::TOKEN);
-        if !is_token || Known::from_name(name).is_some_and(Known::is_framing) {
+        if !is_token || KnownField::from_name(name).is_some_and(KnownField::is_framing) {
             return None;
         }
         Some(Self { name, value: FieldValue::new(value)? })

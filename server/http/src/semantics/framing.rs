@@ -3,7 +3,7 @@
 //! **Not**: reading the fields that say it; whoever reads a head fills this in.
 //! **Source**: RFC 9110 section 7.6.1 and 8.6; RFC 9112 section 6 and 9.3.
 
-use crate::request::Version;
+use crate::request::HttpVersion;
 
 /// The framing of one message.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,7 +19,7 @@ pub(crate) struct Framing {
 impl Framing {
     /// Whether the peer would use the connection again.
     #[inline]
-    pub(crate) fn stays_open(&self, version: Version) -> bool {
-        !self.close && (self.keep_alive || version == Version::Http11)
+    pub(crate) fn stays_open(&self, version: HttpVersion) -> bool {
+        !self.close && (self.keep_alive || version == HttpVersion::Http11)
     }
 }

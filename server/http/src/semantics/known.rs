@@ -6,7 +6,7 @@
 
 /// A field name with a meaning here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Known {
+pub(crate) enum KnownField {
     Host,
     IfMatch,
     IfNoneMatch,
@@ -25,9 +25,9 @@ pub(crate) enum Known {
 /// Fields whose place is recorded.
 pub(crate) const RECORDED_COUNT: usize = 8;
 
-const _: () = assert!(Known::CacheControl as usize + 1 == RECORDED_COUNT);
+const _: () = assert!(KnownField::CacheControl as usize + 1 == RECORDED_COUNT);
 
-impl Known {
+impl KnownField {
     /// The field a name stands for; the name is a token. Length first: most names differ in it from every known one.
     #[inline]
     pub(crate) fn from_name(name: &[u8]) -> Option<Self> {
@@ -78,27 +78,27 @@ mod tests {
     #[test]
     fn names_of_either_case_and_near_misses() {
         for (name, want) in [
-            ("host", Known::Host),
-            ("if-match", Known::IfMatch),
-            ("if-none-match", Known::IfNoneMatch),
-            ("if-range", Known::IfRange),
-            ("range", Known::Range),
-            ("content-type", Known::ContentType),
-            ("content-range", Known::ContentRange),
-            ("cache-control", Known::CacheControl),
-            ("connection", Known::Connection),
-            ("content-length", Known::ContentLength),
-            ("transfer-encoding", Known::TransferEncoding),
-            ("expect", Known::Expect),
+            ("host", KnownField::Host),
+            ("if-match", KnownField::IfMatch),
+            ("if-none-match", KnownField::IfNoneMatch),
+            ("if-range", KnownField::IfRange),
+            ("range", KnownField::Range),
+            ("content-type", KnownField::ContentType),
+            ("content-range", KnownField::ContentRange),
+            ("cache-control", KnownField::CacheControl),
+            ("connection", KnownField::Connection),
+            ("content-length", KnownField::ContentLength),
+            ("transfer-encoding", KnownField::TransferEncoding),
+            ("expect", KnownField::Expect),
         ] {
-            assert_eq!(Known::from_name(name.as_bytes()), Some(want), "{name}");
-            assert_eq!(Known::from_name(name.to_uppercase().as_bytes()), Some(want), "{name}");
+            assert_eq!(KnownField::from_name(name.as_bytes()), Some(want), "{name}");
+            assert_eq!(KnownField::from_name(name.to_uppercase().as_bytes()), Some(want), "{name}");
             for (at, byte) in (0..name.len()).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
                 let mut near = name.as_bytes().to_vec();
                 near[at] = byte;
                 let want = near.eq_ignore_ascii_case(name.as_bytes()).then_some(want);
                 if class::is(byte, class::TOKEN) {
-                    assert_eq!(Known::from_name(&near), want, "{name} with {byte:#x} at {at}");
+                    assert_eq!(KnownField::from_name(&near), want, "{name} with {byte:#x} at {at}");
                 }
             }
         }

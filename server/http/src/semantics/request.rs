@@ -7,13 +7,13 @@ mod head;
 mod offsets;
 mod owned;
 
-pub use head::{FieldLines, Head};
+pub use head::{FieldLines, RequestHead};
 pub(crate) use offsets::HeadOffsets;
 pub use owned::OwnedHead;
 
 /// The versions this crate speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
+pub enum HttpVersion {
     /// HTTP/1.0.
     Http10,
     /// HTTP/1.1.
@@ -22,10 +22,10 @@ pub enum Version {
 
 /// How a request's body is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Body {
+pub enum RequestBody {
     /// No body, or one of no bytes.
     None,
-    /// So many bytes, at least 1 and at most [`Limits::body_bytes_max`].
+    /// So many bytes, at least 1 and at most [`MessageLimits::body_bytes_max`].
     Length(u64),
     /// Chunks; see [`crate::h1::chunked`].
     Chunked,
@@ -33,7 +33,7 @@ pub enum Body {
 
 /// A request target, taken apart but not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target<'a> {
+pub enum RequestTarget<'a> {
     /// A path, beginning with `/`, and the query without its `?`.
     Origin {
         /// The path.

@@ -9,12 +9,12 @@ use crate::cache_status::CacheStatus;
 use crate::entity_tag::EntityTag;
 use crate::field::{FieldLine, FieldValue};
 use crate::range::ContentRange;
-use crate::request::Version;
+use crate::request::HttpVersion;
 use crate::{Method, Status};
 
 /// What an answer says about its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Connection {
+pub enum ConnectionOption {
     /// Nothing: an HTTP/1.1 connection stays open.
     #[default]
     Open,
@@ -24,14 +24,14 @@ pub enum Connection {
     Close,
 }
 
-impl Connection {
+impl ConnectionOption {
     /// What to say to a client of this version about a connection that stays open.
     #[inline]
     #[must_use]
-    pub fn open_for(version: Version) -> Self {
+    pub fn open_for(version: HttpVersion) -> Self {
         match version {
-            Version::Http11 => Self::Open,
-            Version::Http10 => Self::KeepAlive,
+            HttpVersion::Http11 => Self::Open,
+            HttpVersion::Http10 => Self::KeepAlive,
         }
     }
 }
@@ -42,7 +42,7 @@ pub struct ResponseHead<'a> {
     /// The status.
     pub status: Status,
     /// What becomes of the connection.
-    pub connection: Connection,
+    pub connection: ConnectionOption,
     /// Bytes of the body, or for `HEAD` of the body that `GET` would have. Not sent with 1xx and 204; not needed with 304.
     pub content_length: Option<u64>,
     /// `Content-Type`.
@@ -72,7 +72,7 @@ impl ResponseHead<'_> {
     pub fn new(status: Status) -> Self {
         Self {
             status,
-            connection: Connection::Open,
+            connection: ConnectionOption::Open,
             content_length: None,
             content_type: None,
             etag: None,

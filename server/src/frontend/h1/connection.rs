@@ -13,9 +13,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corelane_http::Status;
-use corelane_http::h1::request::{Parsed, Resume, parse_remembering};
+use corelane_http::h1::Parsed;
+use corelane_http::h1::request::{Resume, parse_remembering};
 use corelane_http::problem::Problem;
-use corelane_http::request::{Body, Head};
+use corelane_http::request::{RequestBody, RequestHead};
 use reactor::{Connection, ConnectionError, Instant, Reactor, Received, SharedBytes};
 
 use super::input::Input;
@@ -72,7 +73,7 @@ enum LoopState {
 struct Carried {
     exchange: Exchange,
     context: Context,
-    body: Body,
+    body: RequestBody,
 }
 
 /// Serves a connection until it ends. It was registered before this task began, so that the bound on connections counts
@@ -313,10 +314,10 @@ fn serve_next(
 }
 
 #[inline(always)]
-fn dispatch(h1: &H1, head: &Head<'_>, (out, lent): Outgoing<'_>) -> Dispatched {
+fn dispatch(h1: &H1, head: &RequestHead<'_>, (out, lent): Outgoing<'_>) -> Dispatched {
     let context = Context::of(head, h1.draining.get());
     // Where a body follows that nobody has read, what follows it cannot be told from it.
-    let in_poll = if head.body() == Body::None { context } else { context.as_last() };
+    let in_poll = if head.body() == RequestBody::None { context } else { context.as_last() };
     let mut reply = H1Reply::new(&h1.responder, in_poll, out, lent);
     let begun = exchange::begin(&h1.services, head, &mut reply);
     let result = match begun {

@@ -4,8 +4,8 @@
 
 use corelane_http::Method;
 use corelane_http::problem::Problem;
-use corelane_http::request::{Head, Version};
-use corelane_http::response::{Connection, ResponseHead};
+use corelane_http::request::{HttpVersion, RequestHead};
+use corelane_http::response::{ConnectionOption, ResponseHead};
 use reactor::SharedBytes;
 
 use crate::exchange::Reply;
@@ -15,33 +15,33 @@ use crate::frontend::responder::Responder;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Context {
     pub(super) method: Method,
-    pub(super) connection: Connection,
+    pub(super) connection: ConnectionOption,
 }
 
 impl Context {
     /// Of a request; `last`: the connection ends with this response.
     #[inline]
-    pub(super) fn of(head: &Head<'_>, last: bool) -> Self {
+    pub(super) fn of(head: &RequestHead<'_>, last: bool) -> Self {
         let stays = head.keep_alive() && !last;
-        let connection = if stays { Connection::open_for(head.version()) } else { Connection::Close };
+        let connection = if stays { ConnectionOption::open_for(head.version()) } else { ConnectionOption::Close };
         Context { method: head.method(), connection }
     }
 
     /// Of a request that could not be read.
     pub(super) fn closing() -> Self {
-        debug_assert_eq!(Connection::open_for(Version::Http11), Connection::Open);
-        Context { method: Method::Get, connection: Connection::Close }
+        debug_assert_eq!(ConnectionOption::open_for(HttpVersion::Http11), ConnectionOption::Open);
+        Context { method: Method::Get, connection: ConnectionOption::Close }
     }
 
     /// The same request, but nothing after it on the connection is read.
     #[inline]
     pub(super) fn as_last(self) -> Self {
-        Context { connection: Connection::Close, ..self }
+        Context { connection: ConnectionOption::Close, ..self }
     }
 
     #[inline]
     pub(super) fn stays(self) -> bool {
-        self.connection != Connection::Close
+        self.connection != ConnectionOption::Close
     }
 }
 

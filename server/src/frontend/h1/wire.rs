@@ -9,11 +9,11 @@ use corelane_http::Status;
 use corelane_http::h1::CONTINUE;
 use corelane_http::h1::chunked::ChunkedError;
 use corelane_http::problem::Problem;
-use corelane_http::request::Body;
+use corelane_http::request::RequestBody;
 use reactor::{Connection, ConnectionError, SharedBytes};
 
 use super::H1;
-use super::body::{BodyReader, Next};
+use super::body::{BodyReader, BodyStep};
 use super::connection::receive_until;
 use super::input::Input;
 use super::reply::{Context, H1Reply};
@@ -43,7 +43,7 @@ impl<'a> H1Wire<'a> {
         h1: &'a H1,
         (connection, input): (&'a Connection, &'a mut Input),
         context: Context,
-        body: Body,
+        body: RequestBody,
     ) -> Self {
         let body = BodyReader::new(body, &h1.snapshot.get().head_limits);
         H1Wire { h1, connection, input, context, body, pace: None, lent_bytes: 0, stays: false }
@@ -115,15 +115,15 @@ impl Wire for H1Wire<'_> {
         self.input.consume(std::mem::take(&mut self.lent_bytes));
         loop {
             match self.body.next(self.input.bytes()).map_err(|error| self.refused(error))? {
-                Next::Data(range) => {
+                BodyStep::Data(range) => {
                     self.lent_bytes = range.end;
                     return Ok(Some(&self.input.bytes()[range]));
                 }
-                Next::More(count) => {
+                BodyStep::More(count) => {
                     self.input.consume(count);
                     self.receive().await?;
                 }
-                Next::End(count) => {
+                BodyStep::End(count) => {
                     self.input.consume(count);
                     self.connection.expect_bulk(false);
                     return Ok(None);

@@ -9,7 +9,7 @@ use corelane_http::Status;
 use corelane_http::cache_status::ForwardReason;
 use corelane_http::entity_tag::TagRoom;
 use corelane_http::problem::Problem;
-use corelane_http::request::Head;
+use corelane_http::request::RequestHead;
 use corelane_http::response::ResponseHead;
 use shardstore::version::Condition;
 use store_runtime::request::{Outcome, Refusal, SetValue, Source, StoreOp, StoreResponse};
@@ -35,7 +35,7 @@ struct PutPlan {
 }
 
 impl PutPlan {
-    fn of(head: &Head<'_>, policy: Policy) -> Result<Self, Problem<'static>> {
+    fn of(head: &RequestHead<'_>, policy: Policy) -> Result<Self, Problem<'static>> {
         write::check_body(head, policy)?;
         let (ttl_ms, metadata) = (write::ttl_ms(head, policy)?, write::metadata(head)?);
         Ok(PutPlan { ttl_ms, metadata, depends: write::depends(head)? })
@@ -44,7 +44,7 @@ impl PutPlan {
 
 impl KvService {
     /// Stores the request's body.
-    pub(super) async fn put<W: Wire>(&self, head: &Head<'_>, key: &Key, wire: &mut W) {
+    pub(super) async fn put<W: Wire>(&self, head: &RequestHead<'_>, key: &Key, wire: &mut W) {
         let policy = key.policy;
         let PutPlan { ttl_ms, metadata, depends } = match PutPlan::of(head, policy) {
             Ok(plan) => plan,
@@ -83,7 +83,7 @@ impl KvService {
     }
 
     /// Removes the key.
-    pub(super) async fn delete<W: Wire>(&self, head: &Head<'_>, key: &Key, wire: &mut W) {
+    pub(super) async fn delete<W: Wire>(&self, head: &RequestHead<'_>, key: &Key, wire: &mut W) {
         let response = match write::depends(head) {
             Err(problem) => Err(problem),
             Ok(Depends::Store(condition)) => {
@@ -97,7 +97,7 @@ impl KvService {
     /// Reads the current version, weighs the conditions, and writes if it is still the current one.
     async fn weigh(
         &self,
-        head: &Head<'_>,
+        head: &RequestHead<'_>,
         key: &Key,
         op: impl Fn(Condition) -> StoreOp,
     ) -> Result<StoreResponse, Problem<'static>> {

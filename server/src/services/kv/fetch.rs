@@ -4,7 +4,7 @@
 
 use corelane_http::cache_control::CacheControl;
 use corelane_http::cache_status::{CacheStatus, ForwardReason, HitSource};
-use corelane_http::request::Head;
+use corelane_http::request::RequestHead;
 use store_runtime::request::{Outcome, Refusal, Source, StoreOp, StoredValue};
 
 use super::KvService;
@@ -15,7 +15,7 @@ use crate::exchange::{Reply, Wire};
 
 impl KvService {
     /// Reads a key wherever it is.
-    pub(super) async fn fetch<W: Wire>(&self, head: &Head<'_>, key: &Key, wire: &mut W) {
+    pub(super) async fn fetch<W: Wire>(&self, head: &RequestHead<'_>, key: &Key, wire: &mut W) {
         // A directive nobody understands does not stop a read (RFC 9111, section 5.2).
         let fresh = CacheControl::parse(head.cache_control()).is_ok_and(|asked| asked.no_cache);
         let deadline = self.store.deadline(key.policy.value_bytes_max);
@@ -49,7 +49,7 @@ impl KvService {
 
     fn respond_found<R: Reply>(
         &self,
-        head: &Head<'_>,
+        head: &RequestHead<'_>,
         found: &StoredValue,
         cache_status: Option<CacheStatus>,
         reply: &mut R,

@@ -6,7 +6,7 @@
 
 use corelane_http::Method;
 use corelane_http::cache_status::{CacheStatus, HitSource};
-use corelane_http::request::Head;
+use corelane_http::request::RequestHead;
 use shardstore::cache::Hit;
 use shardstore::key::KeyHash;
 use store_runtime::edge_copy;
@@ -35,7 +35,7 @@ impl KvService {
     #[inline]
     pub(crate) fn begin_read<R: Reply>(
         &self,
-        head: &Head<'_>,
+        head: &RequestHead<'_>,
         (keyspace, raw_key): (&[u8], &[u8]),
         reply: &mut R,
     ) -> Begun {
@@ -56,7 +56,7 @@ impl KvService {
     /// Begins a PUT or DELETE: neither is finished in the poll.
     pub(crate) fn begin_write<R: Reply>(
         &self,
-        head: &Head<'_>,
+        head: &RequestHead<'_>,
         (keyspace, raw_key): (&[u8], &[u8]),
         reply: &mut R,
     ) -> Begun {
@@ -74,7 +74,7 @@ impl KvService {
 
     /// Tries to answer a read of the key in the scratch from this core's shard, or in place from another's.
     #[inline(always)]
-    fn read_in_poll<R: Reply>(&self, head: &Head<'_>, hash: KeyHash, reply: &mut R) -> Served {
+    fn read_in_poll<R: Reply>(&self, head: &RequestHead<'_>, hash: KeyHash, reply: &mut R) -> Served {
         // A client may ask for the owner's answer; only a plan looks at that, and an authority is the owner.
         let wants_owner = !self.store.is_authority() && !head.cache_control().is_empty();
         if wants_owner {

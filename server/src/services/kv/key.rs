@@ -6,7 +6,7 @@
 
 use corelane_http::Status;
 use corelane_http::problem::Problem;
-use corelane_http::request::Head;
+use corelane_http::request::RequestHead;
 use corelane_http::target::{DecodeError, percent_decode};
 use shardstore::key::{KEY_BYTES_MAX, KeyHash, STORED_KEY_BYTES_MAX, StoredKey};
 
@@ -38,7 +38,7 @@ pub(super) enum KeyEncoding {
 
 impl KeyEncoding {
     #[inline]
-    pub(super) fn of(head: &Head<'_>) -> Self {
+    pub(super) fn of(head: &RequestHead<'_>) -> Self {
         if head.target_is_plain() { KeyEncoding::Plain } else { KeyEncoding::Percent }
     }
 }

@@ -33,7 +33,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use corelane_http::request::Head;
+use corelane_http::request::RequestHead;
 use store_runtime::budget::Budget;
 
 use crate::edge::EdgeCore;
@@ -76,7 +76,7 @@ impl KvService {
     }
 
     /// Carries out what was planned for a request.
-    pub(crate) async fn carry<W: Wire>(&self, head: &Head<'_>, plan: KvPlan, wire: &mut W) {
+    pub(crate) async fn carry<W: Wire>(&self, head: &RequestHead<'_>, plan: KvPlan, wire: &mut W) {
         match plan {
             KvPlan::Read(key) => self.fetch(head, &key, wire).await,
             KvPlan::Put(key) => self.put(head, &key, wire).await,

@@ -4,10 +4,10 @@
 
 use std::ops::Range;
 
-use corelane_http::conditional::{Conditions, Verdict};
+use corelane_http::conditional::{Precondition, Preconditions};
 use corelane_http::entity_tag::TagRoom;
 use corelane_http::range::{self, Selection};
-use corelane_http::request::Head;
+use corelane_http::request::RequestHead;
 
 use super::version_tag::tag_of;
 
@@ -29,22 +29,22 @@ pub(crate) enum ReadAnswer {
 }
 
 #[inline]
-pub(crate) fn decide(head: &Head<'_>, version: u64, value_bytes: u64) -> ReadAnswer {
+pub(crate) fn decide(head: &RequestHead<'_>, version: u64, value_bytes: u64) -> ReadAnswer {
     if !head.is_conditional_or_partial() {
         return ReadAnswer::Whole;
     }
     decide_more(head, version, value_bytes)
 }
 
-fn decide_more(head: &Head<'_>, version: u64, value_bytes: u64) -> ReadAnswer {
+fn decide_more(head: &RequestHead<'_>, version: u64, value_bytes: u64) -> ReadAnswer {
     let mut room = TagRoom::new();
     let tag = tag_of(version, &mut room);
-    let conditions = Conditions::of(head);
+    let conditions = Preconditions::of(head);
     if !conditions.is_empty() {
         match conditions.evaluate(Some(tag)) {
-            Ok(Verdict::Proceed) => {}
-            Ok(Verdict::NotModified) => return ReadAnswer::NotModified,
-            Ok(Verdict::Failed) => return ReadAnswer::PreconditionFailed,
+            Ok(Precondition::Proceed) => {}
+            Ok(Precondition::NotModified) => return ReadAnswer::NotModified,
+            Ok(Precondition::Failed) => return ReadAnswer::PreconditionFailed,
             Err(_) => return ReadAnswer::BadConditions,
         }
     }
@@ -64,8 +64,9 @@ fn decide_more(head: &Head<'_>, version: u64, value_bytes: u64) -> ReadAnswer {
 
 #[cfg(test)]
 mod tests {
-    use corelane_http::Limits;
-    use corelane_http::h1::request::{Parsed, Resume, parse};
+    use corelane_http::MessageLimits;
+    use corelane_http::h1::Parsed;
+    use corelane_http::h1::request::{Resume, parse};
 
     use super::*;
 
@@ -89,7 +90,7 @@ mod tests {
         for (method, fields, expected) in cases {
             let text = format!("{method} /v1/kv/default/a HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
             let mut resume = Resume::default();
-            let Ok(Parsed::Complete(head)) = parse(text.as_bytes(), &Limits::default(), &mut resume) else {
+            let Ok(Parsed::Complete(head)) = parse(text.as_bytes(), &MessageLimits::default(), &mut resume) else {
                 panic!("{text}")
             };
             assert_eq!(decide(&head, 7, 10), expected, "{method} {fields:?}");

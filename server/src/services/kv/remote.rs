@@ -6,7 +6,7 @@
 
 use corelane_http::Method;
 use corelane_http::cache_status::HitSource;
-use corelane_http::request::Head;
+use corelane_http::request::RequestHead;
 use shardstore::key::KeyHash;
 use store_runtime::remote::RemoteRead;
 
@@ -18,7 +18,7 @@ use crate::exchange::Reply;
 impl KvService {
     /// Tries to answer a read of the key in the scratch from another core's shard.
     #[inline(never)]
-    pub(super) fn read_remote<R: Reply>(&self, head: &Head<'_>, hash: KeyHash, reply: &mut R) -> Served {
+    pub(super) fn read_remote<R: Reply>(&self, head: &RequestHead<'_>, hash: KeyHash, reply: &mut R) -> Served {
         let scratch = self.scratch.borrow();
         self.store.read_remote((hash, &scratch.key), |read| match read {
             RemoteRead::Found(item) => {
@@ -36,7 +36,7 @@ impl KvService {
         })
     }
 
-    fn respond_copied<R: Reply>(&self, head: &Head<'_>, (meta, value): (&ItemMeta<'_>, &[u8]), reply: &mut R) {
+    fn respond_copied<R: Reply>(&self, head: &RequestHead<'_>, (meta, value): (&ItemMeta<'_>, &[u8]), reply: &mut R) {
         let now_ms = self.store.now_ms();
         if head.method() == Method::Get && !head.is_conditional_or_partial() {
             respond::whole_head(meta, now_ms, reply);

@@ -12,7 +12,7 @@ use corelane_http::entity_tag::TagRoom;
 use corelane_http::field::FieldValue;
 use corelane_http::problem::Problem;
 use corelane_http::range::ContentRange;
-use corelane_http::request::Head;
+use corelane_http::request::RequestHead;
 use corelane_http::response::ResponseHead;
 use corelane_http::{Method, Status};
 use store_runtime::request::Refusal;
@@ -41,7 +41,7 @@ pub(super) struct Decided {
 
 impl Decided {
     #[inline]
-    pub(super) fn of(head: &Head<'_>, meta: &ItemMeta<'_>) -> Self {
+    pub(super) fn of(head: &RequestHead<'_>, meta: &ItemMeta<'_>) -> Self {
         let answer = read::decide(head, meta.version, meta.value_bytes as u64);
         let part = match &answer {
             _ if head.method() == Method::Head => 0..0,

@@ -4,10 +4,10 @@
 
 use corelane_http::Status;
 use corelane_http::cache_control::CacheControl;
-use corelane_http::conditional::{Conditions, Verdict, WriteCondition};
+use corelane_http::conditional::{Precondition, Preconditions, WriteCondition};
 use corelane_http::entity_tag::TagRoom;
 use corelane_http::problem::Problem;
-use corelane_http::request::{Body, Head};
+use corelane_http::request::{RequestBody, RequestHead};
 use shardstore::version::{Condition, Version};
 
 use super::keyspace::Policy;
@@ -24,7 +24,7 @@ pub(crate) enum Depends {
 }
 
 /// Milliseconds to live that a PUT asks for, or its keyspace's default; 0 for ever.
-pub(crate) fn ttl_ms(head: &Head<'_>, policy: Policy) -> Result<u64, Problem<'static>> {
+pub(crate) fn ttl_ms(head: &RequestHead<'_>, policy: Policy) -> Result<u64, Problem<'static>> {
     let asked = CacheControl::parse(head.cache_control()).map_err(|error| bad(cache_control_detail(error)))?;
     match asked.max_age_s {
         // Already over when it arrives: nothing could ever read it, which is most likely a mistake.
@@ -50,7 +50,7 @@ fn bad(detail: &'static str) -> Problem<'static> {
 }
 
 /// The content type that is stored with the value.
-pub(crate) fn metadata(head: &Head<'_>) -> Result<Box<[u8]>, Problem<'static>> {
+pub(crate) fn metadata(head: &RequestHead<'_>) -> Result<Box<[u8]>, Problem<'static>> {
     let content_type = head.content_type().unwrap_or_default();
     if content_type.len() > CLIENT_METADATA_BYTES_MAX {
         return Err(bad("the Content-Type is longer than 247 bytes"));
@@ -59,12 +59,12 @@ pub(crate) fn metadata(head: &Head<'_>) -> Result<Box<[u8]>, Problem<'static>> {
 }
 
 /// Refuses a body that cannot be stored, before any of it is read.
-pub(crate) fn check_body(head: &Head<'_>, policy: Policy) -> Result<(), Problem<'static>> {
+pub(crate) fn check_body(head: &RequestHead<'_>, policy: Policy) -> Result<(), Problem<'static>> {
     if head.content_range().is_some() {
         return Err(bad("a PUT with Content-Range would store a part as the whole; send the whole value"));
     }
     match head.body() {
-        Body::Length(bytes) if bytes > policy.value_bytes_max as u64 => Err(TOO_LARGE),
+        RequestBody::Length(bytes) if bytes > policy.value_bytes_max as u64 => Err(TOO_LARGE),
         _ => Ok(()),
     }
 }
@@ -77,8 +77,8 @@ pub(crate) const TOO_LARGE: Problem<'static> = Problem {
 };
 
 /// On what the write depends.
-pub(crate) fn depends(head: &Head<'_>) -> Result<Depends, Problem<'static>> {
-    let condition = Conditions::of(head).for_write().map_err(|_| BAD_TAGS)?;
+pub(crate) fn depends(head: &RequestHead<'_>) -> Result<Depends, Problem<'static>> {
+    let condition = Preconditions::of(head).for_write().map_err(|_| BAD_TAGS)?;
     Ok(match condition {
         WriteCondition::Always => Depends::Store(Condition::Any),
         WriteCondition::Absent => Depends::Store(Condition::Absent),
@@ -98,10 +98,10 @@ pub(crate) const BAD_TAGS: Problem<'static> = Problem {
 };
 
 /// Weighs the conditions against the version that was read: the condition under which to write, `None` for 412.
-pub(crate) fn weigh(head: &Head<'_>, current: Option<u64>) -> Result<Option<Condition>, Problem<'static>> {
+pub(crate) fn weigh(head: &RequestHead<'_>, current: Option<u64>) -> Result<Option<Condition>, Problem<'static>> {
     let mut room = TagRoom::new();
     let tag = current.map(|version| tag_of(version, &mut room));
-    let verdict = Conditions::of(head).evaluate(tag).map_err(|_| BAD_TAGS)?;
+    let verdict = Preconditions::of(head).evaluate(tag).map_err(|_| BAD_TAGS)?;
     let unchanged = current.map_or(Condition::Absent, |version| Condition::VersionEquals(Version::from_bits(version)));
-    Ok((verdict == Verdict::Proceed).then_some(unchanged))
+    Ok((verdict == Precondition::Proceed).then_some(unchanged))
 }

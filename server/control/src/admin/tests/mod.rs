@@ -12,8 +12,8 @@ use std::{
     time::Duration,
 };
 
-use corelane_http::h1::response;
-use corelane_http::{Limits, Method};
+use corelane_http::h1::{Parsed, response};
+use corelane_http::{MessageLimits, Method};
 use reactor::{
     Address, Connection, CoreId, CoreSpec, Host, Reactor,
     sim::{NetworkOptions, ProcessId, World},
@@ -148,11 +148,11 @@ impl Client {
 
 /// Takes one whole answer off.
 fn take_answer(bytes: &mut Vec<u8>, method: Method) -> Option<Answer> {
-    let parsed = response::parse(bytes, &Limits::default(), method).expect("answers are well-formed");
-    let response::Parsed::Complete(head) = parsed else { return None };
+    let parsed = response::parse(bytes, &MessageLimits::default(), method).expect("answers are well-formed");
+    let Parsed::Complete(head) = parsed else { return None };
     let body_bytes = match head.body() {
-        response::Body::None => 0,
-        response::Body::Length(length) => usize::try_from(length).unwrap(),
+        response::ResponseBody::None => 0,
+        response::ResponseBody::Length(length) => usize::try_from(length).unwrap(),
         other => panic!("{other:?}"),
     };
     let end = head.head_bytes() + body_bytes;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 type Outcome = Result<Option<(Vec<u8>, usize)>, ChunkedError>;
 
 /// Feeds `body` in pieces whose sizes repeat `steps`.
-fn decode_in_steps(body: &[u8], limits: &Limits, steps: &[usize]) -> Outcome {
+fn decode_in_steps(body: &[u8], limits: &MessageLimits, steps: &[usize]) -> Outcome {
     let mut decoder = Decoder::new(limits);
     let mut data = Vec::new();
     let mut at = 0;
@@ -16,13 +16,13 @@ fn decode_in_steps(body: &[u8], limits: &Limits, steps: &[usize]) -> Outcome {
         let mut taken = 0;
         loop {
             match decoder.decode(&input[taken..])? {
-                Found::Data(range) => {
+                ChunkedPiece::Data(range) => {
                     assert!(!range.is_empty());
                     data.extend_from_slice(&input[taken..][range.clone()]);
                     taken += range.end;
                 }
-                Found::NeedMore => break,
-                Found::End(end) => return Ok(Some((data, at + taken + end))),
+                ChunkedPiece::NeedMore => break,
+                ChunkedPiece::End(end) => return Ok(Some((data, at + taken + end))),
             }
         }
         at += input.len();
@@ -33,7 +33,7 @@ fn decode_in_steps(body: &[u8], limits: &Limits, steps: &[usize]) -> Outcome {
     unreachable!("the steps repeat until all was fed")
 }
 
-fn decode(body: &[u8], limits: &Limits) -> Outcome {
+fn decode(body: &[u8], limits: &MessageLimits) -> Outcome {
     decode_in_steps(body, limits, &[body.len().max(1)])
 }
 
@@ -41,7 +41,7 @@ fn decode(body: &[u8], limits: &Limits) -> Outcome {
 mod oracle {
     use super::*;
 
-    pub(super) fn decode(body: &[u8], limits: &Limits) -> Option<(Vec<u8>, usize)> {
+    pub(super) fn decode(body: &[u8], limits: &MessageLimits) -> Option<(Vec<u8>, usize)> {
         let mut data = Vec::new();
         let mut at = 0;
         let mut extension_bytes = 0;
@@ -81,7 +81,7 @@ mod oracle {
         (!line.contains(&b'\r') && !line.contains(&b'\n')).then_some(line)
     }
 
-    fn trailers(body: &[u8], start: usize, limits: &Limits) -> Option<usize> {
+    fn trailers(body: &[u8], start: usize, limits: &MessageLimits) -> Option<usize> {
         let mut at = start;
         let mut count = 0;
         loop {
@@ -162,13 +162,17 @@ fn accepted() {
         for rest in ["", "GET / HTTP/1.1\r\n"] {
             let text = [body, rest].concat();
             let want = Some((want.as_bytes().to_vec(), body.len()));
-            assert_eq!(oracle::decode(text.as_bytes(), &Limits::default()), want, "{body:?}");
+            assert_eq!(oracle::decode(text.as_bytes(), &MessageLimits::default()), want, "{body:?}");
             for step in 1..=text.len() {
-                assert_eq!(decode_in_steps(text.as_bytes(), &Limits::default(), &[step]), Ok(want.clone()), "{body:?}");
+                assert_eq!(
+                    decode_in_steps(text.as_bytes(), &MessageLimits::default(), &[step]),
+                    Ok(want.clone()),
+                    "{body:?}"
+                );
             }
         }
         for cut in 0..body.len() {
-            assert_eq!(decode(&body.as_bytes()[..cut], &Limits::default()), Ok(None), "{body:?} cut at {cut}");
+            assert_eq!(decode(&body.as_bytes()[..cut], &MessageLimits::default()), Ok(None), "{body:?} cut at {cut}");
         }
     }
 }
@@ -219,9 +223,9 @@ fn refused() {
         ("0\r\n\n", Trailer),
         ("0\r\n\ra", Trailer),
     ] {
-        assert_eq!(decode(body.as_bytes(), &Limits::default()), Err(want), "{body:?}");
-        assert_eq!(decode_in_steps(body.as_bytes(), &Limits::default(), &[1]), Err(want), "{body:?}");
-        assert_eq!(oracle::decode(body.as_bytes(), &Limits::default()), None, "{body:?}");
+        assert_eq!(decode(body.as_bytes(), &MessageLimits::default()), Err(want), "{body:?}");
+        assert_eq!(decode_in_steps(body.as_bytes(), &MessageLimits::default(), &[1]), Err(want), "{body:?}");
+        assert_eq!(oracle::decode(body.as_bytes(), &MessageLimits::default()), None, "{body:?}");
         assert_eq!(want.status(), Status::BadRequest);
     }
 }
@@ -229,39 +233,39 @@ fn refused() {
 #[test]
 fn bounds_are_inclusive() {
     let body = b"2;ab\r\nxy\r\n1;c\r\nz\r\n0\r\nA: b\r\nC: d\r\n\r\n";
-    let exact = Limits {
+    let exact = MessageLimits {
         body_bytes_max: 3,
         // Each extension with the CR that ends its line.
         chunk_extension_bytes_max: 5,
         trailer_bytes_max: 13,
         field_count_max: 2,
-        ..Limits::default()
+        ..MessageLimits::default()
     };
     assert_eq!(decode(body, &exact), Ok(Some((b"xyz".to_vec(), body.len()))));
     for (limits, want, status) in [
-        (Limits { body_bytes_max: 2, ..exact }, ChunkedError::BodyTooLarge, Status::ContentTooLarge),
-        (Limits { chunk_extension_bytes_max: 4, ..exact }, ChunkedError::ExtensionsTooLarge, Status::BadRequest),
-        (Limits { trailer_bytes_max: 12, ..exact }, ChunkedError::TrailersTooLarge, Status::HeadTooLarge),
-        (Limits { field_count_max: 1, ..exact }, ChunkedError::TrailersTooLarge, Status::HeadTooLarge),
+        (MessageLimits { body_bytes_max: 2, ..exact }, ChunkedError::BodyTooLarge, Status::ContentTooLarge),
+        (MessageLimits { chunk_extension_bytes_max: 4, ..exact }, ChunkedError::ExtensionsTooLarge, Status::BadRequest),
+        (MessageLimits { trailer_bytes_max: 12, ..exact }, ChunkedError::TrailersTooLarge, Status::HeadTooLarge),
+        (MessageLimits { field_count_max: 1, ..exact }, ChunkedError::TrailersTooLarge, Status::HeadTooLarge),
     ] {
         assert_eq!(decode(body, &limits), Err(want));
         assert_eq!(want.status(), status);
     }
-    assert_eq!(decode(b"ffffffffffffffff\r\n", &Limits::default()), Err(ChunkedError::BodyTooLarge));
+    assert_eq!(decode(b"ffffffffffffffff\r\n", &MessageLimits::default()), Err(ChunkedError::BodyTooLarge));
 }
 
 #[test]
 fn an_error_stays() {
-    let mut decoder = Decoder::new(&Limits::default());
+    let mut decoder = Decoder::new(&MessageLimits::default());
     assert_eq!(decoder.decode(b"x"), Err(ChunkedError::Size));
     assert_eq!(decoder.decode(b"0\r\n\r\n"), Err(ChunkedError::Size));
 }
 
 #[test]
 fn the_end_stays() {
-    let mut decoder = Decoder::new(&Limits::default());
-    assert_eq!(decoder.decode(b"0\r\n\r\nx"), Ok(Found::End(5)));
-    assert_eq!(decoder.decode(b"x"), Ok(Found::End(0)));
+    let mut decoder = Decoder::new(&MessageLimits::default());
+    assert_eq!(decoder.decode(b"0\r\n\r\nx"), Ok(ChunkedPiece::End(5)));
+    assert_eq!(decoder.decode(b"x"), Ok(ChunkedPiece::End(0)));
 }
 
 const PIECES: &[&str] = &[
@@ -293,7 +297,7 @@ proptest! {
                 _ => drop(body.remove(at)),
             }
         }
-        let limits = Limits::default();
+        let limits = MessageLimits::default();
         let whole = decode(&body, &limits);
         prop_assert_eq!(whole.clone().ok().flatten(), oracle::decode(&body, &limits));
         prop_assert_eq!(&decode_in_steps(&body, &limits, &steps), &whole);

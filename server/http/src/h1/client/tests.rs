@@ -16,14 +16,14 @@ const SEEN: &str = "200 hello. 204 . 200 world. 200 again. 103 404 no!. 200 abcd
 
 /// What comes of `stream` in pieces of `step`, every method being `method`; and what its end means.
 fn read(stream: &[u8], step: usize, method: Method) -> Result<(String, Closed), ReadError> {
-    let mut reader = ResponseReader::new(Limits::default());
+    let mut reader = ResponseReader::new(MessageLimits::default());
     let mut seen = String::new();
     for mut piece in stream.chunks(step) {
         while let Some(event) = reader.next(&mut piece, method)? {
             match event {
-                Event::Head(head) => seen.push_str(&format!("{} ", head.status())),
-                Event::Data(data) => seen.push_str(std::str::from_utf8(data).unwrap()),
-                Event::End(data) => {
+                ResponseEvent::Head(head) => seen.push_str(&format!("{} ", head.status())),
+                ResponseEvent::Data(data) => seen.push_str(std::str::from_utf8(data).unwrap()),
+                ResponseEvent::End(data) => {
                     seen.push_str(std::str::from_utf8(data).unwrap());
                     seen.push_str(". ");
                 }
@@ -46,13 +46,13 @@ fn responses_are_the_same_in_any_pieces() {
 fn the_method_decides_whether_there_is_a_body() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
     // The same head means another thing to another method, though its bytes are known.
-    let mut reader = ResponseReader::new(Limits::default());
+    let mut reader = ResponseReader::new(MessageLimits::default());
     for (method, has_body) in [(Method::Head, false), (Method::Get, true), (Method::Head, false)] {
         let stream = [&head[..], if has_body { b"hello" } else { b"" }].concat();
         let mut input = &stream[..];
         let mut data_bytes = 0;
         while let Some(event) = reader.next(&mut input, method).unwrap() {
-            data_bytes += if let Event::Data(data) | Event::End(data) = event { data.len() } else { 0 };
+            data_bytes += if let ResponseEvent::Data(data) | ResponseEvent::End(data) = event { data.len() } else { 0 };
         }
         assert_eq!((data_bytes, reader.close()), (if has_body { 5 } else { 0 }, Closed::Between), "{method:?}");
     }
@@ -60,13 +60,13 @@ fn the_method_decides_whether_there_is_a_body() {
 
 #[test]
 fn heads_are_lent_with_their_fields() {
-    let mut reader = ResponseReader::new(Limits::default());
+    let mut reader = ResponseReader::new(MessageLimits::default());
     let stream = b"HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     for step in [1, 7, stream.len(), stream.len()] {
         let mut tags = Vec::new();
         for mut piece in stream.chunks(step) {
             while let Some(event) = reader.next(&mut piece, Method::Get).unwrap() {
-                if let Event::Head(head) = event {
+                if let ResponseEvent::Head(head) = event {
                     assert!(!head.keep_alive() && head.head_bytes() == stream.len());
                     tags.push(head.field("etag").unwrap().to_vec());
                 }
@@ -124,7 +124,7 @@ fn what_is_no_response_is_refused() {
 
 #[test]
 fn a_head_of_exactly_the_bound_is_read() {
-    let limits = Limits::default();
+    let limits = MessageLimits::default();
     let start = b"HTTP/1.1 204 No Content\r\nX: ";
     for (over, want) in [(0, true), (1, false)] {
         let filler = limits.head_bytes_max as usize - start.len() - 4 + over;
@@ -157,7 +157,7 @@ fn a_head_after_another_is_read_as_alone() {
     let says = |reader: &mut ResponseReader, text: &str| {
         let mut input = text.as_bytes();
         let seen = match reader.next(&mut input, Method::Head).map(Option::unwrap) {
-            Ok(Event::Head(head)) => {
+            Ok(ResponseEvent::Head(head)) => {
                 let fields: Vec<_> = head.fields().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
                 let etag = head.etag().map(<[u8]>::to_vec);
                 Ok((head.status(), head.keep_alive(), head.content_length(), etag, fields))
@@ -165,13 +165,13 @@ fn a_head_after_another_is_read_as_alone() {
             Ok(_) => panic!("a head comes first"),
             Err(error) => return Err(error),
         };
-        assert!(input.is_empty() && matches!(reader.next(&mut input, Method::Head), Ok(Some(Event::End([])))));
+        assert!(input.is_empty() && matches!(reader.next(&mut input, Method::Head), Ok(Some(ResponseEvent::End([])))));
         seen
     };
     for (first, second) in heads.iter().flat_map(|first| heads.iter().map(move |second| (first, second))) {
-        let mut reader = ResponseReader::new(Limits::default());
+        let mut reader = ResponseReader::new(MessageLimits::default());
         if says(&mut reader, first).is_ok() {
-            let alone = says(&mut ResponseReader::new(Limits::default()), second);
+            let alone = says(&mut ResponseReader::new(MessageLimits::default()), second);
             assert_eq!(says(&mut reader, second), alone, "{first:?} {second:?}");
             let etag = head_field(second);
             assert!(alone.is_err() || alone.is_ok_and(|(_, _, _, tag, _)| tag == etag), "{second:?}");

@@ -3,8 +3,8 @@
 use super::*;
 use crate::cache_status::ForwardReason;
 use crate::field::FieldLine;
-use crate::h1::response;
-use crate::{Limits, Method};
+use crate::h1::{Parsed, response};
+use crate::{MessageLimits, Method};
 
 fn encoded(head: &ResponseHead<'_>) -> String {
     let mut out = Vec::new();
@@ -40,8 +40,8 @@ fn each_field_alone() {
     for (head, line) in [
         (ResponseHead { content_length: Some(0), ..ok() }, "Content-Length: 0"),
         (ResponseHead { content_length: Some(u64::MAX), ..ok() }, "Content-Length: 18446744073709551615"),
-        (ResponseHead { connection: Connection::Close, ..ok() }, "Connection: close"),
-        (ResponseHead { connection: Connection::KeepAlive, ..ok() }, "Connection: keep-alive"),
+        (ResponseHead { connection: ConnectionOption::Close, ..ok() }, "Connection: close"),
+        (ResponseHead { connection: ConnectionOption::KeepAlive, ..ok() }, "Connection: keep-alive"),
         (ResponseHead { content_range: Some(part), ..ok() }, "Content-Range: bytes 2-4/10"),
         (
             ResponseHead { content_range: Some(ContentRange::Unsatisfied { value_bytes: 7 }), ..ok() },
@@ -73,7 +73,7 @@ fn statuses_without_a_body() {
 fn upgrade_required_says_to_what() {
     let mut head = ResponseHead::new(Status::UpgradeRequired);
     assert!(encoded(&head).ends_with("\r\nUpgrade: HTTP/1.1\r\nConnection: upgrade\r\n\r\n"));
-    head.connection = Connection::Close;
+    head.connection = ConnectionOption::Close;
     assert!(encoded(&head).ends_with("\r\nUpgrade: HTTP/1.1\r\nConnection: upgrade, close\r\n\r\n"));
 }
 
@@ -81,10 +81,10 @@ fn upgrade_required_says_to_what() {
 fn every_status_is_read_back() {
     for &status in Status::NAMED {
         let text = encoded(&ResponseHead { content_length: Some(3), ..ResponseHead::new(status) });
-        let parsed = response::parse(text.as_bytes(), &Limits::default(), Method::Get).unwrap();
-        let response::Parsed::Complete(head) = parsed else { panic!("{text:?}") };
+        let parsed = response::parse(text.as_bytes(), &MessageLimits::default(), Method::Get).unwrap();
+        let Parsed::Complete(head) = parsed else { panic!("{text:?}") };
         assert_eq!((head.status(), head.head_bytes()), (status.code(), text.len()));
-        let want = if status.has_body() { response::Body::Length(3) } else { response::Body::None };
+        let want = if status.has_body() { response::ResponseBody::Length(3) } else { response::ResponseBody::None };
         assert_eq!((head.body(), head.keep_alive()), (want, true), "{status:?}");
     }
 }
@@ -110,10 +110,10 @@ fn any_status_and_any_fields_are_read_back() {
         let mut out = Vec::new();
         let head = ResponseHead { content_length: Some(3), fields: &lines, ..ResponseHead::new(status) };
         head.encode(&ResponseStart::at_unix_seconds(0), &mut out);
-        let parsed = response::parse(&out, &Limits::default(), Method::Get).unwrap();
-        let response::Parsed::Complete(read) = parsed else { panic!("{status:?}") };
+        let parsed = response::parse(&out, &MessageLimits::default(), Method::Get).unwrap();
+        let Parsed::Complete(read) = parsed else { panic!("{status:?}") };
         assert_eq!((read.status(), read.head_bytes()), (status.code(), out.len()));
-        let want = if status.has_body() { response::Body::Length(3) } else { response::Body::None };
+        let want = if status.has_body() { response::ResponseBody::Length(3) } else { response::ResponseBody::None };
         assert_eq!(read.body(), want, "{status:?}");
         assert_eq!(read.field("content-length").is_some(), status.has_length(), "{status:?}");
         let sent: Vec<_> = read.fields().filter(|(_, value)| *value == b"v; \xff").map(|(name, _)| name).collect();
@@ -152,7 +152,7 @@ fn every_cache_status_is_a_line() {
 fn whole_problems() {
     let problem = Problem { status: Status::BadRequest, slug: "x", detail: "y" };
     let (mut body, mut out) = (b"left over".to_vec(), b"before".to_vec());
-    problem.encode(Connection::Close, &ResponseStart::at_unix_seconds(0), &mut body, &mut out);
+    problem.encode(ConnectionOption::Close, &ResponseStart::at_unix_seconds(0), &mut body, &mut out);
     let text = String::from_utf8(out).unwrap();
     let (head, sent) = text.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("beforeHTTP/1.1 400 Bad Request\r\n"), "{head}");

@@ -12,13 +12,13 @@
 //! Two heads in a row show what their client sends each time. A connection is one client's, so each has a memo, which it
 //! shares with others where there are many.
 //!
-//! **Not**: anything that depends on the request line; that is judged for every head (`Progress::finish`).
+//! **Not**: anything that depends on the request line; that is judged for every head (`HeadProgress::finish`).
 //! **Invariants**: a head read with a memo is the head that is read without; nothing is allocated after the start.
 //! **Source**: RFC 9112 section 5 (a section ends with its first empty line, so none begins with another).
 
-use super::progress::Progress;
+use super::progress::HeadProgress;
 use super::read_fields;
-use crate::Limits;
+use crate::MessageLimits;
 
 /// Longest section that is looked at, in bytes: those of browsers with a few cookies.
 const SECTION_BYTES_MAX: usize = 1024;
@@ -65,7 +65,7 @@ pub struct FieldMemo {
     /// From the first field line on, whole lines; with the empty line if it came as well. Empty when nothing is remembered.
     lines: Vec<u8>,
     /// What they say, as if they were all there is.
-    progress: Progress,
+    progress: HeadProgress,
     /// Whether the empty line is among them.
     is_whole: bool,
     /// The section that the next one is compared with; empty when there is none.
@@ -86,14 +86,14 @@ pub(super) enum Recalled {
 impl Default for FieldMemo {
     fn default() -> Self {
         let room = || Vec::with_capacity(SECTION_BYTES_MAX);
-        Self { lines: room(), progress: Progress::new(), is_whole: false, sample: room(), until_sampled: 0 }
+        Self { lines: room(), progress: HeadProgress::new(), is_whole: false, sample: room(), until_sampled: 0 }
     }
 }
 
 impl FieldMemo {
     /// Takes what the first fields after a request line say from memory, if they are those remembered.
     #[inline]
-    pub(super) fn recall(&self, window: &[u8], limits: &Limits, progress: &mut Progress) -> Recalled {
+    pub(super) fn recall(&self, window: &[u8], limits: &MessageLimits, progress: &mut HeadProgress) -> Recalled {
         let known = !self.lines.is_empty()
             && window[progress.next as usize..].starts_with(&self.lines)
             && self.progress.offsets.field_count <= limits.field_count_max;
@@ -106,7 +106,7 @@ impl FieldMemo {
 
     /// Notes a section that was read, all of it or from the lines on that were recalled.
     #[inline]
-    pub(super) fn note(&mut self, section: &[u8], limits: &Limits) {
+    pub(super) fn note(&mut self, section: &[u8], limits: &MessageLimits) {
         if self.until_sampled > 0 {
             self.until_sampled -= 1;
         } else {
@@ -115,7 +115,7 @@ impl FieldMemo {
     }
 
     #[inline(never)]
-    fn sample(&mut self, section: &[u8], limits: &Limits) {
+    fn sample(&mut self, section: &[u8], limits: &MessageLimits) {
         if section.len() > SECTION_BYTES_MAX {
             return;
         }
@@ -132,9 +132,9 @@ impl FieldMemo {
         }
     }
 
-    fn learn(&mut self, lines: &[u8], is_whole: bool, limits: &Limits) {
+    fn learn(&mut self, lines: &[u8], is_whole: bool, limits: &MessageLimits) {
         self.lines.clear();
-        self.progress = Progress::new();
+        self.progress = HeadProgress::new();
         // They were read a moment ago as a part of their section.
         if read_fields(lines, limits, &mut self.progress) == Ok(is_whole) {
             self.lines.extend_from_slice(lines);
@@ -150,14 +150,14 @@ mod tests {
     const SAME: &str = "Host: a\r\nConnection: keep-alive\r\nAccept: */*\r\n";
 
     fn recall(memo: &FieldMemo, section: &str) -> (Recalled, u32, u16) {
-        let mut progress = Progress::new();
-        let recalled = memo.recall(section.as_bytes(), &Limits::default(), &mut progress);
+        let mut progress = HeadProgress::new();
+        let recalled = memo.recall(section.as_bytes(), &MessageLimits::default(), &mut progress);
         (recalled, progress.next, progress.offsets.field_count)
     }
 
     fn after(sections: &[&str]) -> FieldMemo {
         let mut memo = FieldMemo::default();
-        sections.iter().for_each(|section| memo.note(section.as_bytes(), &Limits::default()));
+        sections.iter().for_each(|section| memo.note(section.as_bytes(), &MessageLimits::default()));
         memo
     }
 
@@ -184,10 +184,10 @@ mod tests {
         let other = "Host: b\r\nAccept: text/html\r\n\r\n";
         let mut memo = after(&[&format!("{SAME}\r\n"), &format!("{SAME}\r\n")]);
         for _ in 0..=HEADS_BETWEEN {
-            memo.note(other.as_bytes(), &Limits::default());
+            memo.note(other.as_bytes(), &MessageLimits::default());
             assert_eq!(recall(&memo, other).0, Recalled::Nothing);
         }
-        memo.note(other.as_bytes(), &Limits::default());
+        memo.note(other.as_bytes(), &MessageLimits::default());
         assert_eq!(recall(&memo, other).0, Recalled::Section);
     }
 
@@ -196,7 +196,7 @@ mod tests {
         let whole = format!("{SAME}\r\n");
         let mut memo = after(&[&whole, &whole]);
         let long = format!("Host: a\r\nX: {}\r\n\r\n", "x".repeat(SECTION_BYTES_MAX));
-        (0..100).for_each(|_| memo.note(long.as_bytes(), &Limits::default()));
+        (0..100).for_each(|_| memo.note(long.as_bytes(), &MessageLimits::default()));
         assert_eq!(recall(&memo, &whole).0, Recalled::Section);
         assert!(memo.lines.capacity() == SECTION_BYTES_MAX && memo.sample.capacity() == SECTION_BYTES_MAX);
     }
@@ -204,7 +204,9 @@ mod tests {
     /// Whatever comes in whatever order, the head that is read is the one that is read without a memo.
     #[test]
     fn heads_are_those_that_are_read_without() {
-        use crate::h1::request::{Parsed, Resume, parse, parse_remembering};
+        use crate::h1::Parsed;
+        use crate::h1::request::{Resume, parse, parse_remembering};
+        use crate::request::RequestHead;
         let mut memo = FieldMemo::default();
         let (mut random, mut recalls) = (7u64, 0);
         for _ in 0..20_000 {
@@ -223,12 +225,13 @@ mod tests {
             let picked: String = lines.iter().filter(|_| draw(5) > 0).copied().collect();
             let last = ["", "Host: a\r\n", "Content-Length: 6\r\n", "If-Match: \"x\"\r\n", "Bad\r\n"][draw(5) as usize];
             let text = format!("GET /{} HTTP/1.1\r\n{picked}Cookie: {}\r\n{last}\r\n", draw(9), draw(3));
-            let show = |outcome: Result<Parsed<'_>, _>| format!("{outcome:?}");
-            let plain = show(parse(text.as_bytes(), &Limits::default(), &mut Resume::default()));
-            let mut progress = Progress::new();
+            let show = |outcome: Result<Parsed<RequestHead<'_>>, _>| format!("{outcome:?}");
+            let plain = show(parse(text.as_bytes(), &MessageLimits::default(), &mut Resume::default()));
+            let mut progress = HeadProgress::new();
             let fields = &text.as_bytes()[text.find('\n').map_or(0, |end| end + 1)..];
-            recalls += usize::from(memo.recall(fields, &Limits::default(), &mut progress) != Recalled::Nothing);
-            let with = show(parse_remembering(text.as_bytes(), &Limits::default(), &mut Resume::default(), &mut memo));
+            recalls += usize::from(memo.recall(fields, &MessageLimits::default(), &mut progress) != Recalled::Nothing);
+            let with =
+                show(parse_remembering(text.as_bytes(), &MessageLimits::default(), &mut Resume::default(), &mut memo));
             assert_eq!(with, plain, "{text}");
         }
         assert!(recalls > 1_000, "{recalls} recalls show nothing");

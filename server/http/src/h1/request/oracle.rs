@@ -7,8 +7,8 @@
 use super::RequestError;
 use crate::h1::FramingError;
 use crate::h1::line::FieldError;
-use crate::request::{Body, Version};
-use crate::{Limits, Method};
+use crate::request::{HttpVersion, RequestBody};
+use crate::{MessageLimits, Method};
 
 /// A name and a value, as sent.
 type Field = (Vec<u8>, Vec<u8>);
@@ -19,8 +19,8 @@ pub(super) struct Seen {
     pub(super) head_bytes: usize,
     pub(super) method_text: Vec<u8>,
     pub(super) target: Vec<u8>,
-    pub(super) version: Version,
-    pub(super) body: Body,
+    pub(super) version: HttpVersion,
+    pub(super) body: RequestBody,
     pub(super) keep_alive: bool,
     pub(super) expect_continue: bool,
     pub(super) fields: Vec<Field>,
@@ -74,7 +74,7 @@ impl Reader<'_> {
 }
 
 /// Reads a head; `None` if it is cut off.
-pub(super) fn read(buf: &[u8], limits: &Limits) -> Result<Option<Seen>, RequestError> {
+pub(super) fn read(buf: &[u8], limits: &MessageLimits) -> Result<Option<Seen>, RequestError> {
     let cut = buf.len().min(limits.head_bytes_max as usize);
     match read_window(&mut Reader { bytes: &buf[..cut], at: 0 }, limits) {
         Ok(seen) => Ok(Some(seen)),
@@ -84,7 +84,7 @@ pub(super) fn read(buf: &[u8], limits: &Limits) -> Result<Option<Seen>, RequestE
     }
 }
 
-fn read_window(reader: &mut Reader<'_>, limits: &Limits) -> Result<Seen, Stop> {
+fn read_window(reader: &mut Reader<'_>, limits: &MessageLimits) -> Result<Seen, Stop> {
     if reader.peek()? == 0x16 {
         return Err(RequestError::Tls.into());
     }
@@ -110,7 +110,7 @@ fn read_window(reader: &mut Reader<'_>, limits: &Limits) -> Result<Seen, Stop> {
             method_text,
             target,
             version,
-            body: Body::None,
+            body: RequestBody::None,
             keep_alive: false,
             expect_continue: false,
             fields,
@@ -119,7 +119,7 @@ fn read_window(reader: &mut Reader<'_>, limits: &Limits) -> Result<Seen, Stop> {
     )
 }
 
-fn target(reader: &mut Reader<'_>, limits: &Limits) -> Result<Vec<u8>, Stop> {
+fn target(reader: &mut Reader<'_>, limits: &MessageLimits) -> Result<Vec<u8>, Stop> {
     let mut target = Vec::new();
     loop {
         match reader.take()? {
@@ -192,7 +192,7 @@ fn host_and_port(authority: &str) -> Option<(String, String)> {
     ((plain || is_literal(host)) && port_fits).then(|| (host.to_owned(), port.to_owned()))
 }
 
-fn version(reader: &mut Reader<'_>) -> Result<Version, Stop> {
+fn version(reader: &mut Reader<'_>) -> Result<HttpVersion, Stop> {
     for &want in b"HTTP/" {
         if reader.take()? != want {
             return Err(RequestError::VersionSyntax.into());
@@ -207,8 +207,8 @@ fn version(reader: &mut Reader<'_>) -> Result<Version, Stop> {
         number.push(byte);
     }
     let version = match &number[..] {
-        b"1.0" => Version::Http10,
-        b"1.1" => Version::Http11,
+        b"1.0" => HttpVersion::Http10,
+        b"1.1" => HttpVersion::Http11,
         _ => return Err(RequestError::Version.into()),
     };
     if !matches!(reader.peek()?, b'\r' | b'\n') {
@@ -218,7 +218,7 @@ fn version(reader: &mut Reader<'_>) -> Result<Version, Stop> {
     Ok(version)
 }
 
-fn fields(reader: &mut Reader<'_>, limits: &Limits) -> Result<Vec<Field>, Stop> {
+fn fields(reader: &mut Reader<'_>, limits: &MessageLimits) -> Result<Vec<Field>, Stop> {
     let mut fields: Vec<Field> = Vec::new();
     loop {
         match reader.peek()? {
@@ -293,13 +293,13 @@ fn transfer_encoding(text: &str, earlier: &[&Vec<u8>]) -> Result<(), FramingErro
     if codings.len() > 1 { Err(FramingError::TransferCoding) } else { Ok(()) }
 }
 
-fn finish(mut seen: Seen, limits: &Limits) -> Result<Seen, Stop> {
+fn finish(mut seen: Seen, limits: &MessageLimits) -> Result<Seen, Stop> {
     let values = |wanted: &str| -> Vec<String> {
         let named = seen.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()));
         named.map(|(_, value)| String::from_utf8_lossy(value).to_lowercase()).collect()
     };
     let hosts = values("host");
-    let http11 = seen.version == Version::Http11;
+    let http11 = seen.version == HttpVersion::Http11;
     if hosts.is_empty() && http11 {
         return Err(RequestError::HostMissing.into());
     }
@@ -326,11 +326,11 @@ fn finish(mut seen: Seen, limits: &Limits) -> Result<Seen, Stop> {
     let has = |option: &str| options.iter().any(|other| other == option);
     let keep_alive = !has("close") && (http11 || has("keep-alive"));
     let body = match (chunked, length.unwrap_or(0)) {
-        (true, _) => Body::Chunked,
-        (false, 0) => Body::None,
-        (false, length) => Body::Length(length),
+        (true, _) => RequestBody::Chunked,
+        (false, 0) => RequestBody::None,
+        (false, length) => RequestBody::Length(length),
     };
-    let expect_continue = http11 && body != Body::None && !values("expect").is_empty();
+    let expect_continue = http11 && body != RequestBody::None && !values("expect").is_empty();
     (seen.body, seen.keep_alive, seen.expect_continue) = (body, keep_alive, expect_continue);
     Ok(seen)
 }

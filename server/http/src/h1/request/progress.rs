@@ -6,25 +6,25 @@
 
 use super::RequestError;
 use super::start_line::StartLine;
-use crate::Limits;
+use crate::MessageLimits;
 use crate::authority;
-use crate::field::Span;
-use crate::known::Known;
-use crate::request::{Body, HeadOffsets, TargetForm, Version};
+use crate::field::HeadSpan;
+use crate::known::KnownField;
+use crate::request::{HeadOffsets, HttpVersion, RequestBody, TargetForm};
 use crate::target::split_absolute;
 
 /// What a head says so far.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Progress {
+pub(super) struct HeadProgress {
     /// Index of the line to read next; 0 while the request line has not been read.
     pub(super) next: u32,
     pub(super) offsets: HeadOffsets,
 }
 
 // Kept for every connection with an unfinished head.
-const _: () = assert!(size_of::<Progress>() <= 128);
+const _: () = assert!(size_of::<HeadProgress>() <= 128);
 
-impl Progress {
+impl HeadProgress {
     #[inline]
     pub(super) fn new() -> Self {
         Self { next: 0, offsets: HeadOffsets::new() }
@@ -45,17 +45,17 @@ impl Progress {
 
     /// Takes in one field.
     #[inline]
-    pub(super) fn note_field(&mut self, buf: &[u8], name: Span, value: Span) -> Result<(), RequestError> {
-        let Some(known) = Known::from_name(name.of(buf)) else {
+    pub(super) fn note_field(&mut self, buf: &[u8], name: HeadSpan, value: HeadSpan) -> Result<(), RequestError> {
+        let Some(known) = KnownField::from_name(name.of(buf)) else {
             return Ok(());
         };
         let text = value.of(buf);
         match known {
-            Known::Connection | Known::ContentLength | Known::TransferEncoding => {
+            KnownField::Connection | KnownField::ContentLength | KnownField::TransferEncoding => {
                 Ok(self.offsets.framing.note(known, text)?)
             }
-            Known::Expect => self.note_expect(text),
-            Known::Host if authority::split(text).is_none() => Err(RequestError::Host),
+            KnownField::Expect => self.note_expect(text),
+            KnownField::Host if authority::split(text).is_none() => Err(RequestError::Host),
             _ => self.record(known, value),
         }
     }
@@ -68,8 +68,8 @@ impl Progress {
         let mut present = others.present;
         while present != 0 {
             let place = present.trailing_zeros() as usize;
-            let Span { start, end } = others.recorded[place];
-            own.recorded[place] = Span { start: start.wrapping_add(moved), end: end.wrapping_add(moved) };
+            let HeadSpan { start, end } = others.recorded[place];
+            own.recorded[place] = HeadSpan { start: start.wrapping_add(moved), end: end.wrapping_add(moved) };
             present &= present - 1;
         }
         own.present = others.present;
@@ -81,7 +81,7 @@ impl Progress {
     }
 
     #[inline]
-    fn record(&mut self, known: Known, value: Span) -> Result<(), RequestError> {
+    fn record(&mut self, known: KnownField, value: HeadSpan) -> Result<(), RequestError> {
         let (offsets, bit) = (&mut self.offsets, 1 << known as u8);
         if offsets.present & bit == 0 {
             offsets.present |= bit;
@@ -102,10 +102,10 @@ impl Progress {
 
     /// Judges what only the whole head shows.
     #[inline]
-    pub(super) fn finish(&mut self, buf: &[u8], limits: &Limits) -> Result<(), RequestError> {
+    pub(super) fn finish(&mut self, buf: &[u8], limits: &MessageLimits) -> Result<(), RequestError> {
         let offsets = &mut self.offsets;
-        let host = offsets.recorded[Known::Host as usize];
-        if host.is_absent() && offsets.version == Version::Http11 {
+        let host = offsets.recorded[KnownField::Host as usize];
+        if host.is_absent() && offsets.version == HttpVersion::Http11 {
             return Err(RequestError::HostMissing);
         }
         offsets.framing.check(offsets.version)?;
@@ -117,7 +117,7 @@ impl Progress {
         }
         // A 1.0 client would take 100 for the answer, and nobody waits for leave to send nothing.
         if offsets.expect_continue {
-            offsets.expect_continue = offsets.version == Version::Http11 && offsets.body() != Body::None;
+            offsets.expect_continue = offsets.version == HttpVersion::Http11 && offsets.body() != RequestBody::None;
         }
         Ok(())
     }

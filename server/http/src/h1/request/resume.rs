@@ -5,14 +5,14 @@
 //! byte is refused when it arrives and a head costs linear work however slowly it comes.
 //! **Source**: RFC 9112 section 2.1 and 3 (the parts of a line).
 
-use super::progress::Progress;
-use crate::Limits;
+use super::progress::HeadProgress;
+use crate::MessageLimits;
 use crate::class;
 
 /// What the caller keeps between calls of [`super::parse`] while a head is partial. A new or reset one starts a head.
 #[derive(Debug, Clone)]
 pub struct Resume {
-    pub(super) progress: Progress,
+    pub(super) progress: HeadProgress,
     /// Bytes looked at by the last call; 0 when no head is under way.
     seen_bytes: u32,
     cut: Cut,
@@ -33,7 +33,7 @@ impl Cut {
     const ANYWHERE: Self = Self { harmless: 0, due_bytes: 0 };
 
     /// Where the line after `progress` was cut off, given that nothing is wrong with it.
-    fn find(window: &[u8], progress: &Progress, limits: &Limits) -> Self {
+    fn find(window: &[u8], progress: &HeadProgress, limits: &MessageLimits) -> Self {
         let line = &window[progress.next as usize..];
         let within = |harmless| Self { harmless, due_bytes: u32::MAX };
         if line.ends_with(b"\r") {
@@ -56,33 +56,33 @@ impl Cut {
 
 impl Default for Resume {
     fn default() -> Self {
-        Self { progress: Progress::new(), seen_bytes: 0, cut: Cut::ANYWHERE }
+        Self { progress: HeadProgress::new(), seen_bytes: 0, cut: Cut::ANYWHERE }
     }
 }
 
 impl Resume {
     /// What is known of the head under way, if there is one.
     #[inline]
-    pub(super) fn under_way(&mut self) -> Option<&mut Progress> {
+    pub(super) fn under_way(&mut self) -> Option<&mut HeadProgress> {
         self.is_under_way().then_some(&mut self.progress)
     }
 
     /// Room for what will be known of a head that is read from its start.
     #[inline]
-    pub(super) fn begin(&mut self) -> &mut Progress {
-        self.progress = Progress::new();
+    pub(super) fn begin(&mut self) -> &mut HeadProgress {
+        self.progress = HeadProgress::new();
         &mut self.progress
     }
 
     /// Notes that the head is over, and gives what is known of it.
     #[inline]
-    pub(super) fn end(&mut self) -> &mut Progress {
+    pub(super) fn end(&mut self) -> &mut HeadProgress {
         self.seen_bytes = 0;
         &mut self.progress
     }
 
     /// Notes that the head is cut off at the end of `window`, with nothing wrong so far.
-    pub(super) fn pause(&mut self, window: &[u8], limits: &Limits) {
+    pub(super) fn pause(&mut self, window: &[u8], limits: &MessageLimits) {
         self.seen_bytes = window.len() as u32;
         self.cut = Cut::find(window, &self.progress, limits);
     }
@@ -102,7 +102,7 @@ impl Resume {
     /// Whether `window` holds news: always, unless a head is under way and what follows its first `seen_bytes` only goes on
     /// with the part that was cut off.
     #[inline]
-    pub(super) fn is_due(&self, window: &[u8], limits: &Limits) -> bool {
+    pub(super) fn is_due(&self, window: &[u8], limits: &MessageLimits) -> bool {
         debug_assert!(window.len() >= self.seen_bytes as usize, "bytes were taken off an unfinished head");
         !self.is_under_way()
             || window.len() >= limits.head_bytes_max.min(self.cut.due_bytes) as usize

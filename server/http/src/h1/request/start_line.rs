@@ -8,11 +8,11 @@
 use super::RequestError;
 use crate::authority;
 use crate::class;
-use crate::field::Span;
+use crate::field::HeadSpan;
 use crate::h1::line::{self, FieldError};
-use crate::request::{TargetForm, Version};
+use crate::request::{HttpVersion, TargetForm};
 use crate::target::split_absolute;
-use crate::{Limits, Method};
+use crate::{MessageLimits, Method};
 
 /// Empty lines skipped before a request line. RFC 9112 asks for at least one; old clients send one after a body. More
 /// than a few is a peer that keeps a connection busy with nothing.
@@ -25,19 +25,19 @@ const TLS_HANDSHAKE: u8 = 0x16;
 #[derive(Debug)]
 pub(super) struct StartLine {
     pub(super) method: Method,
-    pub(super) method_span: Span,
-    pub(super) target: Span,
+    pub(super) method_span: HeadSpan,
+    pub(super) target: HeadSpan,
     /// All of the target is [`class::PLAIN`]: there is no query, no escape and no bracket to look for.
     pub(super) is_plain: bool,
     pub(super) form: TargetForm,
-    pub(super) version: Version,
+    pub(super) version: HttpVersion,
     /// Index of the first field line.
     pub(super) next: usize,
 }
 
 /// Reads empty lines and the request line from the start of `buf`; `None` if it is cut off.
 #[inline]
-pub(super) fn parse(buf: &[u8], limits: &Limits) -> Result<Option<StartLine>, RequestError> {
+pub(super) fn parse(buf: &[u8], limits: &MessageLimits) -> Result<Option<StartLine>, RequestError> {
     let Some(start) = skip_empty_lines(buf)? else {
         return Ok(None);
     };
@@ -67,8 +67,8 @@ pub(super) fn parse(buf: &[u8], limits: &Limits) -> Result<Option<StartLine>, Re
     };
     Ok(Some(StartLine {
         method,
-        method_span: Span::new(start, method_end),
-        target: Span::new(target_start, target_end),
+        method_span: HeadSpan::new(start, method_end),
+        target: HeadSpan::new(target_start, target_end),
         is_plain,
         form,
         version,
@@ -149,10 +149,10 @@ fn absolute_form(target: &[u8]) -> Result<TargetForm, RequestError> {
 
 /// The version and the index after its line.
 #[inline(always)]
-fn version(buf: &[u8], start: usize) -> Result<Option<(Version, usize)>, RequestError> {
+fn version(buf: &[u8], start: usize) -> Result<Option<(HttpVersion, usize)>, RequestError> {
     match buf.get(start..start + VERSION_LINE_BYTES) {
-        Some(b"HTTP/1.1\r\n") => Ok(Some((Version::Http11, start + VERSION_LINE_BYTES))),
-        Some(b"HTTP/1.0\r\n") => Ok(Some((Version::Http10, start + VERSION_LINE_BYTES))),
+        Some(b"HTTP/1.1\r\n") => Ok(Some((HttpVersion::Http11, start + VERSION_LINE_BYTES))),
+        Some(b"HTTP/1.0\r\n") => Ok(Some((HttpVersion::Http10, start + VERSION_LINE_BYTES))),
         _ => refused_version(&buf[start..]),
     }
 }

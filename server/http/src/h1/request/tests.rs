@@ -5,12 +5,12 @@ use super::*;
 use crate::Status;
 use crate::h1::FramingError;
 use crate::h1::line::FieldError;
-use crate::request::{Body, Target};
+use crate::request::{RequestBody, RequestTarget};
 use proptest::prelude::*;
 
 mod refusals;
 
-fn seen(head: &Head<'_>) -> Seen {
+fn seen(head: &RequestHead<'_>) -> Seen {
     Seen {
         head_bytes: head.head_bytes(),
         method_text: head.method_text().to_vec(),
@@ -23,14 +23,14 @@ fn seen(head: &Head<'_>) -> Seen {
     }
 }
 
-fn outcome(parsed: Result<Parsed<'_>, RequestError>) -> Result<Option<Seen>, RequestError> {
+fn outcome(parsed: Result<Parsed<RequestHead<'_>>, RequestError>) -> Result<Option<Seen>, RequestError> {
     Ok(match parsed? {
         Parsed::Partial => None,
         Parsed::Complete(head) => Some(seen(&head)),
     })
 }
 
-fn parse_whole(text: &[u8], limits: &Limits) -> Result<Option<Seen>, RequestError> {
+fn parse_whole(text: &[u8], limits: &MessageLimits) -> Result<Option<Seen>, RequestError> {
     outcome(parse(text, limits, &mut Resume::default()))
 }
 
@@ -38,7 +38,7 @@ fn parse_whole(text: &[u8], limits: &Limits) -> Result<Option<Seen>, RequestErro
 const LATE_VERDICT_BYTES_MAX: usize = 9_000;
 
 /// Gives the parser ever more of `text`, growing by the steps in turn.
-fn parse_growing(text: &[u8], limits: &Limits, steps: &[usize]) -> Result<Option<Seen>, RequestError> {
+fn parse_growing(text: &[u8], limits: &MessageLimits, steps: &[usize]) -> Result<Option<Seen>, RequestError> {
     let mut resume = Resume::default();
     let mut arrived = 0;
     for &step in steps.iter().cycle() {
@@ -59,7 +59,7 @@ fn parse_growing(text: &[u8], limits: &Limits, steps: &[usize]) -> Result<Option
 }
 
 /// Reads `text` with what a head that has its fields but another request line has left behind.
-fn parse_remembered(text: &[u8], limits: &Limits) -> Result<Option<Seen>, RequestError> {
+fn parse_remembered(text: &[u8], limits: &MessageLimits) -> Result<Option<Seen>, RequestError> {
     let mut memo = FieldMemo::default();
     for line in [&b"GET /first HTTP/1.1\r\n"[..], b"PUT http://a/b?c HTTP/1.0\r\n"] {
         let fields = text.iter().position(|&byte| byte == b'\n').map_or(text, |end| &text[end + 1..]);
@@ -72,7 +72,7 @@ fn parse_remembered(text: &[u8], limits: &Limits) -> Result<Option<Seen>, Reques
     first
 }
 
-fn check_against_oracle(text: &[u8], limits: &Limits) {
+fn check_against_oracle(text: &[u8], limits: &MessageLimits) {
     let want = oracle::read(text, limits);
     assert_eq!(parse_remembered(text, limits), parse_whole(text, limits), "{}", text.escape_ascii());
     assert_eq!(parse_whole(text, limits), want, "{:?}", String::from_utf8_lossy(text));
@@ -84,7 +84,7 @@ fn check_against_oracle(text: &[u8], limits: &Limits) {
 }
 
 /// A head that was kept says what it said when it was read, whatever became of its buffer and its reader.
-fn check_owned(text: &[u8], limits: &Limits, head: &Head<'_>) {
+fn check_owned(text: &[u8], limits: &MessageLimits, head: &RequestHead<'_>) {
     let (mut buffer, mut resume) = (text.to_vec(), Resume::default());
     let owned = match parse(&buffer, limits, &mut resume) {
         Ok(Parsed::Complete(head)) => head.into_owned(),
@@ -92,7 +92,7 @@ fn check_owned(text: &[u8], limits: &Limits, head: &Head<'_>) {
     };
     buffer.fill(b'?');
     let other = b"PUT http://other HTTP/1.0\r\nRange: x\r\nIf-Match: *\r\nTransfer: y\r\n\r\n";
-    assert!(matches!(parse(other, &Limits::default(), &mut resume), Ok(Parsed::Complete(_))));
+    assert!(matches!(parse(other, &MessageLimits::default(), &mut resume), Ok(Parsed::Complete(_))));
     let kept = owned.head();
     assert_eq!(format!("{kept:?}"), format!("{head:?}"), "bytes and offsets");
     assert_eq!(seen(&kept), seen(head));
@@ -104,7 +104,7 @@ fn check_owned(text: &[u8], limits: &Limits, head: &Head<'_>) {
 }
 
 /// What is recorded by place is what a search finds.
-fn check_recorded(head: &Head<'_>) {
+fn check_recorded(head: &RequestHead<'_>) {
     let all = |name: &str| -> Vec<&[u8]> {
         let named = head.fields().filter(|(sent, _)| sent.eq_ignore_ascii_case(name.as_bytes()));
         named.map(|(_, value)| value).collect()
@@ -125,7 +125,7 @@ fn check_recorded(head: &Head<'_>) {
 }
 
 fn complete(text: &str) -> Seen {
-    match parse_whole(text.as_bytes(), &Limits::default()) {
+    match parse_whole(text.as_bytes(), &MessageLimits::default()) {
         Ok(Some(seen)) => seen,
         other => panic!("{text:?}: {other:?}"),
     }
@@ -133,16 +133,16 @@ fn complete(text: &str) -> Seen {
 
 #[test]
 fn targets() {
-    let path = |path, query: Option<&'static [u8]>| Target::Origin { path, query };
-    let absolute = |authority, path, query| Target::Absolute { authority, path, query };
-    let cases: &[(&str, Target<'static>)] = &[
+    let path = |path, query: Option<&'static [u8]>| RequestTarget::Origin { path, query };
+    let absolute = |authority, path, query| RequestTarget::Absolute { authority, path, query };
+    let cases: &[(&str, RequestTarget<'static>)] = &[
         ("GET /", path(b"/", None)),
         ("GET /a/b?c?d=%20", path(b"/a/b", Some(b"c?d=%20"))),
         ("GET //a", path(b"//a", None)),
-        ("OPTIONS *", Target::Asterisk),
+        ("OPTIONS *", RequestTarget::Asterisk),
         ("OPTIONS /*", path(b"/*", None)),
-        ("CONNECT h:443", Target::Authority(b"h:443")),
-        ("CONNECT [::1]:443", Target::Authority(b"[::1]:443")),
+        ("CONNECT h:443", RequestTarget::Authority(b"h:443")),
+        ("CONNECT [::1]:443", RequestTarget::Authority(b"[::1]:443")),
         ("GET http://h", absolute(b"h", b"", None)),
         ("GET HTTP://H:80/a?b", absolute(b"H:80", b"/a", Some(b"b"))),
         ("GET http://h?b", absolute(b"h", b"", Some(b"b"))),
@@ -150,7 +150,7 @@ fn targets() {
     ];
     for (line, want) in cases {
         let text = format!("{line} HTTP/1.1\r\nHost: h\r\n\r\n");
-        match parse(text.as_bytes(), &Limits::default(), &mut Resume::default()) {
+        match parse(text.as_bytes(), &MessageLimits::default(), &mut Resume::default()) {
             Ok(Parsed::Complete(head)) => assert_eq!(head.target(), *want, "{line}"),
             other => panic!("{line}: {other:?}"),
         }
@@ -161,7 +161,7 @@ fn targets() {
 fn methods() {
     for text in ["GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS", "PATCH", "TRACE", "get", "GETS", "GE", "M-SEARCH"] {
         let head = format!("{text} / HTTP/1.1\r\nHost: h\r\n\r\n");
-        check_against_oracle(head.as_bytes(), &Limits::default());
+        check_against_oracle(head.as_bytes(), &MessageLimits::default());
         assert_eq!(complete(&head).method_text, text.as_bytes());
     }
 }
@@ -169,24 +169,24 @@ fn methods() {
 #[test]
 fn framing_and_connection() {
     for (version, fields, body, keep_alive, expect_continue) in [
-        ("1.1", "", Body::None, true, false),
-        ("1.1", "Content-Length: 0\r\n", Body::None, true, false),
-        ("1.1", "content-length: 5\r\n", Body::Length(5), true, false),
-        ("1.1", "Content-Length: 5\r\nContent-Length: 5\r\n", Body::Length(5), true, false),
-        ("1.1", "Content-Length: 000000000000000000000005\r\n", Body::Length(5), true, false),
-        ("1.1", "Transfer-Encoding: ,chunked,\r\n", Body::Chunked, true, false),
-        ("1.1", "TRANSFER-ENCODING: CHUNKED\r\n", Body::Chunked, true, false),
-        ("1.1", "Connection: close\r\n", Body::None, false, false),
-        ("1.1", "Connection: Upgrade,CLOSE\r\n", Body::None, false, false),
-        ("1.1", "Connection: keep-alive\r\nConnection: close\r\n", Body::None, false, false),
-        ("1.1", "Connection: closed\r\n", Body::None, true, false),
-        ("1.0", "", Body::None, false, false),
-        ("1.0", "Connection: Keep-Alive\r\n", Body::None, true, false),
-        ("1.0", "Connection: keep-alive, close\r\n", Body::None, false, false),
-        ("1.0", "Content-Length: 5\r\nExpect: 100-continue\r\n", Body::Length(5), false, false),
-        ("1.1", "Content-Length: 5\r\nExpect: 100-Continue\r\n", Body::Length(5), true, true),
-        ("1.1", "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n", Body::Chunked, true, true),
-        ("1.1", "Expect: 100-continue\r\n", Body::None, true, false),
+        ("1.1", "", RequestBody::None, true, false),
+        ("1.1", "Content-Length: 0\r\n", RequestBody::None, true, false),
+        ("1.1", "content-length: 5\r\n", RequestBody::Length(5), true, false),
+        ("1.1", "Content-Length: 5\r\nContent-Length: 5\r\n", RequestBody::Length(5), true, false),
+        ("1.1", "Content-Length: 000000000000000000000005\r\n", RequestBody::Length(5), true, false),
+        ("1.1", "Transfer-Encoding: ,chunked,\r\n", RequestBody::Chunked, true, false),
+        ("1.1", "TRANSFER-ENCODING: CHUNKED\r\n", RequestBody::Chunked, true, false),
+        ("1.1", "Connection: close\r\n", RequestBody::None, false, false),
+        ("1.1", "Connection: Upgrade,CLOSE\r\n", RequestBody::None, false, false),
+        ("1.1", "Connection: keep-alive\r\nConnection: close\r\n", RequestBody::None, false, false),
+        ("1.1", "Connection: closed\r\n", RequestBody::None, true, false),
+        ("1.0", "", RequestBody::None, false, false),
+        ("1.0", "Connection: Keep-Alive\r\n", RequestBody::None, true, false),
+        ("1.0", "Connection: keep-alive, close\r\n", RequestBody::None, false, false),
+        ("1.0", "Content-Length: 5\r\nExpect: 100-continue\r\n", RequestBody::Length(5), false, false),
+        ("1.1", "Content-Length: 5\r\nExpect: 100-Continue\r\n", RequestBody::Length(5), true, true),
+        ("1.1", "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n", RequestBody::Chunked, true, true),
+        ("1.1", "Expect: 100-continue\r\n", RequestBody::None, true, false),
     ] {
         let seen = complete(&format!("PUT / HTTP/{version}\r\nHost: h\r\n{fields}\r\n"));
         let got = (seen.body, seen.keep_alive, seen.expect_continue);
@@ -214,30 +214,30 @@ fn pipelined_requests_are_taken_one_by_one() {
     let mut rest = text.as_bytes();
     let mut resume = Resume::default();
     for (head_bytes, body_bytes, target) in [(one.len(), 3, "/a"), (two.len(), 0, "/b"), (three.len(), 0, "/c")] {
-        let seen = outcome(parse(rest, &Limits::default(), &mut resume)).unwrap().unwrap();
+        let seen = outcome(parse(rest, &MessageLimits::default(), &mut resume)).unwrap().unwrap();
         assert_eq!((seen.head_bytes, &seen.target[..]), (head_bytes, target.as_bytes()));
         rest = &rest[head_bytes + body_bytes..];
     }
-    assert_eq!(outcome(parse(rest, &Limits::default(), &mut resume)), Ok(None));
+    assert_eq!(outcome(parse(rest, &MessageLimits::default(), &mut resume)), Ok(None));
     assert!(resume.is_under_way());
 }
 
 #[test]
 fn bounds_are_inclusive() {
     let text = b"GET /abc HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n";
-    let exact = Limits {
+    let exact = MessageLimits {
         head_bytes_max: text.len() as u32,
         field_count_max: 2,
         target_bytes_max: 4,
         body_bytes_max: 9,
-        ..Limits::default()
+        ..MessageLimits::default()
     };
     assert!(matches!(parse_whole(text, &exact), Ok(Some(_))));
     for (limits, want) in [
-        (Limits { head_bytes_max: exact.head_bytes_max - 1, ..exact }, RequestError::HeadTooLarge),
-        (Limits { field_count_max: 1, ..exact }, RequestError::TooManyFields),
-        (Limits { target_bytes_max: 3, ..exact }, RequestError::TargetTooLong),
-        (Limits { body_bytes_max: 8, ..exact }, RequestError::BodyTooLarge),
+        (MessageLimits { head_bytes_max: exact.head_bytes_max - 1, ..exact }, RequestError::HeadTooLarge),
+        (MessageLimits { field_count_max: 1, ..exact }, RequestError::TooManyFields),
+        (MessageLimits { target_bytes_max: 3, ..exact }, RequestError::TargetTooLong),
+        (MessageLimits { body_bytes_max: 8, ..exact }, RequestError::BodyTooLarge),
     ] {
         assert_eq!(parse_whole(text, &limits), Err(want));
         assert_eq!(parse_growing(text, &limits, &[1]), Err(want));
@@ -248,7 +248,7 @@ fn bounds_are_inclusive() {
 /// A line that never ends is refused at the bounds, and one that is bad before its end does not have to end.
 #[test]
 fn endless_lines_are_refused_in_time() {
-    let limits = Limits::default();
+    let limits = MessageLimits::default();
     for (start, filler, want) in [
         ("GET /", "a", RequestError::TargetTooLong),
         ("GET / HTTP/1.1\r\nHost: h\r\nA: ", "a", RequestError::HeadTooLarge),
@@ -264,7 +264,7 @@ fn endless_lines_are_refused_in_time() {
 fn rereading_is_linear() {
     let line = format!("A: {}\r\n", "b".repeat(4_000));
     let text = format!("GET / HTTP/1.1\r\nHost: h\r\n{line}{line}{line}\r\n").into_bytes();
-    let limits = Limits::default();
+    let limits = MessageLimits::default();
     let mut resume = Resume::default();
     let mut bytes_read = 0;
     for arrived in 1..text.len() {
@@ -318,7 +318,7 @@ const BYTES: &[u8] = b"\r\n\0\t :,%/?*[]\"\\\x7f\xff\x16aG19";
 #[derive(Debug, Clone)]
 struct Built {
     text: Vec<u8>,
-    limits: Limits,
+    limits: MessageLimits,
 }
 
 fn built() -> impl Strategy<Value = Built> {
@@ -342,9 +342,14 @@ fn built() -> impl Strategy<Value = Built> {
                     _ => drop(text.remove(at)),
                 }
             }
-            let limits =
-                Limits { head_bytes_max, field_count_max, target_bytes_max, body_bytes_max, ..Limits::default() };
-            Built { text, limits: if small { limits } else { Limits::default() } }
+            let limits = MessageLimits {
+                head_bytes_max,
+                field_count_max,
+                target_bytes_max,
+                body_bytes_max,
+                ..MessageLimits::default()
+            };
+            Built { text, limits: if small { limits } else { MessageLimits::default() } }
         },
     )
 }
@@ -366,6 +371,6 @@ proptest! {
 
     #[test]
     fn any_bytes_are_judged_alike(text in prop::collection::vec(prop::sample::select(BYTES), 0..60)) {
-        check_against_oracle(&text, &Limits::default());
+        check_against_oracle(&text, &MessageLimits::default());
     }
 }

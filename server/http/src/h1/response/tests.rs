@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn outcome(text: &[u8], method: Method) -> Result<Option<(u16, Body, bool)>, ResponseError> {
-    Ok(match parse(text, &Limits::default(), method)? {
+fn outcome(text: &[u8], method: Method) -> Result<Option<(u16, ResponseBody, bool)>, ResponseError> {
+    Ok(match parse(text, &MessageLimits::default(), method)? {
         Parsed::Partial => None,
         Parsed::Complete(head) => {
             assert_eq!(head.head_bytes(), text.len());
@@ -15,23 +15,28 @@ fn outcome(text: &[u8], method: Method) -> Result<Option<(u16, Body, bool)>, Res
 #[test]
 fn accepted() {
     for (line, fields, method, want) in [
-        ("HTTP/1.1 200 OK", "Content-Length: 5\r\n", Method::Get, (200, Body::Length(5), true)),
-        ("HTTP/1.1 200 OK", "Content-Length: 0\r\n", Method::Get, (200, Body::None, true)),
-        ("HTTP/1.1 200 OK", "Content-Length: 5\r\n", Method::Head, (200, Body::None, true)),
-        ("HTTP/1.1 200 ", "transfer-encoding: Chunked\r\n", Method::Get, (200, Body::Chunked, true)),
-        ("HTTP/1.1 200", "Content-Length: 5\r\n", Method::Get, (200, Body::Length(5), true)),
-        ("HTTP/1.1 404 Not\tHere \u{e9}", "", Method::Get, (404, Body::UntilClose, false)),
-        ("HTTP/1.1 204 No Content", "", Method::Get, (204, Body::None, true)),
-        ("HTTP/1.1 304 Not Modified", "Content-Length: 5\r\n", Method::Get, (304, Body::None, true)),
-        ("HTTP/1.1 100 Continue", "", Method::Put, (100, Body::None, true)),
-        ("HTTP/1.1 200 OK", "", Method::Connect, (200, Body::None, true)),
-        ("HTTP/1.1 200 OK", "Connection: close\r\nContent-Length: 5\r\n", Method::Get, (200, Body::Length(5), false)),
-        ("HTTP/1.0 200 OK", "Content-Length: 5\r\n", Method::Get, (200, Body::Length(5), false)),
+        ("HTTP/1.1 200 OK", "Content-Length: 5\r\n", Method::Get, (200, ResponseBody::Length(5), true)),
+        ("HTTP/1.1 200 OK", "Content-Length: 0\r\n", Method::Get, (200, ResponseBody::None, true)),
+        ("HTTP/1.1 200 OK", "Content-Length: 5\r\n", Method::Head, (200, ResponseBody::None, true)),
+        ("HTTP/1.1 200 ", "transfer-encoding: Chunked\r\n", Method::Get, (200, ResponseBody::Chunked, true)),
+        ("HTTP/1.1 200", "Content-Length: 5\r\n", Method::Get, (200, ResponseBody::Length(5), true)),
+        ("HTTP/1.1 404 Not\tHere \u{e9}", "", Method::Get, (404, ResponseBody::UntilClose, false)),
+        ("HTTP/1.1 204 No Content", "", Method::Get, (204, ResponseBody::None, true)),
+        ("HTTP/1.1 304 Not Modified", "Content-Length: 5\r\n", Method::Get, (304, ResponseBody::None, true)),
+        ("HTTP/1.1 100 Continue", "", Method::Put, (100, ResponseBody::None, true)),
+        ("HTTP/1.1 200 OK", "", Method::Connect, (200, ResponseBody::None, true)),
+        (
+            "HTTP/1.1 200 OK",
+            "Connection: close\r\nContent-Length: 5\r\n",
+            Method::Get,
+            (200, ResponseBody::Length(5), false),
+        ),
+        ("HTTP/1.0 200 OK", "Content-Length: 5\r\n", Method::Get, (200, ResponseBody::Length(5), false)),
         (
             "HTTP/1.0 200 OK",
             "Connection: x, Keep-Alive\r\nContent-Length: 5\r\n",
             Method::Get,
-            (200, Body::Length(5), true),
+            (200, ResponseBody::Length(5), true),
         ),
     ] {
         let text = format!("{line}\r\n{fields}\r\n");
@@ -72,18 +77,19 @@ fn refused() {
 #[test]
 fn limits() {
     let text = b"HTTP/1.1 200 OK\r\nA: b\r\nC: d\r\n\r\n";
-    let with = |limits: Limits| parse(text, &limits, Method::Get).map(|_| ());
+    let with = |limits: MessageLimits| parse(text, &limits, Method::Get).map(|_| ());
     let head_bytes_max = text.len() as u32;
-    assert_eq!(with(Limits { head_bytes_max, field_count_max: 2, ..Limits::default() }), Ok(()));
-    let too_large = with(Limits { head_bytes_max: head_bytes_max - 1, ..Limits::default() });
+    assert_eq!(with(MessageLimits { head_bytes_max, field_count_max: 2, ..MessageLimits::default() }), Ok(()));
+    let too_large = with(MessageLimits { head_bytes_max: head_bytes_max - 1, ..MessageLimits::default() });
     assert_eq!(too_large, Err(ResponseError::HeadTooLarge));
-    let too_many = with(Limits { field_count_max: 1, ..Limits::default() });
+    let too_many = with(MessageLimits { field_count_max: 1, ..MessageLimits::default() });
     assert_eq!(too_many, Err(ResponseError::TooManyFields));
 }
 
 #[test]
 fn fields_are_found_by_name() {
-    let Ok(Parsed::Complete(head)) = parse(b"HTTP/1.1 200 OK\r\nETag: \"1\"\r\n\r\n", &Limits::default(), Method::Get)
+    let Ok(Parsed::Complete(head)) =
+        parse(b"HTTP/1.1 200 OK\r\nETag: \"1\"\r\n\r\n", &MessageLimits::default(), Method::Get)
     else {
         panic!("a valid head");
     };

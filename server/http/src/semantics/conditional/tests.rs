@@ -1,20 +1,21 @@
 //! Tests of [`super`], by way of whole heads.
 
 use super::*;
-use crate::Limits;
-use crate::h1::request::{Parsed, Resume, parse};
+use crate::MessageLimits;
+use crate::h1::Parsed;
+use crate::h1::request::{Resume, parse};
 
-fn with_conditions<T>(method: &str, fields: &str, judge: impl Fn(Conditions<'_>) -> T) -> T {
+fn with_conditions<T>(method: &str, fields: &str, judge: impl Fn(Preconditions<'_>) -> T) -> T {
     let text = format!("{method} / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-    match parse(text.as_bytes(), &Limits::default(), &mut Resume::default()) {
-        Ok(Parsed::Complete(head)) => judge(Conditions::of(&head)),
+    match parse(text.as_bytes(), &MessageLimits::default(), &mut Resume::default()) {
+        Ok(Parsed::Complete(head)) => judge(Preconditions::of(&head)),
         other => panic!("{fields:?}: {other:?}"),
     }
 }
 
 #[test]
 fn verdicts() {
-    use Verdict::{Failed, NotModified, Proceed};
+    use Precondition::{Failed, NotModified, Proceed};
     for (method, fields, current, want) in [
         ("GET", "", Some("7"), Ok(Proceed)),
         ("GET", "If-None-Match: \"7\"\r\n", Some("7"), Ok(NotModified)),

@@ -4,20 +4,20 @@
 //! **Invariants**: what is recorded by place is what a search through all fields would find.
 //! **Source**: RFC 9110 section 5.3 (fields on several lines), 7.1 and 7.2.
 
-use super::{Body, HeadOffsets, OwnedHead, Target, TargetForm, Version};
+use super::{HeadOffsets, HttpVersion, OwnedHead, RequestBody, RequestTarget, TargetForm};
 use crate::Method;
 use crate::field::Fields;
-use crate::known::Known;
+use crate::known::KnownField;
 use crate::target;
 
 /// A request head, checked whole, borrowing the bytes it came in.
 #[derive(Debug, Clone, Copy)]
-pub struct Head<'a> {
+pub struct RequestHead<'a> {
     head: &'a [u8],
     offsets: &'a HeadOffsets,
 }
 
-impl<'a> Head<'a> {
+impl<'a> RequestHead<'a> {
     #[inline]
     pub(crate) fn new(head: &'a [u8], offsets: &'a HeadOffsets) -> Self {
         Self { head, offsets }
@@ -66,7 +66,7 @@ impl<'a> Head<'a> {
     /// The version.
     #[inline]
     #[must_use]
-    pub fn version(&self) -> Version {
+    pub fn version(&self) -> HttpVersion {
         self.offsets.version
     }
 
@@ -79,23 +79,23 @@ impl<'a> Head<'a> {
     /// The target, taken apart.
     #[inline(always)]
     #[must_use]
-    pub fn target(&self) -> Target<'a> {
+    pub fn target(&self) -> RequestTarget<'a> {
         let text = self.offsets.target.of(self.head);
         if self.offsets.is_plain && self.offsets.form == TargetForm::Origin {
-            return Target::Origin { path: text, query: None };
+            return RequestTarget::Origin { path: text, query: None };
         }
         match self.offsets.form {
             TargetForm::Origin => {
                 let (path, query) = target::split_query(text);
-                Target::Origin { path, query }
+                RequestTarget::Origin { path, query }
             }
             TargetForm::Absolute => {
                 let (_, authority, rest) = target::split_absolute(text).expect("the form was told from this split");
                 let (path, query) = target::split_query(rest);
-                Target::Absolute { authority, path, query }
+                RequestTarget::Absolute { authority, path, query }
             }
-            TargetForm::Authority => Target::Authority(text),
-            TargetForm::Asterisk => Target::Asterisk,
+            TargetForm::Authority => RequestTarget::Authority(text),
+            TargetForm::Asterisk => RequestTarget::Asterisk,
         }
     }
 
@@ -110,7 +110,7 @@ impl<'a> Head<'a> {
     /// How the body is delimited.
     #[inline]
     #[must_use]
-    pub fn body(&self) -> Body {
+    pub fn body(&self) -> RequestBody {
         self.offsets.body()
     }
 
@@ -131,60 +131,61 @@ impl<'a> Head<'a> {
     /// `Host`: present in every 1.1 request, valid, perhaps empty.
     #[must_use]
     pub fn host(&self) -> Option<&'a [u8]> {
-        self.recorded(Known::Host)
+        self.recorded(KnownField::Host)
     }
 
     /// `Range`, not parsed; see [`crate::range`].
     #[inline]
     #[must_use]
     pub fn range(&self) -> Option<&'a [u8]> {
-        self.recorded(Known::Range)
+        self.recorded(KnownField::Range)
     }
 
     /// `If-Range`, not parsed.
     #[must_use]
     pub fn if_range(&self) -> Option<&'a [u8]> {
-        self.recorded(Known::IfRange)
+        self.recorded(KnownField::IfRange)
     }
 
     /// `Content-Type`, not parsed.
     #[must_use]
     pub fn content_type(&self) -> Option<&'a [u8]> {
-        self.recorded(Known::ContentType)
+        self.recorded(KnownField::ContentType)
     }
 
     /// `Content-Range`, not parsed. A `PUT` with it is a partial update, which must not be stored as a whole.
     #[must_use]
     pub fn content_range(&self) -> Option<&'a [u8]> {
-        self.recorded(Known::ContentRange)
+        self.recorded(KnownField::ContentRange)
     }
 
     /// The lines of `If-Match`; see [`crate::conditional`].
     #[inline]
     #[must_use]
     pub fn if_match(&self) -> FieldLines<'a> {
-        self.lines(Known::IfMatch)
+        self.lines(KnownField::IfMatch)
     }
 
     /// The lines of `If-None-Match`; see [`crate::conditional`].
     #[inline]
     #[must_use]
     pub fn if_none_match(&self) -> FieldLines<'a> {
-        self.lines(Known::IfNoneMatch)
+        self.lines(KnownField::IfNoneMatch)
     }
 
     /// The lines of `Cache-Control`; see [`crate::cache_control`].
     #[inline]
     #[must_use]
     pub fn cache_control(&self) -> FieldLines<'a> {
-        self.lines(Known::CacheControl)
+        self.lines(KnownField::CacheControl)
     }
 
     /// Whether the answer may be another than the whole representation: there is a precondition, or a range is asked for.
     #[inline]
     #[must_use]
     pub fn is_conditional_or_partial(&self) -> bool {
-        const FIELDS: u8 = 1 << Known::IfMatch as u8 | 1 << Known::IfNoneMatch as u8 | 1 << Known::Range as u8;
+        const FIELDS: u8 =
+            1 << KnownField::IfMatch as u8 | 1 << KnownField::IfNoneMatch as u8 | 1 << KnownField::Range as u8;
         self.offsets.present & FIELDS != 0
     }
 
@@ -195,13 +196,13 @@ impl<'a> Head<'a> {
     }
 
     #[inline]
-    fn recorded(&self, known: Known) -> Option<&'a [u8]> {
+    fn recorded(&self, known: KnownField) -> Option<&'a [u8]> {
         let span = self.offsets.recorded[known as usize];
         (!span.is_absent()).then(|| span.of(self.head))
     }
 
     #[inline]
-    fn lines(&self, known: Known) -> FieldLines<'a> {
+    fn lines(&self, known: KnownField) -> FieldLines<'a> {
         let repeated = self.offsets.repeated & (1 << known as u8) != 0;
         let first = if repeated { None } else { self.recorded(known) };
         FieldLines { first, known, rest: repeated.then(|| self.fields()) }
@@ -213,7 +214,7 @@ impl<'a> Head<'a> {
 pub struct FieldLines<'a> {
     /// The value of a field that stands once, which is nearly always.
     first: Option<&'a [u8]>,
-    known: Known,
+    known: KnownField,
     rest: Option<Fields<'a>>,
 }
 
@@ -235,7 +236,7 @@ impl<'a> Iterator for FieldLines<'a> {
             return Some(value);
         }
         let rest = self.rest.as_mut()?;
-        let found = rest.find(|(name, _)| Known::from_name(name) == Some(self.known));
+        let found = rest.find(|(name, _)| KnownField::from_name(name) == Some(self.known));
         if found.is_none() {
             self.rest = None;
         }

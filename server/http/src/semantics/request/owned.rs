@@ -3,9 +3,9 @@
 //! **Not**: reading the head again; its offsets hold in any copy of its bytes.
 //! **Invariants**: the borrowed head says what the head it was made from says.
 
-use super::{Head, HeadOffsets};
+use super::{HeadOffsets, RequestHead};
 
-/// A head with bytes of its own; made by [`Head::into_owned`].
+/// A head with bytes of its own; made by [`RequestHead::into_owned`].
 #[derive(Debug, Clone)]
 pub struct OwnedHead {
     bytes: Box<[u8]>,
@@ -20,7 +20,7 @@ impl OwnedHead {
     /// The head, as if it had just been read.
     #[inline]
     #[must_use]
-    pub fn head(&self) -> Head<'_> {
-        Head::new(&self.bytes, &self.offsets)
+    pub fn head(&self) -> RequestHead<'_> {
+        RequestHead::new(&self.bytes, &self.offsets)
     }
 }

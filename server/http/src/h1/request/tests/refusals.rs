@@ -179,7 +179,7 @@ fn framings() -> Vec<Case> {
 
 #[test]
 fn refusals() {
-    let limits = Limits { body_bytes_max: 100, ..Limits::default() };
+    let limits = MessageLimits { body_bytes_max: 100, ..MessageLimits::default() };
     let with_fields = |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(count));
     let put = |field: &str| format!("PUT / HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n");
     let get = |target: &str, version: &str| format!("GET {target} {version}\r\n{VALID}");
