@@ -141,6 +141,13 @@ impl Answers {
         let coming = &mut self.coming;
         loop {
             let method = if listener.is_head() { Method::Head } else { Method::Get };
+            if let Some((head, body)) = self.reader.next_alike(&mut bytes, method) {
+                Coming::of(&head, method, listener).end(body, listener);
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                continue;
+            }
             match self.reader.next(&mut bytes, method)? {
                 Some(ResponseEvent::Head(head)) if head.body() == ResponseBody::UntilClose => {
                     return Err(Malformed::NoLength);

@@ -146,6 +146,23 @@ impl ResponseReader {
         Ok((taken > 0).then_some(ResponseEvent::Data(data)))
     }
 
+    /// The next response, if its head is the last one again and all of its body is in `input`: that head, and the body.
+    ///
+    /// Most are such where responses come in one piece each; nothing is noted for them. `None` says nothing of the input:
+    /// ask [`Self::next`].
+    #[inline]
+    pub fn next_alike<'i>(&mut self, input: &mut &'i [u8], method: Method) -> Option<(ReceivedHead<'_>, &'i [u8])> {
+        let (Expected::Head { .. }, Expected::Bytes(body_bytes)) = (self.expected, self.after_known) else {
+            return None;
+        };
+        if self.known_method != Some(method) || !input.starts_with(&self.known) {
+            return None;
+        }
+        let (body, next) = input[self.known.len()..].split_at_checked(usize::try_from(body_bytes).ok()?)?;
+        *input = next;
+        Some((ReceivedHead::new(&self.known, self.meaning), body))
+    }
+
     /// What it means that the connection has ended where the bytes given so far end.
     #[must_use]
     pub fn close(&self) -> Closed {
