@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     attend::ReloadCause,
-    log::{Fields, Level},
+    log::{Level, LogFields},
     metrics::ConfigMetrics,
     settings::{
         Invocation, Loaded, Settings, SettingsErrors, Sources, Tree,
@@ -212,7 +212,7 @@ impl<T: Settings> Reloader<T> {
     }
 
     /// Reads the settings again, and gives what is to be put in force if that differs from what is. `event` logs.
-    pub fn reload(&self, cause: ReloadCause, event: &dyn Fn(Level, &str, Fields<'_>)) -> Option<T> {
+    pub fn reload(&self, cause: ReloadCause, event: &dyn Fn(Level, &str, LogFields<'_>)) -> Option<T> {
         let given = match self.source.load() {
             Ok(Invocation::Serve(loaded)) => loaded.effective,
             Ok(Invocation::Check(..) | Invocation::Print(_)) => return None,

@@ -122,7 +122,7 @@ impl Supervisor {
         }
     }
 
-    fn event(&self, level: Level, event: &str, fields: control::log::Fields<'_>) {
+    fn event(&self, level: Level, event: &str, fields: control::log::LogFields<'_>) {
         self.log.event(self.reactor.wall_ms(), level, event, fields);
     }
 
@@ -283,7 +283,7 @@ impl Process for Supervisor {
     fn reload(&self, watched: Watched, cause: ReloadCause) -> Vec<Mark> {
         match watched {
             Watched::Config => {
-                let event = |level, event: &str, fields: control::log::Fields<'_>| self.event(level, event, fields);
+                let event = |level, event: &str, fields: control::log::LogFields<'_>| self.event(level, event, fields);
                 if let Some(settings) = self.config.reload(cause, &event) {
                     self.log.adopt(&settings.log);
                     self.put_in_force(settings, self.snapshot().topology.clone());

@@ -20,20 +20,20 @@ const RETRY_AFTER_S: u32 = 1;
 
 /// What is answered to one request.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct AdminAnswer {
     pub(super) status: Status,
     content_type: Option<FieldValue<'static>>,
     allow: Option<FieldValue<'static>>,
     body: Vec<u8>,
 }
 
-impl From<Page> for Answer {
+impl From<Page> for AdminAnswer {
     fn from(page: Page) -> Self {
         Self { status: page.status, content_type: Some(page.content_type), allow: None, body: page.body }
     }
 }
 
-impl Answer {
+impl AdminAnswer {
     /// An answer without a body that says which methods are allowed.
     pub(super) fn options(allow: FieldValue<'static>) -> Self {
         Self { status: Status::NoContent, content_type: None, allow: Some(allow), body: Vec::new() }

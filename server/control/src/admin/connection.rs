@@ -24,7 +24,7 @@ use corelane_http::{
 };
 use reactor::{Connection, ConnectionError, Instant, Received};
 
-use super::{answer::Answer, route, server::Server};
+use super::{answer::AdminAnswer, route, server::AdminServer};
 
 /// How long a connection may rest between two requests; longer than the usual interval of scrapes, 60 s.
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(75);
@@ -65,7 +65,7 @@ enum RequestStep {
 }
 
 /// Answers the requests of one connection until it ends.
-pub(super) async fn converse(server: &Server, connection: Connection) {
+pub(super) async fn converse(server: &AdminServer, connection: Connection) {
     let mut requests = AdminRequests::default();
     loop {
         match step(server, &connection, &mut requests) {
@@ -97,7 +97,7 @@ pub(super) async fn converse(server: &Server, connection: Connection) {
 
 /// Waits for bytes; false when the peer has sent all it will send.
 async fn receive(
-    server: &Server,
+    server: &AdminServer,
     connection: &Connection,
     requests: &mut AdminRequests,
 ) -> Result<bool, ConnectionError> {
@@ -110,13 +110,13 @@ async fn receive(
     Ok(true)
 }
 
-async fn queue_shrunk(server: &Server, connection: &Connection, below: usize) -> Result<(), ConnectionError> {
+async fn queue_shrunk(server: &AdminServer, connection: &Connection, below: usize) -> Result<(), ConnectionError> {
     connection.set_deadline(server.reactor().now() + ANSWER_TIME);
     connection.drained(below).await
 }
 
 /// Answers the next request, if its head is whole.
-fn step(server: &Server, connection: &Connection, requests: &mut AdminRequests) -> RequestStep {
+fn step(server: &AdminServer, connection: &Connection, requests: &mut AdminRequests) -> RequestStep {
     let mut scratch = server.heads.borrow_mut();
     let now = || server.reactor().now();
     match requests.next(&LIMITS, &mut scratch, now, |head| answer(server, connection, head)) {
@@ -124,13 +124,13 @@ fn step(server: &Server, connection: &Connection, requests: &mut AdminRequests) 
         Ok(None) => RequestStep::More,
         Err(error) => {
             // Which method it was is not known for sure; a body after an answer to HEAD harms nobody on a connection that ends.
-            refuse(server, connection, Method::Get, &Answer::problem(&error.problem()));
+            refuse(server, connection, Method::Get, &AdminAnswer::problem(&error.problem()));
             RequestStep::Last
         }
     }
 }
 
-fn answer(server: &Server, connection: &Connection, head: &RequestHead<'_>) -> RequestStep {
+fn answer(server: &AdminServer, connection: &Connection, head: &RequestHead<'_>) -> RequestStep {
     server.metrics.requests.increment();
     if head.body() != RequestBody::None {
         refuse(server, connection, head.method(), &route::body_refused());
@@ -148,7 +148,7 @@ fn answer(server: &Server, connection: &Connection, head: &RequestHead<'_>) -> R
 }
 
 /// Queues the last answer of a connection whose requests cannot be trusted any more.
-fn refuse(server: &Server, connection: &Connection, method: Method, answer: &Answer) {
+fn refuse(server: &AdminServer, connection: &Connection, method: Method, answer: &AdminAnswer) {
     server.metrics.refused.increment();
     let wall_ms = server.reactor().wall_ms();
     answer.encode(method, response::ConnectionOption::Close, wall_ms, &mut connection.write());

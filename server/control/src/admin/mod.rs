@@ -90,7 +90,7 @@ pub fn serve(reactor: &Reactor, address: &Address, admin: Rc<dyn Admin>) -> io::
     let options = ListenOptions { backlog: BACKLOG, reuse_port: false, ..ListenOptions::default() };
     let listener = reactor.listen(address, &options).map_err(|error| AdminError::of(address, error))?;
     let bound = listener.address().clone();
-    let server = server::Server::new(reactor.clone(), admin);
+    let server = server::AdminServer::new(reactor.clone(), admin);
     reactor.spawn(server::accept_all(Rc::new(server), listener)).map_err(io::Error::other)?;
     Ok(bound)
 }

@@ -15,25 +15,25 @@ use serde_json::json;
 
 use super::{
     Readiness,
-    answer::Answer,
+    answer::AdminAnswer,
     page::{Page, PageRequest},
-    server::Server,
+    server::AdminServer,
 };
 use crate::metrics::Text;
 
 /// A page that every binary has.
-struct Fixed {
+struct FixedPage {
     path: &'static str,
-    make: fn(&Server) -> Page,
+    make: fn(&AdminServer) -> Page,
 }
 
-const PAGES: [Fixed; 6] = [
-    Fixed { path: "/", make: index },
-    Fixed { path: "/healthz", make: |_| Page::text(Status::Ok, "ok\n") },
-    Fixed { path: "/readyz", make: readiness },
-    Fixed { path: "/metrics", make: metrics },
-    Fixed { path: "/v1/status", make: status },
-    Fixed { path: "/v1/config", make: config },
+const PAGES: [FixedPage; 6] = [
+    FixedPage { path: "/", make: index },
+    FixedPage { path: "/healthz", make: |_| Page::text(Status::Ok, "ok\n") },
+    FixedPage { path: "/readyz", make: readiness },
+    FixedPage { path: "/metrics", make: metrics },
+    FixedPage { path: "/v1/status", make: status },
+    FixedPage { path: "/v1/config", make: config },
 ];
 
 /// The type of the exposition, version included, as scrapers expect it.
@@ -44,11 +44,11 @@ const INDEX: &[u8] = include_bytes!("index.html");
 const READ_METHODS: &[u8] = b"GET, HEAD";
 
 /// The answer to a request without a body.
-pub(super) fn answer(head: &RequestHead<'_>, server: &Server) -> Answer {
+pub(super) fn answer(head: &RequestHead<'_>, server: &AdminServer) -> AdminAnswer {
     let (path, query) = match head.target() {
         RequestTarget::Origin { path, query } => (path, query),
         RequestTarget::Absolute { path: b"*", .. } | RequestTarget::Asterisk => {
-            return Answer::options(value(READ_METHODS));
+            return AdminAnswer::options(value(READ_METHODS));
         }
         RequestTarget::Absolute { path: b"", query, .. } => (&b"/"[..], query),
         RequestTarget::Absolute { path, query, .. } => (path, query),
@@ -65,9 +65,9 @@ pub(super) fn answer(head: &RequestHead<'_>, server: &Server) -> Answer {
     server.admin().page(&request).map_or_else(
         || {
             let detail = "there is no such page; / lists what there is";
-            Answer::problem(&Problem { status: Status::NotFound, slug: "not-found", detail })
+            AdminAnswer::problem(&Problem { status: Status::NotFound, slug: "not-found", detail })
         },
-        Answer::from,
+        AdminAnswer::from,
     )
 }
 
@@ -77,29 +77,29 @@ pub(super) fn keeps_framing(method: Method) -> bool {
 }
 
 /// The answer to a request that has a body.
-pub(super) fn body_refused() -> Answer {
+pub(super) fn body_refused() -> AdminAnswer {
     let detail = "requests to this listener have no body";
-    Answer::problem(&Problem { status: Status::ContentTooLarge, slug: "body-too-large", detail })
+    AdminAnswer::problem(&Problem { status: Status::ContentTooLarge, slug: "body-too-large", detail })
 }
 
 /// The answer to a head that does not come to its end in time.
-pub(super) fn too_slow() -> Answer {
+pub(super) fn too_slow() -> AdminAnswer {
     let detail = "the request head did not arrive in time";
-    Answer::problem(&Problem { status: Status::RequestTimeout, slug: "slow-head", detail })
+    AdminAnswer::problem(&Problem { status: Status::RequestTimeout, slug: "slow-head", detail })
 }
 
 /// The answer to a connection beyond the bound.
-pub(super) fn too_many_connections() -> Answer {
+pub(super) fn too_many_connections() -> AdminAnswer {
     let detail = "this listener has as many connections as it serves";
-    Answer::problem(&Problem { status: Status::ServiceUnavailable, slug: "connections", detail })
+    AdminAnswer::problem(&Problem { status: Status::ServiceUnavailable, slug: "connections", detail })
 }
 
-fn not_allowed(detail: &str) -> Answer {
+fn not_allowed(detail: &str) -> AdminAnswer {
     let problem = Problem { status: Status::MethodNotAllowed, slug: "method-not-allowed", detail };
-    Answer::problem(&problem).with_allow(value(READ_METHODS))
+    AdminAnswer::problem(&problem).with_allow(value(READ_METHODS))
 }
 
-fn readiness(server: &Server) -> Page {
+fn readiness(server: &AdminServer) -> Page {
     match server.admin().readiness() {
         Readiness::Ready => Page::json(Status::Ok, &json!({ "ready": true })),
         Readiness::NotReady(reasons) => {
@@ -108,22 +108,22 @@ fn readiness(server: &Server) -> Page {
     }
 }
 
-fn metrics(server: &Server) -> Page {
+fn metrics(server: &AdminServer) -> Page {
     let mut text = Text::new();
     server.admin().metrics(&mut text);
     server.render(&mut text);
     Page { status: Status::Ok, content_type: value(EXPOSITION_TYPE), body: text.finish().into_bytes() }
 }
 
-fn status(server: &Server) -> Page {
+fn status(server: &AdminServer) -> Page {
     Page::json(Status::Ok, &server.admin().status())
 }
 
-fn config(server: &Server) -> Page {
+fn config(server: &AdminServer) -> Page {
     Page::json(Status::Ok, &server.admin().config())
 }
 
-fn index(_: &Server) -> Page {
+fn index(_: &AdminServer) -> Page {
     Page { status: Status::Ok, content_type: value(HTML_TYPE), body: INDEX.to_vec() }
 }
 

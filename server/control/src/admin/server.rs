@@ -41,7 +41,7 @@ crate::metrics! {
 }
 
 /// What all connections of the listener share.
-pub(super) struct Server {
+pub(super) struct AdminServer {
     reactor: Reactor,
     admin: Rc<dyn Admin>,
     serving: Rc<Cell<usize>>,
@@ -69,7 +69,7 @@ impl Drop for Seat {
     }
 }
 
-impl Server {
+impl AdminServer {
     pub(super) fn new(reactor: Reactor, admin: Rc<dyn Admin>) -> Self {
         Self {
             reactor,
@@ -97,7 +97,7 @@ impl Server {
 }
 
 /// Takes connections until the listener is closed, which happens when the core stops.
-pub(super) async fn accept_all(server: Rc<Server>, listener: Listener) {
+pub(super) async fn accept_all(server: Rc<AdminServer>, listener: Listener) {
     loop {
         match listener.accept().await {
             Ok(connection) => take(&server, connection),
@@ -107,7 +107,7 @@ pub(super) async fn accept_all(server: Rc<Server>, listener: Listener) {
     }
 }
 
-fn take(server: &Rc<Server>, connection: Connection) {
+fn take(server: &Rc<AdminServer>, connection: Connection) {
     if let Some(seat) = Seat::take(&server.serving, CONNECTIONS_MAX) {
         let own = Rc::clone(server);
         let task = async move {

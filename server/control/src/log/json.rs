@@ -4,10 +4,10 @@
 //!
 //! **Source**: RFC 8259; RFC 3339 section 5.6.
 
-use super::logfmt::{Fields, push_time, write_value};
+use super::logfmt::{LogFields, push_time, write_value};
 
 /// Appends a line with the time and the fields, those of `head` first.
-pub(super) fn encode(out: &mut String, wall_ms: u64, head: Fields<'_>, fields: Fields<'_>) {
+pub(super) fn encode(out: &mut String, wall_ms: u64, head: LogFields<'_>, fields: LogFields<'_>) {
     out.push_str("{\"time\":\"");
     push_time(out, wall_ms / 1000);
     out.push('"');

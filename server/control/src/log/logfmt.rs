@@ -10,7 +10,7 @@ use std::fmt::{self, Display, Write as _};
 use corelane_http::date::HttpDate;
 
 /// Named values of an event. Names are words of lower-case letters, digits and `_`.
-pub type Fields<'a> = &'a [(&'static str, &'a dyn Display)];
+pub type LogFields<'a> = &'a [(&'static str, &'a dyn Display)];
 
 /// Characters of one value at most; what is beyond is replaced by an ellipsis. A path or a message of an error fits.
 const VALUE_CHARS_MAX: usize = 1024;
@@ -19,7 +19,7 @@ const MONTHS: [&[u8; 3]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
 /// Appends a line with the time and the fields, those of `head` first.
-pub(super) fn encode(out: &mut String, wall_ms: u64, head: Fields<'_>, fields: Fields<'_>) {
+pub(super) fn encode(out: &mut String, wall_ms: u64, head: LogFields<'_>, fields: LogFields<'_>) {
     push_time(out, wall_ms / 1000);
     let mut value = String::new();
     for (name, field) in head.iter().chain(fields) {
@@ -98,7 +98,7 @@ impl fmt::Write for Bounded<'_> {
 mod tests {
     use super::*;
 
-    fn line(wall_ms: u64, fields: Fields<'_>) -> String {
+    fn line(wall_ms: u64, fields: LogFields<'_>) -> String {
         let mut out = String::new();
         encode(&mut out, wall_ms, &[("level", &"info")], fields);
         out

@@ -23,7 +23,7 @@ use std::{
 };
 
 use self::rate::{Admission, Rate};
-pub use self::{logfmt::Fields, rate::LINES_PER_SECOND_MAX};
+pub use self::{logfmt::LogFields, rate::LINES_PER_SECOND_MAX};
 use crate::metrics::{Counter, Text};
 use crate::settings::{kind::Kind, schema::Key};
 
@@ -117,7 +117,7 @@ impl Log {
     }
 
     /// Logs one event. `wall_ms` is the time of the pass, in milliseconds of Unix time.
-    pub fn event(&self, wall_ms: u64, level: Level, event: &str, fields: Fields<'_>) {
+    pub fn event(&self, wall_ms: u64, level: Level, event: &str, fields: LogFields<'_>) {
         if !level.is_at_least(self.settings.borrow().level) {
             return;
         }
@@ -161,15 +161,15 @@ impl Log {
 
     fn report(&self, wall_ms: u64, unreported: u64) {
         if unreported > 0 {
-            let fields: Fields<'_> = &[("count", &unreported as &dyn Display)];
+            let fields: LogFields<'_> = &[("count", &unreported as &dyn Display)];
             self.write(wall_ms, Level::Warn, "log_lines_dropped", fields);
         }
     }
 
-    fn write(&self, wall_ms: u64, level: Level, event: &str, fields: Fields<'_>) {
+    fn write(&self, wall_ms: u64, level: Level, event: &str, fields: LogFields<'_>) {
         let mut line = self.line.borrow_mut();
         line.clear();
-        let head: Fields<'_> = &[("level", &level.word()), ("event", &event)];
+        let head: LogFields<'_> = &[("level", &level.word()), ("event", &event)];
         if level.is_at_least(Level::Warn) {
             logfmt::encode(&mut line, wall_ms, head, fields);
             self.keep(line.trim_end());

@@ -96,7 +96,7 @@ fn reloads(texts: Vec<Vec<(&'static str, &'static str)>>) -> (Vec<(String, Optio
     for turn in 1..count {
         shelf.turn.store(turn, Ordering::Relaxed);
         let log = RefCell::new(String::new());
-        let event = |_: Level, event: &str, fields: Fields<'_>| {
+        let event = |_: Level, event: &str, fields: LogFields<'_>| {
             let mut log = log.borrow_mut();
             write!(log, "{event}").unwrap();
             fields.iter().for_each(|(name, value)| write!(log, " {name}={value}").unwrap());

@@ -20,7 +20,7 @@ use std::time::Duration;
 use control::activity::Activity;
 use control::attend::{self, Options, Process, ReloadCause, Start, Watched};
 use control::drain::{Ending, Exit, State};
-use control::log::{Fields, Level, Log};
+use control::log::{Level, Log, LogFields};
 use control::metrics::TopologyMetrics;
 use control::reload::Reloader;
 use control::topology_file::TopologySource;
@@ -111,7 +111,7 @@ impl Supervisor {
         }
     }
 
-    fn event(&self, level: Level, event: &str, fields: Fields<'_>) {
+    fn event(&self, level: Level, event: &str, fields: LogFields<'_>) {
         self.log.event(self.reactor.wall_ms(), level, event, fields);
     }
 

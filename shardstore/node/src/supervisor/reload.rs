@@ -30,7 +30,7 @@ impl Supervisor {
 
     /// Reads the settings, and puts in force what of them can change.
     pub(super) fn read_settings(&self, cause: ReloadCause) {
-        let event = |level, event: &str, fields: control::log::Fields<'_>| self.event(level, event, fields);
+        let event = |level, event: &str, fields: control::log::LogFields<'_>| self.event(level, event, fields);
         if let Some(settings) = self.config.reload(cause, &event) {
             self.log.adopt(&settings.log);
             self.settings.replace(settings);
@@ -96,7 +96,7 @@ impl Supervisor {
         self.send_snapshot();
     }
 
-    fn refuse(&self, fields: control::log::Fields<'_>) {
+    fn refuse(&self, fields: control::log::LogFields<'_>) {
         self.topology_metrics.refused.increment();
         self.event(Level::Error, "topology_refused", fields);
     }
