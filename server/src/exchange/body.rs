@@ -94,7 +94,7 @@ mod tests {
     const TOO_LARGE: Problem<'static> = Problem { status: Status::ContentTooLarge, slug: "too-large", detail: "" };
 
     /// Gathers pieces of so many bytes; the bytes that came, or the slug of what was refused.
-    fn gather_pieces(budget: &Rc<Budget>, body: Body, pieces: &[usize]) -> (Result<Gathered, String>, u64) {
+    fn gather_pieces(budget: &Rc<Budget>, body: RequestBody, pieces: &[usize]) -> (Result<Gathered, String>, u64) {
         let metrics = CoreMetrics::default();
         let pieces = pieces.iter().map(|&bytes| vec![b'x'; bytes]).collect();
         let mut wire = FakeWire { pieces, ..FakeWire::default() };
@@ -109,14 +109,14 @@ mod tests {
     #[test]
     fn bodies_are_bounded_by_their_keyspace_and_by_the_budget() {
         // The rest of the budget is somebody else's.
-        let cases: [(Body, &[usize], Result<usize, &str>); 7] = [
-            (Body::None, &[], Ok(0)),
-            (Body::Length(60), &[20, 40], Ok(60)),
-            (Body::Length(90), &[90], Err("too-many-bodies")),
-            (Body::Chunked, &[20, 40], Ok(60)),
-            (Body::Chunked, &[80], Ok(80)),
-            (Body::Chunked, &[80, 1], Err("too-many-bodies")),
-            (Body::Chunked, &[20, 81], Err("too-large")),
+        let cases: [(RequestBody, &[usize], Result<usize, &str>); 7] = [
+            (RequestBody::None, &[], Ok(0)),
+            (RequestBody::Length(60), &[20, 40], Ok(60)),
+            (RequestBody::Length(90), &[90], Err("too-many-bodies")),
+            (RequestBody::Chunked, &[20, 40], Ok(60)),
+            (RequestBody::Chunked, &[80], Ok(80)),
+            (RequestBody::Chunked, &[80, 1], Err("too-many-bodies")),
+            (RequestBody::Chunked, &[20, 81], Err("too-large")),
         ];
         for (body, pieces, expected) in cases {
             let budget = Budget::new(100, Oversize::Refuse);
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_client_that_announces_much_and_sends_little_gets_little() {
         let budget = Budget::new(1 << 20, Oversize::Refuse);
-        let (gathered, _) = gather_pieces(&budget, Body::Length(1 << 19), &[10]);
+        let (gathered, _) = gather_pieces(&budget, RequestBody::Length(1 << 19), &[10]);
         let Ok(gathered) = gathered else { panic!("what came is kept until the wire says that more will not come") };
         assert!(gathered.bytes.capacity() < 100, "{} bytes", gathered.bytes.capacity());
     }
@@ -146,7 +146,7 @@ mod tests {
         let mut wire =
             FakeWire { pieces: [vec![b'x'; 50]].into(), fault: Some(BodyFault::Gone), ..FakeWire::default() };
         let bounds = Bounds { budget: &budget, metrics: &metrics, bytes_max: 100, too_large: TOO_LARGE };
-        assert!(matches!(now(gather(&mut wire, Body::Length(60), bounds)), Err(BodyFault::Gone)));
+        assert!(matches!(now(gather(&mut wire, RequestBody::Length(60), bounds)), Err(BodyFault::Gone)));
         assert_eq!(budget.leased_bytes(), 0);
     }
 }

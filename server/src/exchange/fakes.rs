@@ -4,9 +4,9 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use corelane_http::problem::Problem;
-use corelane_http::request::Head;
+use corelane_http::request::RequestHead;
 use corelane_http::response::ResponseHead;
-use corelane_http::{Limits, Status};
+use corelane_http::{MessageLimits, Status};
 use reactor::SharedBytes;
 
 use super::wire::BodyFault;
@@ -84,10 +84,13 @@ pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Has `look` look at a parsed head.
-pub(crate) fn with_head<T>(text: &str, look: impl FnOnce(&Head<'_>) -> T) -> T {
-    use corelane_http::h1::request::{Parsed, Resume, parse};
+pub(crate) fn with_head<T>(text: &str, look: impl FnOnce(&RequestHead<'_>) -> T) -> T {
+    use corelane_http::h1::{
+        Parsed,
+        request::{Resume, parse},
+    };
     let mut resume = Resume::default();
-    match parse(text.as_bytes(), &Limits::default(), &mut resume) {
+    match parse(text.as_bytes(), &MessageLimits::default(), &mut resume) {
         Ok(Parsed::Complete(head)) => look(&head),
         other => panic!("{text:?}: {other:?}"),
     }
