@@ -62,6 +62,9 @@ fn the_page_shows_what_happens() {
     assert_eq!(text_of(&busy, "requests"), "500 in all");
     assert_eq!(text_of(&busy, "hit-all"), "99.8 % since the start");
     assert_eq!(text_of(&busy, "connections"), "1");
+    for route in ["hit", "write"] {
+        assert!(busy.contains(&format!(">http request: {route}<")), "{route} is measured: {busy}");
+    }
     assert!(text_of(&busy, "cores").contains("<td>0"), "a row for the core: {busy}");
     assert!(!text_of(&busy, "peak").starts_with("peak 1 /s"), "the rate of the last seconds: {busy}");
 }

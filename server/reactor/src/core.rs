@@ -139,6 +139,11 @@ impl Reactor {
         self.inner.now.get()
     }
 
+    /// The instant at which this is called: the clock is read, which [`Reactor::now`] does once in a pass.
+    pub fn read_clock(&self) -> Instant {
+        self.inner.driver.borrow().now()
+    }
+
     /// Milliseconds since the Unix epoch, as of this pass.
     pub fn wall_ms(&self) -> u64 {
         self.inner.wall_ms.get()

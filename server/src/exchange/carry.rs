@@ -7,6 +7,7 @@
 use corelane_http::request::{OwnedHead, RequestHead};
 
 use super::Wire;
+use crate::edge::metrics::RouteKind;
 use crate::services::Services;
 use crate::services::kv::plan::KvPlan;
 
@@ -22,6 +23,14 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    /// What its time is counted under.
+    pub(crate) fn route(&self) -> RouteKind {
+        match self.plan {
+            Plan::Kv(KvPlan::Read(_)) => RouteKind::Read,
+            Plan::Kv(KvPlan::Put(_) | KvPlan::Delete(_)) => RouteKind::Write,
+        }
+    }
+
     /// Keeps the head: what it lay in is used for the next bytes.
     pub(crate) fn new(head: &RequestHead<'_>, plan: Plan) -> Self {
         Exchange { head: head.into_owned(), plan }

@@ -14,6 +14,7 @@ use shardstore::placement::NodeId;
 use super::breaker::Breaker;
 use super::cluster::Cluster;
 use super::connection::{self, NodeConnection};
+use crate::message::CallTimes;
 
 pub(crate) struct NodeClient {
     pub(crate) id: NodeId,
@@ -29,6 +30,8 @@ pub(crate) struct NodeClient {
     pub(crate) retired: Cell<bool>,
     /// Something about the breaker or the retirement has changed.
     pub(crate) changed: Notify,
+    /// How long calls to it took.
+    pub(crate) calls: CallTimes,
 }
 
 impl NodeClient {
@@ -44,6 +47,7 @@ impl NodeClient {
             last_error: RefCell::new(None),
             retired: Cell::new(false),
             changed: Notify::new(&cluster.reactor),
+            calls: CallTimes::default(),
         });
         node.grow(cluster);
         node

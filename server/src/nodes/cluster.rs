@@ -140,6 +140,7 @@ impl Cluster {
             up: !node.breaker.borrow().is_open(),
             connections: node.connected(),
             error: node.last_error.borrow().clone(),
+            calls: node.calls.clone(),
         };
         self.nodes.borrow().values().map(state).collect()
     }
@@ -222,7 +223,12 @@ impl Cluster {
             request.flags = Flags::IDEMPOTENT;
         }
         self.metrics.node_calls.add(1);
-        let reply = connection.call(self, node, request, time).await?;
+        let began = self.reactor.read_clock();
+        let replied = connection.call(self, node, request, time).await;
+        if !matches!(replied, Err(CallError::NotSent | CallError::Full)) {
+            node.calls.0.record(self.reactor.read_clock().since(began));
+        }
+        let reply = replied?;
         node.note_success();
         Ok(reply)
     }

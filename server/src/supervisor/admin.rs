@@ -2,9 +2,11 @@
 //!
 //! **Invariants**: reads counters only; nothing here is asked of a data core.
 
+use std::collections::BTreeMap;
+
 use control::admin::{Admin, Page, PageRequest, Readiness};
 use control::drain::State;
-use control::metrics::{Build, Family, Label, Text};
+use control::metrics::{Build, Family, Kind, Label, Latency, Series, Text, latencies};
 use serde_json::Value;
 
 use super::{Supervisor, key_page, status};
@@ -13,6 +15,13 @@ const NODE_UP: Family = Family::gauge(
     "corelane_upstream_node_up",
     &[Label::open("node")],
     "1 if this core's breaker for the node is closed, else 0.",
+);
+
+const CALL_DURATION: Family = Family::declared(
+    "corelane_upstream_call_duration_seconds",
+    Kind::Histogram,
+    &[Label::open("node")],
+    "From a call to the node being begun to its response, over all cores; also calls that were lost or had none in time.",
 );
 
 pub(super) const BUILD: Build = Build::of("corelane");
@@ -43,6 +52,7 @@ impl Admin for Supervisor {
                 text.sample(&NODE_UP, &[("core", core), ("node", &node.id)], u64::from(node.up));
             }
         }
+        text.latencies(&self.latencies());
         text.group(&[], self.config.metrics());
     }
 
@@ -59,11 +69,26 @@ impl Admin for Supervisor {
     }
 }
 
+impl Supervisor {
+    /// How long requests and calls took, over all cores.
+    pub(super) fn latencies(&self) -> Vec<Series> {
+        let mut merged = latencies(self.metrics.iter().map(|metrics| &**metrics));
+        let mut by_node: BTreeMap<u32, Latency> = BTreeMap::new();
+        for state in self.nodes.borrow().values().flatten() {
+            by_node.entry(state.id).or_default().merge(&state.calls.0);
+        }
+        let of_node =
+            |(id, latency): (u32, Latency)| Series { family: &CALL_DURATION, word: Some(id.to_string()), latency };
+        merged.extend(by_node.into_iter().map(of_node));
+        merged
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use control::metrics::reference::{Part, refreshed};
 
-    use super::NODE_UP;
+    use super::{CALL_DURATION, NODE_UP};
     use crate::edge::metrics::CoreMetrics;
 
     #[test]
@@ -71,7 +96,7 @@ mod tests {
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
         let found = std::fs::read_to_string(document).unwrap();
         let mut part = Part::of_own::<CoreMetrics>("edge", true);
-        part.families.push(&NODE_UP);
+        part.families.extend([&NODE_UP, &CALL_DURATION]);
         let expected = refreshed(&found, &[part]).expect("docs/metrics.md has all markers");
         control::metrics::reference::assert_same(document, &found, &expected);
     }

@@ -5,7 +5,7 @@
 
 use control::activity::{self, Totals};
 use control::drain::State;
-use control::metrics::add_to_status;
+use control::metrics::{add_to_status, latency_status};
 use serde_json::{Value, json};
 
 use super::Supervisor;
@@ -26,6 +26,7 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
         "state": state(supervisor.state.get()),
         "config_generation": supervisor.config.generation(),
         "totals": supervisor.activity.render(supervisor.reactor.now(), totals(supervisor)),
+        "latency": latency_status(&supervisor.latencies()),
         "warnings": supervisor.log.recent(),
         "topology": topology.as_ref().map(|topology| json!({
             "cluster": topology.cluster(),

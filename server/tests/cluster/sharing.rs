@@ -111,5 +111,8 @@ fn every_node_owns_a_fair_part_and_serves_it() {
         assert!(count >= KEYS / NODES / 2, "node {node} owns {count} of {KEYS} keys");
         let requests = rig.nodes[node - 1].metric("corelane_node_requests_total{core=\"0\",operation=\"set\"}");
         assert_eq!(requests, count as u64, "node {node} was sent what it owns and nothing else");
+        let measured =
+            rig.edges[0].metric(&format!("corelane_upstream_call_duration_seconds_count{{node=\"{node}\"}}"));
+        assert!(measured >= count as u64, "{measured} calls to node {node} were measured");
     }
 }

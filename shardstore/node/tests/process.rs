@@ -250,7 +250,8 @@ fn it_serves_tells_of_itself_and_drains() {
     for part in ["corelane_node_requests_total{core=\"0\",operation=\"get\"}", "corelane_topology_epoch 1"] {
         assert!(metrics.contains(part), "{part} in {metrics}");
     }
-    for (path, part) in [("/v1/status", "16384"), ("/v1/config", "\"64MiB\"")] {
+    let told = [("/v1/status", "16384"), ("/v1/status", "\"node request: get\""), ("/v1/config", "\"64MiB\"")];
+    for (path, part) in told {
         let page = node.page(path).unwrap();
         assert!(page.contains(part), "{part} in {page}");
     }

@@ -8,7 +8,7 @@
 //!  us     (0,1]…(7,8] (8,9]…(15,16] (16,18]…(30,32]  …  (32.6 s, 37.7 s]…(62.3 s, 67.1 s]   beyond
 //! ```
 //!
-//! **Not** merged on the hot path: sums over cores are the scraper's.
+//! **Not** merged on the hot path: the control core adds up those of all cores when it is asked.
 //!
 //! **Invariants**: [`Latency::record`] touches two counters and allocates nothing; a duration of exactly a bucket's upper
 //! bound is in that bucket, as `le` says.
@@ -58,9 +58,37 @@ impl Latency {
     /// Counts one duration. For the owner only.
     #[inline]
     pub fn record(&self, duration: Duration) {
+        self.record_times(duration, 1);
+    }
+
+    /// Counts one duration so many times. For the owner only.
+    #[inline]
+    pub fn record_times(&self, duration: Duration, times: u64) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        self.buckets[bucket_of(nanos)].increment();
-        self.sum_ns.add(nanos);
+        self.buckets[bucket_of(nanos)].add(times);
+        self.sum_ns.add(nanos.wrapping_mul(times));
+    }
+
+    /// Adds all that another has recorded. For the owner of this one only.
+    pub fn merge(&self, other: &Self) {
+        self.buckets.iter().zip(&other.buckets).for_each(|(bucket, other)| bucket.add(other.value()));
+        self.sum_ns.add(other.sum_ns.value());
+    }
+
+    /// The duration in seconds that this part of all recorded ones, 0 to 1, does not exceed, to an eighth; `None` of nothing,
+    /// and beyond the last bucket.
+    #[must_use]
+    pub fn quantile_s(&self, part: f64) -> Option<f64> {
+        // One reading, so that a core that goes on recording cannot move the goal.
+        let counts = self.buckets.each_ref().map(Counter::value);
+        let goal = (counts.iter().sum::<u64>() as f64 * part).ceil().max(1.0) as u64;
+        let mut count = 0;
+        let reaches = |bucket: &u64| {
+            count += bucket;
+            count >= goal
+        };
+        let index = counts.iter().position(reaches).filter(|index| *index < BUCKETS)?;
+        Some(upper_bound_us(index) as f64 / 1e6)
     }
 
     /// How many durations were recorded.
@@ -147,6 +175,21 @@ mod tests {
             assert!(low < high, "bucket {index}");
             assert!(high - low <= (low / 8).max(1), "bucket {index}");
         }
+    }
+
+    #[test]
+    fn quantiles_are_of_all_that_was_merged() {
+        let (merged, other) = (Latency::new(), Latency::new());
+        assert_eq!(merged.quantile_s(0.5), None);
+        merged.record_times(Duration::from_micros(5), 90);
+        other.record_times(Duration::from_micros(100), 9);
+        other.record(Duration::from_secs(100));
+        merged.merge(&other);
+        assert_eq!(merged.count(), 100);
+        assert!((merged.sum_s() - 100.001_35).abs() < 1e-9);
+        let quantiles = [0.0, 0.5, 0.9, 0.901, 0.99, 0.999].map(|part| merged.quantile_s(part));
+        let (low, high) = (Some(0.000_005), Some(0.000_104));
+        assert_eq!(quantiles, [low, low, low, high, high, None]);
     }
 
     #[test]

@@ -6,13 +6,16 @@
 
 use std::fmt::Write as _;
 
-use super::{declare::Group, family::Family};
+use super::{
+    declare::Group,
+    family::{Family, Kind},
+};
 
 /// A table of the document.
 pub struct Part {
     /// What stands in its markers, `<!-- begin: NAME -->` and `<!-- end: NAME -->`.
     pub name: &'static str,
-    /// Whether the families have the label `core` as well.
+    /// Whether the families have the label `core` as well. Histograms are merged over cores.
     pub per_core: bool,
     /// What is listed.
     pub families: Vec<&'static Family>,
@@ -47,7 +50,8 @@ fn table(part: &Part) -> String {
     let mut text = String::from("| name | type | labels | meaning |\n|---|---|---|---|\n");
     for family in &part.families {
         // Series that are fields of their own stand in one row for each.
-        let core = part.per_core.then(|| "`core`".to_owned());
+        let has_core = part.per_core && family.kind != Kind::Histogram;
+        let core = has_core.then(|| "`core`".to_owned());
         let own = family.labels.iter().map(|label| match label.words {
             [] => format!("`{}`", label.name),
             words => format!("`{}`: {}", label.name, words.join(", ")),

@@ -2,7 +2,7 @@
 //!
 //! **Invariants**: the names follow from the declarations: `corelane_http_requests_total` is `requests` of the object `http`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::declare::{Group, Reading};
 use super::family::Family;
@@ -35,19 +35,17 @@ pub fn sums<'a, G: Group + 'a>(groups: impl IntoIterator<Item = &'a G>) -> Vec<S
     sums
 }
 
-/// Adds every value of a group to `status`: an object for each subject, in which a labelled family is an object again. Words
+/// Adds every number of a group to `status`: an object for each subject, in which a labelled family is an object again. Words
 /// whose number is zero are left out of families with many.
 pub fn add_to_status<G: Group>(group: &G, status: &mut Map<String, Value>) {
     /// Words of a family that are listed even when nothing has happened.
     const WORDS_MAX: usize = 8;
 
     group.visit(&mut |family, word, reading| {
+        let Reading::Number(number) = reading else { return };
         let (subject, name) = family.status_path();
         let subject = object(status, subject);
-        let value = match reading {
-            Reading::Number(number) => Value::from(number),
-            Reading::Latency(latency) => json!({ "count": latency.count(), "sum_s": latency.sum_s() }),
-        };
+        let value = Value::from(number);
         let Some(word) = word else {
             subject.insert(name.to_owned(), value);
             return;
@@ -72,6 +70,7 @@ fn object<'a>(parent: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<Str
 mod tests {
     use super::super::{Counter, Gauge};
     use super::*;
+    use serde_json::json;
 
     crate::metrics! {
         /// A group.

@@ -19,6 +19,7 @@ use super::{
     declare::{Group, Reading},
     family::Family,
     latency::Latency,
+    merge::Series,
 };
 
 /// Labels of a sample: names of letters, digits and `_`, and values of any text.
@@ -90,19 +91,28 @@ impl Text {
         push_sample(samples, (family.name, ""), labels, value.into());
     }
 
-    /// Adds every value of a group. `labels` come before a family's own.
+    /// Adds every number of a group. `labels` come before a family's own. Its latencies are merged over cores, and added by
+    /// [`Text::latencies`].
     pub fn group<G: Group + ?Sized>(&mut self, labels: Labels<'_>, group: &G) {
         group.visit(&mut |family, word, reading| {
+            let Reading::Number(number) = reading else { return };
             let mut all = labels.to_vec();
             let word = word.unwrap_or_default();
             if let [label] = family.labels {
                 all.push((label.name, &word));
             }
-            match reading {
-                Reading::Number(number) => self.sample(family, &all, number),
-                Reading::Latency(latency) => self.latency(family, &all, latency),
-            }
+            self.sample(family, &all, number);
         });
+    }
+
+    /// Adds latencies that are merged over cores.
+    pub fn latencies(&mut self, merged: &[Series]) {
+        for Series { family, word, latency } in merged {
+            match (family.labels, word) {
+                ([label], Some(word)) => self.latency(family, &[(label.name, word)], latency),
+                _ => self.latency(family, &[], latency),
+            }
+        }
     }
 
     /// Adds a histogram.

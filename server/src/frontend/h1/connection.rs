@@ -20,6 +20,7 @@ use corelane_http::request::{RequestBody, RequestHead};
 use reactor::{Connection, ConnectionError, Instant, Reactor, Received, SharedBytes};
 
 use super::input::Input;
+use super::measure::Stopwatch;
 use super::reply::{Context, H1Reply};
 use super::wire::{H1Wire, send_in_place};
 use super::{H1, HeadScratch};
@@ -96,7 +97,13 @@ pub(crate) async fn serve(h1: Rc<H1>, connection: Connection, registered: Regist
 impl Session {
     async fn run(&mut self) -> End {
         loop {
-            match self.serve_ready() {
+            let round = self.h1.rounds.begin(&self.h1.reactor, &self.h1.metrics);
+            let state = self.serve_ready();
+            if let Some(round) = round {
+                let carried = u64::from(matches!(state, LoopState::Carry(_)));
+                round.end(self.h1.reactor.read_clock(), &self.h1.metrics, carried);
+            }
+            match state {
                 LoopState::Finish => return End::Finish,
                 LoopState::Pause => self.h1.reactor.yield_now().await,
                 LoopState::Receive => match self.receive().await {
@@ -162,7 +169,8 @@ impl Session {
     async fn carry(&mut self, carried: Carried) -> bool {
         let Session { h1, connection, input, .. } = self;
         let Carried { exchange, context, body } = carried;
-        let mut wire = H1Wire::new(h1, (connection, input), context, body);
+        let stopwatch = Stopwatch::begin(&h1.reactor, exchange.route());
+        let mut wire = H1Wire::new(h1, (connection, input), (context, body), stopwatch);
         exchange::carry(&h1.services, exchange, &mut wire).await;
         wire.end()
     }

@@ -13,6 +13,7 @@
 mod body;
 mod connection;
 mod input;
+mod measure;
 mod reply;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use crate::exchange::Reply;
 use crate::services::Services;
 use crate::snapshot::CurrentSnapshot;
 pub(crate) use connection::serve;
+use measure::Rounds;
 use reply::{Context, H1Reply};
 
 /// What all HTTP/1 connections of a core share.
@@ -47,6 +49,8 @@ pub(crate) struct H1 {
     /// Whether the server drains: every response is then its connection's last.
     draining: Rc<Cell<bool>>,
     metrics: Arc<CoreMetrics>,
+    /// Which rounds of connections are measured.
+    rounds: Rounds,
 }
 
 /// What heads are read with.
@@ -80,6 +84,7 @@ impl H1 {
             heads: RefCell::default(),
             draining: Rc::clone(&core.draining),
             metrics: Arc::clone(&core.metrics),
+            rounds: Rounds::new(),
         }
     }
 

@@ -16,6 +16,7 @@ use super::H1;
 use super::body::{BodyReader, BodyStep};
 use super::connection::receive_until;
 use super::input::Input;
+use super::measure::Stopwatch;
 use super::reply::{Context, H1Reply};
 use crate::exchange::Wire;
 use crate::exchange::wire::BodyFault;
@@ -35,6 +36,7 @@ pub(super) struct H1Wire<'a> {
     /// Bytes at the start of the input that were lent to the exchange.
     lent_bytes: usize,
     stays: bool,
+    stopwatch: Stopwatch,
 }
 
 impl<'a> H1Wire<'a> {
@@ -42,11 +44,11 @@ impl<'a> H1Wire<'a> {
     pub(super) fn new(
         h1: &'a H1,
         (connection, input): (&'a Connection, &'a mut Input),
-        context: Context,
-        body: RequestBody,
+        (context, body): (Context, RequestBody),
+        stopwatch: Stopwatch,
     ) -> Self {
         let body = BodyReader::new(body, &h1.snapshot.get().head_limits);
-        H1Wire { h1, connection, input, context, body, pace: None, lent_bytes: 0, stays: false }
+        H1Wire { h1, connection, input, context, body, pace: None, lent_bytes: 0, stays: false, stopwatch }
     }
 
     /// Ends the exchange; whether the connection goes on after its response.
@@ -102,6 +104,7 @@ impl Wire for H1Wire<'_> {
             write(&mut H1Reply::new(&self.h1.responder, context, &mut out, &mut lent))
         };
         send_in_place(self.connection, &mut lent);
+        self.stopwatch.end(&self.h1.reactor, &self.h1.metrics);
         written
     }
 

@@ -179,6 +179,17 @@ impl PeerSession<'_> {
 
     /// Serves the frames of one buffer; all answers go into one opening of the send queue.
     fn serve_buffer(&mut self, received: &[u8]) -> Result<(), &'static str> {
+        let core = self.core;
+        let round = core.rounds.take().then(|| (core.metrics().requests_so_far(), core.reactor.read_clock()));
+        let served = self.serve_frames(received);
+        if let Some((before, began)) = round {
+            core.metrics().note_duration(&before, core.reactor.read_clock().since(began));
+        }
+        served
+    }
+
+    #[inline(always)]
+    fn serve_frames(&mut self, received: &[u8]) -> Result<(), &'static str> {
         let PeerSession { core, connection, link, handler, reader, arrived, last_frame, .. } = self;
         let mut out = connection.write();
         // Bytes of the frames whose keys have been looked at ahead of need.

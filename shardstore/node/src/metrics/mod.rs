@@ -8,8 +8,10 @@
 
 mod named;
 
+use std::time::Duration;
+
 use control::metrics::audit::sample_name;
-use control::metrics::{Counter, Gauge, Kind, ReactorMetrics, sums};
+use control::metrics::{Counter, Gauge, Kind, Latency, ReactorMetrics, sums};
 use crossbeam_utils::CachePadded;
 use shardstore::wire::stats::{Stat, StatKind, Stats};
 use shardstore::wire::{Opcode, Status};
@@ -39,6 +41,10 @@ control::metrics! {
     pub(crate) struct CoreMetrics {
         /// Requests received; a batch is one. HELLOs are not counted.
         requests: [Counter; Opcode::ALL.len()] = "corelane_node_requests_total" by "operation" in OPERATIONS,
+        /// From a request's bytes being at hand to its response being handed to the connection's send queue, of one buffer of a
+        /// connection in 61; requests that came in one buffer count with the buffer's time. Requests that waited for another
+        /// core are not measured, nor what came with them.
+        durations: [Latency; Opcode::ALL.len()] = "corelane_node_request_duration_seconds" by "operation" in OPERATIONS,
         /// Responses by status, silenced ones included; an entry of a batch is none. docs/wire.md says what each means.
         answers: [Counter; Status::ALL.len()] = "corelane_node_responses_total" by "status" in STATUSES,
         /// Frames and HELLOs that were refused; most of them end their connection. docs/wire.md, "Errors", says what each
@@ -133,6 +139,12 @@ pub(crate) enum Event {
     TopologyWanted,
 }
 
+/// How much a core had been asked at some point.
+pub(crate) struct RequestsSoFar {
+    requests: [u64; Opcode::ALL.len()],
+    hops: u64,
+}
+
 impl CoreMetrics {
     #[inline]
     pub(crate) fn note(&self, event: Event) {
@@ -160,6 +172,22 @@ impl CoreMetrics {
     #[inline]
     pub(crate) fn note_request(&self, opcode: Opcode) {
         self.requests[opcode_index(opcode)].increment();
+    }
+
+    /// Requests by operation, and how many of all were handed to another core.
+    pub(crate) fn requests_so_far(&self) -> RequestsSoFar {
+        RequestsSoFar { requests: self.requests.each_ref().map(Counter::value), hops: self.hop.value() }
+    }
+
+    /// Counts the time of what has been requested since, unless some of it was handed to another core.
+    pub(crate) fn note_duration(&self, since: &RequestsSoFar, time: Duration) {
+        let now = self.requests_so_far();
+        if now.hops != since.hops {
+            return;
+        }
+        for ((latency, now), before) in self.durations.iter().zip(now.requests).zip(since.requests) {
+            latency.record_times(time, now - before);
+        }
     }
 
     #[inline]
@@ -226,6 +254,10 @@ mod tests {
         let writes: Writes<CoreMetrics> = &[
             (|m| m.note_request(Opcode::Mget), "corelane_node_requests_total{operation=\"mget\"}"),
             (|m| m.note_answer(Status::Busy), "corelane_node_responses_total{status=\"busy\"}"),
+            (
+                |m| m.durations[opcode_index(Opcode::Get)].record(Duration::ZERO),
+                "corelane_node_request_duration_seconds{operation=\"get\"}",
+            ),
             (|m| m.faults.note("header_crc"), "corelane_node_faults_total{reason=\"header_crc\"}"),
             (|m| m.note(Event::Accepted), "corelane_node_connections_accepted_total"),
             (|m| m.note(Event::RefusedFull), "corelane_node_connections_shed_total"),
@@ -265,6 +297,22 @@ mod tests {
             let name = status.name();
             assert_eq!(audit::changed(&metrics), [format!("corelane_node_responses_total{{status=\"{name}\"}}")]);
         }
+    }
+
+    #[test]
+    fn a_buffers_time_is_that_of_its_requests() {
+        let metrics = CoreMetrics::default();
+        metrics.note_request(Opcode::Get);
+        let before = metrics.requests_so_far();
+        metrics.note_request(Opcode::Get);
+        metrics.note_request(Opcode::Get);
+        metrics.note_request(Opcode::Set);
+        metrics.note_duration(&before, Duration::from_micros(5));
+        let count = |opcode| metrics.durations[opcode_index(opcode)].count();
+        assert_eq!([Opcode::Get, Opcode::Set, Opcode::Ping].map(count), [2, 1, 0]);
+        metrics.note(Event::Hop);
+        metrics.note_duration(&before, Duration::from_micros(5));
+        assert_eq!(count(Opcode::Get), 2, "what waits for another core has not been answered");
     }
 
     #[test]

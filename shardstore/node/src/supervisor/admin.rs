@@ -7,7 +7,7 @@
 use control::activity::{self, Totals};
 use control::admin::{Admin, Readiness};
 use control::drain::State;
-use control::metrics::{Build, Counter, Text, add_to_status};
+use control::metrics::{Build, Counter, Series, Text, add_to_status, latencies, latency_status};
 use serde_json::{Value, json};
 use shardstore::placement::NodeId;
 
@@ -34,6 +34,11 @@ impl Supervisor {
             totals.memory_used_bytes += core.cache.limit_bytes.value().saturating_sub(core.cache.free_bytes.value());
         }
         totals
+    }
+
+    /// How long requests took, over all cores.
+    fn latencies(&self) -> Vec<Series> {
+        latencies(self.metrics.cores.iter().map(|core| &**core))
     }
 
     fn core_status(&self, index: usize) -> Value {
@@ -67,6 +72,7 @@ impl Admin for Supervisor {
         for (index, core) in self.metrics.cores.iter().enumerate() {
             text.group(&[("core", &index)], &**core);
         }
+        text.latencies(&self.latencies());
         text.group(&[], self.config.metrics());
         if let Some(Ok(usage)) = self.usage.map(|read| read()) {
             usage.render(&BUILD, text);
@@ -86,6 +92,7 @@ impl Admin for Supervisor {
             "cluster": &*self.shared.cluster,
             "config_generation": self.config.generation(),
             "totals": self.activity.render(self.reactor.now(), self.totals()),
+            "latency": latency_status(&self.latencies()),
             "warnings": self.log.recent(),
             "incarnation": self.shared.incarnation.to_string(),
             "listen": self.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
