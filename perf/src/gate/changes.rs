@@ -38,7 +38,7 @@ impl ChangeFate {
 
 /// A figure with what it was.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Change {
+pub(super) struct FigureChange {
     pub(super) name: String,
     pub(super) before: Option<f64>,
     pub(super) now: Option<f64>,
@@ -53,7 +53,7 @@ pub(super) fn changes<F: Copy>(
     now: &BTreeMap<String, F>,
     value: fn(F) -> f64,
     judge: impl Fn(F, F) -> (Option<f64>, ChangeFate),
-) -> Vec<Change> {
+) -> Vec<FigureChange> {
     let mut names: Vec<&String> = before.keys().chain(now.keys()).collect();
     names.sort();
     names.dedup();
@@ -64,13 +64,13 @@ pub(super) fn changes<F: Copy>(
             (_, None) => (None, ChangeFate::NotMeasured),
             (Some(before), Some(now)) => judge(before, now),
         };
-        Change { name: name.clone(), before: before.map(value), now: now.map(value), allowed, fate }
+        FigureChange { name: name.clone(), before: before.map(value), now: now.map(value), allowed, fate }
     };
     names.into_iter().map(one).collect()
 }
 
 /// The table; figures with so many decimals.
-pub(super) fn table(what: &str, changes: &[Change], decimals: usize) -> String {
+pub(super) fn table(what: &str, changes: &[FigureChange], decimals: usize) -> String {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let figure = |figure: Option<f64>| or_dash(figure.map(|figure| format!("{figure:.decimals$}")));
     let percent = |share: Option<f64>| or_dash(share.map(|share| format!("{:+.2} %", share * 100.0)));
@@ -99,14 +99,14 @@ pub(super) fn differences(differences: &[(String, String, String)]) -> String {
 }
 
 /// The names of all figures with this fate, in a line; none without one.
-pub(super) fn named(changes: &[Change], fate: ChangeFate) -> Option<String> {
+pub(super) fn named(changes: &[FigureChange], fate: ChangeFate) -> Option<String> {
     let names: Vec<&str> =
         changes.iter().filter(|change| change.fate == fate).map(|change| change.name.as_str()).collect();
     (!names.is_empty()).then(|| names.join("; "))
 }
 
 /// Whether a figure has this fate.
-pub(super) fn any(changes: &[Change], fate: ChangeFate) -> bool {
+pub(super) fn any(changes: &[FigureChange], fate: ChangeFate) -> bool {
     changes.iter().any(|change| change.fate == fate)
 }
 

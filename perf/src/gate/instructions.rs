@@ -24,7 +24,7 @@ use perf_basis::judge::ComparisonVerdict;
 use serde::{Deserialize, Serialize};
 
 use super::callgrind;
-use super::changes::{Change, ChangeFate, any, changes, differences, named, table};
+use super::changes::{ChangeFate, FigureChange, any, changes, differences, named, table};
 use crate::system::fingerprint;
 use crate::system::scratch::ScratchFolder;
 
@@ -100,7 +100,7 @@ pub(super) fn run(
     Ok(if fails.into_iter().any(|fate| any(&changes, fate)) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn judge(before: &CountBaseline, now: &CountBaseline) -> Vec<Change> {
+fn judge(before: &CountBaseline, now: &CountBaseline) -> Vec<FigureChange> {
     changes(
         &before.figures,
         &now.figures,
@@ -132,14 +132,14 @@ fn count_all(program: &Path, keep: Option<&Path>) -> Result<CountBaseline> {
 }
 
 /// The table, what differs, and what to do.
-fn report(changes: &[Change], before: &CountBaseline, now: &CountBaseline) -> String {
+fn report(changes: &[FigureChange], before: &CountBaseline, now: &CountBaseline) -> String {
     let differing = before.differences(&now.conditions);
     let mut text = table("path", changes, 1);
     let _ = writeln!(text, "\nInstructions per time; baseline of {} at commit {}.", before.taken, before.commit);
     text + &differences(&differing) + &advice(changes, !differing.is_empty())
 }
 
-fn advice(changes: &[Change], conditions_differ: bool) -> String {
+fn advice(changes: &[FigureChange], conditions_differ: bool) -> String {
     let mut text = String::new();
     let percent = TOLERANCE * 100.0;
     if let Some(grew) = named(changes, ChangeFate::Judged(ComparisonVerdict::Slower)) {

@@ -22,7 +22,7 @@ use perf_basis::baseline::{self, Figure};
 use perf_basis::judge::{ComparisonVerdict, Estimate, ROUNDS_MIN};
 use serde::{Deserialize, Serialize};
 
-use super::changes::{Change, ChangeFate, any, changes, differences, named, table};
+use super::changes::{ChangeFate, FigureChange, any, changes, differences, named, table};
 use crate::report::section::{self, ReportSection, cpu};
 use crate::results::{FoundResult, under};
 
@@ -139,7 +139,7 @@ fn take(file: &Path, mut now: RatioBaseline) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn judge(before: &RatioBaseline, now: &RatioBaseline) -> Vec<Change> {
+fn judge(before: &RatioBaseline, now: &RatioBaseline) -> Vec<FigureChange> {
     let is_comparable = before.conditions.is_comparable(&now.conditions);
     changes(
         &before.figures,
@@ -155,7 +155,7 @@ fn judge(before: &RatioBaseline, now: &RatioBaseline) -> Vec<Change> {
     )
 }
 
-fn report(changes: &[Change], before: &RatioBaseline, now: &RatioBaseline) -> String {
+fn report(changes: &[FigureChange], before: &RatioBaseline, now: &RatioBaseline) -> String {
     let mut text = table("scenario, loop, server", changes, 3);
     let _ = writeln!(
         text,
@@ -165,7 +165,7 @@ fn report(changes: &[Change], before: &RatioBaseline, now: &RatioBaseline) -> St
     text + &differences(&before.differences(&now.conditions)) + &advice(changes)
 }
 
-fn advice(changes: &[Change]) -> String {
+fn advice(changes: &[FigureChange]) -> String {
     let mut text = String::new();
     if let Some(grew) = named(changes, ChangeFate::Judged(ComparisonVerdict::Slower)) {
         let _ = writeln!(

@@ -12,14 +12,14 @@ const IMMATERIAL: [&str; 3] = ["cpus", "seed", "values.fill"];
 
 /// A key and what each of the two has; `-` where it has nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Difference {
+pub(crate) struct KeyDifference {
     pub(crate) key: String,
     pub(crate) first: String,
     pub(crate) second: String,
 }
 
 /// The keys of two scenarios that differ and matter, in order.
-pub(crate) fn of(first: &Scenario, second: &Scenario) -> Vec<Difference> {
+pub(crate) fn of(first: &Scenario, second: &Scenario) -> Vec<KeyDifference> {
     let (first, second) = (keys(first), keys(second));
     let value = |keys: &BTreeMap<String, String>, key: &str| keys.get(key).cloned().unwrap_or_else(|| "-".to_owned());
     let mut names: Vec<&String> = first.keys().chain(second.keys()).collect();
@@ -27,7 +27,7 @@ pub(crate) fn of(first: &Scenario, second: &Scenario) -> Vec<Difference> {
     names.dedup();
     let each =
         names.into_iter().filter(|key| !IMMATERIAL.contains(&key.as_str()) && first.get(*key) != second.get(*key));
-    each.map(|key| Difference { key: key.clone(), first: value(&first, key), second: value(&second, key) }).collect()
+    each.map(|key| KeyDifference { key: key.clone(), first: value(&first, key), second: value(&second, key) }).collect()
 }
 
 /// Every key with its value, `values.bytes` for a key in a table.
