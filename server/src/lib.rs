@@ -13,11 +13,13 @@
 //! - Every queue, pool, retry and loop has a bound with a name; every wait has a deadline.
 #![forbid(unsafe_code)]
 
+mod connections;
 mod edge;
 mod exchange;
 mod frontend;
 mod listener;
 mod message;
+mod metrics;
 mod nodes;
 mod plan;
 mod services;
@@ -25,4 +27,5 @@ pub mod settings;
 mod snapshot;
 mod supervisor;
 
-pub use plan::{EdgePlan, ReadUsage, start};
+pub use plan::{EdgePlan, start};
+pub use supervisor::ReadUsage;

@@ -11,7 +11,6 @@ use std::sync::mpsc::{Sender, channel};
 
 use crate::settings::EdgeSettings;
 use control::drain::Ending;
-use control::metrics::ProcessUsage;
 use control::reload::{ConfigSource, Reloader};
 use control::settings::Loaded;
 use control::topology_file::TopologySource;
@@ -19,11 +18,11 @@ use reactor::{CoreId, CoreSpec, Host, Mailbox, Reactor, mailboxes};
 use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
 
-use crate::edge::metrics::CoreMetrics;
-use crate::edge::{CorePlan, EdgeCore};
+use crate::edge::{self, CorePlan};
 use crate::message::Message;
+use crate::metrics::CoreMetrics;
 use crate::snapshot::Snapshot;
-use crate::supervisor::{self, Supervision};
+use crate::supervisor::{self, ReadUsage, Supervision};
 use store_runtime::remote::{Published, unpublished};
 
 /// Messages under way from one core to one other. One for each request in flight between them, and those are bounded by
@@ -50,9 +49,6 @@ pub struct EdgePlan {
     /// How the process's own use of memory and CPU is read; `None` in a simulation, whose processes share one.
     pub usage: Option<ReadUsage>,
 }
-
-/// What the process uses, as the kernel tells it; called on the control core only.
-pub type ReadUsage = fn() -> io::Result<ProcessUsage>;
 
 /// Starts the cores of an edge.
 ///
@@ -133,7 +129,7 @@ impl Shared {
 
 fn data_core(plan: CorePlan, failed: Sender<io::Error>) -> Box<dyn FnOnce(Reactor) + Send> {
     Box::new(move |reactor| {
-        if let Err(error) = EdgeCore::start(&reactor, plan) {
+        if let Err(error) = edge::start(&reactor, plan) {
             // The starter looks right after this; when it is gone there is nobody to tell.
             let _ = failed.send(error);
             reactor.stop();

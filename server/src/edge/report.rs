@@ -7,8 +7,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::EdgeCore;
-use crate::message::{Message, NodeState};
+use super::core::Core;
+use crate::message::Message;
+use crate::nodes::NodeState;
 
 /// How often gauges are refreshed. Also the longest an idle shard keeps what has expired in whole segments.
 const TICK: Duration = Duration::from_millis(250);
@@ -16,7 +17,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// Work units of maintenance per tick: about a millisecond's worth at the most.
 const UNITS_PER_TICK: u32 = 2048;
 
-pub(super) fn start(core: &Rc<EdgeCore>) -> std::io::Result<()> {
+pub(super) fn start(core: &Rc<Core>) -> std::io::Result<()> {
     let reporting = Rc::clone(core);
     let task = async move {
         let mut told = Vec::new();
@@ -30,21 +31,21 @@ pub(super) fn start(core: &Rc<EdgeCore>) -> std::io::Result<()> {
 }
 
 /// Tells the control core how the nodes look from here, when that has changed.
-fn tell_nodes(core: &EdgeCore, told: &mut Vec<NodeState>) {
-    let Some(cluster) = &core.cluster else { return };
+fn tell_nodes(core: &Core, told: &mut Vec<NodeState>) {
+    let Some(cluster) = &core.storage.cluster else { return };
     let mut states = cluster.node_states();
     states.sort_by_key(|state| state.id);
     // A full mailbox only delays it to the next tick.
-    if states != *told && core.mail.send(core.control(), Message::Nodes(states.clone())).is_ok() {
+    if states != *told && core.storage.mail.send(core.control(), Message::Nodes(states.clone())).is_ok() {
         *told = states;
     }
 }
 
-fn tick(core: &EdgeCore) {
-    core.store.shard().maintain(core.reactor.wall_ms(), UNITS_PER_TICK);
-    let stats = core.store.shard().stats();
+fn tick(core: &Core) {
+    core.storage.store.shard().maintain(core.reactor.wall_ms(), UNITS_PER_TICK);
+    let stats = core.storage.store.shard().stats();
     core.metrics.shard.publish(&stats);
     core.metrics.reactor.publish(&(core.reactor.counters(), core.reactor.holdings()));
-    core.metrics.body_bytes.set((core.bodies.leased_bytes() + core.outbound.leased_bytes()) as u64);
-    core.metrics.fills_open.set(core.tiers.fills() as u64);
+    core.metrics.body_bytes.set(core.memory.leased_bytes() as u64);
+    core.metrics.fills_open.set(core.storage.tiers.fills() as u64);
 }

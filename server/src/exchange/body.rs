@@ -14,7 +14,7 @@ use store_runtime::budget::{Budget, Lease};
 
 use super::Wire;
 use super::wire::BodyFault;
-use crate::edge::metrics::CoreMetrics;
+use crate::metrics::CoreMetrics;
 
 const NO_MEMORY: Problem<'static> = Problem {
     status: Status::ServiceUnavailable,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use store_runtime::budget::{Budget, Lease};
 
-use crate::edge::metrics::CoreMetrics;
+use crate::metrics::CoreMetrics;
 
 /// Values that are held, by where they lie: an address is not used anew while its value is held.
 type Table = RefCell<HashMap<*const u8, Weak<SharedBody>>>;

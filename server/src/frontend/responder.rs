@@ -15,8 +15,8 @@ use corelane_http::problem::Problem;
 use corelane_http::response::ResponseHead;
 use reactor::Reactor;
 
-use crate::edge::metrics::CoreMetrics;
 use crate::exchange::Reply;
+use crate::metrics::CoreMetrics;
 
 pub(super) struct Responder {
     reactor: Reactor,

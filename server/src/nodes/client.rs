@@ -14,7 +14,7 @@ use shardstore::placement::NodeId;
 use super::breaker::Breaker;
 use super::cluster::Cluster;
 use super::connection::{self, NodeConnection};
-use crate::message::CallTimes;
+use super::state::CallTimes;
 
 pub(crate) struct NodeClient {
     pub(crate) id: NodeId,

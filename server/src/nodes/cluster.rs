@@ -30,9 +30,9 @@ use super::client::NodeClient;
 use super::connection::{CallError, CallTime};
 use super::fault::ConnectionFault;
 use super::response::NodeResponse;
-use crate::edge::metrics::CoreMetrics;
-use crate::edge::transfer_time;
-use crate::message::NodeState;
+use super::state::NodeState;
+use super::transfer::transfer_time;
+use crate::metrics::CoreMetrics;
 
 /// Nodes asked for one call: the owner as we know it, the one it names, and once more in case that moved too.
 const HOPS_MAX: usize = 3;

@@ -16,5 +16,9 @@ mod cluster;
 mod connection;
 mod fault;
 mod response;
+mod state;
+mod transfer;
 
 pub(crate) use cluster::{Cluster, ClusterOptions};
+pub(crate) use state::NodeState;
+pub(crate) use transfer::transfer_time;

@@ -2,13 +2,9 @@
 //!
 //! **Not** aware of connections or of the protocol that carried a request; a service does not see another's state.
 
+mod dispatch;
 pub(crate) mod kv;
-pub(crate) mod router;
-pub(crate) mod status;
+mod router;
+mod status;
 
-use kv::KvService;
-
-/// The services of a core.
-pub(crate) struct Services {
-    pub(crate) kv: KvService,
-}
+pub(crate) use dispatch::{Exchange, Services, begin, carry};

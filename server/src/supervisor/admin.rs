@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use control::admin::{Admin, Page, PageRequest, Readiness};
 use control::drain::State;
-use control::metrics::{Build, Family, Kind, Label, Latency, Series, Text, latencies};
+use control::metrics::{Family, Kind, Label, Latency, Series, Text, latencies};
 use serde_json::Value;
 
+use super::status::BUILD;
 use super::{Supervisor, key_page, status};
 
 const NODE_UP: Family = Family::gauge(
@@ -23,8 +24,6 @@ const CALL_DURATION: Family = Family::declared(
     &[Label::open("node")],
     "From a call to the node being begun to its response, over all cores; also calls that were lost or had none in time.",
 );
-
-pub(super) const BUILD: Build = Build::of("corelane");
 
 impl Admin for Supervisor {
     fn readiness(&self) -> Readiness {
@@ -89,7 +88,7 @@ mod tests {
     use control::metrics::reference::{Part, refreshed};
 
     use super::{CALL_DURATION, NODE_UP};
-    use crate::edge::metrics::CoreMetrics;
+    use crate::metrics::CoreMetrics;
 
     #[test]
     fn the_reference_of_metrics_is_up_to_date() {

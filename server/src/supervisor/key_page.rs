@@ -15,7 +15,7 @@ use store_runtime::cores::owner_core;
 use store_runtime::kind::ItemKind;
 
 use super::Supervisor;
-use crate::services::kv::keyspace;
+use crate::snapshot::keyspaces;
 
 /// Where the pages of keys are.
 const PREFIX: &str = "/v1/debug/key/";
@@ -29,7 +29,7 @@ pub(super) fn page(supervisor: &Supervisor, request: &PageRequest<'_>) -> Option
     let Some((keyspace, raw_key)) = rest.split_once('/') else {
         return Some(problem(Status::NotFound, "not-found", "the path is /v1/debug/key/KEYSPACE/KEY"));
     };
-    if keyspace.as_bytes() != keyspace::DEFAULT && !supervisor.snapshot().settings.keyspace.contains_key(keyspace) {
+    if keyspace.as_bytes() != keyspaces::DEFAULT && !supervisor.snapshot().settings.keyspace.contains_key(keyspace) {
         let detail = "there is no such keyspace; keyspaces are made in the configuration, [keyspace.NAME]";
         return Some(problem(Status::NotFound, "unknown-keyspace", detail));
     }

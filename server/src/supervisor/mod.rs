@@ -21,7 +21,7 @@ use control::activity::Activity;
 use control::attend::{self, Options, Process, ReloadCause, Start, Watched};
 use control::drain::{Ending, State};
 use control::log::{Level, Log};
-use control::metrics::TopologyMetrics;
+use control::metrics::{ProcessUsage, TopologyMetrics};
 use control::reload::Reloader;
 use control::topology_file::{self, Follows, TopologySource, successor};
 use control::watch::Mark;
@@ -29,12 +29,15 @@ use reactor::{Address, CoreId, Mailbox, Reactor};
 use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
 
-use crate::edge::metrics::CoreMetrics;
-use crate::message::{Message, NodeState};
-use crate::plan::ReadUsage;
+use crate::message::Message;
+use crate::metrics::CoreMetrics;
+use crate::nodes::NodeState;
 use crate::settings::EdgeSettings;
 use crate::snapshot::Snapshot;
 use store_runtime::remote::Published;
+
+/// What the process uses, as the kernel tells it; called on the control core only.
+pub type ReadUsage = fn() -> io::Result<ProcessUsage>;
 
 /// What the control core is made from. Crosses to its thread.
 pub(crate) struct Supervision {

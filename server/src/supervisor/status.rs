@@ -5,13 +5,14 @@
 
 use control::activity::{self, Totals};
 use control::drain::State;
-use control::metrics::{add_to_status, latency_status};
+use control::metrics::{Build, add_to_status, latency_status};
 use serde_json::{Value, json};
 
 use super::Supervisor;
-use super::admin::BUILD;
-use crate::edge::metrics::CoreMetrics;
-use crate::message::NodeState;
+use crate::metrics::CoreMetrics;
+use crate::nodes::NodeState;
+
+pub(super) const BUILD: Build = Build::of("corelane");
 
 pub(super) fn render(supervisor: &Supervisor) -> Value {
     let snapshot = supervisor.snapshot();

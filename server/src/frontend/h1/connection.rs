@@ -17,15 +17,17 @@ use corelane_http::h1::Parsed;
 use corelane_http::h1::request::{Resume, parse_remembering};
 use corelane_http::problem::Problem;
 use corelane_http::request::{RequestBody, RequestHead};
-use reactor::{Connection, ConnectionError, Instant, Reactor, Received, SharedBytes};
+use reactor::{Connection, ConnectionError, Instant, SharedBytes};
 
 use super::input::Input;
 use super::measure::Stopwatch;
+use super::receive::receive_until;
 use super::reply::{Context, H1Reply};
 use super::wire::{H1Wire, send_in_place};
 use super::{H1, HeadScratch};
-use crate::edge::sessions::Registered;
-use crate::exchange::{self, Begun, Exchange};
+use crate::connections::Registered;
+use crate::exchange::Begun;
+use crate::services::{self, Exchange};
 
 /// How long a finished connection waits for its client to have read everything.
 const LINGER: Duration = Duration::from_secs(2);
@@ -171,7 +173,7 @@ impl Session {
         let Carried { exchange, context, body } = carried;
         let stopwatch = Stopwatch::begin(&h1.reactor, exchange.route());
         let mut wire = H1Wire::new(h1, (connection, input), (context, body), stopwatch);
-        exchange::carry(&h1.services, exchange, &mut wire).await;
+        services::carry(&h1.services, exchange, &mut wire).await;
         wire.end()
     }
 
@@ -183,7 +185,7 @@ impl Session {
         let limits = &snapshot.settings.limits;
         let deadline = match self.head_began {
             Some(began) => began + limits.header_timeout,
-            None if self.h1.draining.get() => now + DRAINING_IDLE.min(limits.idle_timeout),
+            None if self.h1.connections.is_draining() => now + DRAINING_IDLE.min(limits.idle_timeout),
             None => now + limits.idle_timeout,
         };
         self.connection.set_deadline(deadline);
@@ -256,22 +258,6 @@ impl Session {
     }
 }
 
-/// Receives what belongs to a request under way. The beginning of a drain brings every deadline forward, so that idle
-/// connections end; a request that has begun keeps its own.
-pub(super) async fn receive_until(
-    reactor: &Reactor,
-    connection: &Connection,
-    deadline: Instant,
-) -> Result<Option<Received>, ConnectionError> {
-    loop {
-        connection.set_deadline(deadline);
-        match connection.receive().await {
-            Err(ConnectionError::TimedOut) if reactor.now() < deadline => {}
-            outcome => return outcome,
-        }
-    }
-}
-
 /// A request that was dispatched.
 struct Dispatched {
     result: DispatchResult,
@@ -323,11 +309,11 @@ fn serve_next(
 
 #[inline(always)]
 fn dispatch(h1: &H1, head: &RequestHead<'_>, (out, lent): Outgoing<'_>) -> Dispatched {
-    let context = Context::of(head, h1.draining.get());
+    let context = Context::of(head, h1.connections.is_draining());
     // Where a body follows that nobody has read, what follows it cannot be told from it.
     let in_poll = if head.body() == RequestBody::None { context } else { context.as_last() };
     let mut reply = H1Reply::new(&h1.responder, in_poll, out, lent);
-    let begun = exchange::begin(&h1.services, head, &mut reply);
+    let begun = services::begin(&h1.services, head, &mut reply);
     let result = match begun {
         Begun::Done => DispatchResult::Written,
         Begun::Lent => DispatchResult::WithBody,

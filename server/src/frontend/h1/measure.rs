@@ -10,7 +10,7 @@
 use control::metrics::Sampler;
 use reactor::{Instant, Reactor};
 
-use crate::edge::metrics::{CoreMetrics, RouteKind};
+use crate::metrics::{CoreMetrics, RouteKind};
 
 /// Rounds of which one is measured: two clock reads, some 50 ns, are then below a thousandth of a hit. Prime, so that no pattern of requests hides.
 const ROUNDS_PER_SAMPLE: u32 = 61;

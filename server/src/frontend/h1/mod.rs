@@ -1,8 +1,8 @@
 //! HTTP/1: the requests of a connection in, their responses out, in order, one exchange at a time.
 //!
 //! ```text
-//!   bytes ──▶ input ──▶ parse ──▶ exchange::begin ──▶ answered in this poll    (reply)
-//!                                      └──▶ needs a body, another core or a node: exchange::carry   (wire, body)
+//!   bytes ──▶ input ──▶ parse ──▶ services::begin ──▶ answered in this poll    (reply)
+//!                                      └──▶ needs a body, another core or a node: services::carry   (wire, body)
 //! ```
 //!
 //! **Not** HTTP semantics: what is answered is decided by services.
@@ -14,25 +14,25 @@ mod body;
 mod connection;
 mod input;
 mod measure;
+mod receive;
 mod reply;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use corelane_http::h1::request::{FieldMemos, Resume};
 use corelane_http::problem::Problem;
-
 use corelane_http::response::ResponseHead;
 use reactor::Reactor;
 
 use super::responder::Responder;
-use crate::edge::EdgeCore;
-use crate::edge::metrics::CoreMetrics;
+use crate::connections::Connections;
 use crate::exchange::Reply;
+use crate::metrics::CoreMetrics;
 use crate::services::Services;
 use crate::snapshot::CurrentSnapshot;
 pub(crate) use connection::serve;
@@ -46,8 +46,8 @@ pub(crate) struct H1 {
     services: Services,
     responder: Responder,
     heads: RefCell<HeadScratch>,
-    /// Whether the server drains: every response is then its connection's last.
-    draining: Rc<Cell<bool>>,
+    /// While the server drains, every response is its connection's last.
+    connections: Rc<Connections>,
     metrics: Arc<CoreMetrics>,
     /// Which rounds of connections are measured.
     rounds: Rounds,
@@ -75,15 +75,21 @@ impl HeadScratch {
 }
 
 impl H1 {
-    pub(crate) fn new(core: &EdgeCore, services: Services) -> Self {
+    pub(crate) fn new(
+        reactor: &Reactor,
+        snapshot: &Rc<CurrentSnapshot>,
+        connections: &Rc<Connections>,
+        metrics: &Arc<CoreMetrics>,
+        services: Services,
+    ) -> Self {
         H1 {
-            reactor: core.reactor.clone(),
-            snapshot: Rc::clone(&core.snapshot),
+            reactor: reactor.clone(),
+            snapshot: Rc::clone(snapshot),
             services,
-            responder: Responder::new(&core.reactor, &core.metrics),
+            responder: Responder::new(reactor, metrics),
             heads: RefCell::default(),
-            draining: Rc::clone(&core.draining),
-            metrics: Arc::clone(&core.metrics),
+            connections: Rc::clone(connections),
+            metrics: Arc::clone(metrics),
             rounds: Rounds::new(),
         }
     }

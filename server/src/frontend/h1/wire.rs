@@ -14,9 +14,9 @@ use reactor::{Connection, ConnectionError, SharedBytes};
 
 use super::H1;
 use super::body::{BodyReader, BodyStep};
-use super::connection::receive_until;
 use super::input::Input;
 use super::measure::Stopwatch;
+use super::receive::receive_until;
 use super::reply::{Context, H1Reply};
 use crate::exchange::Wire;
 use crate::exchange::wire::BodyFault;
@@ -95,7 +95,7 @@ impl Wire for H1Wire<'_> {
     type Reply<'r> = H1Reply<'r>;
 
     fn respond<T>(&mut self, write: impl FnOnce(&mut H1Reply<'_>) -> T) -> T {
-        let is_last = self.h1.draining.get() || !self.body.is_read();
+        let is_last = self.h1.connections.is_draining() || !self.body.is_read();
         let context = if is_last { self.context.as_last() } else { self.context };
         self.stays = context.stays();
         let mut lent = Vec::new();

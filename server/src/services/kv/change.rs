@@ -15,7 +15,6 @@ use shardstore::version::Condition;
 use store_runtime::request::{Outcome, Refusal, SetValue, Source, StoreOp, StoreResponse};
 
 use super::KvService;
-use super::keyspace::Policy;
 use super::plan::Key;
 use super::respond;
 use super::version_tag::tag_of;
@@ -23,6 +22,7 @@ use super::write::{self, Depends};
 use crate::exchange::body::{self, Bounds, Gathered};
 use crate::exchange::wire::BodyFault;
 use crate::exchange::{Reply, Wire};
+use crate::snapshot::keyspaces::Policy;
 
 /// Writes with conditions that must be weighed first are tried this often when others write meanwhile.
 const WEIGHINGS_MAX: usize = 4;

@@ -18,7 +18,7 @@ use super::key::KeyEncoding;
 use super::plan::KvPlan;
 use super::respond::{self, Decided, ItemMeta};
 use super::value::{self, COPY_BYTES_MAX};
-use crate::exchange::{Begun, Plan, Reply};
+use crate::exchange::{Begun, Reply};
 
 /// What became of a read within the poll.
 pub(super) enum Served {
@@ -38,7 +38,7 @@ impl KvService {
         head: &RequestHead<'_>,
         (keyspace, raw_key): (&[u8], &[u8]),
         reply: &mut R,
-    ) -> Begun {
+    ) -> Begun<KvPlan> {
         let hash = match self.stored_key(keyspace, raw_key, KeyEncoding::of(head)) {
             Ok(hash) => hash,
             Err(problem) => {
@@ -49,7 +49,7 @@ impl KvService {
         match self.read_in_poll(head, hash, reply) {
             Served::Written => Begun::Done,
             Served::WithBody => Begun::Lent,
-            Served::NeedsAsync => Begun::Later(Plan::Kv(KvPlan::Read(self.key(keyspace, hash)))),
+            Served::NeedsAsync => Begun::Later(KvPlan::Read(self.key(keyspace, hash))),
         }
     }
 
@@ -59,11 +59,11 @@ impl KvService {
         head: &RequestHead<'_>,
         (keyspace, raw_key): (&[u8], &[u8]),
         reply: &mut R,
-    ) -> Begun {
+    ) -> Begun<KvPlan> {
         match self.stored_key(keyspace, raw_key, KeyEncoding::of(head)) {
             Ok(hash) => {
                 let plan = if head.method() == Method::Put { KvPlan::Put } else { KvPlan::Delete };
-                Begun::Later(Plan::Kv(plan(self.key(keyspace, hash))))
+                Begun::Later(plan(self.key(keyspace, hash)))
             }
             Err(problem) => {
                 respond::refuse(&problem, reply);
@@ -76,7 +76,7 @@ impl KvService {
     #[inline(always)]
     fn read_in_poll<R: Reply>(&self, head: &RequestHead<'_>, hash: KeyHash, reply: &mut R) -> Served {
         // A client may ask for the owner's answer; only a plan looks at that, and an authority is the owner.
-        let wants_owner = !self.store.is_authority() && !head.cache_control().is_empty();
+        let wants_owner = !self.store.is_authority && !head.cache_control().is_empty();
         if wants_owner {
             return Served::NeedsAsync;
         }
@@ -151,7 +151,7 @@ impl KvService {
 
     /// What becomes of a read of a key that this process does not hold.
     pub(super) fn miss<R: Reply>(&self, reply: &mut R) -> Served {
-        if !self.store.is_authority() {
+        if !self.store.is_authority {
             return Served::NeedsAsync;
         }
         self.metrics.absent.increment();

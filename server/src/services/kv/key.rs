@@ -8,24 +8,11 @@ use corelane_http::Status;
 use corelane_http::problem::Problem;
 use corelane_http::request::RequestHead;
 use corelane_http::target::{DecodeError, percent_decode};
-use shardstore::key::{KEY_BYTES_MAX, KeyHash, STORED_KEY_BYTES_MAX, StoredKey};
+use shardstore::key::{KEY_BYTES_MAX, KeyHash, StoredKey};
 
 use super::KvService;
 use super::plan::Key;
-
-/// Buffers that are reused for every request, so that the hit path allocates nothing.
-pub(super) struct Scratch {
-    /// The stored key of the request at hand.
-    pub(super) key: Vec<u8>,
-    /// A percent-decoded key.
-    decoded: Vec<u8>,
-}
-
-impl Scratch {
-    pub(super) fn new() -> Self {
-        Scratch { key: Vec::with_capacity(STORED_KEY_BYTES_MAX), decoded: Vec::with_capacity(KEY_BYTES_MAX) }
-    }
-}
+use super::scratch::Scratch;
 
 /// How a key is written in a request's target.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -18,13 +18,13 @@ mod change;
 mod fetch;
 mod hit;
 mod key;
-pub(crate) mod keyspace;
 pub(crate) mod path;
 pub(crate) mod plan;
 mod read;
 mod remote;
 mod respond;
-mod store;
+mod scratch;
+pub(crate) mod store;
 mod value;
 mod version_tag;
 mod write;
@@ -36,18 +36,18 @@ use std::sync::Arc;
 use corelane_http::request::RequestHead;
 use store_runtime::budget::Budget;
 
-use crate::edge::EdgeCore;
-use crate::edge::metrics::CoreMetrics;
 use crate::exchange::Wire;
+use crate::exchange::memory::BodyMemory;
 use crate::exchange::outbound::OutboundBuffers;
+use crate::metrics::CoreMetrics;
 use crate::snapshot::CurrentSnapshot;
-use key::Scratch;
 use plan::KvPlan;
-use store::Store;
+use scratch::Scratch;
+use store::KvStore;
 
 /// The key-value service of a core.
 pub(crate) struct KvService {
-    store: Store,
+    store: KvStore,
     snapshot: Rc<CurrentSnapshot>,
     scratch: RefCell<Scratch>,
     /// For request bodies, until the store has answered.
@@ -58,14 +58,14 @@ pub(crate) struct KvService {
 }
 
 impl KvService {
-    pub(crate) fn new(core: &Rc<EdgeCore>) -> Self {
+    pub(crate) fn new(store: KvStore, memory: &BodyMemory, metrics: &Arc<CoreMetrics>) -> Self {
         KvService {
-            store: Store::new(core),
-            snapshot: Rc::clone(&core.snapshot),
+            snapshot: Rc::clone(&store.snapshot),
+            store,
             scratch: RefCell::new(Scratch::new()),
-            bodies: Rc::clone(&core.bodies),
-            outbound: OutboundBuffers::new(&core.outbound, &core.metrics),
-            metrics: Arc::clone(&core.metrics),
+            bodies: Rc::clone(&memory.inbound),
+            outbound: OutboundBuffers::new(&memory.outbound, metrics),
+            metrics: Arc::clone(metrics),
         }
     }
 

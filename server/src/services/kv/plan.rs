@@ -2,7 +2,7 @@
 
 use shardstore::key::KeyHash;
 
-use super::keyspace::Policy;
+use crate::snapshot::keyspaces::Policy;
 
 /// What is to be done for a key.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use corelane_http::problem::Problem;
 use corelane_http::request::{RequestBody, RequestHead};
 use shardstore::version::{Condition, Version};
 
-use super::keyspace::Policy;
 use super::version_tag::{tag_of, version_of};
+use crate::snapshot::keyspaces::Policy;
 use store_runtime::edge_copy::CLIENT_METADATA_BYTES_MAX;
 
 /// On what a write depends.

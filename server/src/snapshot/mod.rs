@@ -11,6 +11,8 @@
 //!
 //! **Invariants**: immutable; a later snapshot of a process has a higher generation.
 
+pub(crate) mod keyspaces;
+
 use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,8 +20,8 @@ use std::sync::Arc;
 use corelane_http::MessageLimits;
 use shardstore::placement::Topology;
 
-use crate::services::kv::keyspace::Keyspaces;
 use crate::settings::EdgeSettings;
+use keyspaces::Keyspaces;
 
 /// Everything data cores decide by, as of one moment.
 #[derive(Clone)]

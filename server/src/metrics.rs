@@ -25,13 +25,13 @@ control::metrics! {
     pub(crate) struct CoreMetrics {
         /// Requests with a complete, valid head.
         requests: Counter = "corelane_http_requests_total",
-        /// Responses 2xx. `100 Continue` and the 503 for a connection too many are not counted as responses.
+        /// Responses 2xx. `100 Continue` is not counted as a response.
         answers_2xx: Counter = "corelane_http_responses_total" { class = "2xx" },
         /// Responses 3xx.
         answers_3xx: Counter = "corelane_http_responses_total" { class = "3xx" },
         /// Responses 4xx, to malformed requests included.
         answers_4xx: Counter = "corelane_http_responses_total" { class = "4xx" },
-        /// Responses 5xx.
+        /// Responses 5xx, the 503 for a connection too many included.
         answers_5xx: Counter = "corelane_http_responses_total" { class = "5xx" },
         /// Requests refused because their head did not parse, or because their body was malformed, too large, too slow or too
         /// much for the core's memory.

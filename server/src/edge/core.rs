@@ -1,0 +1,38 @@
+//! What the tasks of a data core share that no request needs: those that receive messages, and the one that reports.
+//!
+//! **Not** what requests are served with: services and frontends hold what they need of it themselves.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use reactor::{CoreId, Reactor};
+
+use super::storage::Storage;
+use crate::connections::Connections;
+use crate::exchange::memory::BodyMemory;
+use crate::metrics::CoreMetrics;
+use crate::snapshot::{CurrentSnapshot, Snapshot};
+
+pub(super) struct Core {
+    pub(super) reactor: Reactor,
+    pub(super) snapshot: Rc<CurrentSnapshot>,
+    pub(super) storage: Storage,
+    pub(super) memory: BodyMemory,
+    pub(super) connections: Rc<Connections>,
+    pub(super) metrics: Arc<CoreMetrics>,
+}
+
+impl Core {
+    /// Decides by another snapshot from now on.
+    pub(super) fn adopt(&self, next: &Snapshot) {
+        assert!(next.generation > self.snapshot.get().generation, "snapshots come in the order they were made in");
+        self.memory.set_bytes_max(next.settings.limits.body_memory_bytes);
+        self.storage.adopt(next);
+        self.snapshot.replace(next);
+    }
+
+    /// The control core of this process.
+    pub(super) fn control(&self) -> CoreId {
+        self.storage.store.cores().control()
+    }
+}

@@ -1,0 +1,25 @@
+//! What a data core is made from.
+
+use std::sync::Arc;
+
+use reactor::Mailbox;
+use shardstore::key::KeyHasher;
+use store_runtime::remote::Published;
+
+use crate::message::Message;
+use crate::metrics::CoreMetrics;
+use crate::snapshot::Snapshot;
+
+/// What a data core is made from. Crosses to the core's thread.
+pub(crate) struct CorePlan {
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// Data cores of this process.
+    pub(crate) cores: u16,
+    pub(crate) mailbox: Mailbox<Message>,
+    pub(crate) metrics: Arc<CoreMetrics>,
+    pub(crate) shard_bytes: u64,
+    pub(crate) hasher: KeyHasher,
+    pub(crate) incarnation: u64,
+    /// Where the cores of this process put their shards' handles.
+    pub(crate) shards: Published,
+}

@@ -1,0 +1,123 @@
+//! A core's items: its shard and the other cores', the tiers over them, and the nodes behind.
+//!
+//! **Not** what requests make of them: that is for services.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use reactor::Reactor;
+use shardstore::key::KeyHasher;
+use store_runtime::fills::FillBounds;
+use store_runtime::mail::CoreMail;
+use store_runtime::store::{ShardPlan, Store};
+use store_runtime::tiers::{StoreEvent, TierBounds, TierPlan, Tiers};
+
+use super::plan::CorePlan;
+use crate::message::Message;
+use crate::metrics::CoreMetrics;
+use crate::nodes::{Cluster, ClusterOptions};
+use crate::services::kv::store::KvStore;
+use crate::snapshot::{CurrentSnapshot, Snapshot};
+
+/// Requests of one core that may wait for others. A connection has one of them at a time, and no core has this many.
+const HOPS_MAX: usize = 1 << 20;
+
+pub(super) struct Storage {
+    /// This core's shard, and the other cores'.
+    pub(super) store: Rc<Store>,
+    /// The store as requests see it that take more than a poll.
+    pub(super) tiers: Rc<Tiers<Cluster, Message>>,
+    /// `None` in embedded mode.
+    pub(super) cluster: Option<Rc<Cluster>>,
+    pub(super) mail: Rc<CoreMail<Message>>,
+    hasher: KeyHasher,
+}
+
+impl Storage {
+    /// # Errors
+    /// The operator's: no memory for the shard.
+    pub(super) fn start(reactor: &Reactor, plan: CorePlan) -> std::io::Result<Self> {
+        let snapshot = &*plan.snapshot;
+        let shard = ShardPlan {
+            limit_bytes: plan.shard_bytes,
+            commit: snapshot.settings.memory_commit,
+            hasher: plan.hasher,
+            region: snapshot.settings.region,
+            published: plan.shards,
+        };
+        let store = Rc::new(Store::start(reactor, shard)?);
+        let cluster = snapshot.topology.as_ref().map(|topology| {
+            let options = cluster_options(snapshot, plan.cores, plan.incarnation);
+            Cluster::new(reactor.clone(), options, Arc::clone(&plan.metrics), topology)
+        });
+        let mail = CoreMail::start(reactor, plan.mailbox)?;
+        let tiers = TierPlan {
+            store: Rc::clone(&store),
+            mail: Rc::clone(&mail),
+            behind: cluster.clone(),
+            bounds: tier_bounds(snapshot),
+            hops_max: HOPS_MAX,
+            note: note_into(&plan.metrics),
+        };
+        Ok(Storage { tiers: Tiers::new(reactor, tiers), store, cluster, mail, hasher: plan.hasher })
+    }
+
+    /// The store as the key-value service sees it.
+    pub(super) fn for_kv(&self, reactor: &Reactor, snapshot: &Rc<CurrentSnapshot>) -> KvStore {
+        KvStore {
+            reactor: reactor.clone(),
+            snapshot: Rc::clone(snapshot),
+            hasher: self.hasher,
+            store: Rc::clone(&self.store),
+            tiers: Rc::clone(&self.tiers),
+            is_authority: self.cluster.is_none(),
+        }
+    }
+
+    /// Decides by another snapshot from now on.
+    pub(super) fn adopt(&self, next: &Snapshot) {
+        self.tiers.set_bounds(tier_bounds(next));
+        if let (Some(cluster), Some(topology)) = (&self.cluster, &next.topology) {
+            let options = cluster_options(next, self.store.cores().cores(), cluster.options.get().incarnation);
+            cluster.options.set(options);
+            cluster.install(topology);
+        }
+    }
+}
+
+fn tier_bounds(snapshot: &Snapshot) -> TierBounds {
+    let Snapshot { settings, .. } = snapshot;
+    TierBounds {
+        fills: FillBounds {
+            fills_max: settings.limits.fills_per_core,
+            waiters_max: settings.limits.waiters_per_fill,
+            edge_ttl: settings.edge_ttl,
+        },
+        retry_time: settings.upstream.request_timeout / 2,
+    }
+}
+
+/// Counts what happens to requests.
+fn note_into(metrics: &Arc<CoreMetrics>) -> Box<dyn Fn(StoreEvent)> {
+    let metrics = Arc::clone(metrics);
+    Box::new(move |event| match event {
+        StoreEvent::Hop => metrics.hops.increment(),
+        StoreEvent::HopRefused => metrics.mailbox_full.increment(),
+        StoreEvent::Fill => metrics.fills.increment(),
+        StoreEvent::FillCoalesced => metrics.fills_joined.increment(),
+    })
+}
+
+fn cluster_options(snapshot: &Snapshot, cores: u16, incarnation: u64) -> ClusterOptions {
+    let upstream = &snapshot.settings.upstream;
+    ClusterOptions {
+        connect_timeout: upstream.connect_timeout,
+        connections_per_node: upstream.connections_per_node,
+        queue_per_node: upstream.queue_per_node,
+        breaker_failures: upstream.breaker_failures,
+        breaker_probe_time: upstream.breaker_probe_time,
+        request_timeout: upstream.request_timeout,
+        cores,
+        incarnation,
+    }
+}

@@ -1,0 +1,31 @@
+//! How a node looks from one core.
+
+use std::sync::Arc;
+
+use control::metrics::Latency;
+
+/// A node as one core sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NodeState {
+    pub(crate) id: u32,
+    /// The core's breaker for it is closed.
+    pub(crate) up: bool,
+    /// The core's connections to it.
+    pub(crate) connections: usize,
+    /// Why the last connection that ended did, if none has come up since.
+    pub(crate) error: Option<String>,
+    pub(crate) calls: CallTimes,
+}
+
+/// How long calls to a node took, as the core records it. Others only read it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallTimes(pub(crate) Arc<Latency>);
+
+impl PartialEq for CallTimes {
+    /// Whether both are the same record, whatever has come into it.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for CallTimes {}

@@ -1,0 +1,67 @@
+//! From an exchange to the service that serves it.
+//!
+//! **Not** for anything that waits, in [`begin`]: that becomes a [`Plan`]; [`carry`] may allocate and wait.
+//!
+//! **Invariants**: the path of a hit: no allocation, lock, await or log; an exchange writes one response, unless its client
+//! is gone.
+
+use corelane_http::request::{OwnedHead, RequestHead};
+
+use super::kv::KvService;
+use super::kv::plan::KvPlan;
+use super::router::{self, Route};
+use super::status;
+use crate::exchange::{Begun, Reply, Wire};
+use crate::metrics::RouteKind;
+
+/// The services of a core.
+pub(crate) struct Services {
+    pub(crate) kv: KvService,
+}
+
+/// What is to be done for a request, by which service.
+pub(crate) enum Plan {
+    Kv(KvPlan),
+}
+
+/// A request under way, with its own copy of its head.
+pub(crate) struct Exchange {
+    head: OwnedHead,
+    plan: Plan,
+}
+
+impl Exchange {
+    /// What its time is counted under.
+    pub(crate) fn route(&self) -> RouteKind {
+        match self.plan {
+            Plan::Kv(KvPlan::Read(_)) => RouteKind::Read,
+            Plan::Kv(KvPlan::Put(_) | KvPlan::Delete(_)) => RouteKind::Write,
+        }
+    }
+
+    /// Keeps the head: what it lay in is used for the next bytes.
+    pub(crate) fn new(head: &RequestHead<'_>, plan: Plan) -> Self {
+        Exchange { head: head.into_owned(), plan }
+    }
+}
+
+/// Responds to a request, or plans how to.
+#[inline(always)]
+pub(crate) fn begin<R: Reply>(services: &Services, head: &RequestHead<'_>, reply: &mut R) -> Begun<Plan> {
+    match router::route(head) {
+        Route::Read { keyspace, raw_key } => services.kv.begin_read(head, (keyspace, raw_key), reply).map(Plan::Kv),
+        Route::Write { keyspace, raw_key } => services.kv.begin_write(head, (keyspace, raw_key), reply).map(Plan::Kv),
+        Route::Status(page) => {
+            status::serve(&page, head.method(), reply);
+            Begun::Done
+        }
+    }
+}
+
+/// Carries an exchange to its end.
+pub(crate) async fn carry<W: Wire>(services: &Services, exchange: Exchange, wire: &mut W) {
+    let Exchange { head, plan } = exchange;
+    match plan {
+        Plan::Kv(plan) => services.kv.carry(&head.head(), plan, wire).await,
+    }
+}
