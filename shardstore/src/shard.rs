@@ -14,7 +14,7 @@
 //! its version along never replaces anything as new; an operation that is not
 //! applied changes nothing; a stored value has the checksum that is stored with it.
 //!
-//! **Source**: the design's wire chapter (operations, statuses), RFC 9110 section 13 (conditions, as versions are ETags).
+//! **Source**: docs/wire.md (operations, statuses), RFC 9110 section 13 (conditions, as versions are ETags).
 
 mod outcome;
 mod set;
@@ -152,7 +152,7 @@ impl Shard {
         self.cache.stats()
     }
 
-    /// The cache, for copies of values that other shards own (an edge's near copies keep their owner's version).
+    /// The cache, for copies of values that other shards own (an edge's edge copies keep their owner's version).
     pub const fn cache_mut(&mut self) -> &mut Cache {
         &mut self.cache
     }

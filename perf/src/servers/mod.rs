@@ -7,7 +7,7 @@
 //! | nginx | one worker that answers 128 bytes from its configuration, as fast as nginx can be made to |
 //! | nginx, Varnish for many keys | caches in front of an origin ([`caches`]) |
 //! | shardstored | one node that owns every slot |
-//! | cluster | `corelane` without near copies in front of one `shardstored`: every request asks the node |
+//! | cluster | `corelane` without edge copies in front of one `shardstored`: every request asks the node |
 //!
 //! **Invariants**: a server that is returned accepts requests. Environment variables do not reach Corelane.
 
@@ -164,7 +164,7 @@ impl TestBed {
         Ok(self.start_node()?.0)
     }
 
-    /// Starts one edge without near copies in front of one node, both on the server CPU.
+    /// Starts one edge without edge copies in front of one node, both on the server CPU.
     pub(crate) fn start_cluster(&self) -> Result<TestServer> {
         let (node, topology) = self.start_node()?;
         let [address, admin] = free_addresses()?;

@@ -47,7 +47,7 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// Starts a cluster whose edges keep near copies for so long, and waits until all of it is ready.
+    /// Starts a cluster whose edges keep edge copies for so long, and waits until all of it is ready.
     pub(crate) fn start(edge_ttl: Duration) -> Self {
         Self::prepare(edge_ttl, Patience::LONG).launched()
     }

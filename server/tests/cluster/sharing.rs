@@ -6,7 +6,7 @@ use super::keys::{get, node_of, origin, put, spread};
 use super::member::{now, until};
 use super::rig::{NODES, Rig};
 
-/// Longer than a test takes: a near copy does not go by itself.
+/// Longer than a test takes: an edge copy does not go by itself.
 const NEAR_LONG: Duration = Duration::from_secs(600);
 
 /// Time to live of the values that have one.
@@ -73,7 +73,7 @@ fn a_value_ends_everywhere_with_its_time() {
 }
 
 #[test]
-fn a_near_copy_is_older_than_the_truth_by_the_near_time_at_most() {
+fn an_edge_copy_is_older_than_the_truth_by_edge_ttl_at_most() {
     const NEAR: Duration = Duration::from_millis(400);
     const KEYS_MIN: usize = 5;
     let rig = Rig::start(NEAR);

@@ -24,7 +24,7 @@ const CORES: usize = 2;
 
 /// How long an edge may take for a request to a node.
 pub(crate) const REQUEST_TIME: Duration = Duration::from_millis(1000);
-/// How long a near copy may be served.
+/// How long an edge copy may be served.
 pub(crate) const NEAR_TIME: Duration = Duration::from_millis(400);
 
 /// Ranges of slots that have an owner of their own; each can move.

@@ -1,6 +1,6 @@
 //! What clients did and saw, and the rules that must hold between the two.
 //!
-//! **Not** a linearizability checker: an edge may serve a copy for the near time, and versions, which the owner makes,
+//! **Not** a linearizability checker: an edge may serve a copy for `edge_ttl`, and versions, which the owner makes,
 //! say which of two writes is newer.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,7 +129,7 @@ impl KeyHistory {
     }
 
     /// From when on a read must see what was acknowledged then through `edge`. While a slot moves, the old owner may still be
-    /// asked, and copies of what it said are served for the near time.
+    /// asked, and copies of what it said are served for `edge_ttl`.
     fn visible_from(&self, acknowledged: Instant, edge: usize, read: &Read) -> Instant {
         let near = NEAR_TIME + ROUNDING;
         let visible = if edge == read.edge || read.fresh { acknowledged } else { acknowledged + near };

@@ -9,7 +9,7 @@
 //!
 //! **Invariants**: either every core has started, or an error says why; the control core starts last, when all listen.
 //!
-//! **Source**: the design's overview ("one control thread, off the data cores").
+//! **Source**: ARCHITECTURE.md, "From above".
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};

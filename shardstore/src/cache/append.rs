@@ -5,7 +5,7 @@
 //! **Invariants**: a segment is written front to back and never rewritten before it was free; whoever appends has made sure
 //! of enough free segments before, so nothing is reclaimed while an item is half written.
 //!
-//! **Source**: the design's engine chapter (chains of extents).
+//! **Source**: docs/engine.md.
 
 use super::item::{self, EXTENT_HEADER_BYTES, Head, Location, Run, padded};
 use super::segments::{Queue, Segment, SegmentId, State};

@@ -23,7 +23,7 @@
 //!    by word and atomically, and every write is of words and atomic: so the owner's reads, which need not be, meet no write,
 //!    and the others' no write that is not atomic.
 //!
-//! **Source**: the design's engine chapter; memfd_create(2).
+//! **Source**: memfd_create(2).
 
 #[cfg(miri)]
 mod heap;

@@ -5,7 +5,7 @@
 //! **Invariants**: a [`Hit`] borrows the cache, so nothing moves under it; a [`Pinned`] does not borrow, and every segment it
 //! reads from has a pin of it, which keeps the segment from being written again until the handle is dropped.
 //!
-//! **Source**: the design's engine chapter (pins per segment, capped at 5 % of the shard).
+//! **Source**: docs/engine.md (pins per segment, capped at 5 % of the shard).
 
 use std::rc::Rc;
 

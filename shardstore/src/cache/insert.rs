@@ -5,7 +5,7 @@
 //! **Invariants**: a refused insert changes nothing a reader can see of its key; the record is written completely before the
 //! index points to it.
 //!
-//! **Source**: the design's engine chapter ("an insert does bounded work").
+//! **Source**: docs/engine.md.
 
 use super::item::{FLAGS_MAX, Head, Location, METADATA_BYTES_MAX};
 use super::{Cache, CacheError, Reason};

@@ -16,15 +16,14 @@
 //!  flags: 0 DEAD, 1 EXTENT, 2 CHAINED, 3 METADATA, 4..=7 the caller's
 //! ```
 //!
-//! The fields are those of the design's 24-byte header, in an order that keeps exact milliseconds of expiry in one word
-//! with the flags (docs/adr/0003-expiry-resolution.md).
+//! The order of the fields keeps exact milliseconds of expiry in one word with the flags (docs/adr/0003-expiry-resolution.md).
 //!
 //! **Not**: finding room, counting what is alive.
 //!
 //! **Invariants**: records are 8-byte aligned and their lengths follow from their headers, so that a segment can be walked
 //! from its start; only word 0 changes once the index points to a record; a chain's extents are in different segments.
 //!
-//! **Source**: the design's engine chapter; TTL comparison is `now >= expire`, so nothing is served at its expiry instant.
+//! **Source**: ADR 3; TTL comparison is `now >= expire`, so nothing is served at its expiry instant.
 
 use super::arena::{Arena, Mapping, WORD_BYTES};
 use crate::key::STORED_KEY_BYTES_MAX;

@@ -23,7 +23,7 @@
 //! never served at or after its expiry instant; a pinned value never changes; the work of a call is bounded by the bytes
 //! it was given, that of [`Cache::maintain`] by its budget; no call allocates after [`Cache::new`].
 //!
-//! **Source**: the design's engine chapter; Yang, Yue, Rashmi, "Segcache", NSDI 2021.
+//! **Source**: docs/engine.md; Yang, Yue, Rashmi, "Segcache", NSDI 2021.
 
 mod append;
 #[expect(unsafe_code, reason = "the one place where mapped memory becomes words and slices")]

@@ -4,7 +4,7 @@
 //!
 //! **Invariants**: limit and ceiling are whole chunks; at least three quarters of the smallest shard are for data.
 //!
-//! **Source**: the design's engine chapter (2 MiB chunks, 256 KiB segments, 64 KiB below 128 MiB, pins at 5 %).
+//! **Source**: docs/engine.md (2 MiB chunks, 256 KiB segments, 64 KiB below 128 MiB, pins at 5 %).
 
 use std::io;
 

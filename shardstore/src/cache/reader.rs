@@ -10,7 +10,7 @@
 //! **Invariants**: nothing that was read is believed, but for being a word, before the version has been looked at again; so
 //! every offset is checked; readers write nothing but their own notes.
 //!
-//! **Source**: the design's engine chapter (one writer, many optimistic readers).
+//! **Source**: ADR 8 (one writer, many optimistic readers).
 
 use std::ops::Range;
 use std::sync::Arc;

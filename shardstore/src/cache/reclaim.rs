@@ -17,7 +17,7 @@
 //! **Invariants**: a segment is released only when none of its records is alive; one that is pinned waits as Held; an item
 //! larger than a segment is never moved, it dies whole when any of its segments is drained.
 //!
-//! **Source**: the design's engine chapter; log-structured memory (Rumble, Kejriwal, Ousterhout, FAST 2014) for compaction.
+//! **Source**: ADR 11; log-structured memory (Rumble, Kejriwal, Ousterhout, FAST 2014) for compaction.
 
 use super::append::Stream;
 use super::index::{LOOKS_PER_UNIT, Slot, SlotAt, Upkeep};

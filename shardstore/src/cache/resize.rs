@@ -14,7 +14,7 @@
 //! **Invariants**: `target <= present <= target + one chunk`; committed memory is what lies below `present`; a segment at or
 //! above `target` is never opened.
 //!
-//! **Source**: the design's engine chapter ("grows and shrinks online by chunks").
+//! **Source**: docs/engine.md.
 
 use super::arena::CHUNK_BYTES;
 use super::segments::State;

@@ -4,7 +4,7 @@
 //!
 //! **Invariants**: every outcome but the first of its enum left the shard's items as they were (eviction apart).
 //!
-//! **Source**: the design's wire chapter, "What a caller sees".
+//! **Source**: docs/wire.md, "Answers".
 
 use crate::cache::CacheError;
 use crate::version::Version;

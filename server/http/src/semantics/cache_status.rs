@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `corelane; hit; detail=own` | this core's shard had it |
 //! | `corelane; hit; detail=core` | another core of this process had it |
-//! | `corelane; hit; detail=near` | a near copy of a node's value, within its time |
+//! | `corelane; hit; detail=near` | an edge copy of a node's value, within its time |
 //! | `corelane; fwd=miss; detail="node 2"` | node 2 was asked |
 //! | `corelane; fwd=miss; collapsed; detail="node 2"` | node 2 was asked once for several clients |
 
@@ -19,7 +19,7 @@ pub enum HitSource {
     Own,
     /// Another core's shard.
     Core,
-    /// A near copy.
+    /// An edge copy.
     Near,
 }
 
