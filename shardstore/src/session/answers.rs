@@ -5,7 +5,7 @@
 //! **Invariants**: an answer is handed out once, whole; a value that came in chunks matches its checksum, one that came in
 //! one frame is the caller's to check; kinds of frames that are not for a caller are passed over.
 //!
-//! **Source**: docs/wire.md, "HELLO", "Answers", "Large values".
+//! **Source**: docs/wire.md, "HELLO", "Responses", "Large values".
 
 use std::ops::ControlFlow;
 

@@ -4,7 +4,7 @@
 //!
 //! **Invariants**: every outcome but the first of its enum left the shard's items as they were (eviction apart).
 //!
-//! **Source**: docs/wire.md, "Answers".
+//! **Source**: docs/wire.md, "Responses".
 
 use crate::cache::CacheError;
 use crate::version::Version;

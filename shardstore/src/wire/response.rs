@@ -18,7 +18,7 @@
 //!
 //! **Invariants**: every response grants credits, whatever its status; what is parsed encodes to the same bytes.
 //!
-//! **Source**: docs/wire.md, "Answers".
+//! **Source**: docs/wire.md, "Responses".
 
 use super::code::{Kind, Status};
 use super::error::FrameError;

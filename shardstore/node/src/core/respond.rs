@@ -5,7 +5,7 @@
 //! **Invariants**: a request is answered once, or not at all where QUIET or one-way says so; a value above
 //! [`INLINE_BYTES_MAX`] becomes a stream and is written as the peer reads.
 //!
-//! **Source**: docs/wire.md, "Answers" and "Flow control".
+//! **Source**: docs/wire.md, "Responses" and "Flow control".
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@
 //! **Invariants**: a request is answered once, or not at all where QUIET or one-way says so; an answer that QUIET silences
 //! leaves its credit to the next one.
 //!
-//! **Source**: docs/wire.md, "Answers" and "Flow control".
+//! **Source**: docs/wire.md, "Responses" and "Flow control".
 
 use super::peer_credit::PeerCredit;
 use crate::key::SlotId;

@@ -8,7 +8,7 @@
 //!
 //! **Not**: what requests do, which core serves them, when a stream goes on.
 //!
-//! **Source**: docs/wire.md, "Answers", "Large values", "Flow control".
+//! **Source**: docs/wire.md, "Responses", "Large values", "Flow control".
 
 mod assembler;
 mod context;
