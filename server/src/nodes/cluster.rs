@@ -372,22 +372,4 @@ fn outcome(ask: &StoreRequest, reply: NodeResponse, asked_ms: u64) -> Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A write that was sent may have been applied: it must not be called failed. A read can be asked again.
-    #[test]
-    fn a_write_without_an_answer_is_unknown() {
-        let cases = [
-            (CallError::NotSent, Refusal::Unavailable, Refusal::Unavailable),
-            (CallError::Full, Refusal::Busy, Refusal::Busy),
-            (CallError::Lost, Refusal::Unavailable, Refusal::Unknown),
-            (CallError::TimedOut { silent: true }, Refusal::Unavailable, Refusal::Unknown),
-            (CallError::TimedOut { silent: false }, Refusal::Unavailable, Refusal::Unknown),
-        ];
-        for (error, read, write) in cases {
-            assert_eq!(refusal(error, true), read, "{error:?}");
-            assert_eq!(refusal(error, false), write, "{error:?}");
-        }
-    }
-}
+mod tests;

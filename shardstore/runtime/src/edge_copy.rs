@@ -177,4 +177,51 @@ mod tests {
         assert_eq!(of_value(kind, hit.expire_ms(), hit.metadata()), (1_500, &metadata[..]));
         assert_eq!(of_value(ItemKind::EDGE_COPY, 1_500, &metadata), (7, &b""[..]));
     }
+
+    /// The same version asked for again is as fresh as the second answer.
+    #[test]
+    fn the_same_version_again_is_served_for_longer() {
+        let (mut shard, hash) = shard();
+        keep(&mut shard, (hash, KEY), &value(5, 0), Times { now_ms: 1_000, serve_until_ms: 2_000 });
+        keep(&mut shard, (hash, KEY), &value(5, 0), Times { now_ms: 1_500, serve_until_ms: 2_500 });
+        assert_eq!(version_of(&mut shard, hash, 2_499), Some(5));
+        assert_eq!(version_of(&mut shard, hash, 2_500), None);
+    }
+
+    #[test]
+    fn what_is_over_takes_no_room() {
+        let (mut shard, hash) = shard();
+        for serve_until_ms in [0, 999, 1_000] {
+            keep(&mut shard, (hash, KEY), &value(1, 0), Times { now_ms: 1_000, serve_until_ms });
+        }
+        assert_eq!(shard.stats().items, 0);
+    }
+
+    #[test]
+    fn the_longest_metadata_of_a_client_fits_beside_a_copys_own() {
+        assert_eq!(CLIENT_METADATA_BYTES_MAX, 247, "what the service tells clients");
+        for (length, is_kept) in [(CLIENT_METADATA_BYTES_MAX, true), (CLIENT_METADATA_BYTES_MAX + 1, false)] {
+            let (mut shard, hash) = shard();
+            let value = StoredValue { metadata: vec![b'm'; length].into(), ..value(1, 0) };
+            keep(&mut shard, (hash, KEY), &value, Times { now_ms: 1_000, serve_until_ms: 2_000 });
+            let copy = get(&mut shard, (hash, KEY), 1_000);
+            assert_eq!(copy.map(|copy| copy.metadata.len()), is_kept.then_some(length));
+        }
+    }
+
+    /// As writes to a shard that is the truth do: what one copy uses up, its own part of the background work has reclaimed.
+    #[test]
+    fn copies_keep_ahead_of_what_they_use_up() {
+        let (mut shard, _) = shard();
+        let hasher = KeyHasher::new(1);
+        for number in 0..100_000_u64 {
+            let (key, now_ms) = ([&b"\0"[..], &number.to_le_bytes()].concat(), 1_000 + number / 100);
+            let copied = StoredValue { value: vec![7; 200].into(), ..value(number + 1, 0) };
+            let times = Times { now_ms, serve_until_ms: now_ms + 60_000 };
+            keep(&mut shard, (hasher.hash(&key), &key), &copied, times);
+        }
+        let stats = shard.stats();
+        assert!(stats.inserts == 100_000 && stats.evicted_for_room > 50_000, "{stats:?}");
+        assert_eq!(stats.stalls, 0, "no copy had to wait for a segment");
+    }
 }

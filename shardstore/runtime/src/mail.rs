@@ -126,3 +126,53 @@ impl<M: Send + 'static> CoreMail<M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::rig;
+
+    /// Messages that core 1 finds when it starts: more than two turns.
+    const WAITING: usize = 2 * MESSAGES_PER_TURN + 10;
+
+    #[test]
+    fn other_tasks_get_their_turn_between_messages() {
+        rig::run(2, 1024, |reactor: Reactor, mailbox: Mailbox<usize>| {
+            let mail = CoreMail::start(&reactor, mailbox).unwrap();
+            if mail.core() == CoreId(0) {
+                (0..WAITING).for_each(|number| mail.send(CoreId(1), number).unwrap());
+                return reactor.stop();
+            }
+            let taken = Rc::new(Cell::new(0));
+            let counting = Rc::clone(&taken);
+            let receive = async move {
+                let take = |from, number| {
+                    assert_eq!((from, number), (CoreId(0), counting.get()));
+                    counting.set(number + 1);
+                    if number + 1 == WAITING { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                };
+                mail.receive(take).await;
+            };
+            reactor.spawn(receive).unwrap();
+            // Ready tasks run in an order that the seed draws: one of so many runs between two turns.
+            let seen = Rc::new(RefCell::new(BTreeSet::new()));
+            for _ in 0..16 {
+                let (taken, seen, watching) = (Rc::clone(&taken), Rc::clone(&seen), reactor.clone());
+                let watch = async move {
+                    while taken.get() < WAITING {
+                        seen.borrow_mut().insert(taken.get());
+                        watching.yield_now().await;
+                    }
+                    let seen = seen.borrow();
+                    assert!(seen.iter().all(|taken| taken % MESSAGES_PER_TURN == 0), "{seen:?}");
+                    assert!(seen.iter().any(|taken| *taken > 0), "{seen:?}");
+                    watching.stop();
+                };
+                reactor.spawn(watch).unwrap();
+            }
+        });
+    }
+}

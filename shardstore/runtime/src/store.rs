@@ -95,3 +95,6 @@ impl Store {
         owner::write(&mut self.shard.borrow_mut(), hash, key, write, self.reactor.wall_ms())
     }
 }
+
+#[cfg(test)]
+mod tests;

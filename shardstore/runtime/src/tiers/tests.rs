@@ -251,6 +251,51 @@ fn a_write_that_was_alone_is_kept_and_others_are_not() {
     });
 }
 
+/// What an edge has written itself may have been overwritten through another edge: it is served no longer than what was read.
+#[test]
+fn a_written_copy_lasts_as_long_as_one_that_was_read_and_tells_its_own_end() {
+    let calls = || vec![(5, stored(3)), (5, found(4)), (5, stored(5)), (5, stored(6))];
+    with_node(calls, |edge| async move {
+        set(&edge).await;
+        sleep(&edge, 990).await;
+        assert_eq!(version(&get(&edge, false).await), 3);
+        sleep(&edge, 5).await;
+        assert_eq!(version(&get(&edge, false).await), 4, "the time to live counts from before the node was asked");
+
+        for (ttl_ms, ends_after_ms) in [(5_000, 5_000), (u64::MAX, TTL_MS_MAX)] {
+            let op = StoreOp::Set(SetValue {
+                value: b"written".to_vec(),
+                metadata: b"text/plain"[..].into(),
+                condition: Condition::Any,
+                ttl_ms,
+            });
+            let asked_ms = edge.reactor.wall_ms();
+            edge.serve(request(&edge, op)).await;
+            let kept = get(&edge, false).await;
+            let Outcome::Found(value) = &kept.outcome else { panic!("{:?}", kept.outcome) };
+            assert_eq!((value.expire_ms, kept.source), (asked_ms + ends_after_ms, Source::Shard));
+            assert_eq!((&value.value[..], &value.metadata[..]), (&b"written"[..], &b"text/plain"[..]));
+        }
+    });
+}
+
+#[test]
+fn other_bounds_hold_from_now_on() {
+    let calls = || vec![(20, found(1)), (5, found(2)), (5, found(3))];
+    with_node(calls, |edge| async move {
+        start(&edge, StoreOp::Get { fresh: false }, |response| assert_eq!(version(&response), 1));
+        sleep(&edge, 5).await;
+        assert_eq!(edge.fills(), 1);
+        let fills = FillBounds { fills_max: 8, waiters_max: 1, edge_ttl: Duration::ZERO };
+        edge.set_bounds(TierBounds { fills, ..edge.bounds.get() });
+        let refused = get(&edge, false).await;
+        assert!(matches!(refused.outcome, Outcome::Refused(Refusal::Busy)), "one waits already: {:?}", refused.outcome);
+        sleep(&edge, 1_100).await;
+        assert_eq!(version(&get(&edge, false).await), 2);
+        assert_eq!(version(&get(&edge, false).await), 3, "copies are not kept any more");
+    });
+}
+
 /// A client that leaves takes neither the answer of the others with it, nor does it leave its write open.
 #[test]
 fn clients_may_leave() {
@@ -276,6 +321,18 @@ fn who_waited_for_a_failed_fill_asks_once_more() {
         sleep(&edge, 10).await;
         assert_eq!(version(&get(&edge, false).await), 1);
         assert!(started.get(), "whose question it was does not ask again");
+    });
+}
+
+/// Nor does one that has waited so long that the time of its own client is nearly over.
+#[test]
+fn who_waited_long_for_a_failed_fill_does_not_ask_again() {
+    let calls = || vec![(500, Outcome::Refused(Refusal::Unavailable))];
+    with_node(calls, |edge| async move {
+        start(&edge, StoreOp::Get { fresh: false }, |response| assert!(response.is_unavailable()));
+        // Within the same instant of virtual time as the fill's beginning.
+        edge.reactor.yield_now().await;
+        assert!(get(&edge, false).await.is_unavailable());
     });
 }
 
@@ -336,6 +393,7 @@ fn a_forwarded_write_without_an_answer_in_time_is_unknown() {
         |edge, key| async move {
             let written = edge.serve(request_of(&edge, &key, set_op())).await;
             assert!(matches!(written.outcome, Outcome::Refused(Refusal::Unknown)), "{:?}", written.outcome);
+            assert_eq!(edge.hops.waiting(), 0, "who has given up holds no slot");
             let read = edge.serve(request_of(&edge, &key, StoreOp::Get { fresh: false })).await;
             assert!(matches!(read.outcome, Outcome::Refused(Refusal::Unavailable)), "{:?}", read.outcome);
             // Their answers come when nobody waits for them, and reach nobody.

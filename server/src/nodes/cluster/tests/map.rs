@@ -1,0 +1,149 @@
+//! The map: what nodes say about it, and what becomes of those that leave it.
+
+use shardstore::key::SlotId;
+use shardstore::wire::Response;
+use shardstore::wire::code::Opcode;
+
+use super::*;
+
+const FIRST_SLOT: SlotId = SlotId::ZERO;
+
+/// All slots belong to the second node, as of an epoch.
+fn moved(response: Response<'static>, epoch: u32) -> Response<'static> {
+    let last = SlotId::new(shardstore::key::SLOT_COUNT - 1).unwrap();
+    let moved = Moved { first: FIRST_SLOT, last, epoch, node: 2, address: ([10, 0, 0, 2], 7401).into() };
+    Response { status: Status::Moved, moved: Some(moved), ..response }
+}
+
+fn version(response: Response<'static>, version: u64) -> Response<'static> {
+    Response { version, ..response.with_payload(b"value") }
+}
+
+#[test]
+fn a_moved_key_is_asked_of_its_owner_and_the_map_is_fetched_once() {
+    let first = || vec![Says::Answer(5, |response| moved(response, 6))];
+    let second =
+        || vec![Says::Answer(5, |response| version(response, 2)), Says::Answer(5, |response| version(response, 3))];
+    with_nodes(first, second, |rig| async move {
+        rig.first.map.set((7, "the new text"));
+        let read = rig.get().await;
+        assert_eq!((found_version(&read), read.source), (2, Source::Node { id: 2, collapsed: false }));
+        assert_eq!(found_version(&rig.get().await), 3, "from now on it is asked first");
+        assert!(rig.second.asked.borrow().iter().all(|asked| asked.epoch == 6));
+        rig.sleep(300).await;
+        assert_eq!(rig.cluster.take_fetched().as_deref(), Some("the new text"));
+        assert_eq!(rig.cluster.take_fetched(), None);
+        assert_eq!((rig.first.maps_asked.get(), rig.second.maps_asked.get()), (1, 0));
+        assert_eq!(rig.cluster.metrics.moved.value(), 1);
+    });
+}
+
+/// Nodes that do not agree must not keep a call for ever.
+#[test]
+fn a_call_goes_to_three_nodes_at_most() {
+    let first = || (0..3).map(|_| Says::Answer(5, |response| moved(response, 5))).collect();
+    with_nodes(first, Vec::new, |rig| async move {
+        let before = rig.cluster.topology();
+        assert_eq!(refused(&rig.get().await), Some(Refusal::Unavailable));
+        assert!(Arc::ptr_eq(&before, &rig.cluster.topology()), "what it says is as old as what we know");
+        assert_eq!(rig.cluster.metrics.moved.value(), 3);
+        rig.sleep(300).await;
+        assert!(rig.first.maps_asked.get() > 0);
+        assert_eq!(rig.cluster.take_fetched(), None, "it is no newer");
+    });
+}
+
+/// A node that has not heard of the newest topology yet soon will have.
+#[test]
+fn a_node_behind_our_map_is_asked_again_after_a_pause() {
+    let first = || {
+        vec![
+            Says::Answer(0, |response| Response { status: Status::Stale, ..response }),
+            Says::Answer(0, |response| version(response, 2)),
+        ]
+    };
+    with_nodes(first, Vec::new, |rig| async move {
+        rig.sleep(100).await;
+        let (read, ms) = rig.time(rig.get()).await;
+        assert!(found_version(&read) == 2 && (30..50).contains(&ms), "after {ms} ms");
+        assert_eq!((rig.cluster.metrics.stale.value(), rig.first.maps_asked.get()), (1, 0));
+    });
+}
+
+#[test]
+fn a_hint_fetches_the_map_and_another_later_fetches_it_again() {
+    let first = || {
+        let hint = |response| Response { flags: Flags::MAP_HINT, ..version(response, 2) };
+        vec![Says::Answer(0, hint), Says::Answer(0, hint), Says::Answer(0, hint)]
+    };
+    with_nodes(first, Vec::new, |rig| async move {
+        rig.first.map.set((6, "six"));
+        rig.sleep(50).await;
+        let both = [rig.start_get(), rig.start_get()];
+        rig.sleep(200).await;
+        assert!(both.iter().all(|answer| found_version(&answer.take().unwrap()) == 2));
+        assert_eq!((rig.cluster.take_fetched().as_deref(), rig.first.maps_asked.get()), (Some("six"), 1));
+        rig.get().await;
+        rig.sleep(200).await;
+        assert_eq!(rig.first.maps_asked.get(), 2);
+    });
+}
+
+fn topology(epoch: u32, second: &str) -> Arc<Topology> {
+    let text = FIRST_OWNS_ALL.replace("epoch = 5", &format!("epoch = {epoch}"));
+    Arc::new(Topology::parse(&text.replace("10.0.0.2", second)).unwrap())
+}
+
+#[test]
+fn what_leaves_the_map_is_left_and_an_older_map_changes_nothing() {
+    let first = || vec![Says::Answer(2_000, |response| version(response, 2))];
+    with_nodes(first, Vec::new, |rig| async move {
+        rig.cluster.options.set(ClusterOptions { request_timeout: Duration::from_secs(3), ..OPTIONS });
+        rig.sleep(100).await;
+        assert_eq!((rig.state(1), rig.state(2)), (Some((true, 1)), Some((true, 1))));
+        let old = Rc::clone(&rig.cluster.nodes.borrow()[&NodeId(2)]);
+
+        rig.cluster.install(&topology(4, "10.0.0.9"));
+        assert_eq!(rig.cluster.topology().epoch(), 5);
+        rig.cluster.install(&topology(5, "10.0.0.2"));
+        assert!(Rc::ptr_eq(&old, &rig.cluster.nodes.borrow()[&NodeId(2)]), "the same node is kept");
+        rig.cluster.install(&topology(6, "10.0.0.9"));
+        let new = Rc::clone(&rig.cluster.nodes.borrow()[&NodeId(2)]);
+        assert!(old.retired.get() && !new.retired.get() && new.address.ip().to_string() == "10.0.0.9");
+        rig.sleep(50).await;
+        assert_eq!(old.connected(), 0, "nothing was owed on its connection");
+
+        let owed = rig.start_get();
+        rig.sleep(10).await;
+        let alone = "cluster = \"test\"\nepoch = 7\n[[node]]\nid = 3\naddress = \"10.0.0.3:7401\"\n";
+        let leaving = Rc::clone(&rig.cluster.nodes.borrow()[&NodeId(1)]);
+        rig.cluster.install(&Arc::new(Topology::parse(alone).unwrap()));
+        assert_eq!((rig.state(1), rig.state(2)), (None, None));
+        rig.sleep(1_000).await;
+        assert_eq!(leaving.connected(), 1, "an answer is owed on it");
+        rig.sleep(1_100).await;
+        assert_eq!(found_version(&owed.take().unwrap()), 2);
+        assert_eq!(leaving.connected(), 0);
+        assert_eq!((rig.first.accepted.get(), rig.second.accepted.get()), (1, 1), "nobody connects to them again");
+    });
+}
+
+/// Who waits for a connection to a node that leaves the map asks its slot's new owner.
+#[test]
+fn a_call_that_waits_for_a_node_that_leaves_goes_to_the_next_owner() {
+    with_nodes(
+        Vec::new,
+        || vec![Says::Answer(5, |response| version(response, 9))],
+        |rig| async move {
+            rig.first.is_deaf.set(true);
+            let waiting = rig.start_get();
+            rig.sleep(20).await;
+            let text = FIRST_OWNS_ALL.replace("epoch = 5", "epoch = 6").replace("\nnode = 1", "\nnode = 2");
+            let text = text.replace("[[node]]\nid = 1\naddress = \"10.0.0.1:7401\"\n", "");
+            rig.cluster.install(&Arc::new(Topology::parse(&text).unwrap()));
+            rig.sleep(50).await;
+            assert_eq!(found_version(&waiting.take().unwrap()), 9);
+            assert_eq!(rig.second.ops(), [Opcode::Get]);
+        },
+    );
+}
