@@ -180,14 +180,7 @@ impl Session {
     /// Waits for bytes.
     async fn receive(&mut self) -> Result<(), End> {
         self.input.release();
-        let now = self.h1.reactor.now();
-        let snapshot = self.h1.snapshot.hold();
-        let limits = &snapshot.settings.limits;
-        let deadline = match self.head_began {
-            Some(began) => began + limits.header_timeout,
-            None if self.h1.connections.is_draining() => now + DRAINING_IDLE.min(limits.idle_timeout),
-            None => now + limits.idle_timeout,
-        };
+        let deadline = self.receive_deadline();
         self.connection.set_deadline(deadline);
         let received = match self.head_began {
             Some(_) => receive_until(&self.h1.reactor, &self.connection, deadline).await,
@@ -202,6 +195,18 @@ impl Session {
             Ok(None) => Err(End::Finish),
             Err(ConnectionError::TimedOut) => Err(self.time_out()),
             Err(_) => Err(End::Close),
+        }
+    }
+
+    /// By when the next bytes must come. An idle connection keeps no snapshot alive.
+    fn receive_deadline(&self) -> Instant {
+        let now = self.h1.reactor.now();
+        let snapshot = self.h1.snapshot.get();
+        let limits = &snapshot.settings.limits;
+        match self.head_began {
+            Some(began) => began + limits.header_timeout,
+            None if self.h1.connections.is_draining() => now + DRAINING_IDLE.min(limits.idle_timeout),
+            None => now + limits.idle_timeout,
         }
     }
 
