@@ -9,6 +9,7 @@
 
 mod adr;
 mod api;
+mod doc_paths;
 mod finding;
 mod functions;
 mod header;
@@ -54,6 +55,7 @@ const RULES: &[fn(&Tree) -> Vec<Finding>] = &[
     metrics::check,
     promises::check,
     adr::check,
+    doc_paths::check,
 ];
 
 /// Checks the project's own rules; prints `path:line: rule: what, what to do` for each violation.
