@@ -137,11 +137,9 @@ fn push_cache_status(out: &mut Vec<u8>, cache_status: CacheStatus) {
     // A hit's line is one copy.
     const OWN: &[u8] = &line_of::<{ line_bytes(HitSource::Own) }>(HitSource::Own);
     const CORE: &[u8] = &line_of::<{ line_bytes(HitSource::Core) }>(HitSource::Core);
-    const NEAR: &[u8] = &line_of::<{ line_bytes(HitSource::Near) }>(HitSource::Near);
     match cache_status {
         CacheStatus::Hit(HitSource::Own) => out.extend_from_slice(OWN),
         CacheStatus::Hit(HitSource::Core) => out.extend_from_slice(CORE),
-        CacheStatus::Hit(HitSource::Near) => out.extend_from_slice(NEAR),
         CacheStatus::Miss | CacheStatus::Forwarded { .. } => {
             out.extend_from_slice(CACHE_STATUS);
             cache_status.push_value(out);

@@ -8,7 +8,6 @@
 //! |---|---|
 //! | `corelane; hit; detail=own` | this core's shard had it |
 //! | `corelane; hit; detail=core` | another core of this process had it |
-//! | `corelane; hit; detail=near` | an edge copy of a node's value, within its time |
 //! | `corelane; fwd=miss; detail="node 2"` | node 2 was asked |
 //! | `corelane; fwd=miss; collapsed; detail="node 2"` | node 2 was asked once for several clients |
 
@@ -19,8 +18,6 @@ pub enum HitSource {
     Own,
     /// Another core's shard.
     Core,
-    /// An edge copy.
-    Near,
 }
 
 /// Why a request went on to a node.
@@ -60,7 +57,6 @@ impl HitSource {
         match self {
             Self::Own => "corelane; hit; detail=own",
             Self::Core => "corelane; hit; detail=core",
-            Self::Near => "corelane; hit; detail=near",
         }
     }
 }
@@ -101,7 +97,6 @@ mod tests {
         for (status, want) in [
             (CacheStatus::Hit(HitSource::Own), "hit; detail=own"),
             (CacheStatus::Hit(HitSource::Core), "hit; detail=core"),
-            (CacheStatus::Hit(HitSource::Near), "hit; detail=near"),
             (CacheStatus::Miss, "fwd=miss"),
             (forwarded(ForwardReason::Miss, 2, false), "fwd=miss; detail=\"node 2\""),
             (forwarded(ForwardReason::Stale, 0, true), "fwd=stale; collapsed; detail=\"node 0\""),

@@ -139,7 +139,6 @@ fn every_cache_status_is_a_line() {
     for (cache_status, value) in [
         (CacheStatus::Hit(HitSource::Own), "hit; detail=own"),
         (CacheStatus::Hit(HitSource::Core), "hit; detail=core"),
-        (CacheStatus::Hit(HitSource::Near), "hit; detail=near"),
         (CacheStatus::Miss, "fwd=miss"),
         (forwarded, "fwd=miss; collapsed; detail=\"node 7\""),
     ] {
