@@ -8,7 +8,7 @@
 //! **Not**: what a message means.
 //!
 //! **Invariants**: what was delivered arrives, in order for each core; the messages kept for a core are answers to what it
-//! asked, and so are bounded by what it may have asked; other tasks get their turn after [`MESSAGES_PER_TURN`] messages.
+//! asked, and so are bounded by what it may have asked; other tasks get their turn after `MESSAGES_PER_TURN` messages.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
