@@ -10,7 +10,8 @@ use reactor::Instant;
 
 use crate::cluster::NEAR_TIME;
 
-/// What is compared in milliseconds is rounded by at most this.
+/// What is compared in milliseconds is rounded by at most this: a core reads the calendar every half millisecond, so that a
+/// version may be stamped with the millisecond before.
 const ROUNDING: Duration = Duration::from_millis(2);
 
 /// What may have taken a key's values away without anybody asking for it, and when.
@@ -139,7 +140,8 @@ impl KeyHistory {
 
     /// A value whose version was made before a delete began must be gone once the delete is visible.
     fn check_not_deleted(&self, read: &Read, version: u64, allowance: Allowance) -> Result<(), String> {
-        let made_ms = shardstore::version::Version::from_bits(version).ms() + allowance.skew_ms;
+        let uncertain_ms = allowance.skew_ms + ROUNDING.as_millis() as u64;
+        let made_ms = shardstore::version::Version::from_bits(version).ms() + uncertain_ms;
         for delete in &self.deletes {
             let Some(acknowledged) = delete.acknowledged else { continue };
             if made_ms < delete.began_ms && read.began > self.visible_from(acknowledged, delete.edge, read) {
