@@ -2,7 +2,7 @@
 //!
 //! **Not** for data cores: whoever has the sums over cores notes them here, once a second.
 //!
-//! **Invariants**: rates are over at most [`WINDOW_SAMPLES`] seconds, so that they say what is now, whoever looks and how often.
+//! **Invariants**: rates are over at most `WINDOW_SAMPLES` seconds, so that they say what is now, whoever looks and how often.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

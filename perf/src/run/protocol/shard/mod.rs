@@ -105,7 +105,7 @@ impl Requests {
         Self { key, facts: OnceLock::new() }
     }
 
-    /// Asks the node who it is; see [`super::Requests::learn`].
+    /// Asks the node who it is; see `learn` of the requests.
     pub(super) fn learn(&self, address: SocketAddr, timeout: Duration) -> anyhow::Result<()> {
         let theirs = hello::ask(address, timeout)?;
         self.know(&theirs);
@@ -122,7 +122,7 @@ impl Requests {
         });
     }
 
-    /// Exchanges HELLOs; see [`super::Requests::open`].
+    /// Exchanges HELLOs; see `open` of the requests.
     pub(super) async fn open(&self, connection: &Connection, lane: usize) -> Result<(SharedCaller, Answers), Refused> {
         let facts = self.facts.get().expect("a run begins with asking the node who it is");
         let core = (lane % usize::from(facts.cores)) as u16;
