@@ -25,7 +25,7 @@ use crate::files::write_whole;
 pub trait Figure: Copy + DeserializeOwned {
     /// What stands at the head of the file, in lines that begin with `#`.
     const PREAMBLE: &str;
-    /// The table of the figures; [`WrittenBaseline`] knows it too.
+    /// The table of the figures; `WrittenBaseline` knows it too.
     const TABLE: &str;
     /// The argument that writes the file.
     const FLAG: &str;

@@ -25,7 +25,7 @@ pub enum HttpVersion {
 pub enum RequestBody {
     /// No body, or one of no bytes.
     None,
-    /// So many bytes, at least 1 and at most [`MessageLimits::body_bytes_max`].
+    /// So many bytes, at least 1 and at most [`MessageLimits::body_bytes_max`](crate::MessageLimits::body_bytes_max).
     Length(u64),
     /// Chunks; see [`crate::h1::chunked`].
     Chunked,
