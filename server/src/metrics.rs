@@ -33,8 +33,7 @@ control::metrics! {
         answers_4xx: Counter = "corelane_http_responses_total" { class = "4xx" },
         /// Responses 5xx, the 503 for a connection too many included.
         answers_5xx: Counter = "corelane_http_responses_total" { class = "5xx" },
-        /// Requests refused because their head did not parse, or because their body was malformed, too large, too slow or too
-        /// much for the core's memory.
+        /// Requests refused because their head did not parse, or because the chunks of their body were malformed.
         malformed: Counter = "corelane_http_requests_refused_total",
         /// From a request's head being read to its response being handed to the connection's send queue. `hit`: reads answered at
         /// once from memory, and `other`: whatever else is answered at once, of one round of a connection in 61, where requests
@@ -54,20 +53,18 @@ control::metrics! {
         connections: Gauge = "corelane_http_connections",
         /// Memory for request bodies being received, and for copies of values that clients have not read yet.
         body_bytes: Gauge = "corelane_http_body_bytes",
-        /// Reads answered from the shard of the core that has the connection, on the fast path. A read is a GET or HEAD;
-        /// those answered 304, 206, 412 and 416 are included.
+        /// Reads answered from the shard of the core that has the connection. A read is a GET or HEAD; those answered 304, 206, 412
+        /// and 416 are included.
         hits_own: Counter = "corelane_kv_reads_total" { source = "own_core" },
-        /// Reads answered from another core's shard, in place or by message, or from this core's on the slow path, where
-        /// requests with `Cache-Control` go.
+        /// Reads answered from another core's shard, in place or by message.
         hits_core: Counter = "corelane_kv_reads_total" { source = "other_core" },
-        /// Reads answered by a node, also for those who waited for the same fill. With `cache_status = false` these count
-        /// as reads from another core.
+        /// Reads answered by a node, also for those who waited for the same fill.
         reads_node: Counter = "corelane_kv_reads_total" { source = "node" },
-        /// Reads answered 404 because there is no value; a DELETE that finds none counts as well.
+        /// Reads answered 404 because there is no value.
         absent: Counter = "corelane_kv_reads_total" { source = "absent" },
         /// Requests handed to the core that owns their key.
         hops: Counter = "corelane_store_hops_total",
-        /// Of these: refused with 503, or their response was lost, because a mailbox was full.
+        /// Of these: refused with 503, because too many wait or a mailbox was full.
         mailbox_full: Counter = "corelane_store_hops_refused_total",
         /// Fills started: a node was asked for a key on behalf of everybody who waits for it.
         fills: Counter = "corelane_store_fills_total",
