@@ -51,6 +51,28 @@ fn what_one_edge_writes_the_other_reads() {
 }
 
 #[test]
+fn every_read_is_counted_by_where_it_was_answered() {
+    const SOURCES: [&str; 4] = ["own_core", "other_core", "node", "absent"];
+    let rig = Rig::start(NEAR_LONG);
+    let edge = &rig.edges[1];
+    let (mut writer, mut reader) = (rig.edges[0].connect(), edge.connect());
+    assert_eq!(put(&mut writer, "counted", b"value", "").status, 201);
+    let counts =
+        || SOURCES.map(|source| edge.metric(&format!("corelane_kv_reads_total{{core=\"0\",source=\"{source}\"}}")));
+    let mut expected = [0; SOURCES.len()];
+    let mut read = |key: &str, status: u16, source: usize| {
+        assert_eq!(get(&mut reader, key).status, status, "{key}");
+        expected[source] += 1;
+        assert_eq!(counts(), expected, "{key}: {}", SOURCES[source]);
+    };
+    read("counted", 200, 2);
+    read("counted", 200, 0);
+    read("counted", 200, 0);
+    read("nowhere", 404, 3);
+    read("nowhere", 404, 3);
+}
+
+#[test]
 fn a_value_ends_everywhere_with_its_time() {
     const LIFE: Duration = Duration::from_secs(1);
     let rig = Rig::start(NEAR_LONG);
