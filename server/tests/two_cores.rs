@@ -68,6 +68,27 @@ fn reads_of_both_shards_need_no_message_and_are_never_old() {
 }
 
 #[test]
+fn reads_are_counted_by_the_core_that_they_say_they_came_from() {
+    let server = Server::start(&Plan { config: "memory = \"64MiB\"\n", cores: Some("0-1"), ..Plan::default() });
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| Client::connect(server.address)).collect();
+    let (mut own, mut core) = (0, 0);
+    for key in 0..KEYS {
+        assert_eq!(clients[0].ask(&request("PUT", key, "", "value")).status, 201);
+        match detail(&clients[key % CLIENTS].ask(&request("GET", key, "", ""))) {
+            "own" => own += 1,
+            "core" => core += 1,
+            other => panic!("answered from {other:?}"),
+        }
+    }
+    let counted = |source: &str| -> u64 {
+        let of_core = |id| server.metric(&format!("corelane_kv_reads_total{{core=\"{id}\",source=\"{source}\"}}"));
+        of_core(0) + of_core(1)
+    };
+    assert_eq!((counted("own_core"), counted("other_core")), (own, core));
+    assert!(own > 0 && core > 0, "both ways were gone: {own} own, {core} of the other core");
+}
+
+#[test]
 fn a_large_value_of_the_other_core_is_the_owners_to_send() {
     let server = Server::start(&Plan { config: "memory = \"64MiB\"\n", cores: Some("0-1"), ..Plan::default() });
     let large = "0123456789abcdef".repeat(6_000);

@@ -121,3 +121,20 @@ fn cluster_options(snapshot: &Snapshot, cores: u16, incarnation: u64) -> Cluster
         incarnation,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_of_the_store_has_its_own_count() {
+        let metrics = Arc::new(CoreMetrics::default());
+        let note = note_into(&metrics);
+        let events = [StoreEvent::Hop, StoreEvent::HopRefused, StoreEvent::Fill, StoreEvent::FillCoalesced];
+        for (index, event) in events.into_iter().enumerate() {
+            (0..=index).for_each(|_| note(event));
+        }
+        let counts = [&metrics.hops, &metrics.mailbox_full, &metrics.fills, &metrics.fills_joined];
+        assert_eq!(counts.map(|counter| counter.value()), [1, 2, 3, 4]);
+    }
+}
