@@ -135,6 +135,6 @@ mod tests {
             (0..=index).for_each(|_| note(event));
         }
         let counts = [&metrics.hops, &metrics.mailbox_full, &metrics.fills, &metrics.fills_joined];
-        assert_eq!(counts.map(|counter| counter.value()), [1, 2, 3, 4]);
+        assert_eq!(counts.map(control::metrics::Counter::value), [1, 2, 3, 4]);
     }
 }
