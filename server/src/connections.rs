@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reactor::{Connection, Instant, Listener, Reactor, Sender};
+use reactor::{Connection, ConnectionSender, Instant, Listener, Reactor};
 
 use crate::metrics::CoreMetrics;
 
@@ -29,7 +29,7 @@ pub(crate) struct Connections {
     /// Closed when draining begins.
     listeners: RefCell<Vec<Rc<Listener>>>,
     /// By number; `None` for those whose last response is written.
-    open: RefCell<BTreeMap<u64, Option<Sender>>>,
+    open: RefCell<BTreeMap<u64, Option<ConnectionSender>>>,
     next: Cell<u64>,
     draining: Cell<bool>,
 }

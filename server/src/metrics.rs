@@ -115,13 +115,13 @@ impl CoreMetrics {
 mod tests {
     use std::time::Duration;
 
-    use control::metrics::audit::{self, Writes};
+    use control::metrics::audit::{self, WriteChecks};
 
     use super::*;
 
     #[test]
     fn every_number_has_its_own_sample() {
-        let writes: Writes<CoreMetrics> = &[
+        let writes: WriteChecks<CoreMetrics> = &[
             (|m| m.requests.increment(), "corelane_http_requests_total"),
             (|m| m.answers_2xx.increment(), "corelane_http_responses_total{class=\"2xx\"}"),
             (|m| m.answers_3xx.increment(), "corelane_http_responses_total{class=\"3xx\"}"),

@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reactor::{Reactor, Sender};
+use reactor::{ConnectionSender, Reactor};
 
 use super::arrivals::Pacer;
 use super::choice::{Choice, Operation, ReadKind};
@@ -52,7 +52,7 @@ const TAGS: u64 = 4096;
 #[derive(Default)]
 struct Lane {
     /// None while it is not connected.
-    sender: Option<Sender>,
+    sender: Option<ConnectionSender>,
     allowance: Granted,
     flights: VecDeque<RequestInFlight>,
     /// Whether it stands in the row of lanes with room.
@@ -123,7 +123,7 @@ impl Generator {
     }
 
     /// A lane is connected.
-    pub(super) fn open(&self, lane: usize, sender: Sender, allowance: Granted) {
+    pub(super) fn open(&self, lane: usize, sender: ConnectionSender, allowance: Granted) {
         let state = &mut *self.state.borrow_mut();
         state.lanes[lane].sender = Some(sender);
         state.lanes[lane].allowance = allowance;

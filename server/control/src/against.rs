@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::{
     reload::{Difference, differences},
-    settings::{ListenAddress, Tree},
+    settings::{ListenAddress, SettingsTree},
 };
 
 /// Longest answer, in bytes: a thousand tables of a few keys.
@@ -41,7 +41,7 @@ const RESTART: u8 = 4;
 ///
 /// # Errors
 /// The operator's: nobody answers there, or no process of this kind does.
-pub(crate) fn compare(program: &str, given: &Tree, admin: &ListenAddress) -> Result<(String, u8), String> {
+pub(crate) fn compare(program: &str, given: &SettingsTree, admin: &ListenAddress) -> Result<(String, u8), String> {
     let running = ask(admin).map_err(|error| {
         format!("--against: cannot ask {admin}: {error}; name the admin listener of a {program} that runs")
     })?;

@@ -7,7 +7,7 @@
 //!  while starting or draining, every 10 ms: start(), in_flight()
 //! ```
 //!
-//! **Not** reading or opening anything itself: what it decides on comes from the binary's [`Process`], so that the loop runs
+//! **Not** reading or opening anything itself: what it decides on comes from the binary's [`ControlledProcess`], so that the loop runs
 //! in the simulation.
 //!
 //! **Invariants**: a reload happens only while serving; the drain ends at its deadline, to a look; every wait ends.
@@ -22,7 +22,7 @@ use std::{io, time::Duration};
 use reactor::{Instant, Reactor, Signal};
 
 use crate::{
-    drain::{Event, Exit, Life, State},
+    drain::{Exit, Life, LifecycleEvent, State},
     watch::{Mark, Sight, Watch},
 };
 
@@ -76,7 +76,7 @@ impl std::fmt::Display for ReloadCause {
 }
 
 /// What the loop asks and tells a binary, on the control core.
-pub trait Process {
+pub trait ControlledProcess {
     /// How far the start has come. Asked until it is over.
     fn start(&self) -> Start;
 
@@ -119,7 +119,7 @@ pub struct Options {
 /// # Errors
 ///
 /// The operator's: no file descriptor is left to watch signals with.
-pub async fn attend(reactor: &Reactor, process: &dyn Process, options: Options) -> io::Result<Exit> {
+pub async fn attend(reactor: &Reactor, process: &dyn ControlledProcess, options: Options) -> io::Result<Exit> {
     reactor.watch_signals()?;
     let mut attendant = Attendant {
         reactor,
@@ -135,7 +135,7 @@ pub async fn attend(reactor: &Reactor, process: &dyn Process, options: Options) 
         }
         let until = attendant.wake_at(next_tick);
         match reactor.until(until, reactor.next_signal()).await {
-            Some(Signal::Terminate) => attendant.on(Event::Terminate),
+            Some(Signal::Terminate) => attendant.on(LifecycleEvent::Terminate),
             Some(Signal::Reload) => attendant.reload_on_signal(),
             None => {}
         }
@@ -148,14 +148,14 @@ pub async fn attend(reactor: &Reactor, process: &dyn Process, options: Options) 
 
 struct Attendant<'a> {
     reactor: &'a Reactor,
-    process: &'a dyn Process,
+    process: &'a dyn ControlledProcess,
     life: Life,
     /// Of each of [`Watched::ALL`].
     watches: [Watch; 2],
 }
 
 impl Attendant<'_> {
-    fn on(&mut self, event: Event) {
+    fn on(&mut self, event: LifecycleEvent) {
         self.life.set_drain_timeout(self.process.drain_timeout());
         let before = self.life.state();
         let after = self.life.on(event, self.reactor.now());
@@ -169,10 +169,10 @@ impl Attendant<'_> {
         match self.life.state() {
             State::Starting => match self.process.start() {
                 Start::UnderWay => {}
-                Start::Done => self.on(Event::Started),
-                Start::Refused => self.on(Event::Refused),
+                Start::Done => self.on(LifecycleEvent::Started),
+                Start::Refused => self.on(LifecycleEvent::Refused),
             },
-            State::Draining { .. } => self.on(Event::InFlight(self.process.in_flight())),
+            State::Draining { .. } => self.on(LifecycleEvent::InFlight(self.process.in_flight())),
             State::Serving | State::Stopped(_) => {}
         }
     }

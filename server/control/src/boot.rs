@@ -43,10 +43,10 @@ pub trait Bootable: Settings {
 }
 
 /// Anything that can keep a process from starting.
-type Refusal = Box<dyn std::error::Error>;
+type StartError = Box<dyn std::error::Error>;
 
 /// Runs a binary: `serve` starts its cores, waits for their end and gives the exit status.
-pub fn run<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, Refusal>) -> ExitCode {
+pub fn run<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -> ExitCode {
     block_signals();
     match start(serve) {
         Ok(status) => ExitCode::from(status),
@@ -57,7 +57,7 @@ pub fn run<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, Refusal>) ->
     }
 }
 
-fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, Refusal>) -> Result<u8, Refusal> {
+fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -> Result<u8, StartError> {
     let config = ConfigSource::<T>::of_process();
     let (loaded, check) = match config.load()? {
         Invocation::Print(text) => {
@@ -98,7 +98,7 @@ fn verdict(program: &str, topology: Option<(&Topology, &str)>) -> String {
 }
 
 /// One data core per CPU this process may use, or the CPUs that were named.
-fn data_cpus(cores: &Cores) -> Result<Vec<usize>, Refusal> {
+fn data_cpus(cores: &Cores) -> Result<Vec<usize>, StartError> {
     match cores {
         Cores::Auto => cpu::allowed().map_err(|error| format!("cores: cannot tell which CPUs to use: {error}").into()),
         Cores::Cpus(cpus) => Ok(cpus.iter().map(|cpu| usize::from(*cpu)).collect()),

@@ -93,7 +93,7 @@ pub enum State {
 
 /// What happens to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum LifecycleEvent {
     /// Everything needed to serve is there.
     Started,
     /// The start has failed.
@@ -130,14 +130,14 @@ impl Life {
     }
 
     /// Takes in what has happened at `now`, and tells where the process is after it.
-    pub fn on(&mut self, event: Event, now: Instant) -> State {
+    pub fn on(&mut self, event: LifecycleEvent, now: Instant) -> State {
         self.state = match (self.state, event) {
-            (State::Starting, Event::Started) => State::Serving,
-            (State::Starting, Event::Refused) => State::Stopped(Exit::Refused),
-            (State::Starting, Event::Terminate) => State::Stopped(Exit::Clean),
-            (State::Serving, Event::Terminate) => State::Draining { deadline: now + self.drain_timeout },
-            (State::Draining { .. }, Event::Terminate) => State::Stopped(Exit::Cut),
-            (State::Draining { .. }, Event::InFlight(0)) => State::Stopped(Exit::Clean),
+            (State::Starting, LifecycleEvent::Started) => State::Serving,
+            (State::Starting, LifecycleEvent::Refused) => State::Stopped(Exit::Refused),
+            (State::Starting, LifecycleEvent::Terminate) => State::Stopped(Exit::Clean),
+            (State::Serving, LifecycleEvent::Terminate) => State::Draining { deadline: now + self.drain_timeout },
+            (State::Draining { .. }, LifecycleEvent::Terminate) => State::Stopped(Exit::Cut),
+            (State::Draining { .. }, LifecycleEvent::InFlight(0)) => State::Stopped(Exit::Clean),
             (State::Draining { deadline }, _) if now >= deadline => State::Stopped(Exit::Cut),
             (same, _) => same,
         };
@@ -157,11 +157,11 @@ mod tests {
 
     #[test]
     fn lives() {
-        use Event::{InFlight, Refused, Started, Terminate};
+        use LifecycleEvent::{InFlight, Refused, Started, Terminate};
         use State::{Serving, Starting, Stopped};
         let draining = State::Draining { deadline: at(40) };
         // Events with their second, and the state after the last of them.
-        let lives: [(&[(u64, Event)], State); 17] = [
+        let lives: [(&[(u64, LifecycleEvent)], State); 17] = [
             (&[], Starting),
             (&[(0, InFlight(0))], Starting),
             (&[(0, Refused)], Stopped(Exit::Refused)),
@@ -193,9 +193,9 @@ mod tests {
     fn no_drain_time_cuts_what_is_not_done() {
         for (in_flight, exit) in [(0, Exit::Clean), (1, Exit::Cut)] {
             let mut life = Life::new(Duration::ZERO);
-            life.on(Event::Started, at(0));
-            life.on(Event::Terminate, at(5));
-            assert_eq!(life.on(Event::InFlight(in_flight), at(5)), State::Stopped(exit));
+            life.on(LifecycleEvent::Started, at(0));
+            life.on(LifecycleEvent::Terminate, at(5));
+            assert_eq!(life.on(LifecycleEvent::InFlight(in_flight), at(5)), State::Stopped(exit));
         }
     }
 

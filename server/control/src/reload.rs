@@ -24,11 +24,11 @@ use serde_json::{Map, Value};
 
 use crate::{
     attend::ReloadCause,
-    log::{Level, LogFields},
+    log::{LogFields, LogLevel},
     metrics::ConfigMetrics,
     settings::{
-        Invocation, Loaded, Settings, SettingsErrors, Sources, Tree,
-        include::{Disk, Files},
+        Invocation, Loaded, Settings, SettingsErrors, SettingsSources, SettingsTree,
+        include::{Files, HostFiles},
         load,
     },
     watch::Mark,
@@ -49,7 +49,7 @@ impl<T: Settings> ConfigSource<T> {
     #[must_use]
     pub fn of_process() -> Self {
         // The one place of the product that reads the environment; all else is told.
-        Self::new(std::env::args_os().skip(1).collect(), std::env::vars_os().collect(), Box::new(Disk))
+        Self::new(std::env::args_os().skip(1).collect(), std::env::vars_os().collect(), Box::new(HostFiles))
     }
 
     /// These arguments, this environment and these files.
@@ -65,7 +65,7 @@ impl<T: Settings> ConfigSource<T> {
     /// As [`load`].
     pub fn load(&self) -> Result<Invocation<T>, SettingsErrors> {
         self.seen.take();
-        load(&Sources {
+        load(&SettingsSources {
             arguments: self.arguments.clone(),
             environment: self.environment.clone(),
             files: &Noting { files: &*self.files, seen: &self.seen },
@@ -155,7 +155,7 @@ impl Display for Difference {
     }
 }
 
-/// How the settings `new` differ from `old`, both in the form of [`Tree::to_json`], by path.
+/// How the settings `new` differ from `old`, both in the form of [`SettingsTree::to_json`], by path.
 #[must_use]
 pub fn differences(old: &Value, new: &Value) -> Vec<Difference> {
     let nothing = Map::new();
@@ -178,7 +178,7 @@ pub fn differences(old: &Value, new: &Value) -> Vec<Difference> {
 /// The settings in force, and how they change. Owned by the control core.
 pub struct Reloader<T> {
     source: ConfigSource<T>,
-    in_force: RefCell<Tree>,
+    in_force: RefCell<SettingsTree>,
     /// What was given last and waits for a restart.
     pending: RefCell<Vec<Difference>>,
     metrics: ConfigMetrics,
@@ -187,7 +187,7 @@ pub struct Reloader<T> {
 impl<T: Settings> Reloader<T> {
     /// What the process was started with.
     #[must_use]
-    pub fn new(source: ConfigSource<T>, in_force: Tree) -> Self {
+    pub fn new(source: ConfigSource<T>, in_force: SettingsTree) -> Self {
         let metrics = ConfigMetrics::default();
         metrics.generation.set(1);
         Self { source, in_force: RefCell::new(in_force), pending: RefCell::default(), metrics }
@@ -212,14 +212,14 @@ impl<T: Settings> Reloader<T> {
     }
 
     /// Reads the settings again, and gives what is to be put in force if that differs from what is. `event` logs.
-    pub fn reload(&self, cause: ReloadCause, event: &dyn Fn(Level, &str, LogFields<'_>)) -> Option<T> {
+    pub fn reload(&self, cause: ReloadCause, event: &dyn Fn(LogLevel, &str, LogFields<'_>)) -> Option<T> {
         let given = match self.source.load() {
             Ok(Invocation::Serve(loaded)) => loaded.effective,
             Ok(Invocation::Check(..) | Invocation::Print(_)) => return None,
             Err(errors) => {
                 self.metrics.refused.increment();
                 for error in errors.errors() {
-                    event(Level::Error, "config_refused", &[("error", error)]);
+                    event(LogLevel::Error, "config_refused", &[("error", error)]);
                 }
                 return None;
             }
@@ -230,21 +230,21 @@ impl<T: Settings> Reloader<T> {
         let pending = differences(&next_json, &given.to_json());
         if pending != *self.pending.borrow() {
             for difference in &pending {
-                event(Level::Warn, "config_needs_restart", &[("key", &difference.key), ("change", difference)]);
+                event(LogLevel::Warn, "config_needs_restart", &[("key", &difference.key), ("change", difference)]);
             }
             self.pending.replace(pending);
         }
         if changed.is_empty() {
             self.metrics.unchanged.increment();
             self.in_force.replace(next);
-            event(Level::Info, "config_unchanged", &[("file", &self.source.name()), ("cause", &cause)]);
+            event(LogLevel::Info, "config_unchanged", &[("file", &self.source.name()), ("cause", &cause)]);
             return None;
         }
         self.metrics.applied.increment();
         let settings = T::from_tree(&next);
         self.in_force.replace(next);
         for difference in &changed {
-            event(Level::Info, "config_changed", &[("key", &difference.key), ("change", difference)]);
+            event(LogLevel::Info, "config_changed", &[("key", &difference.key), ("change", difference)]);
         }
         Some(settings)
     }

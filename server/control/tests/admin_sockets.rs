@@ -11,7 +11,7 @@ use std::{
 };
 
 use control::{
-    admin::{self, Admin, AdminError, Page, PageRequest, Readiness},
+    admin::{self, Admin, AdminError, AdminPage, PageRequest, Readiness},
     metrics::{Build, ProcessUsage, Text},
 };
 use corelane_http::{Method, Status};
@@ -47,10 +47,10 @@ impl Admin for Binary {
         json!({})
     }
 
-    fn page(&self, request: &PageRequest<'_>) -> Option<Page> {
+    fn page(&self, request: &PageRequest<'_>) -> Option<AdminPage> {
         (request.method == Method::Post && request.path == "/stop").then(|| {
             self.reactor.stop();
-            Page::text(Status::Ok, "stopping\n")
+            AdminPage::text(Status::Ok, "stopping\n")
         })
     }
 }

@@ -11,13 +11,13 @@ use crate::uring::BufferRing;
 
 /// Bytes that a connection has received. Dereferences to the part that has not been consumed.
 pub struct Received {
-    memory: Memory,
-    place: Place,
+    memory: BufferMemory,
+    place: BufferSpan,
 }
 
 /// Boxed where it is rare, since what is received moves by value from the ring to its task: three words in all, whole
 /// words only. (Parts of words that are written one by one cannot be read together without waiting for the cache.)
-enum Memory {
+enum BufferMemory {
     Pooled(Rc<BufferRing>),
     #[expect(clippy::box_collection, reason = "a pointer is a word, a vector three")]
     Owned(Box<Vec<u8>>),
@@ -28,16 +28,16 @@ const _: () = assert!(size_of::<Option<Received>>() == 24, "three words");
 /// Which buffer of the pool (16 bits, 0 when there is no pool), and where in the memory the unread bytes end and start
 /// (24 bits each).
 #[derive(Clone, Copy)]
-struct Place(u64);
+struct BufferSpan(u64);
 
 const OFFSET_BITS: u32 = 24;
 const OFFSET_MAX: usize = (1 << OFFSET_BITS) - 1;
 
-impl Place {
+impl BufferSpan {
     #[inline]
-    fn whole(buffer: u16, len: usize) -> Place {
+    fn whole(buffer: u16, len: usize) -> BufferSpan {
         assert!(len <= OFFSET_MAX, "{len} bytes are more than a socket hands over at once");
-        Place(u64::from(buffer) << (2 * OFFSET_BITS) | (len as u64) << OFFSET_BITS)
+        BufferSpan(u64::from(buffer) << (2 * OFFSET_BITS) | (len as u64) << OFFSET_BITS)
     }
 
     #[inline]
@@ -60,7 +60,7 @@ impl Received {
     /// Takes over `buffer` of `ring`, which the kernel has filled with `len` bytes.
     #[inline]
     pub(crate) fn pooled(ring: Rc<BufferRing>, buffer: u16, len: u32) -> Self {
-        Received { memory: Memory::Pooled(ring), place: Place::whole(buffer, len as usize) }
+        Received { memory: BufferMemory::Pooled(ring), place: BufferSpan::whole(buffer, len as usize) }
     }
 
     /// Wraps bytes that are in no pool.
@@ -68,8 +68,8 @@ impl Received {
     /// # Panics
     /// When they are more than 16 MiB: one receive is bounded by the kernel, and an inbox by us, far below.
     pub fn owned(bytes: Vec<u8>) -> Self {
-        let place = Place::whole(0, bytes.len());
-        Received { memory: Memory::Owned(Box::new(bytes)), place }
+        let place = BufferSpan::whole(0, bytes.len());
+        Received { memory: BufferMemory::Owned(Box::new(bytes)), place }
     }
 
     /// How many bytes have not been consumed: the length of the slice, without making it.
@@ -81,8 +81,8 @@ impl Received {
     /// Whether so few buffers are left in the pool that this one may not be kept waiting in an inbox.
     pub(crate) fn is_scarce(&self) -> bool {
         match &self.memory {
-            Memory::Pooled(ring) => ring.is_scarce(),
-            Memory::Owned(_) => false,
+            BufferMemory::Pooled(ring) => ring.is_scarce(),
+            BufferMemory::Owned(_) => false,
         }
     }
 
@@ -105,9 +105,9 @@ impl Received {
     pub(crate) fn append(&mut self, more: &[u8]) -> bool {
         const OWNED_BYTES_MAX: usize = 64 * 1024;
         match &mut self.memory {
-            Memory::Owned(bytes) if bytes.len() + more.len() <= OWNED_BYTES_MAX => {
+            BufferMemory::Owned(bytes) if bytes.len() + more.len() <= OWNED_BYTES_MAX => {
                 bytes.extend_from_slice(more);
-                self.place = Place(self.place.0 + ((more.len() as u64) << OFFSET_BITS));
+                self.place = BufferSpan(self.place.0 + ((more.len() as u64) << OFFSET_BITS));
                 true
             }
             _ => false,
@@ -115,7 +115,7 @@ impl Received {
     }
 
     pub(crate) fn is_pooled(&self) -> bool {
-        matches!(self.memory, Memory::Pooled(_))
+        matches!(self.memory, BufferMemory::Pooled(_))
     }
 }
 
@@ -125,8 +125,8 @@ impl Deref for Received {
     #[inline]
     fn deref(&self) -> &[u8] {
         let bytes = match &self.memory {
-            Memory::Pooled(ring) => ring.bytes(self.place.buffer()),
-            Memory::Owned(bytes) => bytes,
+            BufferMemory::Pooled(ring) => ring.bytes(self.place.buffer()),
+            BufferMemory::Owned(bytes) => bytes,
         };
         &bytes[self.place.start()..self.place.end()]
     }
@@ -134,7 +134,7 @@ impl Deref for Received {
 
 impl Drop for Received {
     fn drop(&mut self) {
-        if let Memory::Pooled(ring) = &self.memory {
+        if let BufferMemory::Pooled(ring) = &self.memory {
             ring.give_back(self.place.buffer());
         }
     }

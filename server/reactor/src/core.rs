@@ -17,7 +17,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::counters::{CounterCells, Counters, add};
+use crate::counters::{CounterCells, ReactorCounters, add};
 use crate::driver::{AnyDriver, Next, Wait};
 use crate::executor::{Boxed, Executor, poll_once};
 use crate::id::{ConnectionId, CoreId, TaskId};
@@ -29,7 +29,7 @@ use crate::precise::Precise;
 use crate::random::Random;
 use crate::slab::Slab;
 use crate::time::Instant;
-use crate::timer::{Target, Wheel};
+use crate::timer::{TimerTarget, Wheel};
 
 /// Polls per pass: enough to serve every client that one enter can report, few enough that completions, and with
 /// them everyone else's bytes, are looked at again within a fraction of a millisecond.
@@ -170,8 +170,8 @@ impl Reactor {
     }
 
     /// What this core has counted so far.
-    pub fn counters(&self) -> Counters {
-        Counters { overflows: self.inner.driver.borrow().overflows(), ..self.inner.counters.read() }
+    pub fn counters(&self) -> ReactorCounters {
+        ReactorCounters { overflows: self.inner.driver.borrow().overflows(), ..self.inner.counters.read() }
     }
 
     /// What this core holds now.
@@ -337,10 +337,10 @@ impl Reactor {
         }
     }
 
-    fn fire(&self, target: Target) {
+    fn fire(&self, target: TimerTarget) {
         match target {
-            Target::Task(task) => self.wake(task),
-            Target::Connection(id) => self.connection_timer(id),
+            TimerTarget::Task(task) => self.wake(task),
+            TimerTarget::Connection(id) => self.connection_timer(id),
         }
     }
 

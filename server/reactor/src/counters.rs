@@ -11,7 +11,7 @@ macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// What a core counts: monotone sums since its start.
         #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-        pub struct Counters {
+        pub struct ReactorCounters {
             $($(#[$doc])* pub $name: u64,)*
         }
 
@@ -22,8 +22,8 @@ macro_rules! counters {
         }
 
         impl CounterCells {
-            pub(crate) fn read(&self) -> Counters {
-                Counters { $($name: self.$name.get(),)* }
+            pub(crate) fn read(&self) -> ReactorCounters {
+                ReactorCounters { $($name: self.$name.get(),)* }
             }
         }
     };

@@ -36,19 +36,19 @@ pub struct Nic {
 
 /// What the machine consists of.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Topology {
+pub struct CpuTopology {
     /// Online CPUs by number.
     pub cpus: Vec<Cpu>,
     /// Interfaces by name.
     pub nics: Vec<Nic>,
 }
 
-impl Topology {
+impl CpuTopology {
     /// Reads the topology below `root` (`/` for this machine).
     ///
     /// # Errors
     /// The operator's: sysfs is not mounted, or holds nothing about CPUs.
-    pub fn read(root: &Path) -> io::Result<Topology> {
+    pub fn read(root: &Path) -> io::Result<CpuTopology> {
         let cpu_dir = root.join("sys/devices/system/cpu");
         let online = read_text(&cpu_dir.join("online"))?;
         let ids = parse_list(&online).ok_or_else(|| {
@@ -56,7 +56,7 @@ impl Topology {
         })?;
         let nodes = numa_nodes(root);
         let cpus = ids.into_iter().map(|id| read_cpu(&cpu_dir, id, &nodes)).collect();
-        Ok(Topology { cpus, nics: read_nics(root) })
+        Ok(CpuTopology { cpus, nics: read_nics(root) })
     }
 }
 
@@ -216,7 +216,7 @@ mod tests {
             write(&format!("sys/class/net/eth0/queues/{queue}/x"), "");
         }
         write("sys/class/net/eth0/device/numa_node", "1\n");
-        let topology = Topology::read(&root).unwrap();
+        let topology = CpuTopology::read(&root).unwrap();
         std::fs::remove_dir_all(&root).unwrap();
         let expected = Cpu { id: 3, node: 1, package: 1, siblings: vec![1, 3] };
         assert_eq!(topology.cpus.len(), 4);
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn reads_this_machine() {
-        let topology = Topology::read(Path::new("/")).unwrap();
+        let topology = CpuTopology::read(Path::new("/")).unwrap();
         let allowed = allowed().unwrap();
         assert!(!allowed.is_empty());
         assert!(allowed.iter().all(|cpu| topology.cpus.iter().any(|known| known.id == *cpu)));

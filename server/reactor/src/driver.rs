@@ -26,7 +26,7 @@ pub(crate) type Errno = i32;
 
 /// A connection that a listener has accepted and nobody has taken yet.
 #[derive(Debug)]
-pub(crate) struct Accepted {
+pub(crate) struct AcceptedSocket {
     pub(crate) socket: Socket,
 }
 
@@ -63,7 +63,7 @@ pub(crate) enum Copying {
 
 /// How a send has ended.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sent {
+pub(crate) struct SendResult {
     pub(crate) result: Result<usize, Errno>,
     /// The kernel still reads the memory; a `SendReleased` follows.
     pub(crate) lent: bool,
@@ -71,10 +71,10 @@ pub(crate) struct Sent {
     pub(crate) refused_zero_copy: bool,
 }
 
-impl Sent {
+impl SendResult {
     /// The end of a send that took a copy of the memory.
-    pub(crate) fn copied(result: Result<usize, Errno>) -> Sent {
-        Sent { result, lent: false, refused_zero_copy: false }
+    pub(crate) fn copied(result: Result<usize, Errno>) -> SendResult {
+        SendResult { result, lent: false, refused_zero_copy: false }
     }
 }
 
@@ -82,7 +82,7 @@ impl Sent {
 pub(crate) enum Completion {
     Accepted {
         listener: ListenerId,
-        result: Result<Accepted, Errno>,
+        result: Result<AcceptedSocket, Errno>,
     },
     /// The multishot accept is over; no `Accepted` follows until it is armed again.
     AcceptEnded {
@@ -102,7 +102,7 @@ pub(crate) enum Completion {
     },
     Sent {
         connection: ConnectionId,
-        sent: Sent,
+        sent: SendResult,
     },
     /// `copied`: the kernel copied all the same; the detour gains nothing on this connection.
     SendReleased {
@@ -154,7 +154,7 @@ pub(crate) trait Driver {
     fn cancel_accept(&mut self, listener: ListenerId);
 
     /// Takes what is left in the backlog, so that no client that has connected is reset, and closes the socket.
-    fn close_listener(&mut self, socket: Socket) -> Vec<Accepted>;
+    fn close_listener(&mut self, socket: Socket) -> Vec<AcceptedSocket>;
 
     /// Makes a socket and starts to connect it; `Connected` follows.
     fn connect(&mut self, connection: ConnectionId, address: &Address) -> io::Result<Socket>;

@@ -12,7 +12,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
-use crate::id::{Key, TaskId};
+use crate::id::{SlabKey, TaskId};
 use crate::random::Random;
 use crate::slab::Slab;
 
@@ -105,7 +105,7 @@ impl Executor {
     /// Takes every task out, so that the caller can drop them without holding the executor.
     pub(crate) fn take_all(&mut self) -> Vec<Boxed> {
         self.ready.clear();
-        let keys: Vec<Key> = self.tasks.keys();
+        let keys: Vec<SlabKey> = self.tasks.keys();
         keys.into_iter().filter_map(|key| self.tasks.remove(key)).filter_map(|task| task.future).collect()
     }
 

@@ -23,7 +23,7 @@ impl CoreId {
 
 /// A slot index with the generation that was current when it was handed out.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Key {
+pub(crate) struct SlabKey {
     pub(crate) index: u32,
     pub(crate) generation: u32,
 }
@@ -32,15 +32,15 @@ macro_rules! slab_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        pub(crate) struct $name(pub(crate) Key);
+        pub(crate) struct $name(pub(crate) SlabKey);
 
-        impl From<Key> for $name {
-            fn from(key: Key) -> Self {
+        impl From<SlabKey> for $name {
+            fn from(key: SlabKey) -> Self {
                 $name(key)
             }
         }
 
-        impl From<$name> for Key {
+        impl From<$name> for SlabKey {
             fn from(id: $name) -> Self {
                 id.0
             }

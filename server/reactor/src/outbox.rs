@@ -32,20 +32,20 @@ const SPARE_BYTES_MAX: usize = 64 * 1024;
 /// in the same few sets of the cache.
 const SPARE_BYTES: usize = 21 * 64 - 16;
 
-pub(crate) enum Chunk {
+pub(crate) enum OutboxChunk {
     Owned(Vec<u8>),
     Shared(SharedBytes),
 }
 
-impl Chunk {
+impl OutboxChunk {
     pub(crate) fn len(&self) -> usize {
         self.bytes().len()
     }
 
     fn bytes(&self) -> &[u8] {
         match self {
-            Chunk::Owned(bytes) => bytes,
-            Chunk::Shared(shared) => (**shared).as_ref(),
+            OutboxChunk::Owned(bytes) => bytes,
+            OutboxChunk::Shared(shared) => (**shared).as_ref(),
         }
     }
 }
@@ -75,8 +75,8 @@ impl Spares {
 #[derive(Default)]
 pub(crate) struct Outbox {
     /// Nearly always the only one: an answer that is sent in one piece never reaches the queue.
-    first: Option<Chunk>,
-    rest: VecDeque<Chunk>,
+    first: Option<OutboxChunk>,
+    rest: VecDeque<OutboxChunk>,
     /// Bytes of the first chunk that have been sent.
     offset: usize,
     bytes: usize,
@@ -107,7 +107,7 @@ impl Outbox {
     fn take_last(&mut self, spares: &mut Spares) -> Vec<u8> {
         let last = if self.len() == self.flying { None } else { self.rest.pop_back().or_else(|| self.first.take()) };
         match last {
-            Some(Chunk::Owned(buffer)) => {
+            Some(OutboxChunk::Owned(buffer)) => {
                 self.bytes -= buffer.len();
                 buffer
             }
@@ -119,7 +119,7 @@ impl Outbox {
         }
     }
 
-    fn append(&mut self, chunk: Chunk) {
+    fn append(&mut self, chunk: OutboxChunk) {
         match self.first {
             None => self.first = Some(chunk),
             Some(_) => self.rest.push_back(chunk),
@@ -130,14 +130,14 @@ impl Outbox {
     pub(crate) fn give_tail(&mut self, buffer: Vec<u8>) {
         assert!(!buffer.is_empty(), "no chunk is empty");
         self.bytes += buffer.len();
-        self.append(Chunk::Owned(buffer));
+        self.append(OutboxChunk::Owned(buffer));
     }
 
     pub(crate) fn push_shared(&mut self, shared: SharedBytes) {
         let len = (*shared).as_ref().len();
         if len > 0 {
             self.bytes += len;
-            self.append(Chunk::Shared(shared));
+            self.append(OutboxChunk::Shared(shared));
         }
     }
 
@@ -179,7 +179,7 @@ impl Outbox {
         if self.flying != 1 || self.flying_bytes != sent || !self.rest.is_empty() {
             return None;
         }
-        let Some(Chunk::Owned(buffer)) = &mut self.first else { return None };
+        let Some(OutboxChunk::Owned(buffer)) = &mut self.first else { return None };
         let buffer = std::mem::take(buffer);
         self.first = None;
         (self.offset, self.bytes, self.flying, self.flying_bytes) = (0, 0, 0, 0);
@@ -188,19 +188,19 @@ impl Outbox {
 
     /// Takes the first chunk, and moves the next to its place.
     #[inline(never)]
-    fn move_up(&mut self) -> Option<Chunk> {
+    fn move_up(&mut self) -> Option<OutboxChunk> {
         std::mem::replace(&mut self.first, self.rest.pop_front())
     }
 
     /// Notes that `sent` bytes of those in flight are gone; `done` gets every chunk that is finished.
     #[inline(never)]
-    pub(crate) fn advance(&mut self, sent: usize, mut done: impl FnMut(Chunk)) {
+    pub(crate) fn advance(&mut self, sent: usize, mut done: impl FnMut(OutboxChunk)) {
         assert!(sent <= self.flying_bytes, "{sent} bytes sent of {} in flight", self.flying_bytes);
         self.bytes -= sent;
         self.flying_bytes -= sent;
         let mut left = sent;
         while left > 0 {
-            let first = self.first.as_ref().map_or(0, Chunk::len) - self.offset;
+            let first = self.first.as_ref().map_or(0, OutboxChunk::len) - self.offset;
             if left < first {
                 self.offset += left;
                 return;
@@ -213,7 +213,7 @@ impl Outbox {
     }
 
     /// Throws everything away; `done` gets every chunk, and whether it was in flight.
-    pub(crate) fn clear(&mut self, mut done: impl FnMut(Chunk, bool)) {
+    pub(crate) fn clear(&mut self, mut done: impl FnMut(OutboxChunk, bool)) {
         for (position, chunk) in self.first.take().into_iter().chain(self.rest.drain(..)).enumerate() {
             done(chunk, position < self.flying);
         }

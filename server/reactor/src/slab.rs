@@ -5,16 +5,16 @@
 //! **Invariants**: a slot's generation grows by one each time it is vacated; a key matches at most one occupant ever
 //! (until the 32-bit generation of that one slot wraps).
 
-use crate::id::Key;
+use crate::id::SlabKey;
 
-enum Slot<T> {
+enum SlabSlot<T> {
     Vacant { next: u32 },
     Occupied(T),
 }
 
 struct Entry<T> {
     generation: u32,
-    slot: Slot<T>,
+    slot: SlabSlot<T>,
 }
 
 /// End of the list of vacant slots.
@@ -43,63 +43,63 @@ impl<T> Slab<T> {
     }
 
     /// Stores `value`, or gives it back when the slab is full.
-    pub(crate) fn insert(&mut self, value: T) -> Result<Key, T> {
+    pub(crate) fn insert(&mut self, value: T) -> Result<SlabKey, T> {
         if self.is_full() {
             return Err(value);
         }
         self.count += 1;
         if self.vacant == NONE {
             let index = self.entries.len() as u32;
-            self.entries.push(Entry { generation: 0, slot: Slot::Occupied(value) });
-            return Ok(Key { index, generation: 0 });
+            self.entries.push(Entry { generation: 0, slot: SlabSlot::Occupied(value) });
+            return Ok(SlabKey { index, generation: 0 });
         }
         let index = self.vacant;
         let entry = &mut self.entries[index as usize];
-        let Slot::Vacant { next } = entry.slot else { unreachable!("the vacant list names an occupied slot") };
+        let SlabSlot::Vacant { next } = entry.slot else { unreachable!("the vacant list names an occupied slot") };
         self.vacant = next;
-        entry.slot = Slot::Occupied(value);
-        Ok(Key { index, generation: entry.generation })
+        entry.slot = SlabSlot::Occupied(value);
+        Ok(SlabKey { index, generation: entry.generation })
     }
 
-    pub(crate) fn get(&self, key: Key) -> Option<&T> {
+    pub(crate) fn get(&self, key: SlabKey) -> Option<&T> {
         match self.entries.get(key.index as usize) {
-            Some(Entry { generation, slot: Slot::Occupied(value) }) if *generation == key.generation => Some(value),
+            Some(Entry { generation, slot: SlabSlot::Occupied(value) }) if *generation == key.generation => Some(value),
             _ => None,
         }
     }
 
-    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, key: SlabKey) -> Option<&mut T> {
         match self.entries.get_mut(key.index as usize) {
-            Some(Entry { generation, slot: Slot::Occupied(value) }) if *generation == key.generation => Some(value),
+            Some(Entry { generation, slot: SlabSlot::Occupied(value) }) if *generation == key.generation => Some(value),
             _ => None,
         }
     }
 
-    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+    pub(crate) fn remove(&mut self, key: SlabKey) -> Option<T> {
         let entry = self.entries.get_mut(key.index as usize)?;
-        if entry.generation != key.generation || matches!(entry.slot, Slot::Vacant { .. }) {
+        if entry.generation != key.generation || matches!(entry.slot, SlabSlot::Vacant { .. }) {
             return None;
         }
-        let slot = std::mem::replace(&mut entry.slot, Slot::Vacant { next: self.vacant });
+        let slot = std::mem::replace(&mut entry.slot, SlabSlot::Vacant { next: self.vacant });
         entry.generation = entry.generation.wrapping_add(1);
         self.vacant = key.index;
         self.count -= 1;
         match slot {
-            Slot::Occupied(value) => Some(value),
-            Slot::Vacant { .. } => None,
+            SlabSlot::Occupied(value) => Some(value),
+            SlabSlot::Vacant { .. } => None,
         }
     }
 
     /// The key of the occupant of a slot.
-    pub(crate) fn key_at(&self, index: u32) -> Option<Key> {
+    pub(crate) fn key_at(&self, index: u32) -> Option<SlabKey> {
         let entry = self.entries.get(index as usize)?;
-        matches!(entry.slot, Slot::Occupied(_)).then_some(Key { index, generation: entry.generation })
+        matches!(entry.slot, SlabSlot::Occupied(_)).then_some(SlabKey { index, generation: entry.generation })
     }
 
     /// The keys of all occupants, in slot order.
-    pub(crate) fn keys(&self) -> Vec<Key> {
-        let occupied = self.entries.iter().enumerate().filter(|(_, entry)| matches!(entry.slot, Slot::Occupied(_)));
-        occupied.map(|(index, entry)| Key { index: index as u32, generation: entry.generation }).collect()
+    pub(crate) fn keys(&self) -> Vec<SlabKey> {
+        let occupied = self.entries.iter().enumerate().filter(|(_, entry)| matches!(entry.slot, SlabSlot::Occupied(_)));
+        occupied.map(|(index, entry)| SlabKey { index: index as u32, generation: entry.generation }).collect()
     }
 }
 

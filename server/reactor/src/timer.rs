@@ -16,7 +16,7 @@
 //!
 //! **Source**: Varghese & Lauck, "Hashed and hierarchical timing wheels", SOSP 1987.
 
-use crate::id::{ConnectionId, Key, TaskId, TimerId};
+use crate::id::{ConnectionId, SlabKey, TaskId, TimerId};
 use crate::slab::Slab;
 use crate::time::Instant;
 
@@ -35,20 +35,20 @@ const NIL: u32 = u32::MAX;
 
 /// What a timer wakes when it fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum TimerTarget {
     Task(TaskId),
     Connection(ConnectionId),
 }
 
 struct Entry {
     tick: u64,
-    target: Target,
+    target: TimerTarget,
     place: (u8, u8),
     previous: u32,
     next: u32,
 }
 
-struct Level {
+struct WheelLevel {
     occupied: u64,
     heads: [u32; SLOTS],
 }
@@ -57,7 +57,7 @@ pub(crate) struct Wheel {
     entries: Slab<Entry>,
     /// Generations by slot index, to rebuild an entry's key from a list link.
     generations: Vec<u32>,
-    levels: [Level; LEVELS],
+    levels: [WheelLevel; LEVELS],
     now_tick: u64,
     /// No slot has to be emptied before this tick.
     next_tick: u64,
@@ -65,7 +65,7 @@ pub(crate) struct Wheel {
 
 impl Wheel {
     pub(crate) fn new(now: Instant) -> Self {
-        let levels = std::array::from_fn(|_| Level { occupied: 0, heads: [NIL; SLOTS] });
+        let levels = std::array::from_fn(|_| WheelLevel { occupied: 0, heads: [NIL; SLOTS] });
         Wheel {
             entries: Slab::new(TIMERS_MAX),
             generations: Vec::new(),
@@ -83,7 +83,7 @@ impl Wheel {
     ///
     /// # Panics
     /// When [`TIMERS_MAX`] are set: the tasks that set them are bounded below that.
-    pub(crate) fn insert(&mut self, deadline: Instant, target: Target) -> TimerId {
+    pub(crate) fn insert(&mut self, deadline: Instant, target: TimerTarget) -> TimerId {
         let tick = deadline.as_nanos().div_ceil(TICK_NS).max(self.now_tick + 1);
         let entry = Entry { tick, target, place: (0, 0), previous: NIL, next: NIL };
         let Ok(key) = self.entries.insert(entry) else { panic!("more than {TIMERS_MAX} timers on one core") };
@@ -117,7 +117,7 @@ impl Wheel {
 
     /// Moves time on to `now` and hands out every timer that is due.
     #[inline]
-    pub(crate) fn advance(&mut self, now: Instant, fire: impl FnMut(Target)) {
+    pub(crate) fn advance(&mut self, now: Instant, fire: impl FnMut(TimerTarget)) {
         let target_tick = now.as_nanos() / TICK_NS;
         if target_tick < self.next_tick {
             // The usual pass: nothing is due.
@@ -128,7 +128,7 @@ impl Wheel {
     }
 
     #[inline(never)]
-    fn advance_past_stops(&mut self, target_tick: u64, mut fire: impl FnMut(Target)) {
+    fn advance_past_stops(&mut self, target_tick: u64, mut fire: impl FnMut(TimerTarget)) {
         while let Some((tick, level, slot)) = self.next_stop() {
             if tick > target_tick {
                 break;
@@ -141,7 +141,7 @@ impl Wheel {
     }
 
     /// Fires or moves down every entry of a slot whose time has come.
-    fn empty_slot(&mut self, level: usize, slot: usize, fire: &mut impl FnMut(Target)) {
+    fn empty_slot(&mut self, level: usize, slot: usize, fire: &mut impl FnMut(TimerTarget)) {
         let mut link = std::mem::replace(&mut self.levels[level].heads[slot], NIL);
         self.levels[level].occupied &= !(1 << slot);
         while link != NIL {
@@ -178,11 +178,11 @@ impl Wheel {
         Some((start, level, slot as usize))
     }
 
-    fn key(&self, index: u32) -> Key {
-        Key { index, generation: self.generations[index as usize] }
+    fn key(&self, index: u32) -> SlabKey {
+        SlabKey { index, generation: self.generations[index as usize] }
     }
 
-    fn link(&mut self, key: Key) {
+    fn link(&mut self, key: SlabKey) {
         let now_tick = self.now_tick;
         let entry = self.entries.get_mut(key).expect("the caller holds the entry's key");
         // An entry beyond the last level waits at its end and is linked anew from there.
@@ -202,7 +202,7 @@ impl Wheel {
         self.levels[level].occupied |= 1 << slot;
     }
 
-    fn unlink(&mut self, key: Key) {
+    fn unlink(&mut self, key: SlabKey) {
         let entry = self.entries.get(key).expect("the caller holds the entry's key");
         let (previous, next, (level, slot)) = (entry.previous, entry.next, entry.place);
         if next != NIL {
@@ -231,8 +231,8 @@ mod tests {
         Instant::from_nanos(ms * TICK_NS)
     }
 
-    fn task(index: u32) -> Target {
-        Target::Task(TaskId(Key { index, generation: 0 }))
+    fn task(index: u32) -> TimerTarget {
+        TimerTarget::Task(TaskId(SlabKey { index, generation: 0 }))
     }
 
     /// Against the plainest model there is: a list that is searched at every step.

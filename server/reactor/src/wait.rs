@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::core::Reactor;
 use crate::id::TimerId;
 use crate::time::Instant;
-use crate::timer::Target;
+use crate::timer::TimerTarget;
 
 impl Reactor {
     /// Waits for `duration`.
@@ -63,7 +63,7 @@ impl Future for Sleep {
         }
         // The wheel rounds up to its tick, so that a timer which has fired is past its instant.
         if self.timer.is_none() && self.instant != Instant::NEVER {
-            let target = Target::Task(self.reactor.current_task());
+            let target = TimerTarget::Task(self.reactor.current_task());
             let timer = self.reactor.inner.wheel.borrow_mut().insert(self.instant, target);
             self.timer = Some(timer);
         }

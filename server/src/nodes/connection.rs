@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use reactor::local::{OneSender, one};
-use reactor::{Address, Connection, Instant, Reactor, Sender};
+use reactor::{Address, Connection, ConnectionSender, Instant, Reactor};
 use shardstore::session::{
     AnswerReader, CallerSession, Claim, CorrelationId, CreditGrant, CreditWaker, Handshake, Incoming, WaiterId,
     wire_bytes,
@@ -57,7 +57,7 @@ pub(crate) struct NodeConnection {
     /// The core of the node this connection belongs to.
     core: u16,
     /// Where to write, while the connection is up.
-    sender: RefCell<Option<Sender>>,
+    sender: RefCell<Option<ConnectionSender>>,
     session: RefCell<NodeSession>,
     /// When anything last came from the node.
     last_heard: Cell<Instant>,

@@ -13,14 +13,14 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use control::log::LogSettings;
 use control::settings::Settings;
-use control::settings::declare::Group;
+use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
 use control::settings::process_keys::{
     ADMIN, CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIMEOUT, HOUR, LISTENERS_MAX, MEMORY, MEMORY_COMMIT,
     MILLISECOND, MINUTE, REGION, SECOND, TOPOLOGY, VALUE_BYTES_MAX, YEAR,
 };
 use control::settings::quantity::{GIB, KIB, MIB, TIB};
-use control::settings::schema::{AtMost, Change, Key, List, Named, Relative, Schema};
+use control::settings::schema::{AtMost, Change, ListedTables, NamedTables, Relative, Schema, SettingKey};
 use control::settings::value::{Cores, ListenAddress};
 use control::{choice, settings};
 use shardstore::cache::Commit;
@@ -57,13 +57,13 @@ settings! {
     pub struct EdgeSettings {
         /// Addresses that serve HTTP/1.1; more about a listener is said in `[[listener]]`.
         pub listen: Vec<ListenAddress> =
-            Key::new(Kind::Addresses).preset_unless("127.0.0.1:8080", "listener").flag("listen", "ADDRESS").restart(),
+            SettingKey::new(Kind::Addresses).preset_unless("127.0.0.1:8080", "listener").flag("listen", "ADDRESS").restart(),
         /// Address of the admin listener.
         pub admin: ListenAddress = ADMIN.preset("127.0.0.1:9180"),
         /// CPUs with a data core each; auto takes all this process may use.
         pub cores: Cores = CORES,
         /// How new connections find a core: the kernel's hash, or the CPU that received the packet.
-        pub accept_steering: AcceptSteering = Key::new(Kind::Choice(AcceptSteering::WORDS)).preset("hash").restart(),
+        pub accept_steering: AcceptSteering = SettingKey::new(Kind::Choice(AcceptSteering::WORDS)).preset("hash").restart(),
         /// Memory of all shards together, index included; a hard limit.
         pub memory: u64 = MEMORY,
         /// When the kernel is asked for the memory: as items come, or all of it at the start, in huge pages as far as there are any.
@@ -71,10 +71,10 @@ settings! {
         /// Topology file; without it this process is its own store.
         pub topology: Option<PathBuf> = TOPOLOGY,
         /// Whether responses say where they came from (Cache-Status).
-        pub cache_status: bool = Key::new(Kind::Bool).preset("true"),
+        pub cache_status: bool = SettingKey::new(Kind::Bool).preset("true"),
         /// How long a copy of a node's value is served without asking; 0s keeps no copies.
         // The staleness other edges' writes can be read with; beyond an hour it would be a cache nobody can reason about.
-        pub edge_ttl: Duration = Key::duration(Duration::ZERO, HOUR).preset("1s").flag("edge-ttl", "DURATION").formerly("near_ttl"),
+        pub edge_ttl: Duration = SettingKey::duration(Duration::ZERO, HOUR).preset("1s").flag("edge-ttl", "DURATION").formerly("near_ttl"),
         /// How long requests in flight may take after SIGTERM.
         pub drain_timeout: Duration = DRAIN_TIMEOUT,
         /// Region written into versions.
@@ -87,9 +87,9 @@ settings! {
         pub upstream: UpstreamSettings = UpstreamSettings::TABLE,
         /// Keyspaces by name; `default` is always there.
         pub keyspace: BTreeMap<String, KeyspaceSettings> =
-            Named::new(KeyspaceSettings::TABLE, KEYSPACES_MAX, &[DEFAULT_KEYSPACE]),
+            NamedTables::new(KeyspaceSettings::TABLE, KEYSPACES_MAX, &[DEFAULT_KEYSPACE]),
         /// Listeners besides those of `listen`.
-        pub listener: Vec<ListenerSettings> = List::new(ListenerSettings::TABLE, LISTENERS_MAX, Change::Restart),
+        pub listener: Vec<ListenerSettings> = ListedTables::new(ListenerSettings::TABLE, LISTENERS_MAX, Change::Restart),
     }
 }
 
@@ -98,37 +98,37 @@ settings! {
     pub struct EdgeLimits {
         /// Largest request head; beyond it 431.
         // Below 1 KiB no browser gets through; above 1 MiB a head no longer fits any buffer the reactor hands out.
-        pub header_bytes: usize = Key::bytes(KIB, MIB).preset("16KiB"),
+        pub header_bytes: usize = SettingKey::bytes(KIB, MIB).preset("16KiB"),
         /// Most header lines; beyond it 431.
         // The parser counts header lines in 16 bits; a proxy in front adds up to a dozen to a client's own.
-        pub header_count: usize = Key::count(16, 4096).preset("100"),
+        pub header_count: usize = SettingKey::count(16, 4096).preset("100"),
         /// Longest request target; beyond it 414.
-        pub target_bytes: usize = Key::bytes(256, MIB).preset("8KiB"),
+        pub target_bytes: usize = SettingKey::bytes(256, MIB).preset("8KiB"),
         /// Largest request body; beyond it 413.
-        pub body_bytes: usize = Key::bytes(KIB, VALUE_BYTES_MAX).preset("64MiB"),
+        pub body_bytes: usize = SettingKey::bytes(KIB, VALUE_BYTES_MAX).preset("64MiB"),
         /// Time for a request head from its first byte; then 408.
         pub header_timeout: Duration =
-            Key::duration(Duration::from_millis(100), Duration::from_secs(600)).preset("10s").formerly("header_time"),
+            SettingKey::duration(Duration::from_millis(100), Duration::from_secs(600)).preset("10s").formerly("header_time"),
         /// Slowest body, per second; below it 408; 0B allows any.
-        pub body_rate_min: u64 = Key::bytes(0, GIB).preset("1KiB"),
+        pub body_rate_min: u64 = SettingKey::bytes(0, GIB).preset("1KiB"),
         /// Time before the rate of a body counts, and the longest pause within one (at least 1s).
-        pub body_rate_grace: Duration = Key::duration(Duration::ZERO, HOUR).preset("10s"),
+        pub body_rate_grace: Duration = SettingKey::duration(Duration::ZERO, HOUR).preset("10s"),
         /// Time a connection is kept open between requests.
-        pub idle_timeout: Duration = Key::duration(SECOND, DAY).preset("75s").formerly("idle_time"),
+        pub idle_timeout: Duration = SettingKey::duration(SECOND, DAY).preset("75s").formerly("idle_time"),
         /// Most connections of a core; one more is answered 503 and closed.
-        pub connections_per_core: usize = Key::count(1, CONNECTIONS_PER_CORE_MAX).preset("65536"),
+        pub connections_per_core: usize = SettingKey::count(1, CONNECTIONS_PER_CORE_MAX).preset("65536"),
         /// Most pipelined requests of a connection that wait; then it is not read from.
         pub pipelined_requests_max: usize =
-            Key::count(1, 4096).preset("128").formerly("requests_per_connection_queue"),
+            SettingKey::count(1, 4096).preset("128").formerly("requests_per_connection_queue"),
         /// Bytes to send to a connection at which it is no longer read from.
         // One receive buffer of 64 KiB may turn into as much to send; 1 GiB is a whole host's patience for one client.
-        pub send_queue_bytes: usize = Key::bytes(64 * KIB, GIB).preset("1MiB"),
+        pub send_queue_bytes: usize = SettingKey::bytes(64 * KIB, GIB).preset("1MiB"),
         /// Memory of a core for request bodies until they are stored, and as much again for copies to send; beyond it 503.
-        pub body_memory_bytes: usize = Key::bytes(KIB, TIB).preset("256MiB"),
+        pub body_memory_bytes: usize = SettingKey::bytes(KIB, TIB).preset("256MiB"),
         /// Most keys a core waits for from nodes; beyond it 503.
-        pub fills_per_core: usize = Key::count(1, CONNECTIONS_PER_CORE_MAX).preset("65536"),
+        pub fills_per_core: usize = SettingKey::count(1, CONNECTIONS_PER_CORE_MAX).preset("65536"),
         /// Most requests that wait for one key; beyond it 503.
-        pub waiters_per_fill: usize = Key::count(1, CONNECTIONS_PER_CORE_MAX).preset("65536"),
+        pub waiters_per_fill: usize = SettingKey::count(1, CONNECTIONS_PER_CORE_MAX).preset("65536"),
     }
 }
 
@@ -137,19 +137,19 @@ settings! {
     pub struct UpstreamSettings {
         /// Time until a node must have answered, or begun to; a value gets more, at 8 MiB a second.
         pub request_timeout: Duration =
-            Key::duration(MILLISECOND, MINUTE).preset("1s").formerly("request_time"),
+            SettingKey::duration(MILLISECOND, MINUTE).preset("1s").formerly("request_time"),
         /// Time to connect to a node and greet it.
         pub connect_timeout: Duration =
-            Key::duration(MILLISECOND, MINUTE).preset("500ms").formerly("connect_time"),
+            SettingKey::duration(MILLISECOND, MINUTE).preset("500ms").formerly("connect_time"),
         /// Most connections of a core to one node; at most one for each of the node's cores is used.
-        pub connections_per_node: usize = Key::count(1, 256).preset("8").restart(),
+        pub connections_per_node: usize = SettingKey::count(1, 256).preset("8").restart(),
         /// Most requests of a core that wait for one node; beyond it 503.
-        pub queue_per_node: usize = Key::count(1, 1 << 20).preset("1024"),
+        pub queue_per_node: usize = SettingKey::count(1, 1 << 20).preset("1024"),
         /// Failures in a row that open a node's circuit breaker.
-        pub breaker_failures: u32 = Key::count(1, 1000).preset("3"),
+        pub breaker_failures: u32 = SettingKey::count(1, 1000).preset("3"),
         /// Time between two probes of a node whose breaker is open.
         // A node that is back must be in use within a second.
-        pub breaker_probe_time: Duration = Key::duration(MILLISECOND, SECOND).preset("250ms"),
+        pub breaker_probe_time: Duration = SettingKey::duration(MILLISECOND, SECOND).preset("250ms"),
     }
 }
 
@@ -157,9 +157,9 @@ settings! {
     /// The policy of one keyspace.
     pub struct KeyspaceSettings {
         /// Time to live of values stored without one; 0s keeps them until they are evicted.
-        pub ttl: Duration = Key::duration(Duration::ZERO, YEAR).preset("0s"),
+        pub ttl: Duration = SettingKey::duration(Duration::ZERO, YEAR).preset("0s"),
         /// Largest value; beyond it 413; `limits.body_bytes` holds as well.
-        pub value_bytes_max: usize = Key::bytes(1, VALUE_BYTES_MAX).preset("64MiB").formerly("max_value"),
+        pub value_bytes_max: usize = SettingKey::bytes(1, VALUE_BYTES_MAX).preset("64MiB").formerly("max_value"),
     }
 }
 
@@ -167,9 +167,9 @@ settings! {
     /// One listener.
     pub struct ListenerSettings {
         /// Address that is listened on.
-        pub address: ListenAddress = Key::new(Kind::Address).required().restart(),
+        pub address: ListenAddress = SettingKey::new(Kind::Address).required().restart(),
         /// What is spoken there.
-        pub protocol: Protocol = Key::new(Kind::Choice(Protocol::WORDS)).preset("http").restart(),
+        pub protocol: Protocol = SettingKey::new(Kind::Choice(Protocol::WORDS)).preset("http").restart(),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use control::admin::{Admin, Page, PageRequest, Readiness};
+use control::admin::{Admin, AdminPage, PageRequest, Readiness};
 use control::drain::State;
 use control::metrics::{Family, Kind, Label, Latency, Series, Text, latencies};
 use serde_json::Value;
@@ -63,7 +63,7 @@ impl Admin for Supervisor {
         self.config.to_json()
     }
 
-    fn page(&self, request: &PageRequest<'_>) -> Option<Page> {
+    fn page(&self, request: &PageRequest<'_>) -> Option<AdminPage> {
         key_page::page(self, request)
     }
 }
@@ -85,7 +85,7 @@ impl Supervisor {
 
 #[cfg(test)]
 mod tests {
-    use control::metrics::reference::{Part, refreshed};
+    use control::metrics::reference::{ReferenceTable, refreshed};
 
     use super::{CALL_DURATION, NODE_UP};
     use crate::metrics::CoreMetrics;
@@ -94,7 +94,7 @@ mod tests {
     fn the_reference_of_metrics_is_up_to_date() {
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
         let found = std::fs::read_to_string(document).unwrap();
-        let mut part = Part::of_own::<CoreMetrics>("edge", true);
+        let mut part = ReferenceTable::of_own::<CoreMetrics>("edge", true);
         part.families.extend([&NODE_UP, &CALL_DURATION]);
         let expected = refreshed(&found, &[part]).expect("docs/metrics.md has all markers");
         control::metrics::reference::assert_same(document, &found, &expected);

@@ -4,7 +4,7 @@
 //!
 //! **Invariants**: read in place, from the owner core's shard; no data core is asked.
 
-use control::admin::{Page, PageRequest};
+use control::admin::{AdminPage, PageRequest};
 use corelane_http::problem::Problem;
 use corelane_http::target::percent_decode;
 use corelane_http::{Method, Status};
@@ -21,7 +21,7 @@ use crate::snapshot::keyspaces;
 const PREFIX: &str = "/v1/debug/key/";
 
 /// The page of a key; `None` when the path is none of a key.
-pub(super) fn page(supervisor: &Supervisor, request: &PageRequest<'_>) -> Option<Page> {
+pub(super) fn page(supervisor: &Supervisor, request: &PageRequest<'_>) -> Option<AdminPage> {
     let rest = request.path.strip_prefix(PREFIX)?;
     if !matches!(request.method, Method::Get | Method::Head) {
         return Some(problem(Status::MethodNotAllowed, "method-not-allowed", "this page is only read"));
@@ -51,7 +51,7 @@ pub(super) fn page(supervisor: &Supervisor, request: &PageRequest<'_>) -> Option
     Some(describe(supervisor, (keyspace, key), &stored))
 }
 
-fn describe(supervisor: &Supervisor, (keyspace, key): (&str, &[u8]), stored: &[u8]) -> Page {
+fn describe(supervisor: &Supervisor, (keyspace, key): (&str, &[u8]), stored: &[u8]) -> AdminPage {
     let hash = supervisor.hasher.hash(stored);
     let owner = owner_core(hash, supervisor.metrics.len() as u16);
     let Some(shard) = supervisor.shards[owner.index()].get() else {
@@ -73,7 +73,7 @@ fn describe(supervisor: &Supervisor, (keyspace, key): (&str, &[u8]), stored: &[u
         "node": owner_node(supervisor, hash),
         "item": item,
     });
-    Page::json(Status::Ok, &page)
+    AdminPage::json(Status::Ok, &page)
 }
 
 /// The node that owns the key's slot; none in embedded mode.
@@ -97,6 +97,6 @@ fn describe_item(supervisor: &Supervisor, found: &Inspection) -> Value {
     })
 }
 
-fn problem(status: Status, slug: &'static str, detail: &'static str) -> Page {
-    Page::problem(&Problem { status, slug, detail })
+fn problem(status: Status, slug: &'static str, detail: &'static str) -> AdminPage {
+    AdminPage::problem(&Problem { status, slug, detail })
 }

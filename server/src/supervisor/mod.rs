@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::activity::Activity;
-use control::attend::{self, Options, Process, ReloadCause, Start, Watched};
+use control::attend::{self, ControlledProcess, Options, ReloadCause, Start, Watched};
 use control::drain::{Ending, State};
-use control::log::{Level, Log};
+use control::log::{Log, LogLevel};
 use control::metrics::{ProcessUsage, TopologyMetrics};
 use control::reload::Reloader;
 use control::topology_file::{self, Follows, TopologySource, successor};
@@ -92,10 +92,10 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
     let attending = async move {
         let ended = attend::attend(&supervisor.reactor, &*supervisor, options).await;
         let exit = ended.unwrap_or_else(|error| {
-            supervisor.event(Level::Error, "signals_refused", &[("error", &error)]);
+            supervisor.event(LogLevel::Error, "signals_refused", &[("error", &error)]);
             control::drain::Exit::Refused
         });
-        supervisor.event(Level::Info, "stopped", &[("status", &exit.status())]);
+        supervisor.event(LogLevel::Info, "stopped", &[("status", &exit.status())]);
         ending.set(exit);
         supervisor.tell_all(|| Message::Stop);
         supervisor.reactor.stop();
@@ -125,7 +125,7 @@ impl Supervisor {
         }
     }
 
-    fn event(&self, level: Level, event: &str, fields: control::log::LogFields<'_>) {
+    fn event(&self, level: LogLevel, event: &str, fields: control::log::LogFields<'_>) {
         self.log.event(self.reactor.wall_ms(), level, event, fields);
     }
 
@@ -141,7 +141,7 @@ impl Supervisor {
             ("cores", &self.metrics.len()),
             ("mode", &mode),
         ];
-        self.event(Level::Info, "started", &fields);
+        self.event(LogLevel::Info, "started", &fields);
     }
 
     async fn receive(&self) {
@@ -159,7 +159,7 @@ impl Supervisor {
             Message::Drained { cut } => {
                 self.drained.set(self.drained.get() + 1);
                 if cut > 0 {
-                    self.event(Level::Warn, "connections_cut", &[("core", &from.0), ("count", &cut)]);
+                    self.event(LogLevel::Warn, "connections_cut", &[("core", &from.0), ("count", &cut)]);
                 }
             }
             Message::Nodes(states) => {
@@ -182,10 +182,10 @@ impl Supervisor {
                 (Some(error), _) => {
                     let fields: [(&'static str, &dyn Display); 4] =
                         [("core", &core.0), ("node", &state.id), ("breaker_open", &!state.up), ("error", error)];
-                    self.event(Level::Warn, "node_unreachable", &fields);
+                    self.event(LogLevel::Warn, "node_unreachable", &fields);
                 }
                 (None, Some(_)) => {
-                    self.event(Level::Info, "node_reachable", &[("core", &core.0), ("node", &state.id)]);
+                    self.event(LogLevel::Info, "node_reachable", &[("core", &core.0), ("node", &state.id)]);
                 }
                 (None, None) => {}
             }
@@ -199,7 +199,7 @@ impl Supervisor {
             Err(error) => {
                 self.topology_metrics.refused.increment();
                 let refusal = topology_file::refusal(origin, &error);
-                self.event(Level::Error, "topology_refused", &[("error", &refusal)]);
+                self.event(LogLevel::Error, "topology_refused", &[("error", &refusal)]);
                 return;
             }
         };
@@ -212,12 +212,12 @@ impl Supervisor {
             Err(refusal) => {
                 self.topology_metrics.refused.increment();
                 let refusal = format!("{origin}: {refusal}");
-                self.event(Level::Error, "topology_refused", &[("error", &refusal)]);
+                self.event(LogLevel::Error, "topology_refused", &[("error", &refusal)]);
                 return;
             }
         }
         self.topology_metrics.reloads.increment();
-        self.event(Level::Info, "topology_loaded", &[("from", &origin), ("epoch", &topology.epoch())]);
+        self.event(LogLevel::Info, "topology_loaded", &[("from", &origin), ("epoch", &topology.epoch())]);
         self.put_in_force(self.snapshot().settings.clone(), Some(Arc::new(topology)));
     }
 
@@ -228,7 +228,7 @@ impl Supervisor {
 
     fn put_in_force(&self, settings: EdgeSettings, topology: Option<Arc<Topology>>) {
         let generation = self.config.next_generation();
-        self.event(Level::Info, "in_force", &[("generation", &generation)]);
+        self.event(LogLevel::Info, "in_force", &[("generation", &generation)]);
         self.snapshot.replace(Arc::new(Snapshot::new(generation, settings, topology)));
         self.send_snapshot((0..self.metrics.len()).map(|core| CoreId(core as u16)).collect());
     }
@@ -246,7 +246,7 @@ impl Supervisor {
             Ok(text) => self.take_topology(&text, &source.name, false),
             Err(error) => {
                 self.topology_metrics.refused.increment();
-                self.event(Level::Error, "topology_unreadable", &[("file", &source.name), ("error", &error)]);
+                self.event(LogLevel::Error, "topology_unreadable", &[("file", &source.name), ("error", &error)]);
             }
         }
     }
@@ -254,13 +254,13 @@ impl Supervisor {
     fn tell_all(&self, message: impl Fn() -> Message) {
         for core in 0..self.metrics.len() {
             if self.mailbox.send(&self.reactor, CoreId(core as u16), message()).is_err() {
-                self.event(Level::Error, "mailbox_full", &[("core", &core)]);
+                self.event(LogLevel::Error, "mailbox_full", &[("core", &core)]);
             }
         }
     }
 }
 
-impl Process for Supervisor {
+impl ControlledProcess for Supervisor {
     fn start(&self) -> Start {
         // Data cores listen before the control core is started.
         Start::Done
@@ -304,10 +304,10 @@ impl Process for Supervisor {
     fn files_gone(&self, watched: Watched) {
         match (watched, &self.source) {
             (Watched::Topology, Some(source)) => {
-                self.event(Level::Warn, "topology_file_gone", &[("file", &source.name)]);
+                self.event(LogLevel::Warn, "topology_file_gone", &[("file", &source.name)]);
             }
             (Watched::Topology, None) => {}
-            (Watched::Config, _) => self.event(Level::Warn, "config_files_gone", &[]),
+            (Watched::Config, _) => self.event(LogLevel::Warn, "config_files_gone", &[]),
         }
     }
 
@@ -315,11 +315,11 @@ impl Process for Supervisor {
         self.state.set(state);
         match state {
             State::Draining { .. } => {
-                self.event(Level::Info, "draining", &[]);
+                self.event(LogLevel::Info, "draining", &[]);
                 let time = self.snapshot().settings.drain_timeout;
                 self.tell_all(|| Message::Drain(time));
             }
-            State::Serving => self.event(Level::Info, "serving", &[]),
+            State::Serving => self.event(LogLevel::Info, "serving", &[]),
             State::Starting | State::Stopped(_) => {}
         }
     }

@@ -11,14 +11,14 @@ use std::{path::PathBuf, time::Duration};
 use control::log::LogSettings;
 use control::settings;
 use control::settings::Settings;
-use control::settings::declare::Group;
+use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
 use control::settings::process_keys::{
     ADMIN, CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIMEOUT, MEMORY, MEMORY_COMMIT, REGION, SECOND, TOPOLOGY,
     VALUE_BYTES_MAX,
 };
 use control::settings::quantity::{GIB, KIB, MIB};
-use control::settings::schema::{AtMost, Key, Relative, Schema};
+use control::settings::schema::{AtMost, Relative, Schema, SettingKey};
 use control::settings::value::{Cores, ListenAddress};
 use shardstore::cache::Commit;
 
@@ -63,9 +63,9 @@ settings! {
     /// All settings of a shard node.
     pub struct NodeSettings {
         /// The id of this node in the topology file.
-        pub node_id: u16 = Key::count(1, 65_535).required().flag("node-id", "ID").restart(),
+        pub node_id: u16 = SettingKey::count(1, 65_535).required().flag("node-id", "ID").restart(),
         /// Addresses that serve the shard protocol.
-        pub listen: Vec<ListenAddress> = Key::new(Kind::Addresses).preset("127.0.0.1:7401").flag("listen", "ADDRESS").restart(),
+        pub listen: Vec<ListenAddress> = SettingKey::new(Kind::Addresses).preset("127.0.0.1:7401").flag("listen", "ADDRESS").restart(),
         /// Address of the admin listener.
         pub admin: ListenAddress = ADMIN.preset("127.0.0.1:9280"),
         /// CPUs with a data core each; auto takes all this process may use.
@@ -91,19 +91,19 @@ settings! {
     /// Bounds on what one peer, one connection and one core may use. Those of a connection hold from its HELLO to its end.
     pub struct NodeLimits {
         /// Most connections of a core; one more is closed.
-        pub connections_per_core: usize = Key::count(1, CONNECTIONS_PER_CORE_MAX).preset("65536"),
+        pub connections_per_core: usize = SettingKey::count(1, CONNECTIONS_PER_CORE_MAX).preset("65536"),
         /// Requests a peer may have in flight on a connection (credits).
         // HELLO and frames carry credits in 16 bits.
-        pub requests_per_connection: u16 = Key::count(1, 65_535).preset("256"),
+        pub requests_per_connection: u16 = SettingKey::count(1, 65_535).preset("256"),
         /// Bytes a peer may have in flight on a connection (credits).
-        pub bytes_per_connection: u32 = Key::bytes(64 * KIB, GIB).preset("4MiB"),
+        pub bytes_per_connection: u32 = SettingKey::bytes(64 * KIB, GIB).preset("4MiB"),
         /// Largest value; beyond it the response is TOO_LARGE.
-        pub value_bytes: u32 = Key::bytes(64 * KIB, VALUE_BYTES_MAX).preset("64MiB"),
+        pub value_bytes: u32 = SettingKey::bytes(64 * KIB, VALUE_BYTES_MAX).preset("64MiB"),
         /// Largest value part of one frame; larger values travel in chunks.
         // At least a longest key, its extensions and some value; at most what one peer may hold up the others with.
-        pub frame_bytes: u32 = Key::bytes(16 * KIB, 16 * MIB).preset("1MiB"),
+        pub frame_bytes: u32 = SettingKey::bytes(16 * KIB, 16 * MIB).preset("1MiB"),
         /// Time a connection is kept open without a frame.
-        pub idle_timeout: Duration = Key::duration(SECOND, DAY).preset("5m").formerly("idle_time"),
+        pub idle_timeout: Duration = SettingKey::duration(SECOND, DAY).preset("5m").formerly("idle_time"),
     }
 }
 

@@ -88,15 +88,15 @@ control::metrics! {
 
 #[cfg(test)]
 mod tests {
-    use control::metrics::Group;
-    use control::metrics::audit::{self, Sources};
-    use control::metrics::reference::{Part, assert_same, refreshed};
+    use control::metrics::MetricGroup;
+    use control::metrics::audit::{self, CopyChecks};
+    use control::metrics::reference::{ReferenceTable, assert_same, refreshed};
 
     use super::*;
 
     #[test]
     fn every_number_of_a_cache_has_its_own_sample() {
-        let sources: Sources<CacheStats> = &[
+        let sources: CopyChecks<CacheStats> = &[
             (|s| s.items = 7, "corelane_cache_items"),
             (|s| s.bytes_limit = 7, "corelane_cache_limit_bytes"),
             (|s| s.bytes_committed = 7, "corelane_cache_committed_bytes"),
@@ -142,8 +142,8 @@ mod tests {
     fn the_reference_is_up_to_date() {
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
         let found = std::fs::read_to_string(document).unwrap();
-        let expected =
-            refreshed(&found, &[Part::of::<CacheMetrics>("cache", true)]).expect("docs/metrics.md has all markers");
+        let expected = refreshed(&found, &[ReferenceTable::of::<CacheMetrics>("cache", true)])
+            .expect("docs/metrics.md has all markers");
         assert_same(document, &found, &expected);
     }
 }

@@ -13,7 +13,7 @@ use corelane_http::{
     response::{ConnectionOption, ResponseHead},
 };
 
-use super::page::Page;
+use super::page::AdminPage;
 
 /// Seconds after which a client that was answered 503 may ask again: what makes a process not ready changes in seconds.
 const RETRY_AFTER_S: u32 = 1;
@@ -27,8 +27,8 @@ pub(super) struct AdminAnswer {
     body: Vec<u8>,
 }
 
-impl From<Page> for AdminAnswer {
-    fn from(page: Page) -> Self {
+impl From<AdminPage> for AdminAnswer {
+    fn from(page: AdminPage) -> Self {
         Self { status: page.status, content_type: Some(page.content_type), allow: None, body: page.body }
     }
 }

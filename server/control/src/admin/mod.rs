@@ -40,7 +40,7 @@ use serde_json::Value;
 pub(crate) use self::server::AdminMetrics;
 pub use self::{
     error::AdminError,
-    page::{Page, PageRequest},
+    page::{AdminPage, PageRequest},
     server::CONNECTIONS_MAX,
 };
 use crate::metrics::Text;
@@ -72,7 +72,7 @@ pub trait Admin {
     fn config(&self) -> Value;
 
     /// A page of the binary's own, for a path that is not one of the listener's. `None` answers 404.
-    fn page(&self, request: &PageRequest<'_>) -> Option<Page> {
+    fn page(&self, request: &PageRequest<'_>) -> Option<AdminPage> {
         let _ = request;
         None
     }

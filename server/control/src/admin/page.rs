@@ -18,7 +18,7 @@ pub struct PageRequest<'a> {
 
 /// What is answered.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct AdminPage {
     /// The status.
     pub status: Status,
     /// The type of the body.
@@ -27,7 +27,7 @@ pub struct Page {
     pub body: Vec<u8>,
 }
 
-impl Page {
+impl AdminPage {
     /// A page of JSON.
     #[must_use]
     pub fn json(status: Status, value: &Value) -> Self {

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{
     Readiness,
     answer::AdminAnswer,
-    page::{Page, PageRequest},
+    page::{AdminPage, PageRequest},
     server::AdminServer,
 };
 use crate::metrics::Text;
@@ -24,12 +24,12 @@ use crate::metrics::Text;
 /// A page that every binary has.
 struct FixedPage {
     path: &'static str,
-    make: fn(&AdminServer) -> Page,
+    make: fn(&AdminServer) -> AdminPage,
 }
 
 const PAGES: [FixedPage; 6] = [
     FixedPage { path: "/", make: index },
-    FixedPage { path: "/healthz", make: |_| Page::text(Status::Ok, "ok\n") },
+    FixedPage { path: "/healthz", make: |_| AdminPage::text(Status::Ok, "ok\n") },
     FixedPage { path: "/readyz", make: readiness },
     FixedPage { path: "/metrics", make: metrics },
     FixedPage { path: "/v1/status", make: status },
@@ -99,32 +99,32 @@ fn not_allowed(detail: &str) -> AdminAnswer {
     AdminAnswer::problem(&problem).with_allow(value(READ_METHODS))
 }
 
-fn readiness(server: &AdminServer) -> Page {
+fn readiness(server: &AdminServer) -> AdminPage {
     match server.admin().readiness() {
-        Readiness::Ready => Page::json(Status::Ok, &json!({ "ready": true })),
+        Readiness::Ready => AdminPage::json(Status::Ok, &json!({ "ready": true })),
         Readiness::NotReady(reasons) => {
-            Page::json(Status::ServiceUnavailable, &json!({ "ready": false, "reasons": reasons }))
+            AdminPage::json(Status::ServiceUnavailable, &json!({ "ready": false, "reasons": reasons }))
         }
     }
 }
 
-fn metrics(server: &AdminServer) -> Page {
+fn metrics(server: &AdminServer) -> AdminPage {
     let mut text = Text::new();
     server.admin().metrics(&mut text);
     server.render(&mut text);
-    Page { status: Status::Ok, content_type: value(EXPOSITION_TYPE), body: text.finish().into_bytes() }
+    AdminPage { status: Status::Ok, content_type: value(EXPOSITION_TYPE), body: text.finish().into_bytes() }
 }
 
-fn status(server: &AdminServer) -> Page {
-    Page::json(Status::Ok, &server.admin().status())
+fn status(server: &AdminServer) -> AdminPage {
+    AdminPage::json(Status::Ok, &server.admin().status())
 }
 
-fn config(server: &AdminServer) -> Page {
-    Page::json(Status::Ok, &server.admin().config())
+fn config(server: &AdminServer) -> AdminPage {
+    AdminPage::json(Status::Ok, &server.admin().config())
 }
 
-fn index(_: &AdminServer) -> Page {
-    Page { status: Status::Ok, content_type: value(HTML_TYPE), body: INDEX.to_vec() }
+fn index(_: &AdminServer) -> AdminPage {
+    AdminPage { status: Status::Ok, content_type: value(HTML_TYPE), body: INDEX.to_vec() }
 }
 
 fn value(bytes: &'static [u8]) -> FieldValue<'static> {

@@ -40,7 +40,7 @@ impl Fake {
     }
 }
 
-impl Process for Fake {
+impl ControlledProcess for Fake {
     fn start(&self) -> Start {
         [Start::UnderWay, Start::Done, Start::Refused][self.knobs.start.load(Ordering::Relaxed)]
     }

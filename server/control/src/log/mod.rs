@@ -22,10 +22,10 @@ use std::{
     io::Write,
 };
 
-use self::rate::{Admission, Rate};
+use self::rate::{LineDecision, Rate};
 pub use self::{logfmt::LogFields, rate::LINES_PER_SECOND_MAX};
 use crate::metrics::{Counter, Text};
-use crate::settings::{kind::Kind, schema::Key};
+use crate::settings::{kind::Kind, schema::SettingKey};
 
 crate::metrics! {
     /// What the log counts. One for the process.
@@ -37,7 +37,7 @@ crate::metrics! {
 
 crate::choice! {
     /// How much an event matters, the most first.
-    pub enum Level {
+    pub enum LogLevel {
         /// Something does not work, and somebody must act.
         Error = "error",
         /// Something does not work as it should, and goes on.
@@ -49,7 +49,7 @@ crate::choice! {
     }
 }
 
-impl Level {
+impl LogLevel {
     /// The word in the log.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -64,7 +64,7 @@ impl Level {
 
 crate::choice! {
     /// How a line is written.
-    pub enum Format {
+    pub enum LogFormat {
         /// `name=value` pairs.
         Logfmt = "logfmt",
         /// An object in JSON, whose values are all strings.
@@ -76,9 +76,9 @@ crate::settings! {
     /// What is logged, and how.
     pub struct LogSettings {
         /// Events of this level and those that matter more are logged.
-        pub level: Level = Key::new(Kind::Choice(Level::WORDS)).preset("info"),
+        pub level: LogLevel = SettingKey::new(Kind::Choice(LogLevel::WORDS)).preset("info"),
         /// How lines are written: `name=value` pairs, or an object in JSON.
-        pub format: Format = Key::new(Kind::Choice(Format::WORDS)).preset("logfmt"),
+        pub format: LogFormat = SettingKey::new(Kind::Choice(LogFormat::WORDS)).preset("logfmt"),
     }
 }
 
@@ -117,7 +117,7 @@ impl Log {
     }
 
     /// Logs one event. `wall_ms` is the time of the pass, in milliseconds of Unix time.
-    pub fn event(&self, wall_ms: u64, level: Level, event: &str, fields: LogFields<'_>) {
+    pub fn event(&self, wall_ms: u64, level: LogLevel, event: &str, fields: LogFields<'_>) {
         if !level.is_at_least(self.settings.borrow().level) {
             return;
         }
@@ -126,8 +126,8 @@ impl Log {
         self.rate.set(rate);
         self.report(wall_ms, unreported);
         match admission {
-            Admission::Yes => self.write(wall_ms, level, event, fields),
-            Admission::No => self.metrics.dropped.increment(),
+            LineDecision::Yes => self.write(wall_ms, level, event, fields),
+            LineDecision::No => self.metrics.dropped.increment(),
         }
     }
 
@@ -162,23 +162,23 @@ impl Log {
     fn report(&self, wall_ms: u64, unreported: u64) {
         if unreported > 0 {
             let fields: LogFields<'_> = &[("count", &unreported as &dyn Display)];
-            self.write(wall_ms, Level::Warn, "log_lines_dropped", fields);
+            self.write(wall_ms, LogLevel::Warn, "log_lines_dropped", fields);
         }
     }
 
-    fn write(&self, wall_ms: u64, level: Level, event: &str, fields: LogFields<'_>) {
+    fn write(&self, wall_ms: u64, level: LogLevel, event: &str, fields: LogFields<'_>) {
         let mut line = self.line.borrow_mut();
         line.clear();
         let head: LogFields<'_> = &[("level", &level.word()), ("event", &event)];
-        if level.is_at_least(Level::Warn) {
+        if level.is_at_least(LogLevel::Warn) {
             logfmt::encode(&mut line, wall_ms, head, fields);
             self.keep(line.trim_end());
             line.clear();
         }
         let format = self.settings.borrow().format;
         match format {
-            Format::Logfmt => logfmt::encode(&mut line, wall_ms, head, fields),
-            Format::Json => json::encode(&mut line, wall_ms, head, fields),
+            LogFormat::Logfmt => logfmt::encode(&mut line, wall_ms, head, fields),
+            LogFormat::Json => json::encode(&mut line, wall_ms, head, fields),
         }
         // One write per line, so that lines of several processes on one pipe do not mix (pipe(7), PIPE_BUF).
         if self.sink.borrow_mut().write_all(line.as_bytes()).is_err() {
@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    const USUAL: LogSettings = LogSettings { level: Level::Info, format: Format::Logfmt };
+    const USUAL: LogSettings = LogSettings { level: LogLevel::Info, format: LogFormat::Logfmt };
 
     #[derive(Clone, Default)]
     struct Paper(Rc<RefCell<Vec<u8>>>);
@@ -221,7 +221,7 @@ mod tests {
     fn events_below_the_level_are_not_written() {
         let paper = Paper::default();
         let log = Log::new(USUAL, Box::new(paper.clone()));
-        for level in [Level::Error, Level::Warn, Level::Info, Level::Debug] {
+        for level in [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug] {
             log.event(0, level, "tick", &[]);
         }
         let levels: Vec<String> = paper.lines().iter().map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect();
@@ -233,10 +233,10 @@ mod tests {
     fn settings_are_adopted_while_it_runs() {
         let paper = Paper::default();
         let log = Log::new(USUAL, Box::new(paper.clone()));
-        log.event(0, Level::Info, "calm", &[]);
-        log.adopt(&LogSettings { level: Level::Warn, format: Format::Json });
-        log.event(0, Level::Info, "calm", &[]);
-        log.event(0, Level::Error, "storm", &[]);
+        log.event(0, LogLevel::Info, "calm", &[]);
+        log.adopt(&LogSettings { level: LogLevel::Warn, format: LogFormat::Json });
+        log.event(0, LogLevel::Info, "calm", &[]);
+        log.event(0, LogLevel::Error, "storm", &[]);
         let expected = [
             "1970-01-01T00:00:00Z level=info event=calm",
             r#"{"time":"1970-01-01T00:00:00Z","level":"error","event":"storm"}"#,
@@ -247,11 +247,11 @@ mod tests {
     #[test]
     fn warnings_are_kept_for_operators_and_lines_may_be_json() {
         let paper = Paper::default();
-        let options = LogSettings { level: Level::Debug, format: Format::Json };
+        let options = LogSettings { level: LogLevel::Debug, format: LogFormat::Json };
         let log = Log::new(options, Box::new(paper.clone()));
-        log.event(0, Level::Info, "calm", &[]);
+        log.event(0, LogLevel::Info, "calm", &[]);
         for n in 0..RECENT_MAX + 1 {
-            log.event(0, Level::Warn, "storm", &[("n", &n), ("text", &"a\n\"b\"")]);
+            log.event(0, LogLevel::Warn, "storm", &[("n", &n), ("text", &"a\n\"b\"")]);
         }
         let recent = log.recent();
         assert_eq!(recent.len(), RECENT_MAX);
@@ -270,19 +270,19 @@ mod tests {
         let paper = Paper::default();
         let log = Log::new(USUAL, Box::new(paper.clone()));
         let bound = u64::from(LINES_PER_SECOND_MAX);
-        (0..bound + 5).for_each(|n| log.event(1_000 + n, Level::Info, "flood", &[("n", &n)]));
+        (0..bound + 5).for_each(|n| log.event(1_000 + n, LogLevel::Info, "flood", &[("n", &n)]));
         assert_eq!(paper.lines().len() as u64, bound);
         assert_eq!(log.dropped(), 5);
         log.flush(1_999);
         assert!(paper.lines().is_empty(), "the second is not over");
-        log.event(2_000, Level::Info, "calm", &[]);
+        log.event(2_000, LogLevel::Info, "calm", &[]);
         log.flush(2_100);
         let expected = [
             "1970-01-01T00:00:02Z level=warn event=log_lines_dropped count=5",
             "1970-01-01T00:00:02Z level=info event=calm",
         ];
         assert_eq!(paper.lines(), expected);
-        (0..=bound).for_each(|n| log.event(3_000 + n, Level::Info, "flood", &[]));
+        (0..=bound).for_each(|n| log.event(3_000 + n, LogLevel::Info, "flood", &[]));
         paper.lines();
         log.flush(4_000);
         assert_eq!(paper.lines(), ["1970-01-01T00:00:04Z level=warn event=log_lines_dropped count=1"]);
@@ -292,9 +292,9 @@ mod tests {
     fn a_clock_that_is_set_back_does_not_silence_the_log() {
         let paper = Paper::default();
         let log = Log::new(USUAL, Box::new(paper.clone()));
-        (0..LINES_PER_SECOND_MAX).for_each(|_| log.event(9_000, Level::Info, "before", &[]));
+        (0..LINES_PER_SECOND_MAX).for_each(|_| log.event(9_000, LogLevel::Info, "before", &[]));
         paper.lines();
-        log.event(3_000, Level::Info, "after", &[]);
+        log.event(3_000, LogLevel::Info, "after", &[]);
         assert_eq!(paper.lines(), ["1970-01-01T00:00:03Z level=info event=after"]);
     }
 
@@ -310,7 +310,7 @@ mod tests {
             }
         }
         let log = Log::new(USUAL, Box::new(Closed));
-        log.event(0, Level::Error, "lost", &[]);
+        log.event(0, LogLevel::Error, "lost", &[]);
         assert_eq!(log.dropped(), 1);
         let mut text = Text::new();
         log.metrics(&mut text);

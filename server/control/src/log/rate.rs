@@ -7,7 +7,7 @@ pub const LINES_PER_SECOND_MAX: u32 = 100;
 
 /// Whether a line may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
+pub(super) enum LineDecision {
     Yes,
     No,
 }
@@ -34,13 +34,13 @@ impl Rate {
     }
 
     /// Takes in one line: whether it may leave, and what [`Rate::turn`] tells.
-    pub(super) fn admit(&mut self, wall_ms: u64) -> (Admission, u64) {
+    pub(super) fn admit(&mut self, wall_ms: u64) -> (LineDecision, u64) {
         let unreported = self.turn(wall_ms);
         if self.lines == LINES_PER_SECOND_MAX {
             self.dropped += 1;
-            return (Admission::No, unreported);
+            return (LineDecision::No, unreported);
         }
         self.lines += 1;
-        (Admission::Yes, unreported)
+        (LineDecision::Yes, unreported)
     }
 }

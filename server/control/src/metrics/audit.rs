@@ -3,12 +3,12 @@
 //!
 //! **Invariants**: a family that no write has changed fails the check, so that a list of writes cannot be forgotten.
 
-use super::declare::{Group, Reading};
+use super::declare::{MetricGroup, Reading};
 use super::family::{Family, Label};
 
 /// The samples of a group that are not zero, as a scraper would write them.
 #[must_use]
-pub fn changed<G: Group>(group: &G) -> Vec<String> {
+pub fn changed<G: MetricGroup>(group: &G) -> Vec<String> {
     let mut changed = Vec::new();
     group.visit(&mut |family, word, reading| {
         let is_zero = match reading {
@@ -32,7 +32,7 @@ pub fn sample_name(family: &Family, word: Option<&str>) -> String {
 }
 
 /// Writes to a group, each to one of its numbers, and the sample that must change.
-pub type Writes<G> = &'static [(fn(&G), &'static str)];
+pub type WriteChecks<G> = &'static [(fn(&G), &'static str)];
 
 /// Asserts that each write changes exactly the sample that stands beside it, and that every family of the group
 /// itself is written.
@@ -40,7 +40,7 @@ pub type Writes<G> = &'static [(fn(&G), &'static str)];
 /// # Panics
 ///
 /// When that is not so.
-pub fn assert_alone<G: Group + Default>(writes: Writes<G>) {
+pub fn assert_alone<G: MetricGroup + Default>(writes: WriteChecks<G>) {
     for (write, sample) in writes {
         let group = G::default();
         write(&group);
@@ -51,7 +51,7 @@ pub fn assert_alone<G: Group + Default>(writes: Writes<G>) {
 }
 
 /// Changes to a source of which a group is a copy, one number at a time, and the sample that must change.
-pub type Sources<T> = &'static [(fn(&mut T), &'static str)];
+pub type CopyChecks<T> = &'static [(fn(&mut T), &'static str)];
 
 /// Asserts that each number of a source changes exactly the sample that stands beside it, and that every family of the group
 /// has a source.
@@ -59,7 +59,7 @@ pub type Sources<T> = &'static [(fn(&mut T), &'static str)];
 /// # Panics
 ///
 /// When that is not so.
-pub fn assert_copied<T: Default, G: Group + Default>(sources: Sources<T>, publish: fn(&G, &T)) {
+pub fn assert_copied<T: Default, G: MetricGroup + Default>(sources: CopyChecks<T>, publish: fn(&G, &T)) {
     for (change, sample) in sources {
         let mut source = T::default();
         change(&mut source);
@@ -76,7 +76,7 @@ pub fn assert_copied<T: Default, G: Group + Default>(sources: Sources<T>, publis
 /// # Panics
 ///
 /// When that is not so.
-pub fn assert_complete<G: Group>(samples: &[&str]) {
+pub fn assert_complete<G: MetricGroup>(samples: &[&str]) {
     for family in G::own_families() {
         let fixed = match family.labels {
             [Label { words: [word], .. }] => Some(*word),

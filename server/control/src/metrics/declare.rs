@@ -31,7 +31,7 @@ pub enum Reading<'a> {
 pub type Visitor<'v> = dyn FnMut(&'static Family, Option<&'static str>, Reading<'_>) + 'v;
 
 /// A struct of metrics, as [`crate::metrics!`] makes it.
-pub trait Group {
+pub trait MetricGroup {
     /// Its own declarations, in order. A family whose series are fields of their own is there once for each.
     fn own_families() -> Vec<&'static Family>;
 
@@ -168,7 +168,7 @@ macro_rules! metrics {
             $($($(#[$part_meta])* $vis $part: $part_type,)*)?
         }
 
-        impl $crate::metrics::Group for $group {
+        impl $crate::metrics::MetricGroup for $group {
             fn own_families() -> Vec<&'static $crate::metrics::Family> {
                 vec![$({
                     const LABELS: &[$crate::metrics::Label] =
@@ -182,7 +182,7 @@ macro_rules! metrics {
             fn families() -> Vec<&'static $crate::metrics::Family> {
                 #[allow(unused_mut, reason = "a group may have no other groups in it")]
                 let mut families = Self::own_families();
-                $($(families.extend(<$part_type as $crate::metrics::Group>::families());)*)?
+                $($(families.extend(<$part_type as $crate::metrics::MetricGroup>::families());)*)?
                 families
             }
 
@@ -197,7 +197,7 @@ macro_rules! metrics {
                         WORDS.len() == <$type as $crate::metrics::Measure>::SERIES || $crate::metrics!(@is_fixed $($word)?));
                     $crate::metrics::Measure::read(&self.$field, WORDS, &mut |word, reading| visitor(FAMILY, word, reading));
                 })*
-                $($($crate::metrics::Group::visit(&self.$part, visitor);)*)?
+                $($($crate::metrics::MetricGroup::visit(&self.$part, visitor);)*)?
             }
         }
     };

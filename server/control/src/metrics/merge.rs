@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::declare::{Group, Reading};
+use super::declare::{MetricGroup, Reading};
 use super::family::Family;
 use super::latency::Latency;
 
@@ -20,7 +20,7 @@ pub struct Series {
 }
 
 /// All latencies of groups of one type, merged, in the order of the declarations.
-pub fn latencies<'a, G: Group + 'a>(groups: impl IntoIterator<Item = &'a G>) -> Vec<Series> {
+pub fn latencies<'a, G: MetricGroup + 'a>(groups: impl IntoIterator<Item = &'a G>) -> Vec<Series> {
     let mut merged: Vec<Series> = Vec::new();
     for group in groups {
         let mut at = 0;

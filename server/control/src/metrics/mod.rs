@@ -32,7 +32,7 @@ mod status;
 mod text;
 
 pub use counter::{Counter, Gauge};
-pub use declare::{Copied, Group, Measure, Reading, Visitor};
+pub use declare::{Copied, Measure, MetricGroup, Reading, Visitor};
 pub use family::{Family, Kind, Label};
 pub use latency::Latency;
 pub use merge::{Series, latencies, latency_status};
@@ -40,6 +40,6 @@ pub use process::ProcessUsage;
 pub use sampler::Sampler;
 pub use shared::{ConfigMetrics, ReactorMetrics, TopologyMetrics};
 pub use status::{Sum, add_to_status, sums};
-pub use text::{Labels, Text, Value};
+pub use text::{Labels, SampleValue, Text};
 
 pub use crate::build::Build;

@@ -61,7 +61,7 @@ struct Ticks {
 
 /// What a `stat` file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Stat {
+struct ProcStat {
     name: String,
     cpu: Ticks,
     /// Ticks from the boot of the machine to the start of the thread.
@@ -85,14 +85,14 @@ impl ProcessUsage {
         for task in fs::read_dir(this.join("task"))? {
             // A thread may end between the listing and the reading; it is not there any more then.
             let Ok(text) = fs::read_to_string(task?.path().join("stat")) else { continue };
-            let stat = Stat::parse(&text).ok_or_else(|| malformed("self/task/*/stat"))?;
+            let stat = ProcStat::parse(&text).ok_or_else(|| malformed("self/task/*/stat"))?;
             let ticks = threads.entry(stat.name).or_default();
             ticks.user += stat.cpu.user;
             ticks.system += stat.cpu.system;
             thread_count += 1;
         }
         let stat = fs::read_to_string(this.join("stat"))?;
-        let stat = Stat::parse(&stat).ok_or_else(|| malformed("self/stat"))?;
+        let stat = ProcStat::parse(&stat).ok_or_else(|| malformed("self/stat"))?;
         let status = fs::read_to_string(this.join("status"))?;
         let machine = fs::read_to_string(proc.join("stat"))?;
         let boot_unix_s = number_after(&machine, "btime ").ok_or_else(|| malformed("stat"))?;
@@ -136,7 +136,7 @@ impl ProcessUsage {
     }
 }
 
-impl Stat {
+impl ProcStat {
     fn parse(text: &str) -> Option<Self> {
         // A name may hold spaces and parentheses; the last one ends it.
         let (start, end) = (text.find('(')?, text.rfind(')')?);
@@ -167,12 +167,12 @@ mod tests {
     fn stat_lines() {
         let rest = "S 1 2 3 0 -1 4194560 100 0 0 0 250 75 0 0 20 0 4 0 98765 1000000 500";
         for name in ["core 0", "a) S (b", "", "x"] {
-            let stat = Stat::parse(&format!("1234 ({name}) {rest}\n")).unwrap();
-            let expected = Stat { name: name.to_owned(), cpu: Ticks { user: 250, system: 75 }, started: 98765 };
+            let stat = ProcStat::parse(&format!("1234 ({name}) {rest}\n")).unwrap();
+            let expected = ProcStat { name: name.to_owned(), cpu: Ticks { user: 250, system: 75 }, started: 98765 };
             assert_eq!(stat, expected);
         }
         for bad in ["", "1 (x", "1 x) (", "1 (x) S 1", &format!("1 (x) {}", rest.replace("75", "-"))] {
-            assert_eq!(Stat::parse(bad), None, "{bad}");
+            assert_eq!(ProcStat::parse(bad), None, "{bad}");
         }
     }
 

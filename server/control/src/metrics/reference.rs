@@ -7,12 +7,12 @@
 use std::fmt::Write as _;
 
 use super::{
-    declare::Group,
+    declare::MetricGroup,
     family::{Family, Kind},
 };
 
 /// A table of the document.
-pub struct Part {
+pub struct ReferenceTable {
     /// What stands in its markers, `<!-- begin: NAME -->` and `<!-- end: NAME -->`.
     pub name: &'static str,
     /// Whether the families have the label `core` as well. Histograms are merged over cores.
@@ -21,23 +21,23 @@ pub struct Part {
     pub families: Vec<&'static Family>,
 }
 
-impl Part {
+impl ReferenceTable {
     /// The families of a group, those of the groups in it included.
     #[must_use]
-    pub fn of<G: Group>(name: &'static str, per_core: bool) -> Self {
-        Part { name, per_core, families: G::families() }
+    pub fn of<G: MetricGroup>(name: &'static str, per_core: bool) -> Self {
+        ReferenceTable { name, per_core, families: G::families() }
     }
 
     /// The families of a group itself, without those of the groups in it.
     #[must_use]
-    pub fn of_own<G: Group>(name: &'static str, per_core: bool) -> Self {
-        Part { name, per_core, families: G::own_families() }
+    pub fn of_own<G: MetricGroup>(name: &'static str, per_core: bool) -> Self {
+        ReferenceTable { name, per_core, families: G::own_families() }
     }
 }
 
 /// The document with the given parts brought up to date. `None` when a marker is missing.
 #[must_use]
-pub fn refreshed(document: &str, parts: &[Part]) -> Option<String> {
+pub fn refreshed(document: &str, parts: &[ReferenceTable]) -> Option<String> {
     parts.iter().try_fold(document.to_owned(), |document, part| {
         let (begin, end) = (format!("<!-- begin: {} -->\n", part.name), format!("<!-- end: {} -->", part.name));
         let (before, rest) = document.split_once(&begin)?;
@@ -46,7 +46,7 @@ pub fn refreshed(document: &str, parts: &[Part]) -> Option<String> {
     })
 }
 
-fn table(part: &Part) -> String {
+fn table(part: &ReferenceTable) -> String {
     let mut text = String::from("| name | type | labels | meaning |\n|---|---|---|---|\n");
     for family in &part.families {
         // Series that are fields of their own stand in one row for each.
@@ -86,14 +86,14 @@ mod tests {
     use super::*;
 
     /// The parts of this crate.
-    fn own_parts() -> Vec<Part> {
+    fn own_parts() -> Vec<ReferenceTable> {
         vec![
-            Part { name: "process", per_core: false, families: process::FAMILIES.to_vec() },
-            Part::of::<crate::admin::AdminMetrics>("admin", false),
-            Part::of::<crate::log::LogMetrics>("log", false),
-            Part::of::<ConfigMetrics>("config", false),
-            Part::of::<TopologyMetrics>("topology", false),
-            Part::of::<ReactorMetrics>("reactor", true),
+            ReferenceTable { name: "process", per_core: false, families: process::FAMILIES.to_vec() },
+            ReferenceTable::of::<crate::admin::AdminMetrics>("admin", false),
+            ReferenceTable::of::<crate::log::LogMetrics>("log", false),
+            ReferenceTable::of::<ConfigMetrics>("config", false),
+            ReferenceTable::of::<TopologyMetrics>("topology", false),
+            ReferenceTable::of::<ReactorMetrics>("reactor", true),
         ]
     }
 
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_missing_marker_is_reported() {
-        let part = || [Part::of::<TopologyMetrics>("topology", false)];
+        let part = || [ReferenceTable::of::<TopologyMetrics>("topology", false)];
         assert_eq!(refreshed("# Metrics\n", &part()), None);
         let text = refreshed("a\n<!-- begin: topology -->\nSTALE\n<!-- end: topology -->\nb\n", &part()).unwrap();
         assert!(

@@ -2,15 +2,15 @@
 //!
 //! **Not** counted here: a core copies what its reactor has counted, a few times in a second.
 //!
-//! **Source**: `reactor::Counters`.
+//! **Source**: `reactor::ReactorCounters`.
 
-use reactor::{Counters, Holdings};
+use reactor::{Holdings, ReactorCounters};
 
 use super::counter::{Counter, Gauge};
 
 crate::metrics! {
     /// What a core's event loop holds and has done.
-    pub struct ReactorMetrics from (Counters, Holdings) {
+    pub struct ReactorMetrics from (ReactorCounters, Holdings) {
         /// Passes of the event loop.
         passes: Counter = "corelane_reactor_passes_total" => |(counters, _)| counters.passes,
         /// Completions that the kernel reported. Completions per pass say how much one pass shares.
@@ -68,12 +68,12 @@ crate::metrics! {
 
 #[cfg(test)]
 mod tests {
-    use super::super::audit::{self, Sources, Writes};
+    use super::super::audit::{self, CopyChecks, WriteChecks};
     use super::*;
 
     #[test]
     fn every_number_of_a_reactor_has_its_own_sample() {
-        let sources: Sources<(Counters, Holdings)> = &[
+        let sources: CopyChecks<(ReactorCounters, Holdings)> = &[
             (|s| s.0.passes = 7, "corelane_reactor_passes_total"),
             (|s| s.0.completions = 7, "corelane_reactor_completions_total"),
             (|s| s.0.sends = 7, "corelane_reactor_sends_total"),
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn every_number_of_a_topology_has_its_own_sample() {
-        let writes: Writes<TopologyMetrics> = &[
+        let writes: WriteChecks<TopologyMetrics> = &[
             (|t| t.epoch.set(7), "corelane_topology_epoch"),
             (|t| t.slots_owned.set(7), "corelane_topology_slots_owned"),
             (|t| t.reloads.increment(), "corelane_topology_reloads_total"),
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn every_number_of_the_settings_has_its_own_sample() {
-        let writes: Writes<ConfigMetrics> = &[
+        let writes: WriteChecks<ConfigMetrics> = &[
             (|c| c.generation.set(7), "corelane_config_generation"),
             (|c| c.applied.increment(), "corelane_config_reloads_total{result=\"applied\"}"),
             (|c| c.unchanged.increment(), "corelane_config_reloads_total{result=\"unchanged\"}"),

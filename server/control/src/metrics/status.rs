@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::declare::{Group, Reading};
+use super::declare::{MetricGroup, Reading};
 use super::family::Family;
 
 /// A number summed over groups of one type.
@@ -19,7 +19,7 @@ pub struct Sum {
 }
 
 /// The sums of all counters and gauges over groups, in the order of the declarations.
-pub fn sums<'a, G: Group + 'a>(groups: impl IntoIterator<Item = &'a G>) -> Vec<Sum> {
+pub fn sums<'a, G: MetricGroup + 'a>(groups: impl IntoIterator<Item = &'a G>) -> Vec<Sum> {
     let mut sums: Vec<Sum> = Vec::new();
     for group in groups {
         let mut at = 0;
@@ -37,7 +37,7 @@ pub fn sums<'a, G: Group + 'a>(groups: impl IntoIterator<Item = &'a G>) -> Vec<S
 
 /// Adds every number of a group to `status`: an object for each subject, in which a labelled family is an object again. Words
 /// whose number is zero are left out of families with many.
-pub fn add_to_status<G: Group>(group: &G, status: &mut Map<String, Value>) {
+pub fn add_to_status<G: MetricGroup>(group: &G, status: &mut Map<String, Value>) {
     /// Words of a family that are listed even when nothing has happened.
     const WORDS_MAX: usize = 8;
 

@@ -16,7 +16,7 @@
 use std::fmt::{self, Display, Write as _};
 
 use super::{
-    declare::{Group, Reading},
+    declare::{MetricGroup, Reading},
     family::Family,
     latency::Latency,
     merge::Series,
@@ -27,32 +27,32 @@ pub type Labels<'a> = &'a [(&'static str, &'a dyn Display)];
 
 /// A sample's value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value {
+pub enum SampleValue {
     /// A whole number.
     Whole(u64),
     /// Any other.
     Real(f64),
 }
 
-impl From<u64> for Value {
+impl From<u64> for SampleValue {
     fn from(number: u64) -> Self {
         Self::Whole(number)
     }
 }
 
-impl From<usize> for Value {
+impl From<usize> for SampleValue {
     fn from(number: usize) -> Self {
         Self::Whole(number as u64)
     }
 }
 
-impl From<f64> for Value {
+impl From<f64> for SampleValue {
     fn from(number: f64) -> Self {
         Self::Real(number)
     }
 }
 
-impl Display for Value {
+impl Display for SampleValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Whole(number) => write!(f, "{number}"),
@@ -86,14 +86,14 @@ impl Text {
     }
 
     /// Adds a sample. A family has one sample for each set of labels; who writes the same twice is told so by the scraper.
-    pub fn sample(&mut self, family: &Family, labels: Labels<'_>, value: impl Into<Value>) {
+    pub fn sample(&mut self, family: &Family, labels: Labels<'_>, value: impl Into<SampleValue>) {
         let samples = self.samples(family);
         push_sample(samples, (family.name, ""), labels, value.into());
     }
 
     /// Adds every number of a group. `labels` come before a family's own. Its latencies are merged over cores, and added by
     /// [`Text::latencies`].
-    pub fn group<G: Group + ?Sized>(&mut self, labels: Labels<'_>, group: &G) {
+    pub fn group<G: MetricGroup + ?Sized>(&mut self, labels: Labels<'_>, group: &G) {
         group.visit(&mut |family, word, reading| {
             let Reading::Number(number) = reading else { return };
             let mut all = labels.to_vec();
@@ -121,14 +121,14 @@ impl Text {
         let sum = latency.sum_s();
         let name = family.name();
         let samples = self.samples(family);
-        let bounds = told.into_iter().map(|(bound, count)| (Value::Real(bound), count));
-        for (bound, count) in bounds.chain([(Value::Real(f64::INFINITY), count)]) {
+        let bounds = told.into_iter().map(|(bound, count)| (SampleValue::Real(bound), count));
+        for (bound, count) in bounds.chain([(SampleValue::Real(f64::INFINITY), count)]) {
             let mut with_bound: Vec<(&'static str, &dyn Display)> = labels.to_vec();
             with_bound.push(("le", &bound));
-            push_sample(samples, (name, "_bucket"), &with_bound, Value::Whole(count));
+            push_sample(samples, (name, "_bucket"), &with_bound, SampleValue::Whole(count));
         }
-        push_sample(samples, (name, "_sum"), labels, Value::Real(sum));
-        push_sample(samples, (name, "_count"), labels, Value::Whole(count));
+        push_sample(samples, (name, "_sum"), labels, SampleValue::Real(sum));
+        push_sample(samples, (name, "_count"), labels, SampleValue::Whole(count));
     }
 
     /// The whole exposition.
@@ -162,7 +162,7 @@ impl Text {
     }
 }
 
-fn push_sample(out: &mut String, name: (&str, &str), labels: Labels<'_>, value: Value) {
+fn push_sample(out: &mut String, name: (&str, &str), labels: Labels<'_>, value: SampleValue) {
     out.push_str(name.0);
     out.push_str(name.1);
     let mut before = '{';
@@ -251,11 +251,11 @@ mod tests {
     #[test]
     fn values_of_every_kind() {
         for (value, expected) in [
-            (Value::from(u64::MAX), "18446744073709551615"),
-            (Value::from(0_usize), "0"),
-            (Value::from(-0.25), "-0.25"),
-            (Value::from(f64::NAN), "NaN"),
-            (Value::from(f64::NEG_INFINITY), "-Inf"),
+            (SampleValue::from(u64::MAX), "18446744073709551615"),
+            (SampleValue::from(0_usize), "0"),
+            (SampleValue::from(-0.25), "-0.25"),
+            (SampleValue::from(f64::NAN), "NaN"),
+            (SampleValue::from(f64::NEG_INFINITY), "-Inf"),
         ] {
             assert_eq!(value.to_string(), expected);
         }

@@ -14,8 +14,8 @@ use serde_json::json;
 use super::*;
 use crate::settings;
 use crate::settings::{
-    declare::Group,
-    schema::{Change, Key, List, Named, Schema},
+    declare::KeyGroup,
+    schema::{Change, ListedTables, NamedTables, Schema, SettingKey},
 };
 
 static SCHEMA: Schema =
@@ -25,13 +25,13 @@ settings! {
     /// Settings of a sample.
     struct Sample {
         /// Fixed at the start.
-        cores: u64 = Key::count(1, 8).preset("1").restart(),
+        cores: u64 = SettingKey::count(1, 8).preset("1").restart(),
         /// Free to change.
-        pause: Duration = Key::duration(Duration::ZERO, Duration::from_secs(60)).preset("1s"),
+        pause: Duration = SettingKey::duration(Duration::ZERO, Duration::from_secs(60)).preset("1s"),
         /// Rooms.
-        room: std::collections::BTreeMap<String, Room> = Named::new(Room::TABLE, 2, &["hall"]),
+        room: std::collections::BTreeMap<String, Room> = NamedTables::new(Room::TABLE, 2, &["hall"]),
         /// Doors.
-        door: Vec<Door> = List::new(Door::TABLE, 2, Change::Restart),
+        door: Vec<Door> = ListedTables::new(Door::TABLE, 2, Change::Restart),
     }
 }
 
@@ -39,7 +39,7 @@ settings! {
     /// One room.
     struct Room {
         /// Seats.
-        seats: u64 = Key::count(0, 100).preset("10"),
+        seats: u64 = SettingKey::count(0, 100).preset("10"),
     }
 }
 
@@ -47,7 +47,7 @@ settings! {
     /// One door.
     struct Door {
         /// Width.
-        width: u64 = Key::count(1, 9).required().restart(),
+        width: u64 = SettingKey::count(1, 9).required().restart(),
     }
 }
 
@@ -96,7 +96,7 @@ fn reloads(texts: Vec<Vec<(&'static str, &'static str)>>) -> (Vec<(String, Optio
     for turn in 1..count {
         shelf.turn.store(turn, Ordering::Relaxed);
         let log = RefCell::new(String::new());
-        let event = |_: Level, event: &str, fields: LogFields<'_>| {
+        let event = |_: LogLevel, event: &str, fields: LogFields<'_>| {
             let mut log = log.borrow_mut();
             write!(log, "{event}").unwrap();
             fields.iter().for_each(|(name, value)| write!(log, " {name}={value}").unwrap());

@@ -13,8 +13,8 @@
 use std::{collections::BTreeSet, ffi::OsString, fmt::Debug, mem::discriminant, path::Path};
 
 use super::{
-    Invocation, Settings, Sources, load,
-    schema::{Item, Key, Preset, Schema, Table, variable_of},
+    Invocation, Settings, SettingsSources, load,
+    schema::{Preset, Schema, SettingKey, Table, TableItem, variable_of},
 };
 
 /// Checks a schema: names are unique, keys are documented, defaults are allowed and keep the rules.
@@ -38,19 +38,19 @@ fn table(table: &Table, is_outermost: bool) {
     for item in table.items {
         assert!(names.insert(item.name()), "{} twice", item.name());
         let rank = match item {
-            Item::Key(declared) => {
+            TableItem::Key(declared) => {
                 key(declared);
                 0
             }
-            Item::Table(_, inner) => {
+            TableItem::Table(_, inner) => {
                 self::table(inner, false);
                 1
             }
-            Item::Named(named) => {
+            TableItem::Named(named) => {
                 self::table(named.table, false);
                 2
             }
-            Item::List(list) => {
+            TableItem::List(list) => {
                 self::table(list.table, false);
                 2
             }
@@ -61,7 +61,7 @@ fn table(table: &Table, is_outermost: bool) {
     }
 }
 
-fn key(key: &Key) {
+fn key(key: &SettingKey) {
     if let Preset::Is(text) | Preset::Unless(text, _) = key.preset {
         assert!(key.kind.parse_text(text).is_some(), "{}: {text} is not {}", key.name, key.kind.allowed());
     }
@@ -79,7 +79,7 @@ fn rules(schema: &Schema) {
         let (Preset::Is(small), Preset::Is(large)) = (lesser.preset, bound.preset) else {
             panic!("{} and {} have defaults", rule.lesser, rule.bound)
         };
-        let magnitude = |key: &Key, text| key.kind.parse_text(text).and_then(|value| value.magnitude());
+        let magnitude = |key: &SettingKey, text| key.kind.parse_text(text).and_then(|value| value.magnitude());
         assert!(magnitude(lesser, small).is_some());
         assert!(magnitude(lesser, small) <= magnitude(bound, large), "{}", rule.lesser);
     }
@@ -98,7 +98,7 @@ pub fn settings<T: Settings + PartialEq + Debug>(input: &[u8]) {
     arguments.push("--config=/fuzz.toml".into());
     let environment = variables.iter().filter_map(|line| line.split_once('='));
     let environment = environment.map(|(name, value)| (name.into(), value.into())).collect();
-    match load::<T>(&Sources { arguments, environment, files: &|_: &Path| Ok(file.to_owned()) }) {
+    match load::<T>(&SettingsSources { arguments, environment, files: &|_: &Path| Ok(file.to_owned()) }) {
         Ok(Invocation::Serve(loaded) | Invocation::Check(loaded, _)) => {
             let printed = loaded.effective.to_toml();
             assert_eq!(reloaded::<T>(&printed), loaded.settings, "{printed}");
@@ -111,7 +111,8 @@ pub fn settings<T: Settings + PartialEq + Debug>(input: &[u8]) {
 
 fn reloaded<T: Settings>(printed: &str) -> T {
     let arguments = vec!["--config=/printed.toml".into()];
-    match load::<T>(&Sources { arguments, environment: Vec::new(), files: &|_: &Path| Ok(printed.to_owned()) }) {
+    match load::<T>(&SettingsSources { arguments, environment: Vec::new(), files: &|_: &Path| Ok(printed.to_owned()) })
+    {
         Ok(Invocation::Serve(loaded)) => loaded.settings,
         Ok(Invocation::Check(..)) => panic!("a file cannot ask for a check"),
         Ok(Invocation::Print(text)) => panic!("nothing was asked to be printed: {text}"),

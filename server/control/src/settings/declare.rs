@@ -5,7 +5,7 @@
 //!      /// Bounds on what one client may use.
 //!      pub struct EdgeLimits {
 //!          /// Largest request head; beyond it 431.              help, docs/config.md, rustdoc
-//!          pub header_bytes: usize = Key::bytes(KIB, MIB).preset("16KiB"),
+//!          pub header_bytes: usize = SettingKey::bytes(KIB, MIB).preset("16KiB"),
 //!      }
 //!  }
 //! ```
@@ -19,18 +19,18 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
     schema::{Table, joined, numbered},
-    tree::Tree,
-    value::{Cores, ListenAddress, Value},
+    tree::SettingsTree,
+    value::{Cores, ListenAddress, SettingValue},
 };
 
 /// What a field of a struct of settings can be.
 pub trait Field: Sized {
     /// Reads it from settings that are complete and valid.
-    fn read(tree: &Tree, path: &str) -> Self;
+    fn read(tree: &SettingsTree, path: &str) -> Self;
 }
 
 /// A struct that [`crate::settings!`] declares.
-pub trait Group: Field {
+pub trait KeyGroup: Field {
     /// What it declares.
     const TABLE: &'static Table;
 }
@@ -50,14 +50,14 @@ macro_rules! settings {
             $($(#[doc = $doc])* $field_visibility $field: $type,)*
         }
 
-        impl $crate::settings::declare::Group for $name {
+        impl $crate::settings::declare::KeyGroup for $name {
             const TABLE: &'static $crate::settings::schema::Table = &$crate::settings::schema::Table {
                 items: &[$($declaration.item(stringify!($field), concat!($($doc),*))),*],
             };
         }
 
         impl $crate::settings::declare::Field for $name {
-            fn read(tree: &$crate::settings::Tree, path: &str) -> Self {
+            fn read(tree: &$crate::settings::SettingsTree, path: &str) -> Self {
                 Self {
                     $($field: $crate::settings::declare::Field::read(
                         tree,
@@ -88,7 +88,7 @@ macro_rules! choice {
         }
 
         impl $crate::settings::declare::Field for $name {
-            fn read(tree: &$crate::settings::Tree, path: &str) -> Self {
+            fn read(tree: &$crate::settings::SettingsTree, path: &str) -> Self {
                 match tree.word(path) {
                     $($word => Self::$variant,)*
                     other => unreachable!("{path} is one of the words declared, not {other}"),
@@ -99,16 +99,16 @@ macro_rules! choice {
 }
 
 /// A defect of ours, which the first test of the binary finds.
-pub(super) fn wrong_kind(path: &str, value: Option<&Value>) -> ! {
+pub(super) fn wrong_kind(path: &str, value: Option<&SettingValue>) -> ! {
     panic!("the field at {path} does not fit its key, which holds {value:?}")
 }
 
 macro_rules! number_field {
     ($($type:ty),*) => {$(
         impl Field for $type {
-            fn read(tree: &Tree, path: &str) -> Self {
+            fn read(tree: &SettingsTree, path: &str) -> Self {
                 match tree.value(path) {
-                    Some(Value::Bytes(number) | Value::Count(number)) => {
+                    Some(SettingValue::Bytes(number) | SettingValue::Count(number)) => {
                         Self::try_from(*number).ok().expect("the key's range is within the field's type")
                     }
                     other => wrong_kind(path, other),
@@ -123,9 +123,9 @@ number_field!(u8, u16, u32, u64, usize);
 macro_rules! value_field {
     ($($type:ty => $variant:ident),*) => {$(
         impl Field for $type {
-            fn read(tree: &Tree, path: &str) -> Self {
+            fn read(tree: &SettingsTree, path: &str) -> Self {
                 match tree.value(path) {
-                    Some(Value::$variant(value)) => value.clone(),
+                    Some(SettingValue::$variant(value)) => value.clone(),
                     other => wrong_kind(path, other),
                 }
             }
@@ -144,16 +144,16 @@ value_field!(
 
 /// A key that may be without a value.
 impl<T: Field> Field for Option<T> {
-    fn read(tree: &Tree, path: &str) -> Self {
+    fn read(tree: &SettingsTree, path: &str) -> Self {
         tree.value(path).is_some().then(|| T::read(tree, path))
     }
 }
 
 /// Empty where nothing is set.
 impl Field for Vec<ListenAddress> {
-    fn read(tree: &Tree, path: &str) -> Self {
+    fn read(tree: &SettingsTree, path: &str) -> Self {
         match tree.value(path) {
-            Some(Value::Addresses(addresses)) => addresses.clone(),
+            Some(SettingValue::Addresses(addresses)) => addresses.clone(),
             None => Self::new(),
             other => wrong_kind(path, other),
         }
@@ -161,15 +161,15 @@ impl Field for Vec<ListenAddress> {
 }
 
 /// A list, in the order of the files.
-impl<T: Group> Field for Vec<T> {
-    fn read(tree: &Tree, path: &str) -> Self {
+impl<T: KeyGroup> Field for Vec<T> {
+    fn read(tree: &SettingsTree, path: &str) -> Self {
         (1..=tree.listed(path)).map(|number| T::read(tree, &numbered(path, number))).collect()
     }
 }
 
 /// Named tables.
-impl<T: Group> Field for BTreeMap<String, T> {
-    fn read(tree: &Tree, path: &str) -> Self {
+impl<T: KeyGroup> Field for BTreeMap<String, T> {
+    fn read(tree: &SettingsTree, path: &str) -> Self {
         tree.named(path).map(|name| (name.to_owned(), T::read(tree, &joined(path, name)))).collect()
     }
 }

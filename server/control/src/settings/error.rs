@@ -9,7 +9,7 @@ use std::{fmt, path::PathBuf};
 
 use super::{
     origin::Origin,
-    schema::{Key, Secrecy},
+    schema::{Secrecy, SettingKey},
 };
 
 /// Longest piece of the operator's text that a message repeats, in characters: enough for any sensible value, and a
@@ -109,7 +109,7 @@ pub enum SettingError {
 
 impl SettingError {
     /// A value that is not allowed. `found` is the text as it was written.
-    pub(super) fn invalid(key: &Key, path: &str, origin: Origin, found: &str) -> Self {
+    pub(super) fn invalid(key: &SettingKey, path: &str, origin: Origin, found: &str) -> Self {
         let found = match key.secrecy {
             Secrecy::Shown => shortened(found),
             Secrecy::Secret => "a secret".to_owned(),

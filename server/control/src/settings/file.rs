@@ -15,9 +15,12 @@ use toml_edit::{Document, Item as Toml, TableLike};
 use super::{
     error::{SettingError, shortened},
     include::{self, Files},
-    layer::{Layer, unknown_key},
+    layer::{SettingsLayer, unknown_key},
     origin::Origin,
-    schema::{Item, Key, List, Named, Schema, TABLE_NAME_BYTES_MAX, Table, is_table_name, joined, numbered},
+    schema::{
+        ListedTables, NamedTables, Schema, SettingKey, TABLE_NAME_BYTES_MAX, Table, TableItem, is_table_name, joined,
+        numbered,
+    },
     value::quote,
 };
 
@@ -31,8 +34,9 @@ pub const FILE_BYTES_MAX: usize = 4 << 20;
 pub(super) const INCLUDE: &str = "include";
 
 /// Reads the configuration file `file` and those it includes. Relative paths in a file are relative to its folder.
-pub(super) fn read_files(schema: &'static Schema, file: PathBuf, named_by: Origin, files: &dyn Files) -> Layer {
-    let mut reader = Reader { schema, file, text: String::new(), layer: Layer::default(), patterns: Some(Vec::new()) };
+pub(super) fn read_files(schema: &'static Schema, file: PathBuf, named_by: Origin, files: &dyn Files) -> SettingsLayer {
+    let mut reader =
+        FileReader { schema, file, text: String::new(), layer: SettingsLayer::default(), patterns: Some(Vec::new()) };
     reader.read_file(named_by, files);
     let (folder, patterns) = (reader.folder(), reader.patterns.take());
     let mut read = vec![reader.file.clone()];
@@ -65,18 +69,18 @@ fn too_many_files() -> String {
     format!("at most {FILES_MAX} files in all")
 }
 
-struct Reader {
+struct FileReader {
     schema: &'static Schema,
     /// The file at hand, and its text.
     file: PathBuf,
     text: String,
     /// What all files say.
-    layer: Layer,
+    layer: SettingsLayer,
     /// What the first file includes, with where it says so; `None` while the others are read.
     patterns: Option<Vec<(String, Origin)>>,
 }
 
-impl Reader {
+impl FileReader {
     fn folder(&self) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).to_owned()
     }
@@ -118,17 +122,17 @@ impl Reader {
             let shown = if name.contains('.') { quote(name) } else { name.to_owned() };
             let path = joined(prefix, &shown);
             match declared.find(name) {
-                Some(Item::Key(key)) => self.read_key(key, &path, item, origin),
-                Some(Item::Table(_, declared)) => self.read_section(&path, declared, item, origin),
-                Some(Item::Named(named)) => self.read_named(&path, named, item, origin),
-                Some(Item::List(list)) => self.read_list(&path, list, item, origin),
+                Some(TableItem::Key(key)) => self.read_key(key, &path, item, origin),
+                Some(TableItem::Table(_, declared)) => self.read_section(&path, declared, item, origin),
+                Some(TableItem::Named(named)) => self.read_named(&path, named, item, origin),
+                Some(TableItem::List(list)) => self.read_list(&path, list, item, origin),
                 None if path == INCLUDE => self.read_include(item, origin),
                 None => self.layer.errors.push(unknown_key(self.schema, &path, origin)),
             }
         }
     }
 
-    fn read_key(&mut self, key: &Key, path: &str, item: &Toml, origin: Origin) {
+    fn read_key(&mut self, key: &SettingKey, path: &str, item: &Toml, origin: Origin) {
         let Some(value) = item.as_value().and_then(|value| key.kind.parse_toml(value)) else {
             let found = self.written(item);
             self.layer.errors.push(SettingError::invalid(key, path, origin, &found));
@@ -149,7 +153,7 @@ impl Reader {
         }
     }
 
-    fn read_named(&mut self, path: &str, named: &'static Named, item: &Toml, origin: Origin) {
+    fn read_named(&mut self, path: &str, named: &'static NamedTables, item: &Toml, origin: Origin) {
         let Some(tables) = item.as_table_like() else {
             self.refuse(origin, path, &self.written(item), format!("a table [{path}]"));
             return;
@@ -178,7 +182,7 @@ impl Reader {
         }
     }
 
-    fn read_list(&mut self, path: &str, list: &'static List, item: &Toml, origin: Origin) {
+    fn read_list(&mut self, path: &str, list: &'static ListedTables, item: &Toml, origin: Origin) {
         let tables: Vec<&dyn TableLike> = match item {
             Toml::ArrayOfTables(tables) => tables.iter().map(|table| table as &dyn TableLike).collect(),
             Toml::Value(toml_edit::Value::Array(values)) if values.iter().all(toml_edit::Value::is_inline_table) => {

@@ -17,9 +17,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command, builder::OsStringValueParser, er
 use super::{
     error::{SettingError, SettingsErrors},
     kind::Kind,
-    layer::Layer,
+    layer::SettingsLayer,
     origin::Origin,
-    schema::{Key, Preset, Schema, variable_of},
+    schema::{Preset, Schema, SettingKey, variable_of},
     value::ListenAddress,
 };
 
@@ -50,7 +50,7 @@ pub(super) enum CommandLine {
     /// These keys are set, this file is named, this is to be done.
     Given {
         /// The keys that are set.
-        layer: Layer,
+        layer: SettingsLayer,
         /// The configuration file, where one is named.
         config: Option<PathBuf>,
         /// What to do.
@@ -74,7 +74,7 @@ pub(super) fn parse(schema: &Schema, arguments: &[OsString]) -> Result<CommandLi
             return Err(SettingsErrors::new(vec![SettingError::CommandLine { reason: reason_of(&error) }]));
         }
     };
-    let mut layer = Layer::default();
+    let mut layer = SettingsLayer::default();
     for (path, key) in schema.keys() {
         read_flag(key, &path, &matches, &mut layer);
     }
@@ -92,7 +92,7 @@ pub(super) fn help(schema: &Schema) -> String {
     command(schema).render_help().to_string()
 }
 
-fn read_flag(key: &Key, path: &str, matches: &ArgMatches, layer: &mut Layer) {
+fn read_flag(key: &SettingKey, path: &str, matches: &ArgMatches, layer: &mut SettingsLayer) {
     let Some(flag) = key.flag else { return };
     let Some(values) = matches.get_many::<OsString>(flag.name) else { return };
     let texts: Vec<&OsStr> = values.map(OsString::as_os_str).collect();
@@ -132,7 +132,7 @@ fn command(schema: &Schema) -> Command {
         )
 }
 
-fn argument(key: &Key, path: &str) -> Option<Arg> {
+fn argument(key: &SettingKey, path: &str) -> Option<Arg> {
     let flag = key.flag?;
     let preset = match key.preset {
         Preset::Is(text) | Preset::Unless(text, _) => format!(" [default: {text}]"),

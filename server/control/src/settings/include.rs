@@ -33,9 +33,9 @@ pub trait Files {
 
 /// The files of this host.
 #[derive(Clone, Copy, Debug)]
-pub struct Disk;
+pub struct HostFiles;
 
-impl Files for Disk {
+impl Files for HostFiles {
     fn read(&self, file: &Path) -> io::Result<String> {
         fs::read_to_string(file)
     }

@@ -1,4 +1,4 @@
-//! What a key allows: the kind of its value and the range, and the reading of text and TOML into a checked [`Value`].
+//! What a key allows: the kind of its value and the range, and the reading of text and TOML into a checked [`SettingValue`].
 //!
 //! **Not**: reporting. A refused value is `None` here; the caller knows where it stood and asks [`Kind::allowed`] for the
 //! sentence that tells the operator what would have been accepted.
@@ -14,7 +14,7 @@ use super::{
     quantity::{
         BYTE_UNITS_TEXT, DURATION_UNITS_TEXT, format_bytes, format_duration, parse_bytes, parse_count, parse_duration,
     },
-    value::{Cores, ListenAddress, Value},
+    value::{Cores, ListenAddress, SettingValue},
 };
 
 /// Most addresses one process listens on. Each data core has a socket for each of them, so the product must stay small.
@@ -75,18 +75,18 @@ pub enum Kind {
 impl Kind {
     /// Reads the value as a flag, the environment or a TOML string spells it; `None` when it is not allowed.
     #[must_use]
-    pub fn parse_text(&self, text: &str) -> Option<Value> {
+    pub fn parse_text(&self, text: &str) -> Option<SettingValue> {
         let value = match self {
-            Self::Bytes { .. } => Value::Bytes(parse_bytes(text)?),
-            Self::Duration { .. } => Value::Duration(parse_duration(text)?),
-            Self::Count { .. } => Value::Count(parse_count(text)?),
-            Self::Bool => Value::Bool(text.parse().ok()?),
-            Self::Address => Value::Address(text.parse().ok()?),
-            Self::Addresses => Value::Addresses(parse_addresses(text.split(','))?),
-            Self::Cores => Value::Cores(parse_cores(text)?),
-            Self::Choice(words) => Value::Choice(words.iter().find(|word| **word == text)?),
-            Self::Path => Value::Path(PathBuf::from(text)),
-            Self::Text { .. } => Value::Text(text.to_owned()),
+            Self::Bytes { .. } => SettingValue::Bytes(parse_bytes(text)?),
+            Self::Duration { .. } => SettingValue::Duration(parse_duration(text)?),
+            Self::Count { .. } => SettingValue::Count(parse_count(text)?),
+            Self::Bool => SettingValue::Bool(text.parse().ok()?),
+            Self::Address => SettingValue::Address(text.parse().ok()?),
+            Self::Addresses => SettingValue::Addresses(parse_addresses(text.split(','))?),
+            Self::Cores => SettingValue::Cores(parse_cores(text)?),
+            Self::Choice(words) => SettingValue::Choice(words.iter().find(|word| **word == text)?),
+            Self::Path => SettingValue::Path(PathBuf::from(text)),
+            Self::Text { .. } => SettingValue::Text(text.to_owned()),
         };
         self.accepts(&value).then_some(value)
     }
@@ -94,20 +94,20 @@ impl Kind {
     /// Reads the value from a TOML value; `None` when it is not allowed. Counts and booleans must be TOML integers and
     /// booleans, what has a unit must be a string, and lists may also be arrays.
     #[must_use]
-    pub fn parse_toml(&self, item: &toml_edit::Value) -> Option<Value> {
+    pub fn parse_toml(&self, item: &toml_edit::Value) -> Option<SettingValue> {
         let value = match (self, item) {
             (Self::Count { .. }, toml_edit::Value::Integer(number)) => {
-                Value::Count(u64::try_from(*number.value()).ok()?)
+                SettingValue::Count(u64::try_from(*number.value()).ok()?)
             }
-            (Self::Bool, toml_edit::Value::Boolean(on)) => Value::Bool(*on.value()),
+            (Self::Bool, toml_edit::Value::Boolean(on)) => SettingValue::Bool(*on.value()),
             (Self::Count { .. } | Self::Bool, _) => return None,
             (Self::Addresses, toml_edit::Value::Array(array)) => {
                 let texts: Vec<&str> = array.iter().map(toml_edit::Value::as_str).collect::<Option<_>>()?;
-                Value::Addresses(parse_addresses(texts.into_iter())?)
+                SettingValue::Addresses(parse_addresses(texts.into_iter())?)
             }
             (Self::Cores, toml_edit::Value::Array(array)) => {
                 let cpu = |number: &toml_edit::Value| u16::try_from(number.as_integer()?).ok();
-                Value::Cores(Cores::Cpus(array.iter().map(cpu).collect::<Option<_>>()?))
+                SettingValue::Cores(Cores::Cpus(array.iter().map(cpu).collect::<Option<_>>()?))
             }
             (_, toml_edit::Value::String(text)) => return self.parse_text(text.value()),
             _ => return None,
@@ -116,21 +116,20 @@ impl Kind {
     }
 
     /// Whether `value` is within the range of this kind.
-    fn accepts(&self, value: &Value) -> bool {
+    fn accepts(&self, value: &SettingValue) -> bool {
         match (self, value) {
-            (Self::Bytes { min, max }, Value::Bytes(amount)) | (Self::Count { min, max }, Value::Count(amount)) => {
-                (min..=max).contains(&amount)
-            }
-            (Self::Duration { min, max }, Value::Duration(duration)) => (min..=max).contains(&duration),
-            (Self::Addresses, Value::Addresses(list)) => list.len() <= LISTEN_ADDRESSES_MAX && is_set(list),
-            (Self::Cores, Value::Cores(Cores::Cpus(list))) => {
+            (Self::Bytes { min, max }, SettingValue::Bytes(amount))
+            | (Self::Count { min, max }, SettingValue::Count(amount)) => (min..=max).contains(&amount),
+            (Self::Duration { min, max }, SettingValue::Duration(duration)) => (min..=max).contains(&duration),
+            (Self::Addresses, SettingValue::Addresses(list)) => list.len() <= LISTEN_ADDRESSES_MAX && is_set(list),
+            (Self::Cores, SettingValue::Cores(Cores::Cpus(list))) => {
                 list.len() <= CORES_MAX && is_set(list) && list.iter().all(|cpu| *cpu <= CPU_MAX)
             }
-            (Self::Path, Value::Path(path)) => {
+            (Self::Path, SettingValue::Path(path)) => {
                 let bytes = path.as_os_str().as_encoded_bytes();
                 (1..=PATH_BYTES_MAX).contains(&bytes.len()) && !bytes.contains(&0)
             }
-            (Self::Text { bytes_max }, Value::Text(text)) => (1..=*bytes_max).contains(&text.len()),
+            (Self::Text { bytes_max }, SettingValue::Text(text)) => (1..=*bytes_max).contains(&text.len()),
             _ => true,
         }
     }

@@ -103,7 +103,7 @@ const EXPRESSIONS: &[(Kind, &str, Option<&str>)] = &[
 fn texts_are_accepted_within_their_range() {
     for (kind, text, expected) in TEXTS {
         let value = kind.parse_text(text);
-        assert_eq!(value.as_ref().map(Value::to_string).as_deref(), *expected, "{kind:?} {text:?}");
+        assert_eq!(value.as_ref().map(SettingValue::to_string).as_deref(), *expected, "{kind:?} {text:?}");
     }
 }
 
@@ -112,7 +112,7 @@ fn toml_is_accepted_in_the_type_of_its_kind() {
     for (kind, expression, expected) in EXPRESSIONS {
         let item: toml_edit::Value = expression.parse().expect("the case is TOML");
         let value = kind.parse_toml(&item);
-        assert_eq!(value.as_ref().map(Value::to_string).as_deref(), *expected, "{kind:?} {expression}");
+        assert_eq!(value.as_ref().map(SettingValue::to_string).as_deref(), *expected, "{kind:?} {expression}");
     }
 }
 

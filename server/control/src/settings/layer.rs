@@ -16,8 +16,8 @@ use super::{
     error::{SettingError, shortened},
     nearest::nearest,
     origin::Origin,
-    schema::{Change, Item, Key, Schema, VARIABLE_PREFIX, variable_of},
-    value::Value,
+    schema::{Change, Schema, SettingKey, TableItem, VARIABLE_PREFIX, variable_of},
+    value::SettingValue,
 };
 
 /// The variable that names the configuration file.
@@ -37,7 +37,7 @@ impl Tables {
     pub(super) fn always(schema: &Schema) -> Self {
         let mut tables = Self::default();
         for item in schema.table.items {
-            if let Item::Named(named) = item {
+            if let TableItem::Named(named) = item {
                 let always = named.always.iter().map(|name| ((*name).to_owned(), Origin::Default));
                 tables.named.insert(named.name.to_owned(), always.collect());
             }
@@ -67,7 +67,7 @@ impl Tables {
     pub(super) fn adopting(&self, next: &Self, schema: &Schema) -> Self {
         let mut adopted = next.clone();
         for item in schema.table.items {
-            if let Item::List(list) = item
+            if let TableItem::List(list) = item
                 && list.change == Change::Restart
             {
                 adopted.listed.remove(list.name);
@@ -80,18 +80,18 @@ impl Tables {
 
 /// What one source says.
 #[derive(Debug, Default)]
-pub(super) struct Layer {
+pub(super) struct SettingsLayer {
     /// The keys that are set, by path.
-    pub(super) set: BTreeMap<String, (Value, Origin)>,
+    pub(super) set: BTreeMap<String, (SettingValue, Origin)>,
     /// The tables it mentions that are not always there.
     pub(super) tables: Tables,
     /// What is wrong with it.
     pub(super) errors: Vec<SettingError>,
 }
 
-impl Layer {
+impl SettingsLayer {
     /// Sets the key from a text, or notes why not. Text that is not UTF-8 is allowed for no key: the file could not say it.
-    pub(super) fn read_text(&mut self, key: &Key, path: &str, text: &OsStr, origin: Origin) {
+    pub(super) fn read_text(&mut self, key: &SettingKey, path: &str, text: &OsStr, origin: Origin) {
         match text.to_str().and_then(|text| key.kind.parse_text(text)) {
             Some(value) => {
                 self.set.insert(path.to_owned(), (value, origin));
@@ -108,7 +108,7 @@ impl Layer {
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     /// The keys that are set.
-    pub(super) layer: Layer,
+    pub(super) layer: SettingsLayer,
     /// The configuration file, where one is named.
     pub(super) config: Option<PathBuf>,
 }
@@ -135,7 +135,7 @@ pub(super) fn read_environment(schema: &Schema, variables: &[(OsString, OsString
 }
 
 fn unknown_variable(schema: &Schema, name: &str) -> SettingError {
-    let variables = |(path, key): (String, &Key)| {
+    let variables = |(path, key): (String, &SettingKey)| {
         let variable = variable_of(&path);
         let section = path.strip_suffix(key.name).unwrap_or_default();
         let former = key.former.map(|former| (variable_of(&format!("{section}{former}")), variable.clone()));

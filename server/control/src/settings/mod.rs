@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  defaults ─┐
-//!  file ─────┤ each read into a Layer        one Tree             the binary's Settings
+//!  file ─────┤ each read into a layer        one tree             the binary's Settings
 //!  env ──────┤ (kind by kind, all errors) ─▶ (precedence, rules) ─▶ (plain fields)
 //!  flags ────┘                               └▶ --print-config, /v1/config
 //! ```
@@ -34,33 +34,33 @@ pub mod value;
 use std::ffi::OsString;
 
 use self::{
-    declare::Group,
+    declare::KeyGroup,
     flags::{Action, CommandLine},
     include::Files,
-    layer::Layer,
+    layer::SettingsLayer,
     origin::Origin,
     schema::Schema,
 };
 pub use self::{
     error::{SettingError, SettingsErrors},
-    tree::Tree,
+    tree::SettingsTree,
     value::{Cores, ListenAddress},
 };
 
 /// All settings of one binary.
-pub trait Settings: Group {
+pub trait Settings: KeyGroup {
     /// The declaration of all that can be set.
     const SCHEMA: &'static Schema;
 
     /// Fills the struct from settings that are complete and valid.
     #[must_use]
-    fn from_tree(tree: &Tree) -> Self {
+    fn from_tree(tree: &SettingsTree) -> Self {
         Self::read(tree, "")
     }
 }
 
 /// Where settings come from, besides the defaults.
-pub struct Sources<'a> {
+pub struct SettingsSources<'a> {
     /// The arguments after the program's name.
     pub arguments: Vec<OsString>,
     /// The environment: names and values, in any order.
@@ -75,7 +75,7 @@ pub struct Loaded<T> {
     /// What the binary works with.
     pub settings: T,
     /// The same with the origin of every value, to be shown.
-    pub effective: Tree,
+    pub effective: SettingsTree,
 }
 
 /// What the process was asked to do.
@@ -97,7 +97,7 @@ pub enum Invocation<T> {
 ///
 /// The operator's: everything that is wrong with the command line, the environment and the file, all at once. The process
 /// writes them to standard error and exits with status 2.
-pub fn load<T: Settings>(sources: &Sources<'_>) -> Result<Invocation<T>, SettingsErrors> {
+pub fn load<T: Settings>(sources: &SettingsSources<'_>) -> Result<Invocation<T>, SettingsErrors> {
     let schema = T::SCHEMA;
     let (flag_layer, flag_config, action) = match flags::parse(schema, &sources.arguments)? {
         CommandLine::Given { layer, config, action } => (layer, config, action),
@@ -109,9 +109,10 @@ pub fn load<T: Settings>(sources: &Sources<'_>) -> Result<Invocation<T>, Setting
         let variable = Origin::Environment(schema::variable_of(flags::CONFIG));
         environment.config.map(|file| (file, variable))
     });
-    let file_layer = named.map_or_else(Layer::default, |(file, by)| file::read_files(schema, file, by, sources.files));
-    let tree = Tree::resolve(schema, vec![file_layer, environment.layer, flag_layer])?;
-    let loaded = |tree: Tree| Box::new(Loaded { settings: T::from_tree(&tree), effective: tree });
+    let file_layer =
+        named.map_or_else(SettingsLayer::default, |(file, by)| file::read_files(schema, file, by, sources.files));
+    let tree = SettingsTree::resolve(schema, vec![file_layer, environment.layer, flag_layer])?;
+    let loaded = |tree: SettingsTree| Box::new(Loaded { settings: T::from_tree(&tree), effective: tree });
     Ok(match action {
         Action::Serve => Invocation::Serve(loaded(tree)),
         Action::Check(against) => Invocation::Check(loaded(tree), against),

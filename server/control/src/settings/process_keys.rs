@@ -12,8 +12,8 @@ use super::{
     declare::Field,
     kind::Kind,
     quantity::{MIB, TIB},
-    schema::Key,
-    tree::Tree,
+    schema::SettingKey,
+    tree::SettingsTree,
 };
 
 /// Largest value the engine and the protocol carry.
@@ -52,30 +52,31 @@ const AT_START: &str = "at-start";
 const COMMITS: &[&str] = &[AS_NEEDED, AT_START];
 
 /// The address of the admin listener.
-pub const ADMIN: Key = Key::new(Kind::Address).flag("admin", "ADDRESS").restart();
+pub const ADMIN: SettingKey = SettingKey::new(Kind::Address).flag("admin", "ADDRESS").restart();
 
 /// The CPUs that data cores are pinned to.
-pub const CORES: Key = Key::new(Kind::Cores).preset("auto").flag("cores", "CPUS").restart();
+pub const CORES: SettingKey = SettingKey::new(Kind::Cores).preset("auto").flag("cores", "CPUS").restart();
 
 /// The memory of all shards.
-pub const MEMORY: Key = Key::bytes(MEMORY_BYTES_MIN, MEMORY_BYTES_MAX).preset("1GiB").flag("memory", "SIZE").restart();
+pub const MEMORY: SettingKey =
+    SettingKey::bytes(MEMORY_BYTES_MIN, MEMORY_BYTES_MAX).preset("1GiB").flag("memory", "SIZE").restart();
 
 /// When that memory is asked for.
-pub const MEMORY_COMMIT: Key = Key::new(Kind::Choice(COMMITS)).preset(AS_NEEDED).restart();
+pub const MEMORY_COMMIT: SettingKey = SettingKey::new(Kind::Choice(COMMITS)).preset(AS_NEEDED).restart();
 
 /// The topology's file.
-pub const TOPOLOGY: Key = Key::new(Kind::Path).flag("topology", "FILE").restart();
+pub const TOPOLOGY: SettingKey = SettingKey::new(Kind::Path).flag("topology", "FILE").restart();
 
 /// How long a drain may take.
-pub const DRAIN_TIMEOUT: Key =
-    Key::duration(Duration::ZERO, HOUR).preset("30s").flag("drain-timeout", "DURATION").formerly("drain_time");
+pub const DRAIN_TIMEOUT: SettingKey =
+    SettingKey::duration(Duration::ZERO, HOUR).preset("30s").flag("drain-timeout", "DURATION").formerly("drain_time");
 
 /// The region that is written into versions.
-pub const REGION: Key = Key::count(0, REGION_MAX).preset("0").restart();
+pub const REGION: SettingKey = SettingKey::count(0, REGION_MAX).preset("0").restart();
 
 /// What [`MEMORY_COMMIT`] says.
 impl Field for Commit {
-    fn read(tree: &Tree, path: &str) -> Self {
+    fn read(tree: &SettingsTree, path: &str) -> Self {
         match tree.word(path) {
             AT_START => Self::AtStart,
             _ => Self::AsNeeded,

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::{
     flags,
-    schema::{Change, Item, Key, Preset, Schema, Table, joined, variable_of},
+    schema::{Change, Preset, Schema, SettingKey, Table, TableItem, joined, variable_of},
 };
 
 /// The document with every generated part brought up to date. The generated parts stand between
@@ -45,20 +45,20 @@ fn write_rows(text: &mut String, prefix: &str, table: &Table, has_variables: boo
     for item in table.items {
         let path = joined(prefix, item.name());
         match item {
-            Item::Key(key) => {
+            TableItem::Key(key) => {
                 let flag = key.flag.map_or_else(String::new, |flag| format!("`--{}`, ", flag.name));
                 let ways =
                     if has_variables { format!("{flag}`{}`", variable_of(&path)) } else { "file only".to_owned() };
                 write_row(text, key, &path, &ways);
             }
-            Item::Table(_, table) => write_rows(text, &path, table, has_variables),
-            Item::Named(named) => write_rows(text, &joined(&path, "NAME"), named.table, false),
-            Item::List(list) => write_rows(text, &format!("{path}[]"), list.table, false),
+            TableItem::Table(_, table) => write_rows(text, &path, table, has_variables),
+            TableItem::Named(named) => write_rows(text, &joined(&path, "NAME"), named.table, false),
+            TableItem::List(list) => write_rows(text, &format!("{path}[]"), list.table, false),
         }
     }
 }
 
-fn write_row(text: &mut String, key: &Key, path: &str, ways: &str) {
+fn write_row(text: &mut String, key: &SettingKey, path: &str, ways: &str) {
     let preset = match key.preset {
         Preset::Is(value) => format!("`{value}`"),
         Preset::Unless(value, list) => format!("`{value}`, without `[[{list}]]`"),

@@ -10,13 +10,13 @@ use serde_json::{Map, json};
 
 use super::{
     schema::Secrecy,
-    tree::{Entry, Tree},
+    tree::{Entry, SettingsTree},
 };
 
 /// What is shown in place of a secret that is set.
 const REDACTED: &str = "(redacted)";
 
-impl Tree {
+impl SettingsTree {
     /// The settings as a configuration file; each line says where its value came from.
     #[must_use]
     pub fn to_toml(&self) -> String {

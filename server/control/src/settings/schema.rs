@@ -1,9 +1,9 @@
-//! The declaration of everything an operator can set: a tree of tables of [`Key`]s per binary.
+//! The declaration of everything an operator can set: a tree of tables of [`SettingKey`]s per binary.
 //!
 //! ```text
-//!  [limits]            Item::Table    one, always there
-//!  [keyspace.NAME]     Item::Named    as many as the operator names
-//!  [[listener]]        Item::List     as many as the operator writes, numbered from 1
+//!  [limits]            TableItem::Table    one, always there
+//!  [keyspace.NAME]     TableItem::Named    as many as the operator names
+//!  [[listener]]        TableItem::List     as many as the operator writes, numbered from 1
 //! ```
 //!
 //! From it come the checks, the nearest-key suggestions, the flags and their help, the names of the environment
@@ -80,7 +80,7 @@ impl Change {
 
 /// One thing an operator can set.
 #[derive(Clone, Copy, Debug)]
-pub struct Key {
+pub struct SettingKey {
     /// Its name in its table.
     pub name: &'static str,
     /// One sentence that says what it does, as written above the field.
@@ -99,7 +99,7 @@ pub struct Key {
     pub change: Change,
 }
 
-impl Key {
+impl SettingKey {
     /// A key without a default and without a flag, whose value may be shown and changed at any time.
     #[must_use]
     pub const fn new(kind: Kind) -> Self {
@@ -184,10 +184,10 @@ impl Key {
 
     /// The key as part of a table. Called by [`crate::settings!`] with the field's name and documentation.
     #[must_use]
-    pub const fn item(mut self, name: &'static str, doc: &'static str) -> Item {
+    pub const fn item(mut self, name: &'static str, doc: &'static str) -> TableItem {
         self.name = name;
         self.doc = doc;
-        Item::Key(self)
+        TableItem::Key(self)
     }
 
     /// One sentence, without the full stop, that says what it does.
@@ -201,24 +201,24 @@ impl Key {
 #[derive(Debug)]
 pub struct Table {
     /// Keys first, then tables, then lists and named tables: the order they are shown in.
-    pub items: &'static [Item],
+    pub items: &'static [TableItem],
 }
 
 impl Table {
     /// One that is always there.
     #[must_use]
-    pub const fn item(&'static self, name: &'static str, _doc: &'static str) -> Item {
-        Item::Table(name, self)
+    pub const fn item(&'static self, name: &'static str, _doc: &'static str) -> TableItem {
+        TableItem::Table(name, self)
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<&'static Item> {
+    pub(super) fn find(&self, name: &str) -> Option<&'static TableItem> {
         self.items.iter().find(|item| item.name() == name)
     }
 }
 
 /// Tables that share one set of keys and are named by the operator, such as `[keyspace.NAME]`.
 #[derive(Clone, Copy, Debug)]
-pub struct Named {
+pub struct NamedTables {
     /// The table they stand in.
     pub name: &'static str,
     /// Those that exist without being written.
@@ -229,7 +229,7 @@ pub struct Named {
     pub table: &'static Table,
 }
 
-impl Named {
+impl NamedTables {
     /// At most `count_max` tables, and `always` in any case.
     #[must_use]
     pub const fn new(table: &'static Table, count_max: usize, always: &'static [&'static str]) -> Self {
@@ -238,15 +238,15 @@ impl Named {
 
     /// Called by [`crate::settings!`].
     #[must_use]
-    pub const fn item(mut self, name: &'static str, _doc: &'static str) -> Item {
+    pub const fn item(mut self, name: &'static str, _doc: &'static str) -> TableItem {
         self.name = name;
-        Item::Named(self)
+        TableItem::Named(self)
     }
 }
 
 /// Tables that share one set of keys and are written one after the other, such as `[[listener]]`.
 #[derive(Clone, Copy, Debug)]
-pub struct List {
+pub struct ListedTables {
     /// Their name.
     pub name: &'static str,
     /// Most of them.
@@ -257,7 +257,7 @@ pub struct List {
     pub table: &'static Table,
 }
 
-impl List {
+impl ListedTables {
     /// At most `count_max` tables.
     #[must_use]
     pub const fn new(table: &'static Table, count_max: usize, change: Change) -> Self {
@@ -266,34 +266,34 @@ impl List {
 
     /// Called by [`crate::settings!`].
     #[must_use]
-    pub const fn item(mut self, name: &'static str, _doc: &'static str) -> Item {
+    pub const fn item(mut self, name: &'static str, _doc: &'static str) -> TableItem {
         self.name = name;
-        Item::List(self)
+        TableItem::List(self)
     }
 }
 
 /// One entry of a table.
 #[derive(Debug)]
-pub enum Item {
+pub enum TableItem {
     /// A key.
-    Key(Key),
+    Key(SettingKey),
     /// A table that is always there.
     Table(&'static str, &'static Table),
     /// Tables with names.
-    Named(Named),
+    Named(NamedTables),
     /// Tables with numbers.
-    List(List),
+    List(ListedTables),
 }
 
-impl Item {
+impl TableItem {
     /// The name it is found by.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Key(Key { name, .. })
+            Self::Key(SettingKey { name, .. })
             | Self::Table(name, _)
-            | Self::Named(Named { name, .. })
-            | Self::List(List { name, .. }) => name,
+            | Self::Named(NamedTables { name, .. })
+            | Self::List(ListedTables { name, .. }) => name,
         }
     }
 }
@@ -335,7 +335,7 @@ impl Schema {
     /// The keys that have one place, with their paths, in the order they are shown in. Those of named tables and lists are
     /// not among them; they have neither flag nor variable.
     #[must_use]
-    pub fn keys(&self) -> Vec<(String, &'static Key)> {
+    pub fn keys(&self) -> Vec<(String, &'static SettingKey)> {
         let mut keys = Vec::new();
         collect_keys("", self.table, &mut keys);
         keys
@@ -343,13 +343,13 @@ impl Schema {
 
     /// The key at this path, named tables and lists excepted.
     #[must_use]
-    pub fn key(&self, path: &str) -> Option<&'static Key> {
+    pub fn key(&self, path: &str) -> Option<&'static SettingKey> {
         self.keys().into_iter().find(|(known, _)| known == path).map(|(_, key)| key)
     }
 
     /// The key that this environment variable sets, with its path.
     #[must_use]
-    pub fn key_of_variable(&self, variable: &str) -> Option<(String, &'static Key)> {
+    pub fn key_of_variable(&self, variable: &str) -> Option<(String, &'static SettingKey)> {
         self.keys().into_iter().find(|(path, _)| variable_of(path) == variable)
     }
 
@@ -379,12 +379,12 @@ pub fn numbered(list: &str, number: usize) -> String {
     format!("{list}[{number}]")
 }
 
-fn collect_keys(prefix: &str, table: &'static Table, keys: &mut Vec<(String, &'static Key)>) {
+fn collect_keys(prefix: &str, table: &'static Table, keys: &mut Vec<(String, &'static SettingKey)>) {
     for item in table.items {
         match item {
-            Item::Key(key) => keys.push((joined(prefix, key.name), key)),
-            Item::Table(name, table) => collect_keys(&joined(prefix, name), table, keys),
-            Item::Named(_) | Item::List(_) => {}
+            TableItem::Key(key) => keys.push((joined(prefix, key.name), key)),
+            TableItem::Table(name, table) => collect_keys(&joined(prefix, name), table, keys),
+            TableItem::Named(_) | TableItem::List(_) => {}
         }
     }
 }
@@ -395,17 +395,17 @@ fn collect_candidates(prefix: &str, table: &'static Table, path: &str, candidate
         let here = joined(prefix, item.name());
         candidates.push((here.clone(), here.clone()));
         match item {
-            Item::Key(key) => {
+            TableItem::Key(key) => {
                 candidates.extend(key.former.map(|former| (joined(prefix, former), here)));
             }
-            Item::Table(_, table) => collect_candidates(&here, table, path, candidates),
-            Item::Named(named) => {
+            TableItem::Table(_, table) => collect_candidates(&here, table, path, candidates),
+            TableItem::Named(named) => {
                 let mut parts = written.split('.');
                 let name = parts.next().filter(|part| *part == named.name).and_then(|_| parts.next());
                 let name = name.or(named.always.first().copied()).unwrap_or("NAME");
                 collect_candidates(&joined(&here, name), named.table, path, candidates);
             }
-            Item::List(list) => {
+            TableItem::List(list) => {
                 let first = written.split('.').next().unwrap_or_default();
                 let is_entry = first.strip_prefix(list.name).is_some_and(|rest| rest.starts_with('['));
                 let entry = if is_entry { joined(prefix, first) } else { numbered(&here, 1) };

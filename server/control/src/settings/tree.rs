@@ -10,39 +10,39 @@ use std::collections::BTreeMap;
 use super::{
     declare::wrong_kind,
     error::{SettingError, SettingsErrors},
-    layer::{Layer, Tables},
+    layer::{SettingsLayer, Tables},
     origin::Origin,
-    schema::{Change, Item, Key, Preset, Schema, Table, joined, numbered, variable_of},
-    value::Value,
+    schema::{Change, Preset, Schema, SettingKey, Table, TableItem, joined, numbered, variable_of},
+    value::SettingValue,
 };
 
 /// A key with what it was set to.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Its declaration.
-    pub key: &'static Key,
+    pub key: &'static SettingKey,
     /// Its value; `None` when it is not set and may be so.
-    pub value: Option<Value>,
+    pub value: Option<SettingValue>,
     /// Where the value came from.
     pub origin: Origin,
 }
 
 /// The effective settings of one binary.
 #[derive(Clone, Debug)]
-pub struct Tree {
+pub struct SettingsTree {
     schema: &'static Schema,
     entries: BTreeMap<String, Entry>,
     tables: Tables,
 }
 
-impl Tree {
+impl SettingsTree {
     /// Lays the sources over each other, the weakest first.
     ///
     /// # Errors
     ///
     /// The operator's: all errors of the layers; when there are none, what is required and missing, then which rules are
     /// broken.
-    pub(super) fn resolve(schema: &'static Schema, layers: Vec<Layer>) -> Result<Self, SettingsErrors> {
+    pub(super) fn resolve(schema: &'static Schema, layers: Vec<SettingsLayer>) -> Result<Self, SettingsErrors> {
         let mut set = BTreeMap::new();
         let mut errors = Vec::new();
         let mut tables = Tables::always(schema);
@@ -110,7 +110,7 @@ impl Tree {
     ///
     /// When the schema has no such key: the structs are declared with it.
     #[must_use]
-    pub fn value(&self, path: &str) -> Option<&Value> {
+    pub fn value(&self, path: &str) -> Option<&SettingValue> {
         self.entries.get(path).expect("the path is in the schema").value.as_ref()
     }
 
@@ -122,29 +122,29 @@ impl Tree {
     #[must_use]
     pub fn word(&self, path: &str) -> &'static str {
         match self.value(path) {
-            Some(Value::Choice(word)) => word,
+            Some(SettingValue::Choice(word)) => word,
             other => wrong_kind(path, other),
         }
     }
 
-    fn declared(&self) -> Vec<(String, &'static Key)> {
+    fn declared(&self) -> Vec<(String, &'static SettingKey)> {
         let mut declared = Vec::new();
         self.declare("", self.schema.table, &mut declared);
         declared
     }
 
-    fn declare(&self, prefix: &str, table: &'static Table, declared: &mut Vec<(String, &'static Key)>) {
+    fn declare(&self, prefix: &str, table: &'static Table, declared: &mut Vec<(String, &'static SettingKey)>) {
         for item in table.items {
             let path = joined(prefix, item.name());
             match item {
-                Item::Key(key) => declared.push((path, key)),
-                Item::Table(_, table) => self.declare(&path, table, declared),
-                Item::Named(named) => {
+                TableItem::Key(key) => declared.push((path, key)),
+                TableItem::Table(_, table) => self.declare(&path, table, declared),
+                TableItem::Named(named) => {
                     for name in self.named(&path) {
                         self.declare(&joined(&path, name), named.table, declared);
                     }
                 }
-                Item::List(list) => {
+                TableItem::List(list) => {
                     for number in 1..=self.listed(&path) {
                         self.declare(&numbered(&path, number), list.table, declared);
                     }
@@ -185,7 +185,7 @@ impl Tree {
     }
 }
 
-fn preset_of(key: &Key, tables: &Tables) -> Option<Value> {
+fn preset_of(key: &SettingKey, tables: &Tables) -> Option<SettingValue> {
     let text = match key.preset {
         Preset::Is(text) => text,
         Preset::Unless(text, list) if !tables.listed.contains_key(list) => text,

@@ -2,7 +2,7 @@
 //!
 //! **Not**: where a value came from ([`super::origin`]) or what is allowed ([`super::kind`]).
 //!
-//! **Invariants**: a [`Value`] was accepted by the kind of its key. Lists are not empty and hold no duplicate.
+//! **Invariants**: a [`SettingValue`] was accepted by the kind of its key. Lists are not empty and hold no duplicate.
 //!
 //! **Source**: docs/config.md.
 
@@ -68,7 +68,7 @@ pub enum Cores {
 
 /// A value of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+pub enum SettingValue {
     /// A size in bytes.
     Bytes(u64),
     /// A duration, to the nanosecond.
@@ -91,7 +91,7 @@ pub enum Value {
     Text(String),
 }
 
-impl Value {
+impl SettingValue {
     /// The value as a TOML expression that reads back as this value.
     #[must_use]
     pub fn to_toml(&self) -> String {
@@ -150,7 +150,7 @@ impl Value {
 }
 
 /// The value as an operator writes it in a flag or in the environment.
-impl fmt::Display for Value {
+impl fmt::Display for SettingValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => f.write_str(&format_bytes(*bytes)),

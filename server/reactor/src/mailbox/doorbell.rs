@@ -22,14 +22,14 @@ use crate::sync::{AtomicBool, Ordering, fence};
 
 /// The part of a doorbell that both sides share.
 #[derive(Debug)]
-pub(crate) struct Flags {
+pub(crate) struct DoorbellFlags {
     rung: AtomicBool,
     parked: AtomicBool,
 }
 
-impl Flags {
+impl DoorbellFlags {
     pub(crate) fn new() -> Self {
-        Flags { rung: AtomicBool::new(false), parked: AtomicBool::new(false) }
+        DoorbellFlags { rung: AtomicBool::new(false), parked: AtomicBool::new(false) }
     }
 
     /// The sender's side, after its message is in: true when the receiver sleeps and has to be woken.
@@ -88,7 +88,7 @@ pub enum WakeMethod {
 /// A core's doorbell: shared by all cores of its process.
 #[derive(Debug)]
 pub(crate) struct Doorbell {
-    pub(crate) flags: Flags,
+    pub(crate) flags: DoorbellFlags,
     pub(crate) method: WakeMethod,
     eventfd: Option<OwnedFd>,
     /// The receiver's ring, once it runs; -1 before.
@@ -108,13 +108,13 @@ impl Doorbell {
         }
         // SAFETY: `fd` was opened just above and belongs to nobody else.
         let eventfd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Arc::new(Doorbell { flags: Flags::new(), method, eventfd: Some(eventfd), ring: AtomicI32::new(-1) }))
+        Ok(Arc::new(Doorbell { flags: DoorbellFlags::new(), method, eventfd: Some(eventfd), ring: AtomicI32::new(-1) }))
     }
 
     /// A doorbell for a simulated core: the scheduler looks at its flags, nothing has to be woken.
     pub(crate) fn simulated() -> Arc<Doorbell> {
         let ring = AtomicI32::new(-1);
-        Arc::new(Doorbell { flags: Flags::new(), method: WakeMethod::EventFd, eventfd: None, ring })
+        Arc::new(Doorbell { flags: DoorbellFlags::new(), method: WakeMethod::EventFd, eventfd: None, ring })
     }
 
     pub(crate) fn eventfd(&self) -> Option<RawFd> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub(crate) use doorbell::Doorbell;
 #[cfg(loom)]
-pub(crate) use doorbell::Flags;
+pub(crate) use doorbell::DoorbellFlags;
 pub use doorbell::WakeMethod;
 use ring::{Consumer, Producer, ring};
 

@@ -2,14 +2,14 @@
 //!
 //! **Not** part of the interface: it exists only under `--cfg loom`.
 
-use super::{Flags, ring};
+use super::{DoorbellFlags, ring};
 
 /// The sending end of a queue.
 pub struct Sender<T>(ring::Producer<T>);
 /// The receiving end of a queue.
 pub struct Receiver<T>(ring::Consumer<T>);
 /// The flags of a doorbell.
-pub struct Bell(Flags);
+pub struct Bell(DoorbellFlags);
 
 /// A queue for `capacity` messages.
 pub fn queue<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
@@ -36,7 +36,7 @@ impl<T> Receiver<T> {
 
 impl Default for Bell {
     fn default() -> Self {
-        Bell(Flags::new())
+        Bell(DoorbellFlags::new())
     }
 }
 

@@ -20,7 +20,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::sync::{AtomicU32, Ordering, UnsafeCell};
 
-struct Ring<T> {
+struct SpscQueue<T> {
     head: CachePadded<AtomicU32>,
     tail: CachePadded<AtomicU32>,
     slots: Box<[UnsafeCell<MaybeUninit<T>>]>,
@@ -28,17 +28,17 @@ struct Ring<T> {
 
 // SAFETY: a message is written by the producer before `tail` is released past it and read by the consumer after
 // `tail` was acquired, so that it moves from one thread to another exactly once; that needs `T: Send` and no more.
-unsafe impl<T: Send> Sync for Ring<T> {}
+unsafe impl<T: Send> Sync for SpscQueue<T> {}
 // SAFETY: as above; the ring owns its messages.
-unsafe impl<T: Send> Send for Ring<T> {}
+unsafe impl<T: Send> Send for SpscQueue<T> {}
 
-impl<T> Ring<T> {
+impl<T> SpscQueue<T> {
     fn slot(&self, position: u32) -> &UnsafeCell<MaybeUninit<T>> {
         &self.slots[position as usize & (self.slots.len() - 1)]
     }
 }
 
-impl<T> Drop for Ring<T> {
+impl<T> Drop for SpscQueue<T> {
     fn drop(&mut self) {
         let (mut head, tail) = (self.head.load(Ordering::Relaxed), self.tail.load(Ordering::Relaxed));
         while head != tail {
@@ -51,7 +51,7 @@ impl<T> Drop for Ring<T> {
 
 /// The sending end: of one core.
 pub(crate) struct Producer<T> {
-    ring: Arc<Ring<T>>,
+    ring: Arc<SpscQueue<T>>,
     tail: u32,
     /// `head` as last seen: it only grows, so that an old value errs on the side of "full".
     head_seen: u32,
@@ -59,7 +59,7 @@ pub(crate) struct Producer<T> {
 
 /// The receiving end: of one core.
 pub(crate) struct Consumer<T> {
-    ring: Arc<Ring<T>>,
+    ring: Arc<SpscQueue<T>>,
     head: u32,
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn ring<T>(capacity: usize) -> (Producer<T>, Consumer<T>) {
     assert!(capacity.is_power_of_two() && capacity < 1 << 31, "capacity {capacity} is not a power of two below 2^31");
     let slots = (0..capacity).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect();
     let index = || CachePadded::new(AtomicU32::new(0));
-    let ring = Arc::new(Ring { head: index(), tail: index(), slots });
+    let ring = Arc::new(SpscQueue { head: index(), tail: index(), slots });
     (Producer { ring: Arc::clone(&ring), tail: 0, head_seen: 0 }, Consumer { ring, head: 0 })
 }
 

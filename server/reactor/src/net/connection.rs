@@ -44,12 +44,12 @@ pub enum ConnectionError {
 
 /// A stream connection; closed when dropped, at once and without sending what is still queued.
 pub struct Connection {
-    sender: Sender,
+    sender: ConnectionSender,
 }
 
 /// Writes to a connection from other tasks of its core. Does nothing once the connection is gone.
 #[derive(Clone)]
-pub struct Sender {
+pub struct ConnectionSender {
     reactor: Reactor,
     id: ConnectionId,
 }
@@ -75,7 +75,7 @@ impl Reactor {
             state.connecting = true;
             state.deadline = deadline;
         });
-        let connection = Connection { sender: Sender { reactor: self.clone(), id } };
+        let connection = Connection { sender: ConnectionSender { reactor: self.clone(), id } };
         poll_fn(|_| connection.poll_connected()).await?;
         connection.set_deadline(Instant::NEVER);
         Ok(connection)
@@ -85,7 +85,7 @@ impl Reactor {
 impl Connection {
     pub(crate) fn adopt(reactor: &Reactor, socket: Socket) -> Result<Connection, Box<ConnectionState>> {
         let id = reactor.adopt(socket)?;
-        Ok(Connection { sender: Sender { reactor: reactor.clone(), id } })
+        Ok(Connection { sender: ConnectionSender { reactor: reactor.clone(), id } })
     }
 
     fn reactor(&self) -> &Reactor {
@@ -105,7 +105,7 @@ impl Connection {
     }
 
     /// A handle with which other tasks of this core write to the connection.
-    pub fn sender(&self) -> Sender {
+    pub fn sender(&self) -> ConnectionSender {
         self.sender.clone()
     }
 
@@ -259,7 +259,7 @@ impl Drop for Connection {
     }
 }
 
-impl Sender {
+impl ConnectionSender {
     /// Opens the send buffer to append to; what is written to a connection that is gone goes nowhere.
     pub fn write(&self) -> WriteGuard<'_> {
         let inner = &*self.reactor.inner;
@@ -292,7 +292,7 @@ impl Sender {
 
 /// The end of a connection's send queue, open for appending; queued when dropped.
 pub struct WriteGuard<'a> {
-    sender: &'a Sender,
+    sender: &'a ConnectionSender,
     buffer: Vec<u8>,
 }
 
@@ -314,7 +314,7 @@ impl Drop for WriteGuard<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
-        let Sender { reactor, id } = self.sender;
+        let ConnectionSender { reactor, id } = self.sender;
         let inner = &*reactor.inner;
         let mut connections = inner.connections.borrow_mut();
         let Some(state) = connections.get_mut(id.0) else { return };
@@ -350,7 +350,7 @@ impl Future for Receiving<'_> {
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        let Sender { reactor, id } = &self.connection.sender;
+        let ConnectionSender { reactor, id } = &self.connection.sender;
         let mut connections = reactor.inner.connections.borrow_mut();
         let state = connections.get_mut(id.0).expect(SLOT_LIVES);
         if state.receive != Receive::Armed || state.send_failed.is_some() {

@@ -10,11 +10,11 @@ use std::io::IoSlice;
 use crate::buffer::Received;
 use crate::core::Reactor;
 use crate::counters::add;
-use crate::driver::{Completion, Errno, ReceiveEnd, Sent, Socket};
+use crate::driver::{Completion, Errno, ReceiveEnd, SendResult, Socket};
 use crate::id::ConnectionId;
 use crate::net::state::{ConnectionState, Receive};
 use crate::time::Instant;
-use crate::timer::Target;
+use crate::timer::TimerTarget;
 
 impl Reactor {
     pub(crate) fn complete(&self, completion: Completion) {
@@ -104,14 +104,14 @@ impl Reactor {
         let Some(state) = connections.get_mut(id.0) else { return };
         let Some(buffer) = state.finish_usual_send(bytes) else {
             drop(connections);
-            return self.sent(id, Sent::copied(Ok(bytes)));
+            return self.sent(id, SendResult::copied(Ok(bytes)));
         };
         add(&self.inner.counters.sent_bytes, bytes as u64);
         self.inner.spares.borrow_mut().give(buffer);
     }
 
     #[inline(never)]
-    pub(crate) fn sent(&self, id: ConnectionId, sent: Sent) {
+    pub(crate) fn sent(&self, id: ConnectionId, sent: SendResult) {
         add(&self.inner.counters.sent_bytes, sent.result.unwrap_or(0) as u64);
         self.with_state(id, |state, reactor| {
             state.flight.always_copy |= sent.refused_zero_copy;
@@ -245,7 +245,7 @@ impl Reactor {
         if let Some((timer, _)) = state.timer {
             wheel.cancel(timer);
         }
-        let timer = wheel.insert(state.deadline, Target::Connection(id));
+        let timer = wheel.insert(state.deadline, TimerTarget::Connection(id));
         state.timer = Some((timer, state.deadline));
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::core::Reactor;
 use crate::counters::add;
-use crate::driver::{Accepted, Errno, ListenOptions, Socket};
+use crate::driver::{AcceptedSocket, Errno, ListenOptions, Socket};
 use crate::id::{ListenerId, TaskId};
 use crate::net::Connection;
 
@@ -24,7 +24,7 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 
 pub(crate) struct ListenerState {
     socket: Socket,
-    pending: VecDeque<Accepted>,
+    pending: VecDeque<AcceptedSocket>,
     waiter: Option<TaskId>,
     armed: bool,
     /// The last accept failed: rest before the next.
@@ -79,7 +79,7 @@ impl Reactor {
         Ok(Listener { reactor: self.clone(), id: ListenerId(key), address })
     }
 
-    pub(crate) fn accepted(&self, id: ListenerId, result: Result<Accepted, Errno>) {
+    pub(crate) fn accepted(&self, id: ListenerId, result: Result<AcceptedSocket, Errno>) {
         let mut listeners = self.inner.listeners.borrow_mut();
         let Some(state) = listeners.get_mut(id.0) else {
             if let Ok(accepted) = result {

@@ -11,5 +11,5 @@ mod inbox;
 pub(crate) mod listener;
 pub(crate) mod state;
 
-pub use connection::{Connection, ConnectionError, Detached, Sender, WriteGuard};
+pub use connection::{Connection, ConnectionError, ConnectionSender, Detached, WriteGuard};
 pub use listener::{ListenError, Listener};

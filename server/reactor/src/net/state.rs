@@ -16,7 +16,7 @@ use crate::buffer::Received;
 use crate::driver::{Copying, Errno, Size, Socket};
 use crate::id::{TaskId, TimerId};
 use crate::net::inbox::Inbox;
-use crate::outbox::{Chunk, Outbox, Spares};
+use crate::outbox::{Outbox, OutboxChunk, Spares};
 use crate::time::Instant;
 
 /// Received bytes a connection may leave unread before its receive is stopped.
@@ -41,7 +41,7 @@ pub(crate) struct Flight {
     /// Zero-copy sends whose memory the kernel has not released.
     pub(crate) lent: u32,
     /// Sent chunks that the kernel may still read.
-    pub(crate) held: Vec<Chunk>,
+    pub(crate) held: Vec<OutboxChunk>,
     /// Sending without a copy gains nothing on this connection, or does not work.
     pub(crate) always_copy: bool,
 }
@@ -99,7 +99,7 @@ impl ConnectionState {
 
     #[inline(never)]
     fn held_bytes(&self) -> usize {
-        self.flight.held.iter().map(Chunk::len).sum()
+        self.flight.held.iter().map(OutboxChunk::len).sum()
     }
 
     /// Whether the driver still uses the socket of this connection.
@@ -198,10 +198,10 @@ impl ConnectionState {
     }
 }
 
-fn keep_or_spare(chunk: Chunk, hold: bool, held: &mut Vec<Chunk>, spares: &mut Spares) {
+fn keep_or_spare(chunk: OutboxChunk, hold: bool, held: &mut Vec<OutboxChunk>, spares: &mut Spares) {
     if hold {
         held.push(chunk);
-    } else if let Chunk::Owned(buffer) = chunk {
+    } else if let OutboxChunk::Owned(buffer) = chunk {
         spares.give(buffer);
     }
 }

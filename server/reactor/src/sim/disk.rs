@@ -10,7 +10,7 @@
 //! is durable at once.
 //!
 //! **Invariants**: what a flush has acknowledged is read back after any crash, unless [`DiskFaults::lying_flush`] is set or
-//! [`Disk::rot`] was called; the same seed tears the same sectors.
+//! [`SimDisk::rot`] was called; the same seed tears the same sectors.
 //!
 //! **Source**: fsync(2); R. Alagappan et al., "Correlated Crash Vulnerabilities", OSDI 2016 (what is lost and torn).
 
@@ -45,16 +45,16 @@ struct File {
 }
 
 /// The files of one process.
-pub struct Disk {
+pub struct SimDisk {
     files: BTreeMap<String, File>,
     faults: DiskFaults,
     random: Random,
 }
 
-impl Disk {
+impl SimDisk {
     /// An empty disk; the seed decides what a power loss takes.
     pub fn new(seed: u64) -> Self {
-        Disk { files: BTreeMap::new(), faults: DiskFaults::default(), random: Random::new(seed) }
+        SimDisk { files: BTreeMap::new(), faults: DiskFaults::default(), random: Random::new(seed) }
     }
 
     /// Sets what goes wrong from now on.
@@ -191,7 +191,7 @@ fn pieces(offset: u64, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 mod tests {
     use super::*;
 
-    fn read_all(disk: &Disk, name: &str) -> Vec<u8> {
+    fn read_all(disk: &SimDisk, name: &str) -> Vec<u8> {
         let mut bytes = vec![0; usize::try_from(disk.length_bytes(name)).unwrap()];
         assert_eq!(disk.read(name, 0, &mut bytes), bytes.len());
         bytes
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_at_any_place_and_length() {
-        let mut disk = Disk::new(1);
+        let mut disk = SimDisk::new(1);
         let mut model = vec![0_u8; 4096];
         let mut random = Random::new(7);
         let mut end = 0;
@@ -223,7 +223,7 @@ mod tests {
     fn a_power_loss_takes_nothing_that_was_flushed_and_keeps_loses_or_tears_the_rest() {
         let (mut kept, mut lost, mut torn) = (0, 0, 0);
         for seed in 0..200 {
-            let mut disk = Disk::new(seed);
+            let mut disk = SimDisk::new(seed);
             disk.write("log", 0, &[1; SECTOR_BYTES]).unwrap();
             disk.flush("log").unwrap();
             disk.write("log", SECTOR_BYTES as u64, &[2; SECTOR_BYTES]).unwrap();
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_lying_flush_is_found_out_by_a_power_loss_only() {
-        let mut disk = Disk::new(3);
+        let mut disk = SimDisk::new(3);
         disk.set_faults(DiskFaults { lying_flush: true, ..DiskFaults::default() });
         disk.write("log", 0, &[9; 64 * SECTOR_BYTES]).unwrap();
         disk.flush("log").unwrap();
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn an_error_comes_once_and_changes_nothing_but_what_a_failed_flush_may() {
-        let mut disk = Disk::new(4);
+        let mut disk = SimDisk::new(4);
         disk.write("log", 0, b"first").unwrap();
         disk.flush("log").unwrap();
         disk.set_faults(DiskFaults { error_once: true, ..DiskFaults::default() });
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_refuses_and_what_is_removed_makes_room() {
-        let mut disk = Disk::new(5);
+        let mut disk = SimDisk::new(5);
         disk.set_faults(DiskFaults { capacity_bytes: Some(1000), ..DiskFaults::default() });
         disk.write("a", 0, &[1; 600]).unwrap();
         assert_eq!(disk.write("b", 0, &[2; 401]).unwrap_err().raw_os_error(), Some(libc::ENOSPC));
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn rot_flips_one_bit_of_what_is_stable() {
-        let mut disk = Disk::new(6);
+        let mut disk = SimDisk::new(6);
         disk.write("log", 0, &[0; 3 * SECTOR_BYTES]).unwrap();
         assert!(!disk.rot("log"), "nothing is stable yet");
         disk.flush("log").unwrap();

@@ -9,10 +9,12 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 
-use super::endpoint::{Place, WINDOW_BYTES};
+use super::endpoint::{CoreAddress, WINDOW_BYTES};
 use super::network::Network;
 use crate::address::Address;
-use crate::driver::{Accepted, Completion, Copying, DetachedSocket, Driver, ListenOptions, Next, Size, Socket, Wait};
+use crate::driver::{
+    AcceptedSocket, Completion, Copying, DetachedSocket, Driver, ListenOptions, Next, Size, Socket, Wait,
+};
 use crate::id::{ConnectionId, ListenerId};
 use crate::mailbox::Doorbell;
 use crate::time::Instant;
@@ -22,13 +24,13 @@ const EPOCH_MS: u64 = 1_893_456_000_000;
 
 pub(crate) struct SimDriver {
     pub(crate) network: Rc<RefCell<Network>>,
-    pub(crate) place: Place,
+    pub(crate) place: CoreAddress,
     /// Taken by the last enter and not reported.
     ready: VecDeque<Completion>,
 }
 
 impl SimDriver {
-    pub(crate) fn new(network: Rc<RefCell<Network>>, place: Place) -> Self {
+    pub(crate) fn new(network: Rc<RefCell<Network>>, place: CoreAddress) -> Self {
         SimDriver { network, place, ready: VecDeque::new() }
     }
 
@@ -65,7 +67,7 @@ impl Driver for SimDriver {
         self.network.borrow_mut().cancel_accept(self.seat(), listener);
     }
 
-    fn close_listener(&mut self, socket: Socket) -> Vec<Accepted> {
+    fn close_listener(&mut self, socket: Socket) -> Vec<AcceptedSocket> {
         self.network.borrow_mut().close_listener(socket.0)
     }
 

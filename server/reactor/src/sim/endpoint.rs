@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use crate::driver::Errno;
-use crate::id::{ConnectionId, Key};
+use crate::id::{ConnectionId, SlabKey};
 use crate::time::Instant;
 
 /// Bytes that may be on the way to or unread at one end, as the receive window bounds them.
@@ -16,7 +16,7 @@ pub(crate) const WINDOW_BYTES: usize = 128 * 1024;
 
 /// Where an endpoint lives: the core that owns it, or nowhere while it changes cores.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Place {
+pub(crate) struct CoreAddress {
     pub(crate) process: usize,
     pub(crate) core: usize,
 }
@@ -25,13 +25,13 @@ pub(crate) struct Place {
 pub(crate) enum Peer {
     /// Nothing listened, or the handshake is under way.
     None,
-    Endpoint(Key),
+    Endpoint(SlabKey),
     /// It was closed, or its process died.
     Gone,
 }
 
 pub(crate) struct Endpoint {
-    pub(crate) place: Place,
+    pub(crate) place: CoreAddress,
     pub(crate) connection: Option<ConnectionId>,
     pub(crate) peer: Peer,
     /// The process the peer lived in when the connection was made.
@@ -55,7 +55,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(crate) fn new(place: Place, connection: Option<ConnectionId>) -> Self {
+    pub(crate) fn new(place: CoreAddress, connection: Option<ConnectionId>) -> Self {
         Endpoint {
             place,
             connection,

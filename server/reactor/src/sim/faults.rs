@@ -6,43 +6,43 @@
 //! former life with a reset.
 
 use super::endpoint::Peer;
-use super::network::{Event, Network, RETRANSMISSION, pair};
-use crate::driver::{Completion, Errno, Sent};
-use crate::id::Key;
+use super::network::{Network, NetworkEvent, RETRANSMISSION, pair};
+use crate::driver::{Completion, Errno, SendResult};
+use crate::id::SlabKey;
 
 impl Network {
     /// A reset does not cross a cut; it is sent again later.
-    pub(super) fn reset_unless_cut(&mut self, endpoint: Key, errno: Errno) {
+    pub(super) fn reset_unless_cut(&mut self, endpoint: SlabKey, errno: Errno) {
         let Some(state) = self.endpoints.get(endpoint) else { return };
         if self.is_cut(state.peer_process, state.place.process) {
             let at = self.now + RETRANSMISSION;
-            self.plan(at, Event::Reset { endpoint: pair(endpoint), errno });
+            self.plan(at, NetworkEvent::Reset { endpoint: pair(endpoint), errno });
         } else {
             self.reset_one(endpoint, errno);
         }
     }
 
-    pub(super) fn reset_one(&mut self, endpoint: Key, errno: Errno) {
+    pub(super) fn reset_one(&mut self, endpoint: SlabKey, errno: Errno) {
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
         let blocked = state.blocked_send.is_some();
         state.reset(errno);
         if blocked {
-            self.report(endpoint, |connection| Completion::Sent { connection, sent: Sent::copied(Err(errno)) });
+            self.report(endpoint, |connection| Completion::Sent { connection, sent: SendResult::copied(Err(errno)) });
         }
         self.report_end(endpoint);
     }
 
-    pub(super) fn reset_peer_of(&mut self, endpoint: Key) {
+    pub(super) fn reset_peer_of(&mut self, endpoint: SlabKey) {
         if let Some(Peer::Endpoint(peer)) = self.endpoints.get(endpoint).map(|state| state.peer) {
             let at = self.now + self.delay();
-            self.plan(at, Event::Reset { endpoint: pair(peer), errno: libc::ECONNRESET });
+            self.plan(at, NetworkEvent::Reset { endpoint: pair(peer), errno: libc::ECONNRESET });
         }
     }
 
-    pub(super) fn reset_both(&mut self, endpoint: Key) {
+    pub(super) fn reset_both(&mut self, endpoint: SlabKey) {
         self.reset_peer_of(endpoint);
         let at = self.now + self.delay();
-        self.plan(at, Event::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
+        self.plan(at, NetworkEvent::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
     }
 
     /// Forgets a process that has died. `reset`: its kernel lives on and tells the peers; otherwise they hear
@@ -75,7 +75,7 @@ impl Network {
             let waits = state.peer_process == process && state.blocked_send.is_some();
             if waits && self.endpoints.get(peer).is_none() {
                 let at = self.now + RETRANSMISSION;
-                self.plan(at, Event::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
+                self.plan(at, NetworkEvent::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
             }
         }
     }

@@ -6,14 +6,14 @@
 
 use std::collections::VecDeque;
 
-use super::endpoint::{Endpoint, Peer, Place};
-use super::network::{ENDPOINTS_MAX, Event, Listening, Network, RETRANSMISSION, pair};
+use super::endpoint::{CoreAddress, Endpoint, Peer};
+use super::network::{ENDPOINTS_MAX, Listening, Network, NetworkEvent, RETRANSMISSION, pair};
 use crate::address::Address;
-use crate::driver::{Accepted, Completion, Errno, Socket};
-use crate::id::{ConnectionId, Key, ListenerId};
+use crate::driver::{AcceptedSocket, Completion, Errno, Socket};
+use crate::id::{ConnectionId, ListenerId, SlabKey};
 
 impl Network {
-    pub(crate) fn listen(&mut self, place: Place, address: &Address, shared: bool) -> Result<i32, Errno> {
+    pub(crate) fn listen(&mut self, place: CoreAddress, address: &Address, shared: bool) -> Result<i32, Errno> {
         self.revive(place.process);
         let entry = self.listening.entry(address.to_string()).or_default();
         let foreign = entry.iter().any(|(_, other)| other.place.process != place.process);
@@ -34,9 +34,9 @@ impl Network {
         let Some(listening) = self.listening_by_socket(socket) else { return };
         listening.listener = Some(listener);
         let place = (listening.place.process, listening.place.core);
-        let waiting: Vec<Key> = listening.backlog.drain(..).collect();
+        let waiting: Vec<SlabKey> = listening.backlog.drain(..).collect();
         for endpoint in waiting {
-            let result = Ok(Accepted { socket: Socket(endpoint.index as i32) });
+            let result = Ok(AcceptedSocket { socket: Socket(endpoint.index as i32) });
             self.completions.entry(place).or_default().push_back(Completion::Accepted { listener, result });
         }
     }
@@ -51,26 +51,26 @@ impl Network {
     }
 
     /// Stops listening; gives what waits in the backlog.
-    pub(crate) fn close_listener(&mut self, socket: i32) -> Vec<Accepted> {
+    pub(crate) fn close_listener(&mut self, socket: i32) -> Vec<AcceptedSocket> {
         let backlog = self.listening_by_socket(socket).map(|listening| std::mem::take(&mut listening.backlog));
         for group in self.listening.values_mut() {
             group.retain(|(number, _)| *number != socket);
         }
         self.listening.retain(|_, group| !group.is_empty());
         let backlog = backlog.unwrap_or_default();
-        backlog.into_iter().map(|endpoint| Accepted { socket: Socket(endpoint.index as i32) }).collect()
+        backlog.into_iter().map(|endpoint| AcceptedSocket { socket: Socket(endpoint.index as i32) }).collect()
     }
 
-    pub(crate) fn connect(&mut self, place: Place, connection: ConnectionId, address: &Address) -> i32 {
+    pub(crate) fn connect(&mut self, place: CoreAddress, connection: ConnectionId, address: &Address) -> i32 {
         let Ok(endpoint) = self.endpoints.insert(Endpoint::new(place, Some(connection))) else {
             panic!("more than {ENDPOINTS_MAX} simulated endpoints")
         };
         let at = self.now + self.delay();
-        self.plan(at, Event::Knock { endpoint: pair(endpoint), address: address.to_string() });
+        self.plan(at, NetworkEvent::Knock { endpoint: pair(endpoint), address: address.to_string() });
         endpoint.index as i32
     }
 
-    pub(super) fn knock(&mut self, endpoint: Key, address: String) {
+    pub(super) fn knock(&mut self, endpoint: SlabKey, address: String) {
         let Some(client) = self.endpoints.get(endpoint) else { return };
         let from = client.place.process;
         let group = self.listening.get(&address).map_or(0, Vec::len);
@@ -78,12 +78,12 @@ impl Network {
         let target = self.listening.get(&address).and_then(|group| group.get(pick));
         let Some(place) = target.map(|(_, listening)| listening.place) else {
             let at = self.now + self.delay();
-            self.plan(at, Event::Answer { endpoint: pair(endpoint), errno: libc::ECONNREFUSED });
+            self.plan(at, NetworkEvent::Answer { endpoint: pair(endpoint), errno: libc::ECONNREFUSED });
             return;
         };
         if self.is_cut(from, place.process) {
             let at = self.now + RETRANSMISSION;
-            self.plan(at, Event::Knock { endpoint: pair(endpoint), address });
+            self.plan(at, NetworkEvent::Knock { endpoint: pair(endpoint), address });
             return;
         }
         let mut server = Endpoint::new(place, None);
@@ -98,17 +98,17 @@ impl Network {
         let (_, listening) = listening.expect("it was there just above");
         match listening.listener {
             Some(listener) => {
-                let result = Ok(Accepted { socket: Socket(server.index as i32) });
+                let result = Ok(AcceptedSocket { socket: Socket(server.index as i32) });
                 let place = (place.process, place.core);
                 self.completions.entry(place).or_default().push_back(Completion::Accepted { listener, result });
             }
             None => listening.backlog.push_back(server),
         }
         let at = self.now + self.delay();
-        self.plan(at, Event::Answer { endpoint: pair(endpoint), errno: 0 });
+        self.plan(at, NetworkEvent::Answer { endpoint: pair(endpoint), errno: 0 });
     }
 
-    pub(super) fn answer(&mut self, endpoint: Key, errno: Errno) {
+    pub(super) fn answer(&mut self, endpoint: SlabKey, errno: Errno) {
         let result = if errno == 0 { Ok(()) } else { Err(errno) };
         if let (Err(errno), Some(state)) = (result, self.endpoints.get_mut(endpoint)) {
             state.failed = Some(errno);

@@ -21,7 +21,7 @@ mod handshake;
 mod network;
 mod world;
 
-pub use disk::{Disk, DiskFaults, SECTOR_BYTES};
+pub use disk::{DiskFaults, SECTOR_BYTES, SimDisk};
 pub(crate) use driver::SimDriver;
 pub use network::NetworkOptions;
 pub use world::{CrashMode, ProcessId, World};

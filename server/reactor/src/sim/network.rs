@@ -10,10 +10,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use super::endpoint::{Endpoint, Peer, Place};
+use super::endpoint::{CoreAddress, Endpoint, Peer};
 use crate::buffer::Received;
-use crate::driver::{Completion, ReceiveEnd, Sent};
-use crate::id::{ConnectionId, Key, ListenerId};
+use crate::driver::{Completion, ReceiveEnd, SendResult};
+use crate::id::{ConnectionId, ListenerId, SlabKey};
 use crate::random::Random;
 use crate::slab::Slab;
 use crate::time::Instant;
@@ -60,7 +60,7 @@ pub(super) const RETRANSMISSION: Duration = Duration::from_millis(200);
 const PARTITION_RETRY: Duration = Duration::from_millis(20);
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Event {
+pub(super) enum NetworkEvent {
     /// Something of the wire towards this endpoint may arrive.
     Move(u32, u32),
     /// A connection request arrives.
@@ -76,9 +76,9 @@ pub(super) enum Event {
 }
 
 pub(super) struct Listening {
-    pub(super) place: Place,
+    pub(super) place: CoreAddress,
     pub(super) listener: Option<ListenerId>,
-    pub(super) backlog: VecDeque<Key>,
+    pub(super) backlog: VecDeque<SlabKey>,
 }
 
 /// What all simulated drivers share.
@@ -89,7 +89,7 @@ pub(crate) struct Network {
     pub(super) endpoints: Slab<Endpoint>,
     pub(super) listening: BTreeMap<String, Vec<(i32, Listening)>>,
     pub(super) next_listener: i32,
-    events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
+    events: BinaryHeap<Reverse<(Instant, u64, NetworkEvent)>>,
     event_count: u64,
     pub(super) cut: BTreeSet<(usize, usize)>,
     /// Processes that have died and were not started again: nobody answers for them.
@@ -101,12 +101,12 @@ pub(crate) struct Network {
     pub(crate) trace: u64,
 }
 
-pub(super) fn pair(key: Key) -> (u32, u32) {
+pub(super) fn pair(key: SlabKey) -> (u32, u32) {
     (key.index, key.generation)
 }
 
-fn key(pair: (u32, u32)) -> Key {
-    Key { index: pair.0, generation: pair.1 }
+fn key(pair: (u32, u32)) -> SlabKey {
+    SlabKey { index: pair.0, generation: pair.1 }
 }
 
 impl Network {
@@ -152,7 +152,7 @@ impl Network {
         }
     }
 
-    pub(super) fn plan(&mut self, at: Instant, event: Event) {
+    pub(super) fn plan(&mut self, at: Instant, event: NetworkEvent) {
         self.event_count += 1;
         self.events.push(Reverse((at, self.event_count, event)));
     }
@@ -166,17 +166,20 @@ impl Network {
         delay
     }
 
-    fn happen(&mut self, event: Event) {
+    fn happen(&mut self, event: NetworkEvent) {
         match event {
-            Event::Move(index, generation) => self.move_wire(Key { index, generation }),
-            Event::Knock { endpoint, address } => self.knock(key(endpoint), address),
-            Event::Answer { endpoint, errno } => self.answer(key(endpoint), errno),
-            Event::Taken { endpoint, bytes } => {
+            NetworkEvent::Move(index, generation) => self.move_wire(SlabKey { index, generation }),
+            NetworkEvent::Knock { endpoint, address } => self.knock(key(endpoint), address),
+            NetworkEvent::Answer { endpoint, errno } => self.answer(key(endpoint), errno),
+            NetworkEvent::Taken { endpoint, bytes } => {
                 let result = Ok(bytes);
-                self.report(key(endpoint), |connection| Completion::Sent { connection, sent: Sent::copied(result) });
+                self.report(key(endpoint), |connection| Completion::Sent {
+                    connection,
+                    sent: SendResult::copied(result),
+                });
             }
-            Event::Reset { endpoint, errno } => self.reset_unless_cut(key(endpoint), errno),
-            Event::Disarm { endpoint, buffers } => {
+            NetworkEvent::Reset { endpoint, errno } => self.reset_unless_cut(key(endpoint), errno),
+            NetworkEvent::Disarm { endpoint, buffers } => {
                 let end = if buffers { ReceiveEnd::NoBuffers } else { ReceiveEnd::Disarmed };
                 if let Some(state) = self.endpoints.get_mut(key(endpoint))
                     && std::mem::replace(&mut state.armed, false)
@@ -201,19 +204,19 @@ impl Network {
         self.completions.entry(place).or_default().push_back(Completion::Signal { number });
     }
 
-    pub(super) fn report(&mut self, endpoint: Key, completion: impl FnOnce(ConnectionId) -> Completion) {
+    pub(super) fn report(&mut self, endpoint: SlabKey, completion: impl FnOnce(ConnectionId) -> Completion) {
         let Some(state) = self.endpoints.get(endpoint) else { return };
         let Some(connection) = state.connection else { return };
         let place = (state.place.process, state.place.core);
         self.completions.entry(place).or_default().push_back(completion(connection));
     }
 
-    pub(super) fn by_socket(&self, socket: i32) -> Option<Key> {
+    pub(super) fn by_socket(&self, socket: i32) -> Option<SlabKey> {
         self.endpoints.key_at(socket as u32)
     }
 
     pub(crate) fn by_connection(&self, place: (usize, usize), connection: ConnectionId) -> Option<i32> {
-        let owned = |key: &Key| {
+        let owned = |key: &SlabKey| {
             self.endpoints.get(*key).is_some_and(|state| {
                 state.connection == Some(connection) && (state.place.process, state.place.core) == place
             })
@@ -221,7 +224,7 @@ impl Network {
         self.endpoints.keys().into_iter().find(owned).map(|key| key.index as i32)
     }
 
-    pub(crate) fn attach(&mut self, place: Place, connection: Option<ConnectionId>, socket: i32) {
+    pub(crate) fn attach(&mut self, place: CoreAddress, connection: Option<ConnectionId>, socket: i32) {
         if let Some(key) = self.by_socket(socket)
             && let Some(state) = self.endpoints.get_mut(key)
         {
@@ -237,7 +240,7 @@ impl Network {
         if self.random.chance(self.options.rearm_per_mille) {
             let at = self.now + Duration::from_micros(self.random.between(1, 2000));
             let buffers = self.random.chance(500);
-            self.plan(at, Event::Disarm { endpoint: pair(endpoint), buffers });
+            self.plan(at, NetworkEvent::Disarm { endpoint: pair(endpoint), buffers });
         }
         self.hand_over(endpoint);
     }
@@ -257,7 +260,7 @@ impl Network {
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
         let errno = state.failed.or((state.peer == Peer::Gone).then_some(libc::EPIPE));
         if let Some(errno) = errno {
-            self.report(endpoint, |connection| Completion::Sent { connection, sent: Sent::copied(Err(errno)) });
+            self.report(endpoint, |connection| Completion::Sent { connection, sent: SendResult::copied(Err(errno)) });
             return;
         }
         state.blocked_send = Some(bytes);
@@ -267,7 +270,7 @@ impl Network {
         }
     }
 
-    fn unblock(&mut self, endpoint: Key) {
+    fn unblock(&mut self, endpoint: SlabKey) {
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
         let Peer::Endpoint(peer) = state.peer else { return };
         let peer_process = state.peer_process;
@@ -292,12 +295,12 @@ impl Network {
         }
         self.plan_move(peer);
         let at = self.now + Duration::from_micros(self.random.between(1, 20));
-        self.plan(at, Event::Taken { endpoint: pair(endpoint), bytes: count });
+        self.plan(at, NetworkEvent::Taken { endpoint: pair(endpoint), bytes: count });
     }
 
     /// A send to an end that is not there any more: taken and lost, and answered by a reset (RFC 9293, section 3.5.2), if
     /// the host is up; if it is not, nobody answers.
-    fn send_to_nobody(&mut self, endpoint: Key, peer_process: usize, bytes: Vec<u8>) {
+    fn send_to_nobody(&mut self, endpoint: SlabKey, peer_process: usize, bytes: Vec<u8>) {
         if self.dead.contains(&peer_process) {
             if let Some(state) = self.endpoints.get_mut(endpoint) {
                 state.blocked_send = Some(bytes);
@@ -305,9 +308,9 @@ impl Network {
             return;
         }
         let at = self.now + Duration::from_micros(self.random.between(1, 20));
-        self.plan(at, Event::Taken { endpoint: pair(endpoint), bytes: bytes.len() });
+        self.plan(at, NetworkEvent::Taken { endpoint: pair(endpoint), bytes: bytes.len() });
         let at = at + self.delay();
-        self.plan(at, Event::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
+        self.plan(at, NetworkEvent::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
     }
 
     pub(crate) fn cancel_send(&mut self, socket: i32) {
@@ -315,7 +318,7 @@ impl Network {
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
         if state.blocked_send.take().is_some() {
             let result = Err(libc::ECANCELED);
-            self.report(endpoint, |connection| Completion::Sent { connection, sent: Sent::copied(result) });
+            self.report(endpoint, |connection| Completion::Sent { connection, sent: SendResult::copied(result) });
         }
     }
 
@@ -343,11 +346,11 @@ impl Network {
         {
             // What it is still sending finds nobody; it learns that when the news has travelled.
             let at = self.now + self.delay();
-            self.plan(at, Event::Reset { endpoint: pair(peer), errno: libc::ECONNRESET });
+            self.plan(at, NetworkEvent::Reset { endpoint: pair(peer), errno: libc::ECONNRESET });
         }
     }
 
-    fn plan_move(&mut self, endpoint: Key) {
+    fn plan_move(&mut self, endpoint: SlabKey) {
         let delay = self.delay();
         let now = self.now;
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
@@ -357,10 +360,10 @@ impl Network {
         state.moving = true;
         let at = (now + delay).max(state.not_before);
         state.not_before = at;
-        self.plan(at, Event::Move(endpoint.index, endpoint.generation));
+        self.plan(at, NetworkEvent::Move(endpoint.index, endpoint.generation));
     }
 
-    fn move_wire(&mut self, endpoint: Key) {
+    fn move_wire(&mut self, endpoint: SlabKey) {
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
         state.moving = false;
         let (from, to) = (state.peer_process, state.place.process);
@@ -379,16 +382,16 @@ impl Network {
         self.hand_over(endpoint);
     }
 
-    fn plan_retry(&mut self, endpoint: Key) {
+    fn plan_retry(&mut self, endpoint: SlabKey) {
         let at = self.now + PARTITION_RETRY;
         if let Some(state) = self.endpoints.get_mut(endpoint) {
             state.moving = true;
-            self.plan(at, Event::Move(endpoint.index, endpoint.generation));
+            self.plan(at, NetworkEvent::Move(endpoint.index, endpoint.generation));
         }
     }
 
     /// Hands what has arrived to a receive that is armed.
-    fn hand_over(&mut self, endpoint: Key) {
+    fn hand_over(&mut self, endpoint: SlabKey) {
         /// One buffer of the ring's pool.
         const PIECE_BYTES: usize = 2048;
         loop {
@@ -407,7 +410,7 @@ impl Network {
         }
     }
 
-    pub(super) fn report_end(&mut self, endpoint: Key) {
+    pub(super) fn report_end(&mut self, endpoint: SlabKey) {
         let Some(state) = self.endpoints.get_mut(endpoint) else { return };
         if !state.armed || !state.unread.is_empty() {
             return;

@@ -10,9 +10,9 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::disk::Disk;
+use super::disk::SimDisk;
 use super::driver::SimDriver;
-use super::endpoint::Place;
+use super::endpoint::CoreAddress;
 use super::network::{Network, NetworkOptions};
 use crate::core::{CoreSeed, Holdings, Reactor};
 use crate::driver::{AnyDriver, Wait};
@@ -35,20 +35,20 @@ pub enum CrashMode {
     PowerLoss,
 }
 
-struct Core {
+struct SimCore {
     reactor: Reactor,
 }
 
-struct Process {
+struct SimProcess {
     name: String,
-    cores: Vec<Core>,
-    disk: Rc<RefCell<Disk>>,
+    cores: Vec<SimCore>,
+    disk: Rc<RefCell<SimDisk>>,
 }
 
 /// A simulation.
 pub struct World {
     network: Rc<RefCell<Network>>,
-    processes: Vec<Process>,
+    processes: Vec<SimProcess>,
     random: Random,
     steps: u64,
 }
@@ -68,8 +68,8 @@ impl World {
     /// Adds a process without cores; [`World::host`] starts some.
     pub fn add_process(&mut self, name: &str) -> ProcessId {
         // By its number, so that a world in which nobody uses a disk goes the same way as one without.
-        let disk = Rc::new(RefCell::new(Disk::new(self.processes.len() as u64)));
-        self.processes.push(Process { name: name.to_owned(), cores: Vec::new(), disk });
+        let disk = Rc::new(RefCell::new(SimDisk::new(self.processes.len() as u64)));
+        self.processes.push(SimProcess { name: name.to_owned(), cores: Vec::new(), disk });
         ProcessId(self.processes.len() - 1)
     }
 
@@ -79,7 +79,7 @@ impl World {
     }
 
     /// The disk of a process: it is there before its first core starts, and outlives them all.
-    pub fn disk(&self, process: ProcessId) -> Rc<RefCell<Disk>> {
+    pub fn disk(&self, process: ProcessId) -> Rc<RefCell<SimDisk>> {
         Rc::clone(&self.processes[process.0].disk)
     }
 
@@ -258,12 +258,12 @@ impl Host for SimHost<'_> {
         let World { network, processes, random, .. } = &mut *self.world;
         let cores = &mut processes[self.process.0].cores;
         assert_eq!(cores.len(), spec.id.index(), "cores are started in order");
-        let place = Place { process: self.process.0, core: cores.len() };
+        let place = CoreAddress { process: self.process.0, core: cores.len() };
         let driver = SimDriver::new(Rc::clone(network), place);
         let doorbell = spec.doorbells.of(spec.id);
         let seed = CoreSeed { random: random.next_u64(), shuffle_tasks: true };
         let reactor = Reactor::new(spec.id, AnyDriver::Simulated(driver), doorbell, seed);
-        cores.push(Core { reactor: reactor.clone() });
+        cores.push(SimCore { reactor: reactor.clone() });
         body(reactor);
         Ok(())
     }

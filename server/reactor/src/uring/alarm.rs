@@ -12,7 +12,7 @@ use crate::time::Instant;
 
 /// What a wait until some deadline needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Plan {
+pub(crate) enum AlarmPlan {
     /// The alarm that stands goes off in time.
     Stands,
     /// The alarm is to be set, to the deadline.
@@ -30,13 +30,13 @@ pub(crate) struct Alarm {
 impl Alarm {
     /// What a wait until `deadline` needs.
     #[inline]
-    pub(crate) fn plan(&mut self, deadline: Instant) -> Plan {
+    pub(crate) fn plan(&mut self, deadline: Instant) -> AlarmPlan {
         match self.at {
-            Some(at) if at <= deadline => Plan::Stands,
-            Some(_) => Plan::Beside,
+            Some(at) if at <= deadline => AlarmPlan::Stands,
+            Some(_) => AlarmPlan::Beside,
             None => {
                 self.at = Some(deadline);
-                Plan::Set
+                AlarmPlan::Set
             }
         }
     }
@@ -62,14 +62,14 @@ mod tests {
             let farthest = if random.chance(100) { 10 } else { 1000 };
             let deadline = now + random.between(1, farthest);
             let ends = match alarm.plan(Instant::from_nanos(deadline)) {
-                Plan::Stands => standing.expect("only an alarm that was set stands"),
-                Plan::Set => {
+                AlarmPlan::Stands => standing.expect("only an alarm that was set stands"),
+                AlarmPlan::Set => {
                     assert_eq!(standing, None, "one alarm at a time");
                     standing = Some(deadline);
                     set += 1;
                     deadline
                 }
-                Plan::Beside => deadline,
+                AlarmPlan::Beside => deadline,
             };
             assert!(ends <= deadline);
             // Mostly something else ends the wait long before.

@@ -25,7 +25,7 @@ use io_uring::types::BufRingEntry;
 
 /// How many buffers a ring has, and of what size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Shape {
+pub(crate) struct BufferRingSize {
     pub(crate) buffers: u16,
     pub(crate) buffer_bytes: u32,
 }
@@ -35,13 +35,13 @@ const CACHE_LINE_BYTES: u32 = 64;
 /// A buffer is large enough for nearly every request head, and for 16 pipelined ones; all of them are half of a common
 /// 1 MiB or 2 MiB L2, and more than one enter reports under most loads. It is an odd number of cache lines long: with
 /// 2 KiB the heads of all requests were in the same two of 64 sets of a first-level cache, and pushed each other out of it.
-pub(crate) const SMALL: Shape = Shape { buffers: 512, buffer_bytes: 31 * CACHE_LINE_BYTES };
+pub(crate) const SMALL: BufferRingSize = BufferRingSize { buffers: 512, buffer_bytes: 31 * CACHE_LINE_BYTES };
 /// As much as a socket hands over at once; 4 MiB that are touched only when they are used.
-pub(crate) const BULK: Shape = Shape { buffers: 64, buffer_bytes: 64 * 1024 };
+pub(crate) const BULK: BufferRingSize = BufferRingSize { buffers: 64, buffer_bytes: 64 * 1024 };
 const _: () = assert!(SMALL.buffers.is_power_of_two() && BULK.buffers.is_power_of_two(), "the kernel masks the index");
 const _: () = assert!(SMALL.buffers as u32 * SMALL.buffer_bytes <= 1 << 20, "the ring stays in the L2 cache");
 
-impl Shape {
+impl BufferRingSize {
     fn entries_bytes(self) -> usize {
         (usize::from(self.buffers) * std::mem::size_of::<BufRingEntry>()).next_multiple_of(PAGE_BYTES)
     }
@@ -62,7 +62,7 @@ const PAGE_BYTES: usize = 4096;
 pub(crate) struct BufferRing {
     entries: NonNull<BufRingEntry>,
     memory: NonNull<u8>,
-    shape: Shape,
+    shape: BufferRingSize,
     /// With more than these lent, nothing is armed again, and no buffer may wait.
     rearm_lent_max: u16,
     wait_lent_max: u16,
@@ -75,7 +75,7 @@ impl BufferRing {
     ///
     /// # Errors
     /// The operator's: no memory.
-    pub(crate) fn new(shape: Shape) -> io::Result<Self> {
+    pub(crate) fn new(shape: BufferRingSize) -> io::Result<Self> {
         // SAFETY: a private anonymous mapping at an address of the kernel's choice touches no memory of ours.
         let map = unsafe {
             let protection = libc::PROT_READ | libc::PROT_WRITE;

@@ -14,22 +14,22 @@ use std::time::Duration;
 
 use io_uring::{Submitter, cqueue, opcode, squeue, types};
 
-use super::alarm::{Alarm, Plan};
+use super::alarm::{Alarm, AlarmPlan};
 use super::buffer_ring::{BULK, BufferRing, SMALL};
 use super::by_index::{put, take};
 use super::messages::Messages;
-use super::refusal::Refusal;
-use super::registered::{Name, Registered};
+use super::registered::{Name, RegisteredSockets};
 use super::ring::Ring;
 use super::socket::{self, RawAddress};
 use super::tag::{Kind, NO_KEY, pack, unpack};
+use super::unavailable::RingUnavailable;
 use crate::address::Address;
 use crate::buffer::Received;
 use crate::driver::{
-    Accepted, Completion, Copying, DetachedSocket, Driver, Errno, ListenOptions, Next, ReceiveEnd, Sent, Size, Socket,
-    Wait,
+    AcceptedSocket, Completion, Copying, DetachedSocket, Driver, Errno, ListenOptions, Next, ReceiveEnd, SendResult,
+    Size, Socket, Wait,
 };
-use crate::id::{ConnectionId, Key, ListenerId};
+use crate::id::{ConnectionId, ListenerId, SlabKey};
 use crate::mailbox::{Doorbell, WakeMethod};
 use crate::time::Instant;
 
@@ -62,7 +62,7 @@ const EMPTY_PLACE: RawFd = -1;
 
 pub(crate) struct UringDriver {
     ring: Ring,
-    registered: Registered,
+    registered: RegisteredSockets,
     alarm: Alarm,
     /// What the alarm is set to, where the kernel reads it when the operation is submitted.
     alarm_time: Box<types::Timespec>,
@@ -90,8 +90,9 @@ impl UringDriver {
     ///
     /// # Errors
     /// The operator's: io_uring is refused, and why.
-    pub(crate) fn new(doorbell: &Arc<Doorbell>) -> Result<Self, Refusal> {
-        let map = |shape| BufferRing::new(shape).map_err(|error| Refusal::new("mapping receive buffers", error));
+    pub(crate) fn new(doorbell: &Arc<Doorbell>) -> Result<Self, RingUnavailable> {
+        let map =
+            |shape| BufferRing::new(shape).map_err(|error| RingUnavailable::new("mapping receive buffers", error));
         let (small, bulk) = (map(SMALL)?, map(BULK)?);
         let mut places = 0;
         let ring = Ring::new(|submitter| {
@@ -105,7 +106,7 @@ impl UringDriver {
         doorbell.publish_ring(ring.fd());
         let mut driver = UringDriver {
             ring,
-            registered: Registered::new(places),
+            registered: RegisteredSockets::new(places),
             alarm: Alarm::default(),
             alarm_time: Box::default(),
             small: Rc::new(small),
@@ -126,7 +127,7 @@ impl UringDriver {
     }
 
     #[inline]
-    fn push(&mut self, entry: squeue::Entry, kind: Kind, key: Key) {
+    fn push(&mut self, entry: squeue::Entry, kind: Kind, key: SlabKey) {
         let entry = entry.user_data(pack(kind, key));
         if kind != Kind::Ignored {
             self.outstanding += 1;
@@ -141,7 +142,7 @@ impl UringDriver {
         self.push(entry.flags(squeue::Flags::SKIP_SUCCESS), Kind::Ignored, NO_KEY);
     }
 
-    fn cancel(&mut self, kind: Kind, key: Key) {
+    fn cancel(&mut self, kind: Kind, key: SlabKey) {
         self.push_ignored(opcode::AsyncCancel::new(pack(kind, key)).build());
     }
 
@@ -213,7 +214,7 @@ impl UringDriver {
 
     fn translate_accept(&mut self, listener: ListenerId, result: i32, more: bool) {
         if result != -libc::ECANCELED {
-            let result = if result < 0 { Err(-result) } else { Ok(Accepted { socket: Socket(result) }) };
+            let result = if result < 0 { Err(-result) } else { Ok(AcceptedSocket { socket: Socket(result) }) };
             self.ready.push_back(Completion::Accepted { listener, result });
         }
         if !more {
@@ -256,7 +257,7 @@ impl UringDriver {
         let refused_zero_copy = lent
             && matches!(result, Err(libc::EOPNOTSUPP | libc::ENOMEM | libc::ENOBUFS | libc::EINVAL | libc::EFAULT));
         let result = if refused_zero_copy { Ok(0) } else { result };
-        self.ready.push_back(Completion::Sent { connection, sent: Sent { result, lent, refused_zero_copy } });
+        self.ready.push_back(Completion::Sent { connection, sent: SendResult { result, lent, refused_zero_copy } });
     }
 
     fn read_signals(&mut self) {
@@ -348,11 +349,11 @@ impl Driver for UringDriver {
         self.cancel(Kind::Accept, listener.0);
     }
 
-    fn close_listener(&mut self, socket: Socket) -> Vec<Accepted> {
+    fn close_listener(&mut self, socket: Socket) -> Vec<AcceptedSocket> {
         // SAFETY: the descriptor came from `listen`, and the loop closes it once.
         let fd = unsafe { OwnedFd::from_raw_fd(socket.0) };
         let rest = socket::drain_backlog(&fd);
-        rest.into_iter().map(|fd| Accepted { socket: Socket(fd.into_raw_fd()) }).collect()
+        rest.into_iter().map(|fd| AcceptedSocket { socket: Socket(fd.into_raw_fd()) }).collect()
     }
 
     fn connect(&mut self, connection: ConnectionId, address: &Address) -> io::Result<Socket> {
@@ -473,12 +474,12 @@ impl Driver for UringDriver {
             Wait::No => None,
             Wait::Forever => Some(None),
             Wait::Until(deadline) => match self.alarm.plan(deadline) {
-                Plan::Stands => Some(None),
-                Plan::Set => {
+                AlarmPlan::Stands => Some(None),
+                AlarmPlan::Set => {
                     self.set_alarm(deadline);
                     Some(None)
                 }
-                Plan::Beside => Some(Some(deadline.since(self.now()))),
+                AlarmPlan::Beside => Some(Some(deadline.since(self.now()))),
             },
         };
         (self.taken, self.taken_before, self.enters) = (0, 0, 0);

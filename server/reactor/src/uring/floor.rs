@@ -18,13 +18,13 @@ use std::rc::Rc;
 use io_uring::{cqueue, opcode, types};
 
 use super::buffer_ring::{BufferRing, SMALL};
-use super::refusal::Refusal;
 use super::ring::Ring;
 use super::socket;
 use super::tag::{Kind, pack, unpack};
+use super::unavailable::RingUnavailable;
 use crate::address::Address;
 use crate::driver::ListenOptions;
-use crate::id::Key;
+use crate::id::SlabKey;
 
 /// Connections the floor serves at most: what load generators open, with room.
 const CLIENTS_MAX: u32 = 16_384;
@@ -99,7 +99,7 @@ pub fn serve_floor(address: &Address, options: FloorOptions, each_request: Optio
         // SAFETY: the mapping holds that many entries and outlives the ring, which is dropped first.
         unsafe { submitter.register_buf_ring_with_flags(buffers.address(), buffers.buffers(), 0, 0) }
     });
-    let ring = ring.map_err(|refusal: Refusal| io::Error::other(refusal))?;
+    let ring = ring.map_err(|refusal: RingUnavailable| io::Error::other(refusal))?;
     let one = answer(body_bytes);
     let answers_max = (ANSWERS_BYTES_MAX / one.len()).clamp(1, ANSWERS_MAX);
     let mut floor = Floor {
@@ -126,7 +126,7 @@ pub fn serve_floor(address: &Address, options: FloorOptions, each_request: Optio
 
 impl Floor<'_> {
     fn push(&mut self, entry: io_uring::squeue::Entry, kind: Kind, client: u32) {
-        let entry = entry.user_data(pack(kind, Key { index: client, generation: 0 }));
+        let entry = entry.user_data(pack(kind, SlabKey { index: client, generation: 0 }));
         // SAFETY: sends point into `answers`, which is never changed and lives as long as the ring.
         unsafe { self.ring.push(&entry) };
     }

@@ -12,13 +12,14 @@ mod by_index;
 mod driver;
 mod floor;
 mod messages;
-mod refusal;
+
 mod registered;
 mod ring;
 mod socket;
 mod tag;
+mod unavailable;
 
 pub(crate) use buffer_ring::BufferRing;
 pub(crate) use driver::UringDriver;
 pub use floor::{Descriptors, FloorOptions, serve_floor};
-pub use refusal::{Refusal, probe};
+pub use unavailable::{RingUnavailable, probe};

@@ -4,7 +4,7 @@
 //! system calls in a connection's life and saves a look-up per send, so it is done for connections that send a lot. The
 //! place in the ring's table is the connection's own index.
 //!
-//! **Not** talking to the kernel: the driver does what [`Registered::next_send`] says.
+//! **Not** talking to the kernel: the driver does what [`RegisteredSockets::next_send`] says.
 //!
 //! **Invariants**: a place in the table belongs to the connection that holds its index, and is empty before another does.
 
@@ -23,15 +23,15 @@ pub(crate) enum Name {
     Register,
 }
 
-pub(crate) struct Registered {
+pub(crate) struct RegisteredSockets {
     /// Sends of each connection, or that it is registered. Connections of higher indices are never registered.
     sends: Vec<u8>,
 }
 
-impl Registered {
+impl RegisteredSockets {
     /// None yet; the ring's table has room for `places`.
     pub(crate) fn new(places: u32) -> Self {
-        Registered { sends: vec![0; places as usize] }
+        RegisteredSockets { sends: vec![0; places as usize] }
     }
 
     /// How the next send of a connection names its socket. Counts the send.
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_busy_connection_is_registered_and_its_successor_is_not() {
-        let mut registered = Registered::new(2);
+        let mut registered = RegisteredSockets::new(2);
         for _ in 0..BUSY_SENDS {
             assert_eq!(registered.next_send(1), Name::Descriptor);
         }
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_tried_again_later() {
-        let mut registered = Registered::new(1);
+        let mut registered = RegisteredSockets::new(1);
         for round in 0..2 {
             let before = (0..).find(|_| registered.next_send(0) == Name::Register);
             assert_eq!(before, Some(usize::from(BUSY_SENDS)), "round {round}");
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn beyond_the_table_there_are_descriptors_only() {
-        let mut registered = Registered::new(1);
+        let mut registered = RegisteredSockets::new(1);
         assert!((0..1000).all(|_| registered.next_send(1) == Name::Descriptor));
         assert!(!registered.forget(1));
     }

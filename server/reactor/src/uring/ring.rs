@@ -13,7 +13,7 @@ use std::time::Duration;
 use io_uring::register::Restriction;
 use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue, opcode, squeue, types};
 
-use super::refusal::Refusal;
+use super::unavailable::RingUnavailable;
 
 /// Entries between two enters: one send per client that one enter reports, and some.
 const SUBMISSIONS: u32 = 1024;
@@ -52,10 +52,10 @@ impl Ring {
     ///
     /// # Errors
     /// The operator's, explained.
-    pub(crate) fn new(register: impl FnOnce(&Submitter<'_>) -> io::Result<()>) -> Result<Ring, Refusal> {
-        let mut whole = build().map_err(|error| Refusal::new("io_uring_setup", error))?;
-        register(&whole.submitter()).map_err(|error| Refusal::new("registering receive buffers", error))?;
-        seal(&mut whole).map_err(|error| Refusal::new("restricting the ring", error))?;
+    pub(crate) fn new(register: impl FnOnce(&Submitter<'_>) -> io::Result<()>) -> Result<Ring, RingUnavailable> {
+        let mut whole = build().map_err(|error| RingUnavailable::new("io_uring_setup", error))?;
+        register(&whole.submitter()).map_err(|error| RingUnavailable::new("registering receive buffers", error))?;
+        seal(&mut whole).map_err(|error| RingUnavailable::new("restricting the ring", error))?;
         let whole = Box::into_raw(Box::new(whole));
         // SAFETY: `whole` comes from a box that is freed only in `drop`, after the three parts that borrow from it.
         let (submitter, submissions, completions) = unsafe { (*whole).split() };

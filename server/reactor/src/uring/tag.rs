@@ -10,7 +10,7 @@
 //! **Invariants**: a tag names one operation kind of one occupant of one slot; a completion that comes late finds the
 //! generation changed.
 
-use crate::id::Key;
+use crate::id::SlabKey;
 
 const INDEX_BITS: u32 = 24;
 const INDEX_SHIFT: u32 = 36;
@@ -48,17 +48,17 @@ const KINDS: [Kind; 9] = [
     Kind::Alarm,
 ];
 
-pub(crate) const NO_KEY: Key = Key { index: 0, generation: 0 };
+pub(crate) const NO_KEY: SlabKey = SlabKey { index: 0, generation: 0 };
 
-pub(crate) fn pack(kind: Kind, key: Key) -> u64 {
+pub(crate) fn pack(kind: Kind, key: SlabKey) -> u64 {
     assert!(key.index < 1 << INDEX_BITS, "slab index {} does not fit its {INDEX_BITS} bits", key.index);
     (kind as u64) << KIND_SHIFT | u64::from(key.index) << INDEX_SHIFT | u64::from(key.generation)
 }
 
-pub(crate) fn unpack(tag: u64) -> (Kind, Key) {
+pub(crate) fn unpack(tag: u64) -> (Kind, SlabKey) {
     let kind = KINDS.get((tag >> KIND_SHIFT) as usize).copied().unwrap_or(Kind::Ignored);
     let index = (tag >> INDEX_SHIFT) as u32 & ((1 << INDEX_BITS) - 1);
-    (kind, Key { index, generation: tag as u32 })
+    (kind, SlabKey { index, generation: tag as u32 })
 }
 
 #[cfg(test)]
@@ -68,7 +68,9 @@ mod tests {
     #[test]
     fn comes_back_as_it_went() {
         for kind in KINDS {
-            for key in [NO_KEY, Key { index: (1 << 20) - 1, generation: u32::MAX }, Key { index: 5, generation: 9 }] {
+            for key in
+                [NO_KEY, SlabKey { index: (1 << 20) - 1, generation: u32::MAX }, SlabKey { index: 5, generation: 9 }]
+            {
                 assert_eq!(unpack(pack(kind, key)), (kind, key));
             }
         }

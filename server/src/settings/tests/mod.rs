@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, io, path::Path, time::Duration};
 
-use control::settings::{Invocation, Loaded, SettingsErrors, Sources, load};
+use control::settings::{Invocation, Loaded, SettingsErrors, SettingsSources, load};
 use shardstored::settings::NodeSettings;
 
 use super::*;
@@ -27,7 +27,7 @@ impl Case<'_> {
             arguments.extend(["--config".into(), FILE.into()]);
         }
         let text = self.file.to_owned();
-        load(&Sources {
+        load(&SettingsSources {
             arguments,
             environment: self.environment.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             files: &|file: &Path| {

@@ -97,7 +97,7 @@ settings! {
     /// Settings with a secret.
     struct Secretive {
         /// A secret.
-        token: Option<String> = Key::new(Kind::Text { bytes_max: 8 }).secret(),
+        token: Option<String> = SettingKey::new(Kind::Text { bytes_max: 8 }).secret(),
     }
 }
 

@@ -17,7 +17,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use reactor::Sender;
+use reactor::ConnectionSender;
 use reactor::local::Notify;
 use shardstore::session::server::PeerCredit;
 use shardstore::wire::request::Dialect;
@@ -27,7 +27,7 @@ use super::stream::Stream;
 
 /// The shared part of a connection.
 pub(crate) struct Link {
-    pub(crate) sender: Sender,
+    pub(crate) sender: ConnectionSender,
     pub(crate) terms: SessionTerms,
     pub(crate) dialect: Dialect,
     /// What the peer has in flight.
@@ -41,7 +41,12 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(sender: Sender, terms: SessionTerms, credit: PeerCredit, attention: Rc<Notify>) -> Self {
+    pub(crate) fn new(
+        sender: ConnectionSender,
+        terms: SessionTerms,
+        credit: PeerCredit,
+        attention: Rc<Notify>,
+    ) -> Self {
         Link {
             sender,
             dialect: terms.dialect(),

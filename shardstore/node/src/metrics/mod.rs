@@ -244,14 +244,14 @@ pub(crate) fn stats(metrics: &NodeMetrics) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use control::metrics::audit::{self, Writes};
-    use control::metrics::reference::{Part, assert_same, refreshed};
+    use control::metrics::audit::{self, WriteChecks};
+    use control::metrics::reference::{ReferenceTable, assert_same, refreshed};
 
     use super::*;
 
     #[test]
     fn every_number_has_its_own_sample() {
-        let writes: Writes<CoreMetrics> = &[
+        let writes: WriteChecks<CoreMetrics> = &[
             (|m| m.note_request(Opcode::Mget), "corelane_node_requests_total{operation=\"mget\"}"),
             (|m| m.note_answer(Status::Busy), "corelane_node_responses_total{status=\"busy\"}"),
             (
@@ -334,7 +334,7 @@ mod tests {
     fn the_reference_is_up_to_date() {
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
         let found = std::fs::read_to_string(document).unwrap();
-        let part = Part::of_own::<CoreMetrics>("node", true);
+        let part = ReferenceTable::of_own::<CoreMetrics>("node", true);
         let expected = refreshed(&found, &[part]).expect("docs/metrics.md has all markers");
         assert_same(document, &found, &expected);
     }

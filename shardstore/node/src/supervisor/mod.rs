@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::activity::Activity;
-use control::attend::{self, Options, Process, ReloadCause, Start, Watched};
+use control::attend::{self, ControlledProcess, Options, ReloadCause, Start, Watched};
 use control::drain::{Ending, Exit, State};
-use control::log::{Level, Log, LogFields};
+use control::log::{Log, LogFields, LogLevel};
 use control::metrics::TopologyMetrics;
 use control::reload::Reloader;
 use control::topology_file::TopologySource;
@@ -111,7 +111,7 @@ impl Supervisor {
         }
     }
 
-    fn event(&self, level: Level, event: &str, fields: LogFields<'_>) {
+    fn event(&self, level: LogLevel, event: &str, fields: LogFields<'_>) {
         self.log.event(self.reactor.wall_ms(), level, event, fields);
     }
 
@@ -127,7 +127,7 @@ impl Supervisor {
             ("admin", admin),
             ("cores", &self.shared.cores),
         ];
-        self.event(Level::Info, "started", &fields);
+        self.event(LogLevel::Info, "started", &fields);
     }
 
     async fn receive(&self) {
@@ -151,11 +151,11 @@ impl Supervisor {
         let options = Options { topology_marks: self.marks(Watched::Topology), config_marks };
         let ended = attend::attend(&self.reactor, self, options).await;
         let exit = ended.unwrap_or_else(|error| {
-            self.event(Level::Error, "signals_refused", &[("error", &error)]);
+            self.event(LogLevel::Error, "signals_refused", &[("error", &error)]);
             Exit::Refused
         });
         let open = self.open_connections();
-        self.event(Level::Info, "stopped", &[("status", &exit.status()), ("connections_left", &open)]);
+        self.event(LogLevel::Info, "stopped", &[("status", &exit.status()), ("connections_left", &open)]);
         ending.set(exit);
         self.tell_all(|| Message::Stop);
         self.reactor.stop();
@@ -169,13 +169,13 @@ impl Supervisor {
         for core in 0..self.shared.cores {
             // The control core says little: a full mailbox means that a core has not run for a long time.
             if self.mailbox.send(&self.reactor, CoreId(core), message()).is_err() {
-                self.event(Level::Error, "mailbox_full", &[("core", &core)]);
+                self.event(LogLevel::Error, "mailbox_full", &[("core", &core)]);
             }
         }
     }
 }
 
-impl Process for Supervisor {
+impl ControlledProcess for Supervisor {
     fn start(&self) -> Start {
         // Data cores listen before the control core is started.
         Start::Done
@@ -213,8 +213,8 @@ impl Process for Supervisor {
 
     fn files_gone(&self, watched: Watched) {
         match watched {
-            Watched::Config => self.event(Level::Warn, "config_files_gone", &[]),
-            Watched::Topology => self.event(Level::Warn, "topology_file_gone", &[("file", &self.source.name)]),
+            Watched::Config => self.event(LogLevel::Warn, "config_files_gone", &[]),
+            Watched::Topology => self.event(LogLevel::Warn, "topology_file_gone", &[("file", &self.source.name)]),
         }
     }
 
@@ -224,10 +224,10 @@ impl Process for Supervisor {
             State::Draining { deadline } => {
                 let drain_timeout = deadline.since(self.reactor.now());
                 let refuse_at = self.reactor.now() + (drain_timeout / GRACE_PARTS).min(GRACE_MAX);
-                self.event(Level::Info, "draining", &[("connections", &self.open_connections())]);
+                self.event(LogLevel::Info, "draining", &[("connections", &self.open_connections())]);
                 self.tell_all(|| Message::Drain { refuse_at });
             }
-            State::Serving => self.event(Level::Info, "serving", &[]),
+            State::Serving => self.event(LogLevel::Info, "serving", &[]),
             State::Starting | State::Stopped(_) => {}
         }
     }

@@ -11,7 +11,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use control::attend::ReloadCause;
-use control::log::Level;
+use control::log::LogLevel;
 use shardstore::placement::{NodeId, Topology};
 
 use control::topology_file::{Follows, refusal, successor};
@@ -40,7 +40,7 @@ impl Supervisor {
 
     fn send_snapshot(&self) {
         let generation = self.config.next_generation();
-        self.event(Level::Info, "in_force", &[("generation", &generation)]);
+        self.event(LogLevel::Info, "in_force", &[("generation", &generation)]);
         let (limits, topology) = (self.settings.borrow().limits.clone(), Arc::clone(&self.topology.borrow()));
         let snapshot = Arc::new(Snapshot { limits, topology });
         self.tell_all(|| Message::Snapshot(Arc::clone(&snapshot)));
@@ -66,7 +66,7 @@ impl Supervisor {
         let current = Arc::clone(&self.topology.borrow());
         match successor(&current, &next) {
             Ok(Follows::Same) => {
-                self.event(Level::Info, "topology_unchanged", &[("epoch", &next.epoch()), ("cause", cause)]);
+                self.event(LogLevel::Info, "topology_unchanged", &[("epoch", &next.epoch()), ("cause", cause)]);
             }
             Ok(Follows::Newer) => self.put_in_force(next, cause),
             Err(reason) => self.refuse(&[("file", &self.source.name), ("error", &reason)]),
@@ -87,10 +87,10 @@ impl Supervisor {
         let slots = next.owned_slots(me);
         let fields: [(&'static str, &dyn Display); 3] =
             [("epoch", &next.epoch()), ("slots_owned", &slots), ("cause", cause)];
-        self.event(Level::Info, "topology_reloaded", &fields);
+        self.event(LogLevel::Info, "topology_reloaded", &fields);
         if next.node(me).is_none() {
             let remedy = "every request is answered MOVED; stop this node once its peers know";
-            self.event(Level::Warn, "not_in_topology", &[("node", &me), ("remedy", &remedy)]);
+            self.event(LogLevel::Warn, "not_in_topology", &[("node", &me), ("remedy", &remedy)]);
         }
         self.topology.replace(Arc::new(next));
         self.send_snapshot();
@@ -98,6 +98,6 @@ impl Supervisor {
 
     fn refuse(&self, fields: control::log::LogFields<'_>) {
         self.topology_metrics.refused.increment();
-        self.event(Level::Error, "topology_refused", fields);
+        self.event(LogLevel::Error, "topology_refused", fields);
     }
 }

@@ -20,7 +20,7 @@ use reactor::{
 };
 use serde_json::{Value, json};
 
-use super::{Admin, Page, PageRequest, Readiness, serve};
+use super::{Admin, AdminPage, PageRequest, Readiness, serve};
 use crate::metrics::{Family, Text};
 
 const HITS: Family = Family::counter("corelane_hits_total", &[], "Lookups that found the key.");
@@ -56,17 +56,19 @@ impl Admin for Fake {
         json!({ "memory": { "value": "4GiB", "from": "flag --memory" } })
     }
 
-    fn page(&self, request: &PageRequest<'_>) -> Option<Page> {
+    fn page(&self, request: &PageRequest<'_>) -> Option<AdminPage> {
         self.seen.borrow_mut().push(format!("{request:?}"));
         match (request.method, request.path) {
             (Method::Get, "/big") => {
                 self.big_pages.set(self.big_pages.get() + 1);
-                Some(Page::text(corelane_http::Status::Ok, "x".repeat(BIG_BYTES)))
+                Some(AdminPage::text(corelane_http::Status::Ok, "x".repeat(BIG_BYTES)))
             }
-            (Method::Get, "/query") => Some(Page::text(corelane_http::Status::Ok, request.query.unwrap_or("none"))),
+            (Method::Get, "/query") => {
+                Some(AdminPage::text(corelane_http::Status::Ok, request.query.unwrap_or("none")))
+            }
             (Method::Post, "/ready") => {
                 self.is_ready.set(request.query != Some("no"));
-                Some(Page::json(corelane_http::Status::Ok, &json!(true)))
+                Some(AdminPage::json(corelane_http::Status::Ok, &json!(true)))
             }
             _ => None,
         }

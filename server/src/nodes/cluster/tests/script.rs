@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::Duration;
 
-use reactor::{Address, Connection, Instant, ListenOptions, Reactor, Sender};
+use reactor::{Address, Connection, ConnectionSender, Instant, ListenOptions, Reactor};
 use shardstore::placement::{NodeId, Topology};
 use shardstore::session::{Handshake, SpareBuffers};
 use shardstore::wire::code::Opcode;
@@ -175,7 +175,7 @@ impl Node {
         Some(self.says.borrow_mut().pop_front().expect("asked no more often than the test says"))
     }
 
-    async fn answer(&self, id: u64, says: Option<Says>, sender: &Sender, dialect: Dialect) {
+    async fn answer(&self, id: u64, says: Option<Says>, sender: &ConnectionSender, dialect: Dialect) {
         match says {
             None => {
                 let (epoch, text) = self.map.get();

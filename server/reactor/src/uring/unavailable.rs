@@ -9,7 +9,7 @@ use std::io;
 
 /// io_uring was refused.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct RingUnavailable {
     step: &'static str,
     error: io::Error,
     cause: Cause,
@@ -34,12 +34,12 @@ struct Surroundings {
     disabled: Option<u8>,
 }
 
-impl Refusal {
+impl RingUnavailable {
     pub(crate) fn new(step: &'static str, error: io::Error) -> Self {
         let text = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok();
         let disabled = text.and_then(|text| text.trim().parse().ok());
         let cause = diagnose(error.raw_os_error().unwrap_or(0), Surroundings { disabled });
-        Refusal { step, error, cause }
+        RingUnavailable { step, error, cause }
     }
 }
 
@@ -87,21 +87,21 @@ impl Cause {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for RingUnavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "io_uring is not available: {} failed: {}: {}", self.step, self.error, self.cause.remedy())
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for RingUnavailable {}
 
 /// Tries everything that a core will need, so that a refusal is explained before anything starts.
 ///
 /// # Errors
 /// The operator's; the text says what to change.
-pub fn probe() -> Result<(), Refusal> {
+pub fn probe() -> Result<(), RingUnavailable> {
     let doorbell = crate::mailbox::Doorbell::for_ring(crate::mailbox::WakeMethod::EventFd)
-        .map_err(|error| Refusal::new("eventfd", error))?;
+        .map_err(|error| RingUnavailable::new("eventfd", error))?;
     super::UringDriver::new(&doorbell).map(drop)
 }
 
@@ -124,7 +124,7 @@ mod tests {
         for (errno, disabled, expected, word) in cases {
             let cause = diagnose(errno, Surroundings { disabled });
             assert_eq!(cause, expected, "errno {errno}, io_uring_disabled {disabled:?}");
-            let refusal = Refusal { step: "io_uring_setup", error: io::Error::from_raw_os_error(errno), cause };
+            let refusal = RingUnavailable { step: "io_uring_setup", error: io::Error::from_raw_os_error(errno), cause };
             assert!(refusal.to_string().contains(word), "{refusal}");
         }
     }
