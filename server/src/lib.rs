@@ -28,4 +28,3 @@ mod snapshot;
 mod supervisor;
 
 pub use plan::{EdgePlan, start};
-pub use supervisor::ReadUsage;

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use crate::settings::EdgeSettings;
 use control::drain::Ending;
+use control::metrics::ReadUsage;
 use control::reload::{ConfigSource, Reloader};
 use control::settings::Loaded;
 use control::topology_file::TopologySource;
@@ -22,7 +23,7 @@ use crate::edge::{self, CorePlan};
 use crate::message::Message;
 use crate::metrics::CoreMetrics;
 use crate::snapshot::Snapshot;
-use crate::supervisor::{self, ReadUsage, Supervision};
+use crate::supervisor::{self, Supervision};
 use store_runtime::remote::{Published, unpublished};
 
 /// Messages under way from one core to one other. One for each request in flight between them, and those are bounded by

@@ -22,7 +22,7 @@ mod set;
 mod tests;
 
 pub use outcome::{Deleted, SetOutcome, Stored, Touched};
-pub use set::{Delete, Set};
+pub use set::{Delete, NewValue};
 
 use crate::cache::{Cache, CacheError, CacheOptions, CacheStats, Hit, Insert, SharedCache};
 use crate::key::KeyHash;
@@ -69,7 +69,7 @@ impl Shard {
 
     /// Stores a value, if the condition holds and the checksum matches: under a new version, or under the one it brings along, and
     /// then only over something older.
-    pub fn set(&mut self, hash: KeyHash, key: &[u8], set: &Set<'_>, now_ms: u64) -> SetOutcome {
+    pub fn set(&mut self, hash: KeyHash, key: &[u8], set: &NewValue<'_>, now_ms: u64) -> SetOutcome {
         let computed = set.computed_crc32c();
         if let Some(given) = set.value_crc32c
             && given != computed

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::run::dispatch::Report;
-use crate::run::generator::{Plan, Team};
+use crate::run::generator::{RunPlan, Team};
 use crate::run::scenario::Scenario;
 use crate::run::{LoadCores, cpus_of, fill, reach};
 use crate::system::clock::now;
@@ -122,9 +122,9 @@ fn own_cpu() -> CpuTime {
 }
 
 /// Gets ready for a run, and stores the values on `fill_cpu` if they are to be stored.
-fn prepare(scenario: Scenario, team: Team, fill_cpu: Option<usize>, stop: &StopSignal) -> Result<Arc<Plan>> {
+fn prepare(scenario: Scenario, team: Team, fill_cpu: Option<usize>, stop: &StopSignal) -> Result<Arc<RunPlan>> {
     scenario.check()?;
-    let plan = Plan::read(scenario, team, stop)?;
+    let plan = RunPlan::read(scenario, team, stop)?;
     reach(&plan)?;
     if let Some(cpu) = fill_cpu {
         fill::run(&plan, cpu, stop)?;
@@ -133,7 +133,7 @@ fn prepare(scenario: Scenario, team: Team, fill_cpu: Option<usize>, stop: &StopS
 }
 
 /// Does what the coordinator says until it ends the run or is gone.
-fn obey(mut lines: Lines, plan: &Plan) {
+fn obey(mut lines: Lines, plan: &RunPlan) {
     loop {
         match lines.next() {
             Ok(Some(ToAgent::Measure { in_ns, span_ns })) => {

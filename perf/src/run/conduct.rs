@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use reactor::{CoreId, CoreSpec, Host, Instant, Reactor, Threads};
 
 use super::dispatch::{self, Report, Reports};
-use super::generator::{Generator, Plan, WINDOW, duration_ns};
+use super::generator::{Generator, RunPlan, WINDOW, duration_ns};
 use super::lane;
 use super::steady::SteadyMark;
 use super::tally::RequestTally;
@@ -73,7 +73,7 @@ pub(super) struct Conducted {
 }
 
 /// Starts a core's generator on its reactor.
-pub(super) fn start_generator(reactor: &Reactor, plan: Arc<Plan>, reports: Reports) {
+pub(super) fn start_generator(reactor: &Reactor, plan: Arc<RunPlan>, reports: Reports) {
     let generator = Rc::new(Generator::new(reactor.clone(), plan));
     const ROOM: &str = "a core has room for the tasks of its connections";
     for index in 0..generator.lanes() {
@@ -87,7 +87,7 @@ pub(crate) struct LoadCores(Threads);
 
 impl LoadCores {
     /// Starts one on each CPU.
-    pub(crate) fn start(plan: &Arc<Plan>, cpus: &[usize], reports: &Reports) -> Result<Self> {
+    pub(crate) fn start(plan: &Arc<RunPlan>, cpus: &[usize], reports: &Reports) -> Result<Self> {
         let mut threads = Threads::new(None);
         let doorbells = threads.doorbells(cpus.len()).context("the generator's cores could not be prepared")?;
         for (index, cpu) in cpus.iter().enumerate() {
@@ -113,14 +113,14 @@ pub(crate) enum Workers<'a> {
 }
 
 impl Workers<'_> {
-    fn measure(&self, plan: &Plan, from: Instant, until: Instant) {
+    fn measure(&self, plan: &RunPlan, from: Instant, until: Instant) {
         plan.phases.measure(from, until);
         if let Self::Agents(agents) = self {
             agents.measure(from, until);
         }
     }
 
-    fn end(&self, plan: &Plan) {
+    fn end(&self, plan: &RunPlan) {
         plan.phases.end();
         if let Self::Agents(agents) = self {
             agents.end();
@@ -131,7 +131,7 @@ impl Workers<'_> {
 /// Runs the plan against a server to which the processes `beside` those that listen belong too; `each_second` sees every second as
 /// it passes.
 pub(super) fn run(
-    plan: &Arc<Plan>,
+    plan: &Arc<RunPlan>,
     mut workers: Workers<'_>,
     (beside, stop): (&[u32], &StopSignal),
     mut each_second: impl FnMut(&Second, &Conduct<'_>),
@@ -162,7 +162,7 @@ pub(super) fn run(
 
 /// A run under way.
 pub(super) struct Conduct<'a> {
-    plan: &'a Plan,
+    plan: &'a RunPlan,
     workers: &'a Workers<'a>,
     stop: &'a StopSignal,
     reports: Receiver<Report>,
@@ -202,7 +202,7 @@ struct UsageSnapshot {
 
 impl<'a> Conduct<'a> {
     fn new(
-        plan: &'a Plan,
+        plan: &'a RunPlan,
         workers: &'a Workers<'a>,
         stop: &'a StopSignal,
         (reports, cores): (Receiver<Report>, usize),

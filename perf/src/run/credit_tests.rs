@@ -12,7 +12,7 @@ use shardstore::wire::hello::{CREDIT_BYTES_DEFAULT, FRAME_VALUE_BYTES_DEFAULT, H
 use shardstore::wire::terms::negotiate;
 use shardstore::wire::{self, Op, Request, Response, Status, VALUE_BYTES_MAX, batch};
 
-use super::generator::{Plan, Team};
+use super::generator::{RunPlan, Team};
 use super::protocol::ProtocolRequests;
 use super::scenario::{Scenario, ValueOptions as Sizes};
 use super::tally::RequestTally;
@@ -106,7 +106,7 @@ fn measure(scenario: &str, connections: usize) -> RequestTally {
          [expect]\nstatus = [200, 404]\nbody = \"value\"\n"
     );
     let scenario = Scenario::parse(&scenario).expect("the test's scenario is right");
-    let plan = Plan::read(scenario, Team::alone(1, false), &StopSignal::never()).expect("the address is a number");
+    let plan = RunPlan::read(scenario, Team::alone(1, false), &StopSignal::never()).expect("the address is a number");
     let ProtocolRequests::Shard(requests) = &plan.requests else { panic!("another protocol") };
     requests.know(&node_hello());
     measure_plan(&plan, |host| {

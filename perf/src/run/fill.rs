@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use reactor::{Connection, CoreId, CoreSpec, Host, Reactor, Threads};
 
-use super::generator::Plan;
+use super::generator::RunPlan;
 use super::protocol::{AnswerListener, Ask, Granted};
 use crate::system::stop::StopSignal;
 
@@ -29,7 +29,7 @@ enum News {
 }
 
 /// Stores all values of the plan, from a core on `cpu`.
-pub(crate) fn run(plan: &Arc<Plan>, cpu: usize, stop: &StopSignal) -> Result<()> {
+pub(crate) fn run(plan: &Arc<RunPlan>, cpu: usize, stop: &StopSignal) -> Result<()> {
     let (sender, news) = channel();
     let mut threads = Threads::new(None);
     let doorbells = threads.doorbells(1).context("the generator's core could not be prepared")?;
@@ -81,7 +81,7 @@ impl AnswerListener for StoredCount {
     }
 }
 
-async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(), String> {
+async fn fill(reactor: &Reactor, plan: &RunPlan, news: &Sender<News>) -> Result<(), String> {
     let timeout = plan.scenario.timeout;
     let connected = reactor.connect(&plan.address, reactor.now() + timeout).await;
     let connection = connected.map_err(|error| format!("no connection to {}: {error}", plan.address))?;
@@ -110,7 +110,7 @@ async fn fill(reactor: &Reactor, plan: &Plan, news: &Sender<News>) -> Result<(),
     Ok(())
 }
 
-fn send(connection: &Connection, allowance: &Granted, plan: &Plan, (sent, answered): (&mut u64, u64)) {
+fn send(connection: &Connection, allowance: &Granted, plan: &RunPlan, (sent, answered): (&mut u64, u64)) {
     while *sent < plan.key_count() && *sent - answered < DEPTH && connection.queued_bytes() < QUEUED_BYTES_MAX {
         let values = &plan.values;
         let ask = if plan.scenario.values.fill_by_get { Ask::of(*sent) } else { Ask::put(*sent, values) };

@@ -23,7 +23,7 @@ use reactor::{ConnectionSender, Reactor};
 use super::arrivals::Pacer;
 use super::choice::{Choice, Operation, ReadKind};
 use super::phases::Phases;
-pub(crate) use super::plan::{Plan, Team, WINDOW};
+pub(crate) use super::plan::{RunPlan, Team, WINDOW};
 use super::protocol::{AnswerListener, Ask, Granted, RANGE, Tag};
 use super::scenario::{ExpectedBody, MISS};
 use super::tally::{Accounts, RequestFailure, RequestTally};
@@ -83,7 +83,7 @@ struct State {
 /// One core's share of the load.
 pub(super) struct Generator {
     pub(super) reactor: Reactor,
-    pub(super) plan: Arc<Plan>,
+    pub(super) plan: Arc<RunPlan>,
     state: RefCell<State>,
 }
 
@@ -94,7 +94,7 @@ pub(crate) const fn share(all: usize, core: usize, cores: usize) -> usize {
 
 impl Generator {
     /// The share of this reactor's core.
-    pub(super) fn new(reactor: Reactor, plan: Arc<Plan>) -> Self {
+    pub(super) fn new(reactor: Reactor, plan: Arc<RunPlan>) -> Self {
         let (core, scenario) = (reactor.core().index(), &plan.scenario);
         // Far apart for cores and purposes, so that no two draw the same.
         let seed = scenario.seed.wrapping_mul(0x9E37_79B9).wrapping_add(core as u64 * 2);
@@ -267,7 +267,7 @@ impl State {
     /// Sends on a lane that has room: one request, or in a closed loop as many as it has room for. Where the server has
     /// granted less, the lane stands in the row again with its next answer.
     #[inline]
-    fn fill_lane(&mut self, plan: &Plan, index: usize, (due_ns, now_ns): (u64, u64)) {
+    fn fill_lane(&mut self, plan: &RunPlan, index: usize, (due_ns, now_ns): (u64, u64)) {
         let lane = &mut self.lanes[index];
         let Some(sender) = &lane.sender else { return };
         let room = plan.scenario.pipeline - lane.flights.len();
@@ -295,7 +295,7 @@ impl State {
     }
 
     #[inline]
-    fn note_sent(&mut self, plan: &Plan, count: u64, (due_ns, now_ns): (u64, u64)) {
+    fn note_sent(&mut self, plan: &RunPlan, count: u64, (due_ns, now_ns): (u64, u64)) {
         self.activity += count;
         let tally = self.accounts.of(plan.phases.measures(due_ns));
         tally.due += count;
@@ -339,7 +339,7 @@ struct AnswerRun {
 /// See [`Generator::with_listener`].
 pub(super) struct LaneListener<'a> {
     state: &'a mut State,
-    plan: &'a Plan,
+    plan: &'a RunPlan,
     lane: usize,
     now_ns: u64,
     run: AnswerRun,

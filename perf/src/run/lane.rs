@@ -8,7 +8,7 @@ use std::time::Duration;
 use reactor::{Connection, ConnectionError, Instant};
 
 use super::generator::Generator;
-use super::protocol::{Answers, Granted, Refused};
+use super::protocol::{Granted, ProtocolResponses, Refused};
 use super::tally::RequestFailure;
 
 /// Between attempts to connect: often enough to come back within a window, not so often that failing is all it does.
@@ -39,7 +39,7 @@ async fn open(
     generator: &Generator,
     lane: usize,
     deadline: Instant,
-) -> Result<(Connection, Granted, Answers), Refused> {
+) -> Result<(Connection, Granted, ProtocolResponses), Refused> {
     let plan = &generator.plan;
     let connection = generator.reactor.connect(&plan.address, deadline).await?;
     connection.set_deadline(deadline);
@@ -51,7 +51,12 @@ async fn open(
 }
 
 /// Reads answers until the connection fails; returns why it did.
-async fn read(generator: &Generator, lane: usize, connection: &Connection, mut answers: Answers) -> RequestFailure {
+async fn read(
+    generator: &Generator,
+    lane: usize,
+    connection: &Connection,
+    mut answers: ProtocolResponses,
+) -> RequestFailure {
     loop {
         match connection.receive().await {
             Ok(Some(data)) => {

@@ -1,7 +1,7 @@
 //! `coreperf run`: loads a server as a scenario says and measures what it does.
 //!
 //! ```text
-//!  scenario.toml ─▶ Scenario ─▶ Plan ─▶ cores: dispatch ─▶ generator ─▶ lanes ═══▶ server
+//!  scenario.toml ─▶ Scenario ─▶ RunPlan ─▶ cores: dispatch ─▶ generator ─▶ lanes ═══▶ server
 //!                  trace, sizes ─┘        │ windows, results
 //!                    result.json ◀─ Outcome ◀─ validity ◀─ conduct
 //! ```
@@ -54,7 +54,7 @@ use crate::system::stop::StopSignal;
 pub(crate) use conduct::LoadCores;
 use conduct::{Conducted, Workers};
 pub(crate) use generator::WINDOW;
-use generator::{Plan, Team};
+use generator::{RunPlan, Team};
 use live::Live;
 use outcome::{Outcome, TimelineSample};
 use perf_basis::files::{write_json, write_whole};
@@ -198,13 +198,13 @@ fn prepare<'a>(
     scenario: Scenario,
     run_options: &RunOptions<'a>,
     stop: &StopSignal,
-) -> Result<(Arc<Plan>, Workers<'a>)> {
+) -> Result<(Arc<RunPlan>, Workers<'a>)> {
     let RunOptions { cpus, agents, spins, window, is_shown, beside: _ } = *run_options;
     if !agents.is_empty() {
         let agents = Agents::prepare(agents, &scenario)?;
-        return Ok((Plan::for_others(scenario)?, Workers::Agents(agents)));
+        return Ok((RunPlan::for_others(scenario)?, Workers::Agents(agents)));
     }
-    let plan = Plan::read(scenario, Team { window, ..Team::alone(cpus.len(), spins) }, stop)?;
+    let plan = RunPlan::read(scenario, Team { window, ..Team::alone(cpus.len(), spins) }, stop)?;
     if let Some((requests, keys)) = plan.trace_counts().filter(|_| is_shown) {
         eprintln!("the trace has {requests} requests for {keys} keys");
     }
@@ -217,13 +217,13 @@ fn prepare<'a>(
 
 /// Stores the values of a scenario, without running it.
 pub(crate) fn fill(scenario: Scenario, cpu: usize, stop: &StopSignal) -> Result<()> {
-    let plan = Plan::read(scenario, Team::alone(1, false), stop)?;
+    let plan = RunPlan::read(scenario, Team::alone(1, false), stop)?;
     reach(&plan)?;
     fill::run(&plan, cpu, stop)
 }
 
 /// Fails early, with a remedy, if nobody is there; learns what requests must say.
-pub(crate) fn reach(plan: &Arc<Plan>) -> Result<()> {
+pub(crate) fn reach(plan: &Arc<RunPlan>) -> Result<()> {
     let reactor::Address::Tcp(address) = plan.address else { return Ok(()) };
     std::net::TcpStream::connect_timeout(&address, plan.scenario.timeout)
         .with_context(|| format!("nobody answers at {address}; start the server first, or give --url"))?;

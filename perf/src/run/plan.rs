@@ -18,7 +18,7 @@ use super::values::Values;
 use crate::system::stop::StopSignal;
 
 /// What all cores have in common.
-pub(crate) struct Plan {
+pub(crate) struct RunPlan {
     pub(crate) scenario: Scenario,
     pub(super) address: Address,
     pub(super) requests: ProtocolRequests,
@@ -68,7 +68,7 @@ impl Team {
     }
 }
 
-impl Plan {
+impl RunPlan {
     /// The plan of a scenario, with what the files it names say.
     pub(crate) fn read(scenario: Scenario, team: Team, stop: &StopSignal) -> Result<Arc<Self>> {
         let trace = Recorded::read(&scenario.keys, &scenario.values, stop)?.map(Arc::new);

@@ -12,7 +12,7 @@ use reactor::{Address, Connection, CoreId, CoreSpec, Host, Instant, ListenOption
 
 use super::conduct::start_generator;
 use super::dispatch::Report;
-use super::generator::{Generator, Plan, Team};
+use super::generator::{Generator, RunPlan, Team};
 use super::outcome::LatencyPercentiles;
 use super::scenario::Scenario;
 use super::tally::RequestTally;
@@ -88,12 +88,13 @@ fn measure(scenario: &str, script: Script, status: &'static str) -> RequestTally
 
 /// Runs a scenario on a core of its own and returns what was measured, from this instant on.
 pub(super) fn run(world: &mut World, scenario: Scenario, from: Instant) -> RequestTally {
-    let plan = Plan::read(scenario, Team::alone(1, false), &StopSignal::never()).expect("the test's files are right");
+    let plan =
+        RunPlan::read(scenario, Team::alone(1, false), &StopSignal::never()).expect("the test's files are right");
     run_plan(world, &plan, from)
 }
 
 /// Runs a plan against a server that `start` starts, and returns what was measured.
-pub(super) fn measure_plan(plan: &Arc<Plan>, start: impl FnOnce(&mut dyn Host)) -> RequestTally {
+pub(super) fn measure_plan(plan: &Arc<RunPlan>, start: impl FnOnce(&mut dyn Host)) -> RequestTally {
     let mut world = World::new(11, quick());
     let server = world.add_process("server");
     start(&mut world.host(server));
@@ -101,7 +102,7 @@ pub(super) fn measure_plan(plan: &Arc<Plan>, start: impl FnOnce(&mut dyn Host)) 
     run_plan(&mut world, plan, from)
 }
 
-fn run_plan(world: &mut World, plan: &Arc<Plan>, from: Instant) -> RequestTally {
+fn run_plan(world: &mut World, plan: &Arc<RunPlan>, from: Instant) -> RequestTally {
     let client = world.add_process("client");
     let (sender, reports) = channel();
     plan.phases.measure(from, from + plan.scenario.duration);
@@ -231,7 +232,7 @@ fn requests_are_spread_over_the_connections() {
 #[test]
 fn receiving_a_part_of_an_answer_is_work() {
     let scenario = Scenario::parse("url = \"http://10.0.0.1:80/\"\n").expect("the test's scenario is right");
-    let plan = Plan::read(scenario, Team::alone(1, true), &StopSignal::never()).expect("the test's files are right");
+    let plan = RunPlan::read(scenario, Team::alone(1, true), &StopSignal::never()).expect("the test's files are right");
     let mut world = World::new(11, quick());
     let client = world.add_process("client");
     let (sender, moved) = channel();

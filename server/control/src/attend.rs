@@ -22,7 +22,7 @@ use std::{io, time::Duration};
 use reactor::{Instant, Reactor, Signal};
 
 use crate::{
-    drain::{Exit, Life, LifecycleEvent, State},
+    drain::{Exit, Life, LifecycleEvent, LifecycleState},
     watch::{Mark, Sight, Watch},
 };
 
@@ -99,7 +99,7 @@ pub trait ControlledProcess {
     }
 
     /// The life of the process has moved on: stop accepting on `Draining`.
-    fn moved(&self, state: State);
+    fn moved(&self, state: LifecycleState);
 
     /// A second has passed: time for what is done once a second, such as flushing the log.
     fn tick(&self) {}
@@ -130,7 +130,7 @@ pub async fn attend(reactor: &Reactor, process: &dyn ControlledProcess, options:
     let mut next_tick = reactor.now() + TICK;
     loop {
         attendant.look();
-        if let State::Stopped(exit) = attendant.life.state() {
+        if let LifecycleState::Stopped(exit) = attendant.life.state() {
             return Ok(exit);
         }
         let until = attendant.wake_at(next_tick);
@@ -167,25 +167,25 @@ impl Attendant<'_> {
     /// Asks what a start or a drain waits for.
     fn look(&mut self) {
         match self.life.state() {
-            State::Starting => match self.process.start() {
+            LifecycleState::Starting => match self.process.start() {
                 Start::UnderWay => {}
                 Start::Done => self.on(LifecycleEvent::Started),
                 Start::Refused => self.on(LifecycleEvent::Refused),
             },
-            State::Draining { .. } => self.on(LifecycleEvent::InFlight(self.process.in_flight())),
-            State::Serving | State::Stopped(_) => {}
+            LifecycleState::Draining { .. } => self.on(LifecycleEvent::InFlight(self.process.in_flight())),
+            LifecycleState::Serving | LifecycleState::Stopped(_) => {}
         }
     }
 
     fn wake_at(&self, next_tick: Instant) -> Instant {
         match self.life.state() {
-            State::Serving | State::Stopped(_) => next_tick,
-            State::Starting | State::Draining { .. } => next_tick.min(self.reactor.now() + LOOK),
+            LifecycleState::Serving | LifecycleState::Stopped(_) => next_tick,
+            LifecycleState::Starting | LifecycleState::Draining { .. } => next_tick.min(self.reactor.now() + LOOK),
         }
     }
 
     fn reload_on_signal(&mut self) {
-        if self.life.state() == State::Serving {
+        if self.life.state() == LifecycleState::Serving {
             for (watched, watch) in Watched::ALL.into_iter().zip(&mut self.watches) {
                 watch.note_read(self.process.reload(watched, ReloadCause::Signal));
             }
@@ -194,7 +194,7 @@ impl Attendant<'_> {
 
     fn tick(&mut self) {
         self.process.tick();
-        if self.life.state() != State::Serving {
+        if self.life.state() != LifecycleState::Serving {
             return;
         }
         for (watched, watch) in Watched::ALL.into_iter().zip(&mut self.watches) {

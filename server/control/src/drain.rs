@@ -9,8 +9,8 @@
 //!     └──────────────▶ Stopped(Refused)
 //! ```
 //!
-//! **Not** acting: the caller stops accepting when the state becomes [`State::Draining`] and ends the cores when it becomes
-//! [`State::Stopped`].
+//! **Not** acting: the caller stops accepting when the state becomes [`LifecycleState::Draining`] and ends the cores when it becomes
+//! [`LifecycleState::Stopped`].
 //!
 //! **Invariants**: a stopped process stays stopped, with the exit it stopped with; a drain ends at its deadline whatever
 //! happens; only what was in flight can be cut.
@@ -77,7 +77,7 @@ impl Ending {
 
 /// Where a process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum LifecycleState {
     /// Not ready: listeners, topology or cores are missing.
     Starting,
     /// Ready.
@@ -107,7 +107,7 @@ pub enum LifecycleEvent {
 /// The life of one process.
 #[derive(Clone, Copy, Debug)]
 pub struct Life {
-    state: State,
+    state: LifecycleState,
     drain_timeout: Duration,
 }
 
@@ -115,7 +115,7 @@ impl Life {
     /// A process that starts, and that will drain for `drain_timeout` at most; zero cuts what is not done at once.
     #[must_use]
     pub fn new(drain_timeout: Duration) -> Self {
-        Self { state: State::Starting, drain_timeout }
+        Self { state: LifecycleState::Starting, drain_timeout }
     }
 
     /// Another limit of a drain that has not begun.
@@ -125,20 +125,22 @@ impl Life {
 
     /// Where it is.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> LifecycleState {
         self.state
     }
 
     /// Takes in what has happened at `now`, and tells where the process is after it.
-    pub fn on(&mut self, event: LifecycleEvent, now: Instant) -> State {
+    pub fn on(&mut self, event: LifecycleEvent, now: Instant) -> LifecycleState {
         self.state = match (self.state, event) {
-            (State::Starting, LifecycleEvent::Started) => State::Serving,
-            (State::Starting, LifecycleEvent::Refused) => State::Stopped(Exit::Refused),
-            (State::Starting, LifecycleEvent::Terminate) => State::Stopped(Exit::Clean),
-            (State::Serving, LifecycleEvent::Terminate) => State::Draining { deadline: now + self.drain_timeout },
-            (State::Draining { .. }, LifecycleEvent::Terminate) => State::Stopped(Exit::Cut),
-            (State::Draining { .. }, LifecycleEvent::InFlight(0)) => State::Stopped(Exit::Clean),
-            (State::Draining { deadline }, _) if now >= deadline => State::Stopped(Exit::Cut),
+            (LifecycleState::Starting, LifecycleEvent::Started) => LifecycleState::Serving,
+            (LifecycleState::Starting, LifecycleEvent::Refused) => LifecycleState::Stopped(Exit::Refused),
+            (LifecycleState::Starting, LifecycleEvent::Terminate) => LifecycleState::Stopped(Exit::Clean),
+            (LifecycleState::Serving, LifecycleEvent::Terminate) => {
+                LifecycleState::Draining { deadline: now + self.drain_timeout }
+            }
+            (LifecycleState::Draining { .. }, LifecycleEvent::Terminate) => LifecycleState::Stopped(Exit::Cut),
+            (LifecycleState::Draining { .. }, LifecycleEvent::InFlight(0)) => LifecycleState::Stopped(Exit::Clean),
+            (LifecycleState::Draining { deadline }, _) if now >= deadline => LifecycleState::Stopped(Exit::Cut),
             (same, _) => same,
         };
         self.state
@@ -158,10 +160,10 @@ mod tests {
     #[test]
     fn lives() {
         use LifecycleEvent::{InFlight, Refused, Started, Terminate};
-        use State::{Serving, Starting, Stopped};
-        let draining = State::Draining { deadline: at(40) };
+        use LifecycleState::{Serving, Starting, Stopped};
+        let draining = LifecycleState::Draining { deadline: at(40) };
         // Events with their second, and the state after the last of them.
-        let lives: [(&[(u64, LifecycleEvent)], State); 17] = [
+        let lives: [(&[(u64, LifecycleEvent)], LifecycleState); 17] = [
             (&[], Starting),
             (&[(0, InFlight(0))], Starting),
             (&[(0, Refused)], Stopped(Exit::Refused)),
@@ -195,7 +197,7 @@ mod tests {
             let mut life = Life::new(Duration::ZERO);
             life.on(LifecycleEvent::Started, at(0));
             life.on(LifecycleEvent::Terminate, at(5));
-            assert_eq!(life.on(LifecycleEvent::InFlight(in_flight), at(5)), State::Stopped(exit));
+            assert_eq!(life.on(LifecycleEvent::InFlight(in_flight), at(5)), LifecycleState::Stopped(exit));
         }
     }
 

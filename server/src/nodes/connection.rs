@@ -200,7 +200,7 @@ impl NodeConnection {
             }
             let (sender, receiver) = one(&cluster.reactor);
             let id = self.session.borrow_mut().credit.wait(bytes, CallWaker(sender));
-            let waiter = Waiter { session: &self.session, id };
+            let waiter = CreditWait { session: &self.session, id };
             let notified = cluster.reactor.until(until, receiver.receive()).await;
             if notified.is_none() {
                 return Err(if self.is_ready() { CallError::Full } else { CallError::NotSent });
@@ -327,12 +327,12 @@ impl NodeConnection {
 }
 
 /// A task that waits for credit; it leaves the queue when dropped, with what was set aside for it.
-struct Waiter<'a> {
+struct CreditWait<'a> {
     session: &'a RefCell<NodeSession>,
     id: WaiterId,
 }
 
-impl Drop for Waiter<'_> {
+impl Drop for CreditWait<'_> {
     fn drop(&mut self) {
         self.session.borrow_mut().credit.cancel(self.id);
     }

@@ -8,7 +8,7 @@ use corelane_http::Method;
 use corelane_http::request::{RequestBody, RequestHead, RequestTarget};
 
 use super::kv::path::Path;
-use super::status::Page;
+use super::status::FixedResponse;
 
 const KEY_METHODS: &[u8] = b"GET, HEAD, PUT, DELETE, OPTIONS";
 const ROOT_METHODS: &[u8] = b"GET, HEAD, OPTIONS";
@@ -21,7 +21,7 @@ pub(crate) enum Route<'a> {
     /// To the key-value service: PUT or DELETE.
     Write { keyspace: &'a [u8], raw_key: &'a [u8] },
     /// To the status service.
-    Status(Page),
+    Status(FixedResponse),
 }
 
 /// Routes a request.
@@ -35,31 +35,31 @@ pub(crate) fn route<'a>(head: &RequestHead<'a>) -> Route<'a> {
         // An absolute form without a path means its root (RFC 9110, section 4.2.3).
         RequestTarget::Absolute { path: b"", .. } => b"/",
         RequestTarget::Absolute { path, .. } => path,
-        RequestTarget::Authority(_) => return Route::Status(Page::NotAllowed(KEY_METHODS)),
+        RequestTarget::Authority(_) => return Route::Status(FixedResponse::NotAllowed(KEY_METHODS)),
     };
     let route = match (Path::parse(path), head.method()) {
         (Path::Key { keyspace, raw_key }, Method::Put) => return Route::Write { keyspace, raw_key },
         (Path::Key { keyspace, raw_key }, Method::Get | Method::Head) => Route::Read { keyspace, raw_key },
         (Path::Key { keyspace, raw_key }, Method::Delete) => Route::Write { keyspace, raw_key },
-        (Path::Key { .. }, Method::Options) => Route::Status(Page::Options(KEY_METHODS)),
-        (Path::Key { .. }, _) => Route::Status(Page::NotAllowed(KEY_METHODS)),
-        (Path::Root, Method::Get | Method::Head) => Route::Status(Page::Root),
-        (Path::Root, Method::Options) => Route::Status(Page::Options(ROOT_METHODS)),
-        (Path::Root, _) => Route::Status(Page::NotAllowed(ROOT_METHODS)),
-        (Path::Unknown, _) => Route::Status(Page::UnknownPath),
+        (Path::Key { .. }, Method::Options) => Route::Status(FixedResponse::Options(KEY_METHODS)),
+        (Path::Key { .. }, _) => Route::Status(FixedResponse::NotAllowed(KEY_METHODS)),
+        (Path::Root, Method::Get | Method::Head) => Route::Status(FixedResponse::Root),
+        (Path::Root, Method::Options) => Route::Status(FixedResponse::Options(ROOT_METHODS)),
+        (Path::Root, _) => Route::Status(FixedResponse::NotAllowed(ROOT_METHODS)),
+        (Path::Unknown, _) => Route::Status(FixedResponse::UnknownPath),
     };
     match route {
         // What is refused anyway is refused for its own reason.
-        Route::Status(Page::NotAllowed(_) | Page::UnknownPath) => route,
-        _ if head.body() != RequestBody::None => Route::Status(Page::UnexpectedBody),
+        Route::Status(FixedResponse::NotAllowed(_) | FixedResponse::UnknownPath) => route,
+        _ if head.body() != RequestBody::None => Route::Status(FixedResponse::UnexpectedBody),
         _ => route,
     }
 }
 
-fn asterisk(method: Method) -> Page {
+fn asterisk(method: Method) -> FixedResponse {
     match method {
-        Method::Options => Page::Options(KEY_METHODS),
-        _ => Page::NotAllowed(b"OPTIONS"),
+        Method::Options => FixedResponse::Options(KEY_METHODS),
+        _ => FixedResponse::NotAllowed(b"OPTIONS"),
     }
 }
 
@@ -79,17 +79,17 @@ mod tests {
             ("GET http://h/v1/kv/k/a/b", "", &read),
             ("PUT /v1/kv/k/a/b", "Content-Length: 1\r\n", &write),
             ("DELETE /v1/kv/k/a/b", "", &write),
-            ("OPTIONS /v1/kv/k/a/b", "", &status(Page::Options(KEY_METHODS))),
-            ("POST /v1/kv/k/a/b", "Content-Length: 1\r\n", &status(Page::NotAllowed(KEY_METHODS))),
-            ("GET /", "", &status(Page::Root)),
-            ("GET http://h", "", &status(Page::Root)),
-            ("OPTIONS /", "", &status(Page::Options(ROOT_METHODS))),
-            ("DELETE /", "", &status(Page::NotAllowed(ROOT_METHODS))),
-            ("GET /v2", "Content-Length: 1\r\n", &status(Page::UnknownPath)),
-            ("OPTIONS *", "", &status(Page::Options(KEY_METHODS))),
-            ("CONNECT h:1", "", &status(Page::NotAllowed(KEY_METHODS))),
-            ("GET /v1/kv/k/a/b", "Content-Length: 1\r\n", &status(Page::UnexpectedBody)),
-            ("DELETE /v1/kv/k/a/b", "Transfer-Encoding: chunked\r\n", &status(Page::UnexpectedBody)),
+            ("OPTIONS /v1/kv/k/a/b", "", &status(FixedResponse::Options(KEY_METHODS))),
+            ("POST /v1/kv/k/a/b", "Content-Length: 1\r\n", &status(FixedResponse::NotAllowed(KEY_METHODS))),
+            ("GET /", "", &status(FixedResponse::Root)),
+            ("GET http://h", "", &status(FixedResponse::Root)),
+            ("OPTIONS /", "", &status(FixedResponse::Options(ROOT_METHODS))),
+            ("DELETE /", "", &status(FixedResponse::NotAllowed(ROOT_METHODS))),
+            ("GET /v2", "Content-Length: 1\r\n", &status(FixedResponse::UnknownPath)),
+            ("OPTIONS *", "", &status(FixedResponse::Options(KEY_METHODS))),
+            ("CONNECT h:1", "", &status(FixedResponse::NotAllowed(KEY_METHODS))),
+            ("GET /v1/kv/k/a/b", "Content-Length: 1\r\n", &status(FixedResponse::UnexpectedBody)),
+            ("DELETE /v1/kv/k/a/b", "Transfer-Encoding: chunked\r\n", &status(FixedResponse::UnexpectedBody)),
         ];
         for (line, fields, expected) in cases {
             let host = if line.starts_with("CONNECT") { "h:1" } else { "h" };

@@ -15,7 +15,7 @@ const ABOUT: &[u8] = b"Corelane. Values are at /v1/kv/{keyspace}/{key}: GET, HEA
 
 /// A response that follows from the head alone.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Page {
+pub(crate) enum FixedResponse {
     /// `OPTIONS`, with what is allowed.
     Options(&'static [u8]),
     /// Any other method than those that are allowed.
@@ -27,18 +27,18 @@ pub(crate) enum Page {
 }
 
 /// Writes the response.
-pub(crate) fn serve<R: Reply>(page: &Page, method: Method, reply: &mut R) {
+pub(crate) fn serve<R: Reply>(page: &FixedResponse, method: Method, reply: &mut R) {
     match page {
-        Page::Options(allow) => {
+        FixedResponse::Options(allow) => {
             reply.head(ResponseHead { allow: FieldValue::new(allow), ..ResponseHead::new(Status::NoContent) });
         }
-        Page::NotAllowed(allow) => {
+        FixedResponse::NotAllowed(allow) => {
             let status = Status::MethodNotAllowed;
             let detail = "this method is not allowed here; Allow names those that are";
             let head = ResponseHead { allow: FieldValue::new(allow), ..ResponseHead::new(status) };
             reply.problem(&Problem { status, slug: "method-not-allowed", detail }, head);
         }
-        Page::Root => {
+        FixedResponse::Root => {
             let head = ResponseHead {
                 content_length: Some(ABOUT.len() as u64),
                 content_type: Some(FieldValue::TEXT),
@@ -50,11 +50,11 @@ pub(crate) fn serve<R: Reply>(page: &Page, method: Method, reply: &mut R) {
                 reply.copy(ABOUT);
             }
         }
-        Page::UnknownPath => {
+        FixedResponse::UnknownPath => {
             let detail = "there is nothing at this path; values are at /v1/kv/{keyspace}/{key}";
             refuse(&Problem { status: Status::NotFound, slug: "unknown-path", detail }, reply);
         }
-        Page::UnexpectedBody => {
+        FixedResponse::UnexpectedBody => {
             let detail = "a body has no meaning with this method here";
             refuse(&Problem { status: Status::BadRequest, slug: "unexpected-body", detail }, reply);
         }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use control::admin::{Admin, AdminPage, PageRequest, Readiness};
-use control::drain::State;
+use control::drain::LifecycleState;
 use control::metrics::{Family, Kind, Label, Latency, Series, Text, latencies};
 use serde_json::Value;
 
@@ -28,10 +28,10 @@ const CALL_DURATION: Family = Family::declared(
 impl Admin for Supervisor {
     fn readiness(&self) -> Readiness {
         match self.state.get() {
-            State::Serving => Readiness::Ready,
-            State::Starting => Readiness::NotReady(vec!["the process is starting".to_owned()]),
-            State::Draining { .. } => Readiness::NotReady(vec!["the process is draining".to_owned()]),
-            State::Stopped(_) => Readiness::NotReady(vec!["the process has stopped".to_owned()]),
+            LifecycleState::Serving => Readiness::Ready,
+            LifecycleState::Starting => Readiness::NotReady(vec!["the process is starting".to_owned()]),
+            LifecycleState::Draining { .. } => Readiness::NotReady(vec!["the process is draining".to_owned()]),
+            LifecycleState::Stopped(_) => Readiness::NotReady(vec!["the process has stopped".to_owned()]),
         }
     }
 

@@ -19,9 +19,9 @@ use std::time::Duration;
 
 use control::activity::Activity;
 use control::attend::{self, ControlledProcess, Options, ReloadCause, Start, Watched};
-use control::drain::{Ending, State};
+use control::drain::{Ending, LifecycleState};
 use control::log::{Log, LogLevel};
-use control::metrics::{ProcessUsage, TopologyMetrics};
+use control::metrics::{ReadUsage, TopologyMetrics};
 use control::reload::Reloader;
 use control::topology_file::{self, Follows, TopologySource, successor};
 use control::watch::Mark;
@@ -35,9 +35,6 @@ use crate::nodes::NodeState;
 use crate::settings::EdgeSettings;
 use crate::snapshot::Snapshot;
 use store_runtime::remote::Published;
-
-/// What the process uses, as the kernel tells it; called on the control core only.
-pub type ReadUsage = fn() -> io::Result<ProcessUsage>;
 
 /// What the control core is made from. Crosses to its thread.
 pub(crate) struct Supervision {
@@ -66,7 +63,7 @@ pub(crate) struct Supervisor {
     metrics: Vec<Arc<CoreMetrics>>,
     log: Log,
     usage: Option<ReadUsage>,
-    state: Cell<State>,
+    state: Cell<LifecycleState>,
     /// Data cores that have nothing left to finish.
     drained: Cell<usize>,
     topology_metrics: TopologyMetrics,
@@ -117,7 +114,7 @@ impl Supervisor {
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
             usage: supervision.usage,
-            state: Cell::new(State::Starting),
+            state: Cell::new(LifecycleState::Starting),
             drained: Cell::new(0),
             nodes: RefCell::new(BTreeMap::new()),
             hasher: supervision.hasher,
@@ -311,16 +308,16 @@ impl ControlledProcess for Supervisor {
         }
     }
 
-    fn moved(&self, state: State) {
+    fn moved(&self, state: LifecycleState) {
         self.state.set(state);
         match state {
-            State::Draining { .. } => {
+            LifecycleState::Draining { .. } => {
                 self.event(LogLevel::Info, "draining", &[]);
                 let time = self.snapshot().settings.drain_timeout;
                 self.tell_all(|| Message::Drain(time));
             }
-            State::Serving => self.event(LogLevel::Info, "serving", &[]),
-            State::Starting | State::Stopped(_) => {}
+            LifecycleState::Serving => self.event(LogLevel::Info, "serving", &[]),
+            LifecycleState::Starting | LifecycleState::Stopped(_) => {}
         }
     }
 

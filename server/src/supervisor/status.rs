@@ -4,7 +4,7 @@
 //! `cores[].http.requests`.
 
 use control::activity::{self, Totals};
-use control::drain::State;
+use control::drain::LifecycleState;
 use control::metrics::{Build, add_to_status, latency_status};
 use serde_json::{Value, json};
 
@@ -64,12 +64,12 @@ pub(super) fn totals(supervisor: &Supervisor) -> Totals {
     totals
 }
 
-fn state(state: State) -> &'static str {
+fn state(state: LifecycleState) -> &'static str {
     match state {
-        State::Starting => "starting",
-        State::Serving => "serving",
-        State::Draining { .. } => "draining",
-        State::Stopped(_) => "stopped",
+        LifecycleState::Starting => "starting",
+        LifecycleState::Serving => "serving",
+        LifecycleState::Draining { .. } => "draining",
+        LifecycleState::Stopped(_) => "stopped",
     }
 }
 

@@ -22,5 +22,5 @@ mod snapshot;
 mod start;
 mod supervisor;
 
-pub use plan::{NodePlan, ReadUsage, Started};
+pub use plan::{NodePlan, Started};
 pub use start::start;

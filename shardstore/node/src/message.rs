@@ -3,7 +3,7 @@
 //! ```text
 //!  data ──▶ data     Handover     a connection whose peer wants that core
 //!                    Hop          a request for a key of that core, or what became of one
-//!  control ──▶ data  Snapshot     the limits and the map in force from now on
+//!  control ──▶ data  NodeSnapshot the limits and the map in force from now on
 //!                    Drain, Stop
 //!  data ──▶ control  Stale        a peer has seen a newer map
 //!                    Drained      this core has no connection left
@@ -21,15 +21,15 @@ use shardstore::wire::{Frame, Header};
 use store_runtime::hop::HopMessage;
 
 use crate::core::answer::OwnedResponse;
-use crate::snapshot::Snapshot;
+use crate::snapshot::NodeSnapshot;
 
 /// Messages from one core to another that may wait: a burst of one pass of 512 polls fits.
 pub(crate) const MAILBOX_CAPACITY: usize = 1024;
 
-pub(crate) enum Message {
+pub(crate) enum NodeMessage {
     Handover(Box<Handover>),
     Hop(HopMessage<OwnedFrame, OwnedResponse>),
-    Snapshot(Arc<Snapshot>),
+    Snapshot(Arc<NodeSnapshot>),
     /// Serve what comes until `refuse_at`, then answer UNAVAILABLE; end when all connections have.
     Drain {
         refuse_at: Instant,
@@ -41,9 +41,9 @@ pub(crate) enum Message {
     Drained,
 }
 
-impl From<HopMessage<OwnedFrame, OwnedResponse>> for Message {
+impl From<HopMessage<OwnedFrame, OwnedResponse>> for NodeMessage {
     fn from(hop: HopMessage<OwnedFrame, OwnedResponse>) -> Self {
-        Message::Hop(hop)
+        NodeMessage::Hop(hop)
     }
 }
 

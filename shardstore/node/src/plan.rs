@@ -7,21 +7,18 @@
 //!
 //! **Source**: docs/config.md for the settings.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::settings::NodeSettings;
 use control::drain::Ending;
-use control::metrics::ProcessUsage;
+use control::metrics::ReadUsage;
 use control::reload::ConfigSource;
 use control::settings::Loaded;
 use control::topology_file::TopologySource;
 use reactor::Address;
 use shardstore::placement::Topology;
-
-/// What the process uses, as the kernel tells it; called on the control core only.
-pub type ReadUsage = fn() -> io::Result<ProcessUsage>;
 
 /// All that a node needs to start.
 pub struct NodePlan {
@@ -57,7 +54,7 @@ pub struct Started {
 /// What all data cores know alike, and what is fixed when they start.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// As at the start: what of it can change is in [`crate::snapshot::Snapshot`].
+    /// As at the start: what of it can change is in [`crate::snapshot::NodeSnapshot`].
     pub(crate) settings: NodeSettings,
     pub(crate) incarnation: u64,
     /// Data cores, at least one.

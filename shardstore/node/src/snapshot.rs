@@ -11,7 +11,7 @@ use shardstore::placement::Topology;
 use crate::settings::NodeLimits;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Snapshot {
+pub(crate) struct NodeSnapshot {
     pub(crate) limits: NodeLimits,
     pub(crate) topology: Arc<Topology>,
 }

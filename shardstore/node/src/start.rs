@@ -20,14 +20,14 @@ use shardstore::placement::NodeId;
 use shardstore::wire::cluster_tag;
 use store_runtime::remote::unpublished;
 
-use crate::core::{Core, CoreSeat};
-use crate::message::{MAILBOX_CAPACITY, Message};
+use crate::core::{CoreSeat, NodeCore};
+use crate::message::{MAILBOX_CAPACITY, NodeMessage};
 use crate::metrics::NodeMetrics;
 use control::drain::Ending;
 use control::reload::Reloader;
 
 use crate::plan::{NodePlan, Shared, Started};
-use crate::supervisor::{self, Supervision};
+use crate::supervisor::{self, NodeSupervision};
 
 /// Starts a node on `host`. It runs until it is told to terminate.
 ///
@@ -42,7 +42,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
     let cores = u16::try_from(plan.cpus.len()).expect("a machine has fewer than 65,535 CPUs");
     assert!(cores > 0 && cores < u16::MAX, "a node has at least one data core");
     let doorbells = host.doorbells(usize::from(cores) + 1)?;
-    let mut mailboxes = mailboxes::<Message>(&doorbells, MAILBOX_CAPACITY);
+    let mut mailboxes = mailboxes::<NodeMessage>(&doorbells, MAILBOX_CAPACITY);
     let control_mailbox = mailboxes.pop().expect("there is a mailbox for the control core");
     let metrics = Arc::new(NodeMetrics::new(usize::from(cores)));
     let topology = Arc::new(plan.topology);
@@ -70,7 +70,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
     }
     let listen = starting.listening.get().cloned().unwrap_or_default();
     let ending = Ending::default();
-    let supervision = Supervision {
+    let supervision = NodeSupervision {
         shared,
         config: Reloader::new(plan.config, plan.loaded.effective),
         topology,
@@ -146,7 +146,7 @@ impl<'h> Starting<'h> {
 
 fn start_data_core(reactor: &Reactor, seat: CoreSeat, listening: &OnceLock<Vec<Address>>) -> io::Result<()> {
     let settings = Arc::clone(&seat.shared);
-    let core = Core::new(reactor, seat)?;
+    let core = NodeCore::new(reactor, seat)?;
     let listeners = match listening.get() {
         None => {
             let wanted: Vec<Address> = settings.settings.listen.iter().map(Address::from).collect();

@@ -169,7 +169,11 @@ mod tests {
     fn what_an_item_is_it_says_itself() {
         let (mut shard, hash) = shard();
         let metadata = 7_u64.to_le_bytes();
-        let set = shardstore::shard::Set { metadata: &metadata, ttl_ms: 500, ..shardstore::shard::Set::new(b"value") };
+        let set = shardstore::shard::NewValue {
+            metadata: &metadata,
+            ttl_ms: 500,
+            ..shardstore::shard::NewValue::new(b"value")
+        };
         shard.set(hash, KEY, &set, 1_000);
         let hit = shard.get(hash, KEY, 1_000).unwrap();
         let kind = ItemKind::of_flags(hit.flags());

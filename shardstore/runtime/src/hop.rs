@@ -19,7 +19,7 @@ use crate::mail::CoreMail;
 
 /// Names an answer that a core waits for: a slot, and how often it was used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CorrelationId(u64);
+pub struct HopId(u64);
 
 /// A message between an asking core and an owner.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub enum HopMessage<Q, A> {
 #[derive(Debug)]
 pub struct Hop<Q> {
     /// The asking core's; it comes back with the answer.
-    pub id: CorrelationId,
+    pub id: HopId,
     /// After this instant nobody wants the answer, and the request is not served.
     pub deadline: Instant,
     /// What is asked.
@@ -45,7 +45,7 @@ pub struct Hop<Q> {
 #[derive(Debug)]
 pub struct HopAnswer<A> {
     /// As it was asked.
-    pub id: CorrelationId,
+    pub id: HopId,
     /// What became of it.
     pub answer: A,
 }
@@ -58,13 +58,13 @@ pub struct Hops<W> {
 
 #[derive(Debug)]
 struct Table<W> {
-    slots: Vec<Slot<W>>,
+    slots: Vec<HopSlot<W>>,
     free: Vec<u32>,
     waiting_max: usize,
 }
 
 #[derive(Debug)]
-struct Slot<W> {
+struct HopSlot<W> {
     generation: u32,
     waiting: Option<W>,
 }
@@ -93,7 +93,7 @@ impl<W> Hops<W> {
         to: CoreId,
         (deadline, request): (Instant, Q),
         waiting: W,
-    ) -> Result<CorrelationId, W>
+    ) -> Result<HopId, W>
     where
         M: From<HopMessage<Q, A>> + Send + 'static,
     {
@@ -105,7 +105,7 @@ impl<W> Hops<W> {
     }
 
     /// Takes out who waits for an answer: it has come, or is not wanted any more.
-    pub fn take(&self, id: CorrelationId) -> Option<W> {
+    pub fn take(&self, id: HopId) -> Option<W> {
         self.table.borrow_mut().remove(id)
     }
 }
@@ -115,21 +115,21 @@ impl<W> Table<W> {
         self.slots.len() - self.free.len()
     }
 
-    fn insert(&mut self, waiting: W) -> Result<CorrelationId, W> {
+    fn insert(&mut self, waiting: W) -> Result<HopId, W> {
         if self.len() >= self.waiting_max {
             return Err(waiting);
         }
         let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, waiting: None });
+            self.slots.push(HopSlot { generation: 0, waiting: None });
             (self.slots.len() - 1) as u32
         });
         let slot = &mut self.slots[index as usize];
         debug_assert!(slot.waiting.is_none(), "a free slot has nobody in it");
         slot.waiting = Some(waiting);
-        Ok(CorrelationId(u64::from(slot.generation) << 32 | u64::from(index)))
+        Ok(HopId(u64::from(slot.generation) << 32 | u64::from(index)))
     }
 
-    fn remove(&mut self, CorrelationId(id): CorrelationId) -> Option<W> {
+    fn remove(&mut self, HopId(id): HopId) -> Option<W> {
         let index = id as u32;
         let slot = self.slots.get_mut(index as usize)?;
         if slot.generation != (id >> 32) as u32 {

@@ -5,7 +5,7 @@
 //! **Invariants**: a write touches one shard, and does a bounded part of its background work.
 
 use shardstore::key::KeyHash;
-use shardstore::shard::{Delete, Deleted, Set, SetOutcome, Shard, Stored, Touched};
+use shardstore::shard::{Delete, Deleted, NewValue, SetOutcome, Shard, Stored, Touched};
 use shardstore::version::Version;
 
 use crate::kind::ItemKind;
@@ -20,7 +20,7 @@ pub const MAINTENANCE_UNITS_PER_WRITE: u32 = 4;
 #[derive(Clone, Copy, Debug)]
 pub enum Write<'a> {
     /// Store a value.
-    Set(Set<'a>),
+    Set(NewValue<'a>),
     /// Remove the key.
     Delete(Delete),
     /// Give it a new time to live.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use reactor::Instant;
 use shardstore::key::KeyHash;
-use shardstore::shard::{Delete, Set};
+use shardstore::shard::{Delete, NewValue};
 use shardstore::version::{Condition, Version};
 
 use crate::owner::Write;
@@ -69,11 +69,11 @@ impl StoreOp {
     pub fn as_write(&self) -> Option<Write<'_>> {
         match self {
             StoreOp::Get { .. } => None,
-            StoreOp::Set(set) => Some(Write::Set(Set {
+            StoreOp::Set(set) => Some(Write::Set(NewValue {
                 metadata: &set.metadata,
                 condition: set.condition,
                 ttl_ms: set.ttl_ms,
-                ..Set::new(set.value.as_slice())
+                ..NewValue::new(set.value.as_slice())
             })),
             StoreOp::Delete { condition } => Some(Write::Delete(Delete { condition: *condition, version: None })),
         }

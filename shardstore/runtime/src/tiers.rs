@@ -24,7 +24,7 @@ use shardstore::key::KeyHash;
 
 use crate::edge_copy::{self, Times};
 use crate::fills::{Coalesced, Fill, FillBounds, Fills};
-use crate::hop::{CorrelationId, Hop, HopAnswer, HopMessage, Hops};
+use crate::hop::{Hop, HopAnswer, HopId, HopMessage, Hops};
 use crate::mail::CoreMail;
 use crate::owner;
 use crate::request::{Outcome, Refusal, Source, StoreOp, StoreRequest, StoreResponse, StoredValue};
@@ -137,7 +137,7 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
             (self.note)(StoreEvent::HopRefused);
             return StoreResponse::refused(Refusal::Busy);
         };
-        let _slot = Slot { hops: &self.hops, id };
+        let _slot = WaitingHop { hops: &self.hops, id };
         match self.reactor.until(deadline, receiver.receive()).await {
             Some(Some(response)) => response,
             // It was sent: of a write nobody knows what became of it.
@@ -178,7 +178,7 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
         }
     }
 
-    fn answer(&self, to: CoreId, id: CorrelationId, answer: StoreResponse) {
+    fn answer(&self, to: CoreId, id: HopId, answer: StoreResponse) {
         self.mail.deliver(to, HopMessage::Answer(Box::new(HopAnswer { id, answer })).into());
     }
 
@@ -315,12 +315,12 @@ impl<B, M> Tiers<B, M> {
 }
 
 /// A slot in which a hop waits; free when dropped, also when its client has left.
-struct Slot<'a> {
+struct WaitingHop<'a> {
     hops: &'a Hops<OneSender<StoreResponse>>,
-    id: CorrelationId,
+    id: HopId,
 }
 
-impl Drop for Slot<'_> {
+impl Drop for WaitingHop<'_> {
     fn drop(&mut self) {
         self.hops.take(self.id);
     }

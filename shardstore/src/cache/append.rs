@@ -7,9 +7,9 @@
 //!
 //! **Source**: docs/engine.md.
 
-use super::item::{self, EXTENT_HEADER_BYTES, Head, Location, Run, padded};
+use super::item::{self, EXTENT_HEADER_BYTES, ItemHead, Location, Run, padded};
 use super::segments::{Queue, Segment, SegmentId, State};
-use super::ttl::{CLASSES_MAX, Class, Group};
+use super::ttl::{CLASSES_MAX, TtlClass, TtlGroup};
 use super::{Cache, CacheError};
 
 /// The smallest part of a value worth an extent of its own; a smaller rest of a segment is left unused.
@@ -22,9 +22,9 @@ const BOUNCE_BYTES: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stream {
     /// Items in one piece, of a class of times to live, into a queue.
-    Whole(Queue, Class),
+    Whole(Queue, TtlClass),
     /// Items in chains, likewise. Their segments hold nothing else.
-    Chained(Queue, Class),
+    Chained(Queue, TtlClass),
 }
 
 impl Stream {
@@ -49,14 +49,14 @@ impl Stream {
 
 /// How an item will be laid out.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Plan {
+pub(super) enum ItemLayout {
     /// In one piece of this many bytes.
     Inline(usize, Stream),
     /// In a chain: bytes in front of the value, bytes of the value.
     Chained { front: usize, value: usize, stream: Stream },
 }
 
-impl Plan {
+impl ItemLayout {
     /// About how many bytes the item takes; what the pace of reclaiming follows.
     pub(super) const fn record_bytes(&self) -> usize {
         match *self {
@@ -85,40 +85,40 @@ impl Segment {
 
 impl Cache {
     /// How an item is laid out that goes to `queue`.
-    pub(super) fn plan(&self, head: &Head<'_>, queue: Queue, now_ms: u64) -> Plan {
+    pub(super) fn plan(&self, head: &ItemHead<'_>, queue: Queue, now_ms: u64) -> ItemLayout {
         let value = head.value_len as usize;
         let inline = padded(head.bytes(false) + value);
         let class = self.classes.of(head.expire_ms, now_ms);
         if inline <= self.geometry.inline_bytes_max() {
-            Plan::Inline(inline, Stream::Whole(queue, class))
+            ItemLayout::Inline(inline, Stream::Whole(queue, class))
         } else {
-            Plan::Chained { front: head.bytes(true), value, stream: Stream::Chained(queue, class) }
+            ItemLayout::Chained { front: head.bytes(true), value, stream: Stream::Chained(queue, class) }
         }
     }
 
     /// Sees to the free segments that an item needs, by reclaiming if there are too few.
-    pub(super) fn make_room(&mut self, plan: &Plan, now_ms: u64) -> Result<(), CacheError> {
+    pub(super) fn make_room(&mut self, plan: &ItemLayout, now_ms: u64) -> Result<(), CacheError> {
         let needed = match *plan {
-            Plan::Inline(bytes, stream) if self.room(stream) >= bytes => return Ok(()),
-            Plan::Inline(..) => 1,
+            ItemLayout::Inline(bytes, stream) if self.room(stream) >= bytes => return Ok(()),
+            ItemLayout::Inline(..) => 1,
             // One for the head when the open segment has no room for it; one because the first extent may be short.
-            Plan::Chained { value, .. } => value.div_ceil(self.geometry.extent_payload()) as u32 + 1,
+            ItemLayout::Chained { value, .. } => value.div_ceil(self.geometry.extent_payload()) as u32 + 1,
         };
         self.reclaim_until(needed, now_ms)
     }
 
     /// Writes an item; [`Cache::make_room`] came first.
-    pub(super) fn append(&mut self, plan: &Plan, head: &Head<'_>, value: &[&[u8]]) -> Location {
+    pub(super) fn append(&mut self, plan: &ItemLayout, head: &ItemHead<'_>, value: &[&[u8]]) -> Location {
         match *plan {
-            Plan::Inline(bytes, stream) => self.append_inline((bytes, stream), head, value),
-            Plan::Chained { value: value_bytes, stream, .. } => {
-                let source = Source { from: From::Parts(value), offset: 0, left: value_bytes };
+            ItemLayout::Inline(bytes, stream) => self.append_inline((bytes, stream), head, value),
+            ItemLayout::Chained { value: value_bytes, stream, .. } => {
+                let source = ValueSource { from: From::Parts(value), offset: 0, left: value_bytes };
                 self.append_chain(stream, head, source)
             }
         }
     }
 
-    fn append_inline(&mut self, (bytes, stream): (usize, Stream), head: &Head<'_>, value: &[&[u8]]) -> Location {
+    fn append_inline(&mut self, (bytes, stream): (usize, Stream), head: &ItemHead<'_>, value: &[&[u8]]) -> Location {
         self.open_for(stream, bytes);
         let location = self.claim(stream, bytes, false);
         let mut at = head.write(&mut self.arena, location, None);
@@ -130,7 +130,7 @@ impl Cache {
         location
     }
 
-    fn append_chain(&mut self, stream: Stream, head: &Head<'_>, mut rest: Source<'_>) -> Location {
+    fn append_chain(&mut self, stream: Stream, head: &ItemHead<'_>, mut rest: ValueSource<'_>) -> Location {
         let front = head.bytes(true);
         let fixed = self.is_fixed(rest.left);
         let least = front + rest.left.min(EXTENT_BYTES_MIN);
@@ -168,7 +168,7 @@ impl Cache {
         if self.free() < needed + 1 {
             return None;
         }
-        let source = Source { from: From::Chain(item.run(&self.arena)), offset: 0, left: value_bytes };
+        let source = ValueSource { from: From::Chain(item.run(&self.arena)), offset: 0, left: value_bytes };
         Some(self.append_chain(stream, &head, source))
     }
 
@@ -199,7 +199,7 @@ impl Cache {
     pub(super) fn rotate(&mut self, stream: Stream) -> bool {
         let group = match stream {
             Stream::Whole(_, class) => self.classes.group(class),
-            Stream::Chained(..) => Group::LARGE,
+            Stream::Chained(..) => TtlGroup::LARGE,
         };
         let Some(id) = self.segments.open_free(stream.queue(), group) else { return false };
         self.mark(id, self.latest_ms, stream.queue());
@@ -246,7 +246,7 @@ impl Cache {
     }
 
     /// Writes the next `len` bytes of a source to byte offset `at`.
-    fn write_from(&mut self, source: &mut Source<'_>, mut at: usize, mut len: usize) {
+    fn write_from(&mut self, source: &mut ValueSource<'_>, mut at: usize, mut len: usize) {
         source.left -= len;
         while len > 0 {
             let written = match &mut source.from {
@@ -282,7 +282,7 @@ impl Cache {
 }
 
 /// What is still to be written of a value.
-struct Source<'a> {
+struct ValueSource<'a> {
     from: From<'a>,
     /// Bytes of the first part that are written.
     offset: usize,

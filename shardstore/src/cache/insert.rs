@@ -7,7 +7,7 @@
 //!
 //! **Source**: docs/engine.md.
 
-use super::item::{FLAGS_MAX, Head, Location, METADATA_BYTES_MAX};
+use super::item::{FLAGS_MAX, ItemHead, Location, METADATA_BYTES_MAX};
 use super::{Cache, CacheError, Reason};
 use crate::key::{KeyHash, STORED_KEY_BYTES_MAX};
 use crate::version::Version;
@@ -146,7 +146,7 @@ impl Cache {
         Ok(Inserted { replaced })
     }
 
-    fn head_of<'a>(&self, key: &'a [u8], insert: &Insert<'a>) -> Result<Head<'a>, CacheError> {
+    fn head_of<'a>(&self, key: &'a [u8], insert: &Insert<'a>) -> Result<ItemHead<'a>, CacheError> {
         assert!(insert.flags <= FLAGS_MAX, "the caller has four flags");
         if key.len() > STORED_KEY_BYTES_MAX {
             return Err(CacheError::KeyTooLong(key.len()));
@@ -158,7 +158,7 @@ impl Cache {
         if value_bytes > value_bytes_max {
             return Err(CacheError::ValueTooLarge { value_bytes, value_bytes_max });
         }
-        Ok(Head {
+        Ok(ItemHead {
             key,
             metadata: insert.metadata,
             value_len: value_bytes as u32,

@@ -202,12 +202,12 @@ impl Item {
     }
 
     /// What the item's header is written from again, somewhere else; key and metadata are copied to `front`.
-    pub(super) fn head<'a>(&self, arena: &Mapping, front: &'a mut [u8; KEY_AND_METADATA_BYTES_MAX]) -> Head<'a> {
+    pub(super) fn head<'a>(&self, arena: &Mapping, front: &'a mut [u8; KEY_AND_METADATA_BYTES_MAX]) -> ItemHead<'a> {
         let (key, metadata) = (self.key(arena), self.metadata(arena));
         let (key_room, metadata_room) = front.split_at_mut(key.len());
         key_room.copy_from_slice(key);
         metadata_room[..metadata.len()].copy_from_slice(metadata);
-        Head {
+        ItemHead {
             key: key_room,
             metadata: &metadata_room[..metadata.len()],
             value_len: self.value_len,
@@ -352,7 +352,7 @@ pub(super) fn mark_dead(arena: &mut Arena, location: Location) {
 
 /// What an item's header is written from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Head<'a> {
+pub(super) struct ItemHead<'a> {
     pub(super) key: &'a [u8],
     pub(super) metadata: &'a [u8],
     pub(super) value_len: u32,
@@ -362,7 +362,7 @@ pub(super) struct Head<'a> {
     pub(super) flags: u8,
 }
 
-impl Head<'_> {
+impl ItemHead<'_> {
     /// Bytes of everything in front of the value.
     #[inline]
     pub(super) const fn bytes(&self, chained: bool) -> usize {

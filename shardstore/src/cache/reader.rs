@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::arena::{Memory, WORD_BYTES};
-use super::index::{self, Place, Root, Slot, root_at};
+use super::index::{self, IndexAddress, Root, Slot, root_at};
 use super::item::{Facts, ITEM_HEADER_BYTES, LINK_BYTES};
 use super::notes::Notes;
 use super::versions::{Seen, Versions};
@@ -188,20 +188,20 @@ impl Common {
         self.vouch(place, seen, Read::Absent)
     }
 
-    fn vouch(&self, place: Place, seen: Seen, read: Read) -> Result<Read, Changed> {
+    fn vouch(&self, place: IndexAddress, seen: Seen, read: Read) -> Result<Read, Changed> {
         if self.versions.is_unchanged(place.root as usize, seen) { Ok(read) } else { Err(Changed) }
     }
 
     /// Where the two buckets of a place are at this moment. A root's word always leads into the arena, if not to the page of
     /// the version that was seen.
     #[inline]
-    fn buckets(&self, place: Place) -> [usize; 2] {
+    fn buckets(&self, place: IndexAddress) -> [usize; 2] {
         Root::from_word(self.memory.load(root_at(place.root))).page().candidates(place.tag)
     }
 
     /// The slots of a bucket that have the tag of a place.
     #[inline]
-    fn slots(&self, bucket: usize, place: Place) -> impl Iterator<Item = Slot> {
+    fn slots(&self, bucket: usize, place: IndexAddress) -> impl Iterator<Item = Slot> {
         self.memory.line(bucket).into_iter().map(Slot::from_word).filter(move |slot| slot.tag() == place.tag)
     }
 

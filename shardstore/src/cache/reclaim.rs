@@ -23,7 +23,7 @@ use super::append::Stream;
 use super::index::{LOOKS_PER_UNIT, Slot, SlotAt, Upkeep};
 use super::item::{Item, Location, Record};
 use super::segments::{Queue, SegmentId, State};
-use super::ttl::Group;
+use super::ttl::TtlGroup;
 use super::{Cache, CacheError, Reason, item};
 use crate::key::KeyHash;
 
@@ -315,7 +315,7 @@ impl Cache {
 
     /// Whether there is room for what lives in a segment: moving leaves the last free one, and a large item may need two more.
     fn may_move(&self, id: SegmentId) -> bool {
-        self.free() > if self.segments.at(id).group == Some(Group::LARGE) { 2 } else { 1 }
+        self.free() > if self.segments.at(id).group == Some(TtlGroup::LARGE) { 2 } else { 1 }
     }
 
     /// What is to be done with a segment because of what has expired in it.

@@ -21,7 +21,7 @@
 //!
 //! **Source**: Yang, Yue, Rashmi, "Segcache", NSDI 2021 (segment-granular eviction).
 
-use super::ttl::Group;
+use super::ttl::TtlGroup;
 
 /// The number of a segment, from the start of the arena.
 pub(super) type SegmentId = u32;
@@ -78,7 +78,7 @@ pub(super) struct Segment {
     pub(super) state: State,
     pub(super) queue: Queue,
     /// Which items it was opened for; `None` unless they are items.
-    pub(super) group: Option<Group>,
+    pub(super) group: Option<TtlGroup>,
     prev: SegmentId,
     next: SegmentId,
     /// Bytes written, from the segment's start; a multiple of 8.
@@ -128,7 +128,7 @@ pub(super) struct Segments {
     lists: [List; 5],
     sequence: u64,
     /// Segments that hold items of each group.
-    groups: [u32; Group::COUNT],
+    groups: [u32; TtlGroup::COUNT],
 }
 
 impl Segments {
@@ -139,7 +139,7 @@ impl Segments {
             table: vec![Segment::ABSENT; count].into_boxed_slice(),
             lists: [empty; 5],
             sequence: 0,
-            groups: [0; Group::COUNT],
+            groups: [0; TtlGroup::COUNT],
         }
     }
 
@@ -187,13 +187,13 @@ impl Segments {
     }
 
     /// How many segments hold items of each group; those that wait for their pins left out.
-    pub(super) fn groups(&self) -> &[u32; Group::COUNT] {
+    pub(super) fn groups(&self) -> &[u32; TtlGroup::COUNT] {
         &self.groups
     }
 
     /// Takes the free segment that was used last (its memory is the likeliest to be resident) and opens it for a group of items of a
     /// queue.
-    pub(super) fn open_free(&mut self, queue: Queue, group: Group) -> Option<SegmentId> {
+    pub(super) fn open_free(&mut self, queue: Queue, group: TtlGroup) -> Option<SegmentId> {
         let tail = self.lists[FREE].tail;
         if tail == NONE {
             return None;
@@ -325,9 +325,9 @@ mod tests {
         let mut segments = Segments::new(3);
         (0..3).for_each(|id| segments.set_state(id, State::Free));
         segments.at_mut(2).used = 64;
-        assert_eq!(segments.open_free(Queue::Small, Group::LARGE), Some(2));
+        assert_eq!(segments.open_free(Queue::Small, TtlGroup::LARGE), Some(2));
         assert_eq!(segments.at(2).used, 0);
-        assert_eq!(segments.open_free(Queue::Main, Group::LARGE), Some(1));
+        assert_eq!(segments.open_free(Queue::Main, TtlGroup::LARGE), Some(1));
         assert!(segments.at(1).sequence > segments.at(2).sequence);
     }
 
@@ -335,8 +335,8 @@ mod tests {
     fn segments_are_counted_by_what_they_hold_while_they_do() {
         let mut segments = Segments::new(3);
         (0..3).for_each(|id| segments.set_state(id, State::Free));
-        let opened: Vec<_> = (0..3).filter_map(|_| segments.open_free(Queue::Small, Group::LARGE)).collect();
-        let count = |segments: &Segments| segments.groups()[Group::LARGE.index()];
+        let opened: Vec<_> = (0..3).filter_map(|_| segments.open_free(Queue::Small, TtlGroup::LARGE)).collect();
+        let count = |segments: &Segments| segments.groups()[TtlGroup::LARGE.index()];
         assert_eq!((opened.len(), count(&segments)), (3, 3));
         segments.set_state(0, State::Sealed);
         segments.promote(0);

@@ -7,7 +7,7 @@
 //! **Source**: docs/metrics.md for what becomes of them.
 
 use super::segments::Queue;
-use super::ttl::Group;
+use super::ttl::TtlGroup;
 use super::{Cache, Reason};
 
 /// What the cache counts as it works.
@@ -130,7 +130,7 @@ pub struct CacheStats {
 impl CacheStats {
     /// Groups of items whose segments are counted apart: by time to live, each named by its longest in seconds ("longer": than 97 days;
     /// "never": that they end), and "large" values, whatever theirs.
-    pub const GROUPS: [&str; Group::COUNT] = Group::NAMES;
+    pub const GROUPS: [&str; TtlGroup::COUNT] = TtlGroup::NAMES;
 
     pub(super) fn of(cache: &Cache) -> Self {
         let Counters { hits, misses, inserts, replaced, removed, expired, .. } = cache.counters;

@@ -31,9 +31,9 @@ const _: () = assert!(CLASSES_MAX as u32 == SPAN_BITS + 1, "a factor of two each
 
 /// The number of a class, below [`CLASSES_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Class(u8);
+pub(super) struct TtlClass(u8);
 
-impl Class {
+impl TtlClass {
     pub(super) const fn index(self) -> usize {
         self.0 as usize
     }
@@ -42,10 +42,10 @@ impl Class {
 /// What a segment is opened for, for people who look: the time to live of its items at that moment, or large values of whatever
 /// time to live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Group(u8);
+pub(super) struct TtlGroup(u8);
 
-impl Group {
-    /// How many there are: one for each class of a shard that has all of them, and [`Group::LARGE`].
+impl TtlGroup {
+    /// How many there are: one for each class of a shard that has all of them, and [`TtlGroup::LARGE`].
     pub(super) const COUNT: usize = CLASSES_MAX + 1;
 
     /// Values in chains.
@@ -79,26 +79,26 @@ impl Classes {
     }
 
     /// The group of a class: in a shard of few classes, which span more, that of its longest times to live.
-    pub(super) const fn group(self, class: Class) -> Group {
+    pub(super) const fn group(self, class: TtlClass) -> TtlGroup {
         let timed = self.count as u32 - 1;
         if class.0 as u32 >= timed {
-            return Group(CLASSES_MAX as u8 - 1);
+            return TtlGroup(CLASSES_MAX as u8 - 1);
         }
-        Group((((class.0 as u32 + 1) * SPAN_BITS).div_ceil(timed) - 1) as u8)
+        TtlGroup((((class.0 as u32 + 1) * SPAN_BITS).div_ceil(timed) - 1) as u8)
     }
 
     /// The class of an item that expires at `expire_ms` (0 for never), seen from `now_ms`.
-    pub(super) fn of(self, expire_ms: u64, now_ms: u64) -> Class {
+    pub(super) fn of(self, expire_ms: u64, now_ms: u64) -> TtlClass {
         let timed = self.count - 1;
         if expire_ms == 0 || timed == 0 {
-            return Class(timed);
+            return TtlClass(timed);
         }
         // The logarithm in 256ths, near enough: the bits below the highest stand for its fraction.
         let units = (expire_ms.saturating_sub(now_ms) / UNIT_MS).clamp(1, (1 << SPAN_BITS) - 1);
         let whole = units.ilog2();
         let fraction = (units << (u64::BITS - 1 - whole) << 1 >> (u64::BITS - 8)) as u32;
         let log = whole << 8 | fraction;
-        Class((log * u32::from(timed) / (SPAN_BITS << 8)) as u8)
+        TtlClass((log * u32::from(timed) / (SPAN_BITS << 8)) as u8)
     }
 }
 
@@ -113,8 +113,8 @@ mod tests {
         for (segments, count) in [(29, 1), (63, 1), (64, 2), (240, 7), (256, 16), (100_000, 27)] {
             let classes = Classes::for_segments(segments);
             assert_eq!(classes.count, count);
-            assert_eq!(classes.of(0, NOW), Class(count - 1));
-            let mut seen = vec![Class(0)];
+            assert_eq!(classes.of(0, NOW), TtlClass(count - 1));
+            let mut seen = vec![TtlClass(0)];
             let mut ttl_ms = 1;
             while ttl_ms < 400 * 86_400_000 {
                 let class = classes.of(NOW + ttl_ms, NOW);
@@ -134,8 +134,8 @@ mod tests {
         let classes = Classes::for_segments(100_000);
         for class in 0..25_u8 {
             let end_ms = 500 * 2_u64.pow(u32::from(class));
-            assert_eq!(classes.of(NOW + end_ms - 1, NOW), Class(class), "just below {end_ms} ms");
-            assert_eq!(classes.of(NOW + end_ms, NOW), Class(class + 1), "{end_ms} ms");
+            assert_eq!(classes.of(NOW + end_ms - 1, NOW), TtlClass(class), "just below {end_ms} ms");
+            assert_eq!(classes.of(NOW + end_ms, NOW), TtlClass(class + 1), "{end_ms} ms");
         }
     }
 
@@ -144,7 +144,7 @@ mod tests {
     fn groups_are_named_by_their_longest_time_to_live() {
         for segments in [64, 240, 256, 300, 100_000] {
             let classes = Classes::for_segments(segments);
-            let name = |expire_ms| Group::NAMES[classes.group(classes.of(expire_ms, NOW)).index()];
+            let name = |expire_ms| TtlGroup::NAMES[classes.group(classes.of(expire_ms, NOW)).index()];
             assert_eq!(name(0), "never");
             for ttl_ms in [1_u64, 499, 500, 999, 60_000, 3_600_000, 86_400_000, 8_388_607_999] {
                 let end_s = name(NOW + ttl_ms).parse::<f64>().unwrap_or(f64::INFINITY);
@@ -166,6 +166,6 @@ mod tests {
             assert_ne!(class, much_longer, "{ttl_ms} ms");
             assert!(classes.of(NOW + ttl_ms + ttl_ms / 8, NOW).0 <= class.0 + 1);
         }
-        assert_eq!(classes.of(NOW - 5, NOW), Class(0), "what has expired already");
+        assert_eq!(classes.of(NOW - 5, NOW), TtlClass(0), "what has expired already");
     }
 }

@@ -30,7 +30,7 @@ use toml_edit::{Document, Item, Table};
 
 use super::error::{TopologyError, TopologyFault as Fault};
 use super::range::SlotRange;
-use super::topology::{NODES_MAX, Node, NodeId, Plan, Topology, WEIGHT_MILLI_MAX, WEIGHT_MILLI_MIN};
+use super::topology::{NODES_MAX, Node, NodeId, Topology, TopologyDraft, WEIGHT_MILLI_MAX, WEIGHT_MILLI_MIN};
 use crate::key::SLOT_COUNT;
 use crate::wire::hello::CLUSTER_NAME_BYTES_MAX;
 use crate::wire::topology::TOPOLOGY_BYTES_MAX;
@@ -98,7 +98,7 @@ impl Parser<'_> {
         let top = Section { table: document.as_table(), prefix: "" };
         self.check_keys(top, TOP_KEYS)?;
         let nodes = self.nodes(top)?;
-        let plan = Plan {
+        let plan = TopologyDraft {
             cluster: self.cluster(top)?,
             epoch: self.epoch(top)?,
             hash_seed: self.hash_seed(top)?,

@@ -64,7 +64,7 @@ pub struct Topology {
 }
 
 /// What a file says, checked piece by piece; the parser makes it.
-pub(super) struct Plan {
+pub(super) struct TopologyDraft {
     pub(super) cluster: String,
     pub(super) epoch: u32,
     pub(super) hash_seed: Option<u64>,
@@ -78,7 +78,7 @@ impl Topology {
     /// # Panics
     ///
     /// When the plan has no node, or assigns to one it does not have: the parser refuses both.
-    pub(super) fn from_plan(mut plan: Plan, text: &str) -> Self {
+    pub(super) fn from_plan(mut plan: TopologyDraft, text: &str) -> Self {
         assert!((1..=NODES_MAX).contains(&plan.nodes.len()), "the parser bounds the number of nodes");
         plan.nodes.sort_by_key(|node| node.id);
         let bidders: Vec<_> = plan.nodes.iter().map(|node| (node.id, node.weight_milli)).collect();

@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 use thiserror::Error;
 
 use crate::wire::FrameError;
-use crate::wire::frame::{self, Decoded, DecodedHead, Frame, Head, Limits};
+use crate::wire::frame::{self, Decoded, DecodedHead, Frame, FrameHead, Limits};
 use crate::wire::header::HEADER_BYTES;
 use crate::wire::hello::{Hello, HelloFormatError};
 
@@ -143,7 +143,7 @@ impl FrameReader {
         received: &mut &[u8],
         limits: &Limits,
         spares: &mut SpareBuffers,
-        take: impl FnOnce(&Head<'_>) -> Result<T, E>,
+        take: impl FnOnce(&FrameHead<'_>) -> Result<T, E>,
     ) -> Result<Option<T>, E> {
         if !self.held.is_empty() {
             return self.read_held_head(received, limits, spares, take);
@@ -171,7 +171,7 @@ impl FrameReader {
         received: &mut &[u8],
         limits: &Limits,
         spares: &mut SpareBuffers,
-        take: impl FnOnce(&Head<'_>) -> Result<T, E>,
+        take: impl FnOnce(&FrameHead<'_>) -> Result<T, E>,
     ) -> Result<Option<T>, E> {
         while self.top_up(received) {
             match frame::decode_head(&self.held[self.start..], limits)? {

@@ -11,7 +11,7 @@ use crate::version::{Condition, Version};
 
 /// A value to be stored.
 #[derive(Clone, Copy, Debug)]
-pub struct Set<'a> {
+pub struct NewValue<'a> {
     /// The value, 0 bytes to [`super::Shard::value_bytes_max`].
     pub value: ValueParts<'a>,
     /// Opaque bytes kept beside it, 0 to [`crate::cache::METADATA_BYTES_MAX`].
@@ -28,7 +28,7 @@ pub struct Set<'a> {
     pub flags: u8,
 }
 
-impl<'a> Set<'a> {
+impl<'a> NewValue<'a> {
     /// An unconditional write that lives for ever, under a new version, without metadata, checksum and flags.
     pub fn new(value: impl Into<ValueParts<'a>>) -> Self {
         let value = value.into();

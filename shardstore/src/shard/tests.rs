@@ -17,12 +17,12 @@ impl Rig {
         Self { shard, hash: hasher.hash(KEY) }
     }
 
-    fn set(&mut self, set: &Set<'_>, now_ms: u64) -> SetOutcome {
+    fn set(&mut self, set: &NewValue<'_>, now_ms: u64) -> SetOutcome {
         self.shard.set(self.hash, KEY, set, now_ms)
     }
 
     fn stored(&mut self, now_ms: u64) -> Stored {
-        match self.set(&Set::new(b"value"), now_ms) {
+        match self.set(&NewValue::new(b"value"), now_ms) {
             SetOutcome::Stored(stored) => stored,
             other => panic!("{other:?}"),
         }
@@ -51,13 +51,13 @@ fn conditions_hold_when_they_should() {
                 let mut rig = Rig::new();
                 if let Some(expired) = expired {
                     let ttl_ms = if expired { 10 } else { 0 };
-                    rig.set(&Set { ttl_ms, ..Set::new(b"old") }, NOW);
+                    rig.set(&NewValue { ttl_ms, ..NewValue::new(b"old") }, NOW);
                 }
                 rig
             };
             let (mut rig, later) = (prepare(), NOW + 10);
             let before = rig.shard.current(rig.hash, KEY, later);
-            match rig.set(&Set { condition, ..Set::new(b"new") }, later) {
+            match rig.set(&NewValue { condition, ..NewValue::new(b"new") }, later) {
                 SetOutcome::Stored(stored) => {
                     assert!(applied, "set {condition:?} {expired:?}");
                     assert_eq!(stored.replaced, before);
@@ -100,7 +100,7 @@ fn versions_grow_across_sets_and_deletes_whatever_the_time_does() {
     assert!(removed == second.version && version > removed);
     assert!(rig.stored(NOW).version > version);
     let foreign = Version::from_bits((NOW + 1_000) << 18);
-    assert!(matches!(rig.set(&Set { version: Some(foreign), ..Set::new(b"") }, NOW), SetOutcome::Stored(_)));
+    assert!(matches!(rig.set(&NewValue { version: Some(foreign), ..NewValue::new(b"") }, NOW), SetOutcome::Stored(_)));
     assert!(rig.stored(NOW).version > foreign);
 }
 
@@ -108,14 +108,14 @@ fn versions_grow_across_sets_and_deletes_whatever_the_time_does() {
 fn a_value_is_checked_against_the_checksum_it_came_with() {
     let mut rig = Rig::new();
     let crc = crc32c::crc32c(b"value");
-    let whole = Set { value_crc32c: Some(crc), metadata: b"text/plain", flags: 3, ..Set::new(b"value") };
+    let whole = NewValue { value_crc32c: Some(crc), metadata: b"text/plain", flags: 3, ..NewValue::new(b"value") };
     assert!(matches!(rig.set(&whole, NOW), SetOutcome::Stored(_)));
     let hit = rig.shard.get(rig.hash, KEY, NOW).unwrap();
     assert_eq!((hit.value_crc32c(), hit.metadata(), hit.flags()), (crc, &b"text/plain"[..], 3));
     let parts: [&[u8]; 3] = [b"va", b"", b"lue"];
-    let parts = Set { value_crc32c: Some(crc), ..Set::new(&parts[..]) };
+    let parts = NewValue { value_crc32c: Some(crc), ..NewValue::new(&parts[..]) };
     let SetOutcome::Stored(stored) = rig.set(&parts, NOW) else { panic!("the parts have the same checksum") };
-    let damaged = Set { value_crc32c: Some(crc), ..Set::new(b"valuE") };
+    let damaged = NewValue { value_crc32c: Some(crc), ..NewValue::new(b"valuE") };
     let computed = crc32c::crc32c(b"valuE");
     assert_eq!(rig.set(&damaged, NOW), SetOutcome::Corrupt { given: crc, computed });
     assert_eq!(rig.version(NOW), Some(stored.version), "the old value stays");
@@ -143,12 +143,12 @@ fn refusals_keep_their_reason() {
     let version = rig.stored(NOW).version;
     let value_bytes_max = rig.shard.value_bytes_max();
     let large = vec![0; value_bytes_max + 1];
-    assert_eq!(rig.set(&Set::new(&large[..]), NOW), SetOutcome::ValueTooLarge { value_bytes_max });
+    assert_eq!(rig.set(&NewValue::new(&large[..]), NOW), SetOutcome::ValueTooLarge { value_bytes_max });
     let metadata = [0; crate::cache::METADATA_BYTES_MAX + 1];
-    assert_eq!(rig.set(&Set { metadata: &metadata, ..Set::new(b"") }, NOW), SetOutcome::MetadataTooLong);
+    assert_eq!(rig.set(&NewValue { metadata: &metadata, ..NewValue::new(b"") }, NOW), SetOutcome::MetadataTooLong);
     let long = vec![0; crate::key::STORED_KEY_BYTES_MAX + 1];
     let hash = KeyHasher::new(5).hash(&long);
-    assert_eq!(rig.shard.set(hash, &long, &Set::new(b""), NOW), SetOutcome::KeyTooLong);
+    assert_eq!(rig.shard.set(hash, &long, &NewValue::new(b""), NOW), SetOutcome::KeyTooLong);
     assert_eq!(rig.version(NOW), Some(version));
 }
 
@@ -161,7 +161,7 @@ fn a_version_that_comes_along_never_replaces_anything_as_new() {
     for delta in [-64, 0] {
         let version = Some(brought(delta));
         let refused = SetOutcome::NotApplied { current: Some(current) };
-        assert_eq!(rig.set(&Set { version, ..Set::new(b"old") }, NOW), refused, "{delta}");
+        assert_eq!(rig.set(&NewValue { version, ..NewValue::new(b"old") }, NOW), refused, "{delta}");
         let delete = Delete { version, ..Delete::default() };
         assert_eq!(
             rig.shard.delete(rig.hash, KEY, delete, NOW),
@@ -171,9 +171,9 @@ fn a_version_that_comes_along_never_replaces_anything_as_new() {
     }
     let newer = brought(64);
     let stored = SetOutcome::Stored(Stored { version: newer, replaced: Some(current) });
-    let set = Set { version: Some(newer), ttl_ms: 100, ..Set::new(b"new") };
+    let set = NewValue { version: Some(newer), ttl_ms: 100, ..NewValue::new(b"new") };
     assert_eq!(
-        rig.set(&Set { condition: Condition::Absent, ..set }, NOW),
+        rig.set(&NewValue { condition: Condition::Absent, ..set }, NOW),
         SetOutcome::NotApplied { current: Some(current) }
     );
     assert_eq!(rig.set(&set, NOW), stored);
@@ -192,7 +192,7 @@ fn a_version_in_the_future_is_refused() {
     let mut rig = Rig::new();
     let current = rig.stored(NOW).version;
     let version = Some(Version::from_bits(u64::MAX));
-    assert_eq!(rig.set(&Set { version, ..Set::new(b"new") }, NOW), SetOutcome::VersionAhead);
+    assert_eq!(rig.set(&NewValue { version, ..NewValue::new(b"new") }, NOW), SetOutcome::VersionAhead);
     let delete = Delete { version, ..Delete::default() };
     assert_eq!(rig.shard.delete(rig.hash, KEY, delete, NOW), Deleted::VersionAhead);
     assert_eq!(rig.version(NOW), Some(current));

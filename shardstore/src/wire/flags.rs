@@ -143,9 +143,9 @@ pub enum Priority {
 
 /// The scheduling class of a frame: priority, attempt, hedge, forwarded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Class(u8);
+pub struct SchedulingClass(u8);
 
-impl Class {
+impl SchedulingClass {
     /// First attempt, interactive, neither hedged nor forwarded.
     pub const DEFAULT: Self = Self(0);
     /// Bits that are zero in every valid class.
@@ -175,7 +175,7 @@ impl Class {
         Self(self.0 & !0b11 | priority as u8)
     }
 
-    /// This class with another attempt number, from 0; held at [`Class::ATTEMPT_MAX`].
+    /// This class with another attempt number, from 0; held at [`SchedulingClass::ATTEMPT_MAX`].
     #[must_use]
     pub const fn with_attempt(self, attempt: u8) -> Self {
         let attempt = if attempt > Self::ATTEMPT_MAX { Self::ATTEMPT_MAX } else { attempt };
@@ -205,7 +205,7 @@ impl Class {
         }
     }
 
-    /// The attempt number, from 0 to [`Class::ATTEMPT_MAX`].
+    /// The attempt number, from 0 to [`SchedulingClass::ATTEMPT_MAX`].
     #[must_use]
     pub const fn attempt(self) -> u8 {
         self.0 >> 2 & 0b11

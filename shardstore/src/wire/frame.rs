@@ -79,7 +79,7 @@ pub enum Decoded<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodedHead<'a> {
     /// The head; `header.value_len` bytes of value follow it.
-    Head(Head<'a>),
+    Head(FrameHead<'a>),
     /// Not all of it has arrived.
     Partial {
         /// As in [`Decoded::Partial`].
@@ -89,7 +89,7 @@ pub enum DecodedHead<'a> {
 
 /// Header, ext and key, checked against their checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head<'a> {
+pub struct FrameHead<'a> {
     /// The header's fields.
     pub header: Header,
     /// The ext section.
@@ -98,7 +98,7 @@ pub struct Head<'a> {
     pub key: &'a [u8],
 }
 
-impl<'a> Head<'a> {
+impl<'a> FrameHead<'a> {
     /// Length of the head in bytes.
     #[inline]
     #[must_use]
@@ -153,7 +153,7 @@ pub fn decode_head<'a>(bytes: &'a [u8], limits: &Limits) -> Result<DecodedHead<'
         return Err(FrameError::HeaderCrc);
     }
     let (ext, key) = sections.split_at(read.ext_bytes);
-    Ok(DecodedHead::Head(Head { header: read.header, ext, key }))
+    Ok(DecodedHead::Head(FrameHead { header: read.header, ext, key }))
 }
 
 /// A glance at what may be a whole frame at the start of `bytes`: its length in bytes and its key (no more of it than

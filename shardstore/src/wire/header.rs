@@ -33,7 +33,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::code::{Kind, Opcode, Status};
 use super::error::FrameError;
-use super::flags::{Class, Flags};
+use super::flags::{Flags, SchedulingClass};
 use super::{VERSION_MAX, VERSION_MIN};
 use crate::key::SlotId;
 
@@ -110,7 +110,7 @@ pub struct Header {
     /// What the frame is within the conversation.
     pub kind: Kind,
     /// Scheduling class.
-    pub class: Class,
+    pub class: SchedulingClass,
     /// Opcode of a request, push or control frame; status of a response; see [`Header::opcode`] and [`Header::status`].
     pub code: u16,
     /// The flags, unknown ones included.
@@ -147,7 +147,7 @@ impl Header {
         Self {
             major: VERSION_MAX,
             kind,
-            class: Class::DEFAULT,
+            class: SchedulingClass::DEFAULT,
             code,
             flags: Flags::NONE,
             request_id: 0,
@@ -208,7 +208,7 @@ pub(super) fn read(bytes: &[u8; HEADER_BYTES]) -> Result<HeaderRead, FrameError>
         return Err(FrameError::Version(raw.major));
     }
     let kind = Kind::from_number(raw.kind).ok_or(FrameError::Kind(raw.kind))?;
-    let class = Class::from_bits(raw.class).ok_or(FrameError::ReservedBits)?;
+    let class = SchedulingClass::from_bits(raw.class).ok_or(FrameError::ReservedBits)?;
     let slot = SlotId::new(raw.slot.get()).ok_or(FrameError::Slot(raw.slot.get()))?;
     let crc_claimed = raw.header_crc32c.get();
     raw.header_crc32c = U32::ZERO;

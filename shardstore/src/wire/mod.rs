@@ -35,7 +35,7 @@ pub mod topology;
 
 pub use code::{Kind, Opcode, Status};
 pub use error::FrameError;
-pub use flags::{Class, Flags, Priority};
+pub use flags::{Flags, Priority, SchedulingClass};
 pub use frame::{Decoded, Frame, Limits};
 pub use header::{HEADER_BYTES, Header};
 pub use request::{Op, Request};

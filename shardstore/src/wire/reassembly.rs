@@ -33,7 +33,7 @@ const REFUSED_MAX: usize = 1024;
 
 /// One part of a value as the splitter plans it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct ValuePart {
     /// Where the part begins in the value.
     pub offset: u32,
     /// Length of the part in bytes.
@@ -42,7 +42,7 @@ pub struct Part {
     pub total: u32,
 }
 
-impl Part {
+impl ValuePart {
     /// A value that goes in one frame.
     #[inline]
     #[must_use]
@@ -77,12 +77,12 @@ impl Part {
 /// # Panics
 ///
 /// When `part_bytes_max` is 0: HELLO negotiates at least 4 KiB.
-pub fn split(total: u32, part_bytes_max: u32) -> impl Iterator<Item = Part> {
+pub fn split(total: u32, part_bytes_max: u32) -> impl Iterator<Item = ValuePart> {
     assert!(part_bytes_max > 0, "a frame takes at least FRAME_VALUE_BYTES_MIN");
     let count = total.div_ceil(part_bytes_max).max(1);
     (0..count).map(move |index| {
         let offset = index * part_bytes_max;
-        Part { offset, length: part_bytes_max.min(total - offset), total }
+        ValuePart { offset, length: part_bytes_max.min(total - offset), total }
     })
 }
 

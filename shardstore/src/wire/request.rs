@@ -24,10 +24,10 @@ use super::batch::{BATCH_ENTRIES_MAX, MgetKeys, MsetItems};
 use super::code::{Kind, Opcode};
 use super::error::FrameError;
 use super::ext::{Ext, TraceContext};
-use super::flags::{Class, Flags};
+use super::flags::{Flags, SchedulingClass};
 use super::frame::{self, Frame};
 use super::header::{CORE_ANY, Header};
-use super::reassembly::Part;
+use super::reassembly::ValuePart;
 use crate::key::SlotId;
 use crate::version::Condition;
 
@@ -118,7 +118,7 @@ pub struct Request<'a> {
     /// The core of the node that is wanted, or [`CORE_ANY`].
     pub core: u8,
     /// Scheduling class.
-    pub class: Class,
+    pub class: SchedulingClass,
     /// Of QUIET, IDEMPOTENT, REPLICA_OK, STALE_OK; the flags that belong to the encoding are set by it.
     pub flags: Flags,
     /// [`Kind::Request`], or [`Kind::OneWay`] when no answer is wanted.
@@ -144,7 +144,7 @@ impl<'a> Request<'a> {
             slot,
             slot_epoch,
             core: CORE_ANY,
-            class: Class::DEFAULT,
+            class: SchedulingClass::DEFAULT,
             flags: Flags::NONE,
             kind: Kind::Request,
             deadline_us: 0,
@@ -195,7 +195,7 @@ impl<'a> Request<'a> {
     pub fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) -> usize {
         let value = self.op.value();
         let total = u32::try_from(value.len()).expect("a value is at most VALUE_BYTES_MAX long");
-        let head_bytes = self.encode_head(dialect, Part::whole(total), out);
+        let head_bytes = self.encode_head(dialect, ValuePart::whole(total), out);
         out.extend_from_slice(value);
         head_bytes + value.len()
     }
@@ -207,7 +207,7 @@ impl<'a> Request<'a> {
     ///
     /// As [`frame::encode_head`].
     #[inline]
-    pub fn encode_head(&self, dialect: Dialect, part: Part, out: &mut Vec<u8>) -> usize {
+    pub fn encode_head(&self, dialect: Dialect, part: ValuePart, out: &mut Vec<u8>) -> usize {
         let mut header = dialect.header(self.kind, self.op.opcode().number());
         header.class = self.class;
         header.flags = self.flags & CHOSEN;

@@ -26,7 +26,7 @@ use super::ext::{Ext, Moved};
 use super::flags::Flags;
 use super::frame::{self, Frame};
 use super::header::CORE_ANY;
-use super::reassembly::Part;
+use super::reassembly::ValuePart;
 use super::request::Dialect;
 use crate::key::SlotId;
 
@@ -156,7 +156,7 @@ impl<'a> Response<'a> {
     #[inline]
     pub fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) -> usize {
         let total = u32::try_from(self.value.len()).expect("a value is at most VALUE_BYTES_MAX long");
-        let head_bytes = self.encode_head(dialect, Part::whole(total), out);
+        let head_bytes = self.encode_head(dialect, ValuePart::whole(total), out);
         out.extend_from_slice(self.value);
         head_bytes + self.value.len()
     }
@@ -169,7 +169,7 @@ impl<'a> Response<'a> {
     ///
     /// As [`Response::encode`].
     #[inline]
-    pub fn encode_head(&self, dialect: Dialect, part: Part, out: &mut Vec<u8>) -> usize {
+    pub fn encode_head(&self, dialect: Dialect, part: ValuePart, out: &mut Vec<u8>) -> usize {
         assert!(part.total == 0 || self.value_crc32c.is_some(), "a value is stored with its checksum");
         let mut header = dialect.header(Kind::Response, self.status.number());
         header.flags = self.flags & CHOSEN;

@@ -9,7 +9,9 @@ use shardstore::wire::reassembly::split;
 use shardstore::wire::request::{Dialect, Set};
 use shardstore::wire::stats::{Stat, StatKind, Stats};
 use shardstore::wire::topology::TopologyText;
-use shardstore::wire::{Class, Flags, Kind, Limits, Op, Priority, Request, Response, Status, checksum, cluster_tag};
+use shardstore::wire::{
+    Flags, Kind, Limits, Op, Priority, Request, Response, SchedulingClass, Status, checksum, cluster_tag,
+};
 
 pub(crate) const CLUSTER: &str = "golden";
 pub(crate) const KEY: &[u8] = b"\0user:1";
@@ -95,7 +97,7 @@ fn requests(samples: &mut Vec<Sample>) {
     let mut add = |name, about, request: &Request<'_>| samples.push(sample_of(name, about, request));
     add("get", "GET, stored key \"\\0user:1\", id 1, epoch 7", &request(1, Op::Get { key: KEY }));
     let traced = Request {
-        class: Class::DEFAULT.with_priority(Priority::Prefetch).with_attempt(2).hedged(),
+        class: SchedulingClass::DEFAULT.with_priority(Priority::Prefetch).with_attempt(2).hedged(),
         flags: Flags::IDEMPOTENT | Flags::STALE_OK,
         core: 3,
         deadline_us: 250_000,

@@ -46,7 +46,7 @@ fn noticed(bytes: &[u8]) -> bool {
             let chunk = Reassembler::chunk_of(&frame).unwrap().unwrap();
             let rest = vec![b'v'; chunk.total as usize - frame.value.len()];
             let mut last = Vec::new();
-            let part = shardstore::wire::reassembly::Part {
+            let part = shardstore::wire::reassembly::ValuePart {
                 offset: frame.value.len() as u32,
                 length: rest.len() as u32,
                 total: chunk.total,

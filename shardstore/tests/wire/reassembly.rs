@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use shardstore::wire::frame::{self, Decoded};
-use shardstore::wire::reassembly::{Part, Progress, Reassembler, ReassemblyError, split};
+use shardstore::wire::reassembly::{Progress, Reassembler, ReassemblyError, ValuePart, split};
 use shardstore::wire::{Frame, Op, Request, Response, Status, checksum};
 
 use crate::corpus::{dialect, limits, request, set};
@@ -67,7 +67,7 @@ proptest! {
 
     #[test]
     fn parts_cover_the_value_exactly(total in 0..100_000_u32, part_bytes in 1..10_000_u32) {
-        let parts: Vec<Part> = split(total, part_bytes).collect();
+        let parts: Vec<ValuePart> = split(total, part_bytes).collect();
         let mut due = 0;
         for (n, part) in parts.iter().enumerate() {
             prop_assert_eq!((part.offset, part.total), (due, total));

@@ -8,7 +8,7 @@ use shardstore::version::{Condition, Version};
 use shardstore::wire::ext::{Ext, Moved, TraceContext};
 use shardstore::wire::frame::{self, Decoded};
 use shardstore::wire::request::Set;
-use shardstore::wire::{Class, Flags, Kind, Op, Request, Response, Status, checksum};
+use shardstore::wire::{Flags, Kind, Op, Request, Response, SchedulingClass, Status, checksum};
 
 use crate::corpus::{dialect, limits, samples};
 
@@ -19,7 +19,7 @@ struct Parts {
     metadata: Vec<u8>,
     numbers: (u64, u32, u32, u32, u64),
     slot: SlotId,
-    class: Class,
+    class: SchedulingClass,
     condition: Condition,
     trace: Option<TraceContext>,
 }
@@ -37,7 +37,7 @@ fn parts() -> impl Strategy<Value = Parts> {
         any::<u64>().prop_map(|version| Condition::VersionEquals(Version::from_bits(version)))
     ];
     let trace = option::of(any::<([u8; 16], [u8; 8], u8)>());
-    let class = (0..64_u8).prop_map(|bits| Class::from_bits(bits).unwrap());
+    let class = (0..64_u8).prop_map(|bits| SchedulingClass::from_bits(bits).unwrap());
     (bytes, any::<(u64, u32, u32, u32, u64)>(), slots(), class, condition, trace).prop_map(
         |((key, value, metadata), numbers, slot, class, condition, trace)| Parts {
             key,

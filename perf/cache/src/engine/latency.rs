@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::store::Verb;
+use super::store::CallKind;
 
 /// The bound of the gate, in nanoseconds: longer than this a core keeps other connections waiting noticeably.
 pub(crate) const BOUND_NS: u64 = 50_000;
@@ -90,11 +90,11 @@ impl Latencies {
 
     /// Those of a verb.
     #[inline]
-    pub(crate) const fn of(&mut self, verb: Verb) -> &mut TimedCalls {
+    pub(crate) const fn of(&mut self, verb: CallKind) -> &mut TimedCalls {
         match verb {
-            Verb::Get => &mut self.get,
-            Verb::Set => &mut self.set,
-            Verb::Delete => &mut self.delete,
+            CallKind::Get => &mut self.get,
+            CallKind::Set => &mut self.set,
+            CallKind::Delete => &mut self.delete,
         }
     }
 
@@ -123,8 +123,8 @@ mod tests {
     #[test]
     fn percentiles_and_the_count_beyond_the_bound() {
         let mut latencies = Latencies::new();
-        (0..9_980).for_each(|_| latencies.of(Verb::Get).note(Duration::from_nanos(200)));
-        (0..20).for_each(|_| latencies.of(Verb::Get).note(Duration::from_micros(80)));
+        (0..9_980).for_each(|_| latencies.of(CallKind::Get).note(Duration::from_nanos(200)));
+        (0..20).for_each(|_| latencies.of(CallKind::Get).note(Duration::from_micros(80)));
         latencies.maintain.note(Duration::from_micros(50));
         let all = latencies.all();
         assert_eq!(all.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["get", "maintain"]);

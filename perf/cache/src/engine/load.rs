@@ -12,7 +12,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::store::{Call, KEY_BYTES, LoadKey, Verb};
+use super::store::{Call, CallKind, KEY_BYTES, LoadKey};
 use perf_basis::random::mixed;
 use perf_basis::sizes::Sizes;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -104,7 +104,7 @@ impl Scale {
 
     /// A call to the key of a number.
     #[inline]
-    pub(crate) fn call(&self, verb: Verb, number: u64) -> Call {
+    pub(crate) fn call(&self, verb: CallKind, number: u64) -> Call {
         // Not the sequence that the key is made of, so that keys and sizes have nothing to do with each other.
         Call { verb, key: key_of(number), value_bytes: self.sizes.of(mixed(!number)) }
     }
@@ -159,15 +159,15 @@ impl<'a> Calls<'a> {
         batch.clear();
         for _ in 0..count {
             let (verb, number) = match self.mix {
-                CallMix::GetHit => (Verb::Get, self.random.random_range(0..self.scale.held)),
-                CallMix::Delete => (Verb::Delete, self.random.random_range(0..self.scale.held)),
+                CallMix::GetHit => (CallKind::Get, self.random.random_range(0..self.scale.held)),
+                CallMix::Delete => (CallKind::Delete, self.random.random_range(0..self.scale.held)),
                 CallMix::Zipf => {
-                    let verb = if self.random.random_range(0..100) < ZIPF_GETS { Verb::Get } else { Verb::Set };
+                    let verb = if self.random.random_range(0..100) < ZIPF_GETS { CallKind::Get } else { CallKind::Set };
                     (verb, self.zipf.sample(&mut self.random) as u64 - 1)
                 }
                 CallMix::Set => {
                     self.fresh += 1;
-                    (Verb::Set, self.fresh)
+                    (CallKind::Set, self.fresh)
                 }
             };
             batch.push(self.scale.call(verb, number));
@@ -229,7 +229,7 @@ mod tests {
         let scale = scale();
         let mut batch = Vec::new();
         Calls::new(&scale, CallMix::Zipf, 1).next_batch(&mut batch, 100_000);
-        let sets = batch.iter().filter(|call| call.verb == Verb::Set).count();
+        let sets = batch.iter().filter(|call| call.verb == CallKind::Set).count();
         assert!((4_700..5_300).contains(&sets), "{sets}");
     }
 

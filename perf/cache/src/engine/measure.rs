@@ -13,7 +13,7 @@ use shardstore::cache::Commit;
 
 use super::latency::{Latencies, Percentiles};
 use super::load::{CallMix, Calls, Scale};
-use super::store::{Buffers, Call, Kind, StoreRunner, Verb};
+use super::store::{Buffers, Call, CallKind, Kind, StoreRunner};
 use perf_basis::machine;
 use perf_basis::machine::resident_bytes;
 
@@ -93,7 +93,7 @@ pub(crate) fn fill(
     let mut numbers = scale.filling(mix).peekable();
     while numbers.peek().is_some() {
         batch.clear();
-        batch.extend(numbers.by_ref().take(BATCH).map(|number| scale.call(Verb::Set, number)));
+        batch.extend(numbers.by_ref().take(BATCH).map(|number| scale.call(CallKind::Set, number)));
         store.run(&batch, 1, &mut buffers);
     }
     let resident_bytes = resident_bytes(std::process::id())?.saturating_sub(before);
@@ -163,7 +163,7 @@ fn run(
     while left > 0 {
         calls.next_batch(&mut batch, left.min(BATCH as u64) as usize);
         left -= batch.len() as u64;
-        asked += batch.iter().filter(|call| call.verb != Verb::Set).count();
+        asked += batch.iter().filter(|call| call.verb != CallKind::Set).count();
         let (began, cpu_before) = (Instant::now(), machine::thread_cpu_ns());
         found += store.run(&batch, ahead, buffers);
         cpu_ns += machine::thread_cpu_ns() - cpu_before;
@@ -194,8 +194,8 @@ fn time(store: &mut dyn StoreRunner, calls: &mut Calls<'_>, count: u64, buffers:
 
 /// Puts back what a batch deleted.
 fn store_again(store: &mut dyn StoreRunner, batch: &mut Vec<Call>, buffers: &mut Buffers) {
-    batch.retain(|call| call.verb == Verb::Delete);
-    batch.iter_mut().for_each(|call| call.verb = Verb::Set);
+    batch.retain(|call| call.verb == CallKind::Delete);
+    batch.iter_mut().for_each(|call| call.verb = CallKind::Set);
     store.run(batch, 1, buffers);
 }
 

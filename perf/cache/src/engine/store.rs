@@ -77,7 +77,7 @@ impl Kind {
 
 /// What a call does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
+pub(crate) enum CallKind {
     /// Look the key up and copy the value out.
     Get,
     /// Store a value under the key.
@@ -90,7 +90,7 @@ pub(crate) enum Verb {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     /// What it does.
-    pub(crate) verb: Verb,
+    pub(crate) verb: CallKind,
     /// To which key.
     pub(crate) key: LoadKey,
     /// Of a value that is set.
@@ -162,7 +162,7 @@ impl<S: MeasuredStore> StoreRunner for S {
             }
             for call in group {
                 found += u64::from(call_once(self, call, buffers));
-                if call.verb != Verb::Get {
+                if call.verb != CallKind::Get {
                     self.tend();
                 }
             }
@@ -174,10 +174,10 @@ impl<S: MeasuredStore> StoreRunner for S {
     fn run_filling(&mut self, calls: &[Call], buffers: &mut Buffers) {
         for call in calls {
             let found = call_once(self, call, buffers);
-            if call.verb == Verb::Get && !found {
-                call_once(self, &Call { verb: Verb::Set, ..*call }, buffers);
+            if call.verb == CallKind::Get && !found {
+                call_once(self, &Call { verb: CallKind::Set, ..*call }, buffers);
             }
-            if call.verb != Verb::Get || !found {
+            if call.verb != CallKind::Get || !found {
                 self.tend();
             }
         }
@@ -189,7 +189,7 @@ impl<S: MeasuredStore> StoreRunner for S {
             call_once(self, call, buffers);
             let ended = Instant::now();
             latencies.of(call.verb).note(ended - began);
-            if call.verb != Verb::Get && self.tend() {
+            if call.verb != CallKind::Get && self.tend() {
                 latencies.maintain.note(ended.elapsed());
             }
         }
@@ -203,12 +203,12 @@ impl<S: MeasuredStore> StoreRunner for S {
 #[inline(always)]
 fn call_once<S: MeasuredStore>(store: &mut S, call: &Call, buffers: &mut Buffers) -> bool {
     match call.verb {
-        Verb::Get => store.find(&call.key, &mut buffers.sink).is_some(),
-        Verb::Set => {
+        CallKind::Get => store.find(&call.key, &mut buffers.sink).is_some(),
+        CallKind::Set => {
             store.store(&call.key, &buffers.source[..call.value_bytes as usize]);
             false
         }
-        Verb::Delete => store.remove(&call.key),
+        CallKind::Delete => store.remove(&call.key),
     }
 }
 

@@ -23,7 +23,7 @@ pub(in crate::run) const RANGE: std::ops::Range<usize> = 8..108;
 const RANGE_FIELD: &[u8] = b"Range: bytes=8-107\r\n\r\n";
 
 /// Writes requests.
-pub(in crate::run) struct Requests {
+pub(in crate::run) struct HttpRequests {
     key: KeyTemplate,
     /// From behind the key to the end of the fields that all requests of a client have, by client.
     heads: Vec<ClientHead>,
@@ -32,7 +32,7 @@ pub(in crate::run) struct Requests {
     only_get: Option<Vec<u8>>,
 }
 
-impl Requests {
+impl HttpRequests {
     /// Requests to this target, from so many clients.
     pub(super) fn new(target: &LoadTarget, key: KeyTemplate, clients: usize) -> Self {
         let mut requests = Self { key, heads: clients::heads(&target.authority, clients), only_get: None };
@@ -102,7 +102,7 @@ impl Requests {
 
 /// What is wrong with bytes that should be an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::run) enum Malformed {
+pub(in crate::run) enum MalformedHttp {
     #[error(transparent)]
     Response(#[from] ReadError),
     #[error("an answer says neither its length nor that it comes in chunks (it would cost a connection each)")]
@@ -110,7 +110,7 @@ pub(in crate::run) enum Malformed {
 }
 
 /// Reads answers from one connection.
-pub(in crate::run) struct Answers {
+pub(in crate::run) struct HttpResponses {
     reader: ResponseReader,
     coming: Coming,
 }
@@ -124,20 +124,20 @@ struct Coming {
     is_wrong: bool,
 }
 
-impl Default for Answers {
+impl Default for HttpResponses {
     fn default() -> Self {
         let limits = MessageLimits { body_bytes_max: u64::MAX, ..MessageLimits::default() };
         Self { reader: ResponseReader::new(limits), coming: Coming::default() }
     }
 }
 
-impl Answers {
+impl HttpResponses {
     /// Reads what has come; `listener` hears of every answer that is complete with it.
     ///
     /// # Errors
     /// The server's; the connection is of no use afterwards.
     #[inline]
-    pub(super) fn read(&mut self, mut bytes: &[u8], listener: &mut impl AnswerListener) -> Result<(), Malformed> {
+    pub(super) fn read(&mut self, mut bytes: &[u8], listener: &mut impl AnswerListener) -> Result<(), MalformedHttp> {
         let coming = &mut self.coming;
         loop {
             let method = if listener.is_head() { Method::Head } else { Method::Get };
@@ -150,7 +150,7 @@ impl Answers {
             }
             match self.reader.next(&mut bytes, method)? {
                 Some(ResponseEvent::Head(head)) if head.body() == ResponseBody::UntilClose => {
-                    return Err(Malformed::NoLength);
+                    return Err(MalformedHttp::NoLength);
                 }
                 Some(ResponseEvent::Head(head)) => *coming = Coming::of(&head, method, listener),
                 Some(ResponseEvent::Data(part)) => coming.body(part, listener),
@@ -213,7 +213,7 @@ mod tests {
             (0, 200, 4, true),
         ];
         for step in 1..=STREAM.len() {
-            let (mut answers, mut heard) = (Answers::default(), Heard::default());
+            let (mut answers, mut heard) = (HttpResponses::default(), Heard::default());
             for piece in STREAM.chunks(step) {
                 answers.read(piece, &mut heard).expect("it is HTTP");
             }
@@ -225,16 +225,19 @@ mod tests {
     #[test]
     fn what_is_no_answer_is_named() {
         let long = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'a'; 16 * 1024]].concat();
-        let head = |error: ResponseError| Malformed::Response(error.into());
-        let cases: [(&[u8], Malformed); 5] = [
+        let head = |error: ResponseError| MalformedHttp::Response(error.into());
+        let cases: [(&[u8], MalformedHttp); 5] = [
             (b"HTTP/2.0 200 OK\r\n\r\n", head(ResponseError::StatusLine)),
-            (b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n", Malformed::NoLength),
+            (b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n", MalformedHttp::NoLength),
             (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", head(FramingError::ContentLength.into())),
-            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx", Malformed::Response(ChunkedError::Size.into())),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx",
+                MalformedHttp::Response(ChunkedError::Size.into()),
+            ),
             (&long, head(ResponseError::HeadTooLarge)),
         ];
         for (bytes, expected) in cases {
-            assert_eq!(Answers::default().read(bytes, &mut Heard::default()), Err(expected));
+            assert_eq!(HttpResponses::default().read(bytes, &mut Heard::default()), Err(expected));
         }
     }
 
@@ -242,7 +245,7 @@ mod tests {
     fn requests_are_written_as_the_target_says() {
         let target = LoadTarget::parse("http://127.0.0.1:1/a{key}?b").expect("it is right");
         let values = values();
-        let requests = Requests::new(&target, template(&target), 0);
+        let requests = HttpRequests::new(&target, template(&target), 0);
         let mut written = Vec::new();
         let asked =
             [(Operation::Get, 0, 9), (Operation::Put, 120, 0), (Operation::Put, 120, 60), (Operation::Delete, 7, 0)];
@@ -262,7 +265,7 @@ mod tests {
     #[test]
     fn a_target_without_keys_is_asked_alike() {
         let target = LoadTarget::parse("http://127.0.0.1:1/a?b").expect("it is right");
-        let requests = Requests::new(&target, template(&target), 0);
+        let requests = HttpRequests::new(&target, template(&target), 0);
         for (operation, method) in [(Operation::Get, "GET"), (Operation::Delete, "DELETE")] {
             let mut written = Vec::new();
             requests.write(&mut written, &ask(operation, 3, 0), &values());
@@ -274,7 +277,7 @@ mod tests {
     #[test]
     fn a_get_asks_in_the_way_that_was_drawn() {
         let target = LoadTarget::parse("http://127.0.0.1:1/a{key}").expect("it is right");
-        let requests = Requests::new(&target, template(&target), 0);
+        let requests = HttpRequests::new(&target, template(&target), 0);
         let tag = Tag::new(b"\"7\"");
         for (read, tag, method, more) in [
             (ReadKind::Whole, tag, "GET", ""),
@@ -313,7 +316,7 @@ mod tests {
         let one = b"HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 5\r\n\r\n";
         let stream = [&one[..], b"hello", one, b"HTTP/1.1 304 Not Modified\r\netag: \"b\"\r\n\r\n"].concat();
         for step in 1..=stream.len() {
-            let (mut answers, mut heard) = (Answers::default(), Asked::default());
+            let (mut answers, mut heard) = (HttpResponses::default(), Asked::default());
             for piece in stream.chunks(step) {
                 answers.read(piece, &mut heard).expect("it is HTTP");
             }

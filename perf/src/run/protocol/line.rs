@@ -20,7 +20,7 @@ pub(super) const LINE_BYTES_MAX: usize = 4096;
 
 /// What is wrong with bytes that should be an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::run) enum Malformed {
+pub(in crate::run) enum MalformedLine {
     #[error("an answer begins with a line that is none of the protocol's for GET, PUT and DELETE")]
     Unknown,
     #[error("the length of a value is no number")]
@@ -67,21 +67,21 @@ const CRLF: [u8; 2] = *b"\r\n";
 
 /// Reads answers from one connection.
 #[derive(Default)]
-pub(in crate::run) struct Answers {
+pub(in crate::run) struct LineResponses {
     /// A line that has come in part.
     partial: Vec<u8>,
     coming: Option<ComingValue>,
 }
 
-impl Answers {
+impl LineResponses {
     /// Reads what has come; `reply` says what a line means, `listener` hears of every answer that is complete.
     #[inline]
     pub(super) fn read(
         &mut self,
         mut bytes: &[u8],
-        reply: impl Fn(&[u8]) -> Result<LineReply, Malformed>,
+        reply: impl Fn(&[u8]) -> Result<LineReply, MalformedLine>,
         listener: &mut impl AnswerListener,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), MalformedLine> {
         while !bytes.is_empty() {
             if self.coming.is_none() {
                 let Some(reply) = self.line(&mut bytes, &reply)? else { return Ok(()) };
@@ -106,11 +106,11 @@ impl Answers {
     fn line(
         &mut self,
         bytes: &mut &[u8],
-        reply: &impl Fn(&[u8]) -> Result<LineReply, Malformed>,
-    ) -> Result<Option<LineReply>, Malformed> {
+        reply: &impl Fn(&[u8]) -> Result<LineReply, MalformedLine>,
+    ) -> Result<Option<LineReply>, MalformedLine> {
         let end = memchr::memchr(b'\n', bytes);
         if self.partial.len() + end.unwrap_or(bytes.len()) > LINE_BYTES_MAX {
-            return Err(Malformed::LineTooLong);
+            return Err(MalformedLine::LineTooLong);
         }
         let Some(end) = end else {
             self.partial.extend_from_slice(bytes);
@@ -129,14 +129,14 @@ impl Answers {
 }
 
 #[inline]
-fn whole(line: &[u8], reply: impl Fn(&[u8]) -> Result<LineReply, Malformed>) -> Result<LineReply, Malformed> {
-    reply(line.strip_suffix(&CRLF).ok_or(Malformed::LineEnd)?)
+fn whole(line: &[u8], reply: impl Fn(&[u8]) -> Result<LineReply, MalformedLine>) -> Result<LineReply, MalformedLine> {
+    reply(line.strip_suffix(&CRLF).ok_or(MalformedLine::LineEnd)?)
 }
 
 impl ComingValue {
     /// Takes what has come of the value and of the CRLF behind it; whether that was all.
     #[inline]
-    fn take(&mut self, bytes: &mut &[u8], listener: &mut impl AnswerListener) -> Result<bool, Malformed> {
+    fn take(&mut self, bytes: &mut &[u8], listener: &mut impl AnswerListener) -> Result<bool, MalformedLine> {
         let (value, rest) = bytes.split_at(bytes.len().min(self.value_bytes.saturating_sub(self.come)));
         if !value.is_empty() {
             self.is_right &= listener.body(0, self.status, self.come, value);
@@ -149,7 +149,7 @@ impl ComingValue {
         let due = &CRLF[self.come - self.value_bytes..];
         let (end, rest) = bytes.split_at(bytes.len().min(due.len()));
         if !due.starts_with(end) {
-            return Err(Malformed::ValueEnd);
+            return Err(MalformedLine::ValueEnd);
         }
         self.come += end.len();
         *bytes = rest;
@@ -159,10 +159,10 @@ impl ComingValue {
 
 /// The length of a value.
 #[inline]
-pub(super) fn length(digits: &[u8]) -> Result<usize, Malformed> {
+pub(super) fn length(digits: &[u8]) -> Result<usize, MalformedLine> {
     // Twelve digits are more than any value has, and do not overflow.
     if digits.is_empty() || digits.len() > 12 || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(Malformed::BadLength);
+        return Err(MalformedLine::BadLength);
     }
     Ok(digits.iter().fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0')))
 }
@@ -175,12 +175,12 @@ pub(super) mod tests {
     /// Whatever pieces a stream comes in, this is heard of it.
     pub(in super::super) fn assert_heard(
         stream: &[u8],
-        reply: impl Fn(&[u8]) -> Result<LineReply, Malformed> + Copy,
+        reply: impl Fn(&[u8]) -> Result<LineReply, MalformedLine> + Copy,
         expected: &[(usize, u16, usize, bool)],
         bodies: &[u8],
     ) {
         for step in 1..=stream.len() {
-            let (mut answers, mut heard) = (Answers::default(), Heard::default());
+            let (mut answers, mut heard) = (LineResponses::default(), Heard::default());
             stream.chunks(step).for_each(|piece| answers.read(piece, reply, &mut heard).expect("it is right"));
             assert_eq!((heard.answers.as_slice(), heard.bodies.as_slice()), (expected, bodies), "in pieces of {step}");
         }
@@ -188,8 +188,8 @@ pub(super) mod tests {
 
     /// What is wrong with each line is named.
     pub(in super::super) fn assert_refused(
-        reply: impl Fn(&[u8]) -> Result<LineReply, Malformed>,
-        lines: &[(&[u8], Malformed)],
+        reply: impl Fn(&[u8]) -> Result<LineReply, MalformedLine>,
+        lines: &[(&[u8], MalformedLine)],
     ) {
         for (line, expected) in lines {
             assert_eq!(reply(line), Err(*expected), "{}", line.escape_ascii());
@@ -197,7 +197,7 @@ pub(super) mod tests {
     }
 
     /// `=N`: a value of N bytes; anything else: status 204.
-    fn reply(line: &[u8]) -> Result<LineReply, Malformed> {
+    fn reply(line: &[u8]) -> Result<LineReply, MalformedLine> {
         match line {
             [b'=', digits @ ..] => Ok(LineReply::found(length(digits)?)),
             _ => Ok(LineReply::bare(204)),
@@ -214,17 +214,17 @@ pub(super) mod tests {
     #[test]
     fn what_is_no_answer_is_named() {
         let long = vec![b'a'; LINE_BYTES_MAX + 1];
-        let cases: [(&[u8], Malformed); 6] = [
-            (b"=5\r\nhello, world", Malformed::ValueEnd),
-            (b"=5\r\nhello\rX", Malformed::ValueEnd),
-            (b"=-5\r\n", Malformed::BadLength),
-            (b"=9999999999999\r\n", Malformed::BadLength),
-            (b"stored\n", Malformed::LineEnd),
-            (&long, Malformed::LineTooLong),
+        let cases: [(&[u8], MalformedLine); 6] = [
+            (b"=5\r\nhello, world", MalformedLine::ValueEnd),
+            (b"=5\r\nhello\rX", MalformedLine::ValueEnd),
+            (b"=-5\r\n", MalformedLine::BadLength),
+            (b"=9999999999999\r\n", MalformedLine::BadLength),
+            (b"stored\n", MalformedLine::LineEnd),
+            (&long, MalformedLine::LineTooLong),
         ];
         for (bytes, expected) in cases {
             for step in [1, bytes.len()] {
-                let (mut answers, mut heard) = (Answers::default(), Heard::default());
+                let (mut answers, mut heard) = (LineResponses::default(), Heard::default());
                 let outcome = bytes.chunks(step).try_for_each(|piece| answers.read(piece, reply, &mut heard));
                 assert_eq!(outcome, Err(expected), "in pieces of {step}");
             }

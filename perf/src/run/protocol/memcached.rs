@@ -13,7 +13,7 @@
 //!
 //! **Source**: memcached 1.6, `doc/protocol.txt`, "Meta Commands".
 
-use super::line::{LineReply, Malformed, length};
+use super::line::{LineReply, MalformedLine, length};
 use super::{Ask, Decimal, KeyTemplate};
 use crate::run::choice::Operation;
 use crate::run::values::Values;
@@ -22,11 +22,11 @@ use crate::run::values::Values;
 const TTL_S_MAX: u32 = 30 * 24 * 3600;
 
 /// Writes requests.
-pub(in crate::run) struct Requests {
+pub(in crate::run) struct MemcachedRequests {
     key: KeyTemplate,
 }
 
-impl Requests {
+impl MemcachedRequests {
     /// Requests for these keys.
     pub(super) const fn new(key: KeyTemplate) -> Self {
         Self { key }
@@ -61,7 +61,7 @@ fn write_value(buffer: &mut Vec<u8>, value: &[u8], ttl_s: u32) {
 
 /// What a line says.
 #[inline]
-pub(super) fn reply(line: &[u8]) -> Result<LineReply, Malformed> {
+pub(super) fn reply(line: &[u8]) -> Result<LineReply, MalformedLine> {
     // Flags that were not asked for do not come, but a blank may stand before where they would.
     let word_bytes = memchr::memchr(b' ', line).unwrap_or(line.len());
     let (word, rest) = line.split_at(word_bytes);
@@ -70,7 +70,7 @@ pub(super) fn reply(line: &[u8]) -> Result<LineReply, Malformed> {
         b"HD" => Ok(LineReply::bare(204)),
         b"EN" | b"NF" => Ok(LineReply::bare(404)),
         b"NS" | b"ERROR" | b"CLIENT_ERROR" | b"SERVER_ERROR" => Ok(LineReply::bare(500)),
-        _ => Err(Malformed::Unknown),
+        _ => Err(MalformedLine::Unknown),
     }
 }
 
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn requests_are_meta_commands() {
         let target = LoadTarget::parse("memcached://127.0.0.1/a{key}z").expect("it is right");
-        let (requests, values) = (Requests::new(template(&target)), values());
+        let (requests, values) = (MemcachedRequests::new(template(&target)), values());
         let value = String::from_utf8(values.of(7).to_vec()).expect("values are text");
         for (asked, expected) in [
             (ask(Operation::Get, 7, 9), "mg a7z v\r\n".to_owned()),
@@ -118,12 +118,12 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_named() {
-        let lines: &[(&[u8], Malformed)] = &[
-            (b"VALUE k 0 5", Malformed::Unknown),
-            (b"", Malformed::Unknown),
-            (b"+OK", Malformed::Unknown),
-            (b"VA", Malformed::BadLength),
-            (b"VA x", Malformed::BadLength),
+        let lines: &[(&[u8], MalformedLine)] = &[
+            (b"VALUE k 0 5", MalformedLine::Unknown),
+            (b"", MalformedLine::Unknown),
+            (b"+OK", MalformedLine::Unknown),
+            (b"VA", MalformedLine::BadLength),
+            (b"VA x", MalformedLine::BadLength),
         ];
         assert_refused(reply, lines);
     }

@@ -113,13 +113,13 @@ pub(super) trait AnswerListener {
 
 /// What is wrong with bytes that should be an answer; the server's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Malformed {
+pub(super) enum MalformedResponse {
     #[error(transparent)]
-    Http(#[from] http::Malformed),
+    Http(#[from] http::MalformedHttp),
     #[error(transparent)]
-    Line(#[from] line::Malformed),
+    Line(#[from] line::MalformedLine),
     #[error(transparent)]
-    Shard(#[from] shard::Malformed),
+    Shard(#[from] shard::MalformedFrame),
 }
 
 /// What one connection may still send.
@@ -134,10 +134,10 @@ pub(super) enum Granted {
 
 /// Writes requests; shared by all connections.
 pub(super) enum ProtocolRequests {
-    Http(http::Requests),
-    Resp(resp::Requests),
-    Memcached(memcached::Requests),
-    Shard(Box<shard::Requests>),
+    Http(http::HttpRequests),
+    Resp(resp::RespRequests),
+    Memcached(memcached::MemcachedRequests),
+    Shard(Box<shard::ShardRequests>),
 }
 
 impl ProtocolRequests {
@@ -145,10 +145,10 @@ impl ProtocolRequests {
     pub(super) fn new(target: &LoadTarget, scenario: &Scenario) -> Self {
         let key = KeyTemplate::new(target, &scenario.keys);
         match target.scheme {
-            Scheme::Http => Self::Http(http::Requests::new(target, key, scenario.clients.count)),
-            Scheme::Redis => Self::Resp(resp::Requests::new(key)),
-            Scheme::Memcached => Self::Memcached(memcached::Requests::new(key)),
-            Scheme::Shard => Self::Shard(Box::new(shard::Requests::new(target, key))),
+            Scheme::Http => Self::Http(http::HttpRequests::new(target, key, scenario.clients.count)),
+            Scheme::Redis => Self::Resp(resp::RespRequests::new(key)),
+            Scheme::Memcached => Self::Memcached(memcached::MemcachedRequests::new(key)),
+            Scheme::Shard => Self::Shard(Box::new(shard::ShardRequests::new(target, key))),
         }
     }
 
@@ -162,14 +162,18 @@ impl ProtocolRequests {
 
     /// Does what comes before the first request of a connection, within the connection's deadline. `lane` is its number:
     /// connections of different numbers are spread over the server's cores.
-    pub(super) async fn open(&self, connection: &Connection, lane: usize) -> Result<(Granted, Answers), Refused> {
+    pub(super) async fn open(
+        &self,
+        connection: &Connection,
+        lane: usize,
+    ) -> Result<(Granted, ProtocolResponses), Refused> {
         Ok(match self {
-            Self::Http(_) => (Granted::Free, Answers::Http(http::Answers::default())),
-            Self::Resp(_) => (Granted::Free, Answers::Resp(line::Answers::default())),
-            Self::Memcached(_) => (Granted::Free, Answers::Memcached(line::Answers::default())),
+            Self::Http(_) => (Granted::Free, ProtocolResponses::Http(http::HttpResponses::default())),
+            Self::Resp(_) => (Granted::Free, ProtocolResponses::Resp(line::LineResponses::default())),
+            Self::Memcached(_) => (Granted::Free, ProtocolResponses::Memcached(line::LineResponses::default())),
             Self::Shard(requests) => {
                 let (caller, answers) = requests.open(connection, lane).await?;
-                (Granted::Shard(caller), Answers::Shard(Box::new(answers)))
+                (Granted::Shard(caller), ProtocolResponses::Shard(Box::new(answers)))
             }
         })
     }
@@ -197,21 +201,21 @@ pub(super) enum Refused {
     #[error(transparent)]
     Connection(#[from] reactor::ConnectionError),
     #[error(transparent)]
-    Shard(#[from] shard::Malformed),
+    Shard(#[from] shard::MalformedFrame),
 }
 
 /// Reads answers from one connection.
-pub(super) enum Answers {
-    Http(http::Answers),
-    Resp(line::Answers),
-    Memcached(line::Answers),
-    Shard(Box<shard::Answers>),
+pub(super) enum ProtocolResponses {
+    Http(http::HttpResponses),
+    Resp(line::LineResponses),
+    Memcached(line::LineResponses),
+    Shard(Box<shard::ShardResponses>),
 }
 
-impl Answers {
+impl ProtocolResponses {
     /// Reads what has come; `listener` hears of every answer that is complete with it.
     #[inline]
-    pub(super) fn read(&mut self, bytes: &[u8], listener: &mut impl AnswerListener) -> Result<(), Malformed> {
+    pub(super) fn read(&mut self, bytes: &[u8], listener: &mut impl AnswerListener) -> Result<(), MalformedResponse> {
         match self {
             Self::Http(answers) => Ok(answers.read(bytes, listener)?),
             Self::Resp(answers) => Ok(answers.read(bytes, resp::reply, listener)?),

@@ -13,7 +13,7 @@
 //!
 //! **Source**: redis.io, "Redis serialization protocol specification".
 
-use super::line::{LineReply, Malformed, length};
+use super::line::{LineReply, MalformedLine, length};
 use super::{Ask, Decimal, KeyTemplate};
 use crate::run::choice::Operation;
 use crate::run::values::Values;
@@ -25,11 +25,11 @@ const STARTS: [&[u8]; 3] = [b"*2\r\n$3\r\nGET\r\n$", b"*3\r\n$3\r\nSET\r\n$", b"
 const START_WITH_TTL: &[u8] = b"*5\r\n$3\r\nSET\r\n$";
 
 /// Writes requests.
-pub(in crate::run) struct Requests {
+pub(in crate::run) struct RespRequests {
     key: KeyTemplate,
 }
 
-impl Requests {
+impl RespRequests {
     /// Requests for these keys.
     pub(super) const fn new(key: KeyTemplate) -> Self {
         Self { key }
@@ -66,7 +66,7 @@ fn write_bulk(buffer: &mut Vec<u8>, bytes: &[u8]) {
 
 /// What a line says.
 #[inline]
-pub(super) fn reply(line: &[u8]) -> Result<LineReply, Malformed> {
+pub(super) fn reply(line: &[u8]) -> Result<LineReply, MalformedLine> {
     match line {
         b"$-1" => Ok(LineReply::bare(404)),
         [b'$', digits @ ..] => Ok(LineReply::found(length(digits)?)),
@@ -75,7 +75,7 @@ pub(super) fn reply(line: &[u8]) -> Result<LineReply, Malformed> {
         [b':', ..] => Ok(LineReply::bare(204)),
         [b'-', why @ ..] if why.starts_with(b"MOVED ") || why.starts_with(b"ASK ") => Ok(LineReply::bare(421)),
         [b'-', ..] => Ok(LineReply::bare(500)),
-        _ => Err(Malformed::Unknown),
+        _ => Err(MalformedLine::Unknown),
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn requests_are_commands() {
         let target = LoadTarget::parse("redis://127.0.0.1/a{key}z").expect("it is right");
-        let (requests, values) = (Requests::new(template(&target)), values());
+        let (requests, values) = (RespRequests::new(template(&target)), values());
         for (asked, words) in [
             (ask(Operation::Get, 7, 0), vec![&b"GET"[..], b"a7z"]),
             (ask(Operation::Get, 1_234, 9), vec![b"GET", b"a1234z"]),
@@ -139,13 +139,13 @@ mod tests {
 
     #[test]
     fn what_is_no_reply_is_named() {
-        let lines: &[(&[u8], Malformed)] = &[
-            (b"HTTP/1.1 400 Bad Request", Malformed::Unknown),
-            (b"*1", Malformed::Unknown),
-            (b"", Malformed::Unknown),
-            (b"$", Malformed::BadLength),
-            (b"$-2", Malformed::BadLength),
-            (b"$1x", Malformed::BadLength),
+        let lines: &[(&[u8], MalformedLine)] = &[
+            (b"HTTP/1.1 400 Bad Request", MalformedLine::Unknown),
+            (b"*1", MalformedLine::Unknown),
+            (b"", MalformedLine::Unknown),
+            (b"$", MalformedLine::BadLength),
+            (b"$-2", MalformedLine::BadLength),
+            (b"$1x", MalformedLine::BadLength),
         ];
         assert_refused(reply, lines);
     }

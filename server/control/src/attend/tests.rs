@@ -71,9 +71,9 @@ impl ControlledProcess for Fake {
         self.tell(format!("{watched:?} gone"));
     }
 
-    fn moved(&self, state: State) {
+    fn moved(&self, state: LifecycleState) {
         self.tell(match state {
-            State::Draining { .. } => "Draining".into(),
+            LifecycleState::Draining { .. } => "Draining".into(),
             other => format!("{other:?}"),
         });
     }

@@ -36,7 +36,7 @@ pub use declare::{Copied, Measure, MetricGroup, Reading, Visitor};
 pub use family::{Family, Kind, Label};
 pub use latency::Latency;
 pub use merge::{Series, latencies, latency_status};
-pub use process::ProcessUsage;
+pub use process::{ProcessUsage, ReadUsage};
 pub use sampler::Sampler;
 pub use shared::{ConfigMetrics, ReactorMetrics, TopologyMetrics};
 pub use status::{Sum, add_to_status, sums};

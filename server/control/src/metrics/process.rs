@@ -52,6 +52,9 @@ pub struct ProcessUsage {
     pub started_unix_s: f64,
 }
 
+/// Reads what the process uses, as the kernel tells it; called on the control core only.
+pub type ReadUsage = fn() -> io::Result<ProcessUsage>;
+
 /// CPU time in ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Ticks {

@@ -15,7 +15,7 @@ mod tests;
 
 use super::Parsed;
 use super::chunked::{ChunkedError, ChunkedPiece, Decoder};
-use super::line::{self, Line};
+use super::line::{self, SectionLine};
 use super::response::{self, ReceivedHead, ResponseBody, ResponseError};
 use crate::{MessageLimits, Method};
 use thiserror::Error;
@@ -251,8 +251,10 @@ impl ResponseReader {
         if !self.meaning.is_in_fields(start) {
             return None;
         }
-        let Ok(Line::Field { name: old_name, next: old_end, .. }) = line::read(&self.known, start) else { return None };
-        let Ok(Line::Field { name, value, next: new_end }) = line::read(input, start) else { return None };
+        let Ok(SectionLine::Field { name: old_name, next: old_end, .. }) = line::read(&self.known, start) else {
+            return None;
+        };
+        let Ok(SectionLine::Field { name, value, next: new_end }) = line::read(input, start) else { return None };
         let rest = &self.known[old_end..];
         if new_end + rest.len() > self.limits.head_bytes_max as usize || !input[new_end..].starts_with(rest) {
             return None;

@@ -44,7 +44,7 @@ impl FieldError {
 
 /// What stands at the start of a line in a field section.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+pub(crate) enum SectionLine {
     /// The line has not arrived whole; nothing wrong so far.
     Partial,
     /// The empty line that ends the section; the index is the first after it.
@@ -55,10 +55,10 @@ pub(crate) enum Line {
 
 /// Reads one line of a field section. Its verdict on a prefix is never changed by bytes that follow.
 #[inline]
-pub(crate) fn read(buf: &[u8], at: usize) -> Result<Line, FieldError> {
+pub(crate) fn read(buf: &[u8], at: usize) -> Result<SectionLine, FieldError> {
     let name_end = class::run_end(buf, at, class::TOKEN);
     if name_end == buf.len() {
-        return Ok(Line::Partial);
+        return Ok(SectionLine::Partial);
     }
     if buf[name_end] != b':' || name_end == at {
         return without_name(buf, at, name_end);
@@ -69,16 +69,16 @@ pub(crate) fn read(buf: &[u8], at: usize) -> Result<Line, FieldError> {
     }
     let line_end = class::value_end(buf, value_start);
     if line_end == buf.len() {
-        return Ok(Line::Partial);
+        return Ok(SectionLine::Partial);
     }
     let Some(next) = end(buf, line_end)? else {
-        return Ok(Line::Partial);
+        return Ok(SectionLine::Partial);
     };
     let mut value_end = line_end;
     while value_end > value_start && matches!(buf[value_end - 1], b' ' | b'\t') {
         value_end -= 1;
     }
-    Ok(Line::Field { name: HeadSpan::new(at, name_end), value: HeadSpan::new(value_start, value_end), next })
+    Ok(SectionLine::Field { name: HeadSpan::new(at, name_end), value: HeadSpan::new(value_start, value_end), next })
 }
 
 /// Index after the CR LF at `at`, or `None` if it is cut off. `at` must be inside `buf`.
@@ -105,9 +105,9 @@ fn refused_name(byte: u8, name_bytes: usize) -> FieldError {
     }
 }
 
-fn without_name(buf: &[u8], at: usize, name_end: usize) -> Result<Line, FieldError> {
+fn without_name(buf: &[u8], at: usize, name_end: usize) -> Result<SectionLine, FieldError> {
     if buf[name_end] == b'\r' && name_end == at {
-        return Ok(end(buf, at)?.map_or(Line::Partial, Line::End));
+        return Ok(end(buf, at)?.map_or(SectionLine::Partial, SectionLine::End));
     }
     Err(refused_name(buf[name_end], name_end - at))
 }

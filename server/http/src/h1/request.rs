@@ -29,7 +29,7 @@ pub use memo::{FieldMemo, FieldMemos};
 pub use resume::Resume;
 
 use super::Parsed;
-use super::line::{self, Line};
+use super::line::{self, SectionLine};
 use crate::MessageLimits;
 use crate::request::RequestHead;
 use progress::HeadProgress;
@@ -138,12 +138,12 @@ fn read_fields(window: &[u8], limits: &MessageLimits, progress: &mut HeadProgres
     let mut at = progress.next as usize;
     loop {
         match line::read(window, at)? {
-            Line::Partial => return Ok(false),
-            Line::End(next) => {
+            SectionLine::Partial => return Ok(false),
+            SectionLine::End(next) => {
                 progress.next = next as u32;
                 return Ok(true);
             }
-            Line::Field { name, value, next } => {
+            SectionLine::Field { name, value, next } => {
                 if progress.offsets.field_count == limits.field_count_max {
                     return Err(RequestError::TooManyFields);
                 }

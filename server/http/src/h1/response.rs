@@ -16,7 +16,7 @@
 mod tests;
 
 use crate::field::{Fields, HeadSpan};
-use crate::h1::line::{self, FieldError, Line};
+use crate::h1::line::{self, FieldError, SectionLine};
 use crate::h1::{FramingError, Parsed};
 use crate::known::KnownField;
 use crate::request::HttpVersion;
@@ -152,8 +152,8 @@ fn run<'a>(
     let mut field_count = 0;
     loop {
         match line::read(window, at)? {
-            Line::Partial => return Ok(None),
-            Line::End(next) => {
+            SectionLine::Partial => return Ok(None),
+            SectionLine::End(next) => {
                 framing.check(version)?;
                 let body = body(method, status, &framing);
                 let stays_open = framing.stays_open(version) && body != ResponseBody::UntilClose;
@@ -162,7 +162,7 @@ fn run<'a>(
                     Meaning { fields_start: fields_start as u32, status, body, stays_open, content_length, etag };
                 return Ok(Some(ReceivedHead::new(&window[..next], meaning)));
             }
-            Line::Field { name, value, next } => {
+            SectionLine::Field { name, value, next } => {
                 if field_count == limits.field_count_max {
                     return Err(ResponseError::TooManyFields);
                 }

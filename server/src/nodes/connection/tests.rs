@@ -29,7 +29,7 @@ fn a_task_that_stops_waiting_leaves_its_credit_to_others() {
         let wait = || {
             let (sender, receiver) = one(&reactor);
             let id = session.borrow_mut().credit.wait(10, CallWaker(sender));
-            (Waiter { session: &session, id }, receiver)
+            (CreditWait { session: &session, id }, receiver)
         };
         let ((first, _first_receiver), (second, _second_receiver)) = (wait(), wait());
         session.borrow_mut().credit.release(held, 1);

@@ -14,11 +14,11 @@ use std::iter;
 use shardstore::cache::LOOKAHEAD;
 use shardstore::wire::frame;
 
-use super::Core;
+use super::NodeCore;
 
 /// Asks for the memory of the first frames of `bytes`, if there are at least two. Returns how many bytes they are.
 #[inline]
-pub(super) fn prefetch(core: &Core, bytes: &[u8]) -> usize {
+pub(super) fn prefetch(core: &NodeCore, bytes: &[u8]) -> usize {
     let Some((first_bytes, _)) = frame::glance(bytes) else { return 0 };
     if first_bytes == bytes.len() {
         return first_bytes;

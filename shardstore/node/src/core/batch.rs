@@ -27,7 +27,7 @@ use super::hop::Waiting;
 use super::link::Link;
 use super::operate::{operate, set_of};
 use super::respond::{BUSY_RETRY_US, RequestContext, Sent, respond};
-use super::{Core, note};
+use super::{NodeCore, note};
 use crate::message::OwnedFrame;
 use crate::metrics::Event;
 
@@ -46,7 +46,7 @@ pub(super) struct Gather {
 }
 
 /// The entries of one batch that one core does.
-struct Part {
+struct BatchPart {
     indices: Vec<u16>,
     hashes: Vec<KeyHash>,
 }
@@ -56,7 +56,7 @@ struct Part {
 /// # Errors
 /// [`FrameError::BadKey`]: an entry's key is none; the peer's fault.
 pub(super) fn serve(
-    core: &Core,
+    core: &NodeCore,
     link: &Rc<Link>,
     request: &Request<'_>,
     reply: RequestContext,
@@ -105,14 +105,15 @@ fn keys_of<'a>(op: &Op<'a>) -> Vec<&'a [u8]> {
 
 /// Sorts the entries by core; what this node does not serve is answered in `entries`.
 fn cut(
-    core: &Core,
+    core: &NodeCore,
     epoch: u32,
     hashes: &[KeyHash],
     entries: &mut [OwnedResponse],
     reply: &mut RequestContext,
-) -> Vec<Part> {
+) -> Vec<BatchPart> {
     let cores = core.store.cores();
-    let mut parts: Vec<Part> = (0..cores.cores()).map(|_| Part { indices: Vec::new(), hashes: Vec::new() }).collect();
+    let mut parts: Vec<BatchPart> =
+        (0..cores.cores()).map(|_| BatchPart { indices: Vec::new(), hashes: Vec::new() }).collect();
     reply.slot_epoch = core.slot_epoch(reply.slot);
     for (index, hash) in hashes.iter().enumerate() {
         let verdict = core.verdict(hash.slot(), epoch);
@@ -133,7 +134,7 @@ fn cut(
 }
 
 /// Does one core's part.
-fn perform(core: &Core, op: &Op<'_>, part: &Part) -> Vec<OwnedResponse> {
+fn perform(core: &NodeCore, op: &Op<'_>, part: &BatchPart) -> Vec<OwnedResponse> {
     let mut wanted = part.indices.iter().zip(&part.hashes).peekable();
     let mut answers = Vec::with_capacity(part.indices.len());
     let mut ahead = part.hashes.chunks(LOOKAHEAD);
@@ -157,7 +158,7 @@ fn perform(core: &Core, op: &Op<'_>, part: &Part) -> Vec<OwnedResponse> {
 }
 
 /// Sends one part to its core; where that has no room, its entries are BUSY.
-fn hop(core: &Core, to: CoreId, request: &Request<'_>, part: Part, gather: &Rc<RefCell<Gather>>) {
+fn hop(core: &NodeCore, to: CoreId, request: &Request<'_>, part: BatchPart, gather: &Rc<RefCell<Gather>>) {
     let payload = payload_of(&request.op, &part.indices);
     let cluster_tag = core.shared.cluster_tag;
     let mut header = Header::new(Kind::Request, request.op.opcode().number(), cluster_tag);
@@ -199,9 +200,9 @@ fn payload_of(op: &Op<'_>, indices: &[u16]) -> Vec<u8> {
 }
 
 /// Does the part of a batch that another core sent, and puts its answers into one.
-pub(super) fn perform_part(core: &Core, op: &Op<'_>) -> OwnedResponse {
+pub(super) fn perform_part(core: &NodeCore, op: &Op<'_>) -> OwnedResponse {
     let keys = keys_of(op);
-    let part = Part {
+    let part = BatchPart {
         indices: (0..keys.len() as u16).collect(),
         hashes: keys.iter().map(|key| core.hasher.hash(key)).collect(),
     };
@@ -250,7 +251,7 @@ impl Gather {
     }
 
     /// Takes another core's answer to its part; the response is written when it was the last one missing.
-    pub(super) fn take_part(&mut self, core: &Core, indices: &[u16], answer: &OwnedResponse) {
+    pub(super) fn take_part(&mut self, core: &NodeCore, indices: &[u16], answer: &OwnedResponse) {
         let answers = match BatchAnswers::parse(&answer.value, u16::MAX) {
             Ok(parsed) if answer.status == Status::Ok => parsed.iter().map(|entry| owned(&entry)).collect(),
             // The part was not done: too late.
@@ -269,7 +270,7 @@ impl Gather {
         }
     }
 
-    fn finish(&mut self, core: &Core, out: &mut Vec<u8>) -> Sent {
+    fn finish(&mut self, core: &NodeCore, out: &mut Vec<u8>) -> Sent {
         let entries = std::mem::take(&mut self.entries);
         let answer = OwnedResponse { flags: Flags::BATCH, ..OwnedResponse::payload(encode(&entries)) };
         respond(core, &self.link, &self.reply, answer, out)

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use reactor::Instant;
 
-use super::Core;
-use crate::message::Message;
+use super::NodeCore;
+use crate::message::NodeMessage;
 
 /// How long a connection must be quiet before it is ended: longer than a round trip within a data centre, so that what
 /// was sent before the peer knows is still served.
@@ -32,7 +32,7 @@ pub(super) enum Phase {
     Draining { refuse_at: Instant },
 }
 
-impl Core {
+impl NodeCore {
     /// Whether the core takes no new connection for long.
     #[inline]
     pub(super) fn is_draining(&self) -> bool {
@@ -62,7 +62,7 @@ impl Core {
             while core.metrics().connections.value() > 0 || core.reactor.holdings().listeners > 0 {
                 core.reactor.sleep(QUIET / 2).await;
             }
-            core.mail.deliver(core.store.cores().control(), Message::Drained);
+            core.mail.deliver(core.store.cores().control(), NodeMessage::Drained);
         });
     }
 }

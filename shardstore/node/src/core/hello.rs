@@ -29,13 +29,13 @@ use shardstore::wire::{FrameError, VERSION_MAX, VERSION_MIN};
 
 use super::drain::QUIET;
 use super::listener::ConnectionPermit;
-use super::{Core, note, session};
-use crate::message::{Handover, Message};
+use super::{NodeCore, note, session};
+use crate::message::{Handover, NodeMessage};
 use crate::metrics::Event;
 use crate::plan::{HELLO_TIME, LINGER_TIME};
 
 /// Why a connection does not get past its HELLO.
-enum Refusal {
+enum HelloRefusal {
     /// It said nothing, or not all of it, in time.
     TimedOut,
     /// It is gone.
@@ -46,13 +46,13 @@ enum Refusal {
     Answered(&'static str),
 }
 
-impl From<HelloReadError> for Refusal {
+impl From<HelloReadError> for HelloRefusal {
     fn from(error: HelloReadError) -> Self {
         match error {
-            HelloReadError::Format(error @ HelloFormatError::NotHello) => Refusal::Foreign(error.name()),
-            HelloReadError::Format(error) => Refusal::Answered(error.name()),
-            HelloReadError::Frame(error @ FrameError::Version(_)) => Refusal::Answered(error.name()),
-            HelloReadError::Frame(error) => Refusal::Foreign(error.name()),
+            HelloReadError::Format(error @ HelloFormatError::NotHello) => HelloRefusal::Foreign(error.name()),
+            HelloReadError::Format(error) => HelloRefusal::Answered(error.name()),
+            HelloReadError::Frame(error @ FrameError::Version(_)) => HelloRefusal::Answered(error.name()),
+            HelloReadError::Frame(error) => HelloRefusal::Foreign(error.name()),
         }
     }
 }
@@ -63,7 +63,9 @@ pub(super) async fn admit(permit: ConnectionPermit, connection: Connection) {
     let mut reader = FrameReader::default();
     match read(&permit, &connection, &mut reader).await {
         Ok((hello, terms)) => match terms.core.filter(|wanted| *wanted != core.reactor.core().0) {
-            Some(wanted) => hand_over(permit, connection, Named { wanted, hello, rest: reader.into_rest() }).await,
+            Some(wanted) => {
+                hand_over(permit, connection, PendingHandover { wanted, hello, rest: reader.into_rest() }).await
+            }
             None => session::run(permit, connection, terms, reader).await,
         },
         Err(refusal) => refuse(&core, connection, refusal).await,
@@ -75,20 +77,24 @@ async fn read(
     permit: &ConnectionPermit,
     connection: &Connection,
     reader: &mut FrameReader,
-) -> Result<(Hello, SessionTerms), Refusal> {
+) -> Result<(Hello, SessionTerms), HelloRefusal> {
     let core = &permit.core;
     let deadline = core.reactor.now() + HELLO_TIME;
     loop {
         let data = receive(permit, connection, deadline).await?;
         if let Some(hello) = reader.read_hello(&data, &mut core.spares.borrow_mut())? {
-            let terms = negotiate(&core.hello(), &hello).map_err(|error| Refusal::Answered(error.name()))?;
+            let terms = negotiate(&core.hello(), &hello).map_err(|error| HelloRefusal::Answered(error.name()))?;
             return Ok((hello, terms));
         }
     }
 }
 
 /// Waits for more bytes; for a shorter time once the node is draining.
-async fn receive(permit: &ConnectionPermit, connection: &Connection, deadline: Instant) -> Result<Received, Refusal> {
+async fn receive(
+    permit: &ConnectionPermit,
+    connection: &Connection,
+    deadline: Instant,
+) -> Result<Received, HelloRefusal> {
     let core = &permit.core;
     let received = loop {
         let quiet_at = if core.is_draining() { core.reactor.now() + QUIET } else { Instant::NEVER };
@@ -105,17 +111,17 @@ async fn receive(permit: &ConnectionPermit, connection: &Connection, deadline: I
     };
     match received {
         Ok(Some(data)) => Ok(data),
-        Err(ConnectionError::TimedOut) => Err(Refusal::TimedOut),
-        Ok(None) | Err(_) => Err(Refusal::Lost),
+        Err(ConnectionError::TimedOut) => Err(HelloRefusal::TimedOut),
+        Ok(None) | Err(_) => Err(HelloRefusal::Lost),
     }
 }
 
-async fn refuse(core: &Core, connection: Connection, refusal: Refusal) {
+async fn refuse(core: &NodeCore, connection: Connection, refusal: HelloRefusal) {
     match refusal {
-        Refusal::TimedOut => note(core, Event::HelloTimedOut),
-        Refusal::Lost => note(core, Event::Lost),
-        Refusal::Foreign(name) => core.metrics().faults.note(name),
-        Refusal::Answered(name) => {
+        HelloRefusal::TimedOut => note(core, Event::HelloTimedOut),
+        HelloRefusal::Lost => note(core, Event::Lost),
+        HelloRefusal::Foreign(name) => core.metrics().faults.note(name),
+        HelloRefusal::Answered(name) => {
             core.metrics().faults.note(name);
             core.hello().encode(&mut connection.write());
             connection.finish(LINGER_TIME).await;
@@ -124,24 +130,24 @@ async fn refuse(core: &Core, connection: Connection, refusal: Refusal) {
 }
 
 /// A connection that another core is to have.
-struct Named {
+struct PendingHandover {
     wanted: u16,
     hello: Hello,
     rest: Vec<u8>,
 }
 
 /// Gives a connection to the core it named; keeps it where that has no room for the message.
-async fn hand_over(permit: ConnectionPermit, connection: Connection, named: Named) {
+async fn hand_over(permit: ConnectionPermit, connection: Connection, named: PendingHandover) {
     let core = Rc::clone(&permit.core);
-    let Named { wanted, hello, rest } = named;
+    let PendingHandover { wanted, hello, rest } = named;
     let Ok(detached) = connection.detach().await else {
         note(&core, Event::Lost);
         return;
     };
-    let handover = Message::Handover(Box::new(Handover { connection: detached, hello, rest }));
+    let handover = NodeMessage::Handover(Box::new(Handover { connection: detached, hello, rest }));
     match core.mail.send(CoreId(wanted), handover) {
         Ok(()) => note(&core, Event::HandedOver),
-        Err(Message::Handover(handover)) => {
+        Err(NodeMessage::Handover(handover)) => {
             note(&core, Event::HandoverRefused);
             go_on(permit, *handover).await;
         }
@@ -150,7 +156,7 @@ async fn hand_over(permit: ConnectionPermit, connection: Connection, named: Name
 }
 
 /// Takes a connection that another core accepted.
-pub(super) fn receive_handover(core: &Rc<Core>, handover: Handover) {
+pub(super) fn receive_handover(core: &Rc<NodeCore>, handover: Handover) {
     let Some(permit) = ConnectionPermit::take(core) else { return };
     if core.reactor.spawn(go_on(permit, handover)).is_err() {
         note(core, Event::RefusedFull);
@@ -166,11 +172,11 @@ async fn go_on(permit: ConnectionPermit, handover: Handover) {
     };
     match negotiate(&core.hello(), &hello) {
         Ok(terms) => session::run(permit, connection, terms, FrameReader::with_rest(rest)).await,
-        Err(error) => refuse(&core, connection, Refusal::Answered(error.name())).await,
+        Err(error) => refuse(&core, connection, HelloRefusal::Answered(error.name())).await,
     }
 }
 
-impl Core {
+impl NodeCore {
     /// What this node says about itself.
     pub(super) fn hello(&self) -> Hello {
         let limits = self.limits();

@@ -24,7 +24,7 @@ use super::batch::{self, Gather};
 use super::link::Link;
 use super::operate::operate;
 use super::respond::{RequestContext, Sent, respond};
-use super::{Core, note};
+use super::{NodeCore, note};
 use crate::message::OwnedFrame;
 use crate::metrics::Event;
 
@@ -39,7 +39,7 @@ pub(super) enum Waiting {
     Part { gather: Rc<RefCell<Gather>>, indices: Vec<u16> },
 }
 
-impl Core {
+impl NodeCore {
     /// Has another core serve a frame.
     ///
     /// # Errors

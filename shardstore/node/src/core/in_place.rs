@@ -9,7 +9,7 @@
 
 use shardstore::key::KeyHash;
 use shardstore::wire::Status;
-use shardstore::wire::reassembly::Part;
+use shardstore::wire::reassembly::ValuePart;
 use store_runtime::remote::{RemoteItem, RemoteRead};
 
 use super::answer::OwnedResponse;
@@ -58,7 +58,7 @@ impl FrameHandler {
         response.ttl_ms = ttl_left_ms(item.expire_ms, core.reactor.wall_ms());
         response.value_crc32c = Some(item.value_crc32c);
         response.metadata = item.metadata;
-        response.encode_head(self.link.dialect, Part::whole(item.value.len() as u32), out);
+        response.encode_head(self.link.dialect, ValuePart::whole(item.value.len() as u32), out);
         out.extend_from_slice(item.value);
     }
 }

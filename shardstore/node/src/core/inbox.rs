@@ -8,24 +8,24 @@ use std::rc::Rc;
 use reactor::CoreId;
 use store_runtime::hop::HopMessage;
 
-use super::{Core, hello};
-use crate::message::Message;
+use super::{NodeCore, hello};
+use crate::message::NodeMessage;
 
-pub(super) async fn receive(core: Rc<Core>) {
+pub(super) async fn receive(core: Rc<NodeCore>) {
     core.mail.receive(|from, message| core.take(from, message)).await;
     core.reactor.stop();
 }
 
-impl Core {
-    fn take(self: &Rc<Self>, from: CoreId, message: Message) -> ControlFlow<()> {
+impl NodeCore {
+    fn take(self: &Rc<Self>, from: CoreId, message: NodeMessage) -> ControlFlow<()> {
         match message {
-            Message::Handover(handover) => hello::receive_handover(self, *handover),
-            Message::Hop(HopMessage::Ask(hop)) => self.serve_hop(from, &hop),
-            Message::Hop(HopMessage::Answer(answer)) => self.take_hop_answer(*answer),
-            Message::Snapshot(snapshot) => self.adopt(&snapshot),
-            Message::Drain { refuse_at } => self.start_drain(refuse_at),
-            Message::Stop => return ControlFlow::Break(()),
-            Message::Stale { .. } | Message::Drained => debug_assert!(false, "this is for the control core"),
+            NodeMessage::Handover(handover) => hello::receive_handover(self, *handover),
+            NodeMessage::Hop(HopMessage::Ask(hop)) => self.serve_hop(from, &hop),
+            NodeMessage::Hop(HopMessage::Answer(answer)) => self.take_hop_answer(*answer),
+            NodeMessage::Snapshot(snapshot) => self.adopt(&snapshot),
+            NodeMessage::Drain { refuse_at } => self.start_drain(refuse_at),
+            NodeMessage::Stop => return ControlFlow::Break(()),
+            NodeMessage::Stale { .. } | NodeMessage::Drained => debug_assert!(false, "this is for the control core"),
         }
         ControlFlow::Continue(())
     }

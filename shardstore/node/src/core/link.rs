@@ -23,7 +23,7 @@ use shardstore::session::server::PeerCredit;
 use shardstore::wire::request::Dialect;
 use shardstore::wire::terms::SessionTerms;
 
-use super::stream::Stream;
+use super::stream::ResponseStream;
 
 /// The shared part of a connection.
 pub(crate) struct Link {
@@ -35,7 +35,7 @@ pub(crate) struct Link {
     /// Notified when there is something for the connection's task: a stream to write, an answer that came, a drain.
     pub(crate) attention: Rc<Notify>,
     /// Large answers, in the order they are to be sent.
-    pub(crate) streams: RefCell<VecDeque<Stream>>,
+    pub(crate) streams: RefCell<VecDeque<ResponseStream>>,
     /// Requests of this connection, and parts of its batches, that other cores have.
     hops: Cell<u32>,
 }

@@ -11,11 +11,11 @@ use std::rc::Rc;
 use reactor::local::Notify;
 use reactor::{ListenError, Listener};
 
-use super::{Core, hello, note};
+use super::{NodeCore, hello, note};
 use crate::metrics::Event;
 
 /// Takes connections until the listener is closed, and those that had connected by then.
-pub(super) async fn accept(core: Rc<Core>, listener: Rc<Listener>) {
+pub(super) async fn accept(core: Rc<NodeCore>, listener: Rc<Listener>) {
     loop {
         match listener.accept().await {
             Ok(connection) => {
@@ -33,7 +33,7 @@ pub(super) async fn accept(core: Rc<Core>, listener: Rc<Listener>) {
 
 /// Counts one of the core's connections until it is dropped.
 pub(super) struct ConnectionPermit {
-    pub(super) core: Rc<Core>,
+    pub(super) core: Rc<NodeCore>,
     /// Notified when the connection's task has to look at something.
     pub(super) attention: Rc<Notify>,
     number: u64,
@@ -41,7 +41,7 @@ pub(super) struct ConnectionPermit {
 
 impl ConnectionPermit {
     /// A permit, or `None`, counted, when all are taken.
-    pub(super) fn take(core: &Rc<Core>) -> Option<Self> {
+    pub(super) fn take(core: &Rc<NodeCore>) -> Option<Self> {
         let taken = &core.metrics().connections;
         if taken.value() >= core.limits().connections_per_core as u64 {
             note(core, Event::RefusedFull);

@@ -9,7 +9,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Core;
+use super::NodeCore;
 
 /// Units of one slice: below 100 microseconds.
 const SLICE_UNITS: u32 = 64;
@@ -23,7 +23,7 @@ const PAUSE_BUSY: Duration = Duration::from_millis(20);
 /// Pause after a turn that found none: expired items are found this late, and numbers are this old.
 const PAUSE_IDLE: Duration = Duration::from_millis(500);
 
-pub(super) async fn maintain(core: Rc<Core>) {
+pub(super) async fn maintain(core: Rc<NodeCore>) {
     loop {
         let mut slices = 0;
         while slices < SLICES_PER_TURN {

@@ -54,11 +54,11 @@ use store_runtime::mail::CoreMail;
 use store_runtime::remote::Published;
 use store_runtime::store::{ShardPlan, Store};
 
-use crate::message::Message;
-use crate::metrics::{CoreMetrics, NodeMetrics};
+use crate::message::NodeMessage;
+use crate::metrics::{NodeCoreMetrics, NodeMetrics};
 use crate::plan::Shared;
 use crate::settings::NodeLimits;
-use crate::snapshot::Snapshot;
+use crate::snapshot::NodeSnapshot;
 use hop::{HOPS_MAX, Waiting};
 
 /// Copies of large values that are being sent, in bytes per core. Pins come first; this is for what may not be pinned and
@@ -69,7 +69,7 @@ const COPIES_BYTES_MAX: usize = 128 << 20;
 const ASSEMBLING_BYTES_MAX: usize = 128 << 20;
 
 /// What a data core is made of.
-pub(crate) struct Core {
+pub(crate) struct NodeCore {
     pub(crate) reactor: Reactor,
     pub(crate) shared: Arc<Shared>,
     limits: RefCell<NodeLimits>,
@@ -83,7 +83,7 @@ pub(crate) struct Core {
     topology: RefCell<Arc<Topology>>,
     /// The last range that was answered MOVED, of the topology in force.
     moved_last: Cell<Option<Moved>>,
-    mail: Rc<CoreMail<Message>>,
+    mail: Rc<CoreMail<NodeMessage>>,
     hops: Hops<Waiting>,
     /// What wakes each connection, by number.
     attention: RefCell<BTreeMap<u64, Rc<Notify>>>,
@@ -107,11 +107,11 @@ pub(crate) struct CoreSeat {
     pub(crate) shared: Arc<Shared>,
     pub(crate) topology: Arc<Topology>,
     pub(crate) node_metrics: Arc<NodeMetrics>,
-    pub(crate) mailbox: Mailbox<Message>,
+    pub(crate) mailbox: Mailbox<NodeMessage>,
     pub(crate) shards: Published,
 }
 
-impl Core {
+impl NodeCore {
     /// Makes the core and its shard.
     ///
     /// # Errors
@@ -128,7 +128,7 @@ impl Core {
         };
         let store = Store::start(reactor, plan)?;
         let mail = CoreMail::start(reactor, mailbox)?;
-        Ok(Rc::new(Core {
+        Ok(Rc::new(NodeCore {
             reactor: reactor.clone(),
             me: NodeId(u32::from(shared.settings.node_id)),
             limits: RefCell::new(shared.settings.limits.clone()),
@@ -175,14 +175,14 @@ impl Core {
     }
 
     /// Decides by another snapshot from now on.
-    fn adopt(&self, next: &Snapshot) {
+    fn adopt(&self, next: &NodeSnapshot) {
         self.limits.replace(next.limits.clone());
         self.set_topology(Arc::clone(&next.topology));
     }
 
     /// This core's numbers.
     #[inline]
-    pub(crate) fn metrics(&self) -> &CoreMetrics {
+    pub(crate) fn metrics(&self) -> &NodeCoreMetrics {
         &self.node_metrics.cores[self.reactor.core().index()]
     }
 
@@ -198,6 +198,6 @@ impl Core {
 }
 
 /// Counts one of the core's events; for use where the core is at hand.
-pub(crate) fn note(core: &Core, event: crate::metrics::Event) {
+pub(crate) fn note(core: &NodeCore, event: crate::metrics::Event) {
     core.metrics().note(event);
 }

@@ -15,13 +15,13 @@ use shardstore::wire::request::Set;
 use shardstore::wire::{Op, Status};
 use store_runtime::owner::{Write, Written};
 
-use super::Core;
+use super::NodeCore;
 use super::answer::OwnedResponse;
 use super::respond::{BUSY_RETRY_US, UNAVAILABLE_RETRY_US};
 
 /// Does what `op` asks of one key. Operations without a key are not taken: batches are cut by core first ([`super::batch`]),
 /// the others concern the node.
-pub(crate) fn operate(core: &Core, hash: KeyHash, op: &Op<'_>) -> OwnedResponse {
+pub(crate) fn operate(core: &NodeCore, hash: KeyHash, op: &Op<'_>) -> OwnedResponse {
     match op {
         Op::Get { key } => {
             let now_ms = core.reactor.wall_ms();
@@ -42,18 +42,18 @@ fn brought(version: u64) -> Option<Version> {
     (version != 0).then(|| Version::from_bits(version))
 }
 
-fn shard_set<'a>(set: &Set<'a>) -> shard::Set<'a> {
-    shard::Set {
+fn shard_set<'a>(set: &Set<'a>) -> shard::NewValue<'a> {
+    shard::NewValue {
         metadata: set.metadata,
         condition: set.condition,
         version: brought(set.version),
         ttl_ms: u64::from(set.ttl_ms),
         value_crc32c: Some(set.value_crc32c),
-        ..shard::Set::new(set.value)
+        ..shard::NewValue::new(set.value)
     }
 }
 
-impl Core {
+impl NodeCore {
     fn write(&self, key: (KeyHash, &[u8]), write: &Write<'_>) -> OwnedResponse {
         let previous = |version: Option<Version>| version.map(Version::bits);
         match self.store.write(key, write) {

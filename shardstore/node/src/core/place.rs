@@ -16,8 +16,8 @@ use shardstore::wire::{Flags, FrameError, Status};
 
 use super::answer::OwnedResponse;
 use super::respond::RequestContext;
-use super::{Core, note};
-use crate::message::Message;
+use super::{NodeCore, note};
+use crate::message::NodeMessage;
 use crate::metrics::Event;
 
 /// Who owns a key.
@@ -31,7 +31,7 @@ pub(super) enum Ownership {
     Elsewhere(Box<OwnedResponse>),
 }
 
-impl Core {
+impl NodeCore {
     /// Hashes a key that came in a frame.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ impl Core {
             return;
         }
         // A full mailbox means that the control core has enough to do; the next request asks again.
-        if self.mail.send(self.store.cores().control(), Message::Stale { epoch }).is_ok() {
+        if self.mail.send(self.store.cores().control(), NodeMessage::Stale { epoch }).is_ok() {
             note(self, Event::TopologyWanted);
             self.epoch_wanted.set(epoch);
         }

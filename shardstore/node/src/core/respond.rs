@@ -13,10 +13,10 @@ use reactor::Instant;
 use shardstore::session::server;
 use shardstore::wire::{Request, Response, Status};
 
-use super::Core;
+use super::NodeCore;
 use super::answer::OwnedResponse;
 use super::link::Link;
-use super::stream::{Body, Stream};
+use super::stream::{Body, ResponseStream};
 
 /// Largest value that is written at once: what the send queue of a connection may hold before its peer has to read. Above, a
 /// value is streamed.
@@ -58,7 +58,7 @@ pub(crate) enum Sent {
 
 /// Writes an answer to `out`, or queues it as a stream.
 pub(crate) fn respond(
-    core: &Core,
+    core: &NodeCore,
     link: &Link,
     context: &RequestContext,
     answer: OwnedResponse,
@@ -73,7 +73,7 @@ pub(crate) fn respond(
             return respond(core, link, context, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US), out);
         };
         let value = std::mem::take(&mut answer.value);
-        return push_stream(core, link, context, Stream::new(*context, answer, Body::Copied { value, lease }));
+        return push_stream(core, link, context, ResponseStream::new(*context, answer, Body::Copied { value, lease }));
     }
     core.metrics().note_answer(answer.status);
     if context.is_answered(answer.status, &link.credit) {
@@ -86,7 +86,7 @@ pub(crate) fn respond(
 }
 
 /// Queues a large answer; its connection's task writes it as room comes up.
-pub(crate) fn push_stream(core: &Core, link: &Link, context: &RequestContext, stream: Stream) -> Sent {
+pub(crate) fn push_stream(core: &NodeCore, link: &Link, context: &RequestContext, stream: ResponseStream) -> Sent {
     core.metrics().note_answer(Status::Ok);
     if !context.is_answered(Status::Ok, &link.credit) {
         return Sent::Now;

@@ -20,7 +20,7 @@ use std::rc::Rc;
 
 use reactor::{CoreId, Instant};
 use shardstore::session::server::{Accepted, RequestAssembler};
-use shardstore::wire::reassembly::{Part, ReassemblyError};
+use shardstore::wire::reassembly::{ReassemblyError, ValuePart};
 use shardstore::wire::{Frame, FrameError, Kind, Op, Request, Status};
 use store_runtime::budget::Lease;
 
@@ -34,21 +34,21 @@ use super::respond::{
     BUSY_RETRY_US, INLINE_BYTES_MAX, RequestContext, Sent, UNAVAILABLE_RETRY_US, deadline, push_stream, respond,
     response_to,
 };
-use super::stream::{Body, Stream};
-use super::{Core, note};
+use super::stream::{Body, ResponseStream};
+use super::{NodeCore, note};
 use crate::message::OwnedFrame;
 use crate::metrics::{self, Event};
 
 /// Serves one connection's frames.
 pub(super) struct FrameHandler {
-    pub(super) core: Rc<Core>,
+    pub(super) core: Rc<NodeCore>,
     pub(super) link: Rc<Link>,
     assembler: RequestAssembler<Lease, Instant>,
 }
 
 impl FrameHandler {
     /// For a connection whose peer may have so many bytes in flight.
-    pub(super) fn new(core: &Rc<Core>, link: &Rc<Link>, granted_bytes: u32) -> Self {
+    pub(super) fn new(core: &Rc<NodeCore>, link: &Rc<Link>, granted_bytes: u32) -> Self {
         let assembler = RequestAssembler::new(&link.terms, link.credit.granted_requests(), granted_bytes);
         FrameHandler { core: Rc::clone(core), link: Rc::clone(link), assembler }
     }
@@ -180,7 +180,7 @@ impl FrameHandler {
         response.ttl_ms = ttl_left_ms(hit.expire_ms(), now_ms);
         response.value_crc32c = Some(hit.value_crc32c());
         response.metadata = hit.metadata();
-        response.encode_head(self.link.dialect, Part::whole(value.len() as u32), out);
+        response.encode_head(self.link.dialect, ValuePart::whole(value.len() as u32), out);
         value.pieces().for_each(|piece| out.extend_from_slice(piece));
     }
 
@@ -207,7 +207,7 @@ impl FrameHandler {
         };
         let mut answer = described(hit, core.reactor.wall_ms());
         answer.metadata = hit.metadata().to_vec();
-        let sent = push_stream(core, &self.link, context, Stream::new(*context, answer, body));
+        let sent = push_stream(core, &self.link, context, ResponseStream::new(*context, answer, body));
         self.note_sent(context, sent);
     }
 

@@ -33,7 +33,7 @@ use super::drain::QUIET;
 use super::link::Link;
 use super::listener::ConnectionPermit;
 use super::serve::FrameHandler;
-use super::{Core, note};
+use super::{NodeCore, note};
 use crate::metrics::Event;
 use crate::plan::LINGER_TIME;
 
@@ -51,7 +51,7 @@ const SLOW_TIME: Duration = Duration::from_secs(10);
 
 /// How a connection ends.
 #[derive(Debug, PartialEq, Eq)]
-enum End {
+enum SessionEnd {
     /// The peer is done, or the node is.
     Done,
     /// The peer broke the rules; the name of how.
@@ -85,17 +85,17 @@ pub(super) async fn run(permit: ConnectionPermit, connection: Connection, terms:
     let end = session.run().await;
     drop(session);
     match end {
-        End::Done => connection.finish(LINGER_TIME).await,
-        End::Fault(name) => {
+        SessionEnd::Done => connection.finish(LINGER_TIME).await,
+        SessionEnd::Fault(name) => {
             core.metrics().faults.note(name);
             connection.finish(LINGER_TIME).await;
         }
-        End::Idle => {
+        SessionEnd::Idle => {
             note(&core, Event::Idle);
             connection.finish(LINGER_TIME).await;
         }
-        End::Slow => note(&core, Event::SlowReader),
-        End::Lost => note(&core, Event::Lost),
+        SessionEnd::Slow => note(&core, Event::SlowReader),
+        SessionEnd::Lost => note(&core, Event::Lost),
     }
 }
 
@@ -114,7 +114,7 @@ impl Drop for PeerSession<'_> {
 }
 
 struct PeerSession<'a> {
-    core: &'a Rc<Core>,
+    core: &'a Rc<NodeCore>,
     connection: &'a Connection,
     link: Rc<Link>,
     handler: FrameHandler,
@@ -131,14 +131,14 @@ struct PeerSession<'a> {
 }
 
 impl PeerSession<'_> {
-    async fn run(&mut self) -> End {
+    async fn run(&mut self) -> SessionEnd {
         loop {
             if let Err(name) = self.serve_received() {
-                return End::Fault(name);
+                return SessionEnd::Fault(name);
             }
             self.write_streams();
             if self.ended && self.is_quiet() {
-                return End::Done;
+                return SessionEnd::Done;
             }
             if !self.is_blocked() && (self.reader.has_backlog() || self.received.is_some()) {
                 continue;
@@ -153,7 +153,7 @@ impl PeerSession<'_> {
                         return end;
                     }
                 }
-                Woken::Received(Err(_)) | Woken::Room(Err(_)) => return End::Lost,
+                Woken::Received(Err(_)) | Woken::Room(Err(_)) => return SessionEnd::Lost,
             }
         }
     }
@@ -274,23 +274,23 @@ impl PeerSession<'_> {
     }
 
     /// What it means that the deadline has come.
-    fn judge_silence(&self) -> Option<End> {
+    fn judge_silence(&self) -> Option<SessionEnd> {
         let now = self.core.reactor.now();
         if self.room_until.is_some_and(|until| now >= until) {
-            return Some(End::Slow);
+            return Some(SessionEnd::Slow);
         }
         if !self.is_quiet() {
             return None;
         }
         if self.core.is_draining() {
-            return Some(End::Done);
+            return Some(SessionEnd::Done);
         }
         let idle_since = now.since(self.last_frame);
-        (idle_since >= self.core.limits().idle_timeout).then_some(End::Idle)
+        (idle_since >= self.core.limits().idle_timeout).then_some(SessionEnd::Idle)
     }
 }
 
-impl Core {
+impl NodeCore {
     /// Requests and bytes a peer may have in flight on a connection that begins now.
     fn granted(&self) -> (u32, u32) {
         let limits = self.limits();

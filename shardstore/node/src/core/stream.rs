@@ -31,18 +31,18 @@ pub(crate) enum Body {
 
 /// An answer with a value that is written in parts.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub(crate) struct ResponseStream {
     context: RequestContext,
     /// Everything but the value.
     answer: OwnedResponse,
     value: ValueStream<Body>,
 }
 
-impl Stream {
+impl ResponseStream {
     /// `answer` has no value of its own; `body` is it.
     pub(crate) fn new(context: RequestContext, answer: OwnedResponse, body: Body) -> Self {
         debug_assert!(answer.value.is_empty());
-        Stream { context, answer, value: ValueStream::new(body) }
+        ResponseStream { context, answer, value: ValueStream::new(body) }
     }
 
     /// Bytes of the request that this answers.

@@ -17,12 +17,12 @@ use shardstore::wire::stats::{Stat, StatKind, Stats};
 use shardstore::wire::{Opcode, Status};
 use store_runtime::metrics::CacheMetrics;
 
-use named::{FAULTS, Named};
+use named::{FAULTS, NamedCounters};
 
 /// Numbers of all data cores.
 #[derive(Debug)]
 pub(crate) struct NodeMetrics {
-    pub(crate) cores: Box<[CachePadded<CoreMetrics>]>,
+    pub(crate) cores: Box<[CachePadded<NodeCoreMetrics>]>,
 }
 
 impl NodeMetrics {
@@ -31,14 +31,14 @@ impl NodeMetrics {
     }
 
     /// The sum of one number over all cores.
-    pub(crate) fn sum(&self, of: impl Fn(&CoreMetrics) -> u64) -> u64 {
+    pub(crate) fn sum(&self, of: impl Fn(&NodeCoreMetrics) -> u64) -> u64 {
         self.cores.iter().map(|core| of(core)).sum()
     }
 }
 
 control::metrics! {
     /// Numbers of one data core.
-    pub(crate) struct CoreMetrics {
+    pub(crate) struct NodeCoreMetrics {
         /// Requests received; a batch is one. HELLOs are not counted.
         requests: [Counter; Opcode::ALL.len()] = "corelane_node_requests_total" by "operation" in OPERATIONS,
         /// From a request's bytes being at hand to its response being handed to the connection's send queue, of one buffer of a
@@ -49,7 +49,7 @@ control::metrics! {
         answers: [Counter; Status::ALL.len()] = "corelane_node_responses_total" by "status" in STATUSES,
         /// Frames and HELLOs that were refused; most of them end their connection. docs/wire.md, "Errors", says what each
         /// means; `other` is one without a name of its own.
-        faults: Named = "corelane_node_faults_total" by "reason" in FAULTS,
+        faults: NamedCounters = "corelane_node_faults_total" by "reason" in FAULTS,
         /// Connections accepted.
         accepted: Counter = "corelane_node_connections_accepted_total",
         /// Connections closed at once because the core they should be on has as many as it may.
@@ -145,7 +145,7 @@ pub(crate) struct RequestsSoFar {
     hops: u64,
 }
 
-impl CoreMetrics {
+impl NodeCoreMetrics {
     #[inline]
     pub(crate) fn note(&self, event: Event) {
         let counter = match event {
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn every_number_has_its_own_sample() {
-        let writes: WriteChecks<CoreMetrics> = &[
+        let writes: WriteChecks<NodeCoreMetrics> = &[
             (|m| m.note_request(Opcode::Mget), "corelane_node_requests_total{operation=\"mget\"}"),
             (|m| m.note_answer(Status::Busy), "corelane_node_responses_total{status=\"busy\"}"),
             (
@@ -286,13 +286,13 @@ mod tests {
     #[test]
     fn operations_and_statuses_are_counted_under_their_names() {
         for opcode in Opcode::ALL {
-            let metrics = CoreMetrics::default();
+            let metrics = NodeCoreMetrics::default();
             metrics.note_request(*opcode);
             let name = opcode.name();
             assert_eq!(audit::changed(&metrics), [format!("corelane_node_requests_total{{operation=\"{name}\"}}")]);
         }
         for status in Status::ALL {
-            let metrics = CoreMetrics::default();
+            let metrics = NodeCoreMetrics::default();
             metrics.note_answer(*status);
             let name = status.name();
             assert_eq!(audit::changed(&metrics), [format!("corelane_node_responses_total{{status=\"{name}\"}}")]);
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_buffers_time_is_that_of_its_requests() {
-        let metrics = CoreMetrics::default();
+        let metrics = NodeCoreMetrics::default();
         metrics.note_request(Opcode::Get);
         let before = metrics.requests_so_far();
         metrics.note_request(Opcode::Get);
@@ -334,7 +334,7 @@ mod tests {
     fn the_reference_is_up_to_date() {
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
         let found = std::fs::read_to_string(document).unwrap();
-        let part = ReferenceTable::of_own::<CoreMetrics>("node", true);
+        let part = ReferenceTable::of_own::<NodeCoreMetrics>("node", true);
         let expected = refreshed(&found, &[part]).expect("docs/metrics.md has all markers");
         assert_same(document, &found, &expected);
     }

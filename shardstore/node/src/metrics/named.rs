@@ -53,15 +53,15 @@ pub(crate) const FAULTS: [&str; 39] = [
 
 /// A counter for each of [`FAULTS`].
 #[derive(Debug)]
-pub(crate) struct Named([Counter; FAULTS.len()]);
+pub(crate) struct NamedCounters([Counter; FAULTS.len()]);
 
-impl Default for Named {
+impl Default for NamedCounters {
     fn default() -> Self {
-        Named([const { Counter::new() }; FAULTS.len()])
+        NamedCounters([const { Counter::new() }; FAULTS.len()])
     }
 }
 
-impl Named {
+impl NamedCounters {
     /// Counts a fault.
     #[cold]
     pub(crate) fn note(&self, name: &str) {
@@ -70,7 +70,7 @@ impl Named {
     }
 }
 
-impl Measure for Named {
+impl Measure for NamedCounters {
     const KIND: Kind = Kind::Counter;
     const SERIES: usize = FAULTS.len();
 
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn faults_are_counted_under_their_names() {
-        let named = Named::default();
+        let named = NamedCounters::default();
         for error in [FrameError::Magic([0; 3]), FrameError::BadPayload, FrameError::Unexpected] {
             named.note(error.name());
         }

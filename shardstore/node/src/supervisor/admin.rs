@@ -6,16 +6,16 @@
 
 use control::activity::{self, Totals};
 use control::admin::{Admin, Readiness};
-use control::drain::State;
+use control::drain::LifecycleState;
 use control::metrics::{Build, Counter, Series, Text, add_to_status, latencies, latency_status};
 use serde_json::{Value, json};
 use shardstore::placement::NodeId;
 
-use super::Supervisor;
+use super::NodeSupervisor;
 
 const BUILD: Build = Build::of("shardstored");
 
-impl Supervisor {
+impl NodeSupervisor {
     fn me(&self) -> NodeId {
         NodeId(u32::from(self.shared.settings.node_id))
     }
@@ -48,21 +48,23 @@ impl Supervisor {
     }
 }
 
-fn state(state: State) -> &'static str {
+fn state(state: LifecycleState) -> &'static str {
     match state {
-        State::Starting => "starting",
-        State::Serving => "serving",
-        State::Draining { .. } => "draining",
-        State::Stopped(_) => "stopped",
+        LifecycleState::Starting => "starting",
+        LifecycleState::Serving => "serving",
+        LifecycleState::Draining { .. } => "draining",
+        LifecycleState::Stopped(_) => "stopped",
     }
 }
 
-impl Admin for Supervisor {
+impl Admin for NodeSupervisor {
     fn readiness(&self) -> Readiness {
         match self.state.get() {
-            State::Serving => Readiness::Ready,
-            State::Starting => Readiness::NotReady(vec!["the node is starting".to_owned()]),
-            State::Draining { .. } | State::Stopped(_) => Readiness::NotReady(vec!["the node is draining".to_owned()]),
+            LifecycleState::Serving => Readiness::Ready,
+            LifecycleState::Starting => Readiness::NotReady(vec!["the node is starting".to_owned()]),
+            LifecycleState::Draining { .. } | LifecycleState::Stopped(_) => {
+                Readiness::NotReady(vec!["the node is draining".to_owned()])
+            }
         }
     }
 

@@ -19,18 +19,18 @@ use std::time::Duration;
 
 use control::activity::Activity;
 use control::attend::{self, ControlledProcess, Options, ReloadCause, Start, Watched};
-use control::drain::{Ending, Exit, State};
+use control::drain::{Ending, Exit, LifecycleState};
 use control::log::{Log, LogFields, LogLevel};
-use control::metrics::TopologyMetrics;
+use control::metrics::{ReadUsage, TopologyMetrics};
 use control::reload::Reloader;
 use control::topology_file::TopologySource;
 use control::watch::Mark;
 use reactor::{Address, CoreId, Mailbox, Reactor};
 use shardstore::placement::Topology;
 
-use crate::message::Message;
+use crate::message::NodeMessage;
 use crate::metrics::NodeMetrics;
-use crate::plan::{ReadUsage, Shared};
+use crate::plan::Shared;
 use crate::settings::NodeSettings;
 
 /// A peer that never stops asking is served for this part of the drain time; then it is told UNAVAILABLE.
@@ -40,12 +40,12 @@ const GRACE_PARTS: u32 = 2;
 const GRACE_MAX: Duration = Duration::from_secs(5);
 
 /// What the control core is made from. Crosses to its thread.
-pub(crate) struct Supervision {
+pub(crate) struct NodeSupervision {
     pub(crate) shared: Arc<Shared>,
     pub(crate) config: Reloader<NodeSettings>,
     pub(crate) topology: Arc<Topology>,
     pub(crate) source: TopologySource,
-    pub(crate) mailbox: Mailbox<Message>,
+    pub(crate) mailbox: Mailbox<NodeMessage>,
     pub(crate) metrics: Arc<NodeMetrics>,
     pub(crate) log: Box<dyn Write + Send>,
     pub(crate) usage: Option<ReadUsage>,
@@ -53,7 +53,7 @@ pub(crate) struct Supervision {
     pub(crate) ending: Ending,
 }
 
-struct Supervisor {
+struct NodeSupervisor {
     reactor: Reactor,
     shared: Arc<Shared>,
     config: Reloader<NodeSettings>,
@@ -61,12 +61,12 @@ struct Supervisor {
     settings: RefCell<NodeSettings>,
     topology: RefCell<Arc<Topology>>,
     source: TopologySource,
-    mailbox: Mailbox<Message>,
+    mailbox: Mailbox<NodeMessage>,
     metrics: Arc<NodeMetrics>,
     log: Log,
     usage: Option<ReadUsage>,
     listen: Vec<Address>,
-    state: Cell<State>,
+    state: Cell<LifecycleState>,
     /// Data cores that have no connection left.
     drained: Cell<u16>,
     topology_metrics: TopologyMetrics,
@@ -77,9 +77,9 @@ struct Supervisor {
 ///
 /// # Errors
 /// The operator's: the admin address is in use or not permitted.
-pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<Address> {
+pub(crate) fn start(reactor: &Reactor, supervision: NodeSupervision) -> io::Result<Address> {
     let ending = supervision.ending.clone();
-    let supervisor = Rc::new(Supervisor::new(reactor, supervision));
+    let supervisor = Rc::new(NodeSupervisor::new(reactor, supervision));
     supervisor.note_topology(&supervisor.topology.borrow());
     let wanted = Address::from(&supervisor.shared.settings.admin);
     let admin = control::admin::serve(reactor, &wanted, Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>)?;
@@ -90,9 +90,9 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<A
     Ok(admin)
 }
 
-impl Supervisor {
-    fn new(reactor: &Reactor, supervision: Supervision) -> Self {
-        Supervisor {
+impl NodeSupervisor {
+    fn new(reactor: &Reactor, supervision: NodeSupervision) -> Self {
+        NodeSupervisor {
             reactor: reactor.clone(),
             settings: RefCell::new(supervision.shared.settings.clone()),
             activity: Activity::new(reactor.now()),
@@ -106,7 +106,7 @@ impl Supervisor {
             metrics: supervision.metrics,
             usage: supervision.usage,
             listen: supervision.listen,
-            state: Cell::new(State::Starting),
+            state: Cell::new(LifecycleState::Starting),
             drained: Cell::new(0),
         }
     }
@@ -134,11 +134,11 @@ impl Supervisor {
         loop {
             while let Some((_, message)) = self.mailbox.try_receive() {
                 match message {
-                    Message::Stale { epoch } => self.look_for(epoch),
-                    Message::Drained => self.drained.set(self.drained.get() + 1),
+                    NodeMessage::Stale { epoch } => self.look_for(epoch),
+                    NodeMessage::Drained => self.drained.set(self.drained.get() + 1),
                     // Between data cores, or from here to them.
-                    Message::Handover(_) | Message::Hop(_) => {}
-                    Message::Snapshot(_) | Message::Drain { .. } | Message::Stop => {}
+                    NodeMessage::Handover(_) | NodeMessage::Hop(_) => {}
+                    NodeMessage::Snapshot(_) | NodeMessage::Drain { .. } | NodeMessage::Stop => {}
                 }
             }
             self.mailbox.notified(&self.reactor).await;
@@ -157,7 +157,7 @@ impl Supervisor {
         let open = self.open_connections();
         self.event(LogLevel::Info, "stopped", &[("status", &exit.status()), ("connections_left", &open)]);
         ending.set(exit);
-        self.tell_all(|| Message::Stop);
+        self.tell_all(|| NodeMessage::Stop);
         self.reactor.stop();
     }
 
@@ -165,7 +165,7 @@ impl Supervisor {
         self.metrics.sum(|core| core.connections.value())
     }
 
-    fn tell_all(&self, message: impl Fn() -> Message) {
+    fn tell_all(&self, message: impl Fn() -> NodeMessage) {
         for core in 0..self.shared.cores {
             // The control core says little: a full mailbox means that a core has not run for a long time.
             if self.mailbox.send(&self.reactor, CoreId(core), message()).is_err() {
@@ -175,7 +175,7 @@ impl Supervisor {
     }
 }
 
-impl ControlledProcess for Supervisor {
+impl ControlledProcess for NodeSupervisor {
     fn start(&self) -> Start {
         // Data cores listen before the control core is started.
         Start::Done
@@ -218,17 +218,17 @@ impl ControlledProcess for Supervisor {
         }
     }
 
-    fn moved(&self, state: State) {
+    fn moved(&self, state: LifecycleState) {
         self.state.set(state);
         match state {
-            State::Draining { deadline } => {
+            LifecycleState::Draining { deadline } => {
                 let drain_timeout = deadline.since(self.reactor.now());
                 let refuse_at = self.reactor.now() + (drain_timeout / GRACE_PARTS).min(GRACE_MAX);
                 self.event(LogLevel::Info, "draining", &[("connections", &self.open_connections())]);
-                self.tell_all(|| Message::Drain { refuse_at });
+                self.tell_all(|| NodeMessage::Drain { refuse_at });
             }
-            State::Serving => self.event(LogLevel::Info, "serving", &[]),
-            State::Starting | State::Stopped(_) => {}
+            LifecycleState::Serving => self.event(LogLevel::Info, "serving", &[]),
+            LifecycleState::Starting | LifecycleState::Stopped(_) => {}
         }
     }
 

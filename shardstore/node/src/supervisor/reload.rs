@@ -16,11 +16,11 @@ use shardstore::placement::{NodeId, Topology};
 
 use control::topology_file::{Follows, refusal, successor};
 
-use super::Supervisor;
-use crate::message::Message;
-use crate::snapshot::Snapshot;
+use super::NodeSupervisor;
+use crate::message::NodeMessage;
+use crate::snapshot::NodeSnapshot;
 
-impl Supervisor {
+impl NodeSupervisor {
     /// A peer has seen `epoch`: reads the topology unless that is known already.
     pub(super) fn look_for(&self, epoch: u32) {
         if epoch > self.topology.borrow().epoch() {
@@ -42,8 +42,8 @@ impl Supervisor {
         let generation = self.config.next_generation();
         self.event(LogLevel::Info, "in_force", &[("generation", &generation)]);
         let (limits, topology) = (self.settings.borrow().limits.clone(), Arc::clone(&self.topology.borrow()));
-        let snapshot = Arc::new(Snapshot { limits, topology });
-        self.tell_all(|| Message::Snapshot(Arc::clone(&snapshot)));
+        let snapshot = Arc::new(NodeSnapshot { limits, topology });
+        self.tell_all(|| NodeMessage::Snapshot(Arc::clone(&snapshot)));
     }
 
     /// Reads the topology, and puts it in force when it follows the one that is.

@@ -19,7 +19,7 @@ fn an_id_reaches_the_one_who_waits_and_nobody_after() {
     assert_eq!(table.remove(first), None, "an answer that comes late does not reach the slot's next user");
     assert_eq!((table.remove(third), table.remove(second)), (Some("third"), Some("second")));
     assert_eq!(table.len(), 0);
-    assert_eq!(table.remove(CorrelationId(99)), None, "no such slot");
+    assert_eq!(table.remove(HopId(99)), None, "no such slot");
 }
 
 #[test]

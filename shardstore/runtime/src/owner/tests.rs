@@ -49,15 +49,15 @@ fn a_write_says_what_became_of_it() {
     let (mut shard, hash) = shard();
     let mut ask = |asked: &Write<'_>| write(&mut shard, hash, KEY, asked, NOW);
     assert_eq!(ask(&Write::Touch { ttl_ms: 5 }), Written::Absent);
-    let damaged = Set { value_crc32c: Some(1), ..Set::new(b"value") };
+    let damaged = NewValue { value_crc32c: Some(1), ..NewValue::new(b"value") };
     assert_eq!(ask(&Write::Set(damaged)), Written::Corrupt);
     let version = Version::from_bits(NOW << 18);
-    let brought = Set { version: Some(version), ..Set::new(b"value") };
+    let brought = NewValue { version: Some(version), ..NewValue::new(b"value") };
     assert_eq!(ask(&Write::Set(brought)), Written::Stored(Stored { version, replaced: None }));
     assert_eq!(ask(&Write::Set(brought)), Written::NotApplied { current: Some(version) });
     assert_eq!(ask(&Write::Touch { ttl_ms: 5 }), Written::Touched { version });
     let ahead = Some(Version::from_bits(u64::MAX));
-    assert_eq!(ask(&Write::Set(Set { version: ahead, ..brought })), Written::VersionAhead);
+    assert_eq!(ask(&Write::Set(NewValue { version: ahead, ..brought })), Written::VersionAhead);
     let delete = Delete { condition: Condition::Any, version: ahead };
     assert_eq!(ask(&Write::Delete(delete)), Written::VersionAhead);
     let removal = Version::from_bits(version.bits() + 64);
@@ -74,7 +74,8 @@ fn writes_keep_ahead_of_what_they_use_up() {
     let value = [7; 200];
     for number in 0..100_000_u64 {
         let key = [&b"\0"[..], &number.to_le_bytes()].concat();
-        let written = write(&mut shard, hasher.hash(&key), &key, &Write::Set(Set::new(&value)), NOW + number / 100);
+        let written =
+            write(&mut shard, hasher.hash(&key), &key, &Write::Set(NewValue::new(&value)), NOW + number / 100);
         assert!(matches!(written, Written::Stored(_)), "{number}: {written:?}");
     }
     let stats = shard.stats();

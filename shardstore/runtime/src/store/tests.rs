@@ -3,7 +3,7 @@
 use reactor::{CoreId, Mailbox};
 use shardstore::cache::METADATA_BYTES_MAX;
 use shardstore::key::STORED_KEY_BYTES_MAX;
-use shardstore::shard::Set;
+use shardstore::shard::NewValue;
 
 use super::*;
 use crate::kind::ItemKind;
@@ -55,7 +55,7 @@ fn read(store: &Store, key: &[u8]) -> Came {
 
 fn write(store: &Store, key: &[u8], metadata: &[u8], value_bytes: usize) {
     let value = vec![b'v'; value_bytes];
-    let set = Set { metadata, ttl_ms: 60_000, ..Set::new(&value[..]) };
+    let set = NewValue { metadata, ttl_ms: 60_000, ..NewValue::new(&value[..]) };
     let written = store.write((HASHER.hash(key), key), &Write::Set(set));
     assert!(matches!(written, Written::Stored(_)), "{written:?}");
 }

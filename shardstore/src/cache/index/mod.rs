@@ -59,15 +59,15 @@ pub(super) struct SlotAt {
 
 /// What a reader needs of a hash: its root, and its tag.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct IndexAddress {
     pub(super) root: RootId,
     pub(super) tag: u64,
 }
 
 /// Where a hash belongs in an index of so many roots.
 #[inline]
-pub(super) const fn place(hash: u64, roots: u64) -> Place {
-    Place { root: root_of(hash, roots), tag: tag_of(hash) }
+pub(super) const fn place(hash: u64, roots: u64) -> IndexAddress {
+    IndexAddress { root: root_of(hash, roots), tag: tag_of(hash) }
 }
 
 /// How many roots the index of a shard has.
@@ -153,7 +153,7 @@ impl Index {
     /// The slots whose tag is that of a hash, home bucket first.
     #[inline(always)]
     pub(super) fn probe<'a>(&self, arena: &'a Mapping, hash: u64) -> Probe<'a> {
-        let Place { root, tag } = place(hash, self.roots);
+        let IndexAddress { root, tag } = place(hash, self.roots);
         let [home, other] = root_in(arena, root).page().candidates(tag);
         let line = arena.line(home);
         Probe { arena, root, bucket: home, other: Some(other), tag, line, matches: matches(&line, tag) }
@@ -162,14 +162,14 @@ impl Index {
     /// Asks for the cache lines of a hash's two buckets.
     #[inline]
     pub(super) fn prefetch_buckets(&self, arena: &Mapping, hash: u64) {
-        let Place { root, tag } = place(hash, self.roots);
+        let IndexAddress { root, tag } = place(hash, self.roots);
         root_in(arena, root).page().candidates(tag).into_iter().for_each(|bucket| arena.prefetch(bucket));
     }
 
     /// Asks for the cache lines of the items that may have a hash, whose buckets should be there by now.
     #[inline]
     pub(super) fn prefetch_items(&self, arena: &Mapping, hash: u64) {
-        let Place { root, tag } = place(hash, self.roots);
+        let IndexAddress { root, tag } = place(hash, self.roots);
         let lines = root_in(arena, root).page().candidates(tag).map(|bucket| arena.line(bucket));
         // Of both at once: a branch on whether it is in the home bucket would be wrong for every third item, and keep the core from
         // going on to the next hash until this one's bucket has come.
@@ -186,7 +186,7 @@ impl Index {
     /// when there is none: the page must grow.
     #[inline]
     pub(super) fn put(&mut self, arena: &mut Arena, hash: u64, (location, frequency): (Location, u64)) -> bool {
-        let Place { root, tag } = place(hash, self.roots);
+        let IndexAddress { root, tag } = place(hash, self.roots);
         let word = root_in(arena, root);
         let page = word.page();
         let slot = Slot::new(tag, location, frequency);
@@ -206,7 +206,7 @@ impl Index {
 
     /// The items in the two buckets of a hash.
     pub(super) fn residents(&self, arena: &Mapping, hash: u64) -> impl Iterator<Item = (SlotAt, Slot)> {
-        let Place { root, tag } = place(hash, self.roots);
+        let IndexAddress { root, tag } = place(hash, self.roots);
         let buckets = root_in(arena, root).page().candidates(tag);
         let slots = buckets.into_iter().flat_map(move |bucket| {
             let slot_at = move |n| SlotAt { root, at: bucket + n * WORD_BYTES };

@@ -21,7 +21,7 @@ use crate::wire::{Flags, Frame, FrameError, Kind};
 
 /// A value that is arriving in chunks.
 #[derive(Debug)]
-struct Begun<L, I> {
+struct PendingAssembly<L, I> {
     id: u64,
     arrived: I,
     #[expect(dead_code, reason = "held for its drop, which gives the bytes back")]
@@ -43,7 +43,7 @@ pub enum Accepted<I> {
 #[derive(Debug)]
 pub struct RequestAssembler<L, I> {
     reassembler: Reassembler,
-    begun: Vec<Begun<L, I>>,
+    begun: Vec<PendingAssembly<L, I>>,
     /// Requests whose first chunk could not be understood: what is left of them is passed over.
     refused: Vec<u64>,
     refused_max: usize,
@@ -111,7 +111,7 @@ impl<L, I: Copy> RequestAssembler<L, I> {
                         self.reassembler.discard(id);
                         return Err(ReassemblyError::Busy);
                     };
-                    self.begun.push(Begun { id, arrived, lease });
+                    self.begun.push(PendingAssembly { id, arrived, lease });
                 }
                 Ok(Accepted::Nothing)
             }

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::peer_credit::PeerCredit;
 use crate::wire::Response;
-use crate::wire::reassembly::Part;
+use crate::wire::reassembly::ValuePart;
 use crate::wire::terms::SessionTerms;
 
 /// A value that does not change while it is sent.
@@ -49,7 +49,7 @@ impl<B: StreamBody> ValueStream<B> {
     ) -> bool {
         let total = u32::try_from(self.body.bytes()).expect("a value is at most VALUE_BYTES_MAX long");
         let length = terms.limits.frame_value_bytes_max.min(total - self.written);
-        let part = Part { offset: self.written, length, total };
+        let part = ValuePart { offset: self.written, length, total };
         if !part.has_more() {
             response.credits = credit.take_credits();
         }

@@ -12,11 +12,11 @@
 
 use shardstore::session::{FrameReader, SpareBuffers};
 use shardstore::wire::ext::Ext;
-use shardstore::wire::frame::{Head, Limits};
+use shardstore::wire::frame::{FrameHead, Limits};
 use shardstore::wire::{Flags, FrameError, Kind, Status};
 
 use super::super::AnswerListener;
-use super::{Malformed, SharedCaller};
+use super::{MalformedFrame, SharedCaller};
 
 /// A frame whose value is coming.
 #[derive(Clone, Copy)]
@@ -44,7 +44,7 @@ struct ReplyPart {
 }
 
 /// Reads responses from one connection.
-pub(in crate::run) struct Answers {
+pub(in crate::run) struct ShardResponses {
     caller: SharedCaller,
     limits: Limits,
     /// Has the head that has come in part.
@@ -55,7 +55,7 @@ pub(in crate::run) struct Answers {
     unfinished: Vec<ReplyPart>,
 }
 
-impl Answers {
+impl ShardResponses {
     /// Reads what follows a node's HELLO.
     pub(super) fn new(caller: SharedCaller, limits: Limits) -> Self {
         let (reader, spares) = (FrameReader::default(), SpareBuffers::default());
@@ -68,7 +68,7 @@ impl Answers {
         &mut self,
         mut bytes: &[u8],
         listener: &mut impl AnswerListener,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), MalformedFrame> {
         while !bytes.is_empty() {
             if self.coming.is_none() {
                 self.coming = self.reader.read_head(&mut bytes, &self.limits, &mut self.spares, |head| {
@@ -96,7 +96,7 @@ impl Answers {
 
     /// A frame is there whole.
     #[inline]
-    fn end(&mut self, part: ReplyPart, listener: &mut impl AnswerListener) -> Result<(), Malformed> {
+    fn end(&mut self, part: ReplyPart, listener: &mut impl AnswerListener) -> Result<(), MalformedFrame> {
         if part.has_more {
             self.unfinished.push(part);
             return Ok(());
@@ -109,7 +109,11 @@ impl Answers {
 
 /// Understands a head.
 #[inline]
-fn begin(head: &Head<'_>, caller: &SharedCaller, unfinished: &mut Vec<ReplyPart>) -> Result<ComingReply, Malformed> {
+fn begin(
+    head: &FrameHead<'_>,
+    caller: &SharedCaller,
+    unfinished: &mut Vec<ReplyPart>,
+) -> Result<ComingReply, MalformedFrame> {
     let (header, left) = (&head.header, head.header.value_len as usize);
     if header.kind != Kind::Response {
         return Ok(ComingReply { part: None, left });
@@ -124,7 +128,7 @@ fn begin(head: &Head<'_>, caller: &SharedCaller, unfinished: &mut Vec<ReplyPart>
     let is_next = offset == has_come && before.is_none_or(|part| part.total == total);
     // All of it is there with the last frame, and not before.
     if !is_next || (has_come + left == total) == has_more {
-        return Err(Malformed::Chunk);
+        return Err(MalformedFrame::Chunk);
     }
     let status = match before {
         Some(part) => part.status,
@@ -138,7 +142,7 @@ fn begin(head: &Head<'_>, caller: &SharedCaller, unfinished: &mut Vec<ReplyPart>
 
 /// The status that stands for an answer; see the table of the module above.
 #[inline]
-fn status(head: &Head<'_>, ext: &Ext<'_>) -> Result<u16, FrameError> {
+fn status(head: &FrameHead<'_>, ext: &Ext<'_>) -> Result<u16, FrameError> {
     let header = &head.header;
     Ok(match header.status().ok_or(FrameError::UnknownStatus(header.code))? {
         // A value has its checksum, also an empty one; the answers to PUT and DELETE have none.

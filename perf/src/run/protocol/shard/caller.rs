@@ -10,7 +10,7 @@ use shardstore::session::{CallerSession, CorrelationId, NeverWaits, wire_bytes};
 use shardstore::wire::Op;
 use shardstore::wire::terms::SessionTerms;
 
-use super::Malformed;
+use super::MalformedFrame;
 
 /// The caller of one connection, shared by who writes and who reads.
 #[derive(Clone)]
@@ -49,14 +49,14 @@ impl Caller {
 
     /// Which of the requests under way has this id.
     #[inline]
-    pub(super) fn position(&self, id: u64) -> Result<usize, Malformed> {
-        self.session.position(CorrelationId(id)).ok_or(Malformed::UnknownId)
+    pub(super) fn position(&self, id: u64) -> Result<usize, MalformedFrame> {
+        self.session.position(CorrelationId(id)).ok_or(MalformedFrame::UnknownId)
     }
 
     /// The request at this position was answered.
     #[inline]
-    pub(super) fn end(&mut self, at: usize, requests_granted: u16) -> Result<(), Malformed> {
-        self.session.complete(at, requests_granted).ok_or(Malformed::UnknownId)?;
-        if self.session.credit.is_exhausted() { Err(Malformed::NoCredit) } else { Ok(()) }
+    pub(super) fn end(&mut self, at: usize, requests_granted: u16) -> Result<(), MalformedFrame> {
+        self.session.complete(at, requests_granted).ok_or(MalformedFrame::UnknownId)?;
+        if self.session.credit.is_exhausted() { Err(MalformedFrame::NoCredit) } else { Ok(()) }
     }
 }

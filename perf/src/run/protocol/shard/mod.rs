@@ -49,12 +49,12 @@ use shardstore::wire::{self, Op, Request};
 use super::{AnswerListener, Ask, KeyTemplate, LoadTarget, Refused};
 use crate::run::choice::Operation;
 use crate::run::values::Values;
-pub(in crate::run) use answers::Answers;
+pub(in crate::run) use answers::ShardResponses;
 pub(in crate::run) use caller::SharedCaller;
 
 /// What is wrong with a node's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::run) enum Malformed {
+pub(in crate::run) enum MalformedFrame {
     #[error("a frame is not as the shard protocol has it: {0}")]
     Frame(#[from] FrameError),
     #[error("a HELLO is not as the shard protocol has it: {0}")]
@@ -69,7 +69,7 @@ pub(in crate::run) enum Malformed {
     NoCredit,
 }
 
-impl From<HandshakeError> for Malformed {
+impl From<HandshakeError> for MalformedFrame {
     fn from(error: HandshakeError) -> Self {
         match error {
             HandshakeError::Read(HelloReadError::Frame(error)) => Self::Frame(error),
@@ -87,13 +87,13 @@ struct NodeFacts {
 }
 
 /// Writes requests.
-pub(in crate::run) struct Requests {
+pub(in crate::run) struct ShardRequests {
     /// The stored key's parts: the keyspace is written before the user's key.
     key: KeyTemplate,
     facts: OnceLock<NodeFacts>,
 }
 
-impl Requests {
+impl ShardRequests {
     /// Requests to this target.
     pub(super) fn new(target: &LoadTarget, mut key: KeyTemplate) -> Self {
         // The length of a name and the name; of the user's key one byte is needed to say so.
@@ -123,7 +123,11 @@ impl Requests {
     }
 
     /// Exchanges HELLOs; see `open` of the requests.
-    pub(super) async fn open(&self, connection: &Connection, lane: usize) -> Result<(SharedCaller, Answers), Refused> {
+    pub(super) async fn open(
+        &self,
+        connection: &Connection,
+        lane: usize,
+    ) -> Result<(SharedCaller, ShardResponses), Refused> {
         let facts = self.facts.get().expect("a run begins with asking the node who it is");
         let core = (lane % usize::from(facts.cores)) as u16;
         let ours = hello::ours(&facts.cluster, facts.hasher.seed(), core);
@@ -131,12 +135,12 @@ impl Requests {
         let mut spares = SpareBuffers::default();
         let terms = loop {
             let data = connection.receive().await?.ok_or(Refused::Closed)?;
-            if let Some(terms) = handshake.receive(&data, &mut spares).map_err(Malformed::from)? {
+            if let Some(terms) = handshake.receive(&data, &mut spares).map_err(MalformedFrame::from)? {
                 break terms;
             }
         };
         let caller = SharedCaller::new(&terms);
-        let mut answers = Answers::new(caller.clone(), terms.limits);
+        let mut answers = ShardResponses::new(caller.clone(), terms.limits);
         // A node may tell of a topology before it is asked anything.
         answers.read(&handshake.into_reader().into_rest(), &mut Nobody)?;
         Ok((caller, answers))

@@ -9,7 +9,7 @@ use shardstore::wire::terms::{SessionTerms, negotiate};
 use shardstore::wire::{Header, Kind, Opcode, Response, Status};
 
 use super::super::heard::{Heard, ask, template};
-use super::super::{Answers as AnyAnswers, Granted, ProtocolRequests};
+use super::super::{Granted, ProtocolRequests, ProtocolResponses as AnyAnswers};
 use super::*;
 use crate::run::scenario::{Scenario, ValueOptions as Sizes};
 
@@ -38,15 +38,15 @@ fn node_hello(grant: Grant) -> Hello {
 }
 
 /// A connection after its HELLOs.
-fn connected(grant: Grant) -> (SessionTerms, SharedCaller, Answers) {
+fn connected(grant: Grant) -> (SessionTerms, SharedCaller, ShardResponses) {
     let session = negotiate(&hello::ours(CLUSTER, SEED, 0), &node_hello(grant)).expect("they agree");
     let caller = SharedCaller::new(&session);
-    (session, caller.clone(), Answers::new(caller, session.limits))
+    (session, caller.clone(), ShardResponses::new(caller, session.limits))
 }
 
-fn requests() -> Requests {
+fn requests() -> ShardRequests {
     let target = LoadTarget::parse("shard://s@127.0.0.1:1/a{key}z").expect("it is right");
-    let requests = Requests::new(&target, template(&target));
+    let requests = ShardRequests::new(&target, template(&target));
     requests.know(&node_hello(ENOUGH));
     requests
 }
@@ -230,12 +230,12 @@ fn what_is_no_answer_is_named() {
     damaged[20] ^= 1;
     let last = Response { credits: 0, ..Response::new(0, Status::NotFound) };
     for (bytes, expected) in [
-        (b"H".to_vec(), Malformed::Frame(FrameError::Magic(*b"H\0\0"))),
-        (damaged, Malformed::Frame(FrameError::HeaderCrc)),
-        (of(&response(1, Status::Ok, Some(b"x"))), Malformed::UnknownId),
-        (parts[1].clone(), Malformed::Chunk),
-        ([parts[0].clone(), parts[2].clone()].concat(), Malformed::Chunk),
-        (of(&last), Malformed::NoCredit),
+        (b"H".to_vec(), MalformedFrame::Frame(FrameError::Magic(*b"H\0\0"))),
+        (damaged, MalformedFrame::Frame(FrameError::HeaderCrc)),
+        (of(&response(1, Status::Ok, Some(b"x"))), MalformedFrame::UnknownId),
+        (parts[1].clone(), MalformedFrame::Chunk),
+        ([parts[0].clone(), parts[2].clone()].concat(), MalformedFrame::Chunk),
+        (of(&last), MalformedFrame::NoCredit),
     ] {
         for step in [1, bytes.len()] {
             let (_, caller, mut answers) = connected(Grant { requests: 1, bytes: 1 << 20 });

@@ -11,7 +11,7 @@ use control::reload::ConfigSource;
 use reactor::sim::{NetworkOptions, World};
 use reactor::{Address, CoreSpec, Host, ListenOptions, Reactor, mailboxes};
 use shardstore::placement::Topology;
-use shardstore::shard::Set;
+use shardstore::shard::NewValue;
 use shardstore::wire::hello::{Hello, Role};
 use shardstore::wire::terms::negotiate;
 use shardstore::wire::{Op, Request, cluster_tag};
@@ -32,7 +32,7 @@ fn settings() -> NodeSettings {
     ConfigSource::<NodeSettings>::new(arguments, Vec::new(), Box::new(files)).load_to_serve().unwrap().settings
 }
 
-fn core_on(reactor: &Reactor, mailbox: reactor::Mailbox<crate::message::Message>) -> Rc<Core> {
+fn core_on(reactor: &Reactor, mailbox: reactor::Mailbox<crate::message::NodeMessage>) -> Rc<NodeCore> {
     let topology = Arc::new(Topology::parse(TOPOLOGY).unwrap());
     let shared = Shared {
         settings: settings(),
@@ -44,15 +44,15 @@ fn core_on(reactor: &Reactor, mailbox: reactor::Mailbox<crate::message::Message>
     };
     let node_metrics = Arc::new(NodeMetrics::new(1));
     let shards = store_runtime::remote::unpublished(1);
-    Core::new(reactor, CoreSeat { shared: Arc::new(shared), topology, node_metrics, mailbox, shards }).unwrap()
+    NodeCore::new(reactor, CoreSeat { shared: Arc::new(shared), topology, node_metrics, mailbox, shards }).unwrap()
 }
 
 /// Stores a value and returns a buffer of GETs of it.
-fn gets(core: &Core, terms: &SessionTerms) -> Vec<u8> {
+fn gets(core: &NodeCore, terms: &SessionTerms) -> Vec<u8> {
     let key = b"\0the key";
     let hash = core.hash(key).unwrap();
     let value = [7; 128];
-    core.store.shard().set(hash, key, &Set::new(&value), core.reactor.wall_ms());
+    core.store.shard().set(hash, key, &NewValue::new(&value), core.reactor.wall_ms());
     let mut bytes = Vec::new();
     for id in 0..WINDOW {
         Request::new(id, hash.slot(), 1, Op::Get { key }).encode(terms.dialect(), &mut bytes);
@@ -60,7 +60,7 @@ fn gets(core: &Core, terms: &SessionTerms) -> Vec<u8> {
     bytes
 }
 
-async fn serve_rounds(core: Rc<Core>, rounds: usize) {
+async fn serve_rounds(core: Rc<NodeCore>, rounds: usize) {
     let reactor = core.reactor.clone();
     let address = Address::Tcp(([10, 0, 0, 1], 7401).into());
     let listener = reactor.listen(&address, &ListenOptions::default()).unwrap();
