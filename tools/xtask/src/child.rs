@@ -2,7 +2,7 @@
 //!
 //! **Not**: shells. Arguments are passed as they are.
 //!
-//! **Invariants**: dropping a [`Child`] kills its whole group. A step that passes its time limit is killed, with
+//! **Invariants**: dropping a [`ChildProcess`] kills its whole group. A step that passes its time limit is killed, with
 //! everything it started.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -26,12 +26,12 @@ const TERMINATION_GRACE: Duration = Duration::from_secs(5);
 const OUTPUT_GRACE: Duration = Duration::from_secs(5);
 
 /// A running process and its group.
-pub(crate) struct Child {
+pub(crate) struct ChildProcess {
     process: std::process::Child,
     exited: Option<ExitStatus>,
 }
 
-impl Child {
+impl ChildProcess {
     /// Starts `command` in a new process group with no standard input.
     ///
     /// # Errors
@@ -89,7 +89,7 @@ impl Child {
     }
 }
 
-impl Drop for Child {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         self.kill();
     }
@@ -100,7 +100,7 @@ impl Drop for Child {
 /// # Errors
 /// The program is missing or may not be run.
 pub(crate) fn run_step(command: &mut Command, limit: Duration, stop: &Stop) -> Result<(Outcome, TestCount)> {
-    let mut child = Child::start(command.stdout(Stdio::piped()))?;
+    let mut child = ChildProcess::start(command.stdout(Stdio::piped()))?;
     let output = child.process.stdout.take().expect("standard output was asked to be piped");
     let (sender, counted) = mpsc::channel();
     thread::spawn(move || sender.send(pass_through(output, std::io::stdout())));
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_program_that_does_not_exist_is_named() {
-        let error = Child::start(&mut Command::new("no-such-program-here")).err().expect("it does not exist");
+        let error = ChildProcess::start(&mut Command::new("no-such-program-here")).err().expect("it does not exist");
         assert!(error.to_string().contains("no-such-program-here"));
     }
 }

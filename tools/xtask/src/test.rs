@@ -60,7 +60,7 @@ pub(crate) struct Options {
 /// The operator's: a needed program is missing and cannot be installed from here.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     packages::ensure_installed()?;
-    let run = Run { root, stop: Stop::on_signals()?, fast: options.fast };
+    let run = TestRun { root, stop: Stop::on_signals()?, fast: options.fast };
     let mut steps = Steps::default();
     run.static_checks(&mut steps);
     run.builds_and_tests(&mut steps);
@@ -69,13 +69,13 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     Ok(if steps.all_passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-struct Run<'a> {
+struct TestRun<'a> {
     root: &'a Path,
     stop: Stop,
     fast: bool,
 }
 
-impl Run<'_> {
+impl TestRun<'_> {
     fn static_checks(&self, steps: &mut Steps) {
         steps.run("format", || self.cargo("fmt --all --check", FORMAT_LIMIT));
         steps.run("clippy", || self.cargo("clippy --workspace --all-targets --locked -- -D warnings", BUILD_LIMIT));

@@ -52,12 +52,12 @@ impl Member {
 }
 
 /// All processes, nodes first.
-pub(super) struct Cluster {
+pub(super) struct DemoCluster {
     /// The processes in the order in which they are started.
     pub(super) members: Vec<Member>,
 }
 
-impl Cluster {
+impl DemoCluster {
     /// Writes the topology and one configuration per process into `folder`, which is created.
     ///
     /// # Errors
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_addresses_are_distinct_and_the_files_are_toml() {
-        let cluster = Cluster::in_folder(Path::new("demo"));
+        let cluster = DemoCluster::in_folder(Path::new("demo"));
         assert_eq!(cluster.members.len(), usize::from(NODES + EDGES));
         let addresses: HashSet<_> = cluster.members.iter().flat_map(|member| [member.listen, member.admin]).collect();
         assert_eq!(addresses.len(), 2 * cluster.members.len());
@@ -214,7 +214,7 @@ mod tests {
     fn a_taken_address_is_named() {
         let holder = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
         let taken = holder.local_addr().expect("it is bound");
-        let mut cluster = Cluster::in_folder(Path::new("demo"));
+        let mut cluster = DemoCluster::in_folder(Path::new("demo"));
         cluster.members.truncate(1);
         cluster.members[0].listen = taken;
         let error = cluster.check_addresses().expect_err("the address is taken");
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_texts_name_every_process_and_the_one_to_kill() {
-        let cluster = Cluster::in_folder(Path::new("demo"));
+        let cluster = DemoCluster::in_folder(Path::new("demo"));
         let ids = [11, 12, 13, 14, 15];
         let inventory = cluster.inventory(&ids);
         for (member, id) in cluster.members.iter().zip(ids) {

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::child::Child;
+use crate::child::ChildProcess;
 use crate::poll::{self, Stop};
-use cluster::{Cluster, Member};
+use cluster::{DemoCluster, Member};
 
 /// From start to `/readyz` answering 200: reserving memory and connecting to the nodes takes well under a second.
 const READY_LIMIT: Duration = Duration::from_secs(20);
@@ -47,7 +47,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
 
     let stop = Stop::on_signals()?;
     let folder = std::env::temp_dir().join(format!("corelane-demo-{}", std::process::id()));
-    let cluster = Cluster::write(&folder)?;
+    let cluster = DemoCluster::write(&folder)?;
     let mut running = Vec::new();
     for member in &cluster.members {
         running.push(start(root, member).with_context(|| format!("{} could not be started", member.name))?);
@@ -55,7 +55,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     for (member, child) in cluster.members.iter().zip(&mut running) {
         wait_ready(member, child, &stop)?;
     }
-    let ids: Vec<u32> = running.iter().map(Child::id).collect();
+    let ids: Vec<u32> = running.iter().map(ChildProcess::id).collect();
     println!("{}\n{}\n{}", cluster.inventory(&ids), cluster.invitation(&ids), how_to_stop(options));
     watch(&cluster.members, &mut running, options, &stop);
     println!("stopping");
@@ -75,16 +75,16 @@ fn how_to_stop(options: &Options) -> String {
     }
 }
 
-fn start(root: &Path, member: &Member) -> Result<Child> {
+fn start(root: &Path, member: &Member) -> Result<ChildProcess> {
     let log = std::fs::File::create(&member.log).with_context(|| member.log.display().to_string())?;
     let binary = root.join("target/release").join(member.program);
     let mut command = Command::new(binary);
     command.arg("--config").arg(&member.configuration);
     command.stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
-    Child::start(&mut command)
+    ChildProcess::start(&mut command)
 }
 
-fn wait_ready(member: &Member, child: &mut Child, stop: &Stop) -> Result<()> {
+fn wait_ready(member: &Member, child: &mut ChildProcess, stop: &Stop) -> Result<()> {
     let deadline = Instant::now() + READY_LIMIT;
     let ready = poll::until(deadline, stop, || {
         if let Some(status) = child.exited() {
@@ -106,7 +106,7 @@ fn wait_ready(member: &Member, child: &mut Child, stop: &Stop) -> Result<()> {
 }
 
 /// Waits for the end of the demonstration, reporting every process that leaves: killing one is part of it.
-fn watch(members: &[Member], running: &mut [Child], options: &Options, stop: &Stop) {
+fn watch(members: &[Member], running: &mut [ChildProcess], options: &Options, stop: &Stop) {
     let deadline = Instant::now() + options.seconds.map_or(RUN_LIMIT, Duration::from_secs);
     let mut reported = vec![false; members.len()];
     poll::until(deadline, stop, || {
@@ -121,7 +121,7 @@ fn watch(members: &[Member], running: &mut [Child], options: &Options, stop: &St
     });
 }
 
-fn stop_all(members: &[Member], running: &mut [Child]) -> bool {
+fn stop_all(members: &[Member], running: &mut [ChildProcess]) -> bool {
     // Edges first: a node that leaves first would make them log what is only the end of the demonstration.
     for child in running.iter().rev() {
         child.terminate();

@@ -18,6 +18,7 @@ mod leftovers;
 mod machine_paths;
 mod metrics;
 mod names;
+mod nouns;
 mod promises;
 mod reasons;
 mod ring;
@@ -49,6 +50,7 @@ const RULES: &[fn(&Tree) -> Vec<Finding>] = &[
     size::check,
     shape::check,
     names::check,
+    nouns::check,
     leftovers::check,
     machine_paths::check,
     reasons::check,
