@@ -64,7 +64,7 @@ pub(super) async fn admit(permit: ConnectionPermit, connection: Connection) {
     match read(&permit, &connection, &mut reader).await {
         Ok((hello, terms)) => match terms.core.filter(|wanted| *wanted != core.reactor.core().0) {
             Some(wanted) => {
-                hand_over(permit, connection, PendingHandover { wanted, hello, rest: reader.into_rest() }).await
+                hand_over(permit, connection, PendingHandover { wanted, hello, rest: reader.into_rest() }).await;
             }
             None => session::run(permit, connection, terms, reader).await,
         },
