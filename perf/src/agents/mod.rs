@@ -19,7 +19,7 @@ use clap::Args;
 use crate::run::dispatch::Report;
 use crate::run::generator::{RunPlan, Team};
 use crate::run::scenario::Scenario;
-use crate::run::{LoadCores, cpus_of, fill, reach};
+use crate::run::{KeysPart, LoadCores, cpus_of, fill, reach};
 use crate::system::clock::now;
 use crate::system::cpu::CpuTime;
 use crate::system::stop::StopSignal;
@@ -127,7 +127,7 @@ fn prepare(scenario: Scenario, team: Team, fill_cpu: Option<usize>, stop: &StopS
     let plan = RunPlan::read(scenario, team, stop)?;
     reach(&plan)?;
     if let Some(cpu) = fill_cpu {
-        fill::run(&plan, cpu, stop)?;
+        fill::run(&plan, KeysPart::Present, cpu, stop)?;
     }
     Ok(plan)
 }

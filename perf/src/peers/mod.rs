@@ -32,12 +32,15 @@ use serde::Serialize;
 use crate::run::outcome::Outcome;
 use crate::run::protocol::Scheme;
 use crate::run::scenario::{ExpectedBody, Scenario};
-use crate::run::{RunOptions, WINDOW, fill, measure};
+use crate::run::{KeysPart, RunOptions, WINDOW, fill, measure};
 use crate::servers::peers::is_installed;
 use crate::servers::{TestBed, TestServer, ensure_optimized};
 use crate::system::child::Child;
 use crate::system::cpus::Cpus;
 use idle::Idle;
+
+/// How long an edge keeps copies where only what is absent is to be asked of its node: the longest there is.
+const COLD_EDGE_TTL: &str = "1h";
 
 /// What to run, and against whom.
 #[derive(Args)]
@@ -85,7 +88,7 @@ enum Kind {
     /// The bare ring loop
     Floor,
     Corelane,
-    /// An edge that keeps nothing before a node; measured only if it is named, and of several keys
+    /// An edge before a node; it keeps copies only if a scenario has absent keys. Of others it is asked only if it is named
     Cluster,
     Nginx,
     Haproxy,
@@ -133,7 +136,7 @@ impl Kind {
         match self {
             Self::Floor => bed.start_floor(body_bytes),
             Self::Corelane => bed.start_corelane(),
-            Self::Cluster => bed.start_cluster(),
+            Self::Cluster => bed.start_cluster(if scenario.is_cold() { COLD_EDGE_TTL } else { "0s" }),
             Self::Nginx => bed.start_nginx(body_bytes),
             Self::Haproxy => bed.start_haproxy(body_bytes),
             Self::Varnish => bed.start_varnish(body_bytes),
@@ -143,6 +146,11 @@ impl Kind {
             Self::Valkey => bed.start_valkey(),
             Self::Memcached => bed.start_memcached(scenario.values.largest()?),
         }
+    }
+
+    /// How whoever is behind it is given values: its node in the shard protocol, an origin by PUT.
+    const fn scheme_behind(self) -> Scheme {
+        if matches!(self, Self::Cluster) { Scheme::Shard } else { Scheme::Http }
     }
 
     /// Its processes beside the one that is asked: the node of a cluster.
@@ -162,9 +170,13 @@ impl Kind {
     }
 
     /// Whether it can answer this scenario: of the HTTP servers only Corelane stores, HAProxy has no large bodies, and keys with
-    /// sizes of their own are known to Corelane alone. What the web asks is asked of caches and of key-value servers as well.
+    /// sizes of their own are known to Corelane alone. What the web asks is asked of caches and of key-value servers as well, and what
+    /// is absent of those that have somebody behind them.
     fn answers(self, scenario: &Scenario) -> bool {
         const HAPROXY_BYTES_MAX: usize = 8 * 1024;
+        if scenario.is_cold() {
+            return self == Self::Cluster || self.is_cache(scenario);
+        }
         if scenario.is_web() {
             let is_asked = matches!(self, Self::Corelane | Self::Redis | Self::Valkey | Self::Memcached);
             return is_asked || self.is_cache(scenario);
@@ -186,6 +198,8 @@ impl Kind {
         let mut scenario = scenario.spoken(self.scheme(), server.address)?;
         if self.stores() {
             scenario.values.fill &= is_first;
+            // An edge has the node's values when each has been asked for.
+            scenario.values.fill_by_get |= self == Self::Cluster && scenario.is_cold();
         } else if self.is_cache(&scenario) {
             // A cache takes no writes, and has the origin's values when each has been asked for.
             (scenario.mix.put, scenario.mix.delete) = (0.0, 0.0);
@@ -283,7 +297,8 @@ impl Options {
 
     /// The servers that are asked for, can answer one of the scenarios, and are installed; those that are not are named.
     fn kinds(&self, scenarios: &[(String, Scenario)]) -> Result<Vec<Kind>> {
-        let unasked = || Kind::value_variants().iter().copied().filter(|kind| *kind != Kind::Cluster);
+        let is_cold = scenarios.iter().any(|(_, scenario)| scenario.is_cold());
+        let unasked = || Kind::value_variants().iter().copied().filter(|kind| *kind != Kind::Cluster || is_cold);
         let mut wanted = if self.only.is_empty() { unasked().collect() } else { self.only.clone() };
         wanted.retain(|kind| scenarios.iter().any(|(_, scenario)| kind.answers(scenario)));
         let missing = |kind: &Kind| kind.program().filter(|program| !is_installed(program));
@@ -318,8 +333,10 @@ fn compare(
     for round in 0..usize::from(options.rounds) {
         for index in (0..kinds.len()).map(|turn| (round + turn) % kinds.len()) {
             let server = &servers[index];
-            let mut adapted = kinds[index].adapt(scenario, server, rows[index].rounds.is_empty())?;
-            adapted.rate = rate;
+            let mut asked = Scenario { rate, ..scenario.clone() };
+            asked.keys.run = round as u32 + 1;
+            store_absent(bed, kinds[index], &asked, server)?;
+            let adapted = kinds[index].adapt(&asked, server, rows[index].rounds.is_empty())?;
             let processes = kinds[index].beside(server);
             let run_options = RunOptions { beside: &processes, ..run_options };
             let measured =
@@ -347,6 +364,9 @@ fn start(bed: &TestBed, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> 
     for kind in kinds {
         match kind.start(bed, scenario, origin.as_ref().map(|origin| origin.address)) {
             Ok(server) => {
+                if *kind == Kind::Cluster && scenario.is_cold() {
+                    store(bed, *kind, scenario, (&server, KeysPart::Present))?;
+                }
                 started.0.push(*kind);
                 started.1.push(server);
             }
@@ -357,8 +377,10 @@ fn start(bed: &TestBed, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> 
         }
     }
     ensure!(!started.0.is_empty(), "{name}: no server could be started");
-    // It lives as long as the servers that were started, and is asked by the caches alone.
-    if let (Some(origin), Some(last)) = (origin, started.1.last_mut()) {
+    // It lives as long as one of the caches, which alone ask it.
+    let asks = |server: &&mut TestServer| origin.as_ref().is_some_and(|origin| server.behind == Some(origin.address));
+    let last = started.1.iter_mut().rev().find(asks);
+    if let (Some(last), Some(origin)) = (last, origin) {
         last.children.extend(origin.children);
     }
     Ok(started)
@@ -367,8 +389,21 @@ fn start(bed: &TestBed, kinds: &[Kind], (name, scenario): (&str, &Scenario)) -> 
 /// Starts the origin of the caches, with all values.
 fn origin(bed: &TestBed, scenario: &Scenario) -> Result<TestServer> {
     let origin = bed.start_origin()?;
-    fill(scenario.spoken(Scheme::Http, origin.address)?, bed.client_cpu, &bed.stop).context("the origin")?;
+    let spoken = scenario.spoken(Scheme::Http, origin.address)?;
+    fill(spoken, KeysPart::Present, bed.client_cpu, &bed.stop).context("the origin")?;
     Ok(origin)
+}
+
+/// Gives whoever is behind a server the values that this run asks for the first time.
+fn store_absent(bed: &TestBed, kind: Kind, scenario: &Scenario, server: &TestServer) -> Result<()> {
+    if scenario.is_cold() { store(bed, kind, scenario, (server, KeysPart::Absent)) } else { Ok(()) }
+}
+
+/// Gives whoever is behind a server a part of the values.
+fn store(bed: &TestBed, kind: Kind, scenario: &Scenario, (server, part): (&TestServer, KeysPart)) -> Result<()> {
+    let Some(behind) = server.behind else { return Ok(()) };
+    let spoken = scenario.spoken(kind.scheme_behind(), behind)?;
+    fill(spoken, part, bed.client_cpu, &bed.stop).with_context(|| format!("who is behind {}", server.name))
 }
 
 /// The rate that the slowest server but the floor reaches in a closed loop.
@@ -380,8 +415,9 @@ fn slowest(
 ) -> Result<f64> {
     let mut slowest = f64::INFINITY;
     for (kind, server) in kinds.iter().zip(servers).filter(|(kind, _)| **kind != Kind::Floor) {
-        let mut adapted = kind.adapt(scenario, server, true)?;
-        adapted.rate = None;
+        let asked = Scenario { rate: None, ..scenario.clone() };
+        store_absent(bed, *kind, &asked, server)?;
+        let adapted = kind.adapt(&asked, server, true)?;
         let measured = measure(adapted, run_options, &bed.stop).with_context(|| server.name.to_owned())?;
         bed.stop.check()?;
         eprintln!("closed loop: {}", table::line(server.name, &measured.outcome));
@@ -402,7 +438,7 @@ mod tests {
 
     #[test]
     fn scenarios_are_asked_of_those_who_can_answer() {
-        use Kind::{Corelane, Floor, H2o, Haproxy, Memcached, Nginx, Redis, Shardstored, Valkey, Varnish};
+        use Kind::{Cluster, Corelane, Floor, H2o, Haproxy, Memcached, Nginx, Redis, Shardstored, Valkey, Varnish};
         let key_value = [Shardstored, Redis, Valkey, Memcached];
         assert_eq!(answering("url = \"shard://127.0.0.1:1/k\"\n[mix]\nput = 1\n"), key_value);
         assert_eq!(answering("url = \"redis://127.0.0.1:1/k{key}\"\n[keys]\ncount = 9\n"), key_value);
@@ -412,6 +448,8 @@ mod tests {
         assert_eq!(answering(&format!("{http}[mix]\nput = 1\n")), [Corelane]);
         let web = answering(&format!("{http}[clients]\ncount = 9\n"));
         assert_eq!(web, [Corelane, Nginx, Varnish, Redis, Valkey, Memcached]);
+        let cold = "url = \"http://127.0.0.1:1/{key}\"\n[keys]\ncount = 9\nabsent = 0.1\n[clients]\ncount = 9\n";
+        assert_eq!(answering(cold), [Cluster, Nginx, Varnish], "those who can ask somebody");
     }
 
     #[test]
@@ -419,7 +457,7 @@ mod tests {
         let scenario =
             Scenario::parse("url = \"shard://127.0.0.1:1/k\"\n[values]\nfill = true\n").expect("it is right");
         let address = "127.0.0.1:9".parse().expect("an address");
-        let server = TestServer { name: "any", address, children: Vec::new(), _files: None };
+        let server = TestServer { name: "any", address, children: Vec::new(), behind: None, _files: None };
         for (kind, url) in [
             (Kind::Shardstored, "shard://127.0.0.1:9/k"),
             (Kind::Valkey, "redis://127.0.0.1:9/k"),
@@ -432,6 +470,22 @@ mod tests {
         }
     }
 
+    /// An edge has its copies by asking, as caches have; what is absent is nowhere before the run but behind them.
+    #[test]
+    fn an_edge_that_keeps_copies_is_filled_by_asking() {
+        let text = "url = \"http://127.0.0.1:1/v1/kv/default/{key}\"\n[keys]\ncount = 9\n[values]\nfill = true\n\
+                    [clients]\ncount = 3\n";
+        let address = "127.0.0.1:9".parse().expect("an address");
+        let server = TestServer { name: "any", address, children: Vec::new(), behind: None, _files: None };
+        let mut scenario = Scenario::parse(text).expect("it is right");
+        for (absent, by_get) in [(0.0, false), (0.1, true)] {
+            scenario.keys.absent = absent;
+            let adapted = Kind::Cluster.adapt(&scenario, &server, true).expect("it fits");
+            assert!(adapted.values.fill && adapted.values.fill_by_get == by_get, "{absent}");
+        }
+        assert_eq!((Kind::Cluster.scheme_behind(), Kind::Nginx.scheme_behind()), (Scheme::Shard, Scheme::Http));
+    }
+
     /// A cache is filled by asking and takes no writes; a key-value server knows nothing of our paths.
     #[test]
     fn the_web_is_asked_of_each_as_it_can() {
@@ -439,7 +493,7 @@ mod tests {
                     [clients]\ncount = 3\n[mix]\nget = 9\nput = 1\nhead = 1\n";
         let scenario = Scenario::parse(text).expect("it is right");
         let address = "127.0.0.1:9".parse().expect("an address");
-        let server = TestServer { name: "any", address, children: Vec::new(), _files: None };
+        let server = TestServer { name: "any", address, children: Vec::new(), behind: None, _files: None };
         for (kind, url, put, by_get) in [
             (Kind::Corelane, "http://127.0.0.1:9/v1/kv/default/{key}", 1.0, false),
             (Kind::Nginx, "http://127.0.0.1:9/v1/kv/default/{key}", 0.0, true),

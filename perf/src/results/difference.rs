@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::run::scenario::Scenario;
 
-/// Keys that say nothing about what a latency means: which CPUs the generator had, what it drew by lot, and whether this
-/// run was the one to write the values that all read.
-const IMMATERIAL: [&str; 3] = ["cpus", "seed", "values.fill"];
+/// Keys that say nothing about what a latency means: which CPUs the generator had, what it drew by lot, which of
+/// several runs this was, and whether it was the one to write the values that all read.
+const IMMATERIAL: [&str; 4] = ["cpus", "seed", "keys.run", "values.fill"];
 
 /// A key and what each of the two has; `-` where it has nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn what_matters_is_named_and_the_rest_is_not() {
         let plain = scenario("");
-        assert_eq!(of(&plain, &scenario("seed = 7\ncpus = [1]\n[values]\nfill = true\n")), []);
+        assert_eq!(of(&plain, &scenario("seed = 7\ncpus = [1]\n[keys]\nrun = 3\n[values]\nfill = true\n")), []);
         let found = of(&plain, &scenario("rate = 5\nconnections = 3\n[values]\nbytes = 7\n"));
         let text: Vec<_> = found.iter().map(|it| format!("{}: {} {}", it.key, it.first, it.second)).collect();
         assert_eq!(text, ["connections: 64 3", "rate: - 5.0", "values.bytes: 128 7"]);

@@ -113,7 +113,7 @@ impl Choice {
         if count == 1 {
             return 0;
         }
-        match self.keys.choose {
+        let drawn = match self.keys.choose {
             Choose::Uniform => self.random.random_range(0..count),
             Choose::Turn => {
                 self.turn = (self.turn + 1) % count;
@@ -125,7 +125,8 @@ impl Choice {
                 // Ranks count from 1.
                 (zipf.sample(&mut self.random) as u64).clamp(1, count) - 1
             }
-        }
+        };
+        self.keys.number(drawn)
     }
 
     fn hot(&mut self) -> u64 {

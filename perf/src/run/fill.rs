@@ -1,6 +1,6 @@
-//! Writes every key of a scenario before it is run, so that reads find what they expect.
+//! Writes keys of a scenario before it is run, so that reads find what they expect.
 //!
-//! **Invariants**: when it returns, every key was stored; a server that refuses one is named with its status.
+//! **Invariants**: when it returns, every key that was to be stored is; a server that refuses one is named with its status.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use reactor::{Connection, CoreId, CoreSpec, Host, Reactor, Threads};
 
-use super::generator::RunPlan;
+use super::plan::{KeysPart, RunPlan};
 use super::protocol::{AnswerListener, Ask, Granted};
 use crate::system::stop::StopSignal;
 
@@ -28,17 +28,19 @@ enum News {
     Done(Result<(), String>),
 }
 
-/// Stores all values of the plan, from a core on `cpu`.
-pub(crate) fn run(plan: &Arc<RunPlan>, cpu: usize, stop: &StopSignal) -> Result<()> {
+/// Stores the values of these keys, from a core on `cpu`.
+pub(crate) fn run(plan: &Arc<RunPlan>, part: KeysPart, cpu: usize, stop: &StopSignal) -> Result<()> {
     let (sender, news) = channel();
     let mut threads = Threads::new(None);
     let doorbells = threads.doorbells(1).context("the generator's core could not be prepared")?;
     let spec = CoreSpec { id: CoreId(0), cpu: Some(cpu), name: "fill".to_owned(), doorbells };
+    let numbers: Vec<u64> = plan.numbers(part).collect();
+    let count = numbers.len();
     let (filled, shared) = (Arc::clone(plan), sender.clone());
     let body = move |reactor: Reactor| {
         let task = reactor.clone();
         let fill = async move {
-            let outcome = fill(&task, &filled, &shared).await;
+            let outcome = fill(&task, (&filled, &numbers), &shared).await;
             let _ = shared.send(News::Done(outcome));
             task.stop();
         };
@@ -48,7 +50,7 @@ pub(crate) fn run(plan: &Arc<RunPlan>, cpu: usize, stop: &StopSignal) -> Result<
     drop(sender);
     let outcome = loop {
         match news.recv_timeout(Duration::from_millis(100)) {
-            Ok(News::Stored(count)) => eprintln!("stored {count} of {} values", plan.key_count()),
+            Ok(News::Stored(stored)) => eprintln!("stored {stored} of {count} values"),
             Ok(News::Done(outcome)) => break outcome,
             Err(_) if stop.check().is_err() => {
                 plan.phases.end();
@@ -81,16 +83,16 @@ impl AnswerListener for StoredCount {
     }
 }
 
-async fn fill(reactor: &Reactor, plan: &RunPlan, news: &Sender<News>) -> Result<(), String> {
+async fn fill(reactor: &Reactor, (plan, numbers): (&RunPlan, &[u64]), news: &Sender<News>) -> Result<(), String> {
     let timeout = plan.scenario.timeout;
     let connected = reactor.connect(&plan.address, reactor.now() + timeout).await;
     let connection = connected.map_err(|error| format!("no connection to {}: {error}", plan.address))?;
     connection.set_deadline(reactor.now() + timeout);
     let (allowance, mut answers) = plan.requests.open(&connection, 0).await.map_err(|error| error.to_string())?;
     let stored = RefCell::new(StoredCount::default());
-    let (mut sent, count) = (0, plan.key_count());
+    let (mut sent, count) = (0, numbers.len() as u64);
     while stored.borrow().answers < count && !plan.phases.is_over() {
-        send(&connection, &allowance, plan, (&mut sent, stored.borrow().answers));
+        send((&connection, &allowance), plan, numbers, (&mut sent, stored.borrow().answers));
         connection.set_deadline(reactor.now() + timeout);
         let data = match connection.receive().await {
             Ok(Some(data)) => data,
@@ -110,10 +112,16 @@ async fn fill(reactor: &Reactor, plan: &RunPlan, news: &Sender<News>) -> Result<
     Ok(())
 }
 
-fn send(connection: &Connection, allowance: &Granted, plan: &RunPlan, (sent, answered): (&mut u64, u64)) {
-    while *sent < plan.key_count() && *sent - answered < DEPTH && connection.queued_bytes() < QUEUED_BYTES_MAX {
-        let values = &plan.values;
-        let ask = if plan.scenario.values.fill_by_get { Ask::of(*sent) } else { Ask::put(*sent, values) };
+fn send(
+    (connection, allowance): (&Connection, &Granted),
+    plan: &RunPlan,
+    numbers: &[u64],
+    (sent, answered): (&mut u64, u64),
+) {
+    let values = &plan.values;
+    while *sent - answered < DEPTH && connection.queued_bytes() < QUEUED_BYTES_MAX {
+        let Some(number) = numbers.get(*sent as usize).copied() else { return };
+        let ask = if plan.scenario.values.fill_by_get { Ask::of(number) } else { Ask::put(number, values) };
         if !plan.requests.write(&mut connection.write(), allowance, ask, values) {
             return;
         }

@@ -58,6 +58,7 @@ use generator::{RunPlan, Team};
 use live::Live;
 use outcome::{Outcome, TimelineSample};
 use perf_basis::files::{write_json, write_whole};
+pub(crate) use plan::KeysPart;
 use scenario::Scenario;
 
 /// What to run, and what of the scenario to change.
@@ -210,16 +211,16 @@ fn prepare<'a>(
     }
     reach(&plan)?;
     if plan.scenario.values.fill {
-        fill::run(&plan, cpus[0], stop)?;
+        fill::run(&plan, KeysPart::Present, cpus[0], stop)?;
     }
     Ok((plan, Workers::Here(cpus)))
 }
 
-/// Stores the values of a scenario, without running it.
-pub(crate) fn fill(scenario: Scenario, cpu: usize, stop: &StopSignal) -> Result<()> {
+/// Stores values of a scenario, without running it.
+pub(crate) fn fill(scenario: Scenario, part: KeysPart, cpu: usize, stop: &StopSignal) -> Result<()> {
     let plan = RunPlan::read(scenario, Team::alone(1, false), stop)?;
     reach(&plan)?;
-    fill::run(&plan, cpu, stop)
+    fill::run(&plan, part, cpu, stop)
 }
 
 /// Fails early, with a remedy, if nobody is there; learns what requests must say.

@@ -40,6 +40,13 @@ const BULK_BURST_BYTES: u64 = 2_048;
 /// Length of a window, unless a measurement has reasons for shorter ones: what people see and timelines tell, second by second.
 pub(crate) const WINDOW: Duration = Duration::from_secs(1);
 
+/// The keys of a scenario that are in the store when a run begins, or the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeysPart {
+    Present,
+    Absent,
+}
+
 /// Who loads together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Team {
@@ -104,6 +111,13 @@ impl RunPlan {
         self.trace.as_ref().map_or(self.scenario.keys.count, |trace| trace.key_count())
     }
 
+    /// The numbers of the keys that are there when a run begins, or of those that are not.
+    pub(super) fn numbers(&self, part: KeysPart) -> impl Iterator<Item = u64> {
+        let keys = &self.scenario.keys;
+        let wanted = move |drawn: &u64| keys.is_absent(*drawn) == (part == KeysPart::Absent);
+        (0..self.key_count()).filter(wanted).map(|drawn| keys.number(drawn))
+    }
+
     /// The way of a core through the trace, if there is one.
     pub(super) fn cursor(&self, core: usize) -> Option<TraceCursor> {
         self.trace.as_ref().map(|trace| TraceCursor::new(Arc::clone(trace), self.team.place(core)))
@@ -118,6 +132,19 @@ impl RunPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is asked for is what was stored before the run, or is new in it.
+    #[test]
+    fn every_number_is_present_or_absent() {
+        let text = "url = \"http://127.0.0.1:1/{key}\"\n[keys]\ncount = 1000\nabsent = 0.1\nrun = 2\n";
+        let scenario = Scenario::parse(text).expect("it is right");
+        let plan = RunPlan::for_others(scenario).expect("it has an address");
+        let present: Vec<u64> = plan.numbers(KeysPart::Present).collect();
+        let absent: Vec<u64> = plan.numbers(KeysPart::Absent).collect();
+        assert_eq!(present.len() + absent.len(), 1000);
+        assert!((70..130).contains(&absent.len()) && present.iter().all(|number| *number < 1000));
+        assert!(absent.iter().all(|number| (3000..4000).contains(number)), "the third run's own");
+    }
 
     /// With two agents of which one has more cores than the other, every place is somebody's, once.
     #[test]

@@ -233,6 +233,11 @@ impl Scenario {
         self.clients.count > 0 && self.scheme().is_ok_and(|scheme| !scheme.is_key_value())
     }
 
+    /// Whether some of its keys are not in the store when it begins, so that somebody behind the server is asked for them.
+    pub(crate) fn is_cold(&self) -> bool {
+        self.keys.absent > 0.0
+    }
+
     /// The protocol that its URL names.
     pub(crate) fn scheme(&self) -> Result<Scheme> {
         Ok(Scheme::of(&self.url)?.0)

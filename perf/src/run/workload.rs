@@ -11,6 +11,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::protocol::key::{NAME_BYTES_MAX, NAME_BYTES_MIN};
+use perf_basis::random::mixed;
 use perf_basis::sizes::Sizes;
 use perf_basis::trace::format::Format;
 
@@ -35,6 +36,10 @@ pub(crate) struct Keys {
     pub(crate) trace: Option<PathBuf>,
     /// How they are written.
     pub(crate) format: Option<Format>,
+    /// Share of the keys that are not in the store when a run begins; another run asks for others in their place.
+    pub(crate) absent: f64,
+    /// Which run this is, from 0: `coreperf peers` counts.
+    pub(crate) run: u32,
 }
 
 /// How a key is chosen.
@@ -97,6 +102,9 @@ pub(crate) struct Clients {
     pub(crate) mixed: bool,
 }
 
+/// Sets the lot for keys that are absent apart from that for their names and sizes.
+const ABSENT_SEED: u64 = 0xAB5E;
+
 /// Clients at most: their heads should stay in the generator's cache.
 const CLIENTS_MAX: usize = 1024;
 
@@ -143,6 +151,8 @@ impl Default for Keys {
             hot_requests: 0.9,
             trace: None,
             format: None,
+            absent: 0.0,
+            run: 0,
         }
     }
 }
@@ -173,6 +183,18 @@ impl Keys {
         self.count == 1 && self.trace.is_none()
     }
 
+    /// Whether a key drawn from `0..count` is one of those that are not in the store. It is so in every run.
+    #[inline]
+    pub(super) fn is_absent(&self, drawn: u64) -> bool {
+        self.absent > 0.0 && (mixed(drawn ^ ABSENT_SEED) as f64) < self.absent * u64::MAX as f64
+    }
+
+    /// The number under which a drawn key is asked for: an absent one has another in each run.
+    #[inline]
+    pub(super) fn number(&self, drawn: u64) -> u64 {
+        if self.is_absent(drawn) { drawn + self.count * (1 + u64::from(self.run)) } else { drawn }
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         ensure!(self.count > 0, "keys.count = 0: there is at least one key");
         if let Some([shortest, longest]) = self.bytes {
@@ -182,7 +204,9 @@ impl Keys {
             );
         }
         ensure!(self.exponent > 0.0, "keys.exponent = {}: it is above 0", self.exponent);
-        for (name, share) in [("keys.hot_keys", self.hot_keys), ("keys.hot_requests", self.hot_requests)] {
+        let shares =
+            [("keys.hot_keys", self.hot_keys), ("keys.hot_requests", self.hot_requests), ("keys.absent", self.absent)];
+        for (name, share) in shares {
             ensure!((0.0..=1.0).contains(&share), "{name} = {share}: it is a share, from 0 to 1");
         }
         ensure!(
@@ -192,6 +216,10 @@ impl Keys {
         ensure!(
             self.trace.is_none() || self.count == 1 && self.choose == Choose::Uniform,
             "keys.trace says which keys there are and how they follow each other: remove keys.count and keys.choose"
+        );
+        ensure!(
+            self.absent == 0.0 || self.trace.is_none() && self.count > 1,
+            "keys.absent is a share of keys.count, which is above 1: a trace says itself what comes for the first time"
         );
         Ok(())
     }
@@ -252,6 +280,8 @@ impl OperationMix {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::super::scenario::Scenario;
     use super::*;
 
@@ -268,6 +298,21 @@ mod tests {
         assert_eq!(told.values.ttls, scenario.values.ttls, "{json}");
     }
 
+    /// A tenth is absent; in every run the same keys are, and each run asks for numbers that no other has asked for.
+    #[test]
+    fn absent_keys_are_new_in_every_run() {
+        let keys = |run| Keys { count: 100_000, absent: 0.1, run, ..Keys::default() };
+        let numbers = |run| (0..100_000).map(|drawn| keys(run).number(drawn)).collect::<HashSet<_>>();
+        let runs = [0, 1, 7].map(numbers);
+        let present = (0..100_000).filter(|drawn| !keys(3).is_absent(*drawn)).count();
+        assert!((89_500..90_500).contains(&present), "{present} of 90,000");
+        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+            assert_eq!(runs[one].len(), 100_000);
+            assert_eq!(runs[one].intersection(&runs[other]).count(), present);
+        }
+        assert!((0..1_000).all(|drawn| Keys::default().number(drawn) == drawn));
+    }
+
     #[test]
     fn what_does_not_fit_together_is_named() {
         for (text, expected) in [
@@ -277,6 +322,8 @@ mod tests {
             ("[keys]\ntrace = \"t\"\nformat = \"csv\"\n", "oracle"),
             ("[keys]\ntrace = \"t\"\nformat = \"text\"\ncount = 7\n", "remove keys.count"),
             ("[keys]\ntrace = \"t\"\nformat = \"text\"\nchoose = \"zipf\"\n", "keys.choose"),
+            ("[keys]\ntrace = \"t\"\nformat = \"text\"\nabsent = 0.1\n", "keys.absent"),
+            ("[keys]\ncount = 9\nabsent = 1.5\n", "keys.absent"),
             ("[keys]\ncount = 2\nbytes = [8, 60]\n", "keys.bytes"),
             ("[keys]\ncount = 2\nbytes = [40, 24]\n", "the shortest and the longest"),
             ("[clients]\ncount = 5000\n", "clients.count"),

@@ -51,7 +51,8 @@ impl TestBed {
         let configuration = self.scratch.write("nginx-cache.conf", &text)?;
         let mut command = Command::new("nginx");
         command.arg("-p").arg(self.scratch.folder()).args(["-e", "stderr", "-c"]).arg(configuration);
-        Ok(TestServer { _files: Some(files), ..self.serve("nginx", &mut command, address, accepts)? })
+        let nginx = self.serve("nginx", &mut command, address, accepts)?;
+        Ok(TestServer { behind: Some(origin), _files: Some(files), ..nginx })
     }
 
     /// Starts Varnish as a cache in front of an origin.
@@ -67,6 +68,7 @@ impl TestBed {
         let mut command = self.pinned("varnishd");
         command.arg("-F").args(["-j", "none", "-a", &address.to_string(), "-s", VARNISH_STORE, "-p", "thread_pools=1"]);
         command.arg("-n").arg(self.scratch.path("varnish-cache")).arg("-f").arg(configuration);
-        self.serve("varnish", &mut command, address, accepts)
+        let varnish = self.serve("varnish", &mut command, address, accepts)?;
+        Ok(TestServer { behind: Some(origin), ..varnish })
     }
 }

@@ -7,7 +7,7 @@
 //! | nginx | one worker that answers 128 bytes from its configuration, as fast as nginx can be made to |
 //! | nginx, Varnish for many keys | caches in front of an origin ([`caches`]) |
 //! | shardstored | one node that owns every slot |
-//! | cluster | `corelane` without edge copies in front of one `shardstored`: every request asks the node |
+//! | cluster | `corelane` in front of one `shardstored`: without edge copies every request asks the node, with them what is absent |
 //!
 //! **Invariants**: a server that is returned accepts requests. Environment variables do not reach Corelane.
 
@@ -64,6 +64,8 @@ pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     /// Ended in this order, the edge before its node.
     pub(crate) children: Vec<Child>,
+    /// Who has the values that it has not: its node, or the origin.
+    pub(crate) behind: Option<SocketAddr>,
     /// What they keep outside the test bed's folder; gone after them.
     pub(crate) _files: Option<ScratchFolder>,
 }
@@ -164,13 +166,14 @@ impl TestBed {
         Ok(self.start_node()?.0)
     }
 
-    /// Starts one edge without edge copies in front of one node, both on the server CPU.
-    pub(crate) fn start_cluster(&self) -> Result<TestServer> {
+    /// Starts one edge in front of one node, both on the server CPU; it keeps copies for `edge_ttl`.
+    pub(crate) fn start_cluster(&self, edge_ttl: &str) -> Result<TestServer> {
         let (node, topology) = self.start_node()?;
         let [address, admin] = free_addresses()?;
         let mut command = self.corelane("corelane", address, admin);
-        command.args(["--edge-ttl", "0s", "--topology"]).arg(&topology);
+        command.args(["--edge-ttl", edge_ttl, "--topology"]).arg(&topology);
         let mut edge = self.serve("corelane + node", &mut command, address, |_| is_ready(admin))?;
+        edge.behind = Some(node.address);
         edge.children.extend(node.children);
         Ok(edge)
     }
@@ -212,7 +215,7 @@ impl TestBed {
         });
         self.stop.check()?;
         match ready {
-            Some(Ok(())) => Ok(TestServer { name, address, children: vec![child], _files: None }),
+            Some(Ok(())) => Ok(TestServer { name, address, children: vec![child], behind: None, _files: None }),
             Some(Err(status)) => bail!("{name} ended before it served ({status}):\n{}", child.output_end()),
             None => bail!("{name} did not serve within {} s:\n{}", READY_LIMIT.as_secs(), child.output_end()),
         }
