@@ -15,6 +15,11 @@ use crate::packages;
 use crate::poll::Stop;
 use crate::steps::Outcome;
 
+/// What users will see: the load of a web application. Caches in front of an origin are left out: nginx needs 5 GB for these keys.
+const WEB: [&str; 2] = ["web", "web-pipelined"];
+const WEB_PEERS: [(&str, &str); 3] =
+    [("redis", "redis-server"), ("valkey", "valkey-server"), ("memcached", "memcached")];
+
 /// Closed loops: how many requests a server answers, and what each costs.
 const CLOSED: [&str; 4] = ["hit", "pipelined", "put", "large"];
 
@@ -29,8 +34,12 @@ const OPEN_PEERS: [&str; 2] = ["nginx", "h2o"];
 /// Closed loops that key-value servers are asked.
 const KEY_VALUE: [&str; 2] = ["kv", "kv-pipelined"];
 
-/// The page whose tables `--update-docs` writes, and what they are called there beside the first one.
-const PAGE: &str = "docs/performance.md";
+/// The pages whose tables `--update-docs` writes, the answers and the rest, and what the tables are called there.
+const ANSWERS: &str = "docs/performance.md";
+const TABLES: &str = "docs/perf-tables.md";
+const WEB_BLOCK: &str = "coreperf peers, web";
+const CLOSED_BLOCK: &str = "coreperf peers";
+const CORES_BLOCK: &str = "coreperf cores";
 const OPEN_BLOCK: &str = "coreperf peers, open loop";
 const KEY_VALUE_BLOCK: &str = "coreperf peers, key-value";
 const GATES_BLOCK: &str = "coreperf peers, gates";
@@ -63,7 +72,7 @@ pub(crate) struct Options {
     /// Write the ratios to the other servers to the baseline, instead of judging them; on a quiet host, with 5 rounds or more
     #[arg(long)]
     accept_ratios: bool,
-    /// Write the tables of docs/performance.md anew, all of them
+    /// Write the tables of docs/performance.md and docs/perf-tables.md anew, all of them
     #[arg(long)]
     update_docs: bool,
     /// Folder for the results and the report, relative to the workspace
@@ -119,37 +128,41 @@ fn commands(root: &Path, options: &Options, out: &Path) -> Vec<(&'static str, Co
         command.current_dir(root).args(arguments);
         command
     };
-    // Where a step writes its table, if it is to.
-    let update = |block: Option<&'static str>| -> Vec<&'static str> {
-        match (options.update_docs, block) {
-            (false, _) => Vec::new(),
-            (true, None) => vec!["--update", PAGE],
-            (true, Some(block)) => vec!["--update", PAGE, "--block", block],
-        }
+    // Where a step writes its table, if it is to; the cores' has one name for good.
+    let update = |page: &'static str, block: &'static str| -> Vec<&'static str> {
+        let named =
+            if block == CORES_BLOCK { vec!["--update", page] } else { vec!["--update", page, "--block", block] };
+        if options.update_docs { named } else { Vec::new() }
     };
     let rounds = options.rounds.to_string();
     let scenario = |name: &str| format!("perf/scenarios/{name}.toml");
     let closed_out = out.join("closed");
     let open_out = out.join("open");
+    let web_out = out.join("web");
+    let mut web = coreperf(&["peers", "--rounds", &rounds, "--seconds", CLOSED_SECONDS]);
+    let peers = WEB_PEERS.into_iter().filter(|(_, program)| packages::is_installed(program)).map(|(name, _)| name);
+    web.arg("--only").arg(["corelane"].into_iter().chain(peers).collect::<Vec<_>>().join(","));
+    web.args(WEB.map(scenario)).arg("--out").arg(&web_out).args(update(ANSWERS, WEB_BLOCK));
     let mut closed = coreperf(&["peers", "--rounds", &rounds, "--seconds", CLOSED_SECONDS]);
-    closed.args(CLOSED.map(scenario)).arg("--out").arg(&closed_out).args(update(None));
+    closed.args(CLOSED.map(scenario)).arg("--out").arg(&closed_out).args(update(TABLES, CLOSED_BLOCK));
     let mut open = coreperf(&["peers", "--rounds", &rounds, "--at-share", OPEN.1]);
     let peers = OPEN_PEERS.into_iter().filter(|peer| packages::is_installed(peer));
     open.arg("--only").arg(["floor", "corelane"].into_iter().chain(peers).collect::<Vec<_>>().join(","));
-    open.arg(scenario(OPEN.0)).arg("--out").arg(&open_out).args(update(Some(OPEN_BLOCK)));
+    open.arg(scenario(OPEN.0)).arg("--out").arg(&open_out).args(update(TABLES, OPEN_BLOCK));
     let kv_out = out.join("kv");
     let mut kv = coreperf(&["peers", "--rounds", &rounds, "--seconds", CLOSED_SECONDS]);
-    kv.args(KEY_VALUE.map(scenario)).arg("--out").arg(&kv_out).args(update(Some(KEY_VALUE_BLOCK)));
+    kv.args(KEY_VALUE.map(scenario)).arg("--out").arg(&kv_out).args(update(TABLES, KEY_VALUE_BLOCK));
     let mut gates = coreperf(&["peers", "--gates", "--idle", "--rounds", &rounds, "--only", GATES_SERVERS]);
     gates.args(GATED[if options.update_docs { 0 } else { GATED.len() - 1 }..].iter().copied().map(scenario));
-    gates.arg("--out").arg(out.join("gates")).args(update(Some(GATES_BLOCK)));
+    gates.arg("--out").arg(out.join("gates")).args(update(ANSWERS, GATES_BLOCK));
     let mut cores = coreperf(&["cores", "--seconds", "1", "--rounds", &rounds]);
-    cores.arg("--out").arg(out.join("cores.json")).args(update(None));
+    cores.arg("--out").arg(out.join("cores.json")).args(update(TABLES, CORES_BLOCK));
     let mut ratios = coreperf(&["gate", "--ratios"]);
     ratios.arg(&closed_out).arg(&open_out).args(options.accept_ratios.then_some("--accept"));
     let mut report = coreperf(&["report"]);
-    report.arg(&closed_out).arg(&open_out).arg(&kv_out).arg("--html").arg(out.join("report.html"));
+    report.arg(&web_out).arg(&closed_out).arg(&open_out).arg(&kv_out).arg("--html").arg(out.join("report.html"));
     vec![
+        ("what a request of a web application costs", web),
         ("what a request costs, and how many are answered", closed),
         ("latency at the same rate", open),
         ("what a request costs key-value servers", kv),
@@ -167,7 +180,7 @@ mod tests {
     #[test]
     fn every_scenario_is_there_and_the_report_comes_last() {
         let root = crate::workspace::root().expect("tests run in the workspace");
-        for name in CLOSED.iter().chain(&KEY_VALUE).chain(&GATED).chain([&OPEN.0]) {
+        for name in WEB.iter().chain(&CLOSED).chain(&KEY_VALUE).chain(&GATED).chain([&OPEN.0]) {
             assert!(root.join(format!("perf/scenarios/{name}.toml")).is_file(), "{name}");
         }
         let options = Options {
@@ -178,20 +191,22 @@ mod tests {
             out: PathBuf::from("target/perf"),
         };
         let commands = commands(&root, &options, Path::new("/results"));
-        let last: Vec<_> = commands.last().expect("there are steps").1.get_args().collect();
+        let report = commands.last().expect("there are steps").1.get_args();
+        let report: Vec<_> = report.filter_map(std::ffi::OsStr::to_str).collect();
+        let folders = ["web", "closed", "open", "kv"].map(|name| format!("/results/{name}"));
         assert_eq!(
-            last,
-            ["report", "/results/closed", "/results/open", "/results/kv", "--html", "/results/report.html"]
+            report,
+            [&["report"], &folders.each_ref().map(String::as_str)[..], &["--html", "/results/report.html"]].concat()
         );
         let updating = self::commands(&root, &Options { update_docs: true, ..options.clone() }, Path::new("/results"));
-        let page = std::fs::read_to_string(root.join(PAGE)).expect("the page is there");
+        let page = |name: &str| std::fs::read_to_string(root.join(name)).expect("the page is there");
         for (_, command) in updating.iter().filter(|(name, _)| *name != RATIOS && *name != "report") {
             let arguments: Vec<_> = command.get_args().filter_map(std::ffi::OsStr::to_str).collect();
+            let at = |flag| Some(arguments[arguments.iter().position(|argument| *argument == flag)? + 1]);
             let whole = !arguments.contains(&"--gates") || arguments.contains(&"perf/scenarios/hit.toml");
-            assert!(arguments.contains(&PAGE) && whole, "{arguments:?}");
-        }
-        for block in [GATES_BLOCK, "coreperf cores", "coreperf peers", OPEN_BLOCK, KEY_VALUE_BLOCK] {
-            assert!(page.contains(&format!("<!-- begin: {block} -->")), "{PAGE} has no place for {block}");
+            let (page_name, block) = (at("--update").expect("it writes a table"), at("--block").unwrap_or(CORES_BLOCK));
+            let has_place = page(page_name).contains(&format!("<!-- begin: {block} -->"));
+            assert!(whole && has_place, "{page_name} has no place for {block}: {arguments:?}");
         }
         for (accept_ratios, more) in [(false, &[][..]), (true, &["--accept"][..])] {
             let commands = self::commands(&root, &Options { accept_ratios, ..options.clone() }, Path::new("/results"));
