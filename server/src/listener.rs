@@ -3,7 +3,7 @@
 //!
 //! **Not** parsing: each connection becomes a task of its frontend.
 //!
-//! **Invariants**: at most `connections_per_core` connections are served and [`SHEDDING_MAX`] are being told 503; what
+//! **Invariants**: at most `connections_per_core` connections are served and [`SHEDDING_MAX`] are being answered 503; what
 //! is beyond is closed at once, so that memory stays bounded at any number of clients.
 
 use std::cell::Cell;
@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use control::ListenRefusal;
 use corelane_http::Status;
 use corelane_http::problem::Problem;
 use reactor::{Address, Connection, CoreId, ListenError, ListenOptions, Listener, Reactor};
@@ -56,7 +57,7 @@ impl Acceptor {
         })
     }
 
-    /// Listens on every address of the settings, and serves who connects.
+    /// Listens on every address of the settings, and serves the connections.
     ///
     /// # Errors
     /// The operator's: an address that cannot be listened on.
@@ -74,7 +75,10 @@ impl Acceptor {
             if matches!(address, Address::Unix(_)) && core != CoreId(0) {
                 continue;
             }
-            let listener = self.reactor.listen(&address, &options).map_err(|error| explain(&address, &error))?;
+            let listener = self
+                .reactor
+                .listen(&address, &options)
+                .map_err(|error| ListenRefusal::of("listen", &address, error))?;
             let listener = Rc::new(listener);
             self.connections.add_listener(&listener);
             let accepting = Rc::clone(self);
@@ -121,7 +125,7 @@ impl Acceptor {
         let problem = Problem {
             status: Status::ServiceUnavailable,
             slug: "too-many-connections",
-            detail: "this server has as many connections as it may; try again",
+            detail: "this server has reached its bound of connections; try again",
         };
         self.h1.refuse(&problem, &mut connection.write());
         let ending = Shedding::begin(self);
@@ -148,10 +152,4 @@ impl Drop for Shedding {
     fn drop(&mut self) {
         self.0.shedding.set(self.0.shedding.get() - 1);
     }
-}
-
-fn explain(address: &Address, error: &std::io::Error) -> std::io::Error {
-    let text =
-        format!("listen: cannot listen on {address}: {error}; choose another address, or stop what listens there");
-    std::io::Error::new(error.kind(), text)
 }

@@ -317,10 +317,14 @@ fn a_bad_configuration_is_refused_with_its_place_and_a_remedy() {
 #[test]
 fn an_address_in_use_is_refused_with_a_remedy() {
     let server = serve("memory = \"64MiB\"\n");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
-    command.args(["--listen", "127.0.0.1:0", "--cores", "0", "--memory", "64MiB"]);
-    let output = command.args(["--admin", &server.admin.to_string()]).output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.contains("admin"), "{told}");
+    let (listen, admin, free) = (server.address.to_string(), server.admin.to_string(), "127.0.0.1:0");
+    for (taken, listen, admin) in [("admin", free, &*admin), ("listen", &listen, free)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
+        command.args(["--cores", "0", "--memory", "64MiB", "--listen", listen, "--admin", admin]);
+        let output = command.output().unwrap();
+        let refusal = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{refusal}");
+        assert!(refusal.contains(&format!("{taken}: ")) && refusal.contains("in use by another process"), "{refusal}");
+        assert!(refusal.contains(&format!("--{taken}")), "{refusal}");
+    }
 }

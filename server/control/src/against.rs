@@ -40,10 +40,10 @@ const RESTART: u8 = 4;
 /// What is printed about the differences, a line each, and the exit status.
 ///
 /// # Errors
-/// The operator's: nobody answers there, or no process of this kind does.
+/// The operator's: there is no response, or none of a process of this kind.
 pub(crate) fn compare(program: &str, given: &SettingsTree, admin: &ListenAddress) -> Result<(String, u8), String> {
     let running = ask(admin).map_err(|error| {
-        format!("--against: cannot ask {admin}: {error}; name the admin listener of a {program} that runs")
+        format!("--against: cannot ask {admin}: {error}; ADDRESS is the admin listener of a running {program}")
     })?;
     Ok(report(&differences(&running, &given.to_json()), admin))
 }
@@ -78,10 +78,10 @@ fn converse(mut stream: impl Read + Write) -> io::Result<Value> {
     stream.write_all(REQUEST)?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-    config_in(&answer).ok_or_else(|| io::Error::other("what answers there shows no settings"))
+    config_in(&answer).ok_or_else(|| io::Error::other("its response is not the settings of a process"))
 }
 
-/// The settings in a whole answer: a 200 whose body ends with the connection, or of a length that is said.
+/// The settings in a whole response: a 200 whose body ends with the connection, or of a length that is said.
 fn config_in(answer: &[u8]) -> Option<Value> {
     let head_bytes = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
     let (head, body) = answer.split_at(head_bytes);

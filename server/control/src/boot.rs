@@ -2,7 +2,7 @@
 //!
 //! **Not** starting cores: the binary does, with what it gets here.
 //!
-//! **Invariants**: whatever is refused is told on standard error with its remedy, and ends in status 2; signals are blocked
+//! **Invariants**: every refusal is written to standard error with its remedy, and ends in status 2; signals are blocked
 //! before any thread exists.
 //!
 //! **Source**: docs/config.md.
@@ -78,7 +78,8 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
         print!("{text}");
         return Ok(status);
     }
-    let cpus = data_cpus(loaded.settings.cores())?;
+    let allowed = cpu::allowed().map_err(|error| format!("cores: cannot read the CPUs of this process: {error}"))?;
+    let cpus = data_cpus(loaded.settings.cores(), allowed)?;
     probe()?;
     serve(Booted { loaded, config, topology, cpus, incarnation: incarnation() })
 }
@@ -89,7 +90,7 @@ fn verdict(program: &str, topology: Option<(&Topology, &str)>) -> String {
     match topology {
         None => settings,
         Some((topology, name)) => format!(
-            "{settings}\n{name}: cluster {:?}, epoch {}, {} nodes",
+            "{settings}\n{name}: cluster {:?}, epoch {}, nodes: {}",
             topology.cluster(),
             topology.epoch(),
             topology.nodes().len()
@@ -97,11 +98,20 @@ fn verdict(program: &str, topology: Option<(&Topology, &str)>) -> String {
     }
 }
 
-/// One data core per CPU this process may use, or the CPUs that were named.
-fn data_cpus(cores: &Cores) -> Result<Vec<usize>, StartError> {
+/// The CPUs of the data cores: those that are named, or all that are `allowed` to this process.
+///
+/// # Errors
+/// The operator's: a CPU that this process may not use.
+fn data_cpus(cores: &Cores, allowed: Vec<usize>) -> Result<Vec<usize>, StartError> {
     match cores {
-        Cores::Auto => cpu::allowed().map_err(|error| format!("cores: cannot tell which CPUs to use: {error}").into()),
-        Cores::Cpus(cpus) => Ok(cpus.iter().map(|cpu| usize::from(*cpu)).collect()),
+        Cores::Auto => Ok(allowed),
+        Cores::Cpus(cpus) => {
+            let cpus: Vec<usize> = cpus.iter().map(|cpu| usize::from(*cpu)).collect();
+            match cpus.iter().find(|cpu| !allowed.contains(cpu)) {
+                None => Ok(cpus),
+                Some(cpu) => Err(format!("cores: found {cpu}, allowed: the CPUs of this process, {allowed:?}").into()),
+            }
+        }
     }
 }
 
@@ -117,17 +127,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_check_tells_the_topology_too() {
+    fn a_check_reports_the_topology_too() {
         assert_eq!(verdict("corelane", None), "corelane: the settings are valid");
         let text = "cluster = \"blue\"\nepoch = 7\n[[node]]\nid = 1\naddress = \"127.0.0.1:1\"\n";
         let topology = Topology::parse(text).unwrap();
-        let told = verdict("corelane", Some((&topology, "t.toml")));
-        assert_eq!(told, "corelane: the settings are valid\nt.toml: cluster \"blue\", epoch 7, 1 nodes");
+        let text = verdict("corelane", Some((&topology, "t.toml")));
+        assert_eq!(text, "corelane: the settings are valid\nt.toml: cluster \"blue\", epoch 7, nodes: 1");
     }
 
     #[test]
-    fn named_cpus_are_taken_as_they_are() {
-        assert_eq!(data_cpus(&Cores::Cpus(vec![3, 1])).unwrap(), [3, 1]);
-        assert!(!data_cpus(&Cores::Auto).unwrap().is_empty());
+    fn named_cpus_are_taken_in_their_order_if_they_are_allowed() {
+        let cpus = |cores: Cores| data_cpus(&cores, vec![1, 2, 3]).map_err(|error| error.to_string());
+        assert_eq!(cpus(Cores::Cpus(vec![3, 1])), Ok(vec![3, 1]));
+        assert_eq!(cpus(Cores::Auto), Ok(vec![1, 2, 3]));
+        let refused = "cores: found 4, allowed: the CPUs of this process, [1, 2, 3]";
+        assert_eq!(cpus(Cores::Cpus(vec![1, 4])), Err(refused.to_owned()));
     }
 }

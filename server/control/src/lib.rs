@@ -19,9 +19,12 @@ pub mod attend;
 pub mod boot;
 pub mod build;
 pub mod drain;
+mod listen_error;
 pub mod log;
 pub mod metrics;
 pub mod reload;
 pub mod settings;
 pub mod topology_file;
 pub mod watch;
+
+pub use listen_error::ListenRefusal;

@@ -48,7 +48,7 @@ impl<T: Settings> ConfigSource<T> {
     /// The command line, the environment and the disk of this process.
     #[must_use]
     pub fn of_process() -> Self {
-        // The one place of the product that reads the environment; all else is told.
+        // The one place of the product that reads the environment.
         Self::new(std::env::args_os().skip(1).collect(), std::env::vars_os().collect(), Box::new(HostFiles))
     }
 
@@ -88,21 +88,21 @@ impl<T: Settings> ConfigSource<T> {
         }
     }
 
-    /// What tells the present state of what was read from another: empty when nothing was, or none of it is left.
+    /// The present marks of what was read; empty when nothing was read, or none of it is left.
     #[must_use]
     pub fn marks(&self) -> Vec<Mark> {
         self.seen.borrow().iter().filter_map(|(path, _)| self.files.mark(path)).collect()
     }
 
-    /// The same as it was before it was read.
+    /// The marks as they were before the files were read.
     #[must_use]
     pub fn read_marks(&self) -> Vec<Mark> {
         self.seen.borrow().iter().filter_map(|(_, mark)| *mark).collect()
     }
 
-    /// The file named first.
+    /// The name of the configuration file; `none` where none was named.
     fn name(&self) -> String {
-        self.seen.borrow().first().map_or_else(String::new, |(file, _)| file.display().to_string())
+        self.seen.borrow().first().map_or_else(|| "none".to_owned(), |(file, _)| file.display().to_string())
     }
 }
 

@@ -11,7 +11,8 @@ use std::{
 };
 
 use control::{
-    admin::{self, Admin, AdminError, AdminPage, PageRequest, Readiness},
+    ListenRefusal,
+    admin::{self, Admin, AdminPage, PageRequest, Readiness},
     metrics::{Build, ProcessUsage, Text},
 };
 use corelane_http::{Method, Status};
@@ -63,12 +64,12 @@ fn start(threads: &mut Threads, address: Address) -> Result<SocketAddr, (std::io
     let body = move |reactor: Reactor| {
         let binary = Binary { reactor: reactor.clone() };
         let served = admin::serve(&reactor, &address, Rc::new(binary));
-        let told = served.map_err(|error| {
-            let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<AdminError>());
-            assert!(matches!(inner, Some(AdminError::InUse { .. })), "{error}");
+        let outcome = served.map_err(|error| {
+            let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ListenRefusal>());
+            assert!(matches!(inner, Some(ListenRefusal::InUse { .. })), "{error}");
             (error.kind(), error.to_string())
         });
-        bound.send(told).unwrap();
+        bound.send(outcome).unwrap();
     };
     threads.start_core(spec, Box::new(body)).unwrap();
     match is_bound.recv().unwrap()? {

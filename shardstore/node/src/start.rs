@@ -23,13 +23,14 @@ use store_runtime::remote::unpublished;
 use crate::core::{CoreSeat, NodeCore};
 use crate::message::{MAILBOX_CAPACITY, NodeMessage};
 use crate::metrics::NodeMetrics;
+use control::ListenRefusal;
 use control::drain::Ending;
 use control::reload::Reloader;
 
 use crate::plan::{NodePlan, Shared, Started};
 use crate::supervisor::{self, NodeSupervision};
 
-/// Starts a node on `host`. It runs until it is told to terminate.
+/// Starts a node on `host`. It runs until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// The operator's, with what to do: the node is not in the topology, an address is in use, memory or io_uring is refused.
@@ -134,7 +135,7 @@ impl<'h> Starting<'h> {
         let failed = self.failed.clone();
         let first = move |reactor: Reactor| {
             if let Err(error) = body(&reactor) {
-                // The starter looks right after this; when it is gone there is nobody to tell.
+                // `Starting::start` reads this next; if it has returned already, the error has no reader.
                 let _ = failed.send(error);
                 reactor.stop();
             }
@@ -169,10 +170,7 @@ fn listen(reactor: &Reactor, addresses: &[Address]) -> io::Result<Vec<Listener>>
     // The first core makes sure that no other process listens there; the others share with it.
     let options = ListenOptions { claim: reactor.core() == CoreId(0), ..ListenOptions::default() };
     let open = |address: &Address| {
-        reactor.listen(address, &options).map_err(|error| {
-            let remedy = "set another address (`listen` in the configuration file, --listen, CORELANE_LISTEN)";
-            io::Error::new(error.kind(), format!("listen: cannot listen on {address}: {error}; {remedy}"))
-        })
+        reactor.listen(address, &options).map_err(|error| ListenRefusal::of("listen", address, error))
     };
     addresses.iter().map(open).collect()
 }

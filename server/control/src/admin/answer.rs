@@ -1,7 +1,7 @@
-//! An answer, and its bytes.
+//! A response, and its bytes.
 //!
-//! **Not** choosing it. **Invariants**: an answer to `HEAD` has the head that `GET` would have and no body; a refusal says
-//! that it is the last answer.
+//! **Not** choosing it. **Invariants**: a response to `HEAD` has the head that `GET` would have and no body; a refusal says
+//! that it is the last response.
 //!
 //! **Source**: RFC 9110 section 9.3.2; RFC 9457.
 
@@ -34,7 +34,7 @@ impl From<AdminPage> for AdminAnswer {
 }
 
 impl AdminAnswer {
-    /// An answer without a body that says which methods are allowed.
+    /// A response without a body that says which methods are allowed.
     pub(super) fn options(allow: FieldValue<'static>) -> Self {
         Self { status: Status::NoContent, content_type: None, allow: Some(allow), body: Vec::new() }
     }
@@ -51,7 +51,7 @@ impl AdminAnswer {
         Self { allow: Some(allow), ..self }
     }
 
-    /// Appends the answer to a request of `method`.
+    /// Appends the response to a request of `method`.
     pub(super) fn encode(&self, method: Method, connection: ConnectionOption, wall_ms: u64, out: &mut Vec<u8>) {
         let head = ResponseHead {
             connection,

@@ -35,7 +35,7 @@ pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a client may take to read what is queued for it, up to [`QUEUE_BYTES_MAX`].
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
 
-/// How long a connection waits for its peer after its last answer.
+/// How long a connection waits for its peer after its last response.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Bytes queued to a client at which its next request waits: a metrics page of a large host fits.
@@ -58,9 +58,9 @@ type AdminRequests = RequestReader<Received, Instant>;
 enum RequestStep {
     /// More bytes are needed.
     More,
-    /// Its answer is queued; the connection goes on.
+    /// Its response is queued; the connection goes on.
     Answered,
-    /// Its answer is queued, and it is the last.
+    /// Its response is queued, and it is the last.
     Last,
 }
 
@@ -123,7 +123,7 @@ fn step(server: &AdminServer, connection: &Connection, requests: &mut AdminReque
         Ok(Some(next)) => next,
         Ok(None) => RequestStep::More,
         Err(error) => {
-            // Which method it was is not known for sure; a body after an answer to HEAD harms nobody on a connection that ends.
+            // Which method it was is not known for sure; a body after a response to HEAD does no harm on a connection that ends.
             refuse(server, connection, Method::Get, &AdminAnswer::problem(&error.problem()));
             RequestStep::Last
         }
@@ -147,7 +147,7 @@ fn answer(server: &AdminServer, connection: &Connection, head: &RequestHead<'_>)
     if stays_open { RequestStep::Answered } else { RequestStep::Last }
 }
 
-/// Queues the last answer of a connection whose requests cannot be trusted any more.
+/// Queues the last response of a connection whose requests cannot be trusted any more.
 fn refuse(server: &AdminServer, connection: &Connection, method: Method, answer: &AdminAnswer) {
     server.metrics.refused.increment();
     let wall_ms = server.reactor().wall_ms();

@@ -15,7 +15,7 @@
 //! | `/v1/status` | JSON: what the process is doing |
 //! | `/v1/config` | JSON: effective settings with their origin |
 //!
-//! **Not**: for the public, so it listens on loopback unless told otherwise; TLS; bodies of requests, which are refused.
+//! **Not**: for the public, so it listens on loopback by default; TLS; bodies of requests, which are refused.
 //!
 //! **Invariants**: at most [`CONNECTIONS_MAX`] connections are served and as many shed; every wait has a deadline; answers of
 //! a connection are in the order of its requests; nothing here runs on a data core.
@@ -24,7 +24,6 @@
 
 mod answer;
 mod connection;
-mod error;
 mod page;
 mod route;
 mod server;
@@ -39,11 +38,10 @@ use serde_json::Value;
 #[cfg(test)]
 pub(crate) use self::server::AdminMetrics;
 pub use self::{
-    error::AdminError,
     page::{AdminPage, PageRequest},
     server::CONNECTIONS_MAX,
 };
-use crate::metrics::Text;
+use crate::{ListenRefusal, metrics::Text};
 
 /// Connections that may wait to be accepted: as many as can be served, so that a burst of scrapers is not refused.
 const BACKLOG: u32 = 64;
@@ -57,7 +55,7 @@ pub enum Readiness {
     NotReady(Vec<String>),
 }
 
-/// What a binary tells about itself. Called on the control core, once per request.
+/// What a binary reports about itself. Called on the control core, once per request.
 pub trait Admin {
     /// Whether it is ready to serve.
     fn readiness(&self) -> Readiness;
@@ -83,12 +81,12 @@ pub trait Admin {
 ///
 /// # Errors
 ///
-/// The operator's, as an [`AdminError`] inside: the address is in use, not local or not permitted. The text names the key
+/// The operator's, as a [`ListenRefusal`] inside: the address is in use, not local or not permitted. The text names the key
 /// and what to do.
 pub fn serve(reactor: &Reactor, address: &Address, admin: Rc<dyn Admin>) -> io::Result<Address> {
     // One process to an address: with SO_REUSEPORT a second one would silently take half of the scrapes.
     let options = ListenOptions { backlog: BACKLOG, reuse_port: false, ..ListenOptions::default() };
-    let listener = reactor.listen(address, &options).map_err(|error| AdminError::of(address, error))?;
+    let listener = reactor.listen(address, &options).map_err(|error| ListenRefusal::of("admin", address, error))?;
     let bound = listener.address().clone();
     let server = server::AdminServer::new(reactor.clone(), admin);
     reactor.spawn(server::accept_all(Rc::new(server), listener)).map_err(io::Error::other)?;

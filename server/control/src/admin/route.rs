@@ -43,7 +43,7 @@ const HTML_TYPE: &[u8] = b"text/html; charset=utf-8";
 const INDEX: &[u8] = include_bytes!("index.html");
 const READ_METHODS: &[u8] = b"GET, HEAD";
 
-/// The answer to a request without a body.
+/// The response to a request without a body.
 pub(super) fn answer(head: &RequestHead<'_>, server: &AdminServer) -> AdminAnswer {
     let (path, query) = match head.target() {
         RequestTarget::Origin { path, query } => (path, query),
@@ -58,13 +58,13 @@ pub(super) fn answer(head: &RequestHead<'_>, server: &AdminServer) -> AdminAnswe
         return if head.method().is_read() {
             (page.make)(server).into()
         } else {
-            not_allowed("this page is only read")
+            not_allowed("this page can only be read")
         };
     }
     let request = PageRequest { method: head.method(), path: text(path), query: query.map(text) };
     server.admin().page(&request).map_or_else(
         || {
-            let detail = "there is no such page; / lists what there is";
+            let detail = "there is no such page; / lists the pages";
             AdminAnswer::problem(&Problem { status: Status::NotFound, slug: "not-found", detail })
         },
         AdminAnswer::from,
@@ -76,21 +76,21 @@ pub(super) fn keeps_framing(method: Method) -> bool {
     method != Method::Connect
 }
 
-/// The answer to a request that has a body.
+/// The response to a request that has a body.
 pub(super) fn body_refused() -> AdminAnswer {
     let detail = "requests to this listener have no body";
     AdminAnswer::problem(&Problem { status: Status::ContentTooLarge, slug: "body-too-large", detail })
 }
 
-/// The answer to a head that does not come to its end in time.
+/// The response to a head that does not come to its end in time.
 pub(super) fn too_slow() -> AdminAnswer {
     let detail = "the request head did not arrive in time";
     AdminAnswer::problem(&Problem { status: Status::RequestTimeout, slug: "slow-head", detail })
 }
 
-/// The answer to a connection beyond the bound.
+/// The response to a connection beyond the bound.
 pub(super) fn too_many_connections() -> AdminAnswer {
-    let detail = "this listener has as many connections as it serves";
+    let detail = "this listener has reached its bound of connections";
     AdminAnswer::problem(&Problem { status: Status::ServiceUnavailable, slug: "connections", detail })
 }
 

@@ -1,4 +1,4 @@
-//! The listener's side of the admin listener: who is served, who is shed, and what is counted.
+//! Accepting for the admin listener: which connections are served, which are shed, and what is counted.
 //!
 //! **Not** the conversation on a connection. **Invariants**: a seat is given back when its task ends, however it ends;
 //! accepting never stops while the core runs.
@@ -20,10 +20,10 @@ use crate::metrics::{Counter, Gauge, Text};
 /// Connections that are served at once: a few scrapers and people, and the probes of a fleet's load balancers.
 pub const CONNECTIONS_MAX: usize = 64;
 
-/// Connections that are being told 503 at once. Beyond it they are closed without a word.
+/// Connections that are being answered 503 at once. Beyond it they are closed without a response.
 const SHEDDING_MAX: usize = 64;
 
-/// How long a shed client may take to read its answer.
+/// How long a shed client may take to read its response.
 const SHED_LINGER: Duration = Duration::from_secs(1);
 
 crate::metrics! {
@@ -128,7 +128,7 @@ fn take(server: &Rc<AdminServer>, connection: Connection) {
             connection.finish(SHED_LINGER).await;
             drop(seat);
         };
-        // Without room for one more task there is nobody to tell it; the connection is closed.
+        // Without room for one more task the connection is closed.
         let _ = server.reactor.spawn(task);
     }
 }

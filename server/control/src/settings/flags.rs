@@ -105,14 +105,16 @@ fn command(schema: &Schema) -> Command {
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
         .help("Read this TOML file; without it no file is read\n[env: CORELANE_CONFIG]");
-    let check =
-        Arg::new(CHECK).long(CHECK).action(ArgAction::SetTrue).help("Say whether the settings are valid, and exit");
+    let check = Arg::new(CHECK)
+        .long(CHECK)
+        .action(ArgAction::SetTrue)
+        .help("Check the settings, report whether they are valid, and exit");
     let against = Arg::new(AGAINST)
         .long(AGAINST)
         .value_name("ADDRESS")
         .requires(CHECK)
         .value_parser(|text: &str| text.parse::<ListenAddress>())
-        .help("With --check: say how they differ from those of the process whose admin listener this is");
+        .help("With --check: report how they differ from those of the process whose admin listener this is");
     let print = Arg::new(PRINT_CONFIG)
         .long(PRINT_CONFIG)
         .action(ArgAction::SetTrue)
@@ -153,9 +155,10 @@ fn argument(key: &SettingKey, path: &str) -> Option<Arg> {
 /// follows is what `--help` prints.
 fn reason_of(error: &clap::Error) -> String {
     let rendered = error.render().to_string();
-    let told = rendered.split("\n\nUsage:").next().unwrap_or_default();
-    let told = told.split("\n\nFor more information").next().unwrap_or_default();
-    let words: Vec<&str> =
-        told.trim_start_matches("error: ").lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    format!("{}; see --help", words.join("; "))
+    let reason = rendered.split("\n\nUsage:").next().unwrap_or_default();
+    let reason = reason.split("\n\nFor more information").next().unwrap_or_default();
+    let lines: Vec<&str> =
+        reason.trim_start_matches("error: ").lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // A line that ends in a colon begins a list.
+    format!("{}; see --help", lines.join("; ").replace(":; ", ": "))
 }

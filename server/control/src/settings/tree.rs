@@ -40,8 +40,8 @@ impl SettingsTree {
     ///
     /// # Errors
     ///
-    /// The operator's: all errors of the layers; when there are none, what is required and missing, then which rules are
-    /// broken.
+    /// The operator's: all errors of the layers, what is required and missing, and which rules are broken. A rule is
+    /// checked only when the values that it compares are known.
     pub(super) fn resolve(schema: &'static Schema, layers: Vec<SettingsLayer>) -> Result<Self, SettingsErrors> {
         let mut set = BTreeMap::new();
         let mut errors = Vec::new();
@@ -62,9 +62,8 @@ impl SettingsTree {
         let missing = tree.missing().filter(|error| errors.iter().all(|known| known.key() != error.key()));
         let missing: Vec<SettingError> = missing.collect();
         errors.extend(missing);
-        if errors.is_empty() {
-            errors.extend(tree.contradictions());
-        }
+        let contradictions = tree.contradictions(&errors);
+        errors.extend(contradictions);
         if errors.is_empty() { Ok(tree) } else { Err(SettingsErrors::new(errors)) }
     }
 
@@ -169,8 +168,17 @@ impl SettingsTree {
         )
     }
 
-    fn contradictions(&self) -> impl Iterator<Item = SettingError> {
-        self.schema.rules.iter().filter_map(|rule| {
+    /// The rules that are broken, in so far as `errors` leaves the values known: a file that was not read, or a key that was
+    /// misspelt, may have set any of them.
+    fn contradictions(&self, errors: &[SettingError]) -> Vec<SettingError> {
+        let hides_values =
+            |error: &SettingError| error.key().is_none() || matches!(error, SettingError::UnknownKey { .. });
+        if errors.iter().any(hides_values) {
+            return Vec::new();
+        }
+        let is_known = |path: &str| errors.iter().all(|error| error.key() != Some(path));
+        let rules = self.schema.rules.iter().filter(|rule| is_known(rule.lesser) && is_known(rule.bound));
+        let broken = rules.filter_map(|rule| {
             let (lesser, bound) = (&self.entries[rule.lesser], &self.entries[rule.bound]);
             let (found, most) = (lesser.value.as_ref()?, bound.value.as_ref()?);
             (found.magnitude() > most.magnitude()).then(|| SettingError::Contradiction {
@@ -181,7 +189,8 @@ impl SettingsTree {
                 bound: most.to_string(),
                 bound_origin: bound.origin.clone(),
             })
-        })
+        });
+        broken.collect()
     }
 }
 

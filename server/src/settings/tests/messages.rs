@@ -105,8 +105,27 @@ fn broken_toml_is_named_with_its_line() {
     }
 }
 
+/// Values and rules that are wrong are reported together, but no rule about a value that is not known.
 #[test]
-fn all_that_is_wrong_is_told_at_once_and_in_order() {
+fn rules_are_checked_between_the_values_that_are_known() {
+    let broken = "limits.target_bytes: found 17KiB";
+    let cases: [(&str, &[&str]); 4] = [
+        ("region = 64\nlimits.target_bytes = '17KiB'\n", &["region: found 64", broken]),
+        ("limits.header_bytes = 1\nlimits.target_bytes = '17KiB'\n", &["limits.header_bytes: found 1"]),
+        ("limits.heder_bytes = '32KiB'\nlimits.target_bytes = '17KiB'\n", &["limits.heder_bytes: unknown key"]),
+        ("keyspace.A.ttl = '1s'\nlimits.target_bytes = '17KiB'\n", &["keyspace.A: found the name \"A\"", broken]),
+    ];
+    for (file, expected) in cases {
+        let errors = Case { file, ..Case::default() }.refused::<EdgeSettings>().to_string();
+        assert_eq!(errors.lines().count(), expected.len(), "{errors}");
+        for (line, part) in errors.lines().zip(expected) {
+            assert!(line.contains(part), "{line} has {part}");
+        }
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_reported_at_once_and_in_order() {
     let errors = Case {
         arguments: &["--memory", "1"],
         environment: &[("CORELANE_REGION", "x"), ("CORELANE_ADMIN", ""), ("CORELANE_MEMROY", "1GiB")],
@@ -156,6 +175,10 @@ fn a_command_line_that_is_not_understood_is_told_alone() {
         (
             &["--memory", "1GiB", "--memory", "2GiB"],
             "command line: the argument '--memory <SIZE>' cannot be used multiple times; see --help",
+        ),
+        (
+            &["--against", "127.0.0.1:1"],
+            "command line: the following required arguments were not provided: --check; see --help",
         ),
         (&["--node-id", "1"], "command line: unexpected argument '--node-id' found; see --help"),
     ] {
