@@ -120,7 +120,7 @@ fn operators_see_where_a_key_is_and_how_it_fares() {
         let item = &about["item"];
         assert_eq!(item["version"].as_str().unwrap(), etag);
         assert_eq!(item["value_bytes"].as_u64().unwrap(), value(key, 0).len() as u64);
-        assert_eq!((item["queue"].as_str().unwrap(), item["frequency"].as_u64().unwrap()), ("small", 0));
+        assert_eq!((item["queue"].as_str().unwrap(), item["uses"].as_u64().unwrap()), ("small", 0));
         let (ttl_ms, age_ms) = (item["ttl_ms"].as_u64().unwrap(), item["segment_age_ms"].as_u64().unwrap());
         // Cores read the calendar by themselves, a few milliseconds apart.
         assert!((1..=100_100).contains(&ttl_ms) && age_ms < 100_000, "{about}");

@@ -1,8 +1,8 @@
 //! The totals with which `/v1/status` begins, and their rates over the last seconds.
 //!
-//! **Not** for data cores: whoever has the sums over cores notes them here, once a second.
+//! **Not** for data cores: the control core notes the sums over cores here, once a second.
 //!
-//! **Invariants**: rates are over at most `WINDOW_SAMPLES` seconds, so that they say what is now, whoever looks and how often.
+//! **Invariants**: rates are over at most `WINDOW_SAMPLES` seconds, so that they are current, however often they are read.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -34,8 +34,6 @@ pub struct Totals {
     pub memory_used_bytes: u64,
     /// What they may use.
     pub memory_limit_bytes: u64,
-    /// How often what cores decide by has been replaced, or the epoch of the topology.
-    pub generation: u64,
 }
 
 /// The totals of the last seconds.
@@ -83,7 +81,6 @@ impl Activity {
             "items": totals.items,
             "memory_used_bytes": totals.memory_used_bytes,
             "memory_limit_bytes": totals.memory_limit_bytes,
-            "generation": totals.generation,
         })
     }
 }

@@ -24,13 +24,13 @@ const PREFIX: &str = "/v1/debug/key/";
 pub(super) fn page(supervisor: &Supervisor, request: &PageRequest<'_>) -> Option<AdminPage> {
     let rest = request.path.strip_prefix(PREFIX)?;
     if !matches!(request.method, Method::Get | Method::Head) {
-        return Some(problem(Status::MethodNotAllowed, "method-not-allowed", "this page is only read"));
+        return Some(problem(Status::MethodNotAllowed, "method-not-allowed", "this page can only be read"));
     }
     let Some((keyspace, raw_key)) = rest.split_once('/') else {
         return Some(problem(Status::NotFound, "not-found", "the path is /v1/debug/key/KEYSPACE/KEY"));
     };
     if keyspace.as_bytes() != keyspaces::DEFAULT && !supervisor.snapshot().settings.keyspace.contains_key(keyspace) {
-        let detail = "there is no such keyspace; keyspaces are made in the configuration, [keyspace.NAME]";
+        let detail = "there is no such keyspace; keyspaces are declared in the configuration as [keyspace.NAME]";
         return Some(problem(Status::NotFound, "unknown-keyspace", detail));
     }
     let (mut decoded, mut stored) = (Vec::new(), Vec::new());
@@ -88,10 +88,10 @@ fn describe_item(supervisor: &Supervisor, found: &Inspection) -> Value {
         "version": found.version.bits().to_string(),
         "ttl_ms": (found.expire_ms > 0).then(|| found.expire_ms.saturating_sub(now_ms)),
         "is_expired": found.expire_ms > 0 && found.expire_ms <= now_ms,
-        "is_near_copy": ItemKind::of_flags(found.flags).is_edge_copy(),
+        "is_edge_copy": ItemKind::of_flags(found.flags).is_edge_copy(),
         "value_bytes": found.value_bytes,
         "is_chained": found.is_chained,
-        "frequency": found.frequency,
+        "uses": found.frequency,
         "queue": if found.is_main { "main" } else { "small" },
         "segment_age_ms": now_ms.saturating_sub(found.segment_opened_ms),
     })

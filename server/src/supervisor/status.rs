@@ -49,7 +49,7 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
 
 /// Sums over the cores.
 pub(super) fn totals(supervisor: &Supervisor) -> Totals {
-    let mut totals = Totals { generation: supervisor.snapshot().generation, ..Totals::default() };
+    let mut totals = Totals::default();
     for core in &supervisor.metrics {
         let hits = core.hits_own.value() + core.hits_core.value();
         totals.requests += core.requests.value();

@@ -1,4 +1,4 @@
-//! What a node tells on its admin listener.
+//! What a node reports on its admin listener.
 //!
 //! **Not**: HTTP. **Invariants**: everything here is read from counters and from the control core's own state.
 //!
@@ -22,7 +22,7 @@ impl NodeSupervisor {
 
     /// Sums over the cores. A request that was BUSY or not served is an error; a hit is a lookup that found its key.
     pub(super) fn totals(&self) -> Totals {
-        let mut totals = Totals { generation: u64::from(self.topology.borrow().epoch()), ..Totals::default() };
+        let mut totals = Totals::default();
         for core in &*self.metrics.cores {
             totals.requests += core.requests.iter().map(Counter::value).sum::<u64>();
             totals.errors += core.over_credit.value() + core.hop_refused.value() + core.deadline_missed.value();
