@@ -7,7 +7,7 @@
 use control::metrics::{Counter, Gauge, Latency, ReactorMetrics};
 use store_runtime::metrics::CacheMetrics;
 
-/// What a request's time is counted under.
+/// The kind of a request, by which its time is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RouteKind {
     Hit,
@@ -29,21 +29,21 @@ control::metrics! {
         answers_2xx: Counter = "corelane_http_responses_total" { class = "2xx" },
         /// Responses 3xx.
         answers_3xx: Counter = "corelane_http_responses_total" { class = "3xx" },
-        /// Responses 4xx, to malformed requests included.
+        /// Responses 4xx, including those to malformed requests.
         answers_4xx: Counter = "corelane_http_responses_total" { class = "4xx" },
-        /// Responses 5xx, the 503 for a connection too many included.
+        /// Responses 5xx, including the 503 for a connection over the bound.
         answers_5xx: Counter = "corelane_http_responses_total" { class = "5xx" },
-        /// Requests refused because their head did not parse, or because the chunks of their body were malformed.
+        /// Requests refused because their head or the chunks of their body were malformed.
         malformed: Counter = "corelane_http_requests_refused_total",
-        /// From a request's head being read to its response being handed to the connection's send queue. `hit`: reads answered at
-        /// once from memory, and `other`: whatever else is answered at once, of one round of a connection in 61, where requests
-        /// pipelined in one round count with the round's time. `read`: reads that waited for another core or a node, and `write`:
-        /// PUT and DELETE with the time their body took; all of them.
+        /// Time from the parsing of a request's head until its response is in the connection's send queue. `hit`: reads answered
+        /// at once from memory; `other`: all else that is answered at once. Of these, one round of a connection in 61 is
+        /// measured, and requests pipelined in one round count with the round's time. `read`: every read that waited for
+        /// another core or a node; `write`: every PUT and DELETE, with the time its body took.
         durations: [Latency; 4] = "corelane_http_request_duration_seconds" by "route" in RouteKind::WORDS,
         /// Connections accepted.
         accepted: Counter = "corelane_http_connections_accepted_total",
-        /// Connections refused at a bound: answered 503, or just closed when 256 are being answered already or the core has
-        /// no room for a task.
+        /// Connections refused at a bound: answered 503, or closed without a response when 256 are being answered already or
+        /// the core has no room for a task.
         shed: Counter = "corelane_http_connections_shed_total",
         /// Connections ended because their client was slow: with a head or a body (408), or in reading its response.
         timeouts: Counter = "corelane_http_timeouts_total",
@@ -53,22 +53,22 @@ control::metrics! {
         connections: Gauge = "corelane_http_connections",
         /// Memory for request bodies being received, and for copies of values that clients have not read yet.
         body_bytes: Gauge = "corelane_http_body_bytes",
-        /// Reads answered from the shard of the core that has the connection. A read is a GET or HEAD; those answered 304, 206, 412
-        /// and 416 are included.
+        /// Reads answered from the shard of the core that has the connection. A read is a GET or HEAD, whether it is answered
+        /// 200, 206, 304, 412 or 416.
         hits_own: Counter = "corelane_kv_reads_total" { source = "own_core" },
         /// Reads answered from another core's shard, in place or by message.
         hits_core: Counter = "corelane_kv_reads_total" { source = "other_core" },
-        /// Reads answered by a node, also for those who waited for the same fill.
+        /// Reads answered by a node, including those that waited for the same fill.
         reads_node: Counter = "corelane_kv_reads_total" { source = "node" },
         /// Reads answered 404 because there is no value.
         absent: Counter = "corelane_kv_reads_total" { source = "absent" },
-        /// Requests handed to the core that owns their key.
+        /// Requests sent to the core that owns their key.
         hops: Counter = "corelane_store_hops_total",
         /// Of these: refused with 503, because too many wait or a mailbox was full.
         mailbox_full: Counter = "corelane_store_hops_refused_total",
-        /// Fills started: a node was asked for a key on behalf of everybody who waits for it.
+        /// Fills started: one call to a node for all reads that wait for the key.
         fills: Counter = "corelane_store_fills_total",
-        /// Reads that waited for a fill under way instead of asking.
+        /// Reads that waited for a fill under way instead of starting one.
         fills_joined: Counter = "corelane_store_reads_coalesced_total",
         /// Keys that are being fetched from a node.
         fills_open: Gauge = "corelane_store_fills",
@@ -86,9 +86,9 @@ control::metrics! {
         stale: Counter = "corelane_upstream_stale_total",
         /// Connections to nodes that ended or could not be made.
         link_ended: Counter = "corelane_upstream_connections_ended_total",
-        /// Connections to nodes ended because of a frame or chunk that was refused.
+        /// Connections to nodes closed because of a malformed frame or chunk.
         link_frame_errors: Counter = "corelane_upstream_frame_errors_total",
-        /// Connections to nodes ended because the HELLOs did not agree, or another node answered.
+        /// Connections to nodes closed because the HELLOs did not agree, or the HELLO was that of another node.
         link_hello_refused: Counter = "corelane_upstream_hellos_refused_total",
     } with {
         /// Of the core's shard, as of its last report.

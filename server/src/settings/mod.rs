@@ -43,7 +43,7 @@ static SCHEMA: Schema = Schema {
     relatives: &[Relative { program: "shardstored", keys: &NODE_KEYS }],
 };
 
-/// What only `shardstored` can be told.
+/// Keys that only `shardstored` has.
 const NODE_KEYS: [&str; 5] = [
     "node_id",
     "limits.requests_per_connection",
@@ -55,35 +55,35 @@ const NODE_KEYS: [&str; 5] = [
 settings! {
     /// All settings of the edge.
     pub struct EdgeSettings {
-        /// Addresses that serve HTTP/1.1; more about a listener is said in `[[listener]]`.
+        /// Addresses that serve HTTP/1.1; a `[[listener]]` table declares one with its protocol.
         pub listen: Vec<ListenAddress> =
             SettingKey::new(Kind::Addresses).preset_unless("127.0.0.1:8080", "listener").flag("listen", "ADDRESS").restart(),
         /// Address of the admin listener.
         pub admin: ListenAddress = ADMIN.preset("127.0.0.1:9180"),
-        /// CPUs with a data core each; auto takes all this process may use.
+        /// CPUs that run a data core each; auto: all that this process may use.
         pub cores: Cores = CORES,
-        /// How new connections find a core: the kernel's hash, or the CPU that received the packet.
+        /// How the kernel assigns new connections to cores: by a hash of the addresses, or by the CPU that received the packet.
         pub accept_steering: AcceptSteering = SettingKey::new(Kind::Choice(AcceptSteering::WORDS)).preset("hash").restart(),
         /// Memory of all shards together, index included; a hard limit.
         pub memory: u64 = MEMORY,
-        /// When the kernel is asked for the memory: as items come, or all of it at the start, in huge pages as far as there are any.
+        /// When the memory is allocated: as items are stored, or all of it at the start, in huge pages where the kernel has them.
         pub memory_commit: Commit = MEMORY_COMMIT,
         /// Topology file; without it this process is its own store.
         pub topology: Option<PathBuf> = TOPOLOGY,
-        /// Whether responses say where they came from (Cache-Status).
+        /// Whether responses name the tier that served them (field Cache-Status).
         pub cache_status: bool = SettingKey::new(Kind::Bool).preset("true"),
-        /// How long a copy of a node's value is served without asking; 0s keeps no copies.
-        // The staleness other edges' writes can be read with; beyond an hour it would be a cache nobody can reason about.
+        /// How long an edge serves its copy of a node's value without asking the node again; 0s keeps no copies.
+        // It bounds the staleness of reads after writes of other edges; more than an hour would be a mistake of the unit.
         pub edge_ttl: Duration = SettingKey::duration(Duration::ZERO, HOUR).preset("1s").flag("edge-ttl", "DURATION").formerly("near_ttl"),
         /// How long requests in flight may take after SIGTERM.
         pub drain_timeout: Duration = DRAIN_TIMEOUT,
-        /// Region written into versions.
+        /// Number of the region of this process; part of every version it assigns.
         pub region: u8 = REGION,
         /// The log on standard error.
         pub log: LogSettings = LogSettings::TABLE,
         /// Bounds.
         pub limits: EdgeLimits = EdgeLimits::TABLE,
-        /// How nodes are asked.
+        /// Requests to nodes.
         pub upstream: UpstreamSettings = UpstreamSettings::TABLE,
         /// Keyspaces by name; `default` is always there.
         pub keyspace: BTreeMap<String, KeyspaceSettings> =
@@ -99,7 +99,7 @@ settings! {
         /// Largest request head; beyond it 431.
         // Below 1 KiB no browser gets through; above 1 MiB a head no longer fits any buffer the reactor hands out.
         pub header_bytes: usize = SettingKey::bytes(KIB, MIB).preset("16KiB"),
-        /// Most header lines; beyond it 431.
+        /// Most header lines of a request; beyond it 431.
         // The parser counts header lines in 16 bits; a proxy in front adds up to a dozen to a client's own.
         pub header_count: usize = SettingKey::count(16, 4096).preset("100"),
         /// Longest request target; beyond it 414.
@@ -111,34 +111,34 @@ settings! {
             SettingKey::duration(Duration::from_millis(100), Duration::from_secs(600)).preset("10s").formerly("header_time"),
         /// Slowest body, per second; below it 408; 0B allows any.
         pub body_rate_min: u64 = SettingKey::bytes(0, GIB).preset("1KiB"),
-        /// Time before the rate of a body counts, and the longest pause within one (at least 1s).
+        /// Time before the rate of a body is checked, and the longest pause within a body (at least 1s).
         pub body_rate_grace: Duration = SettingKey::duration(Duration::ZERO, HOUR).preset("10s"),
         /// Time a connection is kept open between requests.
         pub idle_timeout: Duration = SettingKey::duration(SECOND, DAY).preset("75s").formerly("idle_time"),
         /// Most connections of a core; one more is answered 503 and closed.
         pub connections_per_core: usize = SettingKey::count(1, CONNECTIONS_PER_CORE_MAX).preset("65536"),
-        /// Most pipelined requests of a connection that wait; then it is not read from.
+        /// Most pipelined requests of a connection that are served before other connections get their turn.
         pub pipelined_requests_max: usize =
             SettingKey::count(1, 4096).preset("128").formerly("requests_per_connection_queue"),
-        /// Bytes to send to a connection at which it is no longer read from.
+        /// Bytes queued for a client above which its connection is not read until half of them are sent.
         // One receive buffer of 64 KiB may turn into as much to send; 1 GiB is a whole host's patience for one client.
         pub send_queue_bytes: usize = SettingKey::bytes(64 * KIB, GIB).preset("1MiB"),
-        /// Memory of a core for request bodies until they are stored, and as much again for copies to send; beyond it 503.
+        /// Memory of each core for request bodies until they are stored, and as much again for copies of values to send; beyond it 503.
         pub body_memory_bytes: usize = SettingKey::bytes(KIB, TIB).preset("256MiB"),
-        /// Most keys a core waits for from nodes; beyond it 503.
+        /// Most keys that a core fetches from nodes at a time; beyond it 503.
         pub fills_per_core: usize = SettingKey::count(1, CONNECTIONS_PER_CORE_MAX).preset("65536"),
-        /// Most requests that wait for one key; beyond it 503.
+        /// Most requests that wait for one fetched key; beyond it 503.
         pub waiters_per_fill: usize = SettingKey::count(1, CONNECTIONS_PER_CORE_MAX).preset("65536"),
     }
 }
 
 settings! {
-    /// How nodes are asked.
+    /// Requests to nodes.
     pub struct UpstreamSettings {
-        /// Time until a node must have answered, or begun to; a value gets more, at 8 MiB a second.
+        /// Time within which a node must begin to respond; large values get more, at 8 MiB a second.
         pub request_timeout: Duration =
             SettingKey::duration(MILLISECOND, MINUTE).preset("1s").formerly("request_time"),
-        /// Time to connect to a node and greet it.
+        /// Time to connect to a node and exchange HELLOs.
         pub connect_timeout: Duration =
             SettingKey::duration(MILLISECOND, MINUTE).preset("500ms").formerly("connect_time"),
         /// Most connections of a core to one node; at most one for each of the node's cores is used.
@@ -147,7 +147,7 @@ settings! {
         pub queue_per_node: usize = SettingKey::count(1, 1 << 20).preset("1024"),
         /// Failures in a row that open a node's circuit breaker.
         pub breaker_failures: u32 = SettingKey::count(1, 1000).preset("3"),
-        /// Time between two probes of a node whose breaker is open.
+        /// Mean time between two probes of a node whose breaker is open.
         // A node that is back must be in use within a second.
         pub breaker_probe_time: Duration = SettingKey::duration(MILLISECOND, SECOND).preset("250ms"),
     }
@@ -166,15 +166,15 @@ settings! {
 settings! {
     /// One listener.
     pub struct ListenerSettings {
-        /// Address that is listened on.
+        /// Address to listen on.
         pub address: ListenAddress = SettingKey::new(Kind::Address).required().restart(),
-        /// What is spoken there.
+        /// Protocol of its connections.
         pub protocol: Protocol = SettingKey::new(Kind::Choice(Protocol::WORDS)).preset("http").restart(),
     }
 }
 
 choice! {
-    /// What a listener speaks.
+    /// The protocol of a listener.
     pub enum Protocol {
         /// HTTP/1.1.
         Http = "http",

@@ -34,7 +34,7 @@ static SCHEMA: Schema = Schema {
     relatives: &[Relative { program: "corelane", keys: &EDGE_KEYS }],
 };
 
-/// What only `corelane` can be told.
+/// Keys that only `corelane` has.
 const EDGE_KEYS: [&str; 21] = [
     "accept_steering",
     "cache_status",
@@ -68,17 +68,17 @@ settings! {
         pub listen: Vec<ListenAddress> = SettingKey::new(Kind::Addresses).preset("127.0.0.1:7401").flag("listen", "ADDRESS").restart(),
         /// Address of the admin listener.
         pub admin: ListenAddress = ADMIN.preset("127.0.0.1:9280"),
-        /// CPUs with a data core each; auto takes all this process may use.
+        /// CPUs that run a data core each; auto: all that this process may use.
         pub cores: Cores = CORES,
         /// Memory of all shards together, index included; a hard limit.
         pub memory: u64 = MEMORY,
-        /// When the kernel is asked for the memory: as items come, or all of it at the start, in huge pages as far as there are any.
+        /// When the memory is allocated: as items are stored, or all of it at the start, in huge pages where the kernel has them.
         pub memory_commit: Commit = MEMORY_COMMIT,
         /// Topology file, the same one the edges read.
         pub topology: PathBuf = TOPOLOGY.required(),
         /// How long requests in flight may take after SIGTERM.
         pub drain_timeout: Duration = DRAIN_TIMEOUT,
-        /// Region written into versions.
+        /// Number of the region of this process; part of every version it assigns.
         pub region: u8 = REGION,
         /// The log on standard error.
         pub log: LogSettings = LogSettings::TABLE,
@@ -99,7 +99,7 @@ settings! {
         pub bytes_per_connection: u32 = SettingKey::bytes(64 * KIB, GIB).preset("4MiB"),
         /// Largest value; beyond it the response is TOO_LARGE.
         pub value_bytes: u32 = SettingKey::bytes(64 * KIB, VALUE_BYTES_MAX).preset("64MiB"),
-        /// Largest value part of one frame; larger values travel in chunks.
+        /// Most bytes of a value in one frame; larger values are sent in chunks.
         // At least a longest key, its extensions and some value; at most what one peer may hold up the others with.
         pub frame_bytes: u32 = SettingKey::bytes(16 * KIB, 16 * MIB).preset("1MiB"),
         /// Time a connection is kept open without a frame.

@@ -12,7 +12,7 @@ use shardstore::cache::CacheStats;
 control::metrics! {
     /// What the cache of a core's shard holds and has done.
     pub struct CacheMetrics from CacheStats {
-        /// Items; expired ones that nothing has touched yet are included.
+        /// Items, including expired ones that have not been removed yet.
         items: Gauge = "corelane_cache_items" => |stats| stats.items,
         /// The memory limit, index and data together.
         limit_bytes: Gauge = "corelane_cache_limit_bytes" => |stats| stats.bytes_limit,
@@ -23,7 +23,7 @@ control::metrics! {
         /// Of the index: pages in use. They have a slot for every 8 bytes, so `8 * corelane_cache_items` over this is how
         /// full they are; usually 0.85 to 0.95.
         pages_bytes: Gauge = "corelane_cache_pages_bytes" => |stats| stats.bytes_pages,
-        /// Records of living items.
+        /// Living items, with headers and padding.
         live_bytes: Gauge = "corelane_cache_live_bytes" => |stats| stats.bytes_live,
         /// Free segments.
         free_bytes: Gauge = "corelane_cache_free_bytes" => |stats| stats.bytes_free,
@@ -33,15 +33,15 @@ control::metrics! {
         main_bytes: Gauge = "corelane_cache_main_bytes" => |stats| stats.bytes_main,
         /// Segments with a value that is being sent in place.
         pinned_bytes: Gauge = "corelane_cache_pinned_bytes" => |stats| stats.bytes_pinned,
-        /// Of these: segments with nothing else alive.
+        /// Of these: segments without any other living item.
         held_bytes: Gauge = "corelane_cache_held_bytes" => |stats| stats.bytes_held,
-        /// Segments with items, by the times to live in seconds that they were opened for: up to the word, and beyond the
-        /// word before it. `longer` is beyond 97 days; `large` is for large values, whatever theirs.
+        /// Segments with items, by the items' time to live in seconds: at most the label, and more than the label before it.
+        /// `longer` is beyond 97 days; `large` is for large values of any time to live.
         ttl_bytes: [Gauge; CacheStats::GROUPS.len()] = "corelane_cache_ttl_bytes" by "ttl" in CacheStats::GROUPS
             => |stats| stats.bytes_by_group,
-        /// Age of the small queue's oldest segment: about the age at which items leave that nobody reads.
+        /// Age of the small queue's oldest segment: about the age at which items that are not read are evicted.
         oldest_small_seconds: Gauge = "corelane_cache_oldest_small_seconds" => |stats| stats.oldest_small_ms / 1000,
-        /// How long ago the main queue's oldest segment came into it.
+        /// Time since the main queue's oldest segment entered the queue.
         oldest_main_seconds: Gauge = "corelane_cache_oldest_main_seconds" => |stats| stats.oldest_main_ms / 1000,
         /// Lookups that found a living item.
         hits: Counter = "corelane_cache_hits_total" => |stats| stats.hits,
@@ -49,39 +49,39 @@ control::metrics! {
         misses: Counter = "corelane_cache_misses_total" => |stats| stats.misses,
         /// Items stored.
         inserts: Counter = "corelane_cache_inserts_total" => |stats| stats.inserts,
-        /// Items that left because their key was stored again.
+        /// Items replaced because their key was stored again.
         replaced: Counter = "corelane_cache_replaced_total" => |stats| stats.replaced,
         /// Items that were deleted.
         removed: Counter = "corelane_cache_removed_total" => |stats| stats.removed,
-        /// Items that left because their time to live, or at an edge with nodes the time for copies, was over.
+        /// Items removed because they had expired; at an edge with nodes, also copies older than `edge_ttl`.
         expired: Counter = "corelane_cache_expired_total" => |stats| stats.expired,
         /// Items evicted because their segment was needed.
         evicted_for_room: Counter = "corelane_cache_evicted_for_room_total" => |stats| stats.evicted_for_room,
-        /// Items evicted because all their places in the index were taken and its page could not grow.
+        /// Items evicted because their buckets in the index were full and the page could not grow.
         evicted_for_slot: Counter = "corelane_cache_evicted_for_slot_total" => |stats| stats.evicted_for_slot,
         /// Items that were read twice in the small queue, and kept for the main one.
         promoted: Counter = "corelane_cache_promoted_total" => |stats| stats.promoted_items,
         /// Items stored that had been evicted from the small queue shortly before; they go to the main one.
         ghost_hits: Counter = "corelane_cache_ghost_hits_total" => |stats| stats.ghost_hits,
-        /// Hits of other cores in this shard that were taken into account for who stays; some are dropped on the way.
+        /// Hits by other cores that this shard took into account for eviction; some are dropped on the way.
         noted_hits: Counter = "corelane_cache_noted_hits_total" => |stats| stats.noted_hits,
-        /// Items copied inside the shard: kept, or alone in a sparse segment.
+        /// Items copied within the shard to keep them while their segment was reclaimed.
         moved: Counter = "corelane_cache_moved_total" => |stats| stats.moved_items,
-        /// Bytes of these.
+        /// Bytes of the items copied within the shard.
         moved_bytes: Counter = "corelane_cache_moved_bytes_total" => |stats| stats.moved_bytes,
-        /// Pages of the index laid out anew, with more buckets.
+        /// Index pages replaced by larger ones.
         pages_grown: Counter = "corelane_cache_pages_grown_total" => |stats| stats.pages_grown,
-        /// Pages of the index laid out anew, with fewer buckets.
+        /// Index pages replaced by smaller ones.
         pages_shrunk: Counter = "corelane_cache_pages_shrunk_total" => |stats| stats.pages_shrunk,
-        /// Pages of the index copied out of segments with much dead space.
+        /// Index pages copied out of segments with much dead space.
         pages_moved: Counter = "corelane_cache_pages_moved_total" => |stats| stats.pages_moved,
-        /// Segments drained.
+        /// Segments reclaimed.
         segments_reclaimed: Counter = "corelane_cache_segments_reclaimed_total" => |stats| stats.segments_reclaimed,
         /// Inserts that found no free segment and had to reclaim one themselves.
         stalls: Counter = "corelane_cache_stalls_total" => |stats| stats.stalls,
-        /// Work of reclaiming, in the engine's units.
+        /// Work of reclaiming: an item visited, or about as much work, counts 1.
         work_units: Counter = "corelane_cache_work_units_total" => |stats| stats.work_units,
-        /// Pins refused because 5 % of the shard was pinned; these values were copied.
+        /// Pins refused because 5 % of the shard was pinned already; those values were copied.
         pins_refused: Counter = "corelane_cache_pins_refused_total" => |stats| stats.pins_refused,
     }
 }

@@ -38,9 +38,9 @@ crate::metrics! {
 crate::choice! {
     /// How much an event matters, the most first.
     pub enum LogLevel {
-        /// Something does not work, and somebody must act.
+        /// Something does not work, and an operator must act.
         Error = "error",
-        /// Something does not work as it should, and goes on.
+        /// Something does not work as it should; the process continues.
         Warn = "warn",
         /// What an operator wants to find later: start, reload, drain, stop.
         Info = "info",
@@ -75,9 +75,9 @@ crate::choice! {
 crate::settings! {
     /// What is logged, and how.
     pub struct LogSettings {
-        /// Events of this level and those that matter more are logged.
+        /// Least important level that is logged.
         pub level: LogLevel = SettingKey::new(Kind::Choice(LogLevel::WORDS)).preset("info"),
-        /// How lines are written: `name=value` pairs, or an object in JSON.
+        /// LogFormat of a line: `name=value` pairs, or a JSON object.
         pub format: LogFormat = SettingKey::new(Kind::Choice(LogFormat::WORDS)).preset("logfmt"),
     }
 }

@@ -61,7 +61,7 @@ pub const CORES: SettingKey = SettingKey::new(Kind::Cores).preset("auto").flag("
 pub const MEMORY: SettingKey =
     SettingKey::bytes(MEMORY_BYTES_MIN, MEMORY_BYTES_MAX).preset("1GiB").flag("memory", "SIZE").restart();
 
-/// When that memory is asked for.
+/// When that memory is allocated.
 pub const MEMORY_COMMIT: SettingKey = SettingKey::new(Kind::Choice(COMMITS)).preset(AS_NEEDED).restart();
 
 /// The topology's file.
@@ -71,7 +71,7 @@ pub const TOPOLOGY: SettingKey = SettingKey::new(Kind::Path).flag("topology", "F
 pub const DRAIN_TIMEOUT: SettingKey =
     SettingKey::duration(Duration::ZERO, HOUR).preset("30s").flag("drain-timeout", "DURATION").formerly("drain_time");
 
-/// The region that is written into versions.
+/// The region, which is part of every version.
 pub const REGION: SettingKey = SettingKey::count(0, REGION_MAX).preset("0").restart();
 
 /// What [`MEMORY_COMMIT`] says.

@@ -41,46 +41,46 @@ control::metrics! {
     pub(crate) struct NodeCoreMetrics {
         /// Requests received; a batch is one. HELLOs are not counted.
         requests: [Counter; Opcode::ALL.len()] = "corelane_node_requests_total" by "operation" in OPERATIONS,
-        /// From a request's bytes being at hand to its response being handed to the connection's send queue, of one buffer of a
-        /// connection in 61; requests that came in one buffer count with the buffer's time. Requests that waited for another
-        /// core are not measured, nor what came with them.
+        /// Time from the receipt of a request until its response is in the connection's send queue. One receive buffer of a
+        /// connection in 61 is measured, and requests of one buffer count with the buffer's time. Buffers with a request that
+        /// waited for another core are not measured.
         durations: [Latency; Opcode::ALL.len()] = "corelane_node_request_duration_seconds" by "operation" in OPERATIONS,
-        /// Responses by status, silenced ones included; an entry of a batch is none. docs/wire.md says what each means.
+        /// Responses by status, including those that QUIET suppressed; entries of a batch are not counted. docs/wire.md explains each.
         answers: [Counter; Status::ALL.len()] = "corelane_node_responses_total" by "status" in STATUSES,
-        /// Frames and HELLOs that were refused; most of them end their connection. docs/wire.md, "Errors", says what each
-        /// means; `other` is one without a name of its own.
+        /// Frames and HELLOs that were refused; most of them end their connection. docs/wire.md, "Errors",
+        /// explains each; `other` is one without a name of its own.
         faults: NamedCounters = "corelane_node_faults_total" by "reason" in FAULTS,
         /// Connections accepted.
         accepted: Counter = "corelane_node_connections_accepted_total",
-        /// Connections closed at once because the core they should be on has as many as it may.
+        /// Connections closed at once because their core had reached its bound of connections.
         refused_full: Counter = "corelane_node_connections_shed_total",
-        /// Connections given to the core that their HELLO named.
+        /// Connections handed over to the core that their HELLO named.
         handed_over: Counter = "corelane_node_connections_handed_over_total",
-        /// Connections kept because the mailbox of that core was full.
+        /// Connections not handed over because the mailbox of that core was full.
         handover_refused: Counter = "corelane_node_handovers_refused_total",
-        /// Connections closed because their HELLO did not come in time.
+        /// Connections closed because their HELLO did not arrive in time.
         hello_timed_out: Counter = "corelane_node_hellos_timed_out_total",
-        /// Connections ended that had no request for `limits.idle_timeout`.
+        /// Connections closed after `limits.idle_timeout` without a request.
         idle: Counter = "corelane_node_connections_idle_total",
         /// Connections cut because their peer did not read.
         slow_reader: Counter = "corelane_node_slow_readers_total",
-        /// Connections that broke.
+        /// Connections that ended with an error of the network.
         lost: Counter = "corelane_node_connections_lost_total",
-        /// Requests, or parts of a batch, handed to another core of the node.
+        /// Requests, or parts of a batch, sent to another core of the node.
         hop: Counter = "corelane_store_hops_total",
-        /// Of these: answered BUSY instead, because too many wait or a mailbox was full.
+        /// Of these: answered BUSY, because too many wait or a mailbox was full.
         hop_refused: Counter = "corelane_store_hops_refused_total",
         /// GETs answered from another core's shard, read in place.
         read_in_place: Counter = "corelane_store_reads_in_place_total",
         /// Requests answered BUSY because their peer had more in flight than it was granted.
         over_credit: Counter = "corelane_node_over_credit_total",
-        /// Requests that were not served because their time was over.
+        /// Requests that were not served because their deadline had passed.
         deadline_missed: Counter = "corelane_node_deadlines_missed_total",
         /// Requests whose key's hash disagreed with the slot of their frame.
         slot_mismatch: Counter = "corelane_node_slot_mismatches_total",
-        /// Requests served for an edge with an older epoch, and marked so.
+        /// Requests of a peer with an older epoch, whose response has the flag MAP_HINT.
         hinted: Counter = "corelane_node_epoch_hints_total",
-        /// Newer epochs that a peer knew; the topology is read again, once per epoch.
+        /// Newer epochs that a peer reported; the topology is read again, once per epoch.
         topology_wanted: Counter = "corelane_node_newer_epochs_total",
         /// Open connections.
         connections: Gauge = "corelane_node_connections",
@@ -88,7 +88,7 @@ control::metrics! {
         hops_waiting: Gauge = "corelane_store_hops_waiting",
         /// Copies of large values that are being sent.
         copied_bytes: Gauge = "corelane_node_copied_bytes",
-        /// Claimed by values that arrive in chunks.
+        /// Memory reserved for values that arrive in chunks.
         assembling_bytes: Gauge = "corelane_node_assembling_bytes",
     } with {
         /// Of the core's shard, refreshed every so often.
