@@ -54,6 +54,22 @@ fn there_are_enough_cases_each_of_its_own_name() {
 }
 
 #[test]
+fn every_problem_is_in_the_specification() {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/specification.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let problems = all_cases().into_iter().flat_map(|(_, case)| case.answers);
+    let named: BTreeSet<String> = problems
+        .filter_map(|answer| Some(format!("| {} |{}", answer.status, answer.slug.map(|slug| format!("`{slug}`"))?)))
+        .collect();
+    assert!(named.len() > 40, "{named:?}");
+    for problem in &named {
+        let (status, slug) = problem.rsplit_once('|').unwrap();
+        let is_listed = document.lines().any(|row| row.starts_with(status) && row.contains(slug));
+        assert!(is_listed, "no row of docs/specification.md begins with {status}| and has {slug}");
+    }
+}
+
+#[test]
 fn every_case_is_answered_as_it_says() {
     let server = Server::start(&Plan { config: CONFIG, ..Plan::default() });
     let mut runner = Runner::new(server.address);
