@@ -1,6 +1,6 @@
-//! `Cache-Control` of requests: how long to keep what is put, and whether a copy will do for what is got.
+//! `Cache-Control` of requests: the time to live of a value that is stored, and whether a copy may answer a read.
 //!
-//! **Not**: the directives of answers; caching rules.
+//! **Not**: the directives of responses; caching rules; `no-store`, which has no effect on a store.
 //! **Invariants**: every directive is checked against the grammar, the unknown ones too; a number too large is the
 //! largest, as RFC 9111 section 1.2.2 wants.
 //! **Source**: RFC 9111 section 1.2.2, 5.2 and 5.2.1.
@@ -33,8 +33,6 @@ pub struct CacheControl {
     pub max_age_s: Option<u32>,
     /// `no-cache`: ask the owner, whatever copies there are.
     pub no_cache: bool,
-    /// `no-store`: leave no copy behind.
-    pub no_store: bool,
 }
 
 impl CacheControl {
@@ -63,7 +61,6 @@ impl CacheControl {
             return Err(CacheControlError::Syntax);
         }
         self.no_cache |= name.eq_ignore_ascii_case(b"no-cache");
-        self.no_store |= name.eq_ignore_ascii_case(b"no-store");
         if name.eq_ignore_ascii_case(b"max-age") { self.note_max_age(argument) } else { Ok(()) }
     }
 
@@ -111,7 +108,7 @@ mod tests {
             (&["max-age=4294967296"], max_age(DELTA_SECONDS_MAX)),
             (&["max-age=99999999999999999999999"], max_age(DELTA_SECONDS_MAX)),
             (&["private, community=\"a, max-age=1, \\\"b\"", "max-age=5"], max_age(5)),
-            (&["no-cache", "NO-STORE"], Ok(CacheControl { max_age_s: None, no_cache: true, no_store: true })),
+            (&["no-cache", "NO-STORE"], Ok(CacheControl { max_age_s: None, no_cache: true })),
             (&["max-age"], Err(CacheControlError::MaxAge)),
             (&["max-age=-1"], Err(CacheControlError::MaxAge)),
             (&["max-age=1.5"], Err(CacheControlError::MaxAge)),

@@ -1,4 +1,4 @@
-//! `Cache-Status`: where an answer came from.
+//! `Cache-Status`: where a response came from.
 //!
 //! **Not**: deciding it.
 //! **Invariants**: every value is a valid RFC 8941 list of one item, a token with parameters.
@@ -23,13 +23,11 @@ pub enum HitSource {
 /// Why a request went on to a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForwardReason {
-    /// Nothing was held for the key.
+    /// This process had no value for the key.
     Miss,
-    /// What was held was too old.
-    Stale,
     /// The method writes, so it always goes to the owner.
     Method,
-    /// The request asked for the owner's answer.
+    /// The request asked for the owner's response.
     Request,
 }
 
@@ -38,7 +36,7 @@ pub enum ForwardReason {
 pub enum CacheStatus {
     /// Answered by this process.
     Hit(HitSource),
-    /// Nothing was found here, and nobody else was to be asked.
+    /// Nothing was found, and there is no node to ask.
     Miss,
     /// A node was asked.
     Forwarded {
@@ -46,7 +44,7 @@ pub enum CacheStatus {
         reason: ForwardReason,
         /// The node's id.
         node: u32,
-        /// Whether one question served several clients.
+        /// Whether one call served several clients.
         collapsed: bool,
     },
 }
@@ -75,7 +73,6 @@ impl CacheStatus {
 fn push_forwarded(out: &mut Vec<u8>, reason: ForwardReason, node: u32, collapsed: bool) {
     out.extend_from_slice(match reason {
         ForwardReason::Miss => b"corelane; fwd=miss".as_slice(),
-        ForwardReason::Stale => b"corelane; fwd=stale",
         ForwardReason::Method => b"corelane; fwd=method",
         ForwardReason::Request => b"corelane; fwd=request",
     });
@@ -99,7 +96,7 @@ mod tests {
             (CacheStatus::Hit(HitSource::Core), "hit; detail=core"),
             (CacheStatus::Miss, "fwd=miss"),
             (forwarded(ForwardReason::Miss, 2, false), "fwd=miss; detail=\"node 2\""),
-            (forwarded(ForwardReason::Stale, 0, true), "fwd=stale; collapsed; detail=\"node 0\""),
+            (forwarded(ForwardReason::Miss, 0, true), "fwd=miss; collapsed; detail=\"node 0\""),
             (forwarded(ForwardReason::Method, u32::MAX, false), "fwd=method; detail=\"node 4294967295\""),
             (forwarded(ForwardReason::Request, 10, false), "fwd=request; detail=\"node 10\""),
         ] {
