@@ -54,7 +54,8 @@ impl Connections {
     /// Takes a connection in for as long as what is returned lives.
     pub(crate) fn register(self: &Rc<Self>, connection: &Connection) -> Registered {
         let number = self.next.replace(self.next.get() + 1);
-        self.open.borrow_mut().insert(number, Some(connection.sender()));
+        let before = self.open.borrow_mut().insert(number, Some(connection.sender()));
+        assert!(before.is_none(), "a number names one connection");
         self.publish_count();
         Registered { connections: Rc::clone(self), number }
     }
@@ -86,7 +87,7 @@ impl Connections {
         let reactor = &self.reactor;
         reactor.sleep_until((reactor.now() + IDLE_GRACE).min(deadline)).await;
         for sender in self.open.borrow().values().flatten() {
-            // Wakes those who wait for a request; a request under way sets its own deadline anew.
+            // Wakes connections that wait for a request; a request under way sets its own deadline anew.
             sender.expire_at(reactor.now());
         }
         while self.count() > 0 && reactor.now() < deadline {
@@ -109,13 +110,15 @@ pub(crate) struct Registered {
 impl Registered {
     /// From now on a drain does not hurry it: its last response is written.
     pub(crate) fn finish(&self) {
-        self.connections.open.borrow_mut().insert(self.number, None);
+        let before = self.connections.open.borrow_mut().insert(self.number, None);
+        assert!(before.is_some(), "a connection is in the table until it is closed");
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.connections.open.borrow_mut().remove(&self.number);
+        let removed = self.connections.open.borrow_mut().remove(&self.number);
+        debug_assert!(removed.is_some(), "a connection leaves the table once");
         self.connections.publish_count();
     }
 }

@@ -3,7 +3,7 @@
 //! **Not** streaming: a value is stored whole, so its body is gathered whole. **Not** timing: a body that arrives too slowly is the
 //! frontend's to end.
 //!
-//! **Invariants**: bodies of one core together stay within their budget, for as long as somebody needs them.
+//! **Invariants**: bodies of one core together stay within their budget until they are no longer needed.
 
 use std::rc::Rc;
 
@@ -59,7 +59,7 @@ pub(crate) async fn gather<W: Wire>(
     Ok(gathered)
 }
 
-/// Bytes of a body, and the memory they count as for as long as somebody needs them.
+/// Bytes of a body, and the lease on the memory they take.
 pub(crate) struct Gathered {
     pub(crate) lease: Lease,
     pub(crate) bytes: Vec<u8>,
@@ -80,6 +80,7 @@ impl Gathered {
             self.bytes.reserve_exact(wanted.max(bytes.len()));
         }
         self.bytes.extend_from_slice(bytes);
+        assert!(announced == 0 || self.bytes.len() <= announced, "a wire hands out no more than the head announced");
         true
     }
 }
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn bodies_are_bounded_by_their_keyspace_and_by_the_budget() {
-        // The rest of the budget is somebody else's.
+        // The rest of the budget is leased elsewhere.
         let cases: [(RequestBody, &[usize], Result<usize, &str>); 7] = [
             (RequestBody::None, &[], Ok(0)),
             (RequestBody::Length(60), &[20, 40], Ok(60)),

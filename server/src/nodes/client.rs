@@ -2,7 +2,7 @@
 //!
 //! **Not** a balancer: a key has one owner core at the node, and its frames go there directly.
 //!
-//! **Invariants**: connections are `min(node's cores, connections_max)`, one until the first HELLO has told the cores;
+//! **Invariants**: connections are `min(node's cores, connections_max)`, one until the first HELLO reports the node's cores;
 //! at most `waiting_max` calls wait for a connection or for credit.
 
 use std::cell::{Cell, RefCell};
@@ -21,10 +21,10 @@ pub(crate) struct NodeClient {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) breaker: RefCell<Breaker>,
     pub(crate) connections: RefCell<Vec<Rc<NodeConnection>>>,
-    /// Data cores of the node, once a HELLO has told.
+    /// Data cores of the node, as its HELLO reports; 1 before the first.
     pub(crate) node_cores: Cell<u16>,
     pub(crate) waiting: Cell<usize>,
-    /// Why the last connection that ended did; gone once one is up again.
+    /// Why the last connection ended; none once a connection is up again.
     pub(crate) last_error: RefCell<Option<String>>,
     /// It left the topology: its connections end.
     pub(crate) retired: Cell<bool>,
@@ -73,7 +73,7 @@ impl NodeClient {
     pub(crate) fn connection_for(&self, node_core: u16) -> Option<Rc<NodeConnection>> {
         let connections = self.connections.borrow();
         let index = usize::from(node_core).checked_rem(connections.len())?;
-        connections.get(index).cloned()
+        Some(Rc::clone(&connections[index]))
     }
 
     pub(crate) fn note_success(&self) {

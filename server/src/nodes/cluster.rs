@@ -1,6 +1,6 @@
 //! The cluster as one core sees it: the topology, the nodes, and calls that follow a key to its owner.
 //!
-//! **Not** deciding who owns what: the map does, and nodes correct it.
+//! **Not** deciding which node owns a slot: the topology does, and nodes correct it.
 //!
 //! **Invariants**: a call is sent to at most [`HOPS_MAX`] nodes; a write whose connection ended is `Unknown` and never
 //! sent twice; the map is refreshed once, with jitter, however many answers ask for it.
@@ -113,6 +113,7 @@ impl Cluster {
         for listed in topology.nodes() {
             self.node(listed);
         }
+        assert_eq!(self.nodes.borrow().len(), topology.nodes().len(), "there is one client for each node in force");
     }
 
     fn node(self: &Rc<Self>, listed: &Node) -> Rc<NodeClient> {
@@ -280,6 +281,7 @@ impl Cluster {
             return;
         }
         let patched = self.topology.borrow().patch(range, moved.epoch, NodeId(moved.node), moved.address);
+        debug_assert!(range.slots().all(|slot| patched.slot_epoch(slot) >= moved.epoch), "a patch is never older");
         *self.topology.borrow_mut() = Arc::new(patched);
     }
 
@@ -338,7 +340,7 @@ enum Follow {
     Done,
 }
 
-/// What a call that has no answer means to its asker.
+/// What a call that has no response means to its asker.
 fn refusal(error: CallError, is_read: bool) -> Refusal {
     match error {
         CallError::Full => Refusal::Busy,

@@ -72,7 +72,7 @@ impl KvService {
 const UNKNOWN_KEYSPACE: Problem<'static> = Problem {
     status: Status::NotFound,
     slug: "unknown-keyspace",
-    detail: "there is no such keyspace; keyspaces are made in the configuration, [keyspace.NAME]",
+    detail: "there is no such keyspace; keyspaces are declared in the configuration as [keyspace.NAME]",
 };
 
 const BAD_KEY: Problem<'static> = Problem {

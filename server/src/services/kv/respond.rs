@@ -49,6 +49,7 @@ impl Decided {
             ReadAnswer::Part(part) => part.start as usize..part.end as usize,
             _ => 0..0,
         };
+        debug_assert!(part.start <= part.end && part.end <= meta.value_bytes, "a part lies within its value");
         Decided { answer, part }
     }
 
@@ -154,7 +155,7 @@ fn problem_of(refusal: Refusal) -> Problem<'static> {
             "the write was sent and may have been applied, but its outcome is not known; read the key, or write again",
         ),
         Refusal::TooLarge => {
-            (Status::ContentTooLarge, "value-too-large", "the value is larger than the store that owns this key takes")
+            (Status::ContentTooLarge, "value-too-large", "the value is larger than the node that owns this key allows")
         }
         Refusal::Corrupt => {
             (Status::BadGateway, "corrupt", "the value does not match its checksum and was not delivered")

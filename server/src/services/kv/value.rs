@@ -51,6 +51,7 @@ pub(super) fn lend(outbound: &OutboundBuffers, hit: Hit<'_>, part: &Range<usize>
     let lease = outbound.take(part.len())?;
     let mut bytes = Vec::with_capacity(part.len());
     copy_pieces(hit.value(), part, |piece| bytes.extend_from_slice(piece));
+    assert_eq!(bytes.len(), part.len(), "the pieces of a value are all of it");
     Some(vec![Rc::new(CopiedPart { bytes, _lease: lease })])
 }
 
@@ -65,6 +66,7 @@ fn pin(hit: &Hit<'_>, part: &Range<usize>) -> Option<Chunks> {
         }
         at += piece.len();
     }
+    debug_assert!(part.end <= at, "a part lies within its value");
     Some(chunks)
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn ttl_ms(head: &RequestHead<'_>, policy: Policy) -> Result<u64, Prob
     match asked.max_age_s {
         // Already over when it arrives: nothing could ever read it, which is most likely a mistake.
         Some(0) => {
-            Err(bad("max-age=0 would store a value that has already expired; leave it out to store one for ever"))
+            Err(bad("max-age=0 would store a value that has already expired; omit it to use the time to live of the keyspace"))
         }
         Some(seconds) => Ok(u64::from(seconds) * 1000),
         None => Ok(policy.ttl_ms),
@@ -53,6 +53,7 @@ fn bad(detail: &'static str) -> Problem<'static> {
 pub(crate) fn metadata(head: &RequestHead<'_>) -> Result<Box<[u8]>, Problem<'static>> {
     let content_type = head.content_type().unwrap_or_default();
     if content_type.len() > CLIENT_METADATA_BYTES_MAX {
+        const { assert!(CLIENT_METADATA_BYTES_MAX == 247, "the sentence below has the number") };
         return Err(bad("the Content-Type is longer than 247 bytes"));
     }
     Ok(content_type.into())
@@ -73,7 +74,7 @@ pub(crate) fn check_body(head: &RequestHead<'_>, policy: Policy) -> Result<(), P
 pub(crate) const TOO_LARGE: Problem<'static> = Problem {
     status: Status::ContentTooLarge,
     slug: "value-too-large",
-    detail: "the value is larger than this keyspace takes",
+    detail: "the value is larger than this keyspace allows",
 };
 
 /// On what the write depends.
