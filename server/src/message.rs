@@ -15,9 +15,9 @@ use store_runtime::tiers::StoreMessage;
 pub(crate) enum Message {
     /// A request for a key of that core, or what became of one.
     Store(StoreMessage),
-    /// From control: decide by this from now on.
+    /// From control: the snapshot in force from now on.
     Snapshot(Arc<Snapshot>),
-    /// To control: a node has sent a topology; check it and tell everybody.
+    /// To control: a topology that a node has sent, to be checked and put in force.
     TopologyText(String),
     /// From control: stop accepting and finish within this time.
     Drain(Duration),

@@ -39,7 +39,7 @@ pub struct EdgePlan {
     pub loaded: Loaded<EdgeSettings>,
     /// Where they are read again.
     pub config: ConfigSource<EdgeSettings>,
-    /// Who owns which slot, and where that is read; `None` is embedded mode.
+    /// The topology, and where it is read again; `None` is embedded mode.
     pub topology: Option<(Topology, TopologySource)>,
     /// The CPU of each data core; `None` leaves a core to the scheduler.
     pub cpus: Vec<Option<usize>>,
@@ -131,7 +131,7 @@ impl Shared {
 fn data_core(plan: CorePlan, failed: Sender<io::Error>) -> Box<dyn FnOnce(Reactor) + Send> {
     Box::new(move |reactor| {
         if let Err(error) = edge::start(&reactor, plan) {
-            // The starter looks right after this; when it is gone there is nobody to tell.
+            // `start` reads this next; if it has returned already, the error has no reader.
             let _ = failed.send(error);
             reactor.stop();
         }

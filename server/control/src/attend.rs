@@ -26,7 +26,7 @@ use crate::{
     watch::{Mark, Sight, Watch},
 };
 
-/// How often the watched file is looked at: an operator who has changed it waits two looks at most.
+/// How often the watched files are checked: a change takes effect after two checks at most.
 const TICK: Duration = Duration::from_secs(1);
 
 /// How often a start or a drain is looked at: a restart is not made slower by more than this.
@@ -75,7 +75,7 @@ impl std::fmt::Display for ReloadCause {
     }
 }
 
-/// What the loop asks and tells a binary, on the control core.
+/// What the loop asks of a binary and reports to it, on the control core.
 pub trait ControlledProcess {
     /// How far the start has come. Asked until it is over.
     fn start(&self) -> Start;
@@ -105,7 +105,7 @@ pub trait ControlledProcess {
     fn tick(&self) {}
 }
 
-/// What the loop is told at its start.
+/// What the loop starts with.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// What the topology's file looked like before it was read.
@@ -114,7 +114,7 @@ pub struct Options {
     pub config_marks: Vec<Mark>,
 }
 
-/// Attends to the process until it is to be ended, and tells how. The caller then ends the cores and exits with it.
+/// Runs the lifecycle of the process until it is to end, and returns how. The caller then ends the cores and exits with it.
 ///
 /// # Errors
 ///

@@ -57,12 +57,12 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// How a process that runs on cores of its own ends; shared by its control core and whoever waits for it.
+/// How a process that runs on cores of its own ends; shared by its control core and `main`, which waits for it.
 #[derive(Clone, Debug, Default)]
 pub struct Ending(Arc<AtomicU8>);
 
 impl Ending {
-    /// Tells how it has ended.
+    /// Sets how it has ended.
     pub fn set(&self, exit: Exit) {
         // 0 stands for "not yet", so that statuses are stored one higher.
         self.0.store(exit.status() + 1, Ordering::Release);
@@ -129,7 +129,7 @@ impl Life {
         self.state
     }
 
-    /// Takes in what has happened at `now`, and tells where the process is after it.
+    /// Takes in an event at `now`, and returns the state after it.
     pub fn on(&mut self, event: LifecycleEvent, now: Instant) -> LifecycleState {
         self.state = match (self.state, event) {
             (LifecycleState::Starting, LifecycleEvent::Started) => LifecycleState::Serving,

@@ -19,11 +19,11 @@ pub struct TopologySource {
     pub name: String,
     /// Its text.
     pub read: Box<dyn Fn() -> io::Result<String> + Send>,
-    /// What its file looks like now; `None` when that cannot be told.
+    /// What its file looks like now; `None` when it cannot be read.
     pub mark: Box<dyn Fn() -> Option<Mark> + Send>,
 }
 
-/// Why there is no topology. The operator's to mend.
+/// Why there is no topology. The operator's to correct.
 #[derive(Debug, Error)]
 pub enum TopologyFileError {
     /// The file cannot be read.
@@ -86,7 +86,7 @@ pub enum Follows {
 ///
 /// # Errors
 ///
-/// Why not; the operator's to mend.
+/// Why not; the operator's to correct.
 pub fn successor(current: &Topology, next: &Topology) -> Result<Follows, String> {
     if next.cluster() != current.cluster() {
         return Err(format!(

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  look:   same marks as read ───────────────▶ Same
-//!          other marks, for the first time ──▶ Changing   (somebody may still be writing)
+//!          other marks, for the first time ──▶ Changing   (the file may still be written)
 //!          those marks for the second time ──▶ Changed    (read them; the marks count as read)
 //!          no file, for the first time ──────▶ Gone       (keep what was read), then Same
 //! ```
@@ -17,7 +17,7 @@
 
 use std::{fs::Metadata, os::unix::fs::MetadataExt};
 
-/// What tells one state of a file from another.
+/// What distinguishes one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mark {
     /// Time of the last change of its content, in nanoseconds of Unix time.

@@ -23,7 +23,7 @@ const LIMITS: MessageLimits = MessageLimits {
     trailer_bytes_max: 64,
 };
 
-/// A head's answer is the same whole and byte by byte, and everything it gives can be read.
+/// The result for a head is the same whole and byte by byte, and everything it gives can be read.
 pub fn request_head(bytes: &[u8]) {
     let whole = summary(parse(bytes, &LIMITS, &mut Resume::default()));
     let mut resume = Resume::default();

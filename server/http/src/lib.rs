@@ -2,13 +2,13 @@
 //!
 //! [`semantics`] is what messages say, in whatever version of the protocol they come: methods, statuses, heads as data,
 //! and what single fields mean. It is re-exported here. [`h1`] is how HTTP/1 writes it: a request head is parsed in one
-//! pass into offsets, a chunked body is decoded into ranges of the bytes that arrived, and answers are encoded into a
-//! vector the caller reuses; [`h1::response`] reads answers, for load generators, upstreams and tests.
+//! pass into offsets, a chunked body is decoded into ranges of the bytes that arrived, and responses are encoded into a
+//! vector the caller reuses; [`h1::response`] reads responses, for load generators, upstreams and tests.
 //!
 //! **Not**: I/O, threads, clocks, logging, `unsafe`; routing, or what a path or a status means to the product;
 //! leniency (a message two parsers could read in two ways is refused, and its connection closed).
 //!
-//! **Invariants**: no allocation on the parse or encode path beyond growth of a caller's vector; the answer for given
+//! **Invariants**: no allocation on the parse or encode path beyond growth of a caller's vector; the result for given
 //! bytes does not depend on how they were split on arrival; every loop is bounded by [`MessageLimits`] or by the input.
 //!
 //! **Source**: RFC 9110 (semantics), RFC 9111 (caching), RFC 9112 (HTTP/1.1), RFC 9211 (`Cache-Status`), RFC 9457

@@ -1,6 +1,6 @@
 //! The bounds a peer's message must keep.
 //!
-//! **Not**: time limits; those belong to whoever owns a clock.
+//! **Not**: time limits; those belong to the frontend, which has a clock.
 //! **Invariants**: every bound has a finite default; exceeding one is an error with its own status.
 //! **Source**: RFC 9110 section 15.5.14 (413), 15.5.15 (414); RFC 6585 section 5 (431).
 

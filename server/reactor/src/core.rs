@@ -258,7 +258,7 @@ impl Reactor {
         self.inner.doorbell.flags.unpark();
     }
 
-    /// Hands everything started over to the driver, waits as told, and handles all that is complete.
+    /// Hands everything started over to the driver, waits as asked, and handles all that is complete.
     pub(crate) fn enter(&self, wait: Wait) {
         let entered = self.inner.driver.borrow_mut().enter(wait);
         self.unpark();

@@ -203,7 +203,7 @@ pub(crate) trait Driver {
     /// Wakes the core behind `doorbell`.
     fn wake(&mut self, doorbell: &Doorbell);
 
-    /// Hands all started operations over, waits as told, and begins to report what is complete.
+    /// Hands all started operations over, waits as `wait` says, and begins to report what is complete.
     fn enter(&mut self, wait: Wait) -> io::Result<()>;
 
     /// Reports the next completion.

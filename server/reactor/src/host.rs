@@ -93,7 +93,7 @@ fn run_core(spec: &CoreSpec, body: Box<dyn FnOnce(Reactor) + Send>, ready: &Sync
     let reactor = match start_reactor(spec) {
         Ok(reactor) => reactor,
         Err(error) => {
-            // The starter waits for this; when it is gone there is nobody to tell.
+            // The starter waits for this; if it has returned already, the result has no reader.
             let _ = ready.send(Err(error));
             return;
         }

@@ -1,4 +1,4 @@
-//! Waits that end as soon after their instant as the kernel can tell, not at the wheel's next tick.
+//! Waits that end as soon after their instant as the kernel's timers allow, not at the wheel's next tick.
 //!
 //! For what is timed itself, such as a load generator's requests; a core has a handful of these waits, while the wheel has
 //! one for every connection.

@@ -1,4 +1,4 @@
-//! Time as the reactor tells it: an instant on a monotonic clock that the simulator can drive.
+//! The reactor's time: an instant on a monotonic clock that the simulator can drive.
 //!
 //! **Not** a calendar: wall-clock milliseconds come from [`crate::Reactor::wall_ms`].
 //!

@@ -20,24 +20,24 @@ const UNITS_PER_TICK: u32 = 2048;
 pub(super) fn start(core: &Rc<Core>) -> std::io::Result<()> {
     let reporting = Rc::clone(core);
     let task = async move {
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         loop {
             tick(&reporting);
-            tell_nodes(&reporting, &mut told);
+            report_nodes(&reporting, &mut reported);
             reporting.reactor.sleep(TICK).await;
         }
     };
     core.reactor.spawn(task).map_err(std::io::Error::other)
 }
 
-/// Tells the control core how the nodes look from here, when that has changed.
-fn tell_nodes(core: &Core, told: &mut Vec<NodeState>) {
+/// Reports the state of the nodes, as this core sees it, to the control core when it has changed.
+fn report_nodes(core: &Core, reported: &mut Vec<NodeState>) {
     let Some(cluster) = &core.storage.cluster else { return };
     let mut states = cluster.node_states();
     states.sort_by_key(|state| state.id);
     // A full mailbox only delays it to the next tick.
-    if states != *told && core.storage.mail.send(core.control(), Message::Nodes(states.clone())).is_ok() {
-        *told = states;
+    if states != *reported && core.storage.mail.send(core.control(), Message::Nodes(states.clone())).is_ok() {
+        *reported = states;
     }
 }
 

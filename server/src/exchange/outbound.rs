@@ -85,7 +85,7 @@ mod tests {
         let buffers = OutboundBuffers::new(&budget, &metrics);
         let (value, other): (Arc<[u8]>, Arc<[u8]>) = (vec![1; 100].into(), vec![2; 100].into());
         let mut holders: Vec<_> = (0..10).map(|_| buffers.hold(&value).unwrap()).collect();
-        // Whoever else has it, another core or the fill that brought it, does not matter.
+        // Holders outside this core, such as the fill that brought it, do not count.
         let elsewhere = Arc::clone(&value);
         assert_eq!(budget.leased_bytes(), 100);
         assert!(buffers.hold(&other).is_none() && buffers.take(51).is_none());

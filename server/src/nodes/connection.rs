@@ -4,11 +4,11 @@
 //!   Down ──connect, HELLO──▶ Ready ──error, end, breaker──▶ Down ──(pause with jitter)──▶ …
 //! ```
 //!
-//! **Not** ordered: answers come as the node has them; ids tell whose they are. What frames and credit are is the
+//! **Not** ordered: responses come in any order; each names its request by id. What frames and credit are is the
 //! protocol's [`CallerSession`].
 //!
-//! **Invariants**: a request spends credit until it is answered or the connection ends; when it ends, everybody who
-//! waits for an answer learns it at once; a task that stops waiting for credit leaves no credit behind.
+//! **Invariants**: a request spends credit until it is answered or the connection ends; when it ends, all calls that
+//! wait for a response fail at once; a task that stops waiting for credit leaves no credit behind.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -47,7 +47,7 @@ impl CreditWaker for CallWaker {
 /// What a call keeps with its request in flight.
 struct PendingCall {
     sender: OneSender<NodeResponse>,
-    /// When a part of the answer last came.
+    /// When a part of the response last came.
     progress: Option<Instant>,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct NodeConnection {
     session: RefCell<NodeSession>,
     /// When anything last came from the node.
     last_heard: Cell<Instant>,
-    /// We have ended the connection ourselves; whoever did has counted why.
+    /// This process has ended the connection, and has counted why.
     closed: Cell<bool>,
     /// The node is retired: end the connection when nothing is owed on it.
     retiring: Cell<bool>,
@@ -70,22 +70,22 @@ pub(crate) struct NodeConnection {
 /// How long a call may take.
 #[derive(Clone, Copy)]
 pub(crate) struct CallTime {
-    /// By when the answer must have come, or the first part of it.
+    /// By when the response must have come, or the first part of it.
     pub(crate) first_sign: Instant,
     /// By when all of it must have, as long as parts keep coming.
     pub(crate) deadline: Instant,
 }
 
-/// Why a call has no answer.
+/// Why a call has no response.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum CallError {
     /// Nothing was sent: no connection in time.
     NotSent,
     /// Nothing was sent: too many wait, or credit did not come in time.
     Full,
-    /// It was sent, and the connection ended before the answer.
+    /// It was sent, and the connection ended before the response.
     Lost,
-    /// It was sent, and the answer did not come in time. `silent`: nor did anything else, for long enough to think that
+    /// It was sent, and the response did not come in time. `silent`: nor did anything else, for long enough to think that
     /// nothing ever will.
     TimedOut { silent: bool },
 }
@@ -122,12 +122,12 @@ impl NodeConnection {
         self.close(at);
     }
 
-    /// Sends everybody away who waits for credit: the node is not to be asked now.
+    /// Ends the wait of all calls that wait for credit: they fail.
     pub(crate) fn dismiss(&self) {
         self.session.borrow_mut().credit.dismiss();
     }
 
-    /// Sends a request and waits for its answer, within `time`.
+    /// Sends a request and waits for its response, within `time`.
     pub(crate) async fn call(
         &self,
         cluster: &Cluster,
@@ -232,7 +232,7 @@ impl NodeConnection {
         id
     }
 
-    /// An answer has come; none that can be read, if `response` is none.
+    /// A response has come; none that can be read, if `response` is none.
     fn release(&self, id: CorrelationId, credits: u16, response: Option<NodeResponse>) {
         let mut session = self.session.borrow_mut();
         let Some(at) = session.position(id) else { return };
@@ -262,11 +262,11 @@ impl NodeConnection {
     fn go_down(&self) {
         *self.sender.borrow_mut() = None;
         let pending = self.session.borrow_mut().close();
-        // Dropping what is pending tells everybody who waits for it.
+        // Dropping the pending calls wakes their tasks, which then fail with `CallError::Lost`.
         drop(pending);
     }
 
-    /// Connects and reads answers until the connection ends.
+    /// Connects and reads responses until the connection ends.
     async fn run(&self, cluster: &Rc<Cluster>, node: &Rc<NodeClient>) -> Result<(), ConnectionFault> {
         let now = cluster.reactor.now();
         let deadline = now + cluster.options.get().connect_timeout;

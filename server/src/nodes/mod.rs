@@ -1,4 +1,4 @@
-//! The shard nodes behind this core: who owns what, connections to them, and what to do when they fail.
+//! The shard nodes behind this core: the owners of slots, connections to them, and what to do when they fail.
 //!
 //! ```text
 //!  Cluster ── topology (swapped whole, patched by MOVED)

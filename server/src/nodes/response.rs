@@ -1,4 +1,4 @@
-//! A node's answer, out of the receive buffer, and what it means to the asker.
+//! A node's response, out of the receive buffer, and what it means to the asker.
 //!
 //! **Not** retried here: the cluster decides.
 //!
@@ -12,7 +12,7 @@ use shardstore::wire::{FrameError, Response};
 
 use store_runtime::request::{Outcome, Refusal, StoredValue};
 
-/// An answer that was received.
+/// A response that was received.
 #[derive(Debug)]
 pub(crate) struct NodeResponse {
     pub(crate) status: Status,
@@ -29,7 +29,7 @@ pub(crate) struct NodeResponse {
 }
 
 impl NodeResponse {
-    /// Takes what is needed out of an answer, its value checked; `None` when this release cannot read it.
+    /// Takes what is needed out of a response, its value checked; `None` when this release cannot read it.
     ///
     /// # Errors
     /// A fatal [`FrameError`]; the node's fault.
@@ -57,8 +57,8 @@ impl NodeResponse {
 
     /// The outcome for a read that was asked at `asked_ms`, in unix milliseconds.
     ///
-    /// The node told the time left when it answered, some time after it was asked: counted from the asking, a copy never
-    /// outlives its value, however long the answer was under way.
+    /// The node reports the time left as of its response. Counted from the request, which is earlier, a copy never outlives
+    /// its value, however long the response took.
     pub(crate) fn into_read(self, asked_ms: u64) -> Outcome {
         match self.status {
             Status::Ok => {

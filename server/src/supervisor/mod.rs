@@ -1,4 +1,4 @@
-//! The control core of an edge: its life, its topology, and what it tells operators.
+//! The control core of an edge: its lifecycle, its topology, and what it reports to operators.
 //!
 //! **Not** on the path of a request.
 //!
@@ -94,7 +94,7 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
         });
         supervisor.event(LogLevel::Info, "stopped", &[("status", &exit.status())]);
         ending.set(exit);
-        supervisor.tell_all(|| Message::Stop);
+        supervisor.send_all(|| Message::Stop);
         supervisor.reactor.stop();
     };
     reactor.spawn(attending).map_err(io::Error::other)
@@ -161,7 +161,7 @@ impl Supervisor {
             }
             Message::Nodes(states) => {
                 let before = self.nodes.borrow_mut().insert(from.0, states.clone());
-                self.tell_changes(from, &before.unwrap_or_default(), &states);
+                self.log_changes(from, &before.unwrap_or_default(), &states);
             }
             // Messages between data cores, or from here to them.
             Message::Store(_) | Message::Snapshot(_) | Message::Drain(_) | Message::Stop => {}
@@ -169,7 +169,7 @@ impl Supervisor {
     }
 
     /// Logs what has changed about nodes as one core sees them.
-    fn tell_changes(&self, core: CoreId, before: &[NodeState], now: &[NodeState]) {
+    fn log_changes(&self, core: CoreId, before: &[NodeState], now: &[NodeState]) {
         for state in now {
             let was = before.iter().find(|was| was.id == state.id);
             if was.is_some_and(|was| was.up == state.up && was.error == state.error) {
@@ -248,7 +248,7 @@ impl Supervisor {
         }
     }
 
-    fn tell_all(&self, message: impl Fn() -> Message) {
+    fn send_all(&self, message: impl Fn() -> Message) {
         for core in 0..self.metrics.len() {
             if self.mailbox.send(&self.reactor, CoreId(core as u16), message()).is_err() {
                 self.event(LogLevel::Error, "mailbox_full", &[("core", &core)]);
@@ -314,7 +314,7 @@ impl ControlledProcess for Supervisor {
             LifecycleState::Draining { .. } => {
                 self.event(LogLevel::Info, "draining", &[]);
                 let time = self.snapshot().settings.drain_timeout;
-                self.tell_all(|| Message::Drain(time));
+                self.send_all(|| Message::Drain(time));
             }
             LifecycleState::Serving => self.event(LogLevel::Info, "serving", &[]),
             LifecycleState::Starting | LifecycleState::Stopped(_) => {}

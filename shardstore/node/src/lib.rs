@@ -5,7 +5,7 @@
 //!      └──▶ core N: supervisor (signals, topology, admin)
 //! ```
 //!
-//! **Not**: HTTP for clients, and consensus: who owns a slot is what the topology says.
+//! **Not**: HTTP for clients, and consensus: the topology names the owner of a slot.
 //!
 //! **Invariants**: nothing here knows whether it runs on threads or on the simulator; `main` alone touches files.
 //!

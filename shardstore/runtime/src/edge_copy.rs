@@ -4,8 +4,8 @@
 //! metadata of an edge copy:  [ expire_ms of the value, u64 LE | the value's own metadata ]
 //! ```
 //!
-//! The item itself expires when the copy may no longer be served without asking; the value's own expiry, which clients
-//! are told, is kept in front of its metadata. That an item is such a copy, its kind says.
+//! The item itself expires when the copy may no longer be served without asking the node. The value's own expiry, from which
+//! clients get `max-age`, is stored in front of its metadata. The item's kind says that it is a copy.
 //!
 //! **Not** the truth: any copy may be gone at any time.
 //!

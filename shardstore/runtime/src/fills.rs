@@ -24,7 +24,7 @@ pub(crate) struct Fill {
 }
 
 impl Fill {
-    /// The answer is for those who wait, not to be kept.
+    /// The value is for the reads that wait, and is not kept.
     pub(crate) fn do_not_keep(&self) {
         self.may_keep.set(false);
     }
@@ -32,9 +32,9 @@ impl Fill {
 
 /// What became of a read that needs a fill.
 pub(crate) enum Coalesced {
-    /// Somebody has asked already; the answer will come.
+    /// A fill is under way; its response will come.
     Waiting,
-    /// Nobody has: the caller must ask, and then call [`Fills::finish`].
+    /// No fill is under way: the caller must call the node, and then [`Fills::finish`].
     Start(Rc<Fill>),
     /// A bound is reached.
     Full,
@@ -116,7 +116,7 @@ impl Fills {
     }
 }
 
-/// Who waits for a finished fill, and whether its answer may be kept.
+/// The waiters of a finished fill, and whether its value may be kept.
 pub(crate) struct Finished {
     pub(crate) may_keep: bool,
     pub(crate) waiters: Vec<OneSender<StoreResponse>>,

@@ -8,8 +8,8 @@
 //!
 //! **Not**: the usual way: a read is served in place, and a node's client that knows its cores asks each directly.
 //!
-//! **Invariants**: at most `waiting_max` wait; an id is answered once, and one that has been forgotten reaches nobody; an
-//! answer is never dropped, so that who waits without a time of its own does not wait for ever.
+//! **Invariants**: at most `waiting_max` wait; an id is answered once, and an answer to a forgotten one is ignored; an
+//! answer is never dropped, so that a waiter without a deadline does not wait for ever.
 
 use std::cell::RefCell;
 
@@ -35,7 +35,7 @@ pub enum HopMessage<Q, A> {
 pub struct Hop<Q> {
     /// The asking core's; it comes back with the answer.
     pub id: HopId,
-    /// After this instant nobody wants the answer, and the request is not served.
+    /// After this instant the answer is not needed, and the request is not served.
     pub deadline: Instant,
     /// What is asked.
     pub request: Q,
@@ -50,7 +50,7 @@ pub struct HopAnswer<A> {
     pub answer: A,
 }
 
-/// What a core waits for; `W` is who waits.
+/// The answers that a core waits for; `W` is a waiter.
 #[derive(Debug)]
 pub struct Hops<W> {
     table: RefCell<Table<W>>,
@@ -70,7 +70,7 @@ struct HopSlot<W> {
 }
 
 impl<W> Hops<W> {
-    /// Nobody waits; at most `waiting_max` will.
+    /// No waiters; at most `waiting_max` at a time.
     #[must_use]
     pub fn new(waiting_max: usize) -> Self {
         Hops { table: RefCell::new(Table { slots: Vec::new(), free: Vec::new(), waiting_max }) }
@@ -86,7 +86,7 @@ impl<W> Hops<W> {
     ///
     /// # Errors
     ///
-    /// Who would have waited: this core or the other is over its bound.
+    /// The waiter: this core or the other is over its bound.
     pub fn ask<M, Q, A>(
         &self,
         mail: &CoreMail<M>,
@@ -104,7 +104,7 @@ impl<W> Hops<W> {
         Ok(id)
     }
 
-    /// Takes out who waits for an answer: it has come, or is not wanted any more.
+    /// Takes out the waiter of an answer that has come, or is not needed any more.
     pub fn take(&self, id: HopId) -> Option<W> {
         self.table.borrow_mut().remove(id)
     }

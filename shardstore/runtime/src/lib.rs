@@ -1,7 +1,7 @@
 //! What an edge and a node both do with a shard.
 //!
 //! ```text
-//!  tiers   a request on its way: edge copies, fills, writes under way, other cores, who is behind
+//!  tiers   a request on its way: edge copies, fills, writes under way, other cores, nodes
 //!  store   this core's shard, and the others read in place      owner   writes, on the core that owns the key
 //!  cores   which core owns a key                                hop     requests that another core serves
 //!  mail    messages between cores                               kind    what an item is

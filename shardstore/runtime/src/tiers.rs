@@ -1,9 +1,9 @@
-//! A request on its way: from the core that takes it to the core that owns its key, and on to who is behind.
+//! A request on its way: from the core that takes it to the core that owns its key, and on to a node.
 //!
 //! ```text
 //!   request ──▶ owner core? ──no──▶ hop ──▶ its owner core ──▶ (same path there) ──▶ response by mailbox
 //!                 │ yes
-//!                 ├─ nobody is behind:  the shard is the truth
+//!                 ├─ no nodes behind:   the shard is the truth
 //!                 └─ nodes are:         edge copy ──miss──▶ one fill per key ──▶ node       writes go through to the node
 //! ```
 //!
@@ -11,7 +11,7 @@
 //!
 //! **Invariants**: all fills and writes of a key pass through its owner core, one place, in one order; before a write is answered,
 //! the edge copy is the new value or gone, and no fill that began before it is joined or kept; a fill runs as a task of its
-//! own, so that a client that leaves takes nobody's answer with it. A response comes by the request's deadline, or is
+//! own, so that it does not end when the client that started it leaves. A response comes by the request's deadline, or is
 //! [`Refusal::Unavailable`] (a read) or [`Refusal::Unknown`] (a write that was sent on).
 
 use std::cell::{Cell, RefCell};
@@ -34,7 +34,7 @@ use crate::writes::Writes;
 /// Longest time to live that the protocol of nodes carries: 49 days. What asks for more gets this, here and at the node alike.
 const TTL_MS_MAX: u64 = u32::MAX as u64;
 
-/// Who is behind a process that is not the truth itself.
+/// The owners of keys behind a process that has copies only: the nodes.
 pub trait Behind: Sized + 'static {
     /// Asks the owner of a key, and waits until the request's deadline at most.
     fn call(self: &Rc<Self>, request: &StoreRequest) -> impl Future<Output = StoreResponse>;
@@ -49,7 +49,7 @@ pub enum StoreEvent {
     HopRefused,
     /// A fill began.
     Fill,
-    /// A read waits for a fill that somebody else began.
+    /// A read waits for a fill that another read began.
     FillCoalesced,
 }
 
@@ -58,7 +58,7 @@ pub enum StoreEvent {
 pub struct TierBounds {
     /// Of fills; their `edge_ttl` is also how long a copy is served.
     pub fills: FillBounds,
-    /// How long after its beginning a read whose fill failed, and was somebody else's, may begin one of its own.
+    /// How long after its beginning a read that waited for the fill of another read, which failed, may begin its own.
     pub retry_time: Duration,
 }
 
@@ -140,7 +140,7 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
         let _slot = WaitingHop { hops: &self.hops, id };
         match self.reactor.until(deadline, receiver.receive()).await {
             Some(Some(response)) => response,
-            // It was sent: of a write nobody knows what became of it.
+            // It was sent: the outcome of a write is not known.
             Some(None) | None => StoreResponse::refused(if is_read { Refusal::Unavailable } else { Refusal::Unknown }),
         }
     }
@@ -151,7 +151,7 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
             HopMessage::Ask(hop) => self.serve_for(from, *hop),
             HopMessage::Answer(answer) => {
                 let HopAnswer { id, answer } = *answer;
-                // One that comes after its deadline finds nobody.
+                // A response after the deadline has no waiter.
                 if let Some(waiting) = self.hops.take(id) {
                     waiting.send(answer);
                 }
@@ -210,13 +210,13 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
         let began = self.reactor.now();
         let (response, is_other) = self.coalesce(request).await;
         if is_other && response.is_unavailable() && self.reactor.now() < began + self.bounds.get().retry_time {
-            // The question was somebody else's, and older; this read still has time for one of its own.
+            // The fill was begun by another read, and earlier; this read still has time for its own.
             return self.coalesce(request).await.0;
         }
         response
     }
 
-    /// Waits for the key's fill, or starts one; whether it was somebody else's.
+    /// Waits for the key's fill, or starts one; the flag is true if another read had started it.
     async fn coalesce(self: &Rc<Self>, request: &StoreRequest) -> (StoreResponse, bool) {
         let (sender, receiver) = one(&self.reactor);
         let coalesced = self.fills.borrow_mut().coalesce(&request.key, sender, self.reactor.now());
@@ -243,7 +243,7 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
         }
     }
 
-    /// Asks the node once, keeps the answer if it may, and hands it to all who wait.
+    /// Calls the node once, keeps the value if it may, and sends the response to all waiters.
     async fn fill(self: Rc<Self>, request: StoreRequest, fill: Rc<Fill>) {
         let behind = self.behind.as_ref().expect("only what has somebody behind it is filled");
         // From before the node is asked: a copy is no older than this says.

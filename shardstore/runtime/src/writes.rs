@@ -1,6 +1,6 @@
 //! Writes under way on one core, by key.
 //!
-//! **Not** a lock: writes to one key run at once, and the node puts them in order. This only tells whether a write's
+//! **Not** a lock: writes to one key run at once, and the node puts them in order. This only records whether a write's
 //! result may be kept as a local copy.
 //!
 //! **Invariants**: of writes that overlapped, none is kept: which one the node applied last is not known here.

@@ -1,4 +1,4 @@
-//! Notes of hits: how other threads tell the owner of a cache which of its items they have read.
+//! Notes of hits: how other threads report to the owner of a cache which of its items they have read.
 //!
 //! A ring of hashes for each reader, which writes at one end while the owner takes from the other. A full ring drops what
 //! comes: a note is worth less than a wait. The owner is not woken; it looks when it stores something, which is when it

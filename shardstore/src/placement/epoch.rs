@@ -10,7 +10,7 @@
 //!
 //! **Invariants**: a node never serves a slot by an older map than its sender has seen.
 //!
-//! **Source**: docs/wire.md, "Epochs".
+//! **Source**: docs/wire.md, "Epochs and placement".
 
 use std::cmp::Ordering;
 

@@ -4,7 +4,7 @@
 //!
 //! **Invariants**: every error names the line, the key, what was found, what is allowed, and what to do.
 //!
-//! **Source**: docs/config.md, "Errors".
+//! **Source**: docs/config.md, "The topology file".
 
 use thiserror::Error;
 

@@ -5,7 +5,7 @@
 //! **Invariants**: nodes are in ascending order of their ids; every entry of the owner table names a node that exists; a
 //! slot's epoch is the topology's, or a later one that a patch brought.
 //!
-//! **Source**: docs/wire.md, "Placement".
+//! **Source**: docs/wire.md, "Epochs and placement".
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,16 +1,16 @@
-//! The side of a connection that asks: an edge's, a load generator's.
+//! The side of a connection that sends requests: an edge, a load generator.
 //!
 //! ```text
 //!  Handshake ──▶ SessionTerms ──▶ CallerSession::open
 //!  credit ─▶ begin ─▶ write            pending: id, grant, whatever the caller keeps with it
 //!                       AnswerReader ─▶ Answer ─▶ complete ─▶ the caller's
-//!  the connection has ended: close ─▶ all that is pending, whose outcome nobody knows
+//!  the connection has ended: close ─▶ all pending requests, whose outcome is not known
 //! ```
 //!
 //! **Not**: deadlines. A request that its caller no longer waits for stays pending, with its credit, until the node answers
 //! or the connection ends: the node is still at work on it.
 //!
-//! **Invariants**: ids ascend and are used once in the life of a session, so that a late answer reaches nobody else; what was
+//! **Invariants**: ids ascend and are used once in the life of a session, so that a late response is never taken for another; what was
 //! begun is completed or handed out by [`CallerSession::close`], once.
 //!
 //! **Source**: docs/wire.md, "A connection", "Flow control", "Large values".
@@ -84,7 +84,7 @@ struct Pending<P> {
 pub struct CallerSession<P, N> {
     /// None while no connection is open.
     terms: Option<SessionTerms>,
-    /// Credit, and who waits for it.
+    /// Credit, and the queue for it.
     pub credit: CreditPool<N>,
     /// In the order of their ids.
     pending: VecDeque<Pending<P>>,
@@ -105,7 +105,7 @@ impl<P, N: CreditWaker> CallerSession<P, N> {
         self.credit.open(Credits::granted(terms.send_requests, terms.send_bytes));
     }
 
-    /// The connection has ended; what nobody will answer any more.
+    /// The connection has ended; returns the requests that will not be answered.
     pub fn close(&mut self) -> impl Iterator<Item = P> + use<P, N> {
         self.terms = None;
         self.credit.close();

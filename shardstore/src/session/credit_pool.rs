@@ -1,4 +1,4 @@
-//! What a caller may send on a connection, and who waits for it: credit, first come, first served.
+//! What a caller may send on a connection, and the queue for it: credit, first come, first served.
 //!
 //! ```text
 //!  take ───────────────▶ CreditGrant ──▶ sent, answered: release    not sent: refund
@@ -8,9 +8,9 @@
 //!
 //! **Not** timed: a waiter brings its own deadline, and cancels when that has come.
 //!
-//! **Invariants**: nobody overtakes a waiter, so that a large request is not starved by small ones; a grant belongs to the
+//! **Invariants**: no request overtakes a waiter, so that a large request is not starved by small ones; a grant belongs to the
 //! connection it was made on and counts for nothing on the next one; credit of the connection that is open is free, set
-//! aside, or in a grant that somebody holds.
+//! aside, or in a grant that is held.
 //!
 //! **Source**: docs/wire.md, "Flow control".
 
@@ -87,7 +87,7 @@ impl<N: CreditWaker> CreditPool<N> {
         self.credits = None;
     }
 
-    /// Sends all waiters away that have no grant.
+    /// Ends the wait of all waiters that have no grant.
     pub fn dismiss(&mut self) {
         self.waiters.drain(..).for_each(|waiter| waiter.waker.wake());
     }
@@ -98,7 +98,7 @@ impl<N: CreditWaker> CreditPool<N> {
         self.credits.is_some_and(|credits| credits.requests_free() == 0 && credits.requests_in_flight() == 0)
     }
 
-    /// Credit for `bytes` at once, if it is there and nobody waits for it.
+    /// Credit for `bytes` at once, if it is available and there are no waiters.
     #[inline]
     pub fn take(&mut self, bytes: u32) -> Option<CreditGrant> {
         if !self.waiters.is_empty() {
@@ -108,7 +108,7 @@ impl<N: CreditWaker> CreditPool<N> {
         Some(CreditGrant { spent, connection: self.connection })
     }
 
-    /// Waits behind all who wait already. The waiter has to end with [`CreditPool::claim`] or [`CreditPool::cancel`].
+    /// Waits behind all other waiters. The waiter has to end with [`CreditPool::claim`] or [`CreditPool::cancel`].
     pub fn wait(&mut self, bytes: u32, waker: N) -> WaiterId {
         let id = WaiterId(self.next_waiter);
         self.next_waiter += 1;

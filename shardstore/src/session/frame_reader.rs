@@ -66,7 +66,7 @@ pub struct FrameReader {
     held: Vec<u8>,
     /// Bytes of `held` that are consumed.
     start: usize,
-    /// Length the rest of `held` must reach before another look gets further; 0 when nobody has looked.
+    /// Length that the rest of `held` must reach before decoding it again can succeed; 0 when it was not decoded yet.
     need: usize,
 }
 
@@ -231,7 +231,7 @@ impl FrameReader {
         self.held.is_empty()
     }
 
-    /// Whether bytes are held in which nobody has looked for a frame.
+    /// Whether bytes are held that were not decoded yet.
     #[inline]
     #[must_use]
     pub const fn has_backlog(&self) -> bool {

@@ -3,7 +3,7 @@
 //! **Not**: a package manager. What is there already is left alone, whatever its version.
 //!
 //! **Invariants**: nothing is installed unless it is missing and we may (root, or sudo without a password); otherwise
-//! the operator is told the exact command.
+//! the exact command is printed.
 
 use std::path::Path;
 use std::process::Command;

@@ -2,7 +2,7 @@
 //!
 //! **Not** the measurement itself: that is `coreperf`.
 //!
-//! **Invariants**: a step that fails is told, and the report is still made of what was measured.
+//! **Invariants**: a step that fails is reported, and the report is still made of what was measured.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};

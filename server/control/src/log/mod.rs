@@ -77,7 +77,7 @@ crate::settings! {
     pub struct LogSettings {
         /// Least important level that is logged.
         pub level: LogLevel = SettingKey::new(Kind::Choice(LogLevel::WORDS)).preset("info"),
-        /// LogFormat of a line: `name=value` pairs, or a JSON object.
+        /// Format of a line: `name=value` pairs, or a JSON object.
         pub format: LogFormat = SettingKey::new(Kind::Choice(LogFormat::WORDS)).preset("logfmt"),
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// Begins a new second if the old one is over, and tells how many lines were dropped in that.
+    /// Begins a new second if the old one is over, and returns how many lines were dropped in the old one.
     pub(super) fn turn(&mut self, wall_ms: u64) -> u64 {
         let second = wall_ms / 1000;
         // A clock that was set back also begins a new second; it must not silence the log until it has caught up.
@@ -33,7 +33,7 @@ impl Rate {
         dropped
     }
 
-    /// Takes in one line: whether it may leave, and what [`Rate::turn`] tells.
+    /// Takes in one line: whether it may be written, and what [`Rate::turn`] returns.
     pub(super) fn admit(&mut self, wall_ms: u64) -> (LineDecision, u64) {
         let unreported = self.turn(wall_ms);
         if self.lines == LINES_PER_SECOND_MAX {

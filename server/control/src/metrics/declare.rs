@@ -46,7 +46,7 @@ pub trait MetricGroup {
 pub trait Measure {
     /// The kind of its family.
     const KIND: Kind;
-    /// How many series it holds, told apart by a label; 0 when it needs none.
+    /// How many series it holds, distinguished by a label; 0 when it needs none.
     const SERIES: usize;
 
     /// Calls `each` with every value and its word.

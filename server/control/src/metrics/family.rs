@@ -5,7 +5,7 @@
 //!
 //! **Source**: docs/metrics.md; Prometheus' conventions for names, units and `_total`.
 
-/// The first word of every name, so that a scraper of many programs can tell ours.
+/// The first word of every name, so that a scraper of many programs can distinguish ours.
 const PRODUCT: &str = "corelane";
 
 /// Ends that the format itself appends to the samples of a histogram.

@@ -25,7 +25,7 @@ const PART_BITS: u32 = 3;
 /// Parts of a power of two: an error of at most 12.5 %, which is finer than what is rendered and what anyone acts on.
 const PARTS: usize = 1 << PART_BITS;
 
-/// 2^26 us, 67 s: no answer of ours has a deadline beyond a minute.
+/// 2^26 us, 67 s: no response of ours has a deadline beyond a minute.
 const HIGHEST_POWER: u32 = 26;
 
 /// Buckets with an upper bound; one more takes what is beyond.
@@ -103,18 +103,18 @@ impl Latency {
         self.sum_ns.value() as f64 / 1e9
     }
 
-    /// What a scraper is told: pairs of an upper bound in seconds and the count of durations up to it, in rising order, then
+    /// What a scraper gets: pairs of an upper bound in seconds and the count of durations up to it, in rising order, then
     /// the count of all. Two bounds to a power of two, since every bound is a time series of the scraper's.
     pub(super) fn cumulative(&self) -> (Vec<(f64, u64)>, u64) {
-        let mut told = Vec::new();
+        let mut cumulative = Vec::new();
         let mut count = 0;
         for (index, bucket) in self.buckets.iter().enumerate() {
             count += bucket.value();
             if index < BUCKETS && is_told(index) {
-                told.push((upper_bound_us(index) as f64 / 1e6, count));
+                cumulative.push((upper_bound_us(index) as f64 / 1e6, count));
             }
         }
-        (told, count)
+        (cumulative, count)
     }
 }
 

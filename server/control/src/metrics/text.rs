@@ -6,7 +6,7 @@
 //!  corelane_cache_hits_total{core="0"} 12
 //! ```
 //!
-//! **Not**: collecting; whoever owns numbers writes them here, on the control core.
+//! **Not**: collecting; the owners of numbers write them here, on the control core.
 //!
 //! **Invariants**: `HELP` and `TYPE` stand once, before the family's samples, however the samples come in; whatever text a
 //! label holds, the line stays one line.
@@ -85,7 +85,7 @@ impl Text {
         Self::default()
     }
 
-    /// Adds a sample. A family has one sample for each set of labels; who writes the same twice is told so by the scraper.
+    /// Adds a sample. A family has one sample for each set of labels; a scraper refuses a second one.
     pub fn sample(&mut self, family: &Family, labels: Labels<'_>, value: impl Into<SampleValue>) {
         let samples = self.samples(family);
         push_sample(samples, (family.name, ""), labels, value.into());
@@ -117,11 +117,11 @@ impl Text {
 
     /// Adds a histogram.
     pub fn latency(&mut self, family: &Family, labels: Labels<'_>, latency: &Latency) {
-        let (told, count) = latency.cumulative();
+        let (cumulative, count) = latency.cumulative();
         let sum = latency.sum_s();
         let name = family.name();
         let samples = self.samples(family);
-        let bounds = told.into_iter().map(|(bound, count)| (SampleValue::Real(bound), count));
+        let bounds = cumulative.into_iter().map(|(bound, count)| (SampleValue::Real(bound), count));
         for (bound, count) in bounds.chain([(SampleValue::Real(f64::INFINITY), count)]) {
             let mut with_bound: Vec<(&'static str, &dyn Display)> = labels.to_vec();
             with_bound.push(("le", &bound));

@@ -1,4 +1,4 @@
-//! What is wrong with the settings, in the words an operator needs: place, key, what was found, what is allowed.
+//! What is wrong with the settings, as an operator needs it: place, key, what was found, what is allowed.
 //!
 //! **Not**: stopping at the first. **Invariants**: a secret's value is in no message; what was found is quoted with control
 //! characters escaped and cut at `FOUND_CHARS_MAX`, so that a message stays on one line.
@@ -16,7 +16,7 @@ use super::{
 /// message still fits a terminal's few lines.
 const FOUND_CHARS_MAX: usize = 80;
 
-/// One thing that is wrong. All of them are the operator's to mend.
+/// One thing that is wrong. All of them are the operator's to correct.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
     /// The command line is not understood.
@@ -35,7 +35,7 @@ pub enum SettingError {
         /// Where the file's name came from.
         named_by: Origin,
     },
-    /// A configuration file is not TOML. Only the first such error of a file can be told.
+    /// A configuration file is not TOML. Only the first such error of a file is reported.
     #[error("{}:{line}: not valid TOML: {reason}", file.display())]
     Syntax {
         /// The file.

@@ -27,7 +27,7 @@ pub trait Files {
     /// It is not there, or cannot be read.
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
 
-    /// What tells its present state from another; `None` when it is not there.
+    /// A mark of its present state; `None` when it is not there.
     fn mark(&self, path: &Path) -> Option<Mark>;
 }
 

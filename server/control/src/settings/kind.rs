@@ -1,7 +1,7 @@
 //! What a key allows: the kind of its value and the range, and the reading of text and TOML into a checked [`SettingValue`].
 //!
 //! **Not**: reporting. A refused value is `None` here; the caller knows where it stood and asks [`Kind::allowed`] for the
-//! sentence that tells the operator what would have been accepted.
+//! sentence about what would have been accepted.
 //!
 //! **Invariants**: a value that is returned is within the kind's range; a text accepted from a flag, from the environment
 //! or from a TOML string means the same in all three.

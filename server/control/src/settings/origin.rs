@@ -9,7 +9,7 @@ use std::{fmt, path::PathBuf};
 /// The place that decided a value, in rising order of precedence.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// Nobody set it: the default that is built in.
+    /// It is not set: the built-in default.
     Default,
     /// The configuration file.
     File {

@@ -27,7 +27,7 @@ pub const VARIABLE_PREFIX: &str = "CORELANE_";
 /// length in one byte, of which the protocol uses six bits.
 pub const TABLE_NAME_BYTES_MAX: usize = 63;
 
-/// What holds when nobody sets a key.
+/// The value of a key that is not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
     /// This value, spelled as in a flag.
@@ -91,7 +91,7 @@ pub struct SettingKey {
     pub preset: Preset,
     /// Its flag, where it has one.
     pub flag: Option<Flag>,
-    /// The name it had before, for those who still write it; it is suggested, not accepted.
+    /// Its former name; the error for that name suggests this key.
     pub former: Option<&'static str>,
     /// Whether its value may be shown.
     pub secrecy: Secrecy,

@@ -29,7 +29,7 @@ use extension::Extension;
 use std::ops::Range;
 use thiserror::Error;
 
-/// Why a chunked body was refused. The peer's fault; answer it if no answer was begun, then close the connection.
+/// Why a chunked body was refused. The peer's fault; answer it if no response was begun, then close the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{}", self.detail())]
 pub enum ChunkedError {
@@ -74,7 +74,7 @@ impl ChunkedError {
         }
     }
 
-    /// The sentence for the answer's `detail`.
+    /// The sentence for the response's `detail`.
     #[must_use]
     pub fn detail(self) -> &'static str {
         match self {
@@ -124,7 +124,7 @@ enum State {
     Failed(ChunkedError),
 }
 
-/// Most digits of a 64-bit size. Leading zeros count: nobody needs them, and parsers have overflowed on them.
+/// Most digits of a 64-bit size. Leading zeros count: no client needs them, and parsers have overflowed on them.
 const SIZE_DIGITS_MAX: u8 = 16;
 
 /// Decoder of one chunked body.

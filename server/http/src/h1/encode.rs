@@ -17,7 +17,7 @@ use crate::problem::Problem;
 use crate::range::ContentRange;
 use crate::response::{ConnectionOption, ResponseHead};
 
-/// The interim answer to `Expect: 100-continue`, whole.
+/// The interim response to `Expect: 100-continue`, whole.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Room that holds nearly every head; reserved at once so that a vector grows once at most.
@@ -105,7 +105,7 @@ impl ResponseHead<'_> {
 }
 
 impl Problem<'_> {
-    /// Appends a whole answer, head and body, for a request that is not `HEAD`.
+    /// Appends a whole response, head and body, for a request that is not `HEAD`.
     ///
     /// `body` is overwritten; keeping it between calls saves its allocation.
     pub fn encode(&self, connection: ConnectionOption, start: &ResponseStart, body: &mut Vec<u8>, out: &mut Vec<u8>) {

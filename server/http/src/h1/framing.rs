@@ -1,4 +1,4 @@
-//! What tells a message's length and the connection's future: the same fields in requests and answers.
+//! The fields that determine a message's length and the use of the connection after it, in requests and responses.
 //!
 //! **Not**: what follows from the method or the status; see [`crate::h1::request`] and [`crate::h1::response`].
 //! **Invariants**: a message whose length two parsers could read in two ways is refused.
@@ -32,7 +32,7 @@ pub enum FramingError {
 }
 
 impl FramingError {
-    /// The sentence for an answer's `detail`.
+    /// The sentence for a response's `detail`.
     #[must_use]
     pub fn detail(self) -> &'static str {
         match self {

@@ -28,7 +28,7 @@ pub enum FieldError {
 }
 
 impl FieldError {
-    /// The sentence for an answer's `detail`.
+    /// The sentence for a response's `detail`.
     #[must_use]
     pub fn detail(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! The request head parser.
 //!
 //! **Not**: bodies ([`crate::h1::chunked`]), routing, or what a field means beyond framing and connection.
-//! **Invariants**: the answer for given bytes does not depend on how they were split; the work for a head is linear in
+//! **Invariants**: the result for given bytes does not depend on how they were split; the work for a head is linear in
 //! its bytes however slowly they arrive; every byte of an accepted head was checked against the grammar.
 //! **Source**: RFC 9112 section 2 to 7 and 9; RFC 9110 section 5, 7, 8.6, 10.1.1.
 //!
@@ -36,7 +36,7 @@ use progress::HeadProgress;
 
 /// Parses the head at the start of `buf`.
 ///
-/// While the answer is `Partial`, call again with the same bytes and more after them (they may have moved) and the
+/// While the result is `Partial`, call again with the same bytes and more after them (they may have moved) and the
 /// same `resume`. After `Complete` or an error `resume` is new again; a head is gathered in it and lent from there, so
 /// that no head is copied. `Partial` costs no more than it must: bytes are looked at a bounded number of times, even if
 /// they come one by one.

@@ -33,7 +33,7 @@ pub enum ResponseError {
     /// A field line was malformed.
     #[error(transparent)]
     Field(#[from] FieldError),
-    /// The message's length or the connection's future is not told clearly.
+    /// The length of the message, or the use of the connection after it, is ambiguous.
     #[error(transparent)]
     Framing(#[from] FramingError),
     /// The head is larger than the bound.
@@ -83,7 +83,7 @@ impl Meaning {
     }
 
     /// What the head says when one of its lines, which ended at `old_end`, is replaced by one with this name and value that
-    /// ends at `new_end`. `None` if that cannot be told from the line alone.
+    /// ends at `new_end`. `None` if the line alone does not determine it.
     pub(super) fn with_line(
         self,
         replaced: &[u8],
@@ -118,9 +118,9 @@ impl Meaning {
 /// Bytes of `HTTP/1.1 200 `, the part of a status line that has a fixed form.
 const STATUS_START_BYTES: usize = 13;
 
-/// Parses the head at the start of `buf`, the answer to a request of `method`.
+/// Parses the head at the start of `buf`, the response to a request of `method`.
 ///
-/// A 1xx head is an answer on the way, not the last: take it off and parse on.
+/// A 1xx head is a response on the way, not the last: take it off and parse on.
 ///
 /// # Errors
 ///
@@ -251,7 +251,7 @@ impl<'a> ReceivedHead<'a> {
         self.meaning.status
     }
 
-    /// Whether the final answer is still to come.
+    /// Whether the final response is still to come.
     #[must_use]
     pub fn is_interim(&self) -> bool {
         self.meaning.is_interim()

@@ -1,6 +1,6 @@
 //! The start of every response: status line, `Server` and `Date`.
 //!
-//! **Invariants**: the start of the answer that is sent most, a 200 with a length, is one copy of a size known beforehand.
+//! **Invariants**: the start of the response that is sent most, a 200 with a length, is one copy of a size known beforehand.
 //! **Source**: RFC 9112 section 4; RFC 9110 section 6.6.1 and 10.2.4.
 
 use crate::Status;

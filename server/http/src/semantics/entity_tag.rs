@@ -1,6 +1,6 @@
 //! Entity tags: opaque names of one state of a representation.
 //!
-//! **Not**: what a tag is made of; that is known to whoever makes it.
+//! **Not**: what a tag is made of; that is the business of its maker.
 //! **Invariants**: the bytes can end neither the tag nor its field: `etagc` only.
 //! **Source**: RFC 9110 section 8.8.3.
 

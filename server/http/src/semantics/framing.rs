@@ -1,6 +1,6 @@
 //! What a head says of its message's length and of the connection's future.
 //!
-//! **Not**: reading the fields that say it; whoever reads a head fills this in.
+//! **Not**: reading the fields; the parser fills this in.
 //! **Source**: RFC 9110 section 7.6.1 and 8.6; RFC 9112 section 6 and 9.3.
 
 use crate::request::HttpVersion;

@@ -1,4 +1,4 @@
-//! Bodies of error answers: `application/problem+json`.
+//! Bodies of error responses: `application/problem+json`.
 //!
 //! **Not**: choosing the status or the sentence.
 //! **Invariants**: the body is valid JSON whatever text the detail holds; `type` is a name that never changes.
@@ -7,14 +7,14 @@
 use crate::Status;
 use std::io::Write as _;
 
-/// What every problem type begins with. A URN, because nobody promises a page at an address.
+/// What every problem type begins with. A URN, because there is no page at an address.
 const TYPE_START: &str = "urn:corelane:problem:";
 
 /// Seconds after which a client that was refused for want of room may try again: what is short here is short for as
 /// long as a burst lasts.
 const RETRY_AFTER_S: u32 = 1;
 
-/// An error as an answer tells it.
+/// An error, as a response reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Problem<'a> {
     /// The status, whose phrase is the title.

@@ -1,6 +1,6 @@
 //! `Range` and `If-Range`: which part of a value to send.
 //!
-//! **Not**: several ranges in one answer; a request for them gets the whole value, as any server may do.
+//! **Not**: several ranges in one response; a request for them gets the whole value, as any server may do.
 //! **Invariants**: a part is never empty and never reaches past the value.
 //! **Source**: RFC 9110 section 13.1.5, 14.1, 14.2, 14.4.
 

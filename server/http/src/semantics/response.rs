@@ -12,7 +12,7 @@ use crate::range::ContentRange;
 use crate::request::HttpVersion;
 use crate::{Method, Status};
 
-/// What an answer says about its connection.
+/// What a response says about its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConnectionOption {
     /// Nothing: an HTTP/1.1 connection stays open.
@@ -20,7 +20,7 @@ pub enum ConnectionOption {
     Open,
     /// `keep-alive`: an HTTP/1.0 connection stays open, because the client asked for it.
     KeepAlive,
-    /// `close`: this is the last answer.
+    /// `close`: this is the last response.
     Close,
 }
 
@@ -86,7 +86,7 @@ impl ResponseHead<'_> {
         }
     }
 
-    /// Whether this answer to `method` is followed by the bytes that `content_length` counts.
+    /// Whether this response to `method` is followed by the bytes that `content_length` counts.
     #[inline]
     #[must_use]
     pub fn sends_body(&self, method: Method) -> bool {

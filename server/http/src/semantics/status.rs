@@ -4,7 +4,7 @@
 //! **Invariants**: a code is in 100 to 599.
 //! **Source**: RFC 9110 section 15; RFC 6585.
 
-/// A status code. This project's own answers have one of the named ones; what is forwarded may have any.
+/// A status code. This project's own responses have one of the named ones; what is forwarded may have any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Status(u16);
 
@@ -86,21 +86,21 @@ impl Status {
         self.0
     }
 
-    /// Whether the final answer is still to come.
+    /// Whether the final response is still to come.
     #[inline]
     #[must_use]
     pub const fn is_interim(self) -> bool {
         self.0 < 200
     }
 
-    /// Whether an answer with this status may have a body at all: 1xx, 204 and 304 never have one.
+    /// Whether a response with this status may have a body at all: 1xx, 204 and 304 never have one.
     #[inline]
     #[must_use]
     pub fn has_body(self) -> bool {
         !matches!(self, Self::NoContent | Self::NotModified) && !self.is_interim()
     }
 
-    /// Whether an answer with this status says how long its body is: 1xx and 204 must not.
+    /// Whether a response with this status says how long its body is: 1xx and 204 must not.
     #[inline]
     #[must_use]
     pub(crate) fn has_length(self) -> bool {

@@ -191,8 +191,8 @@ impl Connection {
         })
     }
 
-    /// Sends what is queued, tells the peer that this was all, and waits, for `linger` at most, until the peer is
-    /// done too; then closes. Errors end it early; there is nobody left to tell.
+    /// Sends what is queued, then the end of the stream, and waits, for `linger` at most, until the peer is
+    /// done too; then closes. Errors end it early.
     pub async fn finish(self, linger: Duration) {
         let reactor = self.reactor().clone();
         self.set_deadline(reactor.now() + linger);

@@ -45,7 +45,7 @@ impl Network {
         self.plan(at, NetworkEvent::Reset { endpoint: pair(endpoint), errno: libc::ECONNRESET });
     }
 
-    /// Forgets a process that has died. `reset`: its kernel lives on and tells the peers; otherwise they hear
+    /// Forgets a process that has died. `reset`: its kernel lives on and resets its connections; otherwise they hear
     /// nothing, as after a power failure.
     pub(crate) fn kill(&mut self, process: usize, reset: bool) {
         for group in self.listening.values_mut() {

@@ -27,7 +27,7 @@ enum Cause {
     Other,
 }
 
-/// What the process can see of its surroundings that tells causes apart.
+/// What the process can observe to distinguish the causes.
 #[derive(Clone, Copy, Default)]
 struct Surroundings {
     /// `kernel.io_uring_disabled`, where it exists (6.6 and later).

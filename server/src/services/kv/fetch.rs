@@ -16,7 +16,7 @@ use crate::exchange::{Reply, Wire};
 impl KvService {
     /// Reads a key wherever it is.
     pub(super) async fn fetch<W: Wire>(&self, head: &RequestHead<'_>, key: &Key, wire: &mut W) {
-        // A directive nobody understands does not stop a read (RFC 9111, section 5.2).
+        // A malformed directive does not stop a read (RFC 9111, section 5.2).
         let fresh = CacheControl::parse(head.cache_control()).is_ok_and(|asked| asked.no_cache);
         let deadline = self.store.deadline(key.policy.value_bytes_max);
         let response = self.store.ask(key, StoreOp::Get { fresh }, deadline).await;

@@ -75,7 +75,7 @@ impl KvService {
     /// Tries to answer a read of the key in the scratch from this core's shard, or in place from another's.
     #[inline(always)]
     fn read_in_poll<R: Reply>(&self, head: &RequestHead<'_>, hash: KeyHash, reply: &mut R) -> Served {
-        // A client may ask for the owner's answer; only a plan looks at that, and an authority is the owner.
+        // A client may ask for the owner's response; only a plan looks at that, and an authority is the owner.
         let wants_owner = !self.store.is_authority && !head.cache_control().is_empty();
         if wants_owner {
             return Served::NeedsAsync;

@@ -11,7 +11,7 @@ use corelane_http::request::RequestHead;
 
 use super::version_tag::tag_of;
 
-/// The answer to a read of a value of known version and length.
+/// The response to a read of a value of known version and length.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ReadAnswer {
     /// 200 with the whole value.

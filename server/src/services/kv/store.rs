@@ -75,7 +75,7 @@ impl KvStore {
         self.reactor.now() + request_timeout + transfer_time(value_bytes)
     }
 
-    /// Asks whoever owns the key. A request has one deadline, however often it asks.
+    /// Sends a request to the owner of the key. All requests of one exchange share its deadline.
     pub(super) async fn ask(&self, key: &Key, op: StoreOp, deadline: Instant) -> StoreResponse {
         let request = StoreRequest { key: key.stored.clone(), hash: key.hash, op, deadline };
         self.tiers.serve(request).await

@@ -1,7 +1,7 @@
 //! The entity tag of a version of a value: its number in decimal digits.
 //!
 //! **Invariants**: a version has one tag, and a tag names at most one version: what is not written as this process writes
-//! it (a sign, a leading zero, `W/`) is somebody else's tag.
+//! it (a sign, a leading zero, `W/`) is a tag of another server.
 
 use corelane_http::entity_tag::{EntityTag, TagRoom};
 

@@ -3,7 +3,7 @@
 //! A look-up in a shard that is larger than the caches waits for memory twice, for the bucket and for the item. An edge that has much
 //! to ask sends it in one piece; then all of it is asked of the memory before the first frame is answered.
 //!
-//! **Not**: judging frames; what is no frame is passed over here, and is found by whoever serves it.
+//! **Not**: checking frames; bytes that are no frame are skipped here, and refused when they are served.
 //!
 //! **Invariants**: of no effect but on time.
 //!

@@ -5,7 +5,7 @@
 //!                       serves what comes         UNAVAILABLE
 //! ```
 //! A connection ends when its peer has been quiet for [`QUIET`]. One that is never quiet is served for a while, so that its
-//! peer can find another way, then told UNAVAILABLE until it stops asking.
+//! peer can find another way, then answered UNAVAILABLE until it stops asking.
 //!
 //! **Not**: the deadline; the control core stops what is left.
 //!

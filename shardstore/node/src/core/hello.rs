@@ -1,4 +1,4 @@
-//! The first frame of a connection: who is there, what is agreed, on which core it goes on.
+//! The first frame of a connection: the peer, the terms, and the core that serves the connection.
 //!
 //! ```text
 //!  accepting core                                  wanted core

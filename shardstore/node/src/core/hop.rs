@@ -8,7 +8,7 @@
 //!
 //! **Not**: the slots and the messages; those are [`store_runtime::hop`]'s.
 //!
-//! **Invariants**: at most [`HOPS_MAX`] wait; every hop is answered, since nobody here waits for the time.
+//! **Invariants**: at most [`HOPS_MAX`] wait; every hop is answered, since waiters have no deadline of their own.
 //!
 //! **Source**: docs/wire.md, "What the node does", Keys of another core.
 
@@ -31,7 +31,7 @@ use crate::metrics::Event;
 /// Requests of one core that may wait for others: sixteen connections with their usual window.
 pub(super) const HOPS_MAX: usize = 4096;
 
-/// Who waits for an answer.
+/// The waiter for an answer.
 pub(super) enum Waiting {
     /// A request.
     One { link: Rc<Link>, reply: RequestContext },
@@ -43,7 +43,7 @@ impl NodeCore {
     /// Has another core serve a frame.
     ///
     /// # Errors
-    /// Who would have waited: this core or the other is over its bound.
+    /// The waiter: this core or the other is over its bound.
     pub(super) fn hop(
         &self,
         to: CoreId,

@@ -20,7 +20,7 @@ use super::{NodeCore, note};
 use crate::message::NodeMessage;
 use crate::metrics::Event;
 
-/// Who owns a key.
+/// The owner of a key.
 #[derive(Debug)]
 pub(super) enum Ownership {
     /// Here.

@@ -31,7 +31,7 @@ pub(crate) const UNAVAILABLE_RETRY_US: u32 = 1_000_000;
 /// What an answer has to know of its request.
 pub(crate) type RequestContext = server::RequestContext<Instant>;
 
-/// When nobody waits any more for the answer to a request that arrived then.
+/// The deadline of a request that arrived then.
 #[inline]
 pub(crate) fn deadline(request: &Request<'_>, arrived: Instant) -> Instant {
     match request.deadline_us {
@@ -50,7 +50,7 @@ pub(crate) fn response_to<'a>(context: &RequestContext, status: Status, now: Ins
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "an answer that is written later keeps its request in flight"]
 pub(crate) enum Sent {
-    /// It is written, or nobody wants it.
+    /// It is written, or suppressed.
     Now,
     /// It is a stream of the connection.
     Later,

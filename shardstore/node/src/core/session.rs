@@ -259,7 +259,7 @@ impl PeerSession<'_> {
         let now = self.core.reactor.now();
         let mut deadline = self.last_frame + self.core.limits().idle_timeout;
         if deadline <= now {
-            // Nobody asks, but somebody waits: look again after as long.
+            // No request comes, but one is being answered: check again after as long.
             deadline = now + self.core.limits().idle_timeout;
         }
         if wants_room {

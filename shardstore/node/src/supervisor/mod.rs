@@ -1,4 +1,4 @@
-//! The control core of a node: its life, its topology, and what it tells operators.
+//! The control core of a node: its lifecycle, its topology, and what it reports to operators.
 //!
 //! **Not** on the path of a request.
 //!
@@ -33,7 +33,7 @@ use crate::metrics::NodeMetrics;
 use crate::plan::Shared;
 use crate::settings::NodeSettings;
 
-/// A peer that never stops asking is served for this part of the drain time; then it is told UNAVAILABLE.
+/// A peer that never stops asking is served for this part of `drain_timeout`; then its requests fail with UNAVAILABLE.
 const GRACE_PARTS: u32 = 2;
 
 /// Longest time that such a peer is served: an edge finds another way within a second.
@@ -157,7 +157,7 @@ impl NodeSupervisor {
         let open = self.open_connections();
         self.event(LogLevel::Info, "stopped", &[("status", &exit.status()), ("connections_left", &open)]);
         ending.set(exit);
-        self.tell_all(|| NodeMessage::Stop);
+        self.send_all(|| NodeMessage::Stop);
         self.reactor.stop();
     }
 
@@ -165,7 +165,7 @@ impl NodeSupervisor {
         self.metrics.sum(|core| core.connections.value())
     }
 
-    fn tell_all(&self, message: impl Fn() -> NodeMessage) {
+    fn send_all(&self, message: impl Fn() -> NodeMessage) {
         for core in 0..self.shared.cores {
             // The control core says little: a full mailbox means that a core has not run for a long time.
             if self.mailbox.send(&self.reactor, CoreId(core), message()).is_err() {
@@ -225,7 +225,7 @@ impl ControlledProcess for NodeSupervisor {
                 let drain_timeout = deadline.since(self.reactor.now());
                 let refuse_at = self.reactor.now() + (drain_timeout / GRACE_PARTS).min(GRACE_MAX);
                 self.event(LogLevel::Info, "draining", &[("connections", &self.open_connections())]);
-                self.tell_all(|| NodeMessage::Drain { refuse_at });
+                self.send_all(|| NodeMessage::Drain { refuse_at });
             }
             LifecycleState::Serving => self.event(LogLevel::Info, "serving", &[]),
             LifecycleState::Starting | LifecycleState::Stopped(_) => {}

@@ -43,7 +43,7 @@ impl NodeSupervisor {
         self.event(LogLevel::Info, "in_force", &[("generation", &generation)]);
         let (limits, topology) = (self.settings.borrow().limits.clone(), Arc::clone(&self.topology.borrow()));
         let snapshot = Arc::new(NodeSnapshot { limits, topology });
-        self.tell_all(|| NodeMessage::Snapshot(Arc::clone(&snapshot)));
+        self.send_all(|| NodeMessage::Snapshot(Arc::clone(&snapshot)));
     }
 
     /// Reads the topology, and puts it in force when it follows the one that is.
@@ -51,7 +51,7 @@ impl NodeSupervisor {
         let text = match (self.source.read)() {
             Ok(text) => text,
             Err(error) => {
-                let remedy = "mend it and send SIGHUP; the one in force stays";
+                let remedy = "correct the file and send SIGHUP; the topology in force stays";
                 self.refuse(&[("file", &self.source.name), ("error", &error), ("remedy", &remedy)]);
                 return;
             }
@@ -89,7 +89,7 @@ impl NodeSupervisor {
             [("epoch", &next.epoch()), ("slots_owned", &slots), ("cause", cause)];
         self.event(LogLevel::Info, "topology_reloaded", &fields);
         if next.node(me).is_none() {
-            let remedy = "every request is answered MOVED; stop this node once its peers know";
+            let remedy = "every request fails with MOVED; stop this node when its peers have the new topology";
             self.event(LogLevel::Warn, "not_in_topology", &[("node", &me), ("remedy", &remedy)]);
         }
         self.topology.replace(Arc::new(next));

@@ -7,7 +7,7 @@
 //!                   └─ of a refused request ────▶ passed over
 //! ```
 //!
-//! **Not**: what a request means, and how much the server can hold; whoever asks brings a lease.
+//! **Not**: what a request means, and how much the server can hold; the caller brings a lease.
 //!
 //! **Invariants**: a lease is held from a value's first chunk to its last; a request that is refused is answered once, and
 //! the rest of it passed over.

@@ -32,7 +32,7 @@ pub struct RequestContext<I> {
     pub core: u8,
     /// When the frame was received; in chunks, the first one.
     pub arrived: I,
-    /// After this instant nobody waits for the answer.
+    /// After this instant the response is not needed.
     pub deadline: I,
     /// Bytes of the request on the wire.
     pub bytes: usize,
@@ -86,7 +86,7 @@ impl<I: Copy> RequestContext<I> {
         !is_silenced
     }
 
-    /// Whether somebody who asked QUIETly wants to hear of this outcome.
+    /// Whether this outcome is reported to a peer that set QUIET.
     const fn is_wanted(&self, status: Status) -> bool {
         match self.opcode {
             Some(Opcode::Get) => !matches!(status, Status::NotFound),

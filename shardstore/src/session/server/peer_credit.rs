@@ -1,4 +1,4 @@
-//! What a peer has in flight, as far as this side can tell, and the credit that answers give back.
+//! What a peer has in flight, as far as this side knows, and the credit that responses give back.
 //!
 //! **Not**: what becomes of a request beyond the credit; the node answers BUSY.
 //!

@@ -6,7 +6,7 @@ use super::tree::Tree;
 
 const RULE: &str = "names";
 
-/// Words that fit every file and so tell no file from another.
+/// Words that fit every file, and so distinguish none.
 const EMPTY_WORDS: &[&str] =
     &["util", "utils", "manager", "managers", "helper", "helpers", "common", "misc", "miscellaneous"];
 

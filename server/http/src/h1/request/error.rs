@@ -1,6 +1,6 @@
 //! Why a request was refused, and how to say so.
 //!
-//! **Not**: the answer's bytes; see [`crate::problem`].
+//! **Not**: the response's bytes; see [`crate::problem`].
 //! **Invariants**: after any of these the connection is closed, since what follows on it cannot be trusted to be a
 //! request; every variant has one status and one slug.
 //! **Source**: RFC 9110 section 15.5 and 15.6; RFC 9112 section 2.2, 3, 6; RFC 6585 section 5.
@@ -47,7 +47,7 @@ pub enum RequestError {
     HostMismatch,
     /// A field that may stand once stands twice.
     Repeated,
-    /// The message's length or the connection's future is not told clearly.
+    /// The length of the message, or the use of the connection after it, is ambiguous.
     Framing(#[from] FramingError),
     /// `Expect` is something other than `100-continue`.
     Expectation,
@@ -71,7 +71,7 @@ impl RequestError {
         }
     }
 
-    /// A short name that never changes: the last part of the problem's type, and a metric's label.
+    /// A short name that never changes: the last part of the problem's type.
     #[must_use]
     pub fn slug(self) -> &'static str {
         match self {
@@ -102,7 +102,7 @@ impl RequestError {
         }
     }
 
-    /// The sentence for the answer's `detail`.
+    /// The sentence for the response's `detail`.
     #[must_use]
     pub fn detail(self) -> &'static str {
         match self {

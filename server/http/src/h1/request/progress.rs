@@ -115,7 +115,7 @@ impl HeadProgress {
         if offsets.framing.content_length.is_some_and(|length| length > limits.body_bytes_max) {
             return Err(RequestError::BodyTooLarge);
         }
-        // A 1.0 client would take 100 for the answer, and nobody waits for leave to send nothing.
+        // An HTTP/1.0 client would take 100 for the final response; a request without a body needs no invitation.
         if offsets.expect_continue {
             offsets.expect_continue = offsets.version == HttpVersion::Http11 && offsets.body() != RequestBody::None;
         }
@@ -124,6 +124,6 @@ impl HeadProgress {
 }
 
 fn check_absolute(target: &[u8], host: &[u8]) -> Result<(), RequestError> {
-    let (default_port, authority, _) = split_absolute(target).expect("the form was told from this split");
+    let (default_port, authority, _) = split_absolute(target).expect("the form was recognised by this split");
     if authority::same_origin(host, authority, default_port) { Ok(()) } else { Err(RequestError::HostMismatch) }
 }

@@ -90,7 +90,7 @@ impl<'a> RequestHead<'a> {
                 RequestTarget::Origin { path, query }
             }
             TargetForm::Absolute => {
-                let (_, authority, rest) = target::split_absolute(text).expect("the form was told from this split");
+                let (_, authority, rest) = target::split_absolute(text).expect("the form was recognised by this split");
                 let (path, query) = target::split_query(rest);
                 RequestTarget::Absolute { authority, path, query }
             }
@@ -180,7 +180,7 @@ impl<'a> RequestHead<'a> {
         self.lines(KnownField::CacheControl)
     }
 
-    /// Whether the answer may be another than the whole representation: there is a precondition, or a range is asked for.
+    /// Whether the response may be another than the whole representation: there is a precondition, or a range is asked for.
     #[inline]
     #[must_use]
     pub fn is_conditional_or_partial(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What is known of a request head beside its bytes: where its parts lie in them, and what they come to.
 //!
-//! **Not**: finding the parts; whoever reads a head fills this in.
+//! **Not**: finding the parts; the parser fills this in.
 //! **Invariants**: offsets into the head's bytes and plain values only, so that it stays right when the bytes move.
 
 use super::{HttpVersion, RequestBody, TargetForm};
