@@ -243,7 +243,7 @@ impl Supervisor {
             Ok(text) => self.take_topology(&text, &source.name, false),
             Err(error) => {
                 self.topology_metrics.refused.increment();
-                self.event(LogLevel::Error, "topology_unreadable", &[("file", &source.name), ("error", &error)]);
+                self.event(LogLevel::Error, "topology_refused", &[("file", &source.name), ("error", &error)]);
             }
         }
     }

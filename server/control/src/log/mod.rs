@@ -1,7 +1,7 @@
 //! The log of the control thread: one line per event on standard error, in logfmt or JSON.
 //!
 //! ```text
-//!  2026-01-01T00:00:00Z level=info event=topology_reloaded epoch=7 file="/etc/core lane.toml"
+//!  2026-01-01T00:00:00Z level=info event=topology_loaded epoch=7 file="/etc/core lane.toml"
 //! ```
 //!
 //! **Not** for data cores, which count instead: a write to standard error can block.

@@ -87,7 +87,7 @@ impl NodeSupervisor {
         let slots = next.owned_slots(me);
         let fields: [(&'static str, &dyn Display); 3] =
             [("epoch", &next.epoch()), ("slots_owned", &slots), ("cause", cause)];
-        self.event(LogLevel::Info, "topology_reloaded", &fields);
+        self.event(LogLevel::Info, "topology_loaded", &fields);
         if next.node(me).is_none() {
             let remedy = "every request fails with MOVED; stop this node when its peers have the new topology";
             self.event(LogLevel::Warn, "not_in_topology", &[("node", &me), ("remedy", &remedy)]);

@@ -87,7 +87,7 @@ fn a_peer_that_knows_more_makes_the_node_read_again() {
         }));
         rig.file.write(&swapped(6));
         rig.finish(peer);
-        assert_eq!(rig.log.text().matches("event=topology_reloaded epoch=6").count(), 1, "{}", rig.log.text());
+        assert_eq!(rig.log.text().matches("event=topology_loaded epoch=6").count(), 1, "{}", rig.log.text());
     }
 }
 
@@ -110,10 +110,10 @@ fn a_change_of_the_file_and_a_signal_are_noticed_and_bad_files_are_not_taken() {
         rig.world.run_for(Duration::from_millis(100));
         assert!(rig.log.text().contains(complaint), "{complaint}: {}", rig.log.text());
     }
-    assert!(!rig.log.text().contains("topology_reloaded"));
+    assert!(!rig.log.text().contains("topology_loaded"));
     rig.file.write(&swapped(9));
     rig.world.run_for(Duration::from_secs(4));
-    assert!(rig.log.text().contains("topology_reloaded epoch=9"), "{}", rig.log.text());
+    assert!(rig.log.text().contains("topology_loaded epoch=9"), "{}", rig.log.text());
     rig.run(script!(|reactor| {
         let mut peer = Peer::any(&reactor).await;
         assert_eq!(peer.epoch, 9, "HELLO tells the new epoch");
