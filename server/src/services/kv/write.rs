@@ -28,9 +28,9 @@ pub(crate) fn ttl_ms(head: &RequestHead<'_>, policy: Policy) -> Result<u64, Prob
     let asked = CacheControl::parse(head.cache_control()).map_err(|error| bad(cache_control_detail(error)))?;
     match asked.max_age_s {
         // Already over when it arrives: nothing could ever read it, which is most likely a mistake.
-        Some(0) => {
-            Err(bad("max-age=0 would store a value that has already expired; omit it to use the time to live of the keyspace"))
-        }
+        Some(0) => Err(bad(
+            "max-age=0 would store a value that has already expired; omit it to use the time to live of the keyspace",
+        )),
         Some(seconds) => Ok(u64::from(seconds) * 1000),
         None => Ok(policy.ttl_ms),
     }
