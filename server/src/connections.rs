@@ -122,3 +122,6 @@ impl Drop for Registered {
         self.connections.publish_count();
     }
 }
+
+#[cfg(test)]
+mod tests;

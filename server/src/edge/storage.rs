@@ -137,4 +137,20 @@ mod tests {
         let counts = [&metrics.hops, &metrics.mailbox_full, &metrics.fills, &metrics.fills_joined];
         assert_eq!(counts.map(control::metrics::Counter::value), [1, 2, 3, 4]);
     }
+
+    #[test]
+    fn settings_bound_what_they_say() {
+        let text = "edge_ttl = \"2s\"\n[limits]\nfills_per_core = 7\nwaiters_per_fill = 8\n[upstream]\n\
+            request_timeout = \"3s\"\nconnect_timeout = \"40ms\"\nconnections_per_node = 5\nqueue_per_node = 6\n\
+            breaker_failures = 9\nbreaker_probe_time = \"70ms\"\n";
+        let snapshot = crate::snapshot::fixture::snapshot(1, text);
+        let TierBounds { fills, retry_time } = tier_bounds(&snapshot);
+        assert_eq!((fills.fills_max, fills.waiters_max, fills.edge_ttl.as_secs()), (7, 8, 2));
+        assert_eq!(retry_time.as_millis(), 1_500, "a request that is repeated has half its time left");
+        let options = cluster_options(&snapshot, 3, 11);
+        let times = [options.request_timeout, options.connect_timeout, options.breaker_probe_time];
+        assert_eq!(times.map(|time| time.as_millis()), [3_000, 40, 70]);
+        assert_eq!((options.connections_per_node, options.queue_per_node, options.breaker_failures), (5, 6, 9));
+        assert_eq!((options.cores, options.incarnation), (3, 11));
+    }
 }

@@ -150,4 +150,26 @@ mod tests {
         assert!(matches!(now(gather(&mut wire, RequestBody::Length(60), bounds)), Err(BodyFault::Gone)));
         assert_eq!(budget.leased_bytes(), 0);
     }
+
+    #[test]
+    fn a_body_may_be_as_long_as_its_keyspace_takes() {
+        let budget = Budget::new(1 << 20, Oversize::Refuse);
+        let (gathered, _) = gather_pieces(&budget, RequestBody::Chunked, &[60, 40]);
+        assert_eq!(gathered.map(|gathered| gathered.bytes.len()), Ok(100));
+    }
+
+    /// Doubling keeps copies few; what was announced is not exceeded.
+    #[test]
+    fn memory_grows_by_doubling_up_to_what_was_announced() {
+        let cases: [(usize, &[(usize, usize)]); 2] =
+            [(0, &[(10, 10), (10, 30), (10, 30), (1, 90)]), (35, &[(10, 10), (10, 30), (5, 30), (10, 35)])];
+        for (announced, steps) in cases {
+            let budget = Budget::new(1 << 20, Oversize::Refuse);
+            let mut gathered = Gathered { lease: budget.empty_lease(), bytes: Vec::new() };
+            for (index, (bytes, capacity)) in steps.iter().enumerate() {
+                assert!(gathered.append(&vec![b'x'; *bytes], announced));
+                assert_eq!(gathered.bytes.capacity(), *capacity, "{announced} announced, step {index}");
+            }
+        }
+    }
 }

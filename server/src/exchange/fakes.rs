@@ -3,7 +3,9 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use corelane_http::cache_status::CacheStatus;
 use corelane_http::problem::Problem;
+use corelane_http::range::ContentRange;
 use corelane_http::request::RequestHead;
 use corelane_http::response::ResponseHead;
 use corelane_http::{MessageLimits, Status};
@@ -18,6 +20,11 @@ pub(crate) struct FakeReply {
     pub(crate) status: Option<Status>,
     pub(crate) max_age_s: Option<u32>,
     pub(crate) content_length: Option<u64>,
+    pub(crate) content_type: Option<Vec<u8>>,
+    /// The tag, without its quotes.
+    pub(crate) etag: Option<Vec<u8>>,
+    pub(crate) cache_status: Option<CacheStatus>,
+    pub(crate) content_range: Option<ContentRange>,
     pub(crate) allow: Option<Vec<u8>>,
     /// The slug of an error.
     pub(crate) problem: Option<String>,
@@ -29,6 +36,10 @@ impl Reply for FakeReply {
         assert_eq!(self.status.replace(head.status), None, "one response has one head");
         self.max_age_s = head.max_age_s;
         self.content_length = head.content_length;
+        self.content_type = head.content_type.map(|value| value.as_bytes().to_vec());
+        self.etag = head.etag.map(|tag| tag.opaque().to_vec());
+        self.cache_status = head.cache_status;
+        self.content_range = head.content_range;
         self.allow = head.allow.map(|allow| allow.as_bytes().to_vec());
     }
 
@@ -54,6 +65,8 @@ pub(crate) struct FakeWire {
     /// How the body ends; `None` as it should.
     pub(crate) fault: Option<BodyFault>,
     pub(crate) lent: Vec<u8>,
+    /// The client was told to send its body.
+    pub(crate) invited: bool,
     pub(crate) reply: FakeReply,
 }
 
@@ -64,7 +77,9 @@ impl Wire for FakeWire {
         write(&mut self.reply)
     }
 
-    fn invite_body(&mut self) {}
+    fn invite_body(&mut self) {
+        self.invited = true;
+    }
 
     async fn body(&mut self) -> Result<Option<&[u8]>, BodyFault> {
         if let Some(piece) = self.pieces.pop_front() {

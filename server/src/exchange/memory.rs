@@ -29,3 +29,19 @@ impl BodyMemory {
         self.inbound.leased_bytes() + self.outbound.leased_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_directions_have_the_whole_of_it_and_count_together() {
+        let memory = BodyMemory::new(100);
+        let (inbound, outbound) = (memory.inbound.lease(100), memory.outbound.lease(60));
+        assert!(inbound.is_some() && outbound.is_some() && memory.inbound.lease(1).is_none());
+        assert_eq!(memory.leased_bytes(), 160);
+        memory.set_bytes_max(110);
+        assert!(memory.inbound.lease(10).is_some() && memory.inbound.lease(11).is_none());
+        assert!(memory.outbound.lease(50).is_some() && memory.outbound.lease(51).is_none());
+    }
+}

@@ -6,5 +6,7 @@ mod dispatch;
 pub(crate) mod kv;
 mod router;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use dispatch::{Exchange, Services, begin, carry};

@@ -46,3 +46,27 @@ impl Keyspaces {
         if name == DEFAULT { Some(self.default) } else { self.others.get(name).copied() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::snapshot::fixture::snapshot;
+
+    use super::*;
+
+    #[test]
+    fn a_keyspace_has_its_own_policy_and_default_is_always_there() {
+        let keyspaces = snapshot(1, "[keyspace.short]\nttl = \"2s\"\nvalue_bytes_max = \"7B\"\n").keyspaces;
+        let preset = Policy { ttl_ms: 0, value_bytes_max: 64 << 20 };
+        let cases: [(&[u8], Option<Policy>); 4] = [
+            (b"default", Some(preset)),
+            (b"short", Some(Policy { ttl_ms: 2_000, value_bytes_max: 7 })),
+            (b"Short", None),
+            (b"", None),
+        ];
+        for (name, policy) in cases {
+            assert_eq!((keyspaces.policy(name), keyspaces.contains(name)), (policy, policy.is_some()), "{name:?}");
+        }
+        let written = snapshot(1, "[keyspace.default]\nttl = \"3s\"\n").keyspaces;
+        assert_eq!(written.policy(DEFAULT), Some(Policy { ttl_ms: 3_000, ..preset }));
+    }
+}

@@ -11,6 +11,8 @@
 //!
 //! **Invariants**: immutable; a later snapshot of a process has a higher generation.
 
+#[cfg(test)]
+pub(crate) mod fixture;
 pub(crate) mod keyspaces;
 
 use std::cell::{Ref, RefCell};
@@ -81,5 +83,27 @@ impl CurrentSnapshot {
     /// Decides by another snapshot from now on.
     pub(crate) fn replace(&self, next: &Snapshot) {
         self.0.replace(Rc::new(next.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_held_to_what_the_settings_say() {
+        let text =
+            "[limits]\nheader_bytes = \"2KiB\"\nheader_count = 17\ntarget_bytes = \"1KiB\"\nbody_bytes = \"3KiB\"\n";
+        let limits = fixture::snapshot(1, text).head_limits;
+        let bounds = (limits.head_bytes_max, limits.field_count_max, limits.target_bytes_max, limits.body_bytes_max);
+        assert_eq!(bounds, (2048, 17, 1024, 3072));
+    }
+
+    #[test]
+    fn what_holds_a_snapshot_keeps_it_and_others_see_the_next() {
+        let current = CurrentSnapshot::new(&fixture::snapshot(1, ""));
+        let held = current.hold();
+        current.replace(&fixture::snapshot(2, ""));
+        assert_eq!((held.generation, current.get().generation, current.hold().generation), (1, 2, 2));
     }
 }

@@ -90,9 +90,13 @@ impl Rig {
 
     /// Starts a read as a task; its answer is found in what is returned.
     fn start_get(&self) -> Rc<RefCell<Option<StoreResponse>>> {
+        self.start(StoreOp::Get { fresh: false })
+    }
+
+    fn start(&self, op: StoreOp) -> Rc<RefCell<Option<StoreResponse>>> {
         let answer = Rc::new(RefCell::new(None));
         let (rig, slot) = (self.clone(), Rc::clone(&answer));
-        self.cluster.reactor.spawn(async move { *slot.borrow_mut() = Some(rig.get().await) }).unwrap();
+        self.cluster.reactor.spawn(async move { *slot.borrow_mut() = Some(rig.ask(op).await) }).unwrap();
         answer
     }
 
@@ -117,6 +121,12 @@ impl Rig {
 fn set_op() -> StoreOp {
     let metadata = b"text/plain"[..].into();
     StoreOp::Set(SetValue { value: b"value".to_vec(), metadata, condition: Condition::Present, ttl_ms: 7_000 })
+}
+
+/// A write of a value of so many bytes.
+fn large_set_op(bytes: usize) -> StoreOp {
+    let StoreOp::Set(set) = set_op() else { unreachable!("it is one") };
+    StoreOp::Set(SetValue { value: vec![b'v'; bytes], ..set })
 }
 
 fn refused(response: &StoreResponse) -> Option<Refusal> {

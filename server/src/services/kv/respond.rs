@@ -239,4 +239,31 @@ mod tests {
             assert_eq!((reply.status, reply.problem.as_deref()), (Some(status), Some(slug)), "{refused:?}");
         }
     }
+
+    /// Whatever becomes of a read, its head says which version the value has, and where that is known from.
+    #[test]
+    fn heads_say_what_is_known_of_the_value() {
+        let cache_status = Some(CacheStatus::Miss);
+        let meta = ItemMeta { expire_ms: 9_000, cache_status, ..META };
+        let part = ContentRange::Part { part: 2..4, value_bytes: 10 };
+        let cases = [
+            ("Range: bytes=2-3\r\n", Some("text/plain"), Some(9), Some(part)),
+            ("If-None-Match: \"7\"\r\n", None, Some(9), None),
+            ("If-Match: \"8\"\r\n", None, None, None),
+            ("If-Match: 8\r\n", None, None, None),
+            ("Range: bytes=10-\r\n", None, None, Some(ContentRange::Unsatisfied { value_bytes: 10 })),
+        ];
+        for (fields, content_type, max_age_s, content_range) in cases {
+            with_head(&format!("GET /v1/kv/default/a HTTP/1.1\r\nHost: h\r\n{fields}\r\n"), |head| {
+                let mut reply = FakeReply::default();
+                found(&meta, &Decided::of(head, &meta), 0, &mut reply);
+                assert_eq!((reply.etag.as_deref(), reply.cache_status), (Some(&b"7"[..]), cache_status), "{fields:?}");
+                assert_eq!(reply.content_type.as_deref(), content_type.map(str::as_bytes), "{fields:?}");
+                assert_eq!((reply.max_age_s, reply.content_range), (max_age_s, content_range), "{fields:?}");
+            });
+        }
+        let mut reply = FakeReply::default();
+        refusal(Refusal::Busy, cache_status, &mut reply);
+        assert_eq!(reply.cache_status, cache_status);
+    }
 }

@@ -118,7 +118,13 @@ impl AsRef<[u8]> for SharedPart {
 
 #[cfg(test)]
 mod tests {
-    use super::overlap;
+    use shardstore::cache::CacheOptions;
+    use shardstore::key::KeyHasher;
+    use shardstore::shard::{NewValue, Shard};
+    use store_runtime::budget::{Budget, Oversize};
+
+    use super::*;
+    use crate::metrics::CoreMetrics;
 
     #[test]
     fn overlaps_are_exact() {
@@ -134,5 +140,32 @@ mod tests {
         for ((at, len), part, expected) in cases {
             assert_eq!(overlap(at, len, &part), expected, "{len} bytes at {at}, {part:?}");
         }
+    }
+
+    /// A shard lets a small part of it be pinned; then values are copied, and then they are not sent.
+    #[test]
+    fn what_cannot_be_pinned_is_copied_within_the_memory_for_copies() {
+        const VALUES: u8 = 40;
+        let hasher = KeyHasher::new(1);
+        let mut shard = Shard::new(&CacheOptions::new(8 << 20, hasher), 0).unwrap();
+        let (metrics, budget) = (Arc::new(CoreMetrics::default()), Budget::new(60_000, Oversize::Refuse));
+        let outbound = OutboundBuffers::new(&budget, &metrics);
+        let value = |number: u8| -> Vec<u8> { (0..60_000_u32).map(|at| (at % 251) as u8 ^ number).collect() };
+        let key = |number: u8| [0, b'k', number];
+        for number in 0..VALUES {
+            shard.set(hasher.hash(&key(number)), &key(number), &NewValue::new(&value(number)[..]), 1);
+        }
+        let mut held = Vec::new();
+        for number in 0..VALUES {
+            let hit = shard.get(hasher.hash(&key(number)), &key(number), 1).expect("there is room for all");
+            let Some(chunks) = lend(&outbound, hit, &(10..50_010)) else { break };
+            let bytes: Vec<u8> = chunks.iter().flat_map(|chunk| (**chunk).as_ref().to_vec()).collect();
+            assert!(bytes == value(number)[10..50_010], "value {number}");
+            held.push((chunks, budget.leased_bytes()));
+        }
+        let leased: Vec<usize> = held.iter().map(|(_, leased)| *leased).collect();
+        let (last, pinned) = leased.split_last().unwrap();
+        assert!(*last == 50_000 && !pinned.is_empty() && pinned.iter().all(|leased| *leased == 0), "{leased:?}");
+        assert_eq!(metrics.bodies_shed.value(), 1, "the next copy found no memory");
     }
 }

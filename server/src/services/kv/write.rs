@@ -106,3 +106,17 @@ pub(crate) fn weigh(head: &RequestHead<'_>, current: Option<u64>) -> Result<Opti
     let unchanged = current.map_or(Condition::Absent, |version| Condition::VersionEquals(Version::from_bits(version)));
     Ok((verdict == Precondition::Proceed).then_some(unchanged))
 }
+
+#[cfg(test)]
+mod tests {
+    use corelane_http::cache_control::CacheControlError;
+
+    use super::cache_control_detail;
+
+    #[test]
+    fn clients_are_told_what_is_wrong_with_cache_control() {
+        for error in [CacheControlError::Syntax, CacheControlError::MaxAge, CacheControlError::MaxAgeDiffers] {
+            assert_eq!(cache_control_detail(error), error.to_string());
+        }
+    }
+}

@@ -288,3 +288,26 @@ fn owned(entry: &BatchAnswer<'_>) -> OwnedResponse {
         ..OwnedResponse::status(entry.status)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_does_not_fit_is_too_large_and_takes_nothing() {
+        let bytes = ENTRY_FIXED_BYTES + 3 + 5;
+        for (left, status, left_then) in [
+            (bytes, Status::Ok, 0),
+            (bytes + 7, Status::Ok, 7),
+            (bytes - 1, Status::TooLarge, bytes - 1),
+            (0, Status::TooLarge, 0),
+        ] {
+            let mut answer =
+                OwnedResponse { metadata: vec![1; 3], value: vec![2; 5], ..OwnedResponse::status(Status::Ok) };
+            let mut bytes_left = left;
+            fit(&mut answer, &mut bytes_left);
+            assert_eq!((answer.status, bytes_left), (status, left_then), "{left} bytes left");
+            assert_eq!(answer.value.is_empty(), status == Status::TooLarge, "{left} bytes left");
+        }
+    }
+}

@@ -225,6 +225,9 @@ fn a_core_of_a_node_has_a_connection_and_only_so_many_are_made() {
             rig.second.introduce(|hello| hello.cores = 9);
             rig.sleep(500).await;
             assert_eq!((rig.state(1), rig.state(2)), (Some((true, 3)), Some((true, 4))));
+            let mut wanted = rig.first.wanted.borrow().clone();
+            wanted.sort_unstable();
+            assert_eq!(wanted, [Some(0), Some(1), Some(2)]);
             rig.get().await;
             let hash = KeyHasher::new(rig.cluster.topology().hash_seed()).hash(KEY);
             let owner = owner_core(hash, 3).0;
@@ -251,4 +254,82 @@ fn a_stranger_in_a_nodes_place_is_not_asked() {
         assert_eq!(rig.state(1), Some((true, 1)));
         assert_eq!(rig.cluster.node_states()[0].error, None);
     });
+}
+
+/// What a value costs to send is not held against the node.
+#[test]
+fn a_large_write_has_more_time_for_its_first_sign() {
+    with_nodes(
+        || vec![Says::Nothing],
+        Vec::new,
+        |rig| async move {
+            rig.first.introduce(|hello| hello.frame_value_bytes_max = 1 << 20);
+            rig.sleep(50).await;
+            let large = large_set_op(1 << 20);
+            assert_eq!((sent_bytes(&large), sent_bytes(&StoreOp::Get { fresh: true })), (1 << 20, 0));
+            let (written, ms) = rig.time(rig.ask(large)).await;
+            assert_eq!((refused(&written), ms), (Some(Refusal::Unknown), 1_125));
+        },
+    );
+}
+
+/// Calls that were sent are timed; one that was not sent is an error all the same.
+#[test]
+fn calls_are_timed_if_they_were_sent() {
+    with_nodes(
+        || vec![Says::Answer(5, value), Says::Nothing],
+        Vec::new,
+        |rig| async move {
+            let calls = || rig.cluster.node_states()[0].calls.0.count();
+            rig.get().await;
+            assert_eq!((calls(), rig.cluster.metrics.node_errors.value()), (1, 0));
+            assert_eq!(refused(&rig.get().await), Some(Refusal::Unavailable));
+            assert_eq!((calls(), rig.cluster.metrics.node_errors.value()), (2, 1));
+            rig.cluster.options.set(ClusterOptions { breaker_failures: 100, ..OPTIONS });
+            rig.first.is_deaf.set(true);
+            rig.cluster.nodes.borrow()[&NodeId(1)].connections.borrow()[0].close(rig.cluster.reactor.now());
+            rig.sleep(10).await;
+            assert_eq!(refused(&rig.get().await), Some(Refusal::Unavailable));
+            assert_eq!((calls(), rig.cluster.metrics.node_errors.value()), (2, 2), "no connection in time");
+        },
+    );
+}
+
+#[test]
+fn bytes_in_flight_are_held_to_what_the_node_granted() {
+    let first = || (0..2).map(|_| Says::Answer(100, |response| Response { version: 43, ..response })).collect();
+    with_nodes(first, Vec::new, |rig| async move {
+        rig.first.introduce(|hello| (hello.frame_value_bytes_max, hello.credit_bytes) = (1 << 20, 1 << 20));
+        rig.sleep(50).await;
+        let answers = [rig.start(large_set_op(600 << 10)), rig.start(large_set_op(600 << 10))];
+        rig.sleep(90).await;
+        assert_eq!(rig.first.asked.borrow().len(), 1);
+        rig.sleep(400).await;
+        for answer in answers {
+            let outcome = answer.take().unwrap().outcome;
+            assert!(matches!(outcome, Outcome::Stored { .. }), "{outcome:?}");
+        }
+    });
+}
+
+/// One connection probes for all, however many cores the node has.
+#[test]
+fn a_node_that_is_down_is_probed_by_one_connection() {
+    with_nodes(
+        || vec![Says::Nothing, Says::Nothing],
+        Vec::new,
+        |rig| async move {
+            rig.first.introduce(|hello| hello.cores = 4);
+            rig.sleep(500).await;
+            assert_eq!(rig.state(1), Some((true, 4)));
+            rig.first.is_deaf.set(true);
+            let both = [rig.start_get(), rig.start_get()];
+            rig.sleep(2_000).await;
+            assert!(both.iter().all(|answer| answer.borrow().is_some()) && rig.state(1) == Some((false, 0)));
+            let before = rig.first.accepted.get();
+            rig.sleep(2_000).await;
+            let probes = rig.first.accepted.get() - before;
+            assert!((3..=6).contains(&probes), "{probes} probes, of 350 to 450 ms each");
+        },
+    );
 }

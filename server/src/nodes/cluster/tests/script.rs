@@ -49,6 +49,8 @@ pub(super) struct Node {
     pub(super) map: Cell<(u32, &'static str)>,
     /// Connections that have come.
     pub(super) accepted: Cell<usize>,
+    /// The cores that connections have asked for.
+    pub(super) wanted: RefCell<Vec<Option<u16>>>,
     /// It does not answer a HELLO.
     pub(super) is_deaf: Cell<bool>,
 }
@@ -87,6 +89,7 @@ impl Node {
             maps_asked: Cell::new(0),
             map: Cell::new((topology.epoch(), "")),
             accepted: Cell::new(0),
+            wanted: RefCell::default(),
             is_deaf: Cell::new(false),
         });
         let address = Address::Tcp(topology.node(NodeId(id)).unwrap().address);
@@ -134,6 +137,7 @@ impl Node {
                 Err(_) => return,
             }
         };
+        self.wanted.borrow_mut().push(terms.core);
         let mut reader = handshake.into_reader();
         let mut data = Vec::new();
         loop {
