@@ -89,8 +89,11 @@ fn what_ends_the_connection_is_named() {
     corrupt[last] ^= 1;
     let mut damaged = encoded(&response(1, b"x"));
     damaged[20] ^= 1;
+    let (mut keyed, ok) = (Vec::new(), Header::new(Kind::Response, Status::Ok.number(), terms().limits.cluster_tag));
+    frame::encode(&mut keyed, &ok, &Default::default(), b"\0key", b"");
     for (bytes, name) in [
         (corrupt, "chunk_corrupt"),
+        (keyed, "bad_key"),
         (damaged, "header_crc"),
         ([&parts[0][..], &parts[2]].concat(), "chunk_out_of_order"),
     ] {
@@ -140,4 +143,14 @@ fn a_node_of_another_cluster_is_named() {
     let mut handshake = Handshake::begin(edge_hello(), &mut Vec::new());
     let refused = handshake.receive(&noise, &mut SpareBuffers::default());
     assert!(matches!(refused, Err(HandshakeError::Read(HelloReadError::Format(_)))), "{refused:?}");
+}
+
+#[test]
+fn the_bytes_that_a_frame_lacks_are_known() {
+    let bytes = encoded(&response(1, &[7; 1000]));
+    let (mut reader, mut spares) = (AnswerReader::new(FrameReader::default(), &terms()), SpareBuffers::default());
+    for (from, to) in [(0, 400), (400, 999), (999, bytes.len())] {
+        reader.read(&bytes[from..to], &mut spares, |_| Ok(())).unwrap();
+        assert_eq!(reader.missing_bytes(), bytes.len() - to);
+    }
 }

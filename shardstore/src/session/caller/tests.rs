@@ -31,6 +31,7 @@ fn begin(session: &mut Session, state: u32) -> CorrelationId {
 #[test]
 fn an_answer_finds_its_request() {
     let mut session = session();
+    assert_eq!(session.terms(), Some(&terms()));
     let ids: Vec<_> = (10..15).map(|state| begin(&mut session, state)).collect();
     assert!(ids.is_sorted() && session.position(CorrelationId(99)).is_none());
     for (id, state) in [(ids[2], 12), (ids[0], 10), (ids[4], 14)] {
