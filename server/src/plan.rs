@@ -146,3 +146,23 @@ fn control_core(supervision: Supervision, failed: Sender<io::Error>) -> Box<dyn 
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use reactor::sim::{NetworkOptions, World};
+
+    use super::*;
+
+    #[test]
+    fn cores_share_the_memory() {
+        let mut world = World::new(1, NetworkOptions::default());
+        let process = world.add_process("edge");
+        let doorbells = world.host(process).doorbells(4).unwrap();
+        let snapshot = Arc::new(crate::snapshot::fixture::snapshot(1, "memory = \"64MiB\"\n"));
+        let shared = Shared { snapshot, cores: 4, hasher: KeyHasher::new(1), incarnation: 7, shards: unpublished(4) };
+        for mailbox in mailboxes(&doorbells, 1) {
+            let plan = shared.core_plan(mailbox, Arc::default());
+            assert_eq!((plan.shard_bytes, plan.cores, plan.incarnation), (16 << 20, 4, 7));
+        }
+    }
+}

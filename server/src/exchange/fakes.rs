@@ -26,6 +26,7 @@ pub(crate) struct FakeReply {
     pub(crate) cache_status: Option<CacheStatus>,
     pub(crate) content_range: Option<ContentRange>,
     pub(crate) allow: Option<Vec<u8>>,
+    pub(crate) retry_after_s: Option<u32>,
     /// The slug of an error.
     pub(crate) problem: Option<String>,
     pub(crate) body: Vec<u8>,
@@ -40,6 +41,7 @@ impl Reply for FakeReply {
         self.etag = head.etag.map(|tag| tag.opaque().to_vec());
         self.cache_status = head.cache_status;
         self.content_range = head.content_range;
+        self.retry_after_s = head.retry_after_s;
         self.allow = head.allow.map(|allow| allow.as_bytes().to_vec());
     }
 

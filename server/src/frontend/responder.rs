@@ -105,8 +105,11 @@ impl DateClock {
 mod tests {
     use control::metrics::Counter;
     use corelane_http::date::HttpDate;
+    use reactor::sim::{NetworkOptions, World};
+    use reactor::{CoreId, CoreSpec, Host};
 
     use super::*;
+    use crate::exchange::fakes::FakeReply;
 
     #[test]
     fn the_date_is_that_of_the_second() {
@@ -131,5 +134,33 @@ mod tests {
             let expected = [2, 3, 4, 5].map(|counted| u64::from(counted == class));
             assert_eq!(counted, expected, "{status:?}");
         }
+    }
+
+    #[test]
+    fn an_error_says_what_its_body_is_and_when_to_try_again() {
+        let mut world = World::new(1, NetworkOptions::default());
+        let process = world.add_process("responder");
+        let mut host = world.host(process);
+        let doorbells = host.doorbells(1).unwrap();
+        let spec = CoreSpec { id: CoreId(0), cpu: None, name: "responder".to_owned(), doorbells };
+        let body = |reactor: Reactor| {
+            let responder = Responder::new(&reactor, &Arc::default());
+            let cases = [(Status::ServiceUnavailable, Some(1), true), (Status::NotFound, None, false)];
+            for (status, retry_after_s, sends_body) in cases {
+                let (problem, mut reply) = (Problem { status, slug: "x", detail: "y" }, FakeReply::default());
+                let mut body = Vec::new();
+                problem.encode_body(&mut body);
+                responder.problem(&problem, ResponseHead::new(status), sends_body, &mut reply);
+                assert_eq!((reply.status, reply.retry_after_s), (Some(status), retry_after_s));
+                assert_eq!(reply.content_type.as_deref(), Some(&b"application/problem+json"[..]));
+                assert_eq!(reply.content_length, Some(body.len() as u64));
+                assert_eq!(reply.body, if sends_body { body } else { Vec::new() });
+            }
+            reactor.stop();
+        };
+        host.start_core(spec, Box::new(body)).unwrap();
+        drop(host);
+        world.run_for(std::time::Duration::from_secs(1));
+        assert!(!world.is_running(process), "the body is over");
     }
 }
