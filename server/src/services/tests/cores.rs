@@ -48,7 +48,7 @@ fn another_cores_values_are_read_in_place_unless_they_are_large() {
 fn a_value_that_finds_no_memory_is_refused_whole() {
     on_cores(Setting { body_bytes: LARGE, ..TWO_CORES }, |rig| async move {
         let path = path_on(1, 2, 0);
-        rig.put(&path, "", &[b'l'; LARGE]).await;
+        rig.put(&path, "", &vec![b'l'; LARGE]).await;
         let others = rig.memory.outbound.lease(LARGE);
         let (_, reply) = rig.ask(&format!("GET /v1/kv/{path}\r\n"), &[]).await;
         assert_eq!((reply.status, reply.problem.as_deref()), (Some(Status::ServiceUnavailable), Some("busy")));
@@ -77,7 +77,7 @@ fn another_cores_values_are_deleted_by_their_owner() {
 fn a_read_that_finds_no_room_to_wait_is_refused() {
     on_cores(Setting { hops_max: 1, ..TWO_CORES }, |rig| async move {
         let path = path_on(1, 2, 0);
-        rig.put(&path, "", &[b'l'; LARGE]).await;
+        rig.put(&path, "", &vec![b'l'; LARGE]).await;
         let (first, second) = (format!("GET /v1/kv/{path}\r\n"), format!("GET /v1/kv/{path}\r\n"));
         let mut waiting = std::pin::pin!(rig.ask(&first, &[]));
         let poll = |context: &mut std::task::Context<'_>| std::task::Poll::Ready(waiting.as_mut().poll(context));
