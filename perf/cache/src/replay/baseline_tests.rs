@@ -1,7 +1,7 @@
 //! The reference engines, and the product's cache, on recorded traces, against the figures of an independent simulator.
 //!
-//! Traces and figures are not part of the project. They are read from `../shared/traces` beside the repository, or from the
-//! folder that `CORELANE_TRACES` names; where there are none, the test says that it skipped, and `cargo xtask test` does in its table.
+//! Traces and figures are not part of the project: the test exists with the feature `recorded-traces` only, and reads them from
+//! the folder that `CORELANE_TRACES` names. `cargo xtask test` runs it where that is set, and lists it as skipped elsewhere.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,8 +44,7 @@ const ENGINES: [(&str, Kind); 5] = [
 type Figures = BTreeMap<String, f64>;
 
 fn folder() -> PathBuf {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/traces");
-    std::env::var_os("CORELANE_TRACES").map_or_else(beside, PathBuf::from)
+    std::env::var_os("CORELANE_TRACES").map(PathBuf::from).expect("CORELANE_TRACES names the folder of the traces")
 }
 
 /// By trace: the sizes of 1 % and 10 % of its keys, with their figures.
@@ -77,11 +76,7 @@ fn read(path: &Path, format: Format) -> Trace {
 #[test]
 fn recorded_traces_give_the_figures_of_an_independent_simulator() {
     let folder = folder();
-    let Ok(text) = std::fs::read_to_string(folder.join("baseline-missratios.txt")) else {
-        println!("SKIPPED: no traces in {}; name their folder in CORELANE_TRACES", folder.display());
-        return;
-    };
-    let baseline = baseline(&text);
+    let baseline = baseline(&std::fs::read_to_string(folder.join("baseline-missratios.txt")).unwrap());
     let mut compared = 0;
     let mut wrong = Vec::new();
     for (name, file, format) in TRACES {

@@ -23,7 +23,7 @@ mod s3fifo;
 mod shardstore;
 mod sieve;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "recorded-traces"))]
 mod baseline_tests;
 #[cfg(test)]
 mod model_tests;
