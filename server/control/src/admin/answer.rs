@@ -6,11 +6,11 @@
 //! **Source**: RFC 9110 section 9.3.2; RFC 9457.
 
 use corelane_http::{
-    Method, Status,
+    Status,
     field::FieldValue,
-    h1::ResponseStart,
+    h1::{ResponseStart, server::ResponseForm},
     problem::Problem,
-    response::{ConnectionOption, ResponseHead},
+    response::ResponseHead,
 };
 
 use super::page::AdminPage;
@@ -51,10 +51,10 @@ impl AdminAnswer {
         Self { allow: Some(allow), ..self }
     }
 
-    /// Appends the response to a request of `method`.
-    pub(super) fn encode(&self, method: Method, connection: ConnectionOption, wall_ms: u64, out: &mut Vec<u8>) {
+    /// Appends the response in this form.
+    pub(super) fn encode(&self, form: ResponseForm, wall_ms: u64, out: &mut Vec<u8>) {
         let head = ResponseHead {
-            connection,
+            connection: form.connection,
             content_length: Some(self.body.len() as u64),
             content_type: self.content_type,
             allow: self.allow,
@@ -62,7 +62,7 @@ impl AdminAnswer {
             ..ResponseHead::new(self.status)
         };
         head.encode(&ResponseStart::at_unix_seconds(wall_ms / 1000), out);
-        if head.sends_body(method) {
+        if head.sends_body(form.method) {
             out.extend_from_slice(&self.body);
         }
     }

@@ -17,10 +17,9 @@
 use std::time::Duration;
 
 use corelane_http::{
-    MessageLimits, Method,
-    h1::server::RequestReader,
+    MessageLimits,
+    h1::server::{RequestReader, ResponseForm},
     request::{RequestBody, RequestHead},
-    response,
 };
 use reactor::{Connection, ConnectionError, Instant, Received};
 
@@ -66,7 +65,7 @@ enum RequestStep {
 
 /// Answers the requests of one connection until it ends.
 pub(super) async fn converse(server: &AdminServer, connection: Connection) {
-    let mut requests = AdminRequests::default();
+    let mut requests = AdminRequests::new(&mut server.heads.borrow_mut());
     loop {
         match step(server, &connection, &mut requests) {
             RequestStep::Answered => {
@@ -82,7 +81,7 @@ pub(super) async fn converse(server: &AdminServer, connection: Connection) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(ConnectionError::TimedOut) if requests.head_began().is_some() => {
-                    refuse(server, &connection, Method::Get, &route::too_slow());
+                    refuse(server, &connection, ResponseForm::closing(), &route::too_slow());
                     break;
                 }
                 Err(ConnectionError::TimedOut) => break,
@@ -124,7 +123,7 @@ fn step(server: &AdminServer, connection: &Connection, requests: &mut AdminReque
         Ok(None) => RequestStep::More,
         Err(error) => {
             // Which method it was is not known for sure; a body after a response to HEAD does no harm on a connection that ends.
-            refuse(server, connection, Method::Get, &AdminAnswer::problem(&error.problem()));
+            refuse(server, connection, ResponseForm::closing(), &AdminAnswer::problem(&error.problem()));
             RequestStep::Last
         }
     }
@@ -132,24 +131,17 @@ fn step(server: &AdminServer, connection: &Connection, requests: &mut AdminReque
 
 fn answer(server: &AdminServer, connection: &Connection, head: &RequestHead<'_>) -> RequestStep {
     server.metrics.requests.increment();
+    let form = ResponseForm::of(head, !route::keeps_framing(head.method()));
     if head.body() != RequestBody::None {
-        refuse(server, connection, head.method(), &route::body_refused());
+        refuse(server, connection, form.as_last(), &route::body_refused());
         return RequestStep::Last;
     }
-    let stays_open = head.keep_alive() && route::keeps_framing(head.method());
-    let says = if stays_open {
-        response::ConnectionOption::open_for(head.version())
-    } else {
-        response::ConnectionOption::Close
-    };
-    let answer = route::answer(head, server);
-    answer.encode(head.method(), says, server.reactor().wall_ms(), &mut connection.write());
-    if stays_open { RequestStep::Answered } else { RequestStep::Last }
+    route::answer(head, server).encode(form, server.reactor().wall_ms(), &mut connection.write());
+    if form.stays() { RequestStep::Answered } else { RequestStep::Last }
 }
 
 /// Queues the last response of a connection whose requests cannot be trusted any more.
-fn refuse(server: &AdminServer, connection: &Connection, method: Method, answer: &AdminAnswer) {
+fn refuse(server: &AdminServer, connection: &Connection, form: ResponseForm, answer: &AdminAnswer) {
     server.metrics.refused.increment();
-    let wall_ms = server.reactor().wall_ms();
-    answer.encode(method, response::ConnectionOption::Close, wall_ms, &mut connection.write());
+    answer.encode(form, server.reactor().wall_ms(), &mut connection.write());
 }

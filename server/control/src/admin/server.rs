@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use corelane_http::{Method, h1::server::RequestScratch, response};
+use corelane_http::h1::server::{RequestScratch, ResponseForm};
 use reactor::{Connection, ListenError, Listener, Reactor};
 
 use super::{Admin, connection, route};
@@ -124,7 +124,7 @@ fn take(server: &Rc<AdminServer>, connection: Connection) {
         let wall_ms = server.reactor.wall_ms();
         let task = async move {
             let answer = route::too_many_connections();
-            answer.encode(Method::Get, response::ConnectionOption::Close, wall_ms, &mut connection.write());
+            answer.encode(ResponseForm::closing(), wall_ms, &mut connection.write());
             connection.finish(SHED_LINGER).await;
             drop(seat);
         };

@@ -1,20 +1,33 @@
-//! The receiving side of a server's connection: bytes in, request heads out.
+//! The receiving side of a server's connection: bytes in, requests out. The one engine of every listener that speaks HTTP/1.
 //!
 //! ```text
-//!   push(bytes) ─▶ input ─▶ next(serve) ─▶ serve(head), its bytes are taken off ─▶ next …
-//!                             │ None: push more, by head_began() + the head's time, or when idle by the idle time
-//!                             │ RequestError: answer it and close
+//!   push(bytes) ─▶ next(serve) ─▶ serve(head), its bytes are taken off ─▶ no body: next …
+//!                    │ None: push more, by head_began() + the head's time,      └▶ BodyReader, until its end: next …
+//!                    │       or when idle by the idle time
+//!                    │ RequestError: respond with it and close
 //! ```
 //!
-//! **Not** I/O or a clock: instants come in as arguments, and the caller compares them. Not bodies either: they are read
-//! from [`RequestReader::input`].
-//! **Invariants**: a head that comes in part has begun when its first bytes were looked at; an idle connection owns no
-//! memory; a head is read in memory that all connections share, unless it comes in part.
+//! Heads are read with what each client sent before ([`FieldMemos`]). What a response says of its connection is decided in
+//! [`ResponseForm`].
+//!
+//! **Not** I/O or a clock: instants come in as arguments, and the caller compares them.
+//! **Invariants**: a head that comes in part has begun when its first bytes were looked at, and is parsed once; an idle
+//! connection owns no memory; a head is read in memory that all connections share, unless it comes in part; nothing is
+//! allocated for a head that comes whole.
 //! **Source**: RFC 9112 section 2.1 and 9.3.
+
+mod body;
+mod form;
+
+#[cfg(test)]
+mod tests;
+
+pub use body::{BodyReader, BodyStep};
+pub use form::ResponseForm;
 
 use super::Parsed;
 use super::input::LentInput;
-use super::request::{FieldMemo, RequestError, Resume, parse_remembering};
+use super::request::{FieldMemos, RequestError, Resume, parse_remembering};
 use crate::MessageLimits;
 use crate::request::RequestHead;
 use std::ops::Deref;
@@ -23,7 +36,30 @@ use std::ops::Deref;
 #[derive(Debug, Default)]
 pub struct RequestScratch {
     whole: Resume,
-    memo: FieldMemo,
+    /// The fields that came last, for each of some connections.
+    memos: FieldMemos,
+    /// Of the limits under which they were accepted.
+    generation: u64,
+}
+
+impl RequestScratch {
+    /// With memory for so many clients' fields: a power of two, at most 256; about 3 KiB each.
+    ///
+    /// # Panics
+    ///
+    /// If it is not.
+    #[must_use]
+    pub fn with_memos(count: usize) -> Self {
+        Self { memos: FieldMemos::new(count), ..Self::default() }
+    }
+
+    /// Forgets fields that were accepted under limits of another generation: they are not known to be within these.
+    #[inline(always)]
+    pub fn renew(&mut self, generation: u64) {
+        if self.generation != generation {
+            *self = Self { generation, ..Self::with_memos(self.memos.count()) };
+        }
+    }
 }
 
 /// Reads the requests of one connection. `B` is what a receive lends, `T` an instant.
@@ -33,15 +69,17 @@ pub struct RequestReader<B, T> {
     /// What is known of a head that has come in part.
     partial: Option<Box<Resume>>,
     head_began: Option<T>,
-}
-
-impl<B, T> Default for RequestReader<B, T> {
-    fn default() -> Self {
-        Self { input: LentInput::default(), partial: None, head_began: None }
-    }
+    /// Which of the memos it has.
+    memo: u8,
 }
 
 impl<B: Deref<Target = [u8]>, T: Copy> RequestReader<B, T> {
+    /// For a new connection, whose heads will be read in this memory.
+    #[must_use]
+    pub fn new(scratch: &mut RequestScratch) -> Self {
+        Self { input: LentInput::default(), partial: None, head_began: None, memo: scratch.memos.assign() }
+    }
+
     /// The bytes received and not used. Between two heads these are the bytes of a body.
     #[inline]
     pub fn input(&mut self) -> &mut LentInput<B> {
@@ -50,7 +88,7 @@ impl<B: Deref<Target = [u8]>, T: Copy> RequestReader<B, T> {
     }
 
     /// Adds bytes that were received.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, bytes: B) {
         self.input.push(bytes);
     }
@@ -69,12 +107,13 @@ impl<B: Deref<Target = [u8]>, T: Copy> RequestReader<B, T> {
     }
 
     /// Reads the next head, has it served, and takes its bytes off; `None` if it has not come whole. `now` is asked when a
-    /// head begins that has come in part.
+    /// head begins that has come in part. What follows a head with a body is the body, which is read by a [`BodyReader`] to
+    /// its end before the next head.
     ///
     /// # Errors
     ///
-    /// The peer's fault. Answer [`RequestError::problem`] and close the connection.
-    #[inline]
+    /// The peer's fault. Respond with [`RequestError::problem`] and close the connection.
+    #[inline(always)]
     pub fn next<R>(
         &mut self,
         limits: &MessageLimits,
@@ -85,9 +124,9 @@ impl<B: Deref<Target = [u8]>, T: Copy> RequestReader<B, T> {
         if self.input.is_empty() {
             return Ok(None);
         }
-        let RequestScratch { whole, memo } = scratch;
+        let RequestScratch { whole, memos, .. } = scratch;
         let resume = self.partial.as_deref_mut().unwrap_or(whole);
-        let (served, head_bytes) = match parse_remembering(self.input.bytes(), limits, resume, memo)? {
+        let (served, head_bytes) = match parse_remembering(self.input.bytes(), limits, resume, memos.of(self.memo))? {
             Parsed::Complete(head) => (serve(&head), head.head_bytes()),
             Parsed::Partial => {
                 self.partial.get_or_insert_with(|| Box::new(std::mem::take(whole)));
@@ -99,86 +138,5 @@ impl<B: Deref<Target = [u8]>, T: Copy> RequestReader<B, T> {
         self.head_began = None;
         self.input.consume(head_bytes);
         Ok(Some(served))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Method;
-
-    const STREAM: &[u8] =
-        b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nPUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nxyz\
-        \r\nHEAD /c HTTP/1.1\r\nHost: h\r\n\r\nGET /a HTTP/1.1\r\nHost: h\r\n\r\n";
-
-    /// However the stream is cut, the same requests are served, and the body is there between two of them.
-    #[test]
-    fn requests_are_served_in_any_pieces() {
-        for step in 1..=STREAM.len() {
-            let (mut reader, mut scratch) = (RequestReader::default(), RequestScratch::default());
-            let (mut seen, mut body_left) = (Vec::new(), 0);
-            for piece in STREAM.chunks(step) {
-                reader.push(piece);
-                reader.release();
-                loop {
-                    if body_left > 0 {
-                        let taken = reader.input().bytes().len().min(body_left);
-                        seen.push(String::from_utf8(reader.input().bytes()[..taken].to_vec()).unwrap());
-                        reader.input().consume(taken);
-                        body_left -= taken;
-                    }
-                    let next = reader.next(
-                        &MessageLimits::default(),
-                        &mut scratch,
-                        || (),
-                        |head| {
-                            body_left = if head.method() == Method::Put { 3 } else { 0 };
-                            String::from_utf8(head.target_text().to_vec()).unwrap()
-                        },
-                    );
-                    match next.unwrap() {
-                        Some(target) => seen.push(target),
-                        None => break,
-                    }
-                }
-            }
-            assert_eq!(seen.concat(), "/a/bxyz/c/a", "in pieces of {step}");
-            assert!(reader.input().is_empty() && reader.head_began().is_none());
-        }
-    }
-
-    #[test]
-    fn a_head_begins_with_its_first_bytes_and_ends_with_its_last() {
-        let (mut reader, mut scratch) = (RequestReader::default(), RequestScratch::default());
-        let mut next = |reader: &mut RequestReader<&'static [u8], u32>, now: u32| {
-            reader.next(&MessageLimits::default(), &mut scratch, || now, |_| ()).map(|served| served.is_some())
-        };
-        assert_eq!((next(&mut reader, 1), reader.head_began()), (Ok(false), None), "idle");
-        reader.push(b"GET / HTTP/1.1\r\n");
-        assert_eq!((next(&mut reader, 2), reader.head_began()), (Ok(false), Some(2)));
-        reader.push(b"Host: h\r\n");
-        assert_eq!((next(&mut reader, 3), reader.head_began()), (Ok(false), Some(2)), "it began before");
-        reader.push(b"\r\nG");
-        assert_eq!((next(&mut reader, 4), reader.head_began()), (Ok(true), None));
-        assert_eq!((next(&mut reader, 5), reader.head_began()), (Ok(false), Some(5)), "another head");
-        reader.push(b"\0");
-        assert_eq!(next(&mut reader, 6), Err(RequestError::Method));
-    }
-
-    /// Two connections whose heads come in turns do not disturb each other, nor one whose heads come whole.
-    #[test]
-    fn connections_share_a_scratch() {
-        let mut scratch = RequestScratch::default();
-        let mut readers: [RequestReader<&[u8], ()>; 3] = Default::default();
-        let mut next = |reader: &mut RequestReader<&'static [u8], ()>, piece: &'static [u8]| {
-            reader.push(piece);
-            reader.next(&MessageLimits::default(), &mut scratch, || (), |head| head.target_text().to_vec()).unwrap()
-        };
-        let [one, two, whole] = &mut readers;
-        assert_eq!(next(one, b"GET /one HTTP/1.1\r\nHo"), None);
-        assert_eq!(next(two, b"GET /two HTT"), None);
-        assert_eq!(next(whole, b"GET /whole HTTP/1.1\r\nHost: h\r\n\r\n").as_deref(), Some(&b"/whole"[..]));
-        assert_eq!(next(one, b"st: h\r\n\r\n").as_deref(), Some(&b"/one"[..]));
-        assert_eq!(next(two, b"P/1.1\r\nHost: h\r\n\r\n").as_deref(), Some(&b"/two"[..]));
     }
 }

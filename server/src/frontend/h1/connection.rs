@@ -12,19 +12,17 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use corelane_http::Status;
-use corelane_http::h1::Parsed;
-use corelane_http::h1::request::{Resume, parse_remembering};
+use corelane_http::h1::server::{RequestReader, RequestScratch, ResponseForm};
 use corelane_http::problem::Problem;
 use corelane_http::request::{RequestBody, RequestHead};
-use reactor::{Connection, ConnectionError, Instant, SharedBytes};
+use corelane_http::{MessageLimits, Status};
+use reactor::{Connection, ConnectionError, Instant, Received, SharedBytes};
 
-use super::input::Input;
+use super::H1;
 use super::measure::Stopwatch;
 use super::receive::receive_until;
-use super::reply::{Context, H1Reply};
+use super::reply::H1Reply;
 use super::wire::{H1Wire, send_in_place};
-use super::{H1, HeadScratch};
 use crate::connections::Registered;
 use crate::exchange::Begun;
 use crate::services::{self, Exchange};
@@ -39,17 +37,13 @@ const TAKEN_BYTES_MIN: usize = 64 * 1024;
 /// How long an idle connection of a draining server waits for a last request.
 const DRAINING_IDLE: Duration = Duration::from_secs(1);
 
+/// The requests of one connection.
+pub(super) type Requests = RequestReader<Received, Instant>;
+
 struct Session {
     h1: Rc<H1>,
     connection: Connection,
-    input: Input,
-    /// What is known of a head that has come in part. Whole heads are read in the core's memory, which is at hand, and not
-    /// in every connection's.
-    partial: Option<Box<Resume>>,
-    /// When the first byte of a head that is not complete came.
-    head_began: Option<Instant>,
-    /// Which of the core's memories of fields it has.
-    memo: u8,
+    requests: Requests,
 }
 
 /// How a connection ends.
@@ -75,15 +69,15 @@ enum LoopState {
 /// A request that needs more than the poll that parsed it.
 struct Carried {
     exchange: Exchange,
-    context: Context,
+    form: ResponseForm,
     body: RequestBody,
 }
 
 /// Serves a connection until it ends. It was registered before this task began, so that the bound on connections counts
 /// it from its admission.
 pub(crate) async fn serve(h1: Rc<H1>, connection: Connection, registered: Registered) {
-    let memo = h1.heads.borrow_mut().memos.assign();
-    let mut session = Session { h1, connection, input: Input::default(), partial: None, head_began: None, memo };
+    let requests = Requests::new(&mut h1.heads.borrow_mut());
+    let mut session = Session { h1, connection, requests };
     match session.run().await {
         End::Close => {}
         End::Finish => {
@@ -127,25 +121,22 @@ impl Session {
 
     /// Serves every complete request that can be served now.
     fn serve_ready(&mut self) -> LoopState {
-        let Session { h1, connection, input, partial, head_began, memo } = self;
+        let Session { h1, connection, requests } = self;
         let snapshot = h1.snapshot.get();
         let limits = &snapshot.settings.limits;
-        h1.heads.borrow_mut().renew(snapshot.generation);
+        let mut heads = h1.heads.borrow_mut();
+        heads.renew(snapshot.generation);
         // Bytes queued before `out`, and not looked at anew for every request.
         let mut queued_bytes = 0;
         let mut out = connection.write();
         let mut lent = Vec::new();
         for _ in 0..limits.pipelined_requests_max {
-            if input.is_empty() {
-                return LoopState::Receive;
-            }
-            let dispatched = match serve_next(h1, input.bytes(), (partial, head_began, *memo), (&mut out, &mut lent)) {
+            let reading = (&mut *requests, &mut *heads, &snapshot.head_limits);
+            let dispatched = match serve_next(h1, reading, (&mut out, &mut lent)) {
                 Ok(dispatched) => dispatched,
                 Err(state) => return state,
             };
             h1.metrics.requests.increment();
-            *partial = None;
-            input.consume(dispatched.head_bytes);
             match dispatched.result {
                 DispatchResult::Written => {}
                 DispatchResult::WithBody => {
@@ -169,26 +160,26 @@ impl Session {
 
     /// Carries a request through whose head is taken off the input; false when the connection ends after its response.
     async fn carry(&mut self, carried: Carried) -> bool {
-        let Session { h1, connection, input, .. } = self;
-        let Carried { exchange, context, body } = carried;
+        let Session { h1, connection, requests } = self;
+        let Carried { exchange, form, body } = carried;
         let stopwatch = Stopwatch::begin(&h1.reactor, exchange.route());
-        let mut wire = H1Wire::new(h1, (connection, input), (context, body), stopwatch);
+        let mut wire = H1Wire::new(h1, (connection, requests), (form, body), stopwatch);
         services::carry(&h1.services, exchange, &mut wire).await;
         wire.end()
     }
 
     /// Waits for bytes.
     async fn receive(&mut self) -> Result<(), End> {
-        self.input.release();
+        self.requests.release();
         let deadline = self.receive_deadline();
         self.connection.set_deadline(deadline);
-        let received = match self.head_began {
+        let received = match self.requests.head_began() {
             Some(_) => receive_until(&self.h1.reactor, &self.connection, deadline).await,
             None => self.connection.receive().await,
         };
         match received {
             Ok(Some(received)) => {
-                self.input.push(received);
+                self.requests.push(received);
                 Ok(())
             }
             // The client has sent all; what it asked for is on its way.
@@ -203,7 +194,7 @@ impl Session {
         let now = self.h1.reactor.now();
         let snapshot = self.h1.snapshot.get();
         let limits = &snapshot.settings.limits;
-        match self.head_began {
+        match self.requests.head_began() {
             Some(began) => began + limits.header_timeout,
             None if self.h1.connections.is_draining() => now + DRAINING_IDLE.min(limits.idle_timeout),
             None => now + limits.idle_timeout,
@@ -211,7 +202,7 @@ impl Session {
     }
 
     fn time_out(&mut self) -> End {
-        if self.input.is_empty() {
+        if self.requests.head_began().is_none() {
             return End::Finish;
         }
         self.h1.metrics.timeouts.increment();
@@ -230,7 +221,7 @@ impl Session {
         if self.connection.queued_bytes() <= bound {
             return Ok(());
         }
-        self.input.release();
+        self.requests.release();
         self.drain_to(bound / 2).await
     }
 
@@ -266,7 +257,6 @@ impl Session {
 /// A request that was dispatched.
 struct Dispatched {
     result: DispatchResult,
-    head_bytes: usize,
     /// Whether the connection goes on after its response.
     stays: bool,
 }
@@ -284,29 +274,19 @@ enum DispatchResult {
 /// Where responses are written: copied bytes, and behind them those that are sent in place.
 type Outgoing<'a> = (&'a mut Vec<u8>, &'a mut Vec<SharedBytes>);
 
-/// Reads the head at the start of the input and dispatches its request; or says how the loop goes on.
+/// Reads the next head and dispatches its request; or says how the loop goes on.
 #[inline(always)]
 fn serve_next(
     h1: &H1,
-    input: &[u8],
-    (partial, head_began, memo): (&mut Option<Box<Resume>>, &mut Option<Instant>, u8),
-    outgoing: Outgoing<'_>,
+    (requests, heads, limits): (&mut Requests, &mut RequestScratch, &MessageLimits),
+    (out, lent): Outgoing<'_>,
 ) -> Result<Dispatched, LoopState> {
-    let HeadScratch { whole, memos, .. } = &mut *h1.heads.borrow_mut();
-    let resume = partial.as_deref_mut().unwrap_or(whole);
-    match parse_remembering(input, &h1.snapshot.get().head_limits, resume, memos.of(memo)) {
-        Ok(Parsed::Complete(head)) => {
-            *head_began = None;
-            Ok(dispatch(h1, &head, outgoing))
-        }
-        Ok(Parsed::Partial) => {
-            partial.get_or_insert_with(|| Box::new(std::mem::take(whole)));
-            head_began.get_or_insert(h1.reactor.now());
-            Err(LoopState::Receive)
-        }
+    match requests.next(limits, heads, || h1.reactor.now(), |head| dispatch(h1, head, (&mut *out, lent))) {
+        Ok(Some(dispatched)) => Ok(dispatched),
+        Ok(None) => Err(LoopState::Receive),
         Err(error) => {
             h1.metrics.malformed.increment();
-            h1.refuse(&error.problem(), outgoing.0);
+            h1.refuse(&error.problem(), out);
             Err(LoopState::Finish)
         }
     }
@@ -314,18 +294,17 @@ fn serve_next(
 
 #[inline(always)]
 fn dispatch(h1: &H1, head: &RequestHead<'_>, (out, lent): Outgoing<'_>) -> Dispatched {
-    let context = Context::of(head, h1.connections.is_draining());
-    // Where a body follows that nobody has read, what follows it cannot be told from it.
-    let in_poll = if head.body() == RequestBody::None { context } else { context.as_last() };
+    let form = ResponseForm::of(head, h1.connections.is_draining());
+    let in_poll = form.before(head.body());
     let mut reply = H1Reply::new(&h1.responder, in_poll, out, lent);
     let begun = services::begin(&h1.services, head, &mut reply);
     let result = match begun {
         Begun::Done => DispatchResult::Written,
         Begun::Lent => DispatchResult::WithBody,
         Begun::Later(plan) => {
-            let carried = Carried { exchange: Exchange::new(head, plan), context, body: head.body() };
+            let carried = Carried { exchange: Exchange::new(head, plan), form, body: head.body() };
             DispatchResult::NeedsAsync(Box::new(carried))
         }
     };
-    Dispatched { result, head_bytes: head.head_bytes(), stays: in_poll.stays() }
+    Dispatched { result, stays: in_poll.stays() }
 }

@@ -10,9 +10,7 @@
 //! **Invariants**: what is answered in the poll takes no allocation, lock, await or log; responses leave in the order of
 //! requests.
 
-mod body;
 mod connection;
-mod input;
 mod measure;
 mod receive;
 mod reply;
@@ -24,7 +22,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use corelane_http::h1::request::{FieldMemos, Resume};
+use corelane_http::h1::server::{RequestScratch, ResponseForm};
 use corelane_http::problem::Problem;
 use corelane_http::response::ResponseHead;
 use reactor::Reactor;
@@ -37,7 +35,11 @@ use crate::services::Services;
 use crate::snapshot::CurrentSnapshot;
 pub(crate) use connection::serve;
 use measure::Rounds;
-use reply::{Context, H1Reply};
+use reply::H1Reply;
+
+/// Memos of clients' fields. Some 600 bytes of each are touched where clients are browsers, so that all of them stay in a
+/// core's cache.
+const MEMOS: usize = 64;
 
 /// What all HTTP/1 connections of a core share.
 pub(crate) struct H1 {
@@ -45,33 +47,13 @@ pub(crate) struct H1 {
     snapshot: Rc<CurrentSnapshot>,
     services: Services,
     responder: Responder,
-    heads: RefCell<HeadScratch>,
+    /// Where the heads of all connections are read.
+    heads: RefCell<RequestScratch>,
     /// While the server drains, every response is its connection's last.
     connections: Rc<Connections>,
     metrics: Arc<CoreMetrics>,
     /// Which rounds of connections are measured.
     rounds: Rounds,
-}
-
-/// What heads are read with.
-#[derive(Default)]
-struct HeadScratch {
-    /// The head that is being served, while it is.
-    whole: Resume,
-    /// The fields that came last, for each of some connections.
-    memos: FieldMemos,
-    /// Of the snapshot by which they were read.
-    generation: u64,
-}
-
-impl HeadScratch {
-    /// Forgets fields that were accepted under other limits: they are not known to be within those of this generation.
-    #[inline(always)]
-    fn renew(&mut self, generation: u64) {
-        if self.generation != generation {
-            *self = HeadScratch { generation, ..HeadScratch::default() };
-        }
-    }
 }
 
 impl H1 {
@@ -87,7 +69,7 @@ impl H1 {
             snapshot: Rc::clone(snapshot),
             services,
             responder: Responder::new(reactor, metrics),
-            heads: RefCell::default(),
+            heads: RefCell::new(RequestScratch::with_memos(MEMOS)),
             connections: Rc::clone(connections),
             metrics: Arc::clone(metrics),
             rounds: Rounds::new(),
@@ -97,7 +79,7 @@ impl H1 {
     /// Writes an error that is a connection's last response, whatever was asked.
     pub(crate) fn refuse(&self, problem: &Problem<'_>, out: &mut Vec<u8>) {
         let mut lent = Vec::new();
-        H1Reply::new(&self.responder, Context::closing(), out, &mut lent)
+        H1Reply::new(&self.responder, ResponseForm::closing(), out, &mut lent)
             .problem(problem, ResponseHead::new(problem.status));
     }
 }

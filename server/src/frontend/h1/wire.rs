@@ -6,18 +6,17 @@
 //! and so is one that is written while the server drains; both say so.
 
 use corelane_http::Status;
-use corelane_http::h1::CONTINUE;
 use corelane_http::h1::chunked::ChunkedError;
+use corelane_http::h1::server::{BodyReader, BodyStep, ResponseForm};
 use corelane_http::problem::Problem;
 use corelane_http::request::RequestBody;
 use reactor::{Connection, ConnectionError, SharedBytes};
 
 use super::H1;
-use super::body::{BodyReader, BodyStep};
-use super::input::Input;
+use super::connection::Requests;
 use super::measure::Stopwatch;
 use super::receive::receive_until;
-use super::reply::{Context, H1Reply};
+use super::reply::H1Reply;
 use crate::exchange::Wire;
 use crate::exchange::wire::BodyFault;
 use crate::frontend::pace::Pace;
@@ -25,16 +24,17 @@ use crate::frontend::pace::Pace;
 const SLOW: Problem<'static> =
     Problem { status: Status::RequestTimeout, slug: "body-timeout", detail: "the request's body arrives too slowly" };
 
+/// Bytes still to come from which on they are received in bulk.
+const BULK_BYTES_MIN: usize = 128 * 1024;
+
 pub(super) struct H1Wire<'a> {
     h1: &'a H1,
     connection: &'a Connection,
-    input: &'a mut Input,
-    context: Context,
+    requests: &'a mut Requests,
+    form: ResponseForm,
     body: BodyReader,
     /// Of the body; from when it is first asked for.
     pace: Option<Pace>,
-    /// Bytes at the start of the input that were lent to the exchange.
-    lent_bytes: usize,
     stays: bool,
     stopwatch: Stopwatch,
 }
@@ -43,12 +43,12 @@ impl<'a> H1Wire<'a> {
     /// For a request whose head is taken off the input.
     pub(super) fn new(
         h1: &'a H1,
-        (connection, input): (&'a Connection, &'a mut Input),
-        (context, body): (Context, RequestBody),
+        (connection, requests): (&'a Connection, &'a mut Requests),
+        (form, body): (ResponseForm, RequestBody),
         stopwatch: Stopwatch,
     ) -> Self {
         let body = BodyReader::new(body, &h1.snapshot.get().head_limits);
-        H1Wire { h1, connection, input, context, body, pace: None, lent_bytes: 0, stays: false, stopwatch }
+        H1Wire { h1, connection, requests, form, body, pace: None, stays: false, stopwatch }
     }
 
     /// Ends the exchange; whether the connection goes on after its response.
@@ -68,10 +68,10 @@ impl<'a> H1Wire<'a> {
             idle_timeout: limits.idle_timeout,
         });
         let deadline = pace.deadline(now, self.body.read_bytes());
-        self.connection.expect_bulk(self.body.is_bulk());
+        self.connection.expect_bulk(is_bulk(&self.body));
         match receive_until(&self.h1.reactor, self.connection, deadline).await {
             Ok(Some(received)) => {
-                self.input.push(received);
+                self.requests.push(received);
                 Ok(())
             }
             Err(ConnectionError::TimedOut) => {
@@ -96,12 +96,12 @@ impl Wire for H1Wire<'_> {
 
     fn respond<T>(&mut self, write: impl FnOnce(&mut H1Reply<'_>) -> T) -> T {
         let is_last = self.h1.connections.is_draining() || !self.body.is_read();
-        let context = if is_last { self.context.as_last() } else { self.context };
-        self.stays = context.stays();
+        let form = if is_last { self.form.as_last() } else { self.form };
+        self.stays = form.stays();
         let mut lent = Vec::new();
         let written = {
             let mut out = self.connection.write();
-            write(&mut H1Reply::new(&self.h1.responder, context, &mut out, &mut lent))
+            write(&mut H1Reply::new(&self.h1.responder, form, &mut out, &mut lent))
         };
         send_in_place(self.connection, &mut lent);
         self.stopwatch.end(&self.h1.reactor, &self.h1.metrics);
@@ -109,25 +109,16 @@ impl Wire for H1Wire<'_> {
     }
 
     fn invite_body(&mut self) {
-        if self.input.is_empty() {
-            self.connection.write().extend_from_slice(CONTINUE);
-        }
+        let invitation = self.body.invitation(self.requests.input());
+        self.connection.write().extend_from_slice(invitation);
     }
 
     async fn body(&mut self) -> Result<Option<&[u8]>, BodyFault> {
-        self.input.consume(std::mem::take(&mut self.lent_bytes));
         loop {
-            match self.body.next(self.input.bytes()).map_err(|error| self.refused(error))? {
-                BodyStep::Data(range) => {
-                    self.lent_bytes = range.end;
-                    return Ok(Some(&self.input.bytes()[range]));
-                }
-                BodyStep::More(count) => {
-                    self.input.consume(count);
-                    self.receive().await?;
-                }
-                BodyStep::End(count) => {
-                    self.input.consume(count);
+            match self.body.next(self.requests.input()).map_err(|error| self.refused(error))? {
+                BodyStep::Data => return Ok(Some(self.body.data(self.requests.input()))),
+                BodyStep::More => self.receive().await?,
+                BodyStep::End => {
                     self.connection.expect_bulk(false);
                     return Ok(None);
                 }
@@ -136,7 +127,39 @@ impl Wire for H1Wire<'_> {
     }
 }
 
+/// Whether much of a body is still to come; where that is not known, what has come is a fair guess.
+fn is_bulk(body: &BodyReader) -> bool {
+    body.bytes_to_come().unwrap_or(body.read_bytes()) >= BULK_BYTES_MIN
+}
+
 /// Queues bytes that are sent in place.
 pub(super) fn send_in_place(connection: &Connection, lent: &mut Vec<SharedBytes>) {
     lent.drain(..).for_each(|bytes| connection.write_shared(bytes));
+}
+
+#[cfg(test)]
+mod tests {
+    use corelane_http::MessageLimits;
+    use corelane_http::h1::input::LentInput;
+
+    use super::*;
+
+    #[test]
+    fn bulk_is_what_is_still_to_come() {
+        let reader = |body| BodyReader::new(body, &MessageLimits::default());
+        assert!(!is_bulk(&reader(RequestBody::None)));
+        let (mut announced, mut input) =
+            (reader(RequestBody::Length(BULK_BYTES_MIN as u64 + 1)), LentInput::<Vec<u8>>::default());
+        assert!(is_bulk(&announced));
+        input.push(b"ab".to_vec());
+        announced.next(&mut input).unwrap();
+        assert!(!is_bulk(&announced));
+        let (mut chunked, mut input) = (reader(RequestBody::Chunked), LentInput::<Vec<u8>>::default());
+        assert!(!is_bulk(&chunked));
+        let mut chunk = format!("{BULK_BYTES_MIN:x}\r\n").into_bytes();
+        chunk.resize(chunk.len() + BULK_BYTES_MIN, b'x');
+        input.push(chunk);
+        assert_eq!(chunked.next(&mut input), Ok(BodyStep::Data));
+        assert!(is_bulk(&chunked));
+    }
 }

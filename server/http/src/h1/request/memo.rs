@@ -27,10 +27,6 @@ const SECTION_BYTES_MAX: usize = 1024;
 /// on remembering.
 const HEADS_BETWEEN: u8 = 30;
 
-/// Memos of a core. Some 600 bytes of each are touched where clients are browsers, so that all of them stay in a core's
-/// cache.
-const MEMOS: usize = 64;
-
 /// The memos that the connections of a core share: each has one of them, in turn.
 #[derive(Debug, Clone)]
 pub struct FieldMemos {
@@ -39,12 +35,30 @@ pub struct FieldMemos {
 }
 
 impl Default for FieldMemos {
+    /// One, for all.
     fn default() -> Self {
-        Self { memos: (0..MEMOS).map(|_| FieldMemo::default()).collect(), next: 0 }
+        Self::new(1)
     }
 }
 
 impl FieldMemos {
+    /// So many.
+    ///
+    /// # Panics
+    ///
+    /// If that is not a power of two, or more than numbers tell apart: 256.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        assert!(count.is_power_of_two() && count <= 1 << u8::BITS, "{count} memos");
+        Self { memos: (0..count).map(|_| FieldMemo::default()).collect(), next: 0 }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.memos.len()
+    }
+
     /// A number for a new connection.
     #[inline]
     pub fn assign(&mut self) -> u8 {
@@ -55,7 +69,9 @@ impl FieldMemos {
     /// The memo of a number.
     #[inline]
     pub fn of(&mut self, number: u8) -> &mut FieldMemo {
-        &mut self.memos[usize::from(number) % MEMOS]
+        // A power of two.
+        let last = self.memos.len() - 1;
+        &mut self.memos[usize::from(number) & last]
     }
 }
 

@@ -1,0 +1,145 @@
+//! The engine of a server's connection, in pieces and by several connections.
+
+use super::*;
+use crate::request::RequestBody;
+use crate::response::ConnectionOption;
+
+const STREAM: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nPUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nxyz\
+    \r\nHEAD /c HTTP/1.1\r\nHost: h\r\n\r\nGET /a HTTP/1.1\r\nHost: h\r\n\r\n";
+
+fn scratch() -> RequestScratch {
+    RequestScratch::with_memos(4)
+}
+
+/// Goes on with the body under way, or with the next head, and notes what it found; false if more has to come.
+fn go_on(
+    reader: &mut RequestReader<&'static [u8], ()>,
+    scratch: &mut RequestScratch,
+    (body, seen): (&mut Option<BodyReader>, &mut Vec<u8>),
+) -> bool {
+    if let Some(under_way) = body {
+        match under_way.next(reader.input()).unwrap() {
+            BodyStep::Data => seen.extend_from_slice(under_way.data(reader.input())),
+            BodyStep::More => return false,
+            BodyStep::End => *body = None,
+        }
+        return true;
+    }
+    let limits = MessageLimits::default();
+    let serve = |head: &RequestHead<'_>| {
+        seen.extend_from_slice(head.target_text());
+        *body = (head.body() != RequestBody::None).then(|| BodyReader::new(head.body(), &limits));
+    };
+    reader.next(&limits, scratch, || (), serve).unwrap().is_some()
+}
+
+/// However the stream is cut, the same requests are served, and the body is there between two of them.
+#[test]
+fn requests_are_served_in_any_pieces() {
+    for step in 1..=STREAM.len() {
+        let mut scratch = scratch();
+        let mut reader = RequestReader::new(&mut scratch);
+        let (mut seen, mut body) = (Vec::new(), None);
+        for piece in STREAM.chunks(step) {
+            reader.push(piece);
+            reader.release();
+            while go_on(&mut reader, &mut scratch, (&mut body, &mut seen)) {}
+        }
+        assert_eq!(String::from_utf8(seen).unwrap(), "/a/bxyz/c/a", "in pieces of {step}");
+        assert!(body.is_none() && reader.input().is_empty() && reader.head_began().is_none());
+    }
+}
+
+#[test]
+fn a_head_begins_with_its_first_bytes_and_ends_with_its_last() {
+    let mut scratch = scratch();
+    let mut reader = RequestReader::new(&mut scratch);
+    let mut next = |reader: &mut RequestReader<&'static [u8], u32>, now: u32| {
+        reader.next(&MessageLimits::default(), &mut scratch, || now, |_| ()).map(|served| served.is_some())
+    };
+    assert_eq!((next(&mut reader, 1), reader.head_began()), (Ok(false), None), "idle");
+    reader.push(b"GET / HTTP/1.1\r\n");
+    assert_eq!((next(&mut reader, 2), reader.head_began()), (Ok(false), Some(2)));
+    reader.push(b"Host: h\r\n");
+    assert_eq!((next(&mut reader, 3), reader.head_began()), (Ok(false), Some(2)), "it began before");
+    reader.push(b"\r\nG");
+    assert_eq!((next(&mut reader, 4), reader.head_began()), (Ok(true), None));
+    assert_eq!((next(&mut reader, 5), reader.head_began()), (Ok(false), Some(5)), "another head");
+    reader.push(b"\0");
+    assert_eq!(next(&mut reader, 6), Err(RequestError::Method));
+}
+
+/// Two connections whose heads come in turns do not disturb each other, nor one whose heads come whole.
+#[test]
+fn connections_share_a_scratch() {
+    let mut scratch = scratch();
+    let mut readers: [RequestReader<&[u8], ()>; 3] = std::array::from_fn(|_| RequestReader::new(&mut scratch));
+    let mut next = |reader: &mut RequestReader<&'static [u8], ()>, piece: &'static [u8]| {
+        reader.push(piece);
+        reader.next(&MessageLimits::default(), &mut scratch, || (), |head| head.target_text().to_vec()).unwrap()
+    };
+    let [one, two, whole] = &mut readers;
+    assert_eq!(next(one, b"GET /one HTTP/1.1\r\nHo"), None);
+    assert_eq!(next(two, b"GET /two HTT"), None);
+    assert_eq!(next(whole, b"GET /whole HTTP/1.1\r\nHost: h\r\n\r\n").as_deref(), Some(&b"/whole"[..]));
+    assert_eq!(next(one, b"st: h\r\n\r\n").as_deref(), Some(&b"/one"[..]));
+    assert_eq!(next(two, b"P/1.1\r\nHost: h\r\n\r\n").as_deref(), Some(&b"/two"[..]));
+}
+
+/// More connections than memos: each has one, in turn.
+#[test]
+fn connections_have_memos_in_turn() {
+    let mut scratch = scratch();
+    let memos = [(); 6].map(|()| RequestReader::<&[u8], ()>::new(&mut scratch).memo);
+    assert_eq!(memos.map(|memo| memo % 4), [1, 2, 3, 0, 1, 2]);
+    let mut memos: Vec<_> = memos.map(|memo| std::ptr::from_mut(scratch.memos.of(memo))).to_vec();
+    memos.sort_unstable();
+    memos.dedup();
+    assert_eq!(memos.len(), 4);
+}
+
+/// Fields that were within the limits when they were remembered are read again under others.
+#[test]
+fn fields_are_judged_by_the_limits_of_their_generation() {
+    const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\nA: 1\r\nB: 2\r\n\r\n";
+    let mut scratch = scratch();
+    let mut reader = RequestReader::<&[u8], ()>::new(&mut scratch);
+    let mut next = |scratch: &mut RequestScratch, field_count_max| {
+        reader.push(HEAD);
+        let limits = MessageLimits { field_count_max, ..MessageLimits::default() };
+        reader.next(&limits, scratch, || (), |_| ()).map(|served| served.is_some())
+    };
+    for _ in 0..4 {
+        scratch.renew(1);
+        assert_eq!(next(&mut scratch, 3), Ok(true));
+    }
+    scratch.renew(2);
+    assert_eq!((scratch.memos.count(), next(&mut scratch, 2)), (4, Err(RequestError::TooManyFields)));
+}
+
+#[test]
+fn a_connection_goes_on_if_all_want_that_and_the_request_ends() {
+    use ConnectionOption::{Close, KeepAlive, Open};
+    // A request, and what a response says after its body, as the server's last, and before its body.
+    let cases = [
+        ("GET / HTTP/1.1\r\nHost: h\r\n\r\n", [Open, Close, Open]),
+        ("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", [Close, Close, Close]),
+        ("GET / HTTP/1.0\r\n\r\n", [Close, Close, Close]),
+        ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", [KeepAlive, Close, KeepAlive]),
+        ("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", [Open, Close, Open]),
+        ("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n", [Open, Close, Close]),
+        ("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", [Open, Close, Close]),
+    ];
+    let mut scratch = scratch();
+    for (text, expected) in cases {
+        let mut reader = RequestReader::<&[u8], ()>::new(&mut scratch);
+        reader.push(text.as_bytes());
+        let forms = |head: &RequestHead<'_>| {
+            let form = ResponseForm::of(head, false);
+            [form, ResponseForm::of(head, true), form.before(head.body())]
+        };
+        let forms = reader.next(&MessageLimits::default(), &mut scratch, || (), forms).unwrap().unwrap();
+        assert_eq!(forms.map(|form| form.connection), expected, "{text}");
+        assert_eq!(forms.map(ResponseForm::stays), expected.map(|option| option != Close), "{text}");
+    }
+}
