@@ -45,6 +45,20 @@ impl Exchange {
     }
 }
 
+/// Notes what a request is about to look up, before those that came ahead of it are served.
+#[inline(always)]
+pub(crate) fn look_ahead(services: &Services, head: &RequestHead<'_>) {
+    if let Route::Read { keyspace, raw_key } = router::route(head) {
+        services.kv.look_ahead(head, (keyspace, raw_key));
+    }
+}
+
+/// Asks for the memory of all that was noted.
+#[inline(always)]
+pub(crate) fn prefetch(services: &Services) {
+    services.kv.prefetch();
+}
+
 /// Responds to a request, or plans how to.
 #[inline(always)]
 pub(crate) fn begin<R: Reply>(services: &Services, head: &RequestHead<'_>, reply: &mut R) -> Begun<Plan> {

@@ -9,4 +9,4 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use dispatch::{Exchange, Services, begin, carry};
+pub(crate) use dispatch::{Exchange, Services, begin, carry, look_ahead, prefetch};

@@ -7,7 +7,7 @@
 //!                    │ RequestError: respond with it and close
 //! ```
 //!
-//! Heads are read with what each client sent before ([`FieldMemos`]). What a response says of its connection is decided in
+//! Heads that have come at once can be read before the first of them is served ([`RequestRound`]). They are read with what each client sent before ([`FieldMemos`]). What a response says of its connection is decided in
 //! [`ResponseForm`].
 //!
 //! **Not** I/O or a clock: instants come in as arguments, and the caller compares them.
@@ -18,18 +18,21 @@
 
 mod body;
 mod form;
+mod round;
 
 #[cfg(test)]
 mod tests;
 
 pub use body::{BodyReader, BodyStep};
 pub use form::ResponseForm;
+pub use round::{HEADS_AHEAD_MAX, RequestRound};
 
 use super::Parsed;
 use super::input::LentInput;
 use super::request::{FieldMemos, RequestError, Resume, parse_remembering};
 use crate::MessageLimits;
 use crate::request::RequestHead;
+use round::{HeadsAhead, RoundScratch};
 use std::ops::Deref;
 
 /// Memory in which heads are read that come whole. One for all connections of a core, where it stays at hand.
@@ -40,6 +43,7 @@ pub struct RequestScratch {
     memos: FieldMemos,
     /// Of the limits under which they were accepted.
     generation: u64,
+    round: RoundScratch,
 }
 
 impl RequestScratch {
@@ -69,6 +73,8 @@ pub struct RequestReader<B, T> {
     /// What is known of a head that has come in part.
     partial: Option<Box<Resume>>,
     head_began: Option<T>,
+    /// Heads that a round has read and not served.
+    kept: Option<Box<HeadsAhead>>,
     /// Which of the memos it has.
     memo: u8,
 }
@@ -77,13 +83,13 @@ impl<B: Deref<Target = [u8]>, T: Copy> RequestReader<B, T> {
     /// For a new connection, whose heads will be read in this memory.
     #[must_use]
     pub fn new(scratch: &mut RequestScratch) -> Self {
-        Self { input: LentInput::default(), partial: None, head_began: None, memo: scratch.memos.assign() }
+        Self { input: LentInput::default(), partial: None, head_began: None, kept: None, memo: scratch.memos.assign() }
     }
 
     /// The bytes received and not used. Between two heads these are the bytes of a body.
     #[inline]
     pub fn input(&mut self) -> &mut LentInput<B> {
-        debug_assert!(self.partial.is_none(), "bytes of a head that was begun are not anybody else's");
+        debug_assert!(self.partial.is_none() && self.kept.is_none(), "bytes of a head are not anybody else's");
         &mut self.input
     }
 
@@ -104,6 +110,16 @@ impl<B: Deref<Target = [u8]>, T: Copy> RequestReader<B, T> {
     #[must_use]
     pub fn head_began(&self) -> Option<T> {
         self.head_began
+    }
+
+    /// Begins to serve what has come.
+    #[inline(always)]
+    pub fn begin_round<'a>(
+        &'a mut self,
+        limits: &'a MessageLimits,
+        scratch: &'a mut RequestScratch,
+    ) -> RequestRound<'a, B, T> {
+        RequestRound::new(self, scratch, limits)
     }
 
     /// Reads the next head, has it served, and takes its bytes off; `None` if it has not come whole. `now` is asked when a

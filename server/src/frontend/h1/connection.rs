@@ -12,10 +12,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use corelane_http::h1::server::{RequestReader, RequestScratch, ResponseForm};
+use corelane_http::Status;
+use corelane_http::h1::server::{RequestReader, RequestRound, ResponseForm};
 use corelane_http::problem::Problem;
 use corelane_http::request::{RequestBody, RequestHead};
-use corelane_http::{MessageLimits, Status};
 use reactor::{Connection, ConnectionError, Instant, Received, SharedBytes};
 
 use super::H1;
@@ -126,13 +126,13 @@ impl Session {
         let limits = &snapshot.settings.limits;
         let mut heads = h1.heads.borrow_mut();
         heads.renew(snapshot.generation);
+        let mut round = requests.begin_round(&snapshot.head_limits, &mut heads);
         // Bytes queued before `out`, and not looked at anew for every request.
         let mut queued_bytes = 0;
         let mut out = connection.write();
         let mut lent = Vec::new();
         for _ in 0..limits.pipelined_requests_max {
-            let reading = (&mut *requests, &mut *heads, &snapshot.head_limits);
-            let dispatched = match serve_next(h1, reading, (&mut out, &mut lent)) {
+            let dispatched = match serve_next(h1, &mut round, (&mut out, &mut lent)) {
                 Ok(dispatched) => dispatched,
                 Err(state) => return state,
             };
@@ -278,10 +278,13 @@ type Outgoing<'a> = (&'a mut Vec<u8>, &'a mut Vec<SharedBytes>);
 #[inline(always)]
 fn serve_next(
     h1: &H1,
-    (requests, heads, limits): (&mut Requests, &mut RequestScratch, &MessageLimits),
+    round: &mut RequestRound<'_, Received, Instant>,
     (out, lent): Outgoing<'_>,
 ) -> Result<Dispatched, LoopState> {
-    match requests.next(limits, heads, || h1.reactor.now(), |head| dispatch(h1, head, (&mut *out, lent))) {
+    if round.read_ahead(|head| services::look_ahead(&h1.services, head)) {
+        services::prefetch(&h1.services);
+    }
+    match round.next(|| h1.reactor.now(), |head| dispatch(h1, head, (&mut *out, lent))) {
         Ok(Some(dispatched)) => Ok(dispatched),
         Ok(None) => Err(LoopState::Receive),
         Err(error) => {

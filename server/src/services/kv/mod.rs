@@ -14,6 +14,7 @@
 //!
 //! **Source**: docs/specification.md; RFC 9110 sections 9, 13 and 14.
 
+mod ahead;
 mod change;
 mod fetch;
 mod hit;
@@ -34,6 +35,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use corelane_http::request::RequestHead;
+use shardstore::cache::LOOKAHEAD;
+use shardstore::key::KeyHash;
 use store_runtime::budget::Budget;
 
 use crate::exchange::Wire;
@@ -50,6 +53,8 @@ pub(crate) struct KvService {
     store: KvStore,
     snapshot: Rc<CurrentSnapshot>,
     scratch: RefCell<Scratch>,
+    /// Of keys that are about to be looked up.
+    hashes_ahead: RefCell<Vec<KeyHash>>,
     /// For request bodies, until the store has answered.
     bodies: Rc<Budget>,
     /// For values that clients have not taken yet.
@@ -63,6 +68,7 @@ impl KvService {
             snapshot: Rc::clone(&store.snapshot),
             store,
             scratch: RefCell::new(Scratch::new()),
+            hashes_ahead: RefCell::new(Vec::with_capacity(LOOKAHEAD)),
             bodies: Rc::clone(&memory.inbound),
             outbound: OutboundBuffers::new(&memory.outbound, metrics),
             metrics: Arc::clone(metrics),

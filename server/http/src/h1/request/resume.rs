@@ -8,6 +8,7 @@
 use super::progress::HeadProgress;
 use crate::MessageLimits;
 use crate::class;
+use crate::request::RequestHead;
 
 /// What the caller keeps between calls of [`super::parse`] while a head is partial. A new or reset one starts a head.
 #[derive(Debug, Clone)]
@@ -79,6 +80,13 @@ impl Resume {
     pub(super) fn end(&mut self) -> &mut HeadProgress {
         self.seen_bytes = 0;
         &mut self.progress
+    }
+
+    /// The head that was found whole at the start of `bytes` by the last call, again.
+    #[inline]
+    pub(in crate::h1) fn whole_head<'a>(&'a self, bytes: &'a [u8]) -> RequestHead<'a> {
+        debug_assert!(!self.is_under_way(), "the last call found a whole head");
+        RequestHead::new(&bytes[..self.progress.next as usize], &self.progress.offsets)
     }
 
     /// Notes that the head is cut off at the end of `window`, with nothing wrong so far.

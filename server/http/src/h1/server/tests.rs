@@ -143,3 +143,75 @@ fn a_connection_goes_on_if_all_want_that_and_the_request_ends() {
         assert_eq!(forms.map(ResponseForm::stays), expected.map(|option| option != Close), "{text}");
     }
 }
+
+/// What a round looks at, and what it serves, of a connection that has these bytes: targets, or the error at the end.
+fn round(
+    reader: &mut RequestReader<&'static [u8], ()>,
+    scratch: &mut RequestScratch,
+    serves_max: usize,
+) -> (Vec<String>, Vec<String>) {
+    let (limits, mut looked, mut served) = (MessageLimits::default(), Vec::new(), Vec::new());
+    let target = |head: &RequestHead<'_>| String::from_utf8(head.target_text().to_vec()).unwrap();
+    let mut round = reader.begin_round(&limits, scratch);
+    for _ in 0..serves_max {
+        round.read_ahead(|head| looked.push(target(head)));
+        match round.next(|| (), target) {
+            Ok(Some(target)) => served.push(target),
+            Ok(None) => break,
+            Err(error) => {
+                served.push(error.slug().to_owned());
+                break;
+            }
+        }
+    }
+    (looked, served)
+}
+
+#[test]
+fn a_round_looks_at_what_it_serves() {
+    const A: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
+    const LENGTH: &str = "GET /l HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n";
+    // What has come, what is looked at, and what is served.
+    let cases = [
+        (String::new(), "", ""),
+        (A.to_owned(), "", "/a"),
+        (A.repeat(2), "/a/a", "/a/a"),
+        (format!("{A}GET /b"), "/a", "/a"),
+        (format!("{A}\0"), "/a", "/amethod"),
+        (A.repeat(40), &"/a".repeat(40), &"/a".repeat(40)),
+    ];
+    for (text, looked, served) in cases {
+        let mut scratch = scratch();
+        let mut reader = RequestReader::new(&mut scratch);
+        reader.push(text.clone().leak().as_bytes());
+        let found = round(&mut reader, &mut scratch, 100);
+        assert_eq!((found.0.concat(), found.1.concat()), (looked.to_owned(), served.to_owned()), "{text}");
+    }
+    // The byte behind the third head is its body: whoever serves it reads on from there.
+    let mut scratch = scratch();
+    let mut reader = RequestReader::new(&mut scratch);
+    reader.push(format!("{A}{A}{LENGTH}GET /").leak().as_bytes());
+    assert_eq!(round(&mut reader, &mut scratch, 3).0.concat(), "/a/a");
+    assert_eq!(reader.input().bytes(), b"GET /");
+}
+
+/// A round that ends early keeps what it has read for the next one of its connection, and leaves nothing to another's.
+#[test]
+fn a_round_serves_its_own_connection() {
+    const OWN: &[u8] =
+        b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\nGET /3 HTTP/1.1\r\nHost: h\r\n\r\n";
+    const OTHER: &[u8] = b"GET /other HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\n";
+    let mut scratch = scratch();
+    let mut readers: [RequestReader<&[u8], ()>; 2] = std::array::from_fn(|_| RequestReader::new(&mut scratch));
+    let [own, other] = &mut readers;
+    own.push(OWN);
+    other.push(OTHER);
+    let found = round(own, &mut scratch, 1);
+    assert_eq!((found.0.concat(), found.1.concat()), ("/1/2/3".to_owned(), "/1".to_owned()));
+    own.release();
+    assert_eq!(round(other, &mut scratch, 9).1, ["/other"]);
+    own.push(OTHER);
+    let found = round(own, &mut scratch, 9);
+    assert_eq!((found.0.concat(), found.1.concat()), (String::new(), "/2/3/other".to_owned()), "each is read once");
+    assert!(own.kept.is_none() && own.input().is_empty());
+}
