@@ -78,8 +78,8 @@ impl Storage {
     pub(super) fn adopt(&self, next: &Snapshot) {
         self.tiers.set_bounds(tier_bounds(next));
         if let (Some(cluster), Some(topology)) = (&self.cluster, &next.topology) {
-            let options = cluster_options(next, self.store.cores().cores(), cluster.options.get().incarnation);
-            cluster.options.set(options);
+            let options = cluster_options(next, self.store.cores().cores(), cluster.shared.options.get().incarnation);
+            cluster.shared.options.set(options);
             cluster.install(topology);
         }
     }

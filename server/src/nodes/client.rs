@@ -7,61 +7,47 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
-use reactor::local::Notify;
 use shardstore::placement::NodeId;
 
-use super::breaker::Breaker;
-use super::cluster::Cluster;
-use super::connection::{self, NodeConnection};
+use super::connection::NodeConnection;
+use super::fault::ConnectionFault;
+use super::health::NodeHealth;
+use super::shared::ClusterShared;
 use super::state::CallTimes;
 
 pub(crate) struct NodeClient {
-    pub(crate) id: NodeId,
-    pub(crate) address: std::net::SocketAddr,
-    pub(crate) breaker: RefCell<Breaker>,
+    pub(crate) health: Rc<NodeHealth>,
     pub(crate) connections: RefCell<Vec<Rc<NodeConnection>>>,
     /// Data cores of the node, as its HELLO reports; 1 before the first.
     pub(crate) node_cores: Cell<u16>,
-    pub(crate) waiting: Cell<usize>,
-    /// Why the last connection ended; none once a connection is up again.
-    pub(crate) last_error: RefCell<Option<String>>,
-    /// It left the topology: its connections end.
-    pub(crate) retired: Cell<bool>,
-    /// Something about the breaker or the retirement has changed.
-    pub(crate) changed: Notify,
     /// How long calls to it took.
     pub(crate) calls: CallTimes,
 }
 
 impl NodeClient {
     /// A node with its first connection under way.
-    pub(crate) fn start(cluster: &Rc<Cluster>, id: NodeId, address: std::net::SocketAddr) -> Rc<NodeClient> {
+    pub(crate) fn start(shared: &Rc<ClusterShared>, id: NodeId, address: std::net::SocketAddr) -> Rc<NodeClient> {
         let node = Rc::new(NodeClient {
-            id,
-            address,
-            breaker: RefCell::default(),
+            health: Rc::new(NodeHealth::new(&shared.reactor, id, address)),
             connections: RefCell::new(Vec::new()),
             node_cores: Cell::new(1),
-            waiting: Cell::new(0),
-            last_error: RefCell::new(None),
-            retired: Cell::new(false),
-            changed: Notify::new(&cluster.reactor),
             calls: CallTimes::default(),
         });
-        node.grow(cluster);
+        node.grow(shared);
         node
     }
 
     /// Adds the connections that the node's cores call for.
-    pub(crate) fn grow(self: &Rc<Self>, cluster: &Rc<Cluster>) {
-        let wanted = usize::from(self.node_cores.get()).min(cluster.options.get().connections_per_node).max(1);
+    pub(crate) fn grow(self: &Rc<Self>, shared: &Rc<ClusterShared>) {
+        let wanted = usize::from(self.node_cores.get()).min(shared.options.get().connections_per_node).max(1);
         while self.connections.borrow().len() < wanted {
             let index = self.connections.borrow().len();
-            let connection = Rc::new(NodeConnection::new(&cluster.reactor, index as u16));
+            let connection = Rc::new(NodeConnection::new(&shared.reactor, index as u16));
             self.connections.borrow_mut().push(Rc::clone(&connection));
-            let task = connection::keep_up(Rc::clone(cluster), Rc::clone(self), connection);
-            if cluster.reactor.spawn(task).is_err() {
+            let task = keep_up(Rc::clone(shared), Rc::clone(self), connection);
+            if shared.reactor.spawn(task).is_err() {
                 // Without room for the task the connection is missing until the next HELLO.
                 self.connections.borrow_mut().pop();
                 return;
@@ -76,36 +62,83 @@ impl NodeClient {
         Some(Rc::clone(&connections[index]))
     }
 
-    pub(crate) fn note_success(&self) {
-        let was_open = self.breaker.borrow().is_open();
-        self.breaker.borrow_mut().note_success();
-        if was_open {
-            self.changed.notify();
+    /// Counts a failure; one that opens the breaker ends all connections, so that probing starts from a handshake.
+    pub(crate) fn note_failure(&self, shared: &ClusterShared) {
+        if self.health.breaker.borrow_mut().note_failure(shared.options.get().breaker_failures) {
+            shared.metrics.breaker_opened.add(1);
+            for connection in self.connections.borrow().iter() {
+                connection.dismiss();
+                connection.close(shared.reactor.now());
+            }
+            self.health.changed.notify();
         }
     }
 
-    /// Counts a failure; one that opens the breaker ends all connections, so that probing starts from a handshake.
-    pub(crate) fn note_failure(&self, cluster: &Cluster) {
-        if self.breaker.borrow_mut().note_failure(cluster.options.get().breaker_failures) {
-            cluster.metrics.breaker_opened.add(1);
-            for connection in self.connections.borrow().iter() {
-                connection.dismiss();
-                connection.close(cluster.reactor.now());
-            }
-            self.changed.notify();
+    /// Connects, and serves the connection until it ends.
+    async fn serve(
+        self: &Rc<Self>,
+        shared: &Rc<ClusterShared>,
+        connection: &NodeConnection,
+    ) -> Result<(), ConnectionFault> {
+        let established = connection.establish(shared, &self.health).await?;
+        if self.health.retired.get() {
+            return Err(ConnectionFault::Ended);
         }
+        self.health.note_success();
+        *self.health.last_error.borrow_mut() = None;
+        self.node_cores.set(established.terms.peer_cores);
+        self.grow(shared);
+        connection.serve(shared, established).await
     }
 
     pub(crate) fn retire(&self, now: reactor::Instant) {
-        self.retired.set(true);
+        self.health.retired.set(true);
         for connection in self.connections.borrow().iter() {
             connection.retire(now);
         }
-        self.changed.notify();
+        self.health.changed.notify();
     }
 
     /// Connections that are up.
     pub(crate) fn connected(&self) -> usize {
         self.connections.borrow().iter().filter(|connection| connection.is_ready()).count()
     }
+}
+
+/// Keeps a connection up until its node is retired.
+async fn keep_up(shared: Rc<ClusterShared>, node: Rc<NodeClient>, connection: Rc<NodeConnection>) {
+    let health = Rc::clone(&node.health);
+    while !health.retired.get() {
+        if connection.core > 0 && health.breaker.borrow().is_open() {
+            // The first connection probes for all.
+            health.changed.notified().await;
+            continue;
+        }
+        let was_up = node.serve(&shared, &connection).await;
+        let idle = connection.is_idle();
+        let was_ready = connection.is_ready();
+        connection.go_down();
+        let Err(fault) = was_up else { continue };
+        // A node that closes a connection on which nothing is owed (for want of use, or because it drains) has not failed.
+        let orderly = was_ready && idle && matches!(fault, ConnectionFault::Ended);
+        if !orderly {
+            shared.note_connection_fault(&fault);
+            *health.last_error.borrow_mut() = Some(fault.to_string());
+        }
+        if !orderly && !connection.take_closed() {
+            node.note_failure(&shared);
+        }
+        if health.retired.get() {
+            break;
+        }
+        shared.reactor.sleep(pause(&shared)).await;
+    }
+    connection.go_down();
+}
+
+/// Half to one and a half times the probe time, so that the cores of many edges do not knock in step.
+fn pause(shared: &ClusterShared) -> Duration {
+    let base = shared.options.get().breaker_probe_time;
+    let spread = u64::try_from(base.as_micros()).unwrap_or(u64::MAX).max(1);
+    base / 2 + Duration::from_micros(shared.reactor.random() % spread)
 }

@@ -13,12 +13,10 @@ use std::time::Duration;
 
 use reactor::Reactor;
 use reactor::local::Notify;
-use shardstore::key::{HASH_ID_RAPIDHASH_V3, SlotId};
+use shardstore::key::SlotId;
 use shardstore::placement::{Node, NodeId, SlotRange, Topology};
-use shardstore::session::SpareBuffers;
 use shardstore::wire::code::Status;
 use shardstore::wire::ext::Moved;
-use shardstore::wire::hello::{self, Hello, Role};
 use shardstore::wire::request::{Op as WireOp, Set as WireSet};
 use shardstore::wire::topology::TopologyText;
 use shardstore::wire::{Flags, Request};
@@ -28,8 +26,8 @@ use store_runtime::tiers::Behind;
 
 use super::client::NodeClient;
 use super::connection::{CallError, CallTime};
-use super::fault::ConnectionFault;
 use super::response::NodeResponse;
+use super::shared::{ClusterOptions, ClusterShared};
 use super::state::NodeState;
 use super::transfer::transfer_time;
 use crate::metrics::CoreMetrics;
@@ -43,35 +41,14 @@ const STALE_PAUSE: Duration = Duration::from_millis(30);
 /// The longest pause before the map is refreshed, so that the edges of a fleet do not all ask at once.
 const REFRESH_JITTER_US_MAX: u64 = 100_000;
 
-/// What calls are bounded by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ClusterOptions {
-    pub(crate) connect_timeout: Duration,
-    pub(crate) connections_per_node: usize,
-    pub(crate) queue_per_node: usize,
-    pub(crate) breaker_failures: u32,
-    pub(crate) breaker_probe_time: Duration,
-    /// How long a node may take to show a sign of life.
-    pub(crate) request_timeout: Duration,
-    /// Data cores of this process.
-    pub(crate) cores: u16,
-    /// Differs between two starts of this process.
-    pub(crate) incarnation: u64,
-}
-
 pub(crate) struct Cluster {
-    pub(crate) reactor: Reactor,
-    pub(crate) options: Cell<ClusterOptions>,
-    pub(crate) metrics: Arc<CoreMetrics>,
-    topology: RefCell<Arc<Topology>>,
+    pub(crate) shared: Rc<ClusterShared>,
     nodes: RefCell<BTreeMap<NodeId, Rc<NodeClient>>>,
     refreshing: Cell<bool>,
     /// A topology that a node has sent, on its way to the control core, which checks it.
     fetched: RefCell<Option<String>>,
     /// Something was fetched.
     pub(crate) news: Notify,
-    /// Buffers for frames that are cut, of all connections.
-    pub(crate) spares: RefCell<SpareBuffers>,
 }
 
 impl Cluster {
@@ -83,14 +60,10 @@ impl Cluster {
     ) -> Rc<Cluster> {
         let cluster = Rc::new(Cluster {
             news: Notify::new(&reactor),
-            reactor,
-            options: Cell::new(options),
-            metrics,
-            topology: RefCell::new(Arc::clone(topology)),
+            shared: Rc::new(ClusterShared::new(reactor, options, metrics, topology)),
             nodes: RefCell::new(BTreeMap::new()),
             refreshing: Cell::new(false),
             fetched: RefCell::new(None),
-            spares: RefCell::default(),
         });
         cluster.install(topology);
         cluster
@@ -98,18 +71,20 @@ impl Cluster {
 
     /// Puts a topology in force, unless a newer one is.
     pub(crate) fn install(self: &Rc<Self>, topology: &Arc<Topology>) {
-        if topology.epoch() < self.topology.borrow().epoch() {
+        if topology.epoch() < self.shared.topology.borrow().epoch() {
             return;
         }
-        let kept = |node: &NodeClient| topology.node(node.id).is_some_and(|listed| listed.address == node.address);
-        let now = self.reactor.now();
+        let kept = |node: &NodeClient| {
+            topology.node(node.health.id).is_some_and(|listed| listed.address == node.health.address)
+        };
+        let now = self.shared.reactor.now();
         self.nodes.borrow_mut().retain(|_, node| {
             kept(node) || {
                 node.retire(now);
                 false
             }
         });
-        *self.topology.borrow_mut() = Arc::clone(topology);
+        *self.shared.topology.borrow_mut() = Arc::clone(topology);
         for listed in topology.nodes() {
             self.node(listed);
         }
@@ -118,75 +93,53 @@ impl Cluster {
 
     fn node(self: &Rc<Self>, listed: &Node) -> Rc<NodeClient> {
         if let Some(node) = self.nodes.borrow().get(&listed.id)
-            && node.address == listed.address
+            && node.health.address == listed.address
         {
             return Rc::clone(node);
         }
-        let node = NodeClient::start(self, listed.id, listed.address);
-        if let Some(old) = self.nodes.borrow_mut().insert(node.id, Rc::clone(&node)) {
-            old.retire(self.reactor.now());
+        let node = NodeClient::start(&self.shared, listed.id, listed.address);
+        if let Some(old) = self.nodes.borrow_mut().insert(node.health.id, Rc::clone(&node)) {
+            old.retire(self.shared.reactor.now());
         }
         node
     }
 
     /// The topology in force.
     pub(crate) fn topology(&self) -> Arc<Topology> {
-        Arc::clone(&self.topology.borrow())
+        Arc::clone(&self.shared.topology.borrow())
     }
 
     /// Whether each node is up, as this core sees it, with its connections.
     pub(crate) fn node_states(&self) -> Vec<NodeState> {
         let state = |node: &Rc<NodeClient>| NodeState {
-            id: node.id.0,
-            up: !node.breaker.borrow().is_open(),
+            id: node.health.id.0,
+            up: !node.health.breaker.borrow().is_open(),
             connections: node.connected(),
-            error: node.last_error.borrow().clone(),
+            error: node.health.last_error.borrow().clone(),
             calls: node.calls.clone(),
         };
         self.nodes.borrow().values().map(state).collect()
-    }
-
-    pub(crate) fn hello(&self) -> Hello {
-        let topology = self.topology.borrow();
-        Hello {
-            version_min: shardstore::wire::VERSION_MIN,
-            version_max: shardstore::wire::VERSION_MAX,
-            role: Role::Edge,
-            hash_id: HASH_ID_RAPIDHASH_V3,
-            hash_seed: topology.hash_seed(),
-            cores: self.options.get().cores,
-            wanted_core: hello::WANTED_CORE_ANY,
-            features: 0,
-            node_id: 0,
-            topology_epoch: topology.epoch(),
-            incarnation: self.options.get().incarnation,
-            frame_value_bytes_max: hello::FRAME_VALUE_BYTES_DEFAULT,
-            value_bytes_max: shardstore::wire::VALUE_BYTES_MAX,
-            credit_requests: hello::CREDIT_REQUESTS_DEFAULT,
-            credit_bytes: hello::CREDIT_BYTES_DEFAULT,
-            batch_entries_max: shardstore::wire::batch::BATCH_ENTRIES_MAX,
-            key_bytes_max: shardstore::key::STORED_KEY_BYTES_MAX as u16,
-            cluster: topology.cluster().to_owned(),
-        }
     }
 
     /// Asks the owner of the key, wherever it has moved to.
     pub(crate) async fn call(self: &Rc<Self>, ask: &StoreRequest) -> StoreResponse {
         let is_read = ask.op.is_read();
         let time = CallTime {
-            first_sign: self.reactor.now() + self.options.get().request_timeout + transfer_time(sent_bytes(&ask.op)),
+            first_sign: self.shared.reactor.now()
+                + self.shared.options.get().request_timeout
+                + transfer_time(sent_bytes(&ask.op)),
             deadline: ask.deadline,
         };
         let mut lost_once = false;
         for _ in 0..HOPS_MAX {
             let (node, epoch) = self.owner(ask.hash.slot());
             let answered =
-                |outcome| StoreResponse { outcome, source: Source::Node { id: node.id.0, collapsed: false } };
-            if node.breaker.borrow().is_open() {
-                self.metrics.breaker_refused.add(1);
+                |outcome| StoreResponse { outcome, source: Source::Node { id: node.health.id.0, collapsed: false } };
+            if node.health.breaker.borrow().is_open() {
+                self.shared.metrics.breaker_refused.add(1);
                 return answered(Outcome::Refused(Refusal::Unavailable));
             }
-            let asked_ms = self.reactor.wall_ms();
+            let asked_ms = self.shared.reactor.wall_ms();
             match self.call_node(&node, ask, epoch, time).await {
                 Ok(reply) => match self.follow(&node, &reply).await {
                     Follow::Again => {}
@@ -194,7 +147,7 @@ impl Cluster {
                 },
                 Err(CallError::Lost) if is_read && !lost_once => lost_once = true,
                 // Nothing was sent, and the slot has another owner or address by now.
-                Err(CallError::NotSent) if node.retired.get() => {}
+                Err(CallError::NotSent) if node.health.retired.get() => {}
                 Err(error) => {
                     self.note_call_error(&node, error);
                     return answered(Outcome::Refused(refusal(error, is_read)));
@@ -223,34 +176,24 @@ impl Cluster {
         if ask.op.is_read() {
             request.flags = Flags::IDEMPOTENT;
         }
-        self.metrics.node_calls.add(1);
-        let began = self.reactor.read_clock();
-        let replied = connection.call(self, node, request, time).await;
+        self.shared.metrics.node_calls.add(1);
+        let began = self.shared.reactor.read_clock();
+        let replied = connection.call(&self.shared, &node.health, request, time).await;
         if !matches!(replied, Err(CallError::NotSent | CallError::Full)) {
-            node.calls.0.record(self.reactor.read_clock().since(began));
+            node.calls.0.record(self.shared.reactor.read_clock().since(began));
         }
         let reply = replied?;
-        node.note_success();
+        node.health.note_success();
         Ok(reply)
     }
 
     fn note_call_error(&self, node: &NodeClient, error: CallError) {
-        self.metrics.node_errors.add(1);
+        self.shared.metrics.node_errors.add(1);
         match error {
             // Connections that fail or are lost are counted by their own tasks; a full queue is no fault of the node, and
             // one slow answer among others is not yet a failure.
             CallError::Lost | CallError::Full | CallError::NotSent | CallError::TimedOut { silent: false } => {}
-            CallError::TimedOut { silent: true } => node.note_failure(self),
-        }
-    }
-
-    pub(crate) fn note_connection_fault(&self, error: &ConnectionFault) {
-        match error {
-            ConnectionFault::Ended | ConnectionFault::Connection(_) => self.metrics.link_ended.add(1),
-            ConnectionFault::Frame(_) | ConnectionFault::Chunk(_) => self.metrics.link_frame_errors.add(1),
-            ConnectionFault::HelloFormat(_) | ConnectionFault::Hello(_) | ConnectionFault::OtherNode { .. } => {
-                self.metrics.link_hello_refused.add(1);
-            }
+            CallError::TimedOut { silent: true } => node.note_failure(&self.shared),
         }
     }
 
@@ -261,14 +204,14 @@ impl Cluster {
         }
         match (reply.status, reply.moved) {
             (Status::Moved, Some(moved)) => {
-                self.metrics.moved.add(1);
+                self.shared.metrics.moved.add(1);
                 self.patch(&moved);
                 self.refresh_from(node);
                 Follow::Again
             }
             (Status::Stale, _) => {
-                self.metrics.stale.add(1);
-                self.reactor.sleep(STALE_PAUSE).await;
+                self.shared.metrics.stale.add(1);
+                self.shared.reactor.sleep(STALE_PAUSE).await;
                 Follow::Again
             }
             _ => Follow::Done,
@@ -277,12 +220,12 @@ impl Cluster {
 
     fn patch(&self, moved: &Moved) {
         let Some(range) = SlotRange::new(moved.first, moved.last) else { return };
-        if range.slots().all(|slot| self.topology.borrow().slot_epoch(slot) >= moved.epoch) {
+        if range.slots().all(|slot| self.shared.topology.borrow().slot_epoch(slot) >= moved.epoch) {
             return;
         }
-        let patched = self.topology.borrow().patch(range, moved.epoch, NodeId(moved.node), moved.address);
+        let patched = self.shared.topology.borrow().patch(range, moved.epoch, NodeId(moved.node), moved.address);
         debug_assert!(range.slots().all(|slot| patched.slot_epoch(slot) >= moved.epoch), "a patch is never older");
-        *self.topology.borrow_mut() = Arc::new(patched);
+        *self.shared.topology.borrow_mut() = Arc::new(patched);
     }
 
     /// Gets the node's topology, once, however many answers ask for it.
@@ -292,15 +235,15 @@ impl Cluster {
         }
         let (cluster, node) = (Rc::clone(self), Rc::clone(node));
         let task = async move {
-            let jitter = Duration::from_micros(cluster.reactor.random() % REFRESH_JITTER_US_MAX);
-            cluster.reactor.sleep(jitter).await;
+            let jitter = Duration::from_micros(cluster.shared.reactor.random() % REFRESH_JITTER_US_MAX);
+            cluster.shared.reactor.sleep(jitter).await;
             if let Some(text) = cluster.fetch_topology(&node).await {
                 *cluster.fetched.borrow_mut() = Some(text);
                 cluster.news.notify();
             }
             cluster.refreshing.set(false);
         };
-        if self.reactor.spawn(task).is_err() {
+        if self.shared.reactor.spawn(task).is_err() {
             self.refreshing.set(false);
         }
     }
@@ -312,10 +255,13 @@ impl Cluster {
 
     async fn fetch_topology(&self, node: &Rc<NodeClient>) -> Option<String> {
         let connection = node.connection_for(0)?;
-        let epoch = self.topology.borrow().epoch();
+        let epoch = self.shared.topology.borrow().epoch();
         let request = Request::new(0, SlotId::ZERO, epoch, WireOp::Topology);
-        let deadline = self.reactor.now() + self.options.get().request_timeout;
-        let reply = connection.call(self, node, request, CallTime { first_sign: deadline, deadline }).await.ok()?;
+        let deadline = self.shared.reactor.now() + self.shared.options.get().request_timeout;
+        let reply = connection
+            .call(&self.shared, &node.health, request, CallTime { first_sign: deadline, deadline })
+            .await
+            .ok()?;
         let payload = TopologyText::parse(&reply.value).ok()?;
         (reply.status == Status::Ok && payload.epoch > epoch).then(|| payload.text.to_owned())
     }

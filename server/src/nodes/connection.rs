@@ -11,7 +11,6 @@
 //! wait for a response fail at once; a task that stops waiting for credit leaves no credit behind.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::time::Duration;
 
 use reactor::local::{OneSender, one};
@@ -24,10 +23,10 @@ use shardstore::wire::hello::Hello;
 use shardstore::wire::terms::SessionTerms;
 use shardstore::wire::{FrameError, Request};
 
-use super::client::NodeClient;
-use super::cluster::Cluster;
 use super::fault::ConnectionFault;
+use super::health::NodeHealth;
 use super::response::NodeResponse;
+use super::shared::ClusterShared;
 
 /// How long a retired connection goes on for what is owed on it, and how long one may take no byte while we send.
 const RETIRE_TIME: Duration = Duration::from_secs(10);
@@ -55,7 +54,7 @@ type NodeSession = CallerSession<PendingCall, CallWaker>;
 
 pub(crate) struct NodeConnection {
     /// The core of the node this connection belongs to.
-    core: u16,
+    pub(super) core: u16,
     /// Where to write, while the connection is up.
     sender: RefCell<Option<ConnectionSender>>,
     session: RefCell<NodeSession>,
@@ -65,6 +64,13 @@ pub(crate) struct NodeConnection {
     closed: Cell<bool>,
     /// The node is retired: end the connection when nothing is owed on it.
     retiring: Cell<bool>,
+}
+
+/// A connection on which both sides have agreed on terms.
+pub(super) struct Established {
+    connection: Connection,
+    pub(super) terms: SessionTerms,
+    answers: AnswerReader,
 }
 
 /// How long a call may take.
@@ -130,38 +136,38 @@ impl NodeConnection {
     /// Sends a request and waits for its response, within `time`.
     pub(crate) async fn call(
         &self,
-        cluster: &Cluster,
-        node: &NodeClient,
+        shared: &ClusterShared,
+        node: &NodeHealth,
         mut request: Request<'_>,
         time: CallTime,
     ) -> Result<NodeResponse, CallError> {
         let mut until = time.first_sign.min(time.deadline);
-        if until <= cluster.reactor.now() {
+        if until <= shared.reactor.now() {
             return Err(CallError::NotSent);
         }
-        let grant = self.grant(cluster, node, &request, until).await?;
-        let sent = cluster.reactor.now();
+        let grant = self.grant(shared, node, &request, until).await?;
+        let sent = shared.reactor.now();
         if until <= sent {
             self.session.borrow_mut().credit.refund(grant);
             return Err(CallError::Full);
         }
         request.deadline_us = budget_us(sent, until);
-        let (sender, receiver) = one(&cluster.reactor);
+        let (sender, receiver) = one(&shared.reactor);
         let id = self.send(grant, &mut request, PendingCall { sender, progress: None });
         let mut receiving = std::pin::pin!(receiver.receive());
         loop {
-            match cluster.reactor.until(until, receiving.as_mut()).await {
+            match shared.reactor.until(until, receiving.as_mut()).await {
                 Some(Some(response)) => return Ok(response),
                 Some(None) => return Err(CallError::Lost),
                 None => {}
             }
             // The credit stays spent until the node answers: it is still at work on it.
             let progress = self.session.borrow_mut().pending_mut(id).and_then(|pending| pending.progress);
-            let extended = progress.map_or(until, |at| (at + cluster.options.get().request_timeout).min(time.deadline));
-            if extended <= cluster.reactor.now() {
-                let silent = self.is_silent(cluster, sent);
+            let extended = progress.map_or(until, |at| (at + shared.options.get().request_timeout).min(time.deadline));
+            if extended <= shared.reactor.now() {
+                let silent = self.is_silent(shared, sent);
                 if silent {
-                    self.close(cluster.reactor.now());
+                    self.close(shared.reactor.now());
                 }
                 return Err(CallError::TimedOut { silent });
             }
@@ -171,18 +177,18 @@ impl NodeConnection {
 
     /// Whether nothing has come since `sent`, for as long as a connection may take to be made, although everything was
     /// sent: then it is the connection that is dead, not the node that is slow.
-    fn is_silent(&self, cluster: &Cluster, sent: Instant) -> bool {
+    fn is_silent(&self, shared: &ClusterShared, sent: Instant) -> bool {
         let since = sent.max(self.last_heard.get());
         let sending = self.sender.borrow().as_ref().is_some_and(|sender| sender.queued_bytes() > 0);
-        let patience = if sending { RETIRE_TIME } else { cluster.options.get().connect_timeout };
-        cluster.reactor.now().since(since) >= patience
+        let patience = if sending { RETIRE_TIME } else { shared.options.get().connect_timeout };
+        shared.reactor.now().since(since) >= patience
     }
 
     /// Credit for a request; waits for its turn.
     async fn grant(
         &self,
-        cluster: &Cluster,
-        node: &NodeClient,
+        shared: &ClusterShared,
+        node: &NodeHealth,
         request: &Request<'_>,
         until: Instant,
     ) -> Result<CreditGrant, CallError> {
@@ -190,18 +196,15 @@ impl NodeConnection {
         if let Some(grant) = self.session.borrow_mut().credit.take(bytes) {
             return Ok(grant);
         }
-        if node.waiting.get() >= cluster.options.get().queue_per_node {
-            return Err(CallError::Full);
-        }
-        let _waiting = WaitingCall::count(node);
+        let Some(_waiting) = node.queue(shared.options.get().queue_per_node) else { return Err(CallError::Full) };
         loop {
             if node.breaker.borrow().is_open() || node.retired.get() {
                 return Err(CallError::NotSent);
             }
-            let (sender, receiver) = one(&cluster.reactor);
+            let (sender, receiver) = one(&shared.reactor);
             let id = self.session.borrow_mut().credit.wait(bytes, CallWaker(sender));
             let waiter = CreditWait { session: &self.session, id };
-            let notified = cluster.reactor.until(until, receiver.receive()).await;
+            let notified = shared.reactor.until(until, receiver.receive()).await;
             if notified.is_none() {
                 return Err(if self.is_ready() { CallError::Full } else { CallError::NotSent });
             }
@@ -259,47 +262,59 @@ impl NodeConnection {
         Ok(())
     }
 
-    fn go_down(&self) {
+    /// Whether no response is owed on it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.session.borrow().is_idle()
+    }
+
+    /// Whether we have ended it ourselves; forgotten once it is asked.
+    pub(super) fn take_closed(&self) -> bool {
+        self.closed.replace(false)
+    }
+
+    pub(super) fn go_down(&self) {
         *self.sender.borrow_mut() = None;
         let pending = self.session.borrow_mut().close();
         // Dropping the pending calls wakes their tasks, which then fail with `CallError::Lost`.
         drop(pending);
     }
 
-    /// Connects and reads responses until the connection ends.
-    async fn run(&self, cluster: &Rc<Cluster>, node: &Rc<NodeClient>) -> Result<(), ConnectionFault> {
-        let now = cluster.reactor.now();
-        let deadline = now + cluster.options.get().connect_timeout;
-        let connection = cluster.reactor.connect(&Address::Tcp(node.address), deadline).await?;
+    /// Connects and agrees on terms with the node, within its time.
+    pub(super) async fn establish(
+        &self,
+        shared: &ClusterShared,
+        node: &NodeHealth,
+    ) -> Result<Established, ConnectionFault> {
+        let deadline = shared.reactor.now() + shared.options.get().connect_timeout;
+        let connection = shared.reactor.connect(&Address::Tcp(node.address), deadline).await?;
         connection.set_deadline(deadline);
-        let (terms, answers) = self.shake_hands(cluster, node, &connection).await?;
-        if node.retired.get() {
-            return Err(ConnectionFault::Ended);
-        }
+        let (terms, answers) = self.shake_hands(shared, node, &connection).await?;
         connection.set_deadline(Instant::NEVER);
-        node.note_success();
-        *node.last_error.borrow_mut() = None;
-        node.node_cores.set(terms.peer_cores);
-        node.grow(cluster);
+        Ok(Established { connection, terms, answers })
+    }
+
+    /// Takes calls and reads responses until the connection ends.
+    pub(super) async fn serve(&self, shared: &ClusterShared, established: Established) -> Result<(), ConnectionFault> {
+        let Established { connection, terms, answers } = established;
         self.closed.set(false);
-        self.last_heard.set(cluster.reactor.now());
+        self.last_heard.set(shared.reactor.now());
         *self.sender.borrow_mut() = Some(connection.sender());
         self.session.borrow_mut().open(terms);
-        self.read_answers(cluster, &connection, answers).await
+        self.read_answers(shared, &connection, answers).await
     }
 
     /// Exchanges HELLOs; the connection's deadline bounds it.
     async fn shake_hands(
         &self,
-        cluster: &Cluster,
-        node: &NodeClient,
+        shared: &ClusterShared,
+        node: &NodeHealth,
         connection: &Connection,
     ) -> Result<(SessionTerms, AnswerReader), ConnectionFault> {
-        let hello = Hello { wanted_core: self.core, ..cluster.hello() };
+        let hello = Hello { wanted_core: self.core, ..shared.hello() };
         let mut handshake = Handshake::begin(hello, &mut connection.write());
         let terms = loop {
             let data = connection.receive().await?.ok_or(ConnectionFault::Ended)?;
-            if let Some(terms) = handshake.receive(&data, &mut cluster.spares.borrow_mut())? {
+            if let Some(terms) = handshake.receive(&data, &mut shared.spares.borrow_mut())? {
                 break terms;
             }
         };
@@ -311,16 +326,16 @@ impl NodeConnection {
 
     async fn read_answers(
         &self,
-        cluster: &Cluster,
+        shared: &ClusterShared,
         connection: &Connection,
         mut answers: AnswerReader,
     ) -> Result<(), ConnectionFault> {
         // Answers may have come behind the HELLO.
-        answers.read(&[], &mut cluster.spares.borrow_mut(), |incoming| self.take(incoming))?;
+        answers.read(&[], &mut shared.spares.borrow_mut(), |incoming| self.take(incoming))?;
         loop {
             let data = connection.receive().await?.ok_or(ConnectionFault::Ended)?;
-            self.last_heard.set(cluster.reactor.now());
-            answers.read(&data, &mut cluster.spares.borrow_mut(), |incoming| self.take(incoming))?;
+            self.last_heard.set(shared.reactor.now());
+            answers.read(&data, &mut shared.spares.borrow_mut(), |incoming| self.take(incoming))?;
             connection.expect_bulk(answers.missing_bytes() >= BULK_BYTES_MIN);
         }
     }
@@ -338,63 +353,10 @@ impl Drop for CreditWait<'_> {
     }
 }
 
-/// Keeps a connection up until its node is retired.
-pub(crate) async fn keep_up(cluster: Rc<Cluster>, node: Rc<NodeClient>, connection: Rc<NodeConnection>) {
-    while !node.retired.get() {
-        if connection.core > 0 && node.breaker.borrow().is_open() {
-            // The first connection probes for all.
-            node.changed.notified().await;
-            continue;
-        }
-        let was_up = connection.run(&cluster, &node).await;
-        let idle = connection.session.borrow().is_idle();
-        let was_ready = connection.is_ready();
-        connection.go_down();
-        let Err(fault) = was_up else { continue };
-        // A node that closes a connection on which nothing is owed (for want of use, or because it drains) has not failed.
-        let orderly = was_ready && idle && matches!(fault, ConnectionFault::Ended);
-        if !orderly {
-            cluster.note_connection_fault(&fault);
-            *node.last_error.borrow_mut() = Some(fault.to_string());
-        }
-        if !orderly && !connection.closed.replace(false) {
-            node.note_failure(&cluster);
-        }
-        if node.retired.get() {
-            break;
-        }
-        cluster.reactor.sleep(pause(&cluster)).await;
-    }
-    connection.go_down();
-}
-
-/// Half to one and a half times the probe time, so that the cores of many edges do not knock in step.
-fn pause(cluster: &Cluster) -> Duration {
-    let base = cluster.options.get().breaker_probe_time;
-    let spread = u64::try_from(base.as_micros()).unwrap_or(u64::MAX).max(1);
-    base / 2 + Duration::from_micros(cluster.reactor.random() % spread)
-}
-
 fn budget_us(now: Instant, deadline: Instant) -> u32 {
     let micros = deadline.since(now).as_micros();
     // Zero would mean "no deadline" to the node.
     u32::try_from(micros).unwrap_or(u32::MAX).max(1)
-}
-
-/// One of a node's waiting calls; counted until it is dropped.
-struct WaitingCall<'a>(&'a NodeClient);
-
-impl<'a> WaitingCall<'a> {
-    fn count(node: &'a NodeClient) -> Self {
-        node.waiting.set(node.waiting.get() + 1);
-        WaitingCall(node)
-    }
-}
-
-impl Drop for WaitingCall<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.set(self.0.waiting.get() - 1);
-    }
 }
 
 #[cfg(test)]

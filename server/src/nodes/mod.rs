@@ -2,9 +2,11 @@
 //!
 //! ```text
 //!  Cluster ── topology (swapped whole, patched by MOVED)
-//!     └─ NodeClient per node ── breaker, bounded waiting
+//!     └─ NodeClient per node ── NodeHealth: breaker, bounded waiting
 //!          └─ NodeConnection per connection (one per core of the node, at most 8) ── the protocol's CallerSession
 //! ```
+//!
+//! Each knows what is below it and nothing above; what all connections of the core share is [`shared`].
 //!
 //! **Not** shared between cores: every core has its own connections.
 //!
@@ -15,10 +17,13 @@ mod client;
 mod cluster;
 mod connection;
 mod fault;
+mod health;
 mod response;
+mod shared;
 mod state;
 mod transfer;
 
-pub(crate) use cluster::{Cluster, ClusterOptions};
+pub(crate) use cluster::Cluster;
+pub(crate) use shared::ClusterOptions;
 pub(crate) use state::NodeState;
 pub(crate) use transfer::transfer_time;

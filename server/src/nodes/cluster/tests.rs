@@ -76,7 +76,7 @@ impl Rig {
     /// Asks for the key within five seconds.
     async fn ask(&self, op: StoreOp) -> StoreResponse {
         let hash = KeyHasher::new(self.cluster.topology().hash_seed()).hash(KEY);
-        let deadline = self.cluster.reactor.now() + Duration::from_secs(5);
+        let deadline = self.cluster.shared.reactor.now() + Duration::from_secs(5);
         Cluster::call(&self.cluster, &StoreRequest { key: KEY.into(), hash, op, deadline }).await
     }
 
@@ -96,19 +96,19 @@ impl Rig {
     fn start(&self, op: StoreOp) -> Rc<RefCell<Option<StoreResponse>>> {
         let answer = Rc::new(RefCell::new(None));
         let (rig, slot) = (self.clone(), Rc::clone(&answer));
-        self.cluster.reactor.spawn(async move { *slot.borrow_mut() = Some(rig.ask(op).await) }).unwrap();
+        self.cluster.shared.reactor.spawn(async move { *slot.borrow_mut() = Some(rig.ask(op).await) }).unwrap();
         answer
     }
 
     async fn sleep(&self, ms: u64) {
-        self.cluster.reactor.sleep(Duration::from_millis(ms)).await;
+        self.cluster.shared.reactor.sleep(Duration::from_millis(ms)).await;
     }
 
     /// Milliseconds that something takes.
     async fn time<T>(&self, what: impl Future<Output = T>) -> (T, u128) {
-        let began = self.cluster.reactor.now();
+        let began = self.cluster.shared.reactor.now();
         let came = what.await;
-        (came, self.cluster.reactor.now().since(began).as_millis())
+        (came, self.cluster.shared.reactor.now().since(began).as_millis())
     }
 
     /// The state of a node, as operators see it.

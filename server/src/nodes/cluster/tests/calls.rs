@@ -55,7 +55,7 @@ fn answers_mean_what_the_protocol_says() {
         ]
     };
     with_nodes(first, Vec::new, |rig| async move {
-        let asked_ms = rig.cluster.reactor.wall_ms();
+        let asked_ms = rig.cluster.shared.reactor.wall_ms();
         let read = rig.get().await;
         assert_eq!(read.source, Source::Node { id: 1, collapsed: false });
         let Outcome::Found(value) = read.outcome else { panic!("{:?}", read.outcome) };
@@ -93,8 +93,8 @@ fn answers_mean_what_the_protocol_says() {
         assert_eq!(deadline_us, 1_000_000, "what is left of the time for a sign of life");
         assert!(calls[5..].iter().all(|call| !call.is_idempotent), "only reads are");
         assert_eq!((calls[5].op, calls[10].op), (Opcode::Set, Opcode::Delete));
-        assert_eq!(rig.cluster.metrics.node_calls.value(), 14);
-        assert_eq!(rig.cluster.metrics.node_errors.value(), 0, "an answer is no error");
+        assert_eq!(rig.cluster.shared.metrics.node_calls.value(), 14);
+        assert_eq!(rig.cluster.shared.metrics.node_errors.value(), 0, "an answer is no error");
     });
 }
 
@@ -103,15 +103,15 @@ fn answers_mean_what_the_protocol_says() {
 fn what_a_connection_has_lost_is_read_again_but_never_written_again() {
     let first = || vec![Says::End, Says::Answer(5, value), Says::End, Says::End, Says::End];
     with_nodes(first, Vec::new, |rig| async move {
-        rig.cluster.options.set(ClusterOptions { breaker_failures: 100, ..OPTIONS });
+        rig.cluster.shared.options.set(ClusterOptions { breaker_failures: 100, ..OPTIONS });
         assert_eq!(found_version(&rig.get().await), 42);
-        assert_eq!(rig.cluster.metrics.node_errors.value(), 0, "it was answered in the end");
+        assert_eq!(rig.cluster.shared.metrics.node_errors.value(), 0, "it was answered in the end");
         assert_eq!(refused(&rig.set().await), Some(Refusal::Unknown));
         assert_eq!(refused(&rig.get().await), Some(Refusal::Unavailable), "lost twice");
         assert_eq!(rig.first.ops(), [Opcode::Get, Opcode::Get, Opcode::Set, Opcode::Get, Opcode::Get]);
-        assert_eq!(rig.cluster.metrics.node_errors.value(), 2);
+        assert_eq!(rig.cluster.shared.metrics.node_errors.value(), 2);
         rig.sleep(5).await;
-        assert_eq!(rig.cluster.metrics.link_ended.value(), 4);
+        assert_eq!(rig.cluster.shared.metrics.link_ended.value(), 4);
         assert_eq!(rig.state(1), Some((true, 0)), "it connects again after a pause");
         rig.sleep(200).await;
         assert_eq!((rig.state(1), rig.first.accepted.get()), (Some((true, 1)), 5));
@@ -131,7 +131,7 @@ fn a_silent_connection_is_given_up_and_a_slow_answer_is_not() {
         rig.sleep(200).await;
         assert_eq!(refused(&lost.take().unwrap()), Some(Refusal::Unavailable), "one slow answer among others");
         assert_eq!((rig.state(1), rig.first.accepted.get()), (Some((true, 1)), 1), "is no fault of the connection");
-        assert_eq!(rig.cluster.metrics.node_errors.value(), 1);
+        assert_eq!(rig.cluster.shared.metrics.node_errors.value(), 1);
 
         rig.sleep(1_000).await;
         let (written, ms) = rig.time(rig.set()).await;
@@ -139,7 +139,7 @@ fn a_silent_connection_is_given_up_and_a_slow_answer_is_not() {
         rig.sleep(5).await;
         assert_eq!(rig.state(1), Some((true, 0)), "one failure opens no breaker of two");
         assert_eq!(found_version(&rig.get().await), 42);
-        assert_eq!((rig.first.accepted.get(), rig.cluster.metrics.node_errors.value()), (2, 2));
+        assert_eq!((rig.first.accepted.get(), rig.cluster.shared.metrics.node_errors.value()), (2, 2));
     });
 }
 
@@ -154,9 +154,9 @@ fn a_large_answer_may_take_longer_than_its_first_sign() {
         let (cut, ms) = rig.time(rig.get()).await;
         assert!(refused(&cut) == Some(Refusal::Unavailable) && (1_800..1_820).contains(&ms), "after {ms} ms");
         rig.sleep(5).await;
-        rig.cluster.options.set(ClusterOptions { request_timeout: Duration::from_secs(4), ..OPTIONS });
+        rig.cluster.shared.options.set(ClusterOptions { request_timeout: Duration::from_secs(4), ..OPTIONS });
         let hash = KeyHasher::new(rig.cluster.topology().hash_seed()).hash(KEY);
-        let deadline = rig.cluster.reactor.now() + Duration::from_secs(2);
+        let deadline = rig.cluster.shared.reactor.now() + Duration::from_secs(2);
         let request = StoreRequest { key: KEY.into(), hash, op: StoreOp::Get { fresh: true }, deadline };
         let (late, ms) = rig.time(Cluster::call(&rig.cluster, &request)).await;
         assert!(refused(&late) == Some(Refusal::Unavailable) && (2_000..2_001).contains(&ms), "after {ms} ms");
@@ -201,13 +201,13 @@ fn a_node_that_fails_again_and_again_is_not_asked_until_it_shakes_hands() {
         rig.sleep(1_000).await;
         let ends = [one, other].map(|answer| refused(&answer.take().unwrap()));
         assert_eq!(ends, [Some(Refusal::Unavailable); 2]);
-        assert_eq!((rig.state(1), rig.cluster.metrics.breaker_opened.value()), (Some((false, 0)), 1));
+        assert_eq!((rig.state(1), rig.cluster.shared.metrics.breaker_opened.value()), (Some((false, 0)), 1));
         let (refusal, ms) = rig.time(rig.set()).await;
         assert_eq!((refused(&refusal), ms), (Some(Refusal::Unavailable), 0), "nothing is sent");
-        assert_eq!(rig.cluster.metrics.breaker_refused.value(), 1);
+        assert_eq!(rig.cluster.shared.metrics.breaker_refused.value(), 1);
         rig.sleep(2_000).await;
         assert_eq!(rig.state(1), Some((false, 0)), "it does not answer the probes");
-        assert_eq!(rig.cluster.metrics.breaker_opened.value(), 1);
+        assert_eq!(rig.cluster.shared.metrics.breaker_opened.value(), 1);
         rig.first.is_deaf.set(false);
         rig.sleep(600).await;
         assert_eq!(rig.state(1), Some((true, 1)));
@@ -246,7 +246,10 @@ fn a_stranger_in_a_nodes_place_is_not_asked() {
         assert_eq!(refused(&refusal), Some(Refusal::Unavailable), "nothing was sent");
         assert!(ms < 1_000, "who waits is sent away when the breaker opens, not when the time is over: {ms} ms");
         rig.sleep(500).await;
-        assert!(rig.cluster.metrics.link_hello_refused.value() >= 4 && rig.cluster.metrics.link_ended.value() == 0);
+        assert!(
+            rig.cluster.shared.metrics.link_hello_refused.value() >= 4
+                && rig.cluster.shared.metrics.link_ended.value() == 0
+        );
         let errors: Vec<_> = rig.cluster.node_states().into_iter().filter_map(|state| state.error).collect();
         assert!(errors.len() == 2 && errors[0].contains('7'), "{errors:?}");
         rig.first.introduce(|hello| hello.node_id = 1);
@@ -282,15 +285,15 @@ fn calls_are_timed_if_they_were_sent() {
         |rig| async move {
             let calls = || rig.cluster.node_states()[0].calls.0.count();
             rig.get().await;
-            assert_eq!((calls(), rig.cluster.metrics.node_errors.value()), (1, 0));
+            assert_eq!((calls(), rig.cluster.shared.metrics.node_errors.value()), (1, 0));
             assert_eq!(refused(&rig.get().await), Some(Refusal::Unavailable));
-            assert_eq!((calls(), rig.cluster.metrics.node_errors.value()), (2, 1));
-            rig.cluster.options.set(ClusterOptions { breaker_failures: 100, ..OPTIONS });
+            assert_eq!((calls(), rig.cluster.shared.metrics.node_errors.value()), (2, 1));
+            rig.cluster.shared.options.set(ClusterOptions { breaker_failures: 100, ..OPTIONS });
             rig.first.is_deaf.set(true);
-            rig.cluster.nodes.borrow()[&NodeId(1)].connections.borrow()[0].close(rig.cluster.reactor.now());
+            rig.cluster.nodes.borrow()[&NodeId(1)].connections.borrow()[0].close(rig.cluster.shared.reactor.now());
             rig.sleep(10).await;
             assert_eq!(refused(&rig.get().await), Some(Refusal::Unavailable));
-            assert_eq!((calls(), rig.cluster.metrics.node_errors.value()), (2, 2), "no connection in time");
+            assert_eq!((calls(), rig.cluster.shared.metrics.node_errors.value()), (2, 2), "no connection in time");
         },
     );
 }

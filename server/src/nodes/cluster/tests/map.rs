@@ -34,7 +34,7 @@ fn a_moved_key_is_asked_of_its_owner_and_the_map_is_fetched_once() {
         assert_eq!(rig.cluster.take_fetched().as_deref(), Some("the new text"));
         assert_eq!(rig.cluster.take_fetched(), None);
         assert_eq!((rig.first.maps_asked.get(), rig.second.maps_asked.get()), (1, 0));
-        assert_eq!(rig.cluster.metrics.moved.value(), 1);
+        assert_eq!(rig.cluster.shared.metrics.moved.value(), 1);
     });
 }
 
@@ -46,7 +46,7 @@ fn a_call_goes_to_three_nodes_at_most() {
         let before = rig.cluster.topology();
         assert_eq!(refused(&rig.get().await), Some(Refusal::Unavailable));
         assert!(Arc::ptr_eq(&before, &rig.cluster.topology()), "what it says is as old as what we know");
-        assert_eq!(rig.cluster.metrics.moved.value(), 3);
+        assert_eq!(rig.cluster.shared.metrics.moved.value(), 3);
         rig.sleep(300).await;
         assert!(rig.first.maps_asked.get() > 0);
         assert_eq!(rig.cluster.take_fetched(), None, "it is no newer");
@@ -66,7 +66,7 @@ fn a_node_behind_our_map_is_asked_again_after_a_pause() {
         rig.sleep(100).await;
         let (read, ms) = rig.time(rig.get()).await;
         assert!(found_version(&read) == 2 && (30..50).contains(&ms), "after {ms} ms");
-        assert_eq!((rig.cluster.metrics.stale.value(), rig.first.maps_asked.get()), (1, 0));
+        assert_eq!((rig.cluster.shared.metrics.stale.value(), rig.first.maps_asked.get()), (1, 0));
     });
 }
 
@@ -98,7 +98,7 @@ fn topology(epoch: u32, second: &str) -> Arc<Topology> {
 fn what_leaves_the_map_is_left_and_an_older_map_changes_nothing() {
     let first = || vec![Says::Answer(2_000, |response| version(response, 2))];
     with_nodes(first, Vec::new, |rig| async move {
-        rig.cluster.options.set(ClusterOptions { request_timeout: Duration::from_secs(3), ..OPTIONS });
+        rig.cluster.shared.options.set(ClusterOptions { request_timeout: Duration::from_secs(3), ..OPTIONS });
         rig.sleep(100).await;
         assert_eq!((rig.state(1), rig.state(2)), (Some((true, 1)), Some((true, 1))));
         let old = Rc::clone(&rig.cluster.nodes.borrow()[&NodeId(2)]);
@@ -109,7 +109,9 @@ fn what_leaves_the_map_is_left_and_an_older_map_changes_nothing() {
         assert!(Rc::ptr_eq(&old, &rig.cluster.nodes.borrow()[&NodeId(2)]), "the same node is kept");
         rig.cluster.install(&topology(6, "10.0.0.9"));
         let new = Rc::clone(&rig.cluster.nodes.borrow()[&NodeId(2)]);
-        assert!(old.retired.get() && !new.retired.get() && new.address.ip().to_string() == "10.0.0.9");
+        assert!(
+            old.health.retired.get() && !new.health.retired.get() && new.health.address.ip().to_string() == "10.0.0.9"
+        );
         rig.sleep(50).await;
         assert_eq!(old.connected(), 0, "nothing was owed on its connection");
 

@@ -1,0 +1,67 @@
+//! A node as its connections know it: where it is, and whether it may be asked.
+//!
+//! **Not** the connections; [`super::client`] has them.
+//!
+//! **Invariants**: a change of the breaker or the retirement notifies those who wait for one.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+
+use reactor::Reactor;
+use reactor::local::Notify;
+use shardstore::placement::NodeId;
+
+use super::breaker::Breaker;
+
+pub(crate) struct NodeHealth {
+    pub(crate) id: NodeId,
+    pub(crate) address: SocketAddr,
+    pub(crate) breaker: RefCell<Breaker>,
+    /// Calls that wait for a connection or for credit.
+    waiting: Cell<usize>,
+    /// Why the last connection ended; none once a connection is up again.
+    pub(crate) last_error: RefCell<Option<String>>,
+    /// It left the topology: its connections end.
+    pub(crate) retired: Cell<bool>,
+    /// Something about the breaker or the retirement has changed.
+    pub(crate) changed: Notify,
+}
+
+impl NodeHealth {
+    pub(crate) fn new(reactor: &Reactor, id: NodeId, address: SocketAddr) -> Self {
+        NodeHealth {
+            id,
+            address,
+            breaker: RefCell::default(),
+            waiting: Cell::new(0),
+            last_error: RefCell::new(None),
+            retired: Cell::new(false),
+            changed: Notify::new(reactor),
+        }
+    }
+
+    pub(crate) fn note_success(&self) {
+        let was_open = self.breaker.borrow().is_open();
+        self.breaker.borrow_mut().note_success();
+        if was_open {
+            self.changed.notify();
+        }
+    }
+
+    /// Counts one more call that waits; `None` when `queue_max` do already.
+    pub(crate) fn queue(&self, queue_max: usize) -> Option<WaitingCall<'_>> {
+        (self.waiting.get() < queue_max).then(|| {
+            self.waiting.set(self.waiting.get() + 1);
+            WaitingCall(self)
+        })
+    }
+}
+
+/// One of a node's waiting calls; counted until it is dropped.
+pub(crate) struct WaitingCall<'a>(&'a NodeHealth);
+
+impl Drop for WaitingCall<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.set(self.0.waiting.get() - 1);
+    }
+}

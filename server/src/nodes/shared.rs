@@ -1,0 +1,95 @@
+//! What all connections of one core to its nodes have in common.
+//!
+//! **Not** the nodes themselves, nor who owns what.
+//!
+//! **Invariants**: knows neither [`super::Cluster`] nor a connection: both use it.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reactor::Reactor;
+use shardstore::key::HASH_ID_RAPIDHASH_V3;
+use shardstore::placement::Topology;
+use shardstore::session::SpareBuffers;
+use shardstore::wire::hello::{self, Hello, Role};
+
+use super::fault::ConnectionFault;
+use crate::metrics::CoreMetrics;
+
+/// What calls are bounded by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClusterOptions {
+    pub(crate) connect_timeout: Duration,
+    pub(crate) connections_per_node: usize,
+    pub(crate) queue_per_node: usize,
+    pub(crate) breaker_failures: u32,
+    pub(crate) breaker_probe_time: Duration,
+    /// How long a node may take to show a sign of life.
+    pub(crate) request_timeout: Duration,
+    /// Data cores of this process.
+    pub(crate) cores: u16,
+    /// Differs between two starts of this process.
+    pub(crate) incarnation: u64,
+}
+
+/// The core's part of every connection.
+pub(crate) struct ClusterShared {
+    pub(crate) reactor: Reactor,
+    pub(crate) options: Cell<ClusterOptions>,
+    pub(crate) metrics: Arc<CoreMetrics>,
+    pub(super) topology: RefCell<Arc<Topology>>,
+    /// Buffers for frames that are cut, of all connections.
+    pub(super) spares: RefCell<SpareBuffers>,
+}
+
+impl ClusterShared {
+    pub(super) fn new(
+        reactor: Reactor,
+        options: ClusterOptions,
+        metrics: Arc<CoreMetrics>,
+        topology: &Arc<Topology>,
+    ) -> Self {
+        ClusterShared {
+            reactor,
+            options: Cell::new(options),
+            metrics,
+            topology: RefCell::new(Arc::clone(topology)),
+            spares: RefCell::default(),
+        }
+    }
+
+    pub(super) fn hello(&self) -> Hello {
+        let topology = self.topology.borrow();
+        Hello {
+            version_min: shardstore::wire::VERSION_MIN,
+            version_max: shardstore::wire::VERSION_MAX,
+            role: Role::Edge,
+            hash_id: HASH_ID_RAPIDHASH_V3,
+            hash_seed: topology.hash_seed(),
+            cores: self.options.get().cores,
+            wanted_core: hello::WANTED_CORE_ANY,
+            features: 0,
+            node_id: 0,
+            topology_epoch: topology.epoch(),
+            incarnation: self.options.get().incarnation,
+            frame_value_bytes_max: hello::FRAME_VALUE_BYTES_DEFAULT,
+            value_bytes_max: shardstore::wire::VALUE_BYTES_MAX,
+            credit_requests: hello::CREDIT_REQUESTS_DEFAULT,
+            credit_bytes: hello::CREDIT_BYTES_DEFAULT,
+            batch_entries_max: shardstore::wire::batch::BATCH_ENTRIES_MAX,
+            key_bytes_max: shardstore::key::STORED_KEY_BYTES_MAX as u16,
+            cluster: topology.cluster().to_owned(),
+        }
+    }
+
+    pub(super) fn note_connection_fault(&self, error: &ConnectionFault) {
+        match error {
+            ConnectionFault::Ended | ConnectionFault::Connection(_) => self.metrics.link_ended.add(1),
+            ConnectionFault::Frame(_) | ConnectionFault::Chunk(_) => self.metrics.link_frame_errors.add(1),
+            ConnectionFault::HelloFormat(_) | ConnectionFault::Hello(_) | ConnectionFault::OtherNode { .. } => {
+                self.metrics.link_hello_refused.add(1);
+            }
+        }
+    }
+}
