@@ -22,6 +22,7 @@
 //!
 //! **Source**: RFC 9110, RFC 9112, RFC 9457; docs/metrics.md.
 
+mod accept;
 mod answer;
 mod connection;
 mod page;
@@ -38,8 +39,8 @@ use serde_json::Value;
 #[cfg(test)]
 pub(crate) use self::server::AdminMetrics;
 pub use self::{
+    accept::CONNECTIONS_MAX,
     page::{AdminPage, PageRequest},
-    server::CONNECTIONS_MAX,
 };
 use crate::{ListenRefusal, metrics::Text};
 
@@ -89,6 +90,6 @@ pub fn serve(reactor: &Reactor, address: &Address, admin: Rc<dyn Admin>) -> io::
     let listener = reactor.listen(address, &options).map_err(|error| ListenRefusal::of("admin", address, error))?;
     let bound = listener.address().clone();
     let server = server::AdminServer::new(reactor.clone(), admin);
-    reactor.spawn(server::accept_all(Rc::new(server), listener)).map_err(io::Error::other)?;
+    reactor.spawn(accept::accept_all(Rc::new(server), listener)).map_err(io::Error::other)?;
     Ok(bound)
 }

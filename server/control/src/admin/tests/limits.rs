@@ -6,8 +6,8 @@ use reactor::{ConnectionError, sim::NetworkOptions};
 
 use super::{BIG_BYTES, script, simulate};
 use crate::admin::{
+    CONNECTIONS_MAX,
     connection::{ANSWER_TIME, HEAD_TIME, IDLE_TIME},
-    server::CONNECTIONS_MAX,
 };
 
 const SEEDS: u64 = 20;
