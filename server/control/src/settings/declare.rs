@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use super::{
     schema::{Table, joined, numbered},
     tree::SettingsTree,
-    value::{Cores, ListenAddress, SettingValue},
+    value::{Cores, ListenAddress, SettingValue, wrong_kind},
 };
 
 /// What a field of a struct of settings can be.
@@ -96,11 +96,6 @@ macro_rules! choice {
             }
         }
     };
-}
-
-/// A defect of ours, which the first test of the binary finds.
-pub(super) fn wrong_kind(path: &str, value: Option<&SettingValue>) -> ! {
-    panic!("the field at {path} does not fit its key, which holds {value:?}")
 }
 
 macro_rules! number_field {

@@ -14,7 +14,7 @@ use toml_edit::{Document, Item as Toml, TableLike};
 
 use super::{
     error::{SettingError, shortened},
-    include::{self, Files},
+    include::{self, Files, INCLUDE},
     layer::{SettingsLayer, unknown_key},
     origin::Origin,
     schema::{
@@ -29,9 +29,6 @@ pub const FILES_MAX: usize = 256;
 
 /// Longest file, in bytes: far beyond what anybody writes, and read in milliseconds.
 pub const FILE_BYTES_MAX: usize = 4 << 20;
-
-/// The key by which the first file names others. It has no flag and no variable.
-pub(super) const INCLUDE: &str = "include";
 
 /// Reads the configuration file `file` and those it includes. Relative paths in a file are relative to its folder.
 pub(super) fn read_files(schema: &'static Schema, file: PathBuf, named_by: Origin, files: &dyn Files) -> SettingsLayer {

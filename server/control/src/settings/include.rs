@@ -13,6 +13,9 @@ use std::{
 
 use crate::watch::Mark;
 
+/// The key by which the first file names others. It has no flag and no variable.
+pub(super) const INCLUDE: &str = "include";
+
 /// Where files are read from: the disk, or what a test has in memory.
 pub trait Files {
     /// The text of a file.

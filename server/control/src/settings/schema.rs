@@ -18,7 +18,7 @@
 
 use std::time::Duration;
 
-use super::{file::INCLUDE, kind::Kind};
+use super::{include::INCLUDE, kind::Kind};
 
 /// What every environment variable of the product starts with.
 pub const VARIABLE_PREFIX: &str = "CORELANE_";

@@ -8,12 +8,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    declare::wrong_kind,
     error::{SettingError, SettingsErrors},
     layer::{SettingsLayer, Tables},
     origin::Origin,
     schema::{Change, Preset, Schema, SettingKey, Table, TableItem, joined, numbered, variable_of},
-    value::SettingValue,
+    value::{SettingValue, wrong_kind},
 };
 
 /// A key with what it was set to.

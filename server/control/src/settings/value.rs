@@ -194,6 +194,11 @@ pub(super) fn quote(text: &str) -> String {
     quoted
 }
 
+/// A defect of ours, which the first test of the binary finds.
+pub(super) fn wrong_kind(path: &str, value: Option<&SettingValue>) -> ! {
+    panic!("the field at {path} does not fit its key, which holds {value:?}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
