@@ -21,11 +21,11 @@ use crate::counters::{CounterCells, ReactorCounters, add};
 use crate::driver::{AnyDriver, Next, Wait};
 use crate::executor::{Boxed, Executor, poll_once};
 use crate::id::{ConnectionId, CoreId, TaskId};
-use crate::mailbox::Doorbell;
-use crate::net::listener::ListenerState;
+use crate::mailbox::doorbell::Doorbell;
+use crate::net::backlog::ListenerState;
 use crate::net::state::ConnectionState;
 use crate::outbox::Spares;
-use crate::precise::Precise;
+use crate::precise_waits::PreciseWaits;
 use crate::random::Random;
 use crate::slab::Slab;
 use crate::time::Instant;
@@ -66,7 +66,7 @@ pub(crate) struct Inner {
     executor: RefCell<Executor>,
     running: Cell<Option<TaskId>>,
     pub(crate) wheel: RefCell<Wheel>,
-    pub(crate) precise: RefCell<Precise>,
+    pub(crate) precise: RefCell<PreciseWaits>,
     /// Before the connections: the kernel must be done with their memory when they are dropped.
     pub(crate) driver: RefCell<AnyDriver>,
     pub(crate) connections: RefCell<Slab<ConnectionState>>,
@@ -109,7 +109,7 @@ impl Reactor {
             executor: RefCell::new(Executor::new(shuffle)),
             running: Cell::new(None),
             wheel: RefCell::new(Wheel::new(now)),
-            precise: RefCell::new(Precise::default()),
+            precise: RefCell::new(PreciseWaits::default()),
             connections: RefCell::new(Slab::new(CONNECTIONS_MAX)),
             listeners: RefCell::new(Slab::new(LISTENERS_MAX)),
             dirty: RefCell::new(Vec::with_capacity(1024)),

@@ -12,7 +12,7 @@ use std::ops::{Deref, DerefMut};
 use crate::address::Address;
 use crate::buffer::Received;
 use crate::id::{ConnectionId, ListenerId};
-use crate::mailbox::Doorbell;
+use crate::mailbox::doorbell::Doorbell;
 use crate::sim::SimDriver;
 use crate::time::Instant;
 use crate::uring::UringDriver;

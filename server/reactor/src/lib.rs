@@ -1,16 +1,16 @@
 //! The event loop of one core on io_uring, and its simulated twin.
 //!
-//! # Goals
+//! **Goals**:
 //! - One reactor per pinned core; tasks, timers, sockets and buffers belong to it alone.
 //! - What runs on the kernel's rings runs unchanged on [`sim`]: any number of processes and cores in one thread, with
 //!   virtual time and a network that fails.
 //! - Sound whatever is dropped when; bounded whatever peers do.
 //!
-//! # Not
+//! **Not**:
 //! - Anything about HTTP, keys or frames.
 //! - A fallback to other interfaces: without io_uring, [`probe`] explains why and what to change.
 //!
-//! # Invariants
+//! **Invariants**:
 //! - One system call per pass, however many connections it serves.
 //! - An idle connection owns no buffer.
 //! - Nothing is shared between cores but mailboxes and doorbells.
@@ -28,6 +28,7 @@ mod mailbox;
 mod net;
 mod outbox;
 mod precise;
+mod precise_waits;
 mod random;
 mod signal;
 mod slab;

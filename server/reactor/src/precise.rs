@@ -3,7 +3,7 @@
 //! For what is timed itself, such as a load generator's requests; a core has a handful of these waits, while the wheel has
 //! one for every connection.
 //!
-//! **Not** cheap to have many of: the list is searched.
+//! **Not** cheap to have many of: [`crate::precise_waits`] is searched.
 //!
 //! **Invariants**: a wait never ends before its instant; a wait that is dropped leaves nothing behind.
 
@@ -14,33 +14,6 @@ use std::task::{Context, Poll};
 use crate::core::Reactor;
 use crate::id::TaskId;
 use crate::time::Instant;
-
-/// The precise waits of one core.
-#[derive(Default)]
-pub(crate) struct Precise(Vec<(Instant, TaskId)>);
-
-impl Precise {
-    /// When the next of them ends.
-    #[inline]
-    pub(crate) fn next(&self) -> Option<Instant> {
-        self.0.iter().map(|(instant, _)| *instant).min()
-    }
-
-    /// Takes out a task whose instant has come.
-    #[inline]
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<TaskId> {
-        let due = self.0.iter().position(|(instant, _)| *instant <= now)?;
-        Some(self.0.swap_remove(due).1)
-    }
-
-    fn insert(&mut self, instant: Instant, task: TaskId) {
-        self.0.push((instant, task));
-    }
-
-    fn remove(&mut self, instant: Instant, task: TaskId) {
-        self.0.retain(|entry| *entry != (instant, task));
-    }
-}
 
 impl Reactor {
     /// Waits until `instant`, as precisely as the kernel wakes: tens of microseconds when the CPU sleeps, less when it does

@@ -5,7 +5,7 @@
 //! **Invariants**: a queue has one producer and one consumer; messages of one sender arrive in order; a full queue
 //! gives the message back to its sender, who sheds or waits, and says so in a metric.
 
-mod doorbell;
+pub(crate) mod doorbell;
 #[cfg(loom)]
 pub mod model;
 mod ring;
@@ -13,7 +13,7 @@ mod ring;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-pub(crate) use doorbell::Doorbell;
+use doorbell::Doorbell;
 #[cfg(loom)]
 pub(crate) use doorbell::DoorbellFlags;
 pub use doorbell::WakeMethod;

@@ -5,7 +5,6 @@
 //! **Invariants**: closing a listener takes the backlog first, so that no client that has connected is reset; accepts
 //! go on after any error, after a pause when file descriptors have run out.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,26 +13,14 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::core::Reactor;
 use crate::counters::add;
-use crate::driver::{AcceptedSocket, Errno, ListenOptions, Socket};
-use crate::id::{ListenerId, TaskId};
+use crate::driver::{AcceptedSocket, Errno, ListenOptions};
+use crate::id::ListenerId;
 use crate::net::Connection;
+use crate::net::backlog::ListenerState;
 
 /// How long accepts rest after one failed for want of file descriptors or memory: long enough not to spin, short
 /// enough that clients in the backlog do not time out.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
-
-pub(crate) struct ListenerState {
-    socket: Socket,
-    pending: VecDeque<AcceptedSocket>,
-    waiter: Option<TaskId>,
-    armed: bool,
-    /// The last accept failed: rest before the next.
-    failed: bool,
-    closing: bool,
-    closed: bool,
-    /// Its handle is gone: free the slot when the accept is over.
-    abandoned: bool,
-}
 
 /// A listening socket; stops listening when dropped.
 pub struct Listener {
@@ -60,16 +47,7 @@ impl Reactor {
     /// The operator's: the address is in use, not local, or not permitted.
     pub fn listen(&self, address: &Address, options: &ListenOptions) -> std::io::Result<Listener> {
         let (socket, address) = self.inner.driver.borrow_mut().listen(address, options)?;
-        let state = ListenerState {
-            socket,
-            pending: VecDeque::new(),
-            waiter: None,
-            armed: true,
-            failed: false,
-            closing: false,
-            closed: false,
-            abandoned: false,
-        };
+        let state = ListenerState::new(socket);
         let inserted = self.inner.listeners.borrow_mut().insert(state);
         let Ok(key) = inserted else {
             drop(self.inner.driver.borrow_mut().close_listener(socket));

@@ -5,10 +5,11 @@
 //! **Invariants**: dropping any handle or future here is sound at any time; operations under way are cancelled and
 //! their memory is kept until the driver has reported their end.
 
+pub(crate) mod backlog;
 mod connection;
 mod events;
 mod inbox;
-pub(crate) mod listener;
+mod listener;
 pub(crate) mod state;
 
 pub use connection::{Connection, ConnectionError, ConnectionSender, Detached, WriteGuard};

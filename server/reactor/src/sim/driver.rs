@@ -16,7 +16,7 @@ use crate::driver::{
     AcceptedSocket, Completion, Copying, DetachedSocket, Driver, ListenOptions, Next, Size, Socket, Wait,
 };
 use crate::id::{ConnectionId, ListenerId};
-use crate::mailbox::Doorbell;
+use crate::mailbox::doorbell::Doorbell;
 use crate::time::Instant;
 
 /// Wall-clock time at the start of every simulation: 2030-01-01.

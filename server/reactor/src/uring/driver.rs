@@ -30,7 +30,7 @@ use crate::driver::{
     Size, Socket, Wait,
 };
 use crate::id::{ConnectionId, ListenerId, SlabKey};
-use crate::mailbox::{Doorbell, WakeMethod};
+use crate::mailbox::doorbell::{Doorbell, WakeMethod};
 use crate::time::Instant;
 
 /// The buffer groups of the two receive rings.

@@ -100,7 +100,7 @@ impl std::error::Error for RingUnavailable {}
 /// # Errors
 /// The operator's; the text says what to change.
 pub fn probe() -> Result<(), RingUnavailable> {
-    let doorbell = crate::mailbox::Doorbell::for_ring(crate::mailbox::WakeMethod::EventFd)
+    let doorbell = crate::mailbox::doorbell::Doorbell::for_ring(crate::mailbox::WakeMethod::EventFd)
         .map_err(|error| RingUnavailable::new("eventfd", error))?;
     super::UringDriver::new(&doorbell).map(drop)
 }
