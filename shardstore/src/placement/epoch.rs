@@ -14,7 +14,8 @@
 
 use std::cmp::Ordering;
 
-use super::topology::{NodeId, Topology};
+use super::node::NodeId;
+use super::topology::Topology;
 use crate::key::SlotId;
 
 /// What a node does with a request for a slot.

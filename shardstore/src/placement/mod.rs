@@ -19,6 +19,7 @@
 mod epoch;
 mod error;
 mod log;
+mod node;
 mod parse;
 mod range;
 mod rendezvous;
@@ -26,8 +27,9 @@ mod topology;
 
 pub use epoch::Verdict;
 pub use error::{TopologyError, TopologyFault};
+pub use node::{Node, NodeId, WEIGHT_MILLI_MAX, WEIGHT_MILLI_MIN};
 pub use range::SlotRange;
-pub use topology::{NODES_MAX, Node, NodeId, Topology, WEIGHT_MILLI_MAX, WEIGHT_MILLI_MIN};
+pub use topology::{NODES_MAX, Topology};
 
 #[cfg(test)]
 mod tests;

@@ -29,8 +29,9 @@ use std::net::SocketAddr;
 use toml_edit::{Document, Item, Table};
 
 use super::error::{TopologyError, TopologyFault as Fault};
+use super::node::{Node, NodeId, WEIGHT_MILLI_MAX, WEIGHT_MILLI_MIN};
 use super::range::SlotRange;
-use super::topology::{NODES_MAX, Node, NodeId, Topology, TopologyDraft, WEIGHT_MILLI_MAX, WEIGHT_MILLI_MIN};
+use super::topology::{NODES_MAX, Topology, TopologyDraft};
 use crate::key::SLOT_COUNT;
 use crate::wire::hello::CLUSTER_NAME_BYTES_MAX;
 use crate::wire::topology::TOPOLOGY_BYTES_MAX;

@@ -13,7 +13,7 @@
 //! pseudorandom number generators" (the mix of SplitMix64).
 
 use super::log::{FRACTION_BITS, log2};
-use super::topology::{NodeId, WEIGHT_MILLI_MAX};
+use super::node::{NodeId, WEIGHT_MILLI_MAX};
 use crate::key::SlotId;
 
 // A cost is below 64 in its integer part and is multiplied by a weight when two are compared.

@@ -7,10 +7,10 @@
 //!
 //! **Source**: docs/wire.md, "Epochs and placement".
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::node::{Node, NodeId};
 use super::range::SlotRange;
 use super::rendezvous;
 use crate::key::{KeyHasher, SLOT_COUNT, SlotId};
@@ -18,36 +18,7 @@ use crate::key::{KeyHasher, SLOT_COUNT, SlotId};
 /// Most nodes of a cluster: the owner table names them in 16 bits, and 16384 slots over more would be uneven.
 pub const NODES_MAX: usize = 4096;
 
-/// Smallest weight, in thousandths.
-pub const WEIGHT_MILLI_MIN: u32 = 1;
-
-/// Largest weight, in thousandths.
-pub const WEIGHT_MILLI_MAX: u32 = 1_000_000;
-
 const _: () = assert!(NODES_MAX <= u16::MAX as usize);
-
-/// Id of a node, unique within its cluster; never 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(pub u32);
-
-impl fmt::Display for NodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// A node of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
-    /// Its id.
-    pub id: NodeId,
-    /// Where it listens for the shard protocol.
-    pub address: SocketAddr,
-    /// Its share of the slots relative to the other nodes, in thousandths.
-    pub weight_milli: u32,
-    /// The failure domain it stands in; empty for none.
-    pub zone: String,
-}
 
 /// Who owns which slot; immutable.
 #[derive(Clone, Debug, PartialEq, Eq)]

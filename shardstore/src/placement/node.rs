@@ -1,0 +1,33 @@
+//! A node of a cluster, as a topology lists it.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+/// Smallest weight, in thousandths.
+pub const WEIGHT_MILLI_MIN: u32 = 1;
+
+/// Largest weight, in thousandths.
+pub const WEIGHT_MILLI_MAX: u32 = 1_000_000;
+
+/// Id of a node, unique within its cluster; never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u32);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A node of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// Where it listens for the shard protocol.
+    pub address: SocketAddr,
+    /// Its share of the slots relative to the other nodes, in thousandths.
+    pub weight_milli: u32,
+    /// The failure domain it stands in; empty for none.
+    pub zone: String,
+}
