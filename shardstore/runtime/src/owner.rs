@@ -5,30 +5,16 @@
 //! **Invariants**: a write touches one shard, and does a bounded part of its background work.
 
 use shardstore::key::KeyHash;
-use shardstore::shard::{Delete, Deleted, NewValue, SetOutcome, Shard, Stored, Touched};
+use shardstore::shard::{Deleted, SetOutcome, Shard, Stored, Touched};
 use shardstore::version::Version;
 
 use crate::kind::ItemKind;
-use crate::request::{Outcome, Refusal, StoreOp, StoreResponse, StoredValue};
+use crate::request::{Outcome, Refusal, StoreOp, StoreResponse, StoredValue, Write};
 
 /// Units of background work after each write, of an edge's copy too: twice what a small write makes, so that reclaiming stays
 /// ahead of need. A large write has done its own part by then (the cache paces reclaiming by bytes written), and more at
 /// once would be a pause that the next request of the core waits for.
 pub const MAINTENANCE_UNITS_PER_WRITE: u32 = 4;
-
-/// A write to one key.
-#[derive(Clone, Copy, Debug)]
-pub enum Write<'a> {
-    /// Store a value.
-    Set(NewValue<'a>),
-    /// Remove the key.
-    Delete(Delete),
-    /// Give it a new time to live.
-    Touch {
-        /// Milliseconds from now; 0 for ever.
-        ttl_ms: u64,
-    },
-}
 
 /// What became of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,8 +12,6 @@ use shardstore::key::KeyHash;
 use shardstore::shard::{Delete, NewValue};
 use shardstore::version::{Condition, Version};
 
-use crate::owner::Write;
-
 /// One operation on one key.
 #[derive(Debug)]
 pub struct StoreRequest {
@@ -55,6 +53,20 @@ pub struct SetValue {
     pub condition: Condition,
     /// Milliseconds from now; 0 for ever.
     pub ttl_ms: u64,
+}
+
+/// A write to one key.
+#[derive(Clone, Copy, Debug)]
+pub enum Write<'a> {
+    /// Store a value.
+    Set(NewValue<'a>),
+    /// Remove the key.
+    Delete(Delete),
+    /// Give it a new time to live.
+    Touch {
+        /// Milliseconds from now; 0 for ever.
+        ttl_ms: u64,
+    },
 }
 
 impl StoreOp {

@@ -17,8 +17,9 @@ use shardstore::key::{KeyHash, KeyHasher};
 use shardstore::shard::Shard;
 
 use crate::cores::CoreMap;
-use crate::owner::{self, Write, Written};
+use crate::owner::{self, Written};
 use crate::remote::{Published, RemoteRead, RemoteShards};
+use crate::request::Write;
 
 /// What a core's shard is made from.
 #[derive(Debug)]

@@ -13,7 +13,8 @@ use shardstore::version::Version;
 use shardstore::wire::batch::MsetItem;
 use shardstore::wire::request::Set;
 use shardstore::wire::{Op, Status};
-use store_runtime::owner::{Write, Written};
+use store_runtime::owner::Written;
+use store_runtime::request::Write;
 
 use super::NodeCore;
 use super::answer::OwnedResponse;

@@ -1,5 +1,6 @@
 use shardstore::cache::CacheOptions;
 use shardstore::key::KeyHasher;
+use shardstore::shard::{Delete, NewValue};
 use shardstore::version::Condition;
 
 use super::*;
