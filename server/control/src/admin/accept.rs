@@ -71,7 +71,7 @@ fn take(server: &Rc<AdminServer>, connection: Connection) {
             connection.finish(SHED_LINGER).await;
             drop(seat);
         };
-        // Without room for one more task there is nobody to tell it; the connection is closed.
+        // Without room for one more task the connection is closed.
         let _ = server.reactor().spawn(task);
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! **Not**: one transaction; the entries are independent of each other.
 //!
-//! **Invariants**: every entry gets exactly one answer; the answers together stay below [`ANSWER_BYTES_MAX`].
+//! **Invariants**: a core does its entries in the order they were asked.
 //!
 //! **Source**: docs/wire.md, "Batches".
 
@@ -19,31 +19,19 @@ use reactor::CoreId;
 use shardstore::cache::LOOKAHEAD;
 use shardstore::key::KeyHash;
 use shardstore::placement::Verdict;
-use shardstore::wire::batch::{BatchAnswer, BatchAnswers, ENTRY_FIXED_BYTES, MgetKeys, MsetItems};
+use shardstore::wire::batch::{MgetKeys, MsetItems};
 use shardstore::wire::{Flags, Frame, FrameError, Header, Kind, Op, Request, Status, checksum};
 
 use super::answer::OwnedResponse;
-use super::hop::Waiting;
+use super::context::RequestContext;
+use super::gather::{Gather, part_answer};
 use super::link::Link;
 use super::operate::{operate, set_of};
-use super::respond::{BUSY_RETRY_US, RequestContext, Sent, respond};
+use super::respond::{Sent, respond};
+use super::waiting::Waiting;
 use super::{NodeCore, note};
 use crate::message::OwnedFrame;
 use crate::metrics::Event;
-
-/// Bytes of a batch's answers together: a byte window of the peer. Entries that do not fit are answered TOO_LARGE, and are
-/// to be read one by one.
-const ANSWER_BYTES_MAX: usize = 4 << 20;
-
-/// The answers to one batch as they come in.
-pub(super) struct Gather {
-    reply: RequestContext,
-    pub(super) link: Rc<Link>,
-    entries: Vec<OwnedResponse>,
-    /// Parts that other cores have not answered.
-    parts_missing: usize,
-    bytes_left: usize,
-}
 
 /// The entries of one batch that one core does.
 struct BatchPart {
@@ -74,9 +62,7 @@ pub(super) fn serve(
     }
     let mut entries: Vec<OwnedResponse> = keys.iter().map(|_| OwnedResponse::status(Status::Ok)).collect();
     let parts = cut(core, request.slot_epoch, &hashes, &mut entries, &mut reply);
-    let bytes_left = ANSWER_BYTES_MAX.min(link.terms.value_bytes_max as usize);
-    let gather = Gather { reply, link: Rc::clone(link), entries, parts_missing: 0, bytes_left };
-    let gather = Rc::new(RefCell::new(gather));
+    let gather = Rc::new(RefCell::new(Gather::new(reply, Rc::clone(link), entries)));
     for (to, part) in (0..).map(CoreId).zip(parts) {
         if part.indices.is_empty() {
             continue;
@@ -89,10 +75,7 @@ pub(super) fn serve(
             hop(core, to, request, part, &gather);
         }
     }
-    if gather.borrow().parts_missing > 0 {
-        return Ok(Sent::Later);
-    }
-    Ok(gather.borrow_mut().finish(core, out))
+    if gather.borrow().is_complete() { Ok(gather.borrow_mut().finish(core, out)) } else { Ok(Sent::Later) }
 }
 
 fn keys_of<'a>(op: &Op<'a>) -> Vec<&'a [u8]> {
@@ -165,15 +148,11 @@ fn hop(core: &NodeCore, to: CoreId, request: &Request<'_>, part: BatchPart, gath
     header.flags = Flags::BATCH | Flags::VALUE_CRC;
     header.value_crc32c = checksum(&payload);
     let frame = OwnedFrame::of(&Frame { header, ext: &[], key: &[], value: &payload });
-    gather.borrow_mut().parts_missing += 1;
-    let deadline = gather.borrow().reply.deadline;
+    gather.borrow_mut().note_part();
+    let (deadline, link) = (gather.borrow().deadline(), gather.borrow().link());
     let waiting = Waiting::Part { gather: Rc::clone(gather), indices: part.indices };
-    let link = Rc::clone(&gather.borrow().link);
     if let Err(Waiting::Part { gather, indices }) = core.hop(to, frame, deadline, waiting) {
-        let busy = indices.iter().map(|_| OwnedResponse::status(Status::Busy)).collect();
-        let mut gather = gather.borrow_mut();
-        gather.parts_missing -= 1;
-        gather.take(&indices, busy);
+        gather.borrow_mut().refuse_part(&indices);
     } else {
         link.note_hop();
     }
@@ -206,108 +185,5 @@ pub(super) fn perform_part(core: &NodeCore, op: &Op<'_>) -> OwnedResponse {
         indices: (0..keys.len() as u16).collect(),
         hashes: keys.iter().map(|key| core.hasher.hash(key)).collect(),
     };
-    let mut answers = perform(core, op, &part);
-    let mut bytes_left = ANSWER_BYTES_MAX;
-    answers.iter_mut().for_each(|answer| fit(answer, &mut bytes_left));
-    OwnedResponse { flags: Flags::BATCH, ..OwnedResponse::payload(encode(&answers)) }
-}
-
-/// Replaces an answer that does not fit any more.
-fn fit(answer: &mut OwnedResponse, bytes_left: &mut usize) {
-    let bytes = ENTRY_FIXED_BYTES + answer.metadata.len() + answer.value.len();
-    if bytes <= *bytes_left {
-        *bytes_left -= bytes;
-    } else {
-        *answer = OwnedResponse::status(Status::TooLarge);
-    }
-}
-
-fn encode(answers: &[OwnedResponse]) -> Vec<u8> {
-    let listed: Vec<BatchAnswer<'_>> = answers
-        .iter()
-        .map(|answer| BatchAnswer {
-            status: answer.status,
-            replaced: answer.status == Status::Ok && answer.previous_version.is_some(),
-            metadata: &answer.metadata,
-            value: &answer.value,
-            value_crc32c: answer.value_crc32c.unwrap_or(0),
-            ttl_ms: answer.ttl_ms,
-            version: answer.version,
-        })
-        .collect();
-    let mut payload = Vec::new();
-    BatchAnswers::write(&mut payload, &listed).expect("the answers to a checked batch are one");
-    payload
-}
-
-impl Gather {
-    /// Takes the answers to the entries with these indices.
-    fn take(&mut self, indices: &[u16], answers: Vec<OwnedResponse>) {
-        debug_assert_eq!(indices.len(), answers.len());
-        for (index, mut answer) in indices.iter().zip(answers) {
-            fit(&mut answer, &mut self.bytes_left);
-            self.entries[usize::from(*index)] = answer;
-        }
-    }
-
-    /// Takes another core's answer to its part; the response is written when it was the last one missing.
-    pub(super) fn take_part(&mut self, core: &NodeCore, indices: &[u16], answer: &OwnedResponse) {
-        let answers = match BatchAnswers::parse(&answer.value, u16::MAX) {
-            Ok(parsed) if answer.status == Status::Ok => parsed.iter().map(|entry| owned(&entry)).collect(),
-            // The part was not done: too late.
-            _ => indices.iter().map(|_| OwnedResponse::retry(answer.status, BUSY_RETRY_US)).collect(),
-        };
-        self.take(indices, answers);
-        self.parts_missing -= 1;
-        if self.parts_missing > 0 {
-            return;
-        }
-        let link = Rc::clone(&self.link);
-        let sent = self.finish(core, &mut link.sender.write());
-        if sent == Sent::Now && self.reply.kind == Kind::Request {
-            link.credit.note_settled(self.reply.bytes);
-            link.attention.notify();
-        }
-    }
-
-    fn finish(&mut self, core: &NodeCore, out: &mut Vec<u8>) -> Sent {
-        let entries = std::mem::take(&mut self.entries);
-        let answer = OwnedResponse { flags: Flags::BATCH, ..OwnedResponse::payload(encode(&entries)) };
-        respond(core, &self.link, &self.reply, answer, out)
-    }
-}
-
-fn owned(entry: &BatchAnswer<'_>) -> OwnedResponse {
-    OwnedResponse {
-        version: entry.version,
-        ttl_ms: entry.ttl_ms,
-        value_crc32c: Some(entry.value_crc32c),
-        previous_version: entry.replaced.then_some(0),
-        metadata: entry.metadata.to_vec(),
-        value: entry.value.to_vec(),
-        ..OwnedResponse::status(entry.status)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_that_does_not_fit_is_too_large_and_takes_nothing() {
-        let bytes = ENTRY_FIXED_BYTES + 3 + 5;
-        for (left, status, left_then) in [
-            (bytes, Status::Ok, 0),
-            (bytes + 7, Status::Ok, 7),
-            (bytes - 1, Status::TooLarge, bytes - 1),
-            (0, Status::TooLarge, 0),
-        ] {
-            let mut answer =
-                OwnedResponse { metadata: vec![1; 3], value: vec![2; 5], ..OwnedResponse::status(Status::Ok) };
-            let mut bytes_left = left;
-            fit(&mut answer, &mut bytes_left);
-            assert_eq!((answer.status, bytes_left), (status, left_then), "{left} bytes left");
-            assert_eq!(answer.value.is_empty(), status == Status::TooLarge, "{left} bytes left");
-        }
-    }
+    part_answer(perform(core, op, &part))
 }

@@ -28,7 +28,7 @@ use shardstore::wire::terms::{SessionTerms, negotiate};
 use shardstore::wire::{FrameError, VERSION_MAX, VERSION_MIN};
 
 use super::drain::QUIET;
-use super::listener::ConnectionPermit;
+use super::permit::ConnectionPermit;
 use super::{NodeCore, note, session};
 use crate::message::{Handover, NodeMessage};
 use crate::metrics::Event;

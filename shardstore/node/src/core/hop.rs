@@ -12,32 +12,21 @@
 //!
 //! **Source**: docs/wire.md, "What the node does", Keys of another core.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use reactor::{CoreId, Instant};
 use shardstore::wire::{Kind, Op, Request, Status};
 use store_runtime::hop::{Hop, HopAnswer, HopMessage};
 
 use super::answer::OwnedResponse;
-use super::batch::{self, Gather};
-use super::link::Link;
+use super::batch;
 use super::operate::operate;
-use super::respond::{RequestContext, Sent, respond};
+use super::respond::{Sent, respond};
+use super::waiting::Waiting;
 use super::{NodeCore, note};
 use crate::message::OwnedFrame;
 use crate::metrics::Event;
 
 /// Requests of one core that may wait for others: sixteen connections with their usual window.
 pub(super) const HOPS_MAX: usize = 4096;
-
-/// The waiter for an answer.
-pub(super) enum Waiting {
-    /// A request.
-    One { link: Rc<Link>, reply: RequestContext },
-    /// A part of a batch.
-    Part { gather: Rc<RefCell<Gather>>, indices: Vec<u16> },
-}
 
 impl NodeCore {
     /// Has another core serve a frame.
@@ -88,7 +77,7 @@ impl NodeCore {
                 link.attention.notify();
             }
             Some(Waiting::Part { gather, indices }) => {
-                gather.borrow().link.note_hop_over();
+                gather.borrow().link().note_hop_over();
                 gather.borrow_mut().take_part(self, &indices, &answer);
             }
             None => debug_assert!(false, "a hop is answered once"),

@@ -13,9 +13,9 @@ use shardstore::wire::reassembly::ValuePart;
 use store_runtime::remote::{RemoteItem, RemoteRead};
 
 use super::answer::OwnedResponse;
+use super::context::{RequestContext, response_to};
 use super::note;
 use super::operate::ttl_left_ms;
-use super::respond::{RequestContext, response_to};
 use super::serve::FrameHandler;
 use crate::metrics::Event;
 

@@ -8,9 +8,9 @@
 
 use std::rc::Rc;
 
-use reactor::local::Notify;
 use reactor::{ListenError, Listener};
 
+use super::permit::ConnectionPermit;
 use super::{NodeCore, hello, note};
 use crate::metrics::Event;
 
@@ -28,37 +28,5 @@ pub(super) async fn accept(core: Rc<NodeCore>, listener: Rc<Listener>) {
             Err(ListenError::Full) => note(&core, Event::RefusedFull),
             Err(ListenError::Closed) => return,
         }
-    }
-}
-
-/// Counts one of the core's connections until it is dropped.
-pub(super) struct ConnectionPermit {
-    pub(super) core: Rc<NodeCore>,
-    /// Notified when the connection's task has to look at something.
-    pub(super) attention: Rc<Notify>,
-    number: u64,
-}
-
-impl ConnectionPermit {
-    /// A permit, or `None`, counted, when all are taken.
-    pub(super) fn take(core: &Rc<NodeCore>) -> Option<Self> {
-        let taken = &core.metrics().connections;
-        if taken.value() >= core.limits().connections_per_core as u64 {
-            note(core, Event::RefusedFull);
-            return None;
-        }
-        taken.add(1);
-        let number = core.connections_begun.get();
-        core.connections_begun.set(number + 1);
-        let attention = Rc::new(Notify::new(&core.reactor));
-        core.attention.borrow_mut().insert(number, Rc::clone(&attention));
-        Some(ConnectionPermit { core: Rc::clone(core), attention, number })
-    }
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        self.core.attention.borrow_mut().remove(&self.number);
-        self.core.metrics().connections.subtract(1);
     }
 }

@@ -20,7 +20,9 @@
 mod ahead;
 pub(crate) mod answer;
 mod batch;
+mod context;
 mod drain;
+mod gather;
 mod hello;
 mod hop;
 mod in_place;
@@ -29,11 +31,13 @@ mod link;
 mod listener;
 mod maintenance;
 mod operate;
+mod permit;
 mod place;
 mod respond;
 mod serve;
 mod session;
 mod stream;
+mod waiting;
 
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::BTreeMap;
@@ -59,7 +63,8 @@ use crate::metrics::{NodeCoreMetrics, NodeMetrics};
 use crate::plan::Shared;
 use crate::settings::NodeLimits;
 use crate::snapshot::NodeSnapshot;
-use hop::{HOPS_MAX, Waiting};
+use hop::HOPS_MAX;
+use waiting::Waiting;
 
 /// Copies of large values that are being sent, in bytes per core. Pins come first; this is for what may not be pinned and
 /// for what comes from another core.

@@ -15,7 +15,7 @@ use shardstore::wire::header::CORE_ANY;
 use shardstore::wire::{Flags, FrameError, Status};
 
 use super::answer::OwnedResponse;
-use super::respond::RequestContext;
+use super::context::RequestContext;
 use super::{NodeCore, note};
 use crate::message::NodeMessage;
 use crate::metrics::Event;

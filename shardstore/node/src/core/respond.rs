@@ -7,14 +7,11 @@
 //!
 //! **Source**: docs/wire.md, "Responses" and "Flow control".
 
-use std::time::Duration;
-
-use reactor::Instant;
-use shardstore::session::server;
-use shardstore::wire::{Request, Response, Status};
+use shardstore::wire::Status;
 
 use super::NodeCore;
 use super::answer::OwnedResponse;
+use super::context::{RequestContext, response_to};
 use super::link::Link;
 use super::stream::{Body, ResponseStream};
 
@@ -27,24 +24,6 @@ pub(crate) const BUSY_RETRY_US: u32 = 2_000;
 
 /// How long a peer should leave a node alone that is draining or starting.
 pub(crate) const UNAVAILABLE_RETRY_US: u32 = 1_000_000;
-
-/// What an answer has to know of its request.
-pub(crate) type RequestContext = server::RequestContext<Instant>;
-
-/// The deadline of a request that arrived then.
-#[inline]
-pub(crate) fn deadline(request: &Request<'_>, arrived: Instant) -> Instant {
-    match request.deadline_us {
-        0 => Instant::NEVER,
-        us => arrived + Duration::from_micros(u64::from(us)),
-    }
-}
-
-/// An empty response to a request, which leaves the node now.
-#[inline]
-pub(crate) fn response_to<'a>(context: &RequestContext, status: Status, now: Instant) -> Response<'a> {
-    context.response(status, u32::try_from(now.since(context.arrived).as_micros()).unwrap_or(u32::MAX))
-}
 
 /// What became of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

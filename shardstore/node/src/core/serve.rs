@@ -26,15 +26,13 @@ use store_runtime::budget::Lease;
 
 use super::answer::OwnedResponse;
 use super::batch;
-use super::hop::Waiting;
+use super::context::{RequestContext, deadline, response_to};
 use super::link::Link;
 use super::operate::{described, operate, ttl_left_ms};
 use super::place::Ownership;
-use super::respond::{
-    BUSY_RETRY_US, INLINE_BYTES_MAX, RequestContext, Sent, UNAVAILABLE_RETRY_US, deadline, push_stream, respond,
-    response_to,
-};
+use super::respond::{BUSY_RETRY_US, INLINE_BYTES_MAX, Sent, UNAVAILABLE_RETRY_US, push_stream, respond};
 use super::stream::{Body, ResponseStream};
+use super::waiting::Waiting;
 use super::{NodeCore, note};
 use crate::message::OwnedFrame;
 use crate::metrics::{self, Event};

@@ -31,7 +31,7 @@ use shardstore::wire::terms::SessionTerms;
 use super::ahead;
 use super::drain::QUIET;
 use super::link::Link;
-use super::listener::ConnectionPermit;
+use super::permit::ConnectionPermit;
 use super::serve::FrameHandler;
 use super::{NodeCore, note};
 use crate::metrics::Event;
@@ -213,7 +213,12 @@ impl PeerSession<'_> {
             let mut streams = self.link.streams.borrow_mut();
             let Some(stream) = streams.front_mut() else { return };
             let bytes = stream.request_bytes();
-            let is_done = stream.write_frame(&self.link, self.core.reactor.now(), &mut self.connection.write());
+            let is_done = stream.write_frame(
+                &self.link.terms,
+                &self.link.credit,
+                self.core.reactor.now(),
+                &mut self.connection.write(),
+            );
             if is_done {
                 streams.pop_front();
                 self.link.credit.note_settled(bytes);

@@ -9,12 +9,12 @@
 
 use reactor::Instant;
 use shardstore::cache::Pinned;
-use shardstore::session::server::{StreamBody, ValueStream};
+use shardstore::session::server::{PeerCredit, StreamBody, ValueStream};
+use shardstore::wire::terms::SessionTerms;
 use store_runtime::budget::Lease;
 
 use super::answer::OwnedResponse;
-use super::link::Link;
-use super::respond::{RequestContext, response_to};
+use super::context::{RequestContext, response_to};
 
 /// Where the value lies.
 #[derive(Debug)]
@@ -50,11 +50,17 @@ impl ResponseStream {
         self.context.bytes
     }
 
-    /// Appends the next frame; true when it was the last.
-    pub(crate) fn write_frame(&mut self, link: &Link, now: Instant, out: &mut Vec<u8>) -> bool {
+    /// Appends the next frame for a peer of these terms and credit; true when it was the last.
+    pub(crate) fn write_frame(
+        &mut self,
+        terms: &SessionTerms,
+        credit: &PeerCredit,
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> bool {
         let mut response = response_to(&self.context, self.answer.status, now);
         self.answer.describe(&mut response);
-        self.value.write_frame(response, &link.terms, &link.credit, out)
+        self.value.write_frame(response, terms, credit, out)
     }
 }
 

@@ -1,0 +1,176 @@
+//! The answers to one batch, put together.
+//!
+//! **Not**: who is asked for them.
+//!
+//! **Invariants**: every entry gets exactly one answer; the answers together stay below [`ANSWER_BYTES_MAX`].
+//!
+//! **Source**: docs/wire.md, "Batches".
+
+use std::rc::Rc;
+
+use reactor::Instant;
+use shardstore::wire::batch::{BatchAnswer, BatchAnswers, ENTRY_FIXED_BYTES};
+use shardstore::wire::{Flags, Kind, Status};
+
+use super::NodeCore;
+use super::answer::OwnedResponse;
+use super::context::RequestContext;
+use super::link::Link;
+use super::respond::{BUSY_RETRY_US, Sent, respond};
+
+/// Bytes of a batch's answers together: a byte window of the peer. Entries that do not fit are answered TOO_LARGE, and are
+/// to be read one by one.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// The answers to one batch as they come in.
+pub(super) struct Gather {
+    reply: RequestContext,
+    link: Rc<Link>,
+    entries: Vec<OwnedResponse>,
+    /// Parts that other cores have not answered.
+    parts_missing: usize,
+    bytes_left: usize,
+}
+
+/// Replaces an answer that does not fit any more.
+fn fit(answer: &mut OwnedResponse, bytes_left: &mut usize) {
+    let bytes = ENTRY_FIXED_BYTES + answer.metadata.len() + answer.value.len();
+    if bytes <= *bytes_left {
+        *bytes_left -= bytes;
+    } else {
+        *answer = OwnedResponse::status(Status::TooLarge);
+    }
+}
+
+/// The answer to a part, with what does not fit left out.
+pub(super) fn part_answer(mut answers: Vec<OwnedResponse>) -> OwnedResponse {
+    let mut bytes_left = ANSWER_BYTES_MAX;
+    answers.iter_mut().for_each(|answer| fit(answer, &mut bytes_left));
+    as_one(&answers)
+}
+
+fn as_one(answers: &[OwnedResponse]) -> OwnedResponse {
+    OwnedResponse { flags: Flags::BATCH, ..OwnedResponse::payload(encode(answers)) }
+}
+
+fn encode(answers: &[OwnedResponse]) -> Vec<u8> {
+    let listed: Vec<BatchAnswer<'_>> = answers
+        .iter()
+        .map(|answer| BatchAnswer {
+            status: answer.status,
+            replaced: answer.status == Status::Ok && answer.previous_version.is_some(),
+            metadata: &answer.metadata,
+            value: &answer.value,
+            value_crc32c: answer.value_crc32c.unwrap_or(0),
+            ttl_ms: answer.ttl_ms,
+            version: answer.version,
+        })
+        .collect();
+    let mut payload = Vec::new();
+    BatchAnswers::write(&mut payload, &listed).expect("the answers to a checked batch are one");
+    payload
+}
+
+impl Gather {
+    /// Nothing is taken yet; what no core does is answered in `entries`.
+    pub(super) fn new(reply: RequestContext, link: Rc<Link>, entries: Vec<OwnedResponse>) -> Self {
+        let bytes_left = ANSWER_BYTES_MAX.min(link.terms.value_bytes_max as usize);
+        Gather { reply, link, entries, parts_missing: 0, bytes_left }
+    }
+
+    /// The connection that waits for the response.
+    pub(super) fn link(&self) -> Rc<Link> {
+        Rc::clone(&self.link)
+    }
+
+    /// By when the response is wanted.
+    pub(super) fn deadline(&self) -> Instant {
+        self.reply.deadline
+    }
+
+    /// Whether no part is with another core.
+    pub(super) fn is_complete(&self) -> bool {
+        self.parts_missing == 0
+    }
+
+    /// Notes a part that another core is asked for.
+    pub(super) fn note_part(&mut self) {
+        self.parts_missing += 1;
+    }
+
+    /// Answers a part that there was no room to ask for.
+    pub(super) fn refuse_part(&mut self, indices: &[u16]) {
+        self.parts_missing -= 1;
+        self.take(indices, indices.iter().map(|_| OwnedResponse::status(Status::Busy)).collect());
+    }
+
+    /// Takes the answers to the entries with these indices.
+    pub(super) fn take(&mut self, indices: &[u16], answers: Vec<OwnedResponse>) {
+        debug_assert_eq!(indices.len(), answers.len());
+        for (index, mut answer) in indices.iter().zip(answers) {
+            fit(&mut answer, &mut self.bytes_left);
+            self.entries[usize::from(*index)] = answer;
+        }
+    }
+
+    /// Takes another core's answer to its part; the response is written when it was the last one missing.
+    pub(super) fn take_part(&mut self, core: &NodeCore, indices: &[u16], answer: &OwnedResponse) {
+        let answers = match BatchAnswers::parse(&answer.value, u16::MAX) {
+            Ok(parsed) if answer.status == Status::Ok => parsed.iter().map(|entry| owned(&entry)).collect(),
+            // The part was not done: too late.
+            _ => indices.iter().map(|_| OwnedResponse::retry(answer.status, BUSY_RETRY_US)).collect(),
+        };
+        self.take(indices, answers);
+        self.parts_missing -= 1;
+        if self.parts_missing > 0 {
+            return;
+        }
+        let link = Rc::clone(&self.link);
+        let sent = self.finish(core, &mut link.sender.write());
+        if sent == Sent::Now && self.reply.kind == Kind::Request {
+            link.credit.note_settled(self.reply.bytes);
+            link.attention.notify();
+        }
+    }
+
+    /// Writes the response.
+    pub(super) fn finish(&mut self, core: &NodeCore, out: &mut Vec<u8>) -> Sent {
+        let entries = std::mem::take(&mut self.entries);
+        respond(core, &self.link, &self.reply, as_one(&entries), out)
+    }
+}
+
+fn owned(entry: &BatchAnswer<'_>) -> OwnedResponse {
+    OwnedResponse {
+        version: entry.version,
+        ttl_ms: entry.ttl_ms,
+        value_crc32c: Some(entry.value_crc32c),
+        previous_version: entry.replaced.then_some(0),
+        metadata: entry.metadata.to_vec(),
+        value: entry.value.to_vec(),
+        ..OwnedResponse::status(entry.status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_does_not_fit_is_too_large_and_takes_nothing() {
+        let bytes = ENTRY_FIXED_BYTES + 3 + 5;
+        for (left, status, left_then) in [
+            (bytes, Status::Ok, 0),
+            (bytes + 7, Status::Ok, 7),
+            (bytes - 1, Status::TooLarge, bytes - 1),
+            (0, Status::TooLarge, 0),
+        ] {
+            let mut answer =
+                OwnedResponse { metadata: vec![1; 3], value: vec![2; 5], ..OwnedResponse::status(Status::Ok) };
+            let mut bytes_left = left;
+            fit(&mut answer, &mut bytes_left);
+            assert_eq!((answer.status, bytes_left), (status, left_then), "{left} bytes left");
+            assert_eq!(answer.value.is_empty(), status == Status::TooLarge, "{left} bytes left");
+        }
+    }
+}
