@@ -26,15 +26,15 @@ control::metrics! {
         /// Requests with a complete, valid head.
         requests: Counter = "corelane_http_requests_total",
         /// Responses 2xx. `100 Continue` is not counted as a response.
-        answers_2xx: Counter = "corelane_http_responses_total" { class = "2xx" },
+        responses_2xx: Counter = "corelane_http_responses_total" { class = "2xx" },
         /// Responses 3xx.
-        answers_3xx: Counter = "corelane_http_responses_total" { class = "3xx" },
+        responses_3xx: Counter = "corelane_http_responses_total" { class = "3xx" },
         /// Responses 4xx, including those to malformed requests.
-        answers_4xx: Counter = "corelane_http_responses_total" { class = "4xx" },
+        responses_4xx: Counter = "corelane_http_responses_total" { class = "4xx" },
         /// Responses 5xx, including the 503 for a connection over the bound.
-        answers_5xx: Counter = "corelane_http_responses_total" { class = "5xx" },
+        responses_5xx: Counter = "corelane_http_responses_total" { class = "5xx" },
         /// Requests refused because their head or the chunks of their body were malformed.
-        malformed: Counter = "corelane_http_requests_refused_total",
+        requests_refused: Counter = "corelane_http_requests_refused_total",
         /// Time from the parsing of a request's head until its response is in the connection's send queue. `hit`: reads answered
         /// at once from memory; `other`: all else that is answered at once. Of these, one round of a connection in 61 is
         /// measured, and requests pipelined in one round count with the round's time. `read`: every read that waited for
@@ -55,27 +55,27 @@ control::metrics! {
         body_bytes: Gauge = "corelane_http_body_bytes",
         /// Reads answered from the shard of the core that has the connection. A read is a GET or HEAD, whether it is answered
         /// 200, 206, 304, 412 or 416.
-        hits_own: Counter = "corelane_kv_reads_total" { source = "own_core" },
+        reads_own_core: Counter = "corelane_kv_reads_total" { source = "own_core" },
         /// Reads answered from another core's shard, in place or by message.
-        hits_core: Counter = "corelane_kv_reads_total" { source = "other_core" },
+        reads_other_core: Counter = "corelane_kv_reads_total" { source = "other_core" },
         /// Reads answered by a node, including those that waited for the same fill.
         reads_node: Counter = "corelane_kv_reads_total" { source = "node" },
         /// Reads answered 404 because there is no value.
-        absent: Counter = "corelane_kv_reads_total" { source = "absent" },
+        reads_absent: Counter = "corelane_kv_reads_total" { source = "absent" },
         /// Requests sent to the core that owns their key.
         hops: Counter = "corelane_store_hops_total",
         /// Of these: refused with 503, because too many wait or a mailbox was full.
-        mailbox_full: Counter = "corelane_store_hops_refused_total",
+        hops_refused: Counter = "corelane_store_hops_refused_total",
         /// Fills started: one call to a node for all reads that wait for the key.
         fills: Counter = "corelane_store_fills_total",
         /// Reads that waited for a fill under way instead of starting one.
-        fills_joined: Counter = "corelane_store_reads_coalesced_total",
+        reads_coalesced: Counter = "corelane_store_reads_coalesced_total",
         /// Keys that are being fetched from a node.
         fills_open: Gauge = "corelane_store_fills",
         /// Calls to nodes. Repeats after MOVED, STALE or a lost connection count again.
-        node_calls: Counter = "corelane_upstream_calls_total",
+        upstream_calls: Counter = "corelane_upstream_calls_total",
         /// Calls that failed: not sent in time, too many waiting, connection lost, or no response in time.
-        node_errors: Counter = "corelane_upstream_call_errors_total",
+        upstream_call_errors: Counter = "corelane_upstream_call_errors_total",
         /// Calls refused at once because the node's breaker was open.
         breaker_refused: Counter = "corelane_upstream_breaker_refused_total",
         /// Breakers opened.
@@ -85,11 +85,11 @@ control::metrics! {
         /// Responses STALE: the node's topology is older than the edge's.
         stale: Counter = "corelane_upstream_stale_total",
         /// Connections to nodes that ended or could not be made.
-        link_ended: Counter = "corelane_upstream_connections_ended_total",
+        upstream_connections_ended: Counter = "corelane_upstream_connections_ended_total",
         /// Connections to nodes closed because of a malformed frame or chunk.
-        link_frame_errors: Counter = "corelane_upstream_frame_errors_total",
+        upstream_frame_errors: Counter = "corelane_upstream_frame_errors_total",
         /// Connections to nodes closed because the HELLOs did not agree, or the HELLO was that of another node.
-        link_hello_refused: Counter = "corelane_upstream_hellos_refused_total",
+        upstream_hellos_refused: Counter = "corelane_upstream_hellos_refused_total",
     } with {
         /// Of the core's shard, as of its last report.
         shard: CacheMetrics,
@@ -107,7 +107,7 @@ impl CoreMetrics {
 
     /// Requests with a complete head, and those of them answered from memory.
     pub(crate) fn requests_and_hits(&self) -> (u64, u64) {
-        (self.requests.value(), self.hits_own.value() + self.hits_core.value())
+        (self.requests.value(), self.reads_own_core.value() + self.reads_other_core.value())
     }
 }
 
@@ -123,11 +123,11 @@ mod tests {
     fn every_number_has_its_own_sample() {
         let writes: WriteChecks<CoreMetrics> = &[
             (|m| m.requests.increment(), "corelane_http_requests_total"),
-            (|m| m.answers_2xx.increment(), "corelane_http_responses_total{class=\"2xx\"}"),
-            (|m| m.answers_3xx.increment(), "corelane_http_responses_total{class=\"3xx\"}"),
-            (|m| m.answers_4xx.increment(), "corelane_http_responses_total{class=\"4xx\"}"),
-            (|m| m.answers_5xx.increment(), "corelane_http_responses_total{class=\"5xx\"}"),
-            (|m| m.malformed.increment(), "corelane_http_requests_refused_total"),
+            (|m| m.responses_2xx.increment(), "corelane_http_responses_total{class=\"2xx\"}"),
+            (|m| m.responses_3xx.increment(), "corelane_http_responses_total{class=\"3xx\"}"),
+            (|m| m.responses_4xx.increment(), "corelane_http_responses_total{class=\"4xx\"}"),
+            (|m| m.responses_5xx.increment(), "corelane_http_responses_total{class=\"5xx\"}"),
+            (|m| m.requests_refused.increment(), "corelane_http_requests_refused_total"),
             (
                 |m| m.duration(RouteKind::Hit).record(Duration::ZERO),
                 "corelane_http_request_duration_seconds{route=\"hit\"}",
@@ -150,24 +150,24 @@ mod tests {
             (|m| m.bodies_shed.increment(), "corelane_http_bodies_shed_total"),
             (|m| m.connections.set(7), "corelane_http_connections"),
             (|m| m.body_bytes.set(7), "corelane_http_body_bytes"),
-            (|m| m.hits_own.increment(), "corelane_kv_reads_total{source=\"own_core\"}"),
-            (|m| m.hits_core.increment(), "corelane_kv_reads_total{source=\"other_core\"}"),
+            (|m| m.reads_own_core.increment(), "corelane_kv_reads_total{source=\"own_core\"}"),
+            (|m| m.reads_other_core.increment(), "corelane_kv_reads_total{source=\"other_core\"}"),
             (|m| m.reads_node.increment(), "corelane_kv_reads_total{source=\"node\"}"),
-            (|m| m.absent.increment(), "corelane_kv_reads_total{source=\"absent\"}"),
+            (|m| m.reads_absent.increment(), "corelane_kv_reads_total{source=\"absent\"}"),
             (|m| m.hops.increment(), "corelane_store_hops_total"),
-            (|m| m.mailbox_full.increment(), "corelane_store_hops_refused_total"),
+            (|m| m.hops_refused.increment(), "corelane_store_hops_refused_total"),
             (|m| m.fills.increment(), "corelane_store_fills_total"),
-            (|m| m.fills_joined.increment(), "corelane_store_reads_coalesced_total"),
+            (|m| m.reads_coalesced.increment(), "corelane_store_reads_coalesced_total"),
             (|m| m.fills_open.set(7), "corelane_store_fills"),
-            (|m| m.node_calls.increment(), "corelane_upstream_calls_total"),
-            (|m| m.node_errors.increment(), "corelane_upstream_call_errors_total"),
+            (|m| m.upstream_calls.increment(), "corelane_upstream_calls_total"),
+            (|m| m.upstream_call_errors.increment(), "corelane_upstream_call_errors_total"),
             (|m| m.breaker_refused.increment(), "corelane_upstream_breaker_refused_total"),
             (|m| m.breaker_opened.increment(), "corelane_upstream_breaker_opened_total"),
             (|m| m.moved.increment(), "corelane_upstream_moved_total"),
             (|m| m.stale.increment(), "corelane_upstream_stale_total"),
-            (|m| m.link_ended.increment(), "corelane_upstream_connections_ended_total"),
-            (|m| m.link_frame_errors.increment(), "corelane_upstream_frame_errors_total"),
-            (|m| m.link_hello_refused.increment(), "corelane_upstream_hellos_refused_total"),
+            (|m| m.upstream_connections_ended.increment(), "corelane_upstream_connections_ended_total"),
+            (|m| m.upstream_frame_errors.increment(), "corelane_upstream_frame_errors_total"),
+            (|m| m.upstream_hellos_refused.increment(), "corelane_upstream_hellos_refused_total"),
         ];
         audit::assert_alone(writes);
     }

@@ -102,9 +102,9 @@ fn note_into(metrics: &Arc<CoreMetrics>) -> Box<dyn Fn(StoreEvent)> {
     let metrics = Arc::clone(metrics);
     Box::new(move |event| match event {
         StoreEvent::Hop => metrics.hops.increment(),
-        StoreEvent::HopRefused => metrics.mailbox_full.increment(),
+        StoreEvent::HopRefused => metrics.hops_refused.increment(),
         StoreEvent::Fill => metrics.fills.increment(),
-        StoreEvent::FillCoalesced => metrics.fills_joined.increment(),
+        StoreEvent::FillCoalesced => metrics.reads_coalesced.increment(),
     })
 }
 
@@ -134,7 +134,7 @@ mod tests {
         for (index, event) in events.into_iter().enumerate() {
             (0..=index).for_each(|_| note(event));
         }
-        let counts = [&metrics.hops, &metrics.mailbox_full, &metrics.fills, &metrics.fills_joined];
+        let counts = [&metrics.hops, &metrics.hops_refused, &metrics.fills, &metrics.reads_coalesced];
         assert_eq!(counts.map(control::metrics::Counter::value), [1, 2, 3, 4]);
     }
 

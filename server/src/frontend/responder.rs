@@ -70,10 +70,10 @@ impl Responder {
 #[inline(always)]
 fn count(metrics: &CoreMetrics, status: Status) {
     let class = match status.code() / 100 {
-        2 => &metrics.answers_2xx,
-        3 => &metrics.answers_3xx,
-        4 => &metrics.answers_4xx,
-        5 => &metrics.answers_5xx,
+        2 => &metrics.responses_2xx,
+        3 => &metrics.responses_3xx,
+        4 => &metrics.responses_4xx,
+        5 => &metrics.responses_5xx,
         _ => return,
     };
     class.increment();
@@ -128,8 +128,9 @@ mod tests {
         for status in (100..=599).map(|code| Status::from_code(code).expect("it is in range")) {
             let metrics = CoreMetrics::default();
             count(&metrics, status);
-            let counted = [&metrics.answers_2xx, &metrics.answers_3xx, &metrics.answers_4xx, &metrics.answers_5xx]
-                .map(Counter::value);
+            let counted =
+                [&metrics.responses_2xx, &metrics.responses_3xx, &metrics.responses_4xx, &metrics.responses_5xx]
+                    .map(Counter::value);
             let class = status.code() / 100;
             let expected = [2, 3, 4, 5].map(|counted| u64::from(counted == class));
             assert_eq!(counted, expected, "{status:?}");

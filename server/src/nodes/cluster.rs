@@ -176,7 +176,7 @@ impl Cluster {
         if ask.op.is_read() {
             request.flags = Flags::IDEMPOTENT;
         }
-        self.shared.metrics.node_calls.add(1);
+        self.shared.metrics.upstream_calls.add(1);
         let began = self.shared.reactor.read_clock();
         let replied = connection.call(&self.shared, &node.health, request, time).await;
         if !matches!(replied, Err(CallError::NotSent | CallError::Full)) {
@@ -188,7 +188,7 @@ impl Cluster {
     }
 
     fn note_call_error(&self, node: &NodeClient, error: CallError) {
-        self.shared.metrics.node_errors.add(1);
+        self.shared.metrics.upstream_call_errors.add(1);
         match error {
             // Connections that fail or are lost are counted by their own tasks; a full queue is no fault of the node, and
             // one slow answer among others is not yet a failure.

@@ -85,10 +85,10 @@ impl ClusterShared {
 
     pub(super) fn note_connection_fault(&self, error: &ConnectionFault) {
         match error {
-            ConnectionFault::Ended | ConnectionFault::Connection(_) => self.metrics.link_ended.add(1),
-            ConnectionFault::Frame(_) | ConnectionFault::Chunk(_) => self.metrics.link_frame_errors.add(1),
+            ConnectionFault::Ended | ConnectionFault::Connection(_) => self.metrics.upstream_connections_ended.add(1),
+            ConnectionFault::Frame(_) | ConnectionFault::Chunk(_) => self.metrics.upstream_frame_errors.add(1),
             ConnectionFault::HelloFormat(_) | ConnectionFault::Hello(_) | ConnectionFault::OtherNode { .. } => {
-                self.metrics.link_hello_refused.add(1);
+                self.metrics.upstream_hellos_refused.add(1);
             }
         }
     }

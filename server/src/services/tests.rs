@@ -155,8 +155,8 @@ impl Rig {
 
     /// Reads so far: of this core, of others, of nodes, and absent.
     fn reads(&self) -> [u64; 4] {
-        let CoreMetrics { hits_own, hits_core, reads_node, absent, .. } = &*self.metrics;
-        [hits_own, hits_core, reads_node, absent].map(Counter::value)
+        let CoreMetrics { reads_own_core, reads_other_core, reads_node, reads_absent, .. } = &*self.metrics;
+        [reads_own_core, reads_other_core, reads_node, reads_absent].map(Counter::value)
     }
 }
 

@@ -51,11 +51,11 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
 pub(super) fn totals(supervisor: &Supervisor) -> Totals {
     let mut totals = Totals::default();
     for core in &supervisor.metrics {
-        let hits = core.hits_own.value() + core.hits_core.value();
+        let hits = core.reads_own_core.value() + core.reads_other_core.value();
         totals.requests += core.requests.value();
-        totals.errors += core.answers_5xx.value();
+        totals.errors += core.responses_5xx.value();
         totals.hits += hits;
-        totals.reads += hits + core.reads_node.value() + core.absent.value();
+        totals.reads += hits + core.reads_node.value() + core.reads_absent.value();
         totals.connections += core.connections.value();
         totals.items += core.shard.items.value();
         totals.memory_limit_bytes += core.shard.limit_bytes.value();

@@ -288,7 +288,7 @@ fn serve_next(
         Ok(Some(dispatched)) => Ok(dispatched),
         Ok(None) => Err(LoopState::Receive),
         Err(error) => {
-            h1.metrics.malformed.increment();
+            h1.metrics.requests_refused.increment();
             h1.refuse(&error.problem(), out);
             Err(LoopState::Finish)
         }

@@ -82,11 +82,11 @@ mod tests {
     fn a_round_counts_what_was_answered_in_it() {
         let metrics = CoreMetrics::default();
         metrics.requests.add(7);
-        metrics.hits_own.add(7);
+        metrics.reads_own_core.add(7);
         let round = Round::begin(Instant::from_nanos(1_000), &metrics);
         metrics.requests.add(6);
-        metrics.hits_own.add(2);
-        metrics.hits_core.add(1);
+        metrics.reads_own_core.add(2);
+        metrics.reads_other_core.add(1);
         round.end(Instant::from_nanos(6_000), &metrics, 1);
         let counts = [RouteKind::Hit, RouteKind::Read, RouteKind::Write, RouteKind::Other]
             .map(|route| metrics.duration(route).count());

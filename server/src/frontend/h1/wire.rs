@@ -85,7 +85,7 @@ impl<'a> H1Wire<'a> {
     fn refused(&self, error: ChunkedError) -> BodyFault {
         let problem = error.problem();
         if problem.status == Status::BadRequest {
-            self.h1.metrics.malformed.increment();
+            self.h1.metrics.requests_refused.increment();
         }
         BodyFault::Refused(problem)
     }

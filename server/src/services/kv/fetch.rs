@@ -33,7 +33,7 @@ impl KvService {
             }
             _ => {
                 let status = if response.source == Source::Shard { Some(CacheStatus::Miss) } else { cache_status };
-                self.metrics.absent.increment();
+                self.metrics.reads_absent.increment();
                 respond::absent(status.filter(|_| self.cache_status()), reply);
             }
         });
@@ -42,8 +42,8 @@ impl KvService {
     fn count_read(&self, key: &Key, source: Source) {
         match source {
             Source::Node { .. } => self.metrics.reads_node.increment(),
-            Source::Shard if self.store.is_own(key.hash) => self.metrics.hits_own.increment(),
-            Source::Shard => self.metrics.hits_core.increment(),
+            Source::Shard if self.store.is_own(key.hash) => self.metrics.reads_own_core.increment(),
+            Source::Shard => self.metrics.reads_other_core.increment(),
         }
     }
 

@@ -105,7 +105,7 @@ impl KvService {
     // By value: a hit whose address is taken would live in memory, on the path of every request.
     #[inline(always)]
     fn own_meta<'a>(&self, hit: Hit<'a>) -> ItemMeta<'a> {
-        self.metrics.hits_own.increment();
+        self.metrics.reads_own_core.increment();
         ItemMeta {
             version: hit.version().bits(),
             value_bytes: hit.value().len(),
@@ -154,7 +154,7 @@ impl KvService {
         if !self.store.is_authority {
             return Served::NeedsAsync;
         }
-        self.metrics.absent.increment();
+        self.metrics.reads_absent.increment();
         respond::absent(self.cache_status().then_some(CacheStatus::Miss), reply);
         Served::Written
     }

@@ -22,7 +22,7 @@ impl KvService {
         let scratch = self.scratch.borrow();
         self.store.read_remote((hash, &scratch.key), |read| match read {
             RemoteRead::Found(item) => {
-                self.metrics.hits_core.increment();
+                self.metrics.reads_other_core.increment();
                 let meta = ItemMeta {
                     version: item.version.bits(),
                     value_bytes: item.value.len(),

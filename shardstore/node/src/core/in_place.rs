@@ -48,7 +48,7 @@ impl FrameHandler {
 
     fn write_found(&self, item: &RemoteItem<'_>, reply: &RequestContext, out: &mut Vec<u8>) {
         let core = &self.core;
-        core.metrics().note_answer(Status::Ok);
+        core.metrics().note_response(Status::Ok);
         if !reply.is_answered(Status::Ok, &self.link.credit) {
             return;
         }

@@ -54,7 +54,7 @@ pub(crate) fn respond(
         let value = std::mem::take(&mut answer.value);
         return push_stream(core, link, context, ResponseStream::new(*context, answer, Body::Copied { value, lease }));
     }
-    core.metrics().note_answer(answer.status);
+    core.metrics().note_response(answer.status);
     if context.is_answered(answer.status, &link.credit) {
         let mut response = response_to(context, answer.status, core.reactor.now());
         answer.describe(&mut response);
@@ -66,7 +66,7 @@ pub(crate) fn respond(
 
 /// Queues a large answer; its connection's task writes it as room comes up.
 pub(crate) fn push_stream(core: &NodeCore, link: &Link, context: &RequestContext, stream: ResponseStream) -> Sent {
-    core.metrics().note_answer(Status::Ok);
+    core.metrics().note_response(Status::Ok);
     if !context.is_answered(Status::Ok, &link.credit) {
         return Sent::Now;
     }

@@ -168,7 +168,7 @@ impl FrameHandler {
             self.stream(&hit, context, out);
             return;
         }
-        core.metrics().note_answer(Status::Ok);
+        core.metrics().note_response(Status::Ok);
         if !context.is_answered(Status::Ok, &self.link.credit) {
             return;
         }

@@ -46,7 +46,7 @@ control::metrics! {
         /// waited for another core are not measured.
         durations: [Latency; Opcode::ALL.len()] = "corelane_node_request_duration_seconds" by "operation" in OPERATIONS,
         /// Responses by status, including those that QUIET suppressed; entries of a batch are not counted. docs/wire.md explains each.
-        answers: [Counter; Status::ALL.len()] = "corelane_node_responses_total" by "status" in STATUSES,
+        responses: [Counter; Status::ALL.len()] = "corelane_node_responses_total" by "status" in STATUSES,
         /// Frames and HELLOs that were refused; most of them end their connection. docs/wire.md, "Errors",
         /// explains each; `other` is one without a name of its own.
         faults: NamedCounters = "corelane_node_faults_total" by "reason" in FAULTS,
@@ -191,8 +191,8 @@ impl NodeCoreMetrics {
     }
 
     #[inline]
-    pub(crate) fn note_answer(&self, status: Status) {
-        self.answers[usize::from(status.number())].increment();
+    pub(crate) fn note_response(&self, status: Status) {
+        self.responses[usize::from(status.number())].increment();
     }
 }
 
@@ -253,7 +253,7 @@ mod tests {
     fn every_number_has_its_own_sample() {
         let writes: WriteChecks<NodeCoreMetrics> = &[
             (|m| m.note_request(Opcode::Mget), "corelane_node_requests_total{operation=\"mget\"}"),
-            (|m| m.note_answer(Status::Busy), "corelane_node_responses_total{status=\"busy\"}"),
+            (|m| m.note_response(Status::Busy), "corelane_node_responses_total{status=\"busy\"}"),
             (
                 |m| m.durations[opcode_index(Opcode::Get)].record(Duration::ZERO),
                 "corelane_node_request_duration_seconds{operation=\"get\"}",
@@ -293,7 +293,7 @@ mod tests {
         }
         for status in Status::ALL {
             let metrics = NodeCoreMetrics::default();
-            metrics.note_answer(*status);
+            metrics.note_response(*status);
             let name = status.name();
             assert_eq!(audit::changed(&metrics), [format!("corelane_node_responses_total{{status=\"{name}\"}}")]);
         }

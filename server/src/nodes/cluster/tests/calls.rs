@@ -93,8 +93,8 @@ fn answers_mean_what_the_protocol_says() {
         assert_eq!(deadline_us, 1_000_000, "what is left of the time for a sign of life");
         assert!(calls[5..].iter().all(|call| !call.is_idempotent), "only reads are");
         assert_eq!((calls[5].op, calls[10].op), (Opcode::Set, Opcode::Delete));
-        assert_eq!(rig.cluster.shared.metrics.node_calls.value(), 14);
-        assert_eq!(rig.cluster.shared.metrics.node_errors.value(), 0, "an answer is no error");
+        assert_eq!(rig.cluster.shared.metrics.upstream_calls.value(), 14);
+        assert_eq!(rig.cluster.shared.metrics.upstream_call_errors.value(), 0, "an answer is no error");
     });
 }
 
@@ -105,13 +105,13 @@ fn what_a_connection_has_lost_is_read_again_but_never_written_again() {
     with_nodes(first, Vec::new, |rig| async move {
         rig.cluster.shared.options.set(ClusterOptions { breaker_failures: 100, ..OPTIONS });
         assert_eq!(found_version(&rig.get().await), 42);
-        assert_eq!(rig.cluster.shared.metrics.node_errors.value(), 0, "it was answered in the end");
+        assert_eq!(rig.cluster.shared.metrics.upstream_call_errors.value(), 0, "it was answered in the end");
         assert_eq!(refused(&rig.set().await), Some(Refusal::Unknown));
         assert_eq!(refused(&rig.get().await), Some(Refusal::Unavailable), "lost twice");
         assert_eq!(rig.first.ops(), [Opcode::Get, Opcode::Get, Opcode::Set, Opcode::Get, Opcode::Get]);
-        assert_eq!(rig.cluster.shared.metrics.node_errors.value(), 2);
+        assert_eq!(rig.cluster.shared.metrics.upstream_call_errors.value(), 2);
         rig.sleep(5).await;
-        assert_eq!(rig.cluster.shared.metrics.link_ended.value(), 4);
+        assert_eq!(rig.cluster.shared.metrics.upstream_connections_ended.value(), 4);
         assert_eq!(rig.state(1), Some((true, 0)), "it connects again after a pause");
         rig.sleep(200).await;
         assert_eq!((rig.state(1), rig.first.accepted.get()), (Some((true, 1)), 5));
@@ -131,7 +131,7 @@ fn a_silent_connection_is_given_up_and_a_slow_answer_is_not() {
         rig.sleep(200).await;
         assert_eq!(refused(&lost.take().unwrap()), Some(Refusal::Unavailable), "one slow answer among others");
         assert_eq!((rig.state(1), rig.first.accepted.get()), (Some((true, 1)), 1), "is no fault of the connection");
-        assert_eq!(rig.cluster.shared.metrics.node_errors.value(), 1);
+        assert_eq!(rig.cluster.shared.metrics.upstream_call_errors.value(), 1);
 
         rig.sleep(1_000).await;
         let (written, ms) = rig.time(rig.set()).await;
@@ -139,7 +139,7 @@ fn a_silent_connection_is_given_up_and_a_slow_answer_is_not() {
         rig.sleep(5).await;
         assert_eq!(rig.state(1), Some((true, 0)), "one failure opens no breaker of two");
         assert_eq!(found_version(&rig.get().await), 42);
-        assert_eq!((rig.first.accepted.get(), rig.cluster.shared.metrics.node_errors.value()), (2, 2));
+        assert_eq!((rig.first.accepted.get(), rig.cluster.shared.metrics.upstream_call_errors.value()), (2, 2));
     });
 }
 
@@ -247,8 +247,8 @@ fn a_stranger_in_a_nodes_place_is_not_asked() {
         assert!(ms < 1_000, "who waits is sent away when the breaker opens, not when the time is over: {ms} ms");
         rig.sleep(500).await;
         assert!(
-            rig.cluster.shared.metrics.link_hello_refused.value() >= 4
-                && rig.cluster.shared.metrics.link_ended.value() == 0
+            rig.cluster.shared.metrics.upstream_hellos_refused.value() >= 4
+                && rig.cluster.shared.metrics.upstream_connections_ended.value() == 0
         );
         let errors: Vec<_> = rig.cluster.node_states().into_iter().filter_map(|state| state.error).collect();
         assert!(errors.len() == 2 && errors[0].contains('7'), "{errors:?}");
@@ -285,15 +285,19 @@ fn calls_are_timed_if_they_were_sent() {
         |rig| async move {
             let calls = || rig.cluster.node_states()[0].calls.0.count();
             rig.get().await;
-            assert_eq!((calls(), rig.cluster.shared.metrics.node_errors.value()), (1, 0));
+            assert_eq!((calls(), rig.cluster.shared.metrics.upstream_call_errors.value()), (1, 0));
             assert_eq!(refused(&rig.get().await), Some(Refusal::Unavailable));
-            assert_eq!((calls(), rig.cluster.shared.metrics.node_errors.value()), (2, 1));
+            assert_eq!((calls(), rig.cluster.shared.metrics.upstream_call_errors.value()), (2, 1));
             rig.cluster.shared.options.set(ClusterOptions { breaker_failures: 100, ..OPTIONS });
             rig.first.is_deaf.set(true);
             rig.cluster.nodes.borrow()[&NodeId(1)].connections.borrow()[0].close(rig.cluster.shared.reactor.now());
             rig.sleep(10).await;
             assert_eq!(refused(&rig.get().await), Some(Refusal::Unavailable));
-            assert_eq!((calls(), rig.cluster.shared.metrics.node_errors.value()), (2, 2), "no connection in time");
+            assert_eq!(
+                (calls(), rig.cluster.shared.metrics.upstream_call_errors.value()),
+                (2, 2),
+                "no connection in time"
+            );
         },
     );
 }

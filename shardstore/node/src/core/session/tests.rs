@@ -113,7 +113,7 @@ async fn serve_rounds(core: Rc<NodeCore>, rounds: usize) {
         reactor.sleep(Duration::from_millis(2)).await;
     }
     assert_eq!(allocations, 0, "a hit allocates nothing");
-    let answers = core.metrics().answers[0].value();
+    let answers = core.metrics().responses[0].value();
     assert_eq!(answers, rounds as u64 * WINDOW);
     reactor.sleep(Duration::from_millis(50)).await;
     assert_eq!(received.get() as u64, answers * (64 + 128), "head and value of each");
