@@ -91,6 +91,19 @@ pub enum LifecycleState {
     Stopped(Exit),
 }
 
+impl LifecycleState {
+    /// Its word in `/v1/status`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Serving => "serving",
+            Self::Draining { .. } => "draining",
+            Self::Stopped(_) => "stopped",
+        }
+    }
+}
+
 /// What happens to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifecycleEvent {

@@ -4,7 +4,6 @@
 //! `cores[].http.requests`.
 
 use control::activity::{self, Totals};
-use control::drain::LifecycleState;
 use control::metrics::{Build, add_to_status, latency_status};
 use serde_json::{Value, json};
 
@@ -24,7 +23,7 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
         "commit": BUILD.commit,
         "profile": BUILD.profile,
         "mode": if topology.is_some() { "clustered" } else { "embedded" },
-        "state": state(supervisor.state.get()),
+        "state": supervisor.state.get().word(),
         "config_generation": supervisor.config.generation(),
         "totals": supervisor.activity.render(supervisor.reactor.now(), totals(supervisor)),
         "latency": latency_status(&supervisor.latencies()),
@@ -62,15 +61,6 @@ pub(super) fn totals(supervisor: &Supervisor) -> Totals {
         totals.memory_used_bytes += core.shard.limit_bytes.value().saturating_sub(core.shard.free_bytes.value());
     }
     totals
-}
-
-fn state(state: LifecycleState) -> &'static str {
-    match state {
-        LifecycleState::Starting => "starting",
-        LifecycleState::Serving => "serving",
-        LifecycleState::Draining { .. } => "draining",
-        LifecycleState::Stopped(_) => "stopped",
-    }
 }
 
 /// How each core sees a node.

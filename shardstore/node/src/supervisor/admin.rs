@@ -48,15 +48,6 @@ impl NodeSupervisor {
     }
 }
 
-fn state(state: LifecycleState) -> &'static str {
-    match state {
-        LifecycleState::Starting => "starting",
-        LifecycleState::Serving => "serving",
-        LifecycleState::Draining { .. } => "draining",
-        LifecycleState::Stopped(_) => "stopped",
-    }
-}
-
 impl Admin for NodeSupervisor {
     fn readiness(&self) -> Readiness {
         match self.state.get() {
@@ -89,7 +80,7 @@ impl Admin for NodeSupervisor {
             "version": BUILD.version,
             "commit": BUILD.commit,
             "profile": BUILD.profile,
-            "state": state(self.state.get()),
+            "state": self.state.get().word(),
             "node": self.shared.settings.node_id,
             "cluster": &*self.shared.cluster,
             "config_generation": self.config.generation(),
