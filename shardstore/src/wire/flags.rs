@@ -210,16 +210,4 @@ impl SchedulingClass {
     pub const fn attempt(self) -> u8 {
         self.0 >> 2 & 0b11
     }
-
-    /// Whether this is a hedge.
-    #[must_use]
-    pub const fn is_hedge(self) -> bool {
-        self.0 & Self::HEDGE != 0
-    }
-
-    /// Whether another node forwarded it.
-    #[must_use]
-    pub const fn is_forwarded(self) -> bool {
-        self.0 & Self::FORWARDED != 0
-    }
 }
