@@ -119,12 +119,12 @@ pub enum LifecycleEvent {
 
 /// The life of one process.
 #[derive(Clone, Copy, Debug)]
-pub struct Life {
+pub struct Lifecycle {
     state: LifecycleState,
     drain_timeout: Duration,
 }
 
-impl Life {
+impl Lifecycle {
     /// A process that starts, and that will drain for `drain_timeout` at most; zero cuts what is not done at once.
     #[must_use]
     pub fn new(drain_timeout: Duration) -> Self {
@@ -196,7 +196,7 @@ mod tests {
             (&[(0, Started), (10, Terminate), (11, InFlight(0)), (12, Terminate)], Stopped(Exit::Clean)),
         ];
         for (events, expected) in lives {
-            let mut life = Life::new(DRAIN_TIME);
+            let mut life = Lifecycle::new(DRAIN_TIME);
             for (second, event) in events {
                 life.on(*event, at(*second));
             }
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn no_drain_time_cuts_what_is_not_done() {
         for (in_flight, exit) in [(0, Exit::Clean), (1, Exit::Cut)] {
-            let mut life = Life::new(Duration::ZERO);
+            let mut life = Lifecycle::new(Duration::ZERO);
             life.on(LifecycleEvent::Started, at(0));
             life.on(LifecycleEvent::Terminate, at(5));
             assert_eq!(life.on(LifecycleEvent::InFlight(in_flight), at(5)), LifecycleState::Stopped(exit));

@@ -5,7 +5,7 @@
 //!                                              └─ keys that restart ─▶ pending: log, /v1/config
 //! ```
 //!
-//! **Not**: when, which is [`crate::attend`]'s; nor what the binary makes of new settings.
+//! **Not**: when, which is [`crate::lifecycle`]'s; nor what the binary makes of new settings.
 //!
 //! **Invariants**: settings that are refused change nothing; the generation rises by one with everything that is put in force.
 //!
@@ -23,7 +23,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use crate::{
-    attend::ReloadCause,
+    lifecycle::ReloadCause,
     log::{LogFields, LogLevel},
     metrics::ConfigMetrics,
     settings::{

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::activity::Activity;
-use control::attend::{self, ControlledProcess, Options, ReloadCause, Start, Watched};
 use control::drain::{Ending, LifecycleState};
+use control::lifecycle::{self, ControlledProcess, Options, ReloadCause, Start, Watched};
 use control::log::{Log, LogLevel};
 use control::metrics::{ReadUsage, TopologyMetrics};
 use control::reload::Reloader;
@@ -86,8 +86,8 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
     reactor.spawn(async move { receiving.receive().await }).map_err(io::Error::other)?;
     let topology_marks = supervisor.marks(Watched::Topology);
     let options = Options { topology_marks, config_marks: supervisor.config.source().read_marks() };
-    let attending = async move {
-        let ended = attend::attend(&supervisor.reactor, &*supervisor, options).await;
+    let living = async move {
+        let ended = lifecycle::run(&supervisor.reactor, &*supervisor, options).await;
         let exit = ended.unwrap_or_else(|error| {
             supervisor.event(LogLevel::Error, "signals_refused", &[("error", &error)]);
             control::drain::Exit::Refused
@@ -97,7 +97,7 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
         supervisor.send_all(|| Message::Stop);
         supervisor.reactor.stop();
     };
-    reactor.spawn(attending).map_err(io::Error::other)
+    reactor.spawn(living).map_err(io::Error::other)
 }
 
 impl Supervisor {
@@ -308,7 +308,7 @@ impl ControlledProcess for Supervisor {
         }
     }
 
-    fn moved(&self, state: LifecycleState) {
+    fn on_state_change(&self, state: LifecycleState) {
         self.state.set(state);
         match state {
             LifecycleState::Draining { .. } => {

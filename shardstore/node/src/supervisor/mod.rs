@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::activity::Activity;
-use control::attend::{self, ControlledProcess, Options, ReloadCause, Start, Watched};
 use control::drain::{Ending, Exit, LifecycleState};
+use control::lifecycle::{self, ControlledProcess, Options, ReloadCause, Start, Watched};
 use control::log::{Log, LogFields, LogLevel};
 use control::metrics::{ReadUsage, TopologyMetrics};
 use control::reload::Reloader;
@@ -149,7 +149,7 @@ impl NodeSupervisor {
     async fn live(&self, ending: &Ending) {
         let config_marks = self.config.source().read_marks();
         let options = Options { topology_marks: self.marks(Watched::Topology), config_marks };
-        let ended = attend::attend(&self.reactor, self, options).await;
+        let ended = lifecycle::run(&self.reactor, self, options).await;
         let exit = ended.unwrap_or_else(|error| {
             self.event(LogLevel::Error, "signals_refused", &[("error", &error)]);
             Exit::Refused
@@ -218,7 +218,7 @@ impl ControlledProcess for NodeSupervisor {
         }
     }
 
-    fn moved(&self, state: LifecycleState) {
+    fn on_state_change(&self, state: LifecycleState) {
         self.state.set(state);
         match state {
             LifecycleState::Draining { deadline } => {

@@ -10,7 +10,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use control::attend::ReloadCause;
+use control::lifecycle::ReloadCause;
 use control::log::LogLevel;
 use shardstore::placement::{NodeId, Topology};
 

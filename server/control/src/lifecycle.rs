@@ -1,7 +1,7 @@
 //! The control core's loop: signals, watched files, the drain, a tick a second.
 //!
 //! ```text
-//!  SIGTERM, SIGINT ─▶ Life ──▶ moved(state) ──▶ the binary stops accepting, or ends its cores
+//!  SIGTERM, SIGINT ─▶ Lifecycle ──▶ on_state_change(state) ──▶ the binary stops accepting, or ends its cores
 //!  SIGHUP ──────────┐
 //!  stat, once a second ─▶ Watch ─▶ reload(what, cause) ─▶ the binary reads, checks, and sends snapshots to its cores
 //!  while starting or draining, every 10 ms: start(), in_flight()
@@ -22,7 +22,7 @@ use std::{io, time::Duration};
 use reactor::{Instant, Reactor, Signal};
 
 use crate::{
-    drain::{Exit, Life, LifecycleEvent, LifecycleState},
+    drain::{Exit, Lifecycle, LifecycleEvent, LifecycleState},
     watch::{Mark, Sight, Watch},
 };
 
@@ -98,8 +98,8 @@ pub trait ControlledProcess {
         let _ = watched;
     }
 
-    /// The life of the process has moved on: stop accepting on `Draining`.
-    fn moved(&self, state: LifecycleState);
+    /// The process has another state: stop accepting on `Draining`.
+    fn on_state_change(&self, state: LifecycleState);
 
     /// A second has passed: time for what is done once a second, such as flushing the log.
     fn tick(&self) {}
@@ -119,48 +119,48 @@ pub struct Options {
 /// # Errors
 ///
 /// The operator's: no file descriptor is left to watch signals with.
-pub async fn attend(reactor: &Reactor, process: &dyn ControlledProcess, options: Options) -> io::Result<Exit> {
+pub async fn run(reactor: &Reactor, process: &dyn ControlledProcess, options: Options) -> io::Result<Exit> {
     reactor.watch_signals()?;
-    let mut attendant = Attendant {
+    let mut running = LifecycleLoop {
         reactor,
         process,
-        life: Life::new(process.drain_timeout()),
+        life: Lifecycle::new(process.drain_timeout()),
         watches: [Watch::new(options.config_marks), Watch::new(options.topology_marks)],
     };
     let mut next_tick = reactor.now() + TICK;
     loop {
-        attendant.look();
-        if let LifecycleState::Stopped(exit) = attendant.life.state() {
+        running.look();
+        if let LifecycleState::Stopped(exit) = running.life.state() {
             return Ok(exit);
         }
-        let until = attendant.wake_at(next_tick);
+        let until = running.wake_at(next_tick);
         match reactor.until(until, reactor.next_signal()).await {
-            Some(Signal::Terminate) => attendant.on(LifecycleEvent::Terminate),
-            Some(Signal::Reload) => attendant.reload_on_signal(),
+            Some(Signal::Terminate) => running.on(LifecycleEvent::Terminate),
+            Some(Signal::Reload) => running.reload_on_signal(),
             None => {}
         }
         if reactor.now() >= next_tick {
             next_tick = reactor.now() + TICK;
-            attendant.tick();
+            running.tick();
         }
     }
 }
 
-struct Attendant<'a> {
+struct LifecycleLoop<'a> {
     reactor: &'a Reactor,
     process: &'a dyn ControlledProcess,
-    life: Life,
+    life: Lifecycle,
     /// Of each of [`Watched::ALL`].
     watches: [Watch; 2],
 }
 
-impl Attendant<'_> {
+impl LifecycleLoop<'_> {
     fn on(&mut self, event: LifecycleEvent) {
         self.life.set_drain_timeout(self.process.drain_timeout());
         let before = self.life.state();
         let after = self.life.on(event, self.reactor.now());
         if after != before {
-            self.process.moved(after);
+            self.process.on_state_change(after);
         }
     }
 

@@ -71,7 +71,7 @@ impl ControlledProcess for Fake {
         self.tell(format!("{watched:?} gone"));
     }
 
-    fn moved(&self, state: LifecycleState) {
+    fn on_state_change(&self, state: LifecycleState) {
         self.tell(match state {
             LifecycleState::Draining { .. } => "Draining".into(),
             other => format!("{other:?}"),
@@ -105,7 +105,7 @@ fn run(seed: u64, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
             let fake = Rc::new(Fake { reactor: reactor.clone(), knobs: theirs, told });
             let options = Options { topology_marks: fake.marks(Watched::Topology), config_marks: Vec::new() };
             let task = async move {
-                let exit = attend(&fake.reactor, &*fake, options).await.unwrap();
+                let exit = super::run(&fake.reactor, &*fake, options).await.unwrap();
                 fake.tell(format!("exit {}", exit.status()));
             };
             reactor.spawn(task).unwrap();
