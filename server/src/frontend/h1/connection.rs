@@ -13,14 +13,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corelane_http::Status;
-use corelane_http::h1::server::{RequestReader, RequestRound, ResponseForm};
+use corelane_http::h1::server::{RequestRound, ResponseForm};
 use corelane_http::problem::Problem;
 use corelane_http::request::{RequestBody, RequestHead};
 use reactor::{Connection, ConnectionError, Instant, Received, SharedBytes};
 
 use super::H1;
 use super::measure::Stopwatch;
-use super::receive::receive_until;
+use super::receive::{Requests, receive_until};
 use super::reply::H1Reply;
 use super::wire::{H1Wire, send_in_place};
 use crate::connections::Registered;
@@ -36,9 +36,6 @@ const TAKEN_BYTES_MIN: usize = 64 * 1024;
 
 /// How long an idle connection of a draining server waits for a last request.
 const DRAINING_IDLE: Duration = Duration::from_secs(1);
-
-/// The requests of one connection.
-pub(super) type Requests = RequestReader<Received, Instant>;
 
 struct Session {
     h1: Rc<H1>,

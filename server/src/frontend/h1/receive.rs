@@ -1,6 +1,10 @@
 //! Receiving bytes of a request under way.
 
+use corelane_http::h1::server::RequestReader;
 use reactor::{Connection, ConnectionError, Instant, Reactor, Received};
+
+/// The requests of one connection.
+pub(super) type Requests = RequestReader<Received, Instant>;
 
 /// Receives what belongs to a request under way. The beginning of a drain brings every deadline forward, so that idle
 /// connections end; a request that has begun keeps its own.

@@ -13,9 +13,8 @@ use corelane_http::request::RequestBody;
 use reactor::{Connection, ConnectionError, SharedBytes};
 
 use super::H1;
-use super::connection::Requests;
 use super::measure::Stopwatch;
-use super::receive::receive_until;
+use super::receive::{Requests, receive_until};
 use super::reply::H1Reply;
 use crate::exchange::Wire;
 use crate::exchange::wire::BodyFault;
