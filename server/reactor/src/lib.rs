@@ -50,7 +50,7 @@ pub use host::{CoreSpec, Host, Threads};
 pub use id::CoreId;
 #[cfg(loom)]
 pub use mailbox::model as mailbox_model;
-pub use mailbox::{Doorbells, Mailbox, WakeMethod, mailboxes};
+pub use mailbox::{Doorbells, Mailbox, WakeMethod, mailboxes, ring as spsc};
 pub use net::{Connection, ConnectionError, ConnectionSender, Detached, ListenError, Listener, WriteGuard};
 pub use outbox::SharedBytes;
 pub use precise::{NextPass, PreciseSleep};

@@ -8,7 +8,7 @@
 pub(crate) mod doorbell;
 #[cfg(loom)]
 pub mod model;
-mod ring;
+pub mod ring;
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A bounded queue from one core to one other: single producer, single consumer, no lock, no read-modify-write.
+//! A bounded queue from one thread to one other: single producer, single consumer, no lock, no read-modify-write.
 //!
 //! ```text
 //!          head (consumer writes)            tail (producer writes)
@@ -49,22 +49,26 @@ impl<T> Drop for SpscQueue<T> {
     }
 }
 
-/// The sending end: of one core.
-pub(crate) struct Producer<T> {
+/// The sending end: of one thread.
+pub struct Producer<T> {
     ring: Arc<SpscQueue<T>>,
     tail: u32,
     /// `head` as last seen: it only grows, so that an old value errs on the side of "full".
     head_seen: u32,
 }
 
-/// The receiving end: of one core.
-pub(crate) struct Consumer<T> {
+/// The receiving end: of one thread.
+pub struct Consumer<T> {
     ring: Arc<SpscQueue<T>>,
     head: u32,
 }
 
-/// A queue for `capacity` messages, a power of two.
-pub(crate) fn ring<T>(capacity: usize) -> (Producer<T>, Consumer<T>) {
+/// A queue for `capacity` messages, a power of two below 2^31. Its memory is touched as messages come.
+///
+/// # Panics
+/// When the capacity is another number.
+#[must_use]
+pub fn ring<T>(capacity: usize) -> (Producer<T>, Consumer<T>) {
     assert!(capacity.is_power_of_two() && capacity < 1 << 31, "capacity {capacity} is not a power of two below 2^31");
     let slots = (0..capacity).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect();
     let index = || CachePadded::new(AtomicU32::new(0));
@@ -73,8 +77,11 @@ pub(crate) fn ring<T>(capacity: usize) -> (Producer<T>, Consumer<T>) {
 }
 
 impl<T> Producer<T> {
-    /// Queues a message, or gives it back when the queue is full.
-    pub(crate) fn push(&mut self, message: T) -> Result<(), T> {
+    /// Queues a message.
+    ///
+    /// # Errors
+    /// The queue is full: the message comes back.
+    pub fn push(&mut self, message: T) -> Result<(), T> {
         let capacity = self.ring.slots.len() as u32;
         if self.tail.wrapping_sub(self.head_seen) == capacity {
             // Acquire: the consumer has read the slot before it moved `head` past it.
@@ -91,10 +98,24 @@ impl<T> Producer<T> {
         self.ring.tail.store(self.tail, Ordering::Release);
         Ok(())
     }
+
+    /// Whether as many messages have been queued as is a multiple of `count`, a power of two.
+    pub fn has_turned(&self, count: usize) -> bool {
+        debug_assert!(count.is_power_of_two());
+        self.tail as usize & (count - 1) == 0
+    }
+
+    /// Messages that have not been taken. Looks at what the consumer writes, which `push` does only when it must.
+    pub fn queued(&mut self) -> usize {
+        // Acquire: as in `push`, which goes by what is noted here.
+        self.head_seen = self.ring.head.load(Ordering::Acquire);
+        self.tail.wrapping_sub(self.head_seen) as usize
+    }
 }
 
 impl<T> Consumer<T> {
-    pub(crate) fn pop(&mut self) -> Option<T> {
+    /// Takes the oldest message, if there is one.
+    pub fn pop(&mut self) -> Option<T> {
         // Acquire: pairs with the producer's release, so that the message is there to be read.
         if self.head == self.ring.tail.load(Ordering::Acquire) {
             return None;
@@ -121,10 +142,12 @@ mod tests {
                 assert_eq!(producer.push(turn * 10 + n), Ok(()));
             }
             assert_eq!(producer.push(99), Err(99), "full");
+            assert_eq!(producer.queued(), 4);
             for n in 0..4 {
                 assert_eq!(consumer.pop(), Some(turn * 10 + n));
             }
             assert_eq!(consumer.pop(), None);
+            assert_eq!(producer.queued(), 0);
         }
     }
 

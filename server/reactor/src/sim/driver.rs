@@ -79,8 +79,8 @@ impl Driver for SimDriver {
         self.network.borrow_mut().attach(self.place, Some(connection), socket.0);
     }
 
-    fn peer(&self, _: Socket) -> Option<Address> {
-        None
+    fn peer(&self, socket: Socket) -> Option<Address> {
+        self.network.borrow().peer(socket.0)
     }
 
     fn arm_receive(&mut self, _: ConnectionId, socket: Socket, _: Size) {

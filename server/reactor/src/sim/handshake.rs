@@ -108,6 +108,14 @@ impl Network {
         self.plan(at, NetworkEvent::Answer { endpoint: pair(endpoint), errno: 0 });
     }
 
+    /// The other end of a connection: a process has an address by its number, and an end a port by its own.
+    pub(crate) fn peer(&self, socket: i32) -> Option<Address> {
+        let Peer::Endpoint(peer) = self.endpoints.get(self.by_socket(socket)?)?.peer else { return None };
+        let process = u16::try_from(self.endpoints.get(peer)?.place.process).ok()?.to_be_bytes();
+        let port = 1024 + (peer.index % 60_000) as u16;
+        Some(Address::Tcp(([10, 255, process[0], process[1]], port).into()))
+    }
+
     pub(super) fn answer(&mut self, endpoint: SlabKey, errno: Errno) {
         let result = if errno == 0 { Ok(()) } else { Err(errno) };
         if let (Err(errno), Some(state)) = (result, self.endpoints.get_mut(endpoint)) {
