@@ -40,6 +40,24 @@ pub trait Bootable: Settings {
 
     /// The CPUs for data cores.
     fn cores(&self) -> &Cores;
+
+    /// Whether what the settings name can be used on this host. Looked at before a start, and by `--check`.
+    ///
+    /// # Errors
+    ///
+    /// The operator's: the first of it that cannot.
+    fn check_host(&self) -> Result<(), HostFault> {
+        Ok(())
+    }
+}
+
+/// Why a start would fail on this host though the settings are valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostFault {
+    /// The path of the key at fault.
+    pub key: &'static str,
+    /// What is wrong with what its value names, and what to do.
+    pub reason: String,
 }
 
 /// Anything that can keep a process from starting.
@@ -67,6 +85,7 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
         Invocation::Check(loaded, against) => (*loaded, Some(against)),
         Invocation::Serve(loaded) => (*loaded, None),
     };
+    loaded.settings.check_host().map_err(|fault| loaded.unusable(fault.key, fault.reason))?;
     let topology = loaded.settings.topology_file().map(topology_file::read).transpose()?;
     if let Some(against) = check {
         println!(

@@ -38,8 +38,8 @@ pub(super) fn write_value(out: &mut String, value: &dyn Display) {
     write!(Bounded { out, left: VALUE_CHARS_MAX }, "{value}").expect("a string takes all that is written");
 }
 
-/// Appends `2026-01-01T00:00:00Z`.
-pub(super) fn push_time(out: &mut String, unix_s: u64) {
+/// Appends a time in seconds of Unix time as `2026-01-01T00:00:00Z`.
+pub fn push_time(out: &mut String, unix_s: u64) {
     // The calendar is the one of the HTTP date, `Sun, 06 Nov 1994 08:49:37 GMT`; only the order of its parts differs.
     let date = HttpDate::from_unix_seconds(unix_s);
     let date = date.as_bytes();

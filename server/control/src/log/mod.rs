@@ -23,7 +23,10 @@ use std::{
 };
 
 use self::rate::{LineDecision, Rate};
-pub use self::{logfmt::LogFields, rate::LINES_PER_SECOND_MAX};
+pub use self::{
+    logfmt::{LogFields, push_time},
+    rate::LINES_PER_SECOND_MAX,
+};
 use crate::metrics::{Counter, Text};
 use crate::settings::{kind::Kind, schema::SettingKey};
 

@@ -89,6 +89,18 @@ pub enum SettingError {
         /// The first place.
         first: Origin,
     },
+    /// The value is allowed, but what it names cannot be used on this host.
+    #[error("{}: {key}: {found} cannot be used: {reason}", Shown(origin))]
+    Unusable {
+        /// Where it stands.
+        origin: Origin,
+        /// The path of the key.
+        key: String,
+        /// The value.
+        found: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Two values that are allowed alone do not go together.
     #[error("{}: {key}: found {found}, allowed: at most {bound_key}, which is {bound} ({bound_origin})", Shown(origin))]
     Contradiction {
@@ -125,6 +137,7 @@ impl SettingError {
             | Self::Invalid { key, .. }
             | Self::Missing { key, .. }
             | Self::Duplicate { key, .. }
+            | Self::Unusable { key, .. }
             | Self::Contradiction { key, .. } => Some(key),
             Self::CommandLine { .. } | Self::Unreadable { .. } | Self::Syntax { .. } => None,
         }
@@ -138,6 +151,7 @@ impl SettingError {
             Self::UnknownKey { origin, .. }
             | Self::Invalid { origin, .. }
             | Self::Duplicate { origin, .. }
+            | Self::Unusable { origin, .. }
             | Self::Contradiction { origin, .. }
             | Self::Missing { origin: Some(origin), .. }
             | Self::Unreadable { named_by: origin, .. } => {

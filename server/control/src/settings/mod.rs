@@ -35,6 +35,7 @@ use std::ffi::OsString;
 
 use self::{
     declare::KeyGroup,
+    error::shortened,
     flags::{Action, CommandLine},
     include::Files,
     layer::SettingsLayer,
@@ -76,6 +77,21 @@ pub struct Loaded<T> {
     pub settings: T,
     /// The same with the origin of every value, to be shown.
     pub effective: SettingsTree,
+}
+
+impl<T> Loaded<T> {
+    /// That what the value of `key` names cannot be used on this host; `reason` ends with what to do.
+    ///
+    /// # Panics
+    ///
+    /// When no such key is set.
+    #[must_use]
+    pub fn unusable(&self, key: &str, reason: String) -> SettingError {
+        let found = self.effective.entries().find(|(path, _)| path == key);
+        let (key, entry) = found.expect("the key is in the schema");
+        let found = entry.value.as_ref().expect("what cannot be used is set").to_string();
+        SettingError::Unusable { origin: entry.origin.clone(), key, found: shortened(&found), reason }
+    }
 }
 
 /// What the process was asked to do.

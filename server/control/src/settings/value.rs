@@ -139,11 +139,11 @@ impl SettingValue {
         }
     }
 
-    /// A relative path made relative to `folder`; every other value as it is.
+    /// A relative path made relative to `folder`; every other value as it is, `-` among them, which names no file.
     #[must_use]
     pub(super) fn resolved_in(self, folder: &Path) -> Self {
         match self {
-            Self::Path(path) => Self::Path(folder.join(path)),
+            Self::Path(path) if path.as_os_str() != "-" => Self::Path(folder.join(path)),
             other => other,
         }
     }
