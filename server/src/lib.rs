@@ -13,6 +13,7 @@
 //! - Every queue, pool, retry and loop has a bound with a name; every wait has a deadline.
 #![forbid(unsafe_code)]
 
+pub mod access_log;
 mod connections;
 mod edge;
 mod exchange;

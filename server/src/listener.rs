@@ -16,6 +16,7 @@ use corelane_http::Status;
 use corelane_http::problem::Problem;
 use reactor::{Address, Connection, CoreId, ListenError, ListenOptions, Listener, Reactor};
 
+use crate::access_log::Downstream;
 use crate::connections::Connections;
 use crate::frontend::h1::{self, H1};
 use crate::metrics::CoreMetrics;
@@ -69,7 +70,7 @@ impl Acceptor {
             steer_by_cpu: snapshot.settings.accept_steering == AcceptSteering::Cpu,
             ..ListenOptions::default()
         };
-        for settings in snapshot.settings.listeners() {
+        for (index, settings) in snapshot.settings.listeners().enumerate() {
             let address = Address::from(&settings.address);
             // A path can be bound once; the first core takes its connections and serves them.
             if matches!(address, Address::Unix(_)) && core != CoreId(0) {
@@ -82,9 +83,11 @@ impl Acceptor {
             let listener = Rc::new(listener);
             self.connections.add_listener(&listener);
             let accepting = Rc::clone(self);
+            // Their number is bounded far below (LISTENERS_MAX).
+            let index = index as u16;
             let task = async move {
                 match settings.protocol {
-                    Protocol::Http => accepting.accept_http(&listener).await,
+                    Protocol::Http => accepting.accept_http(&listener, index).await,
                 }
             };
             self.reactor.spawn(task).map_err(std::io::Error::other)?;
@@ -93,31 +96,31 @@ impl Acceptor {
     }
 
     /// Takes HTTP/1 connections until the listener is closed and its backlog is empty.
-    async fn accept_http(self: &Rc<Self>, listener: &Listener) {
+    async fn accept_http(self: &Rc<Self>, listener: &Listener, index: u16) {
         loop {
             match listener.accept().await {
-                Ok(connection) => self.admit(connection),
+                Ok(connection) => self.admit(connection, Downstream::new(index)),
                 Err(ListenError::Full) => self.metrics.shed.increment(),
                 Err(ListenError::Closed) => return,
             }
         }
     }
 
-    fn admit(self: &Rc<Self>, connection: Connection) {
+    fn admit(self: &Rc<Self>, connection: Connection, downstream: Downstream) {
         self.metrics.accepted.increment();
         if self.connections.count() >= self.snapshot.get().settings.limits.connections_per_core {
-            self.shed(connection);
+            self.shed(connection, downstream);
             return;
         }
         // Counted from here on: many may be admitted before the first of their tasks runs.
         let registered = self.connections.register(&connection);
-        if self.reactor.spawn(h1::serve(Rc::clone(&self.h1), connection, registered)).is_err() {
+        if self.reactor.spawn(h1::serve(Rc::clone(&self.h1), connection, registered, downstream)).is_err() {
             self.metrics.shed.increment();
         }
     }
 
     /// Responds 503 and closes; beyond the bound it only closes.
-    fn shed(self: &Rc<Self>, connection: Connection) {
+    fn shed(self: &Rc<Self>, connection: Connection, mut downstream: Downstream) {
         self.metrics.shed.increment();
         if self.shedding.get() >= SHEDDING_MAX {
             return;
@@ -127,7 +130,8 @@ impl Acceptor {
             slug: "too-many-connections",
             detail: "this server has reached its bound of connections; try again",
         };
-        self.h1.refuse(&problem, &mut connection.write());
+        let nothing = (&[][..], self.reactor.now());
+        self.h1.refuse(&problem, nothing, (&connection, &mut downstream), &mut connection.write());
         let ending = Shedding::begin(self);
         let task = async move {
             connection.finish(SHED_LINGER).await;

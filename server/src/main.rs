@@ -6,11 +6,12 @@ use control::boot::{self, Booted};
 use control::drain::Exit;
 use control::metrics::ProcessUsage;
 use corelane::settings::EdgeSettings;
-use corelane::{EdgePlan, start};
+use corelane::{EdgePlan, access_log, start};
 use reactor::Threads;
 
 fn main() -> ExitCode {
     boot::run(|booted: Booted<EdgeSettings>| {
+        let (access_port, access_log) = access_log::start(booted.cpus.len(), &booted.loaded.settings)?;
         let plan = EdgePlan {
             loaded: booted.loaded,
             config: booted.config,
@@ -19,10 +20,14 @@ fn main() -> ExitCode {
             incarnation: booted.incarnation,
             log: Box::new(std::io::stderr()),
             usage: Some(ProcessUsage::read),
+            access_log: Some(access_port),
         };
         let mut threads = Threads::new(None);
         let ending = start(&mut threads, plan)?;
         threads.join();
+        if !access_log.finish() {
+            eprintln!("corelane: the file of the access log takes nothing; its last lines are lost");
+        }
         // An edge that has ended without saying how has lost its connections.
         Ok(ending.status().unwrap_or(Exit::Cut.status()))
     })

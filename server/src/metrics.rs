@@ -49,6 +49,8 @@ control::metrics! {
         timeouts: Counter = "corelane_http_timeouts_total",
         /// Bodies, or copies of values, refused with 503 because `limits.body_memory_bytes` was reached.
         bodies_shed: Counter = "corelane_http_bodies_shed_total",
+        /// Responses that are missing in the access log because its writer was behind.
+        access_records_dropped: Counter = "corelane_access_log_dropped_total",
         /// Open downstream connections.
         connections: Gauge = "corelane_http_connections",
         /// Memory for request bodies being received, and for copies of values that clients have not read yet.
@@ -148,6 +150,7 @@ mod tests {
             (|m| m.shed.increment(), "corelane_http_connections_shed_total"),
             (|m| m.timeouts.increment(), "corelane_http_timeouts_total"),
             (|m| m.bodies_shed.increment(), "corelane_http_bodies_shed_total"),
+            (|m| m.access_records_dropped.increment(), "corelane_access_log_dropped_total"),
             (|m| m.connections.set(7), "corelane_http_connections"),
             (|m| m.body_bytes.set(7), "corelane_http_body_bytes"),
             (|m| m.reads_own_core.increment(), "corelane_kv_reads_total{source=\"own_core\"}"),

@@ -19,6 +19,7 @@ use reactor::{CoreId, CoreSpec, Host, Mailbox, Reactor, mailboxes};
 use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
 
+use crate::access_log::{AccessLogPort, CorePort};
 use crate::edge::{self, CorePlan};
 use crate::message::Message;
 use crate::metrics::CoreMetrics;
@@ -49,6 +50,8 @@ pub struct EdgePlan {
     pub log: Box<dyn Write + Send>,
     /// How the process's own use of memory and CPU is read; `None` in a simulation, whose processes share one.
     pub usage: Option<ReadUsage>,
+    /// Where responses are recorded; `None` records none whatever the settings say.
+    pub access_log: Option<AccessLogPort>,
 }
 
 /// Starts the cores of an edge.
@@ -57,7 +60,7 @@ pub struct EdgePlan {
 /// The operator's: an address in use, no memory, a CPU that is not there, or io_uring refused.
 ///
 /// # Panics
-/// When the plan has no data core.
+/// When the plan has no data core, or an access log for another number of them.
 pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
     let cores = u16::try_from(plan.cpus.len()).map_err(|_| io::Error::other("more than 65535 cores"))?;
     assert!(cores > 0, "an edge has at least one data core");
@@ -67,6 +70,12 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
     let metrics: Vec<Arc<CoreMetrics>> = (0..cores).map(|_| Arc::default()).collect();
     let (failed, failures) = channel();
 
+    let (access_cores, access_log) = match plan.access_log {
+        Some(port) => (port.cores, Some(port.control)),
+        None => (Vec::new(), None),
+    };
+    assert!(access_log.is_none() || access_cores.len() == usize::from(cores), "every core has its end");
+    let mut access_cores = access_cores.into_iter();
     let (topology, source) =
         plan.topology.map_or((None, None), |(topology, source)| (Some(Arc::new(topology)), Some(source)));
     let seed = topology.as_ref().map_or(EMBEDDED_HASH_SEED, |topology| topology.hash_seed());
@@ -80,7 +89,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
     for (index, (mailbox, cpu)) in ends.into_iter().zip(plan.cpus).enumerate() {
         let id = CoreId(index as u16);
         let spec = CoreSpec { id, cpu, name: format!("core-{index}"), doorbells: doorbells.clone() };
-        let core_plan = shared.core_plan(mailbox, Arc::clone(&metrics[index]));
+        let core_plan = shared.core_plan(mailbox, Arc::clone(&metrics[index]), access_cores.next());
         host.start_core(spec, data_core(core_plan, failed.clone()))?;
         if let Ok(error) = failures.try_recv() {
             return Err(error);
@@ -95,6 +104,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
         metrics,
         log: plan.log,
         usage: plan.usage,
+        access_log,
         ending: ending.clone(),
         hasher: shared.hasher,
         shards: shared.shards,
@@ -114,12 +124,18 @@ struct Shared {
 }
 
 impl Shared {
-    fn core_plan(&self, mailbox: Mailbox<Message>, metrics: Arc<CoreMetrics>) -> CorePlan {
+    fn core_plan(
+        &self,
+        mailbox: Mailbox<Message>,
+        metrics: Arc<CoreMetrics>,
+        access_log: Option<CorePort>,
+    ) -> CorePlan {
         CorePlan {
             snapshot: Arc::clone(&self.snapshot),
             cores: self.cores,
             mailbox,
             metrics,
+            access_log,
             shard_bytes: self.snapshot.settings.memory / u64::from(self.cores),
             hasher: self.hasher,
             incarnation: self.incarnation,
@@ -161,7 +177,7 @@ mod tests {
         let snapshot = Arc::new(crate::snapshot::fixture::snapshot(1, "memory = \"64MiB\"\n"));
         let shared = Shared { snapshot, cores: 4, hasher: KeyHasher::new(1), incarnation: 7, shards: unpublished(4) };
         for mailbox in mailboxes(&doorbells, 1) {
-            let plan = shared.core_plan(mailbox, Arc::default());
+            let plan = shared.core_plan(mailbox, Arc::default(), None);
             assert_eq!((plan.shard_bytes, plan.cores, plan.incarnation), (16 << 20, 4, 7));
         }
     }

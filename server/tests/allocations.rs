@@ -3,6 +3,8 @@
 //! The edge runs on its real reactor in this process; the client is a plain socket whose buffers are made beforehand. So
 //! what is counted is a whole pass: receive, parse, look up, encode, send, and whatever the control core does meanwhile.
 //!
+//! The same with the access log on: its writer allocates nothing either once its batch has its size.
+//!
 //! **Not** for values over 16 KiB: those are pinned and sent in place, which takes a reference or two each.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -35,22 +37,33 @@ const ROUNDS: usize = 5;
 /// Most allocations of a measurement that are somebody else's.
 const FOREIGN_MAX: usize = 20;
 
+/// Whether responses are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AccessLog {
+    Off,
+    On,
+}
+
 /// Starts an edge with so many cores in this process.
-fn start(cores: usize) -> SocketAddr {
+fn start(cores: usize, access_log: AccessLog) -> SocketAddr {
     block_signals();
     let ip = own_address();
     let flags = [format!("--listen={ip}:8080"), format!("--admin={ip}:9180"), "--memory=64MiB".to_owned()];
     let files = |_: &Path| unreachable!("no file is named");
     let arguments = flags.iter().map(Into::into).collect();
-    let config = ConfigSource::<EdgeSettings>::new(arguments, Vec::new(), Box::new(files));
+    let path = (access_log == AccessLog::On).then(|| ("CORELANE_ACCESS_LOG_PATH".into(), "/dev/null".into()));
+    let config = ConfigSource::<EdgeSettings>::new(arguments, path.into_iter().collect(), Box::new(files));
+    let loaded = config.load_to_serve().unwrap();
+    let (port, _) = corelane::access_log::start(cores, &loaded.settings).unwrap();
     let plan = EdgePlan {
-        loaded: config.load_to_serve().unwrap(),
+        loaded,
         config,
         topology: None,
         cpus: vec![None; cores],
         incarnation: 1,
         log: Box::new(std::io::sink()),
         usage: None,
+        access_log: Some(port),
     };
     let mut threads = Threads::new(None);
     // It serves until this process ends.
@@ -185,17 +198,20 @@ fn hits_allocate_nothing() {
     drop(std::hint::black_box(Box::new(1_u64)));
     assert!(counted.change().allocations > 0, "the counter counts");
 
-    let mut client = Client::connect(start(1));
-    let etag = store(&mut client, "small", 128);
-    store(&mut client, "middle", 4096);
-    for kind in kinds(&etag) {
-        measure(&mut client, &kind);
-    }
+    for access_log in [AccessLog::Off, AccessLog::On] {
+        println!("access log: {access_log:?}");
+        let mut client = Client::connect(start(1, access_log));
+        let etag = store(&mut client, "small", 128);
+        store(&mut client, "middle", 4096);
+        for kind in kinds(&etag) {
+            measure(&mut client, &kind);
+        }
 
-    let mut client = Client::connect(start(2));
-    let key = key_of_the_other_core(&mut client);
-    let request = format!("GET /v1/kv/default/{key} HTTP/1.1\r\nHost: h\r\nUser-Agent: a test\r\n\r\n");
-    for (name, depth) in [("GET of another core's key", 1), ("the same, 16 pipelined", 16)] {
-        measure(&mut client, &Kind { name, request: request.clone(), depth, status: 200 });
+        let mut client = Client::connect(start(2, access_log));
+        let key = key_of_the_other_core(&mut client);
+        let request = format!("GET /v1/kv/default/{key} HTTP/1.1\r\nHost: h\r\nUser-Agent: a test\r\n\r\n");
+        for (name, depth) in [("GET of another core's key", 1), ("the same, 16 pipelined", 16)] {
+            measure(&mut client, &Kind { name, request: request.clone(), depth, status: 200 });
+        }
     }
 }

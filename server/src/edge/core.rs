@@ -8,6 +8,7 @@ use std::sync::Arc;
 use reactor::{CoreId, Reactor};
 
 use super::storage::Storage;
+use crate::access_log::Recorder;
 use crate::connections::Connections;
 use crate::exchange::memory::BodyMemory;
 use crate::metrics::CoreMetrics;
@@ -19,6 +20,7 @@ pub(super) struct Core {
     pub(super) storage: Storage,
     pub(super) memory: BodyMemory,
     pub(super) connections: Rc<Connections>,
+    pub(super) recorder: Rc<Recorder>,
     pub(super) metrics: Arc<CoreMetrics>,
 }
 
@@ -28,6 +30,7 @@ impl Core {
         assert!(next.generation > self.snapshot.get().generation, "snapshots come in the order they were made in");
         self.memory.set_bytes_max(next.settings.limits.body_memory_bytes);
         self.storage.adopt(next);
+        self.recorder.adopt(&next.settings.access_log);
         self.snapshot.replace(next);
     }
 

@@ -21,9 +21,10 @@ use std::sync::Arc;
 use reactor::Reactor;
 
 use self::core::Core;
+use crate::access_log::Recorder;
 use crate::connections::Connections;
 use crate::exchange::memory::BodyMemory;
-use crate::frontend::h1::H1;
+use crate::frontend::h1::{H1, H1Parts};
 use crate::listener::Acceptor;
 use crate::services::Services;
 use crate::services::kv::KvService;
@@ -35,18 +36,23 @@ use storage::Storage;
 ///
 /// # Errors
 /// The operator's: no memory for the shard, or an address that cannot be listened on.
-pub(crate) fn start(reactor: &Reactor, plan: CorePlan) -> std::io::Result<()> {
+pub(crate) fn start(reactor: &Reactor, mut plan: CorePlan) -> std::io::Result<()> {
     let metrics = Arc::clone(&plan.metrics);
     let snapshot = Rc::new(CurrentSnapshot::new(&plan.snapshot));
     let memory = BodyMemory::new(plan.snapshot.settings.limits.body_memory_bytes);
+    let access_log = plan.access_log.take();
+    let recorder = Rc::new(Recorder::new(reactor, access_log, &plan.snapshot.settings.access_log, &metrics));
     let storage = Storage::start(reactor, plan)?;
     let connections = Connections::new(reactor, &metrics);
 
     let services = Services { kv: KvService::new(storage.for_kv(reactor, &snapshot), &memory, &metrics) };
-    let h1 = H1::new(reactor, &snapshot, &connections, &metrics, services);
+    let h1 = H1::new(
+        &H1Parts { reactor, snapshot: &snapshot, connections: &connections, recorder: &recorder, metrics: &metrics },
+        services,
+    );
     Acceptor::new(reactor, &snapshot, &connections, &metrics, h1).start()?;
 
-    let core = Rc::new(Core { reactor: reactor.clone(), snapshot, storage, memory, connections, metrics });
+    let core = Rc::new(Core { reactor: reactor.clone(), snapshot, storage, memory, connections, recorder, metrics });
     mail::start(&core)?;
     report::start(&core)
 }

@@ -6,6 +6,7 @@ use reactor::Mailbox;
 use shardstore::key::KeyHasher;
 use store_runtime::remote::Published;
 
+use crate::access_log::CorePort;
 use crate::message::Message;
 use crate::metrics::CoreMetrics;
 use crate::snapshot::Snapshot;
@@ -17,6 +18,8 @@ pub(crate) struct CorePlan {
     pub(crate) cores: u16,
     pub(crate) mailbox: Mailbox<Message>,
     pub(crate) metrics: Arc<CoreMetrics>,
+    /// `None` where no responses are recorded.
+    pub(crate) access_log: Option<CorePort>,
     pub(crate) shard_bytes: u64,
     pub(crate) hasher: KeyHasher,
     pub(crate) incarnation: u64,

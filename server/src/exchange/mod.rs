@@ -14,6 +14,7 @@ pub(crate) mod body;
 #[cfg(test)]
 pub(crate) mod fakes;
 pub(crate) mod memory;
+pub(crate) mod origin;
 pub(crate) mod outbound;
 pub(crate) mod reply;
 pub(crate) mod wire;

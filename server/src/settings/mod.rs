@@ -11,7 +11,8 @@ mod tests;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use control::log::LogSettings;
+use control::boot::{Bootable, HostFault};
+use control::log::{LogFormat, LogSettings};
 use control::settings::Settings;
 use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
@@ -25,8 +26,13 @@ use control::settings::value::{Cores, ListenAddress};
 use control::{choice, settings};
 use shardstore::cache::Commit;
 
+use crate::access_log;
+
 /// Most keyspaces that are written. Each is copied into every data core's snapshot, so their number must have a bound.
 pub const KEYSPACES_MAX: usize = 256;
+
+/// Sparsest sample of the access log: one response in a million is one in some seconds of a busy core.
+const SAMPLE_MAX: u64 = 1_000_000;
 
 /// The keyspace that exists without being written.
 pub const DEFAULT_KEYSPACE: &str = "default";
@@ -81,6 +87,8 @@ settings! {
         pub region: u8 = REGION,
         /// The log on standard error.
         pub log: LogSettings = LogSettings::TABLE,
+        /// The log of responses.
+        pub access_log: AccessLogSettings = AccessLogSettings::TABLE,
         /// Bounds.
         pub limits: EdgeLimits = EdgeLimits::TABLE,
         /// Requests to nodes.
@@ -90,6 +98,20 @@ settings! {
             NamedTables::new(KeyspaceSettings::TABLE, KEYSPACES_MAX, &[DEFAULT_KEYSPACE]),
         /// Listeners besides those of `listen`.
         pub listener: Vec<ListenerSettings> = ListedTables::new(ListenerSettings::TABLE, LISTENERS_MAX, Change::Restart),
+    }
+}
+
+settings! {
+    /// The log of responses: docs/access-log.md.
+    pub struct AccessLogSettings {
+        /// File or named pipe that gets a line for each response, or `-` for standard output; without it there is no access log.
+        pub path: Option<PathBuf> = SettingKey::new(Kind::Path),
+        /// How lines are written: an object in JSON, or `name=value` pairs.
+        pub format: LogFormat = SettingKey::new(Kind::Choice(LogFormat::WORDS)).preset("json"),
+        /// One response in so many is logged, chosen at random; besides, all that are 5xx or slow.
+        pub sample: u32 = SettingKey::count(1, SAMPLE_MAX).preset("1"),
+        /// Responses that take at least this long are logged whatever the sample; 0s logs none for its time.
+        pub slow: Duration = SettingKey::duration(Duration::ZERO, HOUR).preset("0s"),
     }
 }
 
@@ -204,12 +226,17 @@ impl Settings for EdgeSettings {
     const SCHEMA: &'static Schema = &SCHEMA;
 }
 
-impl control::boot::Bootable for EdgeSettings {
+impl Bootable for EdgeSettings {
     fn topology_file(&self) -> Option<&std::path::Path> {
         self.topology.as_deref()
     }
 
     fn cores(&self) -> &Cores {
         &self.cores
+    }
+
+    fn check_host(&self) -> Result<(), HostFault> {
+        let Some(path) = &self.access_log.path else { return Ok(()) };
+        access_log::check_place(path).map_err(|reason| HostFault { key: "access_log.path", reason })
     }
 }

@@ -43,6 +43,9 @@ impl Admin for Supervisor {
         self.topology_metrics.epoch.set(u64::from(epoch));
         text.group(&[], &self.topology_metrics);
         self.log.metrics(text);
+        if let Some(access_log) = &self.access_log {
+            text.group(&[], access_log.metrics());
+        }
         for (core, metrics) in self.metrics.iter().enumerate() {
             text.group(&[("core", &core)], &**metrics);
         }
@@ -88,6 +91,7 @@ mod tests {
     use control::metrics::reference::{ReferenceTable, refreshed};
 
     use super::{CALL_DURATION, NODE_UP};
+    use crate::access_log::AccessLogMetrics;
     use crate::metrics::CoreMetrics;
 
     #[test]
@@ -95,8 +99,9 @@ mod tests {
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
         let found = std::fs::read_to_string(document).unwrap();
         let mut part = ReferenceTable::of_own::<CoreMetrics>("edge", true);
+        let access_log = ReferenceTable::of_own::<AccessLogMetrics>("access log", false);
         part.families.extend([&NODE_UP, &CALL_DURATION]);
-        let expected = refreshed(&found, &[part]).expect("docs/metrics.md has all markers");
+        let expected = refreshed(&found, &[part, access_log]).expect("docs/metrics.md has all markers");
         control::metrics::reference::assert_same(document, &found, &expected);
     }
 }

@@ -29,6 +29,7 @@ use reactor::{Address, CoreId, Mailbox, Reactor};
 use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
 
+use crate::access_log::AccessLogControl;
 use crate::message::Message;
 use crate::metrics::CoreMetrics;
 use crate::nodes::NodeState;
@@ -45,6 +46,7 @@ pub(crate) struct Supervision {
     pub(crate) metrics: Vec<Arc<CoreMetrics>>,
     pub(crate) log: Box<dyn Write + Send>,
     pub(crate) usage: Option<ReadUsage>,
+    pub(crate) access_log: Option<AccessLogControl>,
     pub(crate) ending: Ending,
     pub(crate) hasher: KeyHasher,
     /// The shards of the data cores.
@@ -62,6 +64,7 @@ pub(crate) struct Supervisor {
     mailbox: Mailbox<Message>,
     metrics: Vec<Arc<CoreMetrics>>,
     log: Log,
+    access_log: Option<AccessLogControl>,
     usage: Option<ReadUsage>,
     state: Cell<LifecycleState>,
     /// Data cores that have nothing left to finish.
@@ -114,6 +117,7 @@ impl Supervisor {
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
             usage: supervision.usage,
+            access_log: supervision.access_log,
             state: Cell::new(LifecycleState::Starting),
             drained: Cell::new(0),
             nodes: RefCell::new(BTreeMap::new()),
@@ -248,6 +252,17 @@ impl Supervisor {
         }
     }
 
+    /// Logs what became of the access log.
+    fn attend_access_log(&self) {
+        let Some(access_log) = &self.access_log else { return };
+        access_log.send();
+        for report in access_log.reports() {
+            let fields: [(&'static str, &dyn Display); 2] = [("file", &report.path), ("error", &report.error)];
+            let fields = if report.error.is_empty() { &fields[..1] } else { &fields };
+            self.event(report.level, report.event, fields);
+        }
+    }
+
     fn send_all(&self, message: impl Fn() -> Message) {
         for core in 0..self.metrics.len() {
             if self.mailbox.send(&self.reactor, CoreId(core as u16), message()).is_err() {
@@ -286,7 +301,13 @@ impl ControlledProcess for Supervisor {
                 let event = |level, event: &str, fields: control::log::LogFields<'_>| self.event(level, event, fields);
                 if let Some(settings) = self.config.reload(cause, &event) {
                     self.log.adopt(&settings.log);
+                    if let Some(access_log) = &self.access_log {
+                        access_log.adopt(&settings.access_log);
+                    }
                     self.put_in_force(settings, self.snapshot().topology.clone());
+                }
+                if let (Some(access_log), ReloadCause::Signal) = (&self.access_log, cause) {
+                    access_log.reopen();
                 }
                 self.config.source().read_marks()
             }
@@ -325,6 +346,7 @@ impl ControlledProcess for Supervisor {
         self.log.flush(self.reactor.wall_ms());
         let behind = self.behind.take();
         self.send_snapshot(behind);
+        self.attend_access_log();
         self.activity.note(self.reactor.now(), status::totals(self));
     }
 }

@@ -84,7 +84,8 @@ impl Rig {
             let near = format!("edge_ttl = \"{}ms\"\n", edge_ttl.as_millis());
             let times = [("request_timeout", patience.request), ("connect_timeout", patience.connect)];
             let times = times.map(|(key, time)| format!("{key} = \"{}ms\"\n", time.as_millis())).concat();
-            let text = format!("{}{near}[upstream]\n{times}", settings(NODES + index, "edges.toml"));
+            let log = format!("[access_log]\npath = {:?}\n", folder.join(access_log(index)));
+            let text = format!("{}{near}{log}[upstream]\n{times}", settings(NODES + index, "edges.toml"));
             Member::new(Program::Edge, own_address(), &folder, &text)
         };
         let nodes = (0..NODES).map(node).collect();
@@ -99,6 +100,11 @@ impl Rig {
     pub(crate) fn topology(&self, epoch: u32, assign: &str) -> String {
         let nodes: Vec<_> = self.nodes.iter().enumerate().map(|(index, node)| (index + 1, node.address)).collect();
         topology(NAME, epoch, &nodes) + assign
+    }
+
+    /// The text of an edge's access log so far.
+    pub(crate) fn access_log(&self, edge: usize) -> String {
+        std::fs::read_to_string(self.folder.join(access_log(edge))).unwrap_or_default()
     }
 
     pub(crate) fn write_nodes_topology(&self, text: &str) {
@@ -117,6 +123,11 @@ impl Rig {
         let std::net::IpAddr::V4(ip) = self.nodes[place].address.ip() else { unreachable!("the rig chose IPv4") };
         Member::new(Program::Node, ip, &self.folder, &text)
     }
+}
+
+/// The file of an edge's access log.
+fn access_log(edge: usize) -> String {
+    format!("access-{edge}.log")
 }
 
 /// A topology's text.

@@ -73,6 +73,39 @@ fn every_read_is_counted_by_where_it_was_answered() {
 }
 
 #[test]
+fn the_access_log_says_who_answered() {
+    let rig = Rig::start(NEAR_LONG);
+    let (mut writer, mut reader) = (rig.edges[0].connect(), rig.edges[1].connect());
+    assert_eq!(put(&mut writer, "logged", b"value", "").status, 201);
+    assert_eq!(get(&mut reader, "logged").status, 200);
+    assert_eq!(get(&mut reader, "logged").status, 200);
+    reader.ask("GET /v1/kv/default/logged HTTP/1.1\r\nHost: h\r\nCache-Control: no-cache\r\n\r\n");
+    assert_eq!(get(&mut reader, "nowhere").status, 404);
+    let said = |edge: usize, count: usize| -> Vec<(u64, String, bool, Option<String>)> {
+        let text = until("lines of an access log", || {
+            Some(rig.access_log(edge)).filter(|text| text.lines().count() == count && text.ends_with('\n'))
+        });
+        let told = |line: &str| {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            let word = |name: &str| record.get(name).map(|word| word.as_str().unwrap().to_owned());
+            let names_node = record.get("node").is_some_and(|node| (1..=3).contains(&node.as_u64().unwrap()));
+            (record["status"].as_u64().unwrap(), word("source").unwrap(), names_node, word("cache"))
+        };
+        text.lines().map(told).collect()
+    };
+    let told =
+        |status, source: &str, names_node, cache: &str| (status, source.to_owned(), names_node, Some(cache.to_owned()));
+    assert_eq!(said(0, 1), [(201, "node".to_owned(), true, None)]);
+    let expected = [
+        told(200, "node", true, "miss"),
+        told(200, "edge_copy", false, "hit"),
+        told(200, "node", true, "bypass"),
+        told(404, "node", true, "miss"),
+    ];
+    assert_eq!(said(1, 4), expected);
+}
+
+#[test]
 fn a_value_ends_everywhere_with_its_time() {
     const LIFE: Duration = Duration::from_secs(1);
     let rig = Rig::start(NEAR_LONG);

@@ -234,6 +234,7 @@ impl Cluster {
             incarnation: self.incarnation(),
             log: Box::new(std::io::sink()),
             usage: None,
+            access_log: None,
         };
         let process = self.edges[edge].process;
         let ending = corelane::start(&mut self.world.host(process), plan).unwrap();

@@ -6,6 +6,7 @@
 pub(crate) mod answer;
 pub(crate) mod client;
 pub(crate) mod load;
+pub(crate) mod logfmt;
 pub(crate) mod server;
 pub(crate) mod slow_node;
 pub(crate) mod tool;

@@ -186,6 +186,11 @@ impl Waiting {
         Waiting(std::time::Instant::now())
     }
 
+    /// How long it has taken, in milliseconds: for what is slow on purpose.
+    pub(crate) fn elapsed_ms(&self) -> u128 {
+        self.0.elapsed().as_millis()
+    }
+
     /// # Panics
     /// When it has taken too long, with what was still missing.
     pub(crate) fn go_on(&self, missing: impl Fn() -> String) {

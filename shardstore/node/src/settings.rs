@@ -35,8 +35,12 @@ static SCHEMA: Schema = Schema {
 };
 
 /// Keys that only `corelane` has.
-const EDGE_KEYS: [&str; 21] = [
+const EDGE_KEYS: [&str; 25] = [
     "accept_steering",
+    "access_log.format",
+    "access_log.path",
+    "access_log.sample",
+    "access_log.slow",
     "cache_status",
     "edge_ttl",
     "limits.header_bytes",

@@ -93,6 +93,12 @@ impl<B: Deref<Target = [u8]>, T: Copy> RequestReader<B, T> {
         &mut self.input
     }
 
+    /// What has come behind the last head that was served: for reports on what could not be read.
+    #[must_use]
+    pub fn unread(&self) -> &[u8] {
+        self.input.bytes()
+    }
+
     /// Adds bytes that were received.
     #[inline(always)]
     pub fn push(&mut self, bytes: B) {

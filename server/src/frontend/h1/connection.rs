@@ -18,11 +18,13 @@ use corelane_http::problem::Problem;
 use corelane_http::request::{RequestBody, RequestHead};
 use reactor::{Connection, ConnectionError, Instant, Received, SharedBytes};
 
-use super::H1;
+use super::logged::{LoggedWire, PendingRecord};
 use super::measure::Stopwatch;
 use super::receive::{Requests, receive_until};
 use super::reply::H1Reply;
 use super::wire::{H1Wire, send_in_place};
+use super::{H1, logged};
+use crate::access_log::Downstream;
 use crate::connections::Registered;
 use crate::exchange::Begun;
 use crate::services::{self, Exchange};
@@ -41,6 +43,7 @@ struct Session {
     h1: Rc<H1>,
     connection: Connection,
     requests: Requests,
+    downstream: Downstream,
 }
 
 /// How a connection ends.
@@ -68,13 +71,15 @@ struct Carried {
     exchange: Exchange,
     form: ResponseForm,
     body: RequestBody,
+    /// Its record, where responses are recorded.
+    pending: Option<Box<PendingRecord>>,
 }
 
 /// Serves a connection until it ends. It was registered before this task began, so that the bound on connections counts
 /// it from its admission.
-pub(crate) async fn serve(h1: Rc<H1>, connection: Connection, registered: Registered) {
+pub(crate) async fn serve(h1: Rc<H1>, connection: Connection, registered: Registered, downstream: Downstream) {
     let requests = Requests::new(&mut h1.heads.borrow_mut());
-    let mut session = Session { h1, connection, requests };
+    let mut session = Session { h1, connection, requests, downstream };
     match session.run().await {
         End::Close => {}
         End::Finish => {
@@ -118,7 +123,7 @@ impl Session {
 
     /// Serves every complete request that can be served now.
     fn serve_ready(&mut self) -> LoopState {
-        let Session { h1, connection, requests } = self;
+        let Session { h1, connection, requests, downstream } = self;
         let snapshot = h1.snapshot.get();
         let limits = &snapshot.settings.limits;
         let mut heads = h1.heads.borrow_mut();
@@ -129,7 +134,7 @@ impl Session {
         let mut out = connection.write();
         let mut lent = Vec::new();
         for _ in 0..limits.pipelined_requests_max {
-            let dispatched = match serve_next(h1, &mut round, (&mut out, &mut lent)) {
+            let dispatched = match serve_next(h1, &mut round, (connection, downstream), (&mut out, &mut lent)) {
                 Ok(dispatched) => dispatched,
                 Err(state) => return state,
             };
@@ -157,11 +162,16 @@ impl Session {
 
     /// Carries a request through whose head is taken off the input; false when the connection ends after its response.
     async fn carry(&mut self, carried: Carried) -> bool {
-        let Session { h1, connection, requests } = self;
-        let Carried { exchange, form, body } = carried;
+        let Session { h1, connection, requests, .. } = self;
+        let Carried { exchange, form, body, pending } = carried;
         let stopwatch = Stopwatch::begin(&h1.reactor, exchange.route());
         let mut wire = H1Wire::new(h1, (connection, requests), (form, body), stopwatch);
-        services::carry(&h1.services, exchange, &mut wire).await;
+        match pending {
+            None => services::carry(&h1.services, exchange, &mut wire).await,
+            Some(pending) => {
+                services::carry(&h1.services, exchange, &mut LoggedWire::new(h1, &mut wire, *pending)).await;
+            }
+        }
         wire.end()
     }
 
@@ -208,7 +218,9 @@ impl Session {
             slug: "header-timeout",
             detail: "the request's head did not arrive in time",
         };
-        self.h1.refuse(&problem, &mut self.connection.write());
+        let Session { h1, connection, requests, downstream } = self;
+        let request = (requests.unread(), requests.head_began().unwrap_or_else(|| h1.reactor.now()));
+        h1.refuse(&problem, request, (connection, downstream), &mut connection.write());
         End::Finish
     }
 
@@ -276,33 +288,44 @@ type Outgoing<'a> = (&'a mut Vec<u8>, &'a mut Vec<SharedBytes>);
 fn serve_next(
     h1: &H1,
     round: &mut RequestRound<'_, Received, Instant>,
+    (connection, downstream): (&Connection, &mut Downstream),
     (out, lent): Outgoing<'_>,
 ) -> Result<Dispatched, LoopState> {
     if round.read_ahead(|head| services::look_ahead(&h1.services, head)) {
         services::prefetch(&h1.services);
     }
-    match round.next(|| h1.reactor.now(), |head| dispatch(h1, head, (&mut *out, lent))) {
+    let serve = |head: &RequestHead<'_>| dispatch(h1, head, (connection, &mut *downstream), (&mut *out, lent));
+    match round.next(|| h1.reactor.now(), serve) {
         Ok(Some(dispatched)) => Ok(dispatched),
         Ok(None) => Err(LoopState::Receive),
         Err(error) => {
             h1.metrics.requests_refused.increment();
-            h1.refuse(&error.problem(), out);
+            h1.refuse(&error.problem(), (round.unread(), h1.reactor.now()), (connection, downstream), out);
             Err(LoopState::Finish)
         }
     }
 }
 
 #[inline(always)]
-fn dispatch(h1: &H1, head: &RequestHead<'_>, (out, lent): Outgoing<'_>) -> Dispatched {
+fn dispatch(
+    h1: &H1,
+    head: &RequestHead<'_>,
+    from: (&Connection, &mut Downstream),
+    (out, lent): Outgoing<'_>,
+) -> Dispatched {
     let form = ResponseForm::of(head, h1.connections.is_draining());
     let in_poll = form.before(head.body());
     let mut reply = H1Reply::new(&h1.responder, in_poll, out, lent);
-    let begun = services::begin(&h1.services, head, &mut reply);
+    let (begun, pending) = if h1.recorder.is_on() {
+        logged::begin(h1, head, reply, from)
+    } else {
+        (services::begin(&h1.services, head, &mut reply), None)
+    };
     let result = match begun {
         Begun::Done => DispatchResult::Written,
         Begun::Lent => DispatchResult::WithBody,
         Begun::Later(plan) => {
-            let carried = Carried { exchange: Exchange::new(head, plan), form, body: head.body() };
+            let carried = Carried { exchange: Exchange::new(head, plan), form, body: head.body(), pending };
             DispatchResult::NeedsAsync(Box::new(carried))
         }
     };

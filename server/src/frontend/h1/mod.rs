@@ -11,6 +11,7 @@
 //! requests.
 
 mod connection;
+mod logged;
 mod measure;
 mod receive;
 mod reply;
@@ -25,9 +26,10 @@ use std::sync::Arc;
 use corelane_http::h1::server::{RequestScratch, ResponseForm};
 use corelane_http::problem::Problem;
 use corelane_http::response::ResponseHead;
-use reactor::Reactor;
+use reactor::{Connection, Instant, Reactor};
 
 use super::responder::Responder;
+use crate::access_log::{Downstream, Recorder, RequestLine, ResponseNote};
 use crate::connections::Connections;
 use crate::exchange::Reply;
 use crate::metrics::CoreMetrics;
@@ -51,19 +53,26 @@ pub(crate) struct H1 {
     heads: RefCell<RequestScratch>,
     /// While the server drains, every response is its connection's last.
     connections: Rc<Connections>,
+    /// Of responses, for the access log.
+    recorder: Rc<Recorder>,
     metrics: Arc<CoreMetrics>,
     /// Which rounds of connections are measured.
     rounds: Rounds,
 }
 
+/// What the HTTP/1 connections of a core are served with, beside services.
+#[derive(Clone, Copy)]
+pub(crate) struct H1Parts<'a> {
+    pub(crate) reactor: &'a Reactor,
+    pub(crate) snapshot: &'a Rc<CurrentSnapshot>,
+    pub(crate) connections: &'a Rc<Connections>,
+    pub(crate) recorder: &'a Rc<Recorder>,
+    pub(crate) metrics: &'a Arc<CoreMetrics>,
+}
+
 impl H1 {
-    pub(crate) fn new(
-        reactor: &Reactor,
-        snapshot: &Rc<CurrentSnapshot>,
-        connections: &Rc<Connections>,
-        metrics: &Arc<CoreMetrics>,
-        services: Services,
-    ) -> Self {
+    pub(crate) fn new(parts: &H1Parts<'_>, services: Services) -> Self {
+        let H1Parts { reactor, snapshot, connections, recorder, metrics } = *parts;
         H1 {
             reactor: reactor.clone(),
             snapshot: Rc::clone(snapshot),
@@ -71,15 +80,34 @@ impl H1 {
             responder: Responder::new(reactor, metrics),
             heads: RefCell::new(RequestScratch::with_memos(MEMOS)),
             connections: Rc::clone(connections),
+            recorder: Rc::clone(recorder),
             metrics: Arc::clone(metrics),
             rounds: Rounds::new(),
         }
     }
 
-    /// Writes an error that is a connection's last response, whatever was asked.
-    pub(crate) fn refuse(&self, problem: &Problem<'_>, out: &mut Vec<u8>) {
+    /// Writes an error that is a connection's last response, whatever was asked: these bytes, from `began` on.
+    pub(crate) fn refuse(
+        &self,
+        problem: &Problem<'_>,
+        (bytes, began): (&[u8], Instant),
+        from: (&Connection, &mut Downstream),
+        out: &mut Vec<u8>,
+    ) {
+        let before = out.len();
         let mut lent = Vec::new();
         H1Reply::new(&self.responder, ResponseForm::closing(), out, &mut lent)
             .problem(problem, ResponseHead::new(problem.status));
+        if self.recorder.is_on() {
+            from.1.count_request();
+            let head = &out[before..];
+            let body_start = memchr::memmem::find(head, b"\r\n\r\n").map_or(head.len(), |at| at + 4);
+            let note = ResponseNote {
+                status: problem.status.code(),
+                sent_bytes: (head.len() - body_start) as u64,
+                ..ResponseNote::default()
+            };
+            self.recorder.record(&RequestLine::of_bytes(bytes), from, &note, began);
+        }
     }
 }

@@ -13,8 +13,8 @@ use crate::frontend::responder::Responder;
 
 /// A response on its way into a connection's send buffer.
 pub(crate) struct H1Reply<'a> {
-    responder: &'a Responder,
-    form: ResponseForm,
+    pub(super) responder: &'a Responder,
+    pub(super) form: ResponseForm,
     out: &'a mut Vec<u8>,
     /// What is sent in place behind `out`.
     lent: &'a mut Vec<SharedBytes>,
@@ -29,6 +29,11 @@ impl<'a> H1Reply<'a> {
         lent: &'a mut Vec<SharedBytes>,
     ) -> Self {
         H1Reply { responder, form, out, lent }
+    }
+
+    /// The same response, for somebody who writes a part of it.
+    pub(super) fn reborrow(&mut self) -> H1Reply<'_> {
+        H1Reply { responder: self.responder, form: self.form, out: &mut *self.out, lent: &mut *self.lent }
     }
 }
 

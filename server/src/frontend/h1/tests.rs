@@ -9,6 +9,8 @@ use control::reload::ConfigSource;
 use reactor::sim::{NetworkOptions, World};
 use reactor::{Address, CoreId, CoreSpec, Host, Instant, Reactor, Signal};
 
+use crate::access_log::{AccessLogPort, ClientAddress, collected};
+use crate::exchange::origin::{Keeper, ResponseOrigin};
 use crate::plan::EdgePlan;
 use crate::settings::EdgeSettings;
 
@@ -26,11 +28,12 @@ enum Step {
     Closed,
 }
 
-fn plan() -> EdgePlan {
+fn plan(access_log: Option<AccessLogPort>) -> EdgePlan {
     let flags = [format!("--listen={ADDRESS}"), "--admin=10.0.0.1:9180".to_owned(), "--memory=64MiB".to_owned()];
     let arguments = flags.iter().map(Into::into).collect();
+    let environment = vec![("CORELANE_ACCESS_LOG_PATH".into(), "access.log".into())];
     let files = |_: &Path| unreachable!("no file is named");
-    let config = ConfigSource::<EdgeSettings>::new(arguments, Vec::new(), Box::new(files));
+    let config = ConfigSource::<EdgeSettings>::new(arguments, environment, Box::new(files));
     EdgePlan {
         loaded: config.load_to_serve().expect("settings"),
         config,
@@ -39,6 +42,7 @@ fn plan() -> EdgePlan {
         incarnation: 1,
         log: Box::new(std::io::sink()),
         usage: None,
+        access_log,
     }
 }
 
@@ -53,9 +57,14 @@ impl Notes {
 
 /// Everything that the edge sends to a client that does these steps.
 fn run(steps: &[Step]) -> String {
+    run_with(steps, None)
+}
+
+/// The same, with its responses recorded.
+fn run_with(steps: &[Step], access_log: Option<AccessLogPort>) -> String {
     let mut world = World::new(1, NetworkOptions::default());
     let (edge, client) = (world.add_process("edge"), world.add_process("client"));
-    crate::plan::start(&mut world.host(edge), plan()).expect("the edge starts");
+    crate::plan::start(&mut world.host(edge), plan(access_log)).expect("the edge starts");
     let notes = Arc::new(Notes::default());
     let mut parts = steps.split(|step| matches!(step, Step::Drain));
     let (first, second) = (parts.next().unwrap_or_default().to_vec(), parts.next().unwrap_or_default().to_vec());
@@ -161,4 +170,43 @@ fn a_head_or_a_body_that_stays_away_is_answered_408() {
         assert_eq!(statuses(&text), ["408"]);
         assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
     }
+}
+
+#[test]
+fn every_response_is_recorded_as_it_was() {
+    let (port, mut records) = collected(1);
+    let early = "PUT /v1/kv/nobody/a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello";
+    let steps = [GET, PUT, GET, early].map(Step::Send);
+    let text = run_with(&[&steps[..], &[Step::Closed]].concat(), Some(port));
+    assert_eq!(statuses(&text), ["404", "201", "200", "404"]);
+    let records: Vec<_> = std::iter::from_fn(|| records[0].pop()).collect();
+    let own = Keeper::OwnCore;
+    let origins =
+        [ResponseOrigin::Absent(own), ResponseOrigin::Written(own), ResponseOrigin::Hit(own), ResponseOrigin::Nobody];
+    let bodies: Vec<&str> =
+        text.split("\r\n\r\n").skip(1).map(|rest| rest.split("HTTP/1.1 ").next().unwrap()).collect();
+    assert_eq!(records.len(), 4);
+    for (index, record) in records.iter().enumerate() {
+        let response = &record.response;
+        assert_eq!(response.status.to_string(), statuses(&text)[index]);
+        assert_eq!((response.sent_bytes, response.origin), (bodies[index].len() as u64, origins[index]));
+        assert_eq!(response.received_bytes, if index == 1 { 5 } else { 0 });
+        assert_eq!(record.connection_requests as usize, index + 1);
+        assert!(matches!(record.client, ClientAddress::Tcp(_)), "the simulated network has peers, too: {record:?}");
+    }
+}
+
+#[test]
+fn without_a_port_nothing_is_recorded_whatever_the_settings_say() {
+    assert_eq!(statuses(&run(&[Step::Send(GET), Step::Heads(1)])), ["404"]);
+}
+
+#[test]
+fn a_head_that_never_ends_is_recorded_with_what_came_of_it() {
+    let (port, mut records) = collected(1);
+    run_with(&[Step::Send(&GET[..30]), Step::Closed], Some(port));
+    let record = records[0].pop().expect("its 408");
+    assert_eq!((record.response.status, record.method(), record.uri()), (408, &b"GET"[..], &GET.as_bytes()[4..20]));
+    assert!(record.duration_us >= 10_000_000, "{} us since its first byte", record.duration_us);
+    assert!(records[0].pop().is_none());
 }

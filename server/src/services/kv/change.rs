@@ -20,6 +20,7 @@ use super::respond;
 use super::version_tag::tag_of;
 use super::write::{self, Depends};
 use crate::exchange::body::{self, Bounds, Gathered};
+use crate::exchange::origin::ResponseOrigin;
 use crate::exchange::wire::BodyFault;
 use crate::exchange::{Reply, Wire};
 use crate::snapshot::keyspaces::Policy;
@@ -131,22 +132,30 @@ impl KvService {
             Source::Node { .. } => self.forward_status(key, response.source, ForwardReason::Method),
         };
         let head = |status| ResponseHead { cache_status, ..ResponseHead::new(status) };
-        wire.respond(|reply| match response.outcome {
-            Outcome::Stored { version, replaced } => {
-                let status = if replaced { Status::NoContent } else { Status::Created };
-                let content_length = (!replaced).then_some(0);
-                let mut room = TagRoom::new();
-                let etag = Some(tag_of(version.bits(), &mut room));
-                reply.head(ResponseHead { etag, content_length, ..head(status) });
+        let origin = match (Self::node_origin(response.source, ForwardReason::Method), &response.outcome) {
+            (Some(node), _) => node,
+            (None, Outcome::Refused(_)) => ResponseOrigin::Nobody,
+            (None, _) => ResponseOrigin::Written(self.keeper(key)),
+        };
+        wire.respond(|reply| {
+            reply.note_origin(origin);
+            match response.outcome {
+                Outcome::Stored { version, replaced } => {
+                    let status = if replaced { Status::NoContent } else { Status::Created };
+                    let content_length = (!replaced).then_some(0);
+                    let mut room = TagRoom::new();
+                    let etag = Some(tag_of(version.bits(), &mut room));
+                    reply.head(ResponseHead { etag, content_length, ..head(status) });
+                }
+                Outcome::Deleted => reply.head(head(Status::NoContent)),
+                Outcome::NotApplied => {
+                    let detail = "the condition of If-Match or If-None-Match does not hold; nothing was changed";
+                    let status = Status::PreconditionFailed;
+                    reply.problem(&Problem { status, slug: "precondition-failed", detail }, head(status));
+                }
+                Outcome::Refused(refusal) => respond::refusal(refusal, cache_status, reply),
+                Outcome::Absent | Outcome::Found(_) => respond::absent(cache_status, reply),
             }
-            Outcome::Deleted => reply.head(head(Status::NoContent)),
-            Outcome::NotApplied => {
-                let detail = "the condition of If-Match or If-None-Match does not hold; nothing was changed";
-                let status = Status::PreconditionFailed;
-                reply.problem(&Problem { status, slug: "precondition-failed", detail }, head(status));
-            }
-            Outcome::Refused(refusal) => respond::refusal(refusal, cache_status, reply),
-            Outcome::Absent | Outcome::Found(_) => respond::absent(cache_status, reply),
         });
     }
 }

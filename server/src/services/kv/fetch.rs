@@ -11,6 +11,7 @@ use super::KvService;
 use super::plan::Key;
 use super::respond::{self, Decided, ItemMeta};
 use super::value::{self, COPY_BYTES_MAX};
+use crate::exchange::origin::{Keeper, ResponseOrigin};
 use crate::exchange::{Reply, Wire};
 
 impl KvService {
@@ -22,21 +23,40 @@ impl KvService {
         let response = self.store.ask(key, StoreOp::Get { fresh }, deadline).await;
         let reason = if fresh { ForwardReason::Request } else { ForwardReason::Miss };
         let cache_status = self.forward_status(key, response.source, reason);
+        let origin = Self::node_origin(response.source, reason);
         wire.respond(|reply| match response.outcome {
             Outcome::Found(found) => {
+                reply.note_origin(origin.unwrap_or(ResponseOrigin::Hit(self.keeper(key))));
                 self.count_read(key, response.source);
                 self.respond_found(head, &found, cache_status, reply);
             }
             Outcome::Refused(refusal) => {
                 // What this process refused without asking a node was neither hit nor forwarded.
+                reply.note_origin(origin.unwrap_or_default());
                 respond::refusal(refusal, cache_status.filter(|_| response.source != Source::Shard), reply);
             }
             _ => {
                 let status = if response.source == Source::Shard { Some(CacheStatus::Miss) } else { cache_status };
                 self.metrics.reads_absent.increment();
+                reply.note_origin(origin.unwrap_or(ResponseOrigin::Absent(self.keeper(key))));
                 respond::absent(status.filter(|_| self.cache_status()), reply);
             }
         });
+    }
+
+    /// Where a response comes from if a node was asked.
+    pub(super) fn node_origin(source: Source, reason: ForwardReason) -> Option<ResponseOrigin> {
+        match source {
+            Source::Shard => None,
+            Source::Node { id, collapsed } => Some(ResponseOrigin::Node { id, reason, collapsed }),
+        }
+    }
+
+    /// Whose shard of this process keeps the key.
+    pub(super) fn keeper(&self, key: &Key) -> Keeper {
+        let source = if self.store.is_own(key.hash) { HitSource::Own } else { HitSource::Core };
+        // What an edge with nodes behind it keeps are copies.
+        Keeper::of(source, !self.store.is_authority)
     }
 
     fn count_read(&self, key: &Key, source: Source) {

@@ -18,6 +18,7 @@ use super::key::KeyEncoding;
 use super::plan::KvPlan;
 use super::respond::{self, Decided, ItemMeta};
 use super::value::{self, COPY_BYTES_MAX};
+use crate::exchange::origin::{Keeper, ResponseOrigin};
 use crate::exchange::{Begun, Reply};
 
 /// What became of a read within the poll.
@@ -88,10 +89,12 @@ impl KvService {
         let mut shard = self.store.shard();
         let Some(hit) = shard.get(hash, &scratch.key, self.store.now_ms()) else {
             drop(scratch);
-            return self.miss(reply);
+            return self.miss(Keeper::OwnCore, reply);
         };
         drop(scratch);
         let meta = self.own_meta(hit);
+        let is_edge_copy = ItemKind::of_flags(hit.flags()).is_edge_copy();
+        reply.note_origin(ResponseOrigin::Hit(Keeper::of(HitSource::Own, is_edge_copy)));
         if is_plain && meta.value_bytes <= COPY_BYTES_MAX {
             respond::whole_head(&meta, self.store.now_ms(), reply);
             value::copy(&hit.value(), &(0..meta.value_bytes), reply);
@@ -150,11 +153,12 @@ impl KvService {
     }
 
     /// What becomes of a read of a key that this process does not hold.
-    pub(super) fn miss<R: Reply>(&self, reply: &mut R) -> Served {
+    pub(super) fn miss<R: Reply>(&self, keeper: Keeper, reply: &mut R) -> Served {
         if !self.store.is_authority {
             return Served::NeedsAsync;
         }
         self.metrics.reads_absent.increment();
+        reply.note_origin(ResponseOrigin::Absent(keeper));
         respond::absent(self.cache_status().then_some(CacheStatus::Miss), reply);
         Served::Written
     }

@@ -14,6 +14,7 @@ use super::KvService;
 use super::hit::Served;
 use super::respond::{self, Decided, ItemMeta};
 use crate::exchange::Reply;
+use crate::exchange::origin::{Keeper, ResponseOrigin};
 
 impl KvService {
     /// Tries to answer a read of the key in the scratch from another core's shard.
@@ -23,6 +24,7 @@ impl KvService {
         self.store.read_remote((hash, &scratch.key), |read| match read {
             RemoteRead::Found(item) => {
                 self.metrics.reads_other_core.increment();
+                reply.note_origin(ResponseOrigin::Hit(Keeper::of(HitSource::Core, item.kind.is_edge_copy())));
                 let meta = ItemMeta {
                     version: item.version.bits(),
                     value_bytes: item.value.len(),
@@ -31,7 +33,7 @@ impl KvService {
                 self.respond_copied(head, (&meta, item.value), reply);
                 Served::Written
             }
-            RemoteRead::Absent => self.miss(reply),
+            RemoteRead::Absent => self.miss(Keeper::OtherCore, reply),
             RemoteRead::AskOwner => Served::NeedsAsync,
         })
     }

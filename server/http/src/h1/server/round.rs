@@ -120,6 +120,12 @@ impl<'a, B: Deref<Target = [u8]>, T: Copy> RequestRound<'a, B, T> {
         has_looked
     }
 
+    /// As [`RequestReader::unread`].
+    #[must_use]
+    pub fn unread(&self) -> &[u8] {
+        self.reader.unread()
+    }
+
     /// As [`RequestReader::next`].
     ///
     /// # Errors
