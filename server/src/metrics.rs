@@ -47,10 +47,13 @@ control::metrics! {
         shed: Counter = "corelane_http_connections_shed_total",
         /// Connections ended because their client was slow: with a head or a body (408), or in reading its response.
         timeouts: Counter = "corelane_http_timeouts_total",
-        /// Bodies, or copies of values, refused with 503 because `limits.body_memory_bytes` was reached.
+        /// Bodies, or copies of values, refused with 503 because `limits.body_memory_bytes` was reached and, for copies, no room came up in time.
         bodies_shed: Counter = "corelane_http_bodies_shed_total",
         /// Responses that are missing in the access log because its writer was behind.
         access_records_dropped: Counter = "corelane_access_log_dropped_total",
+        /// Responses ended before their end: the value was replaced or evicted, or its node was lost, while it was read part by
+        /// part.
+        responses_cut: Counter = "corelane_http_responses_cut_total",
         /// Open downstream connections.
         connections: Gauge = "corelane_http_connections",
         /// Memory for request bodies being received, and for copies of values that clients have not read yet.
@@ -151,6 +154,7 @@ mod tests {
             (|m| m.timeouts.increment(), "corelane_http_timeouts_total"),
             (|m| m.bodies_shed.increment(), "corelane_http_bodies_shed_total"),
             (|m| m.access_records_dropped.increment(), "corelane_access_log_dropped_total"),
+            (|m| m.responses_cut.increment(), "corelane_http_responses_cut_total"),
             (|m| m.connections.set(7), "corelane_http_connections"),
             (|m| m.body_bytes.set(7), "corelane_http_body_bytes"),
             (|m| m.reads_own_core.increment(), "corelane_kv_reads_total{source=\"own_core\"}"),

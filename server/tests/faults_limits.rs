@@ -15,8 +15,8 @@ use support::slow_node;
 
 const MIB: usize = 1 << 20;
 
-/// 5 % of the shard are 3 MiB, so that no value of 4 MiB can be pinned: each client gets a copy.
-const COPYING: &str = "memory = \"64MiB\"\n[limits]\nbody_bytes = \"8MiB\"\nbody_memory_bytes = \"16MiB\"\n";
+/// 5 % of the shard are 3 MiB, so that no value of 4 MiB can be pinned: each client gets copies of 128 KiB, 64 of them at once.
+const COPYING: &str = "memory = \"64MiB\"\n[limits]\nbody_bytes = \"8MiB\"\nbody_memory_bytes = \"8MiB\"\n";
 
 const GET_ROOT: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -84,7 +84,7 @@ fn deaf_clients(server: &Server) -> Vec<Client> {
     let mut writer = Client::connect(server.address);
     send_put(&mut writer, "large", 4 * MIB);
     assert_eq!(writer.answer().unwrap().status, 201);
-    let clients = (0..24).map(|_| {
+    let clients = (0..100).map(|_| {
         let mut client = Client::connect(server.address);
         client.send(get("large").repeat(4).as_bytes());
         // What it asked is served before this is.
@@ -92,7 +92,9 @@ fn deaf_clients(server: &Server) -> Vec<Client> {
         client
     });
     let clients = clients.collect();
-    assert!(server.metric("corelane_http_bodies_shed_total{core=\"0\"}") > 0);
+    // Whoever finds no memory waits for some, for the time of a request.
+    let shed = || server.metric("corelane_http_bodies_shed_total{core=\"0\"}") > 0;
+    assert!((0..20_000).any(|_| shed()), "somebody waits in vain");
     clients
 }
 
@@ -116,15 +118,13 @@ fn every_request_is_counted_with_one_answer() {
     let deaf = deaf_clients(&server);
     let of_class =
         |class: &str| server.metric(&format!("corelane_http_responses_total{{core=\"0\",class=\"{class}\"}}"));
-    // The last of what they asked may be served while the numbers are read: then they are read again.
-    let (requests, fine, failed) = loop {
-        let requests = server.metric("corelane_http_requests_total");
-        let (fine, failed) = (of_class("2xx"), of_class("5xx"));
-        if server.metric("corelane_http_requests_total") == requests {
-            break (requests, fine, failed);
-        }
+    // Some wait for memory, and are answered when they have waited in vain; what they have sent behind is served then.
+    let all_are_answered = || {
+        let (requests, fine, failed) =
+            (server.metric("corelane_http_requests_total"), of_class("2xx"), of_class("5xx"));
+        failed > 0 && fine + failed == requests
     };
-    assert!(failed > 0 && fine + failed == requests, "{fine} + {failed} answers to {requests} requests");
+    assert!((0..20_000).any(|_| all_are_answered()), "{} + {} answers", of_class("2xx"), of_class("5xx"));
     drop(deaf);
 }
 

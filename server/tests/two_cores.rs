@@ -100,6 +100,67 @@ fn a_large_value_of_the_other_core_is_the_owners_to_send() {
     assert!(hops(&server) > 0, "some of the keys are the other core's");
 }
 
+/// What is known of a value is enough for these, however large it is and whichever core has it.
+#[test]
+fn answers_without_bytes_move_none() {
+    let server = Server::start(&Plan { config: "memory = \"256MiB\"\n", cores: Some("0-1"), ..Plan::default() });
+    let large = "0123456789abcdef".repeat(200_000);
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| Client::connect(server.address)).collect();
+    let stored: Vec<Answer> = (0..8).map(|key| clients[0].ask(&request("PUT", key, "", &large))).collect();
+    let before = hops(&server);
+    for client in &mut clients {
+        for (key, stored) in stored.iter().enumerate() {
+            let etag = stored.field("etag").unwrap();
+            let head = client.ask(&request("HEAD", key, "", ""));
+            assert_eq!((head.status, head.field("content-length")), (200, Some("3200000")));
+            assert_eq!(head.field("etag"), Some(etag));
+            let cases = [
+                (format!("If-None-Match: {etag}\r\n"), 304),
+                ("If-Match: \"1\"\r\n".to_owned(), 412),
+                ("Range: bytes=3200000-\r\n".to_owned(), 416),
+            ];
+            for (fields, status) in cases {
+                assert_eq!(client.ask(&request("GET", key, &fields, "")).status, status, "{fields}");
+            }
+        }
+    }
+    assert_eq!(hops(&server), before, "no answer without bytes asks another core");
+    for (key, stored) in stored.iter().enumerate() {
+        let part = clients[key].ask(&request("GET", key, "Range: bytes=1000000-1000003\r\n", ""));
+        assert_eq!((part.status, &part.body[..]), (206, &large.as_bytes()[1_000_000..1_000_004]));
+        // With two tags the version is read first, and then written on condition of it.
+        let fields = format!("If-Match: \"1\", {}\r\n", stored.field("etag").unwrap());
+        assert_eq!(clients[key].ask(&request("DELETE", key, &fields, "")).status, 204);
+    }
+}
+
+/// Clients of either core that ask for large values of the other, and do not read: each costs the part that it is sent.
+#[test]
+fn clients_that_ask_for_large_values_and_do_not_read_cost_little() {
+    const DEAF: usize = 96;
+    let server = Server::start(&Plan { config: "memory = \"256MiB\"\n", cores: Some("0-1"), ..Plan::default() });
+    let mut client = Client::connect(server.address);
+    let large = "0123456789abcdef".repeat(500_000);
+    for key in 0..4 {
+        assert_eq!(client.ask(&request("PUT", key, "", &large)).status, 201);
+        assert_eq!(client.ask(&request("GET", key, "", "")).body, large.as_bytes());
+    }
+    let before = server.resident_bytes();
+    let mut deaf: Vec<Client> = (0..DEAF).map(|_| Client::connect(server.address)).collect();
+    for (index, deaf) in deaf.iter_mut().enumerate() {
+        deaf.send(request("GET", index % 4, "", "").as_bytes());
+        assert_eq!(client.ask(&request("GET", 1_000, "", "")).status, 404);
+    }
+    // All are being answered: the head has come.
+    for deaf in &deaf {
+        assert_eq!(deaf.socket.peek(&mut [0]).unwrap(), 1);
+    }
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < 48 << 20, "{DEAF} clients that do not read cost {grown} bytes");
+    drop(deaf);
+    assert_eq!(client.ask(&request("GET", 0, "", "")).body, large.as_bytes());
+}
+
 #[test]
 fn operators_see_where_a_key_is_and_how_it_fares() {
     let server = Server::start(&Plan { config: "memory = \"64MiB\"\n", cores: Some("0-1"), ..Plan::default() });

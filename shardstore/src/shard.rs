@@ -61,6 +61,12 @@ impl Shard {
         self.cache.get(hash, key, now_ms)
     }
 
+    /// Looks a key up without counting a use.
+    #[must_use]
+    pub fn peek(&self, hash: KeyHash, key: &[u8], now_ms: u64) -> Option<Hit<'_>> {
+        self.cache.peek(hash, key, now_ms)
+    }
+
     /// Asks for the memory of look-ups that are about to come; as [`Cache::prefetch`].
     #[inline]
     pub fn prefetch(&self, hashes: &[KeyHash]) {
@@ -70,7 +76,10 @@ impl Shard {
     /// Stores a value, if the condition holds and the checksum matches: under a new version, or under the one it brings along, and
     /// then only over something older.
     pub fn set(&mut self, hash: KeyHash, key: &[u8], set: &NewValue<'_>, now_ms: u64) -> SetOutcome {
-        let computed = set.computed_crc32c();
+        let computed = match set.value_crc32c {
+            Some(given) if set.is_checked => given,
+            _ => set.computed_crc32c(),
+        };
         if let Some(given) = set.value_crc32c
             && given != computed
         {

@@ -40,17 +40,21 @@ fn value(id: u64, version: u64) -> Vec<u8> {
 #[derive(Default)]
 struct Tally {
     found: u64,
+    large: u64,
     absent: u64,
     contended: u64,
 }
 
 fn read_until_over(reader: &Reader, hasher: KeyHasher, board: &Board, seed: u64) -> Tally {
-    let (mut tally, mut random, mut buffer) = (Tally::default(), seed, Vec::with_capacity(4_096));
+    let (mut tally, mut random) = (Tally::default(), seed);
+    // One has room for every item, the other for little more than key and metadata.
+    let mut buffers = [Vec::with_capacity(4_096), Vec::with_capacity(64)];
     while !board.is_over.load(Ordering::Relaxed) {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let id = (random >> 33) % KEYS;
         let oldest = board.stored[id as usize].load(Ordering::Acquire);
-        match reader.read(hasher.hash(&key(id)), &key(id), NOW, &mut buffer) {
+        let buffer = &mut buffers[usize::from(random >> 60 == 0)];
+        match reader.read(hasher.hash(&key(id)), &key(id), NOW, buffer) {
             Read::Found(found) => {
                 let (version, bytes) = (found.version.bits(), &buffer[found.value()]);
                 assert_eq!(bytes, value(id, version), "key {id}, version {version}: torn or foreign");
@@ -61,7 +65,14 @@ fn read_until_over(reader: &Reader, hasher: KeyHasher, board: &Board, seed: u64)
             }
             Read::Absent => tally.absent += 1,
             Read::Contended => tally.contended += 1,
-            Read::Large => panic!("no value is large"),
+            Read::Large(facts) => {
+                let version = facts.version.bits();
+                assert_eq!(facts.value_bytes as usize, value(id, version).len(), "torn or foreign");
+                assert_eq!(facts.value_crc32c, version as u32, "another version's header");
+                assert_eq!(&buffer[facts.metadata()], &id.to_le_bytes()[..(version % 9) as usize]);
+                assert!(facts.value().is_empty() && version >= oldest);
+                tally.large += 1;
+            }
         }
     }
     tally
@@ -131,7 +142,33 @@ fn no_reader_sees_a_torn_foreign_or_older_value() {
     let renewed = [stats.pages_grown, stats.pages_shrunk, stats.pages_moved];
     assert!(renewed.iter().all(|&pages| pages > 200), "{stats:?}");
     for tally in tallies {
+        assert!(tally.large > 50, "{} of which only the facts were read", tally.large);
         assert!(tally.found > 1_000, "{} found, {} absent, {} contended", tally.found, tally.absent, tally.contended);
         assert!(tally.contended < tally.found / 10, "{} contended of {}", tally.contended, tally.found);
     }
+}
+
+/// Of a value that does not fit, in one piece or in several, everything but its bytes is read, and it expires like any other.
+#[test]
+fn facts_of_large_values_are_read_in_place() {
+    let hasher = KeyHasher::new(3);
+    let mut cache = Cache::new(&CacheOptions { readers: 1, ..CacheOptions::new(4 << 20, hasher) }).unwrap();
+    let reader = cache.share().reader(0);
+    let mut buffer = Vec::with_capacity(96);
+    for (id, value_bytes) in [(1, 100_usize), (2, 30_000), (3, 500_000)] {
+        let (hash, value) = (hasher.hash(&key(id)), vec![7; value_bytes]);
+        let insert = Insert {
+            metadata: b"text/plain",
+            expire_ms: NOW + 5,
+            flags: 4,
+            ..Insert::new(&value[..], Version::from_bits(id), 99)
+        };
+        cache.insert(hash, &key(id), &insert, NOW).unwrap();
+        let Read::Large(facts) = reader.read(hash, &key(id), NOW + 4, &mut buffer) else { panic!("{value_bytes}") };
+        assert_eq!((facts.version.bits(), facts.expire_ms, facts.value_crc32c, facts.flags), (id, NOW + 5, 99, 4));
+        assert_eq!((facts.value_bytes as usize, &buffer[facts.metadata()]), (value_bytes, &b"text/plain"[..]));
+        assert_eq!(reader.read(hash, &key(id), NOW + 5, &mut buffer), Read::Absent);
+        assert_eq!(reader.read(hash, &key(id), NOW, &mut Vec::with_capacity(16)), Read::Contended, "no room for them");
+    }
+    assert_eq!(buffer.capacity(), 96, "nothing was allocated");
 }

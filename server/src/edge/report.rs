@@ -42,10 +42,10 @@ fn report_nodes(core: &Core, reported: &mut Vec<NodeState>) {
 }
 
 fn tick(core: &Core) {
-    core.storage.store.shard().maintain(core.reactor.wall_ms(), UNITS_PER_TICK);
+    core.storage.store.maintain(UNITS_PER_TICK);
     let stats = core.storage.store.shard().stats();
     core.metrics.shard.publish(&stats);
     core.metrics.reactor.publish(&(core.reactor.counters(), core.reactor.holdings()));
-    core.metrics.body_bytes.set(core.memory.leased_bytes() as u64);
+    core.metrics.body_bytes.set((core.memory.leased_bytes() + core.storage.tiers.fetched_bytes()) as u64);
     core.metrics.fills_open.set(core.storage.tiers.fills() as u64);
 }

@@ -94,6 +94,7 @@ fn tier_bounds(snapshot: &Snapshot) -> TierBounds {
             edge_ttl: settings.edge_ttl,
         },
         retry_time: settings.upstream.request_timeout / 2,
+        fetch_bytes_max: settings.limits.body_memory_bytes,
     }
 }
 
@@ -144,8 +145,9 @@ mod tests {
             request_timeout = \"3s\"\nconnect_timeout = \"40ms\"\nconnections_per_node = 5\nqueue_per_node = 6\n\
             breaker_failures = 9\nbreaker_probe_time = \"70ms\"\n";
         let snapshot = crate::snapshot::fixture::snapshot(1, text);
-        let TierBounds { fills, retry_time } = tier_bounds(&snapshot);
+        let TierBounds { fills, retry_time, fetch_bytes_max } = tier_bounds(&snapshot);
         assert_eq!((fills.fills_max, fills.waiters_max, fills.edge_ttl.as_secs()), (7, 8, 2));
+        assert_eq!(fetch_bytes_max, snapshot.settings.limits.body_memory_bytes);
         assert_eq!(retry_time.as_millis(), 1_500, "a request that is repeated has half its time left");
         let options = cluster_options(&snapshot, 3, 11);
         let times = [options.request_timeout, options.connect_timeout, options.breaker_probe_time];

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use corelane_http::Status;
 use corelane_http::problem::Problem;
 use corelane_http::request::RequestBody;
+use shardstore::wire::checksum_append;
 use store_runtime::budget::{Budget, Lease};
 
 use super::Wire;
@@ -40,7 +41,7 @@ pub(crate) async fn gather<W: Wire>(
     body: RequestBody,
     bounds: Bounds<'_>,
 ) -> Result<Gathered, BodyFault> {
-    let mut gathered = Gathered { lease: bounds.budget.empty_lease(), bytes: Vec::new() };
+    let mut gathered = Gathered { lease: bounds.budget.empty_lease(), bytes: Vec::new(), crc32c: 0 };
     let announced = match body {
         RequestBody::None => return Ok(gathered),
         // Bounded by the parser (`body_bytes`) and by the keyspace before it came to this.
@@ -63,6 +64,8 @@ pub(crate) async fn gather<W: Wire>(
 pub(crate) struct Gathered {
     pub(crate) lease: Lease,
     pub(crate) bytes: Vec<u8>,
+    /// Their CRC-32C, computed as they came: over a long body at once it would be a pause for others.
+    pub(crate) crc32c: u32,
 }
 
 impl Gathered {
@@ -81,6 +84,7 @@ impl Gathered {
         }
         self.bytes.extend_from_slice(bytes);
         assert!(announced == 0 || self.bytes.len() <= announced, "a wire hands out no more than the head announced");
+        self.crc32c = checksum_append(self.crc32c, bytes);
         true
     }
 }
@@ -125,6 +129,9 @@ mod tests {
             let (gathered, shed) = gather_pieces(&budget, body, pieces);
             let bytes = gathered.as_ref().map(|gathered| gathered.bytes.len()).map_err(String::as_str);
             assert_eq!(bytes, expected, "{body:?} in {pieces:?}");
+            if let Ok(gathered) = &gathered {
+                assert_eq!(gathered.crc32c, shardstore::wire::checksum(&gathered.bytes));
+            }
             assert_eq!(shed, u64::from(expected == Err("too-many-bodies")), "{body:?} in {pieces:?}");
             assert_eq!(budget.leased_bytes(), 20 + bytes.unwrap_or(0), "leased as long as it is held");
             drop(gathered);
@@ -165,7 +172,7 @@ mod tests {
             [(0, &[(10, 10), (10, 30), (10, 30), (1, 90)]), (35, &[(10, 10), (10, 30), (5, 30), (10, 35)])];
         for (announced, steps) in cases {
             let budget = Budget::new(1 << 20, Oversize::Refuse);
-            let mut gathered = Gathered { lease: budget.empty_lease(), bytes: Vec::new() };
+            let mut gathered = Gathered { lease: budget.empty_lease(), bytes: Vec::new(), crc32c: 0 };
             for (index, (bytes, capacity)) in steps.iter().enumerate() {
                 assert!(gathered.append(&vec![b'x'; *bytes], announced));
                 assert_eq!(gathered.bytes.capacity(), *capacity, "{announced} announced, step {index}");

@@ -11,7 +11,7 @@ use corelane_http::response::ResponseHead;
 use corelane_http::{MessageLimits, Status};
 use reactor::SharedBytes;
 
-use super::wire::BodyFault;
+use super::wire::{BodyFault, ClientGone};
 use super::{Reply, Wire};
 
 /// What a response said.
@@ -70,6 +70,7 @@ pub(crate) struct FakeWire {
     /// The client was told to send its body.
     pub(crate) invited: bool,
     pub(crate) reply: FakeReply,
+    pub(crate) is_cut: bool,
 }
 
 impl Wire for FakeWire {
@@ -89,6 +90,18 @@ impl Wire for FakeWire {
             return Ok(Some(&self.lent));
         }
         self.fault.take().map_or(Ok(None), Err)
+    }
+
+    async fn room(&mut self, _: usize) -> Result<(), ClientGone> {
+        Ok(())
+    }
+
+    fn extend(&mut self, bytes: SharedBytes) {
+        self.reply.copy((*bytes).as_ref());
+    }
+
+    fn cut(&mut self) {
+        self.is_cut = true;
     }
 }
 

@@ -2,6 +2,8 @@
 
 use corelane_http::problem::Problem;
 
+use reactor::SharedBytes;
+
 use super::Reply;
 
 /// The way between a client and the exchange that serves one of its requests.
@@ -21,7 +23,23 @@ pub(crate) trait Wire {
     /// # Errors
     /// The client's: see [`BodyFault`]. There is no more body after an error, and no more request.
     async fn body(&mut self) -> Result<Option<&[u8]>, BodyFault>;
+
+    /// Waits until the client has taken so much of a response whose head is written that at most `bytes` of it are left.
+    ///
+    /// # Errors
+    /// The client's: it is gone, or takes nothing. Nothing more can be sent.
+    async fn room(&mut self, bytes: usize) -> Result<(), ClientGone>;
+
+    /// Sends more bytes of the response's body, in place.
+    fn extend(&mut self, bytes: SharedBytes);
+
+    /// Ends a response of which bytes are missing, so that the client learns that.
+    fn cut(&mut self);
 }
+
+/// Nobody takes the response any more.
+#[derive(Debug)]
+pub(crate) struct ClientGone;
 
 /// Why a body did not arrive.
 #[derive(Debug)]

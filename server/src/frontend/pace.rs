@@ -22,11 +22,17 @@ pub(super) struct Pace {
     pub(super) grace: Duration,
     /// Longest silence where no rate is asked for, and in any case.
     pub(super) idle_timeout: Duration,
+    /// Time for all of it.
+    pub(super) whole: Duration,
 }
 
 impl Pace {
     /// By when more has to come, after so many bytes.
     pub(super) fn deadline(&self, now: Instant, bytes: usize) -> Instant {
+        self.pause_end(now, bytes).min(self.began + self.whole)
+    }
+
+    fn pause_end(&self, now: Instant, bytes: usize) -> Instant {
         let Some(earned_ms) = (bytes as u64).saturating_mul(1000).checked_div(self.rate_min) else {
             return now + self.idle_timeout;
         };
@@ -43,7 +49,8 @@ mod tests {
     fn early_bytes_earn_time_but_no_long_silence() {
         let began = Instant::default();
         let seconds = Duration::from_secs;
-        let pace = Pace { began, rate_min: 1024, grace: seconds(10), idle_timeout: seconds(75) };
+        let whole = seconds(5_000);
+        let pace = Pace { began, rate_min: 1024, grace: seconds(10), idle_timeout: seconds(75), whole };
         // (Rate, grace, seconds since the beginning, bytes) and the seconds left.
         let cases = [
             (pace, 0, 0, 10),
@@ -53,6 +60,8 @@ mod tests {
             (Pace { grace: seconds(0), ..pace }, 0, 1 << 30, 1),
             (Pace { idle_timeout: seconds(5), ..pace }, 0, 1 << 30, 5),
             (Pace { rate_min: 0, ..pace }, 1000, 0, 75),
+            (Pace { rate_min: 0, ..pace }, 4_990, 1 << 30, 10),
+            (pace, 4_999, 1 << 30, 1),
         ];
         for (pace, passed, bytes, left) in cases {
             let now = began + seconds(passed);

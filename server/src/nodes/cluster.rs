@@ -15,13 +15,14 @@ use reactor::Reactor;
 use reactor::local::Notify;
 use shardstore::key::SlotId;
 use shardstore::placement::{Node, NodeId, SlotRange, Topology};
+use shardstore::version::Version;
 use shardstore::wire::code::Status;
-use shardstore::wire::ext::Moved;
+use shardstore::wire::ext::{Moved, WantedPart};
 use shardstore::wire::request::{Op as WireOp, Set as WireSet};
 use shardstore::wire::topology::TopologyText;
 use shardstore::wire::{Flags, Request};
 use store_runtime::cores::owner_core;
-use store_runtime::request::{Outcome, Refusal, Source, StoreOp, StoreRequest, StoreResponse};
+use store_runtime::request::{Outcome, ReadPart, Refusal, Source, StoreOp, StoreRequest, StoreResponse};
 use store_runtime::tiers::Behind;
 
 use super::client::NodeClient;
@@ -34,6 +35,9 @@ use crate::metrics::CoreMetrics;
 
 /// Nodes asked for one call: the owner as we know it, the one it names, and once more in case that moved too.
 const HOPS_MAX: usize = 3;
+
+/// Longest value that comes along with what is known of it: it costs about as much as the rest of the answer.
+const SMALL_BYTES: u32 = 16 * 1024;
 
 /// How long to wait before asking a node again whose topology is older than ours.
 const STALE_PAUSE: Duration = Duration::from_millis(30);
@@ -277,7 +281,7 @@ impl Behind for Cluster {
 fn sent_bytes(op: &StoreOp) -> usize {
     match op {
         StoreOp::Set(set) => set.value.len(),
-        StoreOp::Get { .. } | StoreOp::Delete { .. } => 0,
+        StoreOp::Inspect { .. } | StoreOp::Read(_) | StoreOp::Delete { .. } => 0,
     }
 }
 
@@ -297,12 +301,12 @@ fn refusal(error: CallError, is_read: bool) -> Refusal {
 
 fn wire_op(ask: &StoreRequest) -> WireOp<'_> {
     match &ask.op {
-        StoreOp::Get { .. } => WireOp::Get { key: &ask.key },
+        StoreOp::Inspect { .. } | StoreOp::Read(_) => WireOp::Read { key: &ask.key, wanted: wanted(&ask.op) },
         StoreOp::Set(set) => WireOp::Set(WireSet {
             key: &ask.key,
             value: &set.value,
             metadata: &set.metadata,
-            value_crc32c: shardstore::wire::checksum(&set.value),
+            value_crc32c: set.value_crc32c,
             ttl_ms: u32::try_from(set.ttl_ms).unwrap_or(u32::MAX),
             version: 0,
             condition: set.condition,
@@ -311,9 +315,33 @@ fn wire_op(ask: &StoreRequest) -> WireOp<'_> {
     }
 }
 
+/// Which part of a value a read wants of a node. A small value comes along with what is known of it, so that a copy of it can be
+/// kept.
+fn wanted(op: &StoreOp) -> WantedPart {
+    let saturated = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+    match op {
+        StoreOp::Read(part) => WantedPart {
+            offset: saturated(part.offset),
+            bytes_max: saturated(part.bytes_max),
+            is_all_or_none: false,
+            is_first: part.is_first,
+            version: part.version.map_or(0, Version::bits),
+        },
+        StoreOp::Inspect { fresh: false } => {
+            WantedPart { bytes_max: SMALL_BYTES, is_all_or_none: true, ..WantedPart::default() }
+        }
+        _ => WantedPart::default(),
+    }
+}
+
 fn outcome(ask: &StoreRequest, reply: NodeResponse, asked_ms: u64) -> Outcome {
     match ask.op {
-        StoreOp::Get { .. } => reply.into_read(asked_ms),
+        StoreOp::Inspect { .. } => reply.into_read(asked_ms),
+        StoreOp::Read(ReadPart { version, .. }) => match reply.into_read(asked_ms) {
+            // A node that does not know parts says what it has.
+            Outcome::Found(found) if version.is_some_and(|version| version != found.version) => Outcome::NotApplied,
+            outcome => outcome,
+        },
         StoreOp::Set(_) => reply.into_set(),
         StoreOp::Delete { .. } => reply.into_delete(),
     }

@@ -20,6 +20,7 @@ use shardstore::session::{
     wire_bytes,
 };
 use shardstore::wire::hello::Hello;
+use shardstore::wire::request::Op as WireOp;
 use shardstore::wire::terms::SessionTerms;
 use shardstore::wire::{FrameError, Request};
 
@@ -153,7 +154,8 @@ impl NodeConnection {
         }
         request.deadline_us = budget_us(sent, until);
         let (sender, receiver) = one(&shared.reactor);
-        let id = self.send(grant, &mut request, PendingCall { sender, progress: None });
+        let id = self.begin(grant, &mut request, PendingCall { sender, progress: None });
+        self.write(shared, id, &request).await;
         let mut receiving = std::pin::pin!(receiver.receive());
         loop {
             match shared.reactor.until(until, receiving.as_mut()).await {
@@ -224,15 +226,36 @@ impl NodeConnection {
         wire_bytes(&request.op, session.terms().map_or(u32::MAX, |terms| terms.limits.frame_value_bytes_max))
     }
 
-    /// Appends the request's frames to what leaves at the end of this pass.
-    fn send(&self, grant: CreditGrant, request: &mut Request<'_>, pending: PendingCall) -> CorrelationId {
+    /// Begins a request on the connection that is up.
+    fn begin(&self, grant: CreditGrant, request: &mut Request<'_>, pending: PendingCall) -> CorrelationId {
         let mut session = self.session.borrow_mut();
         let id = session.begin(grant, pending);
         request.id = id.0;
-        if let Some(sender) = &*self.sender.borrow() {
-            session.write(request, &mut sender.write());
+        if let WireOp::Read { key, .. } = request.op
+            && session.terms().is_some_and(|terms| !terms.has_read())
+        {
+            // An older release: the whole value comes, and is cut where it is used.
+            request.op = WireOp::Get { key };
         }
         id
+    }
+
+    /// Appends the request's frames to what leaves at the end of this pass; of a large value, one in each pass, so that others get
+    /// their turn. It ends where the connection does.
+    async fn write(&self, shared: &ClusterShared, id: CorrelationId, request: &Request<'_>) {
+        let parts = self.session.borrow().parts(request);
+        for part in parts {
+            if part.offset > 0 {
+                shared.reactor.yield_now().await;
+            }
+            let session = self.session.borrow();
+            if session.position(id).is_none() {
+                return;
+            }
+            if let Some(sender) = &*self.sender.borrow() {
+                session.write_part(request, part, &mut sender.write());
+            }
+        }
     }
 
     /// A response has come; none that can be read, if `response` is none.

@@ -4,11 +4,13 @@
 //!
 //! **Invariants**: a value that does not match its checksum is never handed on.
 
+use std::sync::Arc;
+
 use shardstore::session::ReceivedAnswer;
 use shardstore::version::Version;
 use shardstore::wire::code::Status;
-use shardstore::wire::ext::Moved;
-use shardstore::wire::{FrameError, Response};
+use shardstore::wire::ext::{CarriedPart, Moved};
+use shardstore::wire::{FrameError, Response, VALUE_BYTES_MAX};
 
 use store_runtime::request::{Outcome, Refusal, StoredValue};
 
@@ -20,8 +22,11 @@ pub(crate) struct NodeResponse {
     ttl_ms: u32,
     metadata: Box<[u8]>,
     pub(crate) value: Vec<u8>,
-    /// The value matches its checksum.
+    /// Which part of the value it is, where a part was asked for.
+    part: Option<CarriedPart>,
+    /// What came of the value matches its checksum.
     is_sound: bool,
+    value_crc32c: u32,
     replaced: bool,
     pub(crate) moved: Option<Moved>,
     /// The node's map is newer than the epoch that was sent.
@@ -48,7 +53,9 @@ impl NodeResponse {
             ttl_ms: response.ttl_ms,
             metadata: response.metadata.into(),
             value: Vec::new(),
+            part: response.part,
             is_sound: false,
+            value_crc32c: response.value_crc32c.unwrap_or_default(),
             replaced: response.previous_version.is_some(),
             moved: response.moved,
             map_hint: response.flags.contains(shardstore::wire::Flags::MAP_HINT),
@@ -61,21 +68,31 @@ impl NodeResponse {
     /// its value, however long the response took.
     pub(crate) fn into_read(self, asked_ms: u64) -> Outcome {
         match self.status {
-            Status::Ok => {
-                if !self.is_sound {
-                    return Outcome::Refused(Refusal::Corrupt);
-                }
-                let expire_ms = if self.ttl_ms == 0 { 0 } else { asked_ms + u64::from(self.ttl_ms) };
-                Outcome::Found(StoredValue {
-                    version: Version::from_bits(self.version),
-                    expire_ms,
-                    metadata: self.metadata.into(),
-                    value: self.value.into(),
-                })
-            }
+            Status::Ok => self.into_found(asked_ms).map_or(Outcome::Refused(Refusal::Corrupt), Outcome::Found),
             Status::NotFound => Outcome::Absent,
+            Status::NotApplied => Outcome::NotApplied,
             other => Outcome::Refused(refusal(other)),
         }
+    }
+
+    /// The value, or the part of it that came; `None` when it does not match its checksum, or contradicts itself.
+    fn into_found(self, asked_ms: u64) -> Option<StoredValue> {
+        // A node that does not know parts sends the whole value.
+        let (total, value_crc32c) = (self.value.len() as u32, self.value_crc32c);
+        let part = self.part.unwrap_or(CarriedPart { total, offset: 0, value_crc32c });
+        let end = u64::from(part.offset) + self.value.len() as u64;
+        if !self.is_sound || end > u64::from(part.total) || part.total > VALUE_BYTES_MAX {
+            return None;
+        }
+        Some(StoredValue {
+            version: Version::from_bits(self.version),
+            expire_ms: if self.ttl_ms == 0 { 0 } else { asked_ms + u64::from(self.ttl_ms) },
+            metadata: self.metadata.into(),
+            value_bytes: part.total as usize,
+            value_crc32c: part.value_crc32c,
+            offset: part.offset as usize,
+            part: Arc::new(self.value),
+        })
     }
 
     /// The outcome for a write.

@@ -69,7 +69,7 @@ impl ClusterShared {
             hash_seed: topology.hash_seed(),
             cores: self.options.get().cores,
             wanted_core: hello::WANTED_CORE_ANY,
-            features: 0,
+            features: hello::FEATURE_READ,
             node_id: 0,
             topology_epoch: topology.epoch(),
             incarnation: self.options.get().incarnation,

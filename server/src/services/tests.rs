@@ -84,7 +84,7 @@ impl Rig {
             store: Rc::clone(&store),
             mail: Rc::clone(&mail),
             behind: None,
-            bounds: TierBounds { fills, retry_time: Duration::from_millis(500) },
+            bounds: TierBounds { fills, retry_time: Duration::from_millis(500), fetch_bytes_max: 1 << 20 },
             hops_max: setting.hops_max,
             note: Box::new(|_| {}),
         };
@@ -128,7 +128,7 @@ impl Rig {
                 assert_eq!(wire.reply, FakeReply::default(), "nothing is written yet");
                 let exchange = Exchange::new(&head.head(), plan);
                 let route = exchange.route();
-                carry(&self.services, exchange, &mut wire).await;
+                Box::pin(carry(&self.services, exchange, &mut wire)).await;
                 Way::Later(route)
             }
         };

@@ -50,12 +50,13 @@ static SCHEMA: Schema = Schema {
 };
 
 /// Keys that only `shardstored` has.
-const NODE_KEYS: [&str; 5] = [
+const NODE_KEYS: [&str; 6] = [
     "node_id",
     "limits.requests_per_connection",
     "limits.bytes_per_connection",
     "limits.value_bytes",
     "limits.frame_bytes",
+    "limits.value_timeout",
 ];
 
 settings! {
@@ -135,6 +136,8 @@ settings! {
         pub body_rate_min: u64 = SettingKey::bytes(0, GIB).preset("1KiB"),
         /// Time before the rate of a body is checked, and the longest pause within a body (at least 1s).
         pub body_rate_grace: Duration = SettingKey::duration(Duration::ZERO, HOUR).preset("10s"),
+        /// Time for a whole request body from when it is first waited for, however fast it is; then 408.
+        pub body_timeout: Duration = SettingKey::duration(SECOND, DAY).preset("15m"),
         /// Time a connection is kept open between requests.
         pub idle_timeout: Duration = SettingKey::duration(SECOND, DAY).preset("75s").formerly("idle_time"),
         /// Most connections of a core; one more is answered 503 and closed.

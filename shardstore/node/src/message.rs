@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use reactor::{Detached, Instant};
 use shardstore::wire::hello::Hello;
+use shardstore::wire::reassembly::Assembled;
 use shardstore::wire::{Frame, Header};
 use store_runtime::hop::HopMessage;
 
@@ -59,24 +60,34 @@ pub(crate) struct Handover {
 #[derive(Debug)]
 pub(crate) struct OwnedFrame {
     header: Header,
-    ext_bytes: usize,
-    key_bytes: usize,
+    /// Ext, then key.
     sections: Vec<u8>,
+    ext_bytes: usize,
+    value: Vec<u8>,
 }
 
 impl OwnedFrame {
     pub(crate) fn of(frame: &Frame<'_>) -> Self {
+        OwnedFrame { value: frame.value.to_vec(), ..OwnedFrame::without_value(frame) }
+    }
+
+    /// The same of what came in chunks, whose value is not copied.
+    pub(crate) fn of_assembled(assembled: Assembled) -> Self {
+        let head = OwnedFrame::without_value(&assembled.frame());
+        OwnedFrame { value: assembled.into_value(), ..head }
+    }
+
+    fn without_value(frame: &Frame<'_>) -> Self {
         OwnedFrame {
             header: frame.header,
+            sections: [frame.ext, frame.key].concat(),
             ext_bytes: frame.ext.len(),
-            key_bytes: frame.key.len(),
-            sections: [frame.ext, frame.key, frame.value].concat(),
+            value: Vec::new(),
         }
     }
 
     pub(crate) fn frame(&self) -> Frame<'_> {
-        let (ext, rest) = self.sections.split_at(self.ext_bytes);
-        let (key, value) = rest.split_at(self.key_bytes);
-        Frame { header: self.header, ext, key, value }
+        let (ext, key) = self.sections.split_at(self.ext_bytes);
+        Frame { header: self.header, ext, key, value: &self.value }
     }
 }

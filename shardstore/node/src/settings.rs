@@ -14,7 +14,7 @@ use control::settings::Settings;
 use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
 use control::settings::process_keys::{
-    ADMIN, CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIMEOUT, MEMORY, MEMORY_COMMIT, REGION, SECOND, TOPOLOGY,
+    ADMIN, CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIMEOUT, HOUR, MEMORY, MEMORY_COMMIT, REGION, SECOND, TOPOLOGY,
     VALUE_BYTES_MAX,
 };
 use control::settings::quantity::{GIB, KIB, MIB};
@@ -35,7 +35,7 @@ static SCHEMA: Schema = Schema {
 };
 
 /// Keys that only `corelane` has.
-const EDGE_KEYS: [&str; 25] = [
+const EDGE_KEYS: [&str; 26] = [
     "accept_steering",
     "access_log.format",
     "access_log.path",
@@ -50,6 +50,7 @@ const EDGE_KEYS: [&str; 25] = [
     "limits.header_timeout",
     "limits.body_rate_min",
     "limits.body_rate_grace",
+    "limits.body_timeout",
     "limits.pipelined_requests_max",
     "limits.send_queue_bytes",
     "limits.body_memory_bytes",
@@ -106,6 +107,8 @@ settings! {
         /// Most bytes of a value in one frame; larger values are sent in chunks.
         // At least a longest key, its extensions and some value; at most what one peer may hold up the others with.
         pub frame_bytes: u32 = SettingKey::bytes(16 * KIB, 16 * MIB).preset("1MiB"),
+        /// Time for a value in chunks, from its first to its last; then the response is UNAVAILABLE.
+        pub value_timeout: Duration = SettingKey::duration(SECOND, HOUR).preset("60s"),
         /// Time a connection is kept open without a frame.
         pub idle_timeout: Duration = SettingKey::duration(SECOND, DAY).preset("5m").formerly("idle_time"),
     }

@@ -50,11 +50,11 @@ pub struct Times {
     pub serve_until_ms: u64,
 }
 
-/// Keeps a copy until `serve_until_ms`, unless a newer one is there.
+/// Keeps a copy of a value that is there as a whole until `serve_until_ms`, unless a newer one is there.
 pub fn keep(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), value: &StoredValue, times: Times) {
     let Times { now_ms, serve_until_ms } = times;
     let until_ms = if value.expire_ms == 0 { serve_until_ms } else { serve_until_ms.min(value.expire_ms) };
-    if until_ms <= now_ms || value.metadata.len() > CLIENT_METADATA_BYTES_MAX {
+    if until_ms <= now_ms || value.metadata.len() > CLIENT_METADATA_BYTES_MAX || !value.is_whole() {
         return;
     }
     let cache = shard.cache_mut();
@@ -67,7 +67,7 @@ pub fn keep(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), value: &StoredValu
         metadata: &metadata,
         expire_ms: until_ms,
         flags: ItemKind::EDGE_COPY.flags(),
-        ..Insert::new(&value.value[..], value.version, shardstore::wire::checksum(&value.value))
+        ..Insert::new(&value.part[..], value.version, value.value_crc32c)
     };
     // A copy that finds no room is no loss: the node has the value.
     let _ = cache.insert(hash, key, &insert, now_ms);
@@ -88,17 +88,10 @@ pub fn forget_older(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), owner: Opt
     }
 }
 
-/// A copy that may be served.
-pub fn get(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), now_ms: u64) -> Option<StoredValue> {
-    let hit = shard.get(hash, key, now_ms)?;
-    let (expire_ms, metadata) = of_value(ItemKind::of_flags(hit.flags()), hit.expire_ms(), hit.metadata());
-    let mut value = Vec::new();
-    hit.value().copy_to(&mut value);
-    Some(StoredValue { version: hit.version(), expire_ms, metadata: metadata.into(), value: value.into() })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use shardstore::cache::CacheOptions;
     use shardstore::key::KeyHasher;
 
@@ -108,7 +101,28 @@ mod tests {
 
     fn value(version: u64, expire_ms: u64) -> StoredValue {
         let version = Version::from_bits(version);
-        StoredValue { version, expire_ms, metadata: b"text/plain"[..].into(), value: b"value"[..].into() }
+        StoredValue { version, expire_ms, metadata: b"text/plain"[..].into(), ..of_bytes(b"value") }
+    }
+
+    fn of_bytes(bytes: &[u8]) -> StoredValue {
+        StoredValue {
+            version: Version::from_bits(1),
+            expire_ms: 0,
+            metadata: Arc::default(),
+            value_bytes: bytes.len(),
+            value_crc32c: shardstore::wire::checksum(bytes),
+            offset: 0,
+            part: Arc::new(bytes.to_vec()),
+        }
+    }
+
+    /// A copy that may be served.
+    fn get(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), now_ms: u64) -> Option<StoredValue> {
+        let hit = shard.get(hash, key, now_ms)?;
+        let (expire_ms, metadata) = of_value(ItemKind::of_flags(hit.flags()), hit.expire_ms(), hit.metadata());
+        let mut bytes = Vec::new();
+        hit.value().copy_to(&mut bytes);
+        Some(StoredValue { version: hit.version(), expire_ms, metadata: metadata.into(), ..of_bytes(&bytes) })
     }
 
     fn shard() -> (Shard, KeyHash) {
@@ -127,11 +141,19 @@ mod tests {
             keep(&mut shard, (hash, KEY), &value(1, expire_ms), Times { now_ms: 1_000, serve_until_ms });
             let copy = get(&mut shard, (hash, KEY), gone_ms - 1).expect("still there");
             assert_eq!(
-                (copy.expire_ms, &copy.metadata[..], &copy.value[..]),
+                (copy.expire_ms, &copy.metadata[..], &copy.part[..]),
                 (expire_ms, &b"text/plain"[..], &b"value"[..])
             );
             assert!(get(&mut shard, (hash, KEY), gone_ms).is_none());
         }
+    }
+
+    #[test]
+    fn a_part_of_a_value_is_not_kept() {
+        let (mut shard, hash) = shard();
+        let part = StoredValue { value_bytes: 9, ..value(1, 0) };
+        keep(&mut shard, (hash, KEY), &part, Times { now_ms: 1_000, serve_until_ms: 2_000 });
+        assert_eq!(version_of(&mut shard, hash, 1_000), None);
     }
 
     #[test]
@@ -220,7 +242,7 @@ mod tests {
         let hasher = KeyHasher::new(1);
         for number in 0..100_000_u64 {
             let (key, now_ms) = ([&b"\0"[..], &number.to_le_bytes()].concat(), 1_000 + number / 100);
-            let copied = StoredValue { value: vec![7; 200].into(), ..value(number + 1, 0) };
+            let copied = StoredValue { version: Version::from_bits(number + 1), ..of_bytes(&[7; 200]) };
             let times = Times { now_ms, serve_until_ms: now_ms + 60_000 };
             keep(&mut shard, (hasher.hash(&key), &key), &copied, times);
         }

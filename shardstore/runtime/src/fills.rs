@@ -20,6 +20,8 @@ pub(crate) struct Fill {
     began: Instant,
     /// A write is under way that the answer may not have seen.
     may_keep: Cell<bool>,
+    /// Somebody waits for bytes of the value, not only for what is known of it.
+    wants_value: Cell<bool>,
     waiters: RefCell<Vec<OneSender<StoreResponse>>>,
 }
 
@@ -27,6 +29,16 @@ impl Fill {
     /// The value is for the reads that wait, and is not kept.
     pub(crate) fn do_not_keep(&self) {
         self.may_keep.set(false);
+    }
+
+    /// Whether somebody who waits wants bytes of the value.
+    pub(crate) fn wants_value(&self) -> bool {
+        self.wants_value.get()
+    }
+
+    /// Whether no write is known that the answer may not have seen.
+    pub(crate) fn may_keep(&self) -> bool {
+        self.may_keep.get()
     }
 }
 
@@ -74,7 +86,12 @@ impl Fills {
     ///
     /// What a fill brings may be as old as its beginning. One that has been under way for longer than a copy may be
     /// served is left alone: the next read asks again, and those after it wait for that.
-    pub(crate) fn coalesce(&mut self, key: &[u8], waiter: OneSender<StoreResponse>, now: Instant) -> Coalesced {
+    pub(crate) fn coalesce(
+        &mut self,
+        key: &[u8],
+        (waiter, wants_value): (OneSender<StoreResponse>, bool),
+        now: Instant,
+    ) -> Coalesced {
         let young_time = self.bounds.edge_ttl.max(COALESCE_TIME_MIN);
         let young = |fill: &&Rc<Fill>| now.since(fill.began) <= young_time;
         if let Some(fill) = self.table.get(key).filter(young) {
@@ -83,12 +100,18 @@ impl Fills {
                 return Coalesced::Full;
             }
             waiters.push(waiter);
+            fill.wants_value.set(fill.wants_value.get() || wants_value);
             return Coalesced::Waiting;
         }
         if self.table.len() >= self.bounds.fills_max {
             return Coalesced::Full;
         }
-        let fill = Rc::new(Fill { began: now, may_keep: Cell::new(true), waiters: RefCell::new(vec![waiter]) });
+        let fill = Rc::new(Fill {
+            began: now,
+            may_keep: Cell::new(true),
+            wants_value: Cell::new(wants_value),
+            waiters: RefCell::new(vec![waiter]),
+        });
         self.table.insert(key.into(), Rc::clone(&fill));
         Coalesced::Start(fill)
     }

@@ -17,6 +17,7 @@ pub mod budget;
 pub mod cores;
 pub mod edge_copy;
 pub mod fills;
+pub mod holds;
 pub mod hop;
 pub mod kind;
 pub mod mail;

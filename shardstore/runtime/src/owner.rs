@@ -1,4 +1,4 @@
-//! Operations on the shard that owns a key.
+//! Writes to the shard that owns a key.
 //!
 //! **Not**: whether the key belongs here; the caller has looked.
 //!
@@ -8,8 +8,7 @@ use shardstore::key::KeyHash;
 use shardstore::shard::{Deleted, SetOutcome, Shard, Stored, Touched};
 use shardstore::version::Version;
 
-use crate::kind::ItemKind;
-use crate::request::{Outcome, Refusal, StoreOp, StoreResponse, StoredValue, Write};
+use crate::request::{Outcome, Refusal, Write};
 
 /// Units of background work after each write, of an edge's copy too: twice what a small write makes, so that reclaiming stays
 /// ahead of need. A large write has done its own part by then (the cache paces reclaiming by bytes written), and more at
@@ -84,25 +83,9 @@ const fn delete_outcome(outcome: &Deleted) -> Written {
     }
 }
 
-/// Does what is asked of a key whose shard is the truth, with the value copied out.
-pub fn apply(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), op: &StoreOp, now_ms: u64) -> StoreResponse {
-    StoreResponse::from_shard(match op.as_write() {
-        None => get(shard, hash, key, now_ms),
-        Some(asked) => outcome_of(write(shard, hash, key, &asked, now_ms)),
-    })
-}
-
-fn get(shard: &mut Shard, hash: KeyHash, key: &[u8], now_ms: u64) -> Outcome {
-    let Some(hit) = shard.get(hash, key, now_ms) else { return Outcome::Absent };
-    debug_assert!(!ItemKind::of_flags(hit.flags()).is_edge_copy(), "a shard that is the truth holds no copies");
-    let mut value = Vec::new();
-    hit.value().copy_to(&mut value);
-    Outcome::Found(StoredValue {
-        version: hit.version(),
-        expire_ms: hit.expire_ms(),
-        metadata: hit.metadata().into(),
-        value: value.into(),
-    })
+/// Applies a write of a request to the shard that owns its key.
+pub fn apply(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), asked: &Write<'_>, now_ms: u64) -> Outcome {
+    outcome_of(write(shard, hash, key, asked, now_ms))
 }
 
 fn outcome_of(written: Written) -> Outcome {

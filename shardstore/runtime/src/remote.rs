@@ -4,7 +4,8 @@
 //!  start of a core:  its shard ──▶ published        first read of another's key:  published ──▶ a reader of one's own
 //! ```
 //!
-//! **Not** for writes, large values, or what is being changed: those are asked of the owner by message.
+//! **Not** for writes, the bytes of large values, or what is being changed: those are asked of the owner by message. What is
+//! known of a large value beside its bytes is read here like anything else.
 //!
 //! **Invariants**: a core's readers are used by that core only; a shard that is not published yet is asked by message;
 //! nothing of another core's memory is written, and nothing of it is lent; a read allocates nothing.
@@ -13,7 +14,7 @@ use std::cell::{OnceCell, RefCell};
 use std::sync::{Arc, OnceLock};
 
 use reactor::CoreId;
-use shardstore::cache::{METADATA_BYTES_MAX, Read, Reader, SharedCache};
+use shardstore::cache::{Found, METADATA_BYTES_MAX, Read, Reader, SharedCache};
 use shardstore::key::{KeyHash, STORED_KEY_BYTES_MAX};
 use shardstore::version::Version;
 
@@ -48,9 +49,11 @@ pub struct RemoteShards {
 pub enum RemoteRead<'a> {
     /// The item was copied.
     Found(RemoteItem<'a>),
+    /// All of the item but its value, which is large, was copied; the value is to be asked of the owner.
+    Large(RemoteItem<'a>),
     /// There is none, or it has expired.
     Absent,
-    /// It is large, or was being changed, or its owner is starting: ask the owner.
+    /// It was being changed, or its owner is starting: ask the owner.
     AskOwner,
 }
 
@@ -67,8 +70,24 @@ pub struct RemoteItem<'a> {
     pub kind: ItemKind,
     /// What is stored beside the value.
     pub metadata: &'a [u8],
-    /// The value.
+    /// Bytes of the value.
+    pub value_bytes: usize,
+    /// The value; empty where it is large.
     pub value: &'a [u8],
+}
+
+impl<'a> RemoteItem<'a> {
+    fn of(found: &Found, copied: &'a [u8]) -> Self {
+        RemoteItem {
+            version: found.version,
+            expire_ms: found.expire_ms,
+            value_crc32c: found.value_crc32c,
+            kind: ItemKind::of_flags(found.flags),
+            metadata: &copied[found.metadata()],
+            value_bytes: found.value_bytes as usize,
+            value: &copied[found.value()],
+        }
+    }
 }
 
 impl RemoteShards {
@@ -93,16 +112,10 @@ impl RemoteShards {
         let Some(reader) = self.reader(owner) else { return then(RemoteRead::AskOwner) };
         let mut item = self.item.borrow_mut();
         match reader.read(hash, key, now_ms, &mut item) {
-            Read::Found(found) => then(RemoteRead::Found(RemoteItem {
-                version: found.version,
-                expire_ms: found.expire_ms,
-                value_crc32c: found.value_crc32c,
-                kind: ItemKind::of_flags(found.flags),
-                metadata: &item[found.metadata()],
-                value: &item[found.value()],
-            })),
+            Read::Found(found) => then(RemoteRead::Found(RemoteItem::of(&found, &item))),
+            Read::Large(found) => then(RemoteRead::Large(RemoteItem::of(&found, &item))),
             Read::Absent => then(RemoteRead::Absent),
-            Read::Large | Read::Contended => then(RemoteRead::AskOwner),
+            Read::Contended => then(RemoteRead::AskOwner),
         }
     }
 

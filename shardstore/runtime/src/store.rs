@@ -1,25 +1,33 @@
 //! A core's part of the store: its own shard, and the others read in place.
 //!
 //! ```text
-//!  shard        this core's: every operation, in the poll that asks
-//!  read_remote  another core's: a read, in the poll that asks, or "ask the owner"
+//!  shard           this core's: the hit path
+//!  inspect, read   this core's: what is known of a key, a part of its value
+//!  write           this core's: set, delete, touch
+//!  read_remote     another core's: a read in place, in the poll that asks, or "ask the owner"
+//!  inspect_remote  another core's: what is known of a key, whatever the size of its value
 //! ```
 //!
 //! **Not**: waiting; asking another core or a node ([`crate::tiers`]).
 //!
-//! **Invariants**: only this core writes its shard; no borrow of it is held across an await.
+//! **Invariants**: only this core writes its shard; no borrow of it is held across an await; a call copies at most
+//! [`PART_BYTES_MAX`] bytes of a value.
 
 use std::cell::{RefCell, RefMut};
+use std::sync::Arc;
 
 use reactor::Reactor;
-use shardstore::cache::{CacheOptions, Commit};
+use shardstore::cache::{CacheOptions, Commit, Hit};
 use shardstore::key::{KeyHash, KeyHasher};
 use shardstore::shard::Shard;
 
 use crate::cores::CoreMap;
+use crate::edge_copy;
+use crate::holds::Holds;
+use crate::kind::ItemKind;
 use crate::owner::{self, Written};
 use crate::remote::{Published, RemoteRead, RemoteShards};
-use crate::request::Write;
+use crate::request::{Outcome, ReadPart, StoredValue, Write};
 
 /// What a core's shard is made from.
 #[derive(Debug)]
@@ -41,6 +49,7 @@ pub struct Store {
     reactor: Reactor,
     cores: CoreMap,
     shard: RefCell<Shard>,
+    holds: RefCell<Holds>,
     remote: RemoteShards,
 }
 
@@ -66,6 +75,7 @@ impl Store {
             reactor: reactor.clone(),
             cores: CoreMap::new(own, u16::try_from(cores).expect("cores are numbered by 16 bits")),
             shard: RefCell::new(shard),
+            holds: RefCell::default(),
             remote: RemoteShards::new(plan.published, own),
         })
     }
@@ -90,10 +100,101 @@ impl Store {
         self.remote.read(self.cores, key, self.reactor.wall_ms(), then)
     }
 
+    /// What is known of a key of another core, read in place; `None` where its owner has to be asked.
+    #[must_use]
+    pub fn inspect_remote(&self, key: (KeyHash, &[u8])) -> Option<Outcome> {
+        self.read_remote(key, |read| match read {
+            RemoteRead::Found(item) | RemoteRead::Large(item) => {
+                let (expire_ms, metadata) = edge_copy::of_value(item.kind, item.expire_ms, item.metadata);
+                Some(Outcome::Found(StoredValue {
+                    version: item.version,
+                    expire_ms,
+                    metadata: metadata.into(),
+                    value_bytes: item.value_bytes,
+                    value_crc32c: item.value_crc32c,
+                    offset: 0,
+                    part: Arc::default(),
+                }))
+            }
+            RemoteRead::Absent => Some(Outcome::Absent),
+            RemoteRead::AskOwner => None,
+        })
+    }
+
+    /// What is known of a key of this core. Counts as a use of it.
+    #[must_use]
+    pub fn inspect(&self, (hash, key): (KeyHash, &[u8])) -> Outcome {
+        let mut shard = self.shard.borrow_mut();
+        shard.get(hash, key, self.reactor.wall_ms()).map_or(Outcome::Absent, |hit| Outcome::Found(facts(&hit)))
+    }
+
+    /// A part of the value of a key of this core; [`Outcome::NotApplied`] where another version than the one that is asked for
+    /// is there. The first part counts as a use of the value, and has it held for the parts that follow.
+    #[must_use]
+    pub fn read(&self, (hash, key): (KeyHash, &[u8]), part: &ReadPart) -> Outcome {
+        let now = self.reactor.now();
+        let outcome = self.read_shard((hash, key), part);
+        let found = match outcome {
+            Outcome::Found(found) => found,
+            outcome => match self.holds.borrow_mut().read((hash, key), part, now) {
+                Some(found) => found,
+                None => return outcome,
+            },
+        };
+        if !part.is_first && found.offset + found.part.len() >= found.value_bytes {
+            self.holds.borrow_mut().end((hash, key), found.version);
+        }
+        Outcome::Found(found)
+    }
+
+    fn read_shard(&self, (hash, key): (KeyHash, &[u8]), part: &ReadPart) -> Outcome {
+        let (mut shard, now_ms) = (self.shard.borrow_mut(), self.reactor.wall_ms());
+        let hit = if part.is_first { shard.get(hash, key, now_ms) } else { shard.peek(hash, key, now_ms) };
+        let Some(hit) = hit else { return Outcome::Absent };
+        if part.version.is_some_and(|version| version != hit.version()) {
+            return Outcome::NotApplied;
+        }
+        let range = part.range(hit.value().len());
+        let mut bytes = Vec::with_capacity(range.len());
+        hit.value().copy_range_to(range.clone(), &mut bytes);
+        let found = StoredValue { offset: range.start, part: Arc::new(bytes), ..facts(&hit) };
+        if part.is_first && range.end < found.value_bytes {
+            self.holds.borrow_mut().begin((hash, key), &hit, &found, self.reactor.now());
+        }
+        Outcome::Found(found)
+    }
+
+    /// Does a bounded part of the shard's background work; the units that were used.
+    pub fn maintain(&self, units: u32) -> u32 {
+        self.holds.borrow_mut().expire(self.reactor.now());
+        self.shard.borrow_mut().maintain(self.reactor.wall_ms(), units)
+    }
+
+    /// Values that are held for readers that take them part by part.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.holds.borrow().len()
+    }
+
     /// Applies a write to a key of this core.
     pub fn write(&self, (hash, key): (KeyHash, &[u8]), write: &Write<'_>) -> Written {
         debug_assert!(self.cores.owns(hash), "a key is written by its owner");
         owner::write(&mut self.shard.borrow_mut(), hash, key, write, self.reactor.wall_ms())
+    }
+}
+
+/// What is known of an item beside its value.
+fn facts(hit: &Hit<'_>) -> StoredValue {
+    let kind = ItemKind::of_flags(hit.flags());
+    let (expire_ms, metadata) = edge_copy::of_value(kind, hit.expire_ms(), hit.metadata());
+    StoredValue {
+        version: hit.version(),
+        expire_ms,
+        metadata: metadata.into(),
+        value_bytes: hit.value().len(),
+        value_crc32c: hit.value_crc32c(),
+        offset: 0,
+        part: Arc::default(),
     }
 }
 

@@ -7,6 +7,9 @@
 //!                 └─ nodes are:         edge copy ──miss──▶ one fill per key ──▶ node       writes go through to the node
 //! ```
 //!
+//! A value is read part by part, at the pace of whoever asks: what a request copies and what a response carries is bounded by
+//! [`PART_BYTES_MAX`], and what only concerns what is known of a value moves none of it.
+//!
 //! **Not**: protocols; requests and responses are values.
 //!
 //! **Invariants**: all fills and writes of a key pass through its owner core, one place, in one order; before a write is answered,
@@ -16,23 +19,32 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reactor::local::{OneSender, one};
 use reactor::{CoreId, Reactor};
 use shardstore::key::KeyHash;
 
+use crate::budget::{Budget, Lease, Oversize};
 use crate::edge_copy::{self, Times};
 use crate::fills::{Coalesced, Fill, FillBounds, Fills};
 use crate::hop::{Hop, HopAnswer, HopId, HopMessage, Hops};
 use crate::mail::CoreMail;
 use crate::owner;
-use crate::request::{Outcome, Refusal, Source, StoreOp, StoreRequest, StoreResponse, StoredValue};
+#[cfg(doc)]
+use crate::request::PART_BYTES_MAX;
+use crate::request::{
+    FIRST_PART_BYTES, Outcome, ReadPart, Refusal, Source, StoreOp, StoreRequest, StoreResponse, StoredValue,
+};
 use crate::store::Store;
 use crate::writes::Writes;
 
 /// Longest time to live that the protocol of nodes carries: 49 days. What asks for more gets this, here and at the node alike.
 const TTL_MS_MAX: u64 = u32::MAX as u64;
+
+/// Longest value that is fetched as a whole and kept as a copy; of a longer one, each reader fetches the parts it wants.
+pub const COPY_BYTES_MAX: usize = 1 << 20;
 
 /// The owners of keys behind a process that has copies only: the nodes.
 pub trait Behind: Sized + 'static {
@@ -60,6 +72,8 @@ pub struct TierBounds {
     pub fills: FillBounds,
     /// How long after its beginning a read that waited for the fill of another read, which failed, may begin its own.
     pub retry_time: Duration,
+    /// Memory of the core for what fills bring, until it is handed out.
+    pub fetch_bytes_max: usize,
 }
 
 /// What the tiers of a core are made from.
@@ -88,6 +102,8 @@ pub struct Tiers<B, M> {
     fills: RefCell<Fills>,
     writes: RefCell<Writes>,
     bounds: Cell<TierBounds>,
+    /// For what fills bring.
+    fetched: Rc<Budget>,
     note: Box<dyn Fn(StoreEvent)>,
 }
 
@@ -107,6 +123,7 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
             fills: RefCell::new(Fills::new(plan.bounds.fills)),
             writes: RefCell::default(),
             bounds: Cell::new(plan.bounds),
+            fetched: Budget::new(plan.bounds.fetch_bytes_max, Oversize::Refuse),
             note: plan.note,
         })
     }
@@ -114,6 +131,7 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
     /// Other bounds, from now on; fills and waiters beyond them stay until they are done.
     pub fn set_bounds(&self, bounds: TierBounds) {
         self.bounds.set(bounds);
+        self.fetched.set_bytes_max(bounds.fetch_bytes_max);
         self.fills.borrow_mut().set_bounds(bounds.fills);
     }
 
@@ -123,10 +141,34 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
         self.fills.borrow().len()
     }
 
+    /// Bytes leased for what fills bring.
+    #[must_use]
+    pub fn fetched_bytes(&self) -> usize {
+        self.fetched.leased_bytes()
+    }
+
     /// Serves a request here or on the core that owns its key.
     pub async fn serve(self: &Rc<Self>, request: StoreRequest) -> StoreResponse {
         let owner = self.store.cores().owner(request.hash);
-        if owner == self.reactor.core() { self.serve_own(request).await } else { self.hop(owner, request).await }
+        if owner == self.reactor.core() {
+            return self.serve_own(request).await;
+        }
+        match self.inspect_in_place(&request) {
+            Some(outcome) => StoreResponse::from_shard(outcome),
+            None => self.hop(owner, request).await,
+        }
+    }
+
+    /// What is known of a key of another core, where that is all that is asked, and may be known here.
+    fn inspect_in_place(&self, request: &StoreRequest) -> Option<Outcome> {
+        let StoreOp::Inspect { fresh } = request.op else { return None };
+        let is_authority = self.behind.is_none();
+        if fresh && !is_authority {
+            return None;
+        }
+        let outcome = self.store.inspect_remote((request.hash, &request.key))?;
+        // That there is no copy says nothing.
+        (is_authority || matches!(outcome, Outcome::Found(_))).then_some(outcome)
     }
 
     async fn hop(&self, owner: CoreId, request: StoreRequest) -> StoreResponse {
@@ -185,27 +227,41 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
     /// Does what is asked of a key of this core, whose shard is the truth.
     fn apply(&self, request: &StoreRequest) -> StoreResponse {
         let key = (request.hash, &request.key[..]);
-        owner::apply(&mut self.store.shard(), key, &request.op, self.reactor.wall_ms())
+        StoreResponse::from_shard(match (&request.op, request.op.as_write()) {
+            (_, Some(write)) => owner::apply(&mut self.store.shard(), key, &write, self.reactor.wall_ms()),
+            (StoreOp::Read(part), None) => self.store.read(key, part),
+            (_, None) => self.store.inspect(key),
+        })
     }
 
     async fn serve_own(self: &Rc<Self>, request: StoreRequest) -> StoreResponse {
         let Some(behind) = &self.behind else { return self.apply(&request) };
         match request.op {
-            StoreOp::Get { fresh: true } => {
+            StoreOp::Read(ReadPart { version: Some(_), .. }) => self.read_on(behind, &request).await,
+            StoreOp::Inspect { fresh: true } | StoreOp::Read(ReadPart { fresh: true, .. }) => {
                 // Not coalesced with a question that began earlier, and so never older than this request.
                 let response = behind.call(&request).await;
                 self.forget_older(&request, &response);
-                response
+                response.for_op(&request.op)
             }
-            StoreOp::Get { fresh: false } => self.get(&request).await,
+            StoreOp::Inspect { .. } | StoreOp::Read(_) => self.get(&request).await,
             StoreOp::Set(_) | StoreOp::Delete { .. } => self.write(behind, request).await,
         }
     }
 
+    /// Reads a part of a value of which a part is known: of a copy of that version, or of the node's value.
+    async fn read_on(&self, behind: &Rc<B>, request: &StoreRequest) -> StoreResponse {
+        let copy = self.apply(request);
+        if matches!(copy.outcome, Outcome::Found(_)) {
+            return copy;
+        }
+        behind.call(request).await.for_op(&request.op)
+    }
+
     async fn get(self: &Rc<Self>, request: &StoreRequest) -> StoreResponse {
-        let now_ms = self.reactor.wall_ms();
-        if let Some(value) = edge_copy::get(&mut self.store.shard(), (request.hash, &request.key), now_ms) {
-            return StoreResponse::from_shard(Outcome::Found(value));
+        let copy = self.apply(request);
+        if matches!(copy.outcome, Outcome::Found(_)) {
+            return copy;
         }
         let began = self.reactor.now();
         let (response, is_other) = self.coalesce(request).await;
@@ -219,7 +275,8 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
     /// Waits for the key's fill, or starts one; the flag is true if another read had started it.
     async fn coalesce(self: &Rc<Self>, request: &StoreRequest) -> (StoreResponse, bool) {
         let (sender, receiver) = one(&self.reactor);
-        let coalesced = self.fills.borrow_mut().coalesce(&request.key, sender, self.reactor.now());
+        let waiter = (sender, matches!(request.op, StoreOp::Read(_)));
+        let coalesced = self.fills.borrow_mut().coalesce(&request.key, waiter, self.reactor.now());
         let is_other = matches!(coalesced, Coalesced::Waiting);
         match coalesced {
             Coalesced::Full => return (StoreResponse::refused(Refusal::Busy), false),
@@ -230,7 +287,11 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
                     // What the node says now may be older than the write that is under way.
                     fill.do_not_keep();
                 }
-                let asking = StoreRequest { key: request.key.clone(), op: StoreOp::Get { fresh: false }, ..*request };
+                let op = match request.op {
+                    StoreOp::Read(_) => StoreOp::Read(ReadPart::beginning(false)),
+                    _ => StoreOp::Inspect { fresh: false },
+                };
+                let asking = StoreRequest { key: request.key.clone(), op, ..*request };
                 if self.reactor.spawn(Rc::clone(self).fill(asking, fill)).is_err() {
                     self.fills.borrow_mut().invalidate_inflight(&request.key);
                     return (StoreResponse::refused(Refusal::Busy), false);
@@ -238,17 +299,20 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
             }
         }
         match self.reactor.until(request.deadline, receiver.receive()).await {
-            Some(Some(response)) => (response, is_other),
+            Some(Some(response)) => (response.for_op(&request.op), is_other),
             Some(None) | None => (StoreResponse::refused(Refusal::Unavailable), is_other),
         }
     }
 
     /// Calls the node once, keeps the value if it may, and sends the response to all waiters.
     async fn fill(self: Rc<Self>, request: StoreRequest, fill: Rc<Fill>) {
-        let behind = self.behind.as_ref().expect("only what has somebody behind it is filled");
+        let lease = self.fetched.wait(&self.reactor, FIRST_PART_BYTES, request.deadline).await;
         // From before the node is asked: a copy is no older than this says.
         let serve_until_ms = self.reactor.wall_ms() + self.edge_ttl_ms();
-        let mut response = behind.call(&request).await;
+        let (mut response, _lease) = match lease {
+            Some(lease) if self.reactor.now() < request.deadline => self.fetch(&request, &fill, lease).await,
+            _ => (StoreResponse::refused(Refusal::Busy), None),
+        };
         let finished = self.fills.borrow_mut().finish(&request.key, &fill);
         if let (true, Outcome::Found(value)) = (finished.may_keep, &response.outcome) {
             self.keep(&request, value, serve_until_ms);
@@ -259,6 +323,51 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
         for waiter in finished.waiters {
             waiter.send(response.clone());
         }
+    }
+
+    /// Asks the node for a value, for all of it where a copy of it may be kept; with what it is leased by.
+    async fn fetch(&self, request: &StoreRequest, fill: &Fill, mut lease: Lease) -> (StoreResponse, Option<Lease>) {
+        let behind = self.behind.as_ref().expect("only what has somebody behind it is filled");
+        let response = behind.call(request).await;
+        let Outcome::Found(first) = &response.outcome else { return (response, None) };
+        let is_wanted = fill.wants_value() && fill.may_keep() && self.edge_ttl_ms() > 0;
+        if first.is_whole() || !is_wanted || first.value_bytes > COPY_BYTES_MAX {
+            return (response, Some(lease));
+        }
+        // Where there is no room for all of it, whoever asks gets what there is, and then part after part.
+        if !lease.grow(first.value_bytes.saturating_sub(FIRST_PART_BYTES)) {
+            return (response, Some(lease));
+        }
+        match self.fetch_rest(behind, request, first).await {
+            Some(outcome) => (StoreResponse { outcome, ..response }, Some(lease)),
+            None => (response, Some(lease)),
+        }
+    }
+
+    /// The whole value of which the beginning is here; `None` when the rest cannot be had.
+    async fn fetch_rest(&self, behind: &Rc<B>, request: &StoreRequest, first: &StoredValue) -> Option<Outcome> {
+        let mut bytes = Vec::with_capacity(first.value_bytes);
+        bytes.extend_from_slice(&first.part);
+        while bytes.len() < first.value_bytes {
+            let rest = ReadPart {
+                offset: bytes.len(),
+                bytes_max: first.value_bytes - bytes.len(),
+                version: Some(first.version),
+                is_first: bytes.is_empty(),
+                fresh: false,
+            };
+            let asking = StoreRequest { key: request.key.clone(), op: StoreOp::Read(rest), ..*request };
+            match behind.call(&asking).await.outcome {
+                Outcome::Found(next) if next.offset == bytes.len() && !next.part.is_empty() => {
+                    bytes.extend_from_slice(&next.part);
+                }
+                _ => return None,
+            }
+        }
+        if shardstore::wire::checksum(&bytes) != first.value_crc32c {
+            return Some(Outcome::Refused(Refusal::Corrupt));
+        }
+        Some(Outcome::Found(StoredValue { offset: 0, part: Arc::new(bytes), ..first.clone() }))
     }
 
     /// Puts a write through to the node.
@@ -273,12 +382,16 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
         let is_alone = inflight.end();
         if let (true, Outcome::Stored { version, .. }) = (is_alone, &response.outcome)
             && let StoreOp::Set(set) = &mut request.op
+            && set.value.len() <= COPY_BYTES_MAX
         {
             let value = StoredValue {
                 version: *version,
                 expire_ms: if set.ttl_ms == 0 { 0 } else { now_ms + set.ttl_ms },
                 metadata: std::mem::take(&mut set.metadata).into(),
-                value: std::mem::take(&mut set.value).into(),
+                value_bytes: set.value.len(),
+                value_crc32c: set.value_crc32c,
+                offset: 0,
+                part: Arc::clone(&set.value),
             };
             self.keep(&request, &value, serve_until_ms);
         }

@@ -7,6 +7,7 @@
 //!
 //! **Source**: docs/engine.md (pins per segment, capped at 5 % of the shard).
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::arena::Mapping;
@@ -124,6 +125,20 @@ impl<'a> Value<'a> {
     pub fn copy_to(&self, out: &mut Vec<u8>) {
         out.reserve(self.len);
         self.pieces().for_each(|piece| out.extend_from_slice(piece));
+    }
+
+    /// Appends the bytes of a range of the value to `out`; what lies beyond the value's end is left out.
+    pub fn copy_range_to(&self, range: Range<usize>, out: &mut Vec<u8>) {
+        let mut at = 0;
+        for piece in self.pieces() {
+            let from = range.start.clamp(at, at + piece.len()) - at;
+            let to = range.end.clamp(at, at + piece.len()) - at;
+            out.extend_from_slice(&piece[from..to]);
+            at += piece.len();
+            if at >= range.end {
+                return;
+            }
+        }
     }
 
     fn runs(&self) -> impl Iterator<Item = Run> {

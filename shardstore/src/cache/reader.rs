@@ -5,7 +5,8 @@
 //!     └──────────────── changed: once more, then the owner is asked by message ◀─┘
 //! ```
 //!
-//! **Not** for large values: what is chained, or longer than the room it is copied to, is the owner's to send in place.
+//! **Not** for the bytes of large values: of what is chained, or longer than the room it is copied to, only the facts are read
+//! (version, expiry, metadata, length); the value is the owner's to hand out.
 //!
 //! **Invariants**: nothing that was read is believed, but for being a word, before the version has been looked at again; so
 //! every offset is checked; readers write nothing but their own notes.
@@ -77,13 +78,13 @@ pub enum Read {
     Found(Found),
     /// There is none, or it has expired.
     Absent,
-    /// It is too large to be copied: ask its owner.
-    Large,
-    /// It was being changed: ask its owner.
+    /// It is too large to be copied: key and metadata are in the buffer, the value is to be asked of its owner.
+    Large(Found),
+    /// It was being changed, or the buffer has no room for key and metadata: ask its owner.
     Contended,
 }
 
-/// An item that was copied.
+/// An item that was copied, or all of it but the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The version the item was stored with.
@@ -94,6 +95,8 @@ pub struct Found {
     pub value_crc32c: u32,
     /// The caller's flags, as they were handed in.
     pub flags: u8,
+    /// Bytes of the whole value, also where it was not copied.
+    pub value_bytes: u32,
     metadata: (u32, u32),
     value: (u32, u32),
 }
@@ -105,7 +108,7 @@ impl Found {
         self.metadata.0 as usize..self.metadata.1 as usize
     }
 
-    /// Where the value is in the buffer.
+    /// Where the value is in the buffer; nowhere where it was not copied.
     #[must_use]
     pub const fn value(&self) -> Range<usize> {
         self.value.0 as usize..self.value.1 as usize
@@ -157,13 +160,16 @@ pub struct Reader {
 impl Reader {
     /// Looks a key up and copies its item into `into`, which is emptied; the use is noted for the owner.
     ///
-    /// `hash` is the cluster's [`crate::key::KeyHasher`] over `key`; `now_ms` is in unix milliseconds. An item of more bytes
-    /// than `into` has room for is [`Read::Large`]: nothing is allocated.
+    /// `hash` is the cluster's [`crate::key::KeyHasher`] over `key`; `now_ms` is in unix milliseconds. Of an item of more bytes
+    /// than `into` has room for, everything but the value is copied ([`Read::Large`]), and no use is noted: nothing is
+    /// allocated.
     pub fn read(&self, hash: KeyHash, key: &[u8], now_ms: u64, into: &mut Vec<u8>) -> Read {
         for _ in 0..TRIES {
             let Ok(read) = self.common.attempt(hash, key, into) else { continue };
             match read {
-                Read::Found(found) if found.expire_ms != 0 && now_ms >= found.expire_ms => return Read::Absent,
+                Read::Found(found) | Read::Large(found) if found.expire_ms != 0 && now_ms >= found.expire_ms => {
+                    return Read::Absent;
+                }
                 Read::Found(_) => self.common.notes[self.number].leave(hash.index()),
                 _ => false,
             };
@@ -205,42 +211,44 @@ impl Common {
         self.memory.line(bucket).into_iter().map(Slot::from_word).filter(move |slot| slot.tag() == place.tag)
     }
 
-    /// Copies the record at `at`, if it seems to be of `key`.
+    /// Copies the record at `at`, if it seems to be of `key`: all of it, or all but its value.
     fn copy(&self, at: usize, key: &[u8], into: &mut Vec<u8>) -> Result<Option<Read>, Changed> {
         let facts = self.facts(at)?;
         if facts.key_bytes() != key.len() {
             return Ok(None);
         }
-        if facts.is_chained() {
-            return Ok(Some(Read::Large));
-        }
+        let key_at = at + ITEM_HEADER_BYTES + if facts.is_chained() { LINK_BYTES } else { 0 };
         // The metadata's length is in the record, behind the key.
         let key_end = key.len();
-        let metadata_bytes = if facts.has_metadata() { 1 + self.byte(at + ITEM_HEADER_BYTES + key_end)? } else { 0 };
+        let metadata_bytes = if facts.has_metadata() { 1 + self.byte(key_at + key_end)? } else { 0 };
         let value_start = key_end + metadata_bytes;
-        let end = value_start + facts.value_bytes();
-        if at + ITEM_HEADER_BYTES + end > self.memory.bytes() {
+        let whole = value_start + facts.value_bytes();
+        let is_large = facts.is_chained() || whole.next_multiple_of(WORD_BYTES) > into.capacity();
+        let end = if is_large { value_start } else { whole };
+        if key_at + end > self.memory.bytes() {
             return Err(Changed);
         }
         if end.next_multiple_of(WORD_BYTES) > into.capacity() {
-            return Ok(Some(Read::Large));
+            return Ok(Some(Read::Contended));
         }
         into.clear();
         for offset in (0..end).step_by(WORD_BYTES) {
-            into.extend_from_slice(&self.memory.load(at + ITEM_HEADER_BYTES + offset).to_le_bytes());
+            into.extend_from_slice(&self.memory.load(key_at + offset).to_le_bytes());
         }
         if into[..key_end] != *key {
             return Ok(None);
         }
         let metadata_start = if facts.has_metadata() { key_end + 1 } else { key_end };
-        Ok(Some(Read::Found(Found {
+        let found = Found {
             version: facts.version,
             expire_ms: facts.expire_ms(),
             value_crc32c: facts.value_crc32c(),
             flags: facts.caller_flags(),
+            value_bytes: facts.value_bytes() as u32,
             metadata: (metadata_start as u32, value_start as u32),
             value: (value_start as u32, end as u32),
-        })))
+        };
+        Ok(Some(if is_large { Read::Large(found) } else { Read::Found(found) }))
     }
 
     fn inspect(&self, hash: KeyHash, key: &[u8]) -> Result<Option<Inspection>, Changed> {

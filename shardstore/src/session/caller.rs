@@ -21,7 +21,7 @@ use super::credit_pool::{CreditGrant, CreditPool, CreditWaker};
 use crate::version::Condition;
 use crate::wire::credits::Credits;
 use crate::wire::header::EXT_UNIT_BYTES;
-use crate::wire::reassembly;
+use crate::wire::reassembly::{self, ValuePart};
 use crate::wire::terms::SessionTerms;
 use crate::wire::{HEADER_BYTES, Op, Request};
 
@@ -47,7 +47,9 @@ pub fn wire_bytes(op: &Op<'_>, frame_value_bytes_max: u32) -> u32 {
         _ => (&[][..], Condition::Any),
     };
     let metadata_bytes = if metadata.is_empty() { 0 } else { TLV_BYTES + metadata.len() };
+    let wanted_bytes = if let Op::Read { .. } = op { TLV_BYTES + 17 } else { 0 };
     let details_bytes = metadata_bytes
+        + wanted_bytes
         + match condition {
             Condition::Any => 0,
             Condition::Absent | Condition::Present => TLV_BYTES + 1,
@@ -146,13 +148,31 @@ impl<P, N: CreditWaker> CallerSession<P, N> {
     /// When no connection is open, or the value is longer than 4 GiB.
     #[inline]
     pub fn write(&self, request: &Request<'_>, out: &mut Vec<u8>) {
+        self.parts(request).for_each(|part| self.write_part(request, part, out));
+    }
+
+    /// The parts that a request's value is sent in: one, unless it is larger than a frame.
+    ///
+    /// # Panics
+    ///
+    /// As [`CallerSession::write`].
+    #[inline]
+    pub fn parts(&self, request: &Request<'_>) -> impl Iterator<Item = ValuePart> + use<P, N> {
         let terms = self.terms.as_ref().expect("a request is written where it was begun");
-        let value = request.op.value();
-        let total = u32::try_from(value.len()).expect("a value is at most VALUE_BYTES_MAX long");
-        for part in reassembly::split(total, terms.limits.frame_value_bytes_max) {
-            request.encode_head(terms.dialect(), part, out);
-            out.extend_from_slice(&value[part.range()]);
-        }
+        let total = u32::try_from(request.op.value().len()).expect("a value is at most VALUE_BYTES_MAX long");
+        reassembly::split(total, terms.limits.frame_value_bytes_max)
+    }
+
+    /// Appends the frame with one part of a request's value to `out`; the parts go in their order, with others between them or not.
+    ///
+    /// # Panics
+    ///
+    /// When no connection is open.
+    #[inline]
+    pub fn write_part(&self, request: &Request<'_>, part: ValuePart, out: &mut Vec<u8>) {
+        let terms = self.terms.as_ref().expect("a request is written where it was begun");
+        request.encode_head(terms.dialect(), part, out);
+        out.extend_from_slice(&request.op.value()[part.range()]);
     }
 
     /// Which of the requests in flight, counted in the order in which they were begun, has this id.

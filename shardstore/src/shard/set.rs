@@ -24,6 +24,8 @@ pub struct NewValue<'a> {
     pub ttl_ms: u64,
     /// CRC-32C of the value as the peer computed it; `None` when nobody did.
     pub value_crc32c: Option<u32>,
+    /// Whether that was computed, or compared, over this value in this process already; else it is done again.
+    pub is_checked: bool,
     /// Opaque flags, 0 to [`crate::cache::FLAGS_MAX`].
     pub flags: u8,
 }
@@ -32,7 +34,16 @@ impl<'a> NewValue<'a> {
     /// An unconditional write that lives for ever, under a new version, without metadata, checksum and flags.
     pub fn new(value: impl Into<ValueParts<'a>>) -> Self {
         let value = value.into();
-        Self { value, metadata: &[], condition: Condition::Any, version: None, ttl_ms: 0, value_crc32c: None, flags: 0 }
+        Self {
+            value,
+            metadata: &[],
+            condition: Condition::Any,
+            version: None,
+            ttl_ms: 0,
+            value_crc32c: None,
+            is_checked: false,
+            flags: 0,
+        }
     }
 
     pub(super) fn computed_crc32c(&self) -> u32 {

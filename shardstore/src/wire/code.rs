@@ -75,6 +75,8 @@ wire_enum! {
         Mget = 20, "mget";
         /// Writes many keys.
         Mset = 21, "mset";
+        /// Reads a part of one key's value, or what is known of it beside the value.
+        Read = 22, "read";
         /// The node's counters.
         Stats = 32, "stats";
         /// The node's topology.

@@ -34,6 +34,8 @@ mod tlv {
     pub(super) const PREVIOUS_VERSION: u8 = 0x05;
     pub(super) const CONDITION: u8 = 0x81;
     pub(super) const CHUNK: u8 = 0x82;
+    pub(super) const WANTED: u8 = 0x83;
+    pub(super) const PART: u8 = 0x84;
 }
 
 /// Bit of a type that the receiver must understand.
@@ -74,6 +76,32 @@ pub struct Chunk {
     pub offset: u32,
 }
 
+/// Which part of a value a READ wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WantedPart {
+    /// Where it begins, in bytes from the value's start.
+    pub offset: u32,
+    /// The most bytes that are wanted; 0 for none of the value, only what is known of it.
+    pub bytes_max: u32,
+    /// The value is wanted if all of it from `offset` on has at most `bytes_max` bytes; else none of it is.
+    pub is_all_or_none: bool,
+    /// It is the first of several parts: the value should stay as it is until they have been read.
+    pub is_first: bool,
+    /// The version that is wanted, 0 for the one that is stored.
+    pub version: u64,
+}
+
+/// Which part of a value the answer to a READ carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CarriedPart {
+    /// Length of the whole value in bytes.
+    pub total: u32,
+    /// Where the part begins.
+    pub offset: u32,
+    /// CRC-32C of the whole value.
+    pub value_crc32c: u32,
+}
+
 /// The details of a frame, taken apart; what is absent has its default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ext<'a> {
@@ -91,6 +119,10 @@ pub struct Ext<'a> {
     pub previous_version: Option<u64>,
     /// Which part of a larger value this is.
     pub chunk: Option<Chunk>,
+    /// READ: which part of the value is wanted.
+    pub wanted: Option<WantedPart>,
+    /// Answer to READ: which part of the value it carries.
+    pub part: Option<CarriedPart>,
 }
 
 impl<'a> Ext<'a> {
@@ -138,6 +170,8 @@ impl<'a> Ext<'a> {
             tlv::PREVIOUS_VERSION => parse_u64(payload).map(|version| self.previous_version = Some(version)),
             tlv::CONDITION => parse_condition(payload).map(|condition| self.condition = condition),
             tlv::CHUNK => parse_chunk(payload).map(|chunk| self.chunk = Some(chunk)),
+            tlv::WANTED => parse_wanted(payload).map(|wanted| self.wanted = Some(wanted)),
+            tlv::PART => parse_part(payload).map(|part| self.part = Some(part)),
             unknown if unknown & MUST_UNDERSTAND != 0 => return Err(FrameError::UnknownTlv(unknown)),
             _ => return Ok(false),
         };
@@ -171,6 +205,23 @@ impl<'a> Ext<'a> {
             begin(out, tlv::CHUNK, 8);
             out.extend_from_slice(&chunk.total.to_le_bytes());
             out.extend_from_slice(&chunk.offset.to_le_bytes());
+        }
+        self.write_parts(out);
+    }
+
+    fn write_parts(&self, out: &mut Vec<u8>) {
+        if let Some(wanted) = &self.wanted {
+            begin(out, tlv::WANTED, 17);
+            out.extend_from_slice(&wanted.offset.to_le_bytes());
+            out.extend_from_slice(&wanted.bytes_max.to_le_bytes());
+            out.push(u8::from(wanted.is_all_or_none) | u8::from(wanted.is_first) << 1);
+            out.extend_from_slice(&wanted.version.to_le_bytes());
+        }
+        if let Some(part) = &self.part {
+            begin(out, tlv::PART, 12);
+            out.extend_from_slice(&part.total.to_le_bytes());
+            out.extend_from_slice(&part.offset.to_le_bytes());
+            out.extend_from_slice(&part.value_crc32c.to_le_bytes());
         }
     }
 
@@ -245,6 +296,22 @@ fn parse_chunk(payload: &[u8]) -> Option<Chunk> {
     cursor.is_empty().then_some(chunk)
 }
 
+/// `offset u32 | bytes_max u32 | bits u8: 0 all or none, 1 first of several | version u64`.
+fn parse_wanted(payload: &[u8]) -> Option<WantedPart> {
+    let mut cursor = Cursor::new(payload);
+    let (offset, bytes_max, bits) = (cursor.u32()?, cursor.u32()?, cursor.u8()?);
+    let version = u64::from_le_bytes(cursor.array()?);
+    let wanted = WantedPart { offset, bytes_max, is_all_or_none: bits & 1 != 0, is_first: bits & 2 != 0, version };
+    (bits < 4 && cursor.is_empty()).then_some(wanted)
+}
+
+/// `total u32 | offset u32 | value_crc32c u32`.
+fn parse_part(payload: &[u8]) -> Option<CarriedPart> {
+    let mut cursor = Cursor::new(payload);
+    let part = CarriedPart { total: cursor.u32()?, offset: cursor.u32()?, value_crc32c: cursor.u32()? };
+    cursor.is_empty().then_some(part)
+}
+
 /// `first u16 | last u16 | epoch u32 | node u32 | port u16 | IPv4 (4 bytes) or IPv6 (16 bytes), network order`.
 fn parse_moved(payload: &[u8]) -> Option<Moved> {
     let mut cursor = Cursor::new(payload);
@@ -291,6 +358,8 @@ mod tests {
             retry_after_us: Some(250),
             previous_version: Some(77),
             chunk: Some(Chunk { total: 9, offset: 4 }),
+            wanted: Some(WantedPart { offset: 1, bytes_max: 2, is_all_or_none: true, is_first: false, version: 3 }),
+            part: Some(CarriedPart { total: 9, offset: 1, value_crc32c: 8 }),
         }
     }
 
@@ -300,7 +369,7 @@ mod tests {
         full().write(&mut bytes);
         assert_eq!(Ext::parse(&bytes), Ok(full()));
         let whole_entries = (0..bytes.len()).filter(|&cut| Ext::parse(&bytes[..cut]).is_ok()).count();
-        assert_eq!(whole_entries, 7, "only cuts between entries (and the empty section) are well-formed");
+        assert_eq!(whole_entries, 9, "only cuts between entries (and the empty section) are well-formed");
     }
 
     #[test]
@@ -319,6 +388,13 @@ mod tests {
             (&[tlv::METADATA, 0], Err(FrameError::BadTlv(tlv::METADATA))),
             (&[tlv::CONDITION, 1, 1, tlv::CONDITION, 1, 1], Err(FrameError::BadTlv(tlv::CONDITION))),
             (&[tlv::CONDITION, 1, 9], Err(FrameError::BadTlv(tlv::CONDITION))),
+            (&[tlv::WANTED, 17, 0, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], Ok(())),
+            (
+                &[tlv::WANTED, 17, 0, 0, 0, 0, 9, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0],
+                Err(FrameError::BadTlv(tlv::WANTED)),
+            ),
+            (&[tlv::WANTED, 4, 0, 0, 0, 0], Err(FrameError::BadTlv(tlv::WANTED))),
+            (&[tlv::PART, 13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], Err(FrameError::BadTlv(tlv::PART))),
             (&[tlv::MOVED, 18, 5, 0, 4, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 127, 0, 0, 1], Err(FrameError::BadTlv(3))),
         ];
         for (bytes, expected) in cases {

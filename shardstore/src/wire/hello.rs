@@ -51,6 +51,9 @@ pub const CLUSTER_NAME_BYTES_MAX: usize = 63;
 /// `wanted_core` when any core will do.
 pub const WANTED_CORE_ANY: u16 = u16::MAX;
 
+/// Bit of [`Hello::features`]: the operation READ is understood.
+pub const FEATURE_READ: u64 = 1 << 0;
+
 /// Requests a peer may have in flight on a connection unless configured otherwise.
 pub const CREDIT_REQUESTS_DEFAULT: u32 = 256;
 
@@ -129,7 +132,7 @@ pub struct Hello {
     pub cores: u16,
     /// The core of the peer that the connection should be handed to; [`WANTED_CORE_ANY`] for any.
     pub wanted_core: u16,
-    /// Optional abilities, a bit each; version 1 has none.
+    /// Optional abilities, a bit each: [`FEATURE_READ`]. Unknown ones are kept, and agreed on by nobody.
     pub features: u64,
     /// The node's id in the topology; 0 for edges and tools.
     pub node_id: u32,

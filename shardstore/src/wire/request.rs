@@ -7,6 +7,7 @@
 //!  SET       yes  the value           METADATA, CONDITION     ttl_ms, version (0 = the node's next), value_crc32c
 //!  DELETE    yes  -                   CONDITION               version (0 = the node's next)
 //!  TOUCH     yes  -                   -                       ttl_ms (0 = no expiry)
+//!  READ      yes  -                   WANTED                  -
 //!  MGET      -    keys (BATCH)        -                       slot of the first key
 //!  MSET      -    items (BATCH)       -                       slot of the first key
 //!  STATS     -    -                   -                       -
@@ -23,7 +24,7 @@
 use super::batch::{BATCH_ENTRIES_MAX, MgetKeys, MsetItems};
 use super::code::{Kind, Opcode};
 use super::error::FrameError;
-use super::ext::{Ext, TraceContext};
+use super::ext::{Ext, TraceContext, WantedPart};
 use super::flags::{Flags, SchedulingClass};
 use super::frame::{self, Frame};
 use super::header::{CORE_ANY, Header};
@@ -58,6 +59,13 @@ pub enum Op<'a> {
     Get {
         /// The stored key.
         key: &'a [u8],
+    },
+    /// Read a part of a key's value, or what is known of it.
+    Read {
+        /// The stored key.
+        key: &'a [u8],
+        /// Which part.
+        wanted: WantedPart,
     },
     /// Write a key.
     Set(Set<'a>),
@@ -238,6 +246,7 @@ impl<'a> Op<'a> {
         match self {
             Self::Ping => Opcode::Ping,
             Self::Get { .. } => Opcode::Get,
+            Self::Read { .. } => Opcode::Read,
             Self::Set(_) => Opcode::Set,
             Self::Delete { .. } => Opcode::Delete,
             Self::Touch { .. } => Opcode::Touch,
@@ -253,7 +262,7 @@ impl<'a> Op<'a> {
     #[must_use]
     pub const fn key(&self) -> &'a [u8] {
         match self {
-            Self::Get { key } | Self::Delete { key, .. } | Self::Touch { key, .. } => key,
+            Self::Get { key } | Self::Read { key, .. } | Self::Delete { key, .. } | Self::Touch { key, .. } => key,
             Self::Set(set) => set.key,
             Self::Ping | Self::Mget(_) | Self::Mset(_) | Self::Stats | Self::Topology => &[],
         }
@@ -287,6 +296,7 @@ impl<'a> Op<'a> {
                 ext.condition = *condition;
             }
             Self::Touch { ttl_ms, .. } => header.ttl_ms = *ttl_ms,
+            Self::Read { wanted, .. } => ext.wanted = Some(*wanted),
             Self::Mget(_) | Self::Mset(_) => {
                 header.flags |= Flags::VALUE_CRC | Flags::BATCH;
                 header.value_crc32c = super::checksum(self.value());
@@ -300,7 +310,7 @@ impl<'a> Op<'a> {
 #[inline]
 fn check_sections(frame: &Frame<'_>, opcode: Opcode, ext: &Ext<'_>) -> Result<(), FrameError> {
     let (wants_key, wants_value, wants_batch) = match opcode {
-        Opcode::Get | Opcode::Delete | Opcode::Touch => (true, false, false),
+        Opcode::Get | Opcode::Read | Opcode::Delete | Opcode::Touch => (true, false, false),
         Opcode::Set => (true, true, false),
         Opcode::Mget | Opcode::Mset => (false, true, true),
         Opcode::Ping | Opcode::Stats | Opcode::Topology => (false, false, false),
@@ -316,7 +326,8 @@ fn check_sections(frame: &Frame<'_>, opcode: Opcode, ext: &Ext<'_>) -> Result<()
     };
     let value_fits = if wants_value { flags.contains(Flags::VALUE_CRC) } else { frame.value.is_empty() };
     let conditional = matches!(opcode, Opcode::Set | Opcode::Delete) || ext.condition == Condition::Any;
-    let fits = value_fits && conditional && is_whole && !flags.contains(Flags::MORE);
+    let parted = ext.wanted.is_some() == (opcode == Opcode::Read) && ext.part.is_none();
+    let fits = value_fits && conditional && parted && is_whole && !flags.contains(Flags::MORE);
     if fits && flags.contains(Flags::BATCH) == wants_batch { Ok(()) } else { Err(FrameError::BadPayload) }
 }
 
@@ -327,6 +338,7 @@ fn parse_op<'a>(frame: &Frame<'a>, opcode: Opcode, ext: &Ext<'a>) -> Result<Op<'
     Ok(match opcode {
         Opcode::Ping => Op::Ping,
         Opcode::Get => Op::Get { key },
+        Opcode::Read => Op::Read { key, wanted: ext.wanted.ok_or(FrameError::BadPayload)? },
         Opcode::Set => Op::Set(Set {
             key,
             value: frame.value,

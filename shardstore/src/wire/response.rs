@@ -3,6 +3,8 @@
 //! ```text
 //!  to        status         value section         header               ext
 //!  GET       OK             the value             version, ttl_ms, crc METADATA
+//!  READ      OK             a part of the value   version, ttl_ms, crc METADATA, PART
+//!  READ      NOT_APPLIED    -                     -                    PREVIOUS_VERSION = what is there instead
 //!  SET       OK             -                     version (new)        PREVIOUS_VERSION when one was replaced
 //!  DELETE    OK             -                     version (of removal) PREVIOUS_VERSION
 //!  SET, DEL  NOT_APPLIED    -                     -                    PREVIOUS_VERSION = what is there, if anything
@@ -22,7 +24,7 @@
 
 use super::code::{Kind, Status};
 use super::error::FrameError;
-use super::ext::{Ext, Moved};
+use super::ext::{CarriedPart, Ext, Moved};
 use super::flags::Flags;
 use super::frame::{self, Frame};
 use super::header::CORE_ANY;
@@ -53,7 +55,7 @@ pub struct Response<'a> {
     pub version: u64,
     /// Time to live left in milliseconds, 0 for none.
     pub ttl_ms: u32,
-    /// CRC-32C of the value, as stored; `None` when the answer has no value at all.
+    /// CRC-32C of the value, as stored, or of the part that is carried; `None` when the answer has no value at all.
     pub value_crc32c: Option<u32>,
     /// What is stored beside the value.
     pub metadata: &'a [u8],
@@ -63,6 +65,8 @@ pub struct Response<'a> {
     pub retry_after_us: Option<u32>,
     /// Who owns the slot.
     pub moved: Option<Moved>,
+    /// Which part of the value it carries, where a part was asked for.
+    pub part: Option<CarriedPart>,
     /// The value section.
     pub value: &'a [u8],
 }
@@ -91,6 +95,7 @@ impl<'a> Response<'a> {
             previous_version: None,
             retry_after_us: None,
             moved: None,
+            part: None,
             value: &[],
         }
     }
@@ -125,7 +130,8 @@ impl<'a> Response<'a> {
         if !frame.key.is_empty() {
             return Err(FrameError::BadKey);
         }
-        if !is_whole || header.flags.contains(Flags::MORE) || (status == Status::Moved) != ext.moved.is_some() {
+        let is_whole = is_whole && !header.flags.contains(Flags::MORE);
+        if !is_whole || ext.wanted.is_some() || (status == Status::Moved) != ext.moved.is_some() {
             return Err(FrameError::BadPayload);
         }
         Ok(Self {
@@ -144,6 +150,7 @@ impl<'a> Response<'a> {
             previous_version: ext.previous_version,
             retry_after_us: ext.retry_after_us,
             moved: ext.moved,
+            part: ext.part,
             value: frame.value,
         })
     }
@@ -199,6 +206,7 @@ impl<'a> Response<'a> {
             previous_version: self.previous_version,
             retry_after_us: self.retry_after_us,
             moved: self.moved,
+            part: self.part,
             chunk,
             ..Ext::default()
         };

@@ -10,7 +10,7 @@
 use thiserror::Error;
 
 use super::frame::Limits;
-use super::hello::{Hello, Role, WANTED_CORE_ANY};
+use super::hello::{FEATURE_READ, Hello, Role, WANTED_CORE_ANY};
 use super::request::Dialect;
 
 /// What holds on a connection after both HELLOs.
@@ -47,6 +47,12 @@ pub struct SessionTerms {
 }
 
 impl SessionTerms {
+    /// Whether the peer understands the operation READ.
+    #[must_use]
+    pub const fn has_read(&self) -> bool {
+        self.features & FEATURE_READ != 0
+    }
+
     /// In what version and for which cluster frames are written on this connection.
     #[must_use]
     pub const fn dialect(&self) -> Dialect {

@@ -3,7 +3,7 @@
 use shardstore::key::{KeyHasher, SlotId};
 use shardstore::version::{Condition, Version};
 use shardstore::wire::batch::{BatchAnswer, BatchAnswers, MgetKeys, MsetItem, MsetItems};
-use shardstore::wire::ext::{Moved, TraceContext};
+use shardstore::wire::ext::{CarriedPart, Moved, TraceContext, WantedPart};
 use shardstore::wire::hello::{Hello, Role, WANTED_CORE_ANY};
 use shardstore::wire::reassembly::split;
 use shardstore::wire::request::{Dialect, Set};
@@ -118,6 +118,14 @@ fn requests(samples: &mut Vec<Sample>) {
     );
     let delete = Op::Delete { key: KEY, version: 0, condition: Condition::Present };
     add("delete", "DELETE if present", &request(5, delete));
+    let wanted = WantedPart { offset: 4096, bytes_max: 128 << 10, is_all_or_none: false, is_first: true, version: 9 };
+    add("read_part", "READ 128 KiB from byte 4096 on, of version 9", &request(13, Op::Read { key: KEY, wanted }));
+    let wanted = WantedPart { bytes_max: 16 << 10, is_all_or_none: true, ..WantedPart::default() };
+    add(
+        "read_facts",
+        "READ what is known, and the value if it has at most 16 KiB",
+        &request(14, Op::Read { key: KEY, wanted }),
+    );
     let touch = Request { kind: Kind::OneWay, ..request(6, Op::Touch { key: KEY, ttl_ms: 1 }) };
     add("touch_one_way", "TOUCH to 1 ms, no answer wanted", &touch);
     add("ping", "PING", &Request::new(7, SlotId::ZERO, 0, Op::Ping));
@@ -182,6 +190,11 @@ fn responses(samples: &mut Vec<Sample>) {
         ..base
     };
     add("ok_value", "OK with a value; the asker's map is older", &hit);
+    let value_crc32c = checksum(b"hello, world");
+    let part = CarriedPart { total: 12, offset: 0, value_crc32c };
+    add("ok_part", "OK with the first five of twelve bytes", &Response { part: Some(part), ..hit });
+    let facts = Response { value: b"", value_crc32c: Some(0), part: Some(part), ..hit };
+    add("ok_facts", "OK with what is known of a value of twelve bytes", &facts);
     add("not_found", "NOT_FOUND", &Response { status: Status::NotFound, ..base });
     let refused = Response { status: Status::NotApplied, previous_version: Some(5), ..base };
     add("not_applied", "NOT_APPLIED: version 5 is there", &refused);

@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 use shardstore::key::SlotId;
 use shardstore::version::{Condition, Version};
-use shardstore::wire::ext::{Ext, Moved, TraceContext};
+use shardstore::wire::ext::{CarriedPart, Ext, Moved, TraceContext, WantedPart};
 use shardstore::wire::frame::{self, Decoded};
 use shardstore::wire::request::Set;
 use shardstore::wire::{Flags, Kind, Op, Request, Response, SchedulingClass, Status, checksum};
@@ -53,6 +53,11 @@ fn parts() -> impl Strategy<Value = Parts> {
 }
 
 impl Parts {
+    fn wanted(&self) -> WantedPart {
+        let (_, offset, bytes_max, mode, version) = self.numbers;
+        WantedPart { offset, bytes_max, is_all_or_none: mode % 2 == 1, is_first: mode % 3 == 1, version }
+    }
+
     fn op(&self, which: usize) -> Op<'_> {
         let (_, _, _, ttl_ms, version) = self.numbers;
         let key = self.key.as_slice();
@@ -71,14 +76,15 @@ impl Parts {
             3 => Op::Touch { key, ttl_ms },
             4 => Op::Ping,
             5 => Op::Stats,
-            _ => Op::Topology,
+            6 => Op::Topology,
+            _ => Op::Read { key, wanted: self.wanted() },
         }
     }
 }
 
 proptest! {
     #[test]
-    fn requests(parts in parts(), which in 0..7_usize, flags in 0..64_u32, one_way in any::<bool>()) {
+    fn requests(parts in parts(), which in 0..8_usize, flags in 0..64_u32, one_way in any::<bool>()) {
         let (id, slot_epoch, deadline_us, ..) = parts.numbers;
         let chosen = Flags::QUIET | Flags::IDEMPOTENT | Flags::REPLICA_OK | Flags::STALE_OK;
         let sent = Request {
@@ -130,6 +136,7 @@ proptest! {
             previous_version: details.0,
             retry_after_us: details.1,
             moved: (status == Status::Moved).then_some(moved),
+            part: details.3.then_some(CarriedPart { total: ttl_ms, offset: server_us, value_crc32c: slot_epoch }),
             value: &parts.value,
             ..Response::new(id, status)
         };

@@ -18,6 +18,7 @@ use corelane_http::problem::Problem;
 use corelane_http::request::{RequestBody, RequestHead};
 use reactor::{Connection, ConnectionError, Instant, Received, SharedBytes};
 
+use super::drain;
 use super::logged::{LoggedWire, PendingRecord};
 use super::measure::Stopwatch;
 use super::receive::{Requests, receive_until};
@@ -31,10 +32,6 @@ use crate::services::{self, Exchange};
 
 /// How long a finished connection waits for its client to have read everything.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// Bytes that a client must take in an idle time while answers wait for it. About the slowest body we take, the other
-/// way round: who is slower holds memory for hours.
-const TAKEN_BYTES_MIN: usize = 64 * 1024;
 
 /// How long an idle connection of a draining server waits for a last request.
 const DRAINING_IDLE: Duration = Duration::from_secs(1);
@@ -236,30 +233,7 @@ impl Session {
 
     /// Waits until at most `below` bytes are queued, for as long as the client goes on taking them.
     async fn drain_to(&self, below: usize) -> Result<(), End> {
-        let mut queued = self.connection.queued_bytes();
-        while queued > below {
-            let deadline = self.h1.reactor.now() + self.h1.snapshot.get().settings.limits.idle_timeout;
-            let goal = below.max(queued.saturating_sub(TAKEN_BYTES_MIN));
-            self.taken(goal, deadline).await?;
-            queued = self.connection.queued_bytes();
-        }
-        Ok(())
-    }
-
-    /// Waits until at most `goal` bytes are queued. An answer under way keeps its deadline when a drain begins.
-    async fn taken(&self, goal: usize, deadline: Instant) -> Result<(), End> {
-        loop {
-            self.connection.set_deadline(deadline);
-            match self.connection.drained(goal).await {
-                Ok(()) => return Ok(()),
-                Err(ConnectionError::TimedOut) if self.h1.reactor.now() < deadline => {}
-                Err(ConnectionError::TimedOut) => {
-                    self.h1.metrics.timeouts.increment();
-                    return Err(End::Close);
-                }
-                Err(_) => return Err(End::Close),
-            }
-        }
+        drain::drain_to(&self.h1, &self.connection, below).await.map_err(|_| End::Close)
     }
 }
 

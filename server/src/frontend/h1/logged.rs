@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  in the poll: begin ── LoggedReply ──▶ H1Reply          the record is made when the response is written
-//!  carried:     begin ─▶ record ─▶ LoggedWire ──▶ H1Wire  the record is begun with the head, and ended with the response
+//!  carried:     begin ─▶ record ─▶ LoggedWire ──▶ H1Wire  the record is begun with the head, and ended with all of the response
 //! ```
 //!
 //! **Not** on anybody's way while the access log is off: [`begin`] is called instead of [`services::begin`] when it is on.
@@ -21,7 +21,7 @@ use super::reply::H1Reply;
 use super::wire::H1Wire;
 use crate::access_log::{AccessRecord, Downstream, RequestLine, ResponseNote};
 use crate::exchange::origin::ResponseOrigin;
-use crate::exchange::wire::BodyFault;
+use crate::exchange::wire::{BodyFault, ClientGone};
 use crate::exchange::{Begun, Reply, Wire};
 use crate::services::{self, Plan};
 
@@ -96,11 +96,21 @@ pub(super) struct LoggedWire<'w, 'a> {
     wire: &'w mut H1Wire<'a>,
     pending: PendingRecord,
     note: ResponseNote,
+    /// The head of the response is written: it is recorded when no more of it follows.
+    is_written: bool,
 }
 
 impl<'w, 'a> LoggedWire<'w, 'a> {
     pub(super) fn new(h1: &'a H1, wire: &'w mut H1Wire<'a>, pending: PendingRecord) -> Self {
-        LoggedWire { h1, wire, pending, note: ResponseNote::default() }
+        LoggedWire { h1, wire, pending, note: ResponseNote::default(), is_written: false }
+    }
+}
+
+impl Drop for LoggedWire<'_, '_> {
+    fn drop(&mut self) {
+        if self.is_written {
+            self.h1.recorder.end(&self.pending.record, &self.note, self.pending.began);
+        }
     }
 }
 
@@ -108,10 +118,9 @@ impl Wire for LoggedWire<'_, '_> {
     type Reply<'r> = LoggedReply<'r>;
 
     fn respond<T>(&mut self, write: impl FnOnce(&mut LoggedReply<'_>) -> T) -> T {
-        let LoggedWire { h1, wire, pending, note } = self;
-        let written = wire.respond(|reply| write(&mut LoggedReply { reply: reply.reborrow(), note: &mut *note }));
-        h1.recorder.end(&pending.record, note, pending.began);
-        written
+        let LoggedWire { wire, note, is_written, .. } = self;
+        *is_written = true;
+        wire.respond(|reply| write(&mut LoggedReply { reply: reply.reborrow(), note: &mut *note }))
     }
 
     fn invite_body(&mut self) {
@@ -122,5 +131,18 @@ impl Wire for LoggedWire<'_, '_> {
         let bytes = self.wire.body().await?;
         self.note.received_bytes += bytes.map_or(0, |bytes| bytes.len() as u64);
         Ok(bytes)
+    }
+
+    async fn room(&mut self, bytes: usize) -> Result<(), ClientGone> {
+        self.wire.room(bytes).await
+    }
+
+    fn extend(&mut self, bytes: SharedBytes) {
+        self.note.sent_bytes += (*bytes).as_ref().len() as u64;
+        self.wire.extend(bytes);
+    }
+
+    fn cut(&mut self) {
+        self.wire.cut();
     }
 }

@@ -11,6 +11,7 @@
 //! requests.
 
 mod connection;
+mod drain;
 mod logged;
 mod measure;
 mod receive;

@@ -13,11 +13,12 @@ use corelane_http::request::RequestBody;
 use reactor::{Connection, ConnectionError, SharedBytes};
 
 use super::H1;
+use super::drain;
 use super::measure::Stopwatch;
 use super::receive::{Requests, receive_until};
 use super::reply::H1Reply;
 use crate::exchange::Wire;
-use crate::exchange::wire::BodyFault;
+use crate::exchange::wire::{BodyFault, ClientGone};
 use crate::frontend::pace::Pace;
 
 const SLOW: Problem<'static> =
@@ -65,6 +66,7 @@ impl<'a> H1Wire<'a> {
             rate_min: limits.body_rate_min,
             grace: limits.body_rate_grace,
             idle_timeout: limits.idle_timeout,
+            whole: limits.body_timeout,
         });
         let deadline = pace.deadline(now, self.body.read_bytes());
         self.connection.expect_bulk(is_bulk(&self.body));
@@ -123,6 +125,28 @@ impl Wire for H1Wire<'_> {
                 }
             }
         }
+    }
+
+    async fn room(&mut self, bytes: usize) -> Result<(), ClientGone> {
+        // The ring needs its buffers for others, however long the client takes.
+        self.requests.release();
+        let room = self.wait_for_room(bytes).await;
+        self.stays &= room.is_ok();
+        room
+    }
+
+    fn extend(&mut self, bytes: SharedBytes) {
+        self.connection.write_shared(bytes);
+    }
+
+    fn cut(&mut self) {
+        self.stays = false;
+    }
+}
+
+impl H1Wire<'_> {
+    async fn wait_for_room(&self, bytes: usize) -> Result<(), ClientGone> {
+        drain::drain_to(self.h1, self.connection, bytes).await.map_err(|_| ClientGone)
     }
 }
 

@@ -81,7 +81,7 @@ impl Rig {
     }
 
     async fn get(&self) -> StoreResponse {
-        self.ask(StoreOp::Get { fresh: false }).await
+        self.ask(StoreOp::Read(ReadPart::beginning(false))).await
     }
 
     async fn set(&self) -> StoreResponse {
@@ -90,7 +90,7 @@ impl Rig {
 
     /// Starts a read as a task; its answer is found in what is returned.
     fn start_get(&self) -> Rc<RefCell<Option<StoreResponse>>> {
-        self.start(StoreOp::Get { fresh: false })
+        self.start(StoreOp::Read(ReadPart::beginning(false)))
     }
 
     fn start(&self, op: StoreOp) -> Rc<RefCell<Option<StoreResponse>>> {
@@ -120,13 +120,15 @@ impl Rig {
 
 fn set_op() -> StoreOp {
     let metadata = b"text/plain"[..].into();
-    StoreOp::Set(SetValue { value: b"value".to_vec(), metadata, condition: Condition::Present, ttl_ms: 7_000 })
+    let (value, value_crc32c) = (Arc::new(b"value".to_vec()), shardstore::wire::checksum(b"value"));
+    StoreOp::Set(SetValue { value, value_crc32c, metadata, condition: Condition::Present, ttl_ms: 7_000 })
 }
 
 /// A write of a value of so many bytes.
 fn large_set_op(bytes: usize) -> StoreOp {
     let StoreOp::Set(set) = set_op() else { unreachable!("it is one") };
-    StoreOp::Set(SetValue { value: vec![b'v'; bytes], ..set })
+    let value = vec![b'v'; bytes];
+    StoreOp::Set(SetValue { value_crc32c: shardstore::wire::checksum(&value), value: Arc::new(value), ..set })
 }
 
 fn refused(response: &StoreResponse) -> Option<Refusal> {

@@ -5,6 +5,8 @@
 //! **Invariants**: what can be refused from the head alone is refused before the body is read; a write whose conditions were
 //! weighed here is applied only if the version they were weighed against is still the current one.
 
+use std::sync::Arc;
+
 use corelane_http::Status;
 use corelane_http::cache_status::ForwardReason;
 use corelane_http::entity_tag::TagRoom;
@@ -61,24 +63,19 @@ impl KvService {
             too_large: write::TOO_LARGE,
         };
         // Its memory is leased until the store has answered: until then the value waits for it.
-        let (value, _lease) = match body::gather(wire, head.body(), bounds).await {
-            Ok(Gathered { bytes, lease }) => (bytes, lease),
+        let (value, value_crc32c, _lease) = match body::gather(wire, head.body(), bounds).await {
+            Ok(Gathered { bytes, crc32c, lease }) => (Arc::new(bytes), crc32c, lease),
             Err(BodyFault::Gone) => return,
             Err(BodyFault::Refused(problem)) => return wire.respond(|reply| respond::refuse(&problem, reply)),
         };
+        let deadline = self.store.deadline(value.len());
+        let op = |condition| {
+            let (value, metadata) = (Arc::clone(&value), metadata.clone());
+            StoreOp::Set(SetValue { value, value_crc32c, metadata, condition, ttl_ms })
+        };
         let response = match depends {
-            // The usual case moves the value instead of copying it.
-            Depends::Store(condition) => {
-                let deadline = self.store.deadline(value.len());
-                let op = StoreOp::Set(SetValue { value, metadata, condition, ttl_ms });
-                Ok(self.store.ask(key, op, deadline).await)
-            }
-            Depends::Read => {
-                let op = |condition| {
-                    StoreOp::Set(SetValue { value: value.clone(), metadata: metadata.clone(), condition, ttl_ms })
-                };
-                self.weigh(head, key, op).await
-            }
+            Depends::Store(condition) => Ok(self.store.ask(key, op(condition), deadline).await),
+            Depends::Read => self.weigh(head, key, op).await,
         };
         self.respond_written(key, response, wire);
     }
@@ -102,10 +99,9 @@ impl KvService {
         key: &Key,
         op: impl Fn(Condition) -> StoreOp,
     ) -> Result<StoreResponse, Problem<'static>> {
-        // What is read to be weighed may be as large as what is written.
         let deadline = self.store.deadline(key.policy.value_bytes_max);
         for _ in 0..WEIGHINGS_MAX {
-            let read = self.store.ask(key, StoreOp::Get { fresh: true }, deadline).await;
+            let read = self.store.ask(key, StoreOp::Inspect { fresh: true }, deadline).await;
             let current = match &read.outcome {
                 Outcome::Found(found) => Some(found.version.bits()),
                 Outcome::Absent => None,

@@ -11,7 +11,6 @@ use shardstore::cache::Hit;
 use shardstore::key::KeyHash;
 use store_runtime::edge_copy;
 use store_runtime::kind::ItemKind;
-use store_runtime::request::Refusal;
 
 use super::KvService;
 use super::key::KeyEncoding;
@@ -96,6 +95,7 @@ impl KvService {
         let is_edge_copy = ItemKind::of_flags(hit.flags()).is_edge_copy();
         reply.note_origin(ResponseOrigin::Hit(Keeper::of(HitSource::Own, is_edge_copy)));
         if is_plain && meta.value_bytes <= COPY_BYTES_MAX {
+            self.metrics.reads_own_core.increment();
             respond::whole_head(&meta, self.store.now_ms(), reply);
             value::copy(&hit.value(), &(0..meta.value_bytes), reply);
             return Served::Written;
@@ -104,11 +104,10 @@ impl KvService {
         self.respond_own((hit, &meta), &decided, reply)
     }
 
-    /// Counts a hit in this core's own shard.
+    /// What is known of a hit in this core's own shard.
     // By value: a hit whose address is taken would live in memory, on the path of every request.
     #[inline(always)]
     fn own_meta<'a>(&self, hit: Hit<'a>) -> ItemMeta<'a> {
-        self.metrics.reads_own_core.increment();
         ItemMeta {
             version: hit.version().bits(),
             value_bytes: hit.value().len(),
@@ -131,21 +130,21 @@ impl KvService {
         let now_ms = self.store.now_ms();
         match decided.body() {
             Some(part) if part.len() > COPY_BYTES_MAX => {
-                // Whether the value can be sent is known before anything of its response is written or counted.
-                let Some(chunks) = value::lend(&self.outbound, hit, &part) else {
-                    respond::refusal(Refusal::Busy, None, reply);
-                    return Served::Written;
-                };
+                // Whether the value can be pinned is known before anything of its response is written or counted.
+                let Some(chunks) = value::lend(hit, &part) else { return Served::NeedsAsync };
+                self.metrics.reads_own_core.increment();
                 respond::found(meta, decided, now_ms, reply);
                 chunks.into_iter().for_each(|chunk| reply.lend(chunk));
                 Served::WithBody
             }
             Some(part) => {
+                self.metrics.reads_own_core.increment();
                 respond::found(meta, decided, now_ms, reply);
                 value::copy(&hit.value(), &part, reply);
                 Served::Written
             }
             None => {
+                self.metrics.reads_own_core.increment();
                 respond::found(meta, decided, now_ms, reply);
                 Served::Written
             }

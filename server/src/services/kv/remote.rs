@@ -1,6 +1,7 @@
 //! A read of a key that another core of this process owns, answered in place within the poll that parsed it.
 //!
-//! **Not** for what the owner has to see: a miss of an edge with nodes, a large value, a value that is being changed.
+//! **Not** for what the owner has to see: a miss of an edge with nodes, bytes of a large value, a value that is being changed.
+//! What is known of a large value is enough for HEAD, and for conditions and ranges that do not lead to bytes.
 //!
 //! **Invariants**: as of `hit`; nothing of the other core's memory is written, and nothing of it is lent.
 
@@ -8,7 +9,7 @@ use corelane_http::Method;
 use corelane_http::cache_status::HitSource;
 use corelane_http::request::RequestHead;
 use shardstore::key::KeyHash;
-use store_runtime::remote::RemoteRead;
+use store_runtime::remote::{RemoteItem, RemoteRead};
 
 use super::KvService;
 use super::hit::Served;
@@ -25,17 +26,31 @@ impl KvService {
             RemoteRead::Found(item) => {
                 self.metrics.reads_other_core.increment();
                 reply.note_origin(ResponseOrigin::Hit(Keeper::of(HitSource::Core, item.kind.is_edge_copy())));
-                let meta = ItemMeta {
-                    version: item.version.bits(),
-                    value_bytes: item.value.len(),
-                    ..self.local_meta((item.kind, item.expire_ms, item.metadata), HitSource::Core)
-                };
-                self.respond_copied(head, (&meta, item.value), reply);
+                self.respond_copied(head, (&self.remote_meta(&item), item.value), reply);
+                Served::Written
+            }
+            RemoteRead::Large(item) => {
+                let meta = self.remote_meta(&item);
+                let decided = Decided::of(head, &meta);
+                if decided.body().is_some() {
+                    return Served::NeedsAsync;
+                }
+                self.metrics.reads_other_core.increment();
+                reply.note_origin(ResponseOrigin::Hit(Keeper::of(HitSource::Core, item.kind.is_edge_copy())));
+                respond::found(&meta, &decided, self.store.now_ms(), reply);
                 Served::Written
             }
             RemoteRead::Absent => self.miss(Keeper::OtherCore, reply),
             RemoteRead::AskOwner => Served::NeedsAsync,
         })
+    }
+
+    fn remote_meta<'a>(&self, item: &RemoteItem<'a>) -> ItemMeta<'a> {
+        ItemMeta {
+            version: item.version.bits(),
+            value_bytes: item.value_bytes,
+            ..self.local_meta((item.kind, item.expire_ms, item.metadata), HitSource::Core)
+        }
     }
 
     fn respond_copied<R: Reply>(&self, head: &RequestHead<'_>, (meta, value): (&ItemMeta<'_>, &[u8]), reply: &mut R) {

@@ -4,6 +4,7 @@
 
 use std::cell::RefMut;
 use std::rc::Rc;
+use std::time::Duration;
 
 use reactor::{Instant, Reactor};
 use shardstore::key::{KeyHash, KeyHasher};
@@ -71,8 +72,12 @@ impl KvStore {
     /// By when a request must be answered whose value has `value_bytes` bytes, or may have: the time a node gets to show a
     /// sign of life (`upstream.request_timeout`), and the time that many bytes take on a slow way.
     pub(super) fn deadline(&self, value_bytes: usize) -> Instant {
-        let request_timeout = self.snapshot.get().settings.upstream.request_timeout;
-        self.reactor.now() + request_timeout + transfer_time(value_bytes)
+        self.reactor.now() + self.patience(value_bytes)
+    }
+
+    /// How long an answer of as many bytes may take.
+    pub(super) fn patience(&self, value_bytes: usize) -> Duration {
+        self.snapshot.get().settings.upstream.request_timeout + transfer_time(value_bytes)
     }
 
     /// Sends a request to the owner of the key. All requests of one exchange share its deadline.

@@ -5,7 +5,7 @@
 //! **Invariants**: an answer owns its bytes, so that it can go to another core; one without value and metadata owns no heap
 //! memory.
 
-use shardstore::wire::ext::Moved;
+use shardstore::wire::ext::{CarriedPart, Moved};
 use shardstore::wire::{Flags, Response, Status, checksum};
 
 /// An answer that owns its bytes.
@@ -20,6 +20,7 @@ pub(crate) struct OwnedResponse {
     pub(crate) previous_version: Option<u64>,
     pub(crate) retry_after_us: Option<u32>,
     pub(crate) moved: Option<Moved>,
+    pub(crate) part: Option<CarriedPart>,
     pub(crate) metadata: Vec<u8>,
     pub(crate) value: Vec<u8>,
 }
@@ -36,6 +37,7 @@ impl OwnedResponse {
             previous_version: None,
             retry_after_us: None,
             moved: None,
+            part: None,
             metadata: Vec::new(),
             value: Vec::new(),
         }
@@ -61,6 +63,7 @@ impl OwnedResponse {
         response.previous_version = self.previous_version;
         response.retry_after_us = self.retry_after_us;
         response.moved = self.moved;
+        response.part = self.part;
         response.metadata = &self.metadata;
         response.value = &self.value;
     }

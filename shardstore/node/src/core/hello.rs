@@ -23,7 +23,7 @@ use reactor::{Connection, ConnectionError, CoreId, Instant, Received};
 use shardstore::key::{HASH_ID_RAPIDHASH_V3, STORED_KEY_BYTES_MAX};
 use shardstore::session::{FrameReader, HelloReadError};
 use shardstore::wire::batch::BATCH_ENTRIES_MAX;
-use shardstore::wire::hello::{Hello, HelloFormatError, Role, WANTED_CORE_ANY};
+use shardstore::wire::hello::{FEATURE_READ, Hello, HelloFormatError, Role, WANTED_CORE_ANY};
 use shardstore::wire::terms::{SessionTerms, negotiate};
 use shardstore::wire::{FrameError, VERSION_MAX, VERSION_MIN};
 
@@ -189,7 +189,7 @@ impl NodeCore {
             hash_seed: self.shared.hash_seed,
             cores: self.shared.cores,
             wanted_core: WANTED_CORE_ANY,
-            features: 0,
+            features: FEATURE_READ,
             node_id: self.me.0,
             topology_epoch: self.topology_epoch(),
             incarnation: self.shared.incarnation,

@@ -19,7 +19,7 @@ use store_runtime::hop::{Hop, HopAnswer, HopMessage};
 use super::answer::OwnedResponse;
 use super::batch;
 use super::operate::operate;
-use super::respond::{Sent, respond};
+use super::respond::{Sent, respond_leased};
 use super::waiting::Waiting;
 use super::{NodeCore, note};
 use crate::message::OwnedFrame;
@@ -68,14 +68,15 @@ impl NodeCore {
     /// Takes the answer to a hop of this core.
     pub(super) fn take_hop_answer(&self, HopAnswer { id, answer }: HopAnswer<OwnedResponse>) {
         match self.hops.take(id) {
-            Some(Waiting::One { link, reply }) => {
+            Some(Waiting::One { link, reply, lease }) => {
                 link.note_hop_over();
-                let sent = respond(self, &link, &reply, answer, &mut link.sender.write());
+                let sent = respond_leased(self, &link, &reply, (answer, lease), &mut link.sender.write());
                 if sent == Sent::Now && reply.kind == Kind::Request {
                     link.credit.note_settled(reply.bytes);
                 }
                 link.attention.notify();
             }
+            Some(Waiting::Task(sender)) => sender.send(answer),
             Some(Waiting::Part { gather, indices }) => {
                 gather.borrow().link().note_hop_over();
                 gather.borrow_mut().take_part(self, &indices, &answer);

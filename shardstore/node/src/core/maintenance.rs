@@ -27,7 +27,7 @@ pub(super) async fn maintain(core: Rc<NodeCore>) {
     loop {
         let mut slices = 0;
         while slices < SLICES_PER_TURN {
-            let done = core.store.shard().maintain(core.reactor.wall_ms(), SLICE_UNITS);
+            let done = core.store.maintain(SLICE_UNITS);
             if done < SLICE_UNITS {
                 break;
             }

@@ -4,7 +4,8 @@
 //!  listener ─▶ hello ─▶ session ─▶ serve ─▶ operate ─▶ Shard
 //!                │         │         ├────▶ in_place ─▶ another core's shard, read
 //!                │         │         ├────▶ batch ─┐
-//!                │         │         └────▶ hop ───┴─▶ another core
+//!                │         │         ├────▶ hop ───┴─▶ another core
+//!                │         │         └────▶ collect: a large value part by part
 //!                │         ├─ ahead: what frames that came together ask for is waited for together
 //!                │         └─ link, stream, respond: bytes in, bytes out
 //!                └─ handed over to the core the peer wants
@@ -20,6 +21,7 @@
 mod ahead;
 pub(crate) mod answer;
 mod batch;
+mod collect;
 mod context;
 mod drain;
 mod gather;

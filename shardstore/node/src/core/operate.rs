@@ -6,15 +6,18 @@
 //!
 //! **Source**: docs/wire.md, "Operations".
 
+use std::sync::Arc;
+
 use shardstore::cache::Hit;
 use shardstore::key::KeyHash;
 use shardstore::shard::{self, Delete};
 use shardstore::version::Version;
 use shardstore::wire::batch::MsetItem;
+use shardstore::wire::ext::{CarriedPart, WantedPart};
 use shardstore::wire::request::Set;
-use shardstore::wire::{Op, Status};
+use shardstore::wire::{Op, Status, checksum};
 use store_runtime::owner::Written;
-use store_runtime::request::Write;
+use store_runtime::request::{Outcome, ReadPart, StoredValue, Write};
 
 use super::NodeCore;
 use super::answer::OwnedResponse;
@@ -29,12 +32,66 @@ pub(crate) fn operate(core: &NodeCore, hash: KeyHash, op: &Op<'_>) -> OwnedRespo
             let mut shard = core.store.shard();
             shard.get(hash, key, now_ms).map_or(OwnedResponse::status(Status::NotFound), |hit| copied(&hit, now_ms))
         }
+        Op::Read { key, wanted } => read(core, (hash, key), wanted),
         Op::Set(set) => core.write((hash, set.key), &Write::Set(shard_set(set))),
         Op::Delete { key, version, condition } => {
             core.write((hash, key), &Write::Delete(Delete { condition: *condition, version: brought(*version) }))
         }
         Op::Touch { key, ttl_ms } => core.write((hash, key), &Write::Touch { ttl_ms: u64::from(*ttl_ms) }),
         Op::Ping | Op::Mget(_) | Op::Mset(_) | Op::Stats | Op::Topology => OwnedResponse::status(Status::Unsupported),
+    }
+}
+
+/// A part of a value of this core, or what is known of it.
+fn read(core: &NodeCore, key: (KeyHash, &[u8]), wanted: &WantedPart) -> OwnedResponse {
+    let part = part_of(wanted);
+    let is_asked_whether = wanted.is_all_or_none || wanted.bytes_max == 0;
+    let known = if is_asked_whether { core.store.inspect(key) } else { Outcome::Absent };
+    let outcome = match &known {
+        Outcome::Found(found) if !is_wanted(wanted, found.value_bytes) => known,
+        _ if is_asked_whether && !matches!(known, Outcome::Found(_)) => known,
+        _ => core.store.read(key, &part),
+    };
+    match outcome {
+        Outcome::Found(found) if part.version.is_some_and(|version| version != found.version) => {
+            OwnedResponse::status(Status::NotApplied)
+        }
+        Outcome::Found(found) => part_response(found, core.reactor.wall_ms()),
+        Outcome::NotApplied => OwnedResponse::status(Status::NotApplied),
+        _ => OwnedResponse::status(Status::NotFound),
+    }
+}
+
+/// The part that a peer wants, as the store knows parts.
+pub(crate) fn part_of(wanted: &WantedPart) -> ReadPart {
+    ReadPart {
+        offset: wanted.offset as usize,
+        bytes_max: wanted.bytes_max as usize,
+        version: brought(wanted.version),
+        is_first: wanted.is_first,
+        fresh: false,
+    }
+}
+
+/// Whether bytes of a value of this length are wanted at all.
+pub(crate) fn is_wanted(wanted: &WantedPart, value_bytes: usize) -> bool {
+    let rest = value_bytes.saturating_sub(wanted.offset as usize);
+    wanted.bytes_max > 0 && (!wanted.is_all_or_none || rest <= wanted.bytes_max as usize)
+}
+
+fn part_response(found: StoredValue, now_ms: u64) -> OwnedResponse {
+    let part =
+        CarriedPart { total: found.value_bytes as u32, offset: found.offset as u32, value_crc32c: found.value_crc32c };
+    let crc = if found.is_whole() { found.value_crc32c } else { checksum(&found.part) };
+    OwnedResponse {
+        version: found.version.bits(),
+        ttl_ms: ttl_left_ms(found.expire_ms, now_ms),
+        value_crc32c: Some(crc),
+        part: Some(part),
+        metadata: found.metadata.to_vec(),
+        // Nobody else has it: it was read just now.
+        value: Arc::try_unwrap(found.part).unwrap_or_default(),
+        ..OwnedResponse::status(Status::Ok)
     }
 }
 

@@ -8,6 +8,7 @@
 //! **Source**: docs/wire.md, "Responses" and "Flow control".
 
 use shardstore::wire::Status;
+use store_runtime::budget::Lease;
 
 use super::NodeCore;
 use super::answer::OwnedResponse;
@@ -43,14 +44,26 @@ pub(crate) fn respond(
     answer: OwnedResponse,
     out: &mut Vec<u8>,
 ) -> Sent {
+    respond_leased(core, link, context, (answer, None), out)
+}
+
+/// The same for an answer whose value has been leased, as far as it is long.
+pub(crate) fn respond_leased(
+    core: &NodeCore,
+    link: &Link,
+    context: &RequestContext,
+    (answer, lease): (OwnedResponse, Option<Lease>),
+    out: &mut Vec<u8>,
+) -> Sent {
     let mut answer = answer;
     if answer.value.len() > link.terms.value_bytes_max as usize {
         answer = OwnedResponse::status(Status::TooLarge);
     }
     if answer.value.len() > INLINE_BYTES_MAX.min(link.frame_value_bytes_max() as usize) {
-        let Some(lease) = core.copies.lease(answer.value.len()) else {
+        let Some(mut lease) = lease.or_else(|| core.copies.lease(answer.value.len())) else {
             return respond(core, link, context, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US), out);
         };
+        lease.shrink_to(answer.value.len());
         let value = std::mem::take(&mut answer.value);
         return push_stream(core, link, context, ResponseStream::new(*context, answer, Body::Copied { value, lease }));
     }

@@ -6,6 +6,7 @@
 //!                                                         ├─ GET here: looked up and encoded in place
 //!                                                         ├─ other operations here
 //!                                                         ├─ GET of another core's key: read in place
+//!                                                         ├─ GET of a large value of another core: collected
 //!                                                         └─ another core: hop
 //! ```
 //!
@@ -19,23 +20,33 @@
 use std::rc::Rc;
 
 use reactor::{CoreId, Instant};
+use shardstore::cache::Hit;
+use shardstore::key::KeyHash;
 use shardstore::session::server::{Accepted, RequestAssembler};
+use shardstore::wire::ext::WantedPart;
 use shardstore::wire::reassembly::{ReassemblyError, ValuePart};
-use shardstore::wire::{Frame, FrameError, Kind, Op, Request, Status};
+use shardstore::wire::{Frame, FrameError, HEADER_BYTES, Kind, Op, Request, Status};
 use store_runtime::budget::Lease;
+use store_runtime::request::PART_BYTES_MAX;
 
 use super::answer::OwnedResponse;
 use super::batch;
+use super::collect::{self, CollectRefused};
 use super::context::{RequestContext, deadline, response_to};
 use super::link::Link;
 use super::operate::{described, operate, ttl_left_ms};
 use super::place::Ownership;
-use super::respond::{BUSY_RETRY_US, INLINE_BYTES_MAX, Sent, UNAVAILABLE_RETRY_US, push_stream, respond};
+use super::respond::{
+    BUSY_RETRY_US, INLINE_BYTES_MAX, Sent, UNAVAILABLE_RETRY_US, push_stream, respond, respond_leased,
+};
 use super::stream::{Body, ResponseStream};
 use super::waiting::Waiting;
 use super::{NodeCore, note};
 use crate::message::OwnedFrame;
 use crate::metrics::{self, Event};
+
+/// A request that another core has to serve.
+type ForCore = Option<(CoreId, RequestContext)>;
 
 /// Serves one connection's frames.
 pub(super) struct FrameHandler {
@@ -62,13 +73,42 @@ impl FrameHandler {
         arrived: Instant,
         out: &mut Vec<u8>,
     ) -> Result<(), ReassemblyError> {
-        match self.assembler.accept(frame, arrived, |bytes| self.core.assembling.lease(bytes)) {
-            Ok(Accepted::Request) => Ok(self.take_request(frame, arrived, out)?),
-            Ok(Accepted::Assembled(assembled, first_arrived)) => {
-                Ok(self.take_request(&assembled.frame(), first_arrived, out)?)
+        let assembling = &self.core.assembling;
+        let lease = |held: Option<Lease>, bytes| {
+            let mut lease = held.unwrap_or_else(|| assembling.empty_lease());
+            lease.covers(bytes).then_some(lease)
+        };
+        match self.assembler.accept(frame, arrived, lease) {
+            Ok(Accepted::Request) => {
+                if let Some((core, context)) = self.take_request(frame, arrived, out)? {
+                    self.hop(core, (OwnedFrame::of(frame), None), &context, out);
+                }
+                Ok(())
+            }
+            Ok(Accepted::Assembled(assembled, first_arrived, lease)) => {
+                if let Some((core, context)) = self.take_request(&assembled.frame(), first_arrived, out)? {
+                    self.hop(core, (OwnedFrame::of_assembled(assembled), Some(lease)), &context, out);
+                }
+                Ok(())
             }
             Ok(Accepted::Nothing) => Ok(()),
             Err(error) => self.refuse(error, frame, arrived, out),
+        }
+    }
+
+    /// When the value that is arriving for longest is given up.
+    pub(super) fn gives_up_at(&self) -> Option<Instant> {
+        Some(self.assembler.oldest()? + self.core.limits().value_timeout)
+    }
+
+    /// Gives up values that have taken too long to arrive.
+    pub(super) fn give_up_values(&mut self, now: Instant, out: &mut Vec<u8>) {
+        while self.gives_up_at().is_some_and(|at| at <= now) {
+            let oldest = self.assembler.oldest();
+            let Some((header, arrived)) = oldest.and_then(|oldest| self.assembler.give_up(oldest)) else { return };
+            self.core.metrics().faults.note("chunk_timed_out");
+            let context = RequestContext::of_header(&header, arrived, Instant::NEVER, HEADER_BYTES);
+            self.send(&context, OwnedResponse::retry(Status::Unavailable, 0), out);
         }
     }
 
@@ -94,46 +134,54 @@ impl FrameHandler {
     }
 
     #[inline]
-    fn take_request(&self, frame: &Frame<'_>, arrived: Instant, out: &mut Vec<u8>) -> Result<(), FrameError> {
+    fn take_request(&self, frame: &Frame<'_>, arrived: Instant, out: &mut Vec<u8>) -> Result<ForCore, FrameError> {
         match self.serve(frame, arrived, out) {
-            Ok(()) => Ok(()),
+            Ok(hop) => Ok(hop),
             Err(error) => match self.refuse(error.into(), frame, arrived, out) {
-                Ok(()) => Ok(()),
+                Ok(()) => Ok(None),
                 Err(_) => Err(error),
             },
         }
     }
 
+    /// Serves a request, or says which core has to.
     #[inline]
-    fn serve(&self, frame: &Frame<'_>, arrived: Instant, out: &mut Vec<u8>) -> Result<(), FrameError> {
+    fn serve(&self, frame: &Frame<'_>, arrived: Instant, out: &mut Vec<u8>) -> Result<ForCore, FrameError> {
         let request = Request::parse(frame)?;
         let mut context = RequestContext::of(&request, arrived, deadline(&request, arrived), frame.wire_bytes());
         self.core.metrics().note_request(request.op.opcode());
         if let Some(answer) = self.turn_away(&context) {
             self.send(&context, answer, out);
-            return Ok(());
+            return Ok(None);
         }
         let key = request.op.key();
         if key.is_empty() {
-            return self.serve_keyless(&request, &context, out);
+            return self.serve_keyless(&request, &context, out).map(|()| None);
         }
         let hash = self.core.hash(key)?;
         if key.len() > usize::from(self.link.terms.key_bytes_max) {
             self.send(&context, OwnedResponse::status(Status::TooLarge), out);
-            return Ok(());
+            return Ok(None);
         }
         match self.core.place(hash, request.slot_epoch, &mut context) {
             Ownership::Here => match request.op {
                 Op::Get { key } => self.lookup(hash, key, &context, out),
+                Op::Read { wanted, .. } => self.read(hash, (&request.op, &wanted), &context, out),
                 op => self.send(&context, operate(&self.core, hash, &op), out),
             },
             Ownership::Core(core) => match request.op {
                 Op::Get { key } if self.lookup_in_place((hash, key), &context, out) => {}
-                _ => self.hop(core, frame, &context, out),
+                Op::Get { key } => {
+                    note(&self.core, Event::Hop);
+                    self.collect((core, key), None, &context, out);
+                }
+                Op::Read { key, wanted } if self.read_in_place((hash, key), &wanted, &context, out) => {}
+                Op::Read { wanted, .. } => self.hop_read((core, frame), &wanted, &context, out),
+                _ => return Ok(Some((core, context))),
             },
             Ownership::Elsewhere(answer) => self.send(&context, *answer, out),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Why a request is not served at all, if so.
@@ -155,7 +203,7 @@ impl FrameHandler {
 
     /// GET of a key of this core.
     #[inline]
-    fn lookup(&self, hash: shardstore::key::KeyHash, key: &[u8], context: &RequestContext, out: &mut Vec<u8>) {
+    fn lookup(&self, hash: KeyHash, key: &[u8], context: &RequestContext, out: &mut Vec<u8>) {
         let core = &self.core;
         let now_ms = core.reactor.wall_ms();
         let mut shard = core.store.shard();
@@ -165,7 +213,11 @@ impl FrameHandler {
         };
         let value = hit.value();
         if value.len() > INLINE_BYTES_MAX.min(self.link.frame_value_bytes_max() as usize) {
-            self.stream(&hit, context, out);
+            let value_bytes = value.len();
+            if !self.stream(&hit, context, out) {
+                drop(shard);
+                self.collect((core.reactor.core(), key), Some(value_bytes), context, out);
+            }
             return;
         }
         core.metrics().note_response(Status::Ok);
@@ -182,31 +234,70 @@ impl FrameHandler {
         value.pieces().for_each(|piece| out.extend_from_slice(piece));
     }
 
-    /// A large value is pinned while it is sent, or copied where it may not be.
+    /// READ of a key of this core.
+    fn read(&self, hash: KeyHash, (op, wanted): (&Op<'_>, &WantedPart), context: &RequestContext, out: &mut Vec<u8>) {
+        let Ok(lease) = self.lease_part(wanted) else {
+            return self.send(context, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US), out);
+        };
+        let answer = operate(&self.core, hash, op);
+        let sent = respond_leased(&self.core, &self.link, context, (answer, lease), out);
+        self.note_sent(context, sent);
+    }
+
+    /// READ of a key of another core.
+    fn hop_read(
+        &self,
+        (to, frame): (CoreId, &Frame<'_>),
+        wanted: &WantedPart,
+        context: &RequestContext,
+        out: &mut Vec<u8>,
+    ) {
+        match self.lease_part(wanted) {
+            Ok(lease) => self.hop(to, (OwnedFrame::of(frame), lease), context, out),
+            Err(CollectRefused) => self.send(context, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US), out),
+        }
+    }
+
+    /// Memory for a part that will not be written at once; none for what will.
+    fn lease_part(&self, wanted: &WantedPart) -> Result<Option<Lease>, CollectRefused> {
+        let bytes = (wanted.bytes_max as usize).min(PART_BYTES_MAX);
+        if bytes <= INLINE_BYTES_MAX {
+            return Ok(None);
+        }
+        self.core.copies.lease(bytes).map(Some).ok_or(CollectRefused)
+    }
+
+    /// Has a large value read part by part, for a peer that wants it whole: `value_bytes` of a key of this core, or however many
+    /// another core has.
+    pub(super) fn collect(
+        &self,
+        (owner, key): (CoreId, &[u8]),
+        value_bytes: Option<usize>,
+        context: &RequestContext,
+        out: &mut Vec<u8>,
+    ) {
+        match collect::begin(&self.core, &self.link, (owner, key), value_bytes, context) {
+            Ok(()) => self.note_sent(context, Sent::Later),
+            Err(CollectRefused) => self.send(context, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US), out),
+        }
+    }
+
+    /// A large value is pinned while it is sent; false where it may not be.
     #[cold]
-    fn stream(&self, hit: &shardstore::cache::Hit<'_>, context: &RequestContext, out: &mut Vec<u8>) {
+    fn stream(&self, hit: &Hit<'_>, context: &RequestContext, out: &mut Vec<u8>) -> bool {
         let core = &self.core;
         let bytes = hit.value().len();
         if bytes > self.link.terms.value_bytes_max as usize {
             self.send(context, OwnedResponse::status(Status::TooLarge), out);
-            return;
+            return true;
         }
-        let body = match hit.pin() {
-            Some(pinned) => Body::Pinned(pinned),
-            None => {
-                let Some(lease) = core.copies.lease(bytes) else {
-                    self.send(context, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US), out);
-                    return;
-                };
-                let mut value = Vec::new();
-                hit.value().copy_to(&mut value);
-                Body::Copied { value, lease }
-            }
-        };
+        let Some(pinned) = hit.pin() else { return false };
         let mut answer = described(hit, core.reactor.wall_ms());
         answer.metadata = hit.metadata().to_vec();
-        let sent = push_stream(core, &self.link, context, ResponseStream::new(*context, answer, body));
+        let stream = ResponseStream::new(*context, answer, Body::Pinned(pinned));
+        let sent = push_stream(core, &self.link, context, stream);
         self.note_sent(context, sent);
+        true
     }
 
     fn serve_keyless(
@@ -232,10 +323,16 @@ impl FrameHandler {
         Ok(())
     }
 
-    fn hop(&self, to: CoreId, frame: &Frame<'_>, context: &RequestContext, out: &mut Vec<u8>) {
+    fn hop(
+        &self,
+        to: CoreId,
+        (frame, lease): (OwnedFrame, Option<Lease>),
+        context: &RequestContext,
+        out: &mut Vec<u8>,
+    ) {
         note(&self.core, Event::Hop);
-        let waiting = Waiting::One { link: Rc::clone(&self.link), reply: *context };
-        if self.core.hop(to, OwnedFrame::of(frame), context.deadline, waiting).is_ok() {
+        let waiting = Waiting::One { link: Rc::clone(&self.link), reply: *context, lease };
+        if self.core.hop(to, frame, context.deadline, waiting).is_ok() {
             self.link.note_hop();
             self.note_sent(context, Sent::Later);
         } else {

@@ -136,6 +136,7 @@ impl PeerSession<'_> {
             if let Err(name) = self.serve_received() {
                 return SessionEnd::Fault(name);
             }
+            self.give_up_values();
             self.write_streams();
             if self.ended && self.is_quiet() {
                 return SessionEnd::Done;
@@ -226,6 +227,14 @@ impl PeerSession<'_> {
         }
     }
 
+    /// Gives up values that have taken too long to arrive.
+    fn give_up_values(&mut self) {
+        let now = self.core.reactor.now();
+        if self.handler.gives_up_at().is_some_and(|at| at <= now) {
+            self.handler.give_up_values(now, &mut self.connection.write());
+        }
+    }
+
     fn has_many_streams(&self) -> bool {
         self.link.streams.borrow().len() >= STREAMS_MAX
     }
@@ -271,6 +280,9 @@ impl PeerSession<'_> {
             deadline = deadline.min(*self.room_until.get_or_insert(now + SLOW_TIME));
         } else {
             self.room_until = None;
+        }
+        if let Some(at) = self.handler.gives_up_at() {
+            deadline = deadline.min(at);
         }
         if self.core.is_draining() && self.is_quiet() {
             deadline = deadline.min(now + QUIET);

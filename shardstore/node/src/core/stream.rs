@@ -75,18 +75,7 @@ impl StreamBody for Body {
     fn copy(&self, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
         match self {
             Body::Copied { value, .. } => out.extend_from_slice(&value[range]),
-            Body::Pinned(pinned) => {
-                let mut at = 0;
-                for piece in pinned.value().pieces() {
-                    let from = range.start.clamp(at, at + piece.len()) - at;
-                    let to = range.end.clamp(at, at + piece.len()) - at;
-                    out.extend_from_slice(&piece[from..to]);
-                    at += piece.len();
-                    if at >= range.end {
-                        return;
-                    }
-                }
-            }
+            Body::Pinned(pinned) => pinned.value().copy_range_to(range, out),
         }
     }
 }

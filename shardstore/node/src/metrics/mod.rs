@@ -208,8 +208,9 @@ const fn opcode_index(opcode: Opcode) -> usize {
         Opcode::Touch => 5,
         Opcode::Mget => 6,
         Opcode::Mset => 7,
-        Opcode::Stats => 8,
-        Opcode::Topology => 9,
+        Opcode::Read => 8,
+        Opcode::Stats => 9,
+        Opcode::Topology => 10,
     }
 }
 

@@ -9,7 +9,7 @@
 use control::metrics::{Counter, Kind, Measure, Reading};
 
 /// Every name, in the order of docs/wire.md.
-pub(crate) const FAULTS: [&str; 39] = [
+pub(crate) const FAULTS: [&str; 40] = [
     "magic",
     "version",
     "kind",
@@ -35,6 +35,7 @@ pub(crate) const FAULTS: [&str; 39] = [
     "chunk_too_large",
     "chunk_busy",
     "chunk_corrupt",
+    "chunk_timed_out",
     "hello_expected",
     "hello_corrupt",
     "hello_truncated",

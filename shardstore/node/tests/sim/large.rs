@@ -1,9 +1,13 @@
 //! Values larger than a frame, both ways.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use reactor::Instant;
+use shardstore::wire::ext::{CarriedPart, WantedPart};
 use shardstore::wire::hello::FRAME_VALUE_BYTES_MIN;
-use shardstore::wire::{Op, Status};
+use shardstore::wire::reassembly::ValuePart;
+use shardstore::wire::{Op, Request, Status, checksum};
 
 use crate::peer::{Peer, hello, key, set};
 use crate::rig::{Rig, pattern, script};
@@ -102,4 +106,128 @@ fn what_is_too_large_is_said_to_be() {
         let mut modest = Peer::greet(&reactor, &ours).await.unwrap();
         assert_eq!(modest.get(&name).await.status, Status::TooLarge);
     }));
+}
+
+/// A peer that reads part by part gets the value it began with, from either core, and what is known of it without its bytes.
+#[test]
+fn values_are_read_part_by_part() {
+    for seed in 0..6 {
+        let mut rig = Rig::new(seed, &["--memory=256MiB"]);
+        rig.run(script!(|reactor| {
+            let mut peer = Peer::connect(&reactor, 0).await;
+            for n in 0..4 {
+                let name = key(format!("parts:{n}"));
+                let value = pattern(1_000_001 + n);
+                let version = peer.set(&name, &value).await.version;
+                let facts = peer.call(Op::Read { key: &name, wanted: WantedPart::default() }).await;
+                let part = CarriedPart { total: value.len() as u32, offset: 0, value_crc32c: checksum(&value) };
+                assert_eq!((facts.status, facts.version, facts.part), (Status::Ok, version, Some(part)));
+                assert!(facts.value.is_empty());
+                let small = WantedPart { bytes_max: 16 << 10, is_all_or_none: true, ..WantedPart::default() };
+                assert!(peer.call(Op::Read { key: &name, wanted: small }).await.value.is_empty(), "it is not small");
+
+                let mut read = Vec::new();
+                while read.len() < value.len() {
+                    let is_first = read.is_empty();
+                    let wanted = WantedPart {
+                        offset: read.len() as u32,
+                        bytes_max: 128 << 10,
+                        is_first,
+                        version: if is_first { 0 } else { version },
+                        ..WantedPart::default()
+                    };
+                    let answer = peer.call(Op::Read { key: &name, wanted }).await;
+                    assert_eq!((answer.status, answer.version), (Status::Ok, version));
+                    assert_eq!(answer.part, Some(CarriedPart { offset: read.len() as u32, ..part }));
+                    assert_eq!(answer.value_crc32c, Some(checksum(&answer.value)));
+                    read.extend(answer.value);
+                    if is_first {
+                        // Whatever becomes of the key meanwhile.
+                        assert_eq!(peer.set(&name, b"another").await.status, Status::Ok);
+                    }
+                }
+                assert!(read == value, "parts of one value");
+                let gone = WantedPart { bytes_max: 1, version, ..WantedPart::default() };
+                assert_eq!(peer.call(Op::Read { key: &name, wanted: gone }).await.status, Status::NotApplied);
+                let whole = peer.call(Op::Read { key: &name, wanted: small }).await;
+                assert_eq!((&whole.value[..], whole.value_crc32c), (&b"another"[..], Some(checksum(b"another"))));
+            }
+            let absent = Op::Read { key: &key("nothing"), wanted: WantedPart::default() };
+            assert_eq!(peer.call(absent).await.status, Status::NotFound);
+        }));
+    }
+}
+
+/// Whole values of the other core are read part by part, too: an asker that does not read costs what is leased for it.
+#[test]
+fn whole_values_of_another_core_are_within_the_memory_for_copies() {
+    for seed in 0..3 {
+        let mut rig = Rig::new(seed, &["--memory=1GiB"]);
+        rig.run(script!(|reactor| {
+            let mut peer = Peer::connect(&reactor, 0).await;
+            let value = pattern(12 << 20);
+            // Of each core some.
+            let names: Vec<_> = (0..4).map(|n| key(format!("whole:{n}"))).collect();
+            for name in &names {
+                assert_eq!(peer.set(name, &value).await.status, Status::Ok);
+            }
+            // More than 128 MiB of copies are never made: what does not fit is BUSY at once.
+            let asked: Vec<_> = names.iter().cycle().take(30).map(|name| peer.send(Op::Get { key: name })).collect();
+            let (mut whole, mut busy) = (0, 0);
+            for _ in &asked {
+                match peer.answer().await.unwrap().unwrap() {
+                    answer if answer.status == Status::Ok => whole += u32::from(answer.value == value),
+                    answer => {
+                        assert_eq!(answer.status, Status::Busy);
+                        busy += 1;
+                    }
+                }
+            }
+            assert!(whole + busy == asked.len() as u32 && whole > 8, "{whole} whole, {busy} busy");
+        }));
+    }
+}
+
+/// Begins to send a value of 64 MiB, of which 4 KiB come; the request's id.
+fn begin_value(peer: &mut Peer, name: &[u8]) -> u64 {
+    let value = [7; 4096];
+    peer.ids += 1;
+    let op = set(name, &value);
+    let request = Request::new(peer.ids, peer.slot(&op), peer.epoch, op);
+    let mut out = peer.connection.write();
+    request.encode_head(peer.session.dialect(), ValuePart { offset: 0, length: 4096, total: 64 << 20 }, &mut out);
+    out.extend_from_slice(&value);
+    peer.ids
+}
+
+/// What is begun and not sent holds what has come of it, and not for ever.
+#[test]
+fn values_that_are_begun_and_not_sent_keep_nobody_from_writing() {
+    for seed in 0..4 {
+        let mut rig = Rig::new(seed, &["--memory=1GiB"]);
+        rig.run(script!(|reactor| {
+            let name = key("begun");
+            let mut begun = Vec::new();
+            for _ in 0..40 {
+                let mut peer = Peer::connect(&reactor, 0).await;
+                peer.connection.set_deadline(Instant::NEVER);
+                let id = begin_value(&mut peer, &name);
+                // The node has taken it in.
+                assert_eq!(peer.call(Op::Ping).await.status, Status::Ok);
+                begun.push((peer, id));
+            }
+            let mut bystander = Peer::connect(&reactor, 0).await;
+            for n in 0..4 {
+                let written = bystander.set(&key(format!("{n}")), &pattern(8 << 20)).await;
+                assert_eq!(written.status, Status::Ok, "as if nobody had begun anything");
+            }
+            reactor.sleep(Duration::from_secs(61)).await;
+            for (peer, id) in &mut begun {
+                let answer = peer.answer().await.unwrap().unwrap();
+                assert_eq!((answer.id, answer.status), (*id, Status::Unavailable));
+                assert_eq!(peer.call(Op::Ping).await.status, Status::Ok, "the connection goes on");
+            }
+            assert_eq!(begun[0].0.stat("corelane_node_assembling_bytes").await, 0);
+        }));
+    }
 }

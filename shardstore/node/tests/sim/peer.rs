@@ -7,9 +7,9 @@ use shardstore::key::{HASH_ID_RAPIDHASH_V3, KeyHasher, STORED_KEY_BYTES_MAX, Slo
 use shardstore::placement::Topology;
 use shardstore::version::Condition;
 use shardstore::wire::batch::BATCH_ENTRIES_MAX;
-use shardstore::wire::ext::Moved;
+use shardstore::wire::ext::{CarriedPart, Moved};
 use shardstore::wire::frame::{self, Decoded, Limits};
-use shardstore::wire::hello::{Hello, Role, WANTED_CORE_ANY};
+use shardstore::wire::hello::{FEATURE_READ, Hello, Role, WANTED_CORE_ANY};
 use shardstore::wire::reassembly::{Progress, Reassembler, split};
 use shardstore::wire::request::Set;
 use shardstore::wire::terms::{HelloError, SessionTerms, negotiate};
@@ -32,6 +32,7 @@ pub(crate) struct Answer {
     pub(crate) previous_version: Option<u64>,
     pub(crate) retry_after_us: Option<u32>,
     pub(crate) moved: Option<Moved>,
+    pub(crate) part: Option<CarriedPart>,
     pub(crate) metadata: Vec<u8>,
     pub(crate) value: Vec<u8>,
 }
@@ -60,7 +61,7 @@ pub(crate) fn hello(wanted_core: u16) -> Hello {
         hash_seed: topology.hash_seed(),
         cores: 1,
         wanted_core,
-        features: 0,
+        features: FEATURE_READ,
         node_id: 0,
         topology_epoch: topology.epoch(),
         incarnation: 1,
@@ -236,6 +237,7 @@ fn owned(response: &Response<'_>) -> Answer {
         previous_version: response.previous_version,
         retry_after_us: response.retry_after_us,
         moved: response.moved,
+        part: response.part,
         metadata: response.metadata.to_vec(),
         value: response.value.to_vec(),
     };

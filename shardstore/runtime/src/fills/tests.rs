@@ -15,7 +15,7 @@ fn on_a_core(test: impl Fn(&Reactor, Fills) + Clone + Send + 'static) {
 }
 
 fn coalesce(fills: &mut Fills, reactor: &Reactor, key: &[u8], ms: u64) -> Coalesced {
-    fills.coalesce(key, one(reactor).0, Instant::from_nanos(ms * 1_000_000))
+    fills.coalesce(key, (one(reactor).0, true), Instant::from_nanos(ms * 1_000_000))
 }
 
 fn begin(fills: &mut Fills, reactor: &Reactor, key: &[u8], ms: u64) -> Rc<Fill> {

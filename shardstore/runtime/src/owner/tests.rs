@@ -4,7 +4,6 @@ use shardstore::shard::{Delete, NewValue};
 use shardstore::version::Condition;
 
 use super::*;
-use crate::request::SetValue;
 
 const KEY: &[u8] = b"\0key";
 const NOW: u64 = 1_700_000_000_000;
@@ -14,34 +13,27 @@ fn shard() -> (Shard, KeyHash) {
     (Shard::new(&CacheOptions::new(4 << 20, hasher), 0).unwrap(), hasher.hash(KEY))
 }
 
-fn set(value: &[u8], condition: Condition, ttl_ms: u64) -> StoreOp {
-    StoreOp::Set(SetValue { value: value.to_vec(), metadata: b"text/plain"[..].into(), condition, ttl_ms })
+fn set(value: &[u8], condition: Condition, ttl_ms: u64) -> Write<'_> {
+    Write::Set(NewValue { metadata: b"text/plain", condition, ttl_ms, ..NewValue::new(value) })
 }
 
 #[test]
 fn what_is_asked_is_done_and_said() {
     let (mut shard, hash) = shard();
-    let mut ask = |op: &StoreOp, now_ms| apply(&mut shard, (hash, KEY), op, now_ms).outcome;
-    assert!(matches!(ask(&StoreOp::Get { fresh: false }, NOW), Outcome::Absent));
-    assert!(matches!(ask(&StoreOp::Delete { condition: Condition::Any }, NOW), Outcome::Absent));
+    let large = vec![0; shard.value_bytes_max() + 1];
+    let mut ask = |asked: &Write<'_>, now_ms| apply(&mut shard, (hash, KEY), asked, now_ms);
+    let delete = |condition| Write::Delete(Delete { condition, version: None });
+    assert!(matches!(ask(&delete(Condition::Any), NOW), Outcome::Absent));
     assert!(matches!(ask(&set(b"a", Condition::Present, 0), NOW), Outcome::NotApplied));
     let Outcome::Stored { version, replaced: false } = ask(&set(b"a", Condition::Absent, 50), NOW) else {
         panic!("it is the first")
     };
-    let Outcome::Found(found) = ask(&StoreOp::Get { fresh: true }, NOW + 49) else { panic!("it is there") };
-    assert_eq!((found.version, found.expire_ms), (version, NOW + 50));
-    assert_eq!((&found.metadata[..], &found.value[..]), (&b"text/plain"[..], &b"a"[..]));
-    assert!(matches!(
-        ask(&set(b"b", Condition::VersionEquals(version), 0), NOW),
-        Outcome::Stored { replaced: true, .. }
-    ));
-    let stale = StoreOp::Delete { condition: Condition::VersionEquals(version) };
-    assert!(matches!(ask(&stale, NOW), Outcome::NotApplied));
-    assert!(matches!(ask(&StoreOp::Delete { condition: Condition::Any }, NOW), Outcome::Deleted));
-    let large = vec![0; shard.value_bytes_max() + 1];
-    let refused = apply(&mut shard, (hash, KEY), &set(&large, Condition::Any, 0), NOW);
-    assert!(matches!(refused.outcome, Outcome::Refused(Refusal::TooLarge)));
-    assert_eq!(refused.source, crate::request::Source::Shard);
+    let changed = ask(&set(b"b", Condition::VersionEquals(version), 0), NOW + 49);
+    assert!(matches!(changed, Outcome::Stored { replaced: true, .. }));
+    assert!(matches!(ask(&delete(Condition::VersionEquals(version)), NOW), Outcome::NotApplied));
+    assert!(matches!(ask(&delete(Condition::Any), NOW), Outcome::Deleted));
+    let refused = ask(&set(&large, Condition::Any, 0), NOW);
+    assert!(matches!(refused, Outcome::Refused(Refusal::TooLarge)));
 }
 
 /// What only nodes are asked: versions that come along, times to live that change, checksums.

@@ -39,8 +39,15 @@ fn found(version: u64) -> Outcome {
         version: Version::from_bits(version),
         expire_ms: 0,
         metadata: b"text/plain"[..].into(),
-        value: version.to_string().into_bytes().into(),
+        value_bytes: version.to_string().len(),
+        value_crc32c: shardstore::wire::checksum(version.to_string().as_bytes()),
+        offset: 0,
+        part: Arc::new(version.to_string().into_bytes()),
     })
+}
+
+const fn read(fresh: bool) -> StoreOp {
+    StoreOp::Read(ReadPart::beginning(fresh))
 }
 
 fn stored(version: u64) -> Outcome {
@@ -69,6 +76,7 @@ fn tiers(
         bounds: TierBounds {
             fills: FillBounds { fills_max: 8, waiters_max: 8, edge_ttl: EDGE_TTL },
             retry_time: Duration::from_millis(500),
+            fetch_bytes_max: 4 << 20,
         },
         hops_max: 8,
         note: Box::new(|_| {}),
@@ -114,7 +122,7 @@ fn request_of(edge: &Edge, key: &[u8], op: StoreOp) -> StoreRequest {
 }
 
 async fn get(edge: &Rc<Edge>, fresh: bool) -> StoreResponse {
-    edge.serve(request(edge, StoreOp::Get { fresh })).await
+    edge.serve(request(edge, read(fresh))).await
 }
 
 async fn set(edge: &Rc<Edge>) -> StoreResponse {
@@ -122,8 +130,17 @@ async fn set(edge: &Rc<Edge>) -> StoreResponse {
 }
 
 fn set_op() -> StoreOp {
-    let value = b"written".to_vec();
-    StoreOp::Set(SetValue { value, metadata: b"text/plain"[..].into(), condition: Condition::Any, ttl_ms: 0 })
+    written(0)
+}
+
+fn written(ttl_ms: u64) -> StoreOp {
+    StoreOp::Set(SetValue {
+        value: Arc::new(b"written".to_vec()),
+        value_crc32c: shardstore::wire::checksum(b"written"),
+        metadata: b"text/plain"[..].into(),
+        condition: Condition::Any,
+        ttl_ms,
+    })
 }
 
 fn version(response: &StoreResponse) -> u64 {
@@ -182,7 +199,7 @@ fn reads_of_a_key_share_a_question() {
             let answers = Rc::new(RefCell::new(Vec::new()));
             for _ in 0..5 {
                 let answers = Rc::clone(&answers);
-                start(&edge, StoreOp::Get { fresh: false }, move |response| answers.borrow_mut().push(response));
+                start(&edge, read(false), move |response| answers.borrow_mut().push(response));
             }
             sleep(&edge, 30).await;
             let answers = answers.borrow();
@@ -199,7 +216,7 @@ fn a_write_invalidates_the_fill_under_way() {
     with_node(calls, |edge| async move {
         let waited = Rc::new(Cell::new(0));
         let count = Rc::clone(&waited);
-        start(&edge, StoreOp::Get { fresh: false }, move |response| count.set(version(&response)));
+        start(&edge, read(false), move |response| count.set(version(&response)));
         sleep(&edge, 10).await;
         start(&edge, StoreOp::Delete { condition: Condition::Any }, |_| {});
         sleep(&edge, 10).await;
@@ -215,7 +232,7 @@ fn a_write_invalidates_the_fill_under_way() {
 fn an_invalidated_fill_leaves_no_copy() {
     let calls = || vec![(30, found(1)), (5, Outcome::Refused(Refusal::Unknown)), (5, found(2))];
     with_node(calls, |edge| async move {
-        start(&edge, StoreOp::Get { fresh: false }, |response| assert_eq!(version(&response), 1));
+        start(&edge, read(false), |response| assert_eq!(version(&response), 1));
         sleep(&edge, 10).await;
         let written = set(&edge).await;
         assert!(matches!(written.outcome, Outcome::Refused(Refusal::Unknown)));
@@ -263,18 +280,13 @@ fn a_written_copy_lasts_as_long_as_one_that_was_read_and_tells_its_own_end() {
         assert_eq!(version(&get(&edge, false).await), 4, "the time to live counts from before the node was asked");
 
         for (ttl_ms, ends_after_ms) in [(5_000, 5_000), (u64::MAX, TTL_MS_MAX)] {
-            let op = StoreOp::Set(SetValue {
-                value: b"written".to_vec(),
-                metadata: b"text/plain"[..].into(),
-                condition: Condition::Any,
-                ttl_ms,
-            });
+            let op = written(ttl_ms);
             let asked_ms = edge.reactor.wall_ms();
             edge.serve(request(&edge, op)).await;
             let kept = get(&edge, false).await;
             let Outcome::Found(value) = &kept.outcome else { panic!("{:?}", kept.outcome) };
             assert_eq!((value.expire_ms, kept.source), (asked_ms + ends_after_ms, Source::Shard));
-            assert_eq!((&value.value[..], &value.metadata[..]), (&b"written"[..], &b"text/plain"[..]));
+            assert_eq!((&value.part[..], &value.metadata[..]), (&b"written"[..], &b"text/plain"[..]));
         }
     });
 }
@@ -283,7 +295,7 @@ fn a_written_copy_lasts_as_long_as_one_that_was_read_and_tells_its_own_end() {
 fn other_bounds_hold_from_now_on() {
     let calls = || vec![(20, found(1)), (5, found(2)), (5, found(3))];
     with_node(calls, |edge| async move {
-        start(&edge, StoreOp::Get { fresh: false }, |response| assert_eq!(version(&response), 1));
+        start(&edge, read(false), |response| assert_eq!(version(&response), 1));
         sleep(&edge, 5).await;
         assert_eq!(edge.fills(), 1);
         let fills = FillBounds { fills_max: 8, waiters_max: 1, edge_ttl: Duration::ZERO };
@@ -317,7 +329,7 @@ fn who_waited_for_a_failed_fill_asks_once_more() {
     with_node(calls, |edge| async move {
         let started = Rc::new(Cell::new(false));
         let flag = Rc::clone(&started);
-        start(&edge, StoreOp::Get { fresh: false }, move |response| flag.set(response.is_unavailable()));
+        start(&edge, read(false), move |response| flag.set(response.is_unavailable()));
         sleep(&edge, 10).await;
         assert_eq!(version(&get(&edge, false).await), 1);
         assert!(started.get(), "whose question it was does not ask again");
@@ -329,7 +341,7 @@ fn who_waited_for_a_failed_fill_asks_once_more() {
 fn who_waited_long_for_a_failed_fill_does_not_ask_again() {
     let calls = || vec![(500, Outcome::Refused(Refusal::Unavailable))];
     with_node(calls, |edge| async move {
-        start(&edge, StoreOp::Get { fresh: false }, |response| assert!(response.is_unavailable()));
+        start(&edge, read(false), |response| assert!(response.is_unavailable()));
         // Within the same instant of virtual time as the fill's beginning.
         edge.reactor.yield_now().await;
         assert!(get(&edge, false).await.is_unavailable());
@@ -377,9 +389,9 @@ fn the_owner_serves_what_another_core_takes() {
             let ask = |op| edge.serve(request_of(&edge, &key, op));
             let written = ask(set_op()).await;
             assert!(matches!(written.outcome, Outcome::Stored { replaced: false, .. }));
-            let read = ask(StoreOp::Get { fresh: false }).await;
-            let Outcome::Found(value) = read.outcome else { panic!("{:?}", read.outcome) };
-            assert_eq!((&value.value[..], read.source), (&b"written"[..], Source::Shard));
+            let found = ask(read(false)).await;
+            let Outcome::Found(value) = found.outcome else { panic!("{:?}", found.outcome) };
+            assert_eq!((&value.part[..], found.source), (&b"written"[..], Source::Shard));
             assert!(matches!(ask(StoreOp::Delete { condition: Condition::Any }).await.outcome, Outcome::Deleted));
         },
     );
@@ -394,8 +406,8 @@ fn a_forwarded_write_without_an_answer_in_time_is_unknown() {
             let written = edge.serve(request_of(&edge, &key, set_op())).await;
             assert!(matches!(written.outcome, Outcome::Refused(Refusal::Unknown)), "{:?}", written.outcome);
             assert_eq!(edge.hops.waiting(), 0, "who has given up holds no slot");
-            let read = edge.serve(request_of(&edge, &key, StoreOp::Get { fresh: false })).await;
-            assert!(matches!(read.outcome, Outcome::Refused(Refusal::Unavailable)), "{:?}", read.outcome);
+            let answer = edge.serve(request_of(&edge, &key, read(false))).await;
+            assert!(matches!(answer.outcome, Outcome::Refused(Refusal::Unavailable)), "{:?}", answer.outcome);
             // Their answers come when nobody waits for them, and reach nobody.
             sleep(&edge, 12_000).await;
         },
@@ -413,8 +425,125 @@ fn a_request_that_is_late_is_not_served() {
             let written = edge.serve(late).await;
             assert!(matches!(written.outcome, Outcome::Refused(Refusal::Unknown)), "the asker cannot know");
             sleep(&edge, 10).await;
-            let read = edge.serve(request_of(&edge, &key, StoreOp::Get { fresh: false })).await;
-            assert!(matches!(read.outcome, Outcome::Absent));
+            let answer = edge.serve(request_of(&edge, &key, read(false))).await;
+            assert!(matches!(answer.outcome, Outcome::Absent));
+        },
+    );
+}
+
+/// A part of a value of `total` bytes.
+fn part_of(version: u64, total: usize, offset: usize, bytes: usize) -> Outcome {
+    let Outcome::Found(whole) = found(version) else { unreachable!("it is a value") };
+    Outcome::Found(StoredValue {
+        value_bytes: total,
+        value_crc32c: shardstore::wire::checksum(&vec![b'v'; total]),
+        offset,
+        part: Arc::new(vec![b'v'; bytes]),
+        ..whole
+    })
+}
+
+fn read_on(offset: usize, version: u64) -> StoreOp {
+    let version = Some(Version::from_bits(version));
+    StoreOp::Read(ReadPart { offset, bytes_max: usize::MAX, version, is_first: false, fresh: false })
+}
+
+/// Offset and length of the part, length of the value, and where it came from.
+fn shape(response: &StoreResponse) -> (usize, usize, usize, Source) {
+    match &response.outcome {
+        Outcome::Found(value) => (value.offset, value.part.len(), value.value_bytes, response.source),
+        other => panic!("{other:?}"),
+    }
+}
+
+const NODE: Source = Source::Node { id: 7, collapsed: false };
+const FIRST: usize = FIRST_PART_BYTES;
+
+#[test]
+fn a_value_of_some_length_is_fetched_whole_and_kept() {
+    let calls = || vec![(5, part_of(1, 100_000, 0, FIRST)), (5, part_of(1, 100_000, FIRST, 100_000 - FIRST))];
+    with_node(calls, |edge| async move {
+        assert_eq!(shape(&get(&edge, false).await), (0, FIRST, 100_000, NODE), "as much as was asked for");
+        assert_eq!(edge.fetched_bytes(), 0, "nothing is held once it is handed out");
+        assert_eq!(shape(&get(&edge, false).await), (0, FIRST, 100_000, Source::Shard));
+        let rest = edge.serve(request(&edge, read_on(90_000, 1))).await;
+        assert_eq!(shape(&rest), (90_000, 10_000, 100_000, Source::Shard));
+    });
+}
+
+#[test]
+fn a_long_value_is_read_part_by_part_and_not_kept() {
+    const LONG: usize = COPY_BYTES_MAX + 1;
+    let calls = || {
+        let first = || (5, part_of(1, LONG, 0, FIRST));
+        vec![first(), (5, part_of(1, LONG, FIRST, 1 << 20)), (5, Outcome::NotApplied), first()]
+    };
+    with_node(calls, |edge| async move {
+        assert_eq!(shape(&get(&edge, false).await), (0, FIRST, LONG, NODE));
+        let next = edge.serve(request(&edge, read_on(FIRST, 1))).await;
+        assert_eq!(shape(&next), (FIRST, crate::request::PART_BYTES_MAX, LONG, NODE), "a part is bounded");
+        let replaced = edge.serve(request(&edge, read_on(FIRST, 1))).await;
+        assert!(matches!(replaced.outcome, Outcome::NotApplied), "{:?}", replaced.outcome);
+        assert_eq!(shape(&get(&edge, false).await), (0, FIRST, LONG, NODE));
+    });
+}
+
+/// What cannot be fetched to its end is what has come, and no copy.
+#[test]
+fn a_value_that_changes_while_it_is_fetched_is_not_kept() {
+    let calls = || vec![(5, part_of(1, 100_000, 0, FIRST)), (5, Outcome::NotApplied), (5, found(2)), (5, found(2))];
+    with_node(calls, |edge| async move {
+        assert_eq!(shape(&get(&edge, false).await), (0, FIRST, 100_000, NODE));
+        assert_eq!(version(&get(&edge, false).await), 2);
+        assert_eq!(version(&get(&edge, true).await), 2);
+    });
+}
+
+#[test]
+fn who_wants_to_know_and_who_wants_bytes_share_a_question() {
+    let calls = || vec![(20, found(1)), (5, part_of(2, 9, 0, 0))];
+    with_node(calls, |edge| async move {
+        let known = Rc::new(RefCell::new(None));
+        let slot = Rc::clone(&known);
+        start(&edge, StoreOp::Inspect { fresh: false }, move |response| *slot.borrow_mut() = Some(response));
+        sleep(&edge, 10).await;
+        assert_eq!(shape(&get(&edge, false).await).1, 1);
+        sleep(&edge, 1).await;
+        let known = known.borrow_mut().take();
+        assert_eq!(shape(known.as_ref().unwrap()).1, 0, "no bytes for who did not ask for any");
+        let copy = edge.serve(request(&edge, StoreOp::Inspect { fresh: false })).await;
+        assert_eq!(shape(&copy), (0, 0, 1, Source::Shard));
+        let fresh = edge.serve(request(&edge, StoreOp::Inspect { fresh: true })).await;
+        assert_eq!(shape(&fresh), (0, 0, 9, NODE));
+    });
+}
+
+/// Without memory for what a question may bring it is not asked, and refused when its time is over.
+#[test]
+fn a_question_waits_for_memory() {
+    let calls = || vec![(5, found(1))];
+    with_node(calls, |edge| async move {
+        edge.set_bounds(TierBounds { fetch_bytes_max: FIRST, ..edge.bounds.get() });
+        let held = edge.fetched.lease(1);
+        let refused = get(&edge, false).await;
+        assert!(refused.is_unavailable() || matches!(refused.outcome, Outcome::Refused(Refusal::Busy)));
+        sleep(&edge, 1).await;
+        drop(held);
+        assert_eq!(version(&get(&edge, false).await), 1);
+    });
+}
+
+#[test]
+fn what_is_known_on_another_core_needs_no_message() {
+    on_two_cores(
+        || None,
+        |edge, key| async move {
+            let ask = |op| edge.serve(request_of(&edge, &key, op));
+            assert!(matches!(ask(StoreOp::Inspect { fresh: true }).await.outcome, Outcome::Absent), "it is the truth");
+            assert!(matches!(ask(set_op()).await.outcome, Outcome::Stored { .. }));
+            let before = edge.reactor.now();
+            let known = ask(StoreOp::Inspect { fresh: true }).await;
+            assert_eq!((shape(&known), edge.reactor.now()), ((0, 0, 7, Source::Shard), before));
         },
     );
 }

@@ -2,39 +2,41 @@
 //!
 //! ```text
 //!  frame ─┬─ whole ─────────────────────────────▶ Request
-//!         └─ chunk ─┬─ first: a lease, or BUSY
+//!         └─ chunk ─┬─ leased as it comes, or BUSY
 //!                   ├─ later: gathered ─ last ──▶ Assembled, as of its first chunk
 //!                   └─ of a refused request ────▶ passed over
 //! ```
 //!
 //! **Not**: what a request means, and how much the server can hold; the caller brings a lease.
 //!
-//! **Invariants**: a lease is held from a value's first chunk to its last; a request that is refused is answered once, and
-//! the rest of it passed over.
+//! **Invariants**: what is leased is what has come, not what was announced; a value's lease is held from its first chunk until
+//! whoever serves it drops it; a request that is refused is answered once, and the rest of it passed over.
 //!
 //! **Source**: docs/wire.md, "Large values".
 
 use crate::wire::ext::Chunk;
 use crate::wire::reassembly::{Assembled, Progress, Reassembler, ReassemblyError};
 use crate::wire::terms::SessionTerms;
-use crate::wire::{Flags, Frame, FrameError, Kind};
+use crate::wire::{Flags, Frame, FrameError, Header, Kind};
 
 /// A value that is arriving in chunks.
 #[derive(Debug)]
 struct PendingAssembly<L, I> {
-    id: u64,
+    /// Of its first chunk.
+    header: Header,
     arrived: I,
-    #[expect(dead_code, reason = "held for its drop, which gives the bytes back")]
+    /// Bytes that have come.
+    bytes: usize,
     lease: L,
 }
 
 /// What a frame leads to.
 #[derive(Debug)]
-pub enum Accepted<I> {
+pub enum Accepted<L, I> {
     /// The frame is a whole request.
     Request,
-    /// The frame completes a request, whose first chunk came then.
-    Assembled(Assembled, I),
+    /// The frame completes a request, whose first chunk came then; its value is leased.
+    Assembled(Assembled, I, L),
     /// Nothing: more chunks are due, or the rest of a refused request goes on.
     Nothing,
 }
@@ -49,7 +51,7 @@ pub struct RequestAssembler<L, I> {
     refused_max: usize,
 }
 
-impl<L, I: Copy> RequestAssembler<L, I> {
+impl<L, I: Copy + Ord> RequestAssembler<L, I> {
     /// For a connection on these terms, whose peer may have so many requests and bytes in flight.
     #[must_use]
     pub fn new(terms: &SessionTerms, granted_requests: u32, granted_bytes: u32) -> Self {
@@ -59,7 +61,7 @@ impl<L, I: Copy> RequestAssembler<L, I> {
         Self { reassembler, begun: Vec::new(), refused: Vec::new(), refused_max: requests_max }
     }
 
-    /// Takes a frame in. `lease` is asked for as many bytes when a value begins.
+    /// Takes a frame in. `lease` makes what a value is leased by, nothing at first, cover as many bytes as have come of it.
     ///
     /// # Errors
     ///
@@ -69,8 +71,8 @@ impl<L, I: Copy> RequestAssembler<L, I> {
         &mut self,
         frame: &Frame<'_>,
         arrived: I,
-        lease: impl FnOnce(usize) -> Option<L>,
-    ) -> Result<Accepted<I>, ReassemblyError> {
+        lease: impl FnOnce(Option<L>, usize) -> Option<L>,
+    ) -> Result<Accepted<L, I>, ReassemblyError> {
         if frame.ext.is_empty() && !frame.header.flags.contains(Flags::MORE) {
             return Ok(Accepted::Request);
         }
@@ -81,8 +83,8 @@ impl<L, I: Copy> RequestAssembler<L, I> {
         &mut self,
         frame: &Frame<'_>,
         arrived: I,
-        lease: impl FnOnce(usize) -> Option<L>,
-    ) -> Result<Accepted<I>, ReassemblyError> {
+        lease: impl FnOnce(Option<L>, usize) -> Option<L>,
+    ) -> Result<Accepted<L, I>, ReassemblyError> {
         if !matches!(frame.header.kind, Kind::Request | Kind::OneWay) {
             return Err(FrameError::Unexpected.into());
         }
@@ -99,37 +101,65 @@ impl<L, I: Copy> RequestAssembler<L, I> {
         frame: &Frame<'_>,
         chunk: Chunk,
         arrived: I,
-        lease: impl FnOnce(usize) -> Option<L>,
-    ) -> Result<Accepted<I>, ReassemblyError> {
-        let id = frame.header.request_id;
-        let begun = self.begun.iter().position(|begun| begun.id == id);
-        match self.reassembler.accept(frame, chunk) {
-            Ok(Progress::Skipped) => Ok(Accepted::Nothing),
-            Ok(Progress::Partial) => {
-                if begun.is_none() {
-                    let Some(lease) = lease(chunk.total as usize) else {
-                        self.reassembler.discard(id);
-                        return Err(ReassemblyError::Busy);
-                    };
-                    self.begun.push(PendingAssembly { id, arrived, lease });
-                }
+        lease: impl FnOnce(Option<L>, usize) -> Option<L>,
+    ) -> Result<Accepted<L, I>, ReassemblyError> {
+        let begun = self.take_begun(frame.header.request_id);
+        match self.reassembler.accept(frame, chunk)? {
+            Progress::Skipped => Ok(Accepted::Nothing),
+            Progress::Partial => {
+                let begun = self.cover(begun, frame, arrived, lease)?;
+                self.begun.push(begun);
                 Ok(Accepted::Nothing)
             }
-            Ok(Progress::Whole(assembled)) => {
-                let first_arrived = begun.map_or(arrived, |index| self.begun.swap_remove(index).arrived);
-                Ok(Accepted::Assembled(assembled, first_arrived))
-            }
-            Err(error) => {
-                if let Some(index) = begun {
-                    self.begun.swap_remove(index);
-                }
-                Err(error)
+            Progress::Whole(assembled) => {
+                let PendingAssembly { arrived, lease, .. } = self.cover(begun, frame, arrived, lease)?;
+                Ok(Accepted::Assembled(assembled, arrived, lease))
             }
         }
     }
 
+    /// Has one more chunk of a value leased; where that cannot be, the value is forgotten.
+    fn cover(
+        &mut self,
+        begun: Option<PendingAssembly<L, I>>,
+        frame: &Frame<'_>,
+        arrived: I,
+        lease: impl FnOnce(Option<L>, usize) -> Option<L>,
+    ) -> Result<PendingAssembly<L, I>, ReassemblyError> {
+        let (header, arrived, before, leased) = match begun {
+            Some(begun) => (begun.header, begun.arrived, begun.bytes, Some(begun.lease)),
+            None => (frame.header, arrived, 0, None),
+        };
+        let bytes = before + frame.value.len();
+        let Some(lease) = lease(leased, bytes) else {
+            self.reassembler.discard(header.request_id);
+            return Err(ReassemblyError::Busy);
+        };
+        Ok(PendingAssembly { header, arrived, bytes, lease })
+    }
+
+    fn take_begun(&mut self, id: u64) -> Option<PendingAssembly<L, I>> {
+        let index = self.begun.iter().position(|begun| begun.header.request_id == id)?;
+        Some(self.begun.swap_remove(index))
+    }
+
+    /// When the first chunk came of the value that is arriving for longest.
+    #[must_use]
+    pub fn oldest(&self) -> Option<I> {
+        self.begun.iter().map(|begun| begun.arrived).min()
+    }
+
+    /// Gives up a value that began no later than `arrived`: the header of its first chunk and when that came. The rest of it is
+    /// passed over.
+    pub fn give_up(&mut self, arrived: I) -> Option<(Header, I)> {
+        let index = self.begun.iter().position(|begun| begun.arrived <= arrived)?;
+        let begun = self.begun.swap_remove(index);
+        self.reassembler.discard(begun.header.request_id);
+        Some((begun.header, begun.arrived))
+    }
+
     /// A frame that cannot be understood: if more of its request is to come, that is passed over.
-    fn refuse(&mut self, frame: &Frame<'_>, error: ReassemblyError) -> Result<Accepted<I>, ReassemblyError> {
+    fn refuse(&mut self, frame: &Frame<'_>, error: ReassemblyError) -> Result<Accepted<L, I>, ReassemblyError> {
         if error.answer().is_some() && frame.header.flags.contains(Flags::MORE) {
             if self.refused.len() >= self.refused_max {
                 return Err(ReassemblyError::Contradiction);
@@ -190,15 +220,18 @@ mod tests {
 
     impl Server {
         /// Takes a frame in at an instant; at most 20,000 bytes are leased.
-        fn take(&mut self, bytes: &[u8], now: u32) -> Result<Accepted<u32>, ReassemblyError> {
+        fn take(&mut self, bytes: &[u8], now: u32) -> Result<Accepted<Lease, u32>, ReassemblyError> {
             let Ok(Decoded::Frame(frame)) = frame::decode(bytes, &self.terms.limits) else { panic!("not a frame") };
             let leased = Rc::clone(&self.leased);
-            self.assembler.accept(&frame, now, |bytes| {
-                let sum = leased.get() + bytes;
-                (sum <= 20_000).then(|| {
-                    leased.set(sum);
-                    Lease(leased, bytes)
-                })
+            self.assembler.accept(&frame, now, |held, bytes| {
+                let mut lease = held.unwrap_or_else(|| Lease(Rc::clone(&leased), 0));
+                let sum = leased.get() - lease.1 + bytes;
+                if sum > 20_000 {
+                    return None;
+                }
+                leased.set(sum);
+                lease.1 = bytes;
+                Some(lease)
             })
         }
     }
@@ -230,24 +263,52 @@ mod tests {
         let (mut server, value) = (server(), vec![5; 9000]);
         let parts = set(1, &value);
         assert!(matches!(server.take(&parts[0], 100), Ok(Accepted::Nothing)));
-        assert_eq!(server.leased.get(), 9000);
+        assert_eq!(server.leased.get(), 4096, "what has come, not what was announced");
         assert!(matches!(server.take(&set(2, b"small")[0], 150), Ok(Accepted::Request)), "others lie between");
         assert!(matches!(server.take(&parts[1], 200), Ok(Accepted::Nothing)));
-        assert_eq!(server.leased.get(), 9000, "leased once");
-        let Ok(Accepted::Assembled(assembled, arrived)) = server.take(&parts[2], 300) else { panic!("not whole") };
-        assert_eq!((assembled.into_value(), arrived, server.leased.get()), (value, 100, 0));
+        assert_eq!((server.leased.get(), server.assembler.oldest()), (8192, Some(100)));
+        let Ok(Accepted::Assembled(assembled, arrived, lease)) = server.take(&parts[2], 300) else {
+            panic!("not whole")
+        };
+        assert_eq!((assembled.into_value(), arrived, server.leased.get()), (value, 100, 9000));
+        drop(lease);
+        assert_eq!((server.leased.get(), server.assembler.oldest()), (0, None));
     }
 
     #[test]
     fn what_finds_no_lease_is_busy_once_and_passed_over() {
         let (mut server, value) = (server(), vec![5; 12_000]);
-        assert!(matches!(server.take(&set(1, &value)[0], 1), Ok(Accepted::Nothing)));
-        let second = set(2, &value);
-        assert_eq!(server.take(&second[0], 2).err(), Some(ReassemblyError::Busy));
-        assert!(matches!(server.take(&second[1], 3), Ok(Accepted::Nothing)), "answered once");
-        assert!(matches!(server.take(&second[2], 4), Ok(Accepted::Nothing)));
-        assert_eq!(server.leased.get(), 12_000, "the first one is not touched");
-        assert!(matches!(server.take(&set(1, &value)[1], 5), Ok(Accepted::Nothing)));
+        let (first, second) = (set(1, &value), set(2, &value));
+        for part in &first[..2] {
+            assert!(matches!(server.take(part, 1), Ok(Accepted::Nothing)));
+        }
+        assert!(matches!(server.take(&second[0], 2), Ok(Accepted::Nothing)));
+        assert!(matches!(server.take(&second[1], 2), Ok(Accepted::Nothing)));
+        assert_eq!(server.leased.get(), 16_384);
+        assert_eq!(server.take(&second[2], 3).err(), Some(ReassemblyError::Busy), "beyond 20,000 bytes");
+        assert_eq!(server.leased.get(), 8192, "the first one is not touched");
+        let third = set(3, &value);
+        assert!(matches!(server.take(&third[0], 4), Ok(Accepted::Nothing)));
+        let Ok(Accepted::Assembled(.., lease)) = server.take(&first[2], 5) else { panic!("not whole") };
+        assert_eq!(server.take(&third[1], 6).err(), Some(ReassemblyError::Busy));
+        assert!(matches!(server.take(&third[2], 7), Ok(Accepted::Nothing)), "passed over");
+        drop(lease);
+        assert_eq!(server.leased.get(), 0);
+    }
+
+    #[test]
+    fn a_value_that_stays_away_is_given_up() {
+        let (mut server, value) = (server(), vec![5; 12_000]);
+        let (first, second) = (set(1, &value), set(2, &value));
+        assert!(server.take(&first[0], 10).is_ok() && server.take(&second[0], 20).is_ok());
+        assert!(server.assembler.give_up(9).is_none());
+        let (header, arrived) = server.assembler.give_up(10).unwrap();
+        assert_eq!((header.request_id, arrived, server.leased.get()), (1, 10, 4096));
+        assert!(server.assembler.give_up(10).is_none() && server.assembler.oldest() == Some(20));
+        assert!(matches!(server.take(&first[1], 30), Ok(Accepted::Nothing)), "the rest is passed over");
+        assert!(matches!(server.take(&first[2], 30), Ok(Accepted::Nothing)));
+        assert!(matches!(server.take(&second[1], 30), Ok(Accepted::Nothing)));
+        assert!(matches!(server.take(&second[2], 30), Ok(Accepted::Assembled(..))));
     }
 
     #[test]

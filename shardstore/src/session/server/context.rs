@@ -89,7 +89,7 @@ impl<I: Copy> RequestContext<I> {
     /// Whether this outcome is reported to a peer that set QUIET.
     const fn is_wanted(&self, status: Status) -> bool {
         match self.opcode {
-            Some(Opcode::Get) => !matches!(status, Status::NotFound),
+            Some(Opcode::Get | Opcode::Read) => !matches!(status, Status::NotFound),
             Some(Opcode::Set | Opcode::Delete | Opcode::Touch) => !matches!(status, Status::Ok),
             _ => true,
         }

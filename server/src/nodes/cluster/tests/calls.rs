@@ -60,7 +60,7 @@ fn answers_mean_what_the_protocol_says() {
         assert_eq!(read.source, Source::Node { id: 1, collapsed: false });
         let Outcome::Found(value) = read.outcome else { panic!("{:?}", read.outcome) };
         assert_eq!(
-            (value.version.bits(), &value.value[..], &value.metadata[..]),
+            (value.version.bits(), &value.part[..], &value.metadata[..]),
             (42, &b"value"[..], &b"text/plain"[..])
         );
         // The first call waits for the connection; its time to live counts from when it was asked.
@@ -150,14 +150,14 @@ fn a_large_answer_may_take_longer_than_its_first_sign() {
     with_nodes(first, Vec::new, |rig| async move {
         let (read, ms) = rig.time(rig.get()).await;
         let Outcome::Found(value) = read.outcome else { panic!("{:?}", read.outcome) };
-        assert!(&value.value[..] == PARTED && (2_400..2_500).contains(&ms), "after {ms} ms");
+        assert!(&value.part[..] == PARTED && (2_400..2_500).contains(&ms), "after {ms} ms");
         let (cut, ms) = rig.time(rig.get()).await;
         assert!(refused(&cut) == Some(Refusal::Unavailable) && (1_800..1_820).contains(&ms), "after {ms} ms");
         rig.sleep(5).await;
         rig.cluster.shared.options.set(ClusterOptions { request_timeout: Duration::from_secs(4), ..OPTIONS });
         let hash = KeyHasher::new(rig.cluster.topology().hash_seed()).hash(KEY);
         let deadline = rig.cluster.shared.reactor.now() + Duration::from_secs(2);
-        let request = StoreRequest { key: KEY.into(), hash, op: StoreOp::Get { fresh: true }, deadline };
+        let request = StoreRequest { key: KEY.into(), hash, op: StoreOp::Read(ReadPart::beginning(true)), deadline };
         let (late, ms) = rig.time(Cluster::call(&rig.cluster, &request)).await;
         assert!(refused(&late) == Some(Refusal::Unavailable) && (2_000..2_001).contains(&ms), "after {ms} ms");
         let over = Cluster::call(&rig.cluster, &request).await;
@@ -269,7 +269,7 @@ fn a_large_write_has_more_time_for_its_first_sign() {
             rig.first.introduce(|hello| hello.frame_value_bytes_max = 1 << 20);
             rig.sleep(50).await;
             let large = large_set_op(1 << 20);
-            assert_eq!((sent_bytes(&large), sent_bytes(&StoreOp::Get { fresh: true })), (1 << 20, 0));
+            assert_eq!((sent_bytes(&large), sent_bytes(&StoreOp::Inspect { fresh: true })), (1 << 20, 0));
             let (written, ms) = rig.time(rig.ask(large)).await;
             assert_eq!((refused(&written), ms), (Some(Refusal::Unknown), 1_125));
         },
