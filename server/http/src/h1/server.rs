@@ -41,8 +41,6 @@ pub struct RequestScratch {
     whole: Resume,
     /// The fields that came last, for each of some connections.
     memos: FieldMemos,
-    /// Of the limits under which they were accepted.
-    generation: u64,
     round: RoundScratch,
 }
 
@@ -55,14 +53,6 @@ impl RequestScratch {
     #[must_use]
     pub fn with_memos(count: usize) -> Self {
         Self { memos: FieldMemos::new(count), ..Self::default() }
-    }
-
-    /// Forgets fields that were accepted under limits of another generation: they are not known to be within these.
-    #[inline(always)]
-    pub fn renew(&mut self, generation: u64) {
-        if self.generation != generation {
-            *self = Self { generation, ..Self::with_memos(self.memos.count()) };
-        }
     }
 }
 

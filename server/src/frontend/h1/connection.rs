@@ -124,7 +124,6 @@ impl Session {
         let snapshot = h1.snapshot.get();
         let limits = &snapshot.settings.limits;
         let mut heads = h1.heads.borrow_mut();
-        heads.renew(snapshot.generation);
         let mut round = requests.begin_round(&snapshot.head_limits, &mut heads);
         // Bytes queued before `out`, and not looked at anew for every request.
         let mut queued_bytes = 0;

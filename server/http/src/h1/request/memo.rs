@@ -53,12 +53,6 @@ impl FieldMemos {
         Self { memos: (0..count).map(|_| FieldMemo::default()).collect(), next: 0 }
     }
 
-    /// How many there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.memos.len()
-    }
-
     /// A number for a new connection.
     #[inline]
     pub fn assign(&mut self) -> u8 {
