@@ -112,18 +112,19 @@ fn batches_are_answered_in_order_whatever_core_holds_their_keys() {
                     metadata: b"m",
                     value,
                     value_crc32c: shardstore::wire::checksum(value),
-                    ttl_ms: 0,
+                    ttl_ms: 9_000,
                     version: 0,
                     condition: Condition::Any,
                 })
                 .collect();
-            let mut payload = Vec::new();
+            let (mut payload, mut versions) = (Vec::new(), Vec::new());
             for is_second in [false, true] {
                 let stored = peer.call(Op::Mset(MsetItems::write(&mut payload, &items).unwrap())).await;
                 assert!(stored.flags.contains(Flags::BATCH));
                 let answers = BatchAnswers::parse(&stored.value, 1024).unwrap();
                 assert_eq!(answers.count(), 40);
                 assert!(answers.iter().all(|answer| answer.status == Status::Ok && answer.replaced == is_second));
+                versions = answers.iter().map(|answer| answer.version).collect();
             }
             let keys: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
             let read = peer.call(Op::Mget(MgetKeys::write(&mut payload, &keys).unwrap())).await;
@@ -132,8 +133,39 @@ fn batches_are_answered_in_order_whatever_core_holds_their_keys() {
                 if index < 40 {
                     assert_eq!((answer.status, answer.value), (Status::Ok, values[index].as_slice()));
                     assert_eq!(answer.value_crc32c, shardstore::wire::checksum(answer.value));
+                    assert_eq!((answer.version, answer.metadata), (versions[index], &b"m"[..]));
+                    assert!((8_000..=9_001).contains(&answer.ttl_ms), "{} ms left", answer.ttl_ms);
                 } else {
                     assert_eq!(answer.status, Status::NotFound);
+                }
+            }
+        }));
+    }
+}
+
+/// A batch of keys that one core holds, whichever that is, and as long as a batch may be.
+#[test]
+fn batches_may_be_of_one_core_and_as_long_as_was_agreed() {
+    for seed in SEEDS {
+        Rig::new(seed, &[]).run(script!(|reactor| {
+            let mut ours = hello(0);
+            ours.batch_entries_max = 4;
+            let mut peer = Peer::greet(&reactor, &ours).await.unwrap();
+            for core in [0, 1] {
+                let names = (0..100).map(|n| key(format!("one:{n}"))).filter(|name| peer.core_of(name) == core);
+                let names: Vec<Vec<u8>> = names.take(5).collect();
+                let keys: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+                let mut payload = Vec::new();
+                for (count, expected) in [(1, Status::Ok), (4, Status::Ok), (5, Status::TooLarge)] {
+                    let read = peer.call(Op::Mget(MgetKeys::write(&mut payload, &keys[..count]).unwrap())).await;
+                    assert_eq!(read.status, expected, "{count} keys of core {core}");
+                    if expected == Status::Ok {
+                        let answers = BatchAnswers::parse(&read.value, 4).unwrap();
+                        assert!(
+                            usize::from(answers.count()) == count
+                                && answers.iter().all(|it| it.status == Status::NotFound)
+                        );
+                    }
                 }
             }
         }));
