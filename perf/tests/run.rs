@@ -160,7 +160,9 @@ fn an_overloaded_client_core_makes_a_run_invalid() {
     for (folder, mut child) in folders.iter().zip(children) {
         assert_eq!(child.wait().unwrap().code(), Some(1));
         let result = result(&folder.0);
-        assert!(reasons(&result).contains("the generator waited"), "{}", reasons(&result));
+        let reasons = reasons(&result);
+        // On a host that is busy besides, it may get its CPU in time on the whole, and yet be late.
+        assert!(reasons.contains("the generator waited") || reasons.contains("the generator was late"), "{reasons}");
     }
 }
 

@@ -11,7 +11,7 @@
 //! **Not**: waiting; asking another core or a node ([`crate::tiers`]).
 //!
 //! **Invariants**: only this core writes its shard; no borrow of it is held across an await; a call copies at most
-//! [`PART_BYTES_MAX`] bytes of a value.
+//! [`PART_BYTES_MAX`](crate::request::PART_BYTES_MAX) bytes of a value.
 
 use std::cell::{RefCell, RefMut};
 use std::sync::Arc;
