@@ -28,8 +28,8 @@ pub use set::{Delete, NewValue};
 
 use crate::cache::{Cache, CacheError, CacheOptions, CacheStats, Hit, Insert, SharedCache};
 use crate::key::KeyHash;
-use disowned::Disowned;
 use crate::version::{Clock, Condition, Version};
+use disowned::Disowned;
 
 /// What one core owns of the key space.
 #[derive(Debug)]

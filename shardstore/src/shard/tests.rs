@@ -227,7 +227,7 @@ mod slots {
         }
 
         fn put(&mut self, number: u16) {
-            let stored = self.shard.set(self.hash(number), &key(number), &Set::new(b"value"), NOW);
+            let stored = self.shard.set(self.hash(number), &key(number), &NewValue::new(b"value"), NOW);
             assert!(matches!(stored, SetOutcome::Stored(_)), "{stored:?}");
         }
 
@@ -292,7 +292,9 @@ mod slots {
         rig.disown(|slot| slot >= 16000);
         let others = (0..KEYS).filter(|number| rig.hash(*number).slot().number() >= 16000).count();
         assert_eq!(rig.sweep() as usize, read.len() - 10 + others);
-        assert!(written.iter().all(|number| rig.shard.get(rig.hasher.hash(&key(*number)), &key(*number), NOW).is_some()));
+        assert!(
+            written.iter().all(|number| rig.shard.get(rig.hasher.hash(&key(*number)), &key(*number), NOW).is_some())
+        );
         assert!(!rig.shard.purge(rig.hash(written[0]), &key(written[0]), NOW), "the sweep is over");
     }
 
@@ -300,7 +302,7 @@ mod slots {
     fn a_write_that_brings_a_version_from_before_is_not_applied() {
         let mut rig = Rig::full();
         let version = Version::from_bits((NOW + 5) << 18);
-        let set = Set { version: Some(version), ..Set::new(b"copy") };
+        let set = NewValue { version: Some(version), ..NewValue::new(b"copy") };
         let (hash, name) = (rig.hash(1), key(1));
         assert!(matches!(rig.shard.set(hash, &name, &set, NOW), SetOutcome::Stored(_)));
         rig.disown(|slot| slot == hash.slot().number());
@@ -314,7 +316,7 @@ mod slots {
     fn what_had_expired_is_not_counted() {
         let mut rig = Rig::full();
         let (hash, name) = (rig.hash(7), key(7));
-        rig.shard.set(hash, &name, &Set { ttl_ms: 1, ..Set::new(b"short") }, NOW);
+        rig.shard.set(hash, &name, &NewValue { ttl_ms: 1, ..NewValue::new(b"short") }, NOW);
         rig.disown(|slot| slot == hash.slot().number());
         assert!(!rig.shard.purge(hash, &name, NOW + 1));
         let others = (0..KEYS).filter(|number| *number != 7 && rig.hash(*number).slot() == hash.slot()).count() as u64;

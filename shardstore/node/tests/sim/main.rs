@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod deadlines;
 mod drain;
 mod epochs;
 mod flow;
@@ -11,3 +12,4 @@ mod limits;
 mod operations;
 mod peer;
 mod rig;
+mod slots;
