@@ -14,7 +14,7 @@ pub enum PlantedBug {
     StaleFills = 1,
     /// A node keeps the items of slots that go to another one.
     KeptSlots = 2,
-    /// A node counts deadlines from a frame's arrival, and an edge drains links that it gives up.
+    /// A node does not look at deadlines, and an edge drains connections that it gives up.
     LateWrites = 3,
 }
 
