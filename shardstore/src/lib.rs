@@ -14,7 +14,6 @@ pub mod cache;
 pub mod fuzzing;
 pub mod key;
 pub mod placement;
-pub mod planted;
 pub mod session;
 pub mod shard;
 mod sync;

@@ -16,28 +16,23 @@
 //!
 //! **Source**: docs/wire.md (operations, statuses), RFC 9110 section 13 (conditions, as versions are ETags).
 
-mod disowned;
 mod outcome;
 mod set;
 #[cfg(test)]
 mod tests;
 
-pub use disowned::SweepSlice;
 pub use outcome::{Deleted, SetOutcome, Stored, Touched};
 pub use set::{Delete, NewValue};
 
 use crate::cache::{Cache, CacheError, CacheOptions, CacheStats, Hit, Insert, SharedCache};
 use crate::key::KeyHash;
 use crate::version::{Clock, Condition, Version};
-use disowned::Disowned;
 
 /// What one core owns of the key space.
 #[derive(Debug)]
 pub struct Shard {
     cache: Cache,
     clock: Clock,
-    /// Slots that have left, while items of theirs may still be there.
-    disowned: Option<Box<Disowned>>,
 }
 
 impl Shard {
@@ -51,7 +46,7 @@ impl Shard {
     ///
     /// When `region` is above [`crate::version::REGION_MAX`].
     pub fn new(options: &CacheOptions, region: u8) -> Result<Self, CacheError> {
-        Ok(Self { cache: Cache::new(options)?, clock: Clock::new(region), disowned: None })
+        Ok(Self { cache: Cache::new(options)?, clock: Clock::new(region) })
     }
 
     /// A handle with which other threads read this shard in place.
@@ -92,9 +87,6 @@ impl Shard {
         }
         if set.version.is_some_and(|version| self.clock.observe(version, now_ms).is_err()) {
             return SetOutcome::VersionAhead;
-        }
-        if set.version.is_some_and(|version| self.is_disowned(hash.slot(), version)) {
-            return SetOutcome::NotApplied { current: None };
         }
         if set.condition != Condition::Any || set.version.is_some() {
             let current = self.current(hash, key, now_ms);

@@ -1,10 +1,9 @@
 //! The cluster as one core sees it: the topology, the nodes, and calls that follow a key to its owner.
 //!
-//! **Not** deciding who owns what: the topology's file does. What nodes say of it is a hint: to read the file again, and to ask
-//! another node of the map for this one key.
+//! **Not** deciding which node owns a slot: the topology does, and nodes correct it.
 //!
 //! **Invariants**: a call is sent to at most [`HOPS_MAX`] nodes; a write whose connection ended is `Unknown` and never
-//! sent twice; only nodes of the map in force are asked, at the addresses it gives; nothing that a node says changes the map.
+//! sent twice; the map is refreshed once, with jitter, however many answers ask for it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -15,11 +14,12 @@ use std::time::Duration;
 use reactor::Reactor;
 use reactor::local::Notify;
 use shardstore::key::SlotId;
-use shardstore::placement::{Node, NodeId, Topology};
+use shardstore::placement::{Node, NodeId, SlotRange, Topology};
 use shardstore::version::Version;
 use shardstore::wire::code::Status;
-use shardstore::wire::ext::WantedPart;
+use shardstore::wire::ext::{Moved, WantedPart};
 use shardstore::wire::request::{Op as WireOp, Set as WireSet};
+use shardstore::wire::topology::TopologyText;
 use shardstore::wire::{Flags, Request};
 use store_runtime::cores::owner_core;
 use store_runtime::request::{Outcome, ReadPart, Refusal, Source, StoreOp, StoreRequest, StoreResponse};
@@ -42,30 +42,17 @@ const SMALL_BYTES: u32 = 16 * 1024;
 /// How long to wait before asking a node again whose topology is older than ours.
 const STALE_PAUSE: Duration = Duration::from_millis(30);
 
-/// What a node has said about the map: it has, or has seen, a newer one than ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TopologyHint {
-    /// Which node.
-    pub(crate) node: NodeId,
-    /// The epoch it claims.
-    pub(crate) epoch: u32,
-}
-
-/// Whom a node has named instead of itself.
-#[derive(Clone, Copy, Debug)]
-struct Redirect {
-    node: NodeId,
-    /// The map in force when it did; a newer one knows better.
-    epoch: u32,
-}
+/// The longest pause before the map is refreshed, so that the edges of a fleet do not all ask at once.
+const REFRESH_JITTER_US_MAX: u64 = 100_000;
 
 pub(crate) struct Cluster {
     pub(crate) shared: Rc<ClusterShared>,
     nodes: RefCell<BTreeMap<NodeId, Rc<NodeClient>>>,
-    /// A node knows a newer map, and the control core has not been told.
-    hint: Cell<Option<TopologyHint>>,
-    /// There is such a hint.
-    pub(crate) hinted: Notify,
+    refreshing: Cell<bool>,
+    /// A topology that a node has sent, on its way to the control core, which checks it.
+    fetched: RefCell<Option<String>>,
+    /// Something was fetched.
+    pub(crate) news: Notify,
 }
 
 impl Cluster {
@@ -76,10 +63,11 @@ impl Cluster {
         topology: &Arc<Topology>,
     ) -> Rc<Cluster> {
         let cluster = Rc::new(Cluster {
-            hinted: Notify::new(&reactor),
+            news: Notify::new(&reactor),
             shared: Rc::new(ClusterShared::new(reactor, options, metrics, topology)),
             nodes: RefCell::new(BTreeMap::new()),
-            hint: Cell::new(None),
+            refreshing: Cell::new(false),
+            fetched: RefCell::new(None),
         });
         cluster.install(topology);
         cluster
@@ -100,12 +88,9 @@ impl Cluster {
                 false
             }
         });
-        let before = self.shared.topology.replace(Arc::clone(topology));
+        *self.shared.topology.borrow_mut() = Arc::clone(topology);
         for listed in topology.nodes() {
-            let node = self.node(listed);
-            if before.epoch() < topology.epoch() {
-                node.announce_map(&self.shared);
-            }
+            self.node(listed);
         }
         assert_eq!(self.nodes.borrow().len(), topology.nodes().len(), "there is one client for each node in force");
     }
@@ -150,9 +135,8 @@ impl Cluster {
             deadline: ask.deadline,
         };
         let mut lost_once = false;
-        let mut redirect = None;
         for _ in 0..HOPS_MAX {
-            let (node, epoch) = self.owner(ask.hash.slot(), redirect);
+            let (node, epoch) = self.owner(ask.hash.slot());
             let answered =
                 |outcome| StoreResponse { outcome, source: Source::Node { id: node.health.id.0, collapsed: false } };
             if node.health.breaker.borrow().is_open() {
@@ -162,15 +146,14 @@ impl Cluster {
             let asked_ms = self.shared.reactor.wall_ms();
             match self.call_node(&node, ask, epoch, time).await {
                 Ok(reply) => match self.follow(&node, &reply).await {
-                    Follow::Again(to) => redirect = to.map(|node| Redirect { node, epoch }),
+                    Follow::Again => {}
                     Follow::Done => return answered(outcome(ask, reply, asked_ms)),
                 },
                 Err(CallError::Lost) if is_read && !lost_once => lost_once = true,
                 // Nothing was sent, and the slot has another owner or address by now.
                 Err(CallError::NotSent) if node.health.retired.get() => {}
                 Err(error) => {
-                    // What it means for the node, the task of the connection knows.
-                    self.shared.metrics.upstream_call_errors.add(1);
+                    self.note_call_error(&node, error);
                     return answered(Outcome::Refused(refusal(error, is_read)));
                 }
             }
@@ -178,12 +161,9 @@ impl Cluster {
         StoreResponse::refused(Refusal::Unavailable)
     }
 
-    /// Whom to ask for a slot, and the map's epoch. A node that was named instead is asked only if the map has it.
-    fn owner(self: &Rc<Self>, slot: SlotId, redirect: Option<Redirect>) -> (Rc<NodeClient>, u32) {
+    fn owner(self: &Rc<Self>, slot: SlotId) -> (Rc<NodeClient>, u32) {
         let topology = self.topology();
-        let named = redirect.filter(|redirect| redirect.epoch == topology.epoch());
-        let node = named.and_then(|redirect| topology.node(redirect.node)).unwrap_or_else(|| topology.owner(slot));
-        (self.node(node), topology.epoch())
+        (self.node(topology.owner(slot)), topology.slot_epoch(slot))
     }
 
     async fn call_node(
@@ -211,40 +191,83 @@ impl Cluster {
         Ok(reply)
     }
 
+    fn note_call_error(&self, node: &NodeClient, error: CallError) {
+        self.shared.metrics.upstream_call_errors.add(1);
+        match error {
+            // Connections that fail or are lost are counted by their own tasks; a full queue is no fault of the node, and
+            // one slow answer among others is not yet a failure.
+            CallError::Lost | CallError::Full | CallError::NotSent | CallError::TimedOut { silent: false } => {}
+            CallError::TimedOut { silent: true } => node.note_failure(&self.shared),
+        }
+    }
+
     /// What a reply says about the map.
-    async fn follow(&self, node: &NodeClient, reply: &NodeResponse) -> Follow {
+    async fn follow(self: &Rc<Self>, node: &Rc<NodeClient>, reply: &NodeResponse) -> Follow {
         if reply.map_hint {
-            self.note_hint(node.health.id, reply.slot_epoch);
+            self.refresh_from(node);
         }
         match (reply.status, reply.moved) {
             (Status::Moved, Some(moved)) => {
                 self.shared.metrics.moved.add(1);
-                self.note_hint(node.health.id, moved.epoch);
-                if self.shared.topology.borrow().node(NodeId(moved.node)).is_none() {
-                    self.shared.reactor.sleep(STALE_PAUSE).await;
-                }
-                Follow::Again(Some(NodeId(moved.node)))
+                self.patch(&moved);
+                self.refresh_from(node);
+                Follow::Again
             }
             (Status::Stale, _) => {
                 self.shared.metrics.stale.add(1);
                 self.shared.reactor.sleep(STALE_PAUSE).await;
-                Follow::Again(None)
+                Follow::Again
             }
             _ => Follow::Done,
         }
     }
 
-    /// A node knows a newer map: the control core is to read our file again.
-    fn note_hint(&self, node: NodeId, epoch: u32) {
-        if epoch > self.shared.topology.borrow().epoch() {
-            self.hint.set(Some(TopologyHint { node, epoch }));
-            self.hinted.notify();
+    fn patch(&self, moved: &Moved) {
+        let Some(range) = SlotRange::new(moved.first, moved.last) else { return };
+        if range.slots().all(|slot| self.shared.topology.borrow().slot_epoch(slot) >= moved.epoch) {
+            return;
+        }
+        let patched = self.shared.topology.borrow().patch(range, moved.epoch, NodeId(moved.node), moved.address);
+        debug_assert!(range.slots().all(|slot| patched.slot_epoch(slot) >= moved.epoch), "a patch is never older");
+        *self.shared.topology.borrow_mut() = Arc::new(patched);
+    }
+
+    /// Gets the node's topology, once, however many answers ask for it.
+    fn refresh_from(self: &Rc<Self>, node: &Rc<NodeClient>) {
+        if self.refreshing.replace(true) {
+            return;
+        }
+        let (cluster, node) = (Rc::clone(self), Rc::clone(node));
+        let task = async move {
+            let jitter = Duration::from_micros(cluster.shared.reactor.random() % REFRESH_JITTER_US_MAX);
+            cluster.shared.reactor.sleep(jitter).await;
+            if let Some(text) = cluster.fetch_topology(&node).await {
+                *cluster.fetched.borrow_mut() = Some(text);
+                cluster.news.notify();
+            }
+            cluster.refreshing.set(false);
+        };
+        if self.shared.reactor.spawn(task).is_err() {
+            self.refreshing.set(false);
         }
     }
 
-    /// Takes a hint that has not been reported.
-    pub(crate) fn take_hint(&self) -> Option<TopologyHint> {
-        self.hint.take()
+    /// Takes a topology that was fetched from a node and has not been reported.
+    pub(crate) fn take_fetched(&self) -> Option<String> {
+        self.fetched.borrow_mut().take()
+    }
+
+    async fn fetch_topology(&self, node: &Rc<NodeClient>) -> Option<String> {
+        let connection = node.connection_for(0)?;
+        let epoch = self.shared.topology.borrow().epoch();
+        let request = Request::new(0, SlotId::ZERO, epoch, WireOp::Topology);
+        let deadline = self.shared.reactor.now() + self.shared.options.get().request_timeout;
+        let reply = connection
+            .call(&self.shared, &node.health, request, CallTime { first_sign: deadline, deadline })
+            .await
+            .ok()?;
+        let payload = TopologyText::parse(&reply.value).ok()?;
+        (reply.status == Status::Ok && payload.epoch > epoch).then(|| payload.text.to_owned())
     }
 }
 
@@ -263,8 +286,7 @@ fn sent_bytes(op: &StoreOp) -> usize {
 }
 
 enum Follow {
-    /// Ask again: that node, if one was named.
-    Again(Option<NodeId>),
+    Again,
     Done,
 }
 
@@ -272,8 +294,8 @@ enum Follow {
 fn refusal(error: CallError, is_read: bool) -> Refusal {
     match error {
         CallError::Full => Refusal::Busy,
-        CallError::Lost | CallError::TimedOut if !is_read => Refusal::Unknown,
-        CallError::Lost | CallError::TimedOut | CallError::NotSent => Refusal::Unavailable,
+        CallError::Lost | CallError::TimedOut { .. } if !is_read => Refusal::Unknown,
+        CallError::Lost | CallError::TimedOut { .. } | CallError::NotSent => Refusal::Unavailable,
     }
 }
 

@@ -43,10 +43,6 @@ impl Injector {
             10 => self.restart_edge(cluster),
             11..=13 if cluster.variant().moving => self.move_range(cluster),
             14 => self.reload_edge(cluster),
-            15 if cluster.variant().skewed_clocks => {
-                self.tell("the wall clock of a node steps");
-                cluster.step_clock();
-            }
             _ => {}
         }
         died

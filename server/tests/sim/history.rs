@@ -29,8 +29,6 @@ pub(crate) struct Loss {
 pub(crate) struct Allowance {
     /// By how much versions of two nodes, or a version and a client's clock, may disagree.
     pub(crate) skew_ms: u64,
-    /// By how much an owner's clock may step while a value lives.
-    pub(crate) step_ms: u64,
     /// Values may be evicted.
     pub(crate) evicting: bool,
 }
@@ -44,9 +42,6 @@ pub(crate) struct Write {
     pub(crate) acknowledged: Option<Instant>,
     pub(crate) version: Option<u64>,
     pub(crate) ttl: Option<Duration>,
-    /// The latest wall time, in milliseconds, at which a node may have applied it: whoever sent it has given up by then, and said
-    /// that its outcome is not known.
-    pub(crate) lands_by_ms: u64,
 }
 
 /// A DELETE.
@@ -86,7 +81,7 @@ impl KeyHistory {
         match &read.found {
             Some((value, version)) => self.check_found(read, value, *version, allowance),
             None if allowance.evicting => Ok(()),
-            None => self.check_absent(read, allowance),
+            None => self.check_absent(read),
         }
     }
 
@@ -111,12 +106,10 @@ impl KeyHistory {
             return Err(format!("read version {version} of a value that was acknowledged as {:?}", write.version));
         }
         if let (Some(acknowledged), Some(ttl)) = (write.acknowledged, write.ttl)
-            && read.began > acknowledged + ttl + ROUNDING + Duration::from_millis(allowance.step_ms)
+            && read.began > acknowledged + ttl + ROUNDING
         {
             return Err(format!("read a value {:?} after it expired", read.began.since(acknowledged + ttl)));
         }
-        self.check_not_late(write, version, allowance)?;
-        self.check_not_left(read, write)?;
         for newer in self.writes.values() {
             let (Some(acknowledged), Some(newer_version)) = (newer.acknowledged, newer.version) else { continue };
             // A value that is lost is no measure: its owner, or one with another clock, made new ones since.
@@ -145,33 +138,6 @@ impl KeyHistory {
         moves.map(|loss| loss.until + near).fold(visible, Instant::max)
     }
 
-    /// A write whose outcome is not known may have been applied, but not after everybody has given it up: then it would undo what
-    /// was written since.
-    fn check_not_late(&self, write: &Write, version: u64, allowance: Allowance) -> Result<(), String> {
-        let made_ms = shardstore::version::Version::from_bits(version).ms();
-        let uncertain_ms = allowance.skew_ms + ROUNDING.as_millis() as u64;
-        if made_ms <= write.lands_by_ms + uncertain_ms {
-            return Ok(());
-        }
-        Err(format!("a write begun at {:?} was applied {} ms after its time", write.began, made_ms - write.lands_by_ms))
-    }
-
-    /// What a node held of a slot that left it, or when it died, is not shown again, not even when the slot comes back.
-    fn check_not_left(&self, read: &Read, write: &Write) -> Result<(), String> {
-        let Some(acknowledged) = write.acknowledged else { return Ok(()) };
-        let left = |loss: &&Loss| acknowledged < loss.from && read.began > loss.until + NEAR_TIME + ROUNDING;
-        match self.losses.iter().find(left) {
-            Some(loss) => Err(format!(
-                "read version {:?} at {:?}, acknowledged at {acknowledged:?}, although {} at {:?}",
-                write.version,
-                read.began,
-                if loss.moved { "its slot moved" } else { "its node died" },
-                loss.from
-            )),
-            None => Ok(()),
-        }
-    }
-
     /// A value whose version was made before a delete began must be gone once the delete is visible.
     fn check_not_deleted(&self, read: &Read, version: u64, allowance: Allowance) -> Result<(), String> {
         let uncertain_ms = allowance.skew_ms + ROUNDING.as_millis() as u64;
@@ -186,8 +152,7 @@ impl KeyHistory {
     }
 
     /// An acknowledged write that nothing can have removed must be there.
-    fn check_absent(&self, read: &Read, allowance: Allowance) -> Result<(), String> {
-        let step = Duration::from_millis(allowance.step_ms);
+    fn check_absent(&self, read: &Read) -> Result<(), String> {
         for write in self.writes.values() {
             let Some(acknowledged) = write.acknowledged else { continue };
             let lost = self.losses(write.began, read.ended).next().is_some();
@@ -198,7 +163,7 @@ impl KeyHistory {
             // A later write may have had a shorter time to live and replaced this one.
             let may_expire = self.writes.values().any(|other| {
                 let replaced = other.acknowledged.is_none_or(|at| at >= write.began);
-                replaced && other.ttl.is_some_and(|ttl| read.ended + ROUNDING + step >= other.began + ttl)
+                replaced && other.ttl.is_some_and(|ttl| read.ended + ROUNDING >= other.began + ttl)
             });
             let visible = self.visible_from(acknowledged, write.edge, read);
             if visible < read.began && !lost && !deleted && !may_expire {

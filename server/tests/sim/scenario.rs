@@ -64,7 +64,6 @@ impl Shared {
     fn allowance(&self) -> Allowance {
         Allowance {
             skew_ms: if self.variant.skewed_clocks { SKEW_MS_MAX as u64 } else { 0 },
-            step_ms: if self.variant.skewed_clocks { 2 * SKEW_MS_MAX as u64 } else { 0 },
             evicting: self.variant.evicting,
         }
     }
@@ -311,9 +310,7 @@ impl Worker {
         let mut fields = ttl_s.map_or(String::new(), |seconds| format!("Cache-Control: max-age={seconds}\r\n"));
         fields += &only.field();
         let began = self.reactor.now();
-        let lands_by_ms = self.reactor.wall_ms() + self.limit().as_millis() as u64;
-        let ttl = ttl_s.map(Duration::from_secs);
-        let write = Write { edge, began, acknowledged: None, version: None, ttl, lands_by_ms };
+        let write = Write { edge, began, acknowledged: None, version: None, ttl: ttl_s.map(Duration::from_secs) };
         self.history(key, |history| history.writes.insert(value.to_vec(), write));
         let request = Request { method: "PUT", key, fields: &fields, body: Some(Rc::clone(&value)) };
         let limit = self.limit();

@@ -1,7 +1,6 @@
 //! GET and READ of a key of another core of this node, read from that core's shard in place.
 //!
-//! **Not** for bytes of large values, or what is being changed, or while the owner still drops slots that have left: those are asked
-//! of the owner by a hop; nor behind requests of the
+//! **Not** for bytes of large values, or what is being changed: those are asked of the owner by a hop; nor behind requests of the
 //! connection that wait for another core, which a read must not overtake.
 //!
 //! **Invariants**: nothing of the other core's memory is written, and nothing of it is lent; nothing is allocated.
@@ -32,7 +31,7 @@ impl FrameHandler {
         out: &mut Vec<u8>,
     ) -> bool {
         let core = &self.core;
-        if self.link.is_hopping() || !core.is_settled(core.store.cores().owner(hash)) {
+        if self.link.is_hopping() {
             return false;
         }
         core.store.read_remote((hash, key), |read| match read {
@@ -60,7 +59,7 @@ impl FrameHandler {
         out: &mut Vec<u8>,
     ) -> bool {
         let core = &self.core;
-        if self.link.is_hopping() || !core.is_settled(core.store.cores().owner(hash)) {
+        if self.link.is_hopping() {
             return false;
         }
         core.store.read_remote((hash, key), |read| match read {

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-mod deadlines;
 mod drain;
 mod epochs;
 mod flow;
@@ -12,4 +11,3 @@ mod limits;
 mod operations;
 mod peer;
 mod rig;
-mod slots;

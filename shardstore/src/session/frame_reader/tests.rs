@@ -212,7 +212,6 @@ fn hello(cluster: &str) -> Hello {
         batch_entries_max: 6,
         key_bytes_max: 7,
         cluster: cluster.to_owned(),
-        extension: None,
     }
 }
 
