@@ -85,3 +85,28 @@ fn run(mut writer: Writer, is_ending: &AtomicBool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use control::log::LogFormat;
+
+    use super::super::record::{AccessRecord, ClientAddress, RequestLine};
+    use super::*;
+    use crate::settings::AccessLogSettings;
+
+    #[test]
+    fn what_was_recorded_before_the_end_is_written() {
+        const RECORDS: usize = 5_000;
+        let file = std::env::temp_dir().join(format!("corelane-access-end-{}.log", std::process::id()));
+        let settings =
+            AccessLogSettings { path: Some(file.clone()), format: LogFormat::Json, sample: 1, slow: Duration::ZERO };
+        let (into_port, writer_port) = port(1);
+        let mut cores = into_port(None).cores;
+        let record = AccessRecord::of(&RequestLine::of_bytes(b""), ClientAddress::Unknown);
+        (0..RECORDS).for_each(|_| assert!(cores[0].records.push(record).is_ok(), "they fit the queue"));
+        run(Writer::new(writer_port, Vec::new(), &settings, now()), &AtomicBool::new(true));
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::remove_file(file).unwrap();
+        assert_eq!(text.lines().count(), RECORDS);
+    }
+}
