@@ -7,8 +7,7 @@
 //!  touch   Touched   NotFound
 //! ```
 //!
-//! **Not**: placement (the caller has checked that the key belongs here), clocks (`now_ms` is handed in, unix milliseconds),
-//! replication.
+//! **Not**: placement (the caller has checked that the key belongs here), clocks (their readings are handed in), replication.
 //!
 //! **Invariants**: every version this shard makes is greater than every one it made or was handed before; a write that brings
 //! its version along never replaces anything as new; an operation that is not
@@ -16,11 +15,13 @@
 //!
 //! **Source**: docs/wire.md (operations, statuses), RFC 9110 section 13 (conditions, as versions are ETags).
 
+mod clock_readings;
 mod outcome;
 mod set;
 #[cfg(test)]
 mod tests;
 
+pub use clock_readings::ClockReadings;
 pub use outcome::{Deleted, SetOutcome, Stored, Touched};
 pub use set::{Delete, NewValue};
 
@@ -55,7 +56,7 @@ impl Shard {
         self.cache.share()
     }
 
-    /// Looks a key up.
+    /// Looks a key up. `now_ms`: milliseconds of a steady clock, here and below.
     #[inline(always)]
     pub fn get(&mut self, hash: KeyHash, key: &[u8], now_ms: u64) -> Option<Hit<'_>> {
         self.cache.get(hash, key, now_ms)
@@ -75,7 +76,7 @@ impl Shard {
 
     /// Stores a value, if the condition holds and the checksum matches: under a new version, or under the one it brings along, and
     /// then only over something older.
-    pub fn set(&mut self, hash: KeyHash, key: &[u8], set: &NewValue<'_>, now_ms: u64) -> SetOutcome {
+    pub fn set(&mut self, hash: KeyHash, key: &[u8], set: &NewValue<'_>, now: ClockReadings) -> SetOutcome {
         let computed = match set.value_crc32c {
             Some(given) if set.is_checked => given,
             _ => set.computed_crc32c(),
@@ -85,25 +86,25 @@ impl Shard {
         {
             return SetOutcome::Corrupt { given, computed };
         }
-        if set.version.is_some_and(|version| self.clock.observe(version, now_ms).is_err()) {
+        if set.version.is_some_and(|version| self.clock.observe(version, now.wall_ms).is_err()) {
             return SetOutcome::VersionAhead;
         }
         if set.condition != Condition::Any || set.version.is_some() {
-            let current = self.current(hash, key, now_ms);
+            let current = self.current(hash, key, now.steady_ms);
             if !may_replace(current, set.condition, set.version) {
                 return SetOutcome::NotApplied { current };
             }
         }
-        let version = set.version.unwrap_or_else(|| self.clock.tick(now_ms));
+        let version = set.version.unwrap_or_else(|| self.clock.tick(now.wall_ms));
         let insert = Insert {
             value: set.value,
             metadata: set.metadata,
             version,
-            expire_ms: expire_ms(now_ms, set.ttl_ms),
+            expire_ms: expire_ms(now.steady_ms, set.ttl_ms),
             value_crc32c: computed,
             flags: set.flags,
         };
-        match self.cache.insert(hash, key, &insert, now_ms) {
+        match self.cache.insert(hash, key, &insert, now.steady_ms) {
             Ok(inserted) => SetOutcome::Stored(Stored { version, replaced: inserted.replaced }),
             Err(error) => SetOutcome::refused(&error),
         }
@@ -111,17 +112,17 @@ impl Shard {
 
     /// Removes a key, if the condition holds. The removal has a version of its own, newer than what it removes: the shard's next
     /// one, or `delete.version`.
-    pub fn delete(&mut self, hash: KeyHash, key: &[u8], delete: Delete, now_ms: u64) -> Deleted {
-        if delete.version.is_some_and(|version| self.clock.observe(version, now_ms).is_err()) {
+    pub fn delete(&mut self, hash: KeyHash, key: &[u8], delete: Delete, now: ClockReadings) -> Deleted {
+        if delete.version.is_some_and(|version| self.clock.observe(version, now.wall_ms).is_err()) {
             return Deleted::VersionAhead;
         }
-        let current = self.current(hash, key, now_ms);
+        let current = self.current(hash, key, now.steady_ms);
         if !may_replace(current, delete.condition, delete.version) {
             return Deleted::NotApplied { current };
         }
-        match self.cache.remove(hash, key, now_ms) {
+        match self.cache.remove(hash, key, now.steady_ms) {
             Some(removed) => {
-                Deleted::Deleted { version: delete.version.unwrap_or_else(|| self.clock.tick(now_ms)), removed }
+                Deleted::Deleted { version: delete.version.unwrap_or_else(|| self.clock.tick(now.wall_ms)), removed }
             }
             None => Deleted::NotFound,
         }

@@ -22,7 +22,7 @@ const LIMIT_BYTES: u64 = 8 << 20;
 /// Any seed does; a fixed one gives every key the same place each time.
 const SEED: u64 = 42;
 
-/// The instant of everything, in unix milliseconds.
+/// The instant of everything, in steady milliseconds.
 const NOW_MS: u64 = 1_700_000_000_000;
 
 const VALUE: [u8; 128] = [b'v'; 128];

@@ -17,6 +17,7 @@ pub mod admin;
 mod against;
 pub mod boot;
 pub mod build;
+pub mod clock;
 pub mod drain;
 pub mod lifecycle;
 mod listen_error;

@@ -35,8 +35,8 @@ use crate::timer::{TimerTarget, Wheel};
 /// them everyone else's bytes, are looked at again within a fraction of a millisecond.
 const POLLS_PER_PASS: u64 = 512;
 
-/// How old the wall-clock reading of a pass may be.
-const WALL_GRAIN_NS: u64 = 500_000;
+/// How old the readings in milliseconds of a pass may be.
+const MS_GRAIN_NS: u64 = 500_000;
 
 /// Connections of one core at most, whatever the configuration says.
 const CONNECTIONS_MAX: usize = 1 << 20;
@@ -61,8 +61,9 @@ pub(crate) struct Inner {
     pub(crate) id: CoreId,
     pub(crate) now: Cell<Instant>,
     wall_ms: Cell<u64>,
-    /// When `wall_ms` was read.
-    wall_read: Cell<Instant>,
+    steady_ms: Cell<u64>,
+    /// When `wall_ms` and `steady_ms` were read.
+    ms_read: Cell<Instant>,
     executor: RefCell<Executor>,
     running: Cell<Option<TaskId>>,
     pub(crate) wheel: RefCell<Wheel>,
@@ -106,6 +107,7 @@ impl Reactor {
             id,
             now: Cell::new(now),
             wall_ms: Cell::new(driver.wall_ms()),
+            steady_ms: Cell::new(driver.steady_ms()),
             executor: RefCell::new(Executor::new(shuffle)),
             running: Cell::new(None),
             wheel: RefCell::new(Wheel::new(now)),
@@ -123,7 +125,7 @@ impl Reactor {
             signals: RefCell::new((VecDeque::new(), None)),
             stopping: Cell::new(false),
             counters: CounterCells::default(),
-            wall_read: Cell::new(now),
+            ms_read: Cell::new(now),
             random: RefCell::new(random),
         };
         Reactor { inner: Rc::new(inner) }
@@ -144,9 +146,17 @@ impl Reactor {
         self.inner.driver.borrow().now()
     }
 
-    /// Milliseconds since the Unix epoch, as of this pass.
+    /// Milliseconds since the Unix epoch, as of this pass: for what leaves the process, such as dates and versions. It jumps
+    /// when somebody sets the clock; ages and lifetimes are counted with [`Reactor::steady_ms`].
     pub fn wall_ms(&self) -> u64 {
         self.inner.wall_ms.get()
+    }
+
+    /// Milliseconds since the machine started, as of this pass: the same on all cores of a process, never set by anybody, and
+    /// running while the machine sleeps. Readings of two machines are not compared.
+    #[inline]
+    pub fn steady_ms(&self) -> u64 {
+        self.inner.steady_ms.get()
     }
 
     /// The next number of this core's generator: for jitter, not for secrets.
@@ -323,10 +333,11 @@ impl Reactor {
         let driver = inner.driver.borrow();
         let now = driver.now();
         inner.now.set(now);
-        // The calendar has a grain of milliseconds: it need not be read more often than that.
-        if now.as_nanos().saturating_sub(inner.wall_read.get().as_nanos()) >= WALL_GRAIN_NS {
-            inner.wall_read.set(now);
+        // These have a grain of milliseconds: they need not be read more often than that.
+        if now.as_nanos().saturating_sub(inner.ms_read.get().as_nanos()) >= MS_GRAIN_NS {
+            inner.ms_read.set(now);
             inner.wall_ms.set(driver.wall_ms());
+            inner.steady_ms.set(driver.steady_ms());
         }
     }
 

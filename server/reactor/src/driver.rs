@@ -145,6 +145,9 @@ pub(crate) trait Driver {
     /// Milliseconds since the Unix epoch.
     fn wall_ms(&self) -> u64;
 
+    /// Milliseconds since the machine started, the time it slept included.
+    fn steady_ms(&self) -> u64;
+
     /// Opens a listening socket; accepts begin with [`Driver::arm_accept`].
     fn listen(&mut self, address: &Address, options: &ListenOptions) -> io::Result<(Socket, Address)>;
 

@@ -1,6 +1,7 @@
 //! The reactor's time: an instant on a monotonic clock that the simulator can drive.
 //!
-//! **Not** a calendar: wall-clock milliseconds come from [`crate::Reactor::wall_ms`].
+//! **Not** a calendar: wall-clock milliseconds come from [`crate::Reactor::wall_ms`], ages in milliseconds from
+//! [`crate::Reactor::steady_ms`].
 //!
 //! **Invariants**: an [`Instant`] of one process is never compared with another process's.
 

@@ -143,7 +143,7 @@ impl Cluster {
                 self.shared.metrics.breaker_refused.add(1);
                 return answered(Outcome::Refused(Refusal::Unavailable));
             }
-            let asked_ms = self.shared.reactor.wall_ms();
+            let asked_ms = self.shared.reactor.steady_ms();
             match self.call_node(&node, ask, epoch, time).await {
                 Ok(reply) => match self.follow(&node, &reply).await {
                     Follow::Again => {}

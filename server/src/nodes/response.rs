@@ -62,7 +62,7 @@ impl NodeResponse {
         }
     }
 
-    /// The outcome for a read that was asked at `asked_ms`, in unix milliseconds.
+    /// The outcome for a read that was asked at `asked_ms`, in steady milliseconds.
     ///
     /// The node reports the time left as of its response. Counted from the request, which is earlier, a copy never outlives
     /// its value, however long the response took.

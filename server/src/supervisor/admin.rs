@@ -42,6 +42,7 @@ impl Admin for Supervisor {
         let epoch = self.snapshot().topology.as_ref().map_or(0, |topology| topology.epoch());
         self.topology_metrics.epoch.set(u64::from(epoch));
         text.group(&[], &self.topology_metrics);
+        text.group(&[], self.clock.metrics());
         self.log.metrics(text);
         if let Some(access_log) = &self.access_log {
             text.group(&[], access_log.metrics());

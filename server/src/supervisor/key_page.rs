@@ -82,7 +82,7 @@ fn owner_node(supervisor: &Supervisor, hash: KeyHash) -> Option<u32> {
 }
 
 fn describe_item(supervisor: &Supervisor, found: &Inspection) -> Value {
-    let now_ms = supervisor.reactor.wall_ms();
+    let now_ms = supervisor.reactor.steady_ms();
     json!({
         // As a string: its 64 bits are more than many readers of JSON keep.
         "version": found.version.bits().to_string(),

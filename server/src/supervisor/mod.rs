@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::activity::Activity;
+use control::clock::ClockWatch;
 use control::drain::{Ending, LifecycleState};
 use control::lifecycle::{self, ControlledProcess, Options, ReloadCause, Start, Watched};
 use control::log::{Log, LogLevel};
@@ -70,6 +71,7 @@ pub(crate) struct Supervisor {
     /// Data cores that have nothing left to finish.
     drained: Cell<usize>,
     topology_metrics: TopologyMetrics,
+    clock: ClockWatch,
     activity: Activity,
     /// Nodes as each core sees them.
     nodes: RefCell<BTreeMap<u16, Vec<NodeState>>>,
@@ -107,12 +109,13 @@ impl Supervisor {
     fn new(reactor: Reactor, supervision: Supervision) -> Self {
         Supervisor {
             activity: Activity::new(reactor.now()),
-            reactor,
             log: Log::new(supervision.snapshot.settings.log.clone(), supervision.log),
             snapshot: RefCell::new(supervision.snapshot),
             config: supervision.config,
             behind: RefCell::default(),
             topology_metrics: TopologyMetrics::default(),
+            clock: ClockWatch::new(&reactor),
+            reactor,
             source: supervision.source,
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
@@ -343,6 +346,7 @@ impl ControlledProcess for Supervisor {
     }
 
     fn tick(&self) {
+        self.clock.look(&self.reactor, &self.log);
         self.log.flush(self.reactor.wall_ms());
         let behind = self.behind.take();
         self.send_snapshot(behind);

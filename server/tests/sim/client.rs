@@ -15,6 +15,8 @@ use reactor::{Address, Connection, Instant, Reactor};
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) etag: Option<u64>,
+    /// Seconds that a cache may keep the answer.
+    pub(crate) max_age_s: Option<u64>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -180,6 +182,8 @@ fn parse(received: &[u8], method: Method) -> Result<Option<(Answer, bool, usize)
         return Ok(None);
     }
     let etag = head.field("etag").and_then(|tag| std::str::from_utf8(tag).ok()?.trim_matches('"').parse().ok());
-    let answer = Answer { status: head.status(), etag, body: rest[..length].to_vec() };
+    let max_age = head.field("cache-control").and_then(|field| field.strip_prefix(b"max-age="));
+    let max_age_s = max_age.and_then(|seconds| std::str::from_utf8(seconds).ok()?.parse().ok());
+    let answer = Answer { status: head.status(), etag, max_age_s, body: rest[..length].to_vec() };
     Ok(Some((answer, head.keep_alive(), head.head_bytes() + length)))
 }

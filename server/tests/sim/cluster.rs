@@ -36,6 +36,8 @@ const SLOTS_PER_RANGE: u16 = shardstore::key::SLOT_COUNT / RANGES as u16;
 pub(crate) struct Variant {
     /// Wall clocks differ by up to [`SKEW_MS_MAX`].
     pub(crate) skewed_clocks: bool,
+    /// Wall clocks are set to other times while clients work, by up to [`STEP_MS_MAX`].
+    pub(crate) stepped_clocks: bool,
     /// Nodes have so little memory that they evict.
     pub(crate) evicting: bool,
     /// Ranges of slots move to other nodes while clients work.
@@ -44,6 +46,8 @@ pub(crate) struct Variant {
 
 /// By how much a wall clock may be wrong: far more than clocks kept by NTP.
 pub(crate) const SKEW_MS_MAX: i64 = 500;
+/// By how much a wall clock that is set may be wrong afterwards: longer than anything lives.
+pub(crate) const STEP_MS_MAX: i64 = 3_600_000;
 
 pub(crate) struct Cluster {
     pub(crate) world: World,
@@ -186,6 +190,16 @@ impl Cluster {
             let skew_ms = self.world.random().below(2 * SKEW_MS_MAX as u64 + 1) as i64 - SKEW_MS_MAX;
             self.world.set_clock_skew(process, skew_ms);
         }
+    }
+
+    /// Sets the wall clock of a process; gives its number and by how much the clock is wrong now.
+    pub(crate) fn step_clock(&mut self) -> (usize, i64) {
+        let members: Vec<ProcessId> = self.nodes.iter().chain(&self.edges).map(|member| member.process).collect();
+        let index = self.world.random().below(members.len() as u64) as usize;
+        let far = if self.world.random().chance(500) { STEP_MS_MAX } else { 60_000 };
+        let wrong_ms = if self.world.random().chance(500) { far } else { -far };
+        self.world.set_clock_skew(members[index], wrong_ms);
+        (index, wrong_ms)
     }
 
     fn incarnation(&mut self) -> u64 {

@@ -1,4 +1,4 @@
-//! What goes wrong, drawn from the seed: processes die and come back, settings change, the network is cut, slow, or drops
+//! What goes wrong, drawn from the seed: processes die and come back, settings change, clocks are set, the network is cut, slow, or drops
 //! connections.
 
 use std::time::Duration;
@@ -41,6 +41,10 @@ impl Injector {
             8 => self.network(cluster, "resetting", resetting()),
             9 => self.network(cluster, "good", NetworkOptions::default()),
             10 => self.restart_edge(cluster),
+            12 | 15 if cluster.variant().stepped_clocks => {
+                let (process, wrong_ms) = cluster.step_clock();
+                self.tell(format!("the clock of process {process} is set: wrong by {wrong_ms} ms"));
+            }
             11..=13 if cluster.variant().moving => self.move_range(cluster),
             14 => self.reload_edge(cluster),
             _ => {}

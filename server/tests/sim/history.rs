@@ -44,6 +44,23 @@ pub(crate) struct Write {
     pub(crate) ttl: Option<Duration>,
 }
 
+impl Write {
+    /// What caches are told of a value's age is no more than is left of its time to live.
+    fn check_max_age(&self, read: &Read, max_age: Option<Duration>) -> Result<(), String> {
+        let (Some(ttl), Some(max_age)) = (self.ttl, max_age) else {
+            let agrees = self.ttl.is_some() == max_age.is_some();
+            return agrees
+                .then_some(())
+                .ok_or_else(|| format!("max-age {max_age:?} of a value to live {:?}", self.ttl));
+        };
+        let ends = self.acknowledged.map(|acknowledged| acknowledged + ttl + ROUNDING);
+        if max_age > ttl || ends.is_some_and(|ends| read.began + max_age > ends) {
+            return Err(format!("max-age {max_age:?} of a value to live {ttl:?}, until {ends:?}"));
+        }
+        Ok(())
+    }
+}
+
 /// A DELETE.
 #[derive(Clone, Debug)]
 pub(crate) struct Delete {
@@ -60,8 +77,16 @@ pub(crate) struct Read {
     pub(crate) fresh: bool,
     pub(crate) began: Instant,
     pub(crate) ended: Instant,
-    /// The value and its version; `None` for 404.
-    pub(crate) found: Option<(Vec<u8>, u64)>,
+    /// `None` for 404.
+    pub(crate) found: Option<Found>,
+}
+
+/// What a read found.
+pub(crate) struct Found {
+    pub(crate) value: Vec<u8>,
+    pub(crate) version: u64,
+    /// For how many seconds caches may keep it.
+    pub(crate) max_age_s: Option<u64>,
 }
 
 /// All that happened to one key.
@@ -79,7 +104,7 @@ impl KeyHistory {
     /// Checks a read against everything before it.
     pub(crate) fn check(&self, read: &Read, allowance: Allowance) -> Result<(), String> {
         match &read.found {
-            Some((value, version)) => self.check_found(read, value, *version, allowance),
+            Some(found) => self.check_found(read, found, allowance),
             None if allowance.evicting => Ok(()),
             None => self.check_absent(read),
         }
@@ -98,7 +123,9 @@ impl KeyHistory {
         self.losses.iter().filter(move |loss| loss.until >= from && loss.from <= until)
     }
 
-    fn check_found(&self, read: &Read, value: &[u8], version: u64, allowance: Allowance) -> Result<(), String> {
+    fn check_found(&self, read: &Read, found: &Found, allowance: Allowance) -> Result<(), String> {
+        let Found { value, version, max_age_s } = found;
+        let version = *version;
         let Some(write) = self.writes.get(value) else {
             return Err(format!("read a value that nobody wrote: {} bytes", value.len()));
         };
@@ -110,6 +137,7 @@ impl KeyHistory {
         {
             return Err(format!("read a value {:?} after it expired", read.began.since(acknowledged + ttl)));
         }
+        write.check_max_age(read, max_age_s.map(Duration::from_secs))?;
         for newer in self.writes.values() {
             let (Some(acknowledged), Some(newer_version)) = (newer.acknowledged, newer.version) else { continue };
             // A value that is lost is no measure: its owner, or one with another clock, made new ones since.

@@ -9,9 +9,9 @@ use reactor::sim::{NetworkOptions, ProcessId, World};
 use reactor::{CoreId, CoreSpec, Host, Instant, Random, Reactor};
 
 use crate::client::{Client, Failure, Request};
-use crate::cluster::{Cluster, EDGES, REQUEST_TIME, SKEW_MS_MAX, Variant, edge_address, range_of};
+use crate::cluster::{Cluster, EDGES, REQUEST_TIME, SKEW_MS_MAX, STEP_MS_MAX, Variant, edge_address, range_of};
 use crate::faults::{Injector, STEP};
-use crate::history::{Allowance, Delete, KeyHistory, Loss, Read, Write};
+use crate::history::{Allowance, Delete, Found, KeyHistory, Loss, Read, Write};
 
 /// Clients, each with one request under way.
 const CLIENTS: usize = 6;
@@ -63,7 +63,11 @@ impl Shared {
 
     fn allowance(&self) -> Allowance {
         Allowance {
-            skew_ms: if self.variant.skewed_clocks { SKEW_MS_MAX as u64 } else { 0 },
+            skew_ms: match self.variant {
+                Variant { stepped_clocks: true, .. } => 2 * STEP_MS_MAX as u64,
+                Variant { skewed_clocks: true, .. } => SKEW_MS_MAX as u64,
+                _ => 0,
+            },
             evicting: self.variant.evicting,
         }
     }
@@ -78,7 +82,12 @@ impl Shared {
 
 /// What is different in a seed: all of it comes together in one of them, and none of it in another.
 fn variant_of(seed: u64) -> Variant {
-    Variant { skewed_clocks: seed % 4 == 1, evicting: seed % 8 == 5, moving: !seed.is_multiple_of(3) }
+    Variant {
+        skewed_clocks: seed % 4 == 1,
+        stepped_clocks: seed % 4 == 2,
+        evicting: seed % 8 == 5,
+        moving: !seed.is_multiple_of(3),
+    }
 }
 
 /// Runs the scenario of one seed.
@@ -408,7 +417,7 @@ impl Worker {
 
     fn check_read(&self, edge: usize, key: &str, (began, fresh): (Instant, bool), answer: crate::client::Answer) {
         let found = match (answer.status, answer.etag) {
-            (200, Some(version)) => Some((answer.body, version)),
+            (200, Some(version)) => Some(Found { value: answer.body, version, max_age_s: answer.max_age_s }),
             (404, _) => None,
             (status, etag) => {
                 self.shared.borrow_mut().violate(format!("a GET was answered {status} with version {etag:?}"));

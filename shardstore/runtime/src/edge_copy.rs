@@ -26,7 +26,7 @@ const EXPIRE_BYTES: usize = size_of::<u64>();
 /// What fits beside an edge copy's own bookkeeping, and is therefore what a client may store.
 pub const CLIENT_METADATA_BYTES_MAX: usize = METADATA_BYTES_MAX - EXPIRE_BYTES;
 
-/// The value's own expiry (unix milliseconds, 0 for never) and metadata, from an item's.
+/// The value's own expiry (steady milliseconds, 0 for never) and metadata, from an item's.
 #[inline(always)]
 #[must_use]
 pub fn of_value(kind: ItemKind, expire_ms: u64, metadata: &[u8]) -> (u64, &[u8]) {
@@ -41,7 +41,7 @@ fn split_metadata(metadata: &[u8]) -> (u64, &[u8]) {
     }
 }
 
-/// When a copy is put in, and how long it may be served, in unix milliseconds.
+/// When a copy is put in, and how long it may be served, in steady milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
     /// Now.
@@ -196,7 +196,8 @@ mod tests {
             ttl_ms: 500,
             ..shardstore::shard::NewValue::new(b"value")
         };
-        shard.set(hash, KEY, &set, 1_000);
+        let now = shardstore::shard::ClockReadings { steady_ms: 1_000, wall_ms: 0 };
+        shard.set(hash, KEY, &set, now);
         let hit = shard.get(hash, KEY, 1_000).unwrap();
         let kind = ItemKind::of_flags(hit.flags());
         assert_eq!(kind, ItemKind::VALUE);

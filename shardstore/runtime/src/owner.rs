@@ -5,7 +5,7 @@
 //! **Invariants**: a write touches one shard, and does a bounded part of its background work.
 
 use shardstore::key::KeyHash;
-use shardstore::shard::{Deleted, SetOutcome, Shard, Stored, Touched};
+use shardstore::shard::{ClockReadings, Deleted, SetOutcome, Shard, Stored, Touched};
 use shardstore::version::Version;
 
 use crate::request::{Outcome, Refusal, Write};
@@ -50,16 +50,16 @@ pub enum Written {
 }
 
 /// Applies a write to the shard that owns its key, with its part of background work.
-pub fn write(shard: &mut Shard, hash: KeyHash, key: &[u8], write: &Write<'_>, now_ms: u64) -> Written {
+pub fn write(shard: &mut Shard, hash: KeyHash, key: &[u8], write: &Write<'_>, now: ClockReadings) -> Written {
     let written = match write {
-        Write::Set(set) => set_outcome(&shard.set(hash, key, set, now_ms)),
-        Write::Delete(delete) => delete_outcome(&shard.delete(hash, key, *delete, now_ms)),
-        Write::Touch { ttl_ms } => match shard.touch(hash, key, *ttl_ms, now_ms) {
+        Write::Set(set) => set_outcome(&shard.set(hash, key, set, now)),
+        Write::Delete(delete) => delete_outcome(&shard.delete(hash, key, *delete, now)),
+        Write::Touch { ttl_ms } => match shard.touch(hash, key, *ttl_ms, now.steady_ms) {
             Touched::Touched { version } => Written::Touched { version },
             Touched::NotFound => Written::Absent,
         },
     };
-    shard.maintain(now_ms, MAINTENANCE_UNITS_PER_WRITE);
+    shard.maintain(now.steady_ms, MAINTENANCE_UNITS_PER_WRITE);
     written
 }
 
@@ -84,8 +84,8 @@ const fn delete_outcome(outcome: &Deleted) -> Written {
 }
 
 /// Applies a write of a request to the shard that owns its key.
-pub fn apply(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), asked: &Write<'_>, now_ms: u64) -> Outcome {
-    outcome_of(write(shard, hash, key, asked, now_ms))
+pub fn apply(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), asked: &Write<'_>, now: ClockReadings) -> Outcome {
+    outcome_of(write(shard, hash, key, asked, now))
 }
 
 fn outcome_of(written: Written) -> Outcome {

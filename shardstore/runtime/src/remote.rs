@@ -62,7 +62,7 @@ pub enum RemoteRead<'a> {
 pub struct RemoteItem<'a> {
     /// The version it was stored with.
     pub version: Version,
-    /// Unix milliseconds; 0 for never.
+    /// Steady milliseconds; 0 for never.
     pub expire_ms: u64,
     /// CRC-32C of the value.
     pub value_crc32c: u32,

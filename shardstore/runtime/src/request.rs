@@ -173,7 +173,7 @@ pub enum Outcome {
 pub struct StoredValue {
     /// The version of the write that stored it.
     pub version: Version,
-    /// Unix milliseconds; 0 for never.
+    /// Steady milliseconds; 0 for never.
     pub expire_ms: u64,
     /// What is stored beside it.
     pub metadata: Arc<[u8]>,

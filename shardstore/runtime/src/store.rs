@@ -19,7 +19,7 @@ use std::sync::Arc;
 use reactor::Reactor;
 use shardstore::cache::{CacheOptions, Commit, Hit};
 use shardstore::key::{KeyHash, KeyHasher};
-use shardstore::shard::Shard;
+use shardstore::shard::{ClockReadings, Shard};
 
 use crate::cores::CoreMap;
 use crate::edge_copy;
@@ -97,7 +97,7 @@ impl Store {
     /// Reads a key of another core in place and hands what came of it to `then`.
     #[inline]
     pub fn read_remote<R>(&self, key: (KeyHash, &[u8]), then: impl FnOnce(RemoteRead<'_>) -> R) -> R {
-        self.remote.read(self.cores, key, self.reactor.wall_ms(), then)
+        self.remote.read(self.cores, key, self.reactor.steady_ms(), then)
     }
 
     /// What is known of a key of another core, read in place; `None` where its owner has to be asked.
@@ -125,7 +125,7 @@ impl Store {
     #[must_use]
     pub fn inspect(&self, (hash, key): (KeyHash, &[u8])) -> Outcome {
         let mut shard = self.shard.borrow_mut();
-        shard.get(hash, key, self.reactor.wall_ms()).map_or(Outcome::Absent, |hit| Outcome::Found(facts(&hit)))
+        shard.get(hash, key, self.reactor.steady_ms()).map_or(Outcome::Absent, |hit| Outcome::Found(facts(&hit)))
     }
 
     /// A part of the value of a key of this core; [`Outcome::NotApplied`] where another version than the one that is asked for
@@ -148,7 +148,7 @@ impl Store {
     }
 
     fn read_shard(&self, (hash, key): (KeyHash, &[u8]), part: &ReadPart) -> Outcome {
-        let (mut shard, now_ms) = (self.shard.borrow_mut(), self.reactor.wall_ms());
+        let (mut shard, now_ms) = (self.shard.borrow_mut(), self.reactor.steady_ms());
         let hit = if part.is_first { shard.get(hash, key, now_ms) } else { shard.peek(hash, key, now_ms) };
         let Some(hit) = hit else { return Outcome::Absent };
         if part.version.is_some_and(|version| version != hit.version()) {
@@ -167,7 +167,7 @@ impl Store {
     /// Does a bounded part of the shard's background work; the units that were used.
     pub fn maintain(&self, units: u32) -> u32 {
         self.holds.borrow_mut().expire(self.reactor.now());
-        self.shard.borrow_mut().maintain(self.reactor.wall_ms(), units)
+        self.shard.borrow_mut().maintain(self.reactor.steady_ms(), units)
     }
 
     /// Values that are held for readers that take them part by part.
@@ -179,8 +179,13 @@ impl Store {
     /// Applies a write to a key of this core.
     pub fn write(&self, (hash, key): (KeyHash, &[u8]), write: &Write<'_>) -> Written {
         debug_assert!(self.cores.owns(hash), "a key is written by its owner");
-        owner::write(&mut self.shard.borrow_mut(), hash, key, write, self.reactor.wall_ms())
+        owner::write(&mut self.shard.borrow_mut(), hash, key, write, readings(&self.reactor))
     }
+}
+
+/// What the clocks say in this pass.
+pub(crate) fn readings(reactor: &Reactor) -> ClockReadings {
+    ClockReadings { steady_ms: reactor.steady_ms(), wall_ms: reactor.wall_ms() }
 }
 
 /// What is known of an item beside its value.

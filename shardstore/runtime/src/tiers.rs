@@ -37,7 +37,7 @@ use crate::request::PART_BYTES_MAX;
 use crate::request::{
     FIRST_PART_BYTES, Outcome, ReadPart, Refusal, Source, StoreOp, StoreRequest, StoreResponse, StoredValue,
 };
-use crate::store::Store;
+use crate::store::{Store, readings};
 use crate::writes::Writes;
 
 /// Longest time to live that the protocol of nodes carries: 49 days. What asks for more gets this, here and at the node alike.
@@ -228,7 +228,7 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
     fn apply(&self, request: &StoreRequest) -> StoreResponse {
         let key = (request.hash, &request.key[..]);
         StoreResponse::from_shard(match (&request.op, request.op.as_write()) {
-            (_, Some(write)) => owner::apply(&mut self.store.shard(), key, &write, self.reactor.wall_ms()),
+            (_, Some(write)) => owner::apply(&mut self.store.shard(), key, &write, readings(&self.reactor)),
             (StoreOp::Read(part), None) => self.store.read(key, part),
             (_, None) => self.store.inspect(key),
         })
@@ -308,7 +308,7 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
     async fn fill(self: Rc<Self>, request: StoreRequest, fill: Rc<Fill>) {
         let lease = self.fetched.wait(&self.reactor, FIRST_PART_BYTES, request.deadline).await;
         // From before the node is asked: a copy is no older than this says.
-        let serve_until_ms = self.reactor.wall_ms() + self.edge_ttl_ms();
+        let serve_until_ms = self.reactor.steady_ms() + self.edge_ttl_ms();
         let (mut response, _lease) = match lease {
             Some(lease) if self.reactor.now() < request.deadline => self.fetch(&request, &fill, lease).await,
             _ => (StoreResponse::refused(Refusal::Busy), None),
@@ -376,7 +376,7 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
             set.ttl_ms = set.ttl_ms.min(TTL_MS_MAX);
         }
         let inflight = WriteInflight::begin(self, &request);
-        let now_ms = self.reactor.wall_ms();
+        let now_ms = self.reactor.steady_ms();
         let serve_until_ms = now_ms + self.edge_ttl_ms();
         let response = behind.call(&request).await;
         let is_alone = inflight.end();
@@ -403,7 +403,7 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
     }
 
     fn keep(&self, request: &StoreRequest, value: &StoredValue, serve_until_ms: u64) {
-        let times = Times { now_ms: self.reactor.wall_ms(), serve_until_ms };
+        let times = Times { now_ms: self.reactor.steady_ms(), serve_until_ms };
         edge_copy::keep(&mut self.store.shard(), (request.hash, &request.key), value, times);
     }
 
@@ -414,7 +414,7 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
             Outcome::Absent => None,
             _ => return,
         };
-        let now_ms = self.reactor.wall_ms();
+        let now_ms = self.reactor.steady_ms();
         edge_copy::forget_older(&mut self.store.shard(), (request.hash, &request.key), version, now_ms);
     }
 }
@@ -423,7 +423,7 @@ impl<B, M> Tiers<B, M> {
     /// A write to a key begins or ends: neither its copy nor what is being fetched can be trusted to have seen it.
     fn forget(&self, hash: KeyHash, key: &[u8]) {
         self.fills.borrow_mut().invalidate_inflight(key);
-        edge_copy::forget(&mut self.store.shard(), (hash, key), self.reactor.wall_ms());
+        edge_copy::forget(&mut self.store.shard(), (hash, key), self.reactor.steady_ms());
     }
 }
 

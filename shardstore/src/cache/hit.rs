@@ -33,7 +33,7 @@ impl<'a> Hit<'a> {
         self.item.version
     }
 
-    /// The instant from which the item is no longer served, in unix milliseconds; 0 when it never expires.
+    /// The instant from which the item is no longer served, in steady milliseconds; 0 when it never expires.
     #[inline]
     #[must_use]
     pub const fn expire_ms(&self) -> u64 {

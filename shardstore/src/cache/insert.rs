@@ -77,7 +77,7 @@ pub struct Insert<'a> {
     pub metadata: &'a [u8],
     /// The write this is.
     pub version: Version,
-    /// Instant from which it is not served any more, unix milliseconds; 0 for never; cut to [`super::EXPIRE_MS_MAX`].
+    /// Instant from which it is not served any more, steady milliseconds; 0 for never; cut to [`super::EXPIRE_MS_MAX`].
     pub expire_ms: u64,
     /// CRC-32C of the value; stored and handed back, not checked here.
     pub value_crc32c: u32,

@@ -37,7 +37,7 @@ pub(super) const LINK_BYTES: usize = WORD_BYTES;
 /// Bytes of an extent's header.
 pub(super) const EXTENT_HEADER_BYTES: usize = 2 * WORD_BYTES;
 
-/// The latest instant an item can expire at, in unix milliseconds: in the year 2248. Later ones are cut to it.
+/// The latest instant an item can expire at, in steady milliseconds: 278 years after the clock's zero. Later ones are cut to it.
 pub const EXPIRE_MS_MAX: u64 = (1 << EXPIRE_BITS) - 1;
 /// Longest metadata in bytes; the length is stored in one byte.
 pub const METADATA_BYTES_MAX: usize = u8::MAX as usize;
@@ -160,7 +160,7 @@ impl Item {
         (self.word as u8) >> CALLER_SHIFT
     }
 
-    /// Unix milliseconds, 0 when it never expires.
+    /// Steady milliseconds, 0 when it never expires.
     #[inline]
     pub(super) const fn expire_ms(&self) -> u64 {
         self.word >> EXPIRE_SHIFT

@@ -16,7 +16,7 @@
 //!         └─ arena     memfd, chunks, words           arena.rs       (the only `unsafe`)
 //! ```
 //!
-//! **Not**: clocks (every call takes `now_ms`, unix milliseconds), I/O, threads, hashing policy, conditions and versions of
+//! **Not**: clocks (every call takes `now_ms`, milliseconds of a steady clock that nobody sets), I/O, threads, hashing policy, conditions and versions of
 //! writes (that is `shard`).
 //!
 //! **Invariants**: index and data together never exceed the limit, but while a shrink is still being carried out; a value is
@@ -181,7 +181,7 @@ impl Cache {
 
     /// Looks a key up and counts the use. An expired item is removed on the way and not served.
     ///
-    /// `hash` is the cluster's [`KeyHasher`] over `key`; `now_ms` is in unix milliseconds.
+    /// `hash` is the cluster's [`KeyHasher`] over `key`; `now_ms` is in steady milliseconds.
     // Always: a hit is six words, and handing them over through memory costs more than looking them up.
     #[inline(always)]
     pub fn get(&mut self, hash: KeyHash, key: &[u8], now_ms: u64) -> Option<Hit<'_>> {
@@ -262,7 +262,7 @@ impl Cache {
         (!expired).then_some(item.version)
     }
 
-    /// Gives an item a new expiry instant (unix milliseconds, 0 for never; cut to [`EXPIRE_MS_MAX`]); its version stays.
+    /// Gives an item a new expiry instant (steady milliseconds, 0 for never; cut to [`EXPIRE_MS_MAX`]); its version stays.
     ///
     /// Returns that version, `None` when the key is absent or has expired. An instant that has passed makes the item expire.
     pub fn touch(&mut self, hash: KeyHash, key: &[u8], expire_ms: u64, now_ms: u64) -> Option<Version> {

@@ -55,7 +55,7 @@ pub(super) struct Common {
 pub struct Inspection {
     /// The version the item was stored with.
     pub version: Version,
-    /// Unix milliseconds; 0 for never. It may have passed: nothing has met the item since.
+    /// Steady milliseconds; 0 for never. It may have passed: nothing has met the item since.
     pub expire_ms: u64,
     /// Bytes of the value.
     pub value_bytes: usize,
@@ -67,7 +67,7 @@ pub struct Inspection {
     pub frequency: u8,
     /// Whether it is in the main queue; in the small one otherwise.
     pub is_main: bool,
-    /// When its segment was opened, unix milliseconds.
+    /// When its segment was opened, steady milliseconds.
     pub segment_opened_ms: u64,
 }
 
@@ -89,7 +89,7 @@ pub enum Read {
 pub struct Found {
     /// The version the item was stored with.
     pub version: Version,
-    /// Unix milliseconds; 0 for never.
+    /// Steady milliseconds; 0 for never.
     pub expire_ms: u64,
     /// CRC-32C of the value, as it was handed in.
     pub value_crc32c: u32,
@@ -160,7 +160,7 @@ pub struct Reader {
 impl Reader {
     /// Looks a key up and copies its item into `into`, which is emptied; the use is noted for the owner.
     ///
-    /// `hash` is the cluster's [`crate::key::KeyHasher`] over `key`; `now_ms` is in unix milliseconds. Of an item of more bytes
+    /// `hash` is the cluster's [`crate::key::KeyHasher`] over `key`; `now_ms` is in steady milliseconds. Of an item of more bytes
     /// than `into` has room for, everything but the value is copied ([`Read::Large`]), and no use is noted: nothing is
     /// allocated.
     pub fn read(&self, hash: KeyHash, key: &[u8], now_ms: u64, into: &mut Vec<u8>) -> Read {

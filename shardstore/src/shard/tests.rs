@@ -3,6 +3,11 @@ use crate::key::KeyHasher;
 
 const NOW: u64 = 1_700_000_000_000;
 
+/// A steady clock and a wall clock that say the same.
+fn at(now_ms: u64) -> ClockReadings {
+    ClockReadings { steady_ms: now_ms, wall_ms: now_ms }
+}
+
 struct Rig {
     shard: Shard,
     hash: KeyHash,
@@ -18,7 +23,7 @@ impl Rig {
     }
 
     fn set(&mut self, set: &NewValue<'_>, now_ms: u64) -> SetOutcome {
-        self.shard.set(self.hash, KEY, set, now_ms)
+        self.shard.set(self.hash, KEY, set, at(now_ms))
     }
 
     fn stored(&mut self, now_ms: u64) -> Stored {
@@ -70,7 +75,7 @@ fn conditions_hold_when_they_should() {
                 outcome => panic!("{outcome:?}"),
             }
             let mut rig = prepare();
-            match rig.shard.delete(rig.hash, KEY, Delete { condition, version: None }, later) {
+            match rig.shard.delete(rig.hash, KEY, Delete { condition, version: None }, at(later)) {
                 Deleted::Deleted { version, removed } => {
                     assert!(applied && Some(removed) == before && version > removed);
                     assert_eq!(rig.version(later), None);
@@ -94,7 +99,7 @@ fn versions_grow_across_sets_and_deletes_whatever_the_time_does() {
     let second = rig.stored(NOW - 5_000);
     assert_eq!(second.replaced, Some(first.version));
     assert!(second.version > first.version);
-    let Deleted::Deleted { version, removed } = rig.shard.delete(rig.hash, KEY, Delete::default(), NOW) else {
+    let Deleted::Deleted { version, removed } = rig.shard.delete(rig.hash, KEY, Delete::default(), at(NOW)) else {
         panic!("there was something to delete");
     };
     assert!(removed == second.version && version > removed);
@@ -148,7 +153,7 @@ fn refusals_keep_their_reason() {
     assert_eq!(rig.set(&NewValue { metadata: &metadata, ..NewValue::new(b"") }, NOW), SetOutcome::MetadataTooLong);
     let long = vec![0; crate::key::STORED_KEY_BYTES_MAX + 1];
     let hash = KeyHasher::new(5).hash(&long);
-    assert_eq!(rig.shard.set(hash, &long, &NewValue::new(b""), NOW), SetOutcome::KeyTooLong);
+    assert_eq!(rig.shard.set(hash, &long, &NewValue::new(b""), at(NOW)), SetOutcome::KeyTooLong);
     assert_eq!(rig.version(NOW), Some(version));
 }
 
@@ -164,7 +169,7 @@ fn a_version_that_comes_along_never_replaces_anything_as_new() {
         assert_eq!(rig.set(&NewValue { version, ..NewValue::new(b"old") }, NOW), refused, "{delta}");
         let delete = Delete { version, ..Delete::default() };
         assert_eq!(
-            rig.shard.delete(rig.hash, KEY, delete, NOW),
+            rig.shard.delete(rig.hash, KEY, delete, at(NOW)),
             Deleted::NotApplied { current: Some(current) },
             "{delta}"
         );
@@ -183,8 +188,11 @@ fn a_version_that_comes_along_never_replaces_anything_as_new() {
     let version = rig.version(NOW).unwrap();
     let removal = Version::from_bits(version.bits() + 64);
     let delete = Delete { version: Some(removal), ..Delete::default() };
-    assert_eq!(rig.shard.delete(rig.hash, KEY, delete, NOW), Deleted::Deleted { version: removal, removed: version });
-    assert_eq!(rig.shard.delete(rig.hash, KEY, delete, NOW), Deleted::NotFound);
+    assert_eq!(
+        rig.shard.delete(rig.hash, KEY, delete, at(NOW)),
+        Deleted::Deleted { version: removal, removed: version }
+    );
+    assert_eq!(rig.shard.delete(rig.hash, KEY, delete, at(NOW)), Deleted::NotFound);
 }
 
 #[test]
@@ -194,6 +202,29 @@ fn a_version_in_the_future_is_refused() {
     let version = Some(Version::from_bits(u64::MAX));
     assert_eq!(rig.set(&NewValue { version, ..NewValue::new(b"new") }, NOW), SetOutcome::VersionAhead);
     let delete = Delete { version, ..Delete::default() };
-    assert_eq!(rig.shard.delete(rig.hash, KEY, delete, NOW), Deleted::VersionAhead);
+    assert_eq!(rig.shard.delete(rig.hash, KEY, delete, at(NOW)), Deleted::VersionAhead);
     assert_eq!(rig.version(NOW), Some(current));
+}
+
+/// Lifetimes are counted on the steady clock, versions on the wall clock; a wall clock that is set back ends neither their order
+/// nor their growth.
+#[test]
+fn a_wall_clock_that_is_set_moves_versions_only() {
+    let mut rig = Rig::new();
+    let mut last = Version::default();
+    for wall_ms in [NOW, NOW - 60_000, NOW + 3_600_000, 0] {
+        let now = ClockReadings { steady_ms: 5_000, wall_ms };
+        let set = NewValue { ttl_ms: 1_000, ..NewValue::new(b"value") };
+        let SetOutcome::Stored(stored) = rig.shard.set(rig.hash, KEY, &set, now) else { panic!("it is stored") };
+        assert!(stored.version > last && stored.version.ms() >= wall_ms, "{} at {wall_ms}", stored.version);
+        last = stored.version;
+        assert_eq!(rig.version(5_999), Some(last), "at {wall_ms}");
+        let Deleted::Deleted { version, .. } = rig.shard.delete(rig.hash, KEY, Delete::default(), now) else {
+            panic!("it is there until its own time is over")
+        };
+        assert!(version > last);
+        last = version;
+        assert!(matches!(rig.shard.set(rig.hash, KEY, &set, now), SetOutcome::Stored(_)));
+        assert_eq!(rig.version(6_000), None, "its own time is over");
+    }
 }

@@ -17,7 +17,7 @@ use perf_basis::trace::{TraceRequest, hasher, key_of};
 /// Work units of maintenance after an insert, as the edge does after a write.
 const UNITS_PER_INSERT: u32 = 64;
 
-/// The time of every call, unix milliseconds: nothing expires, so that any will do.
+/// The time of every call, steady milliseconds: nothing expires, so that any will do.
 const NOW_MS: u64 = 1_000_000_000_000;
 
 /// What only this engine can tell; summed over the shards.

@@ -17,7 +17,7 @@ use perf_basis::random::mixed;
 /// Any seed does; a fixed one makes runs repeat.
 const HASH_SEED: u64 = 0x636f_7265_6c61_6e65;
 
-/// The time of every call, unix milliseconds: nothing expires.
+/// The time of every call, steady milliseconds: nothing expires.
 const NOW_MS: u64 = 1_000_000_000_000;
 
 /// Work units of maintenance after a write, as the edge does after a write.

@@ -23,7 +23,7 @@ use perf_basis::random::mixed;
 /// Any seed does; a fixed one makes runs repeat.
 const HASH_SEED: u64 = 0x636f_7265_6c61_6e65;
 
-/// When a run begins, unix milliseconds. Any time does.
+/// When a run begins, steady milliseconds. Any time does.
 const START_MS: u64 = 1_000_000_000_000;
 
 /// Keys are told apart by eight bytes; shorter ones are made that long.
@@ -118,7 +118,7 @@ pub(crate) struct ClusterDriver {
     schedule: Schedule,
     value: Vec<u8>,
     key_bytes: usize,
-    /// By number of the key: when it expires, unix milliseconds; 0 when it was never stored, or was removed.
+    /// By number of the key: when it expires, steady milliseconds; 0 when it was never stored, or was removed.
     expiries_ms: Vec<u64>,
     turn_due_ms: u64,
     version: u64,

@@ -38,7 +38,7 @@ pub use latency::Latency;
 pub use merge::{Series, latencies, latency_status};
 pub use process::{ProcessUsage, ReadUsage};
 pub use sampler::Sampler;
-pub use shared::{ConfigMetrics, ReactorMetrics, TopologyMetrics};
+pub use shared::{ClockMetrics, ConfigMetrics, ReactorMetrics, TopologyMetrics};
 pub use status::{Sum, add_to_status, sums};
 pub use text::{Labels, SampleValue, Text};
 

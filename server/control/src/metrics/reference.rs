@@ -81,7 +81,7 @@ pub fn assert_same(path: &str, found: &str, expected: &str) {
 mod tests {
     use super::super::{
         process,
-        shared::{ConfigMetrics, ReactorMetrics, TopologyMetrics},
+        shared::{ClockMetrics, ConfigMetrics, ReactorMetrics, TopologyMetrics},
     };
     use super::*;
 
@@ -93,6 +93,7 @@ mod tests {
             ReferenceTable::of::<crate::log::LogMetrics>("log", false),
             ReferenceTable::of::<ConfigMetrics>("config", false),
             ReferenceTable::of::<TopologyMetrics>("topology", false),
+            ReferenceTable::of::<ClockMetrics>("clock", false),
             ReferenceTable::of::<ReactorMetrics>("reactor", true),
         ]
     }

@@ -53,6 +53,17 @@ crate::metrics! {
 }
 
 crate::metrics! {
+    /// The wall clock as the process sees it. One for the process, written by the control core.
+    pub struct ClockMetrics {
+        /// Steps of the wall clock by 250 ms or more, to an earlier time. The log says by how much. Ages and lifetimes do not
+        /// depend on the wall clock; dates and versions do.
+        steps_back: Counter = "corelane_wall_clock_steps_total" { direction = "back" },
+        /// Steps to a later time.
+        steps_forward: Counter = "corelane_wall_clock_steps_total" { direction = "forward" },
+    }
+}
+
+crate::metrics! {
     /// The settings of the process. One for the process, written by the control core.
     pub struct ConfigMetrics {
         /// Settings and topologies put in force since the start, the first included.
@@ -97,6 +108,15 @@ mod tests {
             (|t| t.slots_owned.set(7), "corelane_topology_slots_owned"),
             (|t| t.reloads.increment(), "corelane_topology_reloads_total"),
             (|t| t.refused.increment(), "corelane_topology_refused_total"),
+        ];
+        audit::assert_alone(writes);
+    }
+
+    #[test]
+    fn every_number_of_the_clock_has_its_own_sample() {
+        let writes: WriteChecks<ClockMetrics> = &[
+            (|c| c.steps_back.increment(), "corelane_wall_clock_steps_total{direction=\"back\"}"),
+            (|c| c.steps_forward.increment(), "corelane_wall_clock_steps_total{direction=\"forward\"}"),
         ];
         audit::assert_alone(writes);
     }

@@ -335,6 +335,11 @@ impl Driver for UringDriver {
         clock(libc::CLOCK_REALTIME_COARSE) / 1_000_000
     }
 
+    fn steady_ms(&self) -> u64 {
+        // Not CLOCK_MONOTONIC, which stops while the machine sleeps: what was stored for a minute would outlive the night.
+        clock(libc::CLOCK_BOOTTIME) / 1_000_000
+    }
+
     fn listen(&mut self, address: &Address, options: &ListenOptions) -> io::Result<(Socket, Address)> {
         let (fd, bound) = socket::listen(address, options)?;
         Ok((Socket(fd.into_raw_fd()), bound))

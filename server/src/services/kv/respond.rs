@@ -25,7 +25,7 @@ use crate::exchange::Reply;
 /// What is known of an item beside its value, wherever it is.
 pub(super) struct ItemMeta<'a> {
     pub(super) version: u64,
-    /// Unix milliseconds; 0 for never.
+    /// Steady milliseconds; 0 for never.
     pub(super) expire_ms: u64,
     pub(super) content_type: &'a [u8],
     pub(super) value_bytes: usize,

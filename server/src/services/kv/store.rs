@@ -45,10 +45,10 @@ impl KvStore {
         self.hasher.hash_untagged(stored)
     }
 
-    /// Unix milliseconds.
+    /// Steady milliseconds.
     #[inline(always)]
     pub(super) fn now_ms(&self) -> u64 {
-        self.reactor.wall_ms()
+        self.reactor.steady_ms()
     }
 
     /// Whether this core owns the key.

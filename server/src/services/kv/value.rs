@@ -79,7 +79,7 @@ impl AsRef<[u8]> for PinnedPart {
 mod tests {
     use shardstore::cache::CacheOptions;
     use shardstore::key::KeyHasher;
-    use shardstore::shard::{NewValue, Shard};
+    use shardstore::shard::{ClockReadings, NewValue, Shard};
 
     use super::*;
 
@@ -107,8 +107,9 @@ mod tests {
         let mut shard = Shard::new(&CacheOptions::new(8 << 20, hasher), 0).unwrap();
         let value = |number: u8| -> Vec<u8> { (0..60_000_u32).map(|at| (at % 251) as u8 ^ number).collect() };
         let key = |number: u8| [0, b'k', number];
+        let now = ClockReadings { steady_ms: 1, wall_ms: 1 };
         for number in 0..VALUES {
-            shard.set(hasher.hash(&key(number)), &key(number), &NewValue::new(&value(number)[..]), 1);
+            shard.set(hasher.hash(&key(number)), &key(number), &NewValue::new(&value(number)[..]), now);
         }
         let mut held = Vec::new();
         for number in 0..VALUES {

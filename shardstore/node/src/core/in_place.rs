@@ -102,7 +102,7 @@ impl FrameHandler {
         let mut response = response_to(reply, Status::Ok, core.reactor.now());
         response.credits = self.link.credit.take_credits();
         response.version = item.version.bits();
-        response.ttl_ms = ttl_left_ms(item.expire_ms, core.reactor.wall_ms());
+        response.ttl_ms = ttl_left_ms(item.expire_ms, core.reactor.steady_ms());
         response.value_crc32c = Some(item.value_crc32c);
         if let Some(range) = part {
             let (total, offset) = (item.value_bytes as u32, range.start as u32);

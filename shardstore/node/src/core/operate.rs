@@ -28,7 +28,7 @@ use super::respond::{BUSY_RETRY_US, UNAVAILABLE_RETRY_US};
 pub(crate) fn operate(core: &NodeCore, hash: KeyHash, op: &Op<'_>) -> OwnedResponse {
     match op {
         Op::Get { key } => {
-            let now_ms = core.reactor.wall_ms();
+            let now_ms = core.reactor.steady_ms();
             let mut shard = core.store.shard();
             shard.get(hash, key, now_ms).map_or(OwnedResponse::status(Status::NotFound), |hit| copied(&hit, now_ms))
         }
@@ -56,7 +56,7 @@ fn read(core: &NodeCore, key: (KeyHash, &[u8]), wanted: &WantedPart) -> OwnedRes
         Outcome::Found(found) if part.version.is_some_and(|version| version != found.version) => {
             OwnedResponse::status(Status::NotApplied)
         }
-        Outcome::Found(found) => part_response(found, core.reactor.wall_ms()),
+        Outcome::Found(found) => part_response(found, core.reactor.steady_ms()),
         Outcome::NotApplied => OwnedResponse::status(Status::NotApplied),
         _ => OwnedResponse::status(Status::NotFound),
     }

@@ -205,7 +205,7 @@ impl FrameHandler {
     #[inline]
     fn lookup(&self, hash: KeyHash, key: &[u8], context: &RequestContext, out: &mut Vec<u8>) {
         let core = &self.core;
-        let now_ms = core.reactor.wall_ms();
+        let now_ms = core.reactor.steady_ms();
         let mut shard = core.store.shard();
         let Some(hit) = shard.get(hash, key, now_ms) else {
             self.send(context, OwnedResponse::status(Status::NotFound), out);
@@ -292,7 +292,7 @@ impl FrameHandler {
             return true;
         }
         let Some(pinned) = hit.pin() else { return false };
-        let mut answer = described(hit, core.reactor.wall_ms());
+        let mut answer = described(hit, core.reactor.steady_ms());
         answer.metadata = hit.metadata().to_vec();
         let stream = ResponseStream::new(*context, answer, Body::Pinned(pinned));
         let sent = push_stream(core, &self.link, context, stream);

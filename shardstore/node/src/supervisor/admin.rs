@@ -61,6 +61,7 @@ impl Admin for NodeSupervisor {
 
     fn metrics(&self, text: &mut Text) {
         text.group(&[], &self.topology_metrics);
+        text.group(&[], self.clock.metrics());
         self.log.metrics(text);
         for (index, core) in self.metrics.cores.iter().enumerate() {
             text.group(&[("core", &index)], &**core);

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::activity::Activity;
+use control::clock::ClockWatch;
 use control::drain::{Ending, Exit, LifecycleState};
 use control::lifecycle::{self, ControlledProcess, Options, ReloadCause, Start, Watched};
 use control::log::{Log, LogFields, LogLevel};
@@ -70,6 +71,7 @@ struct NodeSupervisor {
     /// Data cores that have no connection left.
     drained: Cell<u16>,
     topology_metrics: TopologyMetrics,
+    clock: ClockWatch,
     activity: Activity,
 }
 
@@ -100,6 +102,7 @@ impl NodeSupervisor {
             shared: supervision.shared,
             config: supervision.config,
             topology_metrics: TopologyMetrics::default(),
+            clock: ClockWatch::new(reactor),
             topology: RefCell::new(supervision.topology),
             source: supervision.source,
             mailbox: supervision.mailbox,
@@ -233,6 +236,7 @@ impl ControlledProcess for NodeSupervisor {
     }
 
     fn tick(&self) {
+        self.clock.look(&self.reactor, &self.log);
         self.log.flush(self.reactor.wall_ms());
         self.activity.note(self.reactor.now(), self.totals());
     }

@@ -8,6 +8,10 @@ use super::*;
 const KEY: &[u8] = b"\0key";
 const NOW: u64 = 1_700_000_000_000;
 
+fn at(now_ms: u64) -> ClockReadings {
+    ClockReadings { steady_ms: now_ms, wall_ms: now_ms }
+}
+
 fn shard() -> (Shard, KeyHash) {
     let hasher = KeyHasher::new(1);
     (Shard::new(&CacheOptions::new(4 << 20, hasher), 0).unwrap(), hasher.hash(KEY))
@@ -21,7 +25,7 @@ fn set(value: &[u8], condition: Condition, ttl_ms: u64) -> Write<'_> {
 fn what_is_asked_is_done_and_said() {
     let (mut shard, hash) = shard();
     let large = vec![0; shard.value_bytes_max() + 1];
-    let mut ask = |asked: &Write<'_>, now_ms| apply(&mut shard, (hash, KEY), asked, now_ms);
+    let mut ask = |asked: &Write<'_>, now_ms| apply(&mut shard, (hash, KEY), asked, at(now_ms));
     let delete = |condition| Write::Delete(Delete { condition, version: None });
     assert!(matches!(ask(&delete(Condition::Any), NOW), Outcome::Absent));
     assert!(matches!(ask(&set(b"a", Condition::Present, 0), NOW), Outcome::NotApplied));
@@ -40,7 +44,7 @@ fn what_is_asked_is_done_and_said() {
 #[test]
 fn a_write_says_what_became_of_it() {
     let (mut shard, hash) = shard();
-    let mut ask = |asked: &Write<'_>| write(&mut shard, hash, KEY, asked, NOW);
+    let mut ask = |asked: &Write<'_>| write(&mut shard, hash, KEY, asked, at(NOW));
     assert_eq!(ask(&Write::Touch { ttl_ms: 5 }), Written::Absent);
     let damaged = NewValue { value_crc32c: Some(1), ..NewValue::new(b"value") };
     assert_eq!(ask(&Write::Set(damaged)), Written::Corrupt);
@@ -67,8 +71,8 @@ fn writes_keep_ahead_of_what_they_use_up() {
     let value = [7; 200];
     for number in 0..100_000_u64 {
         let key = [&b"\0"[..], &number.to_le_bytes()].concat();
-        let written =
-            write(&mut shard, hasher.hash(&key), &key, &Write::Set(NewValue::new(&value)), NOW + number / 100);
+        let (set, now) = (Write::Set(NewValue::new(&value)), at(NOW + number / 100));
+        let written = write(&mut shard, hasher.hash(&key), &key, &set, now);
         assert!(matches!(written, Written::Stored(_)), "{number}: {written:?}");
     }
     let stats = shard.stats();

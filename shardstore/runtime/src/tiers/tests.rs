@@ -281,7 +281,7 @@ fn a_written_copy_lasts_as_long_as_one_that_was_read_and_tells_its_own_end() {
 
         for (ttl_ms, ends_after_ms) in [(5_000, 5_000), (u64::MAX, TTL_MS_MAX)] {
             let op = written(ttl_ms);
-            let asked_ms = edge.reactor.wall_ms();
+            let asked_ms = edge.reactor.steady_ms();
             edge.serve(request(&edge, op)).await;
             let kept = get(&edge, false).await;
             let Outcome::Found(value) = &kept.outcome else { panic!("{:?}", kept.outcome) };

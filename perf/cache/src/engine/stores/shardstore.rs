@@ -14,7 +14,7 @@ use crate::engine::store::{Call, LoadKey, MeasuredStore};
 /// Work units of maintenance after a write, as the edge does after a write.
 const UNITS_PER_WRITE: u32 = 64;
 
-/// The time of every call, unix milliseconds. Nothing expires here, and a core reads the clock once for many calls.
+/// The time of every call, steady milliseconds. Nothing expires here, and a core reads the clock once for many calls.
 const NOW_MS: u64 = 1_000_000_000_000;
 
 /// Any seed does; a fixed one makes runs repeat.

@@ -55,7 +55,7 @@ fn answers_mean_what_the_protocol_says() {
         ]
     };
     with_nodes(first, Vec::new, |rig| async move {
-        let asked_ms = rig.cluster.shared.reactor.wall_ms();
+        let asked_ms = rig.cluster.shared.reactor.steady_ms();
         let read = rig.get().await;
         assert_eq!(read.source, Source::Node { id: 1, collapsed: false });
         let Outcome::Found(value) = read.outcome else { panic!("{:?}", read.outcome) };

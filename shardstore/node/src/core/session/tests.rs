@@ -11,7 +11,7 @@ use control::reload::ConfigSource;
 use reactor::sim::{NetworkOptions, World};
 use reactor::{Address, CoreSpec, Host, ListenOptions, Reactor, mailboxes};
 use shardstore::placement::Topology;
-use shardstore::shard::NewValue;
+use shardstore::shard::{ClockReadings, NewValue};
 use shardstore::wire::hello::{Hello, Role};
 use shardstore::wire::terms::negotiate;
 use shardstore::wire::{Op, Request, cluster_tag};
@@ -52,7 +52,7 @@ fn gets(core: &NodeCore, terms: &SessionTerms) -> Vec<u8> {
     let key = b"\0the key";
     let hash = core.hash(key).unwrap();
     let value = [7; 128];
-    core.store.shard().set(hash, key, &NewValue::new(&value), core.reactor.wall_ms());
+    core.store.shard().set(hash, key, &NewValue::new(&value), ClockReadings::default());
     let mut bytes = Vec::new();
     for id in 0..WINDOW {
         Request::new(id, hash.slot(), 1, Op::Get { key }).encode(terms.dialect(), &mut bytes);
