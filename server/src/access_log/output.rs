@@ -9,7 +9,8 @@
 //!
 //! **Not** a clock: instants come in. **Not** dropping anything: what could not be written is kept by the caller.
 //!
-//! **Invariants**: a failure is reported once, and its end; a pipe that nobody reads blocks neither opening nor writing.
+//! **Invariants**: a failure is reported once, and its end; a pipe that nobody reads blocks neither opening nor writing; a
+//! file that is opened anew goes on where it was left, in the middle of a line too.
 //!
 //! **Source**: open(2), fifo(7); logrotate(8) for renames.
 
@@ -17,7 +18,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
@@ -62,9 +63,31 @@ pub(super) struct LogFile {
 
 struct Sink {
     file: File,
-    /// Device and inode of a regular file.
-    identity: Option<(u64, u64)>,
-    is_pipe: bool,
+    identity: FileIdentity,
+    kind: SinkKind,
+}
+
+/// What distinguishes a file from others on this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+impl From<&Metadata> for FileIdentity {
+    fn from(metadata: &Metadata) -> Self {
+        FileIdentity { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SinkKind {
+    /// A regular file, which is looked for under its name.
+    File,
+    /// A named pipe, which is opened anew when nobody reads it.
+    Pipe,
+    /// A device, or standard output.
+    Other,
 }
 
 impl LogFile {
@@ -99,27 +122,24 @@ impl LogFile {
         (self.next_look, self.rests_until) = (now, now);
     }
 
-    /// Looks at the file if it is time; whether another one is open now, which has nothing of a line that was begun.
+    /// Looks at the file if it is time; whether another one than before is open now, which has nothing of a line that was
+    /// begun.
     pub(super) fn look(&mut self, now: Instant) -> bool {
         if now < self.next_look {
             return false;
         }
         self.next_look = now + LOOK;
         let Some(path) = &self.path else { return false };
-        let is_elsewhere = |sink: &Sink| {
-            sink.identity.is_some_and(|identity| {
-                std::fs::metadata(path).ok().and_then(|found| identity_of(&found)) != Some(identity)
-            })
-        };
-        if !self.opens && !self.sink.as_ref().is_some_and(is_elsewhere) {
+        if !self.opens && !self.sink.as_ref().is_some_and(|sink| sink.is_elsewhere(path)) {
             return false;
         }
         match Sink::open(path) {
             Ok(sink) => {
-                self.sink = Some(sink);
+                let identity = sink.identity;
+                let before = self.sink.replace(sink);
                 self.opens = false;
                 self.succeed("access_log_opened");
-                true
+                before.is_none_or(|before| before.identity != identity)
             }
             Err(error) => {
                 self.opens = true;
@@ -135,7 +155,7 @@ impl LogFile {
             return WriteOutcome::Failing;
         }
         let Some(sink) = &mut self.sink else { return WriteOutcome::Failing };
-        let is_pipe = sink.is_pipe;
+        let is_pipe = sink.kind == SinkKind::Pipe;
         match sink.file.write(bytes) {
             Ok(count) if count > 0 => {
                 // While another file is still to be opened, that the old one works is no news.
@@ -181,19 +201,27 @@ impl LogFile {
 }
 
 impl Sink {
-    fn open(path: &PathBuf) -> io::Result<Sink> {
+    fn open(path: &Path) -> io::Result<Sink> {
         if path.as_os_str() == STANDARD_OUTPUT {
             let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-            return Ok(Sink { file, identity: None, is_pipe: false });
+            let identity = (&file.metadata()?).into();
+            return Ok(Sink { file, identity, kind: SinkKind::Other });
         }
         // Of a pipe: opening it fails while it has no reader, and writing while it is full, instead of waiting.
         let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("flags of open(2) are an int");
         let file = OpenOptions::new().append(true).create(true).mode(FILE_MODE).custom_flags(flags).open(path)?;
         let metadata = file.metadata()?;
-        Ok(Sink { identity: identity_of(&metadata), is_pipe: metadata.file_type().is_fifo(), file })
+        let kind = match metadata.file_type() {
+            kind if kind.is_file() => SinkKind::File,
+            kind if kind.is_fifo() => SinkKind::Pipe,
+            _ => SinkKind::Other,
+        };
+        Ok(Sink { file, identity: (&metadata).into(), kind })
     }
-}
 
-fn identity_of(metadata: &Metadata) -> Option<(u64, u64)> {
-    metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
+    /// Whether its name leads to another file, or to none.
+    fn is_elsewhere(&self, path: &Path) -> bool {
+        self.kind == SinkKind::File
+            && std::fs::metadata(path).ok().is_none_or(|found| FileIdentity::from(&found) != self.identity)
+    }
 }

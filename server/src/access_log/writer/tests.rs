@@ -1,6 +1,8 @@
 //! The writer against real files, turn by turn, at times of the test's own.
 
 use std::fs;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -83,11 +85,21 @@ impl Bench {
     fn logged(&self, name: &str) -> Vec<u32> {
         let text = fs::read_to_string(self.path(name)).unwrap();
         assert!(text.is_empty() || text.ends_with('\n'), "{text:?}");
-        let uri = |line: &str| {
-            assert!(line.starts_with("time=1970-01-01T00:00:00.000Z method=GET uri=/"), "{line}");
-            line.split("uri=/").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap()
-        };
-        text.lines().map(uri).collect()
+        numbers_in(&text)
+    }
+
+    /// With a log that is a named pipe.
+    fn of_pipe() -> Self {
+        let bench = Bench::new(Some("pipe"));
+        let made = std::process::Command::new("mkfifo").arg(bench.path("pipe")).status().unwrap();
+        assert!(made.success());
+        bench
+    }
+
+    /// A reader of the pipe that does not wait.
+    fn pipe_reader(&self) -> fs::File {
+        let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap();
+        fs::OpenOptions::new().read(true).custom_flags(flags).open(self.path("pipe")).unwrap()
     }
 
     fn events(&self) -> Vec<&'static str> {
@@ -97,6 +109,16 @@ impl Bench {
     fn written(&self) -> u64 {
         self.control.metrics().written.value()
     }
+}
+
+/// The targets of lines that are whole.
+fn numbers_in(text: &str) -> Vec<u32> {
+    let number = |line: &str| {
+        assert!(line.starts_with("time=1970-01-01T00:00:00.000Z method=GET uri=/"), "{line}");
+        assert!(line.ends_with(" sampled=false"), "{line}");
+        line.split("uri=/").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap()
+    };
+    text.lines().map(number).collect()
 }
 
 #[test]
@@ -206,24 +228,17 @@ fn a_log_that_is_turned_off_takes_what_is_under_way_and_then_nothing() {
 
 #[test]
 fn a_pipe_without_a_reader_blocks_nothing_and_a_new_reader_gets_whole_lines() {
-    use std::io::Read;
-    use std::os::unix::fs::OpenOptionsExt;
-
-    let mut bench = Bench::new(Some("pipe"));
-    let made = std::process::Command::new("mkfifo").arg(bench.path("pipe")).status().unwrap();
-    assert!(made.success());
+    let mut bench = Bench::of_pipe();
     assert!(bench.record(0, 5000));
     assert_eq!(bench.work(), Turn::Failing, "nobody reads");
-    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap();
-    let open = |bench: &Bench| fs::OpenOptions::new().read(true).custom_flags(flags).open(bench.path("pipe")).unwrap();
-    let mut reader = open(&bench);
+    let mut reader = bench.pipe_reader();
     bench.pass(Duration::from_secs(1));
     assert_eq!(bench.work(), Turn::Blocked, "a pipe holds less than that");
     let mut part = vec![0; 10_000];
     reader.read_exact(&mut part).unwrap();
     drop(reader);
     assert_eq!(bench.work(), Turn::Failing, "nobody reads any more");
-    let mut reader = open(&bench);
+    let mut reader = bench.pipe_reader();
     bench.pass(Duration::from_secs(1));
     let mut text = String::new();
     while bench.work() != Turn::Idle {
@@ -232,11 +247,26 @@ fn a_pipe_without_a_reader_blocks_nothing_and_a_new_reader_gets_whole_lines() {
     }
     let _ = reader.read_to_string(&mut text);
     assert!(text.starts_with("time=") && text.ends_with("/4999 status=0 body_bytes_sent=0 body_bytes_received=0 duration_us=0 source=none connection_requests=0 core=0 sampled=false\n"), "{}", &text[text.len() - 300..]);
-    let numbers: Vec<u32> = text
-        .lines()
-        .map(|line| line.split("uri=/").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap())
-        .collect();
-    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "no line is missing or cut");
+    assert!(numbers_in(&text).windows(2).all(|pair| pair[1] == pair[0] + 1), "no line is missing or cut");
+}
+
+#[test]
+fn a_pipe_that_is_opened_anew_in_the_middle_of_a_line_gets_the_rest_of_it() {
+    let mut bench = Bench::of_pipe();
+    let mut reader = bench.pipe_reader();
+    assert!(bench.record(0, 5000));
+    let mut text = Vec::new();
+    let mut part = vec![0; 10_007];
+    for _ in 0..1000 {
+        let turn = bench.work();
+        bench.control.reopen();
+        match reader.read(&mut part) {
+            Ok(count) => text.extend_from_slice(&part[..count]),
+            Err(_) if turn == Turn::Idle => break,
+            Err(_) => {}
+        }
+    }
+    assert_eq!(numbers_in(std::str::from_utf8(&text).unwrap()), (0..5000).collect::<Vec<_>>());
 }
 
 #[test]
