@@ -44,6 +44,9 @@ pub(super) enum Turn {
 
 pub(super) struct Writer {
     records: Vec<Consumer<AccessRecord>>,
+    /// The core whose turn it is, and how many of its records are still taken in it.
+    core: usize,
+    turn_left: usize,
     commands: Receiver<Command>,
     lines: RecordEncoder,
     output: LogFile,
@@ -76,7 +79,8 @@ impl Writer {
         let mut output = LogFile::new(reports, Arc::clone(&metrics), now);
         output.set_path(settings.path.clone(), now);
         let lines = RecordEncoder::new(settings.format, listeners);
-        Writer { records, commands, lines, output, batch: Batch::default(), off_at: None, metrics }
+        let (core, turn_left, batch) = (0, RECORDS_PER_CORE_AND_TURN, Batch::default());
+        Writer { records, core, turn_left, commands, lines, output, batch, off_at: None, metrics }
     }
 
     /// Does what there is to do now, a bounded part of it.
@@ -135,18 +139,21 @@ impl Writer {
         }
     }
 
-    /// Makes lines of what was recorded.
+    /// Makes lines of what was recorded, by turns of the cores. A turn that does not fit a batch goes on in the next one.
     fn gather(&mut self) {
         let Batch { bytes, lines, .. } = &mut self.batch;
-        for core in &mut self.records {
-            for _ in 0..RECORDS_PER_CORE_AND_TURN {
+        for _ in 0..self.records.len() {
+            while self.turn_left > 0 {
                 if bytes.len() >= BATCH_BYTES {
                     return;
                 }
-                let Some(record) = core.pop() else { break };
+                let Some(record) = self.records[self.core].pop() else { break };
                 self.lines.push(&record, bytes);
                 *lines += 1;
+                self.turn_left -= 1;
             }
+            self.core = (self.core + 1) % self.records.len();
+            self.turn_left = RECORDS_PER_CORE_AND_TURN;
         }
     }
 

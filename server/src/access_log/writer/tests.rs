@@ -136,6 +136,26 @@ fn lines_of_a_core_are_in_order_and_all_there() {
 }
 
 #[test]
+fn no_core_is_kept_waiting_by_another_that_always_has_more() {
+    // Lines of which a batch holds fewer than one core has its turn for, and about as many.
+    let uris = [vec![b'"'; 384]].into_iter().chain((85..=100).map(|length| vec![b'x'; length]));
+    for uri in uris {
+        let mut bench = Bench::new(Some("log"));
+        for (core, method) in [b"A", b"B"].into_iter().enumerate() {
+            let line = RequestLine { method, uri: &uri, protocol: None };
+            let record = AccessRecord::of(&line, ClientAddress::Unknown);
+            (0..2000).for_each(|_| assert!(bench.cores[core].push(record).is_ok()));
+        }
+        for _ in 0..12 {
+            assert_eq!(bench.writer.turn(bench.now), Turn::Busy, "the queues are not empty yet");
+        }
+        let text = fs::read_to_string(bench.path("log")).unwrap();
+        let [of_first, of_second] = ["method=A", "method=B"].map(|method| text.matches(method).count());
+        assert!(of_second > 0 && of_first.abs_diff(of_second) <= RECORDS_PER_CORE_AND_TURN, "{of_first}, {of_second}");
+    }
+}
+
+#[test]
 fn a_file_that_was_renamed_or_removed_is_followed_by_a_new_one() {
     let mut bench = Bench::new(Some("log"));
     bench.record(0, 10);
