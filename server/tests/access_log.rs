@@ -368,7 +368,7 @@ fn a_path_that_cannot_be_used_is_refused_with_its_place() {
     for (path, first, second) in cases {
         fs::write(&file, config(&format!("path = {path:?}"))).unwrap();
         for check in [true, false] {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
+            let mut command = support::server::program(env!("CARGO_BIN_EXE_corelane"));
             command.args(["--listen", &format!("{}:8080", own_address()), "--config"]).arg(&file);
             let output = command.args(check.then_some("--check")).output().unwrap();
             let said = String::from_utf8(output.stderr).unwrap();
@@ -380,8 +380,12 @@ fn a_path_that_cannot_be_used_is_refused_with_its_place() {
     }
     for path in ["access.log", "-"] {
         fs::write(&file, config(&format!("path = {path:?}"))).unwrap();
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_corelane")).arg("--config").arg(&file).arg("--check").output().unwrap();
+        let output = support::server::program(env!("CARGO_BIN_EXE_corelane"))
+            .arg("--config")
+            .arg(&file)
+            .arg("--check")
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(0), "{path}");
     }
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "a check makes no file");

@@ -5,7 +5,6 @@
 
 mod support;
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::client::{Client, Fault};
@@ -308,7 +307,8 @@ fn a_bad_configuration_is_refused_with_its_place_and_a_remedy() {
     ];
     for (text, wanted) in cases {
         std::fs::write(&file, text).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_corelane")).arg("--config").arg(&file).output().unwrap();
+        let output =
+            support::server::program(env!("CARGO_BIN_EXE_corelane")).arg("--config").arg(&file).output().unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{text:?}: {told}");
         for word in *wanted {
@@ -323,7 +323,7 @@ fn an_address_in_use_is_refused_with_a_remedy() {
     let server = serve("memory = \"64MiB\"\n");
     let (listen, admin, free) = (server.address.to_string(), server.admin.to_string(), "127.0.0.1:0");
     for (taken, listen, admin) in [("admin", free, &*admin), ("listen", &listen, free)] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
+        let mut command = support::server::program(env!("CARGO_BIN_EXE_corelane"));
         command.args(["--cores", "0", "--memory", "64MiB", "--listen", listen, "--admin", admin]);
         let output = command.output().unwrap();
         let refusal = String::from_utf8(output.stderr).unwrap();

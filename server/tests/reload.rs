@@ -5,8 +5,6 @@
 
 mod support;
 
-use std::process::Command;
-
 use support::client::Client;
 use support::load::Load;
 use support::server::{Plan, Server, Waiting};
@@ -48,7 +46,7 @@ fn config(server: &Server) -> serde_json::Value {
 fn check_against(server: &Server) -> (String, i32) {
     let (listen, admin) = (server.address.to_string(), server.admin.to_string());
     let file = server.folder.join("corelane.toml");
-    let output = Command::new(env!("CARGO_BIN_EXE_corelane"))
+    let output = support::server::program(env!("CARGO_BIN_EXE_corelane"))
         .args(["--listen", &listen, "--admin", &admin, "--cores", "0", "--config"])
         .arg(file)
         .args(["--check", "--against", &admin])

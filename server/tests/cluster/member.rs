@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::PATIENCE;
 use crate::support::client::{Client, Socket};
-use crate::support::server::lines;
+use crate::support::server::{lines, program};
 
 /// Where the clock is read: waits need bounds.
 #[expect(clippy::disallowed_methods, reason = "a test has no reactor; it bounds its waits for other processes")]
@@ -92,7 +92,7 @@ impl Member {
 
     /// Starts the process; [`Member::await_ready`] waits for it.
     pub(crate) fn launch(&mut self) {
-        let mut command = Command::new(self.program.file());
+        let mut command = program(self.program.file());
         command.arg("--config").arg(&self.config).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         self.log = Some(lines(child.stderr.take().unwrap()));

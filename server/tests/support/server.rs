@@ -30,6 +30,61 @@ pub(crate) fn raise_open_files(count: u64) {
     raised.unwrap_or_else(|error| panic!("{count} open files: {error}; raise the hard limit (ulimit -Hn)"));
 }
 
+/// A program of the product, with an environment of its own: no variable of this one configures it.
+pub(crate) fn program(file: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(file);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CORELANE_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Sends a process a signal, by its name without `SIG`.
+pub(crate) fn signal(process: u32, name: &str) {
+    let script = format!("kill -{name} {process}");
+    assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+}
+
+/// The addresses of a server that has none yet.
+#[derive(Clone, Copy)]
+pub(crate) struct Addresses {
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Addresses {
+    /// Addresses of this test alone.
+    pub(crate) fn own() -> Self {
+        let ip = own_address();
+        Addresses { listen: SocketAddr::from((ip, PORT)), admin: SocketAddr::from((ip, ADMIN_PORT)) }
+    }
+
+    /// The flags that set them.
+    pub(crate) fn flags(&self) -> [String; 4] {
+        ["--listen".to_owned(), self.listen.to_string(), "--admin".to_owned(), self.admin.to_string()]
+    }
+
+    /// Waits until whoever listens there says that it is ready.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub(crate) fn await_ready(&self) {
+        let waiting = Waiting::begin();
+        loop {
+            // Refused until it listens.
+            if let Ok(socket) = super::client::Socket::connect(self.admin) {
+                let mut client = super::client::Client::on(socket);
+                client.try_send(b"GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n");
+                if client.answer().is_ok_and(|answer| answer.status == 200) {
+                    return;
+                }
+            }
+            waiting.go_on(|| format!("nothing is ready at {}", self.admin));
+            std::thread::yield_now();
+        }
+    }
+}
+
 /// A running server.
 pub(crate) struct Server {
     child: Child,
@@ -73,13 +128,13 @@ pub(crate) fn own_folder() -> PathBuf {
 impl Server {
     /// Starts a server, with one data core unless the plan says more, and waits until it serves.
     pub(crate) fn start(plan: &Plan<'_>) -> Self {
-        let ip = own_address();
-        let (address, admin) = (SocketAddr::from((ip, PORT)), SocketAddr::from((ip, ADMIN_PORT)));
+        let addresses = Addresses::own();
+        let Addresses { listen: address, admin } = addresses;
         let folder = own_folder();
         let config = folder.join("corelane.toml");
         std::fs::write(&config, plan.config).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
-        command.args(["--listen", &address.to_string(), "--admin", &admin.to_string()]);
+        let mut command = program(env!("CARGO_BIN_EXE_corelane"));
+        command.args(addresses.flags());
         command.args(["--cores", plan.cores.unwrap_or("0"), "--config"]).arg(&config).args(plan.flags);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = lines(child.stderr.take().unwrap());
@@ -150,8 +205,7 @@ impl Server {
 
     /// Sends it a signal, by its name without `SIG`.
     pub(crate) fn signal(&self, name: &str) {
-        let script = format!("kill -{name} {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+        signal(self.child.id(), name);
     }
 
     /// Waits for its end; its exit status.

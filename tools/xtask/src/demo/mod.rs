@@ -79,6 +79,10 @@ fn start(root: &Path, member: &Member) -> Result<ChildProcess> {
     let log = std::fs::File::create(&member.log).with_context(|| member.log.display().to_string())?;
     let binary = root.join("target/release").join(member.program);
     let mut command = Command::new(binary);
+    // The settings of the demo are those of its files, whatever the shell it is started from has set.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CORELANE_")) {
+        command.env_remove(name);
+    }
     command.arg("--config").arg(&member.configuration);
     command.stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
     ChildProcess::start(&mut command)
