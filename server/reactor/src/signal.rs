@@ -31,8 +31,12 @@ impl Signal {
     }
 }
 
-/// Blocks the signals in the calling thread and in all threads it will start. Call it first thing in `main`; also
-/// ignores `SIGPIPE`, since a peer that goes away is an ordinary error here.
+/// Signals whose default is to end the process, and that must not: what they say comes as an error of the call that caused
+/// it (`SIGPIPE`: a peer went away; `SIGXFSZ`: a file is as long as it may be), or means nothing here (`SIGUSR1`, `SIGUSR2`).
+const IGNORED: [i32; 4] = [libc::SIGPIPE, libc::SIGXFSZ, libc::SIGUSR1, libc::SIGUSR2];
+
+/// Blocks the signals in the calling thread and in all threads it will start, and ignores those that must not end the
+/// process. Call it first thing in `main`.
 pub fn block_signals() {
     // SAFETY: sigset_t is plain data that sigemptyset initialises; all pointers are to locals that outlive the calls,
     // and pthread_sigmask and signal only change how the kernel delivers signals.
@@ -43,7 +47,9 @@ pub fn block_signals() {
             libc::sigaddset(&raw mut set, number);
         }
         libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
-        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        for number in IGNORED {
+            libc::signal(number, libc::SIG_IGN);
+        }
     }
 }
 
