@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use control::boot::{self, Booted};
 use control::drain::Exit;
+use control::log::LineSink;
 use control::metrics::ProcessUsage;
 use corelane::settings::EdgeSettings;
 use corelane::{EdgePlan, access_log, start};
@@ -12,13 +13,14 @@ use reactor::Threads;
 fn main() -> ExitCode {
     boot::run(|booted: Booted<EdgeSettings>| {
         let (access_port, access_log) = access_log::start(booted.cpus.len(), &booted.loaded.settings)?;
+        let mut last_words = booted.log.clone();
         let plan = EdgePlan {
             loaded: booted.loaded,
             config: booted.config,
             topology: booted.topology,
             cpus: booted.cpus.into_iter().map(Some).collect(),
             incarnation: booted.incarnation,
-            log: Box::new(std::io::stderr()),
+            log: Box::new(booted.log),
             usage: Some(ProcessUsage::read),
             access_log: Some(access_port),
         };
@@ -26,7 +28,7 @@ fn main() -> ExitCode {
         let ending = start(&mut threads, plan)?;
         threads.join();
         if !access_log.finish() {
-            eprintln!("corelane: the file of the access log takes nothing; its last lines are lost");
+            last_words.take("corelane: the file of the access log takes nothing; its last lines are lost\n");
         }
         // An edge that has ended without saying how has lost its connections.
         Ok(ending.status().unwrap_or(Exit::Cut.status()))

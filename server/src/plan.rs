@@ -5,12 +5,12 @@
 //! **Invariants**: cores are numbered from 0, the control core is the last; either all cores start, or an error says why.
 
 use std::io;
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use crate::settings::EdgeSettings;
 use control::drain::Ending;
+use control::log::LineSink;
 use control::metrics::ReadUsage;
 use control::reload::{ConfigSource, Reloader};
 use control::settings::Loaded;
@@ -47,7 +47,7 @@ pub struct EdgePlan {
     /// Differs between two starts of the process.
     pub incarnation: u64,
     /// Where log lines go.
-    pub log: Box<dyn Write + Send>,
+    pub log: Box<dyn LineSink + Send>,
     /// How the process's own use of memory and CPU is read; `None` in a simulation, whose processes share one.
     pub usage: Option<ReadUsage>,
     /// Where responses are recorded; `None` records none whatever the settings say.

@@ -7,6 +7,7 @@
 //!
 //! **Source**: docs/config.md.
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -15,6 +16,7 @@ use shardstore::placement::Topology;
 
 use crate::against;
 use crate::drain::Exit;
+use crate::log::writer::{self, LogQueue};
 use crate::reload::ConfigSource;
 use crate::settings::{Cores, Invocation, Loaded, Settings};
 use crate::topology_file::{self, TopologySource};
@@ -31,6 +33,8 @@ pub struct Booted<T> {
     pub cpus: Vec<usize>,
     /// Differs between two starts of the process.
     pub incarnation: u64,
+    /// Where log lines go: on their way to standard error nobody waits.
+    pub log: LogQueue,
 }
 
 /// Where the settings of a binary keep what is looked at here.
@@ -69,17 +73,23 @@ pub fn run<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>)
     match start(serve) {
         Ok(status) => ExitCode::from(status),
         Err(refusal) => {
-            eprintln!("{}: {refusal}", T::SCHEMA.program);
+            // Where standard error takes nothing the status alone has to tell.
+            let _ = writeln!(io::stderr(), "{}", refused::<T>(&refusal));
             ExitCode::from(Exit::Refused.status())
         }
     }
+}
+
+/// What is said of a start that failed.
+fn refused<T: Bootable>(refusal: &StartError) -> String {
+    format!("{}: {refusal}", T::SCHEMA.program)
 }
 
 fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -> Result<u8, StartError> {
     let config = ConfigSource::<T>::of_process();
     let (loaded, check) = match config.load()? {
         Invocation::Print(text) => {
-            print!("{text}");
+            print(&text)?;
             return Ok(Exit::Clean.status());
         }
         Invocation::Check(loaded, against) => (*loaded, Some(against)),
@@ -88,19 +98,38 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
     loaded.settings.check_host().map_err(|fault| loaded.unusable(fault.key, fault.reason))?;
     let topology = loaded.settings.topology_file().map(topology_file::read).transpose()?;
     if let Some(against) = check {
-        println!(
-            "{}",
-            verdict(T::SCHEMA.program, topology.as_ref().map(|(topology, source)| (topology, &*source.name)))
-        );
+        let named = topology.as_ref().map(|(topology, source)| (topology, &*source.name));
+        print(&format!("{}\n", verdict(T::SCHEMA.program, named)))?;
         let Some(admin) = against else { return Ok(Exit::Clean.status()) };
         let (text, status) = against::compare(T::SCHEMA.program, &loaded.effective, &admin)?;
-        print!("{text}");
+        print(&text)?;
         return Ok(status);
     }
     let allowed = cpu::allowed().map_err(|error| format!("cores: cannot read the CPUs of this process: {error}"))?;
     let cpus = data_cpus(loaded.settings.cores(), allowed)?;
     probe()?;
-    serve(Booted { loaded, config, topology, cpus, incarnation: incarnation() })
+    let (log, writing) =
+        writer::start(io::stderr()).map_err(|error| format!("cannot start the log's thread: {error}"))?;
+    let served = serve(Booted { loaded, config, topology, cpus, incarnation: incarnation(), log });
+    // Behind what was logged, and bounded in time as that is.
+    let status = served.unwrap_or_else(|refusal| {
+        writing.say(&refused::<T>(&refusal));
+        Exit::Refused.status()
+    });
+    writing.finish();
+    Ok(status)
+}
+
+/// Writes to standard output.
+///
+/// # Errors
+/// The operator's: it is closed, or its disk is full.
+fn print(text: &str) -> Result<(), StartError> {
+    let mut output = io::stdout();
+    output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+        .map_err(|error| format!("cannot write to standard output: {error}").into())
 }
 
 /// What `--check` says when all is well.

@@ -12,7 +12,7 @@ mod status;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use control::activity::Activity;
 use control::clock::ClockWatch;
 use control::drain::{Ending, LifecycleState};
 use control::lifecycle::{self, ControlledProcess, Options, ReloadCause, Start, Watched};
-use control::log::{Log, LogLevel};
+use control::log::{LineSink, Log, LogLevel};
 use control::metrics::{ReadUsage, TopologyMetrics};
 use control::reload::Reloader;
 use control::topology_file::{self, Follows, TopologySource, successor};
@@ -45,7 +45,7 @@ pub(crate) struct Supervision {
     pub(crate) source: Option<TopologySource>,
     pub(crate) mailbox: Mailbox<Message>,
     pub(crate) metrics: Vec<Arc<CoreMetrics>>,
-    pub(crate) log: Box<dyn Write + Send>,
+    pub(crate) log: Box<dyn LineSink + Send>,
     pub(crate) usage: Option<ReadUsage>,
     pub(crate) access_log: Option<AccessLogControl>,
     pub(crate) ending: Ending,

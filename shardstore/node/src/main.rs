@@ -19,7 +19,7 @@ fn main() -> ExitCode {
             source,
             incarnation: booted.incarnation,
             cpus: booted.cpus.into_iter().map(Some).collect(),
-            log: Box::new(std::io::stderr()),
+            log: Box::new(booted.log),
             usage: Some(ProcessUsage::read),
         };
         let mut threads = Threads::new(None);

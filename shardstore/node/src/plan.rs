@@ -7,12 +7,12 @@
 //!
 //! **Source**: docs/config.md for the settings.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::settings::NodeSettings;
 use control::drain::Ending;
+use control::log::LineSink;
 use control::metrics::ReadUsage;
 use control::reload::ConfigSource;
 use control::settings::Loaded;
@@ -35,7 +35,7 @@ pub struct NodePlan {
     /// One entry per data core, at least one: the CPU to pin it to, `None` to leave it to the scheduler.
     pub cpus: Vec<Option<usize>>,
     /// Where log lines go.
-    pub log: Box<dyn Write + Send>,
+    pub log: Box<dyn LineSink + Send>,
     /// How the process's own use of memory and CPU is read; `None` on the simulator, whose processes share one.
     pub usage: Option<ReadUsage>,
 }

@@ -4,28 +4,29 @@
 //!  2026-01-01T00:00:00Z level=info event=topology_loaded epoch=7 file="/etc/core lane.toml"
 //! ```
 //!
-//! **Not** for data cores, which count instead: a write to standard error can block.
+//! **Not** for data cores, which count instead. **Not** writing to standard error itself, which can block: [`writer`] does.
 //!
 //! **Invariants**: an event is one line and one write, whatever its fields hold; at most [`LINES_PER_SECOND_MAX`] lines leave
-//! in a second, what is beyond is counted and the count is logged.
+//! in a second; what is beyond, or finds no room, is counted and the count is logged.
 //!
 //! **Source**: logfmt as Go's and Heroku's tools read it; RFC 3339 for the time.
 
 mod json;
 mod logfmt;
 mod rate;
+pub mod writer;
 
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
     fmt::Display,
-    io::Write,
 };
 
 use self::rate::{LineDecision, Rate};
 pub use self::{
     logfmt::{LogFields, push_time},
     rate::LINES_PER_SECOND_MAX,
+    writer::LineSink,
 };
 use crate::metrics::{Counter, Text};
 use crate::settings::{kind::Kind, schema::SettingKey};
@@ -33,7 +34,7 @@ use crate::settings::{kind::Kind, schema::SettingKey};
 crate::metrics! {
     /// What the log counts. One for the process.
     pub(crate) struct LogMetrics {
-        /// Log lines beyond 100 in a second, or that could not be written.
+        /// Log lines beyond 100 in a second, that found no room because standard error is not read, or that could not be written.
         dropped: Counter = "corelane_log_lines_dropped_total",
     }
 }
@@ -95,17 +96,28 @@ pub struct Log {
     recent: RefCell<VecDeque<String>>,
     rate: Cell<Rate>,
     line: RefCell<String>,
-    sink: RefCell<Box<dyn Write>>,
+    sink: RefCell<Box<dyn LineSink>>,
+    /// Lines that the sink did not take and that were not reported yet.
+    refused: Cell<u64>,
+    /// What the sink had lost when that was reported last.
+    lost: Cell<u64>,
     metrics: LogMetrics,
 }
 
 impl Log {
-    /// A log to any writer.
+    /// A log to any writer, or to the queue of one.
     #[must_use]
-    pub fn new(settings: LogSettings, sink: Box<dyn Write>) -> Self {
-        let (rate, metrics) = (Cell::default(), LogMetrics::default());
-        let (recent, line) = (RefCell::default(), RefCell::default());
-        Self { settings: RefCell::new(settings), recent, rate, line, sink: RefCell::new(sink), metrics }
+    pub fn new(settings: LogSettings, sink: Box<dyn LineSink>) -> Self {
+        Self {
+            settings: RefCell::new(settings),
+            recent: RefCell::default(),
+            rate: Cell::default(),
+            line: RefCell::default(),
+            sink: RefCell::new(sink),
+            refused: Cell::new(0),
+            lost: Cell::new(0),
+            metrics: LogMetrics::default(),
+        }
     }
 
     /// Goes on by other settings.
@@ -134,23 +146,34 @@ impl Log {
         }
     }
 
-    /// Logs how many lines were dropped in a second that is over, if any were. Called once a second, so that the count is
+    /// Logs how many lines were dropped since the last time, if any were. Called once a second, so that the count is
     /// told even when nothing else is.
     pub fn flush(&self, wall_ms: u64) {
         let mut rate = self.rate.get();
-        let unreported = rate.turn(wall_ms);
+        let beyond_rate = rate.turn(wall_ms);
         self.rate.set(rate);
-        self.report(wall_ms, unreported);
+        self.count_lost();
+        self.report(wall_ms, beyond_rate + self.refused.take());
     }
 
-    /// Lines that were dropped for the bound or could not be written, since the start.
+    /// Counts what the sink took and could not write.
+    fn count_lost(&self) {
+        let lost = self.sink.borrow().lost();
+        let new = lost - self.lost.replace(lost);
+        self.metrics.dropped.add(new);
+        self.refused.set(self.refused.get() + new);
+    }
+
+    /// Lines that were dropped for the bound, for want of room or that could not be written, since the start.
     #[must_use]
     pub fn dropped(&self) -> u64 {
+        self.count_lost();
         self.metrics.dropped.value()
     }
 
     /// Writes the log's own family.
     pub fn metrics(&self, text: &mut Text) {
+        self.count_lost();
         text.group(&[], &self.metrics);
     }
 
@@ -164,8 +187,13 @@ impl Log {
 
     fn report(&self, wall_ms: u64, unreported: u64) {
         if unreported > 0 {
+            let refused_before = self.refused.get();
             let fields: LogFields<'_> = &[("count", &unreported as &dyn Display)];
             self.write(wall_ms, LogLevel::Warn, "log_lines_dropped", fields);
+            if self.refused.get() > refused_before {
+                // Not said: the next line that gets through says it.
+                self.refused.set(self.refused.get() + unreported);
+            }
         }
     }
 
@@ -183,16 +211,19 @@ impl Log {
             LogFormat::Logfmt => logfmt::encode(&mut line, wall_ms, head, fields),
             LogFormat::Json => json::encode(&mut line, wall_ms, head, fields),
         }
-        // One write per line, so that lines of several processes on one pipe do not mix (pipe(7), PIPE_BUF).
-        if self.sink.borrow_mut().write_all(line.as_bytes()).is_err() {
+        if !self.sink.borrow_mut().take(&line) {
             self.metrics.dropped.increment();
+            self.refused.set(self.refused.get() + 1);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{io, rc::Rc};
+    use std::{
+        io::{self, Write},
+        rc::Rc,
+    };
 
     use super::*;
 
@@ -318,5 +349,42 @@ mod tests {
         let mut text = Text::new();
         log.metrics(&mut text);
         assert!(text.finish().ends_with("\ncorelane_log_lines_dropped_total 1\n"));
+    }
+
+    /// A queue that has room when it is told so, and has lost what it is told.
+    #[derive(Clone, Default)]
+    struct Queue {
+        paper: Paper,
+        is_full: Rc<Cell<bool>>,
+        lost: Rc<Cell<u64>>,
+    }
+
+    impl LineSink for Queue {
+        fn take(&mut self, line: &str) -> bool {
+            !self.is_full.get() && self.paper.take(line)
+        }
+
+        fn lost(&self) -> u64 {
+            self.lost.get()
+        }
+    }
+
+    #[test]
+    fn what_found_no_room_is_reported_when_there_is_some() {
+        let queue = Queue::default();
+        let log = Log::new(USUAL, Box::new(queue.clone()));
+        queue.is_full.set(true);
+        log.event(1_000, LogLevel::Info, "one", &[]);
+        log.event(1_000, LogLevel::Info, "two", &[]);
+        // The report finds no room either: it is one more that was dropped, and is made again.
+        log.flush(2_000);
+        assert_eq!(log.dropped(), 3);
+        queue.is_full.set(false);
+        queue.lost.set(4);
+        log.flush(3_000);
+        assert_eq!(queue.paper.lines(), ["1970-01-01T00:00:03Z level=warn event=log_lines_dropped count=7"]);
+        assert_eq!(log.dropped(), 7);
+        log.flush(4_000);
+        assert!(queue.paper.lines().is_empty(), "it is reported once");
     }
 }

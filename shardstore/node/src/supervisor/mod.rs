@@ -12,7 +12,7 @@ mod reload;
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use control::activity::Activity;
 use control::clock::ClockWatch;
 use control::drain::{Ending, Exit, LifecycleState};
 use control::lifecycle::{self, ControlledProcess, Options, ReloadCause, Start, Watched};
-use control::log::{Log, LogFields, LogLevel};
+use control::log::{LineSink, Log, LogFields, LogLevel};
 use control::metrics::{ReadUsage, TopologyMetrics};
 use control::reload::Reloader;
 use control::topology_file::TopologySource;
@@ -48,7 +48,7 @@ pub(crate) struct NodeSupervision {
     pub(crate) source: TopologySource,
     pub(crate) mailbox: Mailbox<NodeMessage>,
     pub(crate) metrics: Arc<NodeMetrics>,
-    pub(crate) log: Box<dyn Write + Send>,
+    pub(crate) log: Box<dyn LineSink + Send>,
     pub(crate) usage: Option<ReadUsage>,
     pub(crate) listen: Vec<Address>,
     pub(crate) ending: Ending,

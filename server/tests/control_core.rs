@@ -1,0 +1,86 @@
+//! The control core never blocks: pipes that nobody reads or writes, files that are none, connections that rest, against the
+//! real binary.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod support;
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use support::client::Client;
+use support::server::{Addresses, Waiting, own_folder, program};
+
+const READYZ: &str = "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// `O_NONBLOCK` of fcntl.h.
+const NONBLOCKING: i32 = 0o4000;
+
+fn make_fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+/// A named pipe that is full and that nobody reads, though it has a reader.
+fn full_pipe(folder: &Path) -> (std::fs::File, PathBuf) {
+    let path = folder.join("full");
+    make_fifo(&path);
+    let mut pipe = OpenOptions::new().read(true).write(true).custom_flags(NONBLOCKING).open(&path).unwrap();
+    for size in [4096, 1] {
+        while let Ok(count) = pipe.write(&vec![b'x'; size]) {
+            assert!(count > 0);
+        }
+    }
+    assert_eq!(pipe.write(b"x").unwrap_err().kind(), ErrorKind::WouldBlock);
+    (pipe, path)
+}
+
+/// A process that is ended with its test.
+struct Running(Child);
+
+impl Running {
+    fn signal(&self, name: &str) {
+        support::server::signal(self.0.id(), name);
+    }
+
+    /// Waits until it has ended; its exit status, if it has ended by itself.
+    fn await_end(&mut self) -> Option<i32> {
+        let waiting = Waiting::begin();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            waiting.go_on(|| "the process does not end".to_owned());
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_standard_error_that_nobody_reads_stops_neither_admin_nor_the_end() {
+    let folder = own_folder();
+    let (_pipe, path) = full_pipe(&folder);
+    let addresses = Addresses::own();
+    let mut command = program(env!("CARGO_BIN_EXE_corelane"));
+    command.args(addresses.flags()).args(["--cores", "0", "--memory", "64MiB"]);
+    command.stderr(Stdio::from(OpenOptions::new().read(true).write(true).open(path).unwrap()));
+    let mut server = Running(command.spawn().unwrap());
+    addresses.await_ready();
+    for _ in 0..3 {
+        server.signal("HUP");
+        assert_eq!(Client::connect(addresses.admin).ask(READYZ).status, 200);
+    }
+    server.signal("TERM");
+    let status = server.await_end();
+    let _ = std::fs::remove_dir_all(folder);
+    assert_eq!(status, Some(0));
+}
