@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::nodes::NodeState;
+use crate::nodes::{NodeState, TopologyHint};
 use crate::snapshot::Snapshot;
 use store_runtime::tiers::StoreMessage;
 
@@ -17,8 +17,8 @@ pub(crate) enum Message {
     Store(StoreMessage),
     /// From control: the snapshot in force from now on.
     Snapshot(Arc<Snapshot>),
-    /// To control: a topology that a node has sent, to be checked and put in force.
-    TopologyText(String),
+    /// To control: a node knows a newer topology; read ours again.
+    TopologyHint(TopologyHint),
     /// From control: stop accepting and finish within this time.
     Drain(Duration),
     /// From control: stop now.

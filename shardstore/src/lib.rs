@@ -14,6 +14,7 @@ pub mod cache;
 pub mod fuzzing;
 pub mod key;
 pub mod placement;
+pub mod planted;
 pub mod session;
 pub mod shard;
 mod sync;

@@ -16,24 +16,29 @@
 //! **Source**: docs/wire.md (operations, statuses), RFC 9110 section 13 (conditions, as versions are ETags).
 
 mod clock_readings;
+mod disowned;
 mod outcome;
 mod set;
 #[cfg(test)]
 mod tests;
 
 pub use clock_readings::ClockReadings;
+pub use disowned::SweepSlice;
 pub use outcome::{Deleted, SetOutcome, Stored, Touched};
 pub use set::{Delete, NewValue};
 
 use crate::cache::{Cache, CacheError, CacheOptions, CacheStats, Hit, Insert, SharedCache};
 use crate::key::KeyHash;
 use crate::version::{Clock, Condition, Version};
+use disowned::Disowned;
 
 /// What one core owns of the key space.
 #[derive(Debug)]
 pub struct Shard {
     cache: Cache,
     clock: Clock,
+    /// Slots that have left, while items of theirs may still be there.
+    disowned: Option<Box<Disowned>>,
 }
 
 impl Shard {
@@ -47,7 +52,7 @@ impl Shard {
     ///
     /// When `region` is above [`crate::version::REGION_MAX`].
     pub fn new(options: &CacheOptions, region: u8) -> Result<Self, CacheError> {
-        Ok(Self { cache: Cache::new(options)?, clock: Clock::new(region) })
+        Ok(Self { cache: Cache::new(options)?, clock: Clock::new(region), disowned: None })
     }
 
     /// A handle with which other threads read this shard in place.
@@ -88,6 +93,9 @@ impl Shard {
         }
         if set.version.is_some_and(|version| self.clock.observe(version, now.wall_ms).is_err()) {
             return SetOutcome::VersionAhead;
+        }
+        if set.version.is_some_and(|version| self.is_disowned(hash.slot(), version)) {
+            return SetOutcome::NotApplied { current: None };
         }
         if set.condition != Condition::Any || set.version.is_some() {
             let current = self.current(hash, key, now.steady_ms);

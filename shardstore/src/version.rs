@@ -153,6 +153,12 @@ impl Clock {
         Version(self.last << REGION_BITS | self.region as u64)
     }
 
+    /// A version that none that was made or observed exceeds, and that every later [`Clock::tick`] does.
+    #[must_use]
+    pub const fn latest(&self) -> Version {
+        Version(self.last << REGION_BITS | REGION_MAX as u64)
+    }
+
     /// Takes note of a version made elsewhere: every later [`Clock::tick`] is greater.
     ///
     /// # Errors
@@ -219,6 +225,17 @@ mod tests {
         assert!(clock.tick(900) > theirs);
         assert_eq!(clock.observe(Version::from_bits(1), 900), Ok(()));
         assert!(clock.tick(0) > theirs, "an older version takes nothing back");
+    }
+
+    #[test]
+    fn the_latest_version_lies_between_what_was_and_what_comes() {
+        let mut clock = Clock::new(3);
+        let made = clock.tick(100);
+        assert!(made <= clock.latest());
+        let observed = Version::from_bits(200 << 18 | 7 << 6 | 63);
+        clock.observe(observed, 150).unwrap();
+        let latest = clock.latest();
+        assert!(observed <= latest && clock.tick(150) > latest);
     }
 
     #[test]

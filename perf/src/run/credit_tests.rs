@@ -46,6 +46,7 @@ fn node_hello() -> Hello {
         batch_entries_max: batch::BATCH_ENTRIES_MAX,
         key_bytes_max: shardstore::key::STORED_KEY_BYTES_MAX as u16,
         cluster: "script".to_owned(),
+        extension: None,
     }
 }
 

@@ -8,6 +8,7 @@
 use std::io;
 use std::io::IoSlice;
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 use crate::address::Address;
 use crate::buffer::Received;
@@ -167,6 +168,12 @@ pub(crate) trait Driver {
 
     /// The other end of a connected socket, where it has an address.
     fn peer(&self, socket: Socket) -> Option<Address>;
+
+    /// Gives the connection up when the peer has acknowledged nothing for so long although bytes are on the way to it.
+    fn limit_unacknowledged(&mut self, socket: Socket, longest: Duration);
+
+    /// Makes the close of a socket a reset: what the kernel still holds of it is thrown away instead of sent.
+    fn reset_on_close(&mut self, socket: Socket);
 
     fn arm_receive(&mut self, connection: ConnectionId, socket: Socket, size: Size);
 

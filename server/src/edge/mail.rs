@@ -13,6 +13,9 @@ use reactor::CoreId;
 use super::core::Core;
 use crate::message::Message;
 
+/// How often the control core is told at most: it reads a file then.
+const HINT_INTERVAL: Duration = Duration::from_millis(20);
+
 pub(super) fn start(core: &Rc<Core>) -> std::io::Result<()> {
     let receiving = Rc::clone(core);
     let receive = async move {
@@ -24,7 +27,7 @@ pub(super) fn start(core: &Rc<Core>) -> std::io::Result<()> {
     };
     core.reactor.spawn(receive).map_err(std::io::Error::other)?;
     let reporting = Rc::clone(core);
-    core.reactor.spawn(async move { report_topologies(&reporting).await }).map_err(std::io::Error::other)
+    core.reactor.spawn(async move { report_hints(&reporting).await }).map_err(std::io::Error::other)
 }
 
 fn handle(core: &Rc<Core>, from: CoreId, message: Message) {
@@ -34,19 +37,21 @@ fn handle(core: &Rc<Core>, from: CoreId, message: Message) {
         Message::Drain(time) => begin_drain(core, time),
         Message::Stop => core.reactor.stop(),
         // Messages to the control core.
-        Message::TopologyText(_) | Message::Drained { .. } | Message::Nodes(_) => {}
+        Message::TopologyHint(_) | Message::Drained { .. } | Message::Nodes(_) => {}
     }
 }
 
-/// Hands topologies that nodes have sent to the control core.
-async fn report_topologies(core: &Rc<Core>) {
+/// Tells the control core what nodes say of the topology.
+async fn report_hints(core: &Rc<Core>) {
     let Some(cluster) = &core.storage.cluster else { return };
     loop {
-        if let Some(text) = cluster.take_fetched() {
-            // A full mailbox is no loss: the next answer that disagrees with our map asks again.
-            let _ = core.storage.mail.send(core.control(), Message::TopologyText(text));
+        if let Some(hint) = cluster.take_hint() {
+            // A full mailbox is no loss: the next answer that disagrees with our map hints again.
+            let _ = core.storage.mail.send(core.control(), Message::TopologyHint(hint));
+            core.reactor.sleep(HINT_INTERVAL).await;
+        } else {
+            cluster.hinted.notified().await;
         }
-        cluster.news.notified().await;
     }
 }
 

@@ -26,6 +26,11 @@ impl Breaker {
         self.open = false;
     }
 
+    /// Opens it; true when it was closed.
+    pub(crate) fn open(&mut self) -> bool {
+        self.note_failure(self.failures)
+    }
+
     /// True when this failure opened it, which `failures_max` failures in a row do (at least 1).
     pub(crate) fn note_failure(&mut self, failures_max: u32) -> bool {
         self.failures = self.failures.saturating_add(1);
@@ -49,5 +54,6 @@ mod tests {
         assert!(!breaker.note_failure(3), "it opens once");
         breaker.note_success();
         assert!(!breaker.is_open());
+        assert!(breaker.open() && breaker.is_open() && !breaker.open(), "at once");
     }
 }

@@ -64,7 +64,18 @@ impl NodeClient {
 
     /// Counts a failure; one that opens the breaker ends all connections, so that probing starts from a handshake.
     pub(crate) fn note_failure(&self, shared: &ClusterShared) {
-        if self.health.breaker.borrow_mut().note_failure(shared.options.get().breaker_failures) {
+        let opens = self.health.breaker.borrow_mut().note_failure(shared.options.get().breaker_failures);
+        self.after_failure(shared, opens);
+    }
+
+    /// The node gives no sign of life although it was asked for one: opens the breaker at once.
+    fn note_silence(&self, shared: &ClusterShared) {
+        let opens = self.health.breaker.borrow_mut().open();
+        self.after_failure(shared, opens);
+    }
+
+    fn after_failure(&self, shared: &ClusterShared, opens: bool) {
+        if opens {
             shared.metrics.breaker_opened.add(1);
             for connection in self.connections.borrow().iter() {
                 connection.dismiss();
@@ -89,6 +100,11 @@ impl NodeClient {
         self.node_cores.set(established.terms.peer_cores);
         self.grow(shared);
         connection.serve(shared, established).await
+    }
+
+    /// Tells the node of the map that is in force now.
+    pub(crate) fn announce_map(&self, shared: &ClusterShared) {
+        self.connections.borrow().iter().for_each(|connection| connection.say_hello(shared));
     }
 
     pub(crate) fn retire(&self, now: reactor::Instant) {
@@ -125,7 +141,9 @@ async fn keep_up(shared: Rc<ClusterShared>, node: Rc<NodeClient>, connection: Rc
             shared.note_connection_fault(&fault);
             *health.last_error.borrow_mut() = Some(fault.to_string());
         }
-        if !orderly && !connection.take_closed() {
+        if matches!(fault, ConnectionFault::Silent(_)) {
+            node.note_silence(&shared);
+        } else if !orderly && !connection.take_closed() {
             node.note_failure(&shared);
         }
         if health.retired.get() {

@@ -1,9 +1,10 @@
 //! The cluster as one core sees it: the topology, the nodes, and calls that follow a key to its owner.
 //!
-//! **Not** deciding which node owns a slot: the topology does, and nodes correct it.
+//! **Not** deciding who owns what: the topology's file does. What nodes say of it is a hint: to read the file again, and to ask
+//! another node of the map for this one key.
 //!
 //! **Invariants**: a call is sent to at most [`HOPS_MAX`] nodes; a write whose connection ended is `Unknown` and never
-//! sent twice; the map is refreshed once, with jitter, however many answers ask for it.
+//! sent twice; only nodes of the map in force are asked, at the addresses it gives; nothing that a node says changes the map.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -14,12 +15,11 @@ use std::time::Duration;
 use reactor::Reactor;
 use reactor::local::Notify;
 use shardstore::key::SlotId;
-use shardstore::placement::{Node, NodeId, SlotRange, Topology};
+use shardstore::placement::{Node, NodeId, Topology};
 use shardstore::version::Version;
 use shardstore::wire::code::Status;
-use shardstore::wire::ext::{Moved, WantedPart};
+use shardstore::wire::ext::WantedPart;
 use shardstore::wire::request::{Op as WireOp, Set as WireSet};
-use shardstore::wire::topology::TopologyText;
 use shardstore::wire::{Flags, Request};
 use store_runtime::cores::owner_core;
 use store_runtime::request::{Outcome, ReadPart, Refusal, Source, StoreOp, StoreRequest, StoreResponse};
@@ -42,17 +42,30 @@ const SMALL_BYTES: u32 = 16 * 1024;
 /// How long to wait before asking a node again whose topology is older than ours.
 const STALE_PAUSE: Duration = Duration::from_millis(30);
 
-/// The longest pause before the map is refreshed, so that the edges of a fleet do not all ask at once.
-const REFRESH_JITTER_US_MAX: u64 = 100_000;
+/// What a node has said about the map: it has, or has seen, a newer one than ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TopologyHint {
+    /// Which node.
+    pub(crate) node: NodeId,
+    /// The epoch it claims.
+    pub(crate) epoch: u32,
+}
+
+/// Whom a node has named instead of itself.
+#[derive(Clone, Copy, Debug)]
+struct Redirect {
+    node: NodeId,
+    /// The map in force when it did; a newer one knows better.
+    epoch: u32,
+}
 
 pub(crate) struct Cluster {
     pub(crate) shared: Rc<ClusterShared>,
     nodes: RefCell<BTreeMap<NodeId, Rc<NodeClient>>>,
-    refreshing: Cell<bool>,
-    /// A topology that a node has sent, on its way to the control core, which checks it.
-    fetched: RefCell<Option<String>>,
-    /// Something was fetched.
-    pub(crate) news: Notify,
+    /// A node knows a newer map, and the control core has not been told.
+    hint: Cell<Option<TopologyHint>>,
+    /// There is such a hint.
+    pub(crate) hinted: Notify,
 }
 
 impl Cluster {
@@ -63,11 +76,10 @@ impl Cluster {
         topology: &Arc<Topology>,
     ) -> Rc<Cluster> {
         let cluster = Rc::new(Cluster {
-            news: Notify::new(&reactor),
+            hinted: Notify::new(&reactor),
             shared: Rc::new(ClusterShared::new(reactor, options, metrics, topology)),
             nodes: RefCell::new(BTreeMap::new()),
-            refreshing: Cell::new(false),
-            fetched: RefCell::new(None),
+            hint: Cell::new(None),
         });
         cluster.install(topology);
         cluster
@@ -88,9 +100,12 @@ impl Cluster {
                 false
             }
         });
-        *self.shared.topology.borrow_mut() = Arc::clone(topology);
+        let before = self.shared.topology.replace(Arc::clone(topology));
         for listed in topology.nodes() {
-            self.node(listed);
+            let node = self.node(listed);
+            if before.epoch() < topology.epoch() {
+                node.announce_map(&self.shared);
+            }
         }
         assert_eq!(self.nodes.borrow().len(), topology.nodes().len(), "there is one client for each node in force");
     }
@@ -135,8 +150,9 @@ impl Cluster {
             deadline: ask.deadline,
         };
         let mut lost_once = false;
+        let mut redirect = None;
         for _ in 0..HOPS_MAX {
-            let (node, epoch) = self.owner(ask.hash.slot());
+            let (node, epoch) = self.owner(ask.hash.slot(), redirect);
             let answered =
                 |outcome| StoreResponse { outcome, source: Source::Node { id: node.health.id.0, collapsed: false } };
             if node.health.breaker.borrow().is_open() {
@@ -146,14 +162,15 @@ impl Cluster {
             let asked_ms = self.shared.reactor.steady_ms();
             match self.call_node(&node, ask, epoch, time).await {
                 Ok(reply) => match self.follow(&node, &reply).await {
-                    Follow::Again => {}
+                    Follow::Again(to) => redirect = to.map(|node| Redirect { node, epoch }),
                     Follow::Done => return answered(outcome(ask, reply, asked_ms)),
                 },
                 Err(CallError::Lost) if is_read && !lost_once => lost_once = true,
                 // Nothing was sent, and the slot has another owner or address by now.
                 Err(CallError::NotSent) if node.health.retired.get() => {}
                 Err(error) => {
-                    self.note_call_error(&node, error);
+                    // What it means for the node, the task of the connection knows.
+                    self.shared.metrics.upstream_call_errors.add(1);
                     return answered(Outcome::Refused(refusal(error, is_read)));
                 }
             }
@@ -161,9 +178,12 @@ impl Cluster {
         StoreResponse::refused(Refusal::Unavailable)
     }
 
-    fn owner(self: &Rc<Self>, slot: SlotId) -> (Rc<NodeClient>, u32) {
+    /// Whom to ask for a slot, and the map's epoch. A node that was named instead is asked only if the map has it.
+    fn owner(self: &Rc<Self>, slot: SlotId, redirect: Option<Redirect>) -> (Rc<NodeClient>, u32) {
         let topology = self.topology();
-        (self.node(topology.owner(slot)), topology.slot_epoch(slot))
+        let named = redirect.filter(|redirect| redirect.epoch == topology.epoch());
+        let node = named.and_then(|redirect| topology.node(redirect.node)).unwrap_or_else(|| topology.owner(slot));
+        (self.node(node), topology.epoch())
     }
 
     async fn call_node(
@@ -191,83 +211,40 @@ impl Cluster {
         Ok(reply)
     }
 
-    fn note_call_error(&self, node: &NodeClient, error: CallError) {
-        self.shared.metrics.upstream_call_errors.add(1);
-        match error {
-            // Connections that fail or are lost are counted by their own tasks; a full queue is no fault of the node, and
-            // one slow answer among others is not yet a failure.
-            CallError::Lost | CallError::Full | CallError::NotSent | CallError::TimedOut { silent: false } => {}
-            CallError::TimedOut { silent: true } => node.note_failure(&self.shared),
-        }
-    }
-
     /// What a reply says about the map.
-    async fn follow(self: &Rc<Self>, node: &Rc<NodeClient>, reply: &NodeResponse) -> Follow {
+    async fn follow(&self, node: &NodeClient, reply: &NodeResponse) -> Follow {
         if reply.map_hint {
-            self.refresh_from(node);
+            self.note_hint(node.health.id, reply.slot_epoch);
         }
         match (reply.status, reply.moved) {
             (Status::Moved, Some(moved)) => {
                 self.shared.metrics.moved.add(1);
-                self.patch(&moved);
-                self.refresh_from(node);
-                Follow::Again
+                self.note_hint(node.health.id, moved.epoch);
+                if self.shared.topology.borrow().node(NodeId(moved.node)).is_none() {
+                    self.shared.reactor.sleep(STALE_PAUSE).await;
+                }
+                Follow::Again(Some(NodeId(moved.node)))
             }
             (Status::Stale, _) => {
                 self.shared.metrics.stale.add(1);
                 self.shared.reactor.sleep(STALE_PAUSE).await;
-                Follow::Again
+                Follow::Again(None)
             }
             _ => Follow::Done,
         }
     }
 
-    fn patch(&self, moved: &Moved) {
-        let Some(range) = SlotRange::new(moved.first, moved.last) else { return };
-        if range.slots().all(|slot| self.shared.topology.borrow().slot_epoch(slot) >= moved.epoch) {
-            return;
-        }
-        let patched = self.shared.topology.borrow().patch(range, moved.epoch, NodeId(moved.node), moved.address);
-        debug_assert!(range.slots().all(|slot| patched.slot_epoch(slot) >= moved.epoch), "a patch is never older");
-        *self.shared.topology.borrow_mut() = Arc::new(patched);
-    }
-
-    /// Gets the node's topology, once, however many answers ask for it.
-    fn refresh_from(self: &Rc<Self>, node: &Rc<NodeClient>) {
-        if self.refreshing.replace(true) {
-            return;
-        }
-        let (cluster, node) = (Rc::clone(self), Rc::clone(node));
-        let task = async move {
-            let jitter = Duration::from_micros(cluster.shared.reactor.random() % REFRESH_JITTER_US_MAX);
-            cluster.shared.reactor.sleep(jitter).await;
-            if let Some(text) = cluster.fetch_topology(&node).await {
-                *cluster.fetched.borrow_mut() = Some(text);
-                cluster.news.notify();
-            }
-            cluster.refreshing.set(false);
-        };
-        if self.shared.reactor.spawn(task).is_err() {
-            self.refreshing.set(false);
+    /// A node knows a newer map: the control core is to read our file again.
+    fn note_hint(&self, node: NodeId, epoch: u32) {
+        if epoch > self.shared.topology.borrow().epoch() {
+            self.hint.set(Some(TopologyHint { node, epoch }));
+            self.hinted.notify();
         }
     }
 
-    /// Takes a topology that was fetched from a node and has not been reported.
-    pub(crate) fn take_fetched(&self) -> Option<String> {
-        self.fetched.borrow_mut().take()
-    }
-
-    async fn fetch_topology(&self, node: &Rc<NodeClient>) -> Option<String> {
-        let connection = node.connection_for(0)?;
-        let epoch = self.shared.topology.borrow().epoch();
-        let request = Request::new(0, SlotId::ZERO, epoch, WireOp::Topology);
-        let deadline = self.shared.reactor.now() + self.shared.options.get().request_timeout;
-        let reply = connection
-            .call(&self.shared, &node.health, request, CallTime { first_sign: deadline, deadline })
-            .await
-            .ok()?;
-        let payload = TopologyText::parse(&reply.value).ok()?;
-        (reply.status == Status::Ok && payload.epoch > epoch).then(|| payload.text.to_owned())
+    /// Takes a hint that has not been reported.
+    pub(crate) fn take_hint(&self) -> Option<TopologyHint> {
+        self.hint.take()
     }
 }
 
@@ -286,7 +263,8 @@ fn sent_bytes(op: &StoreOp) -> usize {
 }
 
 enum Follow {
-    Again,
+    /// Ask again: that node, if one was named.
+    Again(Option<NodeId>),
     Done,
 }
 
@@ -294,8 +272,8 @@ enum Follow {
 fn refusal(error: CallError, is_read: bool) -> Refusal {
     match error {
         CallError::Full => Refusal::Busy,
-        CallError::Lost | CallError::TimedOut { .. } if !is_read => Refusal::Unknown,
-        CallError::Lost | CallError::TimedOut { .. } | CallError::NotSent => Refusal::Unavailable,
+        CallError::Lost | CallError::TimedOut if !is_read => Refusal::Unknown,
+        CallError::Lost | CallError::TimedOut | CallError::NotSent => Refusal::Unavailable,
     }
 }
 

@@ -11,26 +11,39 @@
 //! wait for a response fail at once; a task that stops waiting for credit leaves no credit behind.
 
 use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
-use reactor::local::{OneSender, one};
-use reactor::{Address, Connection, ConnectionSender, Instant, Reactor};
+use reactor::local::{Notify, OneSender, one};
+use reactor::{Address, Connection, ConnectionSender, Instant, Reactor, Received};
+use shardstore::key::SlotId;
+use shardstore::planted::PlantedBug;
 use shardstore::session::{
     AnswerReader, CallerSession, Claim, CorrelationId, CreditGrant, CreditWaker, Handshake, Incoming, WaiterId,
     wire_bytes,
 };
 use shardstore::wire::hello::Hello;
+use shardstore::wire::reassembly::ValuePart;
 use shardstore::wire::request::Op as WireOp;
 use shardstore::wire::terms::SessionTerms;
 use shardstore::wire::{FrameError, Request};
 
+use super::clock::{self, NodeClock};
 use super::fault::ConnectionFault;
 use super::health::NodeHealth;
 use super::response::NodeResponse;
 use super::shared::ClusterShared;
 
-/// How long a retired connection goes on for what is owed on it, and how long one may take no byte while we send.
+/// How long a retired connection goes on for what is owed on it.
 const RETIRE_TIME: Duration = Duration::from_secs(10);
+
+/// How long a node may acknowledge nothing of what was sent to it, before the kernel gives the connection up.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
+
+/// How often a connection is looked after in the time that a node may be silent.
+const LOOKS: u32 = 8;
 
 /// Bytes of a frame still to come from which on they are received in bulk.
 const BULK_BYTES_MIN: usize = 128 * 1024;
@@ -46,14 +59,42 @@ impl CreditWaker for CallWaker {
 
 /// What a call keeps with its request in flight.
 struct PendingCall {
-    sender: OneSender<NodeResponse>,
+    /// None for a PING, which the connection itself sends.
+    sender: Option<OneSender<NodeResponse>>,
     /// When a part of the response last came.
     progress: Option<Instant>,
+}
+
+/// What has become of the bytes that were written, and since when something is owed.
+struct SendProgress {
+    /// Bytes of requests written on this connection.
+    written: Cell<u64>,
+    /// Of these, those the kernel had taken when that was last looked at.
+    taken: Cell<u64>,
+    /// When it was last seen to have taken more while more was waiting, or when a request was sent while none was in flight.
+    moved: Cell<Instant>,
+}
+
+impl SendProgress {
+    fn new(now: Instant) -> Self {
+        SendProgress { written: Cell::new(0), taken: Cell::new(0), moved: Cell::new(now) }
+    }
+
+    /// Looks at how much is still waiting to be taken.
+    ///
+    /// That the kernel takes bytes says something of the node only where it had stopped to: then it has been acknowledged some.
+    fn look(&self, queued: u64, now: Instant) {
+        let taken = self.written.get().saturating_sub(queued);
+        if self.taken.replace(taken) < taken && queued > 0 {
+            self.moved.set(now);
+        }
+    }
 }
 
 type NodeSession = CallerSession<PendingCall, CallWaker>;
 
 pub(crate) struct NodeConnection {
+    reactor: Reactor,
     /// The core of the node this connection belongs to.
     pub(super) core: u16,
     /// Where to write, while the connection is up.
@@ -61,6 +102,15 @@ pub(crate) struct NodeConnection {
     session: RefCell<NodeSession>,
     /// When anything last came from the node.
     last_heard: Cell<Instant>,
+    progress: SendProgress,
+    /// Epoch of the map in the HELLO of this connection.
+    hello_epoch: Cell<u32>,
+    /// The node's clock, where it has told it.
+    clock: Cell<Option<NodeClock>>,
+    /// A PING is under way.
+    pinging: Cell<bool>,
+    /// A request was sent while nothing was in flight.
+    begun: Notify,
     /// This process has ended the connection, and has counted why.
     closed: Cell<bool>,
     /// The node is retired: end the connection when nothing is owed on it.
@@ -92,18 +142,23 @@ pub(crate) enum CallError {
     Full,
     /// It was sent, and the connection ended before the response.
     Lost,
-    /// It was sent, and the response did not come in time. `silent`: nor did anything else, for long enough to think that
-    /// nothing ever will.
-    TimedOut { silent: bool },
+    /// It was sent, and the response did not come in time.
+    TimedOut,
 }
 
 impl NodeConnection {
     pub(crate) fn new(reactor: &Reactor, core: u16) -> Self {
         NodeConnection {
+            reactor: reactor.clone(),
             core,
             sender: RefCell::new(None),
             session: RefCell::default(),
             last_heard: Cell::new(reactor.now()),
+            progress: SendProgress::new(reactor.now()),
+            hello_epoch: Cell::new(0),
+            clock: Cell::new(None),
+            pinging: Cell::new(false),
+            begun: Notify::new(reactor),
             closed: Cell::new(false),
             retiring: Cell::new(false),
         }
@@ -152,9 +207,9 @@ impl NodeConnection {
             self.session.borrow_mut().credit.refund(grant);
             return Err(CallError::Full);
         }
-        request.deadline_us = budget_us(sent, until);
+        request.deadline_us = self.deadline_us(sent, until);
         let (sender, receiver) = one(&shared.reactor);
-        let id = self.begin(grant, &mut request, PendingCall { sender, progress: None });
+        let id = self.begin(grant, &mut request, PendingCall { sender: Some(sender), progress: None }, sent);
         self.write(shared, id, &request).await;
         let mut receiving = std::pin::pin!(receiver.receive());
         loop {
@@ -167,23 +222,24 @@ impl NodeConnection {
             let progress = self.session.borrow_mut().pending_mut(id).and_then(|pending| pending.progress);
             let extended = progress.map_or(until, |at| (at + shared.options.get().request_timeout).min(time.deadline));
             if extended <= shared.reactor.now() {
-                let silent = self.is_silent(shared, sent);
-                if silent {
-                    self.close(shared.reactor.now());
-                }
-                return Err(CallError::TimedOut { silent });
+                return Err(CallError::TimedOut);
             }
             until = extended;
         }
     }
 
-    /// Whether nothing has come since `sent`, for as long as a connection may take to be made, although everything was
-    /// sent: then it is the connection that is dead, not the node that is slow.
-    fn is_silent(&self, shared: &ClusterShared, sent: Instant) -> bool {
-        let since = sent.max(self.last_heard.get());
-        let sending = self.sender.borrow().as_ref().is_some_and(|sender| sender.queued_bytes() > 0);
-        let patience = if sending { RETIRE_TIME } else { shared.options.get().connect_timeout };
-        shared.reactor.now().since(since) >= patience
+    /// A deadline as a request says it.
+    fn deadline_us(&self, now: Instant, deadline: Instant) -> u32 {
+        self.clock.get().map_or_else(|| budget_us(now, deadline), |clock| clock.deadline_us(deadline))
+    }
+
+    /// Says HELLO again, for the map that is in force now.
+    pub(crate) fn say_hello(&self, shared: &ClusterShared) {
+        // A node that has told no clock knows no second HELLO.
+        if let Some(sender) = self.sender.borrow().as_ref().filter(|_| self.clock.get().is_some()) {
+            let hello = Hello { wanted_core: self.core, ..shared.hello() };
+            hello.encode(&mut sender.write());
+        }
     }
 
     /// Credit for a request; waits for its turn.
@@ -227,8 +283,18 @@ impl NodeConnection {
     }
 
     /// Begins a request on the connection that is up.
-    fn begin(&self, grant: CreditGrant, request: &mut Request<'_>, pending: PendingCall) -> CorrelationId {
+    fn begin(
+        &self,
+        grant: CreditGrant,
+        request: &mut Request<'_>,
+        pending: PendingCall,
+        now: Instant,
+    ) -> CorrelationId {
         let mut session = self.session.borrow_mut();
+        if session.is_idle() {
+            self.progress.moved.set(now);
+            self.begun.notify();
+        }
         let id = session.begin(grant, pending);
         request.id = id.0;
         if let WireOp::Read { key, .. } = request.op
@@ -253,9 +319,68 @@ impl NodeConnection {
                 return;
             }
             if let Some(sender) = &*self.sender.borrow() {
-                session.write_part(request, part, &mut sender.write());
+                self.write_part(&session, request, part, sender);
             }
         }
+    }
+
+    /// Writes one frame, and counts its bytes.
+    fn write_part(&self, session: &NodeSession, request: &Request<'_>, part: ValuePart, sender: &ConnectionSender) {
+        let mut out = sender.write();
+        let before = out.len();
+        session.write_part(request, part, &mut out);
+        self.progress.written.set(self.progress.written.get() + (out.len() - before) as u64);
+    }
+
+    /// Asks for a sign of life and for the time.
+    fn ping(&self, now: Instant) {
+        if self.pinging.get() {
+            return;
+        }
+        let mut request = Request::new(0, SlotId::ZERO, 0, WireOp::Ping);
+        let bytes = self.wire_bytes(&request);
+        // Without credit, as much as the node takes is in flight: any of that is to give a sign of life.
+        let Some(grant) = self.session.borrow_mut().credit.take(bytes) else { return };
+        self.pinging.set(true);
+        self.begin(grant, &mut request, PendingCall { sender: None, progress: None }, now);
+        let session = self.session.borrow();
+        if let Some(sender) = &*self.sender.borrow() {
+            session.parts(&request).for_each(|part| self.write_part(&session, &request, part, sender));
+        }
+    }
+
+    /// The node has answered a PING.
+    fn note_clock(&self, told_us: u64) {
+        self.pinging.set(false);
+        if let Some(mut clock) = self.clock.get().filter(|_| told_us > 0) {
+            clock.improve(told_us, self.reactor.read_clock());
+            self.clock.set(Some(clock));
+        }
+    }
+
+    /// Looks after a connection on which answers are owed: a node that gives no sign of life is asked for one, and given up when
+    /// that does not come.
+    ///
+    /// # Errors
+    /// [`ConnectionFault::Silent`].
+    fn look_after(&self, patience: Duration) -> Result<(), ConnectionFault> {
+        let now = self.reactor.now();
+        let queued = self.sender.borrow().as_ref().map_or(0, ConnectionSender::queued_bytes);
+        self.progress.look(queued as u64, now);
+        if self.session.borrow().is_idle() {
+            return Ok(());
+        }
+        let silent = now.since(self.progress.moved.get().max(self.last_heard.get()));
+        // Without credit for a PING the responses that are due are to be the sign.
+        let patience_now = if self.pinging.get() { patience } else { patience * 3 / 2 };
+        if silent >= patience_now {
+            return Err(ConnectionFault::Silent(silent));
+        }
+        let is_clock_old = self.clock.get().is_some_and(|clock| now.since(clock.heard()) >= clock::REFRESH);
+        if silent >= patience / 2 || is_clock_old {
+            self.ping(now);
+        }
+        Ok(())
     }
 
     /// A response has come; none that can be read, if `response` is none.
@@ -265,8 +390,12 @@ impl NodeConnection {
         let pending = session.complete(at, credits);
         let is_idle = session.is_idle();
         drop(session);
-        if let (Some(pending), Some(response)) = (pending, response) {
-            pending.sender.send(response);
+        match (pending, response) {
+            (Some(PendingCall { sender: Some(sender), .. }), Some(response)) => sender.send(response),
+            (Some(PendingCall { sender: None, .. }), response) => {
+                self.note_clock(response.map_or(0, |response| response.version));
+            }
+            (_, None) | (None, _) => {}
         }
         if self.retiring.get() && is_idle {
             self.close(self.last_heard.get());
@@ -308,8 +437,12 @@ impl NodeConnection {
         shared: &ClusterShared,
         node: &NodeHealth,
     ) -> Result<Established, ConnectionFault> {
-        let deadline = shared.reactor.now() + shared.options.get().connect_timeout;
+        let connect_timeout = shared.options.get().connect_timeout;
+        // Probes are short, so that a node is found soon after it is back: what was sent to it before that is lost.
+        let is_probe = node.breaker.borrow().is_open();
+        let deadline = shared.reactor.now() + if is_probe { connect_timeout / 2 } else { connect_timeout };
         let connection = shared.reactor.connect(&Address::Tcp(node.address), deadline).await?;
+        connection.limit_unacknowledged(UNACKNOWLEDGED_MAX);
         connection.set_deadline(deadline);
         let (terms, answers) = self.shake_hands(shared, node, &connection).await?;
         connection.set_deadline(Instant::NEVER);
@@ -321,9 +454,22 @@ impl NodeConnection {
         let Established { connection, terms, answers } = established;
         self.closed.set(false);
         self.last_heard.set(shared.reactor.now());
+        self.progress.written.set(0);
+        self.progress.taken.set(0);
+        self.pinging.set(false);
+        self.clock.set(terms.peer_clock_us.map(|told_us| NodeClock::new(told_us, shared.reactor.read_clock())));
         *self.sender.borrow_mut() = Some(connection.sender());
+        let epoch = shared.topology.borrow().epoch();
+        if self.hello_epoch.get() != epoch {
+            self.say_hello(shared);
+        }
         self.session.borrow_mut().open(terms);
-        self.read_answers(shared, &connection, answers).await
+        let ended = self.read_answers(shared, &connection, answers).await;
+        // What is given up is not to arrive later: neither what waits here nor what the kernel still has.
+        if !self.is_idle() && !PlantedBug::LateWrites.is_planted() {
+            connection.reset();
+        }
+        ended
     }
 
     /// Exchanges HELLOs; the connection's deadline bounds it.
@@ -334,6 +480,7 @@ impl NodeConnection {
         connection: &Connection,
     ) -> Result<(SessionTerms, AnswerReader), ConnectionFault> {
         let hello = Hello { wanted_core: self.core, ..shared.hello() };
+        self.hello_epoch.set(hello.topology_epoch);
         let mut handshake = Handshake::begin(hello, &mut connection.write());
         let terms = loop {
             let data = connection.receive().await?.ok_or(ConnectionFault::Ended)?;
@@ -356,10 +503,34 @@ impl NodeConnection {
         // Answers may have come behind the HELLO.
         answers.read(&[], &mut shared.spares.borrow_mut(), |incoming| self.take(incoming))?;
         loop {
-            let data = connection.receive().await?.ok_or(ConnectionFault::Ended)?;
+            let Some(data) = self.receive(shared, connection).await? else { continue };
             self.last_heard.set(shared.reactor.now());
             answers.read(&data, &mut shared.spares.borrow_mut(), |incoming| self.take(incoming))?;
             connection.expect_bulk(answers.missing_bytes() >= BULK_BYTES_MIN);
+        }
+    }
+}
+
+impl NodeConnection {
+    /// Waits for bytes; none when it was time to look after the connection.
+    async fn receive(
+        &self,
+        shared: &ClusterShared,
+        connection: &Connection,
+    ) -> Result<Option<Received>, ConnectionFault> {
+        let patience = shared.options.get().connect_timeout;
+        let is_idle = self.session.borrow().is_idle();
+        let look_at = if is_idle { Instant::NEVER } else { shared.reactor.now() + patience / LOOKS };
+        let mut receiving = connection.receive();
+        let mut begun = pin!(self.begun.notified());
+        let received = poll_fn(|context| match Pin::new(&mut receiving).poll(context) {
+            Poll::Ready(received) => Poll::Ready(Some(received)),
+            Poll::Pending if is_idle => begun.as_mut().poll(context).map(|()| None),
+            Poll::Pending => Poll::Pending,
+        });
+        match shared.reactor.until(look_at, received).await.flatten() {
+            Some(received) => Ok(Some(received?.ok_or(ConnectionFault::Ended)?)),
+            None => self.look_after(patience).map(|()| None),
         }
     }
 }

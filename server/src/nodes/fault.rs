@@ -2,6 +2,8 @@
 //!
 //! **Not**: what follows from it; the connection's task and the breaker decide.
 
+use std::time::Duration;
+
 use reactor::ConnectionError;
 use shardstore::session::{HandshakeError, HelloReadError};
 use shardstore::wire::FrameError;
@@ -14,6 +16,8 @@ use shardstore::wire::terms::HelloError;
 pub(crate) enum ConnectionFault {
     #[error("the connection ended")]
     Ended,
+    #[error("no sign of life for {} ms, although asked for one", .0.as_millis())]
+    Silent(Duration),
     #[error(transparent)]
     Connection(#[from] ConnectionError),
     #[error("frame error {}", .0.name())]

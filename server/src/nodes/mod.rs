@@ -1,7 +1,7 @@
 //! The shard nodes behind this core: the owners of slots, connections to them, and what to do when they fail.
 //!
 //! ```text
-//!  Cluster ── topology (swapped whole, patched by MOVED)
+//!  Cluster ── topology (swapped whole)
 //!     └─ NodeClient per node ── NodeHealth: breaker, bounded waiting
 //!          └─ NodeConnection per connection (one per core of the node, at most 8) ── the protocol's CallerSession
 //! ```
@@ -14,6 +14,7 @@
 
 mod breaker;
 mod client;
+mod clock;
 mod cluster;
 mod connection;
 mod fault;
@@ -23,7 +24,7 @@ mod shared;
 mod state;
 mod transfer;
 
-pub(crate) use cluster::Cluster;
+pub(crate) use cluster::{Cluster, TopologyHint};
 pub(crate) use shared::ClusterOptions;
 pub(crate) use state::NodeState;
 pub(crate) use transfer::transfer_time;

@@ -18,7 +18,8 @@ use store_runtime::request::{Outcome, Refusal, StoredValue};
 #[derive(Debug)]
 pub(crate) struct NodeResponse {
     pub(crate) status: Status,
-    version: u64,
+    /// Of the item; of a PING, the node's clock in microseconds.
+    pub(crate) version: u64,
     ttl_ms: u32,
     metadata: Box<[u8]>,
     pub(crate) value: Vec<u8>,
@@ -29,6 +30,8 @@ pub(crate) struct NodeResponse {
     value_crc32c: u32,
     replaced: bool,
     pub(crate) moved: Option<Moved>,
+    /// The slot's epoch as the node knows it.
+    pub(crate) slot_epoch: u32,
     /// The node's map is newer than the epoch that was sent.
     pub(crate) map_hint: bool,
 }
@@ -58,6 +61,7 @@ impl NodeResponse {
             value_crc32c: response.value_crc32c.unwrap_or_default(),
             replaced: response.previous_version.is_some(),
             moved: response.moved,
+            slot_epoch: response.slot_epoch,
             map_hint: response.flags.contains(shardstore::wire::Flags::MAP_HINT),
         }
     }

@@ -12,7 +12,7 @@ use reactor::Reactor;
 use shardstore::key::HASH_ID_RAPIDHASH_V3;
 use shardstore::placement::Topology;
 use shardstore::session::SpareBuffers;
-use shardstore::wire::hello::{self, Hello, Role};
+use shardstore::wire::hello::{self, Hello, HelloExtension, Role};
 
 use super::fault::ConnectionFault;
 use crate::metrics::CoreMetrics;
@@ -80,12 +80,18 @@ impl ClusterShared {
             batch_entries_max: shardstore::wire::batch::BATCH_ENTRIES_MAX,
             key_bytes_max: shardstore::key::STORED_KEY_BYTES_MAX as u16,
             cluster: topology.cluster().to_owned(),
+            extension: Some(HelloExtension {
+                clock_us: self.reactor.read_clock().as_nanos() / 1000,
+                map: Arc::clone(topology.digest()),
+            }),
         }
     }
 
     pub(super) fn note_connection_fault(&self, error: &ConnectionFault) {
         match error {
-            ConnectionFault::Ended | ConnectionFault::Connection(_) => self.metrics.upstream_connections_ended.add(1),
+            ConnectionFault::Ended | ConnectionFault::Silent(_) | ConnectionFault::Connection(_) => {
+                self.metrics.upstream_connections_ended.add(1);
+            }
             ConnectionFault::Frame(_) | ConnectionFault::Chunk(_) => self.metrics.upstream_frame_errors.add(1),
             ConnectionFault::HelloFormat(_) | ConnectionFault::Hello(_) | ConnectionFault::OtherNode { .. } => {
                 self.metrics.upstream_hellos_refused.add(1);

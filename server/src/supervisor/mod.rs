@@ -8,6 +8,7 @@
 mod admin;
 mod key_page;
 mod status;
+mod topology;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use control::lifecycle::{self, ControlledProcess, Options, ReloadCause, Start, W
 use control::log::{LineSink, Log, LogLevel};
 use control::metrics::{ReadUsage, TopologyMetrics};
 use control::reload::Reloader;
-use control::topology_file::{self, Follows, TopologySource, successor};
+use control::topology_file::TopologySource;
 use control::watch::Mark;
 use reactor::{Address, CoreId, Mailbox, Reactor};
 use shardstore::key::KeyHasher;
@@ -72,6 +73,8 @@ pub(crate) struct Supervisor {
     drained: Cell<usize>,
     topology_metrics: TopologyMetrics,
     clock: ClockWatch,
+    /// The last epoch that a node claimed and our file does not have.
+    hinted: Cell<u32>,
     activity: Activity,
     /// Nodes as each core sees them.
     nodes: RefCell<BTreeMap<u16, Vec<NodeState>>>,
@@ -116,6 +119,7 @@ impl Supervisor {
             topology_metrics: TopologyMetrics::default(),
             clock: ClockWatch::new(&reactor),
             reactor,
+            hinted: Cell::new(0),
             source: supervision.source,
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
@@ -159,7 +163,7 @@ impl Supervisor {
 
     fn handle(&self, from: CoreId, message: Message) {
         match message {
-            Message::TopologyText(text) => self.take_topology(&text, "a node", true),
+            Message::TopologyHint(hint) => self.follow_hint(hint),
             Message::Drained { cut } => {
                 self.drained.set(self.drained.get() + 1);
                 if cut > 0 {
@@ -196,35 +200,6 @@ impl Supervisor {
         }
     }
 
-    /// Checks a topology's text and puts it in force. `from_node`: a node has sent it, unasked by the operator.
-    fn take_topology(&self, text: &str, origin: &str, from_node: bool) {
-        let topology = match Topology::parse(text) {
-            Ok(topology) => topology,
-            Err(error) => {
-                self.topology_metrics.refused.increment();
-                let refusal = topology_file::refusal(origin, &error);
-                self.event(LogLevel::Error, "topology_refused", &[("error", &refusal)]);
-                return;
-            }
-        };
-        let current = self.snapshot().topology.clone();
-        match current.as_ref().map_or(Ok(Follows::Newer), |current| successor(current, &topology)) {
-            Ok(Follows::Newer) => {}
-            Ok(Follows::Same) => return,
-            // A node that lags behind sends what we had; that is no fault.
-            Err(_) if from_node => return,
-            Err(refusal) => {
-                self.topology_metrics.refused.increment();
-                let refusal = format!("{origin}: {refusal}");
-                self.event(LogLevel::Error, "topology_refused", &[("error", &refusal)]);
-                return;
-            }
-        }
-        self.topology_metrics.reloads.increment();
-        self.event(LogLevel::Info, "topology_loaded", &[("from", &origin), ("epoch", &topology.epoch())]);
-        self.put_in_force(self.snapshot().settings.clone(), Some(Arc::new(topology)));
-    }
-
     /// What data cores decide by.
     fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot.borrow())
@@ -241,18 +216,6 @@ impl Supervisor {
     fn send_snapshot(&self, cores: Vec<CoreId>) {
         let full = |core: &CoreId| self.mailbox.send(&self.reactor, *core, Message::Snapshot(self.snapshot())).is_err();
         self.behind.replace(cores.into_iter().filter(full).collect());
-    }
-
-    /// Reads the topology's file, if there is one.
-    fn read_topology(&self) {
-        let Some(source) = &self.source else { return };
-        match (source.read)() {
-            Ok(text) => self.take_topology(&text, &source.name, false),
-            Err(error) => {
-                self.topology_metrics.refused.increment();
-                self.event(LogLevel::Error, "topology_refused", &[("file", &source.name), ("error", &error)]);
-            }
-        }
     }
 
     /// Logs what became of the access log.

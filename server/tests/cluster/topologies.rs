@@ -21,6 +21,8 @@ fn await_epoch(member: &Member, epoch: u64) {
 fn edges_follow_slots_that_have_moved() {
     let rig = Rig::start(Duration::ZERO);
     let owned = spread(&rig.edges[0], &rig.edges[1], KEYS);
+    // The file of the edges changes too; that they are to read it, nodes tell them before they would look by themselves.
+    rig.write_edges_topology(&rig.topology(2, ALL_TO_FIRST));
     rig.write_nodes_topology(&rig.topology(2, ALL_TO_FIRST));
     for node in &rig.nodes {
         node.signal(Signal::HUP);
@@ -39,8 +41,33 @@ fn edges_follow_slots_that_have_moved() {
     }
     for edge in &rig.edges {
         await_epoch(edge, 2);
-        assert!(edge.upstream("moved") >= 1, "it was told by a node");
-        edge.await_log(&["topology_loaded", "a node", "epoch=2"]);
+        edge.await_log(&["topology_loaded", "edges.toml", "epoch=2"]);
+    }
+}
+
+/// Edges whose file lags serve moved slots all the same, and say so; what nodes claim changes nothing at them.
+#[test]
+fn an_edge_whose_file_lags_asks_the_node_that_is_named_and_keeps_its_map() {
+    let rig = Rig::start(Duration::ZERO);
+    let owned = spread(&rig.edges[0], &rig.edges[1], KEYS);
+    rig.write_nodes_topology(&rig.topology(2, ALL_TO_FIRST));
+    for node in &rig.nodes {
+        await_epoch(node, 2);
+    }
+    let lost: u64 = owned.iter().filter(|owned| owned.node != 1).count() as u64;
+    let dropped = |member: &Member| member.metric("corelane_cache_disowned_total");
+    until("all that moved is dropped", || (rig.nodes.iter().map(dropped).sum::<u64>() == lost).then_some(()));
+    let mut client = rig.edges[0].connect();
+    for owned in &owned {
+        let status = if owned.node == 1 { 204 } else { 201 };
+        assert_eq!(put(&mut client, &owned.key, b"moved", "").status, status, "{} of node {}", owned.key, owned.node);
+        let answer = get(&mut rig.edges[1].connect(), &owned.key);
+        assert_eq!((answer.status, &answer.body[..], node_of(&answer)), (200, &b"moved"[..], 1), "{}", owned.key);
+    }
+    for edge in &rig.edges {
+        assert_eq!(edge.epoch(), 1);
+        assert!(edge.upstream("moved") >= 1 && edge.metric("corelane_topology_hints_total") >= 1);
+        edge.await_log(&["topology_behind", "edges.toml", "claims=2"]);
     }
 }
 

@@ -49,6 +49,11 @@ pub(crate) const SKEW_MS_MAX: i64 = 500;
 /// By how much a wall clock that is set may be wrong afterwards: longer than anything lives.
 pub(crate) const STEP_MS_MAX: i64 = 3_600_000;
 
+/// From how far apart the monotonic clocks of processes count: more than 32 bits of microseconds.
+const CLOCK_OFFSET_US_MAX: u64 = 6_000_000_000;
+/// By how much they run fast or slow: nearly what NTP corrects at most.
+const DRIFT_PPM_MAX: u64 = 400;
+
 pub(crate) struct Cluster {
     pub(crate) world: World,
     pub(crate) nodes: Vec<Member>,
@@ -64,20 +69,19 @@ pub(crate) struct Cluster {
 #[derive(Clone, Debug)]
 struct Map {
     epoch: u32,
-    /// The owners of each range, the present one last. A range never comes back to a node that had it: what that node still
-    /// holds of it is older than what was written elsewhere.
-    owners: Vec<Vec<usize>>,
+    /// The owner of each range. A range may come back to a node that had it, which must not show what it held then.
+    owners: Vec<usize>,
 }
 
 type SharedMap = Arc<Mutex<Map>>;
 
 impl Map {
     fn new() -> Self {
-        Map { epoch: 1, owners: (0..RANGES).map(|range| vec![range % NODES]).collect() }
+        Map { epoch: 1, owners: (0..RANGES).map(|range| range % NODES).collect() }
     }
 
     fn owner(&self, range: usize) -> usize {
-        *self.owners[range].last().expect("a range has an owner")
+        self.owners[range]
     }
 
     fn text(&self) -> String {
@@ -172,6 +176,7 @@ impl Cluster {
             let process = cluster.world.add_process(&format!("edge {id}"));
             cluster.edges.push(Member { process, up: false, status: None });
         }
+        cluster.set_clocks();
         if variant.skewed_clocks {
             cluster.skew_clocks();
         }
@@ -182,6 +187,17 @@ impl Cluster {
 
     pub(crate) fn variant(&self) -> Variant {
         self.variant
+    }
+
+    /// Every process counts its time from another zero, and a little faster or slower than the others.
+    fn set_clocks(&mut self) {
+        let members: Vec<ProcessId> = self.nodes.iter().chain(&self.edges).map(|member| member.process).collect();
+        for process in members {
+            let random = self.world.random();
+            let offset = Duration::from_micros(random.below(CLOCK_OFFSET_US_MAX));
+            let drift_ppm = random.below(2 * DRIFT_PPM_MAX + 1) as i32 - DRIFT_PPM_MAX as i32;
+            self.world.set_clock(process, offset, drift_ppm);
+        }
     }
 
     fn skew_clocks(&mut self) {
@@ -285,17 +301,17 @@ impl Cluster {
         self.map.lock().unwrap().owner(range_of(key))
     }
 
-    /// Moves a range that can move to a node that never had it, and tells the nodes, and some of the edges; the others learn
-    /// it from the nodes. Gives the range and its new owner.
+    /// Moves a range to another node, and tells the nodes, and some of the edges; the others read their file when a node says
+    /// that there is a newer one. Gives the range and its new owner.
     pub(crate) fn move_range(&mut self) -> Option<(usize, usize)> {
         let range = self.world.random().below(RANGES as u64) as usize;
         let node = self.world.random().below(NODES as u64) as usize;
         {
             let mut map = self.map.lock().unwrap();
-            if map.owners[range].contains(&node) {
+            if map.owners[range] == node {
                 return None;
             }
-            map.owners[range].push(node);
+            map.owners[range] = node;
             map.epoch += 1;
         }
         let nodes: Vec<ProcessId> = self.nodes.iter().filter(|member| member.up).map(|member| member.process).collect();

@@ -42,6 +42,9 @@ pub(crate) struct Write {
     pub(crate) acknowledged: Option<Instant>,
     pub(crate) version: Option<u64>,
     pub(crate) ttl: Option<Duration>,
+    /// The latest wall time, in milliseconds, at which a node may have applied it: whoever sent it has given up by then, and said
+    /// that its outcome is not known.
+    pub(crate) lands_by_ms: u64,
 }
 
 impl Write {
@@ -138,6 +141,8 @@ impl KeyHistory {
             return Err(format!("read a value {:?} after it expired", read.began.since(acknowledged + ttl)));
         }
         write.check_max_age(read, max_age_s.map(Duration::from_secs))?;
+        self.check_not_late(write, version, allowance)?;
+        self.check_not_left(read, write)?;
         for newer in self.writes.values() {
             let (Some(acknowledged), Some(newer_version)) = (newer.acknowledged, newer.version) else { continue };
             // A value that is lost is no measure: its owner, or one with another clock, made new ones since.
@@ -164,6 +169,33 @@ impl KeyHistory {
         let visible = if edge == read.edge || read.fresh { acknowledged } else { acknowledged + near };
         let moves = self.losses.iter().filter(|loss| loss.moved && loss.from <= read.ended);
         moves.map(|loss| loss.until + near).fold(visible, Instant::max)
+    }
+
+    /// A write whose outcome is not known may have been applied, but not after everybody has given it up: then it would undo what
+    /// was written since.
+    fn check_not_late(&self, write: &Write, version: u64, allowance: Allowance) -> Result<(), String> {
+        let made_ms = shardstore::version::Version::from_bits(version).ms();
+        let uncertain_ms = allowance.skew_ms + ROUNDING.as_millis() as u64;
+        if made_ms <= write.lands_by_ms + uncertain_ms {
+            return Ok(());
+        }
+        Err(format!("a write begun at {:?} was applied {} ms after its time", write.began, made_ms - write.lands_by_ms))
+    }
+
+    /// What a node held of a slot that left it, or when it died, is not shown again, not even when the slot comes back.
+    fn check_not_left(&self, read: &Read, write: &Write) -> Result<(), String> {
+        let Some(acknowledged) = write.acknowledged else { return Ok(()) };
+        let left = |loss: &&Loss| acknowledged < loss.from && read.began > loss.until + NEAR_TIME + ROUNDING;
+        match self.losses.iter().find(left) {
+            Some(loss) => Err(format!(
+                "read version {:?} at {:?}, acknowledged at {acknowledged:?}, although {} at {:?}",
+                write.version,
+                read.began,
+                if loss.moved { "its slot moved" } else { "its node died" },
+                loss.from
+            )),
+            None => Ok(()),
+        }
     }
 
     /// A value whose version was made before a delete began must be gone once the delete is visible.

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Parser;
+use shardstore::planted::PlantedBug;
 
 /// One seed in so many is run twice, and must go the same way to the last event.
 const REPLAYED_EVERY: u64 = 8;
@@ -40,16 +41,27 @@ struct Arguments {
     /// One seed only, and tell what happens.
     #[arg(long)]
     seed: Option<u64>,
-    /// Succeed only if an invariant is found broken: for the build with the planted bug.
-    #[arg(long)]
-    expect_violation: bool,
+    /// Plant this bug, and succeed only if an invariant is found broken: for the build with planted bugs.
+    #[arg(long, value_parser = bug_named)]
+    bug: Option<PlantedBug>,
     /// Ignored: what the test runner passes to every test.
     #[arg(hide = true)]
     rest: Vec<String>,
 }
 
+fn bug_named(name: &str) -> Result<PlantedBug, String> {
+    let found = PlantedBug::NAMED.into_iter().find(|(known, _)| *known == name);
+    found
+        .map(|(_, bug)| bug)
+        .ok_or_else(|| format!("the bugs are {}", PlantedBug::NAMED.map(|(name, _)| name).join(", ")))
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    #[cfg(feature = "planted_bug")]
+    if let Some(bug) = arguments.bug {
+        bug.plant();
+    }
     if let Some(seed) = arguments.seed {
         let outcome = scenario::run(seed, true);
         println!("seed {seed}: {}", outcome.summary);
@@ -62,7 +74,7 @@ fn main() -> ExitCode {
     let handles: Vec<_> = (0..workers)
         .map(|_| {
             let next = Arc::clone(&next);
-            let stop_early = arguments.expect_violation;
+            let stop_early = arguments.bug.is_some();
             std::thread::spawn(move || run_seeds(&next, end, stop_early))
         })
         .collect();
@@ -112,7 +124,7 @@ fn report(outcomes: &[(u64, Option<String>)], count: usize, arguments: &Argument
         println!("seed {seed}: VIOLATION: {violation}");
         println!("  replay it: cargo xtask sim --seed {seed}");
     }
-    if arguments.expect_violation {
+    if arguments.bug.is_some() {
         let verdict = if found.is_empty() { "was NOT found" } else { "was found" };
         println!("the planted bug {verdict} in {count} seeds");
         println!("{} passed, {} failed", u8::from(!found.is_empty()), u8::from(found.is_empty()));

@@ -319,7 +319,9 @@ impl Worker {
         let mut fields = ttl_s.map_or(String::new(), |seconds| format!("Cache-Control: max-age={seconds}\r\n"));
         fields += &only.field();
         let began = self.reactor.now();
-        let write = Write { edge, began, acknowledged: None, version: None, ttl: ttl_s.map(Duration::from_secs) };
+        let lands_by_ms = self.reactor.wall_ms() + self.limit().as_millis() as u64;
+        let ttl = ttl_s.map(Duration::from_secs);
+        let write = Write { edge, began, acknowledged: None, version: None, ttl, lands_by_ms };
         self.history(key, |history| history.writes.insert(value.to_vec(), write));
         let request = Request { method: "PUT", key, fields: &fields, body: Some(Rc::clone(&value)) };
         let limit = self.limit();

@@ -55,6 +55,7 @@ fn hello(topology: &Topology) -> Hello {
         batch_entries_max: BATCH_ENTRIES_MAX,
         key_bytes_max: STORED_KEY_BYTES_MAX as u16,
         cluster: topology.cluster().to_owned(),
+        extension: None,
     }
 }
 

@@ -6,6 +6,8 @@
 //!  control ──▶ data  NodeSnapshot the limits and the map in force from now on
 //!                    Drain, Stop
 //!  data ──▶ control  Stale        a peer has seen a newer map
+//!                    Dropped      what a core held of slots that have left is gone
+//!                    PeerRefused  a peer is of another cluster, or has another map
 //!                    Drained      this core has no connection left
 //! ```
 //!
@@ -15,9 +17,10 @@
 
 use std::sync::Arc;
 
-use reactor::{Detached, Instant};
+use reactor::{Address, Detached, Instant};
 use shardstore::wire::hello::Hello;
 use shardstore::wire::reassembly::Assembled;
+use shardstore::wire::terms::HelloError;
 use shardstore::wire::{Frame, Header};
 use store_runtime::hop::HopMessage;
 
@@ -39,7 +42,20 @@ pub(crate) enum NodeMessage {
     Stale {
         epoch: u32,
     },
+    /// All slots that left up to this epoch are dropped; so many items since the last such message.
+    Dropped {
+        epoch: u32,
+        items: u64,
+    },
+    /// A peer does not agree with us.
+    PeerRefused(Box<PeerRefused>),
     Drained,
+}
+
+/// A peer that was refused, and why.
+pub(crate) struct PeerRefused {
+    pub(crate) peer: Option<Address>,
+    pub(crate) error: HelloError,
 }
 
 impl From<HopMessage<OwnedFrame, OwnedResponse>> for NodeMessage {
@@ -84,6 +100,12 @@ impl OwnedFrame {
             ext_bytes: frame.ext.len(),
             value: Vec::new(),
         }
+    }
+
+    /// The same, for a core that is to serve it under the map of this epoch, which the asking core has placed it by.
+    pub(crate) fn placed_by(mut self, epoch: u32) -> Self {
+        self.header.slot_epoch = epoch;
+        self
     }
 
     pub(crate) fn frame(&self) -> Frame<'_> {

@@ -8,6 +8,7 @@
 //! **Source**: docs/config.md for the settings.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use crate::settings::NodeSettings;
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) hash_seed: u64,
     pub(crate) cluster: Arc<str>,
     pub(crate) cluster_tag: u32,
+    /// By core: the epoch of the map in force there; 0 while items of slots that have left may still be in its shard.
+    pub(crate) settled: Box<[AtomicU32]>,
 }
 
 /// How long a peer may take to say HELLO: an honest one sends it with its first packet.

@@ -12,6 +12,7 @@
 //! **Source**: ARCHITECTURE.md, "From above".
 
 use std::io;
+use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 
@@ -53,6 +54,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
         hash_seed: topology.hash_seed(),
         cluster: topology.cluster().into(),
         cluster_tag: cluster_tag(topology.cluster()),
+        settled: (0..cores).map(|_| AtomicU32::new(topology.epoch())).collect(),
         settings: plan.loaded.settings,
     });
     let shards = unpublished(cores);

@@ -142,6 +142,7 @@ impl Client {
             batch_entries_max: 1024,
             key_bytes_max: STORED_KEY_BYTES_MAX as u16,
             cluster: "test".to_owned(),
+            extension: None,
         };
         let mut stream = TcpStream::connect(listen).unwrap();
         stream.set_nodelay(true).unwrap();

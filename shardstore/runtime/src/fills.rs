@@ -13,6 +13,8 @@ use std::time::Duration;
 use reactor::Instant;
 use reactor::local::OneSender;
 
+use shardstore::planted::PlantedBug;
+
 use crate::request::StoreResponse;
 
 /// A fill under way. Its task holds it; the table holds it as long as reads may be coalesced with it.
@@ -119,8 +121,8 @@ impl Fills {
     /// A write to the key begins or ends: what a fill has seen may be older than it.
     pub(crate) fn invalidate_inflight(&mut self, key: &[u8]) {
         // With this left out a read that began before a write is kept as if it had begun after it: the simulation must
-        // find that (docs/testing.md, "The planted bug").
-        if cfg!(not(feature = "planted_bug")) {
+        // find that (docs/testing.md, "The planted bugs").
+        if !PlantedBug::StaleFills.is_planted() {
             self.table.remove(key);
         }
     }

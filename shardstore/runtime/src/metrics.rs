@@ -53,6 +53,8 @@ control::metrics! {
         replaced: Counter = "corelane_cache_replaced_total" => |stats| stats.replaced,
         /// Items that were deleted.
         removed: Counter = "corelane_cache_removed_total" => |stats| stats.removed,
+        /// Items dropped because a change of the topology gave their slot to another node. None at an edge.
+        disowned: Counter = "corelane_cache_disowned_total" => |stats| stats.disowned,
         /// Items removed because they had expired; at an edge with nodes, also copies older than `edge_ttl`.
         expired: Counter = "corelane_cache_expired_total" => |stats| stats.expired,
         /// Items evicted because their segment was needed.
@@ -116,6 +118,7 @@ mod tests {
             (|s| s.inserts = 7, "corelane_cache_inserts_total"),
             (|s| s.replaced = 7, "corelane_cache_replaced_total"),
             (|s| s.removed = 7, "corelane_cache_removed_total"),
+            (|s| s.disowned = 7, "corelane_cache_disowned_total"),
             (|s| s.expired = 7, "corelane_cache_expired_total"),
             (|s| s.evicted_for_room = 7, "corelane_cache_evicted_for_room_total"),
             (|s| s.evicted_for_slot = 7, "corelane_cache_evicted_for_slot_total"),

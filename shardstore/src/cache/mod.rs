@@ -11,6 +11,7 @@
 //!         ├─ reclaim   evict, compact, expire, slices reclaim.rs     dead.rs, resize.rs: grow, shrink
 //!         ├─ policy    S3-FIFO: who stays, who goes   policy.rs      ghost.rs: who came back
 //!         │            who expires together           ttl.rs
+//!         ├─ disown    items of slots that have left  disown.rs
 //!         ├─ hit       lookups' answers, pins         hit.rs
 //!         ├─ reader    other threads' reads in place  reader.rs      versions.rs, notes.rs
 //!         └─ arena     memfd, chunks, words           arena.rs       (the only `unsafe`)
@@ -29,6 +30,7 @@ mod append;
 #[expect(unsafe_code, reason = "the one place where mapped memory becomes words and slices")]
 mod arena;
 mod dead;
+mod disown;
 mod ghost;
 mod hit;
 mod index;
@@ -47,6 +49,7 @@ mod tests;
 mod ttl;
 mod versions;
 
+pub use disown::PageSweep;
 pub use hit::{Hit, Pieces, Pinned, Value};
 pub use insert::{Insert, Inserted, ValueParts};
 pub use item::{EXPIRE_MS_MAX, FLAGS_MAX, METADATA_BYTES_MAX};
@@ -82,6 +85,8 @@ pub const LOOKAHEAD: usize = 16;
 enum Reason {
     Replaced,
     Removed,
+    /// Its slot went to another node.
+    Disowned,
     Expired,
     /// Its segment was needed.
     EvictedForRoom,

@@ -2,7 +2,7 @@
 //!
 //! **Not**: rendering, names of metrics.
 //!
-//! **Invariants**: `items` = inserts - (replaced + removed + expired + evicted for room + evicted for a slot).
+//! **Invariants**: `items` = inserts - (replaced + removed + disowned + expired + evicted for room + evicted for a slot).
 //!
 //! **Source**: docs/metrics.md for what becomes of them.
 
@@ -18,6 +18,7 @@ pub(super) struct Counters {
     pub(super) inserts: u64,
     replaced: u64,
     removed: u64,
+    pub(super) disowned: u64,
     expired: u64,
     evicted_for_room: u64,
     evicted_for_slot: u64,
@@ -40,6 +41,7 @@ impl Counters {
         match reason {
             Reason::Replaced => self.replaced += 1,
             Reason::Removed => self.removed += 1,
+            Reason::Disowned => self.disowned += 1,
             Reason::Expired => self.expired += 1,
             Reason::EvictedForRoom => self.evicted_for_room += 1,
             Reason::EvictedForSlot => self.evicted_for_slot += 1,
@@ -48,7 +50,7 @@ impl Counters {
 
     /// How many items were removed or moved so far: while it stays, every item is where it was.
     pub(super) const fn changes(&self) -> u64 {
-        let gone = self.replaced + self.removed + self.expired;
+        let gone = self.replaced + self.removed + self.disowned + self.expired;
         gone + self.evicted_for_room + self.evicted_for_slot + self.moved_items
     }
 }
@@ -84,6 +86,8 @@ pub struct CacheStats {
     pub replaced: u64,
     /// Items that left by [`Cache::remove`].
     pub removed: u64,
+    /// Items that left because their slot went to another node: [`Cache::remove_from_page`].
+    pub disowned: u64,
     /// Items that left because their time had passed.
     pub expired: u64,
     /// Items that left because their segment was needed.
@@ -133,7 +137,7 @@ impl CacheStats {
     pub const GROUPS: [&str; TtlGroup::COUNT] = TtlGroup::NAMES;
 
     pub(super) fn of(cache: &Cache) -> Self {
-        let Counters { hits, misses, inserts, replaced, removed, expired, .. } = cache.counters;
+        let Counters { hits, misses, inserts, replaced, removed, disowned, expired, .. } = cache.counters;
         let Counters { evicted_for_room, evicted_for_slot, moved_items, moved_bytes, .. } = cache.counters;
         let Counters {
             segments_reclaimed, stalls, work_units, bytes_live, promoted_items, ghost_hits, noted_hits, ..
@@ -155,6 +159,7 @@ impl CacheStats {
             inserts,
             replaced,
             removed,
+            disowned,
             expired,
             evicted_for_room,
             evicted_for_slot,

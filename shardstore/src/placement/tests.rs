@@ -117,35 +117,24 @@ fn assignments_override_the_proposal_only_for_their_slots() {
 }
 
 #[test]
-fn patches_change_the_range_and_late_ones_change_nothing() {
-    let map = topology(&[(1, 1.0), (2, 1.0)]);
-    let range = SlotRange::new(slot(10), slot(19)).unwrap();
-    let address = "10.7.7.7:7401".parse().unwrap();
-    // A node that sorts between the known ones: every position behind it shifts.
-    let wide = topology(&[(1, 1.0), (5, 1.0)]);
-    let patched = wide.patch(range, 3, NodeId(2), address);
-    for slot in SlotId::all() {
-        let inside = range.indices().contains(&slot.index());
-        let expected = if inside { NodeId(2) } else { wide.owner(slot).id };
-        assert_eq!(patched.owner(slot).id, expected);
-        assert_eq!(patched.slot_epoch(slot), if inside { 3 } else { 1 });
-    }
-    assert_eq!(patched.node(NodeId(2)).unwrap().address, address);
-    assert_eq!(patched.owner_range(slot(15)), range);
-    assert_eq!(patched.epoch(), 1, "the file's epoch is the file's");
-
-    // A wider range of an epoch between the two: only the slots that are older than it change.
-    let wider = SlotRange::new(slot(5), slot(25)).unwrap();
-    let partly = patched.patch(wider, 2, NodeId(9), "10.9.9.9:7401".parse().unwrap());
-    for slot in wider.slots() {
-        let newer = range.indices().contains(&slot.index());
-        let expected = if newer { (NodeId(2), 3) } else { (NodeId(9), 2) };
-        assert_eq!((partly.owner(slot).id, partly.slot_epoch(slot)), expected, "slot {slot}");
-    }
-
-    assert_eq!(map.patch(range, 1, NodeId(2), address), map, "a patch of the same epoch is not news");
-    let late = patched.patch(range, 2, NodeId(1), "10.8.8.8:1".parse().unwrap());
-    assert_eq!(late, patched, "an answer that arrives late changes nothing");
+fn what_a_node_loses_is_what_goes_elsewhere_or_may_have() {
+    let at = |epoch: u32, owner: u32| {
+        let assign =
+            format!("[[assign]]\nslots = \"0-9\"\nnode = {owner}\n[[assign]]\nslots = \"10-16383\"\nnode = 1\n");
+        Topology::parse(&format!(
+            "{}{assign}",
+            file(&[(1, 1.0), (2, 1.0)]).replace("epoch = 1", &format!("epoch = {epoch}"))
+        ))
+        .unwrap()
+    };
+    let lost =
+        |from: &Topology, to: &Topology, me| from.slots_lost(NodeId(me), to).map(SlotId::number).collect::<Vec<_>>();
+    assert_eq!(lost(&at(5, 1), &at(6, 2), 1), (0..10).collect::<Vec<_>>());
+    assert_eq!(lost(&at(5, 2), &at(6, 1), 1), [0; 0], "what comes is not lost");
+    assert_eq!(lost(&at(5, 2), &at(6, 1), 2), (0..10).collect::<Vec<_>>());
+    assert_eq!(lost(&at(5, 1), &at(5, 1), 1), [0; 0]);
+    assert_eq!(lost(&at(5, 1), &at(7, 1), 1).len(), 16384, "epoch 6 may have given all of them away");
+    assert_eq!(lost(&at(5, 2), &at(7, 2), 2).len(), 10);
 }
 
 #[test]

@@ -2,18 +2,18 @@
 //!
 //! **Not**: how it was read (`parse`) or how owners are proposed (`rendezvous`).
 //!
-//! **Invariants**: nodes are in ascending order of their ids; every entry of the owner table names a node that exists; a
-//! slot's epoch is the topology's, or a later one that a patch brought.
+//! **Invariants**: nodes are in ascending order of their ids; every entry of the owner table names a node that exists.
 //!
 //! **Source**: docs/wire.md, "Epochs and placement".
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::node::{Node, NodeId};
 use super::range::SlotRange;
 use super::rendezvous;
 use crate::key::{KeyHasher, SLOT_COUNT, SlotId};
+use crate::wire::checksum;
+use crate::wire::map_digest::MapDigest;
 
 /// Most nodes of a cluster: the owner table names them in 16 bits, and 16384 slots over more would be uneven.
 pub const NODES_MAX: usize = 4096;
@@ -30,8 +30,7 @@ pub struct Topology {
     nodes: Vec<Node>,
     /// Position in `nodes` of each slot's owner.
     owners: Box<[u16]>,
-    /// Epoch of each slot.
-    epochs: Box<[u32]>,
+    digest: Arc<MapDigest>,
 }
 
 /// What a file says, checked piece by piece; the parser makes it.
@@ -58,14 +57,16 @@ impl Topology {
             let owner = bidders.binary_search_by_key(&id, |&(id, _)| id).expect("the parser knows the assigned node");
             owners[range.indices()].fill(owner as u16);
         }
+        let prints: Vec<u32> = plan.nodes.iter().map(fingerprint).collect();
+        let digest = Arc::new(MapDigest::of(|slot| prints[usize::from(owners[slot])]));
         Self {
+            digest,
             hash_seed: plan.hash_seed.unwrap_or_else(|| default_seed(&plan.cluster)),
             cluster: plan.cluster.into(),
             epoch: plan.epoch,
             text: text.into(),
             nodes: plan.nodes,
             owners,
-            epochs: vec![plan.epoch; usize::from(SLOT_COUNT)].into_boxed_slice(),
         }
     }
 
@@ -93,6 +94,12 @@ impl Topology {
         &self.text
     }
 
+    /// Digest of the owners of all slots and their addresses.
+    #[must_use]
+    pub const fn digest(&self) -> &Arc<MapDigest> {
+        &self.digest
+    }
+
     /// The nodes, in ascending order of their ids; at least one.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
@@ -113,20 +120,18 @@ impl Topology {
         &self.nodes[usize::from(self.owners[slot.index()])]
     }
 
-    /// The epoch of a slot: what a request for it carries.
+    /// The epoch of a slot, which is that of the file: what a request for it carries.
     #[inline]
     #[must_use]
-    pub fn slot_epoch(&self, slot: SlotId) -> u32 {
-        self.epochs[slot.index()]
+    pub const fn slot_epoch(&self, _: SlotId) -> u32 {
+        self.epoch
     }
 
-    /// The largest range around `slot` that has its owner and its epoch: what MOVED says, so that an asker learns as
+    /// The largest range around `slot` that has its owner: what MOVED says, so that an asker learns as
     /// much as possible from one answer.
     #[must_use]
     pub fn owner_range(&self, slot: SlotId) -> SlotRange {
-        let same = |index: &usize| {
-            self.owners[*index] == self.owners[slot.index()] && self.epochs[*index] == self.epochs[slot.index()]
-        };
+        let same = |index: &usize| self.owners[*index] == self.owners[slot.index()];
         let below = (0..slot.index()).rev().take_while(same).count();
         let above = (slot.index() + 1..usize::from(SLOT_COUNT)).take_while(same).count();
         let at = |index: usize| SlotId::new(index as u16).expect("both ends stay within the table");
@@ -142,45 +147,18 @@ impl Topology {
         self.owners.iter().filter(|&&owner| usize::from(owner) == position).count()
     }
 
-    /// The map with what a MOVED answer says: `node` at `address` owns `range` as of `epoch`.
-    ///
-    /// Slots that are known at this epoch or a later one stay as they are, so that answers that arrive late change
-    /// nothing. A node that was not known is added. A cluster that is full of nodes stays as it is.
-    #[must_use]
-    pub fn patch(&self, range: SlotRange, epoch: u32, node: NodeId, address: SocketAddr) -> Self {
-        let mut patched = self.clone();
-        if range.indices().all(|slot| self.epochs[slot] >= epoch) {
-            return patched;
-        }
-        let Some(position) = patched.place_node(node, address) else {
-            return patched;
-        };
-        for slot in range.indices() {
-            if patched.epochs[slot] < epoch {
-                patched.owners[slot] = position;
-                patched.epochs[slot] = epoch;
-            }
-        }
-        patched
+    /// The slots whose items node `me` has to drop when `next` follows this map: those that go to another node. When epochs
+    /// lie between the two, a slot may have gone and come back unseen, so that all that `me` owns are.
+    pub fn slots_lost<'a>(&'a self, me: NodeId, next: &'a Topology) -> impl Iterator<Item = SlotId> + 'a {
+        let is_next = next.epoch() <= self.epoch().saturating_add(1);
+        let is_lost = move |slot: &SlotId| self.owner(*slot).id == me && !(is_next && next.owner(*slot).id == me);
+        SlotId::all().filter(is_lost)
     }
+}
 
-    /// The position of a node, which is given this address, or added; `None` when there is no room for one more.
-    fn place_node(&mut self, id: NodeId, address: SocketAddr) -> Option<u16> {
-        match self.nodes.binary_search_by_key(&id, |node| node.id) {
-            Ok(position) => {
-                self.nodes[position].address = address;
-                Some(position as u16)
-            }
-            Err(_) if self.nodes.len() >= NODES_MAX => None,
-            Err(position) => {
-                self.nodes.insert(position, Node { id, address, weight_milli: 1000, zone: String::new() });
-                for owner in self.owners.iter_mut().filter(|owner| usize::from(**owner) >= position) {
-                    *owner += 1;
-                }
-                Some(position as u16)
-            }
-        }
-    }
+/// What tells a node from others in a digest.
+fn fingerprint(node: &Node) -> u32 {
+    checksum(format!("{} {}", node.id, node.address).as_bytes())
 }
 
 /// A seed for clusters that name none. It separates clusters, but whoever knows the name knows the seed; a cluster whose

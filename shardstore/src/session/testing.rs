@@ -27,6 +27,7 @@ pub(super) fn edge_hello() -> Hello {
         batch_entries_max: 6,
         key_bytes_max: 70,
         cluster: "test".to_owned(),
+        extension: None,
     }
 }
 

@@ -228,3 +228,129 @@ fn a_wall_clock_that_is_set_moves_versions_only() {
         assert_eq!(rig.version(6_000), None, "its own time is over");
     }
 }
+
+/// Slots that leave, come back while the sweep is under way, and leave again.
+mod slots {
+    use super::*;
+    use crate::key::SlotId;
+
+    const KEYS: u16 = 3000;
+
+    fn key(number: u16) -> Vec<u8> {
+        format!("\0{number}").into_bytes()
+    }
+
+    struct Rig {
+        shard: Shard,
+        hasher: KeyHasher,
+    }
+
+    impl Rig {
+        fn full() -> Self {
+            let hasher = KeyHasher::new(5);
+            let mut rig = Rig { shard: Shard::new(&CacheOptions::new(8 << 20, hasher), 9).unwrap(), hasher };
+            (0..KEYS).for_each(|number| rig.put(number));
+            rig
+        }
+
+        fn hash(&self, number: u16) -> KeyHash {
+            self.hasher.hash(&key(number))
+        }
+
+        fn put(&mut self, number: u16) {
+            let stored = self.shard.set(self.hash(number), &key(number), &NewValue::new(b"value"), at(NOW));
+            assert!(matches!(stored, SetOutcome::Stored(_)), "{stored:?}");
+        }
+
+        fn has(&mut self, number: u16) -> bool {
+            self.shard.get(self.hash(number), &key(number), NOW).is_some()
+        }
+
+        fn is_lower(&self, number: u16) -> bool {
+            self.hash(number).slot().number() < 8192
+        }
+
+        fn disown(&mut self, is_lost: impl Fn(u16) -> bool) {
+            self.shard.disown(SlotId::all().filter(|slot| is_lost(slot.number())));
+        }
+
+        fn sweep(&mut self) -> u64 {
+            let mut dropped = 0;
+            for _ in 0..KEYS {
+                let slice = self.shard.sweep(NOW);
+                dropped += slice.dropped;
+                if slice.is_done {
+                    return dropped;
+                }
+            }
+            panic!("the sweep does not end")
+        }
+    }
+
+    #[test]
+    fn what_a_slot_held_is_dropped_and_counted_and_the_rest_stays() {
+        let mut rig = Rig::full();
+        let lost = (0..KEYS).filter(|number| rig.is_lower(*number)).count() as u64;
+        assert!(!rig.shard.is_sweeping() && rig.shard.sweep(NOW).is_done);
+        rig.disown(|slot| slot < 8192);
+        assert!(!rig.shard.sweep(NOW).is_done, "the work of a slice is bounded");
+        let before = rig.shard.stats().disowned;
+        assert_eq!(before + rig.sweep(), lost);
+        assert_eq!(rig.shard.stats().disowned, lost);
+        assert!(!rig.shard.is_sweeping());
+        for number in 0..KEYS {
+            assert_eq!(rig.has(number), !rig.is_lower(number), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_slot_that_comes_back_at_once_shows_nothing_of_before_and_keeps_what_came_since() {
+        let mut rig = Rig::full();
+        rig.disown(|slot| slot < 8192);
+        let lower: Vec<u16> = (0..KEYS).filter(|number| rig.is_lower(*number)).collect();
+        let (written, read) = lower.split_at(lower.len() / 2);
+        let mut purged = 0;
+        for number in written {
+            purged += u64::from(rig.shard.purge(rig.hash(*number), &key(*number), NOW));
+            rig.put(*number);
+        }
+        for number in &read[..10] {
+            purged += u64::from(rig.shard.purge(rig.hash(*number), &key(*number), NOW));
+            assert!(!rig.has(*number));
+        }
+        assert_eq!(purged, written.len() as u64 + 10);
+        // Other slots leave meanwhile: what was written since the first came back is not theirs.
+        rig.disown(|slot| slot >= 16000);
+        let others = (0..KEYS).filter(|number| rig.hash(*number).slot().number() >= 16000).count();
+        assert_eq!(rig.sweep() as usize, read.len() - 10 + others);
+        assert!(
+            written.iter().all(|number| rig.shard.get(rig.hasher.hash(&key(*number)), &key(*number), NOW).is_some())
+        );
+        assert!(!rig.shard.purge(rig.hash(written[0]), &key(written[0]), NOW), "the sweep is over");
+    }
+
+    #[test]
+    fn a_write_that_brings_a_version_from_before_is_not_applied() {
+        let mut rig = Rig::full();
+        let version = Version::from_bits((NOW + 5) << 18);
+        let set = NewValue { version: Some(version), ..NewValue::new(b"copy") };
+        let (hash, name) = (rig.hash(1), key(1));
+        assert!(matches!(rig.shard.set(hash, &name, &set, at(NOW)), SetOutcome::Stored(_)));
+        rig.disown(|slot| slot == hash.slot().number());
+        rig.shard.purge(hash, &name, NOW);
+        assert_eq!(rig.shard.set(hash, &name, &set, at(NOW)), SetOutcome::NotApplied { current: None });
+        rig.sweep();
+        assert!(matches!(rig.shard.set(hash, &name, &set, at(NOW)), SetOutcome::Stored(_)), "its past is forgotten");
+    }
+
+    #[test]
+    fn what_had_expired_is_not_counted() {
+        let mut rig = Rig::full();
+        let (hash, name) = (rig.hash(7), key(7));
+        rig.shard.set(hash, &name, &NewValue { ttl_ms: 1, ..NewValue::new(b"short") }, at(NOW));
+        rig.disown(|slot| slot == hash.slot().number());
+        assert!(!rig.shard.purge(hash, &name, NOW + 1));
+        let others = (0..KEYS).filter(|number| *number != 7 && rig.hash(*number).slot() == hash.slot()).count() as u64;
+        assert_eq!(rig.sweep(), others);
+    }
+}

@@ -19,18 +19,21 @@
 //!  56 ├───────────────────┬──────────┴────┬─────────────┬────────────────┤
 //!     │ batch_entries_max │ key_bytes_max │ cluster_len │ zero (3)       │
 //!  64 ├───────────────────┴───────────────┴─────────────┴────────────────┤
-//!     │ cluster's name (1 to 63 bytes), then what a later release adds   │
+//!     │ cluster's name (1 to 63 bytes), then the extension:              │
+//!     ├──────────────────────────────────────────────────────────────────┤
+//!     │ clock_us (8), map digest (512), then what a later release adds   │
 //!     └──────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! **Not**: what follows from two of them (that is `terms::negotiate`).
 //!
 //! **Invariants**: a HELLO that was read is in range in every field; bytes after the name are skipped, so that a later
-//! release can add to it; a HELLO frame is written in the lowest version its sender speaks, so that a neighbour reads it.
+//! release can add to it; a HELLO that ends before the extension has none; a HELLO frame is written in the lowest version its sender speaks, so that a neighbour reads it.
 //!
 //! **Source**: docs/wire.md, "HELLO".
 
 use std::mem::{offset_of, size_of};
+use std::sync::Arc;
 
 use thiserror::Error;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
@@ -41,6 +44,7 @@ use super::ext::Ext;
 use super::flags::Flags;
 use super::frame::{self, Frame, Limits};
 use super::header::Header;
+use super::map_digest::MapDigest;
 
 /// Longest HELLO payload in bytes that is read; the limit of a frame before anything is negotiated.
 pub const HELLO_BYTES_MAX: u32 = 1024;
@@ -101,7 +105,10 @@ const _: () = assert!(offset_of!(RawHello, frame_value_bytes_max) == 40);
 const _: () = assert!(offset_of!(RawHello, credit_requests) == 48);
 const _: () = assert!(offset_of!(RawHello, batch_entries_max) == 56);
 const _: () = assert!(offset_of!(RawHello, cluster_len) == 60);
-const _: () = assert!(size_of::<RawHello>() + CLUSTER_NAME_BYTES_MAX <= HELLO_BYTES_MAX as usize);
+/// Bytes of the extension.
+const EXTENSION_BYTES: usize = size_of::<u64>() + MapDigest::BYTES;
+
+const _: () = assert!(size_of::<RawHello>() + CLUSTER_NAME_BYTES_MAX + EXTENSION_BYTES <= HELLO_BYTES_MAX as usize);
 
 wire_enum! {
     /// What a process is to its peer.
@@ -154,6 +161,17 @@ pub struct Hello {
     pub key_bytes_max: u16,
     /// The cluster's name, 1 to [`CLUSTER_NAME_BYTES_MAX`] bytes.
     pub cluster: String,
+    /// What later releases of version 1 add. Where both sides have it, deadlines are absolute and maps are compared.
+    pub extension: Option<HelloExtension>,
+}
+
+/// The clock and the map of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HelloExtension {
+    /// Microseconds of the sender's monotonic clock when it wrote this; its zero is the sender's own.
+    pub clock_us: u64,
+    /// Digest of the map whose epoch is `topology_epoch`.
+    pub map: Arc<MapDigest>,
 }
 
 /// Why a HELLO cannot be read. The peer is at fault.
@@ -201,11 +219,18 @@ impl Hello {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let name_bytes = self.cluster.len();
         assert!((1..=CLUSTER_NAME_BYTES_MAX).contains(&name_bytes), "a cluster's name is bounded where it is read");
-        let mut payload = [0; size_of::<RawHello>() + CLUSTER_NAME_BYTES_MAX];
+        let mut payload = [0; size_of::<RawHello>() + CLUSTER_NAME_BYTES_MAX + EXTENSION_BYTES];
         let (fixed, name) = payload.split_at_mut(size_of::<RawHello>());
         fixed.copy_from_slice(self.raw().as_bytes());
         name[..name_bytes].copy_from_slice(self.cluster.as_bytes());
-        let payload = &payload[..size_of::<RawHello>() + name_bytes];
+        let mut payload_bytes = size_of::<RawHello>() + name_bytes;
+        if let Some(extension) = &self.extension {
+            let (clock, map) = payload[payload_bytes..][..EXTENSION_BYTES].split_at_mut(size_of::<u64>());
+            clock.copy_from_slice(&extension.clock_us.to_le_bytes());
+            extension.map.write(map);
+            payload_bytes += EXTENSION_BYTES;
+        }
+        let payload = &payload[..payload_bytes];
 
         let mut header = Header::new(Kind::Control, Opcode::Hello.number(), super::cluster_tag(&self.cluster));
         header.major = self.version_min;
@@ -233,7 +258,8 @@ impl Hello {
         let (raw, rest) = RawHello::ref_from_prefix(frame.value).map_err(|_| HelloFormatError::Truncated)?;
         let name = rest.get(..usize::from(raw.cluster_len)).ok_or(HelloFormatError::Truncated)?;
         let cluster = std::str::from_utf8(name).map_err(|_| HelloFormatError::Field("cluster"))?;
-        Self::from_raw(raw, cluster)
+        let extension = rest[usize::from(raw.cluster_len)..].get(..EXTENSION_BYTES).map(HelloExtension::read);
+        Ok(Self { extension, ..Self::from_raw(raw, cluster)? })
     }
 
     fn from_raw(raw: &RawHello, cluster: &str) -> Result<Self, HelloFormatError> {
@@ -274,6 +300,7 @@ impl Hello {
             batch_entries_max: raw.batch_entries_max.get(),
             key_bytes_max: raw.key_bytes_max.get(),
             cluster: cluster.to_owned(),
+            extension: None,
         })
     }
 
@@ -299,5 +326,13 @@ impl Hello {
             cluster_len: self.cluster.len() as u8,
             zero: [0; 3],
         }
+    }
+}
+
+impl HelloExtension {
+    fn read(bytes: &[u8]) -> Self {
+        let (clock, map) = bytes.split_at(size_of::<u64>());
+        let clock_us = u64::from_le_bytes(clock.try_into().expect("split there"));
+        Self { clock_us, map: Arc::new(MapDigest::read(map)) }
     }
 }

@@ -26,6 +26,7 @@ pub mod flags;
 pub mod frame;
 pub mod header;
 pub mod hello;
+pub mod map_digest;
 pub mod reassembly;
 pub mod request;
 pub mod response;

@@ -32,6 +32,11 @@ pub struct SessionTerms {
     pub core: Option<u16>,
     /// The peer's topology epoch.
     pub peer_epoch: u32,
+    /// Checksum of the peer's map, if it has told.
+    pub peer_map: Option<u32>,
+    /// The peer's monotonic clock when it wrote its HELLO, in microseconds. Where both sides have told theirs, deadlines
+    /// of requests are absolute, on the node's clock.
+    pub peer_clock_us: Option<u64>,
     /// What every frame is checked against, both ways.
     pub limits: Limits,
     /// Longest value in chunks, both ways.
@@ -105,6 +110,19 @@ pub enum HelloError {
     /// Two processes claim the same node id, or a node connected to itself.
     #[error("the peer claims our own node id {0}")]
     SameNode(u32),
+    /// Two maps of one epoch: the files differ, although their epochs do not.
+    #[error(
+        "the peer has another map of epoch {epoch}: the owners differ, first among slots {first} to {last}; compare the topology \
+         files, and raise the epoch of the right one"
+    )]
+    Map {
+        /// The epoch of both.
+        epoch: u32,
+        /// The first slot that may differ; those before it have the same owners.
+        first: usize,
+        /// The last slot of the first block of slots that differs.
+        last: usize,
+    },
 }
 
 impl HelloError {
@@ -118,6 +136,7 @@ impl HelloError {
             Self::HashSeed => "hello_hash_seed",
             Self::Roles { .. } => "hello_roles",
             Self::SameNode(_) => "hello_same_node",
+            Self::Map { .. } => "hello_map",
         }
     }
 }
@@ -139,6 +158,12 @@ pub fn negotiate(ours: &Hello, theirs: &Hello) -> Result<SessionTerms, HelloErro
         peer_cores: theirs.cores,
         core,
         peer_epoch: theirs.topology_epoch,
+        peer_map: theirs.extension.as_ref().map(|extension| extension.map.sum()),
+        peer_clock_us: theirs
+            .extension
+            .as_ref()
+            .filter(|_| ours.extension.is_some())
+            .map(|extension| extension.clock_us),
         limits: Limits {
             frame_value_bytes_max: ours.frame_value_bytes_max.min(theirs.frame_value_bytes_max),
             cluster_tag: super::cluster_tag(&ours.cluster),
@@ -174,6 +199,12 @@ fn refuse(ours: &Hello, theirs: &Hello) -> Result<(), HelloError> {
     }
     if ours.node_id != 0 && ours.node_id == theirs.node_id {
         return Err(HelloError::SameNode(ours.node_id));
+    }
+    if let (Some(our), Some(their)) = (&ours.extension, &theirs.extension)
+        && ours.topology_epoch == theirs.topology_epoch
+        && let Some(slots) = our.map.first_difference(&their.map)
+    {
+        return Err(HelloError::Map { epoch: ours.topology_epoch, first: *slots.start(), last: *slots.end() });
     }
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! The frames that the other tests start from: one of each shape, named; also what the golden files hold.
 
+use std::sync::Arc;
+
 use shardstore::key::{KeyHasher, SlotId};
 use shardstore::version::{Condition, Version};
 use shardstore::wire::batch::{BatchAnswer, BatchAnswers, MgetKeys, MsetItem, MsetItems};
 use shardstore::wire::ext::{CarriedPart, Moved, TraceContext, WantedPart};
-use shardstore::wire::hello::{Hello, Role, WANTED_CORE_ANY};
+use shardstore::wire::hello::{Hello, HelloExtension, Role, WANTED_CORE_ANY};
+use shardstore::wire::map_digest::MapDigest;
 use shardstore::wire::reassembly::split;
 use shardstore::wire::request::{Dialect, Set};
 use shardstore::wire::stats::{Stat, StatKind, Stats};
@@ -44,6 +47,10 @@ pub(crate) fn set(value: &[u8]) -> Set<'_> {
     }
 }
 
+pub(crate) fn extension() -> HelloExtension {
+    HelloExtension { clock_us: 0x0102_0304_0506_0708, map: Arc::new(MapDigest::of(|_| 1)) }
+}
+
 pub(crate) fn hello(role: Role) -> Hello {
     Hello {
         version_min: 1,
@@ -64,6 +71,7 @@ pub(crate) fn hello(role: Role) -> Hello {
         batch_entries_max: 1024,
         key_bytes_max: 4160,
         cluster: CLUSTER.to_owned(),
+        extension: None,
     }
 }
 
@@ -91,6 +99,10 @@ fn hellos(samples: &mut Vec<Sample>) {
         hello(role).encode(&mut bytes);
         samples.push(Sample { name, about: "HELLO, cluster \"golden\", hash seed 0x5eed", bytes });
     }
+    let mut bytes = Vec::new();
+    Hello { extension: Some(extension()), ..hello(Role::Edge) }.encode(&mut bytes);
+    let about = "HELLO with clock 0x0102030405060708 us and the digest of a map whose slots all have the owner 1";
+    samples.push(Sample { name: "hello_extended", about, bytes });
 }
 
 fn requests(samples: &mut Vec<Sample>) {

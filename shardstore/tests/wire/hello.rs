@@ -1,11 +1,14 @@
 //! HELLO: round trip, every field out of range, and the table of what two sides agree on.
 
 use shardstore::wire::frame::{self, Decoded};
-use shardstore::wire::hello::{Hello, HelloFormatError, Role};
+use std::sync::Arc;
+
+use shardstore::wire::hello::{Hello, HelloExtension, HelloFormatError, Role};
+use shardstore::wire::map_digest::MapDigest;
 use shardstore::wire::terms::{HelloError, negotiate};
 use shardstore::wire::{Frame, checksum, cluster_tag};
 
-use crate::corpus::{CLUSTER, hello};
+use crate::corpus::{CLUSTER, extension, hello};
 
 fn decode(bytes: &[u8]) -> Frame<'_> {
     match frame::decode(bytes, &Hello::limits(cluster_tag(CLUSTER))) {
@@ -33,6 +36,42 @@ fn it_round_trips_and_tolerates_what_a_later_release_adds() {
         let damaged = Frame { value: &longer, ..frame };
         assert_eq!(Hello::parse(&damaged), Err(HelloFormatError::Corrupt));
     }
+}
+
+#[test]
+fn the_extension_is_read_where_it_is_whole() {
+    let whole = Hello { extension: Some(extension()), ..hello(Role::Node) };
+    let mut bytes = Vec::new();
+    whole.encode(&mut bytes);
+    let frame = decode(&bytes);
+    assert_eq!(Hello::parse(&frame), Ok(whole.clone()));
+    let mut header = frame.header;
+    let without = frame.value.len() - 520;
+    for cut in [without, without + 1, frame.value.len() - 1] {
+        let value = &frame.value[..cut];
+        header.value_crc32c = checksum(value);
+        assert_eq!(Hello::parse(&Frame { header, value, ..frame }), Ok(hello(Role::Node)), "cut at {cut}");
+    }
+    let longer = [frame.value, b"later"].concat();
+    header.value_crc32c = checksum(&longer);
+    assert_eq!(Hello::parse(&Frame { header, value: &longer, ..frame }), Ok(whole));
+}
+
+#[test]
+fn maps_of_one_epoch_must_be_the_same_and_clocks_count_where_both_tell_them() {
+    let ours = Hello { extension: Some(extension()), ..hello(Role::Edge) };
+    let map = Arc::new(MapDigest::of(|slot| if slot == 300 { 2 } else { 1 }));
+    let other = Hello { extension: Some(HelloExtension { clock_us: 5, map }), ..hello(Role::Node) };
+    let expected = HelloError::Map { epoch: 7, first: 256, last: 383 };
+    assert_eq!(negotiate(&ours, &other), Err(expected.clone()));
+    assert_eq!(negotiate(&other, &ours), Err(expected));
+    let later = Hello { topology_epoch: 8, ..other };
+    let terms = negotiate(&ours, &later).unwrap();
+    assert_eq!((terms.peer_clock_us, terms.peer_epoch), (Some(5), 8));
+    assert_eq!(terms.peer_map, Some(later.extension.as_ref().unwrap().map.sum()));
+    // With a peer of a release before it, deadlines are budgets.
+    assert_eq!(negotiate(&ours, &hello(Role::Node)).unwrap().peer_clock_us, None);
+    assert_eq!(negotiate(&hello(Role::Node), &ours).unwrap().peer_clock_us, None);
 }
 
 #[test]

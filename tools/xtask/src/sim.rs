@@ -12,6 +12,9 @@ use crate::child;
 use crate::poll::Stop;
 use crate::steps::Outcome;
 
+/// The bugs that can be planted, as the simulation calls them.
+pub(crate) const BUGS: [&str; 3] = ["stale-fills", "kept-slots", "late-writes"];
+
 /// Building in release mode and running: the simulation itself is meant to take 3 minutes for 1,000 seeds, the build
 /// with whole-program optimisation several more on two cores. More seeds get more time.
 const TIME_LIMIT_BASE: Duration = Duration::from_secs(20 * 60);
@@ -52,13 +55,13 @@ impl Options {
         command
     }
 
-    /// The command that builds the server with its planted bug, and succeeds only if one of these seeds finds it.
-    pub(crate) fn planted_bug_command(&self, root: &Path) -> Command {
+    /// The command that builds the server with its planted bugs, and succeeds only if one of these seeds finds the one named.
+    pub(crate) fn planted_bug_command(&self, root: &Path, bug: &str) -> Command {
         let mut command = Command::new("cargo");
         // A build of its own: the bug must not come near the binaries of the other steps.
         let build = "test --release --locked -p corelane --features planted_bug --test sim --target-dir target/planted";
         command.current_dir(root).args(build.split(' '));
-        command.args(["--", "--seeds", &self.seeds.to_string(), "--expect-violation"]);
+        command.args(["--", "--seeds", &self.seeds.to_string(), "--bug", bug]);
         command
     }
 
@@ -104,8 +107,8 @@ mod tests {
 
     #[test]
     fn the_planted_bug_is_built_apart_and_must_be_found() {
-        let command = words(&Options::first(300).planted_bug_command(Path::new(".")));
-        for part in ["--features planted_bug", "--target-dir target/planted", "-- --seeds 300 --expect-violation"] {
+        let command = words(&Options::first(300).planted_bug_command(Path::new("."), "kept-slots"));
+        for part in ["--features planted_bug", "--target-dir target/planted", "-- --seeds 300 --bug kept-slots"] {
             assert!(command.contains(part), "{command}");
         }
     }

@@ -40,8 +40,8 @@ const SEEDS_FULL: u64 = 1000;
 /// Seeds in a fast run: enough to meet every kind of fault a few times.
 const SEEDS_FAST: u64 = 50;
 
-/// Seeds within which the simulation must find the planted bug.
-const SEEDS_PLANTED: u64 = 300;
+/// Seeds within which the simulation must find each planted bug.
+const SEEDS_PLANTED: u64 = 1000;
 
 /// Runs every check of CI, prints a summary and fails if any step failed.
 ///
@@ -106,7 +106,9 @@ impl TestRun<'_> {
         steps.run(&format!("simulation, {seeds} seeds"), || {
             self.step(&mut simulation.command(self.root), simulation.time_limit())
         });
-        steps.run("planted bug", || self.planted_bug());
+        for bug in sim::BUGS {
+            steps.run(&format!("planted bug {bug}"), || self.planted_bug(bug));
+        }
         steps.run("loom: mailbox", || self.loom());
         steps.run("loom: readers of the cache", || self.loom_of_cache());
         for manifest in workspace::fuzz_manifests(self.root)? {
@@ -138,12 +140,12 @@ impl TestRun<'_> {
     }
 
     /// A simulation that cannot fail shows nothing: built with a bug, it must find it.
-    fn planted_bug(&self) -> Result<(Outcome, TestCount)> {
+    fn planted_bug(&self, bug: &str) -> Result<(Outcome, TestCount)> {
         if self.fast {
             return skipped("--fast");
         }
         let simulation = sim::Options::first(SEEDS_PLANTED);
-        self.step(&mut simulation.planted_bug_command(self.root), simulation.time_limit())
+        self.step(&mut simulation.planted_bug_command(self.root, bug), simulation.time_limit())
     }
 
     /// The models of the lock-free parts, explored exhaustively. They need a build of their own (`--cfg loom`).

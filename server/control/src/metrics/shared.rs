@@ -45,9 +45,13 @@ crate::metrics! {
         epoch: Gauge = "corelane_topology_epoch",
         /// Slots that this process owns: none at an edge.
         slots_owned: Gauge = "corelane_topology_slots_owned",
+        /// Slots that changes of the topology gave to another node; what they held is dropped (`corelane_cache_disowned_total`).
+        slots_lost: Counter = "corelane_topology_slots_lost_total",
         /// Topologies that were put in force after the one that the process started with.
         reloads: Counter = "corelane_topology_reloads_total",
-        /// Topologies that were refused; the log says why, with the line. An old one that a node sends is none.
+        /// Times a peer knew a newer epoch than the one in force, and the file was read again. Nothing else follows from it.
+        hints: Counter = "corelane_topology_hints_total",
+        /// Topologies that were refused; the log says why, with the line.
         refused: Counter = "corelane_topology_refused_total",
     }
 }
@@ -106,6 +110,8 @@ mod tests {
         let writes: WriteChecks<TopologyMetrics> = &[
             (|t| t.epoch.set(7), "corelane_topology_epoch"),
             (|t| t.slots_owned.set(7), "corelane_topology_slots_owned"),
+            (|t| t.slots_lost.increment(), "corelane_topology_slots_lost_total"),
+            (|t| t.hints.increment(), "corelane_topology_hints_total"),
             (|t| t.reloads.increment(), "corelane_topology_reloads_total"),
             (|t| t.refused.increment(), "corelane_topology_refused_total"),
         ];

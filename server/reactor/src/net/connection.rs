@@ -210,6 +210,17 @@ impl Connection {
         }
     }
 
+    /// Has the connection fail when the peer has acknowledged nothing for so long although bytes are on the way to it: that of a
+    /// peer that has vanished would otherwise be sent again for many minutes, and reach it when it is back.
+    pub fn limit_unacknowledged(&self, longest: Duration) {
+        self.state(|state, reactor| reactor.inner.driver.borrow_mut().limit_unacknowledged(state.socket, longest));
+    }
+
+    /// Closes by a reset: what was written and has not left is thrown away, in the kernel too, and the peer learns that it was.
+    pub fn reset(self) {
+        self.state(|state, reactor| reactor.inner.driver.borrow_mut().reset_on_close(state.socket));
+    }
+
     /// Takes the connection off this core, so that another can attach it. Bytes that have come already go with it.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::endpoint::{CoreAddress, WINDOW_BYTES};
 use super::network::Network;
@@ -47,7 +48,7 @@ impl SimDriver {
 
 impl Driver for SimDriver {
     fn now(&self) -> Instant {
-        self.network.borrow().now
+        self.network.borrow().process_now(self.place.process)
     }
 
     fn wall_ms(&self) -> u64 {
@@ -89,6 +90,14 @@ impl Driver for SimDriver {
 
     fn peer(&self, socket: Socket) -> Option<Address> {
         self.network.borrow().peer(socket.0)
+    }
+
+    fn limit_unacknowledged(&mut self, _: Socket, _: Duration) {
+        // The simulated kernel keeps what it holds as long as the connection is open: the worst that may happen.
+    }
+
+    fn reset_on_close(&mut self, socket: Socket) {
+        self.network.borrow_mut().reset_on_close(socket.0);
     }
 
     fn arm_receive(&mut self, _: ConnectionId, socket: Socket, _: Size) {

@@ -50,6 +50,8 @@ pub(crate) struct Endpoint {
     pub(crate) blocked_send: Option<Vec<u8>>,
     /// Whether an event that moves the wire is already planned.
     pub(crate) moving: bool,
+    /// Its close is a reset.
+    pub(crate) reset_on_close: bool,
     /// Nothing arrives before this instant, so that the order of arrivals is the order of sends.
     pub(crate) not_before: Instant,
 }
@@ -70,6 +72,7 @@ impl Endpoint {
             failed: None,
             blocked_send: None,
             moving: false,
+            reset_on_close: false,
             not_before: Instant::from_nanos(0),
         }
     }

@@ -39,6 +39,25 @@ impl Network {
         }
     }
 
+    /// The kernel of an end that is reset throws away what it holds: behind a cut, all that is on the wire.
+    pub(super) fn lose_unsent(&mut self, endpoint: SlabKey) {
+        let Some(state) = self.endpoints.get(endpoint) else { return };
+        let Peer::Endpoint(peer) = state.peer else { return };
+        if self.is_cut(state.place.process, state.peer_process)
+            && let Some(state) = self.endpoints.get_mut(peer)
+        {
+            state.wire.clear();
+        }
+    }
+
+    pub(crate) fn reset_on_close(&mut self, socket: i32) {
+        if let Some(endpoint) = self.by_socket(socket)
+            && let Some(state) = self.endpoints.get_mut(endpoint)
+        {
+            state.reset_on_close = true;
+        }
+    }
+
     pub(super) fn reset_both(&mut self, endpoint: SlabKey) {
         self.reset_peer_of(endpoint);
         let at = self.now + self.delay();

@@ -13,6 +13,7 @@
 //!
 //! **Source**: the method is FoundationDB's and TigerBeetle's: deterministic simulation of the whole cluster.
 
+mod clock;
 mod disk;
 mod driver;
 mod endpoint;

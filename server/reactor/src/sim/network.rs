@@ -10,6 +10,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::time::Duration;
 
+use super::clock::SimClock;
 use super::endpoint::{CoreAddress, Endpoint, Peer};
 use crate::buffer::Received;
 use crate::driver::{Completion, ReceiveEnd, SendResult};
@@ -94,6 +95,8 @@ pub(crate) struct Network {
     pub(super) cut: BTreeSet<(usize, usize)>,
     /// Processes that have died and were not started again: nobody answers for them.
     pub(super) dead: BTreeSet<usize>,
+    /// The monotonic clocks of processes, where they are not the world's.
+    pub(super) clocks: BTreeMap<usize, SimClock>,
     /// By how many milliseconds the wall clocks of processes are ahead (behind, where negative).
     pub(super) clock_skews_ms: BTreeMap<usize, i64>,
     pub(super) completions: BTreeMap<(usize, usize), VecDeque<Completion>>,
@@ -122,6 +125,7 @@ impl Network {
             event_count: 0,
             cut: BTreeSet::new(),
             dead: BTreeSet::new(),
+            clocks: BTreeMap::new(),
             clock_skews_ms: BTreeMap::new(),
             completions: BTreeMap::new(),
             trace: 0,
@@ -130,6 +134,16 @@ impl Network {
 
     pub(crate) fn set_options(&mut self, options: NetworkOptions) {
         self.options = options;
+    }
+
+    /// The monotonic clock of a process at this moment.
+    pub(crate) fn process_now(&self, process: usize) -> Instant {
+        self.clocks.get(&process).map_or(self.now, |clock| clock.of_world(self.now))
+    }
+
+    /// When, in the world's time, the monotonic clock of a process shows this instant.
+    pub(crate) fn world_time(&self, process: usize, at: Instant) -> Instant {
+        self.clocks.get(&process).map_or(at, |clock| clock.to_world(at))
     }
 
     pub(crate) fn open_endpoints(&self) -> usize {
@@ -334,8 +348,10 @@ impl Network {
     /// Closes an end: the peer sees the end of the stream, or a reset when bytes were left unread (RFC 9293, 3.6).
     pub(crate) fn close(&mut self, socket: i32) {
         let Some(endpoint) = self.by_socket(socket) else { return };
-        let unread = self.endpoints.get(endpoint).is_some_and(|state| !state.unread.is_empty());
-        if unread {
+        let is_reset =
+            self.endpoints.get(endpoint).is_some_and(|state| !state.unread.is_empty() || state.reset_on_close);
+        if is_reset {
+            self.lose_unsent(endpoint);
             self.reset_peer_of(endpoint);
         } else {
             self.shutdown_send(socket);

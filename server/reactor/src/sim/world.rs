@@ -10,6 +10,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::clock::SimClock;
 use super::disk::SimDisk;
 use super::driver::SimDriver;
 use super::endpoint::CoreAddress;
@@ -99,9 +100,16 @@ impl World {
     }
 
     /// Sets by how many milliseconds the wall clock of a process is ahead of the world's (behind, where negative), from its
-    /// next pass on. Monotonic time is the same everywhere.
+    /// next pass on.
     pub fn set_clock_skew(&mut self, process: ProcessId, skew_ms: i64) {
         self.network.borrow_mut().clock_skews_ms.insert(process.0, skew_ms);
+    }
+
+    /// Gives a process a monotonic clock of its own: with another zero, and so many millionths faster than the world's (slower,
+    /// where negative). For use before its cores start: it must not go back.
+    pub fn set_clock(&mut self, process: ProcessId, offset: Duration, drift_ppm: i32) {
+        let offset_ns = u64::try_from(offset.as_nanos()).unwrap_or(u64::MAX);
+        self.network.borrow_mut().clocks.insert(process.0, SimClock::new(offset_ns, drift_ppm));
     }
 
     /// Cuts the network between two processes; connections stay silent until [`World::heal`].
@@ -203,9 +211,9 @@ impl World {
 
     fn runnable(&self) -> Vec<(usize, usize)> {
         let network = self.network.borrow();
-        let now = network.now;
         let mut runnable = Vec::new();
         for (process, state) in self.processes.iter().enumerate() {
+            let now = network.process_now(process);
             for (core, state) in state.cores.iter().enumerate() {
                 let due = state.reactor.next_timer().is_some_and(|at| at <= now);
                 let reported = network.has_completions((process, core));
@@ -219,10 +227,15 @@ impl World {
     }
 
     fn pass_time(&mut self, deadline: Instant) -> bool {
-        let cores = self.processes.iter().flat_map(|process| &process.cores);
-        let timers = cores.filter(|core| !core.reactor.is_stopping()).filter_map(|core| core.reactor.next_timer());
-        let event = self.network.borrow().next_event();
-        let Some(next) = timers.chain(event).min() else { return false };
+        let network = self.network.borrow();
+        let timers = self.processes.iter().enumerate().flat_map(|(process, state)| {
+            let running = state.cores.iter().filter(|core| !core.reactor.is_stopping());
+            let network = &network;
+            running.filter_map(move |core| Some(network.world_time(process, core.reactor.next_timer()?)))
+        });
+        let next = timers.chain(network.next_event()).min();
+        drop(network);
+        let Some(next) = next else { return false };
         self.network.borrow_mut().advance(next.min(deadline));
         true
     }

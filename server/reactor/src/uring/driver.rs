@@ -376,6 +376,14 @@ impl Driver for UringDriver {
         socket::peer(socket.0)
     }
 
+    fn limit_unacknowledged(&mut self, socket: Socket, longest: Duration) {
+        socket::limit_unacknowledged(socket.0, longest);
+    }
+
+    fn reset_on_close(&mut self, socket: Socket) {
+        socket::reset_on_close(socket.0);
+    }
+
     fn arm_receive(&mut self, connection: ConnectionId, socket: Socket, size: Size) {
         let (group, kind) = receive_of(size);
         self.push(opcode::RecvMulti::new(types::Fd(socket.0), group).build(), kind, connection.0);

@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::address::Address;
 use crate::driver::ListenOptions;
@@ -127,6 +128,19 @@ pub(crate) fn shutdown_send(fd: RawFd) {
     unsafe { libc::shutdown(fd, libc::SHUT_WR) };
 }
 
+/// Has the kernel give a connection up whose peer has acknowledged nothing for so long. A socket that has no such option needs
+/// none: its peer is on this host.
+pub(crate) fn limit_unacknowledged(fd: RawFd, longest: Duration) {
+    let ms = libc::c_uint::try_from(longest.as_millis()).unwrap_or(libc::c_uint::MAX);
+    let _ = set(&fd, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, ms);
+}
+
+/// Makes the close of a socket a reset.
+pub(crate) fn reset_on_close(fd: RawFd) {
+    // Of a socket that is not one any more there is nothing left to send.
+    let _ = set(&fd, libc::SOL_SOCKET, libc::SO_LINGER, libc::linger { l_onoff: 1, l_linger: 0 });
+}
+
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
@@ -139,9 +153,9 @@ fn open(address: &RawAddress) -> io::Result<OwnedFd> {
     }
 }
 
-fn set(fd: &OwnedFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+fn set<T>(fd: &impl AsRawFd, level: libc::c_int, option: libc::c_int, value: T) -> io::Result<()> {
     let len = size_of_val(&value) as libc::socklen_t;
-    // SAFETY: `value` is `len` readable bytes.
+    // SAFETY: `value` is `len` readable bytes, and the kernel checks that the option takes as many.
     check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const value).cast(), len) }).map(drop)
 }
 

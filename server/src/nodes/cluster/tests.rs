@@ -100,6 +100,11 @@ impl Rig {
         answer
     }
 
+    /// What a node has claimed about the map, once: its id and the epoch.
+    fn hint(&self) -> Option<(u32, u32)> {
+        self.cluster.take_hint().map(|hint| (hint.node.0, hint.epoch))
+    }
+
     async fn sleep(&self, ms: u64) {
         self.cluster.shared.reactor.sleep(Duration::from_millis(ms)).await;
     }

@@ -27,7 +27,7 @@ use super::context::RequestContext;
 use super::gather::{Gather, part_answer};
 use super::link::Link;
 use super::operate::{operate, set_of};
-use super::respond::{Sent, respond};
+use super::respond::{BUSY_RETRY_US, Sent, respond};
 use super::waiting::Waiting;
 use super::{NodeCore, note};
 use crate::message::OwnedFrame;
@@ -129,7 +129,8 @@ fn perform(core: &NodeCore, op: &Op<'_>, part: &BatchPart) -> Vec<OwnedResponse>
             {
                 core.store.shard().prefetch(hashes);
             }
-            answers.push(operate(core, *hash, &op));
+            let refused = core.refuse_hop(hash.slot(), core.topology_epoch()).map(|answer| answer.status);
+            answers.push(refused.map_or_else(|| operate(core, *hash, &op), OwnedResponse::status));
         }
     };
     match op {
@@ -179,7 +180,10 @@ fn payload_of(op: &Op<'_>, indices: &[u16]) -> Vec<u8> {
 }
 
 /// Does the part of a batch that another core sent, and puts its answers into one.
-pub(super) fn perform_part(core: &NodeCore, op: &Op<'_>) -> OwnedResponse {
+pub(super) fn perform_part(core: &NodeCore, epoch: u32, op: &Op<'_>) -> OwnedResponse {
+    if core.topology_epoch() < epoch {
+        return OwnedResponse::retry(Status::Busy, BUSY_RETRY_US);
+    }
     let keys = keys_of(op);
     let part = BatchPart {
         indices: (0..keys.len() as u16).collect(),

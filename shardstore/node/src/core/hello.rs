@@ -17,20 +17,22 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 
-use reactor::{Connection, ConnectionError, CoreId, Instant, Received};
+use reactor::{Address, Connection, ConnectionError, CoreId, Instant, Received};
 use shardstore::key::{HASH_ID_RAPIDHASH_V3, STORED_KEY_BYTES_MAX};
 use shardstore::session::{FrameReader, HelloReadError};
 use shardstore::wire::batch::BATCH_ENTRIES_MAX;
-use shardstore::wire::hello::{FEATURE_READ, Hello, HelloFormatError, Role, WANTED_CORE_ANY};
-use shardstore::wire::terms::{SessionTerms, negotiate};
+use shardstore::wire::hello::{FEATURE_READ, Hello, HelloExtension, HelloFormatError, Role, WANTED_CORE_ANY};
+use shardstore::wire::terms::{HelloError, SessionTerms, negotiate};
 use shardstore::wire::{FrameError, VERSION_MAX, VERSION_MIN};
 
+use super::context::clock_us;
 use super::drain::QUIET;
 use super::permit::ConnectionPermit;
 use super::{NodeCore, note, session};
-use crate::message::{Handover, NodeMessage};
+use crate::message::{Handover, NodeMessage, PeerRefused};
 use crate::metrics::Event;
 use crate::plan::{HELLO_TIME, LINGER_TIME};
 
@@ -44,6 +46,8 @@ enum HelloRefusal {
     Foreign(&'static str),
     /// It gets our HELLO, so that it comes to the same verdict.
     Answered(&'static str),
+    /// The two do not agree; as above, and the operator is told.
+    Disagreed(HelloError),
 }
 
 impl From<HelloReadError> for HelloRefusal {
@@ -83,7 +87,7 @@ async fn read(
     loop {
         let data = receive(permit, connection, deadline).await?;
         if let Some(hello) = reader.read_hello(&data, &mut core.spares.borrow_mut())? {
-            let terms = negotiate(&core.hello(), &hello).map_err(|error| HelloRefusal::Answered(error.name()))?;
+            let terms = negotiate(&core.hello(), &hello).map_err(HelloRefusal::Disagreed)?;
             return Ok((hello, terms));
         }
     }
@@ -121,12 +125,19 @@ async fn refuse(core: &NodeCore, connection: Connection, refusal: HelloRefusal) 
         HelloRefusal::TimedOut => note(core, Event::HelloTimedOut),
         HelloRefusal::Lost => note(core, Event::Lost),
         HelloRefusal::Foreign(name) => core.metrics().faults.note(name),
-        HelloRefusal::Answered(name) => {
-            core.metrics().faults.note(name);
-            core.hello().encode(&mut connection.write());
-            connection.finish(LINGER_TIME).await;
+        HelloRefusal::Answered(name) => answer_and_end(core, connection, name).await,
+        HelloRefusal::Disagreed(error) => {
+            let name = error.name();
+            core.report_refused(connection.peer(), error);
+            answer_and_end(core, connection, name).await;
         }
     }
+}
+
+async fn answer_and_end(core: &NodeCore, connection: Connection, name: &'static str) {
+    core.metrics().faults.note(name);
+    core.hello().encode(&mut connection.write());
+    connection.finish(LINGER_TIME).await;
 }
 
 /// A connection that another core is to have.
@@ -172,11 +183,18 @@ async fn go_on(permit: ConnectionPermit, handover: Handover) {
     };
     match negotiate(&core.hello(), &hello) {
         Ok(terms) => session::run(permit, connection, terms, FrameReader::with_rest(rest)).await,
-        Err(error) => refuse(&core, connection, HelloRefusal::Answered(error.name())).await,
+        Err(error) => refuse(&core, connection, HelloRefusal::Disagreed(error)).await,
     }
 }
 
 impl NodeCore {
+    /// Tells the operator of a peer that was refused; its own side comes to the same verdict.
+    fn report_refused(&self, peer: Option<Address>, error: HelloError) {
+        // A full mailbox costs a line of the log; the peer comes again.
+        let refused = NodeMessage::PeerRefused(Box::new(PeerRefused { peer, error }));
+        let _ = self.mail.send(self.store.cores().control(), refused);
+    }
+
     /// What this node says about itself.
     pub(super) fn hello(&self) -> Hello {
         let limits = self.limits();
@@ -200,6 +218,10 @@ impl NodeCore {
             batch_entries_max: BATCH_ENTRIES_MAX,
             key_bytes_max: STORED_KEY_BYTES_MAX as u16,
             cluster: self.shared.cluster.to_string(),
+            extension: Some(HelloExtension {
+                clock_us: clock_us(self.reactor.read_clock()),
+                map: Arc::clone(self.topology.borrow().digest()),
+            }),
         }
     }
 }

@@ -40,13 +40,13 @@ impl NodeCore {
         deadline: Instant,
         waiting: Waiting,
     ) -> Result<(), Waiting> {
-        let asked = self.hops.ask(&self.mail, to, (deadline, frame), waiting);
+        let asked = self.hops.ask(&self.mail, to, (deadline, frame.placed_by(self.topology_epoch())), waiting);
         asked.map(drop).inspect_err(|_| note(self, Event::HopRefused))
     }
 
     /// Serves a request that another core took.
     pub(super) fn serve_hop(&self, from: CoreId, hop: &Hop<OwnedFrame>) {
-        let answer = if self.reactor.now() > hop.deadline {
+        let answer = if self.reactor.read_clock() > hop.deadline {
             note(self, Event::DeadlineMissed);
             OwnedResponse::retry(Status::Unavailable, 0)
         } else {
@@ -57,9 +57,13 @@ impl NodeCore {
 
     fn perform(&self, frame: &OwnedFrame) -> OwnedResponse {
         let frame = frame.frame();
+        let epoch = frame.header.slot_epoch;
         match Request::parse(&frame) {
-            Ok(Request { op: op @ (Op::Mget(_) | Op::Mset(_)), .. }) => batch::perform_part(self, &op),
-            Ok(request) => operate(self, self.hasher.hash(request.op.key()), &request.op),
+            Ok(Request { op: op @ (Op::Mget(_) | Op::Mset(_)), .. }) => batch::perform_part(self, epoch, &op),
+            Ok(request) => {
+                let hash = self.hasher.hash(request.op.key());
+                self.refuse_hop(hash.slot(), epoch).unwrap_or_else(|| operate(self, hash, &request.op))
+            }
             // The asking core has parsed the same bytes.
             Err(_) => OwnedResponse::status(Status::Unsupported),
         }

@@ -1,6 +1,7 @@
 //! GET and READ of a key of another core of this node, read from that core's shard in place.
 //!
-//! **Not** for bytes of large values, or what is being changed: those are asked of the owner by a hop; nor behind requests of the
+//! **Not** for bytes of large values, or what is being changed, or while the owner still drops slots that have left: those are asked
+//! of the owner by a hop; nor behind requests of the
 //! connection that wait for another core, which a read must not overtake.
 //!
 //! **Invariants**: nothing of the other core's memory is written, and nothing of it is lent; nothing is allocated.
@@ -31,7 +32,7 @@ impl FrameHandler {
         out: &mut Vec<u8>,
     ) -> bool {
         let core = &self.core;
-        if self.link.is_hopping() {
+        if self.link.is_hopping() || !core.is_settled(core.store.cores().owner(hash)) {
             return false;
         }
         core.store.read_remote((hash, key), |read| match read {
@@ -59,7 +60,7 @@ impl FrameHandler {
         out: &mut Vec<u8>,
     ) -> bool {
         let core = &self.core;
-        if self.link.is_hopping() {
+        if self.link.is_hopping() || !core.is_settled(core.store.cores().owner(hash)) {
             return false;
         }
         core.store.read_remote((hash, key), |read| match read {

@@ -25,7 +25,12 @@ impl NodeCore {
             NodeMessage::Snapshot(snapshot) => self.adopt(&snapshot),
             NodeMessage::Drain { refuse_at } => self.start_drain(refuse_at),
             NodeMessage::Stop => return ControlFlow::Break(()),
-            NodeMessage::Stale { .. } | NodeMessage::Drained => debug_assert!(false, "this is for the control core"),
+            NodeMessage::Stale { .. }
+            | NodeMessage::Dropped { .. }
+            | NodeMessage::PeerRefused(_)
+            | NodeMessage::Drained => {
+                debug_assert!(false, "this is for the control core");
+            }
         }
         ControlFlow::Continue(())
     }

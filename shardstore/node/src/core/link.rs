@@ -30,6 +30,10 @@ pub(crate) struct Link {
     pub(crate) sender: ConnectionSender,
     pub(crate) terms: SessionTerms,
     pub(crate) dialect: Dialect,
+    /// Deadlines of its requests are on our clock.
+    pub(crate) has_clock: bool,
+    /// The peer's map by its last HELLO: epoch and checksum.
+    pub(crate) map: Cell<Option<(u32, u32)>>,
     /// What the peer has in flight.
     pub(crate) credit: PeerCredit,
     /// Notified when there is something for the connection's task: a stream to write, an answer that came, a drain.
@@ -50,6 +54,8 @@ impl Link {
         Link {
             sender,
             dialect: terms.dialect(),
+            has_clock: terms.peer_clock_us.is_some(),
+            map: Cell::new(terms.peer_map.map(|sum| (terms.peer_epoch, sum))),
             terms,
             credit,
             attention,

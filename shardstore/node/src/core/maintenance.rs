@@ -25,6 +25,7 @@ const PAUSE_IDLE: Duration = Duration::from_millis(500);
 
 pub(super) async fn maintain(core: Rc<NodeCore>) {
     loop {
+        core.drop_disowned().await;
         let mut slices = 0;
         while slices < SLICES_PER_TURN {
             let done = core.store.maintain(SLICE_UNITS);
@@ -35,6 +36,7 @@ pub(super) async fn maintain(core: Rc<NodeCore>) {
             core.reactor.yield_now().await;
         }
         core.publish();
-        core.reactor.sleep(if slices > 0 { PAUSE_BUSY } else { PAUSE_IDLE }).await;
+        let pause = if slices > 0 { PAUSE_BUSY } else { PAUSE_IDLE };
+        core.until_disowning(core.reactor.now() + pause).await;
     }
 }

@@ -9,7 +9,7 @@
 //!                │         ├─ ahead: what frames that came together ask for is waited for together
 //!                │         └─ link, stream, respond: bytes in, bytes out
 //!                └─ handed over to the core the peer wants
-//!  inbox: messages of other cores     maintenance: background work     drain: the end
+//!  inbox: messages of other cores     maintenance: background work     disown: slots that leave     drain: the end
 //! ```
 //!
 //! **Not**: files, clocks or threads; time comes from the reactor, everything else by message.
@@ -23,6 +23,7 @@ pub(crate) mod answer;
 mod batch;
 mod collect;
 mod context;
+mod disown;
 mod drain;
 mod gather;
 mod hello;
@@ -48,11 +49,12 @@ use std::sync::Arc;
 
 use control::metrics::Sampler;
 use reactor::local::Notify;
-use reactor::{Listener, Mailbox, Reactor};
+use reactor::{Instant, Listener, Mailbox, Reactor};
 use shardstore::cache::LOOKAHEAD;
 use shardstore::key::{KeyHash, KeyHasher};
 use shardstore::placement::{NodeId, Topology};
 use shardstore::session::SpareBuffers;
+use shardstore::wire::Op;
 use shardstore::wire::ext::Moved;
 use store_runtime::budget::{Budget, Oversize};
 use store_runtime::hop::Hops;
@@ -88,6 +90,8 @@ pub(crate) struct NodeCore {
     hasher: KeyHasher,
     me: NodeId,
     topology: RefCell<Arc<Topology>>,
+    /// Epoch and checksum of the map in force.
+    map: Cell<(u32, u32)>,
     /// The last range that was answered MOVED, of the topology in force.
     moved_last: Cell<Option<Moved>>,
     mail: Rc<CoreMail<NodeMessage>>,
@@ -100,8 +104,9 @@ pub(crate) struct NodeCore {
     hashes_ahead: RefCell<Vec<KeyHash>>,
     listeners: RefCell<Vec<Rc<Listener>>>,
     phase: Cell<drain::Phase>,
-    /// The newest epoch the control core was asked to look for.
-    epoch_wanted: Cell<u32>,
+    /// The control core was asked to read the topology again, and is not to be before then.
+    topology_wanted_until: Cell<Instant>,
+    disowning: disown::Disowning,
     /// Which buffers of connections are measured.
     rounds: Sampler,
 }
@@ -145,6 +150,7 @@ impl NodeCore {
             copies: Budget::new(COPIES_BYTES_MAX, Oversize::GrantAlone),
             assembling: Budget::new(ASSEMBLING_BYTES_MAX, Oversize::GrantAlone),
             hasher,
+            map: Cell::new((topology.epoch(), topology.digest().sum())),
             topology: RefCell::new(topology),
             moved_last: Cell::new(None),
             mail,
@@ -155,7 +161,8 @@ impl NodeCore {
             hashes_ahead: RefCell::new(Vec::with_capacity(LOOKAHEAD)),
             listeners: RefCell::default(),
             phase: Cell::new(drain::Phase::Serving),
-            epoch_wanted: Cell::new(0),
+            topology_wanted_until: Cell::new(reactor.now()),
+            disowning: disown::Disowning::new(reactor),
             rounds: Sampler::new(BUFFERS_PER_SAMPLE),
         }))
     }
@@ -185,6 +192,19 @@ impl NodeCore {
     fn adopt(&self, next: &NodeSnapshot) {
         self.limits.replace(next.limits.clone());
         self.set_topology(Arc::clone(&next.topology));
+    }
+
+    /// Whether nobody waits for an operation any more. Of a write that is asked of the clock, not of the time of the pass: the
+    /// process may have stood still since, and a write that comes too late undoes what came after it.
+    #[inline]
+    pub(crate) fn is_late(&self, deadline: Instant, op: &Op<'_>) -> bool {
+        let now = match op {
+            Op::Set(_) | Op::Delete { .. } | Op::Touch { .. } | Op::Mset(_) if deadline != Instant::NEVER => {
+                self.reactor.read_clock()
+            }
+            _ => self.reactor.now(),
+        };
+        now > deadline
     }
 
     /// This core's numbers.

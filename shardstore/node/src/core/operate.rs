@@ -26,6 +26,7 @@ use super::respond::{BUSY_RETRY_US, UNAVAILABLE_RETRY_US};
 /// Does what `op` asks of one key. Operations without a key are not taken: batches are cut by core first ([`super::batch`]),
 /// the others concern the node.
 pub(crate) fn operate(core: &NodeCore, hash: KeyHash, op: &Op<'_>) -> OwnedResponse {
+    core.purge(hash, op.key());
     match op {
         Op::Get { key } => {
             let now_ms = core.reactor.steady_ms();

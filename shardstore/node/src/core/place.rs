@@ -7,18 +7,25 @@
 //!
 //! **Source**: docs/wire.md, "Epochs and placement".
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use reactor::CoreId;
 use shardstore::key::{KeyHash, SlotId, StoredKey};
-use shardstore::placement::Verdict;
+use shardstore::placement::{Topology, Verdict};
 use shardstore::wire::ext::Moved;
 use shardstore::wire::header::CORE_ANY;
 use shardstore::wire::{Flags, FrameError, Status};
 
 use super::answer::OwnedResponse;
 use super::context::RequestContext;
+use super::respond::BUSY_RETRY_US;
 use super::{NodeCore, note};
 use crate::message::NodeMessage;
 use crate::metrics::Event;
+
+/// How often the control core is asked at most: it reads a file then, and a peer may claim any epoch.
+const HINT_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The owner of a key.
 #[derive(Debug)]
@@ -92,9 +99,32 @@ impl NodeCore {
         payload
     }
 
-    pub(super) fn set_topology(&self, topology: std::sync::Arc<shardstore::placement::Topology>) {
-        *self.topology.borrow_mut() = topology;
+    /// Another map is in force from now on; slots that are ours no more are dropped.
+    pub(super) fn set_topology(&self, topology: Arc<Topology>) {
+        self.map.set((topology.epoch(), topology.digest().sum()));
+        let before = self.topology.replace(topology);
         self.moved_last.set(None);
+        self.disown_lost(&before);
+        // Peers whose map of this epoch is another one are to go.
+        self.attention.borrow().values().for_each(|attention| attention.notify());
+    }
+
+    /// Whether a peer means another map by the epoch that is in force here.
+    #[inline]
+    pub(super) fn conflicts_with(&self, map: Option<(u32, u32)>) -> bool {
+        let (epoch, sum) = self.map.get();
+        map.is_some_and(|(theirs, other)| theirs == epoch && other != sum)
+    }
+
+    /// What a core says to a request of another one that has placed it by the map of `epoch`; none when it is to be served.
+    ///
+    /// The asking core's map may be newer than ours: then the request is not for what our shard holds now.
+    pub(super) fn refuse_hop(&self, slot: SlotId, epoch: u32) -> Option<OwnedResponse> {
+        match self.topology.borrow().check_epoch(self.me, slot, epoch) {
+            Verdict::Serve | Verdict::ServeAndHint => None,
+            Verdict::Moved => Some(self.moved(slot)),
+            Verdict::Stale => Some(OwnedResponse::retry(Status::Busy, BUSY_RETRY_US)),
+        }
     }
 
     pub(super) fn topology_epoch(&self) -> u32 {
@@ -121,15 +151,16 @@ impl NodeCore {
         OwnedResponse { moved: Some(moved), ..OwnedResponse::status(Status::Moved) }
     }
 
-    /// Asks the control core to read the topology again, once per epoch that was heard of.
+    /// Asks the control core to read the topology again, every [`HINT_INTERVAL`] at most.
     fn want_topology(&self, epoch: u32) {
-        if epoch <= self.epoch_wanted.get() {
+        let now = self.reactor.now();
+        if now < self.topology_wanted_until.get() {
             return;
         }
         // A full mailbox means that the control core has enough to do; the next request asks again.
         if self.mail.send(self.store.cores().control(), NodeMessage::Stale { epoch }).is_ok() {
             note(self, Event::TopologyWanted);
-            self.epoch_wanted.set(epoch);
+            self.topology_wanted_until.set(now + HINT_INTERVAL);
         }
     }
 }

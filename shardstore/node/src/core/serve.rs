@@ -24,6 +24,7 @@ use shardstore::cache::Hit;
 use shardstore::key::KeyHash;
 use shardstore::session::server::{Accepted, RequestAssembler};
 use shardstore::wire::ext::WantedPart;
+use shardstore::wire::hello::Hello;
 use shardstore::wire::reassembly::{ReassemblyError, ValuePart};
 use shardstore::wire::{Frame, FrameError, HEADER_BYTES, Kind, Op, Request, Status};
 use store_runtime::budget::Lease;
@@ -32,7 +33,7 @@ use store_runtime::request::PART_BYTES_MAX;
 use super::answer::OwnedResponse;
 use super::batch;
 use super::collect::{self, CollectRefused};
-use super::context::{RequestContext, deadline, response_to};
+use super::context::{RequestContext, clock_us, deadline, response_to};
 use super::link::Link;
 use super::operate::{described, operate, ttl_left_ms};
 use super::place::Ownership;
@@ -73,6 +74,9 @@ impl FrameHandler {
         arrived: Instant,
         out: &mut Vec<u8>,
     ) -> Result<(), ReassemblyError> {
+        if frame.header.kind == Kind::Control {
+            return Ok(self.take_control(frame)?);
+        }
         let assembling = &self.core.assembling;
         let lease = |held: Option<Lease>, bytes| {
             let mut lease = held.unwrap_or_else(|| assembling.empty_lease());
@@ -112,6 +116,14 @@ impl FrameHandler {
         }
     }
 
+    /// A peer whose map has changed says HELLO again; of that the map counts, the rest was agreed.
+    #[cold]
+    fn take_control(&self, frame: &Frame<'_>) -> Result<(), FrameError> {
+        let hello = Hello::parse(frame).map_err(|_| FrameError::Unexpected)?;
+        self.link.map.set(hello.extension.map(|extension| (hello.topology_epoch, extension.map.sum())));
+        if self.core.conflicts_with(self.link.map.get()) { Err(FrameError::Unexpected) } else { Ok(()) }
+    }
+
     /// Answers what cannot be served, or ends the connection.
     #[cold]
     fn refuse(
@@ -148,9 +160,10 @@ impl FrameHandler {
     #[inline]
     fn serve(&self, frame: &Frame<'_>, arrived: Instant, out: &mut Vec<u8>) -> Result<ForCore, FrameError> {
         let request = Request::parse(frame)?;
-        let mut context = RequestContext::of(&request, arrived, deadline(&request, arrived), frame.wire_bytes());
+        let mut context =
+            RequestContext::of(&request, arrived, deadline(&request, arrived, self.link.has_clock), frame.wire_bytes());
         self.core.metrics().note_request(request.op.opcode());
-        if let Some(answer) = self.turn_away(&context) {
+        if let Some(answer) = self.turn_away(&context, &request.op) {
             self.send(&context, answer, out);
             return Ok(None);
         }
@@ -186,7 +199,7 @@ impl FrameHandler {
 
     /// Why a request is not served at all, if so.
     #[inline]
-    fn turn_away(&self, context: &RequestContext) -> Option<OwnedResponse> {
+    fn turn_away(&self, context: &RequestContext, op: &Op<'_>) -> Option<OwnedResponse> {
         if self.core.is_refusing() {
             return Some(OwnedResponse::retry(Status::Unavailable, UNAVAILABLE_RETRY_US));
         }
@@ -194,7 +207,7 @@ impl FrameHandler {
             note(&self.core, Event::OverCredit);
             return Some(OwnedResponse::retry(Status::Busy, BUSY_RETRY_US));
         }
-        if self.core.reactor.now() > context.deadline {
+        if self.core.is_late(context.deadline, op) {
             note(&self.core, Event::DeadlineMissed);
             return Some(OwnedResponse::retry(Status::Unavailable, 0));
         }
@@ -205,6 +218,7 @@ impl FrameHandler {
     #[inline]
     fn lookup(&self, hash: KeyHash, key: &[u8], context: &RequestContext, out: &mut Vec<u8>) {
         let core = &self.core;
+        core.purge(hash, key);
         let now_ms = core.reactor.steady_ms();
         let mut shard = core.store.shard();
         let Some(hit) = shard.get(hash, key, now_ms) else {
@@ -316,6 +330,10 @@ impl FrameHandler {
             Op::Stats => {
                 self.core.publish();
                 OwnedResponse::payload(metrics::stats(&self.core.node_metrics))
+            }
+            Op::Ping => {
+                let version = clock_us(self.core.reactor.read_clock());
+                OwnedResponse { version, ..OwnedResponse::status(Status::Ok) }
             }
             _ => OwnedResponse::status(Status::Ok),
         };

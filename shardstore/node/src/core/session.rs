@@ -49,6 +49,9 @@ const STREAMS_MAX: usize = 8;
 /// How long a peer may leave a full send queue unread.
 const SLOW_TIME: Duration = Duration::from_secs(10);
 
+/// The fault of a peer that means another map by the epoch in force.
+const MAP_FAULT: &str = "hello_map";
+
 /// How a connection ends.
 #[derive(Debug, PartialEq, Eq)]
 enum SessionEnd {
@@ -133,6 +136,9 @@ struct PeerSession<'a> {
 impl PeerSession<'_> {
     async fn run(&mut self) -> SessionEnd {
         loop {
+            if self.core.conflicts_with(self.link.map.get()) {
+                return SessionEnd::Fault(MAP_FAULT);
+            }
             if let Err(name) = self.serve_received() {
                 return SessionEnd::Fault(name);
             }
@@ -205,7 +211,9 @@ impl PeerSession<'_> {
             let has_to_read = out.len() > QUEUE_BYTES_MAX || link.streams.borrow().len() >= STREAMS_MAX;
             Ok(if has_to_read { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         });
-        read.map_err(|error: ReassemblyError| error.name())
+        // That its map is another one ends a connection as a fault of the frame that says so.
+        let name = |error: ReassemblyError| if core.conflicts_with(link.map.get()) { MAP_FAULT } else { error.name() };
+        read.map_err(name)
     }
 
     /// Writes frames of large answers while the send queue is short.

@@ -80,7 +80,7 @@ control::metrics! {
         slot_mismatch: Counter = "corelane_node_slot_mismatches_total",
         /// Requests of a peer with an older epoch, whose response has the flag MAP_HINT.
         hinted: Counter = "corelane_node_epoch_hints_total",
-        /// Newer epochs that a peer reported; the topology is read again, once per epoch.
+        /// Times a peer knew a newer epoch and the control core was asked to read the topology again.
         topology_wanted: Counter = "corelane_node_newer_epochs_total",
         /// Open connections.
         connections: Gauge = "corelane_node_connections",

@@ -93,6 +93,7 @@ impl Admin for NodeSupervisor {
             "topology": {
                 "epoch": topology.epoch(),
                 "slots_owned": topology.owned_slots(self.me()),
+                "dropped": self.dropped.borrow().to_json(),
                 "nodes": topology.nodes().iter().map(|node| json!({
                     "id": node.id.0,
                     "address": node.address.to_string(),

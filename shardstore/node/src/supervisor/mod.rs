@@ -8,9 +8,11 @@
 //! **Source**: docs/config.md (`topology`, `drain_timeout`).
 
 mod admin;
+mod dropped;
 mod reload;
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt::Display;
 use std::io;
 use std::rc::Rc;
@@ -26,19 +28,24 @@ use control::metrics::{ReadUsage, TopologyMetrics};
 use control::reload::Reloader;
 use control::topology_file::TopologySource;
 use control::watch::Mark;
-use reactor::{Address, CoreId, Mailbox, Reactor};
+use reactor::{Address, CoreId, Instant, Mailbox, Reactor};
 use shardstore::placement::Topology;
 
-use crate::message::NodeMessage;
+use crate::message::{NodeMessage, PeerRefused};
 use crate::metrics::NodeMetrics;
 use crate::plan::Shared;
 use crate::settings::NodeSettings;
+use crate::snapshot::NodeSnapshot;
+use dropped::Dropped;
 
 /// A peer that never stops asking is served for this part of `drain_timeout`; then its requests fail with UNAVAILABLE.
 const GRACE_PARTS: u32 = 2;
 
 /// Longest time that such a peer is served: an edge finds another way within a second.
 const GRACE_MAX: Duration = Duration::from_secs(5);
+
+/// How often the same refusal is logged at most.
+const REFUSED_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the control core is made from. Crosses to its thread.
 pub(crate) struct NodeSupervision {
@@ -72,6 +79,14 @@ struct NodeSupervisor {
     drained: Cell<u16>,
     topology_metrics: TopologyMetrics,
     clock: ClockWatch,
+    /// The last line about a refused peer, and when it was written.
+    refused_last: RefCell<(String, Instant)>,
+    /// The last epoch that a peer claimed and our file does not have.
+    hinted: Cell<u32>,
+    /// What became of the slots that have left.
+    dropped: RefCell<Dropped>,
+    /// What cores are to decide by, in order, where a mailbox had no room.
+    behind: RefCell<VecDeque<(CoreId, Arc<NodeSnapshot>)>>,
     activity: Activity,
 }
 
@@ -103,6 +118,10 @@ impl NodeSupervisor {
             config: supervision.config,
             topology_metrics: TopologyMetrics::default(),
             clock: ClockWatch::new(reactor),
+            refused_last: RefCell::new((String::new(), reactor.now())),
+            hinted: Cell::new(0),
+            dropped: RefCell::default(),
+            behind: RefCell::default(),
             topology: RefCell::new(supervision.topology),
             source: supervision.source,
             mailbox: supervision.mailbox,
@@ -135,9 +154,11 @@ impl NodeSupervisor {
 
     async fn receive(&self) {
         loop {
-            while let Some((_, message)) = self.mailbox.try_receive() {
+            while let Some((from, message)) = self.mailbox.try_receive() {
                 match message {
                     NodeMessage::Stale { epoch } => self.look_for(epoch),
+                    NodeMessage::Dropped { epoch, items } => self.note_dropped(from, epoch, items),
+                    NodeMessage::PeerRefused(refused) => self.log_refused(&refused),
                     NodeMessage::Drained => self.drained.set(self.drained.get() + 1),
                     // Between data cores, or from here to them.
                     NodeMessage::Handover(_) | NodeMessage::Hop(_) => {}
@@ -146,6 +167,19 @@ impl NodeSupervisor {
             }
             self.mailbox.notified(&self.reactor).await;
         }
+    }
+
+    /// Logs a peer that was refused: one that tries again and again is told once in a while.
+    fn log_refused(&self, PeerRefused { peer, error }: &PeerRefused) {
+        let peer = peer.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string);
+        let host = peer.rsplit_once(':').map_or(&*peer, |(host, _)| host);
+        let (line, now) = (format!("{host} {error}"), self.reactor.now());
+        let (last, at) = &mut *self.refused_last.borrow_mut();
+        if *last == line && now < *at + REFUSED_INTERVAL {
+            return;
+        }
+        (*last, *at) = (line, now);
+        self.event(LogLevel::Error, "peer_refused", &[("peer", &peer), ("error", error)]);
     }
 
     /// Attends to the process until its end, then ends the cores.
@@ -238,6 +272,7 @@ impl ControlledProcess for NodeSupervisor {
     fn tick(&self) {
         self.clock.look(&self.reactor, &self.log);
         self.log.flush(self.reactor.wall_ms());
+        self.send_behind();
         self.activity.note(self.reactor.now(), self.totals());
     }
 }

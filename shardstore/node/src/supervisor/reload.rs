@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use control::lifecycle::ReloadCause;
 use control::log::LogLevel;
+use reactor::CoreId;
 use shardstore::placement::{NodeId, Topology};
 
 use control::topology_file::{Follows, refusal, successor};
@@ -23,8 +24,20 @@ use crate::snapshot::NodeSnapshot;
 impl NodeSupervisor {
     /// A peer has seen `epoch`: reads the topology unless that is known already.
     pub(super) fn look_for(&self, epoch: u32) {
-        if epoch > self.topology.borrow().epoch() {
+        let current = Arc::clone(&self.topology.borrow());
+        if epoch <= current.epoch() {
+            return;
+        }
+        self.topology_metrics.hints.increment();
+        if !(self.source.read)().is_ok_and(|text| text == current.text()) {
             self.read_topology(&"peer");
+        }
+        let now = self.topology.borrow().epoch();
+        if epoch > now && self.hinted.replace(epoch) != epoch {
+            let remedy = "give this process the file of that epoch; if there is none, look at who asks";
+            let fields: [(&'static str, &dyn Display); 4] =
+                [("claims", &epoch), ("epoch", &now), ("file", &self.source.name), ("remedy", &remedy)];
+            self.event(LogLevel::Warn, "topology_behind", &fields);
         }
     }
 
@@ -43,7 +56,25 @@ impl NodeSupervisor {
         self.event(LogLevel::Info, "in_force", &[("generation", &generation)]);
         let (limits, topology) = (self.settings.borrow().limits.clone(), Arc::clone(&self.topology.borrow()));
         let snapshot = Arc::new(NodeSnapshot { limits, topology });
-        self.send_all(|| NodeMessage::Snapshot(Arc::clone(&snapshot)));
+        let all = (0..self.shared.cores).map(|core| (CoreId(core), Arc::clone(&snapshot)));
+        self.behind.borrow_mut().extend(all);
+        self.send_behind();
+    }
+
+    /// Sends cores what they are to decide by: each of them every snapshot, since what a core drops follows from the change.
+    pub(super) fn send_behind(&self) {
+        let waiting = self.behind.take();
+        let mut full: Vec<CoreId> = Vec::new();
+        for (core, snapshot) in waiting {
+            let message = NodeMessage::Snapshot(Arc::clone(&snapshot));
+            if full.contains(&core) || self.mailbox.send(&self.reactor, core, message).is_err() {
+                full.push(core);
+                self.behind.borrow_mut().push_back((core, snapshot));
+            }
+        }
+        for core in full {
+            self.event(LogLevel::Error, "mailbox_full", &[("core", &core.0)]);
+        }
     }
 
     /// Reads the topology, and puts it in force when it follows the one that is.
@@ -83,10 +114,11 @@ impl NodeSupervisor {
     fn put_in_force(&self, next: Topology, cause: &dyn Display) {
         let me = NodeId(u32::from(self.shared.settings.node_id));
         self.topology_metrics.reloads.increment();
-        self.note_topology(&next);
         let slots = next.owned_slots(me);
-        let fields: [(&'static str, &dyn Display); 3] =
-            [("epoch", &next.epoch()), ("slots_owned", &slots), ("cause", cause)];
+        let lost = self.note_lost(&next);
+        let fields: [(&'static str, &dyn Display); 4] =
+            [("epoch", &next.epoch()), ("slots_owned", &slots), ("slots_lost", &lost), ("cause", cause)];
+        self.note_topology(&next);
         self.event(LogLevel::Info, "topology_loaded", &fields);
         if next.node(me).is_none() {
             let remedy = "every request fails with MOVED; stop this node when its peers have the new topology";

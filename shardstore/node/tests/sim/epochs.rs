@@ -11,10 +11,10 @@ use shardstore::wire::{Flags, Op, Status};
 use crate::peer::{Peer, key};
 use crate::rig::{Rig, script};
 
-const TWO: &str = "cluster = \"test\"\nepoch = 5\n[[node]]\nid = 1\naddress = \"10.0.0.1:7401\"\n[[node]]\nid = 2\n\
+pub(crate) const TWO: &str = "cluster = \"test\"\nepoch = 5\n[[node]]\nid = 1\naddress = \"10.0.0.1:7401\"\n[[node]]\nid = 2\n\
                    address = \"10.0.0.2:7402\"\n[[assign]]\nslots = \"0-8191\"\nnode = 1\n[[assign]]\nslots = \"8192-16383\"\nnode = 2\n";
 
-fn swapped(epoch: u32) -> String {
+pub(crate) fn swapped(epoch: u32) -> String {
     TWO.replace("epoch = 5", &format!("epoch = {epoch}"))
         .replace("slots = \"0-8191\"\nnode = 1", "slots = \"0-8191\"\nnode = 2")
         .replace("slots = \"8192-16383\"\nnode = 2", "slots = \"8192-16383\"\nnode = 1")

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod clocks;
+mod deadlines;
 mod drain;
 mod epochs;
 mod flow;
@@ -12,3 +13,4 @@ mod limits;
 mod operations;
 mod peer;
 mod rig;
+mod slots;

@@ -72,6 +72,7 @@ pub(crate) fn hello(wanted_core: u16) -> Hello {
         batch_entries_max: BATCH_ENTRIES_MAX,
         key_bytes_max: STORED_KEY_BYTES_MAX as u16,
         cluster: topology.cluster().to_owned(),
+        extension: None,
     }
 }
 

@@ -215,6 +215,21 @@ impl Index {
         slots.filter(|(_, slot)| slot.0 != 0)
     }
 
+    /// How many slots, empty ones too, the page of a root has.
+    pub(super) fn slots_of(&self, arena: &Mapping, root: u64) -> u64 {
+        debug_assert!(root < self.roots, "there is no such root");
+        root_in(arena, root as RootId).page().slots()
+    }
+
+    /// The slot at a position in the page of a root, and where its item lies; `None` for an empty one.
+    pub(super) fn slot_of_page(&self, arena: &Mapping, root: u64, index: u64) -> Option<(SlotAt, Location)> {
+        debug_assert!(root < self.roots, "there is no such root");
+        let root = root as RootId;
+        let at = root_in(arena, root).page().at + index as usize * WORD_BYTES;
+        let slot = Slot(arena.load(at));
+        (slot.0 != 0).then(|| (SlotAt { root, at }, slot.location()))
+    }
+
     /// Empties a slot.
     #[inline]
     pub(super) fn clear(&mut self, arena: &mut Arena, SlotAt { root, at }: SlotAt) {

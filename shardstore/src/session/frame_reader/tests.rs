@@ -212,6 +212,7 @@ fn hello(cluster: &str) -> Hello {
         batch_entries_max: 6,
         key_bytes_max: 7,
         cluster: cluster.to_owned(),
+        extension: None,
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) fn ours(cluster: &str, hash_seed: u64, wanted_core: u16) -> Hello {
         batch_entries_max: batch::BATCH_ENTRIES_MAX,
         key_bytes_max: STORED_KEY_BYTES_MAX as u16,
         cluster: cluster.to_owned(),
+        extension: None,
     }
 }
 

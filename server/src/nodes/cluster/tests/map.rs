@@ -3,6 +3,7 @@
 use shardstore::key::SlotId;
 use shardstore::wire::Response;
 use shardstore::wire::code::Opcode;
+use shardstore::wire::ext::Moved;
 
 use super::*;
 
@@ -20,36 +21,40 @@ fn version(response: Response<'static>, version: u64) -> Response<'static> {
 }
 
 #[test]
-fn a_moved_key_is_asked_of_its_owner_and_the_map_is_fetched_once() {
-    let first = || vec![Says::Answer(5, |response| moved(response, 6))];
+fn a_moved_key_is_asked_of_the_node_that_is_named_and_the_map_stays() {
+    let first =
+        || vec![Says::Answer(5, |response| moved(response, 6)), Says::Answer(5, |response| moved(response, u32::MAX))];
     let second =
         || vec![Says::Answer(5, |response| version(response, 2)), Says::Answer(5, |response| version(response, 3))];
     with_nodes(first, second, |rig| async move {
-        rig.first.map.set((7, "the new text"));
+        let before = rig.cluster.topology();
         let read = rig.get().await;
         assert_eq!((found_version(&read), read.source), (2, Source::Node { id: 2, collapsed: false }));
-        assert_eq!(found_version(&rig.get().await), 3, "from now on it is asked first");
-        assert!(rig.second.asked.borrow().iter().all(|asked| asked.epoch == 6));
-        rig.sleep(300).await;
-        assert_eq!(rig.cluster.take_fetched().as_deref(), Some("the new text"));
-        assert_eq!(rig.cluster.take_fetched(), None);
-        assert_eq!((rig.first.maps_asked.get(), rig.second.maps_asked.get()), (1, 0));
-        assert_eq!(rig.cluster.shared.metrics.moved.value(), 1);
+        assert_eq!(rig.hint(), Some((1, 6)), "the file is to be read again");
+        assert_eq!(rig.hint(), None);
+        assert_eq!(found_version(&rig.get().await), 3);
+        assert_eq!(rig.hint(), Some((1, u32::MAX)), "whatever it claims");
+        assert!(rig.second.asked.borrow().iter().all(|asked| asked.epoch == 5), "our epoch is that of our file");
+        assert!(Arc::ptr_eq(&before, &rig.cluster.topology()));
+        assert_eq!(rig.cluster.shared.metrics.moved.value(), 2);
     });
 }
 
-/// Nodes that do not agree must not keep a call for ever.
+/// Nodes that do not agree must not keep a call for ever, and one that lies sends nobody anywhere.
 #[test]
-fn a_call_goes_to_three_nodes_at_most() {
-    let first = || (0..3).map(|_| Says::Answer(5, |response| moved(response, 5))).collect();
+fn a_call_goes_to_nodes_of_the_map_only_and_three_times_at_most() {
+    fn elsewhere(response: Response<'static>) -> Response<'static> {
+        let response = moved(response, 9);
+        let to = response.moved.map(|moved| Moved { node: 7, address: ([10, 0, 0, 7], 7401).into(), ..moved });
+        Response { moved: to, ..response }
+    }
+    let first = || (0..3).map(|_| Says::Answer(5, elsewhere)).collect();
     with_nodes(first, Vec::new, |rig| async move {
         let before = rig.cluster.topology();
         assert_eq!(refused(&rig.get().await), Some(Refusal::Unavailable));
-        assert!(Arc::ptr_eq(&before, &rig.cluster.topology()), "what it says is as old as what we know");
-        assert_eq!(rig.cluster.shared.metrics.moved.value(), 3);
-        rig.sleep(300).await;
-        assert!(rig.first.maps_asked.get() > 0);
-        assert_eq!(rig.cluster.take_fetched(), None, "it is no newer");
+        assert!(Arc::ptr_eq(&before, &rig.cluster.topology()));
+        assert_eq!((rig.cluster.shared.metrics.moved.value(), rig.state(7)), (3, None));
+        assert_eq!(rig.hint(), Some((1, 9)));
     });
 }
 
@@ -66,26 +71,22 @@ fn a_node_behind_our_map_is_asked_again_after_a_pause() {
         rig.sleep(100).await;
         let (read, ms) = rig.time(rig.get()).await;
         assert!(found_version(&read) == 2 && (30..50).contains(&ms), "after {ms} ms");
-        assert_eq!((rig.cluster.shared.metrics.stale.value(), rig.first.maps_asked.get()), (1, 0));
+        assert_eq!((rig.cluster.shared.metrics.stale.value(), rig.hint()), (1, None));
     });
 }
 
 #[test]
-fn a_hint_fetches_the_map_and_another_later_fetches_it_again() {
+fn an_answer_from_a_node_with_a_newer_map_is_a_hint() {
     let first = || {
-        let hint = |response| Response { flags: Flags::MAP_HINT, ..version(response, 2) };
-        vec![Says::Answer(0, hint), Says::Answer(0, hint), Says::Answer(0, hint)]
+        let hint = |response| Response { flags: Flags::MAP_HINT, slot_epoch: 6, ..version(response, 2) };
+        vec![Says::Answer(0, hint), Says::Answer(0, hint)]
     };
     with_nodes(first, Vec::new, |rig| async move {
-        rig.first.map.set((6, "six"));
-        rig.sleep(50).await;
-        let both = [rig.start_get(), rig.start_get()];
-        rig.sleep(200).await;
-        assert!(both.iter().all(|answer| found_version(&answer.take().unwrap()) == 2));
-        assert_eq!((rig.cluster.take_fetched().as_deref(), rig.first.maps_asked.get()), (Some("six"), 1));
-        rig.get().await;
-        rig.sleep(200).await;
-        assert_eq!(rig.first.maps_asked.get(), 2);
+        assert_eq!(found_version(&rig.get().await), 2);
+        assert_eq!(rig.hint(), Some((1, 6)));
+        rig.cluster.install(&topology(6, "10.0.0.2"));
+        assert_eq!(found_version(&rig.get().await), 2);
+        assert_eq!(rig.hint(), None, "we know by now");
     });
 }
 

@@ -12,7 +12,6 @@ use shardstore::session::{Handshake, SpareBuffers};
 use shardstore::wire::code::Opcode;
 use shardstore::wire::hello::{self, Hello, Role};
 use shardstore::wire::request::Dialect;
-use shardstore::wire::topology::TopologyText;
 use shardstore::wire::{Flags, FrameError, Request, Response, Status};
 
 /// What a node says to one request.
@@ -41,18 +40,18 @@ pub(super) struct Node {
     reactor: Reactor,
     hello: RefCell<Hello>,
     says: RefCell<VecDeque<Says>>,
-    /// Requests other than for the topology.
+    /// Requests, in their order.
     pub(super) asked: RefCell<Vec<Asked>>,
-    /// How often the topology was asked for.
-    pub(super) maps_asked: Cell<usize>,
-    /// The topology that it has.
-    pub(super) map: Cell<(u32, &'static str)>,
     /// Connections that have come.
     pub(super) accepted: Cell<usize>,
     /// The cores that connections have asked for.
     pub(super) wanted: RefCell<Vec<Option<u16>>>,
     /// It does not answer a HELLO.
     pub(super) is_deaf: Cell<bool>,
+    /// It does not answer a PING.
+    pub(super) is_mute: Cell<bool>,
+    /// PINGs that have come.
+    pub(super) pings: Cell<usize>,
 }
 
 /// Bytes of a part, and of the values that come in parts.
@@ -80,17 +79,18 @@ impl Node {
             batch_entries_max: 16,
             key_bytes_max: shardstore::key::STORED_KEY_BYTES_MAX as u16,
             cluster: topology.cluster().to_owned(),
+            extension: None,
         };
         let node = Rc::new(Node {
             reactor: reactor.clone(),
             hello: RefCell::new(hello),
             says: RefCell::new(says.into()),
             asked: RefCell::default(),
-            maps_asked: Cell::new(0),
-            map: Cell::new((topology.epoch(), "")),
             accepted: Cell::new(0),
             wanted: RefCell::default(),
             is_deaf: Cell::new(false),
+            is_mute: Cell::new(false),
+            pings: Cell::new(0),
         });
         let address = Address::Tcp(topology.node(NodeId(id)).unwrap().address);
         let listener = reactor.listen(&address, &ListenOptions::default()).unwrap();
@@ -163,11 +163,11 @@ impl Node {
         }
     }
 
-    /// What to say to a request; none for the topology.
+    /// What to say to a request.
     fn note(&self, request: &Request<'_>) -> Option<Says> {
-        if request.op.opcode() == Opcode::Topology {
-            self.maps_asked.set(self.maps_asked.get() + 1);
-            return None;
+        if request.op.opcode() == Opcode::Ping {
+            self.pings.set(self.pings.get() + 1);
+            return Some(if self.is_mute.get() { Says::Nothing } else { Says::Answer(0, |response| response) });
         }
         self.asked.borrow_mut().push(Asked {
             op: request.op.opcode(),
@@ -181,12 +181,6 @@ impl Node {
 
     async fn answer(&self, id: u64, says: Option<Says>, sender: &ConnectionSender, dialect: Dialect) {
         match says {
-            None => {
-                let (epoch, text) = self.map.get();
-                let mut payload = Vec::new();
-                TopologyText { epoch, text }.write(&mut payload);
-                Response::new(id, Status::Ok).with_payload(&payload).encode(dialect, &mut sender.write());
-            }
             Some(Says::Answer(ms, of)) => {
                 self.reactor.sleep(Duration::from_millis(ms)).await;
                 of(Response::new(id, Status::Ok)).encode(dialect, &mut sender.write());
@@ -200,7 +194,7 @@ impl Node {
                     out.extend_from_slice(&PARTED[part.range()]);
                 }
             }
-            Some(Says::Nothing | Says::End) => {}
+            None | Some(Says::Nothing | Says::End) => {}
         }
     }
 }

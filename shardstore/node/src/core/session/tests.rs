@@ -41,6 +41,7 @@ fn core_on(reactor: &Reactor, mailbox: reactor::Mailbox<crate::message::NodeMess
         hash_seed: topology.hash_seed(),
         cluster: topology.cluster().into(),
         cluster_tag: cluster_tag(topology.cluster()),
+        settled: [std::sync::atomic::AtomicU32::new(topology.epoch())].into(),
     };
     let node_metrics = Arc::new(NodeMetrics::new(1));
     let shards = store_runtime::remote::unpublished(1);

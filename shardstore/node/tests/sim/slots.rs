@@ -1,0 +1,118 @@
+//! Slots that leave a node and come back: what they held is dropped and counted, and is never shown again.
+
+use std::time::Duration;
+
+use reactor::Signal;
+use reactor::sim::NetworkOptions;
+use shardstore::version::Condition;
+use shardstore::wire::batch::{BatchAnswers, MgetKeys};
+use shardstore::wire::{Op, Status};
+
+use crate::epochs::{TWO, swapped};
+use crate::peer::{Peer, key, set};
+use crate::rig::{Rig, script};
+
+const KEYS: usize = 60;
+
+/// Keys of the lower half of the slots, which node 1 owns at first and at last.
+fn lower_keys(peer: &Peer) -> Vec<Vec<u8>> {
+    let names = (0..).map(|n| key(format!("{n}")));
+    names.filter(|key| peer.hasher.hash(key).slot().number() < 8192).take(KEYS).collect()
+}
+
+fn first_again(epoch: u32) -> String {
+    TWO.replace("epoch = 5", &format!("epoch = {epoch}"))
+}
+
+/// Writes every key, on the connection of one core: half of them through a hop.
+fn write_all(rig: &mut Rig) {
+    rig.run(script!(|reactor| {
+        let mut peer = Peer::connect(&reactor, 0).await;
+        for key in lower_keys(&peer) {
+            assert_eq!(peer.set(&key, b"before").await.status, Status::Ok);
+        }
+    }));
+}
+
+impl Rig {
+    fn take_map(&mut self, text: &str) {
+        self.file.write(text);
+        self.world.signal(self.node, Signal::Reload);
+    }
+
+    fn dropped(&self) -> Vec<u64> {
+        let log = self.log.text();
+        let lines = log.lines().filter(|line| line.contains("event=slots_dropped"));
+        lines.map(|line| line.split("items=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap()).collect()
+    }
+}
+
+#[test]
+fn a_slot_that_comes_back_shows_nothing_of_what_was_there() {
+    for seed in 0..20 {
+        let mut rig = Rig::with(seed, TWO, NetworkOptions::default(), &[]);
+        write_all(&mut rig);
+        rig.take_map(&swapped(6));
+        rig.world.run_for(Duration::from_millis(100));
+        assert_eq!(rig.dropped(), [KEYS as u64], "seed {seed}: {}", rig.log.text());
+        rig.take_map(&first_again(7));
+        rig.run(script!(|reactor| {
+            let mut peer = Peer::connect(&reactor, 0).await;
+            assert_eq!(peer.stat("corelane_cache_disowned_total").await, KEYS as u64);
+            let keys = lower_keys(&peer);
+            for key in &keys {
+                assert_eq!(peer.get(key).await.status, Status::NotFound);
+            }
+            assert_eq!(peer.set(&keys[0], b"since").await.status, Status::Ok);
+            assert_eq!(peer.get(&keys[0]).await.value, b"since");
+        }));
+        assert_eq!(rig.dropped().len(), 2, "seed {seed}: the upper half left, and was empty: {}", rig.log.text());
+    }
+}
+
+/// The map changes twice before a core has done anything about it, and peers ask from the first moment on.
+#[test]
+fn a_slot_that_is_back_at_once_keeps_what_is_written_since_and_nothing_else() {
+    for seed in 0..60 {
+        let mut rig = Rig::with(seed, TWO, NetworkOptions::default(), &[]);
+        write_all(&mut rig);
+        let peer = rig.peer(script!(|reactor| {
+            let mut peer = Peer::connect(&reactor, 0).await;
+            let keys = lower_keys(&peer);
+            // Until the map has changed twice.
+            while peer.set(&keys[0], b"probe").await.slot_epoch < 7 {}
+            peer.epoch = 7;
+            assert_eq!(peer.get(&keys[0]).await.value, b"probe");
+            for key in &keys[1..20] {
+                assert_eq!(peer.get(key).await.status, Status::NotFound);
+                let set = Op::Set(shardstore::wire::request::Set {
+                    condition: Condition::Absent,
+                    ..match set(key, b"since") {
+                        Op::Set(set) => set,
+                        _ => unreachable!(),
+                    }
+                });
+                assert_eq!(peer.call(set).await.status, Status::Ok);
+            }
+            let mut payload = Vec::new();
+            let listed: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+            let all = peer.call(Op::Mget(MgetKeys::write(&mut payload, &listed).unwrap())).await;
+            let answers = BatchAnswers::parse(&all.value, 100).unwrap();
+            for (number, answer) in answers.iter().enumerate().skip(1) {
+                let expected = if number < 20 { Status::Ok } else { Status::NotFound };
+                assert_eq!(answer.status, expected, "{number}");
+            }
+            reactor.sleep(Duration::from_millis(50)).await;
+            for key in &keys[1..20] {
+                assert_eq!(peer.get(key).await.value, b"since");
+            }
+        }));
+        rig.world.run_for(Duration::from_micros(seed * 37));
+        rig.take_map(&swapped(6));
+        rig.world.run_for(Duration::from_micros(seed % 7 * 3));
+        rig.take_map(&first_again(7));
+        rig.finish(peer);
+        let dropped: u64 = rig.dropped().iter().sum();
+        assert!((KEYS as u64 - 1..=KEYS as u64 + 1).contains(&dropped), "seed {seed}: {dropped}: {}", rig.log.text());
+    }
+}
