@@ -59,11 +59,12 @@ impl Rig {
 
     fn launched(self) -> Self {
         let mut rig = self;
-        for member in rig.nodes.iter_mut().chain(&mut rig.edges) {
-            member.launch();
-        }
-        for member in rig.nodes.iter_mut().chain(&mut rig.edges) {
-            member.await_ready();
+        // Edges that find no node listening for a while do not ask it until their next probe.
+        for members in [&mut rig.nodes, &mut rig.edges] {
+            members.iter_mut().for_each(Member::launch);
+            members.iter_mut().for_each(|member| {
+                member.await_ready();
+            });
         }
         rig
     }
