@@ -131,7 +131,7 @@ fn step(server: &AdminServer, connection: &Connection, requests: &mut AdminReque
 
 fn answer(server: &AdminServer, connection: &Connection, head: &RequestHead<'_>) -> RequestStep {
     server.metrics.requests.increment();
-    let form = ResponseForm::of(head, !route::keeps_framing(head.method()));
+    let form = ResponseForm::of(head, false);
     if head.body() != RequestBody::None {
         refuse(server, connection, form.as_last(), &route::body_refused());
         return RequestStep::Last;

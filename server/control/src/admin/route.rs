@@ -6,7 +6,7 @@
 //! **Source**: RFC 9110 section 9 and 15.5; RFC 9112 section 3.2.
 
 use corelane_http::{
-    Method, Status,
+    Status,
     field::FieldValue,
     problem::Problem,
     request::{RequestHead, RequestTarget},
@@ -69,11 +69,6 @@ pub(super) fn answer(head: &RequestHead<'_>, server: &AdminServer) -> AdminAnswe
         },
         AdminAnswer::from,
     )
-}
-
-/// Whether the connection can be used after this method: a client that was refused `CONNECT` may send anything next.
-pub(super) fn keeps_framing(method: Method) -> bool {
-    method != Method::Connect
 }
 
 /// The response to a request that has a body.

@@ -19,11 +19,13 @@ pub struct ResponseForm {
 }
 
 impl ResponseForm {
-    /// For a response to this request, once its body has been read; `is_last`: the server ends the connection with it.
+    /// For a response to this request, once its body has been read; `is_last`: the server ends the connection with it. So does
+    /// every response to `CONNECT`, which no server of ours grants: its client may have sent bytes of the tunnel already, and
+    /// what those say is not the client's but whoever's it tunnels for.
     #[inline]
     #[must_use]
     pub fn of(head: &RequestHead<'_>, is_last: bool) -> Self {
-        let stays = head.keep_alive() && !is_last;
+        let stays = head.keep_alive() && !is_last && head.method() != Method::Connect;
         let connection = if stays { ConnectionOption::open_for(head.version()) } else { ConnectionOption::Close };
         Self { method: head.method(), connection }
     }
