@@ -25,7 +25,7 @@ control::metrics! {
     pub(crate) struct CoreMetrics {
         /// Requests with a complete, valid head.
         requests: Counter = "corelane_http_requests_total",
-        /// Responses 2xx. `100 Continue` is not counted as a response.
+        /// Responses by class of status; `100 Continue` is not counted as one.
         responses_2xx: Counter = "corelane_http_responses_total" { class = "2xx" },
         /// Responses 3xx.
         responses_3xx: Counter = "corelane_http_responses_total" { class = "3xx" },
