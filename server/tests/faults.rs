@@ -172,6 +172,19 @@ fn a_last_answer_to_a_slow_client_is_not_cut() {
     client.end().unwrap();
 }
 
+/// A client that sends its whole body before it reads gets to read why it was refused.
+#[test]
+fn a_client_that_goes_on_sending_reads_its_last_answer() {
+    const BODY_BYTES: usize = 8 << 20;
+    let server = serve("memory = \"64MiB\"\n[limits]\nbody_bytes = \"1MiB\"\n");
+    let mut client = Client::connect(server.address);
+    client.send(format!("PUT /v1/kv/default/a HTTP/1.1\r\nHost: h\r\nContent-Length: {BODY_BYTES}\r\n\r\n").as_bytes());
+    client.send(&vec![b'x'; BODY_BYTES]);
+    let answer = client.answer().unwrap();
+    assert_eq!((answer.status, answer.closes()), (413, true));
+    client.end().unwrap();
+}
+
 #[test]
 fn connections_over_the_bound_are_answered_503() {
     let server = serve("memory = \"64MiB\"\n[limits]\nconnections_per_core = 4\n");

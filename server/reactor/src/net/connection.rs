@@ -22,8 +22,9 @@ use crate::outbox::SharedBytes;
 use crate::time::Instant;
 
 /// Bytes read and thrown away at most while a connection is being finished, so that a peer that is still sending
-/// gets to read our last answer instead of a reset (RFC 9112, section 9.6), but not for ever.
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
+/// gets to read our last answer instead of a reset (RFC 9112, section 9.6): as many as the largest body has that a client
+/// may send, and not for ever.
+const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Why a handle always finds its connection.
 const SLOT_LIVES: &str = "a connection's slot lives as long as its handle";
