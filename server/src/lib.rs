@@ -12,6 +12,7 @@
 //! - A local copy is updated or gone before a write is acknowledged.
 //! - Every queue, pool, retry and loop has a bound with a name; every wait has a deadline.
 #![forbid(unsafe_code)]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod access_log;
 mod connections;

@@ -5,11 +5,12 @@
 
 mod support;
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use support::client::{Client, Fault};
 use support::load::Load;
-use support::server::{Plan, Server, own_folder, raise_open_files};
+use support::server::{Plan, Server, own_folder, program, raise_open_files};
 
 const GET_ROOT: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -329,6 +330,27 @@ fn a_bad_configuration_is_refused_with_its_place_and_a_remedy() {
         }
     }
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn what_cannot_be_printed_ends_with_a_status() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    // A pipe without a reader.
+    let closed = || std::io::pipe().unwrap().1;
+    let run = |argument: &str, out: Stdio, error: Stdio| {
+        let mut command = program(env!("CARGO_BIN_EXE_corelane"));
+        let output = command.arg(argument).stdout(out).stderr(error).spawn().unwrap().wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for argument in ["--help", "--version", "--print-config", "--check"] {
+        let (status, told) = run(argument, full().into(), Stdio::piped());
+        assert_eq!(status, Some(2), "{argument}: {told}");
+        assert!(told.starts_with("corelane: cannot write to standard output: "), "{argument}: {told}");
+        assert_eq!(run(argument, closed().into(), Stdio::piped()), (Some(0), String::new()), "{argument}");
+    }
+    for deaf in [Stdio::from(full()), closed().into()] {
+        assert_eq!(run("--unknown", Stdio::null(), deaf).0, Some(2));
+    }
 }
 
 #[test]

@@ -126,10 +126,11 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
 /// The operator's: it is closed, or its disk is full.
 fn print(text: &str) -> Result<(), StartError> {
     let mut output = io::stdout();
-    output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush())
-        .map_err(|error| format!("cannot write to standard output: {error}").into())
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        // Whoever read it has seen enough, as `head` has.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome.map_err(|error| format!("cannot write to standard output: {error}").into()),
+    }
 }
 
 /// What `--check` says when all is well.

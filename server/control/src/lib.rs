@@ -10,6 +10,7 @@
 //! **Source**: docs/config.md for what an operator may set, docs/metrics.md for what can be scraped.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod activity;
 mod address;

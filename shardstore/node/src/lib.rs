@@ -12,6 +12,7 @@
 //! **Source**: docs/wire.md.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod core;
 mod message;
