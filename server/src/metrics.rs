@@ -83,6 +83,9 @@ control::metrics! {
         upstream_call_errors: Counter = "corelane_upstream_call_errors_total",
         /// Calls refused at once because the node's breaker was open.
         breaker_refused: Counter = "corelane_upstream_breaker_refused_total",
+        /// Calls refused because most nodes have another owner for the key's slot in their map of the epoch in force: the topology files
+        /// differ.
+        disputed: Counter = "corelane_upstream_disputed_total",
         /// Breakers opened.
         breaker_opened: Counter = "corelane_upstream_breaker_opened_total",
         /// Responses MOVED: the slot belongs to another node.
@@ -169,6 +172,7 @@ mod tests {
             (|m| m.upstream_calls.increment(), "corelane_upstream_calls_total"),
             (|m| m.upstream_call_errors.increment(), "corelane_upstream_call_errors_total"),
             (|m| m.breaker_refused.increment(), "corelane_upstream_breaker_refused_total"),
+            (|m| m.disputed.increment(), "corelane_upstream_disputed_total"),
             (|m| m.breaker_opened.increment(), "corelane_upstream_breaker_opened_total"),
             (|m| m.moved.increment(), "corelane_upstream_moved_total"),
             (|m| m.stale.increment(), "corelane_upstream_stale_total"),

@@ -25,6 +25,7 @@ use store_runtime::cores::owner_core;
 use store_runtime::request::{Outcome, ReadPart, Refusal, Source, StoreOp, StoreRequest, StoreResponse};
 use store_runtime::tiers::Behind;
 
+use super::agreement::Agreement;
 use super::client::NodeClient;
 use super::connection::{CallError, CallTime};
 use super::response::NodeResponse;
@@ -101,6 +102,9 @@ impl Cluster {
             }
         });
         let before = self.shared.topology.replace(Arc::clone(topology));
+        if before.epoch() < topology.epoch() {
+            *self.shared.agreement.borrow_mut() = Agreement::of_epoch(topology.epoch());
+        }
         for listed in topology.nodes() {
             let node = self.node(listed);
             if before.epoch() < topology.epoch() {
@@ -149,6 +153,10 @@ impl Cluster {
                 + transfer_time(sent_bytes(&ask.op)),
             deadline: ask.deadline,
         };
+        if self.shared.is_disputed(ask.hash.slot()) {
+            self.shared.metrics.disputed.add(1);
+            return StoreResponse::refused(Refusal::Unavailable);
+        }
         let mut lost_once = false;
         let mut redirect = None;
         for _ in 0..HOPS_MAX {
@@ -215,6 +223,11 @@ impl Cluster {
     async fn follow(&self, node: &NodeClient, reply: &NodeResponse) -> Follow {
         if reply.map_hint {
             self.note_hint(node.health.id, reply.slot_epoch);
+        }
+        let epoch = self.shared.topology.borrow().epoch();
+        if reply.slot_epoch == epoch && node.health.agreed.get() != epoch && reply.moved.is_none() {
+            node.health.agreed.set(epoch);
+            self.shared.note_agrees(node.health.id, epoch);
         }
         match (reply.status, reply.moved) {
             (Status::Moved, Some(moved)) => {

@@ -21,13 +21,14 @@ use reactor::{Address, Connection, ConnectionSender, Instant, Reactor, Received}
 use shardstore::key::SlotId;
 use shardstore::planted::PlantedBug;
 use shardstore::session::{
-    AnswerReader, CallerSession, Claim, CorrelationId, CreditGrant, CreditWaker, Handshake, Incoming, WaiterId,
-    wire_bytes,
+    AnswerReader, CallerSession, Claim, CorrelationId, CreditGrant, CreditWaker, Handshake, HandshakeError, Incoming,
+    WaiterId, wire_bytes,
 };
 use shardstore::wire::hello::Hello;
+use shardstore::wire::map_digest::SLOTS_PER_BLOCK;
 use shardstore::wire::reassembly::ValuePart;
 use shardstore::wire::request::Op as WireOp;
-use shardstore::wire::terms::SessionTerms;
+use shardstore::wire::terms::{HelloError, SessionTerms, negotiate};
 use shardstore::wire::{FrameError, Request};
 
 use super::clock::{self, NodeClock};
@@ -481,17 +482,60 @@ impl NodeConnection {
     ) -> Result<(SessionTerms, AnswerReader), ConnectionFault> {
         let hello = Hello { wanted_core: self.core, ..shared.hello() };
         self.hello_epoch.set(hello.topology_epoch);
+        let epoch = hello.topology_epoch;
         let mut handshake = Handshake::begin(hello, &mut connection.write());
         let terms = loop {
             let data = connection.receive().await?.ok_or(ConnectionFault::Ended)?;
-            if let Some(terms) = handshake.receive(&data, &mut shared.spares.borrow_mut())? {
-                break terms;
+            let read = handshake.receive(&data, &mut shared.spares.borrow_mut());
+            match read {
+                Ok(Some(terms)) => break terms,
+                Ok(None) => {}
+                Err(HandshakeError::Disagreed(HelloError::Map { epoch, first, last })) => {
+                    let error = HelloError::Map { epoch, first, last };
+                    return Err(self.compare_maps(shared, node, connection, (&handshake, error)).await);
+                }
+                Err(error) => return Err(error.into()),
             }
         };
         if terms.peer_node_id != node.id.0 {
             return Err(ConnectionFault::OtherNode { expected: node.id.0, found: terms.peer_node_id });
         }
+        if terms.peer_map.is_some() && terms.peer_epoch == epoch {
+            node.agreed.set(epoch);
+            shared.note_agrees(node.id, epoch);
+        }
         Ok((terms, AnswerReader::new(handshake.into_reader(), &terms)))
+    }
+
+    /// The node has another map of our epoch: shows it our owners of the first block that differs, as it has shown us its own, so that
+    /// both name the first slot.
+    async fn compare_maps(
+        &self,
+        shared: &ClusterShared,
+        node: &NodeHealth,
+        connection: &Connection,
+        (handshake, error): (&Handshake, HelloError),
+    ) -> ConnectionFault {
+        let (HelloError::Map { epoch, first, .. }, Some(theirs)) = (&error, handshake.theirs()) else {
+            return ConnectionFault::Hello(error);
+        };
+        if theirs.node_id != node.id.0 {
+            return ConnectionFault::OtherNode { expected: node.id.0, found: theirs.node_id };
+        }
+        let mut ours = Hello { wanted_core: self.core, ..shared.hello() };
+        if ours.topology_epoch != *epoch {
+            return ConnectionFault::Hello(error);
+        }
+        node.agreed.set(0);
+        shared.note_differs(node.id, &ours, theirs);
+        let owners = shared.topology.borrow().block_owners(*first / SLOTS_PER_BLOCK * SLOTS_PER_BLOCK);
+        if let Some(extension) = &mut ours.extension {
+            extension.owners = Some(Box::new(owners));
+        }
+        ours.encode(&mut connection.write());
+        // The node closes when it has read that; until then, or until the deadline, nothing else is to come.
+        while let Ok(Some(_)) = connection.receive().await {}
+        ConnectionFault::Hello(negotiate(&ours, theirs).err().unwrap_or(error))
     }
 
     async fn read_answers(

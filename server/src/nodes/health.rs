@@ -17,6 +17,8 @@ pub(crate) struct NodeHealth {
     pub(crate) id: NodeId,
     pub(crate) address: SocketAddr,
     pub(crate) breaker: RefCell<Breaker>,
+    /// The last epoch of which it is known to have our map.
+    pub(crate) agreed: Cell<u32>,
     /// Calls that wait for a connection or for credit.
     waiting: Cell<usize>,
     /// Why the last connection ended; none once a connection is up again.
@@ -33,6 +35,7 @@ impl NodeHealth {
             id,
             address,
             breaker: RefCell::default(),
+            agreed: Cell::new(0),
             waiting: Cell::new(0),
             last_error: RefCell::new(None),
             retired: Cell::new(false),

@@ -12,6 +12,7 @@
 //!
 //! **Invariants**: every call ends by its deadline; a node that is down costs its own slots only.
 
+mod agreement;
 mod breaker;
 mod client;
 mod clock;

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reactor::Reactor;
-use shardstore::key::HASH_ID_RAPIDHASH_V3;
-use shardstore::placement::Topology;
+use shardstore::key::{HASH_ID_RAPIDHASH_V3, SlotId};
+use shardstore::placement::{NodeId, Topology};
 use shardstore::session::SpareBuffers;
 use shardstore::wire::hello::{self, Hello, HelloExtension, Role};
 
+use super::agreement::Agreement;
 use super::fault::ConnectionFault;
 use crate::metrics::CoreMetrics;
 
@@ -39,6 +40,8 @@ pub(crate) struct ClusterShared {
     pub(crate) options: Cell<ClusterOptions>,
     pub(crate) metrics: Arc<CoreMetrics>,
     pub(super) topology: RefCell<Arc<Topology>>,
+    /// What nodes have told of their maps of its epoch.
+    pub(super) agreement: RefCell<Agreement>,
     /// Buffers for frames that are cut, of all connections.
     pub(super) spares: RefCell<SpareBuffers>,
 }
@@ -55,6 +58,7 @@ impl ClusterShared {
             options: Cell::new(options),
             metrics,
             topology: RefCell::new(Arc::clone(topology)),
+            agreement: RefCell::new(Agreement::of_epoch(topology.epoch())),
             spares: RefCell::default(),
         }
     }
@@ -83,7 +87,26 @@ impl ClusterShared {
             extension: Some(HelloExtension {
                 clock_us: self.reactor.read_clock().as_nanos() / 1000,
                 map: Arc::clone(topology.digest()),
+                owners: None,
             }),
+        }
+    }
+
+    /// Whether a slot has another owner by most of the nodes that have told their maps of our epoch.
+    pub(super) fn is_disputed(&self, slot: SlotId) -> bool {
+        self.agreement.borrow().is_disputed(slot)
+    }
+
+    /// A node has the map of this epoch that we have.
+    pub(super) fn note_agrees(&self, node: NodeId, epoch: u32) {
+        self.agreement.borrow_mut().note(node, epoch, 0);
+    }
+
+    /// A node has another map of an epoch than was told in `ours`.
+    pub(super) fn note_differs(&self, node: NodeId, ours: &Hello, theirs: &Hello) {
+        if let (Some(our), Some(their)) = (&ours.extension, &theirs.extension) {
+            let differing = our.map.differences(&their.map);
+            self.agreement.borrow_mut().note(node, ours.topology_epoch, differing);
         }
     }
 

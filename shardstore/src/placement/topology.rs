@@ -13,7 +13,7 @@ use super::range::SlotRange;
 use super::rendezvous;
 use crate::key::{KeyHasher, SLOT_COUNT, SlotId};
 use crate::wire::checksum;
-use crate::wire::map_digest::MapDigest;
+use crate::wire::map_digest::{BlockOwners, MapDigest};
 
 /// Most nodes of a cluster: the owner table names them in 16 bits, and 16384 slots over more would be uneven.
 pub const NODES_MAX: usize = 4096;
@@ -98,6 +98,16 @@ impl Topology {
     #[must_use]
     pub const fn digest(&self) -> &Arc<MapDigest> {
         &self.digest
+    }
+
+    /// The owners of the block of slots that begins at `first`, as [`Topology::digest`] has them.
+    ///
+    /// # Panics
+    ///
+    /// When no block begins there.
+    #[must_use]
+    pub fn block_owners(&self, first: usize) -> BlockOwners {
+        BlockOwners::of(first, |slot| fingerprint(&self.nodes[usize::from(self.owners[slot])]))
     }
 
     /// The nodes, in ascending order of their ids; at least one.

@@ -39,6 +39,7 @@ pub enum HandshakeError {
 #[derive(Debug)]
 pub struct Handshake {
     ours: Hello,
+    theirs: Option<Hello>,
     reader: FrameReader,
 }
 
@@ -47,7 +48,7 @@ impl Handshake {
     #[must_use]
     pub fn begin(ours: Hello, out: &mut Vec<u8>) -> Self {
         ours.encode(out);
-        Self { ours, reader: FrameReader::default() }
+        Self { ours, theirs: None, reader: FrameReader::default() }
     }
 
     /// Takes bytes of the peer; the terms once its HELLO is there.
@@ -61,9 +62,15 @@ impl Handshake {
         spares: &mut SpareBuffers,
     ) -> Result<Option<SessionTerms>, HandshakeError> {
         match self.reader.read_hello(received, spares)? {
-            Some(theirs) => Ok(Some(negotiate(&self.ours, &theirs)?)),
+            Some(theirs) => Ok(Some(negotiate(&self.ours, self.theirs.insert(theirs))?)),
             None => Ok(None),
         }
+    }
+
+    /// The peer's HELLO, once it has come, whether or not it agrees with ours.
+    #[must_use]
+    pub const fn theirs(&self) -> Option<&Hello> {
+        self.theirs.as_ref()
     }
 
     /// What has come behind the peer's HELLO.

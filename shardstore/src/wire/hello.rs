@@ -21,7 +21,8 @@
 //!  64 ├───────────────────┴───────────────┴─────────────┴────────────────┤
 //!     │ cluster's name (1 to 63 bytes), then the extension:              │
 //!     ├──────────────────────────────────────────────────────────────────┤
-//!     │ clock_us (8), map digest (512), then what a later release adds   │
+//!     │ clock_us (8), map digest (512), owners of a block (258) or none, │
+//!     │ then what a later release adds                                   │
 //!     └──────────────────────────────────────────────────────────────────┘
 //! ```
 //!
@@ -44,7 +45,7 @@ use super::ext::Ext;
 use super::flags::Flags;
 use super::frame::{self, Frame, Limits};
 use super::header::Header;
-use super::map_digest::MapDigest;
+use super::map_digest::{BlockOwners, MapDigest};
 
 /// Longest HELLO payload in bytes that is read; the limit of a frame before anything is negotiated.
 pub const HELLO_BYTES_MAX: u32 = 1024;
@@ -105,10 +106,13 @@ const _: () = assert!(offset_of!(RawHello, frame_value_bytes_max) == 40);
 const _: () = assert!(offset_of!(RawHello, credit_requests) == 48);
 const _: () = assert!(offset_of!(RawHello, batch_entries_max) == 56);
 const _: () = assert!(offset_of!(RawHello, cluster_len) == 60);
-/// Bytes of the extension.
+/// Bytes of the extension without the owners of a block.
 const EXTENSION_BYTES: usize = size_of::<u64>() + MapDigest::BYTES;
 
-const _: () = assert!(size_of::<RawHello>() + CLUSTER_NAME_BYTES_MAX + EXTENSION_BYTES <= HELLO_BYTES_MAX as usize);
+/// Most bytes of a HELLO's payload that this release writes.
+const PAYLOAD_BYTES_MAX: usize = size_of::<RawHello>() + CLUSTER_NAME_BYTES_MAX + EXTENSION_BYTES + BlockOwners::BYTES;
+
+const _: () = assert!(PAYLOAD_BYTES_MAX <= HELLO_BYTES_MAX as usize);
 
 wire_enum! {
     /// What a process is to its peer.
@@ -172,6 +176,8 @@ pub struct HelloExtension {
     pub clock_us: u64,
     /// Digest of the map whose epoch is `topology_epoch`.
     pub map: Arc<MapDigest>,
+    /// The owners of one block of slots: in a HELLO that answers one of another map, of the first block that differs.
+    pub owners: Option<Box<BlockOwners>>,
 }
 
 /// Why a HELLO cannot be read. The peer is at fault.
@@ -219,7 +225,7 @@ impl Hello {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let name_bytes = self.cluster.len();
         assert!((1..=CLUSTER_NAME_BYTES_MAX).contains(&name_bytes), "a cluster's name is bounded where it is read");
-        let mut payload = [0; size_of::<RawHello>() + CLUSTER_NAME_BYTES_MAX + EXTENSION_BYTES];
+        let mut payload = [0; PAYLOAD_BYTES_MAX];
         let (fixed, name) = payload.split_at_mut(size_of::<RawHello>());
         fixed.copy_from_slice(self.raw().as_bytes());
         name[..name_bytes].copy_from_slice(self.cluster.as_bytes());
@@ -229,6 +235,10 @@ impl Hello {
             clock.copy_from_slice(&extension.clock_us.to_le_bytes());
             extension.map.write(map);
             payload_bytes += EXTENSION_BYTES;
+            if let Some(owners) = &extension.owners {
+                owners.write(&mut payload[payload_bytes..][..BlockOwners::BYTES]);
+                payload_bytes += BlockOwners::BYTES;
+            }
         }
         let payload = &payload[..payload_bytes];
 
@@ -258,7 +268,11 @@ impl Hello {
         let (raw, rest) = RawHello::ref_from_prefix(frame.value).map_err(|_| HelloFormatError::Truncated)?;
         let name = rest.get(..usize::from(raw.cluster_len)).ok_or(HelloFormatError::Truncated)?;
         let cluster = std::str::from_utf8(name).map_err(|_| HelloFormatError::Field("cluster"))?;
-        let extension = rest[usize::from(raw.cluster_len)..].get(..EXTENSION_BYTES).map(HelloExtension::read);
+        let rest = &rest[usize::from(raw.cluster_len)..];
+        let owners = rest.get(EXTENSION_BYTES..).and_then(|rest| rest.get(..BlockOwners::BYTES));
+        let owners = owners.map(|bytes| Box::new(BlockOwners::read(bytes)));
+        let extension =
+            rest.get(..EXTENSION_BYTES).map(|bytes| HelloExtension { owners, ..HelloExtension::read(bytes) });
         Ok(Self { extension, ..Self::from_raw(raw, cluster)? })
     }
 
@@ -333,6 +347,6 @@ impl HelloExtension {
     fn read(bytes: &[u8]) -> Self {
         let (clock, map) = bytes.split_at(size_of::<u64>());
         let clock_us = u64::from_le_bytes(clock.try_into().expect("split there"));
-        Self { clock_us, map: Arc::new(MapDigest::read(map)) }
+        Self { clock_us, map: Arc::new(MapDigest::read(map)), owners: None }
     }
 }

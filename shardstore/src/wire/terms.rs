@@ -65,6 +65,10 @@ impl SessionTerms {
     }
 }
 
+fn slots_text(first: usize, last: usize) -> String {
+    if first == last { format!("at slot {first}") } else { format!("among slots {first} to {last}") }
+}
+
 /// Why two processes cannot talk. Most often the operator's fault: a wrong address, file or release.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum HelloError {
@@ -112,15 +116,15 @@ pub enum HelloError {
     SameNode(u32),
     /// Two maps of one epoch: the files differ, although their epochs do not.
     #[error(
-        "the peer has another map of epoch {epoch}: the owners differ, first among slots {first} to {last}; compare the topology \
-         files, and raise the epoch of the right one"
+        "the peer has another map of epoch {epoch}: the owners differ, first {}; compare the topology files, and raise the \
+         epoch of the right one", slots_text(*first, *last)
     )]
     Map {
         /// The epoch of both.
         epoch: u32,
         /// The first slot that may differ; those before it have the same owners.
         first: usize,
-        /// The last slot of the first block of slots that differs.
+        /// The same, when it is known to differ; otherwise the last slot of the first block that does.
         last: usize,
     },
 }
@@ -204,7 +208,9 @@ fn refuse(ours: &Hello, theirs: &Hello) -> Result<(), HelloError> {
         && ours.topology_epoch == theirs.topology_epoch
         && let Some(slots) = our.map.first_difference(&their.map)
     {
-        return Err(HelloError::Map { epoch: ours.topology_epoch, first: *slots.start(), last: *slots.end() });
+        let exact = our.owners.as_ref().zip(their.owners.as_ref()).and_then(|(our, their)| our.first_difference(their));
+        let (first, last) = exact.map_or((*slots.start(), *slots.end()), |slot| (slot, slot));
+        return Err(HelloError::Map { epoch: ours.topology_epoch, first, last });
     }
     Ok(())
 }

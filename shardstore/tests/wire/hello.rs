@@ -4,7 +4,7 @@ use shardstore::wire::frame::{self, Decoded};
 use std::sync::Arc;
 
 use shardstore::wire::hello::{Hello, HelloExtension, HelloFormatError, Role};
-use shardstore::wire::map_digest::MapDigest;
+use shardstore::wire::map_digest::{BlockOwners, MapDigest};
 use shardstore::wire::terms::{HelloError, negotiate};
 use shardstore::wire::{Frame, checksum, cluster_tag};
 
@@ -54,17 +54,34 @@ fn the_extension_is_read_where_it_is_whole() {
     }
     let longer = [frame.value, b"later"].concat();
     header.value_crc32c = checksum(&longer);
-    assert_eq!(Hello::parse(&Frame { header, value: &longer, ..frame }), Ok(whole));
+    assert_eq!(Hello::parse(&Frame { header, value: &longer, ..frame }), Ok(whole.clone()));
+    let owners = Some(Box::new(BlockOwners::of(256, |slot| slot as u32)));
+    let longest = Hello { extension: Some(HelloExtension { owners, ..extension() }), ..hello(Role::Node) };
+    let mut bytes = Vec::new();
+    longest.encode(&mut bytes);
+    let frame = decode(&bytes);
+    assert_eq!((frame.value.len(), Hello::parse(&frame)), (64 + 6 + 520 + 258, Ok(longest)));
+    let cut = &frame.value[..frame.value.len() - 1];
+    header = frame.header;
+    header.value_crc32c = checksum(cut);
+    assert_eq!(Hello::parse(&Frame { header, value: cut, ..frame }), Ok(whole));
 }
 
 #[test]
 fn maps_of_one_epoch_must_be_the_same_and_clocks_count_where_both_tell_them() {
     let ours = Hello { extension: Some(extension()), ..hello(Role::Edge) };
     let map = Arc::new(MapDigest::of(|slot| if slot == 300 { 2 } else { 1 }));
-    let other = Hello { extension: Some(HelloExtension { clock_us: 5, map }), ..hello(Role::Node) };
+    let other = Hello { extension: Some(HelloExtension { clock_us: 5, map, owners: None }), ..hello(Role::Node) };
     let expected = HelloError::Map { epoch: 7, first: 256, last: 383 };
     assert_eq!(negotiate(&ours, &other), Err(expected.clone()));
     assert_eq!(negotiate(&other, &ours), Err(expected));
+    let showing = |hello: &Hello, owner: &dyn Fn(usize) -> u32| {
+        let owners = Some(Box::new(BlockOwners::of(256, owner)));
+        Hello { extension: hello.extension.clone().map(|shown| HelloExtension { owners, ..shown }), ..hello.clone() }
+    };
+    let (our, their) = (showing(&ours, &|_| 1), showing(&other, &|slot| if slot == 300 { 2 } else { 1 }));
+    let exact = HelloError::Map { epoch: 7, first: 300, last: 300 };
+    assert_eq!((negotiate(&our, &their).err(), negotiate(&their, &our).err()), (Some(exact.clone()), Some(exact)));
     let later = Hello { topology_epoch: 8, ..other };
     let terms = negotiate(&ours, &later).unwrap();
     assert_eq!((terms.peer_clock_us, terms.peer_epoch), (Some(5), 8));

@@ -72,7 +72,7 @@ pub(super) async fn admit(permit: ConnectionPermit, connection: Connection) {
             }
             None => session::run(permit, connection, terms, reader).await,
         },
-        Err(refusal) => refuse(&core, connection, refusal).await,
+        Err(refusal) => refuse(&core, connection, (refusal, reader)).await,
     }
 }
 
@@ -120,24 +120,48 @@ async fn receive(
     }
 }
 
-async fn refuse(core: &NodeCore, connection: Connection, refusal: HelloRefusal) {
+async fn refuse(core: &NodeCore, connection: Connection, (refusal, reader): (HelloRefusal, FrameReader)) {
     match refusal {
         HelloRefusal::TimedOut => note(core, Event::HelloTimedOut),
         HelloRefusal::Lost => note(core, Event::Lost),
         HelloRefusal::Foreign(name) => core.metrics().faults.note(name),
-        HelloRefusal::Answered(name) => answer_and_end(core, connection, name).await,
+        HelloRefusal::Answered(name) => answer_and_end(core, connection, (name, &core.hello())).await,
+        HelloRefusal::Disagreed(HelloError::Map { epoch, first, last }) => {
+            let ours = core.hello_with_owners(first);
+            ours.encode(&mut connection.write());
+            let known = HelloError::Map { epoch, first, last };
+            let error = read_owners(core, &connection, (&ours, reader)).await.unwrap_or(known);
+            core.metrics().faults.note(error.name());
+            core.report_refused(connection.peer(), error);
+            connection.finish(LINGER_TIME).await;
+        }
         HelloRefusal::Disagreed(error) => {
             let name = error.name();
             core.report_refused(connection.peer(), error);
-            answer_and_end(core, connection, name).await;
+            answer_and_end(core, connection, (name, &core.hello())).await;
         }
     }
 }
 
-async fn answer_and_end(core: &NodeCore, connection: Connection, name: &'static str) {
+async fn answer_and_end(core: &NodeCore, connection: Connection, (name, hello): (&'static str, &Hello)) {
     core.metrics().faults.note(name);
-    core.hello().encode(&mut connection.write());
+    hello.encode(&mut connection.write());
     connection.finish(LINGER_TIME).await;
+}
+
+/// Waits for the HELLO in which a peer with another map shows the owners of the block that ours has shown; gives what the two say.
+async fn read_owners(
+    core: &NodeCore,
+    connection: &Connection,
+    (ours, mut reader): (&Hello, FrameReader),
+) -> Option<HelloError> {
+    connection.set_deadline(core.reactor.now() + LINGER_TIME);
+    loop {
+        let data = connection.receive().await.ok()??;
+        if let Some(theirs) = reader.read_hello(&data, &mut core.spares.borrow_mut()).ok()? {
+            return negotiate(ours, &theirs).err();
+        }
+    }
 }
 
 /// A connection that another core is to have.
@@ -183,7 +207,9 @@ async fn go_on(permit: ConnectionPermit, handover: Handover) {
     };
     match negotiate(&core.hello(), &hello) {
         Ok(terms) => session::run(permit, connection, terms, FrameReader::with_rest(rest)).await,
-        Err(error) => refuse(&core, connection, HelloRefusal::Disagreed(error)).await,
+        Err(error) => {
+            refuse(&core, connection, (HelloRefusal::Disagreed(error), FrameReader::with_rest(rest))).await;
+        }
     }
 }
 
@@ -221,7 +247,17 @@ impl NodeCore {
             extension: Some(HelloExtension {
                 clock_us: clock_us(self.reactor.read_clock()),
                 map: Arc::clone(self.topology.borrow().digest()),
+                owners: None,
             }),
         }
+    }
+
+    /// The same, and the owners of the block that begins at a slot.
+    fn hello_with_owners(&self, first: usize) -> Hello {
+        let mut hello = self.hello();
+        if let Some(extension) = &mut hello.extension {
+            extension.owners = Some(Box::new(self.topology.borrow().block_owners(first)));
+        }
+        hello
     }
 }

@@ -8,17 +8,18 @@ use reactor::Signal;
 use reactor::sim::NetworkOptions;
 use shardstore::placement::Topology;
 use shardstore::wire::hello::{Hello, HelloExtension, WANTED_CORE_ANY};
-use shardstore::wire::terms::HelloError;
+use shardstore::wire::terms::{HelloError, negotiate};
 use shardstore::wire::{Op, Status};
 
 use crate::epochs::{TWO, swapped};
-use crate::peer::{Peer, hello, key, set};
-use crate::rig::{ALONE, Rig, script};
+use crate::peer::{Peer, dial, hello, key, read_hello, set};
+use crate::rig::{ALONE, Rig, node_address, script};
 
 /// A HELLO that tells a clock and a map.
 fn whole_hello(reactor: &Reactor, map: &str) -> Hello {
     let topology = Topology::parse(map).unwrap();
-    let extension = HelloExtension { clock_us: reactor.now().as_nanos() / 1000, map: Arc::clone(topology.digest()) };
+    let (clock_us, map) = (reactor.now().as_nanos() / 1000, Arc::clone(topology.digest()));
+    let extension = HelloExtension { clock_us, map, owners: None };
     Hello { topology_epoch: topology.epoch(), extension: Some(extension), ..hello(WANTED_CORE_ANY) }
 }
 
@@ -73,6 +74,25 @@ fn a_peer_with_another_map_of_our_epoch_is_refused_and_told_where_they_differ() 
     }));
     let log = rig.log.text();
     assert!(log.contains("event=peer_refused") && log.contains("slots 7936 to 8063"), "{log}");
+}
+
+/// Each shows the other the owners of the first block that differs.
+#[test]
+fn two_maps_of_one_epoch_are_compared_to_the_slot() {
+    let mut rig = Rig::with(4, TWO, NetworkOptions::default(), &[]);
+    rig.run(script!(|reactor| {
+        let other = TWO.replace("0-8191", "0-8000").replace("8192-", "8001-");
+        let connection = dial(&reactor, &node_address()).await;
+        let mut ours = whole_hello(&reactor, &other);
+        ours.encode(&mut connection.write());
+        let theirs = read_hello(&connection, &mut Vec::new()).await.unwrap();
+        ours.extension.as_mut().unwrap().owners = Some(Topology::parse(&other).unwrap().block_owners(7936).into());
+        assert_eq!(negotiate(&ours, &theirs).err(), Some(HelloError::Map { epoch: 5, first: 8001, last: 8001 }));
+        ours.encode(&mut connection.write());
+        assert!(connection.receive().await.is_ok_and(|end| end.is_none()));
+    }));
+    let log = rig.log.text();
+    assert!(log.contains("event=peer_refused") && log.contains("first at slot 8001;"), "{log}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use shardstore::key::SlotId;
 use shardstore::wire::Response;
 use shardstore::wire::code::Opcode;
 use shardstore::wire::ext::Moved;
+use shardstore::wire::hello::HelloExtension;
 
 use super::*;
 
@@ -149,4 +150,47 @@ fn a_call_that_waits_for_a_node_that_leaves_goes_to_the_next_owner() {
             assert_eq!(rig.second.ops(), [Opcode::Get]);
         },
     );
+}
+
+/// Introduces a node as one with this map of our epoch.
+fn has_map(node: &Node, topology: &Topology) {
+    let (map, owners) = (Arc::clone(topology.digest()), Some(Box::new(topology.block_owners(0))));
+    node.introduce(|hello| hello.extension = Some(HelloExtension { clock_us: 1, map, owners }));
+}
+
+fn elsewhere() -> Topology {
+    Topology::parse(&FIRST_OWNS_ALL.replace("node = 1\n", "node = 2\n")).unwrap()
+}
+
+#[test]
+fn a_slot_of_which_most_nodes_have_another_owner_is_refused() {
+    let second = || vec![Says::Answer(5, |response| Response { slot_epoch: 6, ..version(response, 2) })];
+    with_nodes(Vec::new, second, |rig| async move {
+        has_map(&rig.first, &elsewhere());
+        has_map(&rig.second, &rig.cluster.topology());
+        rig.sleep(50).await;
+        // They are as many; the lower id decides.
+        let (refusal, ms) = rig.time(rig.set()).await;
+        assert_eq!((refused(&refusal), ms), (Some(Refusal::Unavailable), 0));
+        assert_eq!(rig.cluster.shared.metrics.disputed.value(), 1);
+        let states = rig.cluster.node_states();
+        let error = states[0].error.as_deref().unwrap_or_default();
+        assert!(error.contains("another map of epoch 5") && error.contains("first at slot 0;"), "{error}");
+        // The right file has the next epoch.
+        let next = FIRST_OWNS_ALL.replace("epoch = 5", "epoch = 6").replace("node = 1\n", "node = 2\n");
+        rig.cluster.install(&Arc::new(Topology::parse(&next).unwrap()));
+        assert_eq!(found_version(&rig.get().await), 2);
+    });
+}
+
+#[test]
+fn a_node_that_alone_has_another_map_takes_no_slot_from_others() {
+    let first = || vec![Says::Answer(5, |response| version(response, 2))];
+    with_nodes(first, Vec::new, |rig| async move {
+        has_map(&rig.first, &rig.cluster.topology());
+        has_map(&rig.second, &elsewhere());
+        rig.sleep(50).await;
+        assert_eq!(found_version(&rig.get().await), 2);
+        assert_eq!((rig.cluster.shared.metrics.disputed.value(), rig.state(2)), (0, Some((true, 0))));
+    });
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use reactor::{Address, Connection, ConnectionSender, Instant, ListenOptions, Reactor};
 use shardstore::placement::{NodeId, Topology};
 use shardstore::session::{Handshake, SpareBuffers};
-use shardstore::wire::code::Opcode;
+use shardstore::wire::code::{Kind, Opcode};
 use shardstore::wire::hello::{self, Hello, Role};
 use shardstore::wire::request::Dialect;
 use shardstore::wire::{Flags, FrameError, Request, Response, Status};
@@ -143,8 +143,11 @@ impl Node {
         loop {
             let mut requests = Vec::new();
             let take = |frame: &shardstore::wire::Frame<'_>, _: &[u8]| {
-                let request = Request::parse(frame)?;
-                requests.push((request.id, self.note(&request)));
+                // A HELLO that comes later announces another map.
+                if frame.header.kind != Kind::Control {
+                    let request = Request::parse(frame)?;
+                    requests.push((request.id, self.note(&request)));
+                }
                 Ok::<_, FrameError>(ControlFlow::Continue(()))
             };
             reader.read(&data, &terms.limits, &mut spares, take).expect("a cluster writes what its node can read");
