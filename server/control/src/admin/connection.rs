@@ -23,13 +23,16 @@ use corelane_http::{
 };
 use reactor::{Connection, ConnectionError, Instant, Received};
 
-use super::{answer::AdminAnswer, route, server::AdminServer};
+use super::{accept::OwnSeat, answer::AdminAnswer, route, server::AdminServer};
 
 /// How long a connection may rest between two requests; longer than the usual interval of scrapes, 60 s.
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(75);
 
 /// How long a head may take from its first byte.
 pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// How long a connection on the seat of a probe may take from being accepted to a whole head.
+pub(super) const PROBE_TIME: Duration = Duration::from_secs(2);
 
 /// How long a client may take to read what is queued for it, up to [`QUEUE_BYTES_MAX`].
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
@@ -53,6 +56,15 @@ const LIMITS: MessageLimits = MessageLimits {
 /// The requests of one connection.
 type AdminRequests = RequestReader<Received, Instant>;
 
+/// What may be asked on a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pages {
+    /// Anything, as often as it is wanted.
+    All,
+    /// One request for a page of probes.
+    Probes,
+}
+
 /// What is known of the next request.
 enum RequestStep {
     /// More bytes are needed.
@@ -63,11 +75,12 @@ enum RequestStep {
     Last,
 }
 
-/// Answers the requests of one connection until it ends.
-pub(super) async fn converse(server: &AdminServer, connection: Connection) {
+/// Answers the requests of one connection until it ends, or another takes over its seat.
+pub(super) async fn converse(server: &AdminServer, connection: Connection, seat: &OwnSeat, pages: Pages) {
     let mut requests = AdminRequests::new(&mut server.heads.borrow_mut());
+    let probe_until = server.reactor().now() + PROBE_TIME;
     loop {
-        match step(server, &connection, &mut requests) {
+        match step(server, &connection, &mut requests, pages) {
             RequestStep::Answered => {
                 requests.release();
                 if queue_shrunk(server, &connection, QUEUE_BYTES_MAX).await.is_err() {
@@ -77,7 +90,7 @@ pub(super) async fn converse(server: &AdminServer, connection: Connection) {
                 server.reactor().yield_now().await;
             }
             RequestStep::Last => break,
-            RequestStep::More => match receive(server, &connection, &mut requests).await {
+            RequestStep::More => match receive(server, &connection, &mut requests, (seat, pages, probe_until)).await {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(ConnectionError::TimedOut) if requests.head_began().is_some() => {
@@ -99,12 +112,22 @@ async fn receive(
     server: &AdminServer,
     connection: &Connection,
     requests: &mut AdminRequests,
+    (seat, pages, probe_until): (&OwnSeat, Pages, Instant),
 ) -> Result<bool, ConnectionError> {
     let reactor = server.reactor();
     let idle_until = || reactor.now() + IDLE_TIME;
-    connection.set_deadline(requests.head_began().map_or_else(idle_until, |began| began + HEAD_TIME));
+    let deadline = requests.head_began().map_or_else(idle_until, |began| began + HEAD_TIME);
+    connection.set_deadline(if pages == Pages::Probes { probe_until } else { deadline });
+    let rests = pages == Pages::All && requests.head_began().is_none();
     requests.release();
-    let Some(data) = connection.receive().await? else { return Ok(false) };
+    if rests {
+        server.resting.add(connection, seat);
+    }
+    let received = connection.receive().await;
+    if rests {
+        server.resting.remove(seat);
+    }
+    let Some(data) = received? else { return Ok(false) };
     requests.push(data);
     Ok(true)
 }
@@ -115,10 +138,10 @@ async fn queue_shrunk(server: &AdminServer, connection: &Connection, below: usiz
 }
 
 /// Answers the next request, if its head is whole.
-fn step(server: &AdminServer, connection: &Connection, requests: &mut AdminRequests) -> RequestStep {
+fn step(server: &AdminServer, connection: &Connection, requests: &mut AdminRequests, pages: Pages) -> RequestStep {
     let mut scratch = server.heads.borrow_mut();
     let now = || server.reactor().now();
-    match requests.next(&LIMITS, &mut scratch, now, |head| answer(server, connection, head)) {
+    match requests.next(&LIMITS, &mut scratch, now, |head| answer(server, connection, head, pages)) {
         Ok(Some(next)) => next,
         Ok(None) => RequestStep::More,
         Err(error) => {
@@ -129,9 +152,14 @@ fn step(server: &AdminServer, connection: &Connection, requests: &mut AdminReque
     }
 }
 
-fn answer(server: &AdminServer, connection: &Connection, head: &RequestHead<'_>) -> RequestStep {
+fn answer(server: &AdminServer, connection: &Connection, head: &RequestHead<'_>, pages: Pages) -> RequestStep {
     server.metrics.requests.increment();
     let form = ResponseForm::of(head, false);
+    if pages == Pages::Probes {
+        let answer = if route::is_probe(head) { route::answer(head, server) } else { route::too_many_connections() };
+        answer.encode(form.as_last(), server.reactor().wall_ms(), &mut connection.write());
+        return RequestStep::Last;
+    }
     if head.body() != RequestBody::None {
         refuse(server, connection, form.as_last(), &route::body_refused());
         return RequestStep::Last;

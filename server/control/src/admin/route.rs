@@ -9,7 +9,7 @@ use corelane_http::{
     Status,
     field::FieldValue,
     problem::Problem,
-    request::{RequestHead, RequestTarget},
+    request::{RequestBody, RequestHead, RequestTarget},
 };
 use serde_json::json;
 
@@ -69,6 +69,14 @@ pub(super) fn answer(head: &RequestHead<'_>, server: &AdminServer) -> AdminAnswe
         },
         AdminAnswer::from,
     )
+}
+
+/// Whether it asks for a page of probes, which is answered also when all connections are taken.
+pub(super) fn is_probe(head: &RequestHead<'_>) -> bool {
+    let (RequestTarget::Origin { path, .. } | RequestTarget::Absolute { path, .. }) = head.target() else {
+        return false;
+    };
+    matches!(path, b"/healthz" | b"/readyz") && head.body() == RequestBody::None
 }
 
 /// The response to a request that has a body.

@@ -10,7 +10,7 @@ use std::{
 use corelane_http::h1::server::RequestScratch;
 use reactor::Reactor;
 
-use super::Admin;
+use super::{Admin, accept::Resting};
 use crate::metrics::{Counter, Gauge, Text};
 
 crate::metrics! {
@@ -18,7 +18,7 @@ crate::metrics! {
     pub(crate) struct AdminMetrics {
         /// Connections that the admin listener serves.
         connections: Gauge = "corelane_admin_connections",
-        /// Connections beyond the bound: answered 503 and closed, or just closed.
+        /// Connections beyond the bound, answered 503 and closed or just closed; also those that rested and made room for another.
         shed: Counter = "corelane_admin_connections_shed_total",
         /// Requests to the admin listener with a well-formed head.
         requests: Counter = "corelane_admin_requests_total",
@@ -32,7 +32,10 @@ pub(super) struct AdminServer {
     reactor: Reactor,
     admin: Rc<dyn Admin>,
     pub(super) serving: Rc<Cell<usize>>,
+    /// Connections on the seats of probes.
+    pub(super) probing: Rc<Cell<usize>>,
     pub(super) shedding: Rc<Cell<usize>>,
+    pub(super) resting: Resting,
     /// Where the heads of all connections are read.
     pub(super) heads: RefCell<RequestScratch>,
     pub(super) metrics: AdminMetrics,
@@ -44,7 +47,9 @@ impl AdminServer {
             reactor,
             admin,
             serving: Rc::default(),
+            probing: Rc::default(),
             shedding: Rc::default(),
+            resting: Resting::default(),
             heads: RefCell::default(),
             metrics: AdminMetrics::default(),
         }
@@ -60,7 +65,7 @@ impl AdminServer {
 
     /// Writes the listener's own families.
     pub(super) fn render(&self, text: &mut Text) {
-        self.metrics.connections.set(self.serving.get() as u64);
+        self.metrics.connections.set((self.serving.get() + self.probing.get()) as u64);
         text.group(&[], &self.metrics);
     }
 }

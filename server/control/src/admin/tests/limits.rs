@@ -7,7 +7,8 @@ use reactor::{ConnectionError, sim::NetworkOptions};
 use super::{BIG_BYTES, script, simulate};
 use crate::admin::{
     CONNECTIONS_MAX,
-    connection::{ANSWER_TIME, HEAD_TIME, IDLE_TIME},
+    accept::PROBES_MAX,
+    connection::{ANSWER_TIME, HEAD_TIME, IDLE_TIME, PROBE_TIME},
 };
 
 const SEEDS: u64 = 20;
@@ -74,33 +75,88 @@ fn a_slow_head_is_answered_408() {
     }
 }
 
+const PROBE: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// Connections that rest make room, the longest first, whatever is asked then.
 #[test]
-fn connections_beyond_the_bound_are_shed_and_seats_come_back() {
+fn connections_that_rest_make_room() {
     for seed in 0..SEEDS {
         simulate(
             seed,
             NetworkOptions::default(),
             script!(|client| {
-                let request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+                let request = b"GET /v1/config HTTP/1.1\r\nHost: a\r\n\r\n";
                 let mut held = Vec::new();
-                for _ in 0..CONNECTIONS_MAX {
+                for index in 0..CONNECTIONS_MAX {
+                    let connection = client.connect().await;
+                    // One that has not said anything rests as well.
+                    if index > 0 {
+                        client.send_in_pieces(&connection, request).await;
+                        assert_eq!(client.read(&connection, &[], Some(1)).await.0[0].status, 200);
+                    }
+                    held.push(connection);
+                }
+                for index in 0..3 {
                     let connection = client.connect().await;
                     client.send_in_pieces(&connection, request).await;
                     assert_eq!(client.read(&connection, &[], Some(1)).await.0[0].status, 200);
+                    let (answers, ended) = client.read(&held[index], &[], None).await;
+                    assert!(answers.is_empty() && ended, "{index} has made room");
                     held.push(connection);
                 }
-                for _ in 0..3 {
+                client.send_in_pieces(&held[3], request).await;
+                assert_eq!(client.read(&held[3], &[], Some(1)).await.0[0].status, 200, "it has kept its seat");
+            }),
+        );
+    }
+}
+
+/// Connections that do not rest hold their seats; probes have seats of their own, for probes alone and for a short time.
+#[test]
+fn probes_are_answered_when_all_connections_are_taken_and_seats_come_back() {
+    for seed in 0..SEEDS {
+        simulate(
+            seed,
+            NetworkOptions::default(),
+            script!(|client| {
+                let mut held = Vec::new();
+                for _ in 0..CONNECTIONS_MAX {
+                    let connection = client.connect().await;
+                    connection.write().extend_from_slice(b"GET /");
+                    held.push(connection);
+                }
+                client.reactor.sleep(SLACK).await;
+                for (request, status) in [
+                    (PROBE, 503),
+                    (b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+                    (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 503),
+                ] {
                     let connection = client.connect().await;
                     connection.write().extend_from_slice(request);
                     let (answers, ended) = client.read(&connection, &[], None).await;
-                    assert_eq!((answers.len(), answers[0].status, ended), (1, 503, true));
-                    assert_eq!(answers[0].field("retry-after"), Some("1"));
+                    assert_eq!((answers.len(), answers[0].status, ended), (1, status, true));
+                    let is_probe = request == PROBE;
+                    assert_eq!(answers[0].body.contains("no topology"), is_probe, "{:?}", answers[0].body);
                 }
+                // Who holds the seat of a probe without asking loses it.
+                let begun = client.reactor.now();
+                let mut silent = Vec::new();
+                for _ in 0..PROBES_MAX {
+                    silent.push(client.connect().await);
+                }
+                client.reactor.sleep(Duration::from_millis(100)).await;
+                let shed = client.connect().await;
+                let (answers, ended) = client.read(&shed, &[], None).await;
+                assert_eq!((answers[0].status, answers[0].field("retry-after"), ended), (503, Some("1"), true));
+                for connection in &silent {
+                    assert!(client.read(connection, &[], None).await.1);
+                }
+                assert!(client.reactor.now().since(begun) < PROBE_TIME + SLACK);
                 held.pop().expect("all are held").finish(Duration::from_secs(5)).await;
                 let connection = client.connect().await;
                 connection.write().extend_from_slice(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
                 let (answers, _) = client.read(&connection, &[], Some(1)).await;
-                assert!(answers[0].body.contains("\ncorelane_admin_connections_shed_total 3\n"), "{answers:?}");
+                assert!(answers[0].body.contains("\ncorelane_admin_connections_shed_total 1\n"), "{answers:?}");
             }),
         );
     }
