@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use support::client::Client;
-use support::server::{Addresses, Waiting, own_folder, program};
+use support::server::{Addresses, Plan, Server, Waiting, own_folder, program};
 
 const READYZ: &str = "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -83,4 +83,46 @@ fn a_standard_error_that_nobody_reads_stops_neither_admin_nor_the_end() {
     let status = server.await_end();
     let _ = std::fs::remove_dir_all(folder);
     assert_eq!(status, Some(0));
+}
+
+/// A topology of one node, at an address where nobody listens.
+const TOPOLOGY: &str = "cluster = \"c\"\nepoch = 1\n[[node]]\nid = 1\naddress = \"127.0.0.1:1\"\n";
+
+#[test]
+fn files_that_become_pipes_are_refused_by_name_and_hold_up_nobody() {
+    let folder = own_folder();
+    let (topology, pipe) = (folder.join("topology.toml"), folder.join("pipe"));
+    std::fs::write(&topology, TOPOLOGY).unwrap();
+    make_fifo(&pipe);
+    let flag = format!("--topology={}", topology.display());
+    let mut server = Server::start(&Plan { flags: &[&flag], ..Plan::default() });
+    std::fs::rename(&pipe, &topology).unwrap();
+    server.signal("HUP");
+    let line = server.await_event("topology_refused");
+    assert!(line.contains("a named pipe (FIFO)") && line.contains("topology.toml"), "{line}");
+    make_fifo(&pipe);
+    std::fs::rename(&pipe, server.folder.join("corelane.toml")).unwrap();
+    server.signal("HUP");
+    let line = server.await_event("config_refused");
+    assert!(line.contains("a named pipe (FIFO)") && line.contains("corelane.toml"), "{line}");
+    let status = Client::connect(server.admin).ask("GET /v1/status HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(status.status, 200, "what was read before is in use");
+    server.terminate();
+    assert_eq!(server.await_exit(support::PATIENCE), 0);
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[test]
+fn idle_admin_connections_keep_no_probe_out() {
+    let server = Server::start(&Plan { config: "memory = \"64MiB\"\n", ..Plan::default() });
+    let idle: Vec<Client> = (0..100).map(|_| Client::connect(server.admin)).collect();
+    let mut begun: Vec<Client> = (0..70).map(|_| Client::connect(server.admin)).collect();
+    for _ in 0..3 {
+        assert_eq!(Client::connect(server.admin).ask(READYZ).status, 200);
+    }
+    drop(idle);
+    begun.iter_mut().for_each(|client| client.send(b"GET /"));
+    for _ in 0..3 {
+        assert_eq!(Client::connect(server.admin).ask(READYZ).status, 200);
+    }
 }

@@ -17,6 +17,7 @@ use shardstore::placement::Topology;
 use crate::against;
 use crate::drain::Exit;
 use crate::log::writer::{self, LogQueue};
+use crate::reading::ReadingPlace;
 use crate::reload::ConfigSource;
 use crate::settings::{Cores, Invocation, Loaded, Settings};
 use crate::topology_file::{self, TopologySource};
@@ -38,7 +39,7 @@ pub struct Booted<T> {
 }
 
 /// Where the settings of a binary keep what is looked at here.
-pub trait Bootable: Settings {
+pub trait Bootable: Settings + Send + 'static {
     /// The topology's file, if there is one.
     fn topology_file(&self) -> Option<&Path>;
 
@@ -108,6 +109,12 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
     let allowed = cpu::allowed().map_err(|error| format!("cores: cannot read the CPUs of this process: {error}"))?;
     let cpus = data_cpus(loaded.settings.cores(), allowed)?;
     probe()?;
+    let reader = |name| ReadingPlace::start(name).map_err(|error| format!("cannot start the thread {name}: {error}"));
+    let config = config.by(reader("files-config")?);
+    let topology = match topology {
+        Some((topology, source)) => Some((topology, source.by(reader("files-topology")?))),
+        None => None,
+    };
     let (log, writing) =
         writer::start(io::stderr()).map_err(|error| format!("cannot start the log's thread: {error}"))?;
     let served = serve(Booted { loaded, config, topology, cpus, incarnation: incarnation(), log });

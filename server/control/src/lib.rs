@@ -24,6 +24,7 @@ pub mod lifecycle;
 mod listen_error;
 pub mod log;
 pub mod metrics;
+pub mod reading;
 pub mod reload;
 pub mod settings;
 pub mod topology_file;

@@ -2,28 +2,35 @@
 //!
 //! ```text
 //!  SIGTERM, SIGINT ─▶ Lifecycle ──▶ on_state_change(state) ──▶ the binary stops accepting, or ends its cores
-//!  SIGHUP ──────────┐
-//!  stat, once a second ─▶ Watch ─▶ reload(what, cause) ─▶ the binary reads, checks, and sends snapshots to its cores
+//!  SIGHUP, a peer ──┐
+//!  look, once a second ─▶ FileWatch ─▶ read, elsewhere ─▶ adopt(contents, cause) ─▶ snapshots to the binary's cores
 //!  while starting or draining, every 10 ms: start(), in_flight()
 //! ```
 //!
 //! **Not** reading or opening anything itself: what it decides on comes from the binary's [`ControlledProcess`], so that the loop runs
 //! in the simulation.
 //!
-//! **Invariants**: a reload happens only while serving; the drain ends at its deadline, to a look; every wait ends.
+//! **Invariants**: a reload happens only while serving; the drain ends at its deadline, to a look; every wait ends; files that
+//! hang hold up nothing but their own reading.
 //!
 //! **Source**: docs/config.md (`drain_timeout`); the shutdown rule of docs/specification.md.
 
+mod files;
 #[cfg(test)]
 mod tests;
 
-use std::{io, time::Duration};
+use std::{cell::Cell, future::poll_fn, io, pin::pin, task::Poll, time::Duration};
 
+use reactor::local::Notify;
 use reactor::{Instant, Reactor, Signal};
 
+use self::files::FileWatch;
+pub use self::files::{Contents, PendingRead};
 use crate::{
     drain::{Exit, Lifecycle, LifecycleEvent, LifecycleState},
-    watch::{Mark, Sight, Watch},
+    log::{LogFields, LogLevel},
+    reading::PendingFiles,
+    watch::Mark,
 };
 
 /// How often the watched files are checked: a change takes effect after two checks at most.
@@ -31,6 +38,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// How often a start or a drain is looked at: a restart is not made slower by more than this.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// How long a look at files or their reading may take; then it is reported, and what is in use stays.
+pub const FILES_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How far the start of a process has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +74,8 @@ pub enum ReloadCause {
     Signal,
     /// Another file is there.
     Change,
+    /// A peer knows a newer one.
+    Peer,
 }
 
 impl std::fmt::Display for ReloadCause {
@@ -71,12 +83,36 @@ impl std::fmt::Display for ReloadCause {
         f.write_str(match self {
             Self::Signal => "signal",
             Self::Change => "change",
+            Self::Peer => "peer",
         })
+    }
+}
+
+/// Wishes to have the topology read again that come from a peer.
+pub struct TopologyWishes {
+    is_wanted: Cell<bool>,
+    news: Notify,
+}
+
+impl TopologyWishes {
+    /// None yet.
+    #[must_use]
+    pub fn new(reactor: &Reactor) -> Self {
+        Self { is_wanted: Cell::new(false), news: Notify::new(reactor) }
+    }
+
+    /// Has the topology read again.
+    pub fn wish(&self) {
+        self.is_wanted.set(true);
+        self.news.notify();
     }
 }
 
 /// What the loop asks of a binary and reports to it, on the control core.
 pub trait ControlledProcess {
+    /// The configuration as it was read.
+    type Config;
+
     /// How far the start has come. Asked until it is over.
     fn start(&self) -> Start;
 
@@ -86,17 +122,23 @@ pub trait ControlledProcess {
     /// How long a drain may take that begins now.
     fn drain_timeout(&self) -> Duration;
 
-    /// What the files look like now; empty when there are none.
-    fn marks(&self, watched: Watched) -> Vec<Mark>;
+    /// Looks at the files; their marks, empty when there are none.
+    fn look(&self, watched: Watched) -> PendingFiles<Vec<Mark>>;
 
-    /// Reads the files, and keeps what it has when that is refused. Gives what they looked like before they were read, so
-    /// that a change meanwhile is seen by the next look.
-    fn reload(&self, watched: Watched, cause: ReloadCause) -> Vec<Mark>;
+    /// Reads the files. With what they looked like before, so that a change meanwhile is seen by the next look.
+    fn read(&self, watched: Watched) -> PendingRead<Self::Config>;
 
-    /// There were files and are none any more. Told once; what was read stays in use.
-    fn files_gone(&self, watched: Watched) {
-        let _ = watched;
-    }
+    /// Takes what was read, and keeps what it has when that is refused.
+    fn adopt(&self, contents: Contents<Self::Config>, cause: ReloadCause);
+
+    /// How the files are called in messages: the name of the first.
+    fn files_name(&self, watched: Watched) -> String;
+
+    /// Logs an event.
+    fn log_event(&self, level: LogLevel, event: &str, fields: LogFields<'_>);
+
+    /// What peers wish.
+    fn wishes(&self) -> &TopologyWishes;
 
     /// The process has another state: stop accepting on `Draining`.
     fn on_state_change(&self, state: LifecycleState);
@@ -119,22 +161,30 @@ pub struct Options {
 /// # Errors
 ///
 /// The operator's: no file descriptor is left to watch signals with.
-pub async fn run(reactor: &Reactor, process: &dyn ControlledProcess, options: Options) -> io::Result<Exit> {
+pub async fn run<C>(
+    reactor: &Reactor,
+    process: &dyn ControlledProcess<Config = C>,
+    options: Options,
+) -> io::Result<Exit> {
     reactor.watch_signals()?;
     let mut running = LifecycleLoop {
         reactor,
         process,
         life: Lifecycle::new(process.drain_timeout()),
-        watches: [Watch::new(options.config_marks), Watch::new(options.topology_marks)],
+        files: [
+            FileWatch::new(Watched::Config, options.config_marks),
+            FileWatch::new(Watched::Topology, options.topology_marks),
+        ],
     };
     let mut next_tick = reactor.now() + TICK;
     loop {
         running.look();
+        running.attend_files();
         if let LifecycleState::Stopped(exit) = running.life.state() {
             return Ok(exit);
         }
         let until = running.wake_at(next_tick);
-        match reactor.until(until, reactor.next_signal()).await {
+        match reactor.until(until, running.next_signal_or_wish()).await.flatten() {
             Some(Signal::Terminate) => running.on(LifecycleEvent::Terminate),
             Some(Signal::Reload) => running.reload_on_signal(),
             None => {}
@@ -146,15 +196,25 @@ pub async fn run(reactor: &Reactor, process: &dyn ControlledProcess, options: Op
     }
 }
 
-struct LifecycleLoop<'a> {
+struct LifecycleLoop<'a, C> {
     reactor: &'a Reactor,
-    process: &'a dyn ControlledProcess,
+    process: &'a dyn ControlledProcess<Config = C>,
     life: Lifecycle,
-    /// Of each of [`Watched::ALL`].
-    watches: [Watch; 2],
+    /// Each of [`Watched::ALL`].
+    files: [FileWatch<C>; 2],
 }
 
-impl LifecycleLoop<'_> {
+impl<C> LifecycleLoop<'_, C> {
+    /// Waits for a signal, or for a wish of a peer's: `None`.
+    async fn next_signal_or_wish(&self) -> Option<Signal> {
+        let (mut signal, mut wish) = (pin!(self.reactor.next_signal()), pin!(self.process.wishes().news.notified()));
+        poll_fn(|context| match signal.as_mut().poll(context) {
+            Poll::Ready(signal) => Poll::Ready(Some(signal)),
+            Poll::Pending => wish.as_mut().poll(context).map(|()| None),
+        })
+        .await
+    }
+
     fn on(&mut self, event: LifecycleEvent) {
         self.life.set_drain_timeout(self.process.drain_timeout());
         let before = self.life.state();
@@ -177,32 +237,45 @@ impl LifecycleLoop<'_> {
         }
     }
 
-    fn wake_at(&self, next_tick: Instant) -> Instant {
-        match self.life.state() {
-            LifecycleState::Serving | LifecycleState::Stopped(_) => next_tick,
-            LifecycleState::Starting | LifecycleState::Draining { .. } => next_tick.min(self.reactor.now() + LOOK),
+    /// Takes what was read of the files, and has them read again where that is wanted.
+    fn attend_files(&mut self) {
+        if self.life.state() != LifecycleState::Serving {
+            return;
         }
+        if self.process.wishes().is_wanted.take() {
+            self.files[Watched::Topology as usize].want(ReloadCause::Peer);
+        }
+        for index in 0..self.files.len() {
+            // What a topology is checked against may change with the settings that are being read.
+            if self.files[..index].iter().any(FileWatch::is_busy) {
+                return;
+            }
+            // A look leads to a read at most, and a read that was late to another one.
+            while self.files[index].attend(self.process, self.reactor.now()) {}
+        }
+    }
+
+    fn wake_at(&self, next_tick: Instant) -> Instant {
+        let is_waiting = match self.life.state() {
+            LifecycleState::Serving => self.files.iter().any(FileWatch::is_busy),
+            LifecycleState::Stopped(_) => false,
+            LifecycleState::Starting | LifecycleState::Draining { .. } => true,
+        };
+        if is_waiting { next_tick.min(self.reactor.now() + LOOK) } else { next_tick }
     }
 
     fn reload_on_signal(&mut self) {
         if self.life.state() == LifecycleState::Serving {
-            for (watched, watch) in Watched::ALL.into_iter().zip(&mut self.watches) {
-                watch.note_read(self.process.reload(watched, ReloadCause::Signal));
-            }
+            let now = self.reactor.now();
+            self.files.iter_mut().for_each(|files| files.want_now(self.process, now));
         }
     }
 
     fn tick(&mut self) {
         self.process.tick();
-        if self.life.state() != LifecycleState::Serving {
-            return;
-        }
-        for (watched, watch) in Watched::ALL.into_iter().zip(&mut self.watches) {
-            match watch.look(self.process.marks(watched)) {
-                Sight::Same | Sight::Changing => {}
-                Sight::Gone => self.process.files_gone(watched),
-                Sight::Changed => watch.note_read(self.process.reload(watched, ReloadCause::Change)),
-            }
+        if self.life.state() == LifecycleState::Serving {
+            let now = self.reactor.now();
+            self.files.iter_mut().for_each(|files| files.look(self.process, now));
         }
     }
 }

@@ -18,14 +18,16 @@ use std::{
     io,
     marker::PhantomData,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde_json::{Map, Value};
 
 use crate::{
-    lifecycle::ReloadCause,
+    lifecycle::{Contents, PendingRead, ReloadCause},
     log::{LogFields, LogLevel},
     metrics::ConfigMetrics,
+    reading::{PendingFiles, ReadingPlace},
     settings::{
         Invocation, Loaded, Settings, SettingsErrors, SettingsSources, SettingsTree,
         include::{Files, HostFiles},
@@ -36,15 +38,48 @@ use crate::{
 
 /// Where the settings of a process come from, at the start and later.
 pub struct ConfigSource<T> {
-    arguments: Vec<OsString>,
-    environment: Vec<(OsString, OsString)>,
-    files: Box<dyn Files + Send>,
-    /// Every file and folder that was looked at when the settings were read last, and what it looked like before.
-    seen: RefCell<Vec<(PathBuf, Option<Mark>)>>,
+    sources: Arc<Sources>,
+    reader: ReadingPlace,
+    /// What was looked at when the settings were read last.
+    seen: RefCell<SeenFiles>,
     settings: PhantomData<fn() -> T>,
 }
 
-impl<T: Settings> ConfigSource<T> {
+struct Sources {
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    files: Box<dyn Files + Send + Sync>,
+}
+
+/// Every file and folder that was looked at, and what it looked like before it was read.
+type SeenFiles = Vec<(PathBuf, Option<Mark>)>;
+
+/// Settings as they were read, with what was looked at.
+pub struct ConfigRead<T> {
+    outcome: Result<Invocation<T>, SettingsErrors>,
+    seen: SeenFiles,
+}
+
+impl Sources {
+    fn read<T: Settings>(&self) -> ConfigRead<T> {
+        let seen = RefCell::default();
+        let outcome = load(&SettingsSources {
+            arguments: self.arguments.clone(),
+            environment: self.environment.clone(),
+            files: &Noting { files: &*self.files, seen: &seen },
+        });
+        ConfigRead { outcome, seen: seen.take() }
+    }
+}
+
+impl<T> ConfigRead<T> {
+    /// What was read looked like this before.
+    fn marks(&self) -> Vec<Mark> {
+        self.seen.iter().filter_map(|(_, mark)| *mark).collect()
+    }
+}
+
+impl<T: Settings + Send + 'static> ConfigSource<T> {
     /// The command line, the environment and the disk of this process.
     #[must_use]
     pub fn of_process() -> Self {
@@ -52,24 +87,30 @@ impl<T: Settings> ConfigSource<T> {
         Self::new(std::env::args_os().skip(1).collect(), std::env::vars_os().collect(), Box::new(HostFiles))
     }
 
-    /// These arguments, this environment and these files.
+    /// These arguments, this environment and these files, read where that is asked for.
     #[must_use]
-    pub fn new(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>, files: Box<dyn Files + Send>) -> Self {
-        Self { arguments, environment, files, seen: RefCell::default(), settings: PhantomData }
+    pub fn new(
+        arguments: Vec<OsString>,
+        environment: Vec<(OsString, OsString)>,
+        files: Box<dyn Files + Send + Sync>,
+    ) -> Self {
+        let sources = Arc::new(Sources { arguments, environment, files });
+        Self { sources, reader: ReadingPlace::InPlace, seen: RefCell::default(), settings: PhantomData }
     }
 
-    /// Reads and checks the settings.
+    /// Has the files read by `reader` from now on.
+    #[must_use]
+    pub fn by(self, reader: ReadingPlace) -> Self {
+        Self { reader, ..self }
+    }
+
+    /// Reads and checks the settings, here and now. Before the process serves.
     ///
     /// # Errors
     ///
     /// As [`load`].
     pub fn load(&self) -> Result<Invocation<T>, SettingsErrors> {
-        self.seen.take();
-        load(&SettingsSources {
-            arguments: self.arguments.clone(),
-            environment: self.environment.clone(),
-            files: &Noting { files: &*self.files, seen: &self.seen },
-        })
+        self.take(self.sources.read())
     }
 
     /// The same, of a process that serves.
@@ -88,20 +129,35 @@ impl<T: Settings> ConfigSource<T> {
         }
     }
 
-    /// The present marks of what was read; empty when nothing was read, or none of it is left.
-    #[must_use]
-    pub fn marks(&self) -> Vec<Mark> {
-        self.seen.borrow().iter().filter_map(|(path, _)| self.files.mark(path)).collect()
+    /// Reads and checks the settings of a process that serves.
+    pub fn read(&self) -> PendingRead<ConfigRead<T>> {
+        let sources = Arc::clone(&self.sources);
+        self.reader.begin(move || {
+            let read = sources.read();
+            (read.marks(), Contents::Config(read))
+        })
     }
 
-    /// The marks as they were before the files were read.
+    /// Looks at what was read last: its present marks; empty when nothing was read, or none of it is left.
+    pub fn look(&self) -> PendingFiles<Vec<Mark>> {
+        let sources = Arc::clone(&self.sources);
+        let paths: Vec<PathBuf> = self.seen.borrow().iter().map(|(path, _)| path.clone()).collect();
+        self.reader.begin(move || paths.iter().filter_map(|path| sources.files.mark(path)).collect())
+    }
+
+    /// The marks as they were before the files were read last.
     #[must_use]
     pub fn read_marks(&self) -> Vec<Mark> {
         self.seen.borrow().iter().filter_map(|(_, mark)| *mark).collect()
     }
 
+    fn take(&self, read: ConfigRead<T>) -> Result<Invocation<T>, SettingsErrors> {
+        self.seen.replace(read.seen);
+        read.outcome
+    }
+
     /// The name of the configuration file; `none` where none was named.
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         self.seen.borrow().first().map_or_else(|| "none".to_owned(), |(file, _)| file.display().to_string())
     }
 }
@@ -109,7 +165,7 @@ impl<T: Settings> ConfigSource<T> {
 /// Files that are noted when they are looked at.
 struct Noting<'a> {
     files: &'a dyn Files,
-    seen: &'a RefCell<Vec<(PathBuf, Option<Mark>)>>,
+    seen: &'a RefCell<SeenFiles>,
 }
 
 impl Noting<'_> {
@@ -184,7 +240,7 @@ pub struct Reloader<T> {
     metrics: ConfigMetrics,
 }
 
-impl<T: Settings> Reloader<T> {
+impl<T: Settings + Send + 'static> Reloader<T> {
     /// What the process was started with.
     #[must_use]
     pub fn new(source: ConfigSource<T>, in_force: SettingsTree) -> Self {
@@ -211,9 +267,14 @@ impl<T: Settings> Reloader<T> {
         &self.source
     }
 
-    /// Reads the settings again, and gives what is to be put in force if that differs from what is. `event` logs.
-    pub fn reload(&self, cause: ReloadCause, event: &dyn Fn(LogLevel, &str, LogFields<'_>)) -> Option<T> {
-        let given = match self.source.load() {
+    /// Takes settings that were read again, and gives what is to be put in force if that differs from what is. `event` logs.
+    pub fn reload(
+        &self,
+        read: ConfigRead<T>,
+        cause: ReloadCause,
+        event: &dyn Fn(LogLevel, &str, LogFields<'_>),
+    ) -> Option<T> {
+        let given = match self.source.take(read) {
             Ok(Invocation::Serve(loaded)) => loaded.effective,
             Ok(Invocation::Check(..) | Invocation::Print(_)) => return None,
             Err(errors) => {

@@ -7,20 +7,28 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use shardstore::placement::{Topology, TopologyError};
 use thiserror::Error;
 
+use crate::lifecycle::{Contents, PendingRead};
+use crate::reading::{PendingFiles, ReadingPlace, read_text};
 use crate::watch::Mark;
 
-/// Where the topology comes from while a process runs. Asked on the control core only; in a simulation it is no file.
+/// Reads the text of a topology.
+type ReadText = Arc<dyn Fn() -> io::Result<String> + Send + Sync>;
+
+/// Says what its file looks like now; `None` when it cannot be looked at.
+type LookAt = Arc<dyn Fn() -> Option<Mark> + Send + Sync>;
+
+/// Where the topology comes from while a process runs; in a simulation it is no file.
 pub struct TopologySource {
     /// How it is called in messages: the file's name.
     pub name: String,
-    /// Its text.
-    pub read: Box<dyn Fn() -> io::Result<String> + Send>,
-    /// What its file looks like now; `None` when it cannot be read.
-    pub mark: Box<dyn Fn() -> Option<Mark> + Send>,
+    read: ReadText,
+    mark: LookAt,
+    reader: ReadingPlace,
 }
 
 /// Why there is no topology. The operator's to correct.
@@ -48,15 +56,46 @@ pub fn refusal(name: &str, error: &TopologyError) -> String {
 }
 
 impl TopologySource {
+    /// A source that is read where it is asked for.
+    #[must_use]
+    pub fn in_place(
+        name: &str,
+        read: impl Fn() -> io::Result<String> + Send + Sync + 'static,
+        mark: impl Fn() -> Option<Mark> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.to_owned(), read: Arc::new(read), mark: Arc::new(mark), reader: ReadingPlace::InPlace }
+    }
+
     /// The source that reads `file`.
     #[must_use]
     pub fn of_file(file: &Path) -> Self {
         let (marked, read) = (file.to_owned(), file.to_owned());
-        Self {
-            name: file.display().to_string(),
-            read: Box::new(move || fs::read_to_string(&read)),
-            mark: Box::new(move || fs::metadata(&marked).ok().map(|metadata| (&metadata).into())),
-        }
+        let mark = move || fs::metadata(&marked).ok().map(|metadata| (&metadata).into());
+        Self::in_place(&file.display().to_string(), move || read_text(&read), mark)
+    }
+
+    /// Has it read by `reader` from now on.
+    #[must_use]
+    pub fn by(self, reader: ReadingPlace) -> Self {
+        Self { reader, ..self }
+    }
+
+    /// Reads it: its marks before it was read, and its text.
+    pub fn read<C: Send + 'static>(&self) -> PendingRead<C> {
+        let (read, mark) = (Arc::clone(&self.read), Arc::clone(&self.mark));
+        self.reader.begin(move || (mark().into_iter().collect(), Contents::Topology(read())))
+    }
+
+    /// Looks at it: its marks.
+    pub fn look(&self) -> PendingFiles<Vec<Mark>> {
+        let mark = Arc::clone(&self.mark);
+        self.reader.begin(move || mark().into_iter().collect())
+    }
+
+    /// Its marks, looked at here. Before the process serves.
+    #[must_use]
+    pub fn marks(&self) -> Vec<Mark> {
+        (self.mark)().into_iter().collect()
     }
 }
 
@@ -66,8 +105,7 @@ impl TopologySource {
 ///
 /// [`TopologyFileError`].
 pub fn read(file: &Path) -> Result<(Topology, TopologySource), TopologyFileError> {
-    let text =
-        fs::read_to_string(file).map_err(|error| TopologyFileError::Unreadable { file: file.to_owned(), error })?;
+    let text = read_text(file).map_err(|error| TopologyFileError::Unreadable { file: file.to_owned(), error })?;
     let source = TopologySource::of_file(file);
     let refused = |error| TopologyFileError::Refused(refusal(&source.name, &error));
     Ok((Topology::parse(&text).map_err(refused)?, source))
@@ -126,8 +164,9 @@ mod tests {
         assert!(refused.starts_with(&format!("{}:2: ", file.display())) && !refused.contains("line 2"), "{refused}");
         fs::write(&file, "cluster = \"a\"\nepoch = 3\n[[node]]\nid = 1\naddress = \"127.0.0.1:1\"\n").unwrap();
         let (topology, source) = read(&file).unwrap();
-        assert_eq!((topology.epoch(), (source.read)().unwrap().lines().count()), (3, 5));
-        assert!((source.mark)().is_some());
+        let Some((_, Contents::<()>::Topology(text))) = source.read().take() else { panic!("it is read in place") };
+        assert_eq!((topology.epoch(), text.unwrap().lines().count()), (3, 5));
+        assert_eq!(source.look().take().unwrap().len(), 1);
         fs::remove_dir_all(&folder).unwrap();
     }
 

@@ -21,10 +21,13 @@ use std::time::Duration;
 use control::activity::Activity;
 use control::clock::ClockWatch;
 use control::drain::{Ending, LifecycleState};
-use control::lifecycle::{self, ControlledProcess, Options, ReloadCause, Start, Watched};
-use control::log::{LineSink, Log, LogLevel};
+use control::lifecycle::{
+    self, Contents, ControlledProcess, Options, PendingRead, ReloadCause, Start, TopologyWishes, Watched,
+};
+use control::log::{LineSink, Log, LogFields, LogLevel};
 use control::metrics::{ReadUsage, TopologyMetrics};
-use control::reload::Reloader;
+use control::reading::PendingFiles;
+use control::reload::{ConfigRead, Reloader};
 use control::topology_file::TopologySource;
 use control::watch::Mark;
 use reactor::{Address, CoreId, Mailbox, Reactor};
@@ -34,7 +37,7 @@ use shardstore::placement::Topology;
 use crate::access_log::AccessLogControl;
 use crate::message::Message;
 use crate::metrics::CoreMetrics;
-use crate::nodes::NodeState;
+use crate::nodes::{NodeState, TopologyHint};
 use crate::settings::EdgeSettings;
 use crate::snapshot::Snapshot;
 use store_runtime::remote::Published;
@@ -73,6 +76,10 @@ pub(crate) struct Supervisor {
     drained: Cell<usize>,
     topology_metrics: TopologyMetrics,
     clock: ClockWatch,
+    /// What nodes have made us look for.
+    wishes: TopologyWishes,
+    /// The last claim of a node that our file was read for.
+    hint: Cell<Option<TopologyHint>>,
     /// The last epoch that a node claimed and our file does not have.
     hinted: Cell<u32>,
     activity: Activity,
@@ -92,7 +99,7 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
     supervisor.log_start(&admin);
     let receiving = Rc::clone(&supervisor);
     reactor.spawn(async move { receiving.receive().await }).map_err(io::Error::other)?;
-    let topology_marks = supervisor.marks(Watched::Topology);
+    let topology_marks = supervisor.source.as_ref().map_or_else(Vec::new, TopologySource::marks);
     let options = Options { topology_marks, config_marks: supervisor.config.source().read_marks() };
     let living = async move {
         let ended = lifecycle::run(&supervisor.reactor, &*supervisor, options).await;
@@ -118,7 +125,9 @@ impl Supervisor {
             behind: RefCell::default(),
             topology_metrics: TopologyMetrics::default(),
             clock: ClockWatch::new(&reactor),
+            wishes: TopologyWishes::new(&reactor),
             reactor,
+            hint: Cell::new(None),
             hinted: Cell::new(0),
             source: supervision.source,
             mailbox: supervision.mailbox,
@@ -133,7 +142,7 @@ impl Supervisor {
         }
     }
 
-    fn event(&self, level: LogLevel, event: &str, fields: control::log::LogFields<'_>) {
+    fn event(&self, level: LogLevel, event: &str, fields: LogFields<'_>) {
         self.log.event(self.reactor.wall_ms(), level, event, fields);
     }
 
@@ -218,6 +227,21 @@ impl Supervisor {
         self.behind.replace(cores.into_iter().filter(full).collect());
     }
 
+    /// Puts settings in force that were read again.
+    fn adopt_settings(&self, read: ConfigRead<EdgeSettings>, cause: ReloadCause) {
+        let event = |level, event: &str, fields: LogFields<'_>| self.event(level, event, fields);
+        if let Some(settings) = self.config.reload(read, cause, &event) {
+            self.log.adopt(&settings.log);
+            if let Some(access_log) = &self.access_log {
+                access_log.adopt(&settings.access_log);
+            }
+            self.put_in_force(settings, self.snapshot().topology.clone());
+        }
+        if let (Some(access_log), ReloadCause::Signal) = (&self.access_log, cause) {
+            access_log.reopen();
+        }
+    }
+
     /// Logs what became of the access log.
     fn attend_access_log(&self) {
         let Some(access_log) = &self.access_log else { return };
@@ -239,6 +263,8 @@ impl Supervisor {
 }
 
 impl ControlledProcess for Supervisor {
+    type Config = ConfigRead<EdgeSettings>;
+
     fn start(&self) -> Start {
         // Data cores listen before the control core is started.
         Start::Done
@@ -254,45 +280,43 @@ impl ControlledProcess for Supervisor {
         self.snapshot().settings.drain_timeout
     }
 
-    fn marks(&self, watched: Watched) -> Vec<Mark> {
-        match watched {
-            Watched::Config => self.config.source().marks(),
-            Watched::Topology => self.source.iter().filter_map(|source| (source.mark)()).collect(),
-        }
-    }
-
-    fn reload(&self, watched: Watched, cause: ReloadCause) -> Vec<Mark> {
-        match watched {
-            Watched::Config => {
-                let event = |level, event: &str, fields: control::log::LogFields<'_>| self.event(level, event, fields);
-                if let Some(settings) = self.config.reload(cause, &event) {
-                    self.log.adopt(&settings.log);
-                    if let Some(access_log) = &self.access_log {
-                        access_log.adopt(&settings.access_log);
-                    }
-                    self.put_in_force(settings, self.snapshot().topology.clone());
-                }
-                if let (Some(access_log), ReloadCause::Signal) = (&self.access_log, cause) {
-                    access_log.reopen();
-                }
-                self.config.source().read_marks()
-            }
-            Watched::Topology => {
-                let marks = self.marks(watched);
-                self.read_topology();
-                marks
-            }
-        }
-    }
-
-    fn files_gone(&self, watched: Watched) {
+    fn look(&self, watched: Watched) -> PendingFiles<Vec<Mark>> {
         match (watched, &self.source) {
-            (Watched::Topology, Some(source)) => {
-                self.event(LogLevel::Warn, "topology_file_gone", &[("file", &source.name)]);
-            }
-            (Watched::Topology, None) => {}
-            (Watched::Config, _) => self.event(LogLevel::Warn, "config_files_gone", &[]),
+            (Watched::Config, _) => self.config.source().look(),
+            (Watched::Topology, Some(source)) => source.look(),
+            (Watched::Topology, None) => PendingFiles::ready(Vec::new()),
         }
+    }
+
+    fn read(&self, watched: Watched) -> PendingRead<ConfigRead<EdgeSettings>> {
+        match (watched, &self.source) {
+            (Watched::Config, _) => self.config.source().read(),
+            (Watched::Topology, Some(source)) => source.read(),
+            (Watched::Topology, None) => PendingFiles::ready((Vec::new(), Contents::NoTopology)),
+        }
+    }
+
+    fn adopt(&self, contents: Contents<ConfigRead<EdgeSettings>>, cause: ReloadCause) {
+        match contents {
+            Contents::Config(read) => self.adopt_settings(read, cause),
+            Contents::Topology(text) => self.adopt_topology(text, cause),
+            Contents::NoTopology => {}
+        }
+    }
+
+    fn wishes(&self) -> &TopologyWishes {
+        &self.wishes
+    }
+
+    fn files_name(&self, watched: Watched) -> String {
+        match (watched, &self.source) {
+            (Watched::Config, _) => self.config.source().name(),
+            (Watched::Topology, source) => source.as_ref().map_or_else(String::new, |source| source.name.clone()),
+        }
+    }
+
+    fn log_event(&self, level: LogLevel, event: &str, fields: LogFields<'_>) {
+        self.event(level, event, fields);
     }
 
     fn on_state_change(&self, state: LifecycleState) {

@@ -8,8 +8,10 @@
 //! **Source**: docs/topology.md.
 
 use std::fmt::Display;
+use std::io;
 use std::sync::Arc;
 
+use control::lifecycle::ReloadCause;
 use control::log::LogLevel;
 use control::topology_file::{self, Follows, TopologySource, successor};
 use shardstore::placement::Topology;
@@ -18,17 +20,12 @@ use super::Supervisor;
 use crate::nodes::TopologyHint;
 
 impl Supervisor {
-    /// A node knows a newer topology: reads ours again.
+    /// A node knows a newer topology: has ours read again.
     pub(super) fn follow_hint(&self, hint: TopologyHint) {
-        let in_force = self.topology_epoch();
-        let Some(source) = self.source.as_ref().filter(|_| hint.epoch > in_force) else { return };
-        self.topology_metrics.hints.increment();
-        let is_ours = |text: &String| self.snapshot().topology.as_ref().is_some_and(|topology| topology.text() == text);
-        if !(source.read)().is_ok_and(|text| is_ours(&text)) {
-            self.read_topology();
-        }
-        if hint.epoch > self.topology_epoch() && self.hinted.replace(hint.epoch) != hint.epoch {
-            self.log_behind(source, hint);
+        if self.source.is_some() && hint.epoch > self.topology_epoch() {
+            self.topology_metrics.hints.increment();
+            self.hint.set(Some(hint));
+            self.wishes.wish();
         }
     }
 
@@ -48,16 +45,28 @@ impl Supervisor {
         self.snapshot().topology.as_ref().map_or(0, |topology| topology.epoch())
     }
 
-    /// Reads the topology's file, if there is one.
-    pub(super) fn read_topology(&self) {
+    /// Takes the text of the topology's file.
+    pub(super) fn adopt_topology(&self, text: io::Result<String>, cause: ReloadCause) {
         let Some(source) = &self.source else { return };
-        match (source.read)() {
+        match text {
+            // What a node says of other files is no news of ours.
+            Ok(text) if cause == ReloadCause::Peer && self.is_in_force(&text) => {}
             Ok(text) => self.take_topology(&text, &source.name),
             Err(error) => {
                 self.topology_metrics.refused.increment();
                 self.event(LogLevel::Error, "topology_refused", &[("file", &source.name), ("error", &error)]);
             }
         }
+        if let Some(hint) = self.hint.take()
+            && hint.epoch > self.topology_epoch()
+            && self.hinted.replace(hint.epoch) != hint.epoch
+        {
+            self.log_behind(source, hint);
+        }
+    }
+
+    fn is_in_force(&self, text: &str) -> bool {
+        self.snapshot().topology.as_ref().is_some_and(|topology| topology.text() == text)
     }
 
     /// Checks a topology's text and puts it in force.

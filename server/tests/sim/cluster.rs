@@ -104,11 +104,7 @@ impl Map {
 
 fn source(map: &SharedMap) -> TopologySource {
     let map = Arc::clone(map);
-    TopologySource {
-        name: "topology.toml".to_owned(),
-        read: Box::new(move || Ok(map.lock().unwrap().text())),
-        mark: Box::new(|| None),
-    }
+    TopologySource::in_place("topology.toml", move || Ok(map.lock().unwrap().text()), || None)
 }
 
 /// One process, and when it last died.
@@ -122,7 +118,10 @@ pub(crate) fn edge_address(edge: usize) -> Address {
     Address::Tcp(std::net::SocketAddr::from(([10, 0, 2, edge as u8 + 1], 8080)))
 }
 
-fn config<T: Settings>(arguments: &[String], file: impl Fn() -> String + Send + 'static) -> ConfigSource<T> {
+fn config<T: Settings + Send + 'static>(
+    arguments: &[String],
+    file: impl Fn() -> String + Send + Sync + 'static,
+) -> ConfigSource<T> {
     let arguments = arguments.iter().map(Into::into).collect();
     ConfigSource::new(arguments, Vec::new(), Box::new(move |_: &Path| Ok(file())))
 }

@@ -4,8 +4,8 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, Sender, channel},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel, sync_channel},
     },
 };
 
@@ -25,12 +25,15 @@ struct Knobs {
     config: AtomicUsize,
     /// The inode of the topology's file.
     topology: AtomicUsize,
+    /// Whether nothing comes of looking and reading.
+    hangs: AtomicBool,
 }
 
 struct Fake {
     reactor: Reactor,
     knobs: Arc<Knobs>,
     told: Sender<(u64, String)>,
+    wishes: Rc<TopologyWishes>,
 }
 
 impl Fake {
@@ -40,7 +43,39 @@ impl Fake {
     }
 }
 
+impl Fake {
+    fn marks(&self, watched: Watched) -> Vec<Mark> {
+        let inode = match watched {
+            Watched::Config => &self.knobs.config,
+            Watched::Topology => &self.knobs.topology,
+        };
+        let inode = inode.load(Ordering::Relaxed) as u64;
+        if inode == 0 { Vec::new() } else { vec![Mark { modified_ns: 0, length_bytes: 0, inode }] }
+    }
+
+    /// What was found: now, or when the files do not hang any more.
+    fn found<T: 'static>(&self, watched: Watched, found: T) -> PendingFiles<T> {
+        if !self.knobs.hangs.load(Ordering::Relaxed) {
+            return PendingFiles::ready(found);
+        }
+        let (answer, pending) = sync_channel(1);
+        let (reactor, knobs) = (self.reactor.clone(), Arc::clone(&self.knobs));
+        let answering = async move {
+            while knobs.hangs.load(Ordering::Relaxed) {
+                reactor.sleep(Duration::from_millis(10)).await;
+            }
+            // In an order that the test can know.
+            reactor.sleep(Duration::from_millis(if watched == Watched::Config { 1 } else { 50 })).await;
+            let _ = answer.send(found);
+        };
+        self.reactor.spawn(answering).unwrap();
+        PendingFiles::from_receiver(pending)
+    }
+}
+
 impl ControlledProcess for Fake {
+    type Config = ();
+
     fn start(&self) -> Start {
         [Start::UnderWay, Start::Done, Start::Refused][self.knobs.start.load(Ordering::Relaxed)]
     }
@@ -53,22 +88,37 @@ impl ControlledProcess for Fake {
         Duration::from_secs(5)
     }
 
-    fn marks(&self, watched: Watched) -> Vec<Mark> {
-        let inode = match watched {
-            Watched::Config => &self.knobs.config,
-            Watched::Topology => &self.knobs.topology,
+    fn look(&self, watched: Watched) -> PendingFiles<Vec<Mark>> {
+        self.found(watched, self.marks(watched))
+    }
+
+    fn read(&self, watched: Watched) -> PendingRead<()> {
+        let contents = match watched {
+            Watched::Config => Contents::Config(()),
+            Watched::Topology => Contents::Topology(Ok(String::new())),
         };
-        let inode = inode.load(Ordering::Relaxed) as u64;
-        if inode == 0 { Vec::new() } else { vec![Mark { modified_ns: 0, length_bytes: 0, inode }] }
+        self.found(watched, (self.marks(watched), contents))
     }
 
-    fn reload(&self, watched: Watched, cause: ReloadCause) -> Vec<Mark> {
+    fn adopt(&self, contents: Contents<()>, cause: ReloadCause) {
+        let watched = match contents {
+            Contents::Config(()) => Watched::Config,
+            Contents::Topology(_) | Contents::NoTopology => Watched::Topology,
+        };
         self.tell(format!("{watched:?} {cause}"));
-        self.marks(watched)
     }
 
-    fn files_gone(&self, watched: Watched) {
-        self.tell(format!("{watched:?} gone"));
+    fn files_name(&self, watched: Watched) -> String {
+        format!("{watched:?}")
+    }
+
+    fn log_event(&self, _: LogLevel, event: &str, fields: LogFields<'_>) {
+        let seconds = fields.iter().find(|(name, _)| *name == "seconds");
+        self.tell(event.to_owned() + &seconds.map(|(_, value)| format!(" {value}")).unwrap_or_default());
+    }
+
+    fn wishes(&self) -> &TopologyWishes {
+        &self.wishes
     }
 
     fn on_state_change(&self, state: LifecycleState) {
@@ -86,9 +136,11 @@ enum Do {
     Flight(usize),
     File(usize),
     Config(usize),
+    Hang(bool),
+    Wish,
     Send(Signal),
 }
-use Do::{Config, File, Flight, Send, Start as Begin};
+use Do::{Config, File, Flight, Hang, Send, Start as Begin, Wish};
 
 /// Runs a life: tenths of seconds with what is done, and until when to run. What was told, by tenth.
 fn run(seed: u64, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
@@ -97,18 +149,28 @@ fn run(seed: u64, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
     let knobs = Arc::new(Knobs { topology: 1.into(), ..Knobs::default() });
     let (told, tellings): (Sender<(u64, String)>, Receiver<_>) = channel();
     let theirs = Arc::clone(&knobs);
+    let wished: Vec<u64> = acts.iter().filter(|(_, act)| matches!(act, Wish)).map(|(tenth, _)| *tenth).collect();
     {
         let mut host = world.host(process);
         let doorbells = host.doorbells(1).unwrap();
         let spec = CoreSpec { id: CoreId(0), cpu: None, name: "control".into(), doorbells };
         let body = move |reactor: Reactor| {
-            let fake = Rc::new(Fake { reactor: reactor.clone(), knobs: theirs, told });
+            let wishes = Rc::new(TopologyWishes::new(&reactor));
+            let fake = Rc::new(Fake { reactor: reactor.clone(), knobs: theirs, told, wishes: Rc::clone(&wishes) });
             let options = Options { topology_marks: fake.marks(Watched::Topology), config_marks: Vec::new() };
             let task = async move {
                 let exit = super::run(&fake.reactor, &*fake, options).await.unwrap();
                 fake.tell(format!("exit {}", exit.status()));
             };
             reactor.spawn(task).unwrap();
+            for tenth in wished {
+                let (waiting, wishes) = (reactor.clone(), Rc::clone(&wishes));
+                let wish = async move {
+                    waiting.sleep(Duration::from_millis(tenth * 100)).await;
+                    wishes.wish();
+                };
+                reactor.spawn(wish).unwrap();
+            }
         };
         host.start_core(spec, Box::new(body)).unwrap();
     }
@@ -119,6 +181,8 @@ fn run(seed: u64, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
             Flight(count) => knobs.in_flight.store(count, Ordering::Relaxed),
             File(inode) => knobs.topology.store(inode, Ordering::Relaxed),
             Config(inode) => knobs.config.store(inode, Ordering::Relaxed),
+            Hang(hangs) => knobs.hangs.store(hangs, Ordering::Relaxed),
+            Wish => {}
             Send(signal) => world.signal(process, signal),
         }
     }
@@ -165,7 +229,7 @@ const CASES: &[Case] = &[
     (&[(0, Begin(1)), (25, Config(2))], &[(0, "Serving"), (40, "Config change")]),
     (
         &[(0, Begin(1)), (25, File(2)), (25, Config(2)), (45, Config(0))],
-        &[(0, "Serving"), (40, "Config change"), (40, "Topology change"), (50, "Config gone")],
+        &[(0, "Serving"), (40, "Config change"), (40, "Topology change"), (50, "config_files_gone")],
     ),
     (
         &[(0, Begin(1)), (25, File(2)), (27, Send(Signal::Reload))],
@@ -173,7 +237,47 @@ const CASES: &[Case] = &[
     ),
     (
         &[(0, Begin(1)), (25, File(0)), (45, File(1)), (65, File(0)), (75, File(3))],
-        &[(0, "Serving"), (30, "Topology gone"), (70, "Topology gone"), (90, "Topology change")],
+        &[(0, "Serving"), (30, "topology_file_gone"), (70, "topology_file_gone"), (90, "Topology change")],
+    ),
+    // A peer's wish is followed at once.
+    (&[(0, Begin(1)), (25, Wish)], &[(0, "Serving"), (25, "Topology peer")]),
+    // Files that hang: reported once and at every signal, stop neither the drain nor the end, and are read when they answer.
+    (
+        &[(0, Begin(1)), (15, Hang(true)), (85, Send(Signal::Reload)), (105, Hang(false))],
+        &[
+            (0, "Serving"),
+            (70, "config_files_hang 5"),
+            (70, "topology_file_hangs 5"),
+            (85, "config_files_hang 6"),
+            (85, "topology_file_hangs 6"),
+            (110, "config_files_answer"),
+            (110, "Config signal"),
+            (110, "topology_file_answers"),
+            (110, "Topology signal"),
+        ],
+    ),
+    (
+        &[(0, Begin(1)), (15, Hang(true)), (16, Send(Signal::Reload)), (85, File(2)), (95, Hang(false))],
+        &[
+            (0, "Serving"),
+            // The topology waits for the settings, as long as they may take.
+            (66, "config_files_hang 5"),
+            (95, "config_files_answer"),
+            (95, "Config signal"),
+            (95, "Topology signal"),
+            // It was changed while it was read.
+            (110, "Topology change"),
+        ],
+    ),
+    (
+        &[
+            (0, Begin(1)),
+            (15, Hang(true)),
+            (16, Send(Signal::Reload)),
+            (30, Send(Signal::Terminate)),
+            (31, Hang(false)),
+        ],
+        &[(0, "Serving"), (30, "Draining"), (30, "Stopped(Clean)"), (30, "exit 0")],
     ),
 ];
 

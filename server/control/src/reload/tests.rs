@@ -102,7 +102,8 @@ fn reloads(texts: Vec<Vec<(&'static str, &'static str)>>) -> (Vec<(String, Optio
             fields.iter().for_each(|(name, value)| write!(log, " {name}={value}").unwrap());
             log.push('\n');
         };
-        let settings = reloader.reload(ReloadCause::Signal, &event);
+        let Some((_, Contents::Config(read))) = reloader.source().read().take() else { panic!("it is read in place") };
+        let settings = reloader.reload(read, ReloadCause::Signal, &event);
         outcomes.push((log.into_inner(), settings));
     }
     (outcomes, reloader)
@@ -162,8 +163,8 @@ fn a_bad_file_changes_nothing_and_every_error_is_told() {
     assert_eq!(reloader.to_json()["pause"]["value"], "4s");
     assert_eq!(reloader.metrics.refused.value(), 1);
     // The files that were read are watched, also when what they say was refused, and the folder for those to come.
-    assert_eq!(reloader.source().marks().len(), 3);
-    assert_eq!(reloader.source().marks(), reloader.source().read_marks());
+    let marks = reloader.source().look().take().unwrap();
+    assert_eq!((marks.len(), &marks), (3, &reloader.source().read_marks()));
 }
 
 #[test]

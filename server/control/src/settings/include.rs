@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::watch::Mark;
+use crate::{reading::read_text, watch::Mark};
 
 /// The key by which the first file names others. It has no flag and no variable.
 pub(super) const INCLUDE: &str = "include";
@@ -40,7 +40,7 @@ pub struct HostFiles;
 
 impl Files for HostFiles {
     fn read(&self, file: &Path) -> io::Result<String> {
-        fs::read_to_string(file)
+        read_text(file)
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {

@@ -22,10 +22,13 @@ use std::time::Duration;
 use control::activity::Activity;
 use control::clock::ClockWatch;
 use control::drain::{Ending, Exit, LifecycleState};
-use control::lifecycle::{self, ControlledProcess, Options, ReloadCause, Start, Watched};
+use control::lifecycle::{
+    self, Contents, ControlledProcess, Options, PendingRead, ReloadCause, Start, TopologyWishes, Watched,
+};
 use control::log::{LineSink, Log, LogFields, LogLevel};
 use control::metrics::{ReadUsage, TopologyMetrics};
-use control::reload::Reloader;
+use control::reading::PendingFiles;
+use control::reload::{ConfigRead, Reloader};
 use control::topology_file::TopologySource;
 use control::watch::Mark;
 use reactor::{Address, CoreId, Instant, Mailbox, Reactor};
@@ -81,6 +84,10 @@ struct NodeSupervisor {
     clock: ClockWatch,
     /// The last line about a refused peer, and when it was written.
     refused_last: RefCell<(String, Instant)>,
+    /// What peers have made us look for.
+    wishes: TopologyWishes,
+    /// The last epoch that a peer claimed and our file was read for.
+    hint: Cell<u32>,
     /// The last epoch that a peer claimed and our file does not have.
     hinted: Cell<u32>,
     /// What became of the slots that have left.
@@ -119,6 +126,8 @@ impl NodeSupervisor {
             topology_metrics: TopologyMetrics::default(),
             clock: ClockWatch::new(reactor),
             refused_last: RefCell::new((String::new(), reactor.now())),
+            wishes: TopologyWishes::new(reactor),
+            hint: Cell::new(0),
             hinted: Cell::new(0),
             dropped: RefCell::default(),
             behind: RefCell::default(),
@@ -185,7 +194,7 @@ impl NodeSupervisor {
     /// Attends to the process until its end, then ends the cores.
     async fn live(&self, ending: &Ending) {
         let config_marks = self.config.source().read_marks();
-        let options = Options { topology_marks: self.marks(Watched::Topology), config_marks };
+        let options = Options { topology_marks: self.source.marks(), config_marks };
         let ended = lifecycle::run(&self.reactor, self, options).await;
         let exit = ended.unwrap_or_else(|error| {
             self.event(LogLevel::Error, "signals_refused", &[("error", &error)]);
@@ -213,6 +222,8 @@ impl NodeSupervisor {
 }
 
 impl ControlledProcess for NodeSupervisor {
+    type Config = ConfigRead<NodeSettings>;
+
     fn start(&self) -> Start {
         // Data cores listen before the control core is started.
         Start::Done
@@ -227,32 +238,41 @@ impl ControlledProcess for NodeSupervisor {
         self.settings.borrow().drain_timeout
     }
 
-    fn marks(&self, watched: Watched) -> Vec<Mark> {
+    fn look(&self, watched: Watched) -> PendingFiles<Vec<Mark>> {
         match watched {
-            Watched::Config => self.config.source().marks(),
-            Watched::Topology => (self.source.mark)().into_iter().collect(),
+            Watched::Config => self.config.source().look(),
+            Watched::Topology => self.source.look(),
         }
     }
 
-    fn reload(&self, watched: Watched, cause: ReloadCause) -> Vec<Mark> {
+    fn read(&self, watched: Watched) -> PendingRead<ConfigRead<NodeSettings>> {
         match watched {
-            Watched::Config => {
-                self.read_settings(cause);
-                self.config.source().read_marks()
-            }
-            Watched::Topology => {
-                let marks = self.marks(watched);
-                self.read_topology(&cause);
-                marks
-            }
+            Watched::Config => self.config.source().read(),
+            Watched::Topology => self.source.read(),
         }
     }
 
-    fn files_gone(&self, watched: Watched) {
-        match watched {
-            Watched::Config => self.event(LogLevel::Warn, "config_files_gone", &[]),
-            Watched::Topology => self.event(LogLevel::Warn, "topology_file_gone", &[("file", &self.source.name)]),
+    fn adopt(&self, contents: Contents<ConfigRead<NodeSettings>>, cause: ReloadCause) {
+        match contents {
+            Contents::Config(read) => self.adopt_settings(read, cause),
+            Contents::Topology(text) => self.adopt_topology(text, cause),
+            Contents::NoTopology => {}
         }
+    }
+
+    fn files_name(&self, watched: Watched) -> String {
+        match watched {
+            Watched::Config => self.config.source().name(),
+            Watched::Topology => self.source.name.clone(),
+        }
+    }
+
+    fn log_event(&self, level: LogLevel, event: &str, fields: LogFields<'_>) {
+        self.event(level, event, fields);
+    }
+
+    fn wishes(&self) -> &TopologyWishes {
+        &self.wishes
     }
 
     fn on_state_change(&self, state: LifecycleState) {

@@ -8,10 +8,12 @@
 //! **Source**: docs/wire.md, "Epochs and placement".
 
 use std::fmt::Display;
+use std::io;
 use std::sync::Arc;
 
 use control::lifecycle::ReloadCause;
 use control::log::LogLevel;
+use control::reload::ConfigRead;
 use reactor::CoreId;
 use shardstore::placement::{NodeId, Topology};
 
@@ -19,32 +21,34 @@ use control::topology_file::{Follows, refusal, successor};
 
 use super::NodeSupervisor;
 use crate::message::NodeMessage;
+use crate::settings::NodeSettings;
 use crate::snapshot::NodeSnapshot;
 
 impl NodeSupervisor {
-    /// A peer has seen `epoch`: reads the topology unless that is known already.
+    /// A peer has seen `epoch`: has the topology read unless that is known already.
     pub(super) fn look_for(&self, epoch: u32) {
-        let current = Arc::clone(&self.topology.borrow());
-        if epoch <= current.epoch() {
-            return;
+        if epoch > self.topology.borrow().epoch() {
+            self.topology_metrics.hints.increment();
+            self.hint.set(epoch.max(self.hint.get()));
+            self.wishes.wish();
         }
-        self.topology_metrics.hints.increment();
-        if !(self.source.read)().is_ok_and(|text| text == current.text()) {
-            self.read_topology(&"peer");
-        }
-        let now = self.topology.borrow().epoch();
-        if epoch > now && self.hinted.replace(epoch) != epoch {
+    }
+
+    /// Logs that a peer claims an epoch which the file does not have.
+    fn log_behind(&self) {
+        let (claimed, now) = (self.hint.take(), self.topology.borrow().epoch());
+        if claimed > now && self.hinted.replace(claimed) != claimed {
             let remedy = "give this process the file of that epoch; if there is none, look at who asks";
             let fields: [(&'static str, &dyn Display); 4] =
-                [("claims", &epoch), ("epoch", &now), ("file", &self.source.name), ("remedy", &remedy)];
+                [("claims", &claimed), ("epoch", &now), ("file", &self.source.name), ("remedy", &remedy)];
             self.event(LogLevel::Warn, "topology_behind", &fields);
         }
     }
 
-    /// Reads the settings, and puts in force what of them can change.
-    pub(super) fn read_settings(&self, cause: ReloadCause) {
+    /// Puts in force what can change of settings that were read again.
+    pub(super) fn adopt_settings(&self, read: ConfigRead<NodeSettings>, cause: ReloadCause) {
         let event = |level, event: &str, fields: control::log::LogFields<'_>| self.event(level, event, fields);
-        if let Some(settings) = self.config.reload(cause, &event) {
+        if let Some(settings) = self.config.reload(read, cause, &event) {
             self.log.adopt(&settings.log);
             self.settings.replace(settings);
             self.send_snapshot();
@@ -77,17 +81,22 @@ impl NodeSupervisor {
         }
     }
 
-    /// Reads the topology, and puts it in force when it follows the one that is.
-    pub(super) fn read_topology(&self, cause: &dyn Display) {
-        let text = match (self.source.read)() {
-            Ok(text) => text,
+    /// Takes the text of the topology, and puts it in force when it follows the one that is.
+    pub(super) fn adopt_topology(&self, text: io::Result<String>, cause: ReloadCause) {
+        match text {
+            // What a peer says of other files is no news of ours.
+            Ok(text) if cause == ReloadCause::Peer && text == self.topology.borrow().text() => {}
+            Ok(text) => self.take_topology(&text, cause),
             Err(error) => {
                 let remedy = "correct the file and send SIGHUP; the topology in force stays";
                 self.refuse(&[("file", &self.source.name), ("error", &error), ("remedy", &remedy)]);
-                return;
             }
-        };
-        let next = match Topology::parse(&text) {
+        }
+        self.log_behind();
+    }
+
+    fn take_topology(&self, text: &str, cause: ReloadCause) {
+        let next = match Topology::parse(text) {
             Ok(next) => next,
             Err(error) => {
                 self.refuse(&[("error", &refusal(&self.source.name, &error))]);
@@ -97,7 +106,7 @@ impl NodeSupervisor {
         let current = Arc::clone(&self.topology.borrow());
         match successor(&current, &next) {
             Ok(Follows::Same) => {
-                self.event(LogLevel::Info, "topology_unchanged", &[("epoch", &next.epoch()), ("cause", cause)]);
+                self.event(LogLevel::Info, "topology_unchanged", &[("epoch", &next.epoch()), ("cause", &cause)]);
             }
             Ok(Follows::Newer) => self.put_in_force(next, cause),
             Err(reason) => self.refuse(&[("file", &self.source.name), ("error", &reason)]),
@@ -111,13 +120,13 @@ impl NodeSupervisor {
         self.topology_metrics.slots_owned.set(topology.owned_slots(me) as u64);
     }
 
-    fn put_in_force(&self, next: Topology, cause: &dyn Display) {
+    fn put_in_force(&self, next: Topology, cause: ReloadCause) {
         let me = NodeId(u32::from(self.shared.settings.node_id));
         self.topology_metrics.reloads.increment();
         let slots = next.owned_slots(me);
         let lost = self.note_lost(&next);
         let fields: [(&'static str, &dyn Display); 4] =
-            [("epoch", &next.epoch()), ("slots_owned", &slots), ("slots_lost", &lost), ("cause", cause)];
+            [("epoch", &next.epoch()), ("slots_owned", &slots), ("slots_lost", &lost), ("cause", &cause)];
         self.note_topology(&next);
         self.event(LogLevel::Info, "topology_loaded", &fields);
         if next.node(me).is_none() {

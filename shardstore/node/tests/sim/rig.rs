@@ -171,11 +171,7 @@ fn plan(file: &File, log: &Log, flags: &[&'static str], incarnation: u64) -> Nod
         loaded: config.load_to_serve().unwrap(),
         config,
         topology: Topology::parse(&file.read()).unwrap(),
-        source: TopologySource {
-            name: "topology.toml".to_owned(),
-            read: Box::new(move || Ok(read.read())),
-            mark: Box::new(move || Some(mark.mark())),
-        },
+        source: TopologySource::in_place("topology.toml", move || Ok(read.read()), move || Some(mark.mark())),
         incarnation,
         cpus: vec![None, None],
         log: Box::new(log.clone()),

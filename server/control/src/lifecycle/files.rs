@@ -1,0 +1,156 @@
+//! One kind of watched files: looking at them, reading them, and what becomes of a look or a read that takes too long.
+//!
+//! ```text
+//!          ┌── look ──▶ Same, Changing, Gone
+//!  idle ───┤     └────▶ Changed ──▶ wanted
+//!          └── read (wanted: signal, change, peer) ──▶ adopt
+//!                │ 5 s: reported, what is in use stays; whatever comes later is not used, but read again
+//! ```
+//!
+//! **Not** I/O: what is under way runs elsewhere.
+//!
+//! **Invariants**: one look or read is under way at a time; a wish is never lost, and several before a read are one.
+
+use std::{fmt::Display, io, time::Duration};
+
+use reactor::Instant;
+
+use super::{ControlledProcess, FILES_TIMEOUT, ReloadCause, Watched};
+use crate::log::{LogFields, LogLevel};
+use crate::reading::PendingFiles;
+use crate::watch::{Mark, Sight, Watch};
+
+/// What was read.
+pub enum Contents<C> {
+    /// The configuration and what it includes.
+    Config(C),
+    /// The text of the topology.
+    Topology(io::Result<String>),
+    /// There is no topology.
+    NoTopology,
+}
+
+/// What is read, and the marks of before.
+pub type PendingRead<C> = PendingFiles<(Vec<Mark>, Contents<C>)>;
+
+enum UnderWay<C> {
+    Look(PendingFiles<Vec<Mark>>),
+    Read(PendingRead<C>, ReloadCause),
+}
+
+pub(super) struct FileWatch<C> {
+    watched: Watched,
+    watch: Watch,
+    under_way: Option<(UnderWay<C>, Instant)>,
+    is_late: bool,
+    wanted: Option<ReloadCause>,
+}
+
+impl<C> FileWatch<C> {
+    pub(super) fn new(watched: Watched, marks: Vec<Mark>) -> Self {
+        Self { watched, watch: Watch::new(marks), under_way: None, is_late: false, wanted: None }
+    }
+
+    /// Whether something is under way that is expected soon.
+    pub(super) fn is_busy(&self) -> bool {
+        self.under_way.is_some() && !self.is_late
+    }
+
+    /// Has the files read as soon as what is under way is over.
+    pub(super) fn want(&mut self, cause: ReloadCause) {
+        self.wanted = Some(cause);
+    }
+
+    /// A wish of the operator's, who is told at once when it has to wait for files that hang.
+    pub(super) fn want_now(&mut self, process: &dyn ControlledProcess<Config = C>, now: Instant) {
+        self.want(ReloadCause::Signal);
+        if let Some((_, since)) = self.under_way.as_ref().filter(|_| self.is_late) {
+            self.report_hang(process, now.since(*since));
+        }
+    }
+
+    /// Looks at the files, unless something is under way.
+    pub(super) fn look(&mut self, process: &dyn ControlledProcess<Config = C>, now: Instant) {
+        if self.under_way.is_none() && self.wanted.is_none() {
+            self.under_way = Some((UnderWay::Look(process.look(self.watched)), now));
+        }
+    }
+
+    /// Takes what has come, and begins what is wanted; whether there was anything of that.
+    pub(super) fn attend(&mut self, process: &dyn ControlledProcess<Config = C>, now: Instant) -> bool {
+        let Some((under_way, since)) = &self.under_way else { return self.begin(process, now) };
+        let since = *since;
+        match under_way {
+            UnderWay::Look(pending) => {
+                if let Some(marks) = pending.take() {
+                    self.end(process);
+                    self.judge(process, marks);
+                    return true;
+                }
+            }
+            UnderWay::Read(pending, cause) => {
+                let cause = *cause;
+                if let Some((marks, contents)) = pending.take() {
+                    if self.end(process) {
+                        self.wanted.get_or_insert(cause);
+                    } else {
+                        self.watch.note_read(marks);
+                        process.adopt(contents, cause);
+                    }
+                    return true;
+                }
+            }
+        }
+        if !self.is_late && now >= since + FILES_TIMEOUT {
+            self.is_late = true;
+            self.report_hang(process, now.since(since));
+        }
+        false
+    }
+
+    fn begin(&mut self, process: &dyn ControlledProcess<Config = C>, now: Instant) -> bool {
+        let Some(cause) = self.wanted.take() else { return false };
+        self.under_way = Some((UnderWay::Read(process.read(self.watched), cause), now));
+        true
+    }
+
+    /// What was under way is over; whether it was late.
+    fn end(&mut self, process: &dyn ControlledProcess<Config = C>) -> bool {
+        self.under_way = None;
+        let was_late = std::mem::take(&mut self.is_late);
+        if was_late {
+            self.report(process, LogLevel::Info, ["config_files_answer", "topology_file_answers"], &[]);
+        }
+        was_late
+    }
+
+    fn judge(&mut self, process: &dyn ControlledProcess<Config = C>, marks: Vec<Mark>) {
+        match self.watch.look(marks) {
+            Sight::Same | Sight::Changing => {}
+            Sight::Gone => self.report(process, LogLevel::Warn, ["config_files_gone", "topology_file_gone"], &[]),
+            Sight::Changed => {
+                self.wanted.get_or_insert(ReloadCause::Change);
+            }
+        }
+    }
+
+    fn report_hang(&self, process: &dyn ControlledProcess<Config = C>, waited: Duration) {
+        let remedy = "what was read before stays in use; look at the file system it lies on";
+        let fields: [(&'static str, &dyn Display); 2] = [("seconds", &waited.as_secs()), ("remedy", &remedy)];
+        self.report(process, LogLevel::Warn, ["config_files_hang", "topology_file_hangs"], &fields);
+    }
+
+    /// Logs an event of these files, by its name for each of [`Watched::ALL`].
+    fn report(
+        &self,
+        process: &dyn ControlledProcess<Config = C>,
+        level: LogLevel,
+        names: [&str; 2],
+        more: LogFields<'_>,
+    ) {
+        let file = process.files_name(self.watched);
+        let fields: Vec<(&'static str, &dyn Display)> =
+            std::iter::once(("file", &file as &dyn Display)).chain(more.iter().copied()).collect();
+        process.log_event(level, names[self.watched as usize], &fields);
+    }
+}
