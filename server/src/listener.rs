@@ -1,12 +1,12 @@
-//! Accepting downstream connections, shedding what is beyond the bound, and handing the others to the frontend that speaks
-//! the listener's protocol.
+//! The edge's listeners: which downstream connections are served, by the frontend that speaks the listener's protocol, and
+//! what the others are told.
 //!
-//! **Not** parsing: each connection becomes a task of its frontend.
+//! **Not** parsing, and not the loop that accepts ([`reactor::accept`]).
 //!
 //! **Invariants**: at most `connections_per_core` connections are served and [`SHEDDING_MAX`] are being answered 503; what
 //! is beyond is closed at once, so that memory stays bounded at any number of clients.
 
-use std::cell::Cell;
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use std::time::Duration;
 use control::ListenRefusal;
 use corelane_http::Status;
 use corelane_http::problem::Problem;
-use reactor::{Address, Connection, CoreId, ListenError, ListenOptions, Listener, Reactor};
+use reactor::{AcceptPolicy, Address, Connection, CoreId, ListenOptions, Places, Reactor, Shedding, accept};
 
 use crate::access_log::Downstream;
-use crate::connections::Connections;
+use crate::connections::{Connections, Registered};
 use crate::frontend::h1::{self, H1};
 use crate::metrics::CoreMetrics;
 use crate::settings::{AcceptSteering, Protocol};
@@ -37,7 +37,7 @@ pub(crate) struct Acceptor {
     metrics: Arc<CoreMetrics>,
     h1: Rc<H1>,
     /// Connections that are being answered 503.
-    shedding: Cell<usize>,
+    shedding: Rc<Places>,
 }
 
 impl Acceptor {
@@ -54,7 +54,7 @@ impl Acceptor {
             connections: Rc::clone(connections),
             metrics: Arc::clone(metrics),
             h1: Rc::new(h1),
-            shedding: Cell::new(0),
+            shedding: Rc::default(),
         })
     }
 
@@ -82,78 +82,57 @@ impl Acceptor {
                 .map_err(|error| ListenRefusal::of("listen", &address, error))?;
             let listener = Rc::new(listener);
             self.connections.add_listener(&listener);
-            let accepting = Rc::clone(self);
             // Their number is bounded far below (LISTENERS_MAX).
-            let index = index as u16;
+            let http = Rc::new(HttpPolicy { acceptor: Rc::clone(self), listener: index as u16 });
             let task = async move {
                 match settings.protocol {
-                    Protocol::Http => accepting.accept_http(&listener, index).await,
+                    Protocol::Http => accept(&listener, &http).await,
                 }
             };
             self.reactor.spawn(task).map_err(std::io::Error::other)?;
         }
         Ok(())
     }
+}
 
-    /// Takes HTTP/1 connections until the listener is closed and its backlog is empty.
-    async fn accept_http(self: &Rc<Self>, listener: &Listener, index: u16) {
-        loop {
-            match listener.accept().await {
-                Ok(connection) => self.admit(connection, Downstream::new(index)),
-                Err(ListenError::Full) => self.metrics.shed.increment(),
-                Err(ListenError::Closed) => return,
-            }
-        }
-    }
+/// The connections of a listener that speaks HTTP/1.
+struct HttpPolicy {
+    acceptor: Rc<Acceptor>,
+    /// Index of the listener among the edge's.
+    listener: u16,
+}
 
-    fn admit(self: &Rc<Self>, connection: Connection, downstream: Downstream) {
-        self.metrics.accepted.increment();
-        if self.connections.count() >= self.snapshot.get().settings.limits.connections_per_core {
-            self.shed(connection, downstream);
-            return;
-        }
+impl AcceptPolicy for HttpPolicy {
+    type Permit = Registered;
+
+    fn admit(self: &Rc<Self>, connection: &Connection) -> Option<Registered> {
+        let Acceptor { snapshot, connections, metrics, .. } = &*self.acceptor;
+        metrics.accepted.increment();
         // Counted from here on: many may be admitted before the first of their tasks runs.
-        let registered = self.connections.register(&connection);
-        if self.reactor.spawn(h1::serve(Rc::clone(&self.h1), connection, registered, downstream)).is_err() {
-            self.metrics.shed.increment();
-        }
+        let has_room = connections.count() < snapshot.get().settings.limits.connections_per_core;
+        has_room.then(|| connections.register(connection))
     }
 
-    /// Responds 503 and closes; beyond the bound it only closes.
-    fn shed(self: &Rc<Self>, connection: Connection, mut downstream: Downstream) {
-        self.metrics.shed.increment();
-        if self.shedding.get() >= SHEDDING_MAX {
-            return;
-        }
+    fn serve(self: &Rc<Self>, connection: Connection, permit: Registered) -> impl Future<Output = ()> + 'static {
+        h1::serve(Rc::clone(&self.acceptor.h1), connection, permit, Downstream::new(self.listener))
+    }
+
+    fn note_shed(&self) {
+        self.acceptor.metrics.shed.increment();
+    }
+
+    fn shedding(&self) -> Option<Shedding<'_>> {
+        Some(Shedding { places: &self.acceptor.shedding, places_max: SHEDDING_MAX, linger: SHED_LINGER })
+    }
+
+    fn refuse(&self, connection: &Connection) {
         let problem = Problem {
             status: Status::ServiceUnavailable,
             slug: "too-many-connections",
             detail: "this server has reached its bound of connections; try again",
         };
-        let nothing = (&[][..], self.reactor.now());
-        self.h1.refuse(&problem, nothing, (&connection, &mut downstream), &mut connection.write());
-        let ending = Shedding::begin(self);
-        let task = async move {
-            connection.finish(SHED_LINGER).await;
-            drop(ending);
-        };
-        // If there is no room for the task, the connection is closed with it.
-        let _ = self.reactor.spawn(task);
-    }
-}
-
-/// A connection that is being answered 503.
-struct Shedding(Rc<Acceptor>);
-
-impl Shedding {
-    fn begin(acceptor: &Rc<Acceptor>) -> Self {
-        acceptor.shedding.set(acceptor.shedding.get() + 1);
-        Shedding(Rc::clone(acceptor))
-    }
-}
-
-impl Drop for Shedding {
-    fn drop(&mut self) {
-        self.0.shedding.set(self.0.shedding.get() - 1);
+        let Acceptor { h1, reactor, .. } = &*self.acceptor;
+        let from = (connection, &mut Downstream::new(self.listener));
+        h1.refuse(&problem, (&[], reactor.now()), from, &mut connection.write());
     }
 }

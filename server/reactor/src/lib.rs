@@ -51,6 +51,7 @@ pub use id::CoreId;
 #[cfg(loom)]
 pub use mailbox::model as mailbox_model;
 pub use mailbox::{Doorbells, Mailbox, WakeMethod, mailboxes, ring as spsc};
+pub use net::{AcceptPolicy, Place, Places, Shedding, accept};
 pub use net::{Connection, ConnectionError, ConnectionSender, Detached, ListenError, Listener, WriteGuard};
 pub use outbox::SharedBytes;
 pub use precise::{NextPass, PreciseSleep};

@@ -1,4 +1,4 @@
-//! The conversation on one connection of the admin listener.
+//! One connection of the admin listener.
 //!
 //! ```text
 //!  idle (75 s) ── first byte ──▶ head (10 s) ── whole ──▶ answer, queued ── fits ──▶ idle, or the next head
@@ -23,7 +23,7 @@ use corelane_http::{
 };
 use reactor::{Connection, ConnectionError, Instant, Received};
 
-use super::{accept::OwnSeat, answer::AdminAnswer, route, server::AdminServer};
+use super::{accept::OwnPlace, answer::AdminAnswer, route, server::AdminServer};
 
 /// How long a connection may rest between two requests; longer than the usual interval of scrapes, 60 s.
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(75);
@@ -31,7 +31,7 @@ pub(super) const IDLE_TIME: Duration = Duration::from_secs(75);
 /// How long a head may take from its first byte.
 pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
 
-/// How long a connection on the seat of a probe may take from being accepted to a whole head.
+/// How long a connection on the place of a probe may take from being accepted to a whole head.
 pub(super) const PROBE_TIME: Duration = Duration::from_secs(2);
 
 /// How long a client may take to read what is queued for it, up to [`QUEUE_BYTES_MAX`].
@@ -75,8 +75,8 @@ enum RequestStep {
     Last,
 }
 
-/// Answers the requests of one connection until it ends, or another takes over its seat.
-pub(super) async fn converse(server: &AdminServer, connection: Connection, seat: &OwnSeat, pages: Pages) {
+/// Answers the requests of one connection until it ends, or another takes over its place.
+pub(super) async fn serve(server: &AdminServer, connection: Connection, place: &OwnPlace, pages: Pages) {
     let mut requests = AdminRequests::new(&mut server.heads.borrow_mut());
     let probe_until = server.reactor().now() + PROBE_TIME;
     loop {
@@ -90,7 +90,7 @@ pub(super) async fn converse(server: &AdminServer, connection: Connection, seat:
                 server.reactor().yield_now().await;
             }
             RequestStep::Last => break,
-            RequestStep::More => match receive(server, &connection, &mut requests, (seat, pages, probe_until)).await {
+            RequestStep::More => match receive(server, &connection, &mut requests, (place, pages, probe_until)).await {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(ConnectionError::TimedOut) if requests.head_began().is_some() => {
@@ -112,7 +112,7 @@ async fn receive(
     server: &AdminServer,
     connection: &Connection,
     requests: &mut AdminRequests,
-    (seat, pages, probe_until): (&OwnSeat, Pages, Instant),
+    (place, pages, probe_until): (&OwnPlace, Pages, Instant),
 ) -> Result<bool, ConnectionError> {
     let reactor = server.reactor();
     let idle_until = || reactor.now() + IDLE_TIME;
@@ -121,11 +121,11 @@ async fn receive(
     let rests = pages == Pages::All && requests.head_began().is_none();
     requests.release();
     if rests {
-        server.resting.add(connection, seat);
+        server.resting.add(connection, place);
     }
     let received = connection.receive().await;
     if rests {
-        server.resting.remove(seat);
+        server.resting.remove(place);
     }
     let Some(data) = received? else { return Ok(false) };
     requests.push(data);

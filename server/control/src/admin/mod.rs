@@ -1,7 +1,7 @@
 //! The admin listener: what operators, load balancers and scrapers ask a process, answered on its control core.
 //!
 //! ```text
-//!  Listener ── accept ──▶ seat free? ── yes ──▶ connection: head ─▶ route ─▶ Answer ─▶ encode, in order
+//!  Listener ── accept ──▶ place free? ── yes ──▶ connection: head ─▶ route ─▶ Answer ─▶ encode, in order
 //!                              └─ no ──▶ 503, close                  │
 //!                                                                    └── the binary's Admin
 //! ```
@@ -89,7 +89,7 @@ pub fn serve(reactor: &Reactor, address: &Address, admin: Rc<dyn Admin>) -> io::
     let options = ListenOptions { backlog: BACKLOG, reuse_port: false, ..ListenOptions::default() };
     let listener = reactor.listen(address, &options).map_err(|error| ListenRefusal::of("admin", address, error))?;
     let bound = listener.address().clone();
-    let server = server::AdminServer::new(reactor.clone(), admin);
-    reactor.spawn(accept::accept_all(Rc::new(server), listener)).map_err(io::Error::other)?;
+    let server = Rc::new(server::AdminServer::new(reactor.clone(), admin));
+    reactor.spawn(async move { reactor::accept(&listener, &server).await }).map_err(io::Error::other)?;
     Ok(bound)
 }

@@ -1,14 +1,11 @@
 //! What the connections of the admin listener share: what is asked, and what is counted.
 //!
-//! **Not** accepting, nor the conversation on a connection. **Invariants**: knows neither.
+//! **Not** accepting, nor the exchange on a connection. **Invariants**: knows neither.
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-};
+use std::{cell::RefCell, rc::Rc};
 
 use corelane_http::h1::server::RequestScratch;
-use reactor::Reactor;
+use reactor::{Places, Reactor};
 
 use super::{Admin, accept::Resting};
 use crate::metrics::{Counter, Gauge, Text};
@@ -31,10 +28,10 @@ crate::metrics! {
 pub(super) struct AdminServer {
     reactor: Reactor,
     admin: Rc<dyn Admin>,
-    pub(super) serving: Rc<Cell<usize>>,
-    /// Connections on the seats of probes.
-    pub(super) probing: Rc<Cell<usize>>,
-    pub(super) shedding: Rc<Cell<usize>>,
+    pub(super) serving: Rc<Places>,
+    /// Connections on the places of probes.
+    pub(super) probing: Rc<Places>,
+    pub(super) shedding: Rc<Places>,
     pub(super) resting: Resting,
     /// Where the heads of all connections are read.
     pub(super) heads: RefCell<RequestScratch>,
@@ -65,7 +62,7 @@ impl AdminServer {
 
     /// Writes the listener's own families.
     pub(super) fn render(&self, text: &mut Text) {
-        self.metrics.connections.set((self.serving.get() + self.probing.get()) as u64);
+        self.metrics.connections.set((self.serving.taken() + self.probing.taken()) as u64);
         text.group(&[], &self.metrics);
     }
 }

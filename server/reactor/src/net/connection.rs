@@ -89,7 +89,7 @@ impl Connection {
         Ok(Connection { sender: ConnectionSender { reactor: reactor.clone(), id } })
     }
 
-    fn reactor(&self) -> &Reactor {
+    pub(super) fn reactor(&self) -> &Reactor {
         &self.sender.reactor
     }
 

@@ -1,6 +1,6 @@
 //! A listening socket of one core, and the connections that wait to be taken from it.
 //!
-//! **Not** a policy: whoever takes a connection decides whether to serve or to shed it.
+//! **Not** a policy: whether a connection is served or shed is decided in [`super::accept`].
 //!
 //! **Invariants**: closing a listener takes the backlog first, so that no client that has connected is reset; accepts
 //! go on after any error, after a pause when file descriptors have run out.

@@ -5,6 +5,7 @@
 //! **Invariants**: dropping any handle or future here is sound at any time; operations under way are cancelled and
 //! their memory is kept until the driver has reported their end.
 
+mod accept;
 pub(crate) mod backlog;
 mod connection;
 mod events;
@@ -12,5 +13,6 @@ mod inbox;
 mod listener;
 pub(crate) mod state;
 
+pub use accept::{AcceptPolicy, Place, Places, Shedding, accept};
 pub use connection::{Connection, ConnectionError, ConnectionSender, Detached, WriteGuard};
 pub use listener::{ListenError, Listener};

@@ -192,8 +192,8 @@ async fn hand_over(permit: ConnectionPermit, connection: Connection, named: Pend
 
 /// Takes a connection that another core accepted.
 pub(super) fn receive_handover(core: &Rc<NodeCore>, handover: Handover) {
-    let Some(permit) = ConnectionPermit::take(core) else { return };
-    if core.reactor.spawn(go_on(permit, handover)).is_err() {
+    let permit = ConnectionPermit::take(core);
+    if permit.is_none_or(|permit| core.reactor.spawn(go_on(permit, handover)).is_err()) {
         note(core, Event::RefusedFull);
     }
 }

@@ -1,32 +1,33 @@
-//! Listening sockets of a core.
+//! Which of the connections of a core's listening sockets are served.
 //!
-//! **Not**: what is said on a connection.
+//! **Not**: what is said on a connection, and not the loop that accepts ([`reactor::accept`]).
 //!
 //! **Invariants**: a connection over the bound is closed at once and counted; one core's connections never exceed the bound.
 //!
 //! **Source**: docs/config.md, `limits.connections_per_core`.
 
+use std::future::Future;
 use std::rc::Rc;
 
-use reactor::{ListenError, Listener};
+use reactor::{AcceptPolicy, Connection};
 
 use super::permit::ConnectionPermit;
 use super::{NodeCore, hello, note};
 use crate::metrics::Event;
 
-/// Takes connections until the listener is closed, and those that had connected by then.
-pub(super) async fn accept(core: Rc<NodeCore>, listener: Rc<Listener>) {
-    loop {
-        match listener.accept().await {
-            Ok(connection) => {
-                note(&core, Event::Accepted);
-                let Some(permit) = ConnectionPermit::take(&core) else { continue };
-                if core.reactor.spawn(hello::admit(permit, connection)).is_err() {
-                    note(&core, Event::RefusedFull);
-                }
-            }
-            Err(ListenError::Full) => note(&core, Event::RefusedFull),
-            Err(ListenError::Closed) => return,
-        }
+impl AcceptPolicy for NodeCore {
+    type Permit = ConnectionPermit;
+
+    fn admit(self: &Rc<Self>, _: &Connection) -> Option<ConnectionPermit> {
+        note(self, Event::Accepted);
+        ConnectionPermit::take(self)
+    }
+
+    fn serve(self: &Rc<Self>, connection: Connection, permit: ConnectionPermit) -> impl Future<Output = ()> + 'static {
+        hello::admit(permit, connection)
+    }
+
+    fn note_shed(&self) {
+        note(self, Event::RefusedFull);
     }
 }

@@ -176,7 +176,10 @@ impl NodeCore {
         self.listeners.borrow_mut().clone_from(&listeners);
         let spawned = listeners
             .into_iter()
-            .try_for_each(|listener| self.reactor.spawn(listener::accept(Rc::clone(self), listener)))
+            .try_for_each(|listener| {
+                let core = Rc::clone(self);
+                self.reactor.spawn(async move { reactor::accept(&listener, &core).await })
+            })
             .and_then(|()| self.reactor.spawn(inbox::receive(Rc::clone(self))))
             .and_then(|()| self.reactor.spawn(maintenance::maintain(Rc::clone(self))));
         spawned.map_err(std::io::Error::other)

@@ -6,11 +6,10 @@ use std::rc::Rc;
 
 use reactor::local::Notify;
 
-use super::{NodeCore, note};
-use crate::metrics::Event;
+use super::NodeCore;
 
 /// Counts one of the core's connections until it is dropped.
-pub(super) struct ConnectionPermit {
+pub(crate) struct ConnectionPermit {
     pub(super) core: Rc<NodeCore>,
     /// Notified when the connection's task has to look at something.
     pub(super) attention: Rc<Notify>,
@@ -18,11 +17,10 @@ pub(super) struct ConnectionPermit {
 }
 
 impl ConnectionPermit {
-    /// A permit, or `None`, counted, when all are taken.
+    /// A permit, or `None` when all are taken.
     pub(super) fn take(core: &Rc<NodeCore>) -> Option<Self> {
         let taken = &core.metrics().connections;
         if taken.value() >= core.limits().connections_per_core as u64 {
-            note(core, Event::RefusedFull);
             return None;
         }
         taken.add(1);

@@ -105,15 +105,15 @@ fn connections_that_rest_make_room() {
                     held.push(connection);
                 }
                 client.send_in_pieces(&held[3], request).await;
-                assert_eq!(client.read(&held[3], &[], Some(1)).await.0[0].status, 200, "it has kept its seat");
+                assert_eq!(client.read(&held[3], &[], Some(1)).await.0[0].status, 200, "it has kept its place");
             }),
         );
     }
 }
 
-/// Connections that do not rest hold their seats; probes have seats of their own, for probes alone and for a short time.
+/// Connections that do not rest hold their places; probes have places of their own, for probes alone and for a short time.
 #[test]
-fn probes_are_answered_when_all_connections_are_taken_and_seats_come_back() {
+fn probes_are_answered_when_all_connections_are_taken_and_places_come_back() {
     for seed in 0..SEEDS {
         simulate(
             seed,
@@ -138,7 +138,7 @@ fn probes_are_answered_when_all_connections_are_taken_and_seats_come_back() {
                     let is_probe = request == PROBE;
                     assert_eq!(answers[0].body.contains("no topology"), is_probe, "{:?}", answers[0].body);
                 }
-                // Who holds the seat of a probe without asking loses it.
+                // Who holds the place of a probe without asking loses it.
                 let begun = client.reactor.now();
                 let mut silent = Vec::new();
                 for _ in 0..PROBES_MAX {
