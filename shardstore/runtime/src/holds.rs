@@ -36,7 +36,7 @@ struct Hold {
     hash: KeyHash,
     key: Box<[u8]>,
     /// All of the value but its bytes.
-    facts: StoredValue,
+    described: StoredValue,
     pinned: Pinned,
     readers: u32,
     until: Instant,
@@ -48,7 +48,7 @@ pub(crate) struct Holds(Vec<Hold>);
 
 impl Holds {
     /// Holds a value of which the first part is being read, for one more reader; not where there is no room.
-    pub(crate) fn begin(&mut self, (hash, key): (KeyHash, &[u8]), hit: &Hit<'_>, facts: &StoredValue, now: Instant) {
+    pub(crate) fn begin(&mut self, (hash, key): (KeyHash, &[u8]), hit: &Hit<'_>, described: &StoredValue, now: Instant) {
         let until = now + HOLD_TIME;
         if let Some(hold) = self.find((hash, key), hit.version()) {
             hold.readers = hold.readers.saturating_add(1);
@@ -60,8 +60,8 @@ impl Holds {
             return;
         }
         if let Some(pinned) = hit.pin() {
-            let facts = StoredValue { part: Arc::default(), offset: 0, ..facts.clone() };
-            self.0.push(Hold { hash, key: key.into(), facts, pinned, readers: 1, until });
+            let described = StoredValue { part: Arc::default(), offset: 0, ..described.clone() };
+            self.0.push(Hold { hash, key: key.into(), described, pinned, readers: 1, until });
         }
     }
 
@@ -69,10 +69,10 @@ impl Holds {
     pub(crate) fn read(&mut self, key: (KeyHash, &[u8]), part: &ReadPart, now: Instant) -> Option<StoredValue> {
         let hold = self.find(key, part.version?)?;
         hold.until = now + HOLD_TIME;
-        let range = part.range(hold.facts.value_bytes);
+        let range = part.range(hold.described.value_bytes);
         let mut bytes = Vec::with_capacity(range.len());
         hold.pinned.value().copy_range_to(range.clone(), &mut bytes);
-        Some(StoredValue { offset: range.start, part: Arc::new(bytes), ..hold.facts.clone() })
+        Some(StoredValue { offset: range.start, part: Arc::new(bytes), ..hold.described.clone() })
     }
 
     /// A reader has all that it wants.
@@ -101,6 +101,6 @@ impl Holds {
 
 impl Hold {
     fn is_of(&self, (hash, key): (KeyHash, &[u8]), version: Version) -> bool {
-        self.hash == hash && self.facts.version == version && *self.key == *key
+        self.hash == hash && self.described.version == version && *self.key == *key
     }
 }

@@ -125,7 +125,7 @@ impl Store {
     #[must_use]
     pub fn inspect(&self, (hash, key): (KeyHash, &[u8])) -> Outcome {
         let mut shard = self.shard.borrow_mut();
-        shard.get(hash, key, self.reactor.steady_ms()).map_or(Outcome::Absent, |hit| Outcome::Found(facts(&hit)))
+        shard.get(hash, key, self.reactor.steady_ms()).map_or(Outcome::Absent, |hit| Outcome::Found(described(&hit)))
     }
 
     /// A part of the value of a key of this core; [`Outcome::NotApplied`] where another version than the one that is asked for
@@ -157,7 +157,7 @@ impl Store {
         let range = part.range(hit.value().len());
         let mut bytes = Vec::with_capacity(range.len());
         hit.value().copy_range_to(range.clone(), &mut bytes);
-        let found = StoredValue { offset: range.start, part: Arc::new(bytes), ..facts(&hit) };
+        let found = StoredValue { offset: range.start, part: Arc::new(bytes), ..described(&hit) };
         if part.is_first && range.end < found.value_bytes {
             self.holds.borrow_mut().begin((hash, key), &hit, &found, self.reactor.now());
         }
@@ -189,7 +189,7 @@ pub(crate) fn readings(reactor: &Reactor) -> ClockReadings {
 }
 
 /// What is known of an item beside its value.
-fn facts(hit: &Hit<'_>) -> StoredValue {
+fn described(hit: &Hit<'_>) -> StoredValue {
     let kind = ItemKind::of_flags(hit.flags());
     let (expire_ms, metadata) = edge_copy::of_value(kind, hit.expire_ms(), hit.metadata());
     StoredValue {

@@ -239,13 +239,13 @@ impl Item {
 
 /// An item's header as another thread reads it: not to be believed before the root's version has been looked at again.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Facts {
+pub(super) struct ItemHeader {
     word: u64,
     lengths: u64,
     pub(super) version: Version,
 }
 
-impl Facts {
+impl ItemHeader {
     #[inline]
     pub(super) const fn of([word, lengths, version]: [u64; HEADER_WORDS]) -> Self {
         Self { word, lengths, version: Version::from_bits(version) }

@@ -5,7 +5,7 @@
 //!     └──────────────── changed: once more, then the owner is asked by message ◀─┘
 //! ```
 //!
-//! **Not** for the bytes of large values: of what is chained, or longer than the room it is copied to, only the facts are read
+//! **Not** for the bytes of large values: of what is chained, or longer than the room it is copied to, only the header are read
 //! (version, expiry, metadata, length); the value is the owner's to hand out.
 //!
 //! **Invariants**: nothing that was read is believed, but for being a word, before the version has been looked at again; so
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::arena::{Memory, WORD_BYTES};
 use super::index::{self, IndexAddress, Root, Slot, root_at};
-use super::item::{Facts, ITEM_HEADER_BYTES, LINK_BYTES};
+use super::item::{ItemHeader, ITEM_HEADER_BYTES, LINK_BYTES};
 use super::notes::Notes;
 use super::versions::{Seen, Versions};
 use crate::key::KeyHash;
@@ -213,17 +213,17 @@ impl Common {
 
     /// Copies the record at `at`, if it seems to be of `key`: all of it, or all but its value.
     fn copy(&self, at: usize, key: &[u8], into: &mut Vec<u8>) -> Result<Option<Read>, Changed> {
-        let facts = self.facts(at)?;
-        if facts.key_bytes() != key.len() {
+        let header = self.header(at)?;
+        if header.key_bytes() != key.len() {
             return Ok(None);
         }
-        let key_at = at + ITEM_HEADER_BYTES + if facts.is_chained() { LINK_BYTES } else { 0 };
+        let key_at = at + ITEM_HEADER_BYTES + if header.is_chained() { LINK_BYTES } else { 0 };
         // The metadata's length is in the record, behind the key.
         let key_end = key.len();
-        let metadata_bytes = if facts.has_metadata() { 1 + self.byte(key_at + key_end)? } else { 0 };
+        let metadata_bytes = if header.has_metadata() { 1 + self.byte(key_at + key_end)? } else { 0 };
         let value_start = key_end + metadata_bytes;
-        let whole = value_start + facts.value_bytes();
-        let is_large = facts.is_chained() || whole.next_multiple_of(WORD_BYTES) > into.capacity();
+        let whole = value_start + header.value_bytes();
+        let is_large = header.is_chained() || whole.next_multiple_of(WORD_BYTES) > into.capacity();
         let end = if is_large { value_start } else { whole };
         if key_at + end > self.memory.bytes() {
             return Err(Changed);
@@ -238,13 +238,13 @@ impl Common {
         if into[..key_end] != *key {
             return Ok(None);
         }
-        let metadata_start = if facts.has_metadata() { key_end + 1 } else { key_end };
+        let metadata_start = if header.has_metadata() { key_end + 1 } else { key_end };
         let found = Found {
-            version: facts.version,
-            expire_ms: facts.expire_ms(),
-            value_crc32c: facts.value_crc32c(),
-            flags: facts.caller_flags(),
-            value_bytes: facts.value_bytes() as u32,
+            version: header.version,
+            expire_ms: header.expire_ms(),
+            value_crc32c: header.value_crc32c(),
+            flags: header.caller_flags(),
+            value_bytes: header.value_bytes() as u32,
             metadata: (metadata_start as u32, value_start as u32),
             value: (value_start as u32, end as u32),
         };
@@ -258,39 +258,39 @@ impl Common {
         for bucket in self.buckets(place) {
             for slot in self.slots(bucket, place) {
                 let at = slot.location().at();
-                let facts = self.facts(at)?;
-                if found.is_none() && self.is_key_of(at, &facts, key)? {
-                    found = Some(self.inspection(slot, at, &facts));
+                let header = self.header(at)?;
+                if found.is_none() && self.is_key_of(at, &header, key)? {
+                    found = Some(self.inspection(slot, at, &header));
                 }
             }
         }
         if self.versions.is_unchanged(place.root as usize, seen) { Ok(found) } else { Err(Changed) }
     }
 
-    fn inspection(&self, slot: Slot, at: usize, facts: &Facts) -> Inspection {
+    fn inspection(&self, slot: Slot, at: usize, header: &ItemHeader) -> Inspection {
         let mark = self.marks[at >> self.segment_shift].load(Ordering::Relaxed);
         Inspection {
-            version: facts.version,
-            expire_ms: facts.expire_ms(),
-            value_bytes: facts.value_bytes(),
-            flags: facts.caller_flags(),
-            is_chained: facts.is_chained(),
+            version: header.version,
+            expire_ms: header.expire_ms(),
+            value_bytes: header.value_bytes(),
+            flags: header.caller_flags(),
+            is_chained: header.is_chained(),
             frequency: slot.frequency() as u8,
             is_main: mark & 1 != 0,
             segment_opened_ms: mark >> 1,
         }
     }
 
-    fn facts(&self, at: usize) -> Result<Facts, Changed> {
+    fn header(&self, at: usize) -> Result<ItemHeader, Changed> {
         if at + ITEM_HEADER_BYTES > self.memory.bytes() {
             return Err(Changed);
         }
-        Ok(Facts::of(std::array::from_fn(|n| self.memory.load(at + n * WORD_BYTES))))
+        Ok(ItemHeader::of(std::array::from_fn(|n| self.memory.load(at + n * WORD_BYTES))))
     }
 
-    fn is_key_of(&self, at: usize, facts: &Facts, key: &[u8]) -> Result<bool, Changed> {
-        let key_at = at + ITEM_HEADER_BYTES + if facts.is_chained() { LINK_BYTES } else { 0 };
-        if facts.key_bytes() != key.len() {
+    fn is_key_of(&self, at: usize, header: &ItemHeader, key: &[u8]) -> Result<bool, Changed> {
+        let key_at = at + ITEM_HEADER_BYTES + if header.is_chained() { LINK_BYTES } else { 0 };
+        if header.key_bytes() != key.len() {
             return Ok(false);
         }
         for (offset, byte) in key.iter().enumerate() {

@@ -46,7 +46,7 @@ impl Rig {
         self.cache.get(hash, &key, self.now_ms).expect("the key was just stored").pin()
     }
 
-    fn settle(&mut self) {
+    fn maintain(&mut self) {
         for _ in 0..1_000 {
             self.cache.maintain(self.now_ms, 10_000);
         }
@@ -209,7 +209,7 @@ fn a_key_written_over_and_over_evicts_no_other() {
     }
     // What has moved beside records that expire must not go with them.
     rig.now_ms = NOW + 1;
-    rig.settle();
+    rig.maintain();
     assert!((0..1_500).all(|id| rig.has(id)));
     let stats = rig.cache.stats();
     assert_eq!(stats.evicted_for_room + stats.evicted_for_slot, 0);
@@ -252,7 +252,7 @@ fn pins_are_bounded_and_given_back() {
     });
     assert!(rig.cache.stats().bytes_held >= 5 << 16, "dead, but not to be used: {:?}", rig.cache.stats());
     pins.clear();
-    rig.settle();
+    rig.maintain();
     let stats = rig.cache.stats();
     assert_eq!((stats.bytes_pinned, stats.bytes_held, stats.bytes_live), (0, 0, 0));
     rig.put(1, 10, 0);
@@ -264,11 +264,11 @@ fn expired_items_go_without_being_read() {
     let mut rig = Rig::new(4 * MIB);
     (0..2_000).for_each(|id| rig.put(id, 1_000, NOW + 1_000));
     rig.now_ms = NOW + 999;
-    rig.settle();
+    rig.maintain();
     assert_eq!(rig.cache.stats().items, 2_000);
     // Maintenance has just looked at all segments; its next round is due a quarter of a second later.
     rig.now_ms = NOW + 999 + 250;
-    rig.settle();
+    rig.maintain();
     let stats = rig.cache.stats();
     assert_eq!((stats.items, stats.expired, stats.bytes_live), (0, 2_000, 0));
 }
@@ -281,7 +281,7 @@ fn a_touch_prolongs_every_part_of_a_large_value() {
     let (hash, key) = rig.key(1);
     assert!(rig.cache.touch(hash, &key, 0, NOW).is_some());
     rig.now_ms = NOW + 2_000;
-    rig.settle();
+    rig.maintain();
     assert!(rig.has(1) && rig.has(2));
 }
 
@@ -290,7 +290,7 @@ fn memory_stays_within_the_limit_at_any_size() {
     let mut rig = Rig::new(4 * MIB);
     for limit_bytes in [4 * MIB, 16 * MIB, 6 * MIB, 2 * MIB, 8 * MIB] {
         rig.cache.resize(limit_bytes).unwrap();
-        rig.settle();
+        rig.maintain();
         assert!(!rig.cache.resize_pending());
         for (round, bytes) in [10, 1_000, 60_000, 900_000].into_iter().enumerate() {
             let count = (3 * limit_bytes as usize / (bytes + 100)) as u32;
@@ -313,12 +313,12 @@ fn a_shrink_waits_for_pins_and_a_full_shard_says_so() {
         })
         .collect();
     rig.cache.resize(4 * MIB).unwrap();
-    rig.settle();
+    rig.maintain();
     assert!(rig.cache.resize_pending(), "the pins reach over 4 MiB");
     let refused = (0..10_000).any(|id| matches!(rig.try_put(id, 1_000, 0), Err(CacheError::NoRoom)));
     assert!(refused, "48 segments, all pinned");
     drop(pins);
-    rig.settle();
+    rig.maintain();
     assert!(!rig.cache.resize_pending());
     assert_eq!(rig.cache.stats().bytes_committed, 4 * MIB);
     assert!(rig.cache.arena.resident_bytes() <= 4 * MIB);

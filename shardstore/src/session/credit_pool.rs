@@ -143,7 +143,7 @@ impl<N: CreditWaker> CreditPool<N> {
         if self.is_current(&grant)
             && let Some(credits) = &mut self.credits
         {
-            credits.settle(grant.spent, requests_granted);
+            credits.complete(grant.spent, requests_granted);
             self.serve();
         }
     }

@@ -5,7 +5,7 @@
 //!  ┌──────┐ ───────────────▶ ┌───────────────┐ ──────────────────▶ ┌───────────┐
 //!  │ none │                  │ free requests │                     │ in flight │
 //!  └──────┘                  │ free bytes    │ ◀────────────────── └───────────┘
-//!                            └───────────────┘  settle (the response; requests as it grants, bytes as spent)
+//!                            └───────────────┘  complete (the response; requests as it grants, bytes as spent)
 //!                                               refund (the request was never sent)
 //! ```
 //!
@@ -28,7 +28,7 @@ pub struct Credits {
     bytes_in_flight: u64,
 }
 
-/// What one request has taken; hand it back with [`Credits::settle`] or [`Credits::refund`].
+/// What one request has taken; hand it back with [`Credits::complete`] or [`Credits::refund`].
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a spent credit that is not handed back is lost until the connection ends"]
 pub struct Spent {
@@ -75,7 +75,7 @@ impl Credits {
     ///
     /// When more is handed back than was spent: then `spent` is of another connection.
     #[inline]
-    pub fn settle(&mut self, spent: Spent, requests_granted: u16) {
+    pub fn complete(&mut self, spent: Spent, requests_granted: u16) {
         self.take_back(spent);
         self.grant_requests(requests_granted);
     }
@@ -84,7 +84,7 @@ impl Credits {
     ///
     /// # Panics
     ///
-    /// As [`Credits::settle`].
+    /// As [`Credits::complete`].
     #[inline]
     pub fn refund(&mut self, spent: Spent) {
         self.take_back(spent);

@@ -11,13 +11,13 @@ fn a_request_waits_when_either_credit_is_spent() {
     assert!(credits.spend(101).is_none(), "out of bytes");
     let second = credits.spend(100).unwrap();
     assert!(credits.spend(0).is_none(), "out of requests");
-    credits.settle(first, 1);
+    credits.complete(first, 1);
     credits.refund(second);
     assert_eq!((credits.requests_free(), credits.bytes_free(), credits.requests_in_flight()), (2, 1000, 0));
     let large = credits.spend(5000).expect("alone, a request larger than the window goes");
     assert_eq!(credits.bytes_free(), 0);
     assert!(credits.spend(1).is_none());
-    credits.settle(large, 0);
+    credits.complete(large, 0);
     assert_eq!(credits.requests_free(), 1, "a response that grants nothing shrinks the window");
     credits.grant_requests(u16::MAX);
     credits.grant_requests(u16::MAX);
@@ -44,7 +44,7 @@ proptest! {
             } else if !in_flight.is_empty() {
                 let spent = in_flight.swap_remove(which.index(in_flight.len()));
                 free += 1;
-                if action == 2 { credits.settle(spent, 1) } else { credits.refund(spent) }
+                if action == 2 { credits.complete(spent, 1) } else { credits.refund(spent) }
             }
             prop_assert_eq!(credits.requests_free(), free);
             prop_assert_eq!(credits.requests_in_flight() as usize, in_flight.len());

@@ -37,12 +37,12 @@ impl SimDriver {
         SimDriver { network, place, ready: VecDeque::new() }
     }
 
-    fn seat(&self) -> (usize, usize) {
+    fn key(&self) -> (usize, usize) {
         (self.place.process, self.place.core)
     }
 
     fn socket_of(&self, connection: ConnectionId) -> Option<i32> {
-        self.network.borrow().by_connection(self.seat(), connection)
+        self.network.borrow().by_connection(self.key(), connection)
     }
 }
 
@@ -73,7 +73,7 @@ impl Driver for SimDriver {
     }
 
     fn cancel_accept(&mut self, listener: ListenerId) {
-        self.network.borrow_mut().cancel_accept(self.seat(), listener);
+        self.network.borrow_mut().cancel_accept(self.key(), listener);
     }
 
     fn close_listener(&mut self, socket: Socket) -> Vec<AcceptedSocket> {
@@ -160,8 +160,8 @@ impl Driver for SimDriver {
     }
 
     fn enter(&mut self, _: Wait) -> io::Result<()> {
-        let seat = self.seat();
-        self.network.borrow_mut().take_completions(seat, &mut self.ready);
+        let key = self.key();
+        self.network.borrow_mut().take_completions(key, &mut self.ready);
         Ok(())
     }
 

@@ -82,7 +82,7 @@ impl PartCollection {
         let sent = respond_leased(&core, &link, &context, (answer, Some(lease)), &mut link.sender.write());
         // It was counted as waiting when it began.
         if sent == Sent::Now && context.kind == Kind::Request {
-            link.credit.note_settled(context.bytes);
+            link.credit.note_completed(context.bytes);
         }
         link.attention.notify();
     }

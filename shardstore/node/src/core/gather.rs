@@ -128,7 +128,7 @@ impl Gather {
         let link = Rc::clone(&self.link);
         let sent = self.finish(core, &mut link.sender.write());
         if sent == Sent::Now && self.reply.kind == Kind::Request {
-            link.credit.note_settled(self.reply.bytes);
+            link.credit.note_completed(self.reply.bytes);
             link.attention.notify();
         }
     }

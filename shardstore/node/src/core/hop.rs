@@ -76,7 +76,7 @@ impl NodeCore {
                 link.note_hop_over();
                 let sent = respond_leased(self, &link, &reply, (answer, lease), &mut link.sender.write());
                 if sent == Sent::Now && reply.kind == Kind::Request {
-                    link.credit.note_settled(reply.bytes);
+                    link.credit.note_completed(reply.bytes);
                 }
                 link.attention.notify();
             }

@@ -230,7 +230,7 @@ impl PeerSession<'_> {
             );
             if is_done {
                 streams.pop_front();
-                self.link.credit.note_settled(bytes);
+                self.link.credit.note_completed(bytes);
             }
         }
     }

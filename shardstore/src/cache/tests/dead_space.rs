@@ -68,7 +68,7 @@ fn a_touched_segment_is_not_taken_for_half_expired() {
             let (hash, key) = rig.key(id);
             assert!(rig.cache.touch(hash, &key, rig.now_ms + 60_000, rig.now_ms).is_some());
         }
-        rig.settle();
+        rig.maintain();
     }
     assert_eq!(rig.cache.stats().moved_items, 0);
 }

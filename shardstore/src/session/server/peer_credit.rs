@@ -59,10 +59,10 @@ impl PeerCredit {
     ///
     /// # Panics
     ///
-    /// When nothing waits: a request is settled once.
-    pub fn note_settled(&self, bytes: usize) {
+    /// When nothing waits: a request completes once.
+    pub fn note_completed(&self, bytes: usize) {
         let InFlight { requests, bytes: waiting } = self.in_flight.get();
-        assert!(requests > 0, "a request is settled once");
+        assert!(requests > 0, "a request completes once");
         self.in_flight.set(InFlight { requests: requests - 1, bytes: waiting - bytes as u64 });
     }
 
@@ -105,19 +105,19 @@ mod tests {
         assert!(credit.covers(100) && !credit.covers(101), "out of bytes");
         credit.note_waiting(100);
         assert!(!credit.covers(0), "out of requests");
-        credit.note_settled(900);
+        credit.note_completed(900);
         assert!(credit.covers(900) && !credit.covers(901));
-        credit.note_settled(100);
+        credit.note_completed(100);
         assert_eq!(credit.waiting(), 0);
     }
 
     #[test]
-    #[should_panic(expected = "a request is settled once")]
-    fn a_request_is_settled_once() {
+    #[should_panic(expected = "a request completes once")]
+    fn a_request_completes_once() {
         let credit = PeerCredit::new(2, 1000);
         credit.note_waiting(1);
-        credit.note_settled(1);
-        credit.note_settled(1);
+        credit.note_completed(1);
+        credit.note_completed(1);
     }
 
     #[test]
