@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::path::Path;
+
 use support::client::Client;
 use support::load::Load;
 use support::server::{Plan, Server, Waiting};
@@ -44,12 +46,17 @@ fn config(server: &Server) -> serde_json::Value {
 
 /// What the binary says about its file and the process that runs, and its exit status.
 fn check_against(server: &Server) -> (String, i32) {
+    check_file_against(&server.folder.join("corelane.toml"), server)
+}
+
+/// The same about a file that is named from the process's folder.
+fn check_file_against(file: &Path, server: &Server) -> (String, i32) {
     let (listen, admin) = (server.address.to_string(), server.admin.to_string());
-    let file = server.folder.join("corelane.toml");
     let output = support::server::program(env!("CARGO_BIN_EXE_corelane"))
         .args(["--listen", &listen, "--admin", &admin, "--cores", "0", "--config"])
         .arg(file)
         .args(["--check", "--against", &admin])
+        .current_dir(&server.folder)
         .output()
         .unwrap();
     (String::from_utf8(output.stdout).unwrap(), output.status.code().unwrap())
@@ -127,6 +134,16 @@ fn what_needs_a_restart_is_named() {
     let (said, status) = check_against(&server);
     assert_eq!(status, 4, "{said}");
     assert!(said.lines().any(|said| said == "memory: \"64MiB\" -> \"128MiB\" (needs a restart)"), "{said}");
+}
+
+#[test]
+fn where_a_file_is_named_from_is_no_difference() {
+    let config = "memory = \"64MiB\"\n[access_log]\npath = \"access.log\"\n";
+    let server = Server::start(&Plan { config, ..Plan::default() });
+    for file in ["corelane.toml", "./corelane.toml", ".//corelane.toml"] {
+        assert_eq!(check_file_against(Path::new(file), &server), check_against(&server), "{file}");
+    }
+    assert_eq!(check_against(&server).1, 0);
 }
 
 #[test]

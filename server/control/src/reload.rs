@@ -188,6 +188,10 @@ impl Files for Noting<'_> {
     fn mark(&self, path: &Path) -> Option<Mark> {
         self.files.mark(path)
     }
+
+    fn working_folder(&self) -> PathBuf {
+        self.files.working_folder()
+    }
 }
 
 /// A key that has one value here and another there, both as JSON; null where it is not set.

@@ -48,7 +48,13 @@ pub(crate) struct Holds(Vec<Hold>);
 
 impl Holds {
     /// Holds a value of which the first part is being read, for one more reader; not where there is no room.
-    pub(crate) fn begin(&mut self, (hash, key): (KeyHash, &[u8]), hit: &Hit<'_>, described: &StoredValue, now: Instant) {
+    pub(crate) fn begin(
+        &mut self,
+        (hash, key): (KeyHash, &[u8]),
+        hit: &Hit<'_>,
+        described: &StoredValue,
+        now: Instant,
+    ) {
         let until = now + HOLD_TIME;
         if let Some(hold) = self.find((hash, key), hit.version()) {
             hold.readers = hold.readers.saturating_add(1);

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::arena::{Memory, WORD_BYTES};
 use super::index::{self, IndexAddress, Root, Slot, root_at};
-use super::item::{ItemHeader, ITEM_HEADER_BYTES, LINK_BYTES};
+use super::item::{ITEM_HEADER_BYTES, ItemHeader, LINK_BYTES};
 use super::notes::Notes;
 use super::versions::{Seen, Versions};
 use crate::key::KeyHash;

@@ -32,6 +32,11 @@ pub trait Files {
 
     /// A mark of its present state; `None` when it is not there.
     fn mark(&self, path: &Path) -> Option<Mark>;
+
+    /// The folder that relative paths start from where no file names them; empty where that is not known.
+    fn working_folder(&self) -> PathBuf {
+        PathBuf::new()
+    }
 }
 
 /// The files of this host.
@@ -50,6 +55,10 @@ impl Files for HostFiles {
 
     fn mark(&self, path: &Path) -> Option<Mark> {
         fs::metadata(path).ok().map(|metadata| (&metadata).into())
+    }
+
+    fn working_folder(&self) -> PathBuf {
+        std::env::current_dir().unwrap_or_default()
     }
 }
 

@@ -128,6 +128,8 @@ pub fn load<T: Settings>(sources: &SettingsSources<'_>) -> Result<Invocation<T>,
     let file_layer =
         named.map_or_else(SettingsLayer::default, |(file, by)| file::read_files(schema, file, by, sources.files));
     let tree = SettingsTree::resolve(schema, vec![file_layer, environment.layer, flag_layer])?;
+    // Paths are to mean the same in another folder: where they are printed, and beside those of a process that runs.
+    let tree = tree.absolute_from(&sources.files.working_folder());
     let loaded = |tree: SettingsTree| Box::new(Loaded { settings: T::from_tree(&tree), effective: tree });
     Ok(match action {
         Action::Serve => Invocation::Serve(loaded(tree)),

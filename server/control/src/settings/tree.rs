@@ -5,7 +5,7 @@
 //!
 //! **Source**: docs/config.md for the order of precedence.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
     error::{SettingError, SettingsErrors},
@@ -64,6 +64,15 @@ impl SettingsTree {
         let contradictions = tree.contradictions(&errors);
         errors.extend(contradictions);
         if errors.is_empty() { Ok(tree) } else { Err(SettingsErrors::new(errors)) }
+    }
+
+    /// These settings with paths that start from `folder`, where they are relative still.
+    #[must_use]
+    pub(super) fn absolute_from(mut self, folder: &Path) -> Self {
+        for entry in self.entries.values_mut() {
+            entry.value = entry.value.take().map(|value| value.absolute_from(folder));
+        }
+        self
     }
 
     /// These settings with what `next` changes in keys that a running process can change; other keys keep their value.

@@ -147,6 +147,17 @@ impl SettingValue {
             other => other,
         }
     }
+
+    /// As [`SettingValue::resolved_in`], and without the parts of a path that lead nowhere, so that one file has one text
+    /// whichever folder it is named from. Links are not followed.
+    #[must_use]
+    pub(super) fn absolute_from(self, folder: &Path) -> Self {
+        match self.resolved_in(folder) {
+            // Of a path that is absolute already, only the text is looked at.
+            Self::Path(path) if path.is_absolute() => Self::Path(std::path::absolute(&path).unwrap_or(path)),
+            other => other,
+        }
+    }
 }
 
 /// The value as an operator writes it in a flag or in the environment.
