@@ -23,6 +23,8 @@ pub(crate) enum Message {
     Drain(Duration),
     /// From control: stop now.
     Stop,
+    /// From control: are you there? And back: yes.
+    Heartbeat,
     /// To control: the nodes as this core sees them.
     Nodes(Vec<NodeState>),
     /// To control: nothing is left to finish. `cut`: connections that had to be dropped.

@@ -126,3 +126,19 @@ fn idle_admin_connections_keep_no_probe_out() {
         assert_eq!(Client::connect(server.admin).ask(READYZ).status, 200);
     }
 }
+
+#[test]
+fn an_edge_that_reaches_no_node_is_not_ready() {
+    let folder = own_folder();
+    let topology = folder.join("topology.toml");
+    std::fs::write(&topology, TOPOLOGY).unwrap();
+    let flag = format!("--topology={}", topology.display());
+    let server = Server::start(&Plan { flags: &[&flag], ..Plan::default() });
+    let mut client = Client::connect(server.admin);
+    client.send(READYZ.as_bytes());
+    // It is no problem of the request's, and has the reasons as they are.
+    let _ = client.answer();
+    let text = String::from_utf8(client.received).unwrap();
+    assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("no node of the topology can be reached"), "{text}");
+    let _ = std::fs::remove_dir_all(folder);
+}

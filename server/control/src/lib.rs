@@ -20,6 +20,7 @@ pub mod boot;
 pub mod build;
 pub mod clock;
 pub mod drain;
+pub mod heartbeat;
 pub mod lifecycle;
 mod listen_error;
 pub mod log;

@@ -36,6 +36,7 @@ fn handle(core: &Rc<Core>, from: CoreId, message: Message) {
         Message::Snapshot(snapshot) => core.adopt(&snapshot),
         Message::Drain(time) => begin_drain(core, time),
         Message::Stop => core.reactor.stop(),
+        Message::Heartbeat => core.storage.mail.deliver(from, Message::Heartbeat),
         // Messages to the control core.
         Message::TopologyHint(_) | Message::Drained { .. } | Message::Nodes(_) => {}
     }

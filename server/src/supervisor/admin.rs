@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use control::admin::{Admin, AdminPage, PageRequest, Readiness};
-use control::drain::LifecycleState;
 use control::metrics::{Family, Kind, Label, Latency, Series, Text, latencies};
 use serde_json::Value;
 
@@ -27,12 +26,9 @@ const CALL_DURATION: Family = Family::declared(
 
 impl Admin for Supervisor {
     fn readiness(&self) -> Readiness {
-        match self.state.get() {
-            LifecycleState::Serving => Readiness::Ready,
-            LifecycleState::Starting => Readiness::NotReady(vec!["the process is starting".to_owned()]),
-            LifecycleState::Draining { .. } => Readiness::NotReady(vec!["the process is draining".to_owned()]),
-            LifecycleState::Stopped(_) => Readiness::NotReady(vec!["the process has stopped".to_owned()]),
-        }
+        let missing = self.source.is_some() && !self.reaches_a_node();
+        let missing = missing.then(|| "no node of the topology can be reached".to_owned());
+        self.heartbeats.readiness(self.state.get(), self.reactor.now(), missing.into_iter().collect())
     }
 
     fn metrics(&self, text: &mut Text) {
@@ -73,6 +69,11 @@ impl Admin for Supervisor {
 }
 
 impl Supervisor {
+    /// Whether any core has a connection to any node.
+    fn reaches_a_node(&self) -> bool {
+        self.nodes.borrow().values().flatten().any(|node| node.connections > 0)
+    }
+
     /// How long requests and calls took, over all cores.
     pub(super) fn latencies(&self) -> Vec<Series> {
         let mut merged = latencies(self.metrics.iter().map(|metrics| &**metrics));

@@ -21,6 +21,7 @@ use std::time::Duration;
 use control::activity::Activity;
 use control::clock::ClockWatch;
 use control::drain::{Ending, LifecycleState};
+use control::heartbeat::Heartbeats;
 use control::lifecycle::{
     self, Contents, ControlledProcess, Options, PendingRead, ReloadCause, Start, TopologyWishes, Watched,
 };
@@ -83,6 +84,7 @@ pub(crate) struct Supervisor {
     /// The last epoch that a node claimed and our file does not have.
     hinted: Cell<u32>,
     activity: Activity,
+    heartbeats: Heartbeats,
     /// Nodes as each core sees them.
     nodes: RefCell<BTreeMap<u16, Vec<NodeState>>>,
     hasher: KeyHasher,
@@ -126,6 +128,7 @@ impl Supervisor {
             topology_metrics: TopologyMetrics::default(),
             clock: ClockWatch::new(&reactor),
             wishes: TopologyWishes::new(&reactor),
+            heartbeats: Heartbeats::new(supervision.metrics.len(), reactor.now()),
             reactor,
             hint: Cell::new(None),
             hinted: Cell::new(0),
@@ -183,6 +186,7 @@ impl Supervisor {
                 let before = self.nodes.borrow_mut().insert(from.0, states.clone());
                 self.log_changes(from, &before.unwrap_or_default(), &states);
             }
+            Message::Heartbeat => self.heartbeats.note(from, self.reactor.now()),
             // Messages between data cores, or from here to them.
             Message::Store(_) | Message::Snapshot(_) | Message::Drain(_) | Message::Stop => {}
         }
@@ -338,6 +342,8 @@ impl ControlledProcess for Supervisor {
         let behind = self.behind.take();
         self.send_snapshot(behind);
         self.attend_access_log();
+        let send = |core| self.mailbox.send(&self.reactor, core, Message::Heartbeat).is_ok();
+        self.heartbeats.tick(self.reactor.now(), send, &|level, event, fields| self.event(level, event, fields));
         self.activity.note(self.reactor.now(), status::totals(self));
     }
 }

@@ -5,6 +5,7 @@
 //!                    Hop          a request for a key of that core, or what became of one
 //!  control ──▶ data  NodeSnapshot the limits and the map in force from now on
 //!                    Drain, Stop
+//!  both ways         Heartbeat
 //!  data ──▶ control  Stale        a peer has seen a newer map
 //!                    Dropped      what a core held of slots that have left is gone
 //!                    PeerRefused  a peer is of another cluster, or has another map
@@ -50,6 +51,8 @@ pub(crate) enum NodeMessage {
     /// A peer does not agree with us.
     PeerRefused(Box<PeerRefused>),
     Drained,
+    /// From control: are you there? And back: yes.
+    Heartbeat,
 }
 
 /// A peer that was refused, and why.

@@ -24,6 +24,7 @@ impl NodeCore {
             NodeMessage::Hop(HopMessage::Answer(answer)) => self.take_hop_answer(*answer),
             NodeMessage::Snapshot(snapshot) => self.adopt(&snapshot),
             NodeMessage::Drain { refuse_at } => self.start_drain(refuse_at),
+            NodeMessage::Heartbeat => self.mail.deliver(from, NodeMessage::Heartbeat),
             NodeMessage::Stop => return ControlFlow::Break(()),
             NodeMessage::Stale { .. }
             | NodeMessage::Dropped { .. }

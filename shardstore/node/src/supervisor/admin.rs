@@ -6,7 +6,6 @@
 
 use control::activity::{self, Totals};
 use control::admin::{Admin, Readiness};
-use control::drain::LifecycleState;
 use control::metrics::{Build, Counter, Series, Text, add_to_status, latencies, latency_status};
 use serde_json::{Value, json};
 use shardstore::placement::NodeId;
@@ -50,13 +49,7 @@ impl NodeSupervisor {
 
 impl Admin for NodeSupervisor {
     fn readiness(&self) -> Readiness {
-        match self.state.get() {
-            LifecycleState::Serving => Readiness::Ready,
-            LifecycleState::Starting => Readiness::NotReady(vec!["the node is starting".to_owned()]),
-            LifecycleState::Draining { .. } | LifecycleState::Stopped(_) => {
-                Readiness::NotReady(vec!["the node is draining".to_owned()])
-            }
-        }
+        self.heartbeats.readiness(self.state.get(), self.reactor.now(), Vec::new())
     }
 
     fn metrics(&self, text: &mut Text) {

@@ -22,6 +22,7 @@ use std::time::Duration;
 use control::activity::Activity;
 use control::clock::ClockWatch;
 use control::drain::{Ending, Exit, LifecycleState};
+use control::heartbeat::Heartbeats;
 use control::lifecycle::{
     self, Contents, ControlledProcess, Options, PendingRead, ReloadCause, Start, TopologyWishes, Watched,
 };
@@ -95,6 +96,7 @@ struct NodeSupervisor {
     /// What cores are to decide by, in order, where a mailbox had no room.
     behind: RefCell<VecDeque<(CoreId, Arc<NodeSnapshot>)>>,
     activity: Activity,
+    heartbeats: Heartbeats,
 }
 
 /// Starts the control core's tasks; returns the address of the admin listener.
@@ -120,6 +122,7 @@ impl NodeSupervisor {
             reactor: reactor.clone(),
             settings: RefCell::new(supervision.shared.settings.clone()),
             activity: Activity::new(reactor.now()),
+            heartbeats: Heartbeats::new(usize::from(supervision.shared.cores), reactor.now()),
             log: Log::new(supervision.shared.settings.log.clone(), supervision.log),
             shared: supervision.shared,
             config: supervision.config,
@@ -168,6 +171,7 @@ impl NodeSupervisor {
                     NodeMessage::Stale { epoch } => self.look_for(epoch),
                     NodeMessage::Dropped { epoch, items } => self.note_dropped(from, epoch, items),
                     NodeMessage::PeerRefused(refused) => self.log_refused(&refused),
+                    NodeMessage::Heartbeat => self.heartbeats.note(from, self.reactor.now()),
                     NodeMessage::Drained => self.drained.set(self.drained.get() + 1),
                     // Between data cores, or from here to them.
                     NodeMessage::Handover(_) | NodeMessage::Hop(_) => {}
@@ -294,5 +298,7 @@ impl ControlledProcess for NodeSupervisor {
         self.log.flush(self.reactor.wall_ms());
         self.send_behind();
         self.activity.note(self.reactor.now(), self.totals());
+        let send = |core| self.mailbox.send(&self.reactor, core, NodeMessage::Heartbeat).is_ok();
+        self.heartbeats.tick(self.reactor.now(), send, &|level, event, fields| self.event(level, event, fields));
     }
 }
