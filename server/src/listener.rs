@@ -127,6 +127,7 @@ impl AcceptPolicy for HttpPolicy {
 
     fn refuse(&self, connection: &Connection) {
         let problem = Problem {
+            limit: None,
             status: Status::ServiceUnavailable,
             slug: "too-many-connections",
             detail: "this server has reached its bound of connections; try again",

@@ -6,6 +6,7 @@
 
 mod support;
 
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -207,4 +208,35 @@ fn a_request_that_asks_often_has_one_deadline() {
     client.send(b"PUT /v1/kv/default/a HTTP/1.1\r\nHost: h\r\nIf-Match: \"6\", \"7\"\r\nContent-Length: 1\r\n\r\nv");
     // The deadline comes while the write is under way. With one for each ask it would be refused as contended, later.
     assert_eq!(client.answer().unwrap().slug().as_deref(), Some("outcome-unknown"));
+}
+
+/// A client that sends all of a body before it reads finds the refusal, and no reset; one that reads while it sends has it at
+/// once.
+#[test]
+fn a_refused_upload_is_answered_though_its_client_goes_on_sending() {
+    let server = serve("memory = \"64MiB\"\n[limits]\nbody_bytes = \"8MiB\"\nbody_memory_bytes = \"8MiB\"\n");
+    let head = format!("PUT /v1/kv/default/a HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", 32 * MIB);
+    let (mut early, mut late) = (Client::connect(server.address), Client::connect(server.address));
+    early.send(head.as_bytes());
+    assert_eq!(early.answer().unwrap().status, 413);
+    late.send(head.as_bytes());
+    late.send(&vec![b'x'; 32 * MIB]);
+    let answer = late.answer().unwrap();
+    assert_eq!((answer.status, answer.slug().as_deref()), (413, Some("body-too-large")));
+    let body = String::from_utf8_lossy(&answer.body).into_owned();
+    assert!(body.contains("at most 8388608 bytes (limits.body_bytes)"), "{body}");
+    late.end().unwrap();
+}
+
+/// A client that speaks HTTP/2 without asking is answered in it: on every listener.
+#[test]
+fn a_client_of_http_2_is_told_to_use_http_1() {
+    let server = serve("memory = \"64MiB\"\n");
+    for address in [server.address, server.admin] {
+        let mut client = Client::connect(address);
+        client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+        let mut received = Vec::new();
+        client.socket.read_to_end(&mut received).unwrap();
+        assert_eq!(received, corelane_http::h1::foreign::HTTP2_GOAWAY);
+    }
 }

@@ -6,6 +6,7 @@
 pub mod chunked;
 pub mod client;
 mod encode;
+pub mod foreign;
 pub(crate) mod framing;
 pub mod input;
 pub(crate) mod line;

@@ -18,6 +18,7 @@ use super::wire::BodyFault;
 use crate::metrics::CoreMetrics;
 
 const NO_MEMORY: Problem<'static> = Problem {
+    limit: None,
     status: Status::ServiceUnavailable,
     slug: "too-many-bodies",
     detail: "too many request bodies are being received; try again",
@@ -96,7 +97,8 @@ mod tests {
     use super::super::fakes::{FakeWire, now};
     use super::*;
 
-    const TOO_LARGE: Problem<'static> = Problem { status: Status::ContentTooLarge, slug: "too-large", detail: "" };
+    const TOO_LARGE: Problem<'static> =
+        Problem { limit: None, status: Status::ContentTooLarge, slug: "too-large", detail: "" };
 
     /// Gathers pieces of so many bytes; the bytes that came, or the slug of what was refused.
     fn gather_pieces(budget: &Rc<Budget>, body: RequestBody, pieces: &[usize]) -> (Result<Gathered, String>, u64) {

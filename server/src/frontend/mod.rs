@@ -2,6 +2,7 @@
 //!
 //! **Not** deciding what is answered: that is for [`crate::services`].
 
+mod bounds;
 pub(crate) mod h1;
 mod pace;
 mod responder;

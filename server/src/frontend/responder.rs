@@ -148,7 +148,8 @@ mod tests {
             let responder = Responder::new(&reactor, &Arc::default());
             let cases = [(Status::ServiceUnavailable, Some(1), true), (Status::NotFound, None, false)];
             for (status, retry_after_s, sends_body) in cases {
-                let (problem, mut reply) = (Problem { status, slug: "x", detail: "y" }, FakeReply::default());
+                let (problem, mut reply) =
+                    (Problem { limit: None, status, slug: "x", detail: "y" }, FakeReply::default());
                 let mut body = Vec::new();
                 problem.encode_body(&mut body);
                 responder.problem(&problem, ResponseHead::new(status), sends_body, &mut reply);

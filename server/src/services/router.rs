@@ -2,7 +2,7 @@
 //!
 //! **Not** decoding: a key is routed as it was sent.
 //!
-//! **Invariants**: `*` and authority forms are never taken for paths; a body is never ignored.
+//! **Invariants**: a query on a key is refused, never ignored; `*` and authority forms are never taken for paths; a body is never ignored.
 
 use corelane_http::Method;
 use corelane_http::request::{RequestBody, RequestHead, RequestTarget};
@@ -28,6 +28,12 @@ pub(crate) enum Route<'a> {
 #[inline]
 pub(crate) fn route<'a>(head: &RequestHead<'a>) -> Route<'a> {
     let path = match head.target() {
+        RequestTarget::Origin { path, query: None } => path,
+        RequestTarget::Origin { path, query: Some(_) } | RequestTarget::Absolute { path, query: Some(_), .. }
+            if matches!(Path::parse(path), Path::Key { .. }) =>
+        {
+            return Route::Status(FixedResponse::QueryOnKey);
+        }
         RequestTarget::Origin { path, .. } => path,
         RequestTarget::Absolute { path: b"*", .. } | RequestTarget::Asterisk => {
             return Route::Status(asterisk(head.method()));
@@ -75,7 +81,11 @@ mod tests {
         let status = Route::Status;
         let cases = [
             ("GET /v1/kv/k/a/b", "", &read),
-            ("HEAD /v1/kv/k/a/b?q", "", &read),
+            ("HEAD /v1/kv/k/a/b", "", &read),
+            ("HEAD /v1/kv/k/a/b?q", "", &status(FixedResponse::QueryOnKey)),
+            ("PUT /v1/kv/k/a/b?", "Content-Length: 1\r\n", &status(FixedResponse::QueryOnKey)),
+            ("DELETE http://h/v1/kv/k/a/b?q", "", &status(FixedResponse::QueryOnKey)),
+            ("GET /?q", "", &status(FixedResponse::Root)),
             ("GET http://h/v1/kv/k/a/b", "", &read),
             ("PUT /v1/kv/k/a/b", "Content-Length: 1\r\n", &write),
             ("DELETE /v1/kv/k/a/b", "", &write),

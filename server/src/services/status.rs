@@ -22,6 +22,8 @@ pub(crate) enum FixedResponse {
     NotAllowed(&'static [u8]),
     Root,
     UnknownPath,
+    /// A query behind the path of a key.
+    QueryOnKey,
     /// A body where none has a meaning.
     UnexpectedBody,
 }
@@ -36,7 +38,7 @@ pub(crate) fn serve<R: Reply>(page: &FixedResponse, method: Method, reply: &mut 
             let status = Status::MethodNotAllowed;
             let detail = "this method is not allowed here; Allow names those that are";
             let head = ResponseHead { allow: FieldValue::new(allow), ..ResponseHead::new(status) };
-            reply.problem(&Problem { status, slug: "method-not-allowed", detail }, head);
+            reply.problem(&Problem { limit: None, status, slug: "method-not-allowed", detail }, head);
         }
         FixedResponse::Root => {
             let head = ResponseHead {
@@ -52,11 +54,15 @@ pub(crate) fn serve<R: Reply>(page: &FixedResponse, method: Method, reply: &mut 
         }
         FixedResponse::UnknownPath => {
             let detail = "there is nothing at this path; values are at /v1/kv/{keyspace}/{key}";
-            refuse(&Problem { status: Status::NotFound, slug: "unknown-path", detail }, reply);
+            refuse(&Problem { limit: None, status: Status::NotFound, slug: "unknown-path", detail }, reply);
+        }
+        FixedResponse::QueryOnKey => {
+            let detail = "a key has no query; a question mark that is part of the key is written %3F";
+            refuse(&Problem { limit: None, status: Status::BadRequest, slug: "query-on-key", detail }, reply);
         }
         FixedResponse::UnexpectedBody => {
             let detail = "a body has no meaning with this method here";
-            refuse(&Problem { status: Status::BadRequest, slug: "unexpected-body", detail }, reply);
+            refuse(&Problem { limit: None, status: Status::BadRequest, slug: "unexpected-body", detail }, reply);
         }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Policy {
     /// Time to live of values stored without one, in milliseconds; 0 for none.
     pub(crate) ttl_ms: u64,
     pub(crate) value_bytes_max: usize,
+    /// The configuration key that says so.
+    pub(crate) value_bytes_key: &'static str,
 }
 
 #[derive(Clone)]
@@ -28,10 +30,12 @@ impl Keyspaces {
         let policy = |keyspace: &KeyspaceSettings| Policy {
             ttl_ms: u64::try_from(keyspace.ttl.as_millis()).unwrap_or(u64::MAX),
             value_bytes_max: keyspace.value_bytes_max,
+            value_bytes_key: "keyspace.NAME.value_bytes_max",
         };
         let mut others: HashMap<Box<[u8]>, Policy> =
             settings.keyspace.iter().map(|(name, keyspace)| (name.as_bytes().into(), policy(keyspace))).collect();
-        let fallback = Policy { ttl_ms: 0, value_bytes_max: settings.limits.body_bytes };
+        let fallback =
+            Policy { ttl_ms: 0, value_bytes_max: settings.limits.body_bytes, value_bytes_key: "limits.body_bytes" };
         let default = others.remove(DEFAULT).unwrap_or(fallback);
         Keyspaces { default, others }
     }
@@ -56,10 +60,11 @@ mod tests {
     #[test]
     fn a_keyspace_has_its_own_policy_and_default_is_always_there() {
         let keyspaces = snapshot(1, "[keyspace.short]\nttl = \"2s\"\nvalue_bytes_max = \"7B\"\n").keyspaces;
-        let preset = Policy { ttl_ms: 0, value_bytes_max: 64 << 20 };
+        let value_bytes_key = "keyspace.NAME.value_bytes_max";
+        let preset = Policy { ttl_ms: 0, value_bytes_max: 64 << 20, value_bytes_key };
         let cases: [(&[u8], Option<Policy>); 4] = [
             (b"default", Some(preset)),
-            (b"short", Some(Policy { ttl_ms: 2_000, value_bytes_max: 7 })),
+            (b"short", Some(Policy { ttl_ms: 2_000, value_bytes_max: 7, ..preset })),
             (b"Short", None),
             (b"", None),
         ];

@@ -98,5 +98,5 @@ fn describe_item(supervisor: &Supervisor, found: &Inspection) -> Value {
 }
 
 fn problem(status: Status, slug: &'static str, detail: &'static str) -> AdminPage {
-    AdminPage::problem(&Problem { status, slug, detail })
+    AdminPage::problem(&Problem { limit: None, status, slug, detail })
 }

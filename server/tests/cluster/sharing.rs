@@ -55,6 +55,47 @@ fn what_one_edge_writes_the_other_reads() {
     }
 }
 
+/// What a client says of its value is given back by the node, by copies, and through the other edge.
+#[test]
+fn what_is_said_of_a_value_goes_with_it_everywhere() {
+    let rig = Rig::start(NEAR_LONG);
+    let (mut first, mut second) = (rig.edges[0].connect(), rig.edges[1].connect());
+    let said =
+        "Content-Type: text/css\r\nContent-Encoding: gzip\r\nContent-Language: de\r\nCache-Control: immutable\r\n";
+    for bytes in [10, COPY_BYTES_MAX + 1] {
+        let key = format!("said/{bytes}");
+        assert_eq!(put(&mut first, &key, &vec![7; bytes], said).status, 201);
+        for answer in [get(&mut first, &key), get(&mut second, &key), get(&mut second, &key)] {
+            for (name, value) in [
+                ("Content-Type", "text/css"),
+                ("Content-Encoding", "gzip"),
+                ("Content-Language", "de"),
+                ("Cache-Control", "immutable"),
+            ] {
+                assert_eq!(answer.field(name), Some(value), "{key}, {}", origin(&answer));
+            }
+        }
+    }
+}
+
+/// `no-store` of a request, be it a read or a write, leaves no copy at an edge.
+#[test]
+fn what_must_not_be_stored_leaves_no_copy() {
+    let rig = Rig::start(NEAR_LONG);
+    let (mut first, mut second) = (rig.edges[0].connect(), rig.edges[1].connect());
+    assert_eq!(put(&mut first, "secret", b"value", "Cache-Control: no-store\r\n").status, 201);
+    let asks = "GET /v1/kv/default/secret HTTP/1.1\r\nHost: h\r\nCache-Control: no-store\r\n\r\n";
+    for _ in 0..3 {
+        for edge in [&mut first, &mut second] {
+            let answer = edge.ask(asks);
+            assert!(answer.status == 200 && origin(&answer).contains("fwd=request"), "{}", origin(&answer));
+        }
+    }
+    assert!(origin(&get(&mut first, "secret")).contains("fwd=miss"), "the write has left no copy");
+    assert!(origin(&get(&mut second, "secret")).contains("fwd=miss"), "the reads have left none");
+    assert!(origin(&get(&mut second, "secret")).contains("hit"), "another read leaves one");
+}
+
 #[test]
 fn every_read_is_counted_by_where_it_was_answered() {
     const SOURCES: [&str; 4] = ["own_core", "other_core", "node", "absent"];

@@ -96,6 +96,8 @@ pub struct SetValue {
     pub condition: Condition,
     /// Milliseconds from now; 0 for ever.
     pub ttl_ms: u64,
+    /// No copy of it may be kept, only the value itself by its owner.
+    pub no_store: bool,
 }
 
 /// A write to one key.

@@ -383,6 +383,7 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
         if let (true, Outcome::Stored { version, .. }) = (is_alone, &response.outcome)
             && let StoreOp::Set(set) = &mut request.op
             && set.value.len() <= COPY_BYTES_MAX
+            && !set.no_store
         {
             let value = StoredValue {
                 version: *version,

@@ -16,6 +16,8 @@
 
 use std::time::Duration;
 
+use corelane_http::h1::foreign::HTTP2_GOAWAY;
+use corelane_http::h1::request::RequestError;
 use corelane_http::{
     MessageLimits,
     h1::server::{RequestReader, ResponseForm},
@@ -146,7 +148,12 @@ fn step(server: &AdminServer, connection: &Connection, requests: &mut AdminReque
         Ok(None) => RequestStep::More,
         Err(error) => {
             // Which method it was is not known for sure; a body after a response to HEAD does no harm on a connection that ends.
-            refuse(server, connection, ResponseForm::closing(), &AdminAnswer::problem(&error.problem()));
+            if error == RequestError::Http2 {
+                server.metrics.refused.increment();
+                connection.write().extend_from_slice(HTTP2_GOAWAY);
+            } else {
+                refuse(server, connection, ResponseForm::closing(), &AdminAnswer::problem(&error.problem(&LIMITS)));
+            }
             RequestStep::Last
         }
     }

@@ -65,7 +65,7 @@ pub(super) fn answer(head: &RequestHead<'_>, server: &AdminServer) -> AdminAnswe
     server.admin().page(&request).map_or_else(
         || {
             let detail = "there is no such page; / lists the pages";
-            AdminAnswer::problem(&Problem { status: Status::NotFound, slug: "not-found", detail })
+            AdminAnswer::problem(&Problem { limit: None, status: Status::NotFound, slug: "not-found", detail })
         },
         AdminAnswer::from,
     )
@@ -82,23 +82,23 @@ pub(super) fn is_probe(head: &RequestHead<'_>) -> bool {
 /// The response to a request that has a body.
 pub(super) fn body_refused() -> AdminAnswer {
     let detail = "requests to this listener have no body";
-    AdminAnswer::problem(&Problem { status: Status::ContentTooLarge, slug: "body-too-large", detail })
+    AdminAnswer::problem(&Problem { limit: None, status: Status::ContentTooLarge, slug: "body-too-large", detail })
 }
 
 /// The response to a head that does not come to its end in time.
 pub(super) fn too_slow() -> AdminAnswer {
     let detail = "the request head did not arrive in time";
-    AdminAnswer::problem(&Problem { status: Status::RequestTimeout, slug: "slow-head", detail })
+    AdminAnswer::problem(&Problem { limit: None, status: Status::RequestTimeout, slug: "slow-head", detail })
 }
 
 /// The response to a connection beyond the bound.
 pub(super) fn too_many_connections() -> AdminAnswer {
     let detail = "this listener has reached its bound of connections";
-    AdminAnswer::problem(&Problem { status: Status::ServiceUnavailable, slug: "connections", detail })
+    AdminAnswer::problem(&Problem { limit: None, status: Status::ServiceUnavailable, slug: "connections", detail })
 }
 
 fn not_allowed(detail: &str) -> AdminAnswer {
-    let problem = Problem { status: Status::MethodNotAllowed, slug: "method-not-allowed", detail };
+    let problem = Problem { limit: None, status: Status::MethodNotAllowed, slug: "method-not-allowed", detail };
     AdminAnswer::problem(&problem).with_allow(value(READ_METHODS))
 }
 

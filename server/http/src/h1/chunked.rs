@@ -23,7 +23,7 @@ mod tests;
 use crate::MessageLimits;
 use crate::Status;
 use crate::class;
-use crate::problem::Problem;
+use crate::problem::{Limit, Problem};
 use crate::target::hex;
 use extension::Extension;
 use std::ops::Range;
@@ -88,10 +88,21 @@ impl ChunkedError {
         }
     }
 
-    /// The problem to answer with; the connection closes after it.
+    /// The bound that was exceeded, if one was.
     #[must_use]
-    pub fn problem(self) -> Problem<'static> {
-        Problem { status: self.status(), slug: self.slug(), detail: self.detail() }
+    pub fn limit(self, limits: &MessageLimits) -> Option<Limit> {
+        match self {
+            Self::BodyTooLarge => Some(Limit::bytes(limits.body_bytes_max)),
+            Self::TrailersTooLarge => Some(Limit::bytes(limits.trailer_bytes_max.into())),
+            Self::ExtensionsTooLarge => Some(Limit::bytes(limits.chunk_extension_bytes_max.into())),
+            _ => None,
+        }
+    }
+
+    /// The problem to answer with, for a body that was read within these limits; the connection closes after it.
+    #[must_use]
+    pub fn problem(self, limits: &MessageLimits) -> Problem<'static> {
+        Problem { status: self.status(), slug: self.slug(), detail: self.detail(), limit: self.limit(limits) }
     }
 }
 

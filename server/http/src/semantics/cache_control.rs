@@ -1,6 +1,6 @@
 //! `Cache-Control` of requests: the time to live of a value that is stored, and whether a copy may answer a read.
 //!
-//! **Not**: the directives of responses; caching rules; `no-store`, which has no effect on a store.
+//! **Not**: what directives of responses mean; caching rules.
 //! **Invariants**: every directive is checked against the grammar, the unknown ones too; a number too large is the
 //! largest, as RFC 9111 section 1.2.2 wants.
 //! **Source**: RFC 9111 section 1.2.2, 5.2 and 5.2.1.
@@ -33,6 +33,8 @@ pub struct CacheControl {
     pub max_age_s: Option<u32>,
     /// `no-cache`: ask the owner, whatever copies there are.
     pub no_cache: bool,
+    /// `no-store`: keep no copy of the request, nor of its response.
+    pub no_store: bool,
 }
 
 impl CacheControl {
@@ -61,6 +63,7 @@ impl CacheControl {
             return Err(CacheControlError::Syntax);
         }
         self.no_cache |= name.eq_ignore_ascii_case(b"no-cache");
+        self.no_store |= name.eq_ignore_ascii_case(b"no-store");
         if name.eq_ignore_ascii_case(b"max-age") { self.note_max_age(argument) } else { Ok(()) }
     }
 
@@ -72,6 +75,20 @@ impl CacheControl {
             _ => Ok(()),
         }
     }
+}
+
+/// Directives that say how the request itself is to be served.
+const OF_REQUESTS: [&[u8]; 6] = [b"max-age", b"no-cache", b"no-store", b"max-stale", b"min-fresh", b"only-if-cached"];
+
+/// The directives of a PUT that are for those who will read the value, as they were sent: all but those that say how the
+/// request itself is to be served.
+pub fn kept_directives<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    lines.into_iter().flat_map(Elements::new).filter(|directive| {
+        let (name, rest) = directive.split_at(class::run_end(directive, 0, class::TOKEN));
+        // With field names, it speaks of a response.
+        let is_qualified = name.eq_ignore_ascii_case(b"no-cache") && !rest.is_empty();
+        is_qualified || !OF_REQUESTS.iter().any(|known| name.eq_ignore_ascii_case(known))
+    })
 }
 
 /// A token, or what is between the quotes of a quoted string (escapes left as they are: no number needs one).
@@ -108,7 +125,7 @@ mod tests {
             (&["max-age=4294967296"], max_age(DELTA_SECONDS_MAX)),
             (&["max-age=99999999999999999999999"], max_age(DELTA_SECONDS_MAX)),
             (&["private, community=\"a, max-age=1, \\\"b\"", "max-age=5"], max_age(5)),
-            (&["no-cache", "NO-STORE"], Ok(CacheControl { max_age_s: None, no_cache: true })),
+            (&["no-cache", "NO-STORE"], Ok(CacheControl { max_age_s: None, no_cache: true, no_store: true })),
             (&["max-age"], Err(CacheControlError::MaxAge)),
             (&["max-age=-1"], Err(CacheControlError::MaxAge)),
             (&["max-age=1.5"], Err(CacheControlError::MaxAge)),
@@ -128,5 +145,13 @@ mod tests {
         for (lines, want) in cases {
             assert_eq!(&CacheControl::parse(lines.iter().map(|line| line.as_bytes())), want, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn directives_for_readers() {
+        let lines: [&[u8]; 2] =
+            [b"Max-Age=1, public, no-cache, stale-while-revalidate=30", b"NO-STORE, no-cache=\"a\", x"];
+        let kept: Vec<_> = kept_directives(lines).collect();
+        assert_eq!(kept, [&b"public"[..], b"stale-while-revalidate=30", b"no-cache=\"a\"", b"x"]);
     }
 }

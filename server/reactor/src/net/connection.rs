@@ -195,8 +195,14 @@ impl Connection {
     /// Sends what is queued, then the end of the stream, and waits, for `linger` at most, until the peer is
     /// done too; then closes. Errors end it early.
     pub async fn finish(self, linger: Duration) {
+        self.finish_within(linger, linger).await;
+    }
+
+    /// The same, but waits for as long as bytes come, for `whole` at most; `silence` is the time from one to the next.
+    pub async fn finish_within(self, silence: Duration, whole: Duration) {
         let reactor = self.reactor().clone();
-        self.set_deadline(reactor.now() + linger);
+        let end = reactor.now() + whole;
+        self.set_deadline(end.min(reactor.now() + silence));
         if self.drained(0).await.is_err() {
             return;
         }
@@ -208,6 +214,8 @@ impl Connection {
             if discarded > LINGER_BYTES_MAX {
                 return;
             }
+            drop(data);
+            self.set_deadline(end.min(reactor.now() + silence));
         }
     }
 

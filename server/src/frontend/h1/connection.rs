@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corelane_http::Status;
+use corelane_http::h1::request::RequestError;
 use corelane_http::h1::server::{RequestRound, ResponseForm};
 use corelane_http::problem::Problem;
 use corelane_http::request::{RequestBody, RequestHead};
@@ -28,10 +29,15 @@ use super::{H1, logged};
 use crate::access_log::Downstream;
 use crate::connections::Registered;
 use crate::exchange::Begun;
+use crate::frontend::bounds::keyed;
 use crate::services::{self, Exchange};
 
-/// How long a finished connection waits for its client to have read everything.
+/// How long a finished connection waits for its client to have read everything, while nothing comes from it.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How long it waits in all for a client that goes on sending a body that was refused: as it may not look for the response
+/// before it has sent everything, and would lose it in a reset.
+const LINGER_WHOLE: Duration = Duration::from_secs(30);
 
 /// How long an idle connection of a draining server waits for a last request.
 const DRAINING_IDLE: Duration = Duration::from_secs(1);
@@ -83,7 +89,7 @@ pub(crate) async fn serve(h1: Rc<H1>, connection: Connection, registered: Regist
             // The linger is for a client that has everything; large responses to slow clients take longer than that.
             if session.drain_to(0).await.is_ok() {
                 registered.finish();
-                session.connection.finish(LINGER).await;
+                session.connection.finish_within(LINGER, LINGER_WHOLE).await;
             }
         }
     }
@@ -210,6 +216,7 @@ impl Session {
         }
         self.h1.metrics.timeouts.increment();
         let problem = Problem {
+            limit: None,
             status: Status::RequestTimeout,
             slug: "header-timeout",
             detail: "the request's head did not arrive in time",
@@ -273,7 +280,13 @@ fn serve_next(
         Ok(None) => Err(LoopState::Receive),
         Err(error) => {
             h1.metrics.requests_refused.increment();
-            h1.refuse(&error.problem(), (round.unread(), h1.reactor.now()), (connection, downstream), out);
+            let request = (round.unread(), h1.reactor.now());
+            if error == RequestError::Http2 {
+                h1.go_away(error.status(), request, (connection, downstream), out);
+            } else {
+                let problem = keyed(error.problem(&h1.snapshot.get().head_limits));
+                h1.refuse(&problem, request, (connection, downstream), out);
+            }
             Err(LoopState::Finish)
         }
     }

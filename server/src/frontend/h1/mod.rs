@@ -24,6 +24,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use corelane_http::Status;
+use corelane_http::h1::foreign::HTTP2_GOAWAY;
 use corelane_http::h1::server::{RequestScratch, ResponseForm};
 use corelane_http::problem::Problem;
 use corelane_http::response::ResponseHead;
@@ -99,16 +101,35 @@ impl H1 {
         let mut lent = Vec::new();
         H1Reply::new(&self.responder, ResponseForm::closing(), out, &mut lent)
             .problem(problem, ResponseHead::new(problem.status));
-        if self.recorder.is_on() {
-            from.1.count_request();
-            let head = &out[before..];
-            let body_start = memchr::memmem::find(head, b"\r\n\r\n").map_or(head.len(), |at| at + 4);
-            let note = ResponseNote {
-                status: problem.status.code(),
-                sent_bytes: (head.len() - body_start) as u64,
-                ..ResponseNote::default()
-            };
-            self.recorder.record(&RequestLine::of_bytes(bytes), from, &note, began);
+        let head = &out[before..];
+        let body_start = memchr::memmem::find(head, b"\r\n\r\n").map_or(head.len(), |at| at + 4);
+        self.record_refusal(problem.status, head.len() - body_start, (bytes, began), from);
+    }
+
+    /// Tells a client of HTTP/2, in its own protocol, to use HTTP/1.1. Recorded with the status that HTTP/1 has for that.
+    pub(crate) fn go_away(
+        &self,
+        status: Status,
+        request: (&[u8], Instant),
+        from: (&Connection, &mut Downstream),
+        out: &mut Vec<u8>,
+    ) {
+        out.extend_from_slice(HTTP2_GOAWAY);
+        self.record_refusal(status, HTTP2_GOAWAY.len(), request, from);
+    }
+
+    fn record_refusal(
+        &self,
+        status: Status,
+        sent_bytes: usize,
+        (bytes, began): (&[u8], Instant),
+        from: (&Connection, &mut Downstream),
+    ) {
+        if !self.recorder.is_on() {
+            return;
         }
+        from.1.count_request();
+        let note = ResponseNote { status: status.code(), sent_bytes: sent_bytes as u64, ..ResponseNote::default() };
+        self.recorder.record(&RequestLine::of_bytes(bytes), from, &note, began);
     }
 }

@@ -19,10 +19,15 @@ use super::receive::{Requests, receive_until};
 use super::reply::H1Reply;
 use crate::exchange::Wire;
 use crate::exchange::wire::{BodyFault, ClientGone};
+use crate::frontend::bounds::keyed;
 use crate::frontend::pace::Pace;
 
-const SLOW: Problem<'static> =
-    Problem { status: Status::RequestTimeout, slug: "body-timeout", detail: "the request's body arrives too slowly" };
+const SLOW: Problem<'static> = Problem {
+    limit: None,
+    status: Status::RequestTimeout,
+    slug: "body-timeout",
+    detail: "the request's body arrives too slowly",
+};
 
 /// Bytes still to come from which on they are received in bulk.
 const BULK_BYTES_MIN: usize = 128 * 1024;
@@ -84,7 +89,7 @@ impl<'a> H1Wire<'a> {
     }
 
     fn refused(&self, error: ChunkedError) -> BodyFault {
-        let problem = error.problem();
+        let problem = keyed(error.problem(&self.h1.snapshot.get().head_limits));
         if problem.status == Status::BadRequest {
             self.h1.metrics.requests_refused.increment();
         }

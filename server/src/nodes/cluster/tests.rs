@@ -126,7 +126,14 @@ impl Rig {
 fn set_op() -> StoreOp {
     let metadata = b"text/plain"[..].into();
     let (value, value_crc32c) = (Arc::new(b"value".to_vec()), shardstore::wire::checksum(b"value"));
-    StoreOp::Set(SetValue { value, value_crc32c, metadata, condition: Condition::Present, ttl_ms: 7_000 })
+    StoreOp::Set(SetValue {
+        value,
+        value_crc32c,
+        metadata,
+        condition: Condition::Present,
+        ttl_ms: 7_000,
+        no_store: false,
+    })
 }
 
 /// A write of a value of so many bytes.

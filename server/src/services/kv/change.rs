@@ -17,10 +17,11 @@ use shardstore::version::Condition;
 use store_runtime::request::{Outcome, Refusal, SetValue, Source, StoreOp, StoreResponse};
 
 use super::KvService;
+use super::kept;
 use super::plan::Key;
 use super::respond;
 use super::version_tag::tag_of;
-use super::write::{self, Depends};
+use super::write::{self, Depends, Lifetime};
 use crate::exchange::body::{self, Bounds, Gathered};
 use crate::exchange::origin::ResponseOrigin;
 use crate::exchange::wire::BodyFault;
@@ -32,7 +33,7 @@ const WEIGHINGS_MAX: usize = 4;
 
 /// What a PUT's head asks for.
 struct PutPlan {
-    ttl_ms: u64,
+    lifetime: Lifetime,
     metadata: Box<[u8]>,
     depends: Depends,
 }
@@ -40,8 +41,8 @@ struct PutPlan {
 impl PutPlan {
     fn of(head: &RequestHead<'_>, policy: Policy) -> Result<Self, Problem<'static>> {
         write::check_body(head, policy)?;
-        let (ttl_ms, metadata) = (write::ttl_ms(head, policy)?, write::metadata(head)?);
-        Ok(PutPlan { ttl_ms, metadata, depends: write::depends(head)? })
+        let (lifetime, metadata) = (write::lifetime(head, policy)?, kept::of_request(head)?);
+        Ok(PutPlan { lifetime, metadata, depends: write::depends(head)? })
     }
 }
 
@@ -49,7 +50,7 @@ impl KvService {
     /// Stores the request's body.
     pub(super) async fn put<W: Wire>(&self, head: &RequestHead<'_>, key: &Key, wire: &mut W) {
         let policy = key.policy;
-        let PutPlan { ttl_ms, metadata, depends } = match PutPlan::of(head, policy) {
+        let PutPlan { lifetime: Lifetime { ttl_ms, no_store }, metadata, depends } = match PutPlan::of(head, policy) {
             Ok(plan) => plan,
             Err(problem) => return wire.respond(|reply| respond::refuse(&problem, reply)),
         };
@@ -60,7 +61,7 @@ impl KvService {
             budget: &self.bodies,
             metrics: &self.metrics,
             bytes_max: policy.value_bytes_max,
-            too_large: write::TOO_LARGE,
+            too_large: write::too_large(policy),
         };
         // Its memory is leased until the store has answered: until then the value waits for it.
         let (value, value_crc32c, _lease) = match body::gather(wire, head.body(), bounds).await {
@@ -71,7 +72,7 @@ impl KvService {
         let deadline = self.store.deadline(value.len());
         let op = |condition| {
             let (value, metadata) = (Arc::clone(&value), metadata.clone());
-            StoreOp::Set(SetValue { value, value_crc32c, metadata, condition, ttl_ms })
+            StoreOp::Set(SetValue { value, value_crc32c, metadata, condition, ttl_ms, no_store })
         };
         let response = match depends {
             Depends::Store(condition) => Ok(self.store.ask(key, op(condition), deadline).await),
@@ -147,7 +148,7 @@ impl KvService {
                 Outcome::NotApplied => {
                     let detail = "the condition of If-Match or If-None-Match does not hold; nothing was changed";
                     let status = Status::PreconditionFailed;
-                    reply.problem(&Problem { status, slug: "precondition-failed", detail }, head(status));
+                    reply.problem(&Problem { limit: None, status, slug: "precondition-failed", detail }, head(status));
                 }
                 Outcome::Refused(refusal) => respond::refusal(refusal, cache_status, reply),
                 Outcome::Absent | Outcome::Found(_) => respond::absent(cache_status, reply),

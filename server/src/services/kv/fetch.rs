@@ -77,7 +77,9 @@ impl KvService {
 
     async fn fetch_once<W: Wire>(&self, head: &RequestHead<'_>, key: &Key, wire: &mut W) -> FetchProgress {
         // A directive nobody understands does not stop a read (RFC 9111, section 5.2).
-        let fresh = CacheControl::parse(head.cache_control()).is_ok_and(|asked| asked.no_cache);
+        // What must not be stored is asked of the owner, too: whoever else asks for it meanwhile waits for a fill that may be kept.
+        let asked = CacheControl::parse(head.cache_control()).unwrap_or_default();
+        let fresh = asked.no_cache || asked.no_store;
         let is_plain = head.method() == Method::Get && !head.is_conditional_or_partial();
         let (response, lease) = if is_plain {
             self.ask_part(key, ReadPart::beginning(fresh)).await
@@ -343,7 +345,7 @@ fn meta_of(found: &StoredValue, cache_status: Option<CacheStatus>) -> ItemMeta<'
     ItemMeta {
         version: found.version.bits(),
         expire_ms: found.expire_ms,
-        content_type: &found.metadata,
+        metadata: &found.metadata,
         value_bytes: found.value_bytes,
         cache_status,
     }

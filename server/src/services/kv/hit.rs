@@ -120,9 +120,9 @@ impl KvService {
     #[inline(always)]
     pub(super) fn local_meta<'a>(&self, item: (ItemKind, u64, &'a [u8]), source: HitSource) -> ItemMeta<'a> {
         let (kind, expire_ms, metadata) = item;
-        let (expire_ms, content_type) = edge_copy::of_value(kind, expire_ms, metadata);
+        let (expire_ms, metadata) = edge_copy::of_value(kind, expire_ms, metadata);
         let cache_status = self.cache_status().then_some(CacheStatus::Hit(source));
-        ItemMeta { version: 0, expire_ms, content_type, value_bytes: 0, cache_status }
+        ItemMeta { version: 0, expire_ms, metadata, value_bytes: 0, cache_status }
     }
 
     /// Writes the response to a read that found its value in this core's own shard.

@@ -70,16 +70,18 @@ impl KvService {
 }
 
 const UNKNOWN_KEYSPACE: Problem<'static> = Problem {
+    limit: None,
     status: Status::NotFound,
     slug: "unknown-keyspace",
     detail: "there is no such keyspace; keyspaces are declared in the configuration as [keyspace.NAME]",
 };
 
 const BAD_KEY: Problem<'static> = Problem {
+    limit: None,
     status: Status::BadRequest,
     slug: "bad-key",
     detail: "a key is 1 to 4096 bytes, percent-encoded where it must be",
 };
 
 const LONG_KEY: Problem<'static> =
-    Problem { status: Status::UriTooLong, slug: "key-too-long", detail: "a key has at most 4096 bytes" };
+    Problem { limit: None, status: Status::UriTooLong, slug: "key-too-long", detail: "a key has at most 4096 bytes" };

@@ -18,6 +18,7 @@ mod ahead;
 mod change;
 mod fetch;
 mod hit;
+pub(crate) mod kept;
 mod key;
 pub(crate) mod path;
 pub(crate) mod plan;

@@ -17,6 +17,7 @@ use corelane_http::response::ResponseHead;
 use corelane_http::{Method, Status};
 use store_runtime::request::Refusal;
 
+use super::kept::KeptFields;
 use super::read::{self, ReadAnswer};
 use super::version_tag::tag_of;
 use super::write;
@@ -27,7 +28,8 @@ pub(super) struct ItemMeta<'a> {
     pub(super) version: u64,
     /// Steady milliseconds; 0 for never.
     pub(super) expire_ms: u64,
-    pub(super) content_type: &'a [u8],
+    /// As stored: see [`super::kept`].
+    pub(super) metadata: &'a [u8],
     pub(super) value_bytes: usize,
     pub(super) cache_status: Option<CacheStatus>,
 }
@@ -63,14 +65,35 @@ impl Decided {
 /// Writes the head of a 200 with the whole value.
 #[inline]
 pub(super) fn whole_head<R: Reply>(meta: &ItemMeta<'_>, now_ms: u64, reply: &mut R) {
+    // Nearly all values have no fields but their type.
+    let Some(content_type) = FieldValue::new(meta.metadata) else { return whole_head_kept(meta, now_ms, reply) };
     let mut room = TagRoom::new();
     reply.head(ResponseHead {
         content_length: Some(meta.value_bytes as u64),
-        content_type: Some(content_type(meta.content_type)),
+        content_type: Some(or_octets(content_type)),
         etag: Some(tag_of(meta.version, &mut room)),
         max_age_s: max_age_s(meta.expire_ms, now_ms),
         cache_status: meta.cache_status,
         ..ResponseHead::new(Status::Ok)
+    });
+}
+
+/// The same, of a value with which fields are kept.
+#[cold]
+#[inline(never)]
+fn whole_head_kept<R: Reply>(meta: &ItemMeta<'_>, now_ms: u64, reply: &mut R) {
+    let kept = KeptFields::of(meta.metadata);
+    let mut room = TagRoom::new();
+    kept.with_lines(false, max_age_s(meta.expire_ms, now_ms), |max_age_s, fields| {
+        reply.head(ResponseHead {
+            content_length: Some(meta.value_bytes as u64),
+            content_type: FieldValue::new(kept.content_type).map(or_octets),
+            etag: Some(tag_of(meta.version, &mut room)),
+            max_age_s,
+            cache_status: meta.cache_status,
+            fields,
+            ..ResponseHead::new(Status::Ok)
+        });
     });
 }
 
@@ -89,15 +112,22 @@ pub(super) fn found<R: Reply>(meta: &ItemMeta<'_>, decided: &Decided, now_ms: u6
             return refused_read(meta, &decided.answer, reply);
         }
     };
+    let kept = KeptFields::of(meta.metadata);
+    let content_type = FieldValue::new(kept.content_type).map(or_octets);
+    let is_unchanged = status == Status::NotModified;
     let mut room = TagRoom::new();
-    reply.head(ResponseHead {
-        content_length,
-        content_type: content_length.map(|_| content_type(meta.content_type)),
-        etag: Some(tag_of(meta.version, &mut room)),
-        max_age_s: max_age_s(meta.expire_ms, now_ms),
-        cache_status: meta.cache_status,
-        content_range,
-        ..ResponseHead::new(status)
+    // A 304 repeats what caches go by, and nothing of the representation (RFC 9110, section 15.4.5).
+    kept.with_lines(is_unchanged, max_age_s(meta.expire_ms, now_ms), |max_age_s, fields| {
+        reply.head(ResponseHead {
+            content_length,
+            content_type: content_type.filter(|_| !is_unchanged),
+            etag: Some(tag_of(meta.version, &mut room)),
+            max_age_s,
+            cache_status: meta.cache_status,
+            content_range,
+            fields,
+            ..ResponseHead::new(status)
+        });
     });
 }
 
@@ -119,12 +149,17 @@ fn refused_read<R: Reply>(meta: &ItemMeta<'_>, answer: &ReadAnswer, reply: &mut 
         cache_status: meta.cache_status,
         ..ResponseHead::new(status)
     };
-    reply.problem(&Problem { status, slug, detail }, head);
+    reply.problem(&Problem { limit: None, status, slug, detail }, head);
 }
 
 /// Writes 404.
 pub(super) fn absent<R: Reply>(cache_status: Option<CacheStatus>, reply: &mut R) {
-    let problem = Problem { status: Status::NotFound, slug: "not-found", detail: "there is no value under this key" };
+    let problem = Problem {
+        limit: None,
+        status: Status::NotFound,
+        slug: "not-found",
+        detail: "there is no value under this key",
+    };
     reply.problem(&problem, ResponseHead { cache_status, ..ResponseHead::new(problem.status) });
 }
 
@@ -155,19 +190,21 @@ fn problem_of(refusal: Refusal) -> Problem<'static> {
             "the write was sent and may have been applied, but its outcome is not known; read the key, or write again",
         ),
         Refusal::TooLarge => {
-            (Status::ContentTooLarge, "value-too-large", "the value is larger than the node that owns this key allows")
+            let detail = "the value is larger than its keeper allows: with nodes, `limits.value_bytes` and `memory` of the node that \
+                          owns this key bound it, without them `memory` of this process";
+            (Status::ContentTooLarge, "value-too-large", detail)
         }
         Refusal::Corrupt => {
             (Status::BadGateway, "corrupt", "the value does not match its checksum and was not delivered")
         }
     };
-    Problem { status, slug, detail }
+    Problem { limit: None, status, slug, detail }
 }
 
+/// Empty means that the client gave none.
 #[inline]
-fn content_type(metadata: &[u8]) -> FieldValue<'_> {
-    // Empty means that the client gave none.
-    FieldValue::new(metadata).filter(|_| !metadata.is_empty()).unwrap_or(FieldValue::OCTET_STREAM)
+fn or_octets(content_type: FieldValue<'_>) -> FieldValue<'_> {
+    if content_type.as_bytes().is_empty() { FieldValue::OCTET_STREAM } else { content_type }
 }
 
 /// Seconds left, rounded down: a client's cache must not outlive the value.
@@ -181,7 +218,7 @@ mod tests {
     use crate::exchange::fakes::{FakeReply, with_head};
 
     const META: ItemMeta<'static> =
-        ItemMeta { version: 7, expire_ms: 0, content_type: b"text/plain", value_bytes: 10, cache_status: None };
+        ItemMeta { version: 7, expire_ms: 0, metadata: b"text/plain", value_bytes: 10, cache_status: None };
 
     #[test]
     fn max_age_is_rounded_down() {

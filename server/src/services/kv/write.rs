@@ -6,13 +6,12 @@ use corelane_http::Status;
 use corelane_http::cache_control::CacheControl;
 use corelane_http::conditional::{Precondition, Preconditions, WriteCondition};
 use corelane_http::entity_tag::TagRoom;
-use corelane_http::problem::Problem;
+use corelane_http::problem::{Limit, Problem};
 use corelane_http::request::{RequestBody, RequestHead};
 use shardstore::version::{Condition, Version};
 
 use super::version_tag::{tag_of, version_of};
 use crate::snapshot::keyspaces::Policy;
-use store_runtime::edge_copy::CLIENT_METADATA_BYTES_MAX;
 
 /// On what a write depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,17 +22,29 @@ pub(crate) enum Depends {
     Read,
 }
 
-/// Milliseconds to live that a PUT asks for, or its keyspace's default; 0 for ever.
-pub(crate) fn ttl_ms(head: &RequestHead<'_>, policy: Policy) -> Result<u64, Problem<'static>> {
+/// How long a value is to live, and whether copies of it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lifetime {
+    /// Milliseconds; 0 for ever.
+    pub(crate) ttl_ms: u64,
+    /// No copy of it may be left anywhere but at the key's owner.
+    pub(crate) no_store: bool,
+}
+
+/// What a PUT asks for, or its keyspace's default.
+pub(crate) fn lifetime(head: &RequestHead<'_>, policy: Policy) -> Result<Lifetime, Problem<'static>> {
     let asked = CacheControl::parse(head.cache_control()).map_err(|error| bad(cache_control_detail(error)))?;
-    match asked.max_age_s {
+    let ttl_ms = match asked.max_age_s {
         // Already over when it arrives: nothing could ever read it, which is most likely a mistake.
-        Some(0) => Err(bad(
-            "max-age=0 would store a value that has already expired; omit it to use the time to live of the keyspace",
-        )),
-        Some(seconds) => Ok(u64::from(seconds) * 1000),
-        None => Ok(policy.ttl_ms),
-    }
+        Some(0) => {
+            return Err(bad(
+                "max-age=0 would store a value that has already expired; omit it to use the time to live of the keyspace",
+            ));
+        }
+        Some(seconds) => u64::from(seconds) * 1000,
+        None => policy.ttl_ms,
+    };
+    Ok(Lifetime { ttl_ms, no_store: asked.no_store })
 }
 
 fn cache_control_detail(error: corelane_http::cache_control::CacheControlError) -> &'static str {
@@ -46,17 +57,7 @@ fn cache_control_detail(error: corelane_http::cache_control::CacheControlError) 
 }
 
 fn bad(detail: &'static str) -> Problem<'static> {
-    Problem { status: Status::BadRequest, slug: "bad-request", detail }
-}
-
-/// The content type that is stored with the value.
-pub(crate) fn metadata(head: &RequestHead<'_>) -> Result<Box<[u8]>, Problem<'static>> {
-    let content_type = head.content_type().unwrap_or_default();
-    if content_type.len() > CLIENT_METADATA_BYTES_MAX {
-        const { assert!(CLIENT_METADATA_BYTES_MAX == 247, "the sentence below has the number") };
-        return Err(bad("the Content-Type is longer than 247 bytes"));
-    }
-    Ok(content_type.into())
+    Problem { limit: None, status: Status::BadRequest, slug: "bad-request", detail }
 }
 
 /// Refuses a body that cannot be stored, before any of it is read.
@@ -65,17 +66,20 @@ pub(crate) fn check_body(head: &RequestHead<'_>, policy: Policy) -> Result<(), P
         return Err(bad("a PUT with Content-Range would store a part as the whole; send the whole value"));
     }
     match head.body() {
-        RequestBody::Length(bytes) if bytes > policy.value_bytes_max as u64 => Err(TOO_LARGE),
+        RequestBody::Length(bytes) if bytes > policy.value_bytes_max as u64 => Err(too_large(policy)),
         _ => Ok(()),
     }
 }
 
 /// A value is larger than its keyspace takes.
-pub(crate) const TOO_LARGE: Problem<'static> = Problem {
-    status: Status::ContentTooLarge,
-    slug: "value-too-large",
-    detail: "the value is larger than this keyspace allows",
-};
+pub(crate) fn too_large(policy: Policy) -> Problem<'static> {
+    Problem {
+        status: Status::ContentTooLarge,
+        slug: "value-too-large",
+        detail: "the value is larger than this keyspace allows",
+        limit: Some(Limit::bytes(policy.value_bytes_max as u64).set_by(policy.value_bytes_key)),
+    }
+}
 
 /// On what the write depends.
 pub(crate) fn depends(head: &RequestHead<'_>) -> Result<Depends, Problem<'static>> {
@@ -93,6 +97,7 @@ pub(crate) fn depends(head: &RequestHead<'_>) -> Result<Depends, Problem<'static
 
 /// A list of entity tags is malformed.
 pub(crate) const BAD_TAGS: Problem<'static> = Problem {
+    limit: None,
     status: Status::BadRequest,
     slug: "bad-entity-tags",
     detail: "If-Match or If-None-Match is not a list of entity tags",

@@ -79,7 +79,7 @@ fn writes_are_refused_for_what_is_wrong_with_them() {
             (put_head("default/a", "Cache-Control: max-age=0\r\n", b"1"), 400, Some("bad-request")),
             (put_head("default/a", "Cache-Control: max-age=x\r\n", b"1"), 400, Some("bad-request")),
             (put_head("default/a", &metadata(247), b"1"), 201, None),
-            (put_head("default/a", &metadata(248), b"1"), 400, Some("bad-request")),
+            (put_head("default/a", &metadata(248), b"1"), 400, Some("not-kept")),
             (put_head("default/a", "If-Match: 7\r\n", b"1"), 400, Some("bad-entity-tags")),
             ("DELETE /v1/kv/default/a\r\nIf-Match: 7\r\n".to_owned(), 400, Some("bad-entity-tags")),
             (put_head("no/a", "", b"1"), 404, Some("unknown-keyspace")),
@@ -194,6 +194,7 @@ fn only_what_an_authority_holds_is_the_truth() {
             let cases = [
                 ("GET /v1/kv/default/a\r\n", Way::Poll),
                 ("GET /v1/kv/default/a\r\nCache-Control: no-cache\r\n", later),
+                ("GET /v1/kv/default/a\r\nCache-Control: no-store\r\n", later),
                 ("GET /v1/kv/default/absent\r\n", later),
             ];
             for (text, expected) in cases {
@@ -201,7 +202,7 @@ fn only_what_an_authority_holds_is_the_truth() {
                 let found = if text.contains("absent") { Some(CacheStatus::Miss) } else { OWN };
                 assert_eq!((way, reply.cache_status), (expected, found), "{text}, {is_authority}");
             }
-            assert_eq!(rig.reads(), [2, 0, 0, 1]);
+            assert_eq!(rig.reads(), [3, 0, 0, 1]);
         });
     }
 }
@@ -218,6 +219,7 @@ fn pages_follow_from_the_head_alone() {
             ("OPTIONS /v1/kv/default/a\r\n", 204, None, Some(key)),
             ("POST /v1/kv/default/a\r\n", 405, Some("method-not-allowed"), Some(key)),
             ("OPTIONS *\r\n", 204, None, Some(key)),
+            ("GET /v1/kv/default/a?b\r\n", 400, Some("query-on-key"), None),
             ("GET /v2\r\n", 404, Some("unknown-path"), None),
             ("GET /\r\nContent-Length: 1\r\n", 400, Some("unexpected-body"), None),
         ];

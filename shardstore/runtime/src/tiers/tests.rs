@@ -135,6 +135,7 @@ fn set_op() -> StoreOp {
 
 fn written(ttl_ms: u64) -> StoreOp {
     StoreOp::Set(SetValue {
+        no_store: false,
         value: Arc::new(b"written".to_vec()),
         value_crc32c: shardstore::wire::checksum(b"written"),
         metadata: b"text/plain"[..].into(),
@@ -305,6 +306,20 @@ fn other_bounds_hold_from_now_on() {
         sleep(&edge, 1_100).await;
         assert_eq!(version(&get(&edge, false).await), 2);
         assert_eq!(version(&get(&edge, false).await), 3, "copies are not kept any more");
+    });
+}
+
+/// What must not be stored is written by its owner, and by nobody else.
+#[test]
+fn a_value_of_which_no_copy_may_be_kept_leaves_none() {
+    let calls = || vec![(5, stored(2)), (5, found(2)), (5, stored(3))];
+    with_node(calls, |edge| async move {
+        let StoreOp::Set(value) = set_op() else { unreachable!("it is a SET") };
+        let no_store = StoreOp::Set(SetValue { no_store: true, ..value });
+        assert!(matches!(edge.serve(request(&edge, no_store)).await.outcome, Outcome::Stored { .. }));
+        assert!(matches!(get(&edge, false).await.source, Source::Node { .. }), "no copy was left");
+        set(&edge).await;
+        assert_eq!(get(&edge, false).await.source, Source::Shard, "of other writes a copy is left");
     });
 }
 

@@ -40,7 +40,6 @@ const CASES: &[Case] = &[
     ("GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &[(G, 200)], Open),
     ("GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", &[(G, 200)], Closed),
     ("GET /healthz HTTP/2.0\r\nHost: a\r\n\r\n", &[(G, 505)], Closed),
-    ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[(G, 426)], Closed),
     ("\x16\x03\x01\x02\x00", &[(G, 400)], Closed),
     // What is not there, and what is not allowed.
     ("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", &[(G, 404)], Open),

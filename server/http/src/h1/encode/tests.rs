@@ -149,7 +149,7 @@ fn every_cache_status_is_a_line() {
 
 #[test]
 fn whole_problems() {
-    let problem = Problem { status: Status::BadRequest, slug: "x", detail: "y" };
+    let problem = Problem { limit: None, status: Status::BadRequest, slug: "x", detail: "y" };
     let (mut body, mut out) = (b"left over".to_vec(), b"before".to_vec());
     problem.encode(ConnectionOption::Close, &ResponseStart::at_unix_seconds(0), &mut body, &mut out);
     let text = String::from_utf8(out).unwrap();

@@ -5,10 +5,11 @@
 //! request; every variant has one status and one slug.
 //! **Source**: RFC 9110 section 15.5 and 15.6; RFC 9112 section 2.2, 3, 6; RFC 6585 section 5.
 
+use crate::MessageLimits;
 use crate::Status;
 use crate::h1::FramingError;
 use crate::h1::line::FieldError;
-use crate::problem::Problem;
+use crate::problem::{Limit, Problem};
 use thiserror::Error;
 
 /// Why a request head was refused. The peer's fault, all of it.
@@ -107,7 +108,7 @@ impl RequestError {
     pub fn detail(self) -> &'static str {
         match self {
             Self::Tls => "this port does not speak TLS",
-            Self::Http2 => "this port does not speak HTTP/2",
+            Self::Http2 => "this port does not speak HTTP/2; use HTTP/1.1",
             Self::EmptyLines => "there are too many empty lines before the request line",
             Self::Method => "the request line does not begin with a method and one space",
             Self::Target => "the request target is empty or holds a byte that is not allowed in it",
@@ -128,9 +129,21 @@ impl RequestError {
         }
     }
 
-    /// The problem to answer with; the connection closes after it.
+    /// The bound that was exceeded, if one was.
     #[must_use]
-    pub fn problem(self) -> Problem<'static> {
-        Problem { status: self.status(), slug: self.slug(), detail: self.detail() }
+    pub fn limit(self, limits: &MessageLimits) -> Option<Limit> {
+        match self {
+            Self::TargetTooLong => Some(Limit::bytes(limits.target_bytes_max.into())),
+            Self::HeadTooLarge => Some(Limit::bytes(limits.head_bytes_max.into())),
+            Self::TooManyFields => Some(Limit { max: limits.field_count_max.into(), unit: "fields", key: None }),
+            Self::BodyTooLarge => Some(Limit::bytes(limits.body_bytes_max)),
+            _ => None,
+        }
+    }
+
+    /// The problem to answer with, for a head that was read within these limits; the connection closes after it.
+    #[must_use]
+    pub fn problem(self, limits: &MessageLimits) -> Problem<'static> {
+        Problem { status: self.status(), slug: self.slug(), detail: self.detail(), limit: self.limit(limits) }
     }
 }
