@@ -92,6 +92,7 @@ fn serve(stream: &TcpStream, options: &Options, stop: &StopSignal) -> Result<()>
             Report::Result(mut tally) => {
                 let elapsed_ns = now().since(began).as_nanos().max(1) as f64 * plan.team.cores as f64;
                 tally.cpu_waited = (own_cpu() - cpu_before).waited_ns as f64 / elapsed_ns;
+                tally.cpu_waited = tally.cpu_waited.min(1.0);
                 FromAgent::Result { tally }
             }
         };

@@ -376,7 +376,9 @@ impl<'a> Conduct<'a> {
         let snapshots = self.span.as_ref().and_then(|span| span.at_start.zip(span.at_end));
         let server = snapshots.and_then(|(start, end)| Some(end.server?.since(&start.server?)));
         let waited = snapshots.map_or(0.0, |(start, end)| {
-            (end.own - start.own).waited_ns as f64 / (duration_ns(span).max(1) * self.cores as u64) as f64
+            // Of all its threads, some of which are no load cores.
+            let waited_ns = (end.own - start.own).waited_ns as f64;
+            (waited_ns / (duration_ns(span).max(1) * self.cores as u64) as f64).min(1.0)
         });
         let waited = match self.workers {
             Workers::Here(_) => waited,

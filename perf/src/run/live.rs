@@ -1,14 +1,14 @@
-//! What people see while a run goes on: one line that changes on a terminal, a line a second elsewhere.
+//! What people see while a run goes on: a line a second.
 //!
 //! **Not** the result.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{Write, stderr};
 
 use super::outcome::TimelineSample;
 
 /// Prints seconds as they pass.
+#[derive(Default)]
 pub(super) struct Live {
-    is_terminal: bool,
     has_headed: bool,
 }
 
@@ -16,10 +16,6 @@ const HEAD: &str =
     "  second  phase        due/s     sent/s  answered/s    p50 us    p99 us  p99.9 us  failed  server us/req   hits %";
 
 impl Live {
-    pub(super) fn new() -> Self {
-        Self { is_terminal: stderr().is_terminal(), has_headed: false }
-    }
-
     /// Shows one second.
     pub(super) fn show(&mut self, elapsed_secs: f64, moment: &TimelineSample) {
         let mut out = stderr().lock();
@@ -29,15 +25,7 @@ impl Live {
         }
         let line = line(elapsed_secs, moment);
         // Nobody to tell is no reason to stop measuring.
-        let _ = if self.is_terminal { write!(out, "\r\x1b[K{line}") } else { writeln!(out, "{line}") };
-        let _ = out.flush();
-    }
-
-    /// Leaves the line that changes.
-    pub(super) fn end(&self) {
-        if self.is_terminal && self.has_headed {
-            eprintln!();
-        }
+        let _ = writeln!(out, "{line}");
     }
 }
 

@@ -183,13 +183,12 @@ pub(crate) fn measure(scenario: Scenario, run_options: &RunOptions<'_>, stop: &S
     let (started, host) =
         (humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(), Fingerprint::take());
     let (plan, workers) = prepare(scenario, run_options, stop)?;
-    let mut live = Live::new();
+    let mut live = Live::default();
     let conducted = conduct::run(&plan, workers, (run_options.beside, stop), |second, conduct| {
         if run_options.is_shown {
             live.show(conduct.elapsed().as_secs_f64(), &TimelineSample::of(second));
         }
     })?;
-    live.end();
     let outcome = Outcome::of(&plan.scenario, run_options.cpus, (started, host), &conducted);
     Ok(Measured { outcome, conducted })
 }

@@ -176,6 +176,8 @@ impl Outcome {
         let seconds = run.span.as_secs_f64();
         let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
         let per_request = |count: f64| count / measured.answered.max(1) as f64;
+        // Without an answer there is no cost of one.
+        let server = run.server.filter(|_| measured.answered > 0);
         let busy_ns = measured.elapsed_ns.saturating_sub(measured.idle_ns) as f64;
         Self {
             schema: SCHEMA,
@@ -196,12 +198,11 @@ impl Outcome {
             errors: errors(measured),
             statuses: measured.statuses.clone(),
             hit_ratio: measured.hit_ratio(),
-            cpu_us_per_request: run.server.map(|usage| CpuPerRequest::of(&usage, measured.answered)),
+            cpu_us_per_request: server.map(|usage| CpuPerRequest::of(&usage, measured.answered)),
             server_busy: run.server.map(|usage| usage.time.used_ns as f64 / 1e9 / seconds.max(1e-9)),
-            context_switches_per_request: run.server.map(|usage| per_request(usage.context_switches as f64)),
-            system_calls_per_request: run.system_calls,
-            interrupts_per_request: run
-                .server
+            context_switches_per_request: server.map(|usage| per_request(usage.context_switches as f64)),
+            system_calls_per_request: run.system_calls.filter(|_| measured.answered > 0),
+            interrupts_per_request: server
                 .filter(|_| !run.server_cpus.is_empty())
                 .map(|usage| per_request(usage.interrupts as f64)),
             server_memory_bytes: run.server.map(|usage| usage.resident_bytes),

@@ -50,7 +50,8 @@ impl TimelineSample {
         let us = |quantile| tally.latency.value_at_quantile(quantile) as f64 / 1e3;
         let cpus_used = |ns: f64| ns / second.length.as_nanos().max(1) as f64;
         let part = |part: fn(&Usage) -> f64| second.server.map(|usage| cpus_used(part(&usage)));
-        let per_request = |usage: Usage| usage.time.used_ns as f64 / 1e3 / tally.answered.max(1) as f64;
+        let per_request =
+            |usage: Usage| (tally.answered > 0).then(|| usage.time.used_ns as f64 / 1e3 / tally.answered as f64);
         Self {
             measured: second.is_measured,
             due: tally.due,
@@ -60,7 +61,7 @@ impl TimelineSample {
             p50_us: us(0.5),
             p99_us: us(0.99),
             p999_us: us(0.999),
-            server_cpu_us_per_request: second.server.map(per_request),
+            server_cpu_us_per_request: second.server.and_then(per_request),
             hit_ratio: tally.hit_ratio(),
             generator_busy: (tally.elapsed_ns > 0).then(|| tally.busy()),
             server_busy_user: part(|usage| usage.user_and_system_ns().0),
@@ -106,6 +107,14 @@ mod tests {
         assert_eq!((sample.server_busy_user, sample.server_busy_system), (Some(0.125), Some(0.375)));
         assert_eq!((sample.server_busy_softirq, sample.generator_busy), (Some(0.25), Some(0.75)));
         assert_eq!((sample.server_cpu_us_per_request, sample.cpu_busy), (Some(1_000.0), vec![Some(0.5), None]));
+    }
+
+    #[test]
+    fn a_second_without_answers_has_no_cost_of_one() {
+        let mut second = second();
+        second.tally.answered = 0;
+        let sample = TimelineSample::of(&second);
+        assert_eq!((sample.server_cpu_us_per_request, sample.server_busy_user), (None, Some(0.125)));
     }
 
     #[test]

@@ -82,11 +82,11 @@ fn disturbed(run: &Conducted) -> Vec<InvalidReason> {
 }
 
 /// Share of the time that others kept a server from the CPUs it is bound to (0 if it may run anywhere). Its threads may have waited for
-/// each other, so it is not more than what they have left of these CPUs.
+/// each other, so it is not more than what they have left of these CPUs, and never more than all of it.
 fn kept_from(time: CpuTime, span: Duration, cpus: usize) -> f64 {
     let span_ns = span.as_nanos().max(1) as f64;
     let left_ns = if cpus == 0 { f64::INFINITY } else { (cpus as f64 * span_ns - time.used_ns as f64).max(0.0) };
-    (time.waited_ns as f64).min(left_ns) / span_ns
+    ((time.waited_ns as f64).min(left_ns) / span_ns).min(1.0)
 }
 
 /// Failures beyond the scenario's bound, with their kinds.
@@ -233,6 +233,9 @@ mod tests {
         }
         run.server_cpus.clear();
         assert_eq!(reasons(&scenario(), &run).len(), 1, "where it may run is not known");
+        assert!(
+            (kept_from(CpuTime { used_ns: 0, waited_ns: 3_000_000_000 }, Duration::from_secs(1), 0) - 1.0).abs() < 1e-9
+        );
     }
 
     /// A late generator is excused by a latency against which it does not count.
