@@ -26,6 +26,27 @@ pub(crate) fn root() -> Result<PathBuf> {
     bail!("{} is not inside the workspace; change to a clone of the project first", start.display())
 }
 
+/// Where cargo puts what it builds: `target` of the root, unless `CARGO_TARGET_DIR` or a configuration says otherwise.
+///
+/// # Errors
+/// The operator's: cargo could not be started, or says nothing of it.
+pub(crate) fn target_folder(root: &Path) -> Result<PathBuf> {
+    let output = Command::new("cargo")
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .current_dir(root)
+        .output()
+        .context("cargo could not be started")?;
+    let text = String::from_utf8(output.stdout).context("cargo metadata is not UTF-8")?;
+    target_folder_in(&text).context("cargo metadata names no target folder")
+}
+
+/// The value of `target_directory`: a path, in JSON.
+fn target_folder_in(metadata: &str) -> Option<PathBuf> {
+    let rest = metadata.split_once("\"target_directory\":\"")?.1;
+    let end = rest.match_indices('"').map(|(at, _)| at).find(|at| !rest[..*at].ends_with('\\'))?;
+    Some(PathBuf::from(rest[..end].replace("\\\"", "\"").replace("\\\\", "\\")))
+}
+
 /// Every tracked file, and every untracked one that is not ignored, sorted.
 ///
 /// # Errors
@@ -56,4 +77,16 @@ pub(crate) fn files(root: &Path) -> Result<Vec<String>> {
 /// As [`files`].
 pub(crate) fn fuzz_manifests(root: &Path) -> Result<Vec<String>> {
     Ok(files(root)?.into_iter().filter(|path| path.ends_with("/fuzz/Cargo.toml")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_folder_is_what_cargo_says() {
+        let metadata = r#"{"packages":[],"target_directory":"/tmp/a \"b\"\\c","version":1}"#;
+        assert_eq!(target_folder_in(metadata), Some(PathBuf::from("/tmp/a \"b\"\\c")));
+        assert_eq!(target_folder_in("{}"), None);
+    }
 }

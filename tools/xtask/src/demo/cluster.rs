@@ -42,12 +42,14 @@ pub(super) struct Member {
     pub(super) configuration: PathBuf,
     /// Where its output goes.
     pub(super) log: PathBuf,
+    /// The binary.
+    pub(super) binary: PathBuf,
 }
 
 impl Member {
     /// The command that starts this process by hand.
     pub(super) fn command_line(&self) -> String {
-        format!("target/release/{} --config {}", self.program, self.configuration.display())
+        format!("{} --config {}", self.binary.display(), self.configuration.display())
     }
 }
 
@@ -58,12 +60,12 @@ pub(super) struct DemoCluster {
 }
 
 impl DemoCluster {
-    /// Writes the topology and one configuration per process into `folder`, which is created.
+    /// Writes the topology and one configuration per process into `folder`, which is created; the binaries are in `binaries`.
     ///
     /// # Errors
     /// An address is taken, or the folder cannot be written.
-    pub(super) fn write(folder: &Path) -> Result<Self> {
-        let cluster = Self::in_folder(folder);
+    pub(super) fn write(folder: &Path, binaries: &Path) -> Result<Self> {
+        let cluster = Self::in_folder(folder, binaries);
         cluster.check_addresses()?;
         std::fs::create_dir_all(folder).with_context(|| format!("{} could not be created", folder.display()))?;
         let topology = folder.join("topology.toml");
@@ -74,7 +76,7 @@ impl DemoCluster {
         Ok(cluster)
     }
 
-    fn in_folder(folder: &Path) -> Self {
+    fn in_folder(folder: &Path, binaries: &Path) -> Self {
         let member = |index: u16| {
             let (kind, program, listen, number) = if index < NODES {
                 ("node", "shardstored", NODE_PORT + index, index + 1)
@@ -88,6 +90,7 @@ impl DemoCluster {
                 admin: SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT + index)),
                 configuration: folder.join(format!("{kind}-{number}.toml")),
                 log: folder.join(format!("{kind}-{number}.log")),
+                binary: binaries.join(program),
             }
         };
         Self { members: (0..NODES + EDGES).map(member).collect() }
@@ -197,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_addresses_are_distinct_and_the_files_are_toml() {
-        let cluster = DemoCluster::in_folder(Path::new("demo"));
+        let cluster = DemoCluster::in_folder(Path::new("demo"), Path::new("target/release"));
         assert_eq!(cluster.members.len(), usize::from(NODES + EDGES));
         let addresses: HashSet<_> = cluster.members.iter().flat_map(|member| [member.listen, member.admin]).collect();
         assert_eq!(addresses.len(), 2 * cluster.members.len());
@@ -214,7 +217,7 @@ mod tests {
     fn a_taken_address_is_named() {
         let holder = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
         let taken = holder.local_addr().expect("it is bound");
-        let mut cluster = DemoCluster::in_folder(Path::new("demo"));
+        let mut cluster = DemoCluster::in_folder(Path::new("demo"), Path::new("target/release"));
         cluster.members.truncate(1);
         cluster.members[0].listen = taken;
         let error = cluster.check_addresses().expect_err("the address is taken");
@@ -223,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_texts_name_every_process_and_the_one_to_kill() {
-        let cluster = DemoCluster::in_folder(Path::new("demo"));
+        let cluster = DemoCluster::in_folder(Path::new("demo"), Path::new("target/release"));
         let ids = [11, 12, 13, 14, 15];
         let inventory = cluster.inventory(&ids);
         for (member, id) in cluster.members.iter().zip(ids) {

@@ -8,7 +8,7 @@
 mod cluster;
 mod ready;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::child::ChildProcess;
 use crate::poll::{self, Stop};
+use crate::workspace;
 use cluster::{DemoCluster, Member};
 
 /// From start to `/readyz` answering 200: reserving memory and connecting to the nodes takes well under a second.
@@ -44,13 +45,14 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
         .status()
         .context("cargo could not be started")?;
     ensure!(build.success(), "the release build failed");
+    let binaries = workspace::target_folder(root)?.join("release");
 
     let stop = Stop::on_signals()?;
-    let folder = std::env::temp_dir().join(format!("corelane-demo-{}", std::process::id()));
-    let cluster = DemoCluster::write(&folder)?;
+    let folder = DemoFolder(std::env::temp_dir().join(format!("corelane-demo-{}", std::process::id())));
+    let cluster = DemoCluster::write(&folder.0, &binaries)?;
     let mut running = Vec::new();
     for member in &cluster.members {
-        running.push(start(root, member).with_context(|| format!("{} could not be started", member.name))?);
+        running.push(start(member).with_context(|| format!("{} could not be started", member.name))?);
     }
     for (member, child) in cluster.members.iter().zip(&mut running) {
         wait_ready(member, child, &stop)?;
@@ -63,8 +65,17 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     if clean {
         println!("stopped");
     }
-    std::fs::remove_dir_all(&folder).with_context(|| format!("{} could not be removed", folder.display()))?;
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The demonstration's files; gone with it, however it ends.
+struct DemoFolder(PathBuf);
+
+impl Drop for DemoFolder {
+    fn drop(&mut self) {
+        // It may not have been made.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 fn how_to_stop(options: &Options) -> String {
@@ -75,10 +86,9 @@ fn how_to_stop(options: &Options) -> String {
     }
 }
 
-fn start(root: &Path, member: &Member) -> Result<ChildProcess> {
+fn start(member: &Member) -> Result<ChildProcess> {
     let log = std::fs::File::create(&member.log).with_context(|| member.log.display().to_string())?;
-    let binary = root.join("target/release").join(member.program);
-    let mut command = Command::new(binary);
+    let mut command = Command::new(&member.binary);
     // The settings of the demo are those of its files, whatever the shell it is started from has set.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CORELANE_")) {
         command.env_remove(name);
