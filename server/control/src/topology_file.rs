@@ -47,12 +47,15 @@ pub enum TopologyFileError {
     Refused(String),
 }
 
-/// What is wrong with a topology, as `name:line: what`.
+/// All that is wrong with a topology, each as `name:line: what`.
 #[must_use]
-pub fn refusal(name: &str, error: &TopologyError) -> String {
-    let text = error.to_string();
-    let rest = text.strip_prefix(&format!("line {}: ", error.line())).unwrap_or(&text);
-    format!("{name}:{}: {rest}", error.line())
+pub fn refusals(name: &str, error: &TopologyError) -> Vec<String> {
+    let line = |error: &TopologyError| {
+        let text = error.to_string();
+        let rest = text.strip_prefix(&format!("line {}: ", error.line())).unwrap_or(&text);
+        format!("{name}:{}: {rest}", error.line())
+    };
+    error.all().map(line).collect()
 }
 
 impl TopologySource {
@@ -107,7 +110,7 @@ impl TopologySource {
 pub fn read(file: &Path) -> Result<(Topology, TopologySource), TopologyFileError> {
     let text = read_text(file).map_err(|error| TopologyFileError::Unreadable { file: file.to_owned(), error })?;
     let source = TopologySource::of_file(file);
-    let refused = |error| TopologyFileError::Refused(refusal(&source.name, &error));
+    let refused = |error| TopologyFileError::Refused(refusals(&source.name, &error).join("\n"));
     Ok((Topology::parse(&text).map_err(refused)?, source))
 }
 

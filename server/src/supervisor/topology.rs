@@ -75,15 +75,20 @@ impl Supervisor {
             Ok(topology) => topology,
             Err(error) => {
                 self.topology_metrics.refused.increment();
-                let refusal = topology_file::refusal(origin, &error);
-                self.event(LogLevel::Error, "topology_refused", &[("error", &refusal)]);
+                for refusal in topology_file::refusals(origin, &error) {
+                    self.event(LogLevel::Error, "topology_refused", &[("error", &refusal)]);
+                }
                 return;
             }
         };
         let current = self.snapshot().topology.clone();
         match current.as_ref().map_or(Ok(Follows::Newer), |current| successor(current, &topology)) {
             Ok(Follows::Newer) => {}
-            Ok(Follows::Same) => return,
+            Ok(Follows::Same) => {
+                let fields: [(&'static str, &dyn Display); 2] = [("file", &origin), ("epoch", &topology.epoch())];
+                self.event(LogLevel::Info, "topology_unchanged", &fields);
+                return;
+            }
             Err(refusal) => {
                 self.topology_metrics.refused.increment();
                 let refusal = format!("{origin}: {refusal}");

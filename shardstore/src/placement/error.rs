@@ -76,23 +76,45 @@ impl TopologyFault {
     }
 }
 
-/// Why a topology file is refused. The operator is at fault; the text says what to do.
+/// Why a topology file is refused. The operator is at fault; the text says what to do, of the first fault; [`Self::all`] has all.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("line {line}: {key}: found {found}; allowed: {allowed}; {remedy}")]
 pub struct TopologyError {
-    pub(super) line: usize,
+    pub(super) line: u32,
     pub(super) fault: TopologyFault,
     pub(super) key: String,
     pub(super) found: String,
     pub(super) allowed: String,
     pub(super) remedy: String,
+    /// Further faults, by line.
+    pub(super) more: Box<[TopologyError]>,
 }
 
 impl TopologyError {
+    /// Several faults as one error; `None` for none.
+    pub(super) fn of(faults: &[Self]) -> Option<Self> {
+        let is_misspelt = |fault: &Self| {
+            let name = fault.key.rsplit('.').next().unwrap_or_default();
+            let suggestion = format!("did you mean {name}?");
+            fault.fault == TopologyFault::MissingKey && faults.iter().any(|other| other.remedy == suggestion)
+        };
+        // What is missing because it is misspelt is one fault.
+        let mut faults: Vec<Self> = faults.iter().filter(|fault| !is_misspelt(fault)).cloned().collect();
+        faults.sort_by_key(|fault| fault.line);
+        let mut faults = faults.into_iter();
+        let first = faults.next()?;
+        Some(Self { more: faults.collect(), ..first })
+    }
+
+    /// Every fault of the file, by line: this one first.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.more)
+    }
+
     /// The line at fault, from 1.
     #[must_use]
     pub const fn line(&self) -> usize {
-        self.line
+        self.line as usize
     }
 
     /// The kind of fault.

@@ -27,7 +27,7 @@ mod topology;
 
 pub use epoch::Verdict;
 pub use error::{TopologyError, TopologyFault};
-pub use node::{Node, NodeId, WEIGHT_MILLI_MAX, WEIGHT_MILLI_MIN};
+pub use node::{NODE_ID_MAX, Node, NodeId, WEIGHT_MILLI_MAX, WEIGHT_MILLI_MIN};
 pub use range::SlotRange;
 pub use topology::{NODES_MAX, Topology};
 

@@ -9,7 +9,10 @@ pub const WEIGHT_MILLI_MIN: u32 = 1;
 /// Largest weight, in thousandths.
 pub const WEIGHT_MILLI_MAX: u32 = 1_000_000;
 
-/// Id of a node, unique within its cluster; never 0.
+/// Largest id of a node: settings and tools keep it in 16 bits.
+pub const NODE_ID_MAX: u32 = u16::MAX as u32;
+
+/// Id of a node, unique within its cluster; 1 to [`NODE_ID_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u32);
 

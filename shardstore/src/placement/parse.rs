@@ -18,10 +18,11 @@
 //!
 //! **Not**: reading the file, or comparing it with the one in force.
 //!
-//! **Invariants**: a file is taken whole or refused whole, with the first fault found; nothing is guessed.
+//! **Invariants**: a file is taken whole or refused whole, with every fault that does not follow from another; nothing is guessed.
 //!
 //! **Source**: TOML 1.0.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -29,12 +30,15 @@ use std::net::SocketAddr;
 use toml_edit::{Document, Item, Table};
 
 use super::error::{TopologyError, TopologyFault as Fault};
-use super::node::{Node, NodeId, WEIGHT_MILLI_MAX, WEIGHT_MILLI_MIN};
+use super::node::{NODE_ID_MAX, Node, NodeId, WEIGHT_MILLI_MAX, WEIGHT_MILLI_MIN};
 use super::range::SlotRange;
 use super::topology::{NODES_MAX, Topology, TopologyDraft};
 use crate::key::SLOT_COUNT;
 use crate::wire::hello::CLUSTER_NAME_BYTES_MAX;
 use crate::wire::topology::TOPOLOGY_BYTES_MAX;
+
+/// Faults that are reported of one file at most: whoever has made more begins with these.
+const FAULTS_MAX: usize = 20;
 
 /// Longest name of a zone in bytes.
 const ZONE_BYTES_MAX: usize = 63;
@@ -54,9 +58,9 @@ impl Topology {
     ///
     /// # Errors
     ///
-    /// [`TopologyError`] with the first fault found; the operator who wrote the file is at fault.
+    /// [`TopologyError`] with all faults found; the operator who wrote the file is at fault.
     pub fn parse(text: &str) -> Result<Self, TopologyError> {
-        Parser { text }.parse()
+        Parser { text, faults: RefCell::default() }.parse()
     }
 }
 
@@ -85,6 +89,8 @@ struct Entry<'a> {
 
 struct Parser<'a> {
     text: &'a str,
+    /// What was found so far.
+    faults: RefCell<Vec<TopologyError>>,
 }
 
 impl Parser<'_> {
@@ -97,16 +103,36 @@ impl Parser<'_> {
             self.error(at, "file", syntax(error.message()))
         })?;
         let top = Section { table: document.as_table(), prefix: "" };
-        self.check_keys(top, TOP_KEYS)?;
-        let nodes = self.nodes(top)?;
+        self.check_keys(top, TOP_KEYS);
+        let cluster = self.keep(self.cluster(top));
+        let epoch = self.keep(self.epoch(top));
+        let hash_seed = self.keep(self.hash_seed(top));
+        let nodes = self.keep(self.nodes(top)).flatten();
+        let assigned = self.keep(self.assigned(top, nodes.as_deref()));
+        if let Some(error) = TopologyError::of(&self.faults.borrow()) {
+            return Err(error);
+        }
+        const NO_FAULT: &str = "what could not be read is a fault";
         let plan = TopologyDraft {
-            cluster: self.cluster(top)?,
-            epoch: self.epoch(top)?,
-            hash_seed: self.hash_seed(top)?,
-            assigned: self.assigned(top, &nodes)?,
-            nodes,
+            cluster: cluster.expect(NO_FAULT),
+            epoch: epoch.expect(NO_FAULT),
+            hash_seed: hash_seed.expect(NO_FAULT),
+            assigned: assigned.expect(NO_FAULT),
+            nodes: nodes.expect(NO_FAULT),
         };
         Ok(Topology::from_plan(plan, self.text))
+    }
+
+    /// Notes a fault, and goes on.
+    fn keep<T>(&self, read: Result<T, TopologyError>) -> Option<T> {
+        read.map_err(|fault| self.note(fault)).ok()
+    }
+
+    fn note(&self, fault: TopologyError) {
+        let mut faults = self.faults.borrow_mut();
+        if faults.len() < FAULTS_MAX {
+            faults.push(fault);
+        }
     }
 
     fn cluster(&self, top: Section<'_>) -> Result<String, TopologyError> {
@@ -117,7 +143,7 @@ impl Parser<'_> {
 
     fn epoch(&self, top: Section<'_>) -> Result<u32, TopologyError> {
         let entry = self.required(top, "epoch")?;
-        self.positive(entry, Fault::BadEpoch, "raise it by one with every change of the file")
+        self.positive(entry, Fault::BadEpoch, u32::MAX, "raise it by one with every change of the file")
     }
 
     fn hash_seed(&self, top: Section<'_>) -> Result<Option<u64>, TopologyError> {
@@ -129,7 +155,8 @@ impl Parser<'_> {
         })
     }
 
-    fn nodes(&self, top: Section<'_>) -> Result<Vec<Node>, TopologyError> {
+    /// The nodes; nothing where something is wrong with one of them, which is noted.
+    fn nodes(&self, top: Section<'_>) -> Result<Option<Vec<Node>>, TopologyError> {
         let sections = self.sections(top, "node", "node.")?;
         if sections.is_empty() || sections.len() > NODES_MAX {
             let allowed = format!("1 to {NODES_MAX} [[node]] sections");
@@ -138,36 +165,41 @@ impl Parser<'_> {
         }
         let mut nodes = Vec::with_capacity(sections.len());
         let (mut ids, mut addresses) = (HashMap::new(), HashMap::new());
+        let faults = self.faults.borrow().len();
         for section in sections {
-            let node = self.node(section)?;
+            let Some(node) = self.node(section) else { continue };
             if let Some(line) = ids.insert(node.id, self.line_of(section)) {
                 let entry = self.required(section, "id")?;
                 let found = format!("{}, the id of the node at line {line}", node.id);
                 let remedy = "give each node its own id";
-                return Err(self.at(entry, complaint(Fault::DuplicateNodeId, found, "an id used once", remedy)));
+                self.note(self.at(entry, complaint(Fault::DuplicateNodeId, found, "an id used once", remedy)));
             }
             if let Some(line) = addresses.insert(node.address, self.line_of(section)) {
                 let entry = self.required(section, "address")?;
                 let found = format!("{}, the address of the node at line {line}", node.address);
                 let remedy = "give each node its own address";
-                return Err(self.at(entry, complaint(Fault::DuplicateAddress, found, "an address used once", remedy)));
+                self.note(self.at(entry, complaint(Fault::DuplicateAddress, found, "an address used once", remedy)));
             }
             nodes.push(node);
         }
-        Ok(nodes)
+        Ok((self.faults.borrow().len() == faults).then_some(nodes))
     }
 
-    fn node(&self, section: Section<'_>) -> Result<Node, TopologyError> {
-        self.check_keys(section, NODE_KEYS)?;
-        let id = self.required(section, "id")?;
-        let id = self.positive(id, Fault::BadNodeId, "give each node its own id, from 1")?;
-        let address = self.address(self.required(section, "address")?)?;
-        let weight_milli = optional(section, "weight").map_or(Ok(1000), |entry| self.weight(entry))?;
-        let zone = match optional(section, "zone") {
-            None => String::new(),
-            Some(entry) => self.name(entry, self.string(entry)?, Fault::BadZone, 0..=ZONE_BYTES_MAX)?,
-        };
-        Ok(Node { id: NodeId(id), address, weight_milli, zone })
+    /// A node; nothing where something of it is wrong, which is noted.
+    fn node(&self, section: Section<'_>) -> Option<Node> {
+        self.check_keys(section, NODE_KEYS);
+        let id = self.required(section, "id");
+        let id =
+            id.and_then(|id| self.positive(id, Fault::BadNodeId, NODE_ID_MAX, "give each node its own id, from 1"));
+        let id = self.keep(id);
+        let address = self.keep(self.required(section, "address").and_then(|entry| self.address(entry)));
+        let weight = optional(section, "weight").map_or(Ok(1000), |entry| self.weight(entry));
+        let weight_milli = self.keep(weight);
+        let zone = optional(section, "zone").map_or(Ok(String::new()), |entry| {
+            self.name(entry, self.string(entry)?, Fault::BadZone, 0..=ZONE_BYTES_MAX)
+        });
+        let zone = self.keep(zone);
+        Some(Node { id: NodeId(id?), address: address?, weight_milli: weight_milli?, zone: zone? })
     }
 
     fn address(&self, entry: Entry<'_>) -> Result<SocketAddr, TopologyError> {
@@ -196,20 +228,22 @@ impl Parser<'_> {
         Err(self.at(entry, complaint(Fault::BadWeight, weight, "0.001 to 1000", remedy)))
     }
 
-    fn assigned(&self, top: Section<'_>, nodes: &[Node]) -> Result<Vec<(SlotRange, NodeId)>, TopologyError> {
+    /// `nodes`: nothing where some of them could not be read.
+    fn assigned(&self, top: Section<'_>, nodes: Option<&[Node]>) -> Result<Vec<(SlotRange, NodeId)>, TopologyError> {
         let mut taken = vec![0_usize; usize::from(SLOT_COUNT)];
         let mut assigned = Vec::new();
         for section in self.sections(top, "assign", "assign.")? {
-            self.check_keys(section, ASSIGN_KEYS)?;
-            let entry = self.required(section, "slots")?;
-            let range = self.slots(entry)?;
+            self.check_keys(section, ASSIGN_KEYS);
+            let assignee = self.keep(self.assignee(section, nodes));
+            let Some(entry) = self.keep(self.required(section, "slots")) else { continue };
+            let Some(range) = self.keep(self.slots(entry)) else { continue };
             if let Some(slot) = range.indices().find(|&slot| taken[slot] != 0) {
                 let found = format!("slot {slot}, which is already assigned at line {}", taken[slot]);
                 let remedy = "assign each slot once";
-                return Err(self.at(entry, complaint(Fault::OverlappingSlots, found, "slots assigned once", remedy)));
+                self.note(self.at(entry, complaint(Fault::OverlappingSlots, found, "slots assigned once", remedy)));
             }
             taken[range.indices()].fill(self.line_of(section));
-            assigned.push((range, self.assignee(section, nodes)?));
+            assigned.extend(assignee.map(|assignee| (range, assignee)));
         }
         Ok(assigned)
     }
@@ -222,10 +256,10 @@ impl Parser<'_> {
         })
     }
 
-    fn assignee(&self, section: Section<'_>, nodes: &[Node]) -> Result<NodeId, TopologyError> {
+    fn assignee(&self, section: Section<'_>, nodes: Option<&[Node]>) -> Result<NodeId, TopologyError> {
         let entry = self.required(section, "node")?;
-        let id = NodeId(self.positive(entry, Fault::BadNodeId, "name the id of a [[node]]")?);
-        if nodes.iter().any(|node| node.id == id) {
+        let id = NodeId(self.positive(entry, Fault::BadNodeId, NODE_ID_MAX, "name the id of a [[node]]")?);
+        if nodes.is_none_or(|nodes| nodes.iter().any(|node| node.id == id)) {
             return Ok(id);
         }
         let remedy = "add a [[node]] with this id, or name another";
@@ -262,11 +296,11 @@ impl Parser<'_> {
         Err(self.at(entry, complaint(fault, format!("{name:?}"), &allowed, CORRECT_IT)))
     }
 
-    fn positive(&self, entry: Entry<'_>, fault: Fault, remedy: &str) -> Result<u32, TopologyError> {
+    fn positive(&self, entry: Entry<'_>, fault: Fault, max: u32, remedy: &str) -> Result<u32, TopologyError> {
         let value = self.integer(entry)?;
         match u32::try_from(value) {
-            Ok(number) if number > 0 => Ok(number),
-            _ => Err(self.at(entry, complaint(fault, value, "an integer from 1 to 4294967295", remedy))),
+            Ok(number) if (1..=max).contains(&number) => Ok(number),
+            _ => Err(self.at(entry, complaint(fault, value, &format!("an integer from 1 to {max}"), remedy))),
         }
     }
 
@@ -287,8 +321,8 @@ impl Parser<'_> {
         })
     }
 
-    /// Refuses keys that do not exist, with the nearest that does.
-    fn check_keys(&self, section: Section<'_>, known: &[&str]) -> Result<(), TopologyError> {
+    /// Notes keys that do not exist, with the nearest that does.
+    fn check_keys(&self, section: Section<'_>, known: &[&str]) {
         for (name, item) in section.table {
             if known.contains(&name) {
                 continue;
@@ -302,9 +336,8 @@ impl Parser<'_> {
             };
             let found = format!("the unknown key {name:?}");
             let label = format!("{}{name}", section.prefix);
-            return Err(self.error(at, &label, complaint(Fault::UnknownKey, found, &known.join(", "), &remedy)));
+            self.note(self.error(at, &label, complaint(Fault::UnknownKey, found, &known.join(", "), &remedy)));
         }
-        Ok(())
     }
 
     fn wrong_type(&self, entry: Entry<'_>, allowed: &str) -> TopologyError {
@@ -318,12 +351,13 @@ impl Parser<'_> {
 
     fn error(&self, at: usize, key: &str, complaint: Complaint<'_>) -> TopologyError {
         TopologyError {
-            line: self.line_at(at),
+            line: u32::try_from(self.line_at(at)).unwrap_or(u32::MAX),
             fault: complaint.fault,
             key: key.to_owned(),
             found: complaint.found,
             allowed: complaint.allowed.to_owned(),
             remedy: complaint.remedy.to_owned(),
+            more: Box::default(),
         }
     }
 

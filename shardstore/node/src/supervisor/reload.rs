@@ -17,7 +17,7 @@ use control::reload::ConfigRead;
 use reactor::CoreId;
 use shardstore::placement::{NodeId, Topology};
 
-use control::topology_file::{Follows, refusal, successor};
+use control::topology_file::{Follows, refusals, successor};
 
 use super::NodeSupervisor;
 use crate::message::NodeMessage;
@@ -99,7 +99,10 @@ impl NodeSupervisor {
         let next = match Topology::parse(text) {
             Ok(next) => next,
             Err(error) => {
-                self.refuse(&[("error", &refusal(&self.source.name, &error))]);
+                self.topology_metrics.refused.increment();
+                for refusal in refusals(&self.source.name, &error) {
+                    self.event(LogLevel::Error, "topology_refused", &[("error", &refusal)]);
+                }
                 return;
             }
         };
