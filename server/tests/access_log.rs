@@ -81,7 +81,7 @@ fn every_response_has_a_line_in_which_every_field_is_right() {
     let stored = client.ask(&put(key, "hello"));
     let etag = stored.field("ETag").unwrap().to_owned();
     client.ask(&get(key));
-    let none = client.ask(&get("/v1/kv/default/none?x=1"));
+    let none = client.ask(&get("/v1/kv/default/none%3Fx=1"));
     client.ask(&format!("GET {key} HTTP/1.1\r\nHost: h\r\nIf-None-Match: {etag}\r\n\r\n"));
     client.ask(&format!("GET {key} HTTP/1.1\r\nHost: h\r\nRange: bytes=1-2\r\n\r\n"));
     client.ask(&format!("HEAD {key} HTTP/1.1\r\nHost: h\r\n\r\n"));
@@ -99,7 +99,7 @@ fn every_response_has_a_line_in_which_every_field_is_right() {
         [Some(method), Some(key), one, Some(route), Some("default"), Some(source), cache]
     };
     let own = "own_core";
-    let absent = Some("/v1/kv/default/none?x=1");
+    let absent = Some("/v1/kv/default/none%3Fx=1");
     let expected = [
         (201, kv("PUT", "write", own, None), [0, 5]),
         (200, kv("GET", "read", own, Some("hit")), [5, 0]),

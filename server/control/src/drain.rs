@@ -75,6 +75,9 @@ impl Ending {
     }
 }
 
+/// Why a process drains: nothing else begins it.
+pub const DRAIN_CAUSE: &str = "SIGTERM or SIGINT";
+
 /// Where a process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifecycleState {

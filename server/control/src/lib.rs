@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod accept_watch;
 pub mod activity;
 mod address;
 pub mod admin;
@@ -20,6 +21,7 @@ pub mod boot;
 pub mod build;
 pub mod clock;
 pub mod drain;
+pub mod exposure;
 pub mod heartbeat;
 pub mod lifecycle;
 mod listen_error;

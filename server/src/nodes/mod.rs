@@ -27,5 +27,7 @@ mod transfer;
 
 pub(crate) use cluster::{Cluster, TopologyHint};
 pub(crate) use shared::ClusterOptions;
+#[cfg(test)]
+pub(crate) use state::CallTimes;
 pub(crate) use state::NodeState;
 pub(crate) use transfer::transfer_time;

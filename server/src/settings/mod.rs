@@ -17,8 +17,8 @@ use control::settings::Settings;
 use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
 use control::settings::process_keys::{
-    ADMIN, CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIMEOUT, HOUR, LISTENERS_MAX, MEMORY, MEMORY_COMMIT,
-    MILLISECOND, MINUTE, REGION, SECOND, TOPOLOGY, VALUE_BYTES_MAX, YEAR,
+    ADMIN, ADMIN_HOSTS, CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIMEOUT, HOUR, LISTENERS_MAX, MEMORY,
+    MEMORY_COMMIT, MILLISECOND, MINUTE, REGION, SECOND, TOPOLOGY, VALUE_BYTES_MAX, YEAR,
 };
 use control::settings::quantity::{GIB, KIB, MIB, TIB};
 use control::settings::schema::{AtMost, Change, ListedTables, NamedTables, Relative, Schema, SettingKey};
@@ -67,6 +67,8 @@ settings! {
             SettingKey::new(Kind::Addresses).preset_unless("127.0.0.1:8080", "listener").flag("listen", "ADDRESS").restart(),
         /// Address of the admin listener.
         pub admin: ListenAddress = ADMIN.preset("127.0.0.1:9180"),
+        /// Host names under which the admin listener answers, separated by commas, besides IP addresses, `localhost` and names without a dot.
+        pub admin_hosts: Option<String> = ADMIN_HOSTS,
         /// CPUs that run a data core each; auto: all that this process may use.
         pub cores: Cores = CORES,
         /// How the kernel assigns new connections to cores: by a hash of the addresses, or by the CPU that received the packet.
@@ -125,9 +127,9 @@ settings! {
         /// Most header lines of a request; beyond it 431.
         // The parser counts header lines in 16 bits; a proxy in front adds up to a dozen to a client's own.
         pub header_count: usize = SettingKey::count(16, 4096).preset("100"),
-        /// Longest request target; beyond it 414.
+        /// Longest request target; beyond it 414; the default is never above `limits.header_bytes`.
         pub target_bytes: usize = SettingKey::bytes(256, MIB).preset("8KiB"),
-        /// Largest request body; beyond it 413.
+        /// Largest request body; beyond it 413; the default is never above `limits.body_memory_bytes`.
         pub body_bytes: usize = SettingKey::bytes(KIB, VALUE_BYTES_MAX).preset("64MiB"),
         /// Time for a request head from its first byte; then 408.
         pub header_timeout: Duration =

@@ -9,7 +9,7 @@ use control::metrics::{Family, Kind, Label, Latency, Series, Text, latencies};
 use serde_json::Value;
 
 use super::status::BUILD;
-use super::{Supervisor, key_page, status};
+use super::{Supervisor, status};
 
 const NODE_UP: Family = Family::gauge(
     "corelane_upstream_node_up",
@@ -59,12 +59,16 @@ impl Admin for Supervisor {
         status::render(self)
     }
 
+    fn hosts(&self) -> Option<String> {
+        self.snapshot().settings.admin_hosts.clone()
+    }
+
     fn config(&self) -> Value {
         self.config.to_json()
     }
 
     fn page(&self, request: &PageRequest<'_>) -> Option<AdminPage> {
-        key_page::page(self, request)
+        control::admin::key_page(request, self)
     }
 }
 

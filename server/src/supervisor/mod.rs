@@ -7,6 +7,7 @@
 
 mod admin;
 mod key_page;
+mod reachability;
 mod status;
 mod topology;
 
@@ -18,9 +19,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use control::accept_watch::AcceptWatch;
 use control::activity::Activity;
 use control::clock::ClockWatch;
-use control::drain::{Ending, LifecycleState};
+use control::drain::{DRAIN_CAUSE, Ending, LifecycleState};
+use control::exposure;
 use control::heartbeat::Heartbeats;
 use control::lifecycle::{
     self, Contents, ControlledProcess, Options, PendingRead, ReloadCause, Start, TopologyWishes, Watched,
@@ -35,6 +38,7 @@ use reactor::{Address, CoreId, Mailbox, Reactor};
 use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
 
+use self::reachability::Reachability;
 use crate::access_log::AccessLogControl;
 use crate::message::Message;
 use crate::metrics::CoreMetrics;
@@ -83,6 +87,8 @@ pub(crate) struct Supervisor {
     hint: Cell<Option<TopologyHint>>,
     /// The last epoch that a node claimed and our file does not have.
     hinted: Cell<u32>,
+    accepts: AcceptWatch,
+    reachability: Reachability,
     activity: Activity,
     heartbeats: Heartbeats,
     /// Nodes as each core sees them.
@@ -129,6 +135,8 @@ impl Supervisor {
             clock: ClockWatch::new(&reactor),
             wishes: TopologyWishes::new(&reactor),
             heartbeats: Heartbeats::new(supervision.metrics.len(), reactor.now()),
+            accepts: AcceptWatch::default(),
+            reachability: Reachability::default(),
             reactor,
             hint: Cell::new(None),
             hinted: Cell::new(0),
@@ -162,6 +170,7 @@ impl Supervisor {
             ("mode", &mode),
         ];
         self.event(LogLevel::Info, "started", &fields);
+        exposure::warn("admin", exposure::ADMIN, [admin], &|level, event, fields| self.event(level, event, fields));
     }
 
     async fn receive(&self) {
@@ -183,8 +192,8 @@ impl Supervisor {
                 }
             }
             Message::Nodes(states) => {
-                let before = self.nodes.borrow_mut().insert(from.0, states.clone());
-                self.log_changes(from, &before.unwrap_or_default(), &states);
+                self.nodes.borrow_mut().insert(from.0, states);
+                self.log_reachability();
             }
             Message::Heartbeat => self.heartbeats.note(from, self.reactor.now()),
             // Messages between data cores, or from here to them.
@@ -192,23 +201,23 @@ impl Supervisor {
         }
     }
 
-    /// Logs what has changed about nodes as one core sees them.
-    fn log_changes(&self, core: CoreId, before: &[NodeState], now: &[NodeState]) {
-        for state in now {
-            let was = before.iter().find(|was| was.id == state.id);
-            if was.is_some_and(|was| was.up == state.up && was.error == state.error) {
-                continue;
-            }
-            match (&state.error, was) {
-                (Some(error), _) => {
-                    let fields: [(&'static str, &dyn Display); 4] =
-                        [("core", &core.0), ("node", &state.id), ("breaker_open", &!state.up), ("error", error)];
+    /// Logs which nodes have gone out of reach, and which are back.
+    fn log_reachability(&self) {
+        let snapshot = self.snapshot();
+        for change in self.reachability.changes(&self.nodes.borrow(), self.reactor.now()) {
+            let nodes = snapshot.topology.iter().flat_map(|topology| topology.nodes());
+            let address = nodes.into_iter().find(|node| node.id.0 == change.node).map(|node| node.address.to_string());
+            let address = address.unwrap_or_default();
+            match &change.error {
+                Some(error) => {
+                    let fields: [(&'static str, &dyn Display); 3] =
+                        [("node", &change.node), ("address", &address), ("error", error)];
                     self.event(LogLevel::Warn, "node_unreachable", &fields);
                 }
-                (None, Some(_)) => {
-                    self.event(LogLevel::Info, "node_reachable", &[("core", &core.0), ("node", &state.id)]);
+                None => {
+                    let fields: [(&'static str, &dyn Display); 2] = [("node", &change.node), ("address", &address)];
+                    self.event(LogLevel::Info, "node_reachable", &fields);
                 }
-                (None, None) => {}
             }
         }
     }
@@ -327,8 +336,12 @@ impl ControlledProcess for Supervisor {
         self.state.set(state);
         match state {
             LifecycleState::Draining { .. } => {
-                self.event(LogLevel::Info, "draining", &[]);
                 let time = self.snapshot().settings.drain_timeout;
+                let open: u64 = self.metrics.iter().map(|metrics| metrics.connections.value()).sum();
+                let seconds = time.as_secs_f64();
+                let fields: [(&'static str, &dyn Display); 3] =
+                    [("cause", &DRAIN_CAUSE), ("connections", &open), ("timeout_s", &seconds)];
+                self.event(LogLevel::Info, "draining", &fields);
                 self.send_all(|| Message::Drain(time));
             }
             LifecycleState::Serving => self.event(LogLevel::Info, "serving", &[]),
@@ -338,6 +351,9 @@ impl ControlledProcess for Supervisor {
 
     fn tick(&self) {
         self.clock.look(&self.reactor, &self.log);
+        let failed = self.metrics.iter().map(|core| core.reactor.accept_errors.value()).sum();
+        self.accepts.look(&self.reactor, &self.log, failed);
+        self.log_reachability();
         self.log.flush(self.reactor.wall_ms());
         let behind = self.behind.take();
         self.send_snapshot(behind);

@@ -46,15 +46,20 @@ fn a_node_of_another_cluster_is_refused() {
         rig.impostor(PLACE - 1, PLACE, &topology("other", 1, &[(PLACE, address)]))
     });
     assert!(stranger.metric("reason=\"cluster_tag\"") + stranger.metric("reason=\"hello_cluster\"") > 0);
+    stranger.await_log(&["peer_refused", "belongs to cluster"]);
+    rig.edges[0].await_log(&["node_unreachable", "belongs to cluster"]);
 }
 
 #[test]
 fn a_node_with_another_id_is_refused() {
     let mut rig = Rig::start_impatient(Duration::ZERO);
-    check_refused(&mut rig, &["hellos_refused"], |rig| {
+    let stranger = check_refused(&mut rig, &["hellos_refused"], |rig| {
         let address = rig.nodes[PLACE - 1].address;
         rig.impostor(PLACE - 1, 9, &topology(NAME, 1, &[(9, address)]))
     });
+    // Both operators read it in words.
+    stranger.await_log(&["peer_refused", "another map of epoch 1"]);
+    rig.edges[0].await_log(&["node_unreachable", "the node calls itself 9, the topology says 3"]);
 }
 
 #[test]

@@ -14,8 +14,8 @@ use control::settings::Settings;
 use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
 use control::settings::process_keys::{
-    ADMIN, CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIMEOUT, HOUR, MEMORY, MEMORY_COMMIT, REGION, SECOND, TOPOLOGY,
-    VALUE_BYTES_MAX,
+    ADMIN, ADMIN_HOSTS, CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIMEOUT, HOUR, MEMORY, MEMORY_COMMIT, REGION,
+    SECOND, TOPOLOGY, VALUE_BYTES_MAX,
 };
 use control::settings::quantity::{GIB, KIB, MIB};
 use control::settings::schema::{AtMost, Relative, Schema, SettingKey};
@@ -73,6 +73,8 @@ settings! {
         pub listen: Vec<ListenAddress> = SettingKey::new(Kind::Addresses).preset("127.0.0.1:7401").flag("listen", "ADDRESS").restart(),
         /// Address of the admin listener.
         pub admin: ListenAddress = ADMIN.preset("127.0.0.1:9280"),
+        /// Host names under which the admin listener answers, separated by commas, besides IP addresses, `localhost` and names without a dot.
+        pub admin_hosts: Option<String> = ADMIN_HOSTS,
         /// CPUs that run a data core each; auto: all that this process may use.
         pub cores: Cores = CORES,
         /// Memory of all shards together, index included; a hard limit.
@@ -104,7 +106,7 @@ settings! {
         pub bytes_per_connection: u32 = SettingKey::bytes(64 * KIB, GIB).preset("4MiB"),
         /// Largest value; beyond it the response is TOO_LARGE.
         pub value_bytes: u32 = SettingKey::bytes(64 * KIB, VALUE_BYTES_MAX).preset("64MiB"),
-        /// Most bytes of a value in one frame; larger values are sent in chunks.
+        /// Most bytes of a value in one frame; larger values are sent in chunks; the default is never above the other two.
         // At least a longest key, its extensions and some value; at most what one peer may hold up the others with.
         pub frame_bytes: u32 = SettingKey::bytes(16 * KIB, 16 * MIB).preset("1MiB"),
         /// Time for a value in chunks, from its first to its last; then the response is UNAVAILABLE.

@@ -84,6 +84,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
         usage: plan.usage,
         listen: listen.clone(),
         ending: ending.clone(),
+        shards,
     };
     let admin = Arc::new(OnceLock::new());
     let bound = Arc::clone(&admin);

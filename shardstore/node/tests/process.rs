@@ -251,7 +251,9 @@ fn it_serves_tells_of_itself_and_drains() {
     for part in ["corelane_node_requests_total{core=\"0\",operation=\"get\"}", "corelane_topology_epoch 1"] {
         assert!(metrics.contains(part), "{part} in {metrics}");
     }
-    let told = [("/v1/status", "16384"), ("/v1/status", "\"node request: get\""), ("/v1/config", "\"64MiB\"")];
+    let key_page = ("/v1/debug/key/default/key:1", "\"value_bytes\": 6");
+    let told =
+        [key_page, ("/v1/status", "16384"), ("/v1/status", "\"node request: get\""), ("/v1/config", "\"64MiB\"")];
     for (path, part) in told {
         let page = node.page(path).unwrap();
         assert!(page.contains(part), "{part} in {page}");
@@ -266,6 +268,7 @@ fn it_serves_tells_of_itself_and_drains() {
     let (status, log) = node.wait();
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.contains("event=started") && log.contains("event=stopped status=0"), "{log}");
+    assert!(log.contains("event=draining cause=\"SIGTERM or SIGINT\" connections="), "{log}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub mod edge_copy;
 pub mod fills;
 pub mod holds;
 pub mod hop;
+pub mod key_facts;
 pub mod kind;
 pub mod mail;
 pub mod metrics;

@@ -14,8 +14,9 @@
 //! | `/metrics` | Prometheus text |
 //! | `/v1/status` | JSON: what the process is doing |
 //! | `/v1/config` | JSON: effective settings with their origin |
+//! | `/v1/debug/key/KEYSPACE/KEY` | JSON: where a key belongs, and what the process stores for it |
 //!
-//! **Not**: for the public, so it listens on loopback by default; TLS; bodies of requests, which are refused.
+//! **Not**: for the public, so it listens on loopback by default, and answers under its own names only; TLS; bodies of requests, which are refused.
 //!
 //! **Invariants**: at most [`CONNECTIONS_MAX`] connections are served and as many shed; every wait has a deadline; answers of
 //! a connection are in the order of its requests; nothing here runs on a data core.
@@ -25,6 +26,8 @@
 mod accept;
 mod answer;
 mod connection;
+mod hosts;
+mod key_page;
 mod page;
 mod route;
 mod server;
@@ -40,6 +43,7 @@ use serde_json::Value;
 pub(crate) use self::server::AdminMetrics;
 pub use self::{
     accept::CONNECTIONS_MAX,
+    key_page::{KeyDescriptions, page as key_page},
     page::{AdminPage, PageRequest},
 };
 use crate::{ListenRefusal, metrics::Text};
@@ -66,6 +70,11 @@ pub trait Admin {
 
     /// What it is doing: version, cores, connections, cache, nodes, topology epoch.
     fn status(&self) -> Value;
+
+    /// Names under which the listener may be spoken to, besides addresses and names without a dot; separated by commas.
+    fn hosts(&self) -> Option<String> {
+        None
+    }
 
     /// Its effective settings, with secrets redacted.
     fn config(&self) -> Value;

@@ -16,6 +16,7 @@ use serde_json::json;
 use super::{
     Readiness,
     answer::AdminAnswer,
+    hosts,
     page::{AdminPage, PageRequest},
     server::AdminServer,
 };
@@ -36,6 +37,9 @@ const PAGES: [FixedPage; 6] = [
     FixedPage { path: "/v1/config", make: config },
 ];
 
+/// Pages that are answered under any name: balancers probe with the name of the service.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
 /// The type of the exposition, version included, as scrapers expect it.
 const EXPOSITION_TYPE: &[u8] = b"text/plain; version=0.0.4; charset=utf-8";
 const HTML_TYPE: &[u8] = b"text/html; charset=utf-8";
@@ -54,6 +58,10 @@ pub(super) fn answer(head: &RequestHead<'_>, server: &AdminServer) -> AdminAnswe
         RequestTarget::Absolute { path, query, .. } => (path, query),
         RequestTarget::Authority(_) => return not_allowed("this listener is no proxy"),
     };
+    let tells_nothing = PROBES.iter().any(|probe| probe.as_bytes() == path);
+    if !tells_nothing && !hosts::are_known(head, server.admin().hosts().as_deref()) {
+        return foreign_name();
+    }
     if let Some(page) = PAGES.iter().find(|page| page.path.as_bytes() == path) {
         return if head.method().is_read() {
             (page.make)(server).into()
@@ -95,6 +103,11 @@ pub(super) fn too_slow() -> AdminAnswer {
 pub(super) fn too_many_connections() -> AdminAnswer {
     let detail = "this listener has reached its bound of connections";
     AdminAnswer::problem(&Problem { limit: None, status: Status::ServiceUnavailable, slug: "connections", detail })
+}
+
+fn foreign_name() -> AdminAnswer {
+    let detail = "Host or Origin is a name that is not known to be this listener's; use its address, or configure the name as admin_hosts";
+    AdminAnswer::problem(&Problem { limit: None, status: Status::Forbidden, slug: "foreign-name", detail })
 }
 
 fn not_allowed(detail: &str) -> AdminAnswer {

@@ -54,6 +54,9 @@ const COMMITS: &[&str] = &[AS_NEEDED, AT_START];
 /// The address of the admin listener.
 pub const ADMIN: SettingKey = SettingKey::new(Kind::Address).flag("admin", "ADDRESS").restart();
 
+/// Names under which the admin listener answers, besides its addresses.
+pub const ADMIN_HOSTS: SettingKey = SettingKey::new(Kind::Text { bytes_max: 4096 });
+
 /// The CPUs that data cores are pinned to.
 pub const CORES: SettingKey = SettingKey::new(Kind::Cores).preset("auto").flag("cores", "CPUS").restart();
 

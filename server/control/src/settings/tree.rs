@@ -1,7 +1,7 @@
 //! The effective settings: one value and one origin for every key, after precedence, requirements and rules.
 //!
 //! **Not**: reading sources. **Invariants**: every key of the schema has an entry, in every table that was written or
-//! always exists; a key that is required has a value; all rules hold.
+//! always exists; a key that is required has a value; all rules hold, where need be because a default follows what was written.
 //!
 //! **Source**: docs/config.md for the order of precedence.
 
@@ -58,6 +58,7 @@ impl SettingsTree {
             tree.entries.insert(path, Entry { key, value, origin });
         }
         debug_assert!(set.is_empty(), "a layer sets only what is declared");
+        tree.follow_bounds();
         let missing = tree.missing().filter(|error| errors.iter().all(|known| known.key() != error.key()));
         let missing: Vec<SettingError> = missing.collect();
         errors.extend(missing);
@@ -174,6 +175,20 @@ impl SettingsTree {
                 SettingError::Missing { origin: None, key: path, ways, allowed }
             },
         )
+    }
+
+    /// A default above a bound that was written is that bound: whoever wrote the bound has not asked for more.
+    fn follow_bounds(&mut self) {
+        for rule in self.schema.rules {
+            let (lesser, bound) = (&self.entries[rule.lesser], &self.entries[rule.bound]);
+            let (Origin::Default, Some(found), Some(most)) = (&lesser.origin, &lesser.value, &bound.value) else {
+                continue;
+            };
+            if found.magnitude() > most.magnitude() {
+                let most = most.clone();
+                self.entries.get_mut(rule.lesser).expect("it was found").value = Some(most);
+            }
+        }
     }
 
     /// The rules that are broken, in so far as `errors` leaves the values known: a file that was not read, or a key that was

@@ -77,11 +77,6 @@ const LINES: &[(&str, &str)] = &[
         "etc/corelane.toml:2: limits.target_bytes: found 17KiB, allowed: at most limits.header_bytes, which is 16KiB \
          (default)",
     ),
-    (
-        "limits.body_memory_bytes = '1MiB'",
-        "default: limits.body_bytes: found 64MiB, allowed: at most limits.body_memory_bytes, which is 1MiB \
-         (file etc/corelane.toml:2)",
-    ),
 ];
 
 #[test]

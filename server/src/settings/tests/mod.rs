@@ -62,6 +62,17 @@ fn tcp(text: &str) -> ListenAddress {
     ListenAddress::Tcp(text.parse().expect("an address"))
 }
 
+/// Who writes a bound has not asked for the default that is above it.
+#[test]
+fn a_default_follows_a_bound_that_was_written() {
+    let file = "[limits]\nheader_bytes = \"4KiB\"\nbody_memory_bytes = \"1MiB\"\n";
+    let limits = Case { file, ..Case::default() }.loaded::<EdgeSettings>().settings.limits;
+    assert_eq!((limits.target_bytes, limits.body_bytes), (4 << 10, 1 << 20));
+    let file = "node_id = 1\ntopology = \"t\"\n[limits]\nvalue_bytes = \"512KiB\"\nbytes_per_connection = \"128KiB\"\n";
+    let limits = Case { file, ..Case::default() }.loaded::<NodeSettings>().settings.limits;
+    assert_eq!(limits.frame_bytes, 128 << 10);
+}
+
 #[test]
 fn the_edge_needs_no_configuration() {
     let settings = Case::default().loaded::<EdgeSettings>().settings;

@@ -88,7 +88,7 @@ control::metrics! {
         hops_waiting: Gauge = "corelane_store_hops_waiting",
         /// Copies of large values that are being sent.
         copied_bytes: Gauge = "corelane_node_copied_bytes",
-        /// Memory reserved for values that arrive in chunks.
+        /// Values that arrive in chunks, as far as they have come.
         assembling_bytes: Gauge = "corelane_node_assembling_bytes",
     } with {
         /// Of the core's shard, refreshed every so often.

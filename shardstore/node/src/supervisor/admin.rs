@@ -5,10 +5,11 @@
 //! **Source**: docs/metrics.md.
 
 use control::activity::{self, Totals};
-use control::admin::{Admin, Readiness};
+use control::admin::{Admin, AdminPage, KeyDescriptions, PageRequest, Readiness};
 use control::metrics::{Build, Counter, Series, Text, add_to_status, latencies, latency_status};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use shardstore::placement::NodeId;
+use store_runtime::key_facts;
 
 use super::NodeSupervisor;
 
@@ -101,7 +102,28 @@ impl Admin for NodeSupervisor {
         status
     }
 
+    fn hosts(&self) -> Option<String> {
+        self.settings.borrow().admin_hosts.clone()
+    }
+
     fn config(&self) -> Value {
         self.config.to_json()
+    }
+
+    fn page(&self, request: &PageRequest<'_>) -> Option<AdminPage> {
+        control::admin::key_page(request, self)
+    }
+}
+
+impl KeyDescriptions for NodeSupervisor {
+    fn has_keyspace(&self, _: &str) -> bool {
+        // Keyspaces are declared at edges; a node stores what it is sent.
+        true
+    }
+
+    fn describe(&self, stored: &[u8]) -> Result<Map<String, Value>, &'static str> {
+        let hash = self.hasher.hash(stored);
+        let node = self.topology.borrow().owner(hash.slot()).id.0;
+        key_facts::describe(&self.shards, (hash, stored), Some(node), self.reactor.steady_ms())
     }
 }

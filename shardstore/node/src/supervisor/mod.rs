@@ -19,9 +19,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use control::accept_watch::AcceptWatch;
 use control::activity::Activity;
 use control::clock::ClockWatch;
-use control::drain::{Ending, Exit, LifecycleState};
+use control::drain::{DRAIN_CAUSE, Ending, Exit, LifecycleState};
+use control::exposure;
 use control::heartbeat::Heartbeats;
 use control::lifecycle::{
     self, Contents, ControlledProcess, Options, PendingRead, ReloadCause, Start, TopologyWishes, Watched,
@@ -33,7 +35,9 @@ use control::reload::{ConfigRead, Reloader};
 use control::topology_file::TopologySource;
 use control::watch::Mark;
 use reactor::{Address, CoreId, Instant, Mailbox, Reactor};
+use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
+use store_runtime::remote::Published;
 
 use crate::message::{NodeMessage, PeerRefused};
 use crate::metrics::NodeMetrics;
@@ -63,6 +67,7 @@ pub(crate) struct NodeSupervision {
     pub(crate) usage: Option<ReadUsage>,
     pub(crate) listen: Vec<Address>,
     pub(crate) ending: Ending,
+    pub(crate) shards: Published,
 }
 
 struct NodeSupervisor {
@@ -95,6 +100,9 @@ struct NodeSupervisor {
     dropped: RefCell<Dropped>,
     /// What cores are to decide by, in order, where a mailbox had no room.
     behind: RefCell<VecDeque<(CoreId, Arc<NodeSnapshot>)>>,
+    hasher: KeyHasher,
+    shards: Published,
+    accepts: AcceptWatch,
     activity: Activity,
     heartbeats: Heartbeats,
 }
@@ -124,6 +132,8 @@ impl NodeSupervisor {
             activity: Activity::new(reactor.now()),
             heartbeats: Heartbeats::new(usize::from(supervision.shared.cores), reactor.now()),
             log: Log::new(supervision.shared.settings.log.clone(), supervision.log),
+            hasher: KeyHasher::new(supervision.shared.hash_seed),
+            shards: supervision.shards,
             shared: supervision.shared,
             config: supervision.config,
             topology_metrics: TopologyMetrics::default(),
@@ -134,6 +144,7 @@ impl NodeSupervisor {
             hinted: Cell::new(0),
             dropped: RefCell::default(),
             behind: RefCell::default(),
+            accepts: AcceptWatch::default(),
             topology: RefCell::new(supervision.topology),
             source: supervision.source,
             mailbox: supervision.mailbox,
@@ -162,6 +173,14 @@ impl NodeSupervisor {
             ("cores", &self.shared.cores),
         ];
         self.event(LogLevel::Info, "started", &fields);
+        let event = |level, event: &str, fields: LogFields<'_>| self.event(level, event, fields);
+        exposure::warn("admin", exposure::ADMIN, [admin], &event);
+        exposure::warn(
+            "node",
+            "whoever reaches it reads and writes all values: the shard protocol has no authentication",
+            &self.listen,
+            &event,
+        );
     }
 
     async fn receive(&self) {
@@ -285,7 +304,10 @@ impl ControlledProcess for NodeSupervisor {
             LifecycleState::Draining { deadline } => {
                 let drain_timeout = deadline.since(self.reactor.now());
                 let refuse_at = self.reactor.now() + (drain_timeout / GRACE_PARTS).min(GRACE_MAX);
-                self.event(LogLevel::Info, "draining", &[("connections", &self.open_connections())]);
+                let seconds = drain_timeout.as_secs_f64();
+                let fields: [(&'static str, &dyn Display); 3] =
+                    [("cause", &DRAIN_CAUSE), ("connections", &self.open_connections()), ("timeout_s", &seconds)];
+                self.event(LogLevel::Info, "draining", &fields);
                 self.send_all(|| NodeMessage::Drain { refuse_at });
             }
             LifecycleState::Serving => self.event(LogLevel::Info, "serving", &[]),
@@ -295,6 +317,8 @@ impl ControlledProcess for NodeSupervisor {
 
     fn tick(&self) {
         self.clock.look(&self.reactor, &self.log);
+        let failed = self.metrics.sum(|core| core.reactor.accept_errors.value());
+        self.accepts.look(&self.reactor, &self.log, failed);
         self.log.flush(self.reactor.wall_ms());
         self.send_behind();
         self.activity.note(self.reactor.now(), self.totals());

@@ -46,6 +46,8 @@ fn a_wall_clock_that_is_set_changes_no_lifetime_and_is_reported_once() {
         rig.world.run_for(Duration::from_secs(3));
         rig.world.set_clock_skew(rig.node, by_ms);
         rig.finish(peer);
+        let exposed = rig.log.text().matches("event=listener_exposed").count();
+        assert_eq!(exposed, 2, "the addresses of the simulation are no loopback: the node's and its admin listener's");
         let reports: Vec<String> =
             rig.log.text().lines().filter(|line| line.contains("wall_clock")).map(Into::into).collect();
         assert_eq!(reports.len(), 1, "{reports:?}");

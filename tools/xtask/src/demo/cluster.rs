@@ -17,10 +17,11 @@ use anyhow::{Context, Result};
 const NODES: u16 = 3;
 const EDGES: u16 = 2;
 
-/// First ports of each kind. Node 1 listens on 7401, edge 1 on 8081; admin listeners follow from 9181, nodes first.
+/// First ports of each kind, those of the README: node 1 listens on 7401 and 9281, edge 1 on 8081 and 9181.
 const NODE_PORT: u16 = 7401;
+const NODE_ADMIN_PORT: u16 = 9281;
 const EDGE_PORT: u16 = 8081;
-const ADMIN_PORT: u16 = 9181;
+const EDGE_ADMIN_PORT: u16 = 9181;
 
 /// The index of the node that the visitor is invited to kill: not the first, so that it does not look special.
 const VICTIM: usize = 1;
@@ -78,16 +79,17 @@ impl DemoCluster {
 
     fn in_folder(folder: &Path, binaries: &Path) -> Self {
         let member = |index: u16| {
-            let (kind, program, listen, number) = if index < NODES {
-                ("node", "shardstored", NODE_PORT + index, index + 1)
+            let (kind, program, first, at) = if index < NODES {
+                ("node", "shardstored", (NODE_PORT, NODE_ADMIN_PORT), index)
             } else {
-                ("edge", "corelane", EDGE_PORT + index - NODES, index - NODES + 1)
+                ("edge", "corelane", (EDGE_PORT, EDGE_ADMIN_PORT), index - NODES)
             };
+            let (listen, admin, number) = (first.0 + at, first.1 + at, at + 1);
             Member {
                 name: format!("{kind} {number}"),
                 program,
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, listen)),
-                admin: SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT + index)),
+                admin: SocketAddr::from((Ipv4Addr::LOCALHOST, admin)),
                 configuration: folder.join(format!("{kind}-{number}.toml")),
                 log: folder.join(format!("{kind}-{number}.log")),
                 binary: binaries.join(program),
@@ -211,6 +213,16 @@ mod tests {
         }
         let topology: DocumentMut = cluster.topology().parse().expect("the topology is TOML");
         assert_eq!(topology["node"].as_array_of_tables().expect("nodes are tables").len(), usize::from(NODES));
+    }
+
+    /// Who follows the README by hand has the same cluster.
+    #[test]
+    fn the_addresses_are_those_of_the_readme() {
+        let readme = include_str!("../../../../README.md");
+        for member in DemoCluster::in_folder(Path::new("demo"), Path::new("target/release")).members {
+            let flags = format!("--listen {} --admin {} --topology", member.listen, member.admin);
+            assert!(readme.contains(&flags), "{}: {flags}", member.name);
+        }
     }
 
     #[test]

@@ -35,6 +35,12 @@ const CASES: &[Case] = &[
     ("GET /big HTTP/1.1\r\nHost: a\r\n\r\n", &[(G, 200)], Open),
     ("GET /v1/config HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", &[(G, 200)], Open),
     ("\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", &[(G, 200)], Open),
+    // Names that are not the listener's.
+    ("GET /v1/status HTTP/1.1\r\nHost: evil.example\r\n\r\n", &[(G, 403)], Open),
+    ("GET http://evil.example/metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n", &[(G, 403)], Open),
+    ("GET /v1/config HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://evil.example\r\n\r\n", &[(G, 403)], Open),
+    ("GET /v1/config HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://localhost:9180\r\n\r\n", &[(G, 200)], Open),
+    ("GET /healthz HTTP/1.1\r\nHost: cache.example.com\r\n\r\n", &[(G, 200)], Open),
     // Versions and the future of the connection.
     ("GET /healthz HTTP/1.0\r\n\r\n", &[(G, 200)], Closed),
     ("GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &[(G, 200)], Open),
