@@ -20,6 +20,7 @@ fn main() -> ExitCode {
             topology: booted.topology,
             cpus: booted.cpus.into_iter().map(Some).collect(),
             incarnation: booted.incarnation,
+            hash_seed: booted.hash_seed,
             log: Box::new(booted.log),
             usage: Some(ProcessUsage::read),
             access_log: Some(access_port),

@@ -31,9 +31,6 @@ use store_runtime::remote::{Published, unpublished};
 /// the connections; beyond it a request is shed with 503.
 const MAILBOX_MESSAGES: usize = 4096;
 
-/// Seed of the key hash in embedded mode, where no topology names one. It places keys on cores only.
-const EMBEDDED_HASH_SEED: u64 = 0x636f_7265_6c61_6e65;
-
 /// An edge to be started.
 pub struct EdgePlan {
     /// Checked settings.
@@ -46,6 +43,9 @@ pub struct EdgePlan {
     pub cpus: Vec<Option<usize>>,
     /// Differs between two starts of the process.
     pub incarnation: u64,
+    /// Seed of the hash of keys in embedded mode, where no topology names one. Random at each start of a process: a client that
+    /// knows it can choose keys that evict another.
+    pub hash_seed: u64,
     /// Where log lines go.
     pub log: Box<dyn LineSink + Send>,
     /// How the process's own use of memory and CPU is read; `None` in a simulation, whose processes share one.
@@ -78,7 +78,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
     let mut access_cores = access_cores.into_iter();
     let (topology, source) =
         plan.topology.map_or((None, None), |(topology, source)| (Some(Arc::new(topology)), Some(source)));
-    let seed = topology.as_ref().map_or(EMBEDDED_HASH_SEED, |topology| topology.hash_seed());
+    let seed = topology.as_ref().map_or(plan.hash_seed, |topology| topology.hash_seed());
     let shared = Shared {
         snapshot: Arc::new(Snapshot::new(1, plan.loaded.settings, topology)),
         cores,

@@ -61,6 +61,7 @@ fn start(cores: usize, access_log: AccessLog) -> SocketAddr {
         topology: None,
         cpus: vec![None; cores],
         incarnation: 1,
+        hash_seed: 1,
         log: Box::new(std::io::sink()),
         usage: None,
         access_log: Some(port),

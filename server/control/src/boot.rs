@@ -19,7 +19,7 @@ use crate::drain::Exit;
 use crate::log::writer::{self, LogQueue};
 use crate::reading::ReadingPlace;
 use crate::reload::ConfigSource;
-use crate::settings::{Cores, Invocation, Loaded, Settings};
+use crate::settings::{Cores, Invocation, Loaded, Settings, SettingsErrors};
 use crate::topology_file::{self, TopologySource};
 
 /// What a process is started with.
@@ -34,6 +34,8 @@ pub struct Booted<T> {
     pub cpus: Vec<usize>,
     /// Differs between two starts of the process.
     pub incarnation: u64,
+    /// Seed of the hash of keys where no topology names one: unknown to clients, who could choose keys that meet.
+    pub hash_seed: u64,
     /// Where log lines go: on their way to standard error nobody waits.
     pub log: LogQueue,
 }
@@ -54,6 +56,13 @@ pub trait Bootable: Settings + Send + 'static {
     fn check_host(&self) -> Result<(), HostFault> {
         Ok(())
     }
+
+    /// Whether a process with so many data cores and this topology can be started. Looked at as [`Bootable::check_host`] is.
+    ///
+    /// # Errors
+    ///
+    /// The operator's: the first of the keys that do not go together.
+    fn check_start(&self, cores: usize, topology: Option<&Topology>) -> Result<(), HostFault>;
 }
 
 /// Why a start would fail on this host though the settings are valid.
@@ -98,7 +107,16 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
     };
     loaded.settings.check_host().map_err(|fault| loaded.unusable(fault.key, fault.reason))?;
     let topology = loaded.settings.topology_file().map(topology_file::read).transpose()?;
+    let allowed = cpu::allowed().map_err(|error| format!("cores: cannot read the CPUs of this process: {error}"))?;
+    let cpus = data_cpus(loaded.settings.cores(), allowed)?;
+    loaded
+        .settings
+        .check_start(cpus.len(), topology.as_ref().map(|(topology, _)| topology))
+        .map_err(|fault| loaded.unusable(fault.key, fault.reason))?;
     if let Some(against) = check {
+        if !loaded.warnings.is_empty() {
+            return Err(SettingsErrors::new(loaded.warnings).into());
+        }
         let named = topology.as_ref().map(|(topology, source)| (topology, &*source.name));
         print(&format!("{}\n", verdict(T::SCHEMA.program, named)))?;
         let Some(admin) = against else { return Ok(Exit::Clean.status()) };
@@ -106,8 +124,6 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
         print(&text)?;
         return Ok(status);
     }
-    let allowed = cpu::allowed().map_err(|error| format!("cores: cannot read the CPUs of this process: {error}"))?;
-    let cpus = data_cpus(loaded.settings.cores(), allowed)?;
     probe()?;
     let reader = |name| ReadingPlace::start(name).map_err(|error| format!("cannot start the thread {name}: {error}"));
     let config = config.by(reader("files-config")?);
@@ -117,7 +133,18 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
     };
     let (log, writing) =
         writer::start(io::stderr()).map_err(|error| format!("cannot start the log's thread: {error}"))?;
-    let served = serve(Booted { loaded, config, topology, cpus, incarnation: incarnation(), log });
+    for warning in &loaded.warnings {
+        writing.say(&format!("{}: warning: {warning}", T::SCHEMA.program));
+    }
+    let served = serve(Booted {
+        loaded,
+        config,
+        topology,
+        cpus,
+        incarnation: incarnation(),
+        hash_seed: reactor::entropy()?,
+        log,
+    });
     // Behind what was logged, and bounded in time as that is.
     let status = served.unwrap_or_else(|refusal| {
         writing.say(&refused::<T>(&refusal));
@@ -138,6 +165,19 @@ fn print(text: &str) -> Result<(), StartError> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome.map_err(|error| format!("cannot write to standard output: {error}").into()),
     }
+}
+
+/// Whether the shards of so many cores get memory enough to exist.
+///
+/// # Errors
+///
+/// The operator's, under the key `memory`.
+pub fn check_memory(memory: u64, cores: usize) -> Result<(), HostFault> {
+    let each = memory / cores.max(1) as u64;
+    shardstore::cache::check_limit(each).map_err(|error| HostFault {
+        key: "memory",
+        reason: format!("{error}; {cores} cores share it: give more, or name fewer cores"),
+    })
 }
 
 /// What `--check` says when all is well.

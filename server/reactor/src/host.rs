@@ -112,7 +112,8 @@ fn start_reactor(spec: &CoreSpec) -> io::Result<Reactor> {
     }
     let doorbell = spec.doorbells.of(spec.id);
     let driver = UringDriver::new(&doorbell).map_err(io::Error::other)?;
-    let seed = CoreSeed { random: entropy(), shuffle_tasks: false };
+    // Without it jitter is the same at each start, which harms nothing.
+    let seed = CoreSeed { random: entropy().unwrap_or_default(), shuffle_tasks: false };
     Ok(Reactor::new(spec.id, AnyDriver::Uring(Box::new(driver)), doorbell, seed))
 }
 
@@ -129,16 +130,24 @@ fn wind_up(reactor: &Reactor) {
     reactor.drop_tasks();
     for _ in 0..ROUNDS_MAX {
         step(reactor, Some(Wait::Until(reactor.now() + std::time::Duration::from_millis(2))));
-        if reactor.holdings().connections == 0 {
+        let holdings = reactor.holdings();
+        if holdings.connections == 0 && holdings.listeners == 0 {
             return;
         }
     }
 }
 
-/// Eight bytes from the kernel's generator, to seed jitter.
-fn entropy() -> u64 {
+/// Eight bytes from the kernel's generator.
+///
+/// # Errors
+/// The operator's: a security policy refuses getrandom(2), or the host has only just booted.
+pub fn entropy() -> io::Result<u64> {
     let mut bytes = [0u8; 8];
-    // SAFETY: `bytes` is 8 writable bytes. On failure they stay zero, which is good enough for jitter.
-    unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), libc::GRND_NONBLOCK) };
-    u64::from_ne_bytes(bytes)
+    // SAFETY: `bytes` is 8 writable bytes.
+    let count = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), libc::GRND_NONBLOCK) };
+    if count != bytes.len() as isize {
+        let error = io::Error::last_os_error();
+        return Err(io::Error::new(error.kind(), format!("no random numbers from the kernel (getrandom): {error}")));
+    }
+    Ok(u64::from_ne_bytes(bytes))
 }

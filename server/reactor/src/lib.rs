@@ -46,7 +46,7 @@ pub use buffer::Received;
 pub use core::{Holdings, Reactor, SpawnError};
 pub use counters::ReactorCounters;
 pub use driver::ListenOptions;
-pub use host::{CoreSpec, Host, Threads};
+pub use host::{CoreSpec, Host, Threads, entropy};
 pub use id::CoreId;
 #[cfg(loom)]
 pub use mailbox::model as mailbox_model;

@@ -11,7 +11,7 @@ mod tests;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use control::boot::{Bootable, HostFault};
+use control::boot::{Bootable, HostFault, check_memory};
 use control::log::{LogFormat, LogSettings};
 use control::settings::Settings;
 use control::settings::declare::KeyGroup;
@@ -25,6 +25,7 @@ use control::settings::schema::{AtMost, Change, ListedTables, NamedTables, Relat
 use control::settings::value::{Cores, ListenAddress};
 use control::{choice, settings};
 use shardstore::cache::Commit;
+use shardstore::placement::Topology;
 
 use crate::access_log;
 
@@ -238,6 +239,10 @@ impl Bootable for EdgeSettings {
 
     fn cores(&self) -> &Cores {
         &self.cores
+    }
+
+    fn check_start(&self, cores: usize, _: Option<&Topology>) -> Result<(), HostFault> {
+        check_memory(self.memory, cores)
     }
 
     fn check_host(&self) -> Result<(), HostFault> {

@@ -261,6 +261,7 @@ impl Cluster {
             topology: Some((topology, source(&self.map))),
             cpus: vec![None; CORES],
             incarnation: self.incarnation(),
+            hash_seed: self.incarnations,
             log: Box::new(std::io::sink()),
             usage: None,
             access_log: None,

@@ -8,6 +8,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use control::boot::{HostFault, check_memory};
 use control::log::LogSettings;
 use control::settings;
 use control::settings::Settings;
@@ -21,6 +22,7 @@ use control::settings::quantity::{GIB, KIB, MIB};
 use control::settings::schema::{AtMost, Relative, Schema, SettingKey};
 use control::settings::value::{Cores, ListenAddress};
 use shardstore::cache::Commit;
+use shardstore::placement::{NodeId, Topology};
 
 /// All that can be set for `shardstored`.
 static SCHEMA: Schema = Schema {
@@ -128,4 +130,25 @@ impl control::boot::Bootable for NodeSettings {
     fn cores(&self) -> &Cores {
         &self.cores
     }
+
+    fn check_start(&self, cores: usize, topology: Option<&Topology>) -> Result<(), HostFault> {
+        check_memory(self.memory, cores)?;
+        topology.map_or(Ok(()), |topology| check_listed(self.node_id, topology))
+    }
+}
+
+/// Whether the topology has this node.
+///
+/// # Errors
+/// The operator's, under the key `node_id`.
+pub(crate) fn check_listed(node_id: u16, topology: &Topology) -> Result<(), HostFault> {
+    if topology.node(NodeId(u32::from(node_id))).is_some() {
+        return Ok(());
+    }
+    let listed: Vec<String> = topology.nodes().iter().map(|node| node.id.to_string()).collect();
+    let reason = format!(
+        "the topology has no such node, it has {}; correct node_id, or add a [[node]] and raise the epoch",
+        listed.join(", ")
+    );
+    Err(HostFault { key: "node_id", reason })
 }

@@ -17,7 +17,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 
 use reactor::{Address, CoreId, CoreSpec, Doorbells, Host, ListenOptions, Listener, Reactor, mailboxes};
-use shardstore::placement::NodeId;
 use shardstore::wire::cluster_tag;
 use store_runtime::remote::unpublished;
 
@@ -29,6 +28,7 @@ use control::drain::Ending;
 use control::reload::Reloader;
 
 use crate::plan::{NodePlan, Shared, Started};
+use crate::settings::check_listed;
 use crate::supervisor::{self, NodeSupervision};
 
 /// Starts a node on `host`. It runs until SIGTERM or SIGINT.
@@ -40,7 +40,8 @@ use crate::supervisor::{self, NodeSupervision};
 /// # Panics
 /// When the plan has no data core, or more than 65,534.
 pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
-    check_listed(&plan)?;
+    let listed = check_listed(plan.loaded.settings.node_id, &plan.topology);
+    listed.map_err(|fault| io::Error::other(plan.loaded.unusable(fault.key, fault.reason)))?;
     let cores = u16::try_from(plan.cpus.len()).expect("a machine has fewer than 65,535 CPUs");
     assert!(cores > 0 && cores < u16::MAX, "a node has at least one data core");
     let doorbells = host.doorbells(usize::from(cores) + 1)?;
@@ -94,19 +95,6 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
     })?;
     let admin = admin.get().cloned().ok_or_else(|| io::Error::other("the control core has not started"))?;
     Ok(Started { listen, admin, ending })
-}
-
-fn check_listed(plan: &NodePlan) -> io::Result<()> {
-    let me = NodeId(u32::from(plan.loaded.settings.node_id));
-    if plan.topology.node(me).is_some() {
-        return Ok(());
-    }
-    let listed: Vec<String> = plan.topology.nodes().iter().map(|node| node.id.to_string()).collect();
-    Err(io::Error::other(format!(
-        "node_id: found {me}, allowed: a node of {}, which are {}; correct node_id, or add a [[node]] and raise the epoch",
-        plan.source.name,
-        listed.join(", ")
-    )))
 }
 
 /// Cores on their way.

@@ -329,7 +329,11 @@ fn what_it_cannot_start_with_is_said_with_place_and_remedy() {
     let cases: &[(Option<&str>, &[&str], &str)] = &[
         (None, &[], "topology.toml: cannot read the topology"),
         (Some(&bad_epoch), &[], "topology.toml:2: epoch"),
-        (Some(&good), &["--node-id=9"], "node_id: found 9, allowed: a node of"),
+        (
+            Some(&good),
+            &["--node-id=9"],
+            "node_id: 9 cannot be used: the topology has no such node, it has 1; correct node_id",
+        ),
         (Some(&good), &["--memory=1KiB"], "memory"),
         (Some(&good), &["--no-such-flag"], "no-such-flag"),
         (Some(&good), &[&taken_flag], "set another address (`listen`"),
@@ -337,6 +341,11 @@ fn what_it_cannot_start_with_is_said_with_place_and_remedy() {
     for (topology, flags, part) in cases {
         let said = refused(*topology, flags);
         assert!(said.contains(part), "{part}: {said}");
+        // A check refuses it too, unless it takes a start to see it.
+        if *flags != [&*taken_flag] {
+            let said = refused(*topology, &[flags, &["--check"][..]].concat());
+            assert!(said.contains(part), "--check: {part}: {said}");
+        }
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }

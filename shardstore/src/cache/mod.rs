@@ -53,7 +53,7 @@ pub use disown::PageSweep;
 pub use hit::{Hit, Pieces, Pinned, Value};
 pub use insert::{Insert, Inserted, ValueParts};
 pub use item::{EXPIRE_MS_MAX, FLAGS_MAX, METADATA_BYTES_MAX};
-pub use options::{CacheError, CacheOptions, Commit, LIMIT_BYTES_MIN, VALUE_BYTES_MAX};
+pub use options::{CacheError, CacheOptions, Commit, LIMIT_BYTES_MIN, VALUE_BYTES_MAX, check_limit};
 pub use reader::{Busy, Found, Inspection, Read, Reader, SharedCache};
 pub use stats::CacheStats;
 

@@ -85,6 +85,15 @@ pub enum Commit {
     AtStart,
 }
 
+/// Whether a cache of so many bytes can be made.
+///
+/// # Errors
+///
+/// [`CacheError::LimitTooSmall`]: the operator's.
+pub fn check_limit(limit_bytes: u64) -> Result<(), CacheError> {
+    Geometry::of(&CacheOptions::new(limit_bytes, KeyHasher::new(0))).map(drop)
+}
+
 impl CacheOptions {
     /// A cache of `limit_bytes` that may grow to four times that, and that only its owner reads.
     #[must_use]

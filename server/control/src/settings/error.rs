@@ -176,7 +176,7 @@ impl SettingsErrors {
     /// # Panics
     ///
     /// When there is none: a failure without a reason is a defect of ours.
-    pub(super) fn new(errors: Vec<SettingError>) -> Self {
+    pub(crate) fn new(errors: Vec<SettingError>) -> Self {
         assert!(!errors.is_empty(), "a refusal has a reason");
         Self(errors)
     }

@@ -111,12 +111,15 @@ pub(super) struct Environment {
     pub(super) layer: SettingsLayer,
     /// The configuration file, where one is named.
     pub(super) config: Option<PathBuf>,
+    /// Variables of the product that it does not have.
+    pub(super) unknown: Vec<SettingError>,
 }
 
 /// Reads the variables of the product; all others are passed over.
 ///
-/// A variable of another binary of the product is passed over too, since one environment file often serves both. Any other
-/// variable with the product's prefix is an error: a misspelt one would otherwise be without effect and without a word.
+/// A variable of another binary of the product is passed over too, since one environment file often serves both, and so is what
+/// Kubernetes sets for a service of the product's name. Any other variable with the product's prefix is told of: a misspelt one would
+/// otherwise be without effect and without a word; but it may be somebody else's, so that it stops nothing.
 pub(super) fn read_environment(schema: &Schema, variables: &[(OsString, OsString)]) -> Environment {
     let mut environment = Environment::default();
     for (name, value) in variables {
@@ -125,13 +128,27 @@ pub(super) fn read_environment(schema: &Schema, variables: &[(OsString, OsString
             environment.config = Some(PathBuf::from(value));
         } else if let Some((path, key)) = schema.key_of_variable(name) {
             environment.layer.read_text(key, &path, value, Origin::Environment(name.to_owned()));
-        } else if !schema.is_variable_of_relative(name) {
-            environment.layer.errors.push(unknown_variable(schema, name));
+        } else if !schema.is_variable_of_relative(name) && !is_service_link(name, value) {
+            environment.unknown.push(unknown_variable(schema, name));
         }
     }
+    environment.unknown.sort_by(|one, other| one.key().cmp(&other.key()));
     // The order of the variables in a process is arbitrary; the order of messages is not.
     environment.layer.errors.sort_by(|one, other| one.key().cmp(&other.key()));
     environment
+}
+
+/// Whether Kubernetes sets such a variable for a service whose name begins with the product's (documentation of Kubernetes, "Service",
+/// "Environment variables").
+fn is_service_link(name: &str, value: &OsStr) -> bool {
+    let is_url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.to_string_lossy().starts_with(scheme));
+    let is_part = |part: &str| name.ends_with(part);
+    (is_url && name.contains("_PORT"))
+        || is_part("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || ["_TCP", "_UDP", "_SCTP"]
+            .iter()
+            .any(|protocol| ["_ADDR", "_PORT", "_PROTO"].iter().any(|part| is_part(&format!("{protocol}{part}"))))
 }
 
 fn unknown_variable(schema: &Schema, name: &str) -> SettingError {

@@ -77,6 +77,8 @@ pub struct Loaded<T> {
     pub settings: T,
     /// The same with the origin of every value, to be shown.
     pub effective: SettingsTree,
+    /// What was given and means nothing: variables with the product's prefix that it does not have. `--check` refuses them.
+    pub warnings: Vec<SettingError>,
 }
 
 impl<T> Loaded<T> {
@@ -130,7 +132,8 @@ pub fn load<T: Settings>(sources: &SettingsSources<'_>) -> Result<Invocation<T>,
     let tree = SettingsTree::resolve(schema, vec![file_layer, environment.layer, flag_layer])?;
     // Paths are to mean the same in another folder: where they are printed, and beside those of a process that runs.
     let tree = tree.absolute_from(&sources.files.working_folder());
-    let loaded = |tree: SettingsTree| Box::new(Loaded { settings: T::from_tree(&tree), effective: tree });
+    let warnings = environment.unknown;
+    let loaded = |tree: SettingsTree| Box::new(Loaded { settings: T::from_tree(&tree), effective: tree, warnings });
     Ok(match action {
         Action::Serve => Invocation::Serve(loaded(tree)),
         Action::Check(against) => Invocation::Check(loaded(tree), against),

@@ -357,6 +357,7 @@ impl Driver for UringDriver {
     fn close_listener(&mut self, socket: Socket) -> Vec<AcceptedSocket> {
         // SAFETY: the descriptor came from `listen`, and the loop closes it once.
         let fd = unsafe { OwnedFd::from_raw_fd(socket.0) };
+        socket::remove_own(&fd);
         let rest = socket::drain_backlog(&fd);
         rest.into_iter().map(|fd| AcceptedSocket { socket: Socket(fd.into_raw_fd()) }).collect()
     }

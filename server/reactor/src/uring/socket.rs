@@ -8,7 +8,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::address::Address;
@@ -183,9 +183,11 @@ pub(crate) fn open_to_connect(address: &RawAddress) -> io::Result<OwnedFd> {
 pub(crate) fn listen(address: &Address, options: &ListenOptions) -> io::Result<(OwnedFd, Address)> {
     let raw = RawAddress::new(address)?;
     let fd = open(&raw)?;
-    if let Address::Unix(path) = address {
-        remove_stale(path, &raw)?;
-    } else {
+    if let Address::Tcp(address) = address {
+        if address.is_ipv6() {
+            // IPv4 has addresses of its own: `0.0.0.0:80` and `[::]:80` do not take each other's.
+            set(&fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+        }
         if options.claim {
             claim(&raw)?;
         }
@@ -195,7 +197,10 @@ pub(crate) fn listen(address: &Address, options: &ListenOptions) -> io::Result<(
             set(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
         }
     }
-    bind_when_free(&fd, &raw)?;
+    match address {
+        Address::Unix(path) => bind_when_free(&fd, &raw, Some(path))?,
+        Address::Tcp(_) => bind_when_free(&fd, &raw, None)?,
+    }
     // SAFETY: listen(2) takes no pointers.
     check(unsafe { libc::listen(fd.as_raw_fd(), options.backlog as libc::c_int) })?;
     if options.steer_by_cpu {
@@ -206,11 +211,15 @@ pub(crate) fn listen(address: &Address, options: &ListenOptions) -> io::Result<(
 }
 
 /// Binds, waiting a moment if the address is in use: the kernel takes some milliseconds to take a ring's sockets down
-/// after its process was killed, and whoever restarts it at once must not fail for that. Blocks; only at start-up.
-fn bind_when_free(fd: &OwnedFd, raw: &RawAddress) -> io::Result<()> {
+/// after its process was killed, and whoever restarts it at once must not fail for that. The file of a Unix socket is removed
+/// as soon as nobody answers there. Blocks; only at start-up.
+fn bind_when_free(fd: &OwnedFd, raw: &RawAddress, path: Option<&Path>) -> io::Result<()> {
     const TRIES: u32 = 25;
     const PAUSE_MS: libc::c_int = 20;
     for tries_left in (0..TRIES).rev() {
+        if let Some(path) = path {
+            remove_stale(path, raw)?;
+        }
         // SAFETY: `raw` points to `len` bytes that outlive the call.
         let bound = check(unsafe { libc::bind(fd.as_raw_fd(), raw.as_ptr(), raw.len()) });
         match bound {
@@ -228,11 +237,15 @@ fn bind_when_free(fd: &OwnedFd, raw: &RawAddress) -> io::Result<()> {
 fn claim(raw: &RawAddress) -> io::Result<()> {
     let probe = open(raw)?;
     set(&probe, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
-    bind_when_free(&probe, raw)
+    let address = raw.to_address();
+    if matches!(address, Some(Address::Tcp(address)) if address.is_ipv6()) {
+        set(&probe, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+    }
+    bind_when_free(&probe, raw, None)
 }
 
 /// Removes the socket file of a process that is gone; one that still answers is left alone, and bind then fails.
-fn remove_stale(path: &std::path::Path, raw: &RawAddress) -> io::Result<()> {
+fn remove_stale(path: &Path, raw: &RawAddress) -> io::Result<()> {
     let is_socket = std::fs::symlink_metadata(path)
         .is_ok_and(|metadata| std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type()));
     if !is_socket {
@@ -248,6 +261,14 @@ fn remove_stale(path: &std::path::Path, raw: &RawAddress) -> io::Result<()> {
     };
     // Any other answer, or error, may be somebody alive: then bind says that the address is in use.
     if refused { std::fs::remove_file(path) } else { Ok(()) }
+}
+
+/// Removes the file of a listening Unix socket of ours, before it is closed: as long as it is open nobody else takes it over.
+pub(crate) fn remove_own(fd: &OwnedFd) {
+    if let Some(Address::Unix(path)) = address_by(libc::getsockname, fd.as_raw_fd()) {
+        // Whoever removed it before has done what is to be done.
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 /// Picks the socket of a reuse-port group by the CPU that took the packet: socket `n` was the `n`th to listen.

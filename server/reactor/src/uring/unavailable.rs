@@ -102,7 +102,10 @@ impl std::error::Error for RingUnavailable {}
 pub fn probe() -> Result<(), RingUnavailable> {
     let doorbell = crate::mailbox::doorbell::Doorbell::for_ring(crate::mailbox::WakeMethod::EventFd)
         .map_err(|error| RingUnavailable::new("eventfd", error))?;
-    super::UringDriver::new(&doorbell).map(drop)
+    let mut driver = super::UringDriver::new(&doorbell)?;
+    // A filter may let a ring be made and nothing be done with it.
+    crate::driver::Driver::enter(&mut driver, crate::driver::Wait::No)
+        .map_err(|error| RingUnavailable::new("io_uring_enter", error))
 }
 
 #[cfg(test)]

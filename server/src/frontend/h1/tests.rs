@@ -40,6 +40,7 @@ fn plan(access_log: Option<AccessLogPort>) -> EdgePlan {
         topology: None,
         cpus: vec![None],
         incarnation: 1,
+        hash_seed: 1,
         log: Box::new(std::io::sink()),
         usage: None,
         access_log,

@@ -125,7 +125,7 @@ async fn refuse(core: &NodeCore, connection: Connection, (refusal, reader): (Hel
         HelloRefusal::TimedOut => note(core, Event::HelloTimedOut),
         HelloRefusal::Lost => note(core, Event::Lost),
         HelloRefusal::Foreign(name) => core.metrics().faults.note(name),
-        HelloRefusal::Answered(name) => answer_and_end(core, connection, (name, &core.hello())).await,
+        HelloRefusal::Answered(name) => answer_and_end(core, connection, (name, &core.hello_to_stranger())).await,
         HelloRefusal::Disagreed(HelloError::Map { epoch, first, last }) => {
             let ours = core.hello_with_owners(first);
             ours.encode(&mut connection.write());
@@ -137,8 +137,10 @@ async fn refuse(core: &NodeCore, connection: Connection, (refusal, reader): (Hel
         }
         HelloRefusal::Disagreed(error) => {
             let name = error.name();
+            let is_ours = !matches!(error, HelloError::Cluster { .. } | HelloError::Version { .. });
             core.report_refused(connection.peer(), error);
-            answer_and_end(core, connection, (name, &core.hello())).await;
+            let hello = if is_ours { core.hello() } else { core.hello_to_stranger() };
+            answer_and_end(core, connection, (name, &hello)).await;
         }
     }
 }
@@ -219,6 +221,11 @@ impl NodeCore {
         // A full mailbox costs a line of the log; the peer comes again.
         let refused = NodeMessage::PeerRefused(Box::new(PeerRefused { peer, error }));
         let _ = self.mail.send(self.store.cores().control(), refused);
+    }
+
+    /// What it says to a peer that has not shown to be of its cluster: all but the seed, by which keys that meet can be chosen.
+    fn hello_to_stranger(&self) -> Hello {
+        Hello { hash_seed: 0, ..self.hello() }
     }
 
     /// What this node says about itself.

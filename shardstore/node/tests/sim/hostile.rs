@@ -101,6 +101,7 @@ fn noise_and_other_protocols_are_closed_without_a_word() {
 fn hellos_that_cannot_agree_get_ours_and_the_end() {
     Rig::new(5, &[]).run(script!(|reactor| {
         let mut other_seed = hello(0);
+        assert_ne!(other_seed.hash_seed, 0, "0 stands for none");
         other_seed.hash_seed ^= 1;
         let mut other_function = hello(0);
         other_function.hash_id = 9;
@@ -118,6 +119,10 @@ fn hellos_that_cannot_agree_get_ours_and_the_end() {
         foreign.cluster = "staging".to_owned();
         let error = Peer::greet(&reactor, &foreign).await.err().unwrap();
         assert!(matches!(error, HelloError::Cluster { .. }), "{error}");
+        assert_eq!(Peer::heard(&reactor, &foreign).await.hash_seed, 0, "the seed is told to nobody of another cluster");
+        let mut later = foreign.clone();
+        (later.version_min, later.version_max) = (9, 9);
+        assert_eq!(Peer::heard(&reactor, &later).await.hash_seed, 0);
         // Not a HELLO at all.
         let connection = dial(&reactor, &node_address()).await;
         let dialect =

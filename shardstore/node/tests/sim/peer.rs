@@ -108,6 +108,13 @@ impl Peer {
     }
 
     /// Connects with this HELLO.
+    /// What the node answers to a HELLO.
+    pub(crate) async fn heard(reactor: &Reactor, ours: &Hello) -> Hello {
+        let connection = dial(reactor, &node_address()).await;
+        ours.encode(&mut connection.write());
+        read_hello(&connection, &mut Vec::new()).await.expect("a node says HELLO to whoever does")
+    }
+
     pub(crate) async fn greet(reactor: &Reactor, ours: &Hello) -> Result<Peer, HelloError> {
         let connection = dial(reactor, &node_address()).await;
         ours.encode(&mut connection.write());

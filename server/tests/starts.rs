@@ -1,0 +1,165 @@
+//! Starts of the real binary: what must not stop one, what must, and what is said.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod support;
+
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use support::client::Client;
+use support::server::{Addresses, Plan, Server, Waiting, lines, own_folder, program, signal};
+
+const READYZ: &str = "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n";
+
+fn corelane() -> Command {
+    program(env!("CARGO_BIN_EXE_corelane"))
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A process that is ended with its test.
+struct Running(Child);
+
+impl Running {
+    /// Waits until it has ended; its exit status, if it has ended by itself.
+    fn await_end(&mut self) -> Option<i32> {
+        let waiting = Waiting::begin();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            waiting.go_on(|| "the process does not end".to_owned());
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn variables_of_others_stop_no_start_and_a_misspelt_one_is_told() {
+    let service = [("CORELANE_PORT", "tcp://10.0.0.1:8080"), ("CORELANE_SERVICE_HOST", "10.0.0.1")];
+    let checked = corelane().arg("--check").envs(service).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
+    let misspelt = corelane().arg("--check").env("CORELANE_MEMROY", "1GiB").output().unwrap();
+    assert_eq!(misspelt.status.code(), Some(2));
+    assert!(said(&misspelt).contains("did you mean \"CORELANE_MEMORY\"?"), "{}", said(&misspelt));
+
+    let addresses = Addresses::own();
+    let mut command = corelane();
+    command.args(addresses.flags()).args(["--cores=0", "--memory=64MiB"]).envs(service).env("CORELANE_MEMROY", "1GiB");
+    let mut server = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let log = lines(server.0.stderr.take().unwrap());
+    addresses.await_ready();
+    let line = log.recv_timeout(support::PATIENCE).unwrap();
+    assert!(line.contains("warning") && line.contains("did you mean \"CORELANE_MEMORY\"?"), "{line}");
+}
+
+#[test]
+fn a_check_refuses_what_a_start_refuses() {
+    for (flags, part) in [
+        (["--cores=4000", "--memory=64MiB"], "cores: found 4000, allowed: the CPUs of this process"),
+        (["--memory=1MiB", "--cores=0"], "memory"),
+    ] {
+        for check in [&["--check"][..], &[]] {
+            let output = corelane().args(flags).args(check).args(Addresses::own().flags()).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{flags:?}");
+            assert!(said(&output).contains(part), "{}", said(&output));
+        }
+    }
+}
+
+#[test]
+fn a_full_standard_output_is_a_message_and_a_status() {
+    for flag in ["--help", "--check", "--print-config"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = corelane().arg(flag).stdout(Stdio::from(full)).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{flag}");
+        assert!(said(&output).contains("cannot write to standard output"), "{}", said(&output));
+    }
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status = corelane().arg("--no-such-flag").stderr(Stdio::from(full)).status().unwrap();
+    assert_eq!(status.code(), Some(2), "nothing can be said, but the status");
+}
+
+#[test]
+fn signals_that_mean_nothing_end_nothing() {
+    let mut server = Server::start(&Plan { config: "memory = \"64MiB\"\n", ..Plan::default() });
+    for name in ["USR1", "USR2", "XFSZ", "PIPE"] {
+        server.signal(name);
+        assert_eq!(Client::connect(server.admin).ask(READYZ).status, 200, "{name}");
+    }
+    server.terminate();
+    assert_eq!(server.await_exit(support::PATIENCE), 0);
+}
+
+fn is_socket(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+}
+
+/// A server that listens at a path, with its log.
+fn at_path(path: &Path) -> (Running, std::sync::mpsc::Receiver<String>) {
+    let mut command = corelane();
+    command.args(["--cores=0", "--memory=64MiB"]).arg(format!("--listen=unix:{}", path.display()));
+    command.arg(format!("--admin=unix:{}.admin", path.display()));
+    let mut server = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let log = lines(server.0.stderr.take().unwrap());
+    (server, log)
+}
+
+fn await_line(log: &std::sync::mpsc::Receiver<String>, part: &str) {
+    let mut seen = Vec::new();
+    while !seen.last().is_some_and(|line: &String| line.contains(part)) {
+        seen.push(log.recv_timeout(support::PATIENCE).unwrap_or_else(|error| panic!("{part}: {error}: {seen:#?}")));
+    }
+}
+
+#[test]
+fn a_socket_left_by_a_kill_is_taken_over_a_live_one_is_not_and_a_clean_stop_leaves_none() {
+    let folder = own_folder();
+    let path = folder.join("s");
+    for _ in 0..8 {
+        let (mut server, log) = at_path(&path);
+        await_line(&log, "event=serving");
+        signal(server.0.id(), "KILL");
+        server.0.wait().unwrap();
+        assert!(is_socket(&path), "it is left behind");
+    }
+    let (mut server, log) = at_path(&path);
+    await_line(&log, "event=serving");
+    let (mut second, refusal) = at_path(&path);
+    await_line(&refusal, "is in use by another process");
+    assert_eq!(second.await_end(), Some(2));
+    assert!(is_socket(&path), "the living one keeps its socket");
+    signal(server.0.id(), "TERM");
+    assert_eq!(server.await_end(), Some(0));
+    for left in [&path, &folder.join("s.admin")] {
+        assert!(!left.exists(), "{}", left.display());
+    }
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[test]
+fn both_wildcards_share_a_port() {
+    let addresses = Addresses::own();
+    // No two living processes have the same id; another program may still have the port.
+    let port = 20_000 + std::process::id() % 10_000;
+    let listen = format!("--listen=0.0.0.0:{port},[::]:{port}");
+    let mut command = corelane();
+    command.args(["--cores=0", "--memory=64MiB", &listen]).arg(format!("--admin={}", addresses.admin));
+    let _server = Running(command.spawn().unwrap());
+    addresses.await_ready();
+    for address in [format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
+        let answer = Client::connect(address.parse().unwrap()).ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(answer.status, 200, "{address}");
+    }
+}
