@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  accept ─▶ AcceptPolicy::admit ─┬─ a permit ─▶ a task: serve ─▶ its end gives the permit back
-//!                              └─ none, counted ─┬─ a place to be told ─▶ refuse, finish
-//!                                                └─ none, or nothing to say ─▶ closed
+//!                                 └─ none, counted ─┬─ a place to be told ─▶ refuse, finish
+//!                                                   └─ none, or nothing to say ─▶ closed
 //! ```
 //!
 //! **Not** the bound on those that are served, nor what is said to the others: that is the [`AcceptPolicy`]'s.
