@@ -23,6 +23,7 @@ fn main() -> ExitCode {
             hash_seed: booted.hash_seed,
             log: Box::new(booted.log),
             usage: Some(ProcessUsage::read),
+            host_memory: booted.host_memory,
             access_log: Some(access_port),
         };
         let mut threads = Threads::new(None);

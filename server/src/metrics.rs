@@ -47,6 +47,9 @@ control::metrics! {
         shed: Counter = "corelane_http_connections_shed_total",
         /// Connections ended because their client was slow: with a head or a body (408), or in reading its response.
         timeouts: Counter = "corelane_http_timeouts_total",
+        /// Connections cut off because the core had queued `limits.connection_memory_bytes` for clients that do not read, and this
+        /// one did not.
+        cut_for_memory: Counter = "corelane_http_connections_cut_total",
         /// Bodies, or copies of values, refused with 503 because `limits.body_memory_bytes` was reached and, for copies, no room came up in time.
         bodies_shed: Counter = "corelane_http_bodies_shed_total",
         /// Responses that are missing in the access log because its writer was behind.
@@ -155,6 +158,7 @@ mod tests {
             (|m| m.accepted.increment(), "corelane_http_connections_accepted_total"),
             (|m| m.shed.increment(), "corelane_http_connections_shed_total"),
             (|m| m.timeouts.increment(), "corelane_http_timeouts_total"),
+            (|m| m.cut_for_memory.increment(), "corelane_http_connections_cut_total"),
             (|m| m.bodies_shed.increment(), "corelane_http_bodies_shed_total"),
             (|m| m.access_records_dropped.increment(), "corelane_access_log_dropped_total"),
             (|m| m.responses_cut.increment(), "corelane_http_responses_cut_total"),

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Sender, channel};
 use crate::settings::EdgeSettings;
 use control::drain::Ending;
 use control::log::LineSink;
+use control::memory::HostMemory;
 use control::metrics::ReadUsage;
 use control::reload::{ConfigSource, Reloader};
 use control::settings::Loaded;
@@ -50,6 +51,8 @@ pub struct EdgePlan {
     pub log: Box<dyn LineSink + Send>,
     /// How the process's own use of memory and CPU is read; `None` in a simulation, whose processes share one.
     pub usage: Option<ReadUsage>,
+    /// The memory that the process finds; `None` where the kernel does not say, and in a simulation.
+    pub host_memory: Option<HostMemory>,
     /// Where responses are recorded; `None` records none whatever the settings say.
     pub access_log: Option<AccessLogPort>,
 }
@@ -104,6 +107,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
         metrics,
         log: plan.log,
         usage: plan.usage,
+        host_memory: plan.host_memory,
         access_log,
         ending: ending.clone(),
         hasher: shared.hasher,

@@ -64,6 +64,7 @@ fn start(cores: usize, access_log: AccessLog) -> SocketAddr {
         hash_seed: 1,
         log: Box::new(std::io::sink()),
         usage: None,
+        host_memory: None,
         access_log: Some(port),
     };
     let mut threads = Threads::new(None);

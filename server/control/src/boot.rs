@@ -17,6 +17,7 @@ use shardstore::placement::Topology;
 use crate::against;
 use crate::drain::Exit;
 use crate::log::writer::{self, LogQueue};
+use crate::memory::{self, HostMemory, MemoryBound, MemoryLimit};
 use crate::reading::ReadingPlace;
 use crate::reload::ConfigSource;
 use crate::settings::{Cores, Invocation, Loaded, Settings, SettingsErrors};
@@ -38,6 +39,8 @@ pub struct Booted<T> {
     pub hash_seed: u64,
     /// Where log lines go: on their way to standard error nobody waits.
     pub log: LogQueue,
+    /// The memory that it finds, where the kernel says it.
+    pub host_memory: Option<HostMemory>,
 }
 
 /// Where the settings of a binary keep what is looked at here.
@@ -47,6 +50,12 @@ pub trait Bootable: Settings + Send + 'static {
 
     /// The CPUs for data cores.
     fn cores(&self) -> &Cores;
+
+    /// What the process may take of the host's memory with so many data cores.
+    fn memory_bound(&self, cores: usize) -> MemoryBound;
+
+    /// Memory that is taken before anything is served, in bytes.
+    fn memory_at_start(&self) -> u64;
 
     /// Whether what the settings name can be used on this host. Looked at before a start, and by `--check`.
     ///
@@ -113,12 +122,15 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
         .settings
         .check_start(cpus.len(), topology.as_ref().map(|(topology, _)| topology))
         .map_err(|fault| loaded.unusable(fault.key, fault.reason))?;
+    let host_memory = HostMemory::read();
+    check_at_start(&loaded, host_memory.as_ref())?;
     if let Some(against) = check {
         if !loaded.warnings.is_empty() {
             return Err(SettingsErrors::new(loaded.warnings).into());
         }
         let named = topology.as_ref().map(|(topology, source)| (topology, &*source.name));
         print(&format!("{}\n", verdict(T::SCHEMA.program, named)))?;
+        print(&memory_verdict(&loaded.settings.memory_bound(cpus.len()), host_memory.as_ref()))?;
         let Some(admin) = against else { return Ok(Exit::Clean.status()) };
         let (text, status) = against::compare(T::SCHEMA.program, &loaded.effective, &admin)?;
         print(&text)?;
@@ -144,6 +156,7 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
         incarnation: incarnation(),
         hash_seed: reactor::entropy()?,
         log,
+        host_memory,
     });
     // Behind what was logged, and bounded in time as that is.
     let status = served.unwrap_or_else(|refusal| {
@@ -178,6 +191,28 @@ pub fn check_memory(memory: u64, cores: usize) -> Result<(), HostFault> {
         key: "memory",
         reason: format!("{error}; {cores} cores share it: give more, or name fewer cores"),
     })
+}
+
+/// Refuses to take memory that is not there: the kernel would end the process while it takes it.
+fn check_at_start<T: Bootable>(loaded: &Loaded<T>, host: Option<&HostMemory>) -> Result<(), StartError> {
+    let taken = loaded.settings.memory_at_start();
+    let Some(MemoryLimit { bytes, of }) = host.map(|host| &host.available).filter(|limit| taken > limit.bytes) else {
+        return Ok(());
+    };
+    let available = memory::readable(*bytes);
+    let reason = format!(
+        "memory_commit = \"at-start\" takes all of it at once, and {of} has {available} for it; lower it, or set memory_commit = \"as-needed\""
+    );
+    Err(loaded.unusable("memory", reason).into())
+}
+
+/// What `--check` says of the memory.
+fn memory_verdict(bound: &MemoryBound, host: Option<&HostMemory>) -> String {
+    let text = format!("memory: at most {}: {bound}", memory::readable(bound.total()));
+    match host.and_then(|host| bound.excess(host)) {
+        None => format!("{text}\n"),
+        Some(excess) => format!("{text}\nwarning: {excess}\n"),
+    }
 }
 
 /// What `--check` says when all is well.

@@ -26,6 +26,7 @@ pub mod heartbeat;
 pub mod lifecycle;
 mod listen_error;
 pub mod log;
+pub mod memory;
 pub mod metrics;
 pub mod reading;
 pub mod reload;

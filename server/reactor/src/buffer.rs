@@ -19,8 +19,37 @@ pub struct Received {
 /// words only. (Parts of words that are written one by one cannot be read together without waiting for the cache.)
 enum BufferMemory {
     Pooled(Rc<BufferRing>),
-    #[expect(clippy::box_collection, reason = "a pointer is a word, a vector three")]
-    Owned(Box<Vec<u8>>),
+    Owned(Box<OwnedBytes>),
+}
+
+/// Bytes of our own, and the pool that counts them, if they were copied out of one.
+struct OwnedBytes {
+    bytes: Vec<u8>,
+    copied_from: Option<Rc<BufferRing>>,
+}
+
+impl OwnedBytes {
+    fn copy(bytes: &[u8], ring: &Rc<BufferRing>) -> Self {
+        let bytes = bytes.to_vec();
+        ring.note_copied(bytes.capacity());
+        OwnedBytes { bytes, copied_from: Some(Rc::clone(ring)) }
+    }
+
+    fn extend(&mut self, more: &[u8]) {
+        let before = self.bytes.capacity();
+        self.bytes.extend_from_slice(more);
+        if let Some(ring) = &self.copied_from {
+            ring.note_copied(self.bytes.capacity() - before);
+        }
+    }
+}
+
+impl Drop for OwnedBytes {
+    fn drop(&mut self) {
+        if let Some(ring) = &self.copied_from {
+            ring.note_copy_gone(self.bytes.capacity());
+        }
+    }
 }
 
 const _: () = assert!(size_of::<Option<Received>>() == 24, "three words");
@@ -69,7 +98,7 @@ impl Received {
     /// When they are more than 16 MiB: one receive is bounded by the kernel, and an inbox by us, far below.
     pub fn owned(bytes: Vec<u8>) -> Self {
         let place = BufferSpan::whole(0, bytes.len());
-        Received { memory: BufferMemory::Owned(Box::new(bytes)), place }
+        Received { memory: BufferMemory::Owned(Box::new(OwnedBytes { bytes, copied_from: None })), place }
     }
 
     /// How many bytes have not been consumed: the length of the slice, without making it.
@@ -86,6 +115,14 @@ impl Received {
         }
     }
 
+    /// Whether so much was copied out of the pool and waits that a connection may not let more of it wait.
+    pub(crate) fn is_crowded(&self) -> bool {
+        match &self.memory {
+            BufferMemory::Pooled(ring) => ring.is_crowded(),
+            BufferMemory::Owned(_) => false,
+        }
+    }
+
     /// Drops the first `count` bytes.
     ///
     /// # Panics
@@ -98,15 +135,20 @@ impl Received {
 
     /// The same bytes out of the pool.
     pub(crate) fn into_owned(self) -> Received {
-        if self.is_pooled() { Received::owned(self.to_vec()) } else { self }
+        let owned = match &self.memory {
+            BufferMemory::Pooled(ring) => OwnedBytes::copy(&self, ring),
+            BufferMemory::Owned(_) => return self,
+        };
+        let place = BufferSpan::whole(0, owned.bytes.len());
+        Received { memory: BufferMemory::Owned(Box::new(owned)), place }
     }
 
     /// Appends to bytes of our own, as long as they stay within what one large receive brings; false when they do not.
     pub(crate) fn append(&mut self, more: &[u8]) -> bool {
         const OWNED_BYTES_MAX: usize = 64 * 1024;
         match &mut self.memory {
-            BufferMemory::Owned(bytes) if bytes.len() + more.len() <= OWNED_BYTES_MAX => {
-                bytes.extend_from_slice(more);
+            BufferMemory::Owned(owned) if owned.bytes.len() + more.len() <= OWNED_BYTES_MAX => {
+                owned.extend(more);
                 self.place = BufferSpan(self.place.0 + ((more.len() as u64) << OFFSET_BITS));
                 true
             }
@@ -126,7 +168,7 @@ impl Deref for Received {
     fn deref(&self) -> &[u8] {
         let bytes = match &self.memory {
             BufferMemory::Pooled(ring) => ring.bytes(self.place.buffer()),
-            BufferMemory::Owned(bytes) => bytes,
+            BufferMemory::Owned(owned) => &owned.bytes,
         };
         &bytes[self.place.start()..self.place.end()]
     }

@@ -24,7 +24,7 @@ use crate::id::{ConnectionId, CoreId, TaskId};
 use crate::mailbox::doorbell::Doorbell;
 use crate::net::backlog::ListenerState;
 use crate::net::state::ConnectionState;
-use crate::outbox::Spares;
+use crate::outbox::{OpenedBy, SendBuffers};
 use crate::precise_waits::PreciseWaits;
 use crate::random::Random;
 use crate::slab::Slab;
@@ -55,6 +55,8 @@ pub struct Holdings {
     pub timers: usize,
     /// Listening sockets.
     pub listeners: usize,
+    /// Memory of send buffers that are queued, on connections that either side has opened.
+    pub queued_bytes: usize,
 }
 
 pub(crate) struct Inner {
@@ -74,7 +76,7 @@ pub(crate) struct Inner {
     pub(crate) listeners: RefCell<Slab<ListenerState>>,
     pub(crate) dirty: RefCell<Vec<ConnectionId>>,
     pub(crate) starved: RefCell<VecDeque<ConnectionId>>,
-    pub(crate) spares: RefCell<Spares>,
+    pub(crate) send_buffers: RefCell<SendBuffers>,
     pub(crate) doorbell: Arc<Doorbell>,
     /// How often the doorbell was found rung.
     bell_rings: Cell<u64>,
@@ -116,7 +118,7 @@ impl Reactor {
             listeners: RefCell::new(Slab::new(LISTENERS_MAX)),
             dirty: RefCell::new(Vec::with_capacity(1024)),
             starved: RefCell::new(VecDeque::new()),
-            spares: RefCell::new(Spares::new()),
+            send_buffers: RefCell::new(SendBuffers::new()),
             driver: RefCell::new(driver),
             doorbell,
             bell_rings: Cell::new(0),
@@ -184,6 +186,13 @@ impl Reactor {
         ReactorCounters { overflows: self.inner.driver.borrow().overflows(), ..self.inner.counters.read() }
     }
 
+    /// Memory of the send buffers that are queued on connections this core has accepted, in bytes. What is sent in place is its
+    /// owner's.
+    #[inline]
+    pub fn queued_bytes(&self) -> usize {
+        self.inner.send_buffers.borrow().queued_bytes(OpenedBy::Peer)
+    }
+
     /// What this core holds now.
     pub fn holdings(&self) -> Holdings {
         Holdings {
@@ -191,6 +200,10 @@ impl Reactor {
             connections: self.inner.connections.borrow().len(),
             timers: self.inner.wheel.borrow().len(),
             listeners: self.inner.listeners.borrow().len(),
+            queued_bytes: [OpenedBy::Peer, OpenedBy::Core]
+                .map(|it| self.inner.send_buffers.borrow().queued_bytes(it))
+                .iter()
+                .sum(),
         }
     }
 

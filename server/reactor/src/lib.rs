@@ -16,6 +16,7 @@
 //! - Nothing is shared between cores but mailboxes and doorbells.
 
 mod address;
+mod allocator;
 mod buffer;
 mod core;
 mod counters;
@@ -42,6 +43,7 @@ pub mod cpu;
 pub mod sim;
 
 pub use address::Address;
+pub use allocator::release_free_memory;
 pub use buffer::Received;
 pub use core::{Holdings, Reactor, SpawnError};
 pub use counters::ReactorCounters;

@@ -48,32 +48,79 @@ impl OutboxChunk {
             OutboxChunk::Shared(shared) => (**shared).as_ref(),
         }
     }
+
+    /// Its memory if it is a buffer of the core's; what is shared is its owner's.
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        match self {
+            OutboxChunk::Owned(buffer) => buffer.capacity(),
+            OutboxChunk::Shared(_) => 0,
+        }
+    }
 }
 
-/// Empty send buffers, ready to be written to.
-pub(crate) struct Spares(Vec<Vec<u8>>);
+/// The send buffers of a core: those that are empty, ready to be written to, and the memory of those that are queued.
+pub(crate) struct SendBuffers {
+    spare: Vec<Vec<u8>>,
+    /// Memory of the buffers that are queued or held for the kernel, on all connections that either side has opened.
+    queued_bytes: [usize; 2],
+}
 
-impl Spares {
+/// Who has begun a connection. Their send buffers are counted apart: peers that do not read are not all of one kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum OpenedBy {
+    /// It was accepted.
+    Peer,
+    /// It was connected.
+    Core,
+}
+
+impl SendBuffers {
     pub(crate) fn new() -> Self {
-        Spares(Vec::with_capacity(SPARES_MAX))
+        SendBuffers { spare: Vec::with_capacity(SPARES_MAX), queued_bytes: [0; 2] }
+    }
+
+    /// Memory of the buffers that are queued on connections that this side has opened: their room, not their content.
+    #[inline]
+    pub(crate) fn queued_bytes(&self, opened_by: OpenedBy) -> usize {
+        self.queued_bytes[opened_by as usize]
     }
 
     pub(crate) fn take(&mut self) -> Vec<u8> {
-        self.0.pop().unwrap_or_else(|| Vec::with_capacity(SPARE_BYTES))
+        self.spare.pop().unwrap_or_else(|| Vec::with_capacity(SPARE_BYTES))
     }
 
+    /// Notes that a buffer is queued. Nothing is written to it from now on, so that its room stays what it is.
+    #[inline]
+    pub(crate) fn note_queued(&mut self, opened_by: OpenedBy, buffer: &Vec<u8>) {
+        self.queued_bytes[opened_by as usize] += buffer.capacity();
+    }
+
+    /// Notes that a buffer is queued no more.
+    #[inline]
+    pub(crate) fn note_unqueued(&mut self, opened_by: OpenedBy, buffer: &Vec<u8>) {
+        self.queued_bytes[opened_by as usize] -= buffer.capacity();
+    }
+
+    /// Takes back a buffer that was queued.
+    #[inline]
+    pub(crate) fn give_queued(&mut self, opened_by: OpenedBy, buffer: Vec<u8>) {
+        self.note_unqueued(opened_by, &buffer);
+        self.give(buffer);
+    }
+
+    /// Takes back a buffer that was not queued.
     #[inline]
     pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
-        if self.0.len() < SPARES_MAX && (1..=SPARE_BYTES_MAX).contains(&buffer.capacity()) {
+        if self.spare.len() < SPARES_MAX && (1..=SPARE_BYTES_MAX).contains(&buffer.capacity()) {
             buffer.clear();
-            self.0.push(buffer);
+            self.spare.push(buffer);
         }
     }
 }
 
 /// A queue of chunks with the number of bytes in it.
-#[derive(Default)]
 pub(crate) struct Outbox {
+    opened_by: OpenedBy,
     /// Nearly always the only one: an answer that is sent in one piece never reaches the queue.
     first: Option<OutboxChunk>,
     rest: VecDeque<OutboxChunk>,
@@ -85,6 +132,16 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
+    pub(crate) fn new(opened_by: OpenedBy) -> Self {
+        Outbox { opened_by, first: None, rest: VecDeque::new(), offset: 0, bytes: 0, flying: 0, flying_bytes: 0 }
+    }
+
+    /// Of the connection whose queue it is.
+    #[inline]
+    pub(crate) fn opened_by(&self) -> OpenedBy {
+        self.opened_by
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -97,25 +154,31 @@ impl Outbox {
         usize::from(self.first.is_some()) + self.rest.len()
     }
 
+    /// Memory of the buffers in it: their room, not their content.
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        self.first.iter().chain(&self.rest).map(OutboxChunk::buffer_bytes).sum()
+    }
+
     /// Takes the buffer that is to be appended to; [`Outbox::give_tail`] puts it back.
     #[inline]
-    pub(crate) fn take_tail(&mut self, spares: &mut Spares) -> Vec<u8> {
-        if self.first.is_none() { spares.take() } else { self.take_last(spares) }
+    pub(crate) fn take_tail(&mut self, buffers: &mut SendBuffers) -> Vec<u8> {
+        if self.first.is_none() { buffers.take() } else { self.take_last(buffers) }
     }
 
     #[inline(never)]
-    fn take_last(&mut self, spares: &mut Spares) -> Vec<u8> {
+    fn take_last(&mut self, buffers: &mut SendBuffers) -> Vec<u8> {
         let last = if self.len() == self.flying { None } else { self.rest.pop_back().or_else(|| self.first.take()) };
         match last {
             Some(OutboxChunk::Owned(buffer)) => {
                 self.bytes -= buffer.len();
+                buffers.note_unqueued(self.opened_by, &buffer);
                 buffer
             }
             Some(shared) => {
                 self.append(shared);
-                spares.take()
+                buffers.take()
             }
-            None => spares.take(),
+            None => buffers.take(),
         }
     }
 
@@ -127,8 +190,9 @@ impl Outbox {
     }
 
     #[inline]
-    pub(crate) fn give_tail(&mut self, buffer: Vec<u8>) {
+    pub(crate) fn give_tail(&mut self, buffer: Vec<u8>, buffers: &mut SendBuffers) {
         assert!(!buffer.is_empty(), "no chunk is empty");
+        buffers.note_queued(self.opened_by, &buffer);
         self.bytes += buffer.len();
         self.append(OutboxChunk::Owned(buffer));
     }
@@ -231,7 +295,7 @@ mod tests {
     fn sends_every_byte_once_in_order() {
         for seed in 0..300 {
             let mut random = Random::new(seed);
-            let (mut outbox, mut spares) = (Outbox::default(), Spares::new());
+            let (mut outbox, mut buffers) = (Outbox::new(OpenedBy::Peer), SendBuffers::new());
             let (mut written, mut sent): (Vec<u8>, Vec<u8>) = Default::default();
             for _ in 0..100 {
                 let bytes: Vec<u8> = (0..random.below(50)).map(|_| random.next_u64() as u8).collect();
@@ -239,10 +303,10 @@ mod tests {
                 if random.chance(300) {
                     outbox.push_shared(Rc::new(bytes));
                 } else {
-                    let mut tail = outbox.take_tail(&mut spares);
+                    let mut tail = outbox.take_tail(&mut buffers);
                     tail.extend_from_slice(&bytes);
                     if !tail.is_empty() {
-                        outbox.give_tail(tail);
+                        outbox.give_tail(tail, &mut buffers);
                     }
                 }
                 // Writes go on while earlier ones are in flight: what is being sent must stay as it was.
@@ -250,25 +314,35 @@ mod tests {
                     let part = outbox.with_slices(|slices| slices.iter().flat_map(|s| s.to_vec()).collect::<Vec<u8>>());
                     let part = &part[..random.between(1, part.len() as u64) as usize];
                     sent.extend_from_slice(part);
-                    if outbox.finish_only(part.len()).is_none() {
-                        outbox.advance(part.len(), drop);
+                    match outbox.finish_only(part.len()) {
+                        Some(buffer) => buffers.give_queued(OpenedBy::Peer, buffer),
+                        None => outbox.advance(part.len(), |chunk| give_back(chunk, &mut buffers)),
                     }
                 }
             }
             assert_eq!(sent, written[..sent.len()]);
             assert_eq!(outbox.bytes(), written.len() - sent.len());
+            assert_eq!(buffers.queued_bytes, [outbox.buffer_bytes(), 0]);
+            outbox.clear(|chunk, _| give_back(chunk, &mut buffers));
+            assert_eq!(buffers.queued_bytes, [0, 0]);
+        }
+    }
+
+    fn give_back(chunk: OutboxChunk, buffers: &mut SendBuffers) {
+        if let OutboxChunk::Owned(buffer) = chunk {
+            buffers.give_queued(OpenedBy::Peer, buffer);
         }
     }
 
     #[test]
     fn spares_are_bounded() {
-        let mut spares = Spares::new();
+        let mut buffers = SendBuffers::new();
         for _ in 0..2 * SPARES_MAX {
-            spares.give(Vec::with_capacity(16));
+            buffers.give(Vec::with_capacity(16));
         }
-        assert_eq!(spares.0.len(), SPARES_MAX);
-        spares.0.clear();
-        spares.give(Vec::with_capacity(SPARE_BYTES_MAX + 1));
-        assert!(spares.0.is_empty(), "a large buffer goes back to the allocator");
+        assert_eq!(buffers.spare.len(), SPARES_MAX);
+        buffers.spare.clear();
+        buffers.give(Vec::with_capacity(SPARE_BYTES_MAX + 1));
+        assert!(buffers.spare.is_empty(), "a large buffer goes back to the allocator");
     }
 }

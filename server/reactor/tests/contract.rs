@@ -82,6 +82,7 @@ fn start(host: &mut dyn Host, listen_on: &Address, bodies: [Body; 2]) {
                     assert!(seat.reactor.now() < limit, "something leaks: {:?}", seat.reactor.holdings());
                     seat.reactor.sleep(Duration::from_millis(1)).await;
                 }
+                assert_eq!(seat.reactor.holdings().queued_bytes, 0, "no connection is left to have queued it");
                 seat.reactor.stop();
             };
             reactor.spawn(main).unwrap();

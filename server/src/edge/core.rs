@@ -10,7 +10,7 @@ use reactor::{CoreId, Reactor};
 use super::storage::Storage;
 use crate::access_log::Recorder;
 use crate::connections::Connections;
-use crate::exchange::memory::BodyMemory;
+use crate::exchange::memory::ConnectionMemory;
 use crate::metrics::CoreMetrics;
 use crate::snapshot::{CurrentSnapshot, Snapshot};
 
@@ -18,7 +18,7 @@ pub(super) struct Core {
     pub(super) reactor: Reactor,
     pub(super) snapshot: Rc<CurrentSnapshot>,
     pub(super) storage: Storage,
-    pub(super) memory: BodyMemory,
+    pub(super) memory: ConnectionMemory,
     pub(super) connections: Rc<Connections>,
     pub(super) recorder: Rc<Recorder>,
     pub(super) metrics: Arc<CoreMetrics>,
@@ -28,7 +28,7 @@ impl Core {
     /// Decides by another snapshot from now on.
     pub(super) fn adopt(&self, next: &Snapshot) {
         assert!(next.generation > self.snapshot.get().generation, "snapshots come in the order they were made in");
-        self.memory.set_bytes_max(next.settings.limits.body_memory_bytes);
+        self.memory.adopt(&next.settings.limits);
         self.storage.adopt(next);
         self.recorder.adopt(&next.settings.access_log);
         self.snapshot.replace(next);

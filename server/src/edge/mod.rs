@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  start ─┬─ Storage: shard, tiers, nodes ──▶ KvStore ─▶ services ─▶ frontend ─▶ listener
-//!         └─ Core: storage, body memory, connections ──▶ mail (messages, draining), report
+//!         └─ Core: storage, memory, connections ──▶ mail (messages, draining), report
 //! ```
 //!
 //! **Not** shared: other cores reach it by message only.
@@ -23,7 +23,7 @@ use reactor::Reactor;
 use self::core::Core;
 use crate::access_log::Recorder;
 use crate::connections::Connections;
-use crate::exchange::memory::BodyMemory;
+use crate::exchange::memory::ConnectionMemory;
 use crate::frontend::h1::{H1, H1Parts};
 use crate::listener::Acceptor;
 use crate::services::Services;
@@ -39,7 +39,7 @@ use storage::Storage;
 pub(crate) fn start(reactor: &Reactor, mut plan: CorePlan) -> std::io::Result<()> {
     let metrics = Arc::clone(&plan.metrics);
     let snapshot = Rc::new(CurrentSnapshot::new(&plan.snapshot));
-    let memory = BodyMemory::new(plan.snapshot.settings.limits.body_memory_bytes);
+    let memory = ConnectionMemory::new(&plan.snapshot.settings.limits);
     let access_log = plan.access_log.take();
     let recorder = Rc::new(Recorder::new(reactor, access_log, &plan.snapshot.settings.access_log, &metrics));
     let storage = Storage::start(reactor, plan)?;
@@ -47,7 +47,14 @@ pub(crate) fn start(reactor: &Reactor, mut plan: CorePlan) -> std::io::Result<()
 
     let services = Services { kv: KvService::new(storage.for_kv(reactor, &snapshot), &memory, &metrics) };
     let h1 = H1::new(
-        &H1Parts { reactor, snapshot: &snapshot, connections: &connections, recorder: &recorder, metrics: &metrics },
+        &H1Parts {
+            reactor,
+            snapshot: &snapshot,
+            connections: &connections,
+            recorder: &recorder,
+            metrics: &metrics,
+            heads_in_part: &memory.heads_in_part,
+        },
         services,
     );
     Acceptor::new(reactor, &snapshot, &connections, &metrics, h1).start()?;

@@ -1,31 +1,43 @@
-//! The memory of a core for bodies: those that are being received, and those that clients have not taken yet.
+//! The memory of a core for what its clients send and have not taken.
+//!
+//! **Not** the send buffers: the reactor counts those.
 
 use std::rc::Rc;
 
 use store_runtime::budget::{Budget, Oversize};
 
-/// The budgets of a core's bodies.
-pub(crate) struct BodyMemory {
+use crate::settings::EdgeLimits;
+
+/// The budgets of a core's connections.
+pub(crate) struct ConnectionMemory {
     /// For request bodies.
     pub(crate) inbound: Rc<Budget>,
     /// For copies of values that clients have not taken yet.
     pub(crate) outbound: Rc<Budget>,
+    /// For what has come of heads that have not come whole.
+    pub(crate) heads_in_part: Rc<Budget>,
 }
 
-impl BodyMemory {
-    /// Of `bytes_max` bytes in either direction.
-    pub(crate) fn new(bytes_max: usize) -> Self {
-        let budget = || Budget::new(bytes_max, Oversize::Refuse);
-        BodyMemory { inbound: budget(), outbound: budget() }
+impl ConnectionMemory {
+    /// With the bounds of these limits.
+    pub(crate) fn new(limits: &EdgeLimits) -> Self {
+        let budget = |bytes_max| Budget::new(bytes_max, Oversize::Refuse);
+        ConnectionMemory {
+            inbound: budget(limits.body_memory_bytes),
+            outbound: budget(limits.body_memory_bytes),
+            heads_in_part: budget(limits.connection_memory_bytes),
+        }
     }
 
-    pub(crate) fn set_bytes_max(&self, bytes_max: usize) {
-        self.inbound.set_bytes_max(bytes_max);
-        self.outbound.set_bytes_max(bytes_max);
+    /// Has these bounds from now on.
+    pub(crate) fn adopt(&self, limits: &EdgeLimits) {
+        self.inbound.set_bytes_max(limits.body_memory_bytes);
+        self.outbound.set_bytes_max(limits.body_memory_bytes);
+        self.heads_in_part.set_bytes_max(limits.connection_memory_bytes);
     }
 
-    /// In both directions together.
-    pub(crate) fn leased_bytes(&self) -> usize {
+    /// Of bodies, in both directions together.
+    pub(crate) fn body_bytes(&self) -> usize {
         self.inbound.leased_bytes() + self.outbound.leased_bytes()
     }
 }
@@ -35,13 +47,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_directions_have_the_whole_of_it_and_count_together() {
-        let memory = BodyMemory::new(100);
-        let (inbound, outbound) = (memory.inbound.lease(100), memory.outbound.lease(60));
-        assert!(inbound.is_some() && outbound.is_some() && memory.inbound.lease(1).is_none());
-        assert_eq!(memory.leased_bytes(), 160);
-        memory.set_bytes_max(110);
-        assert!(memory.inbound.lease(10).is_some() && memory.inbound.lease(11).is_none());
-        assert!(memory.outbound.lease(50).is_some() && memory.outbound.lease(51).is_none());
+    fn each_purpose_has_the_whole_of_its_bound() {
+        let limits = |text: &'static str| crate::snapshot::fixture::snapshot(1, text).settings.limits.clone();
+        let memory = ConnectionMemory::new(&limits(
+            "[limits]\nbody_bytes = \"1KiB\"\nbody_memory_bytes = \"100KiB\"\nconnection_memory_bytes = \"2MiB\"\n",
+        ));
+        let kib = |count: usize| count << 10;
+        let (inbound, outbound) = (memory.inbound.lease(kib(100)), memory.outbound.lease(kib(60)));
+        let heads = memory.heads_in_part.lease(kib(2048));
+        assert!(inbound.is_some() && outbound.is_some() && heads.is_some());
+        assert!(memory.inbound.lease(1).is_none() && memory.heads_in_part.lease(1).is_none());
+        assert_eq!(memory.body_bytes(), kib(160));
+        memory.adopt(&limits(
+            "[limits]\nbody_bytes = \"1KiB\"\nbody_memory_bytes = \"110KiB\"\nconnection_memory_bytes = \"3MiB\"\n",
+        ));
+        assert!(memory.inbound.lease(kib(10)).is_some() && memory.inbound.lease(kib(11)).is_none());
+        assert!(memory.outbound.lease(kib(50)).is_some() && memory.outbound.lease(kib(51)).is_none());
+        assert!(memory.heads_in_part.lease(kib(1024)).is_some() && memory.heads_in_part.lease(kib(1025)).is_none());
     }
 }

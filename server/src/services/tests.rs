@@ -25,7 +25,7 @@ use super::kv::store::KvStore;
 use super::{Exchange, Services, begin, carry};
 use crate::exchange::Begun;
 use crate::exchange::fakes::{FakeReply, FakeWire, with_head};
-use crate::exchange::memory::BodyMemory;
+use crate::exchange::memory::ConnectionMemory;
 use crate::message::Message;
 use crate::metrics::{CoreMetrics, RouteKind};
 use crate::nodes::Cluster;
@@ -52,6 +52,14 @@ struct Setting {
     hops_max: usize,
 }
 
+impl Setting {
+    fn memory(&self) -> ConnectionMemory {
+        let mut limits = snapshot(1, self.config).settings.limits.clone();
+        limits.body_memory_bytes = self.body_bytes;
+        ConnectionMemory::new(&limits)
+    }
+}
+
 const ONE_CORE: Setting = Setting { cores: 1, config: "", body_bytes: 1 << 20, is_authority: true, hops_max: 99 };
 
 /// How a request was answered.
@@ -70,7 +78,7 @@ struct Rig {
     mail: Rc<CoreMail<Message>>,
     services: Services,
     metrics: Arc<CoreMetrics>,
-    memory: BodyMemory,
+    memory: ConnectionMemory,
 }
 
 impl Rig {
@@ -110,7 +118,7 @@ impl Rig {
             tiers,
             is_authority: setting.is_authority,
         };
-        let (metrics, memory) = (Arc::new(CoreMetrics::default()), BodyMemory::new(setting.body_bytes));
+        let (metrics, memory) = (Arc::new(CoreMetrics::default()), setting.memory());
         let services = Services { kv: KvService::new(kv, &memory, &metrics) };
         Rc::new(Rig { reactor: reactor.clone(), mail, services, metrics, memory })
     }

@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use control::boot::{Bootable, HostFault, check_memory};
 use control::log::{LogFormat, LogSettings};
+use control::memory::{self, MemoryBound, MemoryPart};
 use control::settings::Settings;
 use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
@@ -28,6 +29,7 @@ use shardstore::cache::Commit;
 use shardstore::placement::Topology;
 
 use crate::access_log;
+use crate::frontend::h1::SLACK_PART;
 
 /// Most keyspaces that are written. Each is copied into every data core's snapshot, so their number must have a bound.
 pub const KEYSPACES_MAX: usize = 256;
@@ -151,6 +153,9 @@ settings! {
         /// Bytes queued for a client above which its connection is not read until half of them are sent.
         // One receive buffer of 64 KiB may turn into as much to send; 1 GiB is a whole host's patience for one client.
         pub send_queue_bytes: usize = SettingKey::bytes(64 * KIB, GIB).preset("1MiB"),
+        /// Memory of each core for responses that clients have not taken, and as much again for heads that have not come
+        /// whole. As it fills, each connection may queue less; when it is full, clients that take nothing are cut off and heads get 503.
+        pub connection_memory_bytes: usize = SettingKey::bytes(MIB, TIB).preset("64MiB"),
         /// Memory of each core for request bodies until they are stored, and as much again for copies of values to send; beyond it 503.
         pub body_memory_bytes: usize = SettingKey::bytes(KIB, TIB).preset("256MiB"),
         /// Most keys that a core fetches from nodes at a time; beyond it 503.
@@ -243,6 +248,28 @@ impl Bootable for EdgeSettings {
 
     fn check_start(&self, cores: usize, _: Option<&Topology>) -> Result<(), HostFault> {
         check_memory(self.memory, cores)
+    }
+
+    fn memory_bound(&self, cores: usize) -> MemoryBound {
+        let limits = &self.limits;
+        let per_core = |key, bytes: u64| MemoryPart { key: Some(key), bytes: bytes.saturating_mul(cores as u64) };
+        // Bodies and copies of values; with nodes, also what is fetched of them.
+        let body_budgets = if self.topology.is_some() { 3 } else { 2 };
+        let parts = vec![
+            MemoryPart { key: Some("memory"), bytes: self.memory },
+            per_core("limits.body_memory_bytes", (limits.body_memory_bytes as u64).saturating_mul(body_budgets)),
+            // Send queues, with their slack, and heads in part.
+            per_core("limits.connection_memory_bytes", {
+                let bytes = limits.connection_memory_bytes as u64;
+                bytes.saturating_mul(2).saturating_add(bytes / SLACK_PART as u64)
+            }),
+            per_core("limits.connections_per_core", limits.connections_per_core as u64 * memory::CONNECTION_BYTES),
+        ];
+        MemoryBound::new(cores, parts)
+    }
+
+    fn memory_at_start(&self) -> u64 {
+        if self.memory_commit == Commit::AtStart { self.memory } else { 0 }
     }
 
     fn check_host(&self) -> Result<(), HostFault> {

@@ -34,6 +34,7 @@ impl Admin for Supervisor {
     fn metrics(&self, text: &mut Text) {
         if let Some(Ok(usage)) = self.usage.map(|read| read()) {
             usage.render(&BUILD, text);
+            self.memory_bound().render(self.host_memory.as_ref(), text);
         }
         let epoch = self.snapshot().topology.as_ref().map_or(0, |topology| topology.epoch());
         self.topology_metrics.epoch.set(u64::from(epoch));

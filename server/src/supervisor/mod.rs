@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use control::accept_watch::AcceptWatch;
 use control::activity::Activity;
+use control::boot::Bootable;
 use control::clock::ClockWatch;
 use control::drain::{DRAIN_CAUSE, Ending, LifecycleState};
 use control::exposure;
@@ -29,6 +30,7 @@ use control::lifecycle::{
     self, Contents, ControlledProcess, Options, PendingRead, ReloadCause, Start, TopologyWishes, Watched,
 };
 use control::log::{LineSink, Log, LogFields, LogLevel};
+use control::memory::{CONNECTION_BYTES, HostMemory, MemoryBound, ReleaseRule};
 use control::metrics::{ReadUsage, TopologyMetrics};
 use control::reading::PendingFiles;
 use control::reload::{ConfigRead, Reloader};
@@ -56,6 +58,7 @@ pub(crate) struct Supervision {
     pub(crate) metrics: Vec<Arc<CoreMetrics>>,
     pub(crate) log: Box<dyn LineSink + Send>,
     pub(crate) usage: Option<ReadUsage>,
+    pub(crate) host_memory: Option<HostMemory>,
     pub(crate) access_log: Option<AccessLogControl>,
     pub(crate) ending: Ending,
     pub(crate) hasher: KeyHasher,
@@ -76,6 +79,7 @@ pub(crate) struct Supervisor {
     log: Log,
     access_log: Option<AccessLogControl>,
     usage: Option<ReadUsage>,
+    host_memory: Option<HostMemory>,
     state: Cell<LifecycleState>,
     /// Data cores that have nothing left to finish.
     drained: Cell<usize>,
@@ -91,6 +95,7 @@ pub(crate) struct Supervisor {
     reachability: Reachability,
     activity: Activity,
     heartbeats: Heartbeats,
+    release: RefCell<ReleaseRule>,
     /// Nodes as each core sees them.
     nodes: RefCell<BTreeMap<u16, Vec<NodeState>>>,
     hasher: KeyHasher,
@@ -127,6 +132,7 @@ impl Supervisor {
     fn new(reactor: Reactor, supervision: Supervision) -> Self {
         Supervisor {
             activity: Activity::new(reactor.now()),
+            release: RefCell::new(ReleaseRule::new(reactor.now())),
             log: Log::new(supervision.snapshot.settings.log.clone(), supervision.log),
             snapshot: RefCell::new(supervision.snapshot),
             config: supervision.config,
@@ -144,6 +150,7 @@ impl Supervisor {
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
             usage: supervision.usage,
+            host_memory: supervision.host_memory,
             access_log: supervision.access_log,
             state: Cell::new(LifecycleState::Starting),
             drained: Cell::new(0),
@@ -171,6 +178,30 @@ impl Supervisor {
         ];
         self.event(LogLevel::Info, "started", &fields);
         exposure::warn("admin", exposure::ADMIN, [admin], &|level, event, fields| self.event(level, event, fields));
+        let event = |level, event: &str, fields: LogFields<'_>| self.event(level, event, fields);
+        self.memory_bound().log(self.host_memory.as_ref(), &event);
+    }
+
+    /// What clients make the process hold, in bytes.
+    fn held_bytes(&self) -> u64 {
+        let held = |core: &Arc<CoreMetrics>| {
+            let connections = core.connections.value() * CONNECTION_BYTES;
+            core.body_bytes.value() + core.reactor.queued_bytes.value() + connections
+        };
+        self.metrics.iter().map(held).sum()
+    }
+
+    /// Gives memory that has become free back to the kernel.
+    fn release_memory(&self) {
+        // Simulated processes share one allocator.
+        if self.usage.is_some() && self.release.borrow_mut().is_due(self.reactor.now(), self.held_bytes()) {
+            reactor::release_free_memory();
+        }
+    }
+
+    /// What the process may take of the host's memory.
+    fn memory_bound(&self) -> MemoryBound {
+        self.snapshot().settings.memory_bound(self.metrics.len())
     }
 
     async fn receive(&self) {
@@ -355,6 +386,7 @@ impl ControlledProcess for Supervisor {
         self.accepts.look(&self.reactor, &self.log, failed);
         self.log_reachability();
         self.log.flush(self.reactor.wall_ms());
+        self.release_memory();
         let behind = self.behind.take();
         self.send_snapshot(behind);
         self.attend_access_log();

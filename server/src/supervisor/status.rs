@@ -27,6 +27,7 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
         "config_generation": supervisor.config.generation(),
         "totals": supervisor.activity.render(supervisor.reactor.now(), totals(supervisor)),
         "latency": latency_status(&supervisor.latencies()),
+        "memory": supervisor.memory_bound().to_json(supervisor.host_memory.as_ref()),
         "warnings": supervisor.log.recent(),
         "topology": topology.as_ref().map(|topology| json!({
             "cluster": topology.cluster(),

@@ -240,6 +240,7 @@ impl Cluster {
             cpus: vec![None; CORES],
             log: Box::new(std::io::sink()),
             usage: None,
+            host_memory: None,
         };
         let process = self.nodes[node].process;
         let started = shardstored::start(&mut self.world.host(process), plan).unwrap();
@@ -264,6 +265,7 @@ impl Cluster {
             hash_seed: self.incarnations,
             log: Box::new(std::io::sink()),
             usage: None,
+            host_memory: None,
             access_log: None,
         };
         let process = self.edges[edge].process;

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod budgets;
 mod core;
 mod message;
 mod metrics;

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
             cpus: booted.cpus.into_iter().map(Some).collect(),
             log: Box::new(booted.log),
             usage: Some(ProcessUsage::read),
+            host_memory: booted.host_memory,
         };
         let mut threads = Threads::new(None);
         let started = start(&mut threads, plan)?;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::settings::NodeSettings;
 use control::drain::Ending;
 use control::log::LineSink;
+use control::memory::HostMemory;
 use control::metrics::ReadUsage;
 use control::reload::ConfigSource;
 use control::settings::Loaded;
@@ -39,6 +40,8 @@ pub struct NodePlan {
     pub log: Box<dyn LineSink + Send>,
     /// How the process's own use of memory and CPU is read; `None` on the simulator, whose processes share one.
     pub usage: Option<ReadUsage>,
+    /// The memory that the process finds; `None` where the kernel does not say, and in a simulation.
+    pub host_memory: Option<HostMemory>,
 }
 
 /// A node that has started.

@@ -10,6 +10,7 @@ use std::{path::PathBuf, time::Duration};
 
 use control::boot::{HostFault, check_memory};
 use control::log::LogSettings;
+use control::memory::{self, MemoryBound, MemoryPart};
 use control::settings;
 use control::settings::Settings;
 use control::settings::declare::KeyGroup;
@@ -24,6 +25,8 @@ use control::settings::value::{Cores, ListenAddress};
 use shardstore::cache::Commit;
 use shardstore::placement::{NodeId, Topology};
 
+use crate::budgets;
+
 /// All that can be set for `shardstored`.
 static SCHEMA: Schema = Schema {
     program: "shardstored",
@@ -37,7 +40,7 @@ static SCHEMA: Schema = Schema {
 };
 
 /// Keys that only `corelane` has.
-const EDGE_KEYS: [&str; 26] = [
+const EDGE_KEYS: [&str; 27] = [
     "accept_steering",
     "access_log.format",
     "access_log.path",
@@ -56,6 +59,7 @@ const EDGE_KEYS: [&str; 26] = [
     "limits.pipelined_requests_max",
     "limits.send_queue_bytes",
     "limits.body_memory_bytes",
+    "limits.connection_memory_bytes",
     "limits.fills_per_core",
     "limits.waiters_per_fill",
     "upstream.request_timeout",
@@ -134,6 +138,21 @@ impl control::boot::Bootable for NodeSettings {
     fn check_start(&self, cores: usize, topology: Option<&Topology>) -> Result<(), HostFault> {
         check_memory(self.memory, cores)?;
         topology.map_or(Ok(()), |topology| check_listed(self.node_id, topology))
+    }
+
+    fn memory_bound(&self, cores: usize) -> MemoryBound {
+        let fixed = budgets::PER_CORE_BYTES.saturating_mul(cores as u64);
+        let connections = self.limits.connections_per_core as u64 * memory::CONNECTION_BYTES;
+        let parts = vec![
+            MemoryPart { key: Some("memory"), bytes: self.memory },
+            MemoryPart { key: Some("limits.connections_per_core"), bytes: connections.saturating_mul(cores as u64) },
+            MemoryPart { key: None, bytes: fixed },
+        ];
+        MemoryBound::new(cores, parts)
+    }
+
+    fn memory_at_start(&self) -> u64 {
+        if self.memory_commit == Commit::AtStart { self.memory } else { 0 }
     }
 }
 

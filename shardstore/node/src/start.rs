@@ -83,6 +83,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
         metrics,
         log: plan.log,
         usage: plan.usage,
+        host_memory: plan.host_memory,
         listen: listen.clone(),
         ending: ending.clone(),
         shards,

@@ -28,6 +28,7 @@ pub mod remote;
 pub mod request;
 #[cfg(test)]
 mod rig;
+pub mod send_queue;
 pub mod store;
 pub mod tiers;
 mod writes;

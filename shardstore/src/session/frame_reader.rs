@@ -231,6 +231,13 @@ impl FrameReader {
         self.held.is_empty()
     }
 
+    /// Bytes that are held, those included that are consumed and not yet moved over.
+    #[inline]
+    #[must_use]
+    pub const fn held_bytes(&self) -> usize {
+        self.held.len()
+    }
+
     /// Whether bytes are held that were not decoded yet.
     #[inline]
     #[must_use]

@@ -88,7 +88,11 @@ mod tests {
     /// The parts of this crate.
     fn own_parts() -> Vec<ReferenceTable> {
         vec![
-            ReferenceTable { name: "process", per_core: false, families: process::FAMILIES.to_vec() },
+            ReferenceTable {
+                name: "process",
+                per_core: false,
+                families: [&process::FAMILIES[..], &crate::memory::FAMILIES[..]].concat(),
+            },
             ReferenceTable::of::<crate::admin::AdminMetrics>("admin", false),
             ReferenceTable::of::<crate::log::LogMetrics>("log", false),
             ReferenceTable::of::<ConfigMetrics>("config", false),

@@ -33,6 +33,8 @@ crate::metrics! {
         accept_errors: Counter = "corelane_reactor_accept_errors_total" => |(counters, _)| counters.accept_errors,
         /// Tasks that have not ended; a connection is one.
         tasks: Gauge = "corelane_reactor_tasks" => |(_, holdings)| holdings.tasks as u64,
+        /// Memory of send buffers whose bytes the kernel has not taken.
+        queued_bytes: Gauge = "corelane_reactor_send_queue_bytes" => |(_, holdings)| holdings.queued_bytes as u64,
         /// Timers that are set.
         timers: Gauge = "corelane_reactor_timers" => |(_, holdings)| holdings.timers as u64,
     }
@@ -100,6 +102,7 @@ mod tests {
             (|s| s.0.overflows = 7, "corelane_reactor_overflows_total"),
             (|s| s.0.accept_errors = 7, "corelane_reactor_accept_errors_total"),
             (|s| s.1.tasks = 7, "corelane_reactor_tasks"),
+            (|s| s.1.queued_bytes = 7, "corelane_reactor_send_queue_bytes"),
             (|s| s.1.timers = 7, "corelane_reactor_timers"),
         ];
         audit::assert_copied(sources, ReactorMetrics::publish);

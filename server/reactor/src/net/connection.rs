@@ -18,7 +18,7 @@ use crate::core::Reactor;
 use crate::driver::{DetachedSocket, Size, Socket};
 use crate::id::ConnectionId;
 use crate::net::state::{ConnectionState, Receive};
-use crate::outbox::SharedBytes;
+use crate::outbox::{OpenedBy, SharedBytes};
 use crate::time::Instant;
 
 /// Bytes read and thrown away at most while a connection is being finished, so that a peer that is still sending
@@ -61,7 +61,7 @@ impl Reactor {
     /// # Errors
     /// The peer's or the network's: refused, unreachable, or not connected by `deadline`.
     pub async fn connect(&self, address: &Address, deadline: Instant) -> Result<Connection, ConnectionError> {
-        let inserted = self.inner.connections.borrow_mut().insert(ConnectionState::new(Socket(-1)));
+        let inserted = self.inner.connections.borrow_mut().insert(ConnectionState::new(Socket(-1), OpenedBy::Core));
         let id = ConnectionId(inserted.map_err(|_| ConnectionError::Full)?);
         let started = self.inner.driver.borrow_mut().connect(id, address);
         let socket = match started {
@@ -165,6 +165,11 @@ impl Connection {
     #[inline(always)]
     pub fn queued_bytes(&self) -> usize {
         self.state(|state, _| state.queued_bytes())
+    }
+
+    /// Memory of this connection's part of [`Reactor::queued_bytes`]. Looks at each buffer.
+    pub fn queued_buffer_bytes(&self) -> usize {
+        self.state(|state, _| state.queued_buffer_bytes())
     }
 
     /// Waits until at most `below` bytes are queued.
@@ -284,7 +289,7 @@ impl ConnectionSender {
     pub fn write(&self) -> WriteGuard<'_> {
         let inner = &*self.reactor.inner;
         let buffer = match inner.connections.borrow_mut().get_mut(self.id.0) {
-            Some(state) => state.outbox.take_tail(&mut inner.spares.borrow_mut()),
+            Some(state) => state.outbox.take_tail(&mut inner.send_buffers.borrow_mut()),
             None => Vec::new(),
         };
         WriteGuard { sender: self, buffer }
@@ -341,7 +346,7 @@ impl Drop for WriteGuard<'_> {
         if buffer.is_empty() || state.send_failed.is_some() || state.abandoned {
             return reactor.give_up_tail(*id, state, buffer);
         }
-        state.outbox.give_tail(buffer);
+        state.outbox.give_tail(buffer, &mut inner.send_buffers.borrow_mut());
         reactor.mark_dirty(*id, state);
     }
 }

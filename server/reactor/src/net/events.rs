@@ -13,6 +13,7 @@ use crate::counters::add;
 use crate::driver::{Completion, Errno, ReceiveEnd, SendResult, Socket};
 use crate::id::ConnectionId;
 use crate::net::state::{ConnectionState, Receive};
+use crate::outbox::OpenedBy;
 use crate::time::Instant;
 use crate::timer::TimerTarget;
 
@@ -107,7 +108,7 @@ impl Reactor {
             return self.sent(id, SendResult::copied(Ok(bytes)));
         };
         add(&self.inner.counters.sent_bytes, bytes as u64);
-        self.inner.spares.borrow_mut().give(buffer);
+        self.inner.send_buffers.borrow_mut().give_queued(state.outbox.opened_by(), buffer);
     }
 
     #[inline(never)]
@@ -115,7 +116,7 @@ impl Reactor {
         add(&self.inner.counters.sent_bytes, sent.result.unwrap_or(0) as u64);
         self.with_state(id, |state, reactor| {
             state.flight.always_copy |= sent.refused_zero_copy;
-            let more = state.note_sent(sent.result, sent.lent, &mut reactor.inner.spares.borrow_mut());
+            let more = state.note_sent(sent.result, sent.lent, &mut reactor.inner.send_buffers.borrow_mut());
             if let Some(task) = state.writer_to_wake() {
                 reactor.wake(task);
             }
@@ -132,7 +133,7 @@ impl Reactor {
     fn send_released(&self, id: ConnectionId, copied: bool) {
         self.with_state(id, |state, reactor| {
             state.flight.always_copy |= copied;
-            state.note_released(&mut reactor.inner.spares.borrow_mut());
+            state.note_released(&mut reactor.inner.send_buffers.borrow_mut());
             reactor.wake_reader(state);
             if let Some(task) = state.writer_to_wake() {
                 reactor.wake(task);
@@ -212,7 +213,7 @@ impl Reactor {
     /// Takes back a buffer that has nothing to add to the send queue, or whose bytes nobody will get.
     #[inline(never)]
     pub(crate) fn give_up_tail(&self, id: ConnectionId, state: &mut ConnectionState, buffer: Vec<u8>) {
-        self.inner.spares.borrow_mut().give(buffer);
+        self.inner.send_buffers.borrow_mut().give(buffer);
         let sends = state.send_failed.is_none() && !state.abandoned;
         if sends && !state.outbox.is_empty() {
             self.mark_dirty(id, state);
@@ -299,15 +300,16 @@ impl Reactor {
         if state.is_lent() {
             return;
         }
+        let shared = state.give_buffers(&mut self.inner.send_buffers.borrow_mut());
         // Dropped after the borrow: what is shared may do anything when it goes.
         let state = connections.remove(id.0);
         drop(connections);
-        drop(state);
+        drop((state, shared));
     }
 
     /// Makes a slot for a socket; the receive starts with the first wait for bytes.
     pub(crate) fn adopt(&self, socket: Socket) -> Result<ConnectionId, Box<ConnectionState>> {
-        let inserted = self.inner.connections.borrow_mut().insert(ConnectionState::new(socket));
+        let inserted = self.inner.connections.borrow_mut().insert(ConnectionState::new(socket, OpenedBy::Peer));
         let id = ConnectionId(inserted.map_err(Box::new)?);
         self.inner.driver.borrow_mut().attach(id, socket);
         Ok(id)

@@ -26,6 +26,10 @@ impl Inbox {
         self.bytes
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
     /// The unread pieces, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Received> {
         self.first.iter().chain(&self.rest)

@@ -16,7 +16,7 @@ use crate::buffer::Received;
 use crate::driver::{Copying, Errno, Size, Socket};
 use crate::id::{TaskId, TimerId};
 use crate::net::inbox::Inbox;
-use crate::outbox::{Outbox, OutboxChunk, Spares};
+use crate::outbox::{OpenedBy, Outbox, OutboxChunk, SendBuffers};
 use crate::time::Instant;
 
 /// Received bytes a connection may leave unread before its receive is stopped.
@@ -71,7 +71,7 @@ pub(crate) struct ConnectionState {
 }
 
 impl ConnectionState {
-    pub(crate) fn new(socket: Socket) -> Self {
+    pub(crate) fn new(socket: Socket, opened_by: OpenedBy) -> Self {
         ConnectionState {
             socket,
             connecting: false,
@@ -80,7 +80,7 @@ impl ConnectionState {
             armed_size: Size::Small,
             wanted_size: Size::Small,
             inbox: Inbox::default(),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(opened_by),
             flight: Flight::default(),
             send_failed: None,
             reader: None,
@@ -100,6 +100,12 @@ impl ConnectionState {
     #[inline(never)]
     fn held_bytes(&self) -> usize {
         self.flight.held.iter().map(OutboxChunk::len).sum()
+    }
+
+    /// Memory of its send buffers that are queued or held for the kernel.
+    #[inline(never)]
+    pub(crate) fn queued_buffer_bytes(&self) -> usize {
+        self.outbox.buffer_bytes() + self.flight.held.iter().map(OutboxChunk::buffer_bytes).sum::<usize>()
     }
 
     /// Whether the driver still uses the socket of this connection.
@@ -122,8 +128,10 @@ impl ConnectionState {
     #[inline]
     pub(crate) fn push_received(&mut self, data: Received) -> bool {
         let scarce = data.is_scarce();
+        // Nearly always the only bytes that are there.
+        let must_stop = !self.inbox.is_empty() && data.is_crowded();
         self.inbox.push(data, scarce);
-        self.receive == Receive::Armed && self.inbox.bytes() >= self.inbox_bytes_max()
+        self.receive == Receive::Armed && (must_stop || self.inbox.bytes() >= self.inbox_bytes_max())
     }
 
     fn inbox_bytes_max(&self) -> usize {
@@ -151,40 +159,52 @@ impl ConnectionState {
     }
 
     /// Notes a finished send. True when more is to be sent.
-    pub(crate) fn note_sent(&mut self, result: Result<usize, Errno>, lent: bool, spares: &mut Spares) -> bool {
+    pub(crate) fn note_sent(&mut self, result: Result<usize, Errno>, lent: bool, buffers: &mut SendBuffers) -> bool {
         self.flight.under_way = false;
         self.flight.lent += u32::from(lent);
         match result {
-            Ok(sent) => self.note_sent_bytes(sent, spares),
-            Err(errno) => self.note_send_failed(errno, spares),
+            Ok(sent) => self.note_sent_bytes(sent, buffers),
+            Err(errno) => self.note_send_failed(errno, buffers),
         }
         !self.outbox.is_empty()
     }
 
-    fn note_sent_bytes(&mut self, sent: usize, spares: &mut Spares) {
+    fn note_sent_bytes(&mut self, sent: usize, buffers: &mut SendBuffers) {
         // Also what copying sends have sent meanwhile: a chunk may have been lent in part and copied in part.
         let hold = self.flight.lent > 0;
-        let held = &mut self.flight.held;
-        self.outbox.advance(sent, |chunk| keep_or_spare(chunk, hold, held, spares));
+        let (held, opened_by) = (&mut self.flight.held, self.outbox.opened_by());
+        self.outbox.advance(sent, |chunk| keep_or_spare(chunk, hold, held, (opened_by, &mut *buffers)));
     }
 
     #[cold]
-    fn note_send_failed(&mut self, errno: Errno, spares: &mut Spares) {
+    fn note_send_failed(&mut self, errno: Errno, buffers: &mut SendBuffers) {
         self.send_failed = Some(errno);
         let hold = self.flight.lent > 0;
-        let held = &mut self.flight.held;
-        self.outbox.clear(|chunk, in_flight| keep_or_spare(chunk, hold && in_flight, held, spares));
+        let (held, opened_by) = (&mut self.flight.held, self.outbox.opened_by());
+        self.outbox.clear(|chunk, in_flight| keep_or_spare(chunk, hold && in_flight, held, (opened_by, &mut *buffers)));
     }
 
     /// Notes that the kernel has released the memory of one zero-copy send.
-    pub(crate) fn note_released(&mut self, spares: &mut Spares) {
+    pub(crate) fn note_released(&mut self, buffers: &mut SendBuffers) {
         assert!(self.flight.lent > 0, "a release without a loan");
         self.flight.lent -= 1;
         if self.flight.lent == 0 {
             for chunk in self.flight.held.drain(..) {
-                keep_or_spare(chunk, false, &mut Vec::new(), spares);
+                keep_or_spare(chunk, false, &mut Vec::new(), (self.outbox.opened_by(), &mut *buffers));
             }
         }
+    }
+
+    /// Gives the core the memory of a connection that is over: nothing of it is sent any more, and the kernel is done with it.
+    pub(crate) fn give_buffers(&mut self, buffers: &mut SendBuffers) -> Vec<OutboxChunk> {
+        let (mut shared, opened_by) = (Vec::new(), self.outbox.opened_by());
+        let mut give = |chunk| match chunk {
+            OutboxChunk::Owned(buffer) => buffers.give_queued(opened_by, buffer),
+            OutboxChunk::Shared(_) => shared.push(chunk),
+        };
+        self.outbox.clear(|chunk, _| give(chunk));
+        self.flight.held.drain(..).for_each(give);
+        shared
     }
 
     /// The task to wake now that the send queue has shrunk, if it is small enough for it.
@@ -198,10 +218,15 @@ impl ConnectionState {
     }
 }
 
-fn keep_or_spare(chunk: OutboxChunk, hold: bool, held: &mut Vec<OutboxChunk>, spares: &mut Spares) {
+fn keep_or_spare(
+    chunk: OutboxChunk,
+    hold: bool,
+    held: &mut Vec<OutboxChunk>,
+    (opened_by, buffers): (OpenedBy, &mut SendBuffers),
+) {
     if hold {
         held.push(chunk);
     } else if let OutboxChunk::Owned(buffer) = chunk {
-        spares.give(buffer);
+        buffers.give_queued(opened_by, buffer);
     }
 }

@@ -68,7 +68,13 @@ pub(crate) struct BufferRing {
     wait_lent_max: u16,
     tail: Cell<u16>,
     lent: Cell<u16>,
+    /// Memory of the copies that were made of its buffers and wait to be read.
+    copied_bytes: Cell<usize>,
 }
+
+/// Memory of copies of a ring's buffers above which a connection with unread bytes receives no more, however few they are.
+/// With fewer, each may have as much as its inbox takes.
+pub(crate) const COPIED_BYTES_MAX: usize = 32 << 20;
 
 impl BufferRing {
     /// A ring with all its buffers in it, not yet registered.
@@ -96,6 +102,7 @@ impl BufferRing {
             wait_lent_max: shape.buffers / 2,
             tail: Cell::new(0),
             lent: Cell::new(shape.buffers),
+            copied_bytes: Cell::new(0),
         };
         for buffer in 0..shape.buffers {
             ring.give_back(buffer);
@@ -127,6 +134,21 @@ impl BufferRing {
     /// them all from everybody else.
     pub(crate) fn is_scarce(&self) -> bool {
         self.lent.get() > self.wait_lent_max
+    }
+
+    /// Whether so much was copied that no connection may leave more of it unread.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.copied_bytes.get() > COPIED_BYTES_MAX
+    }
+
+    /// Notes that so much memory holds copies of buffers.
+    pub(crate) fn note_copied(&self, bytes: usize) {
+        self.copied_bytes.set(self.copied_bytes.get() + bytes);
+    }
+
+    /// Notes that so much does no more.
+    pub(crate) fn note_copy_gone(&self, bytes: usize) {
+        self.copied_bytes.set(self.copied_bytes.get() - bytes);
     }
 
     pub(crate) fn can_rearm(&self) -> bool {

@@ -42,6 +42,16 @@ const LINGER_WHOLE: Duration = Duration::from_secs(30);
 /// How long an idle connection of a draining server waits for a last request.
 const DRAINING_IDLE: Duration = Duration::from_secs(1);
 
+/// How long the kernel may need for what it has room for.
+const TAKEN_TIME: Duration = Duration::from_millis(10);
+
+const HEADS_FULL: Problem<'static> = Problem {
+    limit: None,
+    status: Status::ServiceUnavailable,
+    slug: "memory-full",
+    detail: "limits.connection_memory_bytes: no memory is left for heads that come in parts; try again",
+};
+
 struct Session {
     h1: Rc<H1>,
     connection: Connection,
@@ -131,6 +141,7 @@ impl Session {
         let limits = &snapshot.settings.limits;
         let mut heads = h1.heads.borrow_mut();
         let mut round = requests.begin_round(&snapshot.head_limits, &mut heads);
+        let queue_bytes_max = h1.queue_bytes_max();
         // Bytes queued before `out`, and not looked at anew for every request.
         let mut queued_bytes = 0;
         let mut out = connection.write();
@@ -155,7 +166,7 @@ impl Session {
                 return LoopState::Finish;
             }
             // Many responses of one round can be more than any client may leave unread.
-            if queued_bytes + out.len() > limits.send_queue_bytes {
+            if queued_bytes + out.len() > queue_bytes_max {
                 return LoopState::Pause;
             }
         }
@@ -183,7 +194,12 @@ impl Session {
         let deadline = self.receive_deadline();
         self.connection.set_deadline(deadline);
         let received = match self.requests.head_began() {
-            Some(_) => receive_until(&self.h1.reactor, &self.connection, deadline).await,
+            Some(_) => {
+                let Some(_lease) = self.h1.heads_in_part.lease(self.requests.unread().len()) else {
+                    return Err(self.refuse_head(&HEADS_FULL));
+                };
+                receive_until(&self.h1.reactor, &self.connection, deadline).await
+            }
             None => self.connection.receive().await,
         };
         match received {
@@ -221,20 +237,36 @@ impl Session {
             slug: "header-timeout",
             detail: "the request's head did not arrive in time",
         };
+        self.refuse_head(&problem)
+    }
+
+    /// Answers a head that has not come whole.
+    fn refuse_head(&mut self, problem: &Problem<'_>) -> End {
         let Session { h1, connection, requests, downstream } = self;
         let request = (requests.unread(), requests.head_began().unwrap_or_else(|| h1.reactor.now()));
-        h1.refuse(&problem, request, (connection, downstream), &mut connection.write());
+        h1.refuse(problem, request, (connection, downstream), &mut connection.write());
         End::Finish
     }
 
     /// Waits, if the client does not read, until half of what is queued has been taken.
     async fn relieve(&mut self) -> Result<(), End> {
-        let bound = self.h1.snapshot.get().settings.limits.send_queue_bytes;
-        if self.connection.queued_bytes() <= bound {
+        let bytes_max = self.h1.queue_bytes_max();
+        if self.connection.queued_bytes() <= bytes_max {
             return Ok(());
         }
         self.requests.release();
-        self.drain_to(bound / 2).await
+        if bytes_max == 0 && (self.h1.is_overfull() || !self.is_taken_at_once().await) {
+            self.h1.metrics.cut_for_memory.increment();
+            return Err(End::Close);
+        }
+        self.drain_to(bytes_max / 2).await
+    }
+
+    /// Whether the kernel takes what is queued in buffers, when the core has no memory left for those who do not read. What is
+    /// sent in place costs it none.
+    async fn is_taken_at_once(&self) -> bool {
+        self.connection.set_deadline(self.h1.reactor.now() + TAKEN_TIME);
+        self.connection.drained(0).await.is_ok() || self.connection.queued_buffer_bytes() == 0
     }
 
     /// Waits until at most `below` bytes are queued, for as long as the client goes on taking them.

@@ -41,10 +41,15 @@ use crate::snapshot::CurrentSnapshot;
 pub(crate) use connection::serve;
 use measure::Rounds;
 use reply::H1Reply;
+use store_runtime::budget::Budget;
+use store_runtime::send_queue;
 
 /// Memos of clients' fields. Some 600 bytes of each are touched where clients are browsers, so that all of them stay in a
 /// core's cache.
 const MEMOS: usize = 64;
+
+/// Part of the bound on send queues by which they may pass it while it is found out who reads.
+pub(crate) const SLACK_PART: usize = 4;
 
 /// What all HTTP/1 connections of a core share.
 pub(crate) struct H1 {
@@ -59,6 +64,8 @@ pub(crate) struct H1 {
     /// Of responses, for the access log.
     recorder: Rc<Recorder>,
     metrics: Arc<CoreMetrics>,
+    /// For what has come of heads that have not come whole.
+    heads_in_part: Rc<Budget>,
     /// Which rounds of connections are measured.
     rounds: Rounds,
 }
@@ -71,11 +78,12 @@ pub(crate) struct H1Parts<'a> {
     pub(crate) connections: &'a Rc<Connections>,
     pub(crate) recorder: &'a Rc<Recorder>,
     pub(crate) metrics: &'a Arc<CoreMetrics>,
+    pub(crate) heads_in_part: &'a Rc<Budget>,
 }
 
 impl H1 {
     pub(crate) fn new(parts: &H1Parts<'_>, services: Services) -> Self {
-        let H1Parts { reactor, snapshot, connections, recorder, metrics } = *parts;
+        let H1Parts { reactor, snapshot, connections, recorder, metrics, heads_in_part } = *parts;
         H1 {
             reactor: reactor.clone(),
             snapshot: Rc::clone(snapshot),
@@ -85,8 +93,22 @@ impl H1 {
             connections: Rc::clone(connections),
             recorder: Rc::clone(recorder),
             metrics: Arc::clone(metrics),
+            heads_in_part: Rc::clone(heads_in_part),
             rounds: Rounds::new(),
         }
+    }
+
+    /// Bytes that one connection may have queued now.
+    #[inline]
+    fn queue_bytes_max(&self) -> usize {
+        let limits = &self.snapshot.get().settings.limits;
+        send_queue::bytes_max(limits.send_queue_bytes, limits.connection_memory_bytes, self.reactor.queued_bytes())
+    }
+
+    /// Whether the core has queued more than its bound by a quarter: then nobody is given time.
+    fn is_overfull(&self) -> bool {
+        let bound = self.snapshot.get().settings.limits.connection_memory_bytes;
+        self.reactor.queued_bytes() >= bound + bound / SLACK_PART
     }
 
     /// Writes an error that is a connection's last response, whatever was asked: these bytes, from `began` on.

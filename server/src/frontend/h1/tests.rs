@@ -1,6 +1,8 @@
 //! The loop over a connection's requests, in the simulated world: an edge of one core, and a client of a few lines.
 #![expect(clippy::disallowed_types, reason = "a client's notes cross to the test; the simulation has one thread")]
 
+mod memory;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,9 +31,14 @@ enum Step {
 }
 
 fn plan(access_log: Option<AccessLogPort>) -> EdgePlan {
+    plan_with(access_log, &[("CORELANE_ACCESS_LOG_PATH", "access.log")])
+}
+
+/// With these variables.
+fn plan_with(access_log: Option<AccessLogPort>, environment: &[(&str, &str)]) -> EdgePlan {
     let flags = [format!("--listen={ADDRESS}"), "--admin=10.0.0.1:9180".to_owned(), "--memory=64MiB".to_owned()];
     let arguments = flags.iter().map(Into::into).collect();
-    let environment = vec![("CORELANE_ACCESS_LOG_PATH".into(), "access.log".into())];
+    let environment = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
     let files = |_: &Path| unreachable!("no file is named");
     let config = ConfigSource::<EdgeSettings>::new(arguments, environment, Box::new(files));
     EdgePlan {
@@ -43,6 +50,7 @@ fn plan(access_log: Option<AccessLogPort>) -> EdgePlan {
         hash_seed: 1,
         log: Box::new(std::io::sink()),
         usage: None,
+        host_memory: None,
         access_log,
     }
 }

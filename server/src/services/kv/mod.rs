@@ -41,7 +41,7 @@ use shardstore::key::KeyHash;
 use store_runtime::budget::Budget;
 
 use crate::exchange::Wire;
-use crate::exchange::memory::BodyMemory;
+use crate::exchange::memory::ConnectionMemory;
 use crate::exchange::outbound::OutboundBuffers;
 use crate::metrics::CoreMetrics;
 use crate::snapshot::CurrentSnapshot;
@@ -64,7 +64,7 @@ pub(crate) struct KvService {
 }
 
 impl KvService {
-    pub(crate) fn new(store: KvStore, memory: &BodyMemory, metrics: &Arc<CoreMetrics>) -> Self {
+    pub(crate) fn new(store: KvStore, memory: &ConnectionMemory, metrics: &Arc<CoreMetrics>) -> Self {
         KvService {
             snapshot: Rc::clone(&store.snapshot),
             store,

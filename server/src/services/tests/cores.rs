@@ -39,7 +39,7 @@ fn another_cores_values_are_read_in_place_unless_they_are_large() {
         let (way, reply) = rig.ask(&format!("GET /v1/kv/{absent}\r\n"), &[]).await;
         assert_eq!((way, reply.cache_status), (Way::Poll, Some(CacheStatus::Miss)));
         assert_eq!((reply.problem.as_deref(), rig.reads()), (Some("not-found"), [0, 6, 0, 1]));
-        assert_eq!(rig.memory.leased_bytes(), 0);
+        assert_eq!(rig.memory.body_bytes(), 0);
     });
 }
 

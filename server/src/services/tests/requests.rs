@@ -106,7 +106,7 @@ fn writes_are_refused_for_what_is_wrong_with_them() {
         assert_eq!(rig.status(chunked, &[b"123", b"456"]).await, (413, Some("value-too-large".to_owned())));
         let (_, wire) = rig.ask_wire(&put_head("small/a", "", b"1"), &[b"1"]).await;
         assert!(!wire.invited, "nobody waits to be asked");
-        assert_eq!(rig.memory.leased_bytes(), 0);
+        assert_eq!(rig.memory.body_bytes(), 0);
     });
 }
 
@@ -180,7 +180,7 @@ fn large_values_are_lent_and_parts_of_them_are_exact() {
             let (way, reply) = rig.ask("HEAD /v1/kv/default/a\r\n", &[]).await;
             assert_eq!((way, reply.content_length, reply.body.len()), (Way::Poll, Some(bytes as u64), 0));
         }
-        assert_eq!(rig.memory.leased_bytes(), 0);
+        assert_eq!(rig.memory.body_bytes(), 0);
     });
 }
 

@@ -60,8 +60,10 @@ use store_runtime::budget::{Budget, Oversize};
 use store_runtime::hop::Hops;
 use store_runtime::mail::CoreMail;
 use store_runtime::remote::Published;
+use store_runtime::send_queue;
 use store_runtime::store::{ShardPlan, Store};
 
+use crate::budgets;
 use crate::message::NodeMessage;
 use crate::metrics::{NodeCoreMetrics, NodeMetrics};
 use crate::plan::Shared;
@@ -69,13 +71,6 @@ use crate::settings::NodeLimits;
 use crate::snapshot::NodeSnapshot;
 use hop::HOPS_MAX;
 use waiting::Waiting;
-
-/// Copies of large values that are being sent, in bytes per core. Pins come first; this is for what may not be pinned and
-/// for what comes from another core.
-const COPIES_BYTES_MAX: usize = 128 << 20;
-
-/// Values that are arriving in chunks, in bytes per core.
-const ASSEMBLING_BYTES_MAX: usize = 128 << 20;
 
 /// What a data core is made of.
 pub(crate) struct NodeCore {
@@ -87,6 +82,7 @@ pub(crate) struct NodeCore {
     pub(crate) store: Store,
     pub(crate) copies: Rc<Budget>,
     assembling: Rc<Budget>,
+    pub(crate) frames_in_part: Rc<Budget>,
     hasher: KeyHasher,
     me: NodeId,
     topology: RefCell<Arc<Topology>>,
@@ -147,8 +143,9 @@ impl NodeCore {
             shared,
             node_metrics,
             store,
-            copies: Budget::new(COPIES_BYTES_MAX, Oversize::GrantAlone),
-            assembling: Budget::new(ASSEMBLING_BYTES_MAX, Oversize::GrantAlone),
+            copies: Budget::new(budgets::COPIES_BYTES_MAX, Oversize::GrantAlone),
+            assembling: Budget::new(budgets::ASSEMBLING_BYTES_MAX, Oversize::GrantAlone),
+            frames_in_part: Budget::new(budgets::FRAMES_IN_PART_BYTES_MAX, Oversize::Refuse),
             hasher,
             map: Cell::new((topology.epoch(), topology.digest().sum())),
             topology: RefCell::new(topology),
@@ -189,6 +186,12 @@ impl NodeCore {
     #[inline]
     pub(crate) fn limits(&self) -> Ref<'_, NodeLimits> {
         self.limits.borrow()
+    }
+
+    /// Bytes of answers that one peer may have queued now.
+    #[inline]
+    fn queue_bytes_max(&self) -> usize {
+        send_queue::bytes_max(session::QUEUE_BYTES_MAX, budgets::SEND_BYTES_MAX, self.reactor.queued_bytes())
     }
 
     /// Decides by another snapshot from now on.

@@ -27,6 +27,7 @@ use shardstore::session::FrameReader;
 use shardstore::session::server::PeerCredit;
 use shardstore::wire::reassembly::ReassemblyError;
 use shardstore::wire::terms::SessionTerms;
+use store_runtime::budget::Lease;
 
 use super::ahead;
 use super::drain::QUIET;
@@ -37,8 +38,9 @@ use super::{NodeCore, note};
 use crate::metrics::Event;
 use crate::plan::LINGER_TIME;
 
-/// Answers queued for a peer before nothing more is read from it: some hundred microseconds of a 10 Gbps link.
-const QUEUE_BYTES_MAX: usize = 256 * 1024;
+/// Answers queued for a peer before nothing more is read from it: some hundred microseconds of a 10 Gbps link. Less as the
+/// core's send queues fill ([`NodeCore::queue_bytes_max`]).
+pub(super) const QUEUE_BYTES_MAX: usize = 256 * 1024;
 
 /// Queued bytes at which reading goes on.
 const QUEUE_BYTES_LOW: usize = 64 * 1024;
@@ -61,6 +63,8 @@ enum SessionEnd {
     Fault(&'static str),
     Idle,
     Slow,
+    /// No memory is left for a frame that has come in part.
+    Full,
     Lost,
 }
 
@@ -79,6 +83,7 @@ pub(super) async fn run(permit: ConnectionPermit, connection: Connection, terms:
         link,
         handler,
         reader,
+        in_part: core.frames_in_part.empty_lease(),
         received: None,
         arrived: now,
         last_frame: now,
@@ -98,6 +103,7 @@ pub(super) async fn run(permit: ConnectionPermit, connection: Connection, terms:
             connection.finish(LINGER_TIME).await;
         }
         SessionEnd::Slow => note(&core, Event::SlowReader),
+        SessionEnd::Full => note(&core, Event::FrameRefused),
         SessionEnd::Lost => note(&core, Event::Lost),
     }
 }
@@ -122,6 +128,8 @@ struct PeerSession<'a> {
     link: Rc<Link>,
     handler: FrameHandler,
     reader: FrameReader,
+    /// For what the reader holds.
+    in_part: Lease,
     /// A buffer that has arrived and is not read yet.
     received: Option<Received>,
     /// When the last bytes arrived.
@@ -150,6 +158,9 @@ impl PeerSession<'_> {
             if !self.is_blocked() && (self.reader.has_backlog() || self.received.is_some()) {
                 continue;
             }
+            if !self.fits() {
+                return SessionEnd::Full;
+            }
             match self.wait().await {
                 Woken::Received(Ok(Some(data))) => self.received = Some(data),
                 Woken::Received(Ok(None)) => self.ended = true,
@@ -163,6 +174,13 @@ impl PeerSession<'_> {
                 Woken::Received(Err(_)) | Woken::Room(Err(_)) => return SessionEnd::Lost,
             }
         }
+    }
+
+    /// Whether the core has memory for what is held until more arrives.
+    fn fits(&mut self) -> bool {
+        let held = self.reader.held_bytes();
+        self.in_part.shrink_to(held);
+        self.in_part.covers(held)
     }
 
     /// Serves every whole frame that has arrived, until the peer has to read first.
@@ -198,6 +216,7 @@ impl PeerSession<'_> {
     #[inline(always)]
     fn serve_frames(&mut self, received: &[u8]) -> Result<(), &'static str> {
         let PeerSession { core, connection, link, handler, reader, arrived, last_frame, .. } = self;
+        let queue_bytes_max = core.queue_bytes_max();
         let mut out = connection.write();
         // Bytes of the frames whose keys have been looked at ahead of need.
         let mut ahead_bytes = 0;
@@ -208,7 +227,7 @@ impl PeerSession<'_> {
             handler.take(frame, *arrived, &mut out)?;
             ahead_bytes = ahead_bytes.saturating_sub(frame.wire_bytes());
             *last_frame = core.reactor.now();
-            let has_to_read = out.len() > QUEUE_BYTES_MAX || link.streams.borrow().len() >= STREAMS_MAX;
+            let has_to_read = out.len() > queue_bytes_max || link.streams.borrow().len() >= STREAMS_MAX;
             Ok(if has_to_read { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         });
         // That its map is another one ends a connection as a fault of the frame that says so.
@@ -249,7 +268,7 @@ impl PeerSession<'_> {
 
     /// Whether the peer has to read before anything more is read from it.
     fn is_blocked(&self) -> bool {
-        self.connection.queued_bytes() > QUEUE_BYTES_MAX || self.has_many_streams()
+        self.connection.queued_bytes() > self.core.queue_bytes_max() || self.has_many_streams()
     }
 
     /// Whether nothing is under way.
@@ -263,7 +282,7 @@ impl PeerSession<'_> {
         let wants_room = is_blocked || !self.link.streams.borrow().is_empty();
         self.set_deadline(wants_room);
         let mut receiving = self.connection.receive();
-        let mut drained = pin!(self.connection.drained(QUEUE_BYTES_LOW));
+        let mut drained = pin!(self.connection.drained(QUEUE_BYTES_LOW.min(self.core.queue_bytes_max() / 4)));
         let mut notified = pin!(self.link.attention.notified());
         poll_fn(|context| {
             if reads && let Poll::Ready(received) = Pin::new(&mut receiving).poll(context) {

@@ -64,6 +64,8 @@ control::metrics! {
         idle: Counter = "corelane_node_connections_idle_total",
         /// Connections cut because their peer did not read.
         slow_reader: Counter = "corelane_node_slow_readers_total",
+        /// Connections cut because the core had no memory left for frames that have come in part.
+        frame_refused: Counter = "corelane_node_connections_cut_total",
         /// Connections that ended with an error of the network.
         lost: Counter = "corelane_node_connections_lost_total",
         /// Requests, or parts of a batch, sent to another core of the node.
@@ -128,6 +130,7 @@ pub(crate) enum Event {
     HelloTimedOut,
     Idle,
     SlowReader,
+    FrameRefused,
     Lost,
     Hop,
     HopRefused,
@@ -156,6 +159,7 @@ impl NodeCoreMetrics {
             Event::HelloTimedOut => &self.hello_timed_out,
             Event::Idle => &self.idle,
             Event::SlowReader => &self.slow_reader,
+            Event::FrameRefused => &self.frame_refused,
             Event::Lost => &self.lost,
             Event::Hop => &self.hop,
             Event::HopRefused => &self.hop_refused,
@@ -267,6 +271,7 @@ mod tests {
             (|m| m.note(Event::HelloTimedOut), "corelane_node_hellos_timed_out_total"),
             (|m| m.note(Event::Idle), "corelane_node_connections_idle_total"),
             (|m| m.note(Event::SlowReader), "corelane_node_slow_readers_total"),
+            (|m| m.note(Event::FrameRefused), "corelane_node_connections_cut_total"),
             (|m| m.note(Event::Lost), "corelane_node_connections_lost_total"),
             (|m| m.note(Event::Hop), "corelane_store_hops_total"),
             (|m| m.note(Event::HopRefused), "corelane_store_hops_refused_total"),

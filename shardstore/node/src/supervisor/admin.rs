@@ -64,6 +64,7 @@ impl Admin for NodeSupervisor {
         text.group(&[], self.config.metrics());
         if let Some(Ok(usage)) = self.usage.map(|read| read()) {
             usage.render(&BUILD, text);
+            self.memory_bound().render(self.host_memory.as_ref(), text);
         }
     }
 
@@ -81,6 +82,7 @@ impl Admin for NodeSupervisor {
             "config_generation": self.config.generation(),
             "totals": self.activity.render(self.reactor.now(), self.totals()),
             "latency": latency_status(&self.latencies()),
+            "memory": self.memory_bound().to_json(self.host_memory.as_ref()),
             "warnings": self.log.recent(),
             "incarnation": self.shared.incarnation.to_string(),
             "listen": self.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use control::accept_watch::AcceptWatch;
 use control::activity::Activity;
+use control::boot::Bootable;
 use control::clock::ClockWatch;
 use control::drain::{DRAIN_CAUSE, Ending, Exit, LifecycleState};
 use control::exposure;
@@ -29,6 +30,7 @@ use control::lifecycle::{
     self, Contents, ControlledProcess, Options, PendingRead, ReloadCause, Start, TopologyWishes, Watched,
 };
 use control::log::{LineSink, Log, LogFields, LogLevel};
+use control::memory::{CONNECTION_BYTES, HostMemory, MemoryBound, ReleaseRule};
 use control::metrics::{ReadUsage, TopologyMetrics};
 use control::reading::PendingFiles;
 use control::reload::{ConfigRead, Reloader};
@@ -65,6 +67,7 @@ pub(crate) struct NodeSupervision {
     pub(crate) metrics: Arc<NodeMetrics>,
     pub(crate) log: Box<dyn LineSink + Send>,
     pub(crate) usage: Option<ReadUsage>,
+    pub(crate) host_memory: Option<HostMemory>,
     pub(crate) listen: Vec<Address>,
     pub(crate) ending: Ending,
     pub(crate) shards: Published,
@@ -82,6 +85,7 @@ struct NodeSupervisor {
     metrics: Arc<NodeMetrics>,
     log: Log,
     usage: Option<ReadUsage>,
+    host_memory: Option<HostMemory>,
     listen: Vec<Address>,
     state: Cell<LifecycleState>,
     /// Data cores that have no connection left.
@@ -105,6 +109,7 @@ struct NodeSupervisor {
     accepts: AcceptWatch,
     activity: Activity,
     heartbeats: Heartbeats,
+    release: RefCell<ReleaseRule>,
 }
 
 /// Starts the control core's tasks; returns the address of the admin listener.
@@ -131,6 +136,7 @@ impl NodeSupervisor {
             settings: RefCell::new(supervision.shared.settings.clone()),
             activity: Activity::new(reactor.now()),
             heartbeats: Heartbeats::new(usize::from(supervision.shared.cores), reactor.now()),
+            release: RefCell::new(ReleaseRule::new(reactor.now())),
             log: Log::new(supervision.shared.settings.log.clone(), supervision.log),
             hasher: KeyHasher::new(supervision.shared.hash_seed),
             shards: supervision.shards,
@@ -150,6 +156,7 @@ impl NodeSupervisor {
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
             usage: supervision.usage,
+            host_memory: supervision.host_memory,
             listen: supervision.listen,
             state: Cell::new(LifecycleState::Starting),
             drained: Cell::new(0),
@@ -181,6 +188,29 @@ impl NodeSupervisor {
             &self.listen,
             &event,
         );
+        self.memory_bound().log(self.host_memory.as_ref(), &event);
+    }
+
+    /// What clients make the process hold, in bytes.
+    fn held_bytes(&self) -> u64 {
+        self.metrics.sum(|core| {
+            let connections = core.connections.value() * CONNECTION_BYTES;
+            let values = core.copied_bytes.value() + core.assembling_bytes.value();
+            values + core.reactor.queued_bytes.value() + connections
+        })
+    }
+
+    /// Gives memory that has become free back to the kernel.
+    fn release_memory(&self) {
+        // Simulated processes share one allocator.
+        if self.usage.is_some() && self.release.borrow_mut().is_due(self.reactor.now(), self.held_bytes()) {
+            reactor::release_free_memory();
+        }
+    }
+
+    /// What the process may take of the host's memory.
+    fn memory_bound(&self) -> MemoryBound {
+        self.settings.borrow().memory_bound(usize::from(self.shared.cores))
     }
 
     async fn receive(&self) {
@@ -321,6 +351,7 @@ impl ControlledProcess for NodeSupervisor {
         self.accepts.look(&self.reactor, &self.log, failed);
         self.log.flush(self.reactor.wall_ms());
         self.send_behind();
+        self.release_memory();
         self.activity.note(self.reactor.now(), self.totals());
         let send = |core| self.mailbox.send(&self.reactor, core, NodeMessage::Heartbeat).is_ok();
         self.heartbeats.tick(self.reactor.now(), send, &|level, event, fields| self.event(level, event, fields));

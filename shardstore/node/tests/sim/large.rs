@@ -231,3 +231,34 @@ fn values_that_are_begun_and_not_sent_keep_nobody_from_writing() {
         }));
     }
 }
+
+/// A frame whose last byte does not come is held by its core; all of them together have a bound, whoever sends them.
+#[test]
+fn frames_that_do_not_end_are_within_the_memory_for_them() {
+    const PEERS: usize = 100;
+    const VALUE_BYTES: usize = 1_000_000;
+    // 64 MiB for each of two cores, on which the keys of a connection's frames do not matter.
+    const FIT: usize = (64 << 20) / VALUE_BYTES;
+    let mut rig = Rig::new(5, &["--memory=256MiB"]);
+    rig.run(script!(|reactor| {
+        let (name, value) = (key("large"), pattern(VALUE_BYTES));
+        let mut peers = Vec::new();
+        for _ in 0..PEERS {
+            let peer = Peer::connect(&reactor, 0).await;
+            let op = set(&name, &value);
+            let request = Request::new(1, peer.slot(&op), 5, op);
+            let mut frame = Vec::new();
+            request.encode_head(peer.session.dialect(), ValuePart::whole(VALUE_BYTES as u32), &mut frame);
+            frame.extend_from_slice(&value[1..]);
+            peer.connection.write().extend_from_slice(&frame);
+            peers.push(peer);
+        }
+        reactor.sleep(Duration::from_secs(20)).await;
+        let mut bystander = Peer::connect(&reactor, 0).await;
+        let cut = bystander.counted("node_connections_cut").await as usize;
+        assert!((PEERS - FIT..=PEERS - FIT + 8).contains(&cut), "{cut} of {PEERS} were cut, {FIT} fit");
+        drop(peers);
+        reactor.sleep(Duration::from_secs(1)).await;
+        assert_eq!(bystander.set(&name, &value).await.status, Status::Ok, "what is given back serves others");
+    }));
+}

@@ -176,6 +176,7 @@ fn plan(file: &File, log: &Log, flags: &[&'static str], incarnation: u64) -> Nod
         cpus: vec![None, None],
         log: Box::new(log.clone()),
         usage: None,
+        host_memory: None,
     }
 }
 

@@ -88,6 +88,7 @@ async fn serve_rounds(core: Rc<NodeCore>, rounds: usize) {
         handler: FrameHandler::new(&core, &link, 4 << 20),
         link,
         reader: FrameReader::default(),
+        in_part: core.frames_in_part.empty_lease(),
         received: None,
         arrived: reactor.now(),
         last_frame: reactor.now(),
