@@ -12,6 +12,7 @@ use corelane::EdgePlan;
 use corelane::settings::EdgeSettings;
 use reactor::sim::{CrashMode, ProcessId, World};
 use reactor::{Address, Instant};
+use shardstore::key::SlotId;
 use shardstore::placement::Topology;
 use shardstored::settings::NodeSettings;
 
@@ -42,6 +43,8 @@ pub(crate) struct Variant {
     pub(crate) evicting: bool,
     /// Ranges of slots move to other nodes while clients work.
     pub(crate) moving: bool,
+    /// No slot is assigned by hand, and there is one more node, which is not in the first map.
+    pub(crate) resizing: bool,
 }
 
 /// By how much a wall clock may be wrong: far more than clocks kept by NTP.
@@ -59,6 +62,7 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Member>,
     pub(crate) edges: Vec<Member>,
     map: SharedMap,
+    pub(crate) node_log: NodeLog,
     /// How often the file of all edges has changed.
     edition: Arc<AtomicU32>,
     variant: Variant,
@@ -71,13 +75,33 @@ struct Map {
     epoch: u32,
     /// The owner of each range. A range may come back to a node that had it, which must not show what it held then.
     owners: Vec<usize>,
+    /// How many nodes it lists.
+    nodes: usize,
+    /// Where no slot is assigned, nodes own what is proposed for them.
+    is_assigned: bool,
+}
+
+/// What the nodes have logged.
+#[derive(Clone, Default)]
+pub(crate) struct NodeLog(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for NodeLog {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 type SharedMap = Arc<Mutex<Map>>;
 
 impl Map {
     fn new() -> Self {
-        Map { epoch: 1, owners: (0..RANGES).map(|range| range % NODES).collect() }
+        let owners = (0..RANGES).map(|range| range % NODES).collect();
+        Map { epoch: 1, owners, nodes: NODES, is_assigned: true }
     }
 
     fn owner(&self, range: usize) -> usize {
@@ -86,10 +110,10 @@ impl Map {
 
     fn text(&self) -> String {
         let mut text = format!("cluster = \"sim\"\nepoch = {}\n", self.epoch);
-        for id in 1..=NODES {
+        for id in 1..=self.nodes {
             text += &format!("[[node]]\nid = {id}\naddress = \"10.0.1.{id}:7401\"\n");
         }
-        for range in 0..RANGES {
+        for range in (0..RANGES).filter(|_| self.is_assigned) {
             let first = range as u16 * SLOTS_PER_RANGE;
             let last = first + (SLOTS_PER_RANGE - 1);
             text += &format!("[[assign]]\nslots = \"{first}-{last}\"\nnode = {}\n", self.owner(range) + 1);
@@ -111,6 +135,8 @@ fn source(map: &SharedMap) -> TopologySource {
 pub(crate) struct Member {
     pub(crate) process: ProcessId,
     pub(crate) up: bool,
+    /// Another process lies in its place.
+    is_liar: bool,
     status: Option<Box<dyn Fn() -> Option<u8>>>,
 }
 
@@ -145,35 +171,40 @@ fn edge_file(edition: u32) -> String {
     text
 }
 
-/// The range that a key's slot lies in.
-pub(crate) fn range_of(key: &str) -> usize {
+/// The slot of a key.
+pub(crate) fn slot_of(key: &str) -> SlotId {
     let mut stored = Vec::new();
     shardstore::key::StoredKey::encode(b"default", key.as_bytes(), &mut stored).unwrap();
-    // No seed is set in the topology, which then is 0.
-    let slot = shardstore::key::KeyHasher::new(Map::new().topology().hash_seed()).hash(&stored).slot();
-    slot.index() / usize::from(SLOTS_PER_RANGE)
+    // No seed is set in the topology, which then is that of its name.
+    shardstore::key::KeyHasher::new(Map::new().topology().hash_seed()).hash(&stored).slot()
+}
+
+/// The range that a key's slot lies in.
+pub(crate) fn range_of(key: &str) -> usize {
+    slot_of(key).index() / usize::from(SLOTS_PER_RANGE)
 }
 
 impl Cluster {
     /// A cluster with every process started.
     pub(crate) fn start(world: World, variant: Variant) -> Cluster {
-        let map = Arc::new(Mutex::new(Map::new()));
+        let map = Arc::new(Mutex::new(Map { is_assigned: !variant.resizing, ..Map::new() }));
         let mut cluster = Cluster {
             world,
             nodes: Vec::new(),
             edges: Vec::new(),
             map,
+            node_log: NodeLog::default(),
             edition: Arc::default(),
             variant,
             incarnations: 0,
         };
-        for id in 1..=NODES {
+        for id in 1..=NODES + usize::from(variant.resizing) {
             let process = cluster.world.add_process(&format!("node {id}"));
-            cluster.nodes.push(Member { process, up: false, status: None });
+            cluster.nodes.push(Member { process, up: false, is_liar: false, status: None });
         }
         for id in 1..=EDGES {
             let process = cluster.world.add_process(&format!("edge {id}"));
-            cluster.edges.push(Member { process, up: false, status: None });
+            cluster.edges.push(Member { process, up: false, is_liar: false, status: None });
         }
         cluster.set_clocks();
         if variant.skewed_clocks {
@@ -222,7 +253,17 @@ impl Cluster {
         self.incarnations
     }
 
+    /// Starts a process that lies in the place of a node that is down.
+    pub(crate) fn start_liar(&mut self, node: usize) {
+        let topology = self.map.lock().unwrap().topology();
+        crate::liar::start(&mut self.world, self.nodes[node].process, (node as u32 + 1, topology));
+        self.nodes[node].is_liar = true;
+    }
+
     pub(crate) fn start_node(&mut self, node: usize) {
+        if std::mem::take(&mut self.nodes[node].is_liar) {
+            self.world.kill(self.nodes[node].process, CrashMode::Killed);
+        }
         let id = node + 1;
         let arguments =
             [format!("--listen=10.0.1.{id}:7401"), format!("--admin=10.0.1.{id}:9180"), "--config=c".to_owned()];
@@ -238,7 +279,7 @@ impl Cluster {
             source: source(&self.map),
             incarnation: self.incarnation(),
             cpus: vec![None; CORES],
-            log: Box::new(std::io::sink()),
+            log: Box::new(self.node_log.clone()),
             usage: None,
             host_memory: None,
         };
@@ -327,6 +368,58 @@ impl Cluster {
             }
         }
         Some((range, node))
+    }
+
+    /// The map that files have now.
+    pub(crate) fn topology(&self) -> Topology {
+        self.map.lock().unwrap().topology()
+    }
+
+    /// Writes a file with so many nodes and the next epoch, of which nobody is told.
+    pub(crate) fn resize(&mut self, nodes: usize) {
+        let mut map = self.map.lock().unwrap();
+        map.nodes = nodes;
+        map.epoch += 1;
+    }
+
+    /// Tells processes of the file, one after another: all nodes that run, and half of the edges.
+    pub(crate) fn tell_of_map(&mut self) {
+        let members = self.nodes.iter().chain(&self.edges).filter(|member| member.up);
+        let mut processes: Vec<(bool, ProcessId)> = members.map(|member| (true, member.process)).collect();
+        let nodes = self.nodes.iter().filter(|member| member.up).count();
+        processes.iter_mut().skip(nodes).for_each(|(told, _)| *told = false);
+        while !processes.is_empty() {
+            let at = self.world.random().below(processes.len() as u64) as usize;
+            let (is_node, process) = processes.swap_remove(at);
+            if is_node || self.world.random().chance(500) {
+                self.world.signal(process, reactor::Signal::Reload);
+            }
+            let pause = Duration::from_micros(self.world.random().below(10_000));
+            self.world.run_for(pause);
+        }
+    }
+
+    /// How many items nodes have said that they dropped when the map of this epoch came.
+    pub(crate) fn dropped(&self, epoch: u32) -> u64 {
+        let log = self.node_log.0.lock().unwrap();
+        let text = String::from_utf8_lossy(&log);
+        let field = |line: &str, name: &str| -> Option<u64> {
+            line.split_whitespace().find_map(|word| word.strip_prefix(name)?.parse().ok())
+        };
+        let lines = text.lines().filter(|line| line.contains("event=slots_dropped"));
+        let of_epoch = lines.filter(|line| field(line, "epoch=") == Some(u64::from(epoch)));
+        of_epoch.map(|line| field(line, "items=").unwrap()).sum()
+    }
+
+    /// Ends a node as an operator does; its exit status.
+    pub(crate) fn end_node(&mut self, node: usize, limit: Duration) -> Option<u8> {
+        let process = self.nodes[node].process;
+        self.world.signal(process, reactor::Signal::Terminate);
+        let deadline = self.world.now() + limit;
+        self.world.run_until(deadline, |world| !world.is_running(process));
+        let status = self.nodes[node].status.as_ref().and_then(|status| status());
+        self.nodes.remove(node);
+        status
     }
 
     /// Asks every process to end, runs until they have, and says what was wrong with how they did.

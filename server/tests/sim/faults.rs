@@ -29,7 +29,7 @@ impl Injector {
     pub(crate) fn step(&mut self, cluster: &mut Cluster) -> Vec<usize> {
         self.revive(cluster);
         let mut died = Vec::new();
-        match cluster.world.random().below(16) {
+        match cluster.world.random().below(18) {
             0 | 1 => died.extend(self.kill_node(cluster)),
             2 => self.kill_edge(cluster),
             3 | 4 => self.cut(cluster),
@@ -47,6 +47,7 @@ impl Injector {
             }
             11..=13 if cluster.variant().moving => self.move_range(cluster),
             14 => self.reload_edge(cluster),
+            16 => died.extend(self.lie(cluster)),
             _ => {}
         }
         died
@@ -64,6 +65,20 @@ impl Injector {
         let mode = if cluster.world.random().chance(700) { CrashMode::Killed } else { CrashMode::PowerLoss };
         self.tell(format!("node {} dies: {mode:?}", node + 1));
         cluster.kill(true, node, mode);
+        let steps = cluster.world.random().between(1, 4) as u32;
+        self.down.push((true, node, steps));
+        Some(node)
+    }
+
+    /// A node dies, and a process in its place lies until it is back.
+    fn lie(&mut self, cluster: &mut Cluster) -> Option<usize> {
+        let node = cluster.world.random().below(NODES as u64) as usize;
+        if !cluster.nodes[node].up {
+            return None;
+        }
+        self.tell(format!("node {} dies, and another process lies in its place", node + 1));
+        cluster.kill(true, node, CrashMode::Killed);
+        cluster.start_liar(node);
         let steps = cluster.world.random().between(1, 4) as u32;
         self.down.push((true, node, steps));
         Some(node)
@@ -154,7 +169,7 @@ impl Injector {
 }
 
 /// Slow, and loses packets.
-fn bad() -> NetworkOptions {
+pub(crate) fn bad() -> NetworkOptions {
     NetworkOptions {
         delay_us_max: 30_000,
         loss_per_mille: 20,

@@ -17,6 +17,7 @@ mod client;
 mod cluster;
 mod faults;
 mod history;
+mod liar;
 mod scenario;
 
 use std::process::ExitCode;
@@ -25,6 +26,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Parser;
 use shardstore::planted::PlantedBug;
+
+/// With one seed in so many the number of nodes changes as well.
+const RESIZED_EVERY: u64 = 10;
 
 /// One seed in so many is run twice, and must go the same way to the last event.
 const REPLAYED_EVERY: u64 = 8;
@@ -65,7 +69,13 @@ fn main() -> ExitCode {
     if let Some(seed) = arguments.seed {
         let outcome = scenario::run(seed, true);
         println!("seed {seed}: {}", outcome.summary);
-        return report(&[(seed, outcome.violation)], 1, &arguments);
+        let mut violations = vec![(seed, outcome.violation)];
+        if is_resized(seed) {
+            let outcome = scenario::resize::run(seed, true);
+            println!("seed {seed}, other nodes: {}", outcome.summary);
+            violations.push((seed, outcome.violation));
+        }
+        return report(&violations, violations.len(), &arguments);
     }
     let began = std::time::Instant::now();
     let next = Arc::new(AtomicU64::new(arguments.from));
@@ -105,12 +115,21 @@ fn run_seeds(next: &AtomicU64, end: u64, stop_early: bool) -> Vec<(u64, Option<S
 
 /// What was found in one seed. Some are run twice: what cannot be replayed cannot be mended.
 fn run_seed(seed: u64) -> Option<String> {
+    if is_resized(seed)
+        && let Some(violation) = scenario::resize::run(seed, false).violation
+    {
+        return Some(format!("with other nodes: {violation}"));
+    }
     let outcome = scenario::run(seed, false);
     if outcome.violation.is_some() || !seed.is_multiple_of(REPLAYED_EVERY) {
         return outcome.violation;
     }
     let again = scenario::run(seed, false).summary;
     (again != outcome.summary).then(|| format!("it does not replay: {}, then {again}", outcome.summary))
+}
+
+fn is_resized(seed: u64) -> bool {
+    seed % RESIZED_EVERY == RESIZED_EVERY - 1
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

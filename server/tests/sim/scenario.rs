@@ -1,5 +1,7 @@
 //! One seed: start, let clients work while things go wrong, let everything heal, check, stop, look for leaks.
 
+pub(crate) mod resize;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -51,6 +53,10 @@ struct Shared {
     verbose: bool,
     /// Values of megabytes, and the time they take on a bad network.
     large_values: bool,
+    /// What the keeper has to do, where there is one.
+    order: resize::Order,
+    /// Keys that it found gone.
+    gone: u64,
 }
 
 impl Shared {
@@ -87,6 +93,7 @@ fn variant_of(seed: u64) -> Variant {
         stepped_clocks: seed % 4 == 2,
         evicting: seed % 8 == 5,
         moving: !seed.is_multiple_of(3),
+        resizing: false,
     }
 }
 
@@ -130,6 +137,10 @@ fn start_clients(world: &mut World, process: ProcessId, shared: &Rc<RefCell<Shar
         for client in 0..CLIENTS {
             let worker = Worker::new(&reactor, Rc::clone(&shared), seed, client);
             reactor.spawn(worker.run()).unwrap();
+        }
+        if shared.borrow().variant.resizing {
+            let keeper = Worker::new(&reactor, Rc::clone(&shared), seed, CLIENTS);
+            reactor.spawn(keeper.keep()).unwrap();
         }
     };
     host.start_core(spec, Box::new(body)).unwrap();
@@ -245,6 +256,10 @@ impl Worker {
         while !self.shared.borrow().stop {
             let edge = self.random.below(EDGES as u64) as usize;
             let key = key_name(self.random.below(KEYS));
+            if self.shared.borrow().variant.resizing {
+                self.work_steadily(edge, &key).await;
+                continue;
+            }
             match self.random.below(16) {
                 0..=3 => self.put(edge, &key, Only::Always).await,
                 4 => self.put(edge, &key, Only::Absent).await,
@@ -258,6 +273,22 @@ impl Worker {
             self.reactor.sleep(pause).await;
         }
         self.shared.borrow_mut().stopped += 1;
+    }
+
+    /// Writes and reads only, so that what is gone is what nodes have dropped.
+    async fn work_steadily(&mut self, edge: usize, key: &str) {
+        match self.random.below(16) {
+            0..=4 => self.put(edge, key, Only::Always).await,
+            5..=6 => self.read_fresh(edge, key).await,
+            7 => self.read_several(edge).await,
+            8..=10 => {
+                let cold = resize::cold_name(self.random.below(resize::COLD_KEYS));
+                self.get(edge, &cold).await;
+            }
+            _ => self.get(edge, key).await,
+        }
+        let pause = Duration::from_micros(self.random.between(100, 20_000));
+        self.reactor.sleep(pause).await;
     }
 
     /// How long an answer may take.
@@ -315,7 +346,8 @@ impl Worker {
         };
         value.resize(value.len() + self.random.below(bytes) as usize, b'.');
         let value = Rc::new(value);
-        let ttl_s = self.random.chance(200).then(|| self.random.between(1, 3));
+        let has_ttl = !self.shared.borrow().variant.resizing && self.random.chance(200);
+        let ttl_s = has_ttl.then(|| self.random.between(1, 3));
         let mut fields = ttl_s.map_or(String::new(), |seconds| format!("Cache-Control: max-age={seconds}\r\n"));
         fields += &only.field();
         let began = self.reactor.now();
