@@ -19,7 +19,7 @@ use std::time::Duration;
 use reactor::Instant;
 use shardstore::cache::Hit;
 use shardstore::cache::Pinned;
-use shardstore::key::KeyHash;
+use shardstore::key::{KeyHash, SlotId};
 use shardstore::version::Version;
 
 use crate::request::{ReadPart, StoredValue};
@@ -93,6 +93,11 @@ impl Holds {
     /// Ends what nobody has asked for.
     pub(crate) fn expire(&mut self, now: Instant) {
         self.0.retain(|hold| hold.until > now);
+    }
+
+    /// Ends what is held of slots that have gone to another process.
+    pub(crate) fn release(&mut self, has_left: impl Fn(SlotId) -> bool) {
+        self.0.retain(|hold| !has_left(hold.hash.slot()));
     }
 
     /// How many values are held.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use reactor::Reactor;
 use shardstore::cache::{CacheOptions, Commit, Hit};
-use shardstore::key::{KeyHash, KeyHasher};
+use shardstore::key::{KeyHash, KeyHasher, SlotId};
 use shardstore::shard::{ClockReadings, Shard};
 
 use crate::cores::CoreMap;
@@ -168,6 +168,11 @@ impl Store {
     pub fn maintain(&self, units: u32) -> u32 {
         self.holds.borrow_mut().expire(self.reactor.now());
         self.shard.borrow_mut().maintain(self.reactor.steady_ms(), units)
+    }
+
+    /// Forgets what is held for readers of slots that have gone to another process.
+    pub fn release_held(&self, has_left: impl Fn(SlotId) -> bool) {
+        self.holds.borrow_mut().release(has_left);
     }
 
     /// Values that are held for readers that take them part by part.

@@ -121,7 +121,9 @@ impl PartCollection {
         let wanted = WantedPart { offset, bytes_max: PART_BYTES_MAX as u32, is_all_or_none: false, is_first, version };
         let op = Op::Read { key: &self.key, wanted };
         if self.owner == self.core.reactor.core() {
-            return Ok(AskedPart::Here(operate(&self.core, self.hash, &op)));
+            // The slot may have left between two parts.
+            let refused = self.core.refuse_hop(self.hash.slot(), self.core.topology_epoch());
+            return Ok(AskedPart::Here(refused.unwrap_or_else(|| operate(&self.core, self.hash, &op))));
         }
         let mut bytes = Vec::new();
         Request::new(0, self.context.slot, self.context.slot_epoch, op).encode(self.link.dialect, &mut bytes);

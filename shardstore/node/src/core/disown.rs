@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 
 use reactor::local::Notify;
 use reactor::{CoreId, Instant, Reactor};
-use shardstore::key::KeyHash;
+use shardstore::key::{KeyHash, SlotId};
 use shardstore::placement::Topology;
 use shardstore::planted::PlantedBug;
 
@@ -44,10 +44,11 @@ impl NodeCore {
     /// Begins to drop the slots that were ours by `before`, and are not by the map in force, or were not in between.
     pub(super) fn disown_lost(&self, before: &Topology) {
         let topology = self.topology.borrow();
-        let mut lost = before.slots_lost(self.me, &topology).peekable();
+        let lost: Vec<SlotId> = before.slots_lost(self.me, &topology).collect();
         // Where it is planted, what slots held is kept: the simulation must find that (docs/testing.md, "The planted bugs").
-        if lost.peek().is_some() && !PlantedBug::KeptSlots.is_planted() {
+        if !lost.is_empty() && !PlantedBug::KeptSlots.is_planted() {
             self.disowning.active.set(true);
+            self.store.release_held(|slot| lost.binary_search(&slot).is_ok());
             self.store.shard().disown(lost);
             self.disowning.begun.notify();
         }

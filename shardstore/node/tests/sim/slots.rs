@@ -6,6 +6,7 @@ use reactor::Signal;
 use reactor::sim::NetworkOptions;
 use shardstore::version::Condition;
 use shardstore::wire::batch::{BatchAnswers, MgetKeys};
+use shardstore::wire::ext::WantedPart;
 use shardstore::wire::{Op, Status};
 
 use crate::epochs::{TWO, swapped};
@@ -114,5 +115,35 @@ fn a_slot_that_is_back_at_once_keeps_what_is_written_since_and_nothing_else() {
         rig.finish(peer);
         let dropped: u64 = rig.dropped().iter().sum();
         assert!((KEYS as u64 - 1..=KEYS as u64 + 1).contains(&dropped), "seed {seed}: {dropped}: {}", rig.log.text());
+    }
+}
+
+/// What is held for a reader of parts does not outlive the slot's leaving.
+#[test]
+fn a_value_that_is_read_part_by_part_is_gone_with_its_slot() {
+    for seed in 0..10 {
+        let mut rig = Rig::with(seed, TWO, NetworkOptions::default(), &[]);
+        let peer = rig.peer(script!(|reactor| {
+            let mut peer = Peer::connect(&reactor, 0).await;
+            let keys = lower_keys(&peer);
+            let stored = peer.set(&keys[0], &vec![7; 300_000]).await;
+            assert_eq!(stored.status, Status::Ok);
+            let part = |offset, version| {
+                let is_first = offset == 0;
+                let wanted = WantedPart { offset, bytes_max: 100_000, is_all_or_none: false, is_first, version };
+                Op::Read { key: &keys[0], wanted }
+            };
+            let first = peer.call(part(0, 0)).await;
+            assert_eq!((first.status, first.value.len()), (Status::Ok, 100_000));
+            // Until the map has changed twice.
+            while peer.set(&keys[1], b"probe").await.slot_epoch < 7 {}
+            peer.epoch = 7;
+            assert_eq!(peer.call(part(100_000, first.version)).await.status, Status::NotFound);
+        }));
+        rig.world.run_for(Duration::from_millis(100));
+        rig.take_map(&swapped(6));
+        rig.world.run_for(Duration::from_micros(seed * 3));
+        rig.take_map(&first_again(7));
+        rig.finish(peer);
     }
 }
