@@ -15,6 +15,7 @@ mod cluster {
     mod failures;
     mod keys;
     mod member;
+    mod resize;
     mod rig;
     mod sharing;
     mod strangers;

@@ -146,7 +146,14 @@ impl Member {
     /// Waits for its own end; the exit status.
     pub(crate) fn await_exit(&mut self) -> i32 {
         let child = self.running.as_mut().unwrap();
-        until("its end", || child.try_wait().unwrap()).code().expect("it ends by itself, not by a signal")
+        let status = until("its end", || child.try_wait().unwrap());
+        self.running = None;
+        status.code().expect("it ends by itself, not by a signal")
+    }
+
+    /// Whether it was started and has not been seen to end.
+    pub(crate) const fn runs(&self) -> bool {
+        self.running.is_some()
     }
 
     /// Whether the process lives.

@@ -99,8 +99,7 @@ impl Rig {
 
     /// The topology's text with these nodes; `assign` are its further lines.
     pub(crate) fn topology(&self, epoch: u32, assign: &str) -> String {
-        let nodes: Vec<_> = self.nodes.iter().enumerate().map(|(index, node)| (index + 1, node.address)).collect();
-        topology(NAME, epoch, &nodes) + assign
+        self.topology_of(epoch, self.nodes.len()) + assign
     }
 
     /// The text of an edge's access log so far.
@@ -114,6 +113,19 @@ impl Rig {
 
     pub(crate) fn write_edges_topology(&self, text: &str) {
         std::fs::write(self.folder.join("edges.toml"), text).unwrap();
+    }
+
+    /// Adds a node that does not run, and reads the file that the other nodes read.
+    pub(crate) fn add_node(&mut self) {
+        let (file, id) = (self.folder.join("nodes.toml"), self.nodes.len() + 1);
+        let text = format!("node_id = {id}\ncores = [0]\nmemory = \"64MiB\"\ntopology = {file:?}\n");
+        self.nodes.push(Member::new(Program::Node, own_address(), &self.folder, &text));
+    }
+
+    /// The topology's text with the first `count` nodes.
+    pub(crate) fn topology_of(&self, epoch: u32, count: usize) -> String {
+        let nodes: Vec<_> = self.nodes.iter().enumerate().map(|(index, node)| (index + 1, node.address)).collect();
+        topology(NAME, epoch, &nodes[..count])
     }
 
     /// Puts another process in the place of a node that does not run: with this id, and with a topology of its own.
