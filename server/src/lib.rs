@@ -29,4 +29,5 @@ pub mod settings;
 mod snapshot;
 mod supervisor;
 
+pub use nodes::NameLookup;
 pub use plan::{EdgePlan, start};

@@ -7,7 +7,7 @@ use control::drain::Exit;
 use control::log::LineSink;
 use control::metrics::ProcessUsage;
 use corelane::settings::EdgeSettings;
-use corelane::{EdgePlan, access_log, start};
+use corelane::{EdgePlan, NameLookup, access_log, start};
 use reactor::Threads;
 
 fn main() -> ExitCode {
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
             usage: Some(ProcessUsage::read),
             host_memory: booted.host_memory,
             access_log: Some(access_port),
+            names: Some(NameLookup::start()?),
         };
         let mut threads = Threads::new(None);
         let ending = start(&mut threads, plan)?;

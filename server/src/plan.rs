@@ -24,6 +24,7 @@ use crate::access_log::{AccessLogPort, CorePort};
 use crate::edge::{self, CorePlan};
 use crate::message::Message;
 use crate::metrics::CoreMetrics;
+use crate::nodes::NameLookup;
 use crate::snapshot::Snapshot;
 use crate::supervisor::{self, Supervision};
 use store_runtime::remote::{Published, unpublished};
@@ -55,6 +56,8 @@ pub struct EdgePlan {
     pub host_memory: Option<HostMemory>,
     /// Where responses are recorded; `None` records none whatever the settings say.
     pub access_log: Option<AccessLogPort>,
+    /// Where names of nodes are resolved; without it only nodes with addresses are reached.
+    pub names: Option<NameLookup>,
 }
 
 /// Starts the cores of an edge.
@@ -88,6 +91,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
         hasher: KeyHasher::new(seed),
         incarnation: plan.incarnation,
         shards: unpublished(cores),
+        names: plan.names,
     };
     for (index, (mailbox, cpu)) in ends.into_iter().zip(plan.cpus).enumerate() {
         let id = CoreId(index as u16);
@@ -125,6 +129,7 @@ struct Shared {
     hasher: KeyHasher,
     incarnation: u64,
     shards: Published,
+    names: Option<NameLookup>,
 }
 
 impl Shared {
@@ -144,6 +149,7 @@ impl Shared {
             hasher: self.hasher,
             incarnation: self.incarnation,
             shards: Arc::clone(&self.shards),
+            names: self.names.clone(),
         }
     }
 }
@@ -179,7 +185,8 @@ mod tests {
         let process = world.add_process("edge");
         let doorbells = world.host(process).doorbells(4).unwrap();
         let snapshot = Arc::new(crate::snapshot::fixture::snapshot(1, "memory = \"64MiB\"\n"));
-        let shared = Shared { snapshot, cores: 4, hasher: KeyHasher::new(1), incarnation: 7, shards: unpublished(4) };
+        let (hasher, shards) = (KeyHasher::new(1), unpublished(4));
+        let shared = Shared { snapshot, cores: 4, hasher, incarnation: 7, shards, names: None };
         for mailbox in mailboxes(&doorbells, 1) {
             let plan = shared.core_plan(mailbox, Arc::default(), None);
             assert_eq!((plan.shard_bytes, plan.cores, plan.incarnation), (16 << 20, 4, 7));

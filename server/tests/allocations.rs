@@ -66,6 +66,7 @@ fn start(cores: usize, access_log: AccessLog) -> SocketAddr {
         usage: None,
         host_memory: None,
         access_log: Some(port),
+        names: None,
     };
     let mut threads = Threads::new(None);
     // It serves until this process ends.

@@ -9,6 +9,7 @@ use store_runtime::remote::Published;
 use crate::access_log::CorePort;
 use crate::message::Message;
 use crate::metrics::CoreMetrics;
+use crate::nodes::NameLookup;
 use crate::snapshot::Snapshot;
 
 /// What a data core is made from. Crosses to the core's thread.
@@ -25,4 +26,6 @@ pub(crate) struct CorePlan {
     pub(crate) incarnation: u64,
     /// Where the cores of this process put their shards' handles.
     pub(crate) shards: Published,
+    /// Where names of nodes are resolved.
+    pub(crate) names: Option<NameLookup>,
 }

@@ -48,7 +48,7 @@ impl Storage {
         let store = Rc::new(Store::start(reactor, shard)?);
         let cluster = snapshot.topology.as_ref().map(|topology| {
             let options = cluster_options(snapshot, plan.cores, plan.incarnation);
-            Cluster::new(reactor.clone(), options, Arc::clone(&plan.metrics), topology)
+            Cluster::new(reactor.clone(), options, Arc::clone(&plan.metrics), (topology, plan.names.clone()))
         });
         let mail = CoreMail::start(reactor, plan.mailbox)?;
         let tiers = TierPlan {

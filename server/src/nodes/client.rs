@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use shardstore::placement::NodeId;
+use shardstore::placement::{NodeAddress, NodeId};
 
 use super::connection::NodeConnection;
 use super::fault::ConnectionFault;
@@ -28,7 +28,7 @@ pub(crate) struct NodeClient {
 
 impl NodeClient {
     /// A node with its first connection under way.
-    pub(crate) fn start(shared: &Rc<ClusterShared>, id: NodeId, address: std::net::SocketAddr) -> Rc<NodeClient> {
+    pub(crate) fn start(shared: &Rc<ClusterShared>, id: NodeId, address: NodeAddress) -> Rc<NodeClient> {
         let node = Rc::new(NodeClient {
             health: Rc::new(NodeHealth::new(&shared.reactor, id, address)),
             connections: RefCell::new(Vec::new()),

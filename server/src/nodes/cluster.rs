@@ -28,6 +28,7 @@ use store_runtime::tiers::Behind;
 use super::agreement::Agreement;
 use super::client::NodeClient;
 use super::connection::{CallError, CallTime};
+use super::names::NameLookup;
 use super::response::NodeResponse;
 use super::shared::{ClusterOptions, ClusterShared};
 use super::state::NodeState;
@@ -74,11 +75,11 @@ impl Cluster {
         reactor: Reactor,
         options: ClusterOptions,
         metrics: Arc<CoreMetrics>,
-        topology: &Arc<Topology>,
+        (topology, names): (&Arc<Topology>, Option<NameLookup>),
     ) -> Rc<Cluster> {
         let cluster = Rc::new(Cluster {
             hinted: Notify::new(&reactor),
-            shared: Rc::new(ClusterShared::new(reactor, options, metrics, topology)),
+            shared: Rc::new(ClusterShared::new(reactor, options, metrics, (topology, names))),
             nodes: RefCell::new(BTreeMap::new()),
             hint: Cell::new(None),
         });
@@ -120,7 +121,7 @@ impl Cluster {
         {
             return Rc::clone(node);
         }
-        let node = NodeClient::start(&self.shared, listed.id, listed.address);
+        let node = NodeClient::start(&self.shared, listed.id, listed.address.clone());
         if let Some(old) = self.nodes.borrow_mut().insert(node.health.id, Rc::clone(&node)) {
             old.retire(self.shared.reactor.now());
         }

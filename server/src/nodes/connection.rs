@@ -34,6 +34,7 @@ use shardstore::wire::{FrameError, Request};
 use super::clock::{self, NodeClock};
 use super::fault::ConnectionFault;
 use super::health::NodeHealth;
+use super::names;
 use super::response::NodeResponse;
 use super::shared::ClusterShared;
 
@@ -442,7 +443,8 @@ impl NodeConnection {
         // Probes are short, so that a node is found soon after it is back: what was sent to it before that is lost.
         let is_probe = node.breaker.borrow().is_open();
         let deadline = shared.reactor.now() + if is_probe { connect_timeout / 2 } else { connect_timeout };
-        let connection = shared.reactor.connect(&Address::Tcp(node.address), deadline).await?;
+        let address = names::locate(shared, node, deadline).await?;
+        let connection = shared.reactor.connect(&Address::Tcp(address), deadline).await?;
         connection.limit_unacknowledged(UNACKNOWLEDGED_MAX);
         connection.set_deadline(deadline);
         let (terms, answers) = self.shake_hands(shared, node, &connection).await?;

@@ -2,6 +2,7 @@
 //!
 //! **Not**: what follows from it; the connection's task and the breaker decide.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reactor::ConnectionError;
@@ -18,6 +19,8 @@ pub(crate) enum ConnectionFault {
     Ended,
     #[error("no sign of life for {} ms, although asked for one", .0.as_millis())]
     Silent(Duration),
+    #[error("the name {0:?} could not be resolved to an address")]
+    Unresolved(Arc<str>),
     #[error(transparent)]
     Connection(#[from] ConnectionError),
     #[error("frame error {}", .0.name())]

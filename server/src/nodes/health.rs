@@ -5,17 +5,19 @@
 //! **Invariants**: a change of the breaker or the retirement notifies those who wait for one.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use reactor::Reactor;
 use reactor::local::Notify;
-use shardstore::placement::NodeId;
+use shardstore::placement::{NodeAddress, NodeId};
 
 use super::breaker::Breaker;
 
 pub(crate) struct NodeHealth {
     pub(crate) id: NodeId,
-    pub(crate) address: SocketAddr,
+    pub(crate) address: NodeAddress,
+    /// What its name meant last; none where it has no name, or where that has not been resolved.
+    pub(crate) resolved: Cell<Option<IpAddr>>,
     pub(crate) breaker: RefCell<Breaker>,
     /// The last epoch of which it is known to have our map.
     pub(crate) agreed: Cell<u32>,
@@ -30,10 +32,11 @@ pub(crate) struct NodeHealth {
 }
 
 impl NodeHealth {
-    pub(crate) fn new(reactor: &Reactor, id: NodeId, address: SocketAddr) -> Self {
+    pub(crate) fn new(reactor: &Reactor, id: NodeId, address: NodeAddress) -> Self {
         NodeHealth {
             id,
             address,
+            resolved: Cell::new(None),
             breaker: RefCell::default(),
             agreed: Cell::new(0),
             waiting: Cell::new(0),

@@ -20,12 +20,14 @@ mod cluster;
 mod connection;
 mod fault;
 mod health;
+mod names;
 mod response;
 mod shared;
 mod state;
 mod transfer;
 
 pub(crate) use cluster::{Cluster, TopologyHint};
+pub use names::NameLookup;
 pub(crate) use shared::ClusterOptions;
 #[cfg(test)]
 pub(crate) use state::CallTimes;

@@ -16,6 +16,7 @@ use shardstore::wire::hello::{self, Hello, HelloExtension, Role};
 
 use super::agreement::Agreement;
 use super::fault::ConnectionFault;
+use super::names::NameLookup;
 use crate::metrics::CoreMetrics;
 
 /// What calls are bounded by.
@@ -40,6 +41,8 @@ pub(crate) struct ClusterShared {
     pub(crate) options: Cell<ClusterOptions>,
     pub(crate) metrics: Arc<CoreMetrics>,
     pub(super) topology: RefCell<Arc<Topology>>,
+    /// Where names of hosts are resolved; none where there are none.
+    pub(super) names: Option<NameLookup>,
     /// What nodes have told of their maps of its epoch.
     pub(super) agreement: RefCell<Agreement>,
     /// Buffers for frames that are cut, of all connections.
@@ -51,13 +54,14 @@ impl ClusterShared {
         reactor: Reactor,
         options: ClusterOptions,
         metrics: Arc<CoreMetrics>,
-        topology: &Arc<Topology>,
+        (topology, names): (&Arc<Topology>, Option<NameLookup>),
     ) -> Self {
         ClusterShared {
             reactor,
             options: Cell::new(options),
             metrics,
             topology: RefCell::new(Arc::clone(topology)),
+            names,
             agreement: RefCell::new(Agreement::of_epoch(topology.epoch())),
             spares: RefCell::default(),
         }
@@ -112,7 +116,10 @@ impl ClusterShared {
 
     pub(super) fn note_connection_fault(&self, error: &ConnectionFault) {
         match error {
-            ConnectionFault::Ended | ConnectionFault::Silent(_) | ConnectionFault::Connection(_) => {
+            ConnectionFault::Ended
+            | ConnectionFault::Silent(_)
+            | ConnectionFault::Connection(_)
+            | ConnectionFault::Unresolved(_) => {
                 self.metrics.upstream_connections_ended.add(1);
             }
             ConnectionFault::Frame(_) | ConnectionFault::Chunk(_) => self.metrics.upstream_frame_errors.add(1),

@@ -308,6 +308,7 @@ impl Cluster {
             usage: None,
             host_memory: None,
             access_log: None,
+            names: None,
         };
         let process = self.edges[edge].process;
         let ending = corelane::start(&mut self.world.host(process), plan).unwrap();

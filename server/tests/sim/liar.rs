@@ -65,7 +65,7 @@ impl Liar {
     }
 
     async fn accept(self: Rc<Self>) {
-        let address = Address::Tcp(self.topology.nodes()[self.id as usize - 1].address);
+        let address = Address::Tcp(self.topology.nodes()[self.id as usize - 1].address.on_the_wire());
         let listener = self.reactor.listen(&address, &ListenOptions::default()).unwrap();
         while let Ok(connection) = listener.accept().await {
             let serving = Rc::clone(&self);

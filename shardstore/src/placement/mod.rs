@@ -16,6 +16,7 @@
 //! **Source**: Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (rendezvous hashing); Schindelhauer
 //! and Schomaker, "Weighted distributed hash tables" (the logarithmic method).
 
+mod address;
 mod epoch;
 mod error;
 mod log;
@@ -25,6 +26,7 @@ mod range;
 mod rendezvous;
 mod topology;
 
+pub use address::{HostPort, NodeAddress};
 pub use epoch::Verdict;
 pub use error::{TopologyError, TopologyFault};
 pub use node::{NODE_ID_MAX, Node, NodeId, WEIGHT_MILLI_MAX, WEIGHT_MILLI_MIN};

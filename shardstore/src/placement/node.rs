@@ -1,7 +1,8 @@
 //! A node of a cluster, as a topology lists it.
 
 use std::fmt;
-use std::net::SocketAddr;
+
+use super::address::NodeAddress;
 
 /// Smallest weight, in thousandths.
 pub const WEIGHT_MILLI_MIN: u32 = 1;
@@ -28,7 +29,7 @@ pub struct Node {
     /// Its id.
     pub id: NodeId,
     /// Where it listens for the shard protocol.
-    pub address: SocketAddr,
+    pub address: NodeAddress,
     /// Its share of the slots relative to the other nodes, in thousandths.
     pub weight_milli: u32,
     /// The failure domain it stands in; empty for none.

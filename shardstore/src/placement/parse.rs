@@ -25,10 +25,10 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::net::SocketAddr;
 
 use toml_edit::{Document, Item, Table};
 
+use super::address::NodeAddress;
 use super::error::{TopologyError, TopologyFault as Fault};
 use super::node::{NODE_ID_MAX, Node, NodeId, WEIGHT_MILLI_MAX, WEIGHT_MILLI_MIN};
 use super::range::SlotRange;
@@ -174,7 +174,7 @@ impl Parser<'_> {
                 let remedy = "give each node its own id";
                 self.note(self.at(entry, complaint(Fault::DuplicateNodeId, found, "an id used once", remedy)));
             }
-            if let Some(line) = addresses.insert(node.address, self.line_of(section)) {
+            if let Some(line) = addresses.insert(node.address.clone(), self.line_of(section)) {
                 let entry = self.required(section, "address")?;
                 let found = format!("{}, the address of the node at line {line}", node.address);
                 let remedy = "give each node its own address";
@@ -202,16 +202,13 @@ impl Parser<'_> {
         Some(Node { id: NodeId(id?), address: address?, weight_milli: weight_milli?, zone: zone? })
     }
 
-    fn address(&self, entry: Entry<'_>) -> Result<SocketAddr, TopologyError> {
+    fn address(&self, entry: Entry<'_>) -> Result<NodeAddress, TopologyError> {
         let text = self.string(entry)?;
-        match text.parse::<SocketAddr>() {
-            Ok(address) if address.port() != 0 && !address.ip().is_unspecified() => Ok(address),
-            _ => {
-                let allowed = "an IP address and a port, such as \"10.0.0.1:7401\" or \"[fd00::1]:7401\"";
-                let remedy = "write the address that edges connect to; host names are not resolved";
-                Err(self.at(entry, complaint(Fault::BadAddress, format!("{text:?}"), allowed, remedy)))
-            }
-        }
+        NodeAddress::parse(text).ok_or_else(|| {
+            let allowed = "an IP address or a host's name, and a port, such as \"10.0.0.1:7401\", \"[fd00::1]:7401\" or \"node-1:7401\"";
+            let remedy = "write the address that edges connect to";
+            self.at(entry, complaint(Fault::BadAddress, format!("{text:?}"), allowed, remedy))
+        })
     }
 
     fn weight(&self, entry: Entry<'_>) -> Result<u32, TopologyError> {

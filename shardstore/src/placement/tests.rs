@@ -182,7 +182,7 @@ fn bad_files_are_refused_with_line_key_and_remedy() {
         (with("id = 2", "id = 0"), 7, "node.id", F::BadNodeId, "from 1"),
         (with("id = 2\n", ""), 6, "node.id", F::MissingKey, "add id"),
         (with("10.0.0.2", "10.0.0.1"), 8, "node.address", F::DuplicateAddress, "line 3"),
-        (with("10.0.0.2:1", "node-2:7401"), 8, "node.address", F::BadAddress, "host names"),
+        (with("10.0.0.2:1", "10.0.0.256:7401"), 8, "node.address", F::BadAddress, "a host's name"),
         (with("10.0.0.2:1", "0.0.0.0:1"), 8, "node.address", F::BadAddress, "connect to"),
         (with("10.0.0.2:1", "10.0.0.2:0"), 8, "node.address", F::BadAddress, "port"),
         (with("id = 2", "id = 2\nweight = -1.0"), 8, "node.weight", F::BadWeight, "0.001 to 1000"),

@@ -52,6 +52,7 @@ fn plan_with(access_log: Option<AccessLogPort>, environment: &[(&str, &str)]) ->
         usage: None,
         host_memory: None,
         access_log,
+        names: None,
     }
 }
 

@@ -57,7 +57,7 @@ fn with_nodes<F: Future<Output = ()> + 'static>(
             let nodes = [(1, first()), (2, second())].map(|(id, says)| Node::start(&reactor, &topology, id, says));
             let [first, second] = nodes;
             let running = reactor.clone();
-            let cluster = Cluster::new(reactor.clone(), OPTIONS, Arc::default(), &topology);
+            let cluster = Cluster::new(reactor.clone(), OPTIONS, Arc::default(), (&topology, None));
             let task = async move {
                 test(Rig { cluster, first: Rc::clone(&first), second: Rc::clone(&second) }).await;
                 assert!(first.has_said_all() && second.has_said_all(), "nodes are asked as often as the test says");

@@ -144,7 +144,7 @@ impl NodeCore {
                 last: range.last(),
                 epoch: topology.slot_epoch(slot),
                 node: owner.id.0,
-                address: owner.address,
+                address: owner.address.on_the_wire(),
             }
         });
         self.moved_last.set(Some(moved));

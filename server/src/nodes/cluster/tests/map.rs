@@ -112,7 +112,7 @@ fn what_leaves_the_map_is_left_and_an_older_map_changes_nothing() {
         rig.cluster.install(&topology(6, "10.0.0.9"));
         let new = Rc::clone(&rig.cluster.nodes.borrow()[&NodeId(2)]);
         assert!(
-            old.health.retired.get() && !new.health.retired.get() && new.health.address.ip().to_string() == "10.0.0.9"
+            old.health.retired.get() && !new.health.retired.get() && new.health.address.to_string() == "10.0.0.9:7401"
         );
         rig.sleep(50).await;
         assert_eq!(old.connected(), 0, "nothing was owed on its connection");

@@ -92,7 +92,7 @@ impl Node {
             is_mute: Cell::new(false),
             pings: Cell::new(0),
         });
-        let address = Address::Tcp(topology.node(NodeId(id)).unwrap().address);
+        let address = Address::Tcp(topology.node(NodeId(id)).unwrap().address.on_the_wire());
         let listener = reactor.listen(&address, &ListenOptions::default()).unwrap();
         let accepting = Rc::clone(&node);
         let accept = async move {

@@ -1,0 +1,162 @@
+//! Nodes that the topology names by a host's name: what address that is now.
+//!
+//! ```text
+//!  data core   before it connects ──▶ Lookup ──▶ a thread that asks the host's resolver, and may wait for long
+//!              looks at the answer again and again until its deadline ◀── an address, or none
+//!              none in time: the address that the name meant last, if it has been resolved before
+//! ```
+//!
+//! **Not** a cache: whoever connects asks, so that a new address is used with the first connection after the old one has failed. Answers
+//! count for [`FRESH_TIME`], since the cores of an edge connect together.
+//!
+//! **Invariants**: no core waits for the host's resolver, or longer than its deadline; at most [`LOOKUPS_MAX`] questions wait.
+//!
+//! **Source**: getaddrinfo(3): it blocks, for as long as resolv.conf(5) says.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::Builder;
+use std::time::Duration;
+
+use reactor::Instant;
+use shardstore::placement::{HostPort, NodeAddress};
+
+use super::fault::ConnectionFault;
+use super::health::NodeHealth;
+use super::shared::ClusterShared;
+
+/// Questions that wait for the thread; who finds no room asks again with the next connection.
+const LOOKUPS_MAX: usize = 1024;
+
+/// For how long an answer counts.
+const FRESH_TIME: Duration = Duration::from_millis(500);
+
+/// How often a core looks whether an answer has come.
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
+
+type Answer = Arc<OnceLock<Option<IpAddr>>>;
+
+struct Lookup {
+    host: Arc<str>,
+    answer: Answer,
+}
+
+/// Where names are resolved: a thread of its own, for all cores.
+#[derive(Clone, Debug)]
+pub struct NameLookup(SyncSender<Lookup>);
+
+impl std::fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.host.fmt(f)
+    }
+}
+
+impl NameLookup {
+    /// Starts the thread. It ends when nobody can ask any more.
+    ///
+    /// # Errors
+    /// The host's: no thread.
+    pub fn start() -> io::Result<Self> {
+        Self::by(of_host)
+    }
+
+    fn by(resolve: impl Fn(&str) -> Option<IpAddr> + Send + 'static) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel(LOOKUPS_MAX);
+        Builder::new().name("names".to_owned()).spawn(move || answer_all(&receiver, resolve))?;
+        Ok(NameLookup(sender))
+    }
+
+    fn ask(&self, host: &Arc<str>) -> Option<Answer> {
+        let answer = Answer::default();
+        let lookup = Lookup { host: Arc::clone(host), answer: Arc::clone(&answer) };
+        self.0.try_send(lookup).is_ok().then_some(answer)
+    }
+}
+
+fn of_host(host: &str) -> Option<IpAddr> {
+    // The port is not part of the question.
+    (host, 0).to_socket_addrs().ok()?.next().map(|address| address.ip())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a thread without a reactor")]
+fn answer_all(lookups: &Receiver<Lookup>, resolve: impl Fn(&str) -> Option<IpAddr>) {
+    let mut last: HashMap<Arc<str>, (std::time::Instant, Option<IpAddr>)> = HashMap::new();
+    while let Ok(Lookup { host, answer }) = lookups.recv() {
+        last.retain(|_, (at, _)| at.elapsed() < FRESH_TIME);
+        let (_, address) = *last.entry(Arc::clone(&host)).or_insert_with(|| {
+            let address = resolve(&host);
+            (std::time::Instant::now(), address)
+        });
+        // Nobody else answers.
+        let _ = answer.set(address);
+    }
+}
+
+/// The address to connect to for a node.
+///
+/// # Errors
+/// [`ConnectionFault::Unresolved`].
+pub(super) async fn locate(
+    shared: &ClusterShared,
+    node: &NodeHealth,
+    deadline: Instant,
+) -> Result<SocketAddr, ConnectionFault> {
+    let name = match &node.address {
+        NodeAddress::Ip(address) => return Ok(*address),
+        NodeAddress::Name(name) => name,
+    };
+    if let Some(address) = resolve(shared, name, deadline).await {
+        node.resolved.set(Some(address));
+    }
+    let known = node.resolved.get().map(|address| SocketAddr::new(address, name.port()));
+    known.ok_or_else(|| ConnectionFault::Unresolved(Arc::clone(name.host())))
+}
+
+/// What a name means now; nothing where that is not known in half of the time, so that the other half is left to connect.
+async fn resolve(shared: &ClusterShared, name: &HostPort, deadline: Instant) -> Option<IpAddr> {
+    let answer = shared.names.as_ref()?.ask(name.host())?;
+    let now = shared.reactor.now();
+    let until = now + deadline.since(now) / 2;
+    while answer.get().is_none() && shared.reactor.now() < until {
+        shared.reactor.sleep(LOOK_INTERVAL).await;
+    }
+    answer.get().copied().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::*;
+
+    fn wait(answer: &Answer) -> Option<IpAddr> {
+        while answer.get().is_none() {
+            std::thread::yield_now();
+        }
+        answer.get().copied().flatten()
+    }
+
+    #[test]
+    fn every_question_is_answered_and_questions_together_are_one() {
+        static ASKED: AtomicU8 = AtomicU8::new(0);
+        let names = NameLookup::by(|host| {
+            (host != "nowhere").then(|| IpAddr::from([10, 0, 0, ASKED.fetch_add(1, Ordering::Relaxed)]))
+        })
+        .unwrap();
+        let (node, nowhere): (Arc<str>, Arc<str>) = ("node-1".into(), "nowhere".into());
+        let answers = [&node, &nowhere, &node].map(|host| names.ask(host).unwrap());
+        let [first, none, again] = answers.map(|answer| wait(&answer));
+        assert_eq!((first, none), (Some([10, 0, 0, 0].into()), None));
+        assert!(again == first || ASKED.load(Ordering::Relaxed) == 2, "the host may have been busy for long");
+    }
+
+    #[test]
+    fn the_host_knows_itself() {
+        let names = NameLookup::start().unwrap();
+        assert!(wait(&names.ask(&"localhost".into()).unwrap()).is_some_and(|address| address.is_loopback()));
+        assert_eq!(wait(&names.ask(&"no-such-host.invalid".into()).unwrap()), None);
+    }
+}
