@@ -51,7 +51,7 @@ async fn report_hints(core: &Rc<Core>) {
             let _ = core.storage.mail.send(core.control(), Message::TopologyHint(hint));
             core.reactor.sleep(HINT_INTERVAL).await;
         } else {
-            cluster.hinted.notified().await;
+            cluster.shared.hinted.notified().await;
         }
     }
 }

@@ -37,10 +37,21 @@ impl Agreement {
     /// A node has told its map of an epoch; `differing`: as [`shardstore::wire::map_digest::MapDigest::differences`] has it.
     pub(super) fn note(&mut self, node: NodeId, epoch: u32, differing: u128) {
         if epoch == self.epoch && self.told.insert(node, differing) != Some(differing) {
-            let any = self.told.values().fold(0, |any, differing| any | differing);
-            let blocks = (0..u128::BITS).map(|block| 1 << block).filter(|block| any & block != 0);
-            self.disputed = blocks.filter(|block| self.is_outvoted(*block)).sum();
+            self.judge();
         }
+    }
+
+    /// A node has another epoch by now, or is not met any more.
+    pub(super) fn forget(&mut self, node: NodeId) {
+        if self.told.remove(&node).is_some() {
+            self.judge();
+        }
+    }
+
+    fn judge(&mut self) {
+        let any = self.told.values().fold(0, |any, differing| any | differing);
+        let blocks = (0..u128::BITS).map(|block| 1 << block).filter(|block| any & block != 0);
+        self.disputed = blocks.filter(|block| self.is_outvoted(*block)).sum();
     }
 
     /// Whether most nodes have other owners for a block; where they are as many as the others, the lowest id decides.
@@ -118,5 +129,11 @@ mod tests {
         assert!(agreement.is_disputed(slot(16383)) && !agreement.is_disputed(slot(0)));
         agreement.note(NodeId(1), 6, 0);
         assert!(!agreement.is_disputed(slot(16383)), "it has another file by now");
+        agreement.note(NodeId(2), 6, u128::MAX);
+        agreement.forget(NodeId(1));
+        assert!(agreement.is_disputed(slot(0)), "the one that is left has another");
+        agreement.forget(NodeId(2));
+        agreement.forget(NodeId(3));
+        assert!(!agreement.is_disputed(slot(0)));
     }
 }

@@ -68,6 +68,16 @@ impl NodeClient {
         self.after_failure(shared, opens);
     }
 
+    /// A try to connect is over: with the node's HELLO, or without. What it told of its map counts as long as it is met.
+    fn note_meeting(&self, shared: &ClusterShared, was_met: bool) {
+        let unmet = if was_met { 0 } else { self.health.unmet.get().saturating_add(1) };
+        self.health.unmet.set(unmet);
+        if unmet == shared.options.get().breaker_failures {
+            self.health.agreed.set(0);
+            shared.forget(self.health.id);
+        }
+    }
+
     /// The node gives no sign of life although it was asked for one: opens the breaker at once.
     fn note_silence(&self, shared: &ClusterShared) {
         let opens = self.health.breaker.borrow_mut().open();
@@ -141,6 +151,7 @@ async fn keep_up(shared: Rc<ClusterShared>, node: Rc<NodeClient>, connection: Rc
             shared.note_connection_fault(&fault);
             *health.last_error.borrow_mut() = Some(fault.to_string());
         }
+        node.note_meeting(&shared, was_ready || matches!(fault, ConnectionFault::Hello(_)));
         if matches!(fault, ConnectionFault::Silent(_)) {
             node.note_silence(&shared);
         } else if !orderly && !connection.take_closed() {

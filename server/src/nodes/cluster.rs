@@ -6,14 +6,13 @@
 //! **Invariants**: a call is sent to at most [`HOPS_MAX`] nodes; a write whose connection ended is `Unknown` and never
 //! sent twice; only nodes of the map in force are asked, at the addresses it gives; nothing that a node says changes the map.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reactor::Reactor;
-use reactor::local::Notify;
 use shardstore::key::SlotId;
 use shardstore::placement::{Node, NodeId, Topology};
 use shardstore::version::Version;
@@ -30,7 +29,7 @@ use super::client::NodeClient;
 use super::connection::{CallError, CallTime};
 use super::names::NameLookup;
 use super::response::NodeResponse;
-use super::shared::{ClusterOptions, ClusterShared};
+use super::shared::{ClusterOptions, ClusterShared, TopologyHint};
 use super::state::NodeState;
 use super::transfer::transfer_time;
 use crate::metrics::CoreMetrics;
@@ -44,15 +43,6 @@ const SMALL_BYTES: u32 = 16 * 1024;
 /// How long to wait before asking a node again whose topology is older than ours.
 const STALE_PAUSE: Duration = Duration::from_millis(30);
 
-/// What a node has said about the map: it has, or has seen, a newer one than ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TopologyHint {
-    /// Which node.
-    pub(crate) node: NodeId,
-    /// The epoch it claims.
-    pub(crate) epoch: u32,
-}
-
 /// Whom a node has named instead of itself.
 #[derive(Clone, Copy, Debug)]
 struct Redirect {
@@ -64,10 +54,6 @@ struct Redirect {
 pub(crate) struct Cluster {
     pub(crate) shared: Rc<ClusterShared>,
     nodes: RefCell<BTreeMap<NodeId, Rc<NodeClient>>>,
-    /// A node knows a newer map, and the control core has not been told.
-    hint: Cell<Option<TopologyHint>>,
-    /// There is such a hint.
-    pub(crate) hinted: Notify,
 }
 
 impl Cluster {
@@ -78,10 +64,8 @@ impl Cluster {
         (topology, names): (&Arc<Topology>, Option<NameLookup>),
     ) -> Rc<Cluster> {
         let cluster = Rc::new(Cluster {
-            hinted: Notify::new(&reactor),
             shared: Rc::new(ClusterShared::new(reactor, options, metrics, (topology, names))),
             nodes: RefCell::new(BTreeMap::new()),
-            hint: Cell::new(None),
         });
         cluster.install(topology);
         cluster
@@ -223,7 +207,7 @@ impl Cluster {
     /// What a reply says about the map.
     async fn follow(&self, node: &NodeClient, reply: &NodeResponse) -> Follow {
         if reply.map_hint {
-            self.note_hint(node.health.id, reply.slot_epoch);
+            self.shared.note_hint(node.health.id, reply.slot_epoch);
         }
         let epoch = self.shared.topology.borrow().epoch();
         if reply.slot_epoch == epoch && node.health.agreed.get() != epoch && reply.moved.is_none() {
@@ -233,7 +217,7 @@ impl Cluster {
         match (reply.status, reply.moved) {
             (Status::Moved, Some(moved)) => {
                 self.shared.metrics.moved.add(1);
-                self.note_hint(node.health.id, moved.epoch);
+                self.shared.note_hint(node.health.id, moved.epoch);
                 if self.shared.topology.borrow().node(NodeId(moved.node)).is_none() {
                     self.shared.reactor.sleep(STALE_PAUSE).await;
                 }
@@ -248,17 +232,9 @@ impl Cluster {
         }
     }
 
-    /// A node knows a newer map: the control core is to read our file again.
-    fn note_hint(&self, node: NodeId, epoch: u32) {
-        if epoch > self.shared.topology.borrow().epoch() {
-            self.hint.set(Some(TopologyHint { node, epoch }));
-            self.hinted.notify();
-        }
-    }
-
     /// Takes a hint that has not been reported.
     pub(crate) fn take_hint(&self) -> Option<TopologyHint> {
-        self.hint.take()
+        self.shared.hint.take()
     }
 }
 

@@ -502,10 +502,7 @@ impl NodeConnection {
         if terms.peer_node_id != node.id.0 {
             return Err(ConnectionFault::OtherNode { expected: node.id.0, found: terms.peer_node_id });
         }
-        if terms.peer_map.is_some() && terms.peer_epoch == epoch {
-            node.agreed.set(epoch);
-            shared.note_agrees(node.id, epoch);
-        }
+        shared.note_met(node.id, epoch, &terms);
         Ok((terms, AnswerReader::new(handshake.into_reader(), &terms)))
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct NodeHealth {
     pub(crate) breaker: RefCell<Breaker>,
     /// The last epoch of which it is known to have our map.
     pub(crate) agreed: Cell<u32>,
+    /// Failures in a row to get a HELLO from it.
+    pub(crate) unmet: Cell<u32>,
     /// Calls that wait for a connection or for credit.
     waiting: Cell<usize>,
     /// Why the last connection ended; none once a connection is up again.
@@ -39,6 +41,7 @@ impl NodeHealth {
             resolved: Cell::new(None),
             breaker: RefCell::default(),
             agreed: Cell::new(0),
+            unmet: Cell::new(0),
             waiting: Cell::new(0),
             last_error: RefCell::new(None),
             retired: Cell::new(false),

@@ -26,9 +26,9 @@ mod shared;
 mod state;
 mod transfer;
 
-pub(crate) use cluster::{Cluster, TopologyHint};
+pub(crate) use cluster::Cluster;
 pub use names::NameLookup;
-pub(crate) use shared::ClusterOptions;
+pub(crate) use shared::{ClusterOptions, TopologyHint};
 #[cfg(test)]
 pub(crate) use state::CallTimes;
 pub(crate) use state::NodeState;

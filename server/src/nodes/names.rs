@@ -46,7 +46,15 @@ struct Lookup {
 
 /// Where names are resolved: a thread of its own, for all cores.
 #[derive(Clone, Debug)]
-pub struct NameLookup(SyncSender<Lookup>);
+pub struct NameLookup(Asked);
+
+#[derive(Clone, Debug)]
+enum Asked {
+    Thread(SyncSender<Lookup>),
+    /// Where time is virtual, who asks is answered at once.
+    #[cfg(test)]
+    InPlace(fn(&str) -> Option<IpAddr>),
+}
 
 impl std::fmt::Debug for Lookup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -66,13 +74,23 @@ impl NameLookup {
     fn by(resolve: impl Fn(&str) -> Option<IpAddr> + Send + 'static) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(LOOKUPS_MAX);
         Builder::new().name("names".to_owned()).spawn(move || answer_all(&receiver, resolve))?;
-        Ok(NameLookup(sender))
+        Ok(NameLookup(Asked::Thread(sender)))
+    }
+
+    #[cfg(test)]
+    pub(super) const fn in_place(resolve: fn(&str) -> Option<IpAddr>) -> Self {
+        NameLookup(Asked::InPlace(resolve))
     }
 
     fn ask(&self, host: &Arc<str>) -> Option<Answer> {
         let answer = Answer::default();
         let lookup = Lookup { host: Arc::clone(host), answer: Arc::clone(&answer) };
-        self.0.try_send(lookup).is_ok().then_some(answer)
+        let is_asked = match &self.0 {
+            Asked::Thread(sender) => sender.try_send(lookup).is_ok(),
+            #[cfg(test)]
+            Asked::InPlace(resolve) => lookup.answer.set(resolve(host)).is_ok(),
+        };
+        is_asked.then_some(answer)
     }
 }
 

@@ -9,15 +9,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reactor::Reactor;
+use reactor::local::Notify;
 use shardstore::key::{HASH_ID_RAPIDHASH_V3, SlotId};
 use shardstore::placement::{NodeId, Topology};
 use shardstore::session::SpareBuffers;
 use shardstore::wire::hello::{self, Hello, HelloExtension, Role};
+use shardstore::wire::terms::SessionTerms;
 
 use super::agreement::Agreement;
 use super::fault::ConnectionFault;
 use super::names::NameLookup;
 use crate::metrics::CoreMetrics;
+
+/// What a node has said about the map: it has, or has seen, a newer one than ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TopologyHint {
+    /// Which node.
+    pub(crate) node: NodeId,
+    /// The epoch it claims.
+    pub(crate) epoch: u32,
+}
 
 /// What calls are bounded by.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +52,10 @@ pub(crate) struct ClusterShared {
     pub(crate) options: Cell<ClusterOptions>,
     pub(crate) metrics: Arc<CoreMetrics>,
     pub(super) topology: RefCell<Arc<Topology>>,
+    /// A node knows a newer map, and the control core has not been told.
+    pub(super) hint: Cell<Option<TopologyHint>>,
+    /// There is such a hint.
+    pub(crate) hinted: Notify,
     /// Where names of hosts are resolved; none where there are none.
     pub(super) names: Option<NameLookup>,
     /// What nodes have told of their maps of its epoch.
@@ -57,6 +72,8 @@ impl ClusterShared {
         (topology, names): (&Arc<Topology>, Option<NameLookup>),
     ) -> Self {
         ClusterShared {
+            hint: Cell::new(None),
+            hinted: Notify::new(&reactor),
             reactor,
             options: Cell::new(options),
             metrics,
@@ -94,6 +111,29 @@ impl ClusterShared {
                 owners: None,
             }),
         }
+    }
+
+    /// A node knows a newer map: the control core is to read our file again.
+    pub(super) fn note_hint(&self, node: NodeId, epoch: u32) {
+        if epoch > self.topology.borrow().epoch() {
+            self.hint.set(Some(TopologyHint { node, epoch }));
+            self.hinted.notify();
+        }
+    }
+
+    /// A node has said HELLO, and has not refused ours.
+    pub(super) fn note_met(&self, node: NodeId, ours: u32, terms: &SessionTerms) {
+        if terms.peer_epoch != ours {
+            self.forget(node);
+            self.note_hint(node, terms.peer_epoch);
+        } else if terms.peer_map.is_some() {
+            self.note_agrees(node, ours);
+        }
+    }
+
+    /// What a node has told of its map counts no more.
+    pub(super) fn forget(&self, node: NodeId) {
+        self.agreement.borrow_mut().forget(node);
     }
 
     /// Whether a slot has another owner by most of the nodes that have told their maps of our epoch.

@@ -2,6 +2,7 @@
 
 mod calls;
 mod map;
+mod names;
 mod script;
 
 use reactor::CoreSpec;
@@ -45,19 +46,30 @@ fn with_nodes<F: Future<Output = ()> + 'static>(
     second: fn() -> Vec<Says>,
     test: impl Fn(Rig) -> F + Clone + Send + 'static,
 ) {
+    with_named_nodes((FIRST_OWNS_ALL.to_owned(), None), first, second, test);
+}
+
+/// The same, with the file of the cluster, and how its names are resolved.
+fn with_named_nodes<F: Future<Output = ()> + 'static>(
+    (file, names): (String, Option<NameLookup>),
+    first: fn() -> Vec<Says>,
+    second: fn() -> Vec<Says>,
+    test: impl Fn(Rig) -> F + Clone + Send + 'static,
+) {
     for seed in 0..4 {
         let mut world = World::new(seed, NetworkOptions::default());
         let process = world.add_process("cluster");
         let mut host = world.host(process);
         let doorbells = host.doorbells(1).unwrap();
         let spec = CoreSpec { id: CoreId(0), cpu: None, name: "cluster".to_owned(), doorbells };
-        let test = test.clone();
+        let (test, file, names) = (test.clone(), file.clone(), names.clone());
         let body = move |reactor: Reactor| {
             let topology = Arc::new(Topology::parse(FIRST_OWNS_ALL).unwrap());
             let nodes = [(1, first()), (2, second())].map(|(id, says)| Node::start(&reactor, &topology, id, says));
             let [first, second] = nodes;
             let running = reactor.clone();
-            let cluster = Cluster::new(reactor.clone(), OPTIONS, Arc::default(), (&topology, None));
+            let topology = Arc::new(Topology::parse(&file).unwrap());
+            let cluster = Cluster::new(reactor.clone(), OPTIONS, Arc::default(), (&topology, names));
             let task = async move {
                 test(Rig { cluster, first: Rc::clone(&first), second: Rc::clone(&second) }).await;
                 assert!(first.has_said_all() && second.has_said_all(), "nodes are asked as often as the test says");

@@ -17,7 +17,7 @@ fn moved(response: Response<'static>, epoch: u32) -> Response<'static> {
     Response { status: Status::Moved, moved: Some(moved), ..response }
 }
 
-fn version(response: Response<'static>, version: u64) -> Response<'static> {
+pub(super) fn version(response: Response<'static>, version: u64) -> Response<'static> {
     Response { version, ..response.with_payload(b"value") }
 }
 
@@ -192,5 +192,31 @@ fn a_node_that_alone_has_another_map_takes_no_slot_from_others() {
         rig.sleep(50).await;
         assert_eq!(found_version(&rig.get().await), 2);
         assert_eq!((rig.cluster.shared.metrics.disputed.value(), rig.state(2)), (0, Some((true, 0))));
+    });
+}
+
+/// An edge that is outvoted asks nobody, and still learns that there is a newer map; one that cannot reach who outvoted it goes on.
+#[test]
+fn what_a_node_told_counts_until_it_has_another_epoch_or_is_gone() {
+    let first = || vec![Says::Answer(5, |response| version(response, 2))];
+    with_nodes(first, Vec::new, |rig| async move {
+        has_map(&rig.first, &elsewhere());
+        rig.sleep(500).await;
+        assert_eq!(refused(&rig.set().await), Some(Refusal::Unavailable));
+        assert_eq!((rig.cluster.shared.metrics.disputed.value(), rig.hint()), (1, None));
+        rig.first.introduce(|hello| hello.topology_epoch = 6);
+        rig.sleep(500).await;
+        assert_eq!(rig.hint(), Some((1, 6)));
+        assert_eq!(found_version(&rig.get().await), 2);
+    });
+    with_nodes(Vec::new, Vec::new, |rig| async move {
+        has_map(&rig.first, &elsewhere());
+        rig.sleep(500).await;
+        assert_eq!(refused(&rig.set().await), Some(Refusal::Unavailable));
+        rig.first.is_deaf.set(true);
+        rig.sleep(2_000).await;
+        assert_eq!(refused(&rig.set().await), Some(Refusal::Unavailable), "its own slots, for it is not there");
+        let metrics = &rig.cluster.shared.metrics;
+        assert_eq!((metrics.disputed.value(), metrics.breaker_refused.value()), (1, 1));
     });
 }
