@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use reactor::Reactor;
 use reactor::local::Notify;
@@ -16,8 +17,8 @@ use super::breaker::Breaker;
 pub(crate) struct NodeHealth {
     pub(crate) id: NodeId,
     pub(crate) address: NodeAddress,
-    /// What its name meant last; none where it has no name, or where that has not been resolved.
-    pub(crate) resolved: Cell<Option<IpAddr>>,
+    /// What its name meant last; nothing where it has no name, or where that has not been resolved.
+    pub(crate) resolved: RefCell<Arc<[IpAddr]>>,
     pub(crate) breaker: RefCell<Breaker>,
     /// The last epoch of which it is known to have our map.
     pub(crate) agreed: Cell<u32>,
@@ -38,7 +39,7 @@ impl NodeHealth {
         NodeHealth {
             id,
             address,
-            resolved: Cell::new(None),
+            resolved: RefCell::new(Arc::new([])),
             breaker: RefCell::default(),
             agreed: Cell::new(0),
             unmet: Cell::new(0),
