@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reactor::local::StartGate;
 use reactor::{Connection, ConnectionSender, Instant, Listener, Reactor};
 
 use crate::metrics::CoreMetrics;
@@ -32,10 +33,14 @@ pub(crate) struct Connections {
     open: RefCell<BTreeMap<u64, Option<ConnectionSender>>>,
     next: Cell<u64>,
     draining: Cell<bool>,
+    /// Connections for which there are descriptors.
+    descriptors_max: usize,
+    /// Opened when all of the process has started: a start that fails has served nobody.
+    pub(crate) gate: StartGate,
 }
 
 impl Connections {
-    pub(crate) fn new(reactor: &Reactor, metrics: &Arc<CoreMetrics>) -> Rc<Self> {
+    pub(crate) fn new(reactor: &Reactor, metrics: &Arc<CoreMetrics>, descriptors_max: usize) -> Rc<Self> {
         Rc::new(Connections {
             reactor: reactor.clone(),
             metrics: Arc::clone(metrics),
@@ -43,6 +48,8 @@ impl Connections {
             open: RefCell::default(),
             next: Cell::new(0),
             draining: Cell::new(false),
+            descriptors_max,
+            gate: StartGate::new(reactor),
         })
     }
 
@@ -65,6 +72,11 @@ impl Connections {
         self.open.borrow().len()
     }
 
+    /// Whether one more may be taken in, of so many that the settings allow.
+    pub(crate) fn has_room(&self, connections_max: usize) -> bool {
+        self.count() < connections_max.min(self.descriptors_max)
+    }
+
     /// Whether the server drains: every response is then its connection's last.
     #[inline(always)]
     pub(crate) fn is_draining(&self) -> bool {
@@ -79,6 +91,7 @@ impl Connections {
         for listener in self.listeners.borrow_mut().drain(..) {
             listener.close();
         }
+        self.gate.open();
         true
     }
 

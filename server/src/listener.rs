@@ -11,20 +11,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::ListenRefusal;
+use control::descriptors::SHEDDING_MAX;
+use control::listening::SharedListen;
 use corelane_http::Status;
 use corelane_http::problem::Problem;
-use reactor::{AcceptPolicy, Address, Connection, CoreId, ListenOptions, Places, Reactor, Shedding, accept};
+use reactor::{AcceptPolicy, Address, Connection, ListenOptions, Places, Reactor, Shedding, accept};
 
 use crate::access_log::Downstream;
 use crate::connections::{Connections, Registered};
 use crate::frontend::h1::{self, H1};
 use crate::metrics::CoreMetrics;
-use crate::settings::{AcceptSteering, Protocol};
+use crate::settings::{AcceptSteering, ListenerSettings, Protocol};
 use crate::snapshot::CurrentSnapshot;
-
-/// Connections that are being answered 503 at a time.
-const SHEDDING_MAX: usize = 256;
 
 /// How long a shed client gets to read its 503.
 const SHED_LINGER: Duration = Duration::from_millis(500);
@@ -62,29 +60,23 @@ impl Acceptor {
     ///
     /// # Errors
     /// The operator's: an address that cannot be listened on.
-    pub(crate) fn start(self: &Rc<Self>) -> std::io::Result<()> {
-        let (core, snapshot) = (self.reactor.core(), self.snapshot.hold());
+    pub(crate) fn start(self: &Rc<Self>, listening: &SharedListen) -> std::io::Result<()> {
+        let snapshot = self.snapshot.hold();
         let options = ListenOptions {
-            // The first core makes sure that no other process listens there; the others share with it.
-            claim: core == CoreId(0),
             steer_by_cpu: snapshot.settings.accept_steering == AcceptSteering::Cpu,
             ..ListenOptions::default()
         };
-        for (index, settings) in snapshot.settings.listeners().enumerate() {
-            let address = Address::from(&settings.address);
-            // A path can be bound once; the first core takes its connections and serves them.
-            if matches!(address, Address::Unix(_)) && core != CoreId(0) {
-                continue;
-            }
-            let listener = self
-                .reactor
-                .listen(&address, &options)
-                .map_err(|error| ListenRefusal::of("listen", &address, error))?;
-            let listener = Rc::new(listener);
+        let settings: Vec<ListenerSettings> = snapshot.settings.listeners().collect();
+        let wanted: Vec<Address> = settings.iter().map(|it| Address::from(&it.address)).collect();
+        let listeners = listening.open(&self.reactor, &wanted, &options)?;
+        for (index, (listener, settings)) in listeners.into_iter().zip(settings).enumerate() {
+            // A path has one listener; its core takes its connections and serves them.
+            let Some(listener) = listener.map(Rc::new) else { continue };
             self.connections.add_listener(&listener);
             // Their number is bounded far below (LISTENERS_MAX).
             let http = Rc::new(HttpPolicy { acceptor: Rc::clone(self), listener: index as u16 });
             let task = async move {
+                http.acceptor.connections.gate.pass().await;
                 match settings.protocol {
                     Protocol::Http => accept(&listener, &http).await,
                 }
@@ -109,7 +101,7 @@ impl AcceptPolicy for HttpPolicy {
         let Acceptor { snapshot, connections, metrics, .. } = &*self.acceptor;
         metrics.accepted.increment();
         // Counted from here on: many may be admitted before the first of their tasks runs.
-        let has_room = connections.count() < snapshot.get().settings.limits.connections_per_core;
+        let has_room = connections.has_room(snapshot.get().settings.limits.connections_per_core);
         has_room.then(|| connections.register(connection))
     }
 

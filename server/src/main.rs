@@ -21,6 +21,7 @@ fn main() -> ExitCode {
             cpus: booted.cpus.into_iter().map(Some).collect(),
             incarnation: booted.incarnation,
             hash_seed: booted.hash_seed,
+            descriptors: Some(booted.descriptors),
             log: Box::new(booted.log),
             usage: Some(ProcessUsage::read),
             host_memory: booted.host_memory,

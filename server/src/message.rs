@@ -21,6 +21,8 @@ pub(crate) enum Message {
     TopologyHint(TopologyHint),
     /// From control: stop accepting and finish within this time.
     Drain(Duration),
+    /// From control: all of the process has started, serve.
+    Serve,
     /// From control: stop now.
     Stop,
     /// From control: are you there? And back: yes.

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use crate::settings::EdgeSettings;
+use control::descriptors::DescriptorPlan;
 use control::drain::Ending;
+use control::listening::SharedListen;
 use control::log::LineSink;
 use control::memory::HostMemory;
 use control::metrics::ReadUsage;
@@ -48,6 +50,8 @@ pub struct EdgePlan {
     /// Seed of the hash of keys in embedded mode, where no topology names one. Random at each start of a process: a client that
     /// knows it can choose keys that evict another.
     pub hash_seed: u64,
+    /// How the open files are shared out; `None` in a simulation, which has none.
+    pub descriptors: Option<DescriptorPlan>,
     /// Where log lines go.
     pub log: Box<dyn LineSink + Send>,
     /// How the process's own use of memory and CPU is read; `None` in a simulation, whose processes share one.
@@ -92,6 +96,8 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
         incarnation: plan.incarnation,
         shards: unpublished(cores),
         names: plan.names,
+        listening: Arc::default(),
+        connections_max: plan.descriptors.map_or(usize::MAX, |plan| plan.connections_per_core),
     };
     for (index, (mailbox, cpu)) in ends.into_iter().zip(plan.cpus).enumerate() {
         let id = CoreId(index as u16);
@@ -116,6 +122,8 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
         ending: ending.clone(),
         hasher: shared.hasher,
         shards: shared.shards,
+        listening: shared.listening,
+        descriptors: plan.descriptors,
     };
     let spec = CoreSpec { id: CoreId(cores), cpu: None, name: "control".to_owned(), doorbells };
     host.start_core(spec, control_core(supervision, failed))?;
@@ -130,6 +138,8 @@ struct Shared {
     incarnation: u64,
     shards: Published,
     names: Option<NameLookup>,
+    listening: Arc<SharedListen>,
+    connections_max: usize,
 }
 
 impl Shared {
@@ -150,6 +160,8 @@ impl Shared {
             incarnation: self.incarnation,
             shards: Arc::clone(&self.shards),
             names: self.names.clone(),
+            listening: Arc::clone(&self.listening),
+            connections_max: self.connections_max,
         }
     }
 }
@@ -185,8 +197,16 @@ mod tests {
         let process = world.add_process("edge");
         let doorbells = world.host(process).doorbells(4).unwrap();
         let snapshot = Arc::new(crate::snapshot::fixture::snapshot(1, "memory = \"64MiB\"\n"));
-        let (hasher, shards) = (KeyHasher::new(1), unpublished(4));
-        let shared = Shared { snapshot, cores: 4, hasher, incarnation: 7, shards, names: None };
+        let shared = Shared {
+            snapshot,
+            cores: 4,
+            hasher: KeyHasher::new(1),
+            incarnation: 7,
+            shards: unpublished(4),
+            listening: Arc::default(),
+            connections_max: 9,
+            names: None,
+        };
         for mailbox in mailboxes(&doorbells, 1) {
             let plan = shared.core_plan(mailbox, Arc::default(), None);
             assert_eq!((plan.shard_bytes, plan.cores, plan.incarnation), (16 << 20, 4, 7));

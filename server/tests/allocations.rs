@@ -62,6 +62,7 @@ fn start(cores: usize, access_log: AccessLog) -> SocketAddr {
         cpus: vec![None; cores],
         incarnation: 1,
         hash_seed: 1,
+        descriptors: None,
         log: Box::new(std::io::sink()),
         usage: None,
         host_memory: None,

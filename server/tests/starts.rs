@@ -163,3 +163,93 @@ fn both_wildcards_share_a_port() {
         assert_eq!(answer.status, 200, "{address}");
     }
 }
+
+#[test]
+fn all_cores_share_the_port_that_the_kernel_chose() {
+    let mut command = corelane();
+    command.args(["--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--memory=64MiB"]);
+    let mut server = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let log = lines(server.0.stderr.take().unwrap());
+    let started = loop {
+        let line = log.recv_timeout(support::PATIENCE).unwrap();
+        if line.contains("event=started") {
+            break line;
+        }
+    };
+    let address = started.split(" listen=").nth(1).unwrap().split(' ').next().unwrap();
+    await_line(&log, "event=serving");
+    // With a port for each core some of the connections would go to none.
+    for _ in 0..16 {
+        let answer = Client::connect(address.parse().unwrap()).ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(answer.status, 200, "{address}");
+    }
+}
+
+#[test]
+fn a_start_that_fails_has_acknowledged_nothing() {
+    let first = Server::start(&Plan { config: "memory = \"64MiB\"\n", ..Plan::default() });
+    let listen = Addresses::own().listen;
+    let mut command = corelane();
+    command.args(["--cores=0", "--memory=64MiB"]).arg(format!("--listen={listen}"));
+    command.arg(format!("--admin={}", first.admin)).stderr(Stdio::null());
+    let mut second = Running(command.spawn().unwrap());
+    let waiting = Waiting::begin();
+    let (mut connected, mut status) = (0, None);
+    while status.is_none() {
+        if let Ok(socket) = support::client::Socket::connect(listen) {
+            connected += 1;
+            let mut client = Client::on(socket);
+            client.try_send(b"PUT /v1/kv/default/a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx");
+            let answer = client.answer();
+            assert!(answer.is_err(), "{answer:?}");
+        }
+        status = second.0.try_wait().unwrap();
+        waiting.go_on(|| "the second server does not end".to_owned());
+        std::thread::yield_now();
+    }
+    assert_eq!(status.unwrap().code(), Some(2));
+    assert!(connected > 0, "there was time for a client to come");
+}
+
+/// The server with this limit on open files, set by a shell, as a service manager does.
+fn with_open_files(limit: &str, addresses: Addresses) -> (Running, std::sync::mpsc::Receiver<String>) {
+    let mut command = program("sh");
+    let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_corelane"), "--cores=0", "--memory=64MiB"]);
+    let mut server = Running(command.args(addresses.flags()).stderr(Stdio::piped()).spawn().unwrap());
+    let log = lines(server.0.stderr.take().unwrap());
+    (server, log)
+}
+
+#[test]
+fn the_limit_on_open_files_is_raised_told_and_kept_from_clients() {
+    let addresses = Addresses::own();
+    let (server, log) = with_open_files("-Sn 300", addresses);
+    await_line(&log, "event=open_files");
+    let soft = std::fs::read_to_string(format!("/proc/{}/limits", server.0.id())).unwrap();
+    let line = soft.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words[3], words[4], "soft is hard: {line}");
+
+    let addresses = Addresses::own();
+    let (_server, log) = with_open_files("-n 600", addresses);
+    await_line(&log, "level=warn event=open_files limit=600 found=600");
+    addresses.await_ready();
+    let mut clients: Vec<Client> = (0..120).map(|_| Client::connect(addresses.listen)).collect();
+    let mut status_of = |client: &mut Client| {
+        client.try_send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.answer().unwrap().status
+    };
+    let statuses: Vec<u16> = clients.iter_mut().map(&mut status_of).collect();
+    let served = statuses.iter().filter(|status| **status == 200).count();
+    assert!((50..110).contains(&served), "{served} are served");
+    assert!(statuses.iter().all(|status| [200, 503].contains(status)), "the others are shed: {statuses:?}");
+    assert_eq!(Client::connect(addresses.admin).ask(READYZ).status, 200);
+}
+
+#[test]
+fn a_limit_that_leaves_no_connection_is_refused() {
+    let (mut server, log) = with_open_files("-n 200", Addresses::own());
+    await_line(&log, "the limit on open files is 200");
+    assert_eq!(server.await_end(), Some(2));
+}

@@ -11,10 +11,11 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use reactor::{block_signals, cpu, probe};
+use reactor::{block_signals, cpu, probe, raise_open_files};
 use shardstore::placement::Topology;
 
 use crate::against;
+use crate::descriptors::DescriptorPlan;
 use crate::drain::Exit;
 use crate::log::writer::{self, LogQueue};
 use crate::memory::{self, HostMemory, MemoryBound, MemoryLimit};
@@ -37,6 +38,8 @@ pub struct Booted<T> {
     pub incarnation: u64,
     /// Seed of the hash of keys where no topology names one: unknown to clients, who could choose keys that meet.
     pub hash_seed: u64,
+    /// How its open files are shared out.
+    pub descriptors: DescriptorPlan,
     /// Where log lines go: on their way to standard error nobody waits.
     pub log: LogQueue,
     /// The memory that it finds, where the kernel says it.
@@ -56,6 +59,12 @@ pub trait Bootable: Settings + Send + 'static {
 
     /// Memory that is taken before anything is served, in bytes.
     fn memory_at_start(&self) -> u64;
+
+    /// Connections of each data core to nodes of this topology at most.
+    fn node_connections_per_core(&self, topology: &Topology) -> usize {
+        let _ = topology;
+        0
+    }
 
     /// Whether what the settings name can be used on this host. Looked at before a start, and by `--check`.
     ///
@@ -137,6 +146,9 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
         return Ok(status);
     }
     probe()?;
+    let open_files = raise_open_files().map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
+    let to_nodes = topology.as_ref().map_or(0, |(topology, _)| loaded.settings.node_connections_per_core(topology));
+    let descriptors = DescriptorPlan::new(open_files, cpus.len(), to_nodes)?;
     let reader = |name| ReadingPlace::start(name).map_err(|error| format!("cannot start the thread {name}: {error}"));
     let config = config.by(reader("files-config")?);
     let topology = match topology {
@@ -155,6 +167,7 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
         cpus,
         incarnation: incarnation(),
         hash_seed: reactor::entropy()?,
+        descriptors,
         log,
         host_memory,
     });

@@ -77,6 +77,32 @@ impl<T> OneReceiver<T> {
     }
 }
 
+/// Holds tasks of one core up until it is opened, once and for all.
+pub struct StartGate {
+    is_open: Cell<bool>,
+    opened: Notify,
+}
+
+impl StartGate {
+    /// A closed one.
+    pub fn new(reactor: &Reactor) -> Self {
+        StartGate { is_open: Cell::new(false), opened: Notify::new(reactor) }
+    }
+
+    /// Lets everybody pass.
+    pub fn open(&self) {
+        self.is_open.set(true);
+        self.opened.notify();
+    }
+
+    /// Waits until it is open.
+    pub async fn pass(&self) {
+        while !self.is_open.get() {
+            self.opened.notified().await;
+        }
+    }
+}
+
 /// A flag on which tasks of one core wait: every [`Notify::notify`] wakes all that wait then.
 pub struct Notify {
     reactor: Reactor,

@@ -58,7 +58,7 @@ fn on_a_core<F: Future<Output = ()> + 'static>(test: fn(Rc<Rig>) -> F) {
         let address = Address::Tcp("10.0.0.1:80".parse().unwrap());
         let metrics = Arc::new(CoreMetrics::default());
         let listener = Rc::new(reactor.listen(&address, &ListenOptions::default()).unwrap());
-        let connections = Connections::new(&reactor, &metrics);
+        let connections = Connections::new(&reactor, &metrics, usize::MAX);
         connections.add_listener(&listener);
         let rig =
             Rig { reactor: reactor.clone(), metrics, connections, listener, address, clients: RefCell::default() };

@@ -35,6 +35,7 @@ fn handle(core: &Rc<Core>, from: CoreId, message: Message) {
         Message::Store(message) => core.storage.tiers.take(from, message),
         Message::Snapshot(snapshot) => core.adopt(&snapshot),
         Message::Drain(time) => begin_drain(core, time),
+        Message::Serve => core.connections.gate.open(),
         Message::Stop => core.reactor.stop(),
         Message::Heartbeat => core.storage.mail.deliver(from, Message::Heartbeat),
         // Messages to the control core.

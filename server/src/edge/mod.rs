@@ -42,8 +42,9 @@ pub(crate) fn start(reactor: &Reactor, mut plan: CorePlan) -> std::io::Result<()
     let memory = ConnectionMemory::new(&plan.snapshot.settings.limits);
     let access_log = plan.access_log.take();
     let recorder = Rc::new(Recorder::new(reactor, access_log, &plan.snapshot.settings.access_log, &metrics));
+    let (listening, connections_max) = (Arc::clone(&plan.listening), plan.connections_max);
     let storage = Storage::start(reactor, plan)?;
-    let connections = Connections::new(reactor, &metrics);
+    let connections = Connections::new(reactor, &metrics, connections_max);
 
     let services = Services { kv: KvService::new(storage.for_kv(reactor, &snapshot), &memory, &metrics) };
     let h1 = H1::new(
@@ -57,7 +58,7 @@ pub(crate) fn start(reactor: &Reactor, mut plan: CorePlan) -> std::io::Result<()
         },
         services,
     );
-    Acceptor::new(reactor, &snapshot, &connections, &metrics, h1).start()?;
+    Acceptor::new(reactor, &snapshot, &connections, &metrics, h1).start(&listening)?;
 
     let core = Rc::new(Core { reactor: reactor.clone(), snapshot, storage, memory, connections, recorder, metrics });
     mail::start(&core)?;

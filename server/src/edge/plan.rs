@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use control::listening::SharedListen;
 use reactor::Mailbox;
 use shardstore::key::KeyHasher;
 use store_runtime::remote::Published;
@@ -28,4 +29,8 @@ pub(crate) struct CorePlan {
     pub(crate) shards: Published,
     /// Where names of nodes are resolved.
     pub(crate) names: Option<NameLookup>,
+    /// What the cores of this process listen on.
+    pub(crate) listening: Arc<SharedListen>,
+    /// Connections of clients for which this core has descriptors.
+    pub(crate) connections_max: usize,
 }

@@ -246,6 +246,10 @@ impl Bootable for EdgeSettings {
         &self.cores
     }
 
+    fn node_connections_per_core(&self, topology: &Topology) -> usize {
+        topology.nodes().len() * self.upstream.connections_per_node
+    }
+
     fn check_start(&self, cores: usize, _: Option<&Topology>) -> Result<(), HostFault> {
         check_memory(self.memory, cores)
     }

@@ -23,12 +23,14 @@ use control::accept_watch::AcceptWatch;
 use control::activity::Activity;
 use control::boot::Bootable;
 use control::clock::ClockWatch;
+use control::descriptors::DescriptorPlan;
 use control::drain::{DRAIN_CAUSE, Ending, LifecycleState};
 use control::exposure;
 use control::heartbeat::Heartbeats;
 use control::lifecycle::{
     self, Contents, ControlledProcess, Options, PendingRead, ReloadCause, Start, TopologyWishes, Watched,
 };
+use control::listening::SharedListen;
 use control::log::{LineSink, Log, LogFields, LogLevel};
 use control::memory::{CONNECTION_BYTES, HostMemory, MemoryBound, ReleaseRule};
 use control::metrics::{ReadUsage, TopologyMetrics};
@@ -64,6 +66,8 @@ pub(crate) struct Supervision {
     pub(crate) hasher: KeyHasher,
     /// The shards of the data cores.
     pub(crate) shards: Published,
+    pub(crate) listening: Arc<SharedListen>,
+    pub(crate) descriptors: Option<DescriptorPlan>,
 }
 
 pub(crate) struct Supervisor {
@@ -100,6 +104,8 @@ pub(crate) struct Supervisor {
     nodes: RefCell<BTreeMap<u16, Vec<NodeState>>>,
     hasher: KeyHasher,
     shards: Published,
+    listening: Arc<SharedListen>,
+    descriptors: Option<DescriptorPlan>,
 }
 
 /// Starts the control core's tasks.
@@ -157,6 +163,8 @@ impl Supervisor {
             nodes: RefCell::new(BTreeMap::new()),
             hasher: supervision.hasher,
             shards: supervision.shards,
+            listening: supervision.listening,
+            descriptors: supervision.descriptors,
         }
     }
 
@@ -165,8 +173,7 @@ impl Supervisor {
     }
 
     fn log_start(&self, admin: &Address) {
-        let listen: Vec<String> =
-            self.snapshot().settings.listeners().map(|it| Address::from(&it.address).to_string()).collect();
+        let listen: Vec<String> = self.listening.addresses().iter().map(ToString::to_string).collect();
         let listen = listen.join(",");
         let mode = if self.source.is_some() { "clustered" } else { "embedded" };
         let fields: [(&'static str, &dyn Display); 5] = [
@@ -177,6 +184,10 @@ impl Supervisor {
             ("mode", &mode),
         ];
         self.event(LogLevel::Info, "started", &fields);
+        if let Some(descriptors) = self.descriptors {
+            let wanted = self.snapshot().settings.limits.connections_per_core;
+            descriptors.log(wanted, &|level, event, fields| self.event(level, event, fields));
+        }
         exposure::warn("admin", exposure::ADMIN, [admin], &|level, event, fields| self.event(level, event, fields));
         let event = |level, event: &str, fields: LogFields<'_>| self.event(level, event, fields);
         self.memory_bound().log(self.host_memory.as_ref(), &event);
@@ -228,7 +239,7 @@ impl Supervisor {
             }
             Message::Heartbeat => self.heartbeats.note(from, self.reactor.now()),
             // Messages between data cores, or from here to them.
-            Message::Store(_) | Message::Snapshot(_) | Message::Drain(_) | Message::Stop => {}
+            Message::Store(_) | Message::Snapshot(_) | Message::Drain(_) | Message::Stop | Message::Serve => {}
         }
     }
 
@@ -375,7 +386,10 @@ impl ControlledProcess for Supervisor {
                 self.event(LogLevel::Info, "draining", &fields);
                 self.send_all(|| Message::Drain(time));
             }
-            LifecycleState::Serving => self.event(LogLevel::Info, "serving", &[]),
+            LifecycleState::Serving => {
+                self.send_all(|| Message::Serve);
+                self.event(LogLevel::Info, "serving", &[]);
+            }
             LifecycleState::Starting | LifecycleState::Stopped(_) => {}
         }
     }

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
             topology,
             source,
             incarnation: booted.incarnation,
+            descriptors: Some(booted.descriptors),
             cpus: booted.cpus.into_iter().map(Some).collect(),
             log: Box::new(booted.log),
             usage: Some(ProcessUsage::read),

@@ -4,7 +4,7 @@
 //!  data ──▶ data     Handover     a connection whose peer wants that core
 //!                    Hop          a request for a key of that core, or what became of one
 //!  control ──▶ data  NodeSnapshot the limits and the map in force from now on
-//!                    Drain, Stop
+//!                    Serve, Drain, Stop
 //!  both ways         Heartbeat
 //!  data ──▶ control  Stale        a peer has seen a newer map
 //!                    Dropped      what a core held of slots that have left is gone
@@ -51,6 +51,8 @@ pub(crate) enum NodeMessage {
     /// A peer does not agree with us.
     PeerRefused(Box<PeerRefused>),
     Drained,
+    /// From control: all of the process has started, serve.
+    Serve,
     /// From control: are you there? And back: yes.
     Heartbeat,
 }

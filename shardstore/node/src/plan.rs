@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use crate::settings::NodeSettings;
+use control::descriptors::DescriptorPlan;
 use control::drain::Ending;
 use control::log::LineSink;
 use control::memory::HostMemory;
@@ -36,6 +37,8 @@ pub struct NodePlan {
     pub incarnation: u64,
     /// One entry per data core, at least one: the CPU to pin it to, `None` to leave it to the scheduler.
     pub cpus: Vec<Option<usize>>,
+    /// How the open files are shared out; `None` on the simulator, which has none.
+    pub descriptors: Option<DescriptorPlan>,
     /// Where log lines go.
     pub log: Box<dyn LineSink + Send>,
     /// How the process's own use of memory and CPU is read; `None` on the simulator, whose processes share one.
@@ -61,6 +64,8 @@ pub(crate) struct Shared {
     /// As at the start: what of it can change is in [`crate::snapshot::NodeSnapshot`].
     pub(crate) settings: NodeSettings,
     pub(crate) incarnation: u64,
+    /// Connections for which each core has descriptors.
+    pub(crate) connections_max: usize,
     /// Data cores, at least one.
     pub(crate) cores: u16,
     pub(crate) hash_seed: u64,

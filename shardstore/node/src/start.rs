@@ -16,15 +16,15 @@ use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 
-use reactor::{Address, CoreId, CoreSpec, Doorbells, Host, ListenOptions, Listener, Reactor, mailboxes};
+use reactor::{Address, CoreId, CoreSpec, Doorbells, Host, ListenOptions, Reactor, mailboxes};
 use shardstore::wire::cluster_tag;
 use store_runtime::remote::unpublished;
 
 use crate::core::{CoreSeat, NodeCore};
 use crate::message::{MAILBOX_CAPACITY, NodeMessage};
 use crate::metrics::NodeMetrics;
-use control::ListenRefusal;
 use control::drain::Ending;
+use control::listening::SharedListen;
 use control::reload::Reloader;
 
 use crate::plan::{NodePlan, Shared, Started};
@@ -51,6 +51,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
     let topology = Arc::new(plan.topology);
     let shared = Arc::new(Shared {
         incarnation: plan.incarnation,
+        connections_max: plan.descriptors.map_or(usize::MAX, |plan| plan.connections_per_core),
         cores,
         hash_seed: topology.hash_seed(),
         cluster: topology.cluster().into(),
@@ -72,7 +73,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
         let listening = Arc::clone(&starting.listening);
         starting.start(id, *cpu, move |reactor| start_data_core(reactor, seat, &listening))?;
     }
-    let listen = starting.listening.get().cloned().unwrap_or_default();
+    let listen = starting.listening.addresses();
     let ending = Ending::default();
     let supervision = NodeSupervision {
         shared,
@@ -84,6 +85,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
         log: plan.log,
         usage: plan.usage,
         host_memory: plan.host_memory,
+        descriptors: plan.descriptors,
         listen: listen.clone(),
         ending: ending.clone(),
         shards,
@@ -104,8 +106,7 @@ struct Starting<'h> {
     doorbells: Doorbells,
     failed: Sender<io::Error>,
     failures: Receiver<io::Error>,
-    /// What the first core listens on: the others join it, also where the kernel has chosen a port.
-    listening: Arc<OnceLock<Vec<Address>>>,
+    listening: Arc<SharedListen>,
 }
 
 impl<'h> Starting<'h> {
@@ -137,32 +138,10 @@ impl<'h> Starting<'h> {
     }
 }
 
-fn start_data_core(reactor: &Reactor, seat: CoreSeat, listening: &OnceLock<Vec<Address>>) -> io::Result<()> {
-    let settings = Arc::clone(&seat.shared);
+fn start_data_core(reactor: &Reactor, seat: CoreSeat, listening: &SharedListen) -> io::Result<()> {
+    let wanted: Vec<Address> = seat.shared.settings.listen.iter().map(Address::from).collect();
     let core = NodeCore::new(reactor, seat)?;
-    let listeners = match listening.get() {
-        None => {
-            let wanted: Vec<Address> = settings.settings.listen.iter().map(Address::from).collect();
-            let listeners = listen(reactor, &wanted)?;
-            let bound = listeners.iter().map(|listener| listener.address().clone()).collect();
-            listening.set(bound).map_err(|_| io::Error::other("cores start one after the other"))?;
-            listeners
-        }
-        // A Unix socket has one listener; its connections reach other cores by their HELLO.
-        Some(bound) => {
-            let shared: Vec<Address> =
-                bound.iter().filter(|address| matches!(address, Address::Tcp(_))).cloned().collect();
-            listen(reactor, &shared)?
-        }
-    };
-    core.run(listeners)
-}
-
-fn listen(reactor: &Reactor, addresses: &[Address]) -> io::Result<Vec<Listener>> {
-    // The first core makes sure that no other process listens there; the others share with it.
-    let options = ListenOptions { claim: reactor.core() == CoreId(0), ..ListenOptions::default() };
-    let open = |address: &Address| {
-        reactor.listen(address, &options).map_err(|error| ListenRefusal::of("listen", address, error))
-    };
-    addresses.iter().map(open).collect()
+    // A Unix socket has one listener; its connections reach other cores by their HELLO.
+    let listeners = listening.open(reactor, &wanted, &ListenOptions::default())?;
+    core.run(listeners.into_iter().flatten().collect())
 }

@@ -35,6 +35,9 @@ pub const CONNECTIONS_MAX: usize = 64;
 /// Connections beyond them that are served one request for `/healthz` or `/readyz`: probes of a few load balancers at once.
 pub(super) const PROBES_MAX: usize = 16;
 
+/// Descriptors of the listener and of its connections at most.
+pub const DESCRIPTORS_MAX: usize = 1 + CONNECTIONS_MAX + PROBES_MAX + SHEDDING_MAX;
+
 /// Connections that are being answered 503 at once. Beyond it they are closed without a response.
 const SHEDDING_MAX: usize = 64;
 

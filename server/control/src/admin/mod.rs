@@ -42,7 +42,7 @@ use serde_json::Value;
 #[cfg(test)]
 pub(crate) use self::server::AdminMetrics;
 pub use self::{
-    accept::CONNECTIONS_MAX,
+    accept::{CONNECTIONS_MAX, DESCRIPTORS_MAX},
     key_page::{KeyDescriptions, page as key_page},
     page::{AdminPage, PageRequest},
 };

@@ -48,6 +48,7 @@ fn plan_with(access_log: Option<AccessLogPort>, environment: &[(&str, &str)]) ->
         cpus: vec![None],
         incarnation: 1,
         hash_seed: 1,
+        descriptors: None,
         log: Box::new(std::io::sink()),
         usage: None,
         host_memory: None,

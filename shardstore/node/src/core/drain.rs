@@ -55,6 +55,7 @@ impl NodeCore {
         }
         self.phase.set(Phase::Draining { refuse_at });
         self.listeners.borrow_mut().drain(..).for_each(|listener| listener.close());
+        self.gate.open();
         self.attention.borrow().values().for_each(|attention| attention.notify());
         let core = Rc::clone(self);
         // With no room for one more task there are connections, whose ends will not be waited for: the drain is cut.

@@ -25,6 +25,7 @@ impl NodeCore {
             NodeMessage::Snapshot(snapshot) => self.adopt(&snapshot),
             NodeMessage::Drain { refuse_at } => self.start_drain(refuse_at),
             NodeMessage::Heartbeat => self.mail.deliver(from, NodeMessage::Heartbeat),
+            NodeMessage::Serve => self.gate.open(),
             NodeMessage::Stop => return ControlFlow::Break(()),
             NodeMessage::Stale { .. }
             | NodeMessage::Dropped { .. }

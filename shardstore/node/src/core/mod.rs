@@ -48,7 +48,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use control::metrics::Sampler;
-use reactor::local::Notify;
+use reactor::local::{Notify, StartGate};
 use reactor::{Instant, Listener, Mailbox, Reactor};
 use shardstore::cache::LOOKAHEAD;
 use shardstore::key::{KeyHash, KeyHasher};
@@ -99,6 +99,8 @@ pub(crate) struct NodeCore {
     /// Of the frames that are looked at ahead of need.
     hashes_ahead: RefCell<Vec<KeyHash>>,
     listeners: RefCell<Vec<Rc<Listener>>>,
+    /// Opened when all of the process has started: a start that fails has served nobody.
+    gate: StartGate,
     phase: Cell<drain::Phase>,
     /// The control core was asked to read the topology again, and is not to be before then.
     topology_wanted_until: Cell<Instant>,
@@ -157,6 +159,7 @@ impl NodeCore {
             spares: RefCell::default(),
             hashes_ahead: RefCell::new(Vec::with_capacity(LOOKAHEAD)),
             listeners: RefCell::default(),
+            gate: StartGate::new(reactor),
             phase: Cell::new(drain::Phase::Serving),
             topology_wanted_until: Cell::new(reactor.now()),
             disowning: disown::Disowning::new(reactor),
@@ -175,7 +178,10 @@ impl NodeCore {
             .into_iter()
             .try_for_each(|listener| {
                 let core = Rc::clone(self);
-                self.reactor.spawn(async move { reactor::accept(&listener, &core).await })
+                self.reactor.spawn(async move {
+                    core.gate.pass().await;
+                    reactor::accept(&listener, &core).await;
+                })
             })
             .and_then(|()| self.reactor.spawn(inbox::receive(Rc::clone(self))))
             .and_then(|()| self.reactor.spawn(maintenance::maintain(Rc::clone(self))));

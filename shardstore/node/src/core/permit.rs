@@ -20,7 +20,7 @@ impl ConnectionPermit {
     /// A permit, or `None` when all are taken.
     pub(super) fn take(core: &Rc<NodeCore>) -> Option<Self> {
         let taken = &core.metrics().connections;
-        if taken.value() >= core.limits().connections_per_core as u64 {
+        if taken.value() >= core.limits().connections_per_core.min(core.shared.connections_max) as u64 {
             return None;
         }
         taken.add(1);

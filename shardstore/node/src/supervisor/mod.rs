@@ -23,6 +23,7 @@ use control::accept_watch::AcceptWatch;
 use control::activity::Activity;
 use control::boot::Bootable;
 use control::clock::ClockWatch;
+use control::descriptors::DescriptorPlan;
 use control::drain::{DRAIN_CAUSE, Ending, Exit, LifecycleState};
 use control::exposure;
 use control::heartbeat::Heartbeats;
@@ -68,6 +69,7 @@ pub(crate) struct NodeSupervision {
     pub(crate) log: Box<dyn LineSink + Send>,
     pub(crate) usage: Option<ReadUsage>,
     pub(crate) host_memory: Option<HostMemory>,
+    pub(crate) descriptors: Option<DescriptorPlan>,
     pub(crate) listen: Vec<Address>,
     pub(crate) ending: Ending,
     pub(crate) shards: Published,
@@ -117,12 +119,16 @@ struct NodeSupervisor {
 /// # Errors
 /// The operator's: the admin address is in use or not permitted.
 pub(crate) fn start(reactor: &Reactor, supervision: NodeSupervision) -> io::Result<Address> {
-    let ending = supervision.ending.clone();
+    let (ending, descriptors) = (supervision.ending.clone(), supervision.descriptors);
     let supervisor = Rc::new(NodeSupervisor::new(reactor, supervision));
     supervisor.note_topology(&supervisor.topology.borrow());
     let wanted = Address::from(&supervisor.shared.settings.admin);
     let admin = control::admin::serve(reactor, &wanted, Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>)?;
     supervisor.log_start(&admin);
+    if let Some(descriptors) = descriptors {
+        let wanted = supervisor.settings.borrow().limits.connections_per_core;
+        descriptors.log(wanted, &|level, event, fields| supervisor.event(level, event, fields));
+    }
     let receiving = Rc::clone(&supervisor);
     reactor.spawn(async move { receiving.receive().await }).map_err(io::Error::other)?;
     reactor.spawn(async move { supervisor.live(&ending).await }).map_err(io::Error::other)?;
@@ -224,7 +230,7 @@ impl NodeSupervisor {
                     NodeMessage::Drained => self.drained.set(self.drained.get() + 1),
                     // Between data cores, or from here to them.
                     NodeMessage::Handover(_) | NodeMessage::Hop(_) => {}
-                    NodeMessage::Snapshot(_) | NodeMessage::Drain { .. } | NodeMessage::Stop => {}
+                    NodeMessage::Snapshot(_) | NodeMessage::Drain { .. } | NodeMessage::Stop | NodeMessage::Serve => {}
                 }
             }
             self.mailbox.notified(&self.reactor).await;
@@ -340,7 +346,10 @@ impl ControlledProcess for NodeSupervisor {
                 self.event(LogLevel::Info, "draining", &fields);
                 self.send_all(|| NodeMessage::Drain { refuse_at });
             }
-            LifecycleState::Serving => self.event(LogLevel::Info, "serving", &[]),
+            LifecycleState::Serving => {
+                self.send_all(|| NodeMessage::Serve);
+                self.event(LogLevel::Info, "serving", &[]);
+            }
             LifecycleState::Starting | LifecycleState::Stopped(_) => {}
         }
     }

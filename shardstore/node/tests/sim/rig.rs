@@ -173,6 +173,7 @@ fn plan(file: &File, log: &Log, flags: &[&'static str], incarnation: u64) -> Nod
         topology: Topology::parse(&file.read()).unwrap(),
         source: TopologySource::in_place("topology.toml", move || Ok(read.read()), move || Some(mark.mark())),
         incarnation,
+        descriptors: None,
         cpus: vec![None, None],
         log: Box::new(log.clone()),
         usage: None,

@@ -35,6 +35,7 @@ fn settings() -> NodeSettings {
 fn core_on(reactor: &Reactor, mailbox: reactor::Mailbox<crate::message::NodeMessage>) -> Rc<NodeCore> {
     let topology = Arc::new(Topology::parse(TOPOLOGY).unwrap());
     let shared = Shared {
+        connections_max: usize::MAX,
         settings: settings(),
         incarnation: 1,
         cores: 1,
