@@ -21,6 +21,7 @@ mod flags;
 pub mod include;
 pub mod kind;
 mod layer;
+mod listening;
 mod nearest;
 pub mod origin;
 pub mod process_keys;

@@ -64,6 +64,9 @@ impl SettingsTree {
         errors.extend(missing);
         let contradictions = tree.contradictions(&errors);
         errors.extend(contradictions);
+        if errors.is_empty() {
+            errors = tree.collisions();
+        }
         if errors.is_empty() { Ok(tree) } else { Err(SettingsErrors::new(errors)) }
     }
 

@@ -24,6 +24,11 @@ const LINES: &[(&str, &str)] = &[
         "etc/corelane.toml:2: admin: found \":9180\", allowed: an IP address with a port, or \"unix:/absolute/path\"",
     ),
     (
+        "admin = \"0.0.0.0:8080\"",
+        "etc/corelane.toml:2: admin: 0.0.0.0:8080 cannot be used: listen takes it, which listens on 127.0.0.1:8080 (default); \
+         name another port",
+    ),
+    (
         "listen = []",
         "etc/corelane.toml:2: listen: found [], allowed: 1 to 64 different addresses, each an IP address with a port \
          (\"127.0.0.1:8080\") or \"unix:/absolute/path\"",
