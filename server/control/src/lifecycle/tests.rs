@@ -257,11 +257,19 @@ const CASES: &[Case] = &[
         ],
     ),
     (
-        &[(0, Begin(1)), (15, Hang(true)), (16, Send(Signal::Reload)), (85, File(2)), (95, Hang(false))],
+        &[
+            (0, Begin(1)),
+            (15, Hang(true)),
+            (16, Send(Signal::Reload)),
+            (85, File(2)),
+            (86, Config(2)),
+            (95, Hang(false)),
+        ],
         &[
             (0, "Serving"),
             // The topology waits for the settings, as long as they may take.
             (66, "config_files_hang 5"),
+            // Changed meanwhile, too: read again, not as it was when it was asked for.
             (95, "config_files_answer"),
             (95, "Config signal"),
             (95, "Topology signal"),
