@@ -257,8 +257,9 @@ impl Bootable for EdgeSettings {
     fn memory_bound(&self, cores: usize) -> MemoryBound {
         let limits = &self.limits;
         let per_core = |key, bytes: u64| MemoryPart { key: Some(key), bytes: bytes.saturating_mul(cores as u64) };
-        // Bodies and copies of values; with nodes, also what is fetched of them.
-        let body_budgets = if self.topology.is_some() { 3 } else { 2 };
+        // Bodies and copies of values; with nodes, also what is fetched of them, and what of bodies is queued for them: copies of
+        // what is leased.
+        let body_budgets = if self.topology.is_some() { 4 } else { 2 };
         let parts = vec![
             MemoryPart { key: Some("memory"), bytes: self.memory },
             per_core("limits.body_memory_bytes", (limits.body_memory_bytes as u64).saturating_mul(body_budgets)),
