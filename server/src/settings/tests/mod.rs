@@ -188,3 +188,35 @@ fn one_environment_serves_both_binaries() {
     assert_eq!(case.loaded::<EdgeSettings>().settings.edge_ttl, Duration::from_secs(2));
     assert_eq!(case.loaded::<NodeSettings>().settings.node_id, 3);
 }
+
+/// What each key adds to the total, of a process with two data cores: the total without it is known, and it with it.
+#[test]
+fn every_part_of_the_memory_follows_its_key() {
+    const USUAL: &str = "memory = \"64MiB\"\nlimits.body_memory_bytes = \"64MiB\"\nlimits.connection_memory_bytes = \"4MiB\"\n\
+        limits.connections_per_core = 1024\n";
+    let total = |replaced: &str, by: &str| {
+        let text: &'static str = Box::leak(USUAL.replace(replaced, by).into_boxed_str());
+        Case { file: text, ..Case::default() }.loaded::<EdgeSettings>().settings.memory_bound(2).total()
+    };
+    let usual = total("", "");
+    assert_eq!(total("memory = \"64MiB\"", "memory = \"65MiB\"") - usual, MIB);
+    assert_eq!(total("body_memory_bytes = \"64MiB\"", "body_memory_bytes = \"65MiB\"") - usual, 2 * 2 * MIB);
+    assert_eq!(total("connection_memory_bytes = \"4MiB\"", "connection_memory_bytes = \"8MiB\"") - usual, 2 * 9 * MIB);
+    assert_eq!(total("1024", "1025") - usual, 2 * memory::CONNECTION_BYTES);
+    let with_nodes = total("limits.body", "topology = \"t\"\nlimits.body");
+    assert_eq!(with_nodes - usual, 2 * 2 * 64 * MIB, "what comes from nodes, and what goes to them");
+    assert_eq!(usual, 64 * MIB + 2 * (2 * 64 + 9) * MIB + 2 * 1024 * memory::CONNECTION_BYTES + fixed(2));
+}
+
+fn fixed(cores: u64) -> u64 {
+    memory::PROCESS_BYTES + cores * memory::CORE_BYTES
+}
+
+#[test]
+fn memory_is_taken_at_the_start_only_where_that_is_asked_for() {
+    for (commit, bytes) in [("as-needed", 0), ("at-start", 64 * MIB)] {
+        let text: &'static str =
+            Box::leak(format!("memory = \"64MiB\"\nmemory_commit = \"{commit}\"\n").into_boxed_str());
+        assert_eq!(Case { file: text, ..Case::default() }.loaded::<EdgeSettings>().settings.memory_at_start(), bytes);
+    }
+}
