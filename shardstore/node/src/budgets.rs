@@ -17,6 +17,9 @@ pub(crate) const FRAMES_IN_PART_BYTES_MAX: usize = 64 << 20;
 /// Answers that peers have not taken, copied into send buffers.
 pub(crate) const SEND_BYTES_MAX: usize = 64 << 20;
 
+/// Answers to batches that are not together yet, and those of other cores on their way: for each core of the node, shared by all.
+pub(crate) const BATCH_BYTES_MAX: usize = 64 << 20;
+
 /// All of these.
 pub(crate) const PER_CORE_BYTES: u64 =
-    (COPIES_BYTES_MAX + ASSEMBLING_BYTES_MAX + FRAMES_IN_PART_BYTES_MAX + SEND_BYTES_MAX) as u64;
+    (COPIES_BYTES_MAX + ASSEMBLING_BYTES_MAX + FRAMES_IN_PART_BYTES_MAX + SEND_BYTES_MAX + BATCH_BYTES_MAX) as u64;

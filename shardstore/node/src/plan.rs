@@ -22,6 +22,7 @@ use control::settings::Loaded;
 use control::topology_file::TopologySource;
 use reactor::Address;
 use shardstore::placement::Topology;
+use store_runtime::shared_budget::SharedBudget;
 
 /// All that a node needs to start.
 pub struct NodePlan {
@@ -71,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) hash_seed: u64,
     pub(crate) cluster: Arc<str>,
     pub(crate) cluster_tag: u32,
+    /// For the answers to batches.
+    pub(crate) batch_answers: Arc<SharedBudget>,
     /// By core: the epoch of the map in force there; 0 while items of slots that have left may still be in its shard.
     pub(crate) settled: Box<[AtomicU32]>,
 }

@@ -19,7 +19,9 @@ use std::sync::{Arc, OnceLock};
 use reactor::{Address, CoreId, CoreSpec, Doorbells, Host, ListenOptions, Reactor, mailboxes};
 use shardstore::wire::cluster_tag;
 use store_runtime::remote::unpublished;
+use store_runtime::shared_budget::SharedBudget;
 
+use crate::budgets;
 use crate::core::{CoreSeat, NodeCore};
 use crate::message::{MAILBOX_CAPACITY, NodeMessage};
 use crate::metrics::NodeMetrics;
@@ -56,6 +58,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
         hash_seed: topology.hash_seed(),
         cluster: topology.cluster().into(),
         cluster_tag: cluster_tag(topology.cluster()),
+        batch_answers: SharedBudget::new(budgets::BATCH_BYTES_MAX * usize::from(cores)),
         settled: (0..cores).map(|_| AtomicU32::new(topology.epoch())).collect(),
         settings: plan.loaded.settings,
     });

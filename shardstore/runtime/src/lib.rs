@@ -29,6 +29,7 @@ pub mod request;
 #[cfg(test)]
 mod rig;
 pub mod send_queue;
+pub mod shared_budget;
 pub mod store;
 pub mod tiers;
 mod writes;

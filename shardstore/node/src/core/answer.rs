@@ -7,6 +7,7 @@
 
 use shardstore::wire::ext::{CarriedPart, Moved};
 use shardstore::wire::{Flags, Response, Status, checksum};
+use store_runtime::shared_budget::SharedLease;
 
 /// An answer that owns its bytes.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct OwnedResponse {
     pub(crate) part: Option<CarriedPart>,
     pub(crate) metadata: Vec<u8>,
     pub(crate) value: Vec<u8>,
+    /// For the value of a part of a batch, while it goes to another core.
+    pub(crate) lease: Option<SharedLease>,
 }
 
 impl OwnedResponse {
@@ -40,6 +43,7 @@ impl OwnedResponse {
             part: None,
             metadata: Vec::new(),
             value: Vec::new(),
+            lease: None,
         }
     }
 

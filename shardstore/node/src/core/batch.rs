@@ -24,9 +24,9 @@ use shardstore::wire::{Flags, Frame, FrameError, Header, Kind, Op, Request, Stat
 
 use super::answer::OwnedResponse;
 use super::context::RequestContext;
-use super::gather::{Gather, part_answer};
+use super::gather::{AnswerRoom, Gather, part_answer};
 use super::link::Link;
-use super::operate::{operate, set_of};
+use super::operate::{operate, read_within, set_of};
 use super::respond::{BUSY_RETRY_US, Sent, respond};
 use super::waiting::Waiting;
 use super::{NodeCore, note};
@@ -68,8 +68,11 @@ pub(super) fn serve(
             continue;
         }
         if to == core.reactor.core() {
-            let answers = perform(core, &request.op, &part);
-            gather.borrow_mut().take(&part.indices, answers);
+            let mut room = AnswerRoom::new(&core.shared.batch_answers);
+            let answers = perform(core, &request.op, &part, &mut room);
+            let mut gather = gather.borrow_mut();
+            gather.take(&part.indices, answers);
+            gather.hold(room.into_lease());
         } else {
             note(core, Event::Hop);
             hop(core, to, request, part, &gather);
@@ -117,7 +120,7 @@ fn cut(
 }
 
 /// Does one core's part.
-fn perform(core: &NodeCore, op: &Op<'_>, part: &BatchPart) -> Vec<OwnedResponse> {
+fn perform(core: &NodeCore, op: &Op<'_>, part: &BatchPart, room: &mut AnswerRoom) -> Vec<OwnedResponse> {
     let mut wanted = part.indices.iter().zip(&part.hashes).peekable();
     let mut answers = Vec::with_capacity(part.indices.len());
     let mut ahead = part.hashes.chunks(LOOKAHEAD);
@@ -130,7 +133,11 @@ fn perform(core: &NodeCore, op: &Op<'_>, part: &BatchPart) -> Vec<OwnedResponse>
                 core.store.shard().prefetch(hashes);
             }
             let refused = core.refuse_hop(hash.slot(), core.topology_epoch()).map(|answer| answer.status);
-            answers.push(refused.map_or_else(|| operate(core, *hash, &op), OwnedResponse::status));
+            let serve = || match op {
+                Op::Get { key } => read_within(core, *hash, key, room),
+                _ => operate(core, *hash, &op),
+            };
+            answers.push(refused.map_or_else(serve, OwnedResponse::status));
         }
     };
     match op {
@@ -144,12 +151,16 @@ fn perform(core: &NodeCore, op: &Op<'_>, part: &BatchPart) -> Vec<OwnedResponse>
 /// Sends one part to its core; where that has no room, its entries are BUSY.
 fn hop(core: &NodeCore, to: CoreId, request: &Request<'_>, part: BatchPart, gather: &Rc<RefCell<Gather>>) {
     let payload = payload_of(&request.op, &part.indices);
+    let Ok(lease) = core.lease_frame(payload.len()) else {
+        gather.borrow_mut().refuse(&part.indices);
+        return;
+    };
     let cluster_tag = core.shared.cluster_tag;
     let mut header = Header::new(Kind::Request, request.op.opcode().number(), cluster_tag);
     header.flags = Flags::BATCH | Flags::VALUE_CRC;
     header.value_crc32c = checksum(&payload);
     let frame = OwnedFrame::of(&Frame { header, ext: &[], key: &[], value: &payload });
-    gather.borrow_mut().note_part();
+    gather.borrow_mut().note_part(lease);
     let (deadline, link) = (gather.borrow().deadline(), gather.borrow().link());
     let waiting = Waiting::Part { gather: Rc::clone(gather), indices: part.indices };
     if let Err(Waiting::Part { gather, indices }) = core.hop(to, frame, deadline, waiting) {
@@ -189,5 +200,7 @@ pub(super) fn perform_part(core: &NodeCore, epoch: u32, op: &Op<'_>) -> OwnedRes
         indices: (0..keys.len() as u16).collect(),
         hashes: keys.iter().map(|key| core.hasher.hash(key)).collect(),
     };
-    part_answer(perform(core, op, &part))
+    let mut room = AnswerRoom::new(&core.shared.batch_answers);
+    let answers = perform(core, op, &part, &mut room);
+    part_answer(&answers, room.into_lease())
 }

@@ -7,16 +7,19 @@
 //! **Source**: docs/wire.md, "Batches".
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use reactor::Instant;
 use shardstore::wire::batch::{BatchAnswer, BatchAnswers, ENTRY_FIXED_BYTES};
 use shardstore::wire::{Flags, Kind, Status};
+use store_runtime::budget::Lease;
+use store_runtime::shared_budget::{SharedBudget, SharedLease};
 
 use super::NodeCore;
 use super::answer::OwnedResponse;
 use super::context::RequestContext;
 use super::link::Link;
-use super::respond::{BUSY_RETRY_US, Sent, respond};
+use super::respond::{BUSY_RETRY_US, INLINE_BYTES_MAX, Sent, respond};
 
 /// Bytes of a batch's answers together: a byte window of the peer. Entries that do not fit are answered TOO_LARGE, and are
 /// to be read one by one.
@@ -30,6 +33,46 @@ pub(super) struct Gather {
     /// Parts that other cores have not answered.
     parts_missing: usize,
     bytes_left: usize,
+    /// For the entries.
+    leases: Vec<SharedLease>,
+    /// For the parts that are with other cores.
+    frames: Vec<Lease>,
+}
+
+/// Room for the answers that one core gives to a batch. Nothing is copied before it has room.
+pub(super) struct AnswerRoom {
+    bytes_left: usize,
+    taken_bytes: usize,
+    /// For what is more than is written at once.
+    lease: SharedLease,
+}
+
+impl AnswerRoom {
+    pub(super) fn new(budget: &Arc<SharedBudget>) -> Self {
+        AnswerRoom { bytes_left: ANSWER_BYTES_MAX, taken_bytes: 0, lease: budget.empty_lease() }
+    }
+
+    /// Takes room for an entry with so many bytes.
+    ///
+    /// # Errors
+    /// How the entry is answered instead: the batch is too large, or the node has no memory for it now.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), Status> {
+        let bytes = ENTRY_FIXED_BYTES + bytes;
+        if bytes > self.bytes_left {
+            return Err(Status::TooLarge);
+        }
+        let taken_bytes = self.taken_bytes + bytes;
+        if taken_bytes > INLINE_BYTES_MAX && !self.lease.covers(taken_bytes) {
+            return Err(Status::Busy);
+        }
+        (self.bytes_left, self.taken_bytes) = (self.bytes_left - bytes, taken_bytes);
+        Ok(())
+    }
+
+    /// The memory that was taken, to be held for as long as the answers are.
+    pub(super) fn into_lease(self) -> SharedLease {
+        self.lease
+    }
 }
 
 /// Replaces an answer that does not fit any more.
@@ -42,11 +85,9 @@ fn fit(answer: &mut OwnedResponse, bytes_left: &mut usize) {
     }
 }
 
-/// The answer to a part, with what does not fit left out.
-pub(super) fn part_answer(mut answers: Vec<OwnedResponse>) -> OwnedResponse {
-    let mut bytes_left = ANSWER_BYTES_MAX;
-    answers.iter_mut().for_each(|answer| fit(answer, &mut bytes_left));
-    as_one(&answers)
+/// The answer to a part, with the memory that it takes.
+pub(super) fn part_answer(answers: &[OwnedResponse], lease: SharedLease) -> OwnedResponse {
+    OwnedResponse { lease: Some(lease), ..as_one(answers) }
 }
 
 fn as_one(answers: &[OwnedResponse]) -> OwnedResponse {
@@ -75,7 +116,7 @@ impl Gather {
     /// Nothing is taken yet; what no core does is answered in `entries`.
     pub(super) fn new(reply: RequestContext, link: Rc<Link>, entries: Vec<OwnedResponse>) -> Self {
         let bytes_left = ANSWER_BYTES_MAX.min(link.terms.value_bytes_max as usize);
-        Gather { reply, link, entries, parts_missing: 0, bytes_left }
+        Gather { reply, link, entries, parts_missing: 0, bytes_left, leases: Vec::new(), frames: Vec::new() }
     }
 
     /// The connection that waits for the response.
@@ -94,13 +135,19 @@ impl Gather {
     }
 
     /// Notes a part that another core is asked for.
-    pub(super) fn note_part(&mut self) {
+    pub(super) fn note_part(&mut self, lease: Option<Lease>) {
         self.parts_missing += 1;
+        self.frames.extend(lease);
     }
 
     /// Answers a part that there was no room to ask for.
     pub(super) fn refuse_part(&mut self, indices: &[u16]) {
         self.parts_missing -= 1;
+        self.refuse(indices);
+    }
+
+    /// Answers entries that there is no memory for now.
+    pub(super) fn refuse(&mut self, indices: &[u16]) {
         self.take(indices, indices.iter().map(|_| OwnedResponse::status(Status::Busy)).collect());
     }
 
@@ -113,14 +160,20 @@ impl Gather {
         }
     }
 
+    /// Holds memory of answers that were taken until the response is written.
+    pub(super) fn hold(&mut self, lease: SharedLease) {
+        self.leases.push(lease);
+    }
+
     /// Takes another core's answer to its part; the response is written when it was the last one missing.
-    pub(super) fn take_part(&mut self, core: &NodeCore, indices: &[u16], answer: &OwnedResponse) {
+    pub(super) fn take_part(&mut self, core: &NodeCore, indices: &[u16], answer: OwnedResponse) {
         let answers = match BatchAnswers::parse(&answer.value, u16::MAX) {
             Ok(parsed) if answer.status == Status::Ok => parsed.iter().map(|entry| owned(&entry)).collect(),
             // The part was not done: too late.
             _ => indices.iter().map(|_| OwnedResponse::retry(answer.status, BUSY_RETRY_US)).collect(),
         };
         self.take(indices, answers);
+        self.leases.extend(answer.lease);
         self.parts_missing -= 1;
         if self.parts_missing > 0 {
             return;
@@ -135,8 +188,10 @@ impl Gather {
 
     /// Writes the response.
     pub(super) fn finish(&mut self, core: &NodeCore, out: &mut Vec<u8>) -> Sent {
-        let entries = std::mem::take(&mut self.entries);
-        respond(core, &self.link, &self.reply, as_one(&entries), out)
+        let whole = as_one(&std::mem::take(&mut self.entries));
+        self.leases.clear();
+        // What is not written at once is leased there.
+        respond(core, &self.link, &self.reply, whole, out)
     }
 }
 
@@ -155,6 +210,20 @@ fn owned(entry: &BatchAnswer<'_>) -> OwnedResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_has_room_beyond_the_answer_or_the_memory() {
+        let budget = SharedBudget::new(1 << 20);
+        let mut room = AnswerRoom::new(&budget);
+        assert_eq!(room.take(INLINE_BYTES_MAX - ENTRY_FIXED_BYTES), Ok(()));
+        assert_eq!(budget.leased_bytes(), 0, "what is written at once costs no lease");
+        assert_eq!(room.take(900_000), Ok(()));
+        assert!(budget.leased_bytes() >= 900_000);
+        assert_eq!((room.take(100_000), room.take(ANSWER_BYTES_MAX)), (Err(Status::Busy), Err(Status::TooLarge)));
+        assert_eq!(room.take(1_000), Ok(()), "what is smaller still has room");
+        drop(room.into_lease());
+        assert_eq!(budget.leased_bytes(), 0);
+    }
 
     #[test]
     fn an_answer_that_does_not_fit_is_too_large_and_takes_nothing() {

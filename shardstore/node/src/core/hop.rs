@@ -14,6 +14,7 @@
 
 use reactor::{CoreId, Instant};
 use shardstore::wire::{Kind, Op, Request, Status};
+use store_runtime::budget::Lease;
 use store_runtime::hop::{Hop, HopAnswer, HopMessage};
 
 use super::answer::OwnedResponse;
@@ -28,7 +29,22 @@ use crate::metrics::Event;
 /// Requests of one core that may wait for others: sixteen connections with their usual window.
 pub(super) const HOPS_MAX: usize = 4096;
 
+/// Frames up to this size go to another core without a lease: as many as may wait take 64 MiB.
+const UNLEASED_FRAME_BYTES_MAX: usize = 16 * 1024;
+
+/// No memory is left for a frame that is to go to another core.
+#[derive(Debug)]
+pub(super) struct FrameRefused;
+
 impl NodeCore {
+    /// Memory for a frame with a value of so many bytes while another core serves it; none for small ones.
+    pub(super) fn lease_frame(&self, value_bytes: usize) -> Result<Option<Lease>, FrameRefused> {
+        if value_bytes <= UNLEASED_FRAME_BYTES_MAX {
+            return Ok(None);
+        }
+        self.assembling.lease(value_bytes).map(Some).ok_or(FrameRefused)
+    }
+
     /// Has another core serve a frame.
     ///
     /// # Errors
@@ -83,7 +99,7 @@ impl NodeCore {
             Some(Waiting::Task(sender)) => sender.send(answer),
             Some(Waiting::Part { gather, indices }) => {
                 gather.borrow().link().note_hop_over();
-                gather.borrow_mut().take_part(self, &indices, &answer);
+                gather.borrow_mut().take_part(self, &indices, answer);
             }
             None => debug_assert!(false, "a hop is answered once"),
         }

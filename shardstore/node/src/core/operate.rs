@@ -21,6 +21,7 @@ use store_runtime::request::{Outcome, ReadPart, StoredValue, Write};
 
 use super::NodeCore;
 use super::answer::OwnedResponse;
+use super::gather::AnswerRoom;
 use super::respond::{BUSY_RETRY_US, UNAVAILABLE_RETRY_US};
 
 /// Does what `op` asks of one key. Operations without a key are not taken: batches are cut by core first ([`super::batch`]),
@@ -40,6 +41,19 @@ pub(crate) fn operate(core: &NodeCore, hash: KeyHash, op: &Op<'_>) -> OwnedRespo
         }
         Op::Touch { key, ttl_ms } => core.write((hash, key), &Write::Touch { ttl_ms: u64::from(*ttl_ms) }),
         Op::Ping | Op::Mget(_) | Op::Mset(_) | Op::Stats | Op::Topology => OwnedResponse::status(Status::Unsupported),
+    }
+}
+
+/// GET of a batch, whose answer is copied only if there is room for it.
+pub(super) fn read_within(core: &NodeCore, hash: KeyHash, key: &[u8], room: &mut AnswerRoom) -> OwnedResponse {
+    core.purge(hash, key);
+    let now_ms = core.reactor.steady_ms();
+    let mut shard = core.store.shard();
+    let Some(hit) = shard.get(hash, key, now_ms) else { return OwnedResponse::status(Status::NotFound) };
+    match room.take(hit.metadata().len() + hit.value().len()) {
+        Ok(()) => copied(&hit, now_ms),
+        Err(Status::Busy) => OwnedResponse::retry(Status::Busy, BUSY_RETRY_US),
+        Err(status) => OwnedResponse::status(status),
     }
 }
 

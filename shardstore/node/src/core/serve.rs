@@ -34,6 +34,7 @@ use super::answer::OwnedResponse;
 use super::batch;
 use super::collect::{self, CollectRefused};
 use super::context::{RequestContext, clock_us, deadline, response_to};
+use super::hop::FrameRefused;
 use super::link::Link;
 use super::operate::{described, operate, ttl_left_ms};
 use super::place::Ownership;
@@ -85,7 +86,12 @@ impl FrameHandler {
         match self.assembler.accept(frame, arrived, lease) {
             Ok(Accepted::Request) => {
                 if let Some((core, context)) = self.take_request(frame, arrived, out)? {
-                    self.hop(core, (OwnedFrame::of(frame), None), &context, out);
+                    match self.core.lease_frame(frame.value.len()) {
+                        Ok(lease) => self.hop(core, (OwnedFrame::of(frame), lease), &context, out),
+                        Err(FrameRefused) => {
+                            self.send(&context, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US), out);
+                        }
+                    }
                 }
                 Ok(())
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reactor::Instant;
+use shardstore::wire::batch::{BatchAnswers, MgetKeys};
 use shardstore::wire::ext::{CarriedPart, WantedPart};
 use shardstore::wire::hello::FRAME_VALUE_BYTES_MIN;
 use shardstore::wire::reassembly::ValuePart;
@@ -260,5 +261,52 @@ fn frames_that_do_not_end_are_within_the_memory_for_them() {
         drop(peers);
         reactor.sleep(Duration::from_secs(1)).await;
         assert_eq!(bystander.set(&name, &value).await.status, Status::Ok, "what is given back serves others");
+    }));
+}
+
+/// Batches are small requests whose answers are large: those of all peers together have a bound, and what has no room is BUSY.
+#[test]
+fn answers_to_batches_are_within_the_memory_for_them() {
+    const PEERS: usize = 60;
+    let mut rig = Rig::new(6, &["--memory=1GiB"]);
+    rig.run(script!(|reactor| {
+        let mut first = Peer::connect(&reactor, 0).await;
+        let value = pattern(900_000);
+        // Four for one answer, all of the other core; a fifth does not fit.
+        let names: Vec<_> =
+            (0..).map(|n| key(format!("batch:{n}"))).filter(|it| first.core_of(it) == 1).take(5).collect();
+        for name in &names {
+            assert_eq!(first.set(name, &value).await.status, Status::Ok);
+        }
+        let keys: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+        let mut payload = Vec::new();
+        let mut peers = Vec::new();
+        for _ in 0..PEERS {
+            let mut peer = Peer::connect(&reactor, 0).await;
+            peer.send(Op::Mget(MgetKeys::write(&mut payload, &keys).unwrap()));
+            peers.push(peer);
+        }
+        // Nobody reads meanwhile.
+        reactor.sleep(Duration::from_secs(2)).await;
+        let copied = first.stat("corelane_node_copied_bytes").await;
+        assert!((100 << 20..=128 << 20).contains(&copied), "{copied} bytes");
+        let (mut whole, mut busy) = (0, 0);
+        for peer in &mut peers {
+            let answer = peer.answer().await.unwrap().unwrap();
+            if answer.status == Status::Busy {
+                busy += 1;
+                continue;
+            }
+            let answers = BatchAnswers::parse(&answer.value, 5).unwrap();
+            let statuses: Vec<Status> = answers.iter().map(|answer| answer.status).collect();
+            let of_four = |status| statuses.iter().filter(|it| **it == status).count();
+            assert!(of_four(Status::Ok) == 4 || of_four(Status::Busy) > 0, "{statuses:?}");
+            assert!(of_four(Status::TooLarge) == 1 || of_four(Status::Busy) > 0, "{statuses:?}");
+            assert!(answers.iter().filter(|it| it.status == Status::Ok).all(|it| it.value == value));
+            whole += 1;
+        }
+        assert!(whole > 20 && busy > 0 && whole + busy == PEERS, "{whole} whole, {busy} busy");
+        reactor.sleep(Duration::from_secs(1)).await;
+        assert_eq!(first.stat("corelane_node_copied_bytes").await, 0, "what was read is given back");
     }));
 }

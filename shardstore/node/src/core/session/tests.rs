@@ -42,6 +42,7 @@ fn core_on(reactor: &Reactor, mailbox: reactor::Mailbox<crate::message::NodeMess
         hash_seed: topology.hash_seed(),
         cluster: topology.cluster().into(),
         cluster_tag: cluster_tag(topology.cluster()),
+        batch_answers: store_runtime::shared_budget::SharedBudget::new(1 << 20),
         settled: [std::sync::atomic::AtomicU32::new(topology.epoch())].into(),
     };
     let node_metrics = Arc::new(NodeMetrics::new(1));
@@ -124,20 +125,38 @@ async fn serve_rounds(core: Rc<NodeCore>, rounds: usize) {
     reactor.stop();
 }
 
-#[test]
-fn hits_allocate_nothing() {
+/// Runs on a core of its own until that ends its loop.
+fn on_a_core(main: impl FnOnce(Rc<NodeCore>) + Send + 'static) {
     let mut world = World::new(1, NetworkOptions::default());
     let process = world.add_process("node");
     let mut host = world.host(process);
     let doorbells = host.doorbells(1).unwrap();
     let mailbox = mailboxes(&doorbells, 16).pop().unwrap();
     let spec = CoreSpec { id: mailbox.core(), cpu: None, name: "core".to_owned(), doorbells };
-    let body = move |reactor: Reactor| {
-        let core = core_on(&reactor, mailbox);
-        reactor.spawn(serve_rounds(core, 300)).unwrap();
-    };
+    let body = move |reactor: Reactor| main(core_on(&reactor, mailbox));
     host.start_core(spec, Box::new(body)).unwrap();
     drop(host);
     let deadline = world.now() + Duration::from_secs(60);
     assert!(world.run_until(deadline, |world| !world.is_running(process)), "{:?}", world.holdings(process));
+}
+
+#[test]
+fn hits_allocate_nothing() {
+    on_a_core(|core| {
+        let reactor = core.reactor.clone();
+        reactor.spawn(serve_rounds(core, 300)).unwrap();
+    });
+}
+
+#[test]
+fn frames_for_other_cores_are_within_the_memory_for_values_that_arrive() {
+    on_a_core(|core| {
+        let small = core.lease_frame(16 * 1024).unwrap();
+        assert!(small.is_none() && core.assembling.leased_bytes() == 0);
+        let large = core.lease_frame(crate::budgets::ASSEMBLING_BYTES_MAX).unwrap();
+        assert!(large.is_some() && core.lease_frame(16 * 1024 + 1).is_err());
+        drop(large);
+        assert!(core.lease_frame(16 * 1024 + 1).unwrap().is_some());
+        core.reactor.stop();
+    });
 }
