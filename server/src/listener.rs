@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use control::descriptors::SHEDDING_MAX;
 use control::listening::SharedListen;
+use control::settings::value::SocketMode;
 use corelane_http::Status;
 use corelane_http::problem::Problem;
 use reactor::{AcceptPolicy, Address, Connection, ListenOptions, Places, Reactor, Shedding, accept};
@@ -64,6 +65,7 @@ impl Acceptor {
         let snapshot = self.snapshot.hold();
         let options = ListenOptions {
             steer_by_cpu: snapshot.settings.accept_steering == AcceptSteering::Cpu,
+            unix_mode: snapshot.settings.listen_mode.map(SocketMode::bits),
             ..ListenOptions::default()
         };
         let settings: Vec<ListenerSettings> = snapshot.settings.listeners().collect();

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -106,11 +106,25 @@ fn is_socket(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
 }
 
+/// Arguments of a server that listens at a path.
+fn arguments_at(path: &Path) -> Vec<String> {
+    let listen = format!("--listen=unix:{}", path.display());
+    vec!["--cores=0".into(), "--memory=64MiB".into(), listen, format!("--admin=unix:{}.admin", path.display())]
+}
+
 /// A server that listens at a path, with its log.
 fn at_path(path: &Path) -> (Running, std::sync::mpsc::Receiver<String>) {
-    let mut command = corelane();
-    command.args(["--cores=0", "--memory=64MiB"]).arg(format!("--listen=unix:{}", path.display()));
-    command.arg(format!("--admin=unix:{}.admin", path.display()));
+    started(corelane().args(arguments_at(path)))
+}
+
+/// The same with a umask, and with further arguments.
+fn at_path_under(umask: &str, path: &Path, further: &[&str]) -> (Running, std::sync::mpsc::Receiver<String>) {
+    let mut shell = program("sh");
+    shell.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_corelane")]);
+    started(shell.args(arguments_at(path)).args(further))
+}
+
+fn started(command: &mut Command) -> (Running, std::sync::mpsc::Receiver<String>) {
     let mut server = Running(command.stderr(Stdio::piped()).spawn().unwrap());
     let log = lines(server.0.stderr.take().unwrap());
     (server, log)
@@ -145,6 +159,30 @@ fn a_socket_left_by_a_kill_is_taken_over_a_live_one_is_not_and_a_clean_stop_leav
     for left in [&path, &folder.join("s.admin")] {
         assert!(!left.exists(), "{}", left.display());
     }
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[test]
+fn the_files_of_unix_sockets_have_the_modes_that_are_set() {
+    let folder = own_folder();
+    let path = folder.join("s");
+    let listed = folder.join("listed");
+    let config = folder.join("corelane.toml");
+    let text = format!(
+        "listen_mode = \"0660\"\nadmin_mode = \"0600\"\n[[listener]]\naddress = \"unix:{}\"\n",
+        listed.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    {
+        // Under this umask a file of 0660 would be one of 0600.
+        let (_server, log) = at_path_under("077", &path, &["--config", config.to_str().unwrap()]);
+        await_line(&log, "event=serving");
+        assert_eq!([&path, &listed, &folder.join("s.admin")].map(|path| mode(path)), [0o660, 0o660, 0o600]);
+    }
+    let (_server, log) = at_path_under("027", &path, &[]);
+    await_line(&log, "event=serving");
+    assert_eq!(mode(&path), 0o750, "without a setting it is the umask's");
     let _ = std::fs::remove_dir_all(folder);
 }
 

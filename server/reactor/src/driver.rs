@@ -324,11 +324,13 @@ pub struct ListenOptions {
     /// Steer a connection to the core whose CPU took its packets (`SO_ATTACH_REUSEPORT_CBPF`): needs one core per
     /// CPU, opened in order of cores.
     pub steer_by_cpu: bool,
+    /// Mode of the file of a Unix socket, from before the first connection on; without it as the umask leaves it.
+    pub unix_mode: Option<u32>,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        ListenOptions { backlog: 4096, reuse_port: true, claim: false, steer_by_cpu: false }
+        ListenOptions { backlog: 4096, reuse_port: true, claim: false, steer_by_cpu: false, unix_mode: None }
     }
 }
 

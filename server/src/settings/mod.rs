@@ -19,11 +19,11 @@ use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
 use control::settings::process_keys::{
     ADMIN, ADMIN_HOSTS, CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIMEOUT, HOUR, LISTENERS_MAX, MEMORY,
-    MEMORY_COMMIT, MILLISECOND, MINUTE, REGION, SECOND, TOPOLOGY, VALUE_BYTES_MAX, YEAR,
+    MEMORY_COMMIT, MILLISECOND, MINUTE, REGION, SECOND, SOCKET_MODE, TOPOLOGY, VALUE_BYTES_MAX, YEAR,
 };
 use control::settings::quantity::{GIB, KIB, MIB, TIB};
 use control::settings::schema::{AtMost, Change, ListedTables, NamedTables, Relative, Schema, SettingKey};
-use control::settings::value::{Cores, ListenAddress};
+use control::settings::value::{Cores, ListenAddress, SocketMode};
 use control::{choice, settings};
 use shardstore::cache::Commit;
 use shardstore::placement::Topology;
@@ -68,8 +68,12 @@ settings! {
         /// Addresses that serve HTTP/1.1; a `[[listener]]` table declares one with its protocol.
         pub listen: Vec<ListenAddress> =
             SettingKey::new(Kind::Addresses).preset_unless("127.0.0.1:8080", "listener").flag("listen", "ADDRESS").restart(),
+        /// Mode of the files of listeners that are Unix sockets, those of `[[listener]]` too, four octal digits; without it as the umask leaves it.
+        pub listen_mode: Option<SocketMode> = SOCKET_MODE,
         /// Address of the admin listener.
         pub admin: ListenAddress = ADMIN.preset("127.0.0.1:9180"),
+        /// Mode of the admin listener's file, where it is a Unix socket, four octal digits; without it as the umask leaves it.
+        pub admin_mode: Option<SocketMode> = SOCKET_MODE,
         /// Host names under which the admin listener answers, separated by commas, besides IP addresses, `localhost` and names without a dot.
         pub admin_hosts: Option<String> = ADMIN_HOSTS,
         /// CPUs that run a data core each; auto: all that this process may use.

@@ -112,9 +112,10 @@ pub(crate) struct Supervisor {
 pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<()> {
     let ending = supervision.ending.clone();
     let supervisor = Rc::new(Supervisor::new(reactor.clone(), supervision));
-    let admin_address = Address::from(&supervisor.snapshot().settings.admin);
-    let admin =
-        control::admin::serve(reactor, &admin_address, Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>)?;
+    let snapshot = supervisor.snapshot();
+    let settings = &snapshot.settings;
+    let pages = Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>;
+    let admin = control::admin::serve(reactor, &Address::from(&settings.admin), settings.admin_mode, pages)?;
     supervisor.log_start(&admin);
     let receiving = Rc::clone(&supervisor);
     reactor.spawn(async move { receiving.receive().await }).map_err(io::Error::other)?;

@@ -17,11 +17,11 @@ use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
 use control::settings::process_keys::{
     ADMIN, ADMIN_HOSTS, CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIMEOUT, HOUR, MEMORY, MEMORY_COMMIT, REGION,
-    SECOND, TOPOLOGY, VALUE_BYTES_MAX,
+    SECOND, SOCKET_MODE, TOPOLOGY, VALUE_BYTES_MAX,
 };
 use control::settings::quantity::{GIB, KIB, MIB};
 use control::settings::schema::{AtMost, Relative, Schema, SettingKey};
-use control::settings::value::{Cores, ListenAddress};
+use control::settings::value::{Cores, ListenAddress, SocketMode};
 use shardstore::cache::Commit;
 use shardstore::placement::{NodeId, Topology};
 
@@ -77,8 +77,12 @@ settings! {
         pub node_id: u16 = SettingKey::count(1, 65_535).required().flag("node-id", "ID").restart(),
         /// Addresses that serve the shard protocol.
         pub listen: Vec<ListenAddress> = SettingKey::new(Kind::Addresses).preset("127.0.0.1:7401").flag("listen", "ADDRESS").restart(),
+        /// Mode of the files of addresses that are Unix sockets, four octal digits; without it as the umask leaves it.
+        pub listen_mode: Option<SocketMode> = SOCKET_MODE,
         /// Address of the admin listener.
         pub admin: ListenAddress = ADMIN.preset("127.0.0.1:9280"),
+        /// Mode of the admin listener's file, where it is a Unix socket, four octal digits; without it as the umask leaves it.
+        pub admin_mode: Option<SocketMode> = SOCKET_MODE,
         /// Host names under which the admin listener answers, separated by commas, besides IP addresses, `localhost` and names without a dot.
         pub admin_hosts: Option<String> = ADMIN_HOSTS,
         /// CPUs that run a data core each; auto: all that this process may use.

@@ -28,6 +28,7 @@ use crate::metrics::NodeMetrics;
 use control::drain::Ending;
 use control::listening::SharedListen;
 use control::reload::Reloader;
+use control::settings::value::SocketMode;
 
 use crate::plan::{NodePlan, Shared, Started};
 use crate::settings::check_listed;
@@ -143,8 +144,10 @@ impl<'h> Starting<'h> {
 
 fn start_data_core(reactor: &Reactor, seat: CoreSeat, listening: &SharedListen) -> io::Result<()> {
     let wanted: Vec<Address> = seat.shared.settings.listen.iter().map(Address::from).collect();
+    let unix_mode = seat.shared.settings.listen_mode.map(SocketMode::bits);
+    let options = ListenOptions { unix_mode, ..ListenOptions::default() };
     let core = NodeCore::new(reactor, seat)?;
     // A Unix socket has one listener; its connections reach other cores by their HELLO.
-    let listeners = listening.open(reactor, &wanted, &ListenOptions::default())?;
+    let listeners = listening.open(reactor, &wanted, &options)?;
     core.run(listeners.into_iter().flatten().collect())
 }

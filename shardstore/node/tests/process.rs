@@ -5,6 +5,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -305,6 +306,29 @@ fn a_signal_makes_it_read_the_topology() {
     std::fs::write(&file, topology(node.listen).replace("epoch = 1", "epoch = 2")).unwrap();
     node.signal("HUP");
     waits_for("corelane_topology_epoch 2");
+}
+
+#[test]
+fn the_files_of_its_unix_sockets_have_the_modes_that_are_set() {
+    let [listen, admin] = free_addresses();
+    let folder = std::env::temp_dir().join(format!("shardstored-modes-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("topology.toml"), topology(listen)).unwrap();
+    let (peers, pages) = (folder.join("peers"), folder.join("pages"));
+    let text = format!("admin = \"unix:{}\"\nadmin_mode = \"0600\"\nlisten_mode = \"0666\"\n", pages.display());
+    std::fs::write(folder.join("node.toml"), text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shardstored"));
+    command.env_clear().arg("--node-id=1").arg("--memory=64MiB").arg("--config").arg(folder.join("node.toml"));
+    command.arg(format!("--listen={listen},unix:{}", peers.display())).stderr(Stdio::piped());
+    let child = command.arg("--topology").arg(folder.join("topology.toml")).spawn().unwrap();
+    let node = Node { child, folder, listen, admin };
+    let mode = |path: &PathBuf| std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode() & 0o7777);
+    let start = clock();
+    while [&peers, &pages].map(mode) != [0o666, 0o600] {
+        assert!(start.elapsed() < PATIENCE, "{:o} {:o}", mode(&peers), mode(&pages));
+        std::thread::yield_now();
+    }
+    drop(node);
 }
 
 #[test]

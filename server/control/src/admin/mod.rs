@@ -39,6 +39,8 @@ use std::{io, rc::Rc};
 use reactor::{Address, ListenOptions, Reactor};
 use serde_json::Value;
 
+use crate::settings::value::SocketMode;
+
 #[cfg(test)]
 pub(crate) use self::server::AdminMetrics;
 pub use self::{
@@ -87,15 +89,21 @@ pub trait Admin {
 }
 
 /// Opens the admin listener on `reactor`'s core and serves it until that core stops. Returns the address it got, with the
-/// port that was chosen when port 0 was asked for.
+/// port that was chosen when port 0 was asked for. The file of a Unix socket gets `mode`, or without one what the umask leaves.
 ///
 /// # Errors
 ///
 /// The operator's, as a [`ListenRefusal`] inside: the address is in use, not local or not permitted. The text names the key
 /// and what to do.
-pub fn serve(reactor: &Reactor, address: &Address, admin: Rc<dyn Admin>) -> io::Result<Address> {
+pub fn serve(
+    reactor: &Reactor,
+    address: &Address,
+    mode: Option<SocketMode>,
+    admin: Rc<dyn Admin>,
+) -> io::Result<Address> {
+    let unix_mode = mode.map(SocketMode::bits);
     // One process to an address: with SO_REUSEPORT a second one would silently take half of the scrapes.
-    let options = ListenOptions { backlog: BACKLOG, reuse_port: false, ..ListenOptions::default() };
+    let options = ListenOptions { backlog: BACKLOG, reuse_port: false, unix_mode, ..ListenOptions::default() };
     let listener = reactor.listen(address, &options).map_err(|error| ListenRefusal::of("admin", address, error))?;
     let bound = listener.address().clone();
     let server = Rc::new(server::AdminServer::new(reactor.clone(), admin));

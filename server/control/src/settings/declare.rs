@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use super::{
     schema::{Table, joined, numbered},
     tree::SettingsTree,
-    value::{Cores, ListenAddress, SettingValue, wrong_kind},
+    value::{Cores, ListenAddress, SettingValue, SocketMode, wrong_kind},
 };
 
 /// What a field of a struct of settings can be.
@@ -132,6 +132,7 @@ value_field!(
     Duration => Duration,
     bool => Bool,
     ListenAddress => Address,
+    SocketMode => SocketMode,
     Cores => Cores,
     PathBuf => Path,
     String => Text

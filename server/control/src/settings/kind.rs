@@ -14,7 +14,7 @@ use super::{
     quantity::{
         BYTE_UNITS_TEXT, DURATION_UNITS_TEXT, format_bytes, format_duration, parse_bytes, parse_count, parse_duration,
     },
-    value::{Cores, ListenAddress, SettingValue},
+    value::{Cores, ListenAddress, SettingValue, SocketMode},
 };
 
 /// Most addresses one process listens on. Each data core has a socket for each of them, so the product must stay small.
@@ -59,6 +59,8 @@ pub enum Kind {
     Address,
     /// One to [`LISTEN_ADDRESSES_MAX`] different addresses to listen on.
     Addresses,
+    /// The mode of Unix sockets.
+    SocketMode,
     /// `auto`, or one to [`CORES_MAX`] different CPUs.
     Cores,
     /// One of these words.
@@ -83,6 +85,7 @@ impl Kind {
             Self::Bool => SettingValue::Bool(text.parse().ok()?),
             Self::Address => SettingValue::Address(text.parse().ok()?),
             Self::Addresses => SettingValue::Addresses(parse_addresses(text.split(','))?),
+            Self::SocketMode => SettingValue::SocketMode(text.parse().ok()?),
             Self::Cores => SettingValue::Cores(parse_cores(text)?),
             Self::Choice(words) => SettingValue::Choice(words.iter().find(|word| **word == text)?),
             Self::Path => SettingValue::Path(PathBuf::from(text)),
@@ -144,6 +147,7 @@ impl Kind {
             Self::Bool => "true or false".to_owned(),
             Self::Address => "an IP address with a port, or \"unix:/absolute/path\"".to_owned(),
             Self::Addresses => format!("1 to {LISTEN_ADDRESSES_MAX} different addresses"),
+            Self::SocketMode => format!("\"{:04o}\" to \"{:04o}\"", SocketMode::MIN, SocketMode::MAX),
             Self::Cores => format!("\"auto\", or 1 to {CORES_MAX} different CPUs"),
             Self::Choice(words) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<String>>().join(" or "),
             Self::Path => "a path".to_owned(),
@@ -164,6 +168,7 @@ impl Kind {
             Self::Addresses => {
                 format!("{range}, each an IP address with a port (\"127.0.0.1:8080\") or \"unix:/absolute/path\"")
             }
+            Self::SocketMode => format!("{range}, four octal digits in quotes"),
             Self::Cores => format!("{range} numbered 0 to {CPU_MAX} ([0, 2, 4] or \"0-3,8\")"),
             Self::Path => format!("{range}, not empty, at most {PATH_BYTES_MAX} bytes"),
             Self::Bool | Self::Address | Self::Choice(_) | Self::Text { .. } => range,

@@ -57,6 +57,9 @@ pub const ADMIN: SettingKey = SettingKey::new(Kind::Address).flag("admin", "ADDR
 /// Names under which the admin listener answers, besides its addresses.
 pub const ADMIN_HOSTS: SettingKey = SettingKey::new(Kind::Text { bytes_max: 4096 });
 
+/// The mode of the files of Unix sockets.
+pub const SOCKET_MODE: SettingKey = SettingKey::new(Kind::SocketMode).restart();
+
 /// The CPUs that data cores are pinned to.
 pub const CORES: SettingKey = SettingKey::new(Kind::Cores).preset("auto").flag("cores", "CPUS").restart();
 

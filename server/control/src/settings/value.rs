@@ -57,6 +57,45 @@ impl fmt::Display for ListenAddress {
     }
 }
 
+/// The mode of a Unix socket's file: who may connect. Its owner may in any case, since a start finds out by a connection whether
+/// the file that it meets belongs to a living process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketMode(u32);
+
+impl SocketMode {
+    /// The smallest mode, as an octal number: the owner alone.
+    pub const MIN: u32 = 0o600;
+    /// The largest mode: everybody.
+    pub const MAX: u32 = 0o777;
+
+    /// The permission bits, [`SocketMode::MIN`] to [`SocketMode::MAX`].
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+/// The text is no mode of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not four octal digits from \"0600\" to \"0777\"")]
+pub struct SocketModeError;
+
+impl FromStr for SocketMode {
+    type Err = SocketModeError;
+
+    fn from_str(text: &str) -> Result<Self, SocketModeError> {
+        let is_octal = text.len() == 4 && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+        let bits = if is_octal { u32::from_str_radix(text, 8).ok() } else { None };
+        bits.filter(|bits| (Self::MIN..=Self::MAX).contains(bits)).map(Self).ok_or(SocketModeError)
+    }
+}
+
+impl fmt::Display for SocketMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
 /// Which CPUs the data cores are pinned to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cores {
@@ -81,6 +120,8 @@ pub enum SettingValue {
     Address(ListenAddress),
     /// Several addresses to listen on.
     Addresses(Vec<ListenAddress>),
+    /// The mode of Unix sockets.
+    SocketMode(SocketMode),
     /// The CPUs to run on.
     Cores(Cores),
     /// One word out of a fixed list.
@@ -109,6 +150,7 @@ impl SettingValue {
             Self::Bytes(_)
             | Self::Duration(_)
             | Self::Address(_)
+            | Self::SocketMode(_)
             | Self::Cores(Cores::Auto)
             | Self::Choice(_)
             | Self::Path(_)
@@ -169,6 +211,7 @@ impl fmt::Display for SettingValue {
             Self::Count(count) => write!(f, "{count}"),
             Self::Bool(on) => write!(f, "{on}"),
             Self::Address(address) => write!(f, "{address}"),
+            Self::SocketMode(mode) => write!(f, "{mode}"),
             Self::Addresses(addresses) => write_list(f, addresses),
             Self::Cores(Cores::Auto) => f.write_str("auto"),
             Self::Cores(Cores::Cpus(cpus)) => write_list(f, cpus),
@@ -224,6 +267,17 @@ mod tests {
             ["", "8080", ":8080", "localhost:8080", "127.0.0.1", "127.0.0.1:65536", "unix:", "unix:run/x", &long]
         {
             assert_eq!(text.parse::<ListenAddress>(), Err(ListenAddressError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn modes_of_sockets_are_four_octal_digits_with_which_the_owner_can_connect() {
+        for (text, bits) in [("0600", 0o600), ("0660", 0o660), ("0777", 0o777)] {
+            let mode: SocketMode = text.parse().expect("a good mode");
+            assert_eq!((mode.bits(), mode.to_string().as_str()), (bits, text));
+        }
+        for text in ["", "660", "0o660", "0066", "0577", "1777", "0680", "+660", "rw-rw----"] {
+            assert_eq!(text.parse::<SocketMode>(), Err(SocketModeError), "{text:?}");
         }
     }
 

@@ -8,6 +8,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -198,7 +199,11 @@ pub(crate) fn listen(address: &Address, options: &ListenOptions) -> io::Result<(
         }
     }
     match address {
-        Address::Unix(path) => bind_when_free(&fd, &raw, Some(path))?,
+        Address::Unix(path) => {
+            bind_when_free(&fd, &raw, Some(path))?;
+            // Nobody can connect yet.
+            options.unix_mode.map_or(Ok(()), |mode| set_mode(path, mode))?;
+        }
         Address::Tcp(_) => bind_when_free(&fd, &raw, None)?,
     }
     // SAFETY: listen(2) takes no pointers.
@@ -231,6 +236,16 @@ fn bind_when_free(fd: &OwnedFd, raw: &RawAddress, path: Option<&Path>) -> io::Re
         }
     }
     unreachable!("the last try returns")
+}
+
+/// Gives the file of a socket that was just bound a mode, whatever the umask; where it can have none, it is removed.
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let set = std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode));
+    if set.is_err() {
+        // The error that is reported is the mode's.
+        let _ = std::fs::remove_file(path);
+    }
+    set
 }
 
 /// Makes sure that no other process listens on an address that ours are going to share among themselves.

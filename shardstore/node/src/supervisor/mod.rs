@@ -122,8 +122,9 @@ pub(crate) fn start(reactor: &Reactor, supervision: NodeSupervision) -> io::Resu
     let (ending, descriptors) = (supervision.ending.clone(), supervision.descriptors);
     let supervisor = Rc::new(NodeSupervisor::new(reactor, supervision));
     supervisor.note_topology(&supervisor.topology.borrow());
-    let wanted = Address::from(&supervisor.shared.settings.admin);
-    let admin = control::admin::serve(reactor, &wanted, Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>)?;
+    let settings = &supervisor.shared.settings;
+    let pages = Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>;
+    let admin = control::admin::serve(reactor, &Address::from(&settings.admin), settings.admin_mode, pages)?;
     supervisor.log_start(&admin);
     if let Some(descriptors) = descriptors {
         let wanted = supervisor.settings.borrow().limits.connections_per_core;

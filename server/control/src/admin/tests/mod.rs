@@ -179,7 +179,7 @@ fn simulate(seed: u64, network: NetworkOptions, script: Script) {
     let (server, client) = (world.add_process("server"), world.add_process("client"));
     let listen_on = address.clone();
     start(&mut world, server, move |reactor| {
-        let bound = serve(&reactor, &listen_on, Rc::new(Fake::default())).unwrap();
+        let bound = serve(&reactor, &listen_on, None, Rc::new(Fake::default())).unwrap();
         assert_eq!(bound, listen_on);
     });
     start(&mut world, client, move |reactor| {
