@@ -35,7 +35,7 @@ struct Kept {
 
 macro_rules! kept {
     ($name:literal, $is_list:literal) => {
-        Kept { name: $name, is_list: $is_list, too_long: concat!("no room to keep ", $name, ": Content-Type, Content-Encoding, Content-Language, Content-Disposition and Cache-Control of a value have 247 bytes together") }
+        Kept { name: $name, is_list: $is_list, too_long: concat!("no room to keep ", $name, ": Content-Type, Content-Encoding, Content-Language, Content-Disposition and Cache-Control of a value have 247 bytes together, with the names of all but the first") }
     };
 }
 
