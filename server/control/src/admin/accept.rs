@@ -4,6 +4,7 @@
 //!  a place is free ─────────▶ served
 //!  one of them rests ───────▶ that one is closed, its place is taken over
 //!  a probe's place is free ─▶ one request, for /healthz or /readyz, within 2 s
+//!  one has not yet asked ───▶ that one is closed, its place is taken over
 //!  else ────────────────────▶ 503, or closed
 //! ```
 //!
@@ -47,12 +48,12 @@ const SHED_LINGER: Duration = Duration::from_secs(1);
 /// The place of one connection, which another takes over if this one rests.
 pub(super) type OwnPlace = Rc<Cell<Option<Place>>>;
 
-/// Connections that rest between two requests, the longest first.
+/// Connections that wait for their clients and may lose their places to others, the longest first.
 #[derive(Default)]
 pub(super) struct Resting(RefCell<Vec<(ConnectionSender, OwnPlace)>>);
 
 impl Resting {
-    /// Notes that a connection rests.
+    /// Notes that a connection waits for its client.
     pub(super) fn add(&self, connection: &Connection, place: &OwnPlace) {
         self.0.borrow_mut().push((connection.sender(), Rc::clone(place)));
     }
@@ -62,7 +63,7 @@ impl Resting {
         self.0.borrow_mut().retain(|(_, other)| !Rc::ptr_eq(other, place));
     }
 
-    /// Closes the connection that rests longest; its place.
+    /// Closes the connection that waits longest; its place.
     fn take_over(&self, reactor: &Reactor) -> Option<Place> {
         let mut resting = self.0.borrow_mut();
         let longest = resting.iter().position(|(connection, _)| connection.is_open())?;
@@ -72,16 +73,31 @@ impl Resting {
     }
 }
 
+/// Whether another connection has the place of this one.
+pub(super) fn is_taken_over(place: &OwnPlace) -> bool {
+    let own = place.take();
+    let is_gone = own.is_none();
+    place.set(own);
+    is_gone
+}
+
+impl AdminServer {
+    /// A place that is free, or that of the connection in `waiting` that waits longest.
+    fn find_place(&self, places: &Rc<Places>, places_max: usize, waiting: &Resting) -> Option<Place> {
+        Places::take(places, places_max).or_else(|| {
+            let place = waiting.take_over(self.reactor())?;
+            self.metrics.shed.increment();
+            Some(place)
+        })
+    }
+}
+
 impl AcceptPolicy for AdminServer {
     type Permit = (Place, Pages);
 
     fn admit(self: &Rc<Self>, _: &Connection) -> Option<(Place, Pages)> {
-        let place = Places::take(&self.serving, CONNECTIONS_MAX).or_else(|| {
-            let place = self.resting.take_over(self.reactor())?;
-            self.metrics.shed.increment();
-            Some(place)
-        });
-        let of_probe = || Some((Places::take(&self.probing, PROBES_MAX)?, Pages::Probes));
+        let place = self.find_place(&self.serving, CONNECTIONS_MAX, &self.resting);
+        let of_probe = || Some((self.find_place(&self.probing, PROBES_MAX, &self.unheard)?, Pages::Probes));
         place.map(|place| (place, Pages::All)).or_else(of_probe)
     }
 

@@ -25,7 +25,12 @@ use corelane_http::{
 };
 use reactor::{Connection, ConnectionError, Instant, Received};
 
-use super::{accept::OwnPlace, answer::AdminAnswer, route, server::AdminServer};
+use super::{
+    accept::{OwnPlace, is_taken_over},
+    answer::AdminAnswer,
+    route,
+    server::AdminServer,
+};
 
 /// How long a connection may rest between two requests; longer than the usual interval of scrapes, 60 s.
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(75);
@@ -95,6 +100,8 @@ pub(super) async fn serve(server: &AdminServer, connection: Connection, place: &
             RequestStep::More => match receive(server, &connection, &mut requests, (place, pages, probe_until)).await {
                 Ok(true) => {}
                 Ok(false) => break,
+                // Without a place it must not linger, or others could keep any number of them open.
+                Err(ConnectionError::TimedOut) if is_taken_over(place) && connection.queued_bytes() == 0 => return,
                 Err(ConnectionError::TimedOut) if requests.head_began().is_some() => {
                     refuse(server, &connection, ResponseForm::closing(), &route::too_slow());
                     break;
@@ -120,14 +127,17 @@ async fn receive(
     let idle_until = || reactor.now() + IDLE_TIME;
     let deadline = requests.head_began().map_or_else(idle_until, |began| began + HEAD_TIME);
     connection.set_deadline(if pages == Pages::Probes { probe_until } else { deadline });
-    let rests = pages == Pages::All && requests.head_began().is_none();
+    let waiting = match pages {
+        Pages::All => requests.head_began().is_none().then_some(&server.resting),
+        Pages::Probes => Some(&server.unheard),
+    };
     requests.release();
-    if rests {
-        server.resting.add(connection, place);
+    if let Some(waiting) = waiting {
+        waiting.add(connection, place);
     }
     let received = connection.receive().await;
-    if rests {
-        server.resting.remove(place);
+    if let Some(waiting) = waiting {
+        waiting.remove(place);
     }
     let Some(data) = received? else { return Ok(false) };
     requests.push(data);

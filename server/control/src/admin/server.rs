@@ -15,7 +15,8 @@ crate::metrics! {
     pub(crate) struct AdminMetrics {
         /// Connections that the admin listener serves.
         connections: Gauge = "corelane_admin_connections",
-        /// Connections beyond the bound, answered 503 and closed or just closed; also those that rested and made room for another.
+        /// Connections beyond the bound, answered 503 and closed or just closed; also those that rested, or held a
+        /// probe's place without asking, and made room for another.
         shed: Counter = "corelane_admin_connections_shed_total",
         /// Requests to the admin listener with a well-formed head.
         requests: Counter = "corelane_admin_requests_total",
@@ -32,7 +33,10 @@ pub(super) struct AdminServer {
     /// Connections on the places of probes.
     pub(super) probing: Rc<Places>,
     pub(super) shedding: Rc<Places>,
+    /// Connections that rest between two requests.
     pub(super) resting: Resting,
+    /// Connections on the places of probes that have not asked yet.
+    pub(super) unheard: Resting,
     /// Where the heads of all connections are read.
     pub(super) heads: RefCell<RequestScratch>,
     pub(super) metrics: AdminMetrics,
@@ -47,6 +51,7 @@ impl AdminServer {
             probing: Rc::default(),
             shedding: Rc::default(),
             resting: Resting::default(),
+            unheard: Resting::default(),
             heads: RefCell::default(),
             metrics: AdminMetrics::default(),
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use reactor::{ConnectionError, sim::NetworkOptions};
+use reactor::{Connection, ConnectionError, sim::NetworkOptions};
 
-use super::{BIG_BYTES, script, simulate};
+use super::{BIG_BYTES, Client, script, simulate};
 use crate::admin::{
     CONNECTIONS_MAX,
     accept::PROBES_MAX,
@@ -111,6 +111,17 @@ fn connections_that_rest_make_room() {
     }
 }
 
+/// As many connections as there are places, each with a part of a head.
+async fn begun_heads(client: &Client) -> Vec<Connection> {
+    let mut held = Vec::new();
+    for _ in 0..CONNECTIONS_MAX {
+        let connection = client.connect().await;
+        connection.write().extend_from_slice(b"GET /");
+        held.push(connection);
+    }
+    held
+}
+
 /// Connections that do not rest hold their places; probes have places of their own, for probes alone and for a short time.
 #[test]
 fn probes_are_answered_when_all_connections_are_taken_and_places_come_back() {
@@ -119,12 +130,7 @@ fn probes_are_answered_when_all_connections_are_taken_and_places_come_back() {
             seed,
             NetworkOptions::default(),
             script!(|client| {
-                let mut held = Vec::new();
-                for _ in 0..CONNECTIONS_MAX {
-                    let connection = client.connect().await;
-                    connection.write().extend_from_slice(b"GET /");
-                    held.push(connection);
-                }
+                let mut held = begun_heads(&client).await;
                 client.reactor.sleep(SLACK).await;
                 for (request, status) in [
                     (PROBE, 503),
@@ -138,25 +144,50 @@ fn probes_are_answered_when_all_connections_are_taken_and_places_come_back() {
                     let is_probe = request == PROBE;
                     assert_eq!(answers[0].body.contains("no topology"), is_probe, "{:?}", answers[0].body);
                 }
-                // Who holds the place of a probe without asking loses it.
+                // Who holds the place of a probe without asking loses it: to a probe at once, else in time.
                 let begun = client.reactor.now();
                 let mut silent = Vec::new();
-                for _ in 0..PROBES_MAX {
-                    silent.push(client.connect().await);
+                for index in 0..PROBES_MAX {
+                    let connection = client.connect().await;
+                    if index >= 3 {
+                        connection.write().extend_from_slice(b"GET /");
+                    }
+                    silent.push(connection);
                 }
                 client.reactor.sleep(Duration::from_millis(100)).await;
-                let shed = client.connect().await;
-                let (answers, ended) = client.read(&shed, &[], None).await;
-                assert_eq!((answers[0].status, answers[0].field("retry-after"), ended), (503, Some("1"), true));
+                let mut probes = Vec::new();
+                for connection in &silent[..3] {
+                    let probe = client.connect().await;
+                    probe.write().extend_from_slice(PROBE);
+                    let (answers, _) = client.read(&probe, &[], Some(1)).await;
+                    assert!(answers[0].body.contains("no topology"), "{answers:?}");
+                    let (answers, ended) = client.read(connection, &[], None).await;
+                    assert!(answers.is_empty() && ended, "it has made room: {answers:?}");
+                    probes.push(probe);
+                }
                 for connection in &silent {
                     assert!(client.read(connection, &[], None).await.1);
                 }
                 assert!(client.reactor.now().since(begun) < PROBE_TIME + SLACK);
+                drop((silent, probes));
+                client.reactor.sleep(SLACK).await;
+                // Those that were answered keep their places while they close.
+                let mut answered = Vec::new();
+                for _ in 0..PROBES_MAX {
+                    let probe = client.connect().await;
+                    probe.write().extend_from_slice(PROBE);
+                    let (answers, _) = client.read(&probe, &[], Some(1)).await;
+                    assert!(answers[0].body.contains("no topology"), "{answers:?}");
+                    answered.push(probe);
+                }
+                let shed = client.connect().await;
+                let (answers, ended) = client.read(&shed, &[], None).await;
+                assert_eq!((answers[0].status, answers[0].field("retry-after"), ended), (503, Some("1"), true));
                 held.pop().expect("all are held").finish(Duration::from_secs(5)).await;
                 let connection = client.connect().await;
                 connection.write().extend_from_slice(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
                 let (answers, _) = client.read(&connection, &[], Some(1)).await;
-                assert!(answers[0].body.contains("\ncorelane_admin_connections_shed_total 1\n"), "{answers:?}");
+                assert!(answers[0].body.contains("\ncorelane_admin_connections_shed_total 4\n"), "{answers:?}");
             }),
         );
     }
