@@ -68,12 +68,15 @@ pub struct MemoryBound {
 impl MemoryBound {
     /// Of parts, and of what a process with so many data cores takes whatever the settings.
     #[must_use]
-    pub fn new(cores: usize, mut parts: Vec<MemoryPart>) -> Self {
-        parts.push(MemoryPart {
+    pub fn new(cores: usize, parts: Vec<MemoryPart>) -> Self {
+        let (mut keyed, fixed): (Vec<MemoryPart>, Vec<MemoryPart>) =
+            parts.into_iter().partition(|part| part.key.is_some());
+        let usual = PROCESS_BYTES.saturating_add(CORE_BYTES.saturating_mul(cores as u64));
+        keyed.push(MemoryPart {
             key: None,
-            bytes: PROCESS_BYTES.saturating_add(CORE_BYTES.saturating_mul(cores as u64)),
+            bytes: fixed.iter().fold(usual, |sum, part| sum.saturating_add(part.bytes)),
         });
-        Self { parts }
+        Self { parts: keyed }
     }
 
     /// In bytes.
@@ -178,6 +181,16 @@ mod tests {
         );
         assert_eq!((&status["limit_bytes"], &status["limit_of"]), (&json!(GIB), &json!("the cgroup /x")));
         assert_eq!(bound().to_json(None)["limit_bytes"], Value::Null);
+    }
+
+    #[test]
+    fn what_no_key_changes_is_one_part() {
+        let part = |key, bytes| MemoryPart { key, bytes };
+        let bound = MemoryBound::new(1, vec![part(None, MIB), part(Some("memory"), GIB), part(None, 2 * MIB)]);
+        assert_eq!(
+            bound.to_string(),
+            format!("memory 1.00 GiB, fixed {}", readable(PROCESS_BYTES + CORE_BYTES + 3 * MIB))
+        );
     }
 
     #[test]
