@@ -42,8 +42,12 @@ const LINGER_WHOLE: Duration = Duration::from_secs(30);
 /// How long an idle connection of a draining server waits for a last request.
 const DRAINING_IDLE: Duration = Duration::from_secs(1);
 
-/// How long the kernel may need for what it has room for.
-const TAKEN_TIME: Duration = Duration::from_millis(10);
+const MEMORY_FULL: Problem<'static> = Problem {
+    limit: None,
+    status: Status::ServiceUnavailable,
+    slug: "memory-full",
+    detail: "limits.connection_memory_bytes: clients that do not read have used it up; try again",
+};
 
 const HEADS_FULL: Problem<'static> = Problem {
     limit: None,
@@ -108,6 +112,9 @@ pub(crate) async fn serve(h1: Rc<H1>, connection: Connection, registered: Regist
 impl Session {
     async fn run(&mut self) -> End {
         loop {
+            if self.h1.is_overfull() && !drain::memory_comes_back(&self.h1).await {
+                return self.refuse_head(&MEMORY_FULL);
+            }
             let round = self.h1.rounds.begin(&self.h1.reactor, &self.h1.metrics);
             let state = self.serve_ready();
             if let Some(round) = round {
@@ -255,18 +262,7 @@ impl Session {
             return Ok(());
         }
         self.requests.release();
-        if bytes_max == 0 && (self.h1.is_overfull() || !self.is_taken_at_once().await) {
-            self.h1.metrics.cut_for_memory.increment();
-            return Err(End::Close);
-        }
         self.drain_to(bytes_max / 2).await
-    }
-
-    /// Whether the kernel takes what is queued in buffers, when the core has no memory left for those who do not read. What is
-    /// sent in place costs it none.
-    async fn is_taken_at_once(&self) -> bool {
-        self.connection.set_deadline(self.h1.reactor.now() + TAKEN_TIME);
-        self.connection.drained(0).await.is_ok() || self.connection.queued_buffer_bytes() == 0
     }
 
     /// Waits until at most `below` bytes are queued, for as long as the client goes on taking them.

@@ -48,7 +48,8 @@ use store_runtime::send_queue;
 /// core's cache.
 const MEMOS: usize = 64;
 
-/// Part of the bound on send queues by which they may pass it while it is found out who reads.
+/// Part of the bound on send queues by which they may pass it, so that clients that read are served while those that do not are
+/// found.
 pub(crate) const SLACK_PART: usize = 4;
 
 /// What all HTTP/1 connections of a core share.
@@ -105,7 +106,13 @@ impl H1 {
         send_queue::bytes_max(limits.send_queue_bytes, limits.connection_memory_bytes, self.reactor.queued_bytes())
     }
 
-    /// Whether the core has queued more than its bound by a quarter: then nobody is given time.
+    /// Whether the core has queued its bound: then whoever takes nothing for a while is cut off.
+    fn is_full(&self) -> bool {
+        self.queue_bytes_max() == 0
+    }
+
+    /// Whether the core has queued more than its bound by a quarter: then nothing is served before memory comes back.
+    #[inline]
     fn is_overfull(&self) -> bool {
         let bound = self.snapshot.get().settings.limits.connection_memory_bytes;
         self.reactor.queued_bytes() >= bound + bound / SLACK_PART
