@@ -292,4 +292,9 @@ fn a_limit_that_leaves_no_connection_is_refused() {
     let (mut server, log) = with_open_files("-n 200", Addresses::own());
     await_line(&log, "the limit on open files is 200");
     assert_eq!(server.await_end(), Some(2));
+    let mut check = program("sh");
+    check.args(["-c", "ulimit -n 200 && exec \"$0\" --check --cores=0", env!("CARGO_BIN_EXE_corelane")]);
+    let checked = check.output().unwrap();
+    let said = String::from_utf8(checked.stderr).unwrap();
+    assert!(checked.status.code() == Some(2) && said.contains("the limit on open files is 200"), "{said}");
 }

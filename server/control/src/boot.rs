@@ -133,6 +133,9 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
         .map_err(|fault| loaded.unusable(fault.key, fault.reason))?;
     let host_memory = HostMemory::read();
     check_at_start(&loaded, host_memory.as_ref())?;
+    let open_files = raise_open_files().map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
+    let to_nodes = topology.as_ref().map_or(0, |(topology, _)| loaded.settings.node_connections_per_core(topology));
+    let descriptors = DescriptorPlan::new(open_files, cpus.len(), to_nodes)?;
     if let Some(against) = check {
         if !loaded.warnings.is_empty() {
             return Err(SettingsErrors::new(loaded.warnings).into());
@@ -146,9 +149,6 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
         return Ok(status);
     }
     probe()?;
-    let open_files = raise_open_files().map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
-    let to_nodes = topology.as_ref().map_or(0, |(topology, _)| loaded.settings.node_connections_per_core(topology));
-    let descriptors = DescriptorPlan::new(open_files, cpus.len(), to_nodes)?;
     let reader = |name| ReadingPlace::start(name).map_err(|error| format!("cannot start the thread {name}: {error}"));
     let config = config.by(reader("files-config")?);
     let topology = match topology {

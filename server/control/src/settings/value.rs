@@ -8,7 +8,7 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -41,7 +41,12 @@ impl FromStr for ListenAddress {
 
     fn from_str(text: &str) -> Result<Self, ListenAddressError> {
         let Some(path) = text.strip_prefix(UNIX_PREFIX) else {
-            return text.parse().map(Self::Tcp).map_err(|_| ListenAddressError);
+            // An IPv4 address in the form of an IPv6 one: sockets of IPv6 are of IPv6 alone, so that no start could use it.
+            let is_usable = |address: &SocketAddr| match address.ip() {
+                IpAddr::V6(ip) => ip.to_ipv4_mapped().is_none(),
+                IpAddr::V4(_) => true,
+            };
+            return text.parse().ok().filter(is_usable).map(Self::Tcp).ok_or(ListenAddressError);
         };
         let usable = path.starts_with('/') && path.len() <= UNIX_PATH_BYTES_MAX && !path.contains('\0');
         if usable { Ok(Self::Unix(PathBuf::from(path))) } else { Err(ListenAddressError) }
@@ -263,9 +268,18 @@ mod tests {
             assert_eq!(text.parse::<ListenAddress>().expect("a good address").to_string(), text);
         }
         let long = format!("unix:/{}", "x".repeat(UNIX_PATH_BYTES_MAX));
-        for text in
-            ["", "8080", ":8080", "localhost:8080", "127.0.0.1", "127.0.0.1:65536", "unix:", "unix:run/x", &long]
-        {
+        for text in [
+            "",
+            "8080",
+            ":8080",
+            "localhost:8080",
+            "127.0.0.1",
+            "127.0.0.1:65536",
+            "unix:",
+            "unix:run/x",
+            &long,
+            "[::ffff:127.0.0.1]:80",
+        ] {
             assert_eq!(text.parse::<ListenAddress>(), Err(ListenAddressError), "{text:?}");
         }
     }
