@@ -21,6 +21,7 @@ use crate::log::writer::{self, LogQueue};
 use crate::memory::{self, HostMemory, MemoryBound, MemoryLimit};
 use crate::reading::ReadingPlace;
 use crate::reload::ConfigSource;
+use crate::settings::origin::Origin;
 use crate::settings::{Cores, Invocation, Loaded, Settings, SettingsErrors};
 use crate::topology_file::{self, TopologySource};
 
@@ -136,6 +137,7 @@ fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -
     let open_files = raise_open_files().map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
     let to_nodes = topology.as_ref().map_or(0, |(topology, _)| loaded.settings.node_connections_per_core(topology));
     let descriptors = DescriptorPlan::new(open_files, cpus.len(), to_nodes)?;
+    let descriptors = descriptors.asked_for(is_written(&loaded, "limits.connections_per_core"));
     if let Some(against) = check {
         if !loaded.warnings.is_empty() {
             return Err(SettingsErrors::new(loaded.warnings).into());
@@ -204,6 +206,11 @@ pub fn check_memory(memory: u64, cores: usize) -> Result<(), HostFault> {
         key: "memory",
         reason: format!("{error}; {cores} cores share it: give more, or name fewer cores"),
     })
+}
+
+/// Whether the operator has set this key.
+fn is_written<T>(loaded: &Loaded<T>, key: &str) -> bool {
+    loaded.effective.entries().any(|(path, entry)| path == key && entry.origin != Origin::Default)
 }
 
 /// Refuses to take memory that is not there: the kernel would end the process while it takes it.

@@ -23,6 +23,9 @@ const PROCESS_FILES: u64 = 64;
 /// What a core has open: its ring, its bell, its shard, its listeners; with room to spare.
 const CORE_FILES: u64 = 32;
 
+/// Connections of a core below which a limit on open files is worth a warning whatever was asked for.
+const FEW_CONNECTIONS: usize = 1024;
+
 /// How the open files of a process are shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DescriptorPlan {
@@ -31,6 +34,8 @@ pub struct DescriptorPlan {
     reserved: u64,
     /// What is left for the clients of each core.
     pub connections_per_core: usize,
+    /// Whether the operator has said how many connections a core is to have: then fewer are worth a warning.
+    is_wanted: bool,
 }
 
 impl DescriptorPlan {
@@ -52,10 +57,22 @@ impl DescriptorPlan {
                 reserved + cores
             ));
         }
-        Ok(Self { open_files, reserved, connections_per_core: usize::try_from(left).unwrap_or(usize::MAX) })
+        Ok(Self {
+            open_files,
+            reserved,
+            connections_per_core: usize::try_from(left).unwrap_or(usize::MAX),
+            is_wanted: false,
+        })
     }
 
-    /// Logs what it comes to, as a warning where that is less than `wanted` connections for each core.
+    /// The same, for an operator who has said how many connections a core is to have, or has not.
+    #[must_use]
+    pub const fn asked_for(self, is_wanted: bool) -> Self {
+        Self { is_wanted, ..self }
+    }
+
+    /// Logs what it comes to, as a warning where that is few, or less than the `wanted` connections for each core that the operator
+    /// has asked for.
     pub fn log(&self, wanted: usize, event: &dyn Fn(LogLevel, &str, LogFields<'_>)) {
         let connections_per_core = self.connections_per_core.min(wanted);
         let remedy = "raise the hard limit on open files (LimitNOFILE=), or lower limits.connections_per_core";
@@ -66,7 +83,7 @@ impl DescriptorPlan {
             ("connections_per_core", &connections_per_core),
             ("remedy", &remedy),
         ];
-        if connections_per_core < wanted {
+        if connections_per_core < wanted && (self.is_wanted || connections_per_core < FEW_CONNECTIONS) {
             event(LogLevel::Warn, "open_files", &fields);
         } else {
             event(LogLevel::Info, "open_files", &fields[..4]);
@@ -91,9 +108,14 @@ mod tests {
         let event = |level: LogLevel, event: &str, fields: LogFields<'_>| {
             log.borrow_mut().push(format!("{} {event} {} {}", level.word(), fields[3].1, fields.len()));
         };
-        let plan = plan(reserved + 2001, 2, 24).unwrap();
-        plan.log(1000, &event);
-        plan.log(1001, &event);
-        assert_eq!(*log.borrow(), ["info open_files 1000 4", "warn open_files 1000 5"]);
+        let few = plan(reserved + 2001, 2, 24).unwrap();
+        few.log(1000, &event);
+        few.log(1001, &event);
+        let many = plan(reserved + 2 * 1024, 2, 24).unwrap();
+        many.log(65_536, &event);
+        many.asked_for(true).log(65_536, &event);
+        let expected =
+            ["info open_files 1000 4", "warn open_files 1000 5", "info open_files 1024 4", "warn open_files 1024 5"];
+        assert_eq!(*log.borrow(), expected);
     }
 }
