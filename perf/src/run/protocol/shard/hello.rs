@@ -1,7 +1,8 @@
 //! Who a node is: what it says when a connection begins.
 //!
 //! A client has to name the cluster and the seed of its hash. An operator who measures a node need not: a node answers a HELLO
-//! that disagrees with its own HELLO before it closes (docs/wire.md, "What the node does"), and that says both.
+//! that disagrees with its own HELLO before it closes (docs/wire.md, "What the node does"). That says the cluster, and to those who
+//! name the cluster it says the seed: so it is asked twice.
 //!
 //! **Invariants**: every wait has a deadline.
 
@@ -47,6 +48,12 @@ pub(super) fn ours(cluster: &str, hash_seed: u64, wanted_core: u16) -> Hello {
 
 /// Asks the node at `address` who it is.
 pub(super) fn ask(address: SocketAddr, timeout: Duration) -> Result<Hello> {
+    let named = ask_as(ANY_CLUSTER, address, timeout)?;
+    ask_as(&named.cluster, address, timeout)
+}
+
+/// Asks it as one of this cluster.
+fn ask_as(cluster: &str, address: SocketAddr, timeout: Duration) -> Result<Hello> {
     let remedy =
         || format!("{address} does not say HELLO as a node does; shard:// is for the address of a shardstored");
     let deadline = now() + timeout;
@@ -56,7 +63,7 @@ pub(super) fn ask(address: SocketAddr, timeout: Duration) -> Result<Hello> {
         .and_then(|()| stream.set_read_timeout(Some(timeout)))
         .with_context(remedy)?;
     let mut bytes = Vec::new();
-    ours(ANY_CLUSTER, 0, WANTED_CORE_ANY).encode(&mut bytes);
+    ours(cluster, 0, WANTED_CORE_ANY).encode(&mut bytes);
     stream.write_all(&bytes).with_context(remedy)?;
     let (mut reader, mut spares, mut piece) = (FrameReader::default(), SpareBuffers::default(), [0; 1024]);
     loop {
