@@ -7,7 +7,7 @@
 //!
 //! **Not** formatting, and not deciding what is logged.
 //!
-//! **Invariants**: the control thread never waits for standard error; nor does the end of the process, beyond [`FINISH_TIME`].
+//! **Invariants**: the control thread never waits for standard error; nor does the end of the process, beyond a second.
 //!
 //! **Source**: pipe(7): a write to a full pipe waits for its reader.
 
@@ -92,7 +92,7 @@ impl LogThread {
         let _ = self.lines.try_send(format!("{line}\n"));
     }
 
-    /// Waits until all that was put in is written, for [`FINISH_TIME`] at most; whether it was. To be called when every
+    /// Waits until all that was put in is written, for a second at most; whether it was. To be called when every
     /// [`LogQueue`] is gone, or has nothing more to say.
     pub fn finish(self) -> bool {
         // An empty line is none: it asks for an end.
