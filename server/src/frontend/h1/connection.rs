@@ -112,7 +112,7 @@ pub(crate) async fn serve(h1: Rc<H1>, connection: Connection, registered: Regist
 impl Session {
     async fn run(&mut self) -> End {
         loop {
-            if self.h1.is_overfull() && !drain::memory_comes_back(&self.h1).await {
+            if self.h1.is_overfull() && !self.may_serve().await {
                 return self.refuse_head(&MEMORY_FULL);
             }
             let round = self.h1.rounds.begin(&self.h1.reactor, &self.h1.metrics);
@@ -139,6 +139,17 @@ impl Session {
                 return end;
             }
         }
+    }
+
+    /// Whether memory comes back for what is to be served, if anything is.
+    #[cold]
+    async fn may_serve(&mut self) -> bool {
+        if self.requests.unread().is_empty() {
+            return true;
+        }
+        // The ring needs its buffers for others meanwhile.
+        self.requests.release();
+        drain::memory_comes_back(&self.h1).await
     }
 
     /// Serves every complete request that can be served now.

@@ -69,7 +69,6 @@ async fn taken(h1: &H1, connection: &Connection, goal: usize, deadline: Instant)
 }
 
 /// Waits until the core's send queues take more; false when they do not in time.
-#[cold]
 pub(super) async fn memory_comes_back(h1: &H1) -> bool {
     let deadline = h1.reactor.now() + MEMORY_TIME;
     while h1.is_overfull() {
