@@ -24,6 +24,13 @@ use super::serve::FrameHandler;
 use crate::metrics::Event;
 
 impl FrameHandler {
+    /// Whether the owner has to be asked whatever it holds: a request before this one is on its way there, or the owner still
+    /// drops slots that have left.
+    #[inline]
+    fn must_hop(&self, hash: KeyHash) -> bool {
+        self.link.is_hopping() || !self.core.is_settled(self.core.store.cores().owner(hash))
+    }
+
     /// Answers a GET from another core's shard; false when its owner has to be asked.
     pub(super) fn lookup_in_place(
         &self,
@@ -32,7 +39,7 @@ impl FrameHandler {
         out: &mut Vec<u8>,
     ) -> bool {
         let core = &self.core;
-        if self.link.is_hopping() || !core.is_settled(core.store.cores().owner(hash)) {
+        if self.must_hop(hash) {
             return false;
         }
         core.store.read_remote((hash, key), |read| match read {
@@ -60,7 +67,7 @@ impl FrameHandler {
         out: &mut Vec<u8>,
     ) -> bool {
         let core = &self.core;
-        if self.link.is_hopping() || !core.is_settled(core.store.cores().owner(hash)) {
+        if self.must_hop(hash) {
             return false;
         }
         core.store.read_remote((hash, key), |read| match read {
