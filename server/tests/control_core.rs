@@ -8,10 +8,10 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use support::client::Client;
-use support::server::{Addresses, Plan, Server, Waiting, own_folder, program};
+use support::server::{Addresses, Plan, Running, Server, own_folder, program};
 
 const READYZ: &str = "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -34,35 +34,6 @@ fn full_pipe(folder: &Path) -> (std::fs::File, PathBuf) {
     }
     assert_eq!(pipe.write(b"x").unwrap_err().kind(), ErrorKind::WouldBlock);
     (pipe, path)
-}
-
-/// A process that is ended with its test.
-struct Running(Child);
-
-impl Running {
-    fn signal(&self, name: &str) {
-        support::server::signal(self.0.id(), name);
-    }
-
-    /// Waits until it has ended; its exit status, if it has ended by itself.
-    fn await_end(&mut self) -> Option<i32> {
-        let waiting = Waiting::begin();
-        loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status.code();
-            }
-            waiting.go_on(|| "the process does not end".to_owned());
-            std::thread::yield_now();
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

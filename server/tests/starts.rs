@@ -5,10 +5,10 @@ mod support;
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use support::client::Client;
-use support::server::{Addresses, Plan, Server, Waiting, lines, own_folder, program, signal};
+use support::server::{Addresses, Plan, Running, Server, Waiting, lines, own_folder, program, signal};
 
 const READYZ: &str = "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -18,31 +18,6 @@ fn corelane() -> Command {
 
 fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// A process that is ended with its test.
-struct Running(Child);
-
-impl Running {
-    /// Waits until it has ended; its exit status, if it has ended by itself.
-    fn await_end(&mut self) -> Option<i32> {
-        let waiting = Waiting::begin();
-        loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status.code();
-            }
-            waiting.go_on(|| "the process does not end".to_owned());
-            std::thread::yield_now();
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

@@ -266,3 +266,33 @@ pub(crate) fn lines(pipe: impl std::io::Read + Send + 'static) -> Receiver<Strin
     });
     receiver
 }
+
+/// A process that is ended with its test.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    /// Sends it a signal, by the name without `SIG`.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.0.id(), name);
+    }
+
+    /// Waits until it has ended; its exit status, if it has ended by itself.
+    pub(crate) fn await_end(&mut self) -> Option<i32> {
+        let waiting = Waiting::begin();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            waiting.go_on(|| "the process does not end".to_owned());
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
