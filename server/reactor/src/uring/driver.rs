@@ -17,6 +17,7 @@ use io_uring::{Submitter, cqueue, opcode, squeue, types};
 use super::alarm::{Alarm, AlarmPlan};
 use super::buffer_ring::{BULK, BufferRing, SMALL};
 use super::by_index::{put, take};
+use super::clock::nanoseconds;
 use super::messages::Messages;
 use super::registered::{Name, RegisteredSockets};
 use super::ring::Ring;
@@ -327,17 +328,17 @@ fn receive_of(size: Size) -> (u16, Kind) {
 impl Driver for UringDriver {
     #[inline]
     fn now(&self) -> Instant {
-        Instant::from_nanos(clock(libc::CLOCK_MONOTONIC))
+        Instant::from_nanos(nanoseconds(libc::CLOCK_MONOTONIC))
     }
 
     fn wall_ms(&self) -> u64 {
         // The coarse clock is one load in the vDSO; its few milliseconds of grain do not matter to a calendar.
-        clock(libc::CLOCK_REALTIME_COARSE) / 1_000_000
+        nanoseconds(libc::CLOCK_REALTIME_COARSE) / 1_000_000
     }
 
     fn steady_ms(&self) -> u64 {
         // Not CLOCK_MONOTONIC, which stops while the machine sleeps: what was stored for a minute would outlive the night.
-        clock(libc::CLOCK_BOOTTIME) / 1_000_000
+        nanoseconds(libc::CLOCK_BOOTTIME) / 1_000_000
     }
 
     fn listen(&mut self, address: &Address, options: &ListenOptions) -> io::Result<(Socket, Address)> {
@@ -595,12 +596,4 @@ impl UringDriver {
             drop(unsafe { OwnedFd::from_raw_fd(entry.result()) });
         }
     }
-}
-
-/// Nanoseconds on one of the kernel's clocks.
-fn clock(id: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid timespec to write to; these clocks exist on every Linux.
-    unsafe { libc::clock_gettime(id, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

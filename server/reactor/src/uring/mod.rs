@@ -9,10 +9,10 @@
 mod alarm;
 mod buffer_ring;
 mod by_index;
+mod clock;
 mod driver;
 mod floor;
 mod messages;
-
 mod registered;
 mod ring;
 mod socket;
