@@ -44,6 +44,9 @@ enum AccessLog {
     On,
 }
 
+/// Keys beside those that are asked for: so many that requests which come at once are looked at ahead of their turn.
+const OTHER_KEYS: usize = 6_000;
+
 /// Starts an edge with so many cores in this process.
 fn start(cores: usize, access_log: AccessLog) -> SocketAddr {
     block_signals();
@@ -157,6 +160,11 @@ fn store(client: &mut Client, key: &str, bytes: usize) -> String {
     answer.field("ETag").unwrap().to_owned()
 }
 
+/// Stores [`OTHER_KEYS`].
+fn store_others(client: &mut Client) {
+    (0..OTHER_KEYS).for_each(|number| drop(store(client, &format!("other-{number}"), 16)));
+}
+
 /// Sends one kind of hit many times, and looks whether it allocates.
 fn measure(client: &mut Client, kind: &Kind) {
     let Kind { name, request, depth, status } = kind;
@@ -207,11 +215,13 @@ fn hits_allocate_nothing() {
         let mut client = Client::connect(start(1, access_log));
         let etag = store(&mut client, "small", 128);
         store(&mut client, "middle", 4096);
+        store_others(&mut client);
         for kind in kinds(&etag) {
             measure(&mut client, &kind);
         }
 
         let mut client = Client::connect(start(2, access_log));
+        store_others(&mut client);
         let key = key_of_the_other_core(&mut client);
         let request = format!("GET /v1/kv/default/{key} HTTP/1.1\r\nHost: h\r\nUser-Agent: a test\r\n\r\n");
         for (name, depth) in [("GET of another core's key", 1), ("the same, 16 pipelined", 16)] {

@@ -79,6 +79,13 @@ impl Shard {
         self.cache.prefetch(hashes);
     }
 
+    /// Whether asking ahead saves more than it costs; as [`Cache::pays_prefetch`].
+    #[inline]
+    #[must_use]
+    pub const fn pays_prefetch(&self) -> bool {
+        self.cache.pays_prefetch()
+    }
+
     /// Stores a value, if the condition holds and the checksum matches: under a new version, or under the one it brings along, and
     /// then only over something older.
     pub fn set(&mut self, hash: KeyHash, key: &[u8], set: &NewValue<'_>, now: ClockReadings) -> SetOutcome {

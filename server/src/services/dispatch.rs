@@ -45,6 +45,12 @@ impl Exchange {
     }
 }
 
+/// Whether requests that have come at once should be looked at ahead of their turn.
+#[inline(always)]
+pub(crate) fn pays_look_ahead(services: &Services) -> bool {
+    services.kv.pays_look_ahead()
+}
+
 /// Notes what a request is about to look up, before those that came ahead of it are served.
 #[inline(always)]
 pub(crate) fn look_ahead(services: &Services, head: &RequestHead<'_>) {

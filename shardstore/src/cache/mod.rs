@@ -80,6 +80,9 @@ use ttl::Classes;
 /// are some 7 KiB, which a first cache holds.
 pub const LOOKAHEAD: usize = 16;
 
+/// Items whose look-ups a core's second cache holds (512 KiB and more): a few lines each. Asking for them ahead costs more than it saves.
+const CACHED_ITEMS_MAX: u64 = 2048;
+
 /// Why an item left the cache; each reason has its counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reason {
@@ -210,6 +213,14 @@ impl Cache {
         hashes.iter().for_each(|hash| self.index.prefetch_buckets(&self.arena, hash.index()));
         // By now the buckets of the first ones have come, and lead to their items.
         hashes.iter().for_each(|hash| self.index.prefetch_items(&self.arena, hash.index()));
+    }
+
+    /// Whether look-ups are waited for in memory, so that [`Self::prefetch`] saves more than working their hashes out twice costs.
+    /// Constant time.
+    #[inline]
+    #[must_use]
+    pub const fn pays_prefetch(&self) -> bool {
+        self.index.items() > CACHED_ITEMS_MAX
     }
 
     /// A handle with which other threads read this cache in place.

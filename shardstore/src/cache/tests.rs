@@ -54,6 +54,15 @@ impl Rig {
 }
 
 #[test]
+fn look_ups_are_asked_for_ahead_once_they_wait_for_memory() {
+    let mut rig = Rig::new(16 * MIB);
+    (0..CACHED_ITEMS_MAX as u32).for_each(|id| rig.put(id, 16, 0));
+    assert!(!rig.cache.pays_prefetch(), "these fit the caches");
+    rig.put(u32::MAX, 16, 0);
+    assert!(rig.cache.pays_prefetch());
+}
+
+#[test]
 fn a_record_lies_as_drawn() {
     let mut rig = Rig::new(2 * MIB);
     let hash = rig.hasher.hash(b"key");

@@ -310,7 +310,7 @@ fn serve_next(
     (connection, downstream): (&Connection, &mut Downstream),
     (out, lent): Outgoing<'_>,
 ) -> Result<Dispatched, LoopState> {
-    if round.read_ahead(|head| services::look_ahead(&h1.services, head)) {
+    if services::pays_look_ahead(&h1.services) && round.read_ahead(|head| services::look_ahead(&h1.services, head)) {
         services::prefetch(&h1.services);
     }
     let serve = |head: &RequestHead<'_>| dispatch(h1, head, (connection, &mut *downstream), (&mut *out, lent));

@@ -151,6 +151,34 @@ fn responses_come_in_the_order_of_requests() {
 }
 
 #[test]
+fn requests_that_are_read_ahead_are_answered_as_others_are() {
+    let request = |line: &str| format!("{line} HTTP/1.1\r\nHost: h\r\n\r\n");
+    let get = |key: u32| request(&format!("GET /v1/kv/default/k{key}"));
+    let put = |key: u32| format!("PUT /v1/kv/default/k{key} HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n{key:05}");
+    let mixed = [
+        (get(1) + &get(2) + &request("HEAD /v1/kv/default/k1") + &get(9_999_999)),
+        (get(3) + &request("DELETE /v1/kv/default/k3") + &get(3) + &put(3) + &get(3)),
+        (request("GET /v1/kv/default/%6b4?x")
+            + &request("GET /nowhere")
+            + &get(5).repeat(40)
+            + "GET / HTTP/1.1\r\nno\r\n"),
+    ];
+    let all: &'static str = mixed.concat().leak();
+    let answers_with = |keys: u32| {
+        let fill: &'static str = (1..=keys).map(put).collect::<String>().leak();
+        let text = run(&[Step::Send(fill), Step::Heads(keys as usize), Step::Send(all), Step::Closed]);
+        let responses = text.split("HTTP/1.1 ").skip(keys as usize + 1);
+        let and_body = |text: &str| format!("{} {}", &text[..3], text.split_once("\r\n\r\n").expect("a head").1);
+        responses.map(and_body).collect::<Vec<_>>()
+    };
+    // Nothing is read ahead where few keys are stored.
+    let (few, many) = (answers_with(10), answers_with(2_500));
+    assert_eq!(few, many);
+    assert_eq!(few[..3], ["200 00001", "200 00002", "200 "]);
+    assert_eq!(few.len(), 9 + 42 + 1);
+}
+
+#[test]
 fn no_keep_alive_is_offered_while_the_server_drains() {
     for request in [GET, PUT, "DELETE /v1/kv/default/b HTTP/1.1\r\nHost: h\r\n\r\n"] {
         let text = run(&[Step::Send(GET), Step::Heads(1), Step::Drain, Step::Send(request), Step::Closed]);

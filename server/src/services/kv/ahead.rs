@@ -18,6 +18,12 @@ use super::key::KeyEncoding;
 const _: () = assert!(HEADS_AHEAD_MAX <= LOOKAHEAD, "a round's look-ups are asked for at once");
 
 impl KvService {
+    /// Whether look-ups wait for memory.
+    #[inline(always)]
+    pub(crate) fn pays_look_ahead(&self) -> bool {
+        self.store.shard().pays_prefetch()
+    }
+
     /// Notes the key that a read is about to look up, if this core owns it.
     #[inline(always)]
     pub(crate) fn look_ahead(&self, head: &RequestHead<'_>, (keyspace, raw_key): (&[u8], &[u8])) {
