@@ -10,7 +10,8 @@
 //! | perf-basis | shardstore; only coreperf and cacheperf use it |
 //! | cacheperf | perf-basis, shardstore; nobody uses it |
 //! | coreperf | all of the above but cacheperf; nobody uses it |
-//! | corectl, xtask | none of ours |
+//! | corelane-release | none of ours |
+//! | corectl, xtask | corelane-release |
 //!
 //! **Not**: layers inside a crate. Fuzz crates stand outside: they use the crate they fuzz.
 
@@ -62,8 +63,9 @@ const LAYERS: &[Layer] = &[
             "perf-basis",
         ],
     },
-    Layer { package: "corectl", folder: "tools/corectl", may_use: &[] },
-    Layer { package: "xtask", folder: "tools/xtask", may_use: &[] },
+    Layer { package: "corelane-release", folder: "tools/release", may_use: &[] },
+    Layer { package: "corectl", folder: "tools/corectl", may_use: &["corelane-release"] },
+    Layer { package: "xtask", folder: "tools/xtask", may_use: &["corelane-release"] },
 ];
 
 /// Reports dependencies and paths that point the wrong way, and crates nobody gave a layer.

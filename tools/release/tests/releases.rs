@@ -1,0 +1,340 @@
+//! Releases made, signed, changed and installed, as a maker, a host and somebody in between would.
+//!
+//! **Invariants**: keys are made here, for one test each.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use corelane_release::ReleaseError;
+use corelane_release::bundle::VerifiedRelease;
+use corelane_release::keys::TrustedKeys;
+use corelane_release::manifest::ReleaseManifest;
+use corelane_release::store::{Downgrade, KEPT, ReleaseStore};
+
+use support::{Maker, Place, edit, entry, tar_zst};
+
+fn open(place: &Place, maker: &Maker, path: &Path) -> Result<VerifiedRelease, ReleaseError> {
+    VerifiedRelease::open(path, &TrustedKeys::read(&[maker.public(place)])?)
+}
+
+#[test]
+fn a_signed_release_is_verified_by_its_manifest_or_its_archive() {
+    let place = Place::new();
+    let maker = Maker::new();
+    let made = maker.release(&place, "1.0.0", 1);
+    for path in [&made.manifest, &made.archive] {
+        let mut release = open(&place, &maker, path).unwrap();
+        release.check_contents().unwrap();
+        assert_eq!(release.manifest.version.to_string(), "1.0.0");
+    }
+}
+
+#[test]
+fn the_same_files_make_the_same_bytes() {
+    let (one, other) = (Place::new(), Place::new());
+    let maker = Maker::new();
+    let (a, b) = (maker.release(&one, "1.0.0", 1), maker.release(&other, "1.0.0", 1));
+    assert_eq!(fs::read(&a.archive).unwrap(), fs::read(&b.archive).unwrap());
+    assert_eq!(fs::read(&a.manifest).unwrap(), fs::read(&b.manifest).unwrap());
+}
+
+#[test]
+fn whatever_was_changed_after_signing_is_refused_by_name() {
+    let maker = Maker::new();
+    type Change = fn(&Place, &support::Made);
+    let cases: [(&str, Change); 6] = [
+        ("corelane-1.0.0-x86_64-unknown-linux-gnu.tar.zst: changed: sha256", |_, made| {
+            edit(&made.archive, |bytes| *bytes.last_mut().unwrap() ^= 1);
+        }),
+        ("tar.zst: changed: size", |_, made| edit(&made.archive, |bytes| bytes.push(0))),
+        (".json: changed after it was signed", |_, made| {
+            edit(&made.manifest, |bytes| *bytes.iter_mut().find(|byte| **byte == b'7').unwrap() = b'8');
+        }),
+        (".json.minisig: not a minisign signature", |_, made| {
+            fs::write(&made.signature, "untrusted comment: x\nAAAA\n").unwrap();
+        }),
+        (".json: not signed: ", |_, made| fs::remove_file(&made.signature).unwrap()),
+        ("signed with a key that is not among the trusted keys", |_, made| Maker::new().sign(&made.manifest)),
+    ];
+    for (expected, change) in cases {
+        let place = Place::new();
+        let made = maker.release(&place, "1.0.0", 1);
+        change(&place, &made);
+        let error = open(&place, &maker, &made.archive).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn every_single_changed_byte_of_a_manifest_is_refused() {
+    let place = Place::new();
+    let maker = Maker::new();
+    let made = maker.release(&place, "1.0.0", 1);
+    let bytes = fs::read(&made.manifest).unwrap();
+    for at in (0..bytes.len()).step_by(7) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        fs::write(&made.manifest, changed).unwrap();
+        let error = open(&place, &maker, &made.manifest).expect_err("it was changed");
+        assert!(matches!(error, ReleaseError::SignatureWrong { .. }), "{at}: {error}");
+    }
+}
+
+/// Archives that a maker signed and that should never have been made: the last line of defence.
+#[test]
+fn hostile_archives_write_nothing_outside_and_leave_nothing_inside() {
+    let root = "corelane-1.0.0-x86_64-unknown-linux-gnu";
+    let file = |name: &str, content: &str| entry(&format!("{root}/{name}"), tar::EntryType::Regular, content);
+    let whole = [file("bin/corelane", "program 1.0.0"), file("etc/corelane.toml", "# 1.0.0\n")];
+    let with = |more| [whole.to_vec(), vec![more]].concat();
+    let cases = [
+        ("leads out of the folder", with(file("../../outside", "x"))),
+        ("begins at the root", with(entry("/outside", tar::EntryType::Regular, "x"))),
+        ("neither a file nor a folder", with(entry(&format!("{root}/link"), tar::EntryType::Symlink, ""))),
+        ("neither a file nor a folder", with(entry(&format!("{root}/link"), tar::EntryType::Link, ""))),
+        ("more: in the archive, and not in the manifest", with(file("more", "x"))),
+        ("bin/corelane: twice in the archive", with(file("bin/corelane", "program 1.0.0"))),
+        ("etc/corelane.toml: in the manifest, and not in the archive", whole[..1].to_vec()),
+        ("bin/corelane: changed: sha256", vec![file("bin/corelane", "program 6.6.6"), whole[1].clone()]),
+        ("bin/corelane: changed: size", vec![file("bin/corelane", "x"), whole[1].clone()]),
+    ];
+    for (expected, entries) in cases {
+        let place = Place::new();
+        let maker = Maker::new();
+        let made = maker.release(&place, "1.0.0", 1);
+        maker.replace_archive(&made, &tar_zst(&entries));
+        let error = open(&place, &maker, &made.archive).unwrap().check_contents().expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}");
+        let store = place.store();
+        let mut release = open(&place, &maker, &made.archive).unwrap();
+        let error = store.install(&mut release, Downgrade::Refused).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(store.list().unwrap(), []);
+        assert_eq!(fs::read_dir(place.path("opt/releases")).unwrap().count(), 0, "{expected}");
+        assert!(!place.path("outside").exists() && !Path::new("/outside").exists(), "{expected}");
+    }
+}
+
+#[test]
+fn what_is_no_archive_is_refused() {
+    let place = Place::new();
+    let maker = Maker::new();
+    let made = maker.release(&place, "1.0.0", 1);
+    for bytes in [&b"not zstd"[..], &[], &fs::read(&made.archive).unwrap()[..40]] {
+        maker.replace_archive(&made, bytes);
+        let error = open(&place, &maker, &made.archive).unwrap().check_contents().expect_err("no archive").to_string();
+        assert!(
+            error.contains("tar.zst: not an archive")
+                || error.contains("not in the archive")
+                || error.contains("unpacking"),
+            "{error}"
+        );
+    }
+}
+
+fn install(place: &Place, maker: &Maker, version: &str, time: u64) -> Result<(), ReleaseError> {
+    let made = maker.release(place, version, time);
+    place.store().install(&mut open(place, maker, &made.archive)?, Downgrade::Refused).map(drop)
+}
+
+fn versions(store: &ReleaseStore) -> Vec<String> {
+    let text = |release: &corelane_release::store::InstalledRelease| {
+        format!("{}{}", release.manifest.version, if release.is_current { "*" } else { "" })
+    };
+    store.list().unwrap().iter().map(text).collect()
+}
+
+fn runs(place: &Place) -> String {
+    fs::read_to_string(place.path("opt/current/bin/corelane")).unwrap()
+}
+
+#[test]
+fn installing_switches_keeps_three_and_going_back_goes_further_back() {
+    let place = Place::new();
+    let maker = Maker::new();
+    let store = place.store();
+    for (version, time) in [("1.0.0", 1), ("1.1.0", 2), ("1.2.0", 3), ("1.3.0", 4)] {
+        install(&place, &maker, version, time).unwrap();
+        assert_eq!(runs(&place), format!("program {version}"));
+    }
+    assert_eq!(versions(&store), ["1.3.0*", "1.2.0", "1.1.0"]);
+    assert_eq!(store.list().unwrap().len(), KEPT);
+    let mode = fs::metadata(place.path("opt/current/bin/corelane")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o755);
+
+    store.rollback(None).unwrap();
+    assert_eq!(versions(&store), ["1.2.0*", "1.1.0", "1.3.0"]);
+    store.rollback(None).unwrap();
+    assert_eq!(
+        (versions(&store), runs(&place)),
+        (["1.1.0*", "1.3.0", "1.2.0"].map(String::from).to_vec(), "program 1.1.0".to_owned())
+    );
+    let latest = store.list().unwrap()[1].digest.to_string();
+    store.rollback(Some(&latest[..12])).unwrap();
+    assert_eq!(versions(&store), ["1.3.0*", "1.2.0", "1.1.0"]);
+    for (wanted, expected) in [("", "more than one"), ("zz", "no installed release")] {
+        assert!(store.rollback(Some(wanted)).expect_err(wanted).to_string().contains(expected));
+    }
+}
+
+#[test]
+fn a_release_that_was_gone_back_from_is_the_first_to_go() {
+    let place = Place::new();
+    let maker = Maker::new();
+    for (version, time) in [("1.0.0", 1), ("1.1.0", 2), ("1.2.0", 3)] {
+        install(&place, &maker, version, time).unwrap();
+    }
+    place.store().rollback(None).unwrap();
+    install(&place, &maker, "1.3.0", 4).unwrap();
+    assert_eq!(versions(&place.store()), ["1.3.0*", "1.1.0", "1.0.0"]);
+}
+
+#[test]
+fn a_downgrade_needs_to_be_allowed() {
+    let place = Place::new();
+    let maker = Maker::new();
+    install(&place, &maker, "1.1.0", 5).unwrap();
+    for (version, time) in [("1.0.0", 9), ("1.1.0", 4)] {
+        let error = install(&place, &maker, version, time).expect_err("it is older").to_string();
+        assert!(error.contains("--allow-downgrade") && error.contains("is older than 1.1.0"), "{error}");
+        assert_eq!(versions(&place.store()), ["1.1.0*"]);
+    }
+    let made = maker.release(&place, "1.0.0", 9);
+    let mut release = open(&place, &maker, &made.archive).unwrap();
+    place.store().install(&mut release, Downgrade::Allowed).unwrap();
+    assert_eq!(versions(&place.store()), ["1.0.0*", "1.1.0"]);
+}
+
+#[test]
+fn a_release_for_another_kind_of_machine_is_refused() {
+    let place = Place::new();
+    let maker = Maker::new();
+    let made = maker.release_for(&place, "1.0.0", 1, "sparc64-unknown-linux-gnu");
+    let mut release = open(&place, &maker, &made.archive).unwrap();
+    let error = place.store().install(&mut release, Downgrade::Allowed).expect_err("not this host").to_string();
+    assert!(error.contains("made for sparc64-unknown-linux-gnu, this host is "), "{error}");
+}
+
+#[test]
+fn an_installed_release_that_was_changed_is_neither_verified_nor_gone_back_to() {
+    let place = Place::new();
+    let maker = Maker::new();
+    let keys = TrustedKeys::read(&[maker.public(&place)]).unwrap();
+    type Change = fn(&Path);
+    let cases: [(&str, Change); 6] = [
+        ("bin/corelane: changed: sha256", |folder| edit(&folder.join("bin/corelane"), |bytes| bytes[0] ^= 1)),
+        ("bin/corelane: changed: mode", |folder| {
+            fs::set_permissions(folder.join("bin/corelane"), fs::Permissions::from_mode(0o4755)).unwrap();
+        }),
+        ("etc/corelane.toml: cannot be read", |folder| fs::remove_file(folder.join("etc/corelane.toml")).unwrap()),
+        ("bin/more: in the folder, and not in the manifest", |folder| fs::write(folder.join("bin/more"), "x").unwrap()),
+        ("bin/corelane: not a file any more", |folder| {
+            fs::remove_file(folder.join("bin/corelane")).unwrap();
+            symlink("/bin/true", folder.join("bin/corelane")).unwrap();
+        }),
+        ("manifest.json: changed", |folder| edit(&folder.join("manifest.json"), |bytes| bytes.push(b'\n'))),
+    ];
+    for (expected, change) in cases {
+        let place = Place::new();
+        install(&place, &maker, "1.0.0", 1).unwrap();
+        install(&place, &maker, "1.1.0", 2).unwrap();
+        let store = place.store();
+        let old = store.list().unwrap()[1].digest.to_string();
+        store.verify(&old, &keys).unwrap();
+        change(&place.path("opt/releases").join(&old));
+        let error = store.verify(&old, &keys).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}");
+        store.rollback(None).expect_err(expected);
+        assert_eq!(runs(&place), "program 1.1.0");
+        store.verify("current", &keys).unwrap();
+    }
+}
+
+#[test]
+fn the_configuration_goes_back_with_its_release_and_the_topology_does_not() {
+    let place = Place::new();
+    let maker = Maker::new();
+    let config = |name: &str| place.path("etc").join(name);
+    fs::create_dir_all(config("conf.d")).unwrap();
+    install(&place, &maker, "1.0.0", 1).unwrap();
+    fs::write(config("corelane.toml"), "memory = \"1GiB\"\n").unwrap();
+    fs::set_permissions(config("corelane.toml"), fs::Permissions::from_mode(0o640)).unwrap();
+    fs::write(config("topology.toml"), "epoch = 1\n").unwrap();
+    install(&place, &maker, "1.1.0", 2).unwrap();
+    fs::write(config("corelane.toml"), "memory = \"2GiB\"\n").unwrap();
+    fs::write(config("conf.d/new.toml"), "new_key = true\n").unwrap();
+    fs::write(config("key.pem"), "secret").unwrap();
+    fs::write(config("topology.toml"), "epoch = 2\n").unwrap();
+
+    let back = place.store().rollback(None).unwrap();
+    assert_eq!(back.configuration, [config("corelane.toml"), config("conf.d/new.toml")]);
+    assert_eq!(fs::read_to_string(config("corelane.toml")).unwrap(), "memory = \"1GiB\"\n");
+    assert_eq!(fs::metadata(config("corelane.toml")).unwrap().permissions().mode() & 0o7777, 0o640);
+    assert!(!config("conf.d/new.toml").exists() && config("key.pem").exists());
+    assert_eq!(fs::read_to_string(config("topology.toml")).unwrap(), "epoch = 2\n");
+
+    place.store().rollback(None).unwrap();
+    assert_eq!(runs(&place), "program 1.1.0");
+    assert_eq!(fs::read_to_string(config("corelane.toml")).unwrap(), "memory = \"2GiB\"\n");
+    assert!(config("conf.d/new.toml").exists());
+    let saved = fs::metadata(place.path("opt/configuration")).unwrap().permissions().mode();
+    assert_eq!(saved & 0o7777, 0o700, "a configuration may hold secrets");
+}
+
+#[test]
+fn what_an_interruption_left_is_cleared_or_finished() {
+    let place = Place::new();
+    let maker = Maker::new();
+    install(&place, &maker, "1.0.0", 1).unwrap();
+    install(&place, &maker, "1.1.0", 2).unwrap();
+    let store = place.store();
+
+    // Killed while it unpacked: the folder is not a release, and goes with the next installation.
+    fs::create_dir(place.path("opt/releases/.incoming-x")).unwrap();
+    assert_eq!(versions(&store), ["1.1.0*", "1.0.0"]);
+    install(&place, &maker, "1.1.1", 3).unwrap();
+    assert!(!place.path("opt/releases/.incoming-x").exists());
+
+    // Killed between the link and the history.
+    fs::write(place.path("opt/history"), "").unwrap();
+    install(&place, &maker, "1.1.2", 4).unwrap();
+    assert_eq!(versions(&store)[..2], ["1.1.2*", "1.1.1"]);
+
+    // Killed in a rollback, when the configuration was put back: the next one finishes it, and an installation says so.
+    let target = store.list().unwrap()[1].digest.to_string();
+    fs::write(place.path("opt/.returning"), format!("{target}\n")).unwrap();
+    let error = install(&place, &maker, "1.2.0", 5).expect_err("a rollback is under way").to_string();
+    assert!(error.contains(&format!("a rollback to {target} was interrupted")), "{error}");
+    store.rollback(None).unwrap();
+    assert_eq!(versions(&store)[0], "1.1.1*");
+    install(&place, &maker, "1.2.0", 5).unwrap();
+}
+
+#[test]
+fn two_at_once_are_told_apart() {
+    let place = Place::new();
+    let maker = Maker::new();
+    install(&place, &maker, "1.0.0", 1).unwrap();
+    let lock = fs::File::open(place.path("opt/.lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    for outcome in [install(&place, &maker, "1.1.0", 2), place.store().rollback(None).map(drop)] {
+        assert!(outcome.expect_err("it is locked").to_string().contains("another process"));
+    }
+}
+
+#[test]
+fn a_manifest_in_a_release_is_what_was_signed() {
+    let place = Place::new();
+    let maker = Maker::new();
+    install(&place, &maker, "1.0.0", 1).unwrap();
+    let folder = place.path("opt/current");
+    let bytes = fs::read(folder.join("manifest.json")).unwrap();
+    assert_eq!(ReleaseManifest::parse(&bytes, Path::new("m")).unwrap().files.len(), 2);
+    let keys = TrustedKeys::read(&[maker.public(&place)]).unwrap();
+    keys.check(&folder.join("manifest.json"), &bytes, &folder.join("manifest.json.minisig")).unwrap();
+}
