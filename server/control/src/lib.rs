@@ -20,6 +20,7 @@ mod against;
 pub mod boot;
 pub mod build;
 pub mod clock;
+pub mod core_map;
 pub mod descriptors;
 pub mod drain;
 pub mod exposure;

@@ -16,16 +16,16 @@ pub const fn owner_core(hash: KeyHash, cores: u16) -> CoreId {
 
 /// The data cores of this process, seen from one of them.
 #[derive(Clone, Copy, Debug)]
-pub struct CoreMap {
+pub struct CoreOwners {
     own: CoreId,
     cores: u16,
 }
 
-impl CoreMap {
+impl CoreOwners {
     /// `cores` data cores, of which this is `own`.
     #[must_use]
     pub const fn new(own: CoreId, cores: u16) -> Self {
-        CoreMap { own, cores }
+        CoreOwners { own, cores }
     }
 
     /// The core that owns a key.

@@ -18,7 +18,7 @@ use shardstore::cache::{Found, METADATA_BYTES_MAX, Read, Reader, SharedCache};
 use shardstore::key::{KeyHash, STORED_KEY_BYTES_MAX};
 use shardstore::version::Version;
 
-use crate::cores::CoreMap;
+use crate::cores::CoreOwners;
 use crate::kind::ItemKind;
 
 /// Where each core puts its shard's handle when it starts.
@@ -102,7 +102,7 @@ impl RemoteShards {
     #[inline]
     pub fn read<R>(
         &self,
-        cores: CoreMap,
+        cores: CoreOwners,
         (hash, key): (KeyHash, &[u8]),
         now_ms: u64,
         then: impl FnOnce(RemoteRead<'_>) -> R,

@@ -21,7 +21,7 @@ use shardstore::cache::{CacheOptions, Commit, Hit};
 use shardstore::key::{KeyHash, KeyHasher, SlotId};
 use shardstore::shard::{ClockReadings, Shard};
 
-use crate::cores::CoreMap;
+use crate::cores::CoreOwners;
 use crate::edge_copy;
 use crate::holds::Holds;
 use crate::kind::ItemKind;
@@ -47,7 +47,7 @@ pub struct ShardPlan {
 /// One core's part of the store.
 pub struct Store {
     reactor: Reactor,
-    cores: CoreMap,
+    cores: CoreOwners,
     shard: RefCell<Shard>,
     holds: RefCell<Holds>,
     remote: RemoteShards,
@@ -73,7 +73,7 @@ impl Store {
         assert!(published.is_ok(), "a core starts once");
         Ok(Store {
             reactor: reactor.clone(),
-            cores: CoreMap::new(own, u16::try_from(cores).expect("cores are numbered by 16 bits")),
+            cores: CoreOwners::new(own, u16::try_from(cores).expect("cores are numbered by 16 bits")),
             shard: RefCell::new(shard),
             holds: RefCell::default(),
             remote: RemoteShards::new(plan.published, own),
@@ -83,7 +83,7 @@ impl Store {
     /// The cores of this process, seen from this one.
     #[inline(always)]
     #[must_use]
-    pub const fn cores(&self) -> CoreMap {
+    pub const fn cores(&self) -> CoreOwners {
         self.cores
     }
 
