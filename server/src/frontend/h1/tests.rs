@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_types, reason = "a client's notes cross to the test; the simulation has one thread")]
 
 mod memory;
+mod recorded;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -11,8 +12,7 @@ use control::reload::ConfigSource;
 use reactor::sim::{NetworkOptions, World};
 use reactor::{Address, CoreId, CoreSpec, Host, Instant, Reactor, Signal};
 
-use crate::access_log::{AccessLogPort, ClientAddress, collected};
-use crate::exchange::origin::{Keeper, ResponseOrigin};
+use crate::access_log::AccessLogPort;
 use crate::plan::EdgePlan;
 use crate::settings::EdgeSettings;
 
@@ -57,11 +57,12 @@ fn plan_with(access_log: Option<AccessLogPort>, environment: &[(&str, &str)]) ->
     }
 }
 
+/// What a client has received, whether it has done its steps, and when it did the last.
 #[derive(Default)]
-struct Notes(Mutex<(String, bool)>);
+struct Notes(Mutex<(String, bool, Instant)>);
 
 impl Notes {
-    fn change<T>(&self, change: impl FnOnce(&mut (String, bool)) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut (String, bool, Instant)) -> T) -> T {
         change(&mut self.0.lock().expect("nobody panics with it"))
     }
 }
@@ -73,9 +74,14 @@ fn run(steps: &[Step]) -> String {
 
 /// The same, with its responses recorded.
 fn run_with(steps: &[Step], access_log: Option<AccessLogPort>) -> String {
+    run_plan(steps, plan(access_log)).0
+}
+
+/// The same of an edge with a plan, and how long its client took.
+fn run_plan(steps: &[Step], plan: EdgePlan) -> (String, Duration) {
     let mut world = World::new(1, NetworkOptions::default());
     let (edge, client) = (world.add_process("edge"), world.add_process("client"));
-    crate::plan::start(&mut world.host(edge), plan(access_log)).expect("the edge starts");
+    crate::plan::start(&mut world.host(edge), plan).expect("the edge starts");
     let notes = Arc::new(Notes::default());
     let mut parts = steps.split(|step| matches!(step, Step::Drain));
     let (first, second) = (parts.next().unwrap_or_default().to_vec(), parts.next().unwrap_or_default().to_vec());
@@ -98,7 +104,7 @@ fn run_with(steps: &[Step], access_log: Option<AccessLogPort>) -> String {
         world.signal(edge, Signal::Terminate);
     }
     assert!(world.run_until(Instant::default() + Duration::from_secs(600), |_| half(&notes)), "second part");
-    notes.change(|notes| notes.0.clone())
+    notes.change(|notes| (notes.0.clone(), notes.2.since(Instant::default())))
 }
 
 async fn converse(reactor: &Reactor, parts: &[Vec<Step>; 2], notes: &Notes) {
@@ -128,7 +134,7 @@ async fn converse(reactor: &Reactor, parts: &[Vec<Step>; 2], notes: &Notes) {
                 Step::Drain => {}
             }
         }
-        notes.change(|notes| notes.1 = true);
+        notes.change(|notes| (notes.1, notes.2) = (true, reactor.now()));
         if index == 0 && !parts[1].is_empty() {
             // The edge learns of its end meanwhile; an idle connection has a second.
             reactor.sleep(Duration::from_millis(200)).await;
@@ -189,6 +195,26 @@ fn no_keep_alive_is_offered_while_the_server_drains() {
 }
 
 #[test]
+fn an_idle_connection_ends_soon_after_a_drain_begins() {
+    let alone = run_plan(&[Step::Send(GET), Step::Heads(1), Step::Closed], plan(None)).1;
+    assert!(alone >= Duration::from_secs(75) && alone < Duration::from_secs(77), "{alone:?}");
+    let drained = run_plan(&[Step::Send(GET), Step::Heads(1), Step::Drain, Step::Closed], plan(None)).1;
+    assert!(drained >= Duration::from_millis(200) && drained < Duration::from_secs(3), "{drained:?}");
+}
+
+#[test]
+fn a_head_under_way_keeps_its_time_when_a_drain_begins() {
+    let rest: &'static str = &GET[20..];
+    let text =
+        run(&[Step::Send(GET), Step::Heads(1), Step::Send(&GET[..20]), Step::Drain, Step::Send(rest), Step::Closed]);
+    assert_eq!(statuses(&text), ["404", "404"]);
+    let (text, time) =
+        run_plan(&[Step::Send(GET), Step::Heads(1), Step::Send(&GET[..20]), Step::Drain, Step::Closed], plan(None));
+    assert_eq!(statuses(&text), ["404", "408"]);
+    assert!(time >= Duration::from_secs(10), "{time:?}: the time for a head");
+}
+
+#[test]
 fn a_response_before_its_requests_body_is_the_last() {
     for request in [
         "PUT /v1/kv/nobody/a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello",
@@ -209,43 +235,4 @@ fn a_head_or_a_body_that_stays_away_is_answered_408() {
         assert_eq!(statuses(&text), ["408"]);
         assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
     }
-}
-
-#[test]
-fn every_response_is_recorded_as_it_was() {
-    let (port, mut records) = collected(1);
-    let early = "PUT /v1/kv/nobody/a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello";
-    let steps = [GET, PUT, GET, early].map(Step::Send);
-    let text = run_with(&[&steps[..], &[Step::Closed]].concat(), Some(port));
-    assert_eq!(statuses(&text), ["404", "201", "200", "404"]);
-    let records: Vec<_> = std::iter::from_fn(|| records[0].pop()).collect();
-    let own = Keeper::OwnCore;
-    let origins =
-        [ResponseOrigin::Absent(own), ResponseOrigin::Written(own), ResponseOrigin::Hit(own), ResponseOrigin::Nobody];
-    let bodies: Vec<&str> =
-        text.split("\r\n\r\n").skip(1).map(|rest| rest.split("HTTP/1.1 ").next().unwrap()).collect();
-    assert_eq!(records.len(), 4);
-    for (index, record) in records.iter().enumerate() {
-        let response = &record.response;
-        assert_eq!(response.status.to_string(), statuses(&text)[index]);
-        assert_eq!((response.sent_bytes, response.origin), (bodies[index].len() as u64, origins[index]));
-        assert_eq!(response.received_bytes, if index == 1 { 5 } else { 0 });
-        assert_eq!(record.connection_requests as usize, index + 1);
-        assert!(matches!(record.client, ClientAddress::Tcp(_)), "the simulated network has peers, too: {record:?}");
-    }
-}
-
-#[test]
-fn without_a_port_nothing_is_recorded_whatever_the_settings_say() {
-    assert_eq!(statuses(&run(&[Step::Send(GET), Step::Heads(1)])), ["404"]);
-}
-
-#[test]
-fn a_head_that_never_ends_is_recorded_with_what_came_of_it() {
-    let (port, mut records) = collected(1);
-    run_with(&[Step::Send(&GET[..30]), Step::Closed], Some(port));
-    let record = records[0].pop().expect("its 408");
-    assert_eq!((record.response.status, record.method(), record.uri()), (408, &b"GET"[..], &GET.as_bytes()[4..20]));
-    assert!(record.duration_us >= 10_000_000, "{} us since its first byte", record.duration_us);
-    assert!(records[0].pop().is_none());
 }

@@ -125,3 +125,35 @@ fn heads_in_part_share_a_bound() {
     let fit = MEMORY_BYTES / 60_500;
     assert!(refused >= CLIENTS - fit - 1 && refused < CLIENTS, "{refused} refused; {fit} fit");
 }
+
+/// What a client receives of 400 responses of 8,000 bytes if it pauses so many times, each after so many bytes.
+fn received_with_pauses(pauses: usize, bytes: usize, pause: Duration) -> usize {
+    let mut world = World::new(9, NetworkOptions::default());
+    let (edge, notes) = start(&mut world, 1, async move |reactor, connection| {
+        let requests = "GET /v1/kv/default/a HTTP/1.1\r\nHost: h\r\n\r\n".repeat(399);
+        let last = "GET /v1/kv/default/a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+        connection.write().extend_from_slice((requests + last).as_bytes());
+        let (mut received, mut paused) = (0, 0);
+        while let Ok(Some(data)) = connection.receive().await {
+            received += data.len();
+            drop(data);
+            if paused < pauses && received >= (paused + 1) * bytes {
+                paused += 1;
+                reactor.sleep(pause).await;
+            }
+        }
+        received
+    });
+    run(&mut world, 1, (edge, &notes));
+    notes.change(|notes| notes.0.trim().parse().expect("a number"))
+}
+
+#[test]
+fn a_slow_client_is_given_up_by_what_it_takes_in_an_idle_time() {
+    const IDLE_TIME: Duration = Duration::from_secs(75);
+    let all = 400 * 8_000;
+    let received = received_with_pauses(8, 400_000, IDLE_TIME - Duration::from_secs(15));
+    assert!(received > all, "{received} bytes: it takes several times what it must");
+    let received = received_with_pauses(1, 1, IDLE_TIME * 3);
+    assert!(received < all, "{received} bytes: it takes nothing in an idle time");
+}
