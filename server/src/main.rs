@@ -19,6 +19,7 @@ fn main() -> ExitCode {
             config: booted.config,
             topology: booted.topology,
             cpus: booted.cpus.into_iter().map(Some).collect(),
+            process: booted.process,
             incarnation: booted.incarnation,
             hash_seed: booted.hash_seed,
             descriptors: Some(booted.descriptors),

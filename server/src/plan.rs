@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use crate::settings::EdgeSettings;
+use control::context::ProcessContext;
 use control::descriptors::DescriptorPlan;
 use control::drain::Ending;
 use control::listening::SharedListen;
@@ -45,6 +46,8 @@ pub struct EdgePlan {
     pub topology: Option<(Topology, TopologySource)>,
     /// The CPU of each data core; `None` leaves a core to the scheduler.
     pub cpus: Vec<Option<usize>>,
+    /// What the process knows of itself.
+    pub process: ProcessContext,
     /// Differs between two starts of the process.
     pub incarnation: u64,
     /// Seed of the hash of keys in embedded mode, where no topology names one. Random at each start of a process: a client that
@@ -117,6 +120,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
         metrics,
         log: plan.log,
         usage: plan.usage,
+        process: plan.process,
         host_memory: plan.host_memory,
         access_log,
         ending: ending.clone(),

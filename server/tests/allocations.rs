@@ -63,6 +63,7 @@ fn start(cores: usize, access_log: AccessLog) -> SocketAddr {
         config,
         topology: None,
         cpus: vec![None; cores],
+        process: control::context::ProcessContext::default(),
         incarnation: 1,
         hash_seed: 1,
         descriptors: None,

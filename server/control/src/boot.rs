@@ -15,6 +15,8 @@ use reactor::{block_signals, cpu, probe, raise_open_files};
 use shardstore::placement::Topology;
 
 use crate::against;
+use crate::context::ProcessContext;
+use crate::cpus::{CpuPlan, CpuSettings};
 use crate::descriptors::DescriptorPlan;
 use crate::drain::Exit;
 use crate::log::writer::{self, LogQueue};
@@ -22,7 +24,7 @@ use crate::memory::{self, HostMemory, MemoryBound, MemoryLimit};
 use crate::reading::ReadingPlace;
 use crate::reload::ConfigSource;
 use crate::settings::origin::Origin;
-use crate::settings::{Cores, Invocation, Loaded, Settings, SettingsErrors};
+use crate::settings::{Invocation, ListenAddress, Loaded, Settings, SettingsErrors};
 use crate::topology_file::{self, TopologySource};
 
 /// What a process is started with.
@@ -35,6 +37,8 @@ pub struct Booted<T> {
     pub topology: Option<(Topology, TopologySource)>,
     /// The CPU of each data core, at least one.
     pub cpus: Vec<usize>,
+    /// What the process knows of itself.
+    pub process: ProcessContext,
     /// Differs between two starts of the process.
     pub incarnation: u64,
     /// Seed of the hash of keys where no topology names one: unknown to clients, who could choose keys that meet.
@@ -52,8 +56,8 @@ pub trait Bootable: Settings + Send + 'static {
     /// The topology's file, if there is one.
     fn topology_file(&self) -> Option<&Path>;
 
-    /// The CPUs for data cores.
-    fn cores(&self) -> &Cores;
+    /// What they say of CPUs.
+    fn cpus(&self) -> CpuSettings<'_>;
 
     /// What the process may take of the host's memory with so many data cores.
     fn memory_bound(&self, cores: usize) -> MemoryBound;
@@ -116,70 +120,108 @@ fn refused<T: Bootable>(refusal: &StartError) -> String {
 
 fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -> Result<u8, StartError> {
     let config = ConfigSource::<T>::of_process();
-    let (loaded, check) = match config.load()? {
+    match config.load()? {
         Invocation::Print(text) => {
             print(&text)?;
-            return Ok(Exit::Clean.status());
+            Ok(Exit::Clean.status())
         }
-        Invocation::Check(loaded, against) => (*loaded, Some(against)),
-        Invocation::Serve(loaded) => (*loaded, None),
-    };
-    loaded.settings.check_host().map_err(|fault| loaded.unusable(fault.key, fault.reason))?;
-    let topology = loaded.settings.topology_file().map(topology_file::read).transpose()?;
-    let allowed = cpu::allowed().map_err(|error| format!("cores: cannot read the CPUs of this process: {error}"))?;
-    let cpus = data_cpus(loaded.settings.cores(), allowed)?;
-    loaded
-        .settings
-        .check_start(cpus.len(), topology.as_ref().map(|(topology, _)| topology))
-        .map_err(|fault| loaded.unusable(fault.key, fault.reason))?;
-    let host_memory = HostMemory::read();
-    check_at_start(&loaded, host_memory.as_ref())?;
-    let open_files = raise_open_files().map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
-    let to_nodes = topology.as_ref().map_or(0, |(topology, _)| loaded.settings.node_connections_per_core(topology));
-    let descriptors = DescriptorPlan::new(open_files, cpus.len(), to_nodes)?;
-    let descriptors = descriptors.asked_for(is_written(&loaded, "limits.connections_per_core"));
-    if let Some(against) = check {
-        if !loaded.warnings.is_empty() {
-            return Err(SettingsErrors::new(loaded.warnings).into());
+        Invocation::Check(loaded, against) => Prepared::of(*loaded)?.report(against),
+        Invocation::Serve(loaded) => Prepared::of(*loaded)?.launch(config, serve),
+    }
+}
+
+/// What a start works with, once all of it was looked at. `--check` ends here.
+struct Prepared<T> {
+    loaded: Loaded<T>,
+    topology: Option<(Topology, TopologySource)>,
+    cpus: CpuPlan,
+    descriptors: DescriptorPlan,
+    host_memory: Option<HostMemory>,
+}
+
+impl<T: Bootable> Prepared<T> {
+    /// Looks at all that a start needs of this host.
+    fn of(loaded: Loaded<T>) -> Result<Self, StartError> {
+        loaded.settings.check_host().map_err(|fault| loaded.unusable(fault.key, fault.reason))?;
+        let topology = loaded.settings.topology_file().map(topology_file::read).transpose()?;
+        let allowed =
+            cpu::allowed().map_err(|error| format!("cores: cannot read the CPUs of this process: {error}"))?;
+        let cpus = CpuPlan::new(loaded.settings.cpus(), allowed)?;
+        let cores = cpus.data.len();
+        loaded
+            .settings
+            .check_start(cores, topology.as_ref().map(|(topology, _)| topology))
+            .map_err(|fault| loaded.unusable(fault.key, fault.reason))?;
+        let host_memory = HostMemory::read();
+        check_at_start(&loaded, host_memory.as_ref())?;
+        let open_files =
+            raise_open_files().map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
+        let to_nodes = topology.as_ref().map_or(0, |(topology, _)| loaded.settings.node_connections_per_core(topology));
+        let descriptors = DescriptorPlan::new(open_files, cores, to_nodes)?;
+        let descriptors = descriptors.asked_for(is_written(&loaded, "limits.connections_per_core"));
+        Ok(Self { loaded, topology, cpus, descriptors, host_memory })
+    }
+
+    /// Says that a start would succeed, and how the settings differ from those of the process that is asked.
+    fn report(self, against: Option<ListenAddress>) -> Result<u8, StartError> {
+        if !self.loaded.warnings.is_empty() {
+            return Err(SettingsErrors::new(self.loaded.warnings).into());
         }
-        let named = topology.as_ref().map(|(topology, source)| (topology, &*source.name));
+        let named = self.topology.as_ref().map(|(topology, source)| (topology, &*source.name));
         print(&format!("{}\n", verdict(T::SCHEMA.program, named)))?;
-        print(&memory_verdict(&loaded.settings.memory_bound(cpus.len()), host_memory.as_ref()))?;
+        let bound = self.loaded.settings.memory_bound(self.cpus.data.len());
+        print(&memory_verdict(&bound, self.host_memory.as_ref()))?;
         let Some(admin) = against else { return Ok(Exit::Clean.status()) };
-        let (text, status) = against::compare(T::SCHEMA.program, &loaded.effective, &admin)?;
+        let (text, status) = against::compare(T::SCHEMA.program, &self.loaded.effective, &admin)?;
         print(&text)?;
-        return Ok(status);
+        Ok(status)
     }
-    probe()?;
-    let reader = |name| ReadingPlace::start(name).map_err(|error| format!("cannot start the thread {name}: {error}"));
-    let config = config.by(reader("files-config")?);
-    let topology = match topology {
-        Some((topology, source)) => Some((topology, source.by(reader("files-topology")?))),
-        None => None,
-    };
-    let (log, writing) =
-        writer::start(io::stderr()).map_err(|error| format!("cannot start the log's thread: {error}"))?;
-    for warning in &loaded.warnings {
-        writing.say(&format!("{}: warning: {warning}", T::SCHEMA.program));
+
+    /// Starts what helps the process, and lets it serve.
+    fn launch(
+        self,
+        config: ConfigSource<T>,
+        serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>,
+    ) -> Result<u8, StartError> {
+        probe()?;
+        if let Some(control) = self.cpus.control {
+            // Data cores pin themselves; every other thread has the CPUs of this one.
+            cpu::pin_to(control).map_err(|error| format!("control_cpu: {error}"))?;
+        }
+        let config = config.by(reader("files-config")?);
+        let topology = match self.topology {
+            Some((topology, source)) => Some((topology, source.by(reader("files-topology")?))),
+            None => None,
+        };
+        let (log, writing) =
+            writer::start(io::stderr()).map_err(|error| format!("cannot start the log's thread: {error}"))?;
+        for warning in &self.loaded.warnings {
+            writing.say(&format!("{}: warning: {warning}", T::SCHEMA.program));
+        }
+        let served = serve(Booted {
+            loaded: self.loaded,
+            config,
+            topology,
+            cpus: self.cpus.data,
+            process: ProcessContext { control_cpu: self.cpus.control },
+            incarnation: incarnation(),
+            hash_seed: reactor::entropy()?,
+            descriptors: self.descriptors,
+            log,
+            host_memory: self.host_memory,
+        });
+        // Behind what was logged, and bounded in time as that is.
+        let status = served.unwrap_or_else(|refusal| {
+            writing.say(&refused::<T>(&refusal));
+            Exit::Refused.status()
+        });
+        writing.finish();
+        Ok(status)
     }
-    let served = serve(Booted {
-        loaded,
-        config,
-        topology,
-        cpus,
-        incarnation: incarnation(),
-        hash_seed: reactor::entropy()?,
-        descriptors,
-        log,
-        host_memory,
-    });
-    // Behind what was logged, and bounded in time as that is.
-    let status = served.unwrap_or_else(|refusal| {
-        writing.say(&refused::<T>(&refusal));
-        Exit::Refused.status()
-    });
-    writing.finish();
-    Ok(status)
+}
+
+fn reader(name: &str) -> Result<ReadingPlace, StartError> {
+    ReadingPlace::start(name).map_err(|error| format!("cannot start the thread {name}: {error}").into())
 }
 
 /// Writes to standard output.
@@ -249,23 +291,6 @@ fn verdict(program: &str, topology: Option<(&Topology, &str)>) -> String {
     }
 }
 
-/// The CPUs of the data cores: those that are named, or all that are `allowed` to this process.
-///
-/// # Errors
-/// The operator's: a CPU that this process may not use.
-fn data_cpus(cores: &Cores, allowed: Vec<usize>) -> Result<Vec<usize>, StartError> {
-    match cores {
-        Cores::Auto => Ok(allowed),
-        Cores::Cpus(cpus) => {
-            let cpus: Vec<usize> = cpus.iter().map(|cpu| usize::from(*cpu)).collect();
-            match cpus.iter().find(|cpu| !allowed.contains(cpu)) {
-                None => Ok(cpus),
-                Some(cpu) => Err(format!("cores: found {cpu}, allowed: the CPUs of this process, {allowed:?}").into()),
-            }
-        }
-    }
-}
-
 /// Differs between two starts: the time, and the process in case two start at once.
 #[expect(clippy::disallowed_methods, reason = "before any core runs there is no reactor to ask")]
 fn incarnation() -> u64 {
@@ -284,14 +309,5 @@ mod tests {
         let topology = Topology::parse(text).unwrap();
         let text = verdict("corelane", Some((&topology, "t.toml")));
         assert_eq!(text, "corelane: the settings are valid\nt.toml: cluster \"blue\", epoch 7, nodes: 1");
-    }
-
-    #[test]
-    fn named_cpus_are_taken_in_their_order_if_they_are_allowed() {
-        let cpus = |cores: Cores| data_cpus(&cores, vec![1, 2, 3]).map_err(|error| error.to_string());
-        assert_eq!(cpus(Cores::Cpus(vec![3, 1])), Ok(vec![3, 1]));
-        assert_eq!(cpus(Cores::Auto), Ok(vec![1, 2, 3]));
-        let refused = "cores: found 4, allowed: the CPUs of this process, [1, 2, 3]";
-        assert_eq!(cpus(Cores::Cpus(vec![1, 4])), Err(refused.to_owned()));
     }
 }

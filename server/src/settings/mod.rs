@@ -12,18 +12,20 @@ mod tests;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use control::boot::{Bootable, HostFault, check_memory};
+use control::cpus::CpuSettings;
 use control::log::{LogFormat, LogSettings};
 use control::memory::{self, MemoryBound, MemoryPart};
 use control::settings::Settings;
 use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
 use control::settings::process_keys::{
-    ADMIN, ADMIN_HOSTS, CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIMEOUT, HOUR, LISTENERS_MAX, MEMORY,
-    MEMORY_COMMIT, MILLISECOND, MINUTE, REGION, SECOND, SOCKET_MODE, TOPOLOGY, VALUE_BYTES_MAX, YEAR,
+    ADMIN, ADMIN_HOSTS, CONNECTIONS_PER_CORE_MAX, CONTROL_CPU, CORES, CORES_MAP, DAY, DRAIN_TIMEOUT, HOUR,
+    LISTENERS_MAX, MEMORY, MEMORY_COMMIT, MILLISECOND, MINUTE, REGION, SECOND, SOCKET_MODE, TOPOLOGY, VALUE_BYTES_MAX,
+    YEAR,
 };
 use control::settings::quantity::{GIB, KIB, MIB, TIB};
 use control::settings::schema::{AtMost, Change, ListedTables, NamedTables, Relative, Schema, SettingKey};
-use control::settings::value::{Cores, ListenAddress, SocketMode};
+use control::settings::value::{ControlCpu, Cores, ListenAddress, SocketMode};
 use control::{choice, settings};
 use shardstore::cache::Commit;
 use shardstore::placement::Topology;
@@ -76,8 +78,12 @@ settings! {
         pub admin_mode: Option<SocketMode> = SOCKET_MODE,
         /// Host names under which the admin listener answers, separated by commas, besides IP addresses, `localhost` and names without a dot.
         pub admin_hosts: Option<String> = ADMIN_HOSTS,
-        /// CPUs that run a data core each; auto: all that this process may use.
+        /// CPUs that run a data core each; auto: all that this process may use; profile: those of the map of cores.
         pub cores: Cores = CORES,
+        /// The map of cores that `corectl tune` writes; read where `cores` is profile.
+        pub cores_map: PathBuf = CORES_MAP,
+        /// CPU of the control thread and of what helps it: log writer, file readers; auto: that of the map of cores, without one the scheduler's choice.
+        pub control_cpu: ControlCpu = CONTROL_CPU,
         /// How the kernel assigns new connections to cores: by a hash of the addresses, or by the CPU that received the packet.
         pub accept_steering: AcceptSteering = SettingKey::new(Kind::Choice(AcceptSteering::WORDS)).preset("hash").restart(),
         /// Memory of all shards together, index included; a hard limit.
@@ -246,8 +252,8 @@ impl Bootable for EdgeSettings {
         self.topology.as_deref()
     }
 
-    fn cores(&self) -> &Cores {
-        &self.cores
+    fn cpus(&self) -> CpuSettings<'_> {
+        CpuSettings { cores: &self.cores, map: &self.cores_map, control: self.control_cpu }
     }
 
     fn node_connections_per_core(&self, topology: &Topology) -> usize {

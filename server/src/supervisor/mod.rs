@@ -23,6 +23,7 @@ use control::accept_watch::AcceptWatch;
 use control::activity::Activity;
 use control::boot::Bootable;
 use control::clock::ClockWatch;
+use control::context::ProcessContext;
 use control::descriptors::DescriptorPlan;
 use control::drain::{DRAIN_CAUSE, Ending, LifecycleState};
 use control::exposure;
@@ -60,6 +61,7 @@ pub(crate) struct Supervision {
     pub(crate) metrics: Vec<Arc<CoreMetrics>>,
     pub(crate) log: Box<dyn LineSink + Send>,
     pub(crate) usage: Option<ReadUsage>,
+    pub(crate) process: ProcessContext,
     pub(crate) host_memory: Option<HostMemory>,
     pub(crate) access_log: Option<AccessLogControl>,
     pub(crate) ending: Ending,
@@ -83,6 +85,7 @@ pub(crate) struct Supervisor {
     log: Log,
     access_log: Option<AccessLogControl>,
     usage: Option<ReadUsage>,
+    process: ProcessContext,
     host_memory: Option<HostMemory>,
     state: Cell<LifecycleState>,
     /// Data cores that have nothing left to finish.
@@ -157,6 +160,7 @@ impl Supervisor {
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
             usage: supervision.usage,
+            process: supervision.process,
             host_memory: supervision.host_memory,
             access_log: supervision.access_log,
             state: Cell::new(LifecycleState::Starting),

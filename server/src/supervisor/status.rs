@@ -23,6 +23,7 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
         "commit": BUILD.commit,
         "profile": BUILD.profile,
         "mode": if topology.is_some() { "clustered" } else { "embedded" },
+        "control_cpu": supervisor.process.control_cpu,
         "state": supervisor.state.get().word(),
         "config_generation": supervisor.config.generation(),
         "totals": supervisor.activity.render(supervisor.reactor.now(), totals(supervisor)),

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
             incarnation: booted.incarnation,
             descriptors: Some(booted.descriptors),
             cpus: booted.cpus.into_iter().map(Some).collect(),
+            process: booted.process,
             log: Box::new(booted.log),
             usage: Some(ProcessUsage::read),
             host_memory: booted.host_memory,

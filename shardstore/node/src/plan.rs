@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use crate::settings::NodeSettings;
+use control::context::ProcessContext;
 use control::descriptors::DescriptorPlan;
 use control::drain::Ending;
 use control::log::LineSink;
@@ -38,6 +39,8 @@ pub struct NodePlan {
     pub incarnation: u64,
     /// One entry per data core, at least one: the CPU to pin it to, `None` to leave it to the scheduler.
     pub cpus: Vec<Option<usize>>,
+    /// What the process knows of itself.
+    pub process: ProcessContext,
     /// How the open files are shared out; `None` on the simulator, which has none.
     pub descriptors: Option<DescriptorPlan>,
     /// Where log lines go.

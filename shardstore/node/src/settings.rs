@@ -9,6 +9,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use control::boot::{HostFault, check_memory};
+use control::cpus::CpuSettings;
 use control::log::LogSettings;
 use control::memory::{self, MemoryBound, MemoryPart};
 use control::settings;
@@ -16,12 +17,12 @@ use control::settings::Settings;
 use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
 use control::settings::process_keys::{
-    ADMIN, ADMIN_HOSTS, CONNECTIONS_PER_CORE_MAX, CORES, DAY, DRAIN_TIMEOUT, HOUR, MEMORY, MEMORY_COMMIT, REGION,
-    SECOND, SOCKET_MODE, TOPOLOGY, VALUE_BYTES_MAX,
+    ADMIN, ADMIN_HOSTS, CONNECTIONS_PER_CORE_MAX, CONTROL_CPU, CORES, CORES_MAP, DAY, DRAIN_TIMEOUT, HOUR, MEMORY,
+    MEMORY_COMMIT, REGION, SECOND, SOCKET_MODE, TOPOLOGY, VALUE_BYTES_MAX,
 };
 use control::settings::quantity::{GIB, KIB, MIB};
 use control::settings::schema::{AtMost, Relative, Schema, SettingKey};
-use control::settings::value::{Cores, ListenAddress, SocketMode};
+use control::settings::value::{ControlCpu, Cores, ListenAddress, SocketMode};
 use shardstore::cache::Commit;
 use shardstore::placement::{NodeId, Topology};
 
@@ -85,8 +86,12 @@ settings! {
         pub admin_mode: Option<SocketMode> = SOCKET_MODE,
         /// Host names under which the admin listener answers, separated by commas, besides IP addresses, `localhost` and names without a dot.
         pub admin_hosts: Option<String> = ADMIN_HOSTS,
-        /// CPUs that run a data core each; auto: all that this process may use.
+        /// CPUs that run a data core each; auto: all that this process may use; profile: those of the map of cores.
         pub cores: Cores = CORES,
+        /// The map of cores that `corectl tune` writes; read where `cores` is profile.
+        pub cores_map: PathBuf = CORES_MAP,
+        /// CPU of the control thread and of what helps it: log writer, file readers; auto: that of the map of cores, without one the scheduler's choice.
+        pub control_cpu: ControlCpu = CONTROL_CPU,
         /// Memory of all shards together, index included; a hard limit.
         pub memory: u64 = MEMORY,
         /// When the memory is allocated: as items are stored, or all of it at the start, in huge pages where the kernel has them.
@@ -135,8 +140,8 @@ impl control::boot::Bootable for NodeSettings {
         Some(&self.topology)
     }
 
-    fn cores(&self) -> &Cores {
-        &self.cores
+    fn cpus(&self) -> CpuSettings<'_> {
+        CpuSettings { cores: &self.cores, map: &self.cores_map, control: self.control_cpu }
     }
 
     fn check_start(&self, cores: usize, topology: Option<&Topology>) -> Result<(), HostFault> {

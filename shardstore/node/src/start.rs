@@ -88,6 +88,7 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
         metrics,
         log: plan.log,
         usage: plan.usage,
+        process: plan.process,
         host_memory: plan.host_memory,
         descriptors: plan.descriptors,
         listen: listen.clone(),

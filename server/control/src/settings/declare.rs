@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use super::{
     schema::{Table, joined, numbered},
     tree::SettingsTree,
-    value::{Cores, ListenAddress, SettingValue, SocketMode, wrong_kind},
+    value::{ControlCpu, Cores, ListenAddress, SettingValue, SocketMode, wrong_kind},
 };
 
 /// What a field of a struct of settings can be.
@@ -134,6 +134,7 @@ value_field!(
     ListenAddress => Address,
     SocketMode => SocketMode,
     Cores => Cores,
+    ControlCpu => ControlCpu,
     PathBuf => Path,
     String => Text
 );

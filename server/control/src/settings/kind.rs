@@ -14,7 +14,7 @@ use super::{
     quantity::{
         BYTE_UNITS_TEXT, DURATION_UNITS_TEXT, format_bytes, format_duration, parse_bytes, parse_count, parse_duration,
     },
-    value::{Cores, ListenAddress, SettingValue, SocketMode},
+    value::{ControlCpu, Cores, ListenAddress, SettingValue, SocketMode},
 };
 
 /// Most addresses one process listens on. Each data core has a socket for each of them, so the product must stay small.
@@ -61,8 +61,10 @@ pub enum Kind {
     Addresses,
     /// The mode of Unix sockets.
     SocketMode,
-    /// `auto`, or one to [`CORES_MAX`] different CPUs.
+    /// `auto`, `profile`, or one to [`CORES_MAX`] different CPUs.
     Cores,
+    /// `auto`, or one CPU.
+    ControlCpu,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A path; not empty.
@@ -87,6 +89,8 @@ impl Kind {
             Self::Addresses => SettingValue::Addresses(parse_addresses(text.split(','))?),
             Self::SocketMode => SettingValue::SocketMode(text.parse().ok()?),
             Self::Cores => SettingValue::Cores(parse_cores(text)?),
+            Self::ControlCpu if text == "auto" => SettingValue::ControlCpu(ControlCpu::Auto),
+            Self::ControlCpu => SettingValue::ControlCpu(ControlCpu::Cpu(parse_cpu(text)?)),
             Self::Choice(words) => SettingValue::Choice(words.iter().find(|word| **word == text)?),
             Self::Path => SettingValue::Path(PathBuf::from(text)),
             Self::Text { .. } => SettingValue::Text(text.to_owned()),
@@ -112,6 +116,9 @@ impl Kind {
                 let cpu = |number: &toml_edit::Value| u16::try_from(number.as_integer()?).ok();
                 SettingValue::Cores(Cores::Cpus(array.iter().map(cpu).collect::<Option<_>>()?))
             }
+            (Self::ControlCpu, toml_edit::Value::Integer(number)) => {
+                SettingValue::ControlCpu(ControlCpu::Cpu(u16::try_from(*number.value()).ok()?))
+            }
             (_, toml_edit::Value::String(text)) => return self.parse_text(text.value()),
             _ => return None,
         };
@@ -128,6 +135,7 @@ impl Kind {
             (Self::Cores, SettingValue::Cores(Cores::Cpus(list))) => {
                 list.len() <= CORES_MAX && is_set(list) && list.iter().all(|cpu| *cpu <= CPU_MAX)
             }
+            (Self::ControlCpu, SettingValue::ControlCpu(ControlCpu::Cpu(cpu))) => *cpu <= CPU_MAX,
             (Self::Path, SettingValue::Path(path)) => {
                 let bytes = path.as_os_str().as_encoded_bytes();
                 (1..=PATH_BYTES_MAX).contains(&bytes.len()) && !bytes.contains(&0)
@@ -148,7 +156,8 @@ impl Kind {
             Self::Address => "an IP address with a port, or \"unix:/absolute/path\"".to_owned(),
             Self::Addresses => format!("1 to {LISTEN_ADDRESSES_MAX} different addresses"),
             Self::SocketMode => format!("\"{:04o}\" to \"{:04o}\"", SocketMode::MIN, SocketMode::MAX),
-            Self::Cores => format!("\"auto\", or 1 to {CORES_MAX} different CPUs"),
+            Self::Cores => format!("\"auto\", \"profile\", or 1 to {CORES_MAX} different CPUs"),
+            Self::ControlCpu => "\"auto\", or a CPU".to_owned(),
             Self::Choice(words) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<String>>().join(" or "),
             Self::Path => "a path".to_owned(),
             Self::Text { bytes_max } => format!("text of 1 to {bytes_max} bytes"),
@@ -170,6 +179,7 @@ impl Kind {
             }
             Self::SocketMode => format!("{range}, four octal digits in quotes"),
             Self::Cores => format!("{range} numbered 0 to {CPU_MAX} ([0, 2, 4] or \"0-3,8\")"),
+            Self::ControlCpu => format!("{range} numbered 0 to {CPU_MAX}"),
             Self::Path => format!("{range}, not empty, at most {PATH_BYTES_MAX} bytes"),
             Self::Bool | Self::Address | Self::Choice(_) | Self::Text { .. } => range,
         }
@@ -180,10 +190,12 @@ fn parse_addresses<'a>(texts: impl Iterator<Item = &'a str>) -> Option<Vec<Liste
     texts.map(|text| text.parse().ok()).collect()
 }
 
-/// Reads `auto`, or CPUs and spans of CPUs separated by commas: `0-3,8`.
+/// Reads `auto`, `profile`, or CPUs and spans of CPUs separated by commas: `0-3,8`.
 fn parse_cores(text: &str) -> Option<Cores> {
-    if text == "auto" {
-        return Some(Cores::Auto);
+    match text {
+        "auto" => return Some(Cores::Auto),
+        "profile" => return Some(Cores::Profile),
+        _ => {}
     }
     let mut cpus = Vec::new();
     for part in text.split(',') {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use shardstore::cache::Commit;
 
+use crate::core_map::DEFAULT_PATH;
+
 use super::{
     declare::Field,
     kind::Kind,
@@ -62,6 +64,12 @@ pub const SOCKET_MODE: SettingKey = SettingKey::new(Kind::SocketMode).restart();
 
 /// The CPUs that data cores are pinned to.
 pub const CORES: SettingKey = SettingKey::new(Kind::Cores).preset("auto").flag("cores", "CPUS").restart();
+
+/// The map that `cores = "profile"` follows.
+pub const CORES_MAP: SettingKey = SettingKey::new(Kind::Path).preset(DEFAULT_PATH).restart();
+
+/// The CPU of the control thread.
+pub const CONTROL_CPU: SettingKey = SettingKey::new(Kind::ControlCpu).preset("auto").restart();
 
 /// The memory of all shards.
 pub const MEMORY: SettingKey =

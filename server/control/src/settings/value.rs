@@ -106,8 +106,19 @@ impl fmt::Display for SocketMode {
 pub enum Cores {
     /// One data core on every CPU this process may run on.
     Auto,
+    /// Those of the map of cores ([`crate::core_map`]).
+    Profile,
     /// These CPUs as the kernel numbers them, in the order given, each once.
     Cpus(Vec<u16>),
+}
+
+/// Which CPU the control thread is pinned to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControlCpu {
+    /// That of the map of cores, where there is one; else the scheduler decides.
+    Auto,
+    /// This CPU, as the kernel numbers it.
+    Cpu(u16),
 }
 
 /// A value of any kind.
@@ -129,6 +140,8 @@ pub enum SettingValue {
     SocketMode(SocketMode),
     /// The CPUs to run on.
     Cores(Cores),
+    /// The CPU of the control thread.
+    ControlCpu(ControlCpu),
     /// One word out of a fixed list.
     Choice(&'static str),
     /// A path in the file system.
@@ -143,6 +156,7 @@ impl SettingValue {
     pub fn to_toml(&self) -> String {
         match self {
             Self::Count(count) => count.to_string(),
+            Self::ControlCpu(ControlCpu::Cpu(cpu)) => cpu.to_string(),
             Self::Bool(on) => on.to_string(),
             Self::Addresses(addresses) => {
                 let quoted: Vec<String> = addresses.iter().map(|address| quote(&address.to_string())).collect();
@@ -156,7 +170,8 @@ impl SettingValue {
             | Self::Duration(_)
             | Self::Address(_)
             | Self::SocketMode(_)
-            | Self::Cores(Cores::Auto)
+            | Self::Cores(Cores::Auto | Cores::Profile)
+            | Self::ControlCpu(ControlCpu::Auto)
             | Self::Choice(_)
             | Self::Path(_)
             | Self::Text(_) => quote(&self.to_string()),
@@ -168,6 +183,7 @@ impl SettingValue {
     pub fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Count(count) => (*count).into(),
+            Self::ControlCpu(ControlCpu::Cpu(cpu)) => (*cpu).into(),
             Self::Bool(on) => (*on).into(),
             Self::Addresses(addresses) => addresses.iter().map(ListenAddress::to_string).collect(),
             Self::Cores(Cores::Cpus(cpus)) => cpus.iter().copied().collect(),
@@ -218,7 +234,9 @@ impl fmt::Display for SettingValue {
             Self::Address(address) => write!(f, "{address}"),
             Self::SocketMode(mode) => write!(f, "{mode}"),
             Self::Addresses(addresses) => write_list(f, addresses),
-            Self::Cores(Cores::Auto) => f.write_str("auto"),
+            Self::Cores(Cores::Auto) | Self::ControlCpu(ControlCpu::Auto) => f.write_str("auto"),
+            Self::Cores(Cores::Profile) => f.write_str("profile"),
+            Self::ControlCpu(ControlCpu::Cpu(cpu)) => write!(f, "{cpu}"),
             Self::Cores(Cores::Cpus(cpus)) => write_list(f, cpus),
             Self::Choice(word) => f.write_str(word),
             Self::Path(path) => write!(f, "{}", path.display()),

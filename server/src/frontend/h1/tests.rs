@@ -46,6 +46,7 @@ fn plan_with(access_log: Option<AccessLogPort>, environment: &[(&str, &str)]) ->
         config,
         topology: None,
         cpus: vec![None],
+        process: control::context::ProcessContext::default(),
         incarnation: 1,
         hash_seed: 1,
         descriptors: None,

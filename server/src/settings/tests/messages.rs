@@ -35,7 +35,7 @@ const LINES: &[(&str, &str)] = &[
     ),
     (
         "cores = [0, 0]",
-        "etc/corelane.toml:2: cores: found [0, 0], allowed: \"auto\", or 1 to 256 different CPUs numbered 0 to 8191 \
+        "etc/corelane.toml:2: cores: found [0, 0], allowed: \"auto\", \"profile\", or 1 to 256 different CPUs numbered 0 to 8191 \
          ([0, 2, 4] or \"0-3,8\")",
     ),
     ("topology = ''", "etc/corelane.toml:2: topology: found '', allowed: a path, not empty, at most 4095 bytes"),

@@ -76,6 +76,7 @@ impl Admin for NodeSupervisor {
             "version": BUILD.version,
             "commit": BUILD.commit,
             "profile": BUILD.profile,
+            "control_cpu": self.process.control_cpu,
             "state": self.state.get().word(),
             "node": self.shared.settings.node_id,
             "cluster": &*self.shared.cluster,

@@ -23,6 +23,7 @@ use control::accept_watch::AcceptWatch;
 use control::activity::Activity;
 use control::boot::Bootable;
 use control::clock::ClockWatch;
+use control::context::ProcessContext;
 use control::descriptors::DescriptorPlan;
 use control::drain::{DRAIN_CAUSE, Ending, Exit, LifecycleState};
 use control::exposure;
@@ -68,6 +69,7 @@ pub(crate) struct NodeSupervision {
     pub(crate) metrics: Arc<NodeMetrics>,
     pub(crate) log: Box<dyn LineSink + Send>,
     pub(crate) usage: Option<ReadUsage>,
+    pub(crate) process: ProcessContext,
     pub(crate) host_memory: Option<HostMemory>,
     pub(crate) descriptors: Option<DescriptorPlan>,
     pub(crate) listen: Vec<Address>,
@@ -87,6 +89,7 @@ struct NodeSupervisor {
     metrics: Arc<NodeMetrics>,
     log: Log,
     usage: Option<ReadUsage>,
+    process: ProcessContext,
     host_memory: Option<HostMemory>,
     listen: Vec<Address>,
     state: Cell<LifecycleState>,
@@ -163,6 +166,7 @@ impl NodeSupervisor {
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
             usage: supervision.usage,
+            process: supervision.process,
             host_memory: supervision.host_memory,
             listen: supervision.listen,
             state: Cell::new(LifecycleState::Starting),

@@ -175,6 +175,7 @@ fn plan(file: &File, log: &Log, flags: &[&'static str], incarnation: u64) -> Nod
         incarnation,
         descriptors: None,
         cpus: vec![None, None],
+        process: control::context::ProcessContext::default(),
         log: Box::new(log.clone()),
         usage: None,
         host_memory: None,
