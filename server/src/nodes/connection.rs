@@ -10,42 +10,35 @@
 //! **Invariants**: a request spends credit until it is answered or the connection ends; when it ends, all calls that
 //! wait for a response fail at once; a task that stops waiting for credit leaves no credit behind.
 
+mod establish;
+#[cfg(test)]
+mod tests;
+mod watch;
+
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::Poll;
 use std::time::Duration;
 
 use reactor::local::{Notify, OneSender, one};
-use reactor::{Address, Connection, ConnectionSender, Instant, Reactor, Received};
-use shardstore::key::SlotId;
+use reactor::{Connection, ConnectionSender, Instant, Reactor};
 use shardstore::planted::PlantedBug;
 use shardstore::session::{
-    AnswerReader, CallerSession, Claim, CorrelationId, CreditGrant, CreditWaker, Handshake, HandshakeError, Incoming,
-    WaiterId, wire_bytes,
+    AnswerReader, CallerSession, Claim, CorrelationId, CreditGrant, CreditWaker, Incoming, WaiterId, wire_bytes,
 };
 use shardstore::wire::hello::Hello;
-use shardstore::wire::map_digest::SLOTS_PER_BLOCK;
 use shardstore::wire::reassembly::ValuePart;
 use shardstore::wire::request::Op as WireOp;
-use shardstore::wire::terms::{HelloError, SessionTerms, negotiate};
 use shardstore::wire::{FrameError, Request};
 
-use super::clock::{self, NodeClock};
+use super::clock::NodeClock;
 use super::fault::ConnectionFault;
 use super::health::NodeHealth;
-use super::names;
 use super::response::NodeResponse;
 use super::shared::ClusterShared;
+use establish::Established;
+use watch::SendProgress;
 
 /// How long a retired connection goes on for what is owed on it.
 const RETIRE_TIME: Duration = Duration::from_secs(10);
-
-/// How long a node may acknowledge nothing of what was sent to it, before the kernel gives the connection up.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
-
-/// How often a connection is looked after in the time that a node may be silent.
-const LOOKS: u32 = 8;
 
 /// Bytes of a frame still to come from which on they are received in bulk.
 const BULK_BYTES_MIN: usize = 128 * 1024;
@@ -65,32 +58,6 @@ struct PendingCall {
     sender: Option<OneSender<NodeResponse>>,
     /// When a part of the response last came.
     progress: Option<Instant>,
-}
-
-/// What has become of the bytes that were written, and since when something is owed.
-struct SendProgress {
-    /// Bytes of requests written on this connection.
-    written: Cell<u64>,
-    /// Of these, those the kernel had taken when that was last looked at.
-    taken: Cell<u64>,
-    /// When it was last seen to have taken more while more was waiting, or when a request was sent while none was in flight.
-    moved: Cell<Instant>,
-}
-
-impl SendProgress {
-    fn new(now: Instant) -> Self {
-        SendProgress { written: Cell::new(0), taken: Cell::new(0), moved: Cell::new(now) }
-    }
-
-    /// Looks at how much is still waiting to be taken.
-    ///
-    /// That the kernel takes bytes says something of the node only where it had stopped to: then it has been acknowledged some.
-    fn look(&self, queued: u64, now: Instant) {
-        let taken = self.written.get().saturating_sub(queued);
-        if self.taken.replace(taken) < taken && queued > 0 {
-            self.moved.set(now);
-        }
-    }
 }
 
 type NodeSession = CallerSession<PendingCall, CallWaker>;
@@ -117,13 +84,6 @@ pub(crate) struct NodeConnection {
     closed: Cell<bool>,
     /// The node is retired: end the connection when nothing is owed on it.
     retiring: Cell<bool>,
-}
-
-/// A connection on which both sides have agreed on terms.
-pub(super) struct Established {
-    connection: Connection,
-    pub(super) terms: SessionTerms,
-    answers: AnswerReader,
 }
 
 /// How long a call may take.
@@ -334,57 +294,6 @@ impl NodeConnection {
         self.progress.written.set(self.progress.written.get() + (out.len() - before) as u64);
     }
 
-    /// Asks for a sign of life and for the time.
-    fn ping(&self, now: Instant) {
-        if self.pinging.get() {
-            return;
-        }
-        let mut request = Request::new(0, SlotId::ZERO, 0, WireOp::Ping);
-        let bytes = self.wire_bytes(&request);
-        // Without credit, as much as the node takes is in flight: any of that is to give a sign of life.
-        let Some(grant) = self.session.borrow_mut().credit.take(bytes) else { return };
-        self.pinging.set(true);
-        self.begin(grant, &mut request, PendingCall { sender: None, progress: None }, now);
-        let session = self.session.borrow();
-        if let Some(sender) = &*self.sender.borrow() {
-            session.parts(&request).for_each(|part| self.write_part(&session, &request, part, sender));
-        }
-    }
-
-    /// The node has answered a PING.
-    fn note_clock(&self, told_us: u64) {
-        self.pinging.set(false);
-        if let Some(mut clock) = self.clock.get().filter(|_| told_us > 0) {
-            clock.improve(told_us, self.reactor.read_clock());
-            self.clock.set(Some(clock));
-        }
-    }
-
-    /// Looks after a connection on which answers are owed: a node that gives no sign of life is asked for one, and given up when
-    /// that does not come.
-    ///
-    /// # Errors
-    /// [`ConnectionFault::Silent`].
-    fn look_after(&self, patience: Duration) -> Result<(), ConnectionFault> {
-        let now = self.reactor.now();
-        let queued = self.sender.borrow().as_ref().map_or(0, ConnectionSender::queued_bytes);
-        self.progress.look(queued as u64, now);
-        if self.session.borrow().is_idle() {
-            return Ok(());
-        }
-        let silent = now.since(self.progress.moved.get().max(self.last_heard.get()));
-        // Without credit for a PING the responses that are due are to be the sign.
-        let patience_now = if self.pinging.get() { patience } else { patience * 3 / 2 };
-        if silent >= patience_now {
-            return Err(ConnectionFault::Silent(silent));
-        }
-        let is_clock_old = self.clock.get().is_some_and(|clock| now.since(clock.heard()) >= clock::REFRESH);
-        if silent >= patience / 2 || is_clock_old {
-            self.ping(now);
-        }
-        Ok(())
-    }
-
     /// A response has come; none that can be read, if `response` is none.
     fn release(&self, id: CorrelationId, credits: u16, response: Option<NodeResponse>) {
         let mut session = self.session.borrow_mut();
@@ -433,25 +342,6 @@ impl NodeConnection {
         drop(pending);
     }
 
-    /// Connects and agrees on terms with the node, within its time.
-    pub(super) async fn establish(
-        &self,
-        shared: &ClusterShared,
-        node: &NodeHealth,
-    ) -> Result<Established, ConnectionFault> {
-        let connect_timeout = shared.options.get().connect_timeout;
-        // Probes are short, so that a node is found soon after it is back: what was sent to it before that is lost.
-        let is_probe = node.breaker.borrow().is_open();
-        let deadline = shared.reactor.now() + if is_probe { connect_timeout / 2 } else { connect_timeout };
-        let address = names::locate(shared, node, deadline).await?;
-        let connection = shared.reactor.connect(&Address::Tcp(address), deadline).await?;
-        connection.limit_unacknowledged(UNACKNOWLEDGED_MAX);
-        connection.set_deadline(deadline);
-        let (terms, answers) = self.shake_hands(shared, node, &connection).await?;
-        connection.set_deadline(Instant::NEVER);
-        Ok(Established { connection, terms, answers })
-    }
-
     /// Takes calls and reads responses until the connection ends.
     pub(super) async fn serve(&self, shared: &ClusterShared, established: Established) -> Result<(), ConnectionFault> {
         let Established { connection, terms, answers } = established;
@@ -475,68 +365,6 @@ impl NodeConnection {
         ended
     }
 
-    /// Exchanges HELLOs; the connection's deadline bounds it.
-    async fn shake_hands(
-        &self,
-        shared: &ClusterShared,
-        node: &NodeHealth,
-        connection: &Connection,
-    ) -> Result<(SessionTerms, AnswerReader), ConnectionFault> {
-        let hello = Hello { wanted_core: self.core, ..shared.hello() };
-        self.hello_epoch.set(hello.topology_epoch);
-        let epoch = hello.topology_epoch;
-        let mut handshake = Handshake::begin(hello, &mut connection.write());
-        let terms = loop {
-            let data = connection.receive().await?.ok_or(ConnectionFault::Ended)?;
-            let read = handshake.receive(&data, &mut shared.spares.borrow_mut());
-            match read {
-                Ok(Some(terms)) => break terms,
-                Ok(None) => {}
-                Err(HandshakeError::Disagreed(HelloError::Map { epoch, first, last })) => {
-                    let error = HelloError::Map { epoch, first, last };
-                    return Err(self.compare_maps(shared, node, connection, (&handshake, error)).await);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        };
-        if terms.peer_node_id != node.id.0 {
-            return Err(ConnectionFault::OtherNode { expected: node.id.0, found: terms.peer_node_id });
-        }
-        shared.note_met(node.id, epoch, &terms);
-        Ok((terms, AnswerReader::new(handshake.into_reader(), &terms)))
-    }
-
-    /// The node has another map of our epoch: shows it our owners of the first block that differs, as it has shown us its own, so that
-    /// both name the first slot.
-    async fn compare_maps(
-        &self,
-        shared: &ClusterShared,
-        node: &NodeHealth,
-        connection: &Connection,
-        (handshake, error): (&Handshake, HelloError),
-    ) -> ConnectionFault {
-        let (HelloError::Map { epoch, first, .. }, Some(theirs)) = (&error, handshake.theirs()) else {
-            return ConnectionFault::Hello(error);
-        };
-        if theirs.node_id != node.id.0 {
-            return ConnectionFault::OtherNode { expected: node.id.0, found: theirs.node_id };
-        }
-        let mut ours = Hello { wanted_core: self.core, ..shared.hello() };
-        if ours.topology_epoch != *epoch {
-            return ConnectionFault::Hello(error);
-        }
-        node.agreed.set(0);
-        shared.note_differs(node.id, &ours, theirs);
-        let owners = shared.topology.borrow().block_owners(*first / SLOTS_PER_BLOCK * SLOTS_PER_BLOCK);
-        if let Some(extension) = &mut ours.extension {
-            extension.owners = Some(Box::new(owners));
-        }
-        ours.encode(&mut connection.write());
-        // The node closes when it has read that; until then, or until the deadline, nothing else is to come.
-        while let Ok(Some(_)) = connection.receive().await {}
-        ConnectionFault::Hello(negotiate(&ours, theirs).err().unwrap_or(error))
-    }
-
     async fn read_answers(
         &self,
         shared: &ClusterShared,
@@ -550,30 +378,6 @@ impl NodeConnection {
             self.last_heard.set(shared.reactor.now());
             answers.read(&data, &mut shared.spares.borrow_mut(), |incoming| self.take(incoming))?;
             connection.expect_bulk(answers.missing_bytes() >= BULK_BYTES_MIN);
-        }
-    }
-}
-
-impl NodeConnection {
-    /// Waits for bytes; none when it was time to look after the connection.
-    async fn receive(
-        &self,
-        shared: &ClusterShared,
-        connection: &Connection,
-    ) -> Result<Option<Received>, ConnectionFault> {
-        let patience = shared.options.get().connect_timeout;
-        let is_idle = self.session.borrow().is_idle();
-        let look_at = if is_idle { Instant::NEVER } else { shared.reactor.now() + patience / LOOKS };
-        let mut receiving = connection.receive();
-        let mut begun = pin!(self.begun.notified());
-        let received = poll_fn(|context| match Pin::new(&mut receiving).poll(context) {
-            Poll::Ready(received) => Poll::Ready(Some(received)),
-            Poll::Pending if is_idle => begun.as_mut().poll(context).map(|()| None),
-            Poll::Pending => Poll::Pending,
-        });
-        match shared.reactor.until(look_at, received).await.flatten() {
-            Some(received) => Ok(Some(received?.ok_or(ConnectionFault::Ended)?)),
-            None => self.look_after(patience).map(|()| None),
         }
     }
 }
@@ -595,6 +399,3 @@ fn budget_us(now: Instant, deadline: Instant) -> u32 {
     // Zero would mean "no deadline" to the node.
     u32::try_from(micros).unwrap_or(u32::MAX).max(1)
 }
-
-#[cfg(test)]
-mod tests;
