@@ -18,6 +18,7 @@ mod miri;
 mod packages;
 mod perf;
 mod poll;
+mod release;
 mod sim;
 mod steps;
 mod test;
@@ -51,6 +52,8 @@ enum Verb {
     Miri(miri::Options),
     /// Measure the standard scenarios beside the floor and other servers, and make a report (about twelve minutes)
     Perf(perf::Options),
+    /// Make the archive and the package of this commit, reproducibly, and sign them
+    Release(release::Options),
     /// Start three nodes and two edges on loopback, say what to try, and stop them on Ctrl-C
     Demo(demo::Options),
 }
@@ -75,6 +78,7 @@ fn run(verb: &Verb) -> Result<ExitCode> {
         Verb::Fuzz(options) => fuzz::run(&root, options),
         Verb::Miri(options) => miri::run(&root, options),
         Verb::Perf(options) => perf::run(&root, options),
+        Verb::Release(options) => release::run(&root, options),
         Verb::Demo(options) => demo::run(&root, options),
     }
 }

@@ -28,7 +28,11 @@ const NEEDED: &[Needed] = &[
     Needed { program: "valgrind", package: "valgrind" },
     Needed { program: "redis-server", package: "redis-server" },
     Needed { program: "memcached", package: "memcached" },
+    Needed { program: "systemd-analyze", package: "systemd" },
 ];
+
+/// What makes a package of a release.
+const PACKAGERS: &[Needed] = &[Needed { program: "dpkg-deb", package: "dpkg" }];
 
 /// Servers that ours is measured beside, and their client side.
 const PEERS: &[Needed] = &[
@@ -58,6 +62,14 @@ pub(crate) fn ensure_installed() -> Result<()> {
 /// As for the tests' programs.
 pub(crate) fn ensure_peers_installed() -> Result<()> {
     ensure(PEERS, "every server to compare with is installed")
+}
+
+/// Installs what makes a package of a release, where it is missing.
+///
+/// # Errors
+/// As for the tests' programs.
+pub(crate) fn ensure_packager_installed() -> Result<()> {
+    ensure(PACKAGERS, "what makes packages is installed")
 }
 
 fn ensure(needed: &[Needed], all_there: &str) -> Result<()> {
