@@ -19,6 +19,7 @@ mod connections;
 mod edge;
 mod exchange;
 mod frontend;
+mod hot_keys;
 mod listener;
 mod message;
 mod metrics;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::hot_keys::HotKeyReport;
 use crate::nodes::{NodeState, TopologyHint};
 use crate::snapshot::Snapshot;
 use store_runtime::tiers::StoreMessage;
@@ -29,6 +30,8 @@ pub(crate) enum Message {
     Heartbeat,
     /// To control: the nodes as this core sees them.
     Nodes(Vec<NodeState>),
+    /// To control: which keys were asked for most.
+    HotKeys(HotKeyReport),
     /// To control: nothing is left to finish. `cut`: connections that had to be dropped.
     Drained { cut: usize },
 }

@@ -5,6 +5,7 @@
 mod support;
 
 use std::process::Command;
+use std::time::Instant;
 
 use support::client::Client;
 use support::server::{Plan, Server, own_folder};
@@ -41,6 +42,21 @@ fn text_of<'a>(document: &'a str, id: &str) -> &'a str {
     after.split_once('>').unwrap().1.split_once("</").unwrap().0
 }
 
+/// Looks at `/v1/status` until a window of sampled keys is reported.
+#[expect(clippy::disallowed_methods, reason = "a test has no reactor")]
+fn hot_keys_are_reported(server: &Server) {
+    let deadline = Instant::now() + support::PATIENCE;
+    let mut client = Client::connect(server.admin);
+    loop {
+        let status = client.ask("GET /v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let status: serde_json::Value = serde_json::from_slice(&status.body).unwrap();
+        if status["hot_keys"]["samples"].as_u64().unwrap() > 0 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no key was sampled: {}", status["hot_keys"]);
+    }
+}
+
 #[test]
 fn the_page_shows_what_happens() {
     let server = Server::start(&Plan { config: "memory = \"64MiB\"\n", ..Plan::default() });
@@ -58,7 +74,9 @@ fn the_page_shows_what_happens() {
         assert_eq!(client.ask("GET /v1/kv/default/a HTTP/1.1\r\nHost: h\r\n\r\n").status, 200);
     }
     assert_eq!(client.ask("GET /v1/kv/default/b HTTP/1.1\r\nHost: h\r\n\r\n").status, 404);
+    hot_keys_are_reported(&server);
     let busy = rendered(&server);
+    assert!(busy.contains("<td>default/a</td>"), "the key that nearly all asked for: {busy}");
     assert_eq!(text_of(&busy, "requests"), "500 in all");
     assert_eq!(text_of(&busy, "hit-all"), "99.8 % since the start");
     assert_eq!(text_of(&busy, "connections"), "1");

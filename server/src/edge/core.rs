@@ -2,6 +2,7 @@
 //!
 //! **Not** what requests are served with: services and frontends hold what they need of it themselves.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::storage::Storage;
 use crate::access_log::Recorder;
 use crate::connections::Connections;
 use crate::exchange::memory::ConnectionMemory;
+use crate::hot_keys::HotKeys;
 use crate::metrics::CoreMetrics;
 use crate::snapshot::{CurrentSnapshot, Snapshot};
 
@@ -21,6 +23,7 @@ pub(super) struct Core {
     pub(super) memory: ConnectionMemory,
     pub(super) connections: Rc<Connections>,
     pub(super) recorder: Rc<Recorder>,
+    pub(super) hot_keys: Rc<RefCell<HotKeys>>,
     pub(super) metrics: Arc<CoreMetrics>,
 }
 

@@ -39,7 +39,7 @@ fn handle(core: &Rc<Core>, from: CoreId, message: Message) {
         Message::Stop => core.reactor.stop(),
         Message::Heartbeat => core.storage.mail.deliver(from, Message::Heartbeat),
         // Messages to the control core.
-        Message::TopologyHint(_) | Message::Drained { .. } | Message::Nodes(_) => {}
+        Message::TopologyHint(_) | Message::Drained { .. } | Message::Nodes(_) | Message::HotKeys(_) => {}
     }
 }
 

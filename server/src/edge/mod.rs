@@ -15,6 +15,7 @@ mod plan;
 mod report;
 mod storage;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::access_log::Recorder;
 use crate::connections::Connections;
 use crate::exchange::memory::ConnectionMemory;
 use crate::frontend::h1::{H1, H1Parts};
+use crate::hot_keys::HotKeys;
 use crate::listener::Acceptor;
 use crate::services::Services;
 use crate::services::kv::KvService;
@@ -46,6 +48,7 @@ pub(crate) fn start(reactor: &Reactor, mut plan: CorePlan) -> std::io::Result<()
     let storage = Storage::start(reactor, plan)?;
     let connections = Connections::new(reactor, &metrics, connections_max);
 
+    let hot_keys = Rc::new(RefCell::new(HotKeys::new()));
     let services = Services { kv: KvService::new(storage.for_kv(reactor, &snapshot), &memory, &metrics) };
     let h1 = H1::new(
         &H1Parts {
@@ -55,12 +58,14 @@ pub(crate) fn start(reactor: &Reactor, mut plan: CorePlan) -> std::io::Result<()
             recorder: &recorder,
             metrics: &metrics,
             heads_in_part: &memory.heads_in_part,
+            hot_keys: &hot_keys,
         },
         services,
     );
     Acceptor::new(reactor, &snapshot, &connections, &metrics, h1).start(&listening)?;
 
-    let core = Rc::new(Core { reactor: reactor.clone(), snapshot, storage, memory, connections, recorder, metrics });
+    let core =
+        Rc::new(Core { reactor: reactor.clone(), snapshot, storage, memory, connections, recorder, hot_keys, metrics });
     mail::start(&core)?;
     report::start(&core)
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::core::Core;
+use crate::hot_keys;
 use crate::message::Message;
 use crate::nodes::NodeState;
 
@@ -21,9 +22,14 @@ pub(super) fn start(core: &Rc<Core>) -> std::io::Result<()> {
     let reporting = Rc::clone(core);
     let task = async move {
         let mut reported = Vec::new();
+        let mut window_ends = reporting.reactor.now() + hot_keys::WINDOW;
         loop {
             tick(&reporting);
             report_nodes(&reporting, &mut reported);
+            if reporting.reactor.now() >= window_ends {
+                window_ends = reporting.reactor.now() + hot_keys::WINDOW;
+                report_hot_keys(&reporting);
+            }
             reporting.reactor.sleep(TICK).await;
         }
     };
@@ -39,6 +45,13 @@ fn report_nodes(core: &Core, reported: &mut Vec<NodeState>) {
     if states != *reported && core.storage.mail.send(core.control(), Message::Nodes(states.clone())).is_ok() {
         *reported = states;
     }
+}
+
+/// Reports the keys of the window that ends.
+fn report_hot_keys(core: &Core) {
+    let report = core.hot_keys.borrow_mut().take();
+    // Where the mailbox is full a window is lost.
+    let _ = core.storage.mail.send(core.control(), Message::HotKeys(report));
 }
 
 fn tick(core: &Core) {

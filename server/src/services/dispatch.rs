@@ -51,6 +51,14 @@ pub(crate) fn pays_look_ahead(services: &Services) -> bool {
     services.kv.pays_look_ahead()
 }
 
+/// The keyspace and the key that a request names, as it was sent.
+pub(crate) fn key_of<'a>(head: &RequestHead<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    match router::route(head) {
+        Route::Read { keyspace, raw_key } | Route::Write { keyspace, raw_key } => Some((keyspace, raw_key)),
+        Route::Status(_) => None,
+    }
+}
+
 /// Notes what a request is about to look up, before those that came ahead of it are served.
 #[inline(always)]
 pub(crate) fn look_ahead(services: &Services, head: &RequestHead<'_>) {

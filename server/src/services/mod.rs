@@ -9,4 +9,4 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use dispatch::{Exchange, Plan, Services, begin, carry, look_ahead, pays_look_ahead, prefetch};
+pub(crate) use dispatch::{Exchange, Plan, Services, begin, carry, key_of, look_ahead, pays_look_ahead, prefetch};

@@ -94,6 +94,8 @@ settings! {
         pub topology: Option<PathBuf> = TOPOLOGY,
         /// Whether responses name the tier that served them (field Cache-Status).
         pub cache_status: bool = SettingKey::new(Kind::Bool).preset("true"),
+        /// Whether one request in some dozens is looked at for the hottest keys in `/v1/status`, which shows their names.
+        pub hot_keys: bool = SettingKey::new(Kind::Bool).preset("true"),
         /// How long an edge serves its copy of a node's value without asking the node again; 0s keeps no copies.
         // It bounds the staleness of reads after writes of other edges; more than an hour would be a mistake of the unit.
         pub edge_ttl: Duration = SettingKey::duration(Duration::ZERO, HOUR).preset("1s").flag("edge-ttl", "DURATION").formerly("near_ttl"),

@@ -45,6 +45,7 @@ use shardstore::placement::Topology;
 
 use self::reachability::Reachability;
 use crate::access_log::AccessLogControl;
+use crate::hot_keys::HotKeyReports;
 use crate::message::Message;
 use crate::metrics::CoreMetrics;
 use crate::nodes::{NodeState, TopologyHint};
@@ -105,6 +106,7 @@ pub(crate) struct Supervisor {
     release: RefCell<ReleaseRule>,
     /// Nodes as each core sees them.
     nodes: RefCell<BTreeMap<u16, Vec<NodeState>>>,
+    hot_keys: RefCell<HotKeyReports>,
     hasher: KeyHasher,
     shards: Published,
     listening: Arc<SharedListen>,
@@ -166,6 +168,7 @@ impl Supervisor {
             state: Cell::new(LifecycleState::Starting),
             drained: Cell::new(0),
             nodes: RefCell::new(BTreeMap::new()),
+            hot_keys: RefCell::default(),
             hasher: supervision.hasher,
             shards: supervision.shards,
             listening: supervision.listening,
@@ -242,6 +245,7 @@ impl Supervisor {
                 self.nodes.borrow_mut().insert(from.0, states);
                 self.log_reachability();
             }
+            Message::HotKeys(report) => self.hot_keys.borrow_mut().insert(from.0, report),
             Message::Heartbeat => self.heartbeats.note(from, self.reactor.now()),
             // Messages between data cores, or from here to them.
             Message::Store(_) | Message::Snapshot(_) | Message::Drain(_) | Message::Stop | Message::Serve => {}

@@ -29,6 +29,7 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
         "totals": supervisor.activity.render(supervisor.reactor.now(), totals(supervisor)),
         "latency": latency_status(&supervisor.latencies()),
         "memory": supervisor.memory_bound().to_json(supervisor.host_memory.as_ref()),
+        "hot_keys": supervisor.hot_keys.borrow().to_json(snapshot.settings.hot_keys),
         "warnings": supervisor.log.recent(),
         "topology": topology.as_ref().map(|topology| json!({
             "cluster": topology.cluster(),

@@ -41,7 +41,7 @@ static SCHEMA: Schema = Schema {
 };
 
 /// Keys that only `corelane` has.
-const EDGE_KEYS: [&str; 27] = [
+const EDGE_KEYS: [&str; 28] = [
     "accept_steering",
     "access_log.format",
     "access_log.path",
@@ -49,6 +49,7 @@ const EDGE_KEYS: [&str; 27] = [
     "access_log.slow",
     "cache_status",
     "edge_ttl",
+    "hot_keys",
     "limits.header_bytes",
     "limits.header_count",
     "limits.target_bytes",

@@ -13,7 +13,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corelane_http::Status;
-use corelane_http::h1::request::RequestError;
+use corelane_http::h1::Parsed;
+use corelane_http::h1::request::{RequestError, Resume, parse};
 use corelane_http::h1::server::{RequestRound, ResponseForm};
 use corelane_http::problem::Problem;
 use corelane_http::request::{RequestBody, RequestHead};
@@ -116,6 +117,9 @@ impl Session {
                 return self.refuse_head(&MEMORY_FULL);
             }
             let round = self.h1.rounds.begin(&self.h1.reactor, &self.h1.metrics);
+            if round.is_some() {
+                self.note_key();
+            }
             let state = self.serve_ready();
             if let Some(round) = round {
                 let carried = u64::from(matches!(state, LoopState::Carry(_)));
@@ -138,6 +142,21 @@ impl Session {
             if let Err(end) = self.relieve().await {
                 return end;
             }
+        }
+    }
+
+    /// Counts the first key of a round that is measured.
+    #[cold]
+    fn note_key(&self) {
+        let snapshot = self.h1.snapshot.get();
+        if !snapshot.settings.hot_keys {
+            return;
+        }
+        let mut resume = Resume::default();
+        if let Ok(Parsed::Complete(head)) = parse(self.requests.unread(), &snapshot.head_limits, &mut resume)
+            && let Some((keyspace, raw_key)) = services::key_of(&head)
+        {
+            self.h1.hot_keys.borrow_mut().note(keyspace, raw_key);
         }
     }
 

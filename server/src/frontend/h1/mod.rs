@@ -35,6 +35,7 @@ use super::responder::Responder;
 use crate::access_log::{Downstream, Recorder, RequestLine, ResponseNote};
 use crate::connections::Connections;
 use crate::exchange::Reply;
+use crate::hot_keys::HotKeys;
 use crate::metrics::CoreMetrics;
 use crate::services::Services;
 use crate::snapshot::CurrentSnapshot;
@@ -67,6 +68,8 @@ pub(crate) struct H1 {
     metrics: Arc<CoreMetrics>,
     /// For what has come of heads that have not come whole.
     heads_in_part: Rc<Budget>,
+    /// Keys of the rounds that are measured.
+    hot_keys: Rc<RefCell<HotKeys>>,
     /// Which rounds of connections are measured.
     rounds: Rounds,
 }
@@ -80,11 +83,12 @@ pub(crate) struct H1Parts<'a> {
     pub(crate) recorder: &'a Rc<Recorder>,
     pub(crate) metrics: &'a Arc<CoreMetrics>,
     pub(crate) heads_in_part: &'a Rc<Budget>,
+    pub(crate) hot_keys: &'a Rc<RefCell<HotKeys>>,
 }
 
 impl H1 {
     pub(crate) fn new(parts: &H1Parts<'_>, services: Services) -> Self {
-        let H1Parts { reactor, snapshot, connections, recorder, metrics, heads_in_part } = *parts;
+        let H1Parts { reactor, snapshot, connections, recorder, metrics, heads_in_part, hot_keys } = *parts;
         H1 {
             reactor: reactor.clone(),
             snapshot: Rc::clone(snapshot),
@@ -95,6 +99,7 @@ impl H1 {
             recorder: Rc::clone(recorder),
             metrics: Arc::clone(metrics),
             heads_in_part: Rc::clone(heads_in_part),
+            hot_keys: Rc::clone(hot_keys),
             rounds: Rounds::new(),
         }
     }
