@@ -19,6 +19,7 @@ mod clock_readings;
 mod disowned;
 mod outcome;
 mod set;
+mod staged;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ pub use clock_readings::ClockReadings;
 pub use disowned::SweepSlice;
 pub use outcome::{Deleted, SetOutcome, Stored, Touched};
 pub use set::{Delete, NewValue};
+pub use staged::StagedSet;
 
 use crate::cache::{Cache, CacheError, CacheOptions, CacheStats, Hit, Insert, SharedCache};
 use crate::key::KeyHash;
@@ -98,31 +100,31 @@ impl Shard {
         {
             return SetOutcome::Corrupt { given, computed };
         }
+        if let Some(outcome) = self.refuse(hash, key, set, now) {
+            return outcome;
+        }
+        let version = set.version.unwrap_or_else(|| self.clock.tick(now.wall_ms));
+        match self.cache.insert(hash, key, &insert_of(set, version, computed, now), now.steady_ms) {
+            Ok(inserted) => SetOutcome::Stored(Stored { version, replaced: inserted.replaced }),
+            Err(error) => SetOutcome::refused(&error),
+        }
+    }
+
+    /// Why a write is not applied in the state in which its key is now, if so.
+    fn refuse(&mut self, hash: KeyHash, key: &[u8], set: &NewValue<'_>, now: ClockReadings) -> Option<SetOutcome> {
         if set.version.is_some_and(|version| self.clock.observe(version, now.wall_ms).is_err()) {
-            return SetOutcome::VersionAhead;
+            return Some(SetOutcome::VersionAhead);
         }
         if set.version.is_some_and(|version| self.is_disowned(hash.slot(), version)) {
-            return SetOutcome::NotApplied { current: None };
+            return Some(SetOutcome::NotApplied { current: None });
         }
         if set.condition != Condition::Any || set.version.is_some() {
             let current = self.current(hash, key, now.steady_ms);
             if !may_replace(current, set.condition, set.version) {
-                return SetOutcome::NotApplied { current };
+                return Some(SetOutcome::NotApplied { current });
             }
         }
-        let version = set.version.unwrap_or_else(|| self.clock.tick(now.wall_ms));
-        let insert = Insert {
-            value: set.value,
-            metadata: set.metadata,
-            version,
-            expire_ms: expire_ms(now.steady_ms, set.ttl_ms),
-            value_crc32c: computed,
-            flags: set.flags,
-        };
-        match self.cache.insert(hash, key, &insert, now.steady_ms) {
-            Ok(inserted) => SetOutcome::Stored(Stored { version, replaced: inserted.replaced }),
-            Err(error) => SetOutcome::refused(&error),
-        }
+        None
     }
 
     /// Removes a key, if the condition holds. The removal has a version of its own, newer than what it removes: the shard's next
@@ -191,6 +193,18 @@ impl Shard {
 fn may_replace(current: Option<Version>, condition: Condition, version: Option<Version>) -> bool {
     let is_newer = version.is_none_or(|version| current.is_none_or(|current| current < version));
     condition.holds(current) && is_newer
+}
+
+/// What the cache is handed of a write.
+const fn insert_of<'a>(set: &NewValue<'a>, version: Version, value_crc32c: u32, now: ClockReadings) -> Insert<'a> {
+    Insert {
+        value: set.value,
+        metadata: set.metadata,
+        version,
+        expire_ms: expire_ms(now.steady_ms, set.ttl_ms),
+        value_crc32c,
+        flags: set.flags,
+    }
 }
 
 /// The instant a time to live ends: 0 (never) for 0.

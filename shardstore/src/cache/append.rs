@@ -13,7 +13,7 @@ use super::ttl::{CLASSES_MAX, TtlClass, TtlGroup};
 use super::{Cache, CacheError};
 
 /// The smallest part of a value worth an extent of its own; a smaller rest of a segment is left unused.
-const EXTENT_BYTES_MIN: usize = 1024;
+pub(super) const EXTENT_BYTES_MIN: usize = 1024;
 
 /// Bytes of a chained value that are copied at once, by way of the stack.
 const BOUNCE_BYTES: usize = 4096;
@@ -31,7 +31,7 @@ impl Stream {
     /// How many there are.
     pub(super) const COUNT: usize = 4 * CLASSES_MAX;
 
-    const fn index(self) -> usize {
+    pub(super) const fn index(self) -> usize {
         match self {
             Self::Whole(Queue::Small, class) => class.index(),
             Self::Whole(Queue::Main, class) => CLASSES_MAX + class.index(),
@@ -40,7 +40,7 @@ impl Stream {
         }
     }
 
-    const fn queue(self) -> Queue {
+    pub(super) const fn queue(self) -> Queue {
         match self {
             Self::Whole(queue, _) | Self::Chained(queue, _) => queue,
         }
@@ -191,8 +191,12 @@ impl Cache {
 
     /// Bytes left in the open segment of a stream.
     pub(super) fn room(&self, stream: Stream) -> usize {
-        let open = self.open[stream.index()];
-        open.map_or(0, |id| self.geometry.segment_bytes() - self.segments.at(id).used as usize)
+        self.open[stream.index()].map_or(0, |id| self.room_in(id))
+    }
+
+    /// Bytes left in a segment.
+    pub(super) fn room_in(&self, id: SegmentId) -> usize {
+        self.geometry.segment_bytes() - self.segments.at(id).used as usize
     }
 
     /// Seals the open segment of a stream and opens a free one; `false` when there is none, then the open one stays.
@@ -216,7 +220,7 @@ impl Cache {
         self.seal(id);
     }
 
-    fn seal(&mut self, id: SegmentId) {
+    pub(super) fn seal(&mut self, id: SegmentId) {
         self.segments.set_state(id, State::Sealed);
         if self.segments.at(id).live_records == 0 {
             self.release(id);
@@ -232,6 +236,11 @@ impl Cache {
     /// Takes `bytes` of a stream's open segment, which has as many.
     fn claim(&mut self, stream: Stream, bytes: usize, fixed: bool) -> Location {
         let id = self.open[stream.index()].expect("a segment is open once there was room");
+        self.claim_in(id, bytes, fixed)
+    }
+
+    /// Takes `bytes` of a segment, which has as many.
+    pub(super) fn claim_in(&mut self, id: SegmentId, bytes: usize, fixed: bool) -> Location {
         let segment = self.segments.at_mut(id);
         let at = self.geometry.bytes_of(id) as usize + segment.used as usize;
         segment.note_record(bytes, fixed);
@@ -240,7 +249,7 @@ impl Cache {
         Location::of(at)
     }
 
-    fn note_expiry_at(&mut self, location: Location, expire_ms: u64, bytes: usize) {
+    pub(super) fn note_expiry_at(&mut self, location: Location, expire_ms: u64, bytes: usize) {
         let id = self.arena.segment_of(location.at());
         self.segments.at_mut(id).note_expiry(expire_ms, bytes);
     }

@@ -50,6 +50,21 @@ impl<'a> ValueParts<'a> {
     }
 }
 
+impl<'a> ValueParts<'a> {
+    /// The bytes from an offset on, to the end of the piece that it lies in; none where it lies behind the end.
+    #[must_use]
+    pub fn piece_from(&self, offset: usize) -> &'a [u8] {
+        let mut skip = offset;
+        for part in self.as_slices() {
+            match part.get(skip..) {
+                Some(rest) if !rest.is_empty() => return rest,
+                _ => skip -= part.len(),
+            }
+        }
+        &[]
+    }
+}
+
 impl<'a> From<&'a [u8]> for ValueParts<'a> {
     fn from(value: &'a [u8]) -> Self {
         Self::One(value)
@@ -146,7 +161,7 @@ impl Cache {
         Ok(Inserted { replaced })
     }
 
-    fn head_of<'a>(&self, key: &'a [u8], insert: &Insert<'a>) -> Result<ItemHead<'a>, CacheError> {
+    pub(super) fn head_of<'a>(&self, key: &'a [u8], insert: &Insert<'a>) -> Result<ItemHead<'a>, CacheError> {
         assert!(insert.flags <= FLAGS_MAX, "the caller has four flags");
         if key.len() > STORED_KEY_BYTES_MAX {
             return Err(CacheError::KeyTooLong(key.len()));
@@ -176,7 +191,7 @@ impl Cache {
 
     /// Points the index to a new item. When there is no place for it, its page grows; when that cannot be, one item of its two
     /// buckets goes.
-    fn link(&mut self, hash: KeyHash, location: Location, frequency: u64) {
+    pub(super) fn link(&mut self, hash: KeyHash, location: Location, frequency: u64) {
         let item = (location, frequency);
         for _ in 0..GROWTHS_MAX {
             if self.index.put(&mut self.arena, hash.index(), item) {

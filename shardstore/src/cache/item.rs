@@ -407,9 +407,20 @@ pub(super) fn write_extent(arena: &mut Arena, location: Location, head: Location
 
 /// Points the record at `from` (an item when it is the chain's head, else an extent) to its next extent.
 pub(super) fn set_next(arena: &mut Arena, from: Location, is_head: bool, next: Location) {
-    let at = from.at() + if is_head { ITEM_HEADER_BYTES } else { WORD_BYTES };
+    let at = if is_head { link_at(from) } else { from.at() + WORD_BYTES };
     let (len, _) = split_link(arena.load(at));
     arena.store(at, link(len, next));
+}
+
+/// Where the link word of a chain's head lies.
+pub(super) const fn link_at(head: Location) -> usize {
+    head.at() + ITEM_HEADER_BYTES
+}
+
+/// Writes a dead record of so many bytes, in place of one that was never finished.
+pub(super) fn write_dead(arena: &mut Arena, location: Location, bytes: usize) {
+    arena.store(location.at(), EXTENT | DEAD);
+    arena.store(location.at() + WORD_BYTES, link(bytes - EXTENT_HEADER_BYTES, Location::NONE));
 }
 
 /// A link word: `len` bytes of the value here, the rest from `next` on.
@@ -420,7 +431,7 @@ pub(super) const fn link(len: usize, next: Location) -> u64 {
 }
 
 #[inline]
-const fn split_link(link: u64) -> (usize, Location) {
+pub(super) const fn split_link(link: u64) -> (usize, Location) {
     ((link >> LINK_LEN_SHIFT) as usize, Location::from_units(link & ((1 << LINK_LEN_SHIFT) - 1)))
 }
 

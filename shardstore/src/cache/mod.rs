@@ -7,7 +7,7 @@
 //! ```text
 //!  Cache ─┬─ index     hash → root → page → location  index/         pages that grow, shrink and move
 //!         ├─ segments  states, queues, live counts    segments.rs
-//!         ├─ append    open segments, chains          append.rs      item.rs: records, bit by bit
+//!         ├─ append    open segments, chains          append.rs      item.rs: records, bit by bit; staged.rs: slice by slice
 //!         ├─ reclaim   evict, compact, expire, slices reclaim.rs     dead.rs, resize.rs: grow, shrink
 //!         ├─ policy    S3-FIFO: who stays, who goes   policy.rs      ghost.rs: who came back
 //!         │            who expires together           ttl.rs
@@ -43,6 +43,7 @@ mod reader;
 mod reclaim;
 mod resize;
 mod segments;
+mod staged;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,7 @@ pub use insert::{Insert, Inserted, ValueParts};
 pub use item::{EXPIRE_MS_MAX, FLAGS_MAX, METADATA_BYTES_MAX};
 pub use options::{CacheError, CacheOptions, Commit, LIMIT_BYTES_MIN, VALUE_BYTES_MAX, check_limit};
 pub use reader::{Busy, Found, Inspection, Read, Reader, SharedCache};
+pub use staged::{SLICE_BYTES_MAX, StagedItem};
 pub use stats::CacheStats;
 
 use std::sync::Arc;

@@ -345,7 +345,7 @@ impl Cache {
     }
 
     /// Releases Held segments whose pins are gone; looks at a few.
-    fn reap(&mut self) {
+    pub(super) fn reap(&mut self) {
         for _ in 0..REAP_SEGMENTS.min(self.segments.held()) {
             let Some(id) = self.segments.oldest_held() else { return };
             self.release(id);

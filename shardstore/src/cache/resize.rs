@@ -52,7 +52,8 @@ impl Cache {
         self.arena.limit_holds(self.geometry.pinned_max());
     }
 
-    /// One step of a resize, while nothing is being drained; `false` when it has to wait for pins.
+    /// One step of a resize, while nothing is being drained; `false` when it has to wait for pins or for values that are being
+    /// written.
     pub(super) fn resize_once(&mut self, now_ms: u64) -> bool {
         debug_assert!(self.drain.is_none() && self.resize_pending());
         if self.geometry.goal > self.geometry.target {
@@ -98,7 +99,7 @@ impl Cache {
         for id in self.geometry.target..self.geometry.present {
             match self.segments.at(id).state {
                 State::Absent => {}
-                State::Held => waiting = true,
+                State::Held | State::Filling => waiting = true,
                 State::Sealed => {
                     self.evict_segment(id);
                     return true;

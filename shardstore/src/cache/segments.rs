@@ -7,11 +7,12 @@
 //!    │ shrink         │                                    ▼                          │
 //!    └────────────────┼──────────────────────────────── Draining ──▶ (release) ◀──────┘
 //!                     └── pins gone ── Held ◀── pinned ────────────────┘
+//!  Open or Free ──▶ Filling, with one large value that is being written ──▶ Sealed, Open or (release): `staged.rs`
 //!  Front: the segments at the front of the arena, of roots and ghost; never in another state.
 //!  Free ──▶ Index, with pages of the index ──▶ Emptying ──▶ (release): `index/space.rs`
 //! ```
 //!
-//! Every state that forms a queue (Free, Held, Index, and Sealed twice: the small queue and the main one) has its own doubly linked
+//! Every state that forms a queue (Free, Held, Filling, Index, and Sealed twice: the small queue and the main one) has its own doubly linked
 //! list through the table, so that any segment leaves any queue in constant time.
 //!
 //! **Not**: records, the index, decisions which segment to reclaim (that is `reclaim`).
@@ -47,6 +48,7 @@ pub(super) enum State {
     Emptying,
     Free,
     Open,
+    Filling,
     Sealed,
     Draining,
     Held,
@@ -61,6 +63,7 @@ impl State {
             (Self::Sealed, Queue::Small) => Some(SMALL),
             (Self::Sealed, Queue::Main) => Some(MAIN),
             (Self::Index, _) => Some(INDEX),
+            (Self::Filling, _) => Some(FILLING),
             (Self::Absent | Self::Front | Self::Emptying | Self::Open | Self::Draining, _) => None,
         }
     }
@@ -71,6 +74,7 @@ const HELD: usize = 1;
 const SMALL: usize = 2;
 const MAIN: usize = 3;
 const INDEX: usize = 4;
+const FILLING: usize = 5;
 
 /// What is known of one segment.
 #[derive(Clone, Copy, Debug)]
@@ -125,7 +129,7 @@ struct List {
 #[derive(Debug)]
 pub(super) struct Segments {
     table: Box<[Segment]>,
-    lists: [List; 5],
+    lists: [List; 6],
     sequence: u64,
     /// Segments that hold items of each group.
     groups: [u32; TtlGroup::COUNT],
@@ -137,7 +141,7 @@ impl Segments {
         let empty = List { head: NONE, tail: NONE, count: 0 };
         Self {
             table: vec![Segment::ABSENT; count].into_boxed_slice(),
-            lists: [empty; 5],
+            lists: [empty; 6],
             sequence: 0,
             groups: [0; TtlGroup::COUNT],
         }
@@ -164,6 +168,11 @@ impl Segments {
     /// How many segments wait for their pins.
     pub(super) fn held(&self) -> u32 {
         self.lists[HELD].count
+    }
+
+    /// How many segments values are being copied into.
+    pub(super) fn filling(&self) -> u32 {
+        self.lists[FILLING].count
     }
 
     /// How many segments of a queue are sealed.

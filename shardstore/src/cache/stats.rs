@@ -31,6 +31,7 @@ pub(super) struct Counters {
     pub(super) stalls: u64,
     pub(super) work_units: u64,
     pub(super) bytes_live: u64,
+    pub(super) staged_bytes: u64,
     pub(super) pages_grown: u64,
     pub(super) pages_shrunk: u64,
     pub(super) pages_moved: u64,
@@ -76,6 +77,8 @@ pub struct CacheStats {
     pub bytes_pinned: u64,
     /// Segments whose items are gone and that wait for their pins.
     pub bytes_held: u64,
+    /// Segments that large values are being copied into, slice by slice.
+    pub bytes_filling: u64,
     /// Lookups that found a living item.
     pub hits: u64,
     /// Lookups that did not.
@@ -121,6 +124,8 @@ pub struct CacheStats {
     pub stalls: u64,
     /// Pins refused because 5 % of the shard was pinned.
     pub pins_refused: u64,
+    /// Bytes of values copied slice by slice, also of those that were not stored in the end.
+    pub staged_bytes: u64,
     /// Pages of the index laid out anew, with more buckets.
     pub pages_grown: u64,
     /// Pages of the index laid out anew, with fewer buckets.
@@ -142,7 +147,7 @@ impl CacheStats {
         let Counters {
             segments_reclaimed, stalls, work_units, bytes_live, promoted_items, ghost_hits, noted_hits, ..
         } = cache.counters;
-        let Counters { pages_grown, pages_shrunk, pages_moved, .. } = cache.counters;
+        let Counters { pages_grown, pages_shrunk, pages_moved, staged_bytes, .. } = cache.counters;
         let bytes_of = |segments| cache.geometry.bytes_of(segments);
         Self {
             items: cache.index.items(),
@@ -154,6 +159,7 @@ impl CacheStats {
             bytes_free: bytes_of(cache.segments.free()),
             bytes_pinned: bytes_of(cache.arena.held_segments()),
             bytes_held: bytes_of(cache.segments.held()),
+            bytes_filling: bytes_of(cache.segments.filling()),
             hits,
             misses,
             inserts,
@@ -176,6 +182,7 @@ impl CacheStats {
             segments_reclaimed,
             stalls,
             pins_refused: cache.arena.refused(),
+            staged_bytes,
             pages_grown,
             pages_shrunk,
             pages_moved,

@@ -46,6 +46,11 @@ impl<'a> NewValue<'a> {
         }
     }
 
+    /// Whether the checksum that is given need not be computed again.
+    pub(super) const fn has_checked_crc(&self) -> bool {
+        self.is_checked && self.value_crc32c.is_some()
+    }
+
     pub(super) fn computed_crc32c(&self) -> u32 {
         self.value.as_slices().iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part))
     }

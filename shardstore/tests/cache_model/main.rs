@@ -36,6 +36,7 @@ const LARGE: Mix = Mix {
     keys: 300,
     value_bytes: &[100, 8_000, 8_200, 65_000, 65_536, 300_000, 3_000_000],
     pins: true,
+    stages: true,
     ..Mix::BASE
 };
 
@@ -52,6 +53,18 @@ const RESIZED: Mix = Mix {
     ttl_ms: &[0, 0, 2_000, 100_000],
     pins: true,
     resizes: true,
+    stages: true,
+    ..Mix::BASE
+};
+
+/// Small values, of which nobody waits for a segment, beside large ones that come slice by slice.
+const STAGED: Mix = Mix {
+    name: "staged",
+    limit_bytes: 16 * MIB,
+    keys: 3_000,
+    value_bytes: &[100, 1_000, 5_000, 1_000_000],
+    ttl_ms: &[0, 0, 2_000, 100_000],
+    stages: true,
     ..Mix::BASE
 };
 
@@ -62,6 +75,7 @@ const HUGE: Mix = Mix {
     keys: 60,
     value_bytes: &[1, 100_000, 16 << 20],
     pins: true,
+    stages: true,
     ..Mix::BASE
 };
 
@@ -74,6 +88,7 @@ const SMALL: Mix = Mix {
     ttl_ms: &[0, 0, 2_000, 100_000],
     pins: true,
     resizes: true,
+    stages: true,
     ..Mix::BASE
 };
 
@@ -84,6 +99,7 @@ const WIDE: Mix = Mix {
     keys: 4_000,
     value_bytes: &[30_000, 33_000, 262_144, 2_000_000],
     pins: true,
+    stages: true,
     ..Mix::BASE
 };
 
@@ -148,6 +164,13 @@ fn rewritten_keys_behave_as_the_model() {
 #[cfg_attr(miri, ignore = "days under Miri; the small mix runs")]
 fn a_resized_shard_behaves_as_the_model() {
     check(&RESIZED, 0..8, 20_000);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "days under Miri; the small mix runs")]
+fn values_that_come_slice_by_slice_behave_as_the_model() {
+    let stats = check(&STAGED, 0..8, 20_000);
+    assert!(stats.staged_bytes > 100 << 20, "{stats:?}");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use shardstore::cache::{Cache, CacheError, CacheOptions, CacheStats, Hit, Insert, Pinned, Value, ValueParts};
+use shardstore::cache::{
+    Cache, CacheError, CacheOptions, CacheStats, Hit, Insert, Pinned, SLICE_BYTES_MAX, StagedItem, Value, ValueParts,
+};
 use shardstore::key::{KeyHash, KeyHasher};
 use shardstore::version::Version;
 
@@ -24,6 +26,8 @@ pub(crate) struct Mix {
     pub(crate) skewed: bool,
     pub(crate) pins: bool,
     pub(crate) resizes: bool,
+    /// Half of the large values come slice by slice.
+    pub(crate) stages: bool,
 }
 
 impl Mix {
@@ -38,6 +42,7 @@ impl Mix {
         skewed: false,
         pins: false,
         resizes: false,
+        stages: false,
     };
 }
 
@@ -89,6 +94,9 @@ impl Content {
     }
 }
 
+/// Values that are on their way at a time.
+const STAGED_MAX: usize = 2;
+
 /// A cache, its model, and the virtual time of both.
 pub(crate) struct Run<'m> {
     mix: &'m Mix,
@@ -96,6 +104,8 @@ pub(crate) struct Run<'m> {
     cache: Cache,
     model: HashMap<u32, Entry>,
     pinned: Vec<(Pinned, Content)>,
+    /// What is being copied, and the entry that it will be.
+    staged: Vec<(u32, Entry, StagedItem)>,
     hasher: KeyHasher,
     now_ms: u64,
     versions: u64,
@@ -119,6 +129,7 @@ impl<'m> Run<'m> {
             cache,
             model: HashMap::new(),
             pinned: Vec::new(),
+            staged: Vec::new(),
             hasher,
             now_ms: 1_700_000_000_000,
             versions: 0,
@@ -138,7 +149,9 @@ impl<'m> Run<'m> {
             80..=84 => self.remove(),
             85..=89 => self.touch(),
             90..=94 => self.now_ms += self.random.pick(&[0, 1, 1, 10, 200]),
-            95..=96 => self.maintain(),
+            95 => self.maintain(),
+            96 if self.mix.stages => (0..self.random.below(60)).for_each(|_| self.stage_on()),
+            96 => self.maintain(),
             97 if self.mix.pins => self.pin(),
             98 if self.mix.pins => self.unpin(),
             99 if self.mix.resizes => self.resize(),
@@ -171,12 +184,15 @@ impl<'m> Run<'m> {
         while !self.pinned.is_empty() {
             self.unpin();
         }
+        while !self.staged.is_empty() {
+            self.stage_on();
+        }
         // Each call looks at a few of the segments that had pins, so it takes some.
         for _ in 0..1_000 {
             self.cache.maintain(self.now_ms, 1_000);
         }
         let stats = self.cache.stats();
-        assert_eq!((stats.bytes_pinned, stats.bytes_held), (0, 0), "{}", self.label);
+        assert_eq!((stats.bytes_pinned, stats.bytes_held, stats.bytes_filling), (0, 0, 0), "{}", self.label);
         assert!(!self.cache.resize_pending(), "{}: a resize ends once nothing is pinned", self.label);
         let mut found = 0;
         for id in 0..self.mix.keys as u32 {
@@ -244,6 +260,9 @@ impl<'m> Run<'m> {
         let (left, right) = content.bytes().split_at(self.random.below(len + 1));
         let parts = [left, &[], right];
         let before = self.cache.stats();
+        if self.mix.stages && len > 32 << 10 && self.random.chance(50) {
+            return self.stage(id, entry);
+        }
         let insert = Insert {
             value: if self.random.chance(50) { ValueParts::One(content.bytes()) } else { ValueParts::Many(&parts) },
             metadata: Content { offset: 0, len: entry.metadata_len }.bytes(),
@@ -258,7 +277,7 @@ impl<'m> Run<'m> {
                 self.model.insert(id, entry);
             }
             Err(CacheError::ValueTooLarge { value_bytes_max, .. }) => assert!(len > value_bytes_max, "{}", self.label),
-            Err(CacheError::NoRoom) => assert!(self.mix.pins, "{}: only pins make room scarce", self.label),
+            Err(CacheError::NoRoom) => self.assert_scarce(),
             Err(error) => panic!("{}: {error}", self.label),
         }
         let after = self.cache.stats();
@@ -267,6 +286,72 @@ impl<'m> Run<'m> {
         let waited = (after.stalls - before.stalls) * self.segment_bytes() / 32;
         let bound = self.work_bound(24 + key.len() + 256 + len) + waited;
         assert!(work <= bound, "{}: {work} units for {len} bytes, the bound is {bound}", self.label);
+    }
+
+    fn assert_scarce(&self) {
+        let is_scarce = self.mix.pins || !self.staged.is_empty();
+        assert!(is_scarce, "{}: only pins and values on their way make room scarce", self.label);
+    }
+
+    /// Begins to store a value slice by slice, two at a time.
+    fn stage(&mut self, id: u32, entry: Entry) {
+        if self.staged.len() == STAGED_MAX {
+            return self.stage_on();
+        }
+        let (hash, key) = self.key(id);
+        // What is said of it now is other than what it is linked with.
+        let insert = Insert { version: Version::default(), value_crc32c: 0, ..insert_of(&entry) };
+        match self.cache.stage(hash, &key, &insert, self.now_ms) {
+            Ok(item) => self.staged.push((id, entry, item)),
+            Err(CacheError::ValueTooLarge { value_bytes_max, .. }) => {
+                assert!(entry.content.len > value_bytes_max, "{}", self.label);
+            }
+            Err(error) => panic!("{}: {error}", self.label),
+        }
+    }
+
+    /// Copies a slice of one of the values that are on their way; links it when it is whole. Now and then one is abandoned.
+    fn stage_on(&mut self) {
+        if self.staged.is_empty() {
+            return;
+        }
+        let (id, mut entry, mut item) = self.staged.swap_remove(self.random.below(self.staged.len()));
+        if self.random.below(200) == 0 {
+            return self.cache.abandon_staged(item);
+        }
+        let before = self.cache.stats();
+        let rest = &entry.content.bytes()[item.copied_bytes()..];
+        let rest = &rest[..rest.len() - self.random.pick(&[0, 0, rest.len() / 2, rest.len() - 1])];
+        let copied = match self.cache.stage_slice(&mut item, rest, self.now_ms) {
+            Ok(copied) => copied,
+            Err(CacheError::NoRoom) => {
+                // Itself, too, may be what makes it scarce.
+                assert!(self.mix.pins || !self.staged.is_empty() || self.mix.resizes, "{}", self.label);
+                return self.cache.abandon_staged(item);
+            }
+            Err(error) => panic!("{}: {error}", self.label),
+        };
+        self.assert_slice(&before, copied);
+        if !item.is_whole() {
+            return self.staged.push((id, entry, item));
+        }
+        self.versions += 1;
+        entry.version = Version::from_bits(self.versions);
+        let (_, key) = self.key(id);
+        let inserted = self.cache.link_staged(item, &key, &insert_of(&entry), self.now_ms);
+        self.assert_version(id, inserted.replaced);
+        self.model.insert(id, entry);
+    }
+
+    fn assert_slice(&self, before: &CacheStats, copied: usize) {
+        let after = self.cache.stats();
+        assert!(copied <= SLICE_BYTES_MAX, "{}: {copied} bytes in one slice", self.label);
+        assert_eq!(after.staged_bytes - before.staged_bytes, copied as u64, "{}", self.label);
+        // As `maintain`, and the upkeep of the index that so many bytes owe.
+        let upkeep = copied as u64 / 8192 + (copied as u64 / 16384 + 1) * 128;
+        let bound = 128 + 130 + (self.value_bytes_max() >> 16) as u64 + self.segment_bytes() / 256 + upkeep;
+        let work = after.work_units - before.work_units;
+        assert!(work <= bound, "{}: {work} units for a slice of {copied} bytes, the bound is {bound}", self.label);
     }
 
     /// Work an insert of so many bytes may do: four times the bytes are walked, in records of at least 32 bytes and copies at
@@ -380,6 +465,18 @@ impl<'m> Run<'m> {
         // A shrink takes the free segments of the chunk that goes.
         let may_stall = self.mix.pins || self.mix.resizes;
         assert!(may_stall || stats.stalls == 0, "{}: an insert waited for a segment", self.label);
+    }
+}
+
+/// A value as it is stored in one piece.
+fn insert_of(entry: &Entry) -> Insert<'static> {
+    Insert {
+        value: ValueParts::One(entry.content.bytes()),
+        metadata: Content { offset: 0, len: entry.metadata_len }.bytes(),
+        version: entry.version,
+        expire_ms: entry.expire_ms,
+        value_crc32c: entry.version.bits() as u32,
+        flags: entry.flags,
     }
 }
 
