@@ -227,6 +227,11 @@ impl Reactor {
     pub(crate) fn wake(&self, task: TaskId) {
         self.inner.executor.borrow_mut().wake(task);
     }
+
+    /// Makes a task ready in the next pass.
+    pub(crate) fn wake_in_next_pass(&self, task: TaskId) {
+        self.inner.executor.borrow_mut().wake_in_next_pass(task);
+    }
 }
 
 /// What a core's generator starts from.
@@ -384,6 +389,7 @@ impl Reactor {
 
     fn run_ready(&self) {
         let inner = &*self.inner;
+        inner.executor.borrow_mut().begin_pass();
         let mut polls = 0;
         while polls < POLLS_PER_PASS {
             let Some((id, mut future)) = inner.executor.borrow_mut().take_ready() else { break };

@@ -4,7 +4,7 @@
 //! [`Waker`] in the context refuses to be cloned: a foreign future that would wait on it fails at once and loudly,
 //! instead of never being woken.
 //!
-//! **Invariants**: a task is in the ready queue at most once; a task that is being polled is out of its slot, and
+//! **Invariants**: a task is in the ready queue, or among those that have yielded, at most once; a task that is being polled is out of its slot, and
 //! its slot stays reserved until the poll is over.
 
 use std::collections::VecDeque;
@@ -31,13 +31,16 @@ struct Task {
 pub(crate) struct Executor {
     tasks: Slab<Task>,
     ready: VecDeque<TaskId>,
+    /// Tasks that have given up the rest of this pass, in order.
+    yielded: Vec<TaskId>,
     /// Of the simulator only: picks the next task at random instead of in order of waking.
     shuffle: Option<Random>,
 }
 
 impl Executor {
     pub(crate) fn new(shuffle: Option<Random>) -> Self {
-        Executor { tasks: Slab::new(TASKS_MAX), ready: VecDeque::with_capacity(1024), shuffle }
+        let (ready, yielded) = (VecDeque::with_capacity(1024), Vec::with_capacity(64));
+        Executor { tasks: Slab::new(TASKS_MAX), ready, yielded, shuffle }
     }
 
     /// Adds a task and makes it ready, or gives the future back when [`TASKS_MAX`] is reached.
@@ -61,6 +64,22 @@ impl Executor {
             task.queued = true;
             self.ready.push_back(id);
         }
+    }
+
+    /// Makes a task ready in the next pass, behind all that are ready by then.
+    pub(crate) fn wake_in_next_pass(&mut self, id: TaskId) {
+        if let Some(task) = self.tasks.get_mut(id.0)
+            && !task.queued
+        {
+            task.queued = true;
+            self.yielded.push(id);
+        }
+    }
+
+    /// Begins a pass: who has yielded in the last one is ready, behind all who are.
+    #[inline(always)]
+    pub(crate) fn begin_pass(&mut self) {
+        self.ready.extend(self.yielded.drain(..));
     }
 
     /// Takes the next ready task out to be polled.
@@ -105,12 +124,13 @@ impl Executor {
     /// Takes every task out, so that the caller can drop them without holding the executor.
     pub(crate) fn take_all(&mut self) -> Vec<Boxed> {
         self.ready.clear();
+        self.yielded.clear();
         let keys: Vec<SlabKey> = self.tasks.keys();
         keys.into_iter().filter_map(|key| self.tasks.remove(key)).filter_map(|task| task.future).collect()
     }
 
     pub(crate) fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || !self.yielded.is_empty()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -25,7 +25,8 @@ impl Reactor {
         Sleep { reactor: self.clone(), instant, timer: None }
     }
 
-    /// Lets all other ready tasks of this core run once.
+    /// Gives up the rest of this pass: other tasks of this core run, and what has come from outside meanwhile is taken in and served,
+    /// before the caller goes on.
     pub fn yield_now(&self) -> Yield {
         Yield { reactor: self.clone(), yielded: false }
     }
@@ -93,7 +94,7 @@ impl Future for Yield {
             return Poll::Ready(());
         }
         self.yielded = true;
-        self.reactor.wake(self.reactor.current_task());
+        self.reactor.wake_in_next_pass(self.reactor.current_task());
         Poll::Pending
     }
 }

@@ -413,6 +413,28 @@ fn a_spinning_task_sees_time_pass_and_lets_others_run() {
     ]);
 }
 
+/// Work that is done in slices keeps nobody waiting for all of it: between two slices the core looks for what has come.
+#[test]
+fn who_yields_goes_on_in_another_pass_and_behind_what_has_come() {
+    on_both([
+        body!(|seat| {
+            let slept = Rc::new(std::cell::Cell::new(false));
+            let (reactor, done) = (seat.reactor.clone(), Rc::clone(&slept));
+            let sleep = async move {
+                reactor.sleep(Duration::from_millis(3)).await;
+                done.set(true);
+            };
+            seat.reactor.spawn(sleep).unwrap();
+            while !slept.get() {
+                let before = seat.reactor.now();
+                seat.reactor.yield_now().await;
+                assert!(seat.reactor.now() > before, "the same pass");
+            }
+        }),
+        body!(|seat| seat.reactor.sleep(Duration::from_millis(1)).await),
+    ]);
+}
+
 #[test]
 fn messages_wake_a_sleeping_core() {
     on_both([

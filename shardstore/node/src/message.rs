@@ -22,8 +22,9 @@ use reactor::{Address, Detached, Instant};
 use shardstore::wire::hello::Hello;
 use shardstore::wire::reassembly::Assembled;
 use shardstore::wire::terms::HelloError;
-use shardstore::wire::{Frame, Header};
+use shardstore::wire::{Frame, Header, Opcode};
 use store_runtime::hop::HopMessage;
+use store_runtime::staging::STAGED_BYTES_MIN;
 
 use crate::core::answer::OwnedResponse;
 use crate::snapshot::NodeSnapshot;
@@ -111,6 +112,11 @@ impl OwnedFrame {
     pub(crate) fn placed_by(mut self, epoch: u32) -> Self {
         self.header.slot_epoch = epoch;
         self
+    }
+
+    /// Whether it is a SET whose value is written slice by slice.
+    pub(crate) const fn is_staged(&self) -> bool {
+        self.header.code == Opcode::Set.number() && self.value.len() > STAGED_BYTES_MIN
     }
 
     pub(crate) fn frame(&self) -> Frame<'_> {

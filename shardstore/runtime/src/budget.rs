@@ -69,6 +69,12 @@ impl Budget {
         })
     }
 
+    /// What may be leased.
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        self.bytes_max.get()
+    }
+
     /// Another bound, from now on; what is leased beyond it stays until it is given back.
     pub fn set_bytes_max(self: &Rc<Self>, bytes_max: usize) {
         self.bytes_max.set(bytes_max);

@@ -5,6 +5,7 @@
 //!  store   this core's shard, and the others read in place      owner   writes, on the core that owns the key
 //!  cores   which core owns a key                                hop     requests that another core serves
 //!  mail    messages between cores                               kind    what an item is
+//!  staging large values on their way into the shard
 //!  budget  memory that clients make a core hold                 metrics what every core counts
 //! ```
 //!
@@ -30,6 +31,7 @@ pub mod request;
 mod rig;
 pub mod send_queue;
 pub mod shared_budget;
+pub mod staging;
 pub mod store;
 pub mod tiers;
 mod writes;

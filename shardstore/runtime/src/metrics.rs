@@ -35,6 +35,8 @@ control::metrics! {
         pinned_bytes: Gauge = "corelane_cache_pinned_bytes" => |stats| stats.bytes_pinned,
         /// Of these: segments without any other living item.
         held_bytes: Gauge = "corelane_cache_held_bytes" => |stats| stats.bytes_held,
+        /// Segments that large values are being copied into; nobody sees those values yet.
+        filling_bytes: Gauge = "corelane_cache_filling_bytes" => |stats| stats.bytes_filling,
         /// Segments with items, by the items' time to live in seconds: at most the label, and more than the label before it.
         /// `longer` is beyond 97 days; `large` is for large values of any time to live.
         ttl_bytes: [Gauge; CacheStats::GROUPS.len()] = "corelane_cache_ttl_bytes" by "ttl" in CacheStats::GROUPS
@@ -71,6 +73,8 @@ control::metrics! {
         moved: Counter = "corelane_cache_moved_total" => |stats| stats.moved_items,
         /// Bytes of the items copied within the shard.
         moved_bytes: Counter = "corelane_cache_moved_bytes_total" => |stats| stats.moved_bytes,
+        /// Bytes of large values copied slice by slice, including those of writes that were not applied.
+        staged_bytes: Counter = "corelane_cache_staged_bytes_total" => |stats| stats.staged_bytes,
         /// Index pages replaced by larger ones.
         pages_grown: Counter = "corelane_cache_pages_grown_total" => |stats| stats.pages_grown,
         /// Index pages replaced by smaller ones.
@@ -110,6 +114,7 @@ mod tests {
             (|s| s.bytes_main = 7, "corelane_cache_main_bytes"),
             (|s| s.bytes_pinned = 7, "corelane_cache_pinned_bytes"),
             (|s| s.bytes_held = 7, "corelane_cache_held_bytes"),
+            (|s| s.bytes_filling = 7, "corelane_cache_filling_bytes"),
             (|s| s.bytes_by_group[3] = 7, "corelane_cache_ttl_bytes{ttl=\"4\"}"),
             (|s| s.oldest_small_ms = 7000, "corelane_cache_oldest_small_seconds"),
             (|s| s.oldest_main_ms = 7000, "corelane_cache_oldest_main_seconds"),
@@ -127,6 +132,7 @@ mod tests {
             (|s| s.noted_hits = 7, "corelane_cache_noted_hits_total"),
             (|s| s.moved_items = 7, "corelane_cache_moved_total"),
             (|s| s.moved_bytes = 7, "corelane_cache_moved_bytes_total"),
+            (|s| s.staged_bytes = 7, "corelane_cache_staged_bytes_total"),
             (|s| s.pages_grown = 7, "corelane_cache_pages_grown_total"),
             (|s| s.pages_shrunk = 7, "corelane_cache_pages_shrunk_total"),
             (|s| s.pages_moved = 7, "corelane_cache_pages_moved_total"),

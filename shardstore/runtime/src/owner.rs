@@ -63,7 +63,7 @@ pub fn write(shard: &mut Shard, hash: KeyHash, key: &[u8], write: &Write<'_>, no
     written
 }
 
-const fn set_outcome(outcome: &SetOutcome) -> Written {
+pub(crate) const fn set_outcome(outcome: &SetOutcome) -> Written {
     match outcome {
         SetOutcome::Stored(stored) => Written::Stored(*stored),
         SetOutcome::NotApplied { current } => Written::NotApplied { current: *current },
@@ -88,7 +88,7 @@ pub fn apply(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), asked: &Write<'_>
     outcome_of(write(shard, hash, key, asked, now))
 }
 
-fn outcome_of(written: Written) -> Outcome {
+pub(crate) const fn outcome_of(written: Written) -> Outcome {
     match written {
         Written::Stored(stored) => Outcome::Stored { version: stored.version, replaced: stored.replaced.is_some() },
         Written::Touched { version } => Outcome::Stored { version, replaced: true },

@@ -3,7 +3,7 @@
 //! ```text
 //!  shard           this core's: the hit path
 //!  inspect, read   this core's: what is known of a key, a part of its value
-//!  write           this core's: set, delete, touch
+//!  write           this core's: set, delete, touch; a large value is staged (`crate::staging`)
 //!  read_remote     another core's: a read in place, in the poll that asks, or "ask the owner"
 //!  inspect_remote  another core's: what is known of a key, whatever the size of its value
 //! ```
@@ -28,6 +28,7 @@ use crate::kind::ItemKind;
 use crate::owner::{self, Written};
 use crate::remote::{Published, RemoteRead, RemoteShards};
 use crate::request::{Outcome, ReadPart, StoredValue, Write};
+use crate::staging::StagingRoom;
 
 /// What a core's shard is made from.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ pub struct Store {
     cores: CoreOwners,
     shard: RefCell<Shard>,
     holds: RefCell<Holds>,
+    staging: StagingRoom,
     remote: RemoteShards,
 }
 
@@ -76,6 +78,7 @@ impl Store {
             cores: CoreOwners::new(own, u16::try_from(cores).expect("cores are numbered by 16 bits")),
             shard: RefCell::new(shard),
             holds: RefCell::default(),
+            staging: StagingRoom::new(plan.limit_bytes),
             remote: RemoteShards::new(plan.published, own),
         })
     }
@@ -85,6 +88,15 @@ impl Store {
     #[must_use]
     pub const fn cores(&self) -> CoreOwners {
         self.cores
+    }
+
+    pub(crate) const fn reactor(&self) -> &Reactor {
+        &self.reactor
+    }
+
+    /// Room for large values on their way into the shard.
+    pub(crate) const fn staging(&self) -> &StagingRoom {
+        &self.staging
     }
 
     /// This core's shard.

@@ -35,8 +35,9 @@ use crate::owner;
 #[cfg(doc)]
 use crate::request::PART_BYTES_MAX;
 use crate::request::{
-    FIRST_PART_BYTES, Outcome, ReadPart, Refusal, Source, StoreOp, StoreRequest, StoreResponse, StoredValue,
+    FIRST_PART_BYTES, Outcome, ReadPart, Refusal, Source, StoreOp, StoreRequest, StoreResponse, StoredValue, Write,
 };
+use crate::staging::{NotStaged, STAGED_BYTES_MIN};
 use crate::store::{Store, readings};
 use crate::writes::Writes;
 
@@ -201,13 +202,14 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
         }
     }
 
-    /// Serves a request of another core: at once where the shard is the truth, else as a task of its own.
+    /// Serves a request of another core: at once where the shard is the truth and no large value is written, else as a task of its
+    /// own.
     fn serve_for(self: &Rc<Self>, from: CoreId, hop: Hop<StoreRequest>) {
         let Hop { id, deadline, request } = hop;
         if self.reactor.now() > deadline {
             return self.answer(from, id, StoreResponse::refused(Refusal::Unavailable));
         }
-        if self.behind.is_none() {
+        if self.behind.is_none() && !is_staged(&request) {
             return self.answer(from, id, self.apply(&request));
         }
         let serving = Rc::clone(self);
@@ -234,8 +236,21 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
         })
     }
 
+    /// Writes a large value to a key of this core, whose shard is the truth.
+    async fn write_staged(&self, request: &StoreRequest) -> StoreResponse {
+        let Some(Write::Set(set)) = request.op.as_write() else { return self.apply(request) };
+        let key = (request.hash, &request.key[..]);
+        StoreResponse::from_shard(match self.store.stage(key, &set, request.deadline, || true).await {
+            Ok(staged) => owner::outcome_of(staged.apply(key, &set)),
+            Err(NotStaged::Refused(written)) => owner::outcome_of(written),
+            Err(NotStaged::GivenUp) => Outcome::Refused(Refusal::Unavailable),
+        })
+    }
+
     async fn serve_own(self: &Rc<Self>, request: StoreRequest) -> StoreResponse {
-        let Some(behind) = &self.behind else { return self.apply(&request) };
+        let Some(behind) = &self.behind else {
+            return if is_staged(&request) { self.write_staged(&request).await } else { self.apply(&request) };
+        };
         match request.op {
             StoreOp::Read(ReadPart { version: Some(_), .. }) => self.read_on(behind, &request).await,
             StoreOp::Inspect { fresh: true } | StoreOp::Read(ReadPart { fresh: true, .. }) => {
@@ -426,6 +441,11 @@ impl<B, M> Tiers<B, M> {
         self.fills.borrow_mut().invalidate_inflight(key);
         edge_copy::forget(&mut self.store.shard(), (hash, key), self.reactor.steady_ms());
     }
+}
+
+/// Whether a request writes a value that is copied slice by slice.
+fn is_staged(request: &StoreRequest) -> bool {
+    matches!(&request.op, StoreOp::Set(set) if set.value.len() > STAGED_BYTES_MIN)
 }
 
 /// A slot in which a hop waits; free when dropped, also when its client has left.

@@ -211,8 +211,7 @@ impl Cache {
             let head = self.claim_in(id, head_bytes, fixed);
             // The rest of the head is written when it is linked.
             self.arena.store(item::link_at(head), item::link(here, Location::NONE));
-            staged.chain =
-                Some(Chain { head, head_bytes, last: head, at: head.at() + staged.front_bytes, room: here });
+            staged.chain = Some(Chain { head, head_bytes, last: head, at: head.at() + staged.front_bytes, room: here });
             return Ok(true);
         };
         let Some(id) = self.segment_to_fill(staged.stream, units_max, now_ms)? else { return Ok(false) };

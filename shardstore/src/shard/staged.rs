@@ -47,12 +47,7 @@ impl Shard {
     /// # Errors
     ///
     /// The outcome, where there is no room; the write is to be abandoned.
-    pub fn stage_slice(
-        &mut self,
-        staged: &mut StagedSet,
-        set: &NewValue<'_>,
-        now_ms: u64,
-    ) -> Result<bool, SetOutcome> {
+    pub fn stage_slice(&mut self, staged: &mut StagedSet, set: &NewValue<'_>, now_ms: u64) -> Result<bool, SetOutcome> {
         let rest = set.value.piece_from(staged.item.copied_bytes());
         let copied = self.cache.stage_slice(&mut staged.item, rest, now_ms);
         let copied = copied.map_err(|error| SetOutcome::refused(&error))?;

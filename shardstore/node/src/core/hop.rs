@@ -12,10 +12,12 @@
 //!
 //! **Source**: docs/wire.md, "What the node does", Keys of another core.
 
+use std::rc::Rc;
+
 use reactor::{CoreId, Instant};
 use shardstore::wire::{Kind, Op, Request, Status};
 use store_runtime::budget::Lease;
-use store_runtime::hop::{Hop, HopAnswer, HopMessage};
+use store_runtime::hop::{Hop, HopAnswer, HopId, HopMessage};
 
 use super::answer::OwnedResponse;
 use super::batch;
@@ -61,14 +63,21 @@ impl NodeCore {
     }
 
     /// Serves a request that another core took.
-    pub(super) fn serve_hop(&self, from: CoreId, hop: &Hop<OwnedFrame>) {
+    pub(super) fn serve_hop(self: &Rc<Self>, from: CoreId, hop: Hop<OwnedFrame>) {
         let answer = if self.reactor.read_clock() > hop.deadline {
             note(self, Event::DeadlineMissed);
             OwnedResponse::retry(Status::Unavailable, 0)
+        } else if hop.request.is_staged() {
+            return self.stage_hop(from, hop);
         } else {
             self.perform(&hop.request)
         };
-        self.mail.deliver(from, HopMessage::Answer(Box::new(HopAnswer { id: hop.id, answer })).into());
+        self.answer_hop(from, hop.id, answer);
+    }
+
+    /// Answers a request that another core took.
+    pub(super) fn answer_hop(&self, to: CoreId, id: HopId, answer: OwnedResponse) {
+        self.mail.deliver(to, HopMessage::Answer(Box::new(HopAnswer { id, answer })).into());
     }
 
     fn perform(&self, frame: &OwnedFrame) -> OwnedResponse {

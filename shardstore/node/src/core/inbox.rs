@@ -20,7 +20,7 @@ impl NodeCore {
     fn take(self: &Rc<Self>, from: CoreId, message: NodeMessage) -> ControlFlow<()> {
         match message {
             NodeMessage::Handover(handover) => hello::receive_handover(self, *handover),
-            NodeMessage::Hop(HopMessage::Ask(hop)) => self.serve_hop(from, &hop),
+            NodeMessage::Hop(HopMessage::Ask(hop)) => self.serve_hop(from, *hop),
             NodeMessage::Hop(HopMessage::Answer(answer)) => self.take_hop_answer(*answer),
             NodeMessage::Snapshot(snapshot) => self.adopt(&snapshot),
             NodeMessage::Drain { refuse_at } => self.start_drain(refuse_at),

@@ -5,7 +5,8 @@
 //!                │         │         ├────▶ in_place ─▶ another core's shard, read
 //!                │         │         ├────▶ batch ─┐
 //!                │         │         ├────▶ hop ───┴─▶ another core
-//!                │         │         └────▶ collect: a large value part by part
+//!                │         │         ├────▶ collect: a large value part by part
+//!                │         │         └────▶ staging: a large value slice by slice
 //!                │         ├─ ahead: what frames that came together ask for is waited for together
 //!                │         └─ link, stream, respond: bytes in, bytes out
 //!                └─ handed over to the core the peer wants
@@ -39,6 +40,7 @@ mod place;
 mod respond;
 mod serve;
 mod session;
+mod staging;
 mod stream;
 mod waiting;
 

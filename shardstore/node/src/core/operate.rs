@@ -115,7 +115,8 @@ fn brought(version: u64) -> Option<Version> {
     (version != 0).then(|| Version::from_bits(version))
 }
 
-fn shard_set<'a>(set: &Set<'a>) -> shard::NewValue<'a> {
+/// A SET as a write of the shard.
+pub(super) fn shard_set<'a>(set: &Set<'a>) -> shard::NewValue<'a> {
     shard::NewValue {
         metadata: set.metadata,
         condition: set.condition,
@@ -128,8 +129,13 @@ fn shard_set<'a>(set: &Set<'a>) -> shard::NewValue<'a> {
 
 impl NodeCore {
     fn write(&self, key: (KeyHash, &[u8]), write: &Write<'_>) -> OwnedResponse {
+        self.written(self.store.write(key, write))
+    }
+
+    /// What became of a write, as an answer.
+    pub(super) fn written(&self, written: Written) -> OwnedResponse {
         let previous = |version: Option<Version>| version.map(Version::bits);
-        match self.store.write(key, write) {
+        match written {
             Written::Stored(stored) => OwnedResponse {
                 version: stored.version.bits(),
                 previous_version: previous(stored.replaced),

@@ -4,6 +4,7 @@
 //!  frame ─┬─ chunk ──▶ RequestAssembler ─▶ whole ┐
 //!         └──────────────────────────────────────┴▶ request ─┬─ turned away: draining, over credit, too late
 //!                                                         ├─ GET here: looked up and encoded in place
+//!                                                         ├─ SET of a large value here: staged
 //!                                                         ├─ other operations here
 //!                                                         ├─ GET of another core's key: read in place
 //!                                                         ├─ GET of a large value of another core: collected
@@ -41,13 +42,14 @@ use super::place::Ownership;
 use super::respond::{
     BUSY_RETRY_US, INLINE_BYTES_MAX, Sent, UNAVAILABLE_RETRY_US, push_stream, respond, respond_leased,
 };
+use super::staging::{self, StagingRefused};
 use super::stream::{Body, ResponseStream};
 use super::waiting::Waiting;
 use super::{NodeCore, note};
 use crate::message::OwnedFrame;
 use crate::metrics::{self, Event};
 
-/// A request that another core has to serve.
+/// A request that another core has to serve, or this one slice by slice.
 type ForCore = Option<(CoreId, RequestContext)>;
 
 /// Serves one connection's frames.
@@ -186,6 +188,7 @@ impl FrameHandler {
             Ownership::Here => match request.op {
                 Op::Get { key } => self.lookup(hash, key, &context, out),
                 Op::Read { wanted, .. } => self.read(hash, (&request.op, &wanted), &context, out),
+                op if staging::is_staged(&op) => return Ok(Some((self.core.reactor.core(), context))),
                 op => self.send(&context, operate(&self.core, hash, &op), out),
             },
             Ownership::Core(core) => match request.op {
@@ -354,6 +357,9 @@ impl FrameHandler {
         context: &RequestContext,
         out: &mut Vec<u8>,
     ) {
+        if to == self.core.reactor.core() {
+            return self.stage((frame, lease), context, out);
+        }
         note(&self.core, Event::Hop);
         let waiting = Waiting::One { link: Rc::clone(&self.link), reply: *context, lease };
         if self.core.hop(to, frame, context.deadline, waiting).is_ok() {
@@ -361,6 +367,14 @@ impl FrameHandler {
             self.note_sent(context, Sent::Later);
         } else {
             self.send(context, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US), out);
+        }
+    }
+
+    /// Has the value of a SET written slice by slice.
+    fn stage(&self, frame: (OwnedFrame, Option<Lease>), context: &RequestContext, out: &mut Vec<u8>) {
+        match staging::begin(&self.core, &self.link, frame, context) {
+            Ok(()) => self.note_sent(context, Sent::Later),
+            Err(StagingRefused) => self.send(context, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US), out),
         }
     }
 

@@ -310,3 +310,46 @@ fn answers_to_batches_are_within_the_memory_for_them() {
         assert_eq!(first.stat("corelane_node_copied_bytes").await, 0, "what was read is given back");
     }));
 }
+
+/// A large value is written slice by slice: what comes behind it on the connection is answered first, on either core.
+#[test]
+fn requests_behind_a_large_write_do_not_wait_for_it() {
+    for seed in 0..10 {
+        let mut rig = Rig::new(seed, &["--memory=256MiB"]);
+        rig.run(script!(|reactor| {
+            let mut peer = Peer::connect(&reactor, 0).await;
+            let (value, small) = (pattern(3_000_000), key("small"));
+            peer.set(&small, b"small").await;
+            for n in 0..8 {
+                let large = key(format!("large {n}"));
+                let write = peer.send(set(&large, &value));
+                let read = peer.send(Op::Get { key: &small });
+                let first = peer.answer().await.unwrap().unwrap();
+                let second = peer.answer().await.unwrap().unwrap();
+                assert_eq!((first.id, second.id), (read, write), "{n}");
+                assert_eq!((first.status, second.status), (Status::Ok, Status::Ok));
+                assert!(peer.get(&large).await.value == value);
+            }
+        }));
+    }
+}
+
+/// A peer that leaves while its value is being written leaves nothing behind, and a late write is not applied.
+#[test]
+fn a_large_write_that_nobody_waits_for_leaves_nothing_behind() {
+    for seed in 0..10 {
+        let mut rig = Rig::new(seed, &["--memory=256MiB"]);
+        rig.run(script!(|reactor| {
+            let value = pattern(3_000_000);
+            for n in 0..4 {
+                let mut peer = Peer::connect(&reactor, n % 2).await;
+                peer.send(set(&key(format!("{n}")), &value));
+                reactor.sleep(Duration::from_micros(u64::from(n) * 100)).await;
+            }
+            let mut peer = Peer::connect(&reactor, 0).await;
+            reactor.sleep(Duration::from_secs(2)).await;
+            let filling = peer.stat("corelane_cache_filling_bytes").await;
+            assert_eq!(filling, 0);
+        }));
+    }
+}

@@ -354,10 +354,10 @@ fn who_waited_for_a_failed_fill_asks_once_more() {
 /// Nor does one that has waited so long that the time of its own client is nearly over.
 #[test]
 fn who_waited_long_for_a_failed_fill_does_not_ask_again() {
-    let calls = || vec![(500, Outcome::Refused(Refusal::Unavailable))];
+    let calls = || vec![(501, Outcome::Refused(Refusal::Unavailable))];
     with_node(calls, |edge| async move {
         start(&edge, read(false), |response| assert!(response.is_unavailable()));
-        // Within the same instant of virtual time as the fill's beginning.
+        // Some microseconds after the fill's beginning.
         edge.reactor.yield_now().await;
         assert!(get(&edge, false).await.is_unavailable());
     });
