@@ -147,6 +147,7 @@ impl Cache {
     /// # Panics
     ///
     /// When bytes of the value are missing, or the key or the lengths are others.
+    #[expect(clippy::needless_pass_by_value, reason = "an item is handed back once")]
     pub fn link_staged(&mut self, staged: StagedItem, key: &[u8], insert: &Insert<'_>, now_ms: u64) -> Inserted {
         let StagedItem { hash, stream, frequency, front_bytes, value_bytes, copied_bytes, chain } = staged;
         let head = self.head_of(key, insert).expect("it was staged");
@@ -171,6 +172,7 @@ impl Cache {
     }
 
     /// Gives the memory of an item back that is not to be stored after all.
+    #[expect(clippy::needless_pass_by_value, reason = "an item is handed back once")]
     pub fn abandon_staged(&mut self, staged: StagedItem) {
         let StagedItem { stream, value_bytes, chain, .. } = staged;
         let Some(chain) = chain else { return };
