@@ -265,11 +265,13 @@ fn the_configuration_goes_back_with_its_release_and_the_topology_does_not() {
     fs::write(config("corelane.toml"), "memory = \"1GiB\"\n").unwrap();
     fs::set_permissions(config("corelane.toml"), fs::Permissions::from_mode(0o640)).unwrap();
     fs::write(config("topology.toml"), "epoch = 1\n").unwrap();
+    fs::write(config("cores.toml"), "# before\n").unwrap();
     install(&place, &maker, "1.1.0", 2).unwrap();
     fs::write(config("corelane.toml"), "memory = \"2GiB\"\n").unwrap();
     fs::write(config("conf.d/new.toml"), "new_key = true\n").unwrap();
     fs::write(config("key.pem"), "secret").unwrap();
     fs::write(config("topology.toml"), "epoch = 2\n").unwrap();
+    fs::write(config("cores.toml"), "# tuned\n").unwrap();
 
     let back = place.store().rollback(None).unwrap();
     assert_eq!(back.configuration, [config("corelane.toml"), config("conf.d/new.toml")]);
@@ -277,6 +279,7 @@ fn the_configuration_goes_back_with_its_release_and_the_topology_does_not() {
     assert_eq!(fs::metadata(config("corelane.toml")).unwrap().permissions().mode() & 0o7777, 0o640);
     assert!(!config("conf.d/new.toml").exists() && config("key.pem").exists());
     assert_eq!(fs::read_to_string(config("topology.toml")).unwrap(), "epoch = 2\n");
+    assert_eq!(fs::read_to_string(config("cores.toml")).unwrap(), "# tuned\n");
 
     place.store().rollback(None).unwrap();
     assert_eq!(runs(&place), "program 1.1.0");

@@ -29,6 +29,7 @@ const NEEDED: &[Needed] = &[
     Needed { program: "redis-server", package: "redis-server" },
     Needed { program: "memcached", package: "memcached" },
     Needed { program: "systemd-analyze", package: "systemd" },
+    Needed { program: "groff", package: "groff-base" },
 ];
 
 /// What makes a package of a release.

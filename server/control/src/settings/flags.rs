@@ -99,7 +99,8 @@ fn read_flag(key: &SettingKey, path: &str, matches: &ArgMatches, layer: &mut Set
     layer.read_text(key, path, &texts.join(OsStr::new(",")), Origin::Flag(flag.name));
 }
 
-fn command(schema: &Schema) -> Command {
+/// All flags.
+pub(super) fn command(schema: &Schema) -> Command {
     let config = Arg::new(CONFIG)
         .long(CONFIG)
         .value_name("FILE")

@@ -110,6 +110,12 @@ pub enum Invocation<T> {
     Print(String),
 }
 
+/// The command line of a binary, for manual pages and completions.
+#[must_use]
+pub fn command_line(schema: &Schema) -> clap::Command {
+    flags::command(schema)
+}
+
 /// Reads and checks the settings of `T`'s binary.
 ///
 /// # Errors

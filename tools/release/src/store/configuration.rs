@@ -3,7 +3,8 @@
 //!
 //! Saved are the `.toml` files of the folder and of the folders in it, with their owners and modes.
 //!
-//! **Not** the topology (`topology.toml`): it is the cluster's, and its epoch never goes back. Not certificates or keys.
+//! **Not** the topology (`topology.toml`): it is the cluster's, and its epoch never goes back. Not the map of cores (`cores.toml`):
+//! it says how the host is tuned, and tuning has a rollback of its own. Not certificates or keys.
 //!
 //! **Invariants**: what is saved is readable by its owner only. A file that is put back replaces the present one by a rename.
 
@@ -17,8 +18,8 @@ use crate::ReleaseError;
 use crate::bundle::{read_bounded, with_suffix};
 use crate::sum::Sha256Sum;
 
-/// The cluster's file, which is left alone.
-const TOPOLOGY: &str = "topology.toml";
+/// Files of the cluster and of the host's tuning, which are left alone.
+const NOT_OURS: [&str; 2] = ["topology.toml", "cores.toml"];
 
 /// What is saved: files whose names end so.
 const SUFFIX: &str = ".toml";
@@ -117,7 +118,10 @@ fn read_file(folder: &Path, inner: &Path, files: &mut SavedFiles) -> Result<(), 
     let path = folder.join(inner);
     let name = inner.to_string_lossy();
     let facts = fs::symlink_metadata(&path).map_err(ReleaseError::io(&path, "cannot be read"))?;
-    if !facts.is_file() || !name.ends_with(SUFFIX) || inner.file_name().is_some_and(|name| name == TOPOLOGY) {
+    if !facts.is_file()
+        || !name.ends_with(SUFFIX)
+        || NOT_OURS.iter().any(|other| inner.file_name().is_some_and(|name| name == *other))
+    {
         return Ok(());
     }
     if files.len() == FILES_MAX {

@@ -103,6 +103,22 @@ impl SourceTree {
         packages.into_iter().map(|package| Ok((package.to_owned(), self.program(&built.join(package))?))).collect()
     }
 
+    /// Makes pages and completions in a folder of the target and reads them: by path below `share`.
+    pub(super) fn manual(&self, stop: &Stop) -> Result<BTreeMap<String, Vec<u8>>> {
+        let folder = self.target_folder.join("release-manual");
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("{} could not be removed", folder.display()))?;
+        }
+        let mut command = Command::new("cargo");
+        command.current_dir(&self.root).args(["run", "--quiet", "--locked", "--package", "manual", "--target-dir"]);
+        command.arg(&self.target_folder).arg("--").arg(&folder);
+        let (outcome, _) = child::run_step(&mut command, BUILD_LIMIT, stop)?;
+        ensure!(matches!(outcome, Outcome::Passed), "the manual could not be made: {outcome:?}");
+        let mut files = BTreeMap::new();
+        read_folder(&folder, "", &mut files)?;
+        Ok(files)
+    }
+
     fn program(&self, path: &Path) -> Result<Vec<u8>> {
         let bytes = fs::read(path).with_context(|| format!("{} could not be read", path.display()))?;
         for (folder, _) in self.remapped()? {
@@ -147,6 +163,20 @@ impl Compiler {
         let sysroot = output_of(Command::new("rustc").args(["--print", "sysroot"]))?.into();
         Ok(Self { target: field("host:")?, commit: field("commit-hash:")?, sysroot })
     }
+}
+
+/// All files below `folder`, by their paths in it, with `prefix` in front.
+fn read_folder(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("{} could not be read", folder.display()))? {
+        let entry = entry?;
+        let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            read_folder(&entry.path(), &format!("{path}/"), files)?;
+        } else {
+            files.insert(path, fs::read(entry.path())?);
+        }
+    }
+    Ok(())
 }
 
 /// The first text in `bytes` that is `folder` or a path below it.

@@ -83,7 +83,7 @@ fn make(tree: &SourceTree, out: &Path, stop: &Stop) -> Result<Vec<PathBuf>> {
     let identity = tree.identity()?;
     let metadata = metadata::Metadata::read(&tree.root, &identity.target)?;
     let programs = tree.build(&metadata, stop)?;
-    let files = stage::files(tree, &identity, &metadata, &programs)?;
+    let files = stage::files(tree, &identity, &metadata, &programs, tree.manual(stop)?)?;
     let (manifest, archive) = pack(&identity, &files)?;
     fs::create_dir_all(out).with_context(|| format!("{} could not be made", out.display()))?;
     let stem = identity.stem();

@@ -10,6 +10,7 @@
 //!
 //! **Invariants**: the same paths below any prefix, so that a package of a distribution can link to them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
@@ -45,6 +46,7 @@ pub(super) fn files(
     identity: &ReleaseIdentity,
     metadata: &Metadata,
     programs: &Programs,
+    manual: BTreeMap<String, Vec<u8>>,
 ) -> Result<ReleaseFiles> {
     let mut files = ReleaseFiles::new();
     for (name, bytes) in programs {
@@ -56,6 +58,9 @@ pub(super) fn files(
     };
     for (from, to) in COPIED {
         add(to, fs::read(tree.root.join(from)).with_context(|| format!("{from} could not be read"))?)?;
+    }
+    for (path, bytes) in manual {
+        add(&format!("share/{path}"), bytes)?;
     }
     let mut git = Command::new("git");
     git.args(["show", "-s", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", "HEAD"]);

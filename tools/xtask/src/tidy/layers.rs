@@ -9,7 +9,8 @@
 //! | corelane | all of the above |
 //! | perf-basis | shardstore; only coreperf and cacheperf use it |
 //! | cacheperf | perf-basis, shardstore; nobody uses it |
-//! | coreperf | all of the above but cacheperf; nobody uses it |
+//! | coreperf | all of the above but cacheperf |
+//! | manual | control, corelane, shardstored, coreperf, corectl; nobody uses it |
 //! | corelane-release | none of ours |
 //! | corectl, xtask | corelane-release |
 //!
@@ -62,6 +63,11 @@ const LAYERS: &[Layer] = &[
             "corelane",
             "perf-basis",
         ],
+    },
+    Layer {
+        package: "manual",
+        folder: "tools/manual",
+        may_use: &["control", "corelane", "shardstored", "coreperf", "corectl"],
     },
     Layer { package: "corelane-release", folder: "tools/release", may_use: &[] },
     Layer { package: "corectl", folder: "tools/corectl", may_use: &["corelane-release"] },
