@@ -30,6 +30,8 @@ const NEEDED: &[Needed] = &[
     Needed { program: "memcached", package: "memcached" },
     Needed { program: "systemd-analyze", package: "systemd" },
     Needed { program: "groff", package: "groff-base" },
+    Needed { program: "ip", package: "iproute2" },
+    Needed { program: "ethtool", package: "ethtool" },
 ];
 
 /// What makes a package of a release.

@@ -45,8 +45,8 @@ const SEEDS_PLANTED: u64 = 1000;
 
 /// Runs every check of CI, prints a summary and fails if any step failed.
 ///
-/// Programs the tests need (curl, wrk, h2load, nginx, python3, valgrind, redis, memcached) are installed when missing, given root or
-/// sudo without a password; otherwise the command to run is printed and the exit status is 2.
+/// Programs the tests need (curl, wrk, h2load, nginx, python3, valgrind, redis, memcached, iproute2, ethtool) are installed when missing,
+/// given root or sudo without a password; otherwise the command to run is printed and the exit status is 2.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// For the edit loop: fewer simulation seeds; no instruction counts, planted bug, loom, fuzz crates (listed as skipped)

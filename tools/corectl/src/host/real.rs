@@ -1,0 +1,122 @@
+//! The machine itself.
+//!
+//! **Source**: proc(5), flock(2), namespaces(7).
+
+use std::fs::OpenOptions;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::process::{self, DetachedProcess};
+use super::{CommandOutput, DiskTree, FileTree, HeldLock, HostAccess, HostError, HostTime};
+
+/// Files under `/`, and programs that are run.
+pub struct RealHost {
+    files: DiskTree,
+}
+
+impl RealHost {
+    /// This machine.
+    #[must_use]
+    pub fn new() -> Self {
+        RealHost { files: DiskTree::new("/") }
+    }
+}
+
+impl Default for RealHost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A locked file; the kernel lets go of it with the descriptor, whatever happens to the process.
+struct FileLock {
+    _file: OwnedFd,
+}
+
+impl HeldLock for FileLock {}
+
+/// Locks a file of the disk.
+///
+/// # Errors
+/// It is locked, or cannot be made.
+pub(super) fn lock(files: &DiskTree, path: &str) -> Result<Rc<dyn HeldLock>, HostError> {
+    let resolved = files.resolve(path);
+    let refused = |error: std::io::Error| HostError::refused(path, &error);
+    if let Some(folder) = resolved.parent() {
+        std::fs::create_dir_all(folder).map_err(refused)?;
+    }
+    let opened = OpenOptions::new().create(true).truncate(false).write(true).open(resolved);
+    let file = OwnedFd::from(opened.map_err(refused)?);
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Rc::new(FileLock { _file: file })),
+        Err(Errno::WOULDBLOCK) => Err(HostError::Locked { path: path.into() }),
+        Err(error) => Err(HostError::refused(path, &error)),
+    }
+}
+
+/// The time of this machine.
+pub(super) fn now() -> HostTime {
+    let seconds = |clock| u64::try_from(clock_gettime(clock).tv_sec).unwrap_or_default();
+    HostTime { epoch_seconds: seconds(ClockId::Realtime), boot_seconds: seconds(ClockId::Boottime) }
+}
+
+impl HostAccess for RealHost {
+    fn read(&self, path: &str) -> Result<String, HostError> {
+        self.files.read(path)
+    }
+
+    fn write(&self, path: &str, text: &str) -> Result<(), HostError> {
+        self.files.write(path, text)
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, HostError> {
+        self.files.list(path)
+    }
+
+    fn link(&self, path: &str) -> Result<String, HostError> {
+        let target = std::fs::read_link(path).map_err(|_| HostError::Absent { path: path.into() })?;
+        Ok(target.to_string_lossy().into_owned())
+    }
+
+    fn store(&self, path: &str, text: &str) -> Result<(), HostError> {
+        self.files.store(path, text)
+    }
+
+    fn append(&self, path: &str, text: &str) -> Result<(), HostError> {
+        self.files.append(path, text)
+    }
+
+    fn remove(&self, path: &str) -> Result<(), HostError> {
+        self.files.remove(path)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<CommandOutput, HostError> {
+        process::run(program, arguments)
+    }
+
+    fn lock(&self, path: &str) -> Result<Rc<dyn HeldLock>, HostError> {
+        lock(&self.files, path)
+    }
+
+    fn now(&self) -> HostTime {
+        now()
+    }
+
+    fn detach(&self, arguments: &[String]) -> Result<DetachedProcess, HostError> {
+        process::detach(arguments)
+    }
+
+    fn end(&self, process: &DetachedProcess) {
+        process.end();
+    }
+
+    fn has_systemd(&self) -> bool {
+        // A unit runs in the namespaces of PID 1: from a network namespace it would change another network.
+        let namespace = |process: &str| self.link(&format!("/proc/{process}/ns/net")).ok();
+        self.files.list("/run/systemd/system").is_ok() && namespace("self") == namespace("1")
+    }
+}

@@ -1,0 +1,165 @@
+//! What a profile's word for a knob means on a host: `layout`, `max`, a number that is a floor.
+//!
+//! **Invariants**: pure.
+
+use super::line::{LineAction, PlanLine};
+use crate::cpu_list::CpuList;
+use crate::facts::{Facts, NicFacts};
+use crate::knobs::{Access, Risk, Rule, Setting, Tool};
+use crate::layout::{Layout, QueuePlace};
+use crate::profile::Profile;
+use crate::setting::{Form, SettingReading};
+
+/// What the layout decides.
+const BY_LAYOUT: &str = "layout";
+
+/// As much as the device can.
+const MOST: &str = "max";
+
+/// No CPU.
+const NONE: &str = "none";
+
+/// A line for a setting; `None` when the profile does not name its knob, or nothing is wanted of this target.
+pub(super) fn line(
+    facts: &Facts,
+    profile: &Profile,
+    layout: &Layout,
+    max_risk: Risk,
+    setting: &Setting,
+) -> Option<PlanLine> {
+    let nic = setting.on.nic.as_ref().and_then(|name| facts.nics.iter().find(|nic| nic.name == *name));
+    let value = profile.value(setting.knob.name, nic.map(|nic| nic.driver.as_str()))?;
+    let current = facts.reading(&setting.address);
+    let wanted = match meant(value, setting, nic, layout) {
+        Meant::Value(wanted) => wanted,
+        Meant::Nothing => return None,
+    };
+    let ruled = current.value().and_then(|current| ruled(setting.knob.rule, current, &wanted));
+    let (wanted, mut note) = match ruled {
+        Some(ruled) if ruled != wanted => {
+            let note = format!("the profile says {wanted}; {}", setting.knob.rule.words());
+            (ruled, note)
+        }
+        _ => (wanted, String::new()),
+    };
+    let is_new_queue = is_new_queue(setting, nic);
+    let action = match &current {
+        SettingReading::Value(current) if *current == wanted => LineAction::Keep,
+        SettingReading::Absent if is_new_queue => LineAction::Change,
+        SettingReading::Value(_) => LineAction::Change,
+        SettingReading::Fixed(current) if *current == wanted => LineAction::Keep,
+        SettingReading::Fixed(_) => {
+            note = "the driver lets nobody change it".into();
+            LineAction::NotHere
+        }
+        SettingReading::Absent => {
+            note = "this kernel, driver or machine has no such setting".into();
+            LineAction::NotHere
+        }
+        SettingReading::Unreadable(why) => {
+            note = format!("it could not be put back: {why}");
+            LineAction::NotHere
+        }
+    };
+    let is_held = action == LineAction::Change && setting.knob.risk > max_risk;
+    let action = if is_held { LineAction::HeldBack } else { action };
+    if is_held {
+        note = format!("needs --max-risk {}", setting.knob.risk);
+    } else if is_new_queue && action == LineAction::Change {
+        note = "the queue comes with nic.channels".into();
+    }
+    Some(PlanLine {
+        action,
+        knob: setting.knob.name.into(),
+        target: setting.target.clone(),
+        group: setting.knob.group,
+        risk: setting.knob.risk,
+        address: setting.address.clone(),
+        current,
+        wanted,
+        reason: setting.knob.reason.into(),
+        note,
+    })
+}
+
+/// A queue that the card does not have yet.
+fn is_new_queue(setting: &Setting, nic: Option<&NicFacts>) -> bool {
+    let (Some((side, queue)), Some(nic)) = (setting.on.queue, nic) else { return false };
+    queue >= if side == "rx" { nic.rx_queues } else { nic.tx_queues }
+}
+
+enum Meant {
+    Value(String),
+    Nothing,
+}
+
+/// What a profile's word means for a setting.
+fn meant(value: &str, setting: &Setting, nic: Option<&NicFacts>, layout: &Layout) -> Meant {
+    let places = setting.on.nic.as_ref().and_then(|nic| layout.queues(nic)).unwrap_or_default();
+    let place = setting.on.queue.and_then(|(_, queue)| places.get(queue as usize));
+    let meant = match (setting.knob.access, value) {
+        (Access::NicTool(Tool::Channels), _) => {
+            let pairs = u32::try_from(places.len()).unwrap_or_default();
+            nic.map(|nic| nic.channels.map_or_else(|| pairs.to_string(), |channels| channels.setting_of(pairs)))
+        }
+        (Access::NicTool(Tool::RingRx), _) => ring(value, nic.and_then(|nic| Some(nic.rings?.rx_max))),
+        (Access::NicTool(Tool::RingTx), _) => ring(value, nic.and_then(|nic| Some(nic.rings?.tx_max))),
+        (Access::NicTool(Tool::Rss), BY_LAYOUT) => Some(format!("equal {}", places.len())),
+        (Access::QueueIrq(_), BY_LAYOUT) => place.map(|place| place.cpu.to_string()),
+        (Access::QueueFile { .. }, BY_LAYOUT) => place.map(senders),
+        (Access::QueueFile { form: Form::CpuMask, .. }, NONE) => Some(String::new()),
+        _ => Some(setting.address.normal(value)),
+    };
+    meant.map_or(Meant::Nothing, Meant::Value)
+}
+
+/// Rings of a size that the card can have; `max` of a card that says none means nothing.
+fn ring(value: &str, most: Option<u32>) -> Option<String> {
+    match (value, most) {
+        (MOST, most) => most.map(|most| most.to_string()),
+        (_, Some(most)) => Some(value.parse::<u32>().map_or_else(|_| value.into(), |size| size.min(most).to_string())),
+        (_, None) => Some(value.to_owned()),
+    }
+}
+
+fn senders(place: &QueuePlace) -> String {
+    CpuList::of(&place.senders).to_string()
+}
+
+/// What the rule makes of the profile's value, beside what is there. `None` when they are no numbers.
+fn ruled(rule: Rule, current: &str, wanted: &str) -> Option<String> {
+    let numbers = |text: &str| text.split_whitespace().map(str::parse::<u64>).collect::<Result<Vec<_>, _>>().ok();
+    let pick: fn(usize, u64, u64) -> u64 = match rule {
+        Rule::Exact => return None,
+        Rule::AtLeast => |_, current, wanted| current.max(wanted),
+        Rule::AtMost => |_, current, wanted| current.min(wanted),
+        Rule::Widen => |at, current, wanted| if at == 0 { current.min(wanted) } else { current.max(wanted) },
+    };
+    let (current, wanted) = (numbers(current)?, numbers(wanted)?);
+    if current.len() != wanted.len() {
+        return None;
+    }
+    let pairs = current.into_iter().zip(wanted).enumerate();
+    Some(pairs.map(|(at, (current, wanted))| pick(at, current, wanted).to_string()).collect::<Vec<_>>().join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floors_are_never_crossed() {
+        for (rule, current, wanted, expected) in [
+            (Rule::AtLeast, "4096 131072 33554432", "4096 131072 16777216", Some("4096 131072 33554432")),
+            (Rule::AtLeast, "128", "65535", Some("65535")),
+            (Rule::AtMost, "4294967295", "131072", Some("131072")),
+            (Rule::AtMost, "65536", "131072", Some("65536")),
+            (Rule::Widen, "32768 60999", "16384 65535", Some("16384 65535")),
+            (Rule::Widen, "1024 60999", "16384 65535", Some("1024 65535")),
+            (Rule::Exact, "1", "0", None),
+            (Rule::AtLeast, "1 2", "3", None),
+        ] {
+            assert_eq!(ruled(rule, current, wanted).as_deref(), expected, "{current} {wanted}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `corectl tune apply`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use corectl::facts::Facts;
+use corectl::plan::render;
+use corectl::transaction::{ApplyOptions, TransactionError, apply};
+
+use super::plan::PlanOptions;
+use super::session::TuneSession;
+use super::verify;
+
+/// Less is not enough to look at a host and type a word.
+const REVERT_SECONDS_MIN: u64 = 5;
+
+/// Whoever needs longer has forgotten it.
+const REVERT_SECONDS_MAX: u64 = 24 * 3600;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    plan: PlanOptions,
+    /// The time after which everything is taken back unless it is confirmed: 5s to 24h
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
+    revert_after: Duration,
+}
+
+pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> {
+    let revert_after_seconds = options.revert_after.as_secs();
+    if !(REVERT_SECONDS_MIN..=REVERT_SECONDS_MAX).contains(&revert_after_seconds) {
+        bail!("--revert-after: found {revert_after_seconds} s, allowed: {REVERT_SECONDS_MIN} s to 24 h");
+    }
+    let (store, _lock) = session.begin()?;
+    let facts = Facts::gather(session.host());
+    let plan = options.plan.plan(session, &facts)?;
+    print!("{}", render(&plan));
+    let revert = session.revert_command()?;
+    let options = ApplyOptions { revert_after_seconds, revert, acknowledgement: None };
+    let record = match apply(&store, &facts, &plan, &options) {
+        Ok(record) => record,
+        Err(error @ (TransactionError::Refused { .. } | TransactionError::NotBack { .. })) => {
+            eprintln!("error: {error}");
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let all_right = verify::report(session, &record.settings);
+    println!(
+        "\nThe change takes itself back in {}, unless you keep it: corectl tune confirm",
+        humantime::format_duration(Duration::from_secs(
+            record.deadline_boot_seconds.saturating_sub(session.host().now().boot_seconds)
+        ))
+    );
+    Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

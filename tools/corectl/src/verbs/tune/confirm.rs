@@ -1,0 +1,15 @@
+//! `corectl tune confirm`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use corectl::transaction::confirm;
+
+use super::session::TuneSession;
+
+pub(super) fn run(session: &TuneSession) -> Result<ExitCode> {
+    let (store, _lock) = session.begin()?;
+    let confirmed = confirm(&store)?;
+    println!("confirmed: profile {}, {} settings", confirmed.profile, confirmed.settings.len());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,238 @@
+//! Changes on fake hosts: carried out, confirmed, taken back; killed at every step; with writes that fail.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod support;
+
+use corectl::facts::Facts;
+use corectl::host::{FakeHost, HostAccess, MemoryTree};
+use corectl::plan::{PlanLimits, plan};
+use corectl::profile::Profile;
+use corectl::transaction::{
+    ApplyOptions, RevertCommand, StateStore, TransactionError, TransactionRecord, apply, confirm, expire, recover,
+    rollback,
+};
+use corectl::verify::verify;
+use support::failing::FailingHost;
+use support::machine::Machine;
+
+const STATE: &str = "/var/lib/corelane/tune";
+
+fn options() -> ApplyOptions {
+    let revert = RevertCommand { program: "corectl".into(), arguments: vec!["tune".into()] };
+    ApplyOptions { revert_after_seconds: 60, revert, acknowledgement: None }
+}
+
+/// Everything that can be set, as it is: numbers of interrupts left out, which no driver keeps.
+fn values(host: &dyn HostAccess) -> Vec<(String, String)> {
+    let facts = Facts::gather(host);
+    facts.settings.iter().map(|fact| (format!("{} {}", fact.knob, fact.target), fact.reading.to_string())).collect()
+}
+
+fn applied(host: &dyn HostAccess, profile: &str) -> Result<TransactionRecord, TransactionError> {
+    let store = StateStore::new(host, STATE);
+    recover(&store)?;
+    let facts = Facts::gather(host);
+    let plan = plan(&facts, &Profile::named(profile).unwrap(), &PlanLimits::default());
+    apply(&store, &facts, &plan, &options())
+}
+
+fn hosts() -> [(&'static str, &'static str); 6] {
+    [
+        ("virtio-16", "throughput"),
+        ("igb-4", "throughput"),
+        ("ixgbe-16", "latency"),
+        ("i40e-40", "throughput"),
+        ("ice-128", "throughput"),
+        ("mlx5-64", "latency"),
+    ]
+}
+
+#[test]
+fn what_is_applied_holds_and_a_rollback_brings_everything_back() {
+    for (name, profile) in hosts() {
+        let host = Machine::named(name).in_memory();
+        let before = values(&host);
+        let record = applied(&host, profile).unwrap();
+        for setting in verify(&host, &record.settings) {
+            assert!(setting.is_right(), "{name}: {}", setting.words());
+        }
+        assert_ne!(values(&host), before, "{name}");
+        let store = StateStore::new(&host, STATE);
+        assert!(matches!(applied(&host, profile), Err(TransactionError::Waiting { .. })), "{name}");
+        rollback(&store).unwrap();
+        assert_eq!(values(&host), before, "{name}");
+        assert!(matches!(rollback(&store), Err(TransactionError::NothingApplied)));
+    }
+}
+
+#[test]
+fn a_confirmed_change_is_changed_again_and_a_rollback_goes_all_the_way() {
+    let host = Machine::named("ice-128").in_memory();
+    let before = values(&host);
+    let store = StateStore::new(&host, STATE);
+    applied(&host, "safe").unwrap();
+    confirm(&store).unwrap();
+    let safe = values(&host);
+    let second = applied(&host, "throughput").unwrap();
+    host.pass_seconds(59);
+    assert_eq!(recover(&store).unwrap(), None);
+    host.pass_seconds(1);
+    assert!(recover(&store).unwrap().unwrap().said.contains("not confirmed in time"));
+    assert_eq!(values(&host), safe, "back to what was confirmed");
+    assert!(matches!(confirm(&store), Err(TransactionError::NothingPending)));
+    assert!(expire(&store, &second.id).unwrap().is_none(), "the timer comes after, and finds nothing");
+
+    applied(&host, "throughput").unwrap();
+    confirm(&store).unwrap();
+    rollback(&store).unwrap();
+    assert_eq!(values(&host), before);
+}
+
+#[test]
+fn the_timer_takes_back_its_own_change_only() {
+    let host = Machine::named("igb-4").in_memory();
+    let before = values(&host);
+    let store = StateStore::new(&host, STATE);
+    let record = applied(&host, "throughput").unwrap();
+    assert!(expire(&store, "another").unwrap().is_none());
+    assert_ne!(values(&host), before);
+    assert!(expire(&store, &record.id).unwrap().is_some());
+    assert_eq!(values(&host), before);
+}
+
+#[test]
+fn a_reboot_forgets_what_was_not_confirmed() {
+    let host = Machine::named("igb-4").in_memory();
+    let store = StateStore::new(&host, STATE);
+    applied(&host, "throughput").unwrap();
+    // The kernel's values of the new boot are nobody's to change.
+    host.store("/proc/sys/kernel/random/boot_id", "another\n").unwrap();
+    host.write("/proc/sys/net/core/somaxconn", "5000").unwrap();
+    assert!(recover(&store).unwrap().unwrap().said.contains("before a reboot"));
+    assert_eq!(host.read("/proc/sys/net/core/somaxconn").unwrap(), "5000\n");
+    assert!(store.pending().unwrap().is_none());
+}
+
+#[test]
+fn a_driver_that_lies_is_named() {
+    let mut machine = Machine::named("ice-128");
+    let card = machine.nics.get_mut("ens1f0np0").unwrap();
+    card.lies = vec!["-C".into()];
+    let host = machine.in_memory();
+    let record = applied(&host, "latency").unwrap();
+    let wrong = verify(&host, &record.settings).into_iter().filter(|setting| !setting.is_right());
+    let wrong: Vec<String> = wrong.map(|setting| setting.words()).collect();
+    assert!(wrong.contains(&"nic.coalesce.rx-usecs of ens1f0np0 is 50, not 8".to_owned()), "{wrong:?}");
+
+    machine.nics.get_mut("ens1f0np0").unwrap().lies = vec!["-L".into()];
+    let host = machine.in_memory();
+    let before = values(&host);
+    let error = applied(&host, "throughput").unwrap_err().to_string();
+    assert!(error.contains("the driver answered success for combined 124, and shows combined 128"), "{error}");
+    assert_eq!(values(&host), before);
+}
+
+#[test]
+fn a_driver_that_refuses_takes_everything_back() {
+    let mut machine = Machine::named("i40e-40");
+    machine.nics.get_mut("enp175s0f0").unwrap().refuses = vec!["-G".into()];
+    let host = machine.in_memory();
+    // Rings cannot be changed, though they are shown.
+    let before = values(&host);
+    let error = applied(&host, "throughput").unwrap_err();
+    assert!(error.to_string().contains("--set nic.ring.rx=leave"), "{error}");
+    assert_eq!(values(&host), before);
+}
+
+/// Six cores, and a driver that numbers its interrupts anew.
+fn small() -> Machine {
+    let mut machine = Machine::named("i40e-40");
+    (machine.sockets, machine.cores_per_socket, machine.smt) = (1, 6, false);
+    let card = machine.nics.get_mut("enp175s0f0").unwrap();
+    (card.node, card.queues) = (Some(0), 6);
+    machine
+}
+
+/// A sound host with everything of `host`.
+fn copy(host: &FakeHost<MemoryTree>) -> FakeHost<MemoryTree> {
+    FakeHost::new(host.files().clone())
+}
+
+/// What an operator does after a crash: look, then take back.
+fn recovered(host: &dyn HostAccess) {
+    let store = StateStore::new(host, STATE);
+    recover(&store).unwrap();
+    // First what waits, then what was confirmed before it.
+    for _ in 0..2 {
+        match rollback(&store) {
+            Ok(_) | Err(TransactionError::NothingApplied) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(matches!(rollback(&store), Err(TransactionError::NothingApplied)));
+}
+
+#[test]
+fn a_kill_at_any_step_leaves_what_the_next_call_brings_back() {
+    let original = small().in_memory();
+    let before = values(&original);
+    // Apply, confirm, apply another profile, confirm, roll back: killed in each of its steps.
+    let life = |host: &dyn HostAccess| -> Result<(), TransactionError> {
+        let store = StateStore::new(host, STATE);
+        applied(host, "safe")?;
+        confirm(&store)?;
+        applied(host, "throughput")?;
+        confirm(&store)?;
+        rollback(&store)?;
+        Ok(())
+    };
+    let counted = copy(&original);
+    let sound = FailingHost::sound(&counted);
+    life(&sound).unwrap();
+    assert_eq!(values(&counted), before);
+    assert!(sound.steps() > 100, "{}", sound.steps());
+    for stop in 0..sound.steps() {
+        let host = copy(&original);
+        let killed = FailingHost::stopping(&host, stop);
+        assert!(life(&killed).is_err(), "step {stop}");
+        recovered(&host);
+        assert!(values(&host) == before, "step {stop}");
+    }
+}
+
+/// A small generator: the same numbers for the same seed.
+fn numbers(seed: u64) -> impl Iterator<Item = u64> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    })
+}
+
+#[test]
+fn failures_of_single_writes_leave_nothing_behind() {
+    let original = Machine::named("ice-128").in_memory();
+    let before = values(&original);
+    let counted = copy(&original);
+    let sound = FailingHost::sound(&counted);
+    applied(&sound, "throughput").unwrap();
+    let writes = sound.writes();
+    for seed in 0..30 {
+        let host = copy(&original);
+        let mut random = numbers(seed + 1);
+        // One to four failures: the later ones hit the way back.
+        let count = 1 + seed % 4;
+        let failing: Vec<u64> =
+            random.by_ref().take(usize::try_from(count).unwrap()).map(|number| number % (2 * writes)).collect();
+        let result = applied(&FailingHost::with_failing_writes(&host, &failing), "throughput");
+        let hit = failing.iter().any(|write| *write < writes);
+        assert_eq!(result.is_err(), hit, "seed {seed}, writes {failing:?}");
+        if matches!(result, Err(TransactionError::Refused { .. })) {
+            assert_eq!(values(&host), before, "seed {seed}: a refused change is back at once");
+        }
+        recovered(&host);
+        assert_eq!(values(&host), before, "seed {seed}, writes {failing:?}");
+    }
+}
