@@ -50,3 +50,53 @@ fn check_folder(path: &Path) -> Result<(), String> {
 fn described(error: rustix::io::Errno) -> io::Error {
     io::Error::from(error)
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_types, reason = "a socket that is in the way of a file")]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// A folder of this test, with a file, a folder and a socket in it.
+    fn folder() -> std::path::PathBuf {
+        let folder = std::env::temp_dir().join(format!("corelane-place-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(folder.join("inner")).expect("a folder");
+        std::fs::write(folder.join("file"), "").expect("a file");
+        drop(UnixListener::bind(folder.join("socket")).expect("a socket"));
+        folder
+    }
+
+    #[test]
+    fn a_file_is_named_that_can_be_written() {
+        let folder = folder();
+        let refused = |name: &str| check(&folder.join(name)).err().unwrap_or_default();
+        assert_eq!(check(Path::new("-")), Ok(()));
+        for name in ["file", "new", "inner/new"] {
+            assert_eq!(refused(name), "", "{name}");
+        }
+        assert!(refused("inner").contains("it is a folder"));
+        assert!(refused("new/").contains("it names a folder"));
+        assert!(refused("socket").contains("it is a socket"));
+        assert!(refused("absent/new").contains("make it, or name another file"));
+        assert!(refused("file/new").contains("name another file"));
+        assert!(!folder.join("new").exists(), "looking leaves no traces");
+        assert_eq!(check(Path::new("a-file-beside-the-sources")), Ok(()), "the current folder");
+        std::fs::remove_dir_all(&folder).expect("the folder goes");
+    }
+
+    #[test]
+    fn permission_is_asked_for() {
+        if rustix::process::geteuid().is_root() {
+            // Root may write everywhere; on proc not even root makes a file.
+            assert!(check(Path::new("/proc/self/new")).is_err());
+            return;
+        }
+        let folder = folder();
+        std::fs::set_permissions(folder.join("inner"), PermissionsExt::from_mode(0o500)).expect("a mode");
+        assert!(check(&folder.join("inner/new")).is_err_and(|error| error.contains("let this user write to it")));
+        std::fs::remove_dir_all(&folder).expect("the folder goes");
+    }
+}

@@ -114,3 +114,23 @@ fn a_client_of_http_2_is_told_to_go_and_recorded() {
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].response.sent_bytes, text.len() as u64);
 }
+
+/// What is recorded of a write, 299 hits and a refusal under these variables.
+fn recorded_under(variables: &[(&str, &str)]) -> Vec<AccessRecord> {
+    let (port, mut records) = collected(1);
+    let variables = [&[("CORELANE_ACCESS_LOG_PATH", "access.log")], variables].concat();
+    let refused: &'static str = "PUT /v1/kv/default/b HTTP/1.1\r\nHost: h\r\nContent-Length: 70000000\r\n\r\n";
+    let hits: &'static str = (PUT.to_owned() + &GET.repeat(299)).leak();
+    run_plan(&[Step::Send(hits), Step::Send(refused), Step::Closed], plan_with(Some(port), &variables));
+    std::iter::from_fn(|| records[0].pop()).collect()
+}
+
+#[test]
+fn a_sample_is_recorded_and_all_that_was_slow() {
+    assert_eq!(recorded_under(&[]).len(), 301);
+    let sample = recorded_under(&[("CORELANE_ACCESS_LOG_SAMPLE", "20"), ("CORELANE_ACCESS_LOG_SLOW", "0s")]);
+    assert!((5..40).contains(&sample.len()), "{} of 301, one in 20", sample.len());
+    assert!(sample.iter().all(|record| record.is_sampled));
+    let slow = recorded_under(&[("CORELANE_ACCESS_LOG_SAMPLE", "1000000"), ("CORELANE_ACCESS_LOG_SLOW", "60s")]);
+    assert!(slow.len() <= 1, "{}", slow.len());
+}
