@@ -16,6 +16,7 @@ pub mod accept_watch;
 pub mod activity;
 mod address;
 pub mod admin;
+pub mod admin_client;
 mod against;
 pub mod boot;
 pub mod build;

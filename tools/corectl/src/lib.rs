@@ -20,5 +20,6 @@ pub mod plan;
 pub mod profile;
 pub mod setting;
 pub mod status;
+pub mod top;
 pub mod transaction;
 pub mod verify;

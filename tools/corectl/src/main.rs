@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Tunes a host for Corelane, and takes every change back.
+/// Tunes a host for Corelane and takes every change back; shows what runs on it.
 #[derive(Parser)]
 #[command(name = "corectl", version, about)]
 struct Arguments {
@@ -25,12 +25,14 @@ enum CorectlVerb {
     ///
     /// A change that is not confirmed in time takes itself back: also when this program, the shell or the SSH session has ended.
     Tune(verbs::tune::Options),
+    Top(verbs::top::Options),
 }
 
 fn main() -> ExitCode {
     let Arguments { verb } = Arguments::parse();
     let done = match verb {
         CorectlVerb::Tune(options) => verbs::tune::run(options),
+        CorectlVerb::Top(options) => verbs::top::run(&options),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

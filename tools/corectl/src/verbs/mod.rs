@@ -1,3 +1,4 @@
 //! The verbs of the command line: options, what is printed, the exit status.
 
+pub(crate) mod top;
 pub(crate) mod tune;

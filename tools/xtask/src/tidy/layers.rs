@@ -12,7 +12,8 @@
 //! | coreperf | all of the above but cacheperf |
 //! | manual | control, corelane, shardstored, coreperf, corectl; nobody uses it |
 //! | corelane-release | none of ours |
-//! | corectl, xtask | corelane-release |
+//! | corectl | control, corelane-release |
+//! | xtask | corelane-release |
 //!
 //! **Not**: layers inside a crate. Fuzz crates stand outside: they use the crate they fuzz.
 
@@ -70,7 +71,7 @@ const LAYERS: &[Layer] = &[
         may_use: &["control", "corelane", "shardstored", "coreperf", "corectl"],
     },
     Layer { package: "corelane-release", folder: "tools/release", may_use: &[] },
-    Layer { package: "corectl", folder: "tools/corectl", may_use: &["corelane-release"] },
+    Layer { package: "corectl", folder: "tools/corectl", may_use: &["control", "corelane-release"] },
     Layer { package: "xtask", folder: "tools/xtask", may_use: &["corelane-release"] },
 ];
 
