@@ -17,18 +17,19 @@ mod fuzz;
 mod miri;
 mod packages;
 mod perf;
-mod poll;
 mod release;
 mod sim;
 mod steps;
 mod test;
 mod tidy;
+mod vm_test;
 mod workspace;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use corelane_lab::poll;
 
 /// Developers' automation for Corelane.
 #[derive(Parser)]
@@ -56,6 +57,8 @@ enum Verb {
     Release(release::Options),
     /// Start three nodes and two edges on loopback, say what to try, and stop them on Ctrl-C
     Demo(demo::Options),
+    /// Show on a virtual machine what corectl does to a kernel, drivers and a boot loader (root, QEMU, a quarter of an hour)
+    VmTest(vm_test::Options),
 }
 
 fn main() -> ExitCode {
@@ -80,6 +83,7 @@ fn run(verb: &Verb) -> Result<ExitCode> {
         Verb::Perf(options) => perf::run(&root, options),
         Verb::Release(options) => release::run(&root, options),
         Verb::Demo(options) => demo::run(&root, options),
+        Verb::VmTest(options) => vm_test::run(&root, options),
     }
 }
 

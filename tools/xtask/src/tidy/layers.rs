@@ -11,9 +11,9 @@
 //! | cacheperf | perf-basis, shardstore; nobody uses it |
 //! | coreperf | all of the above but cacheperf |
 //! | manual | control, corelane, shardstored, coreperf, corectl; nobody uses it |
-//! | corelane-release | none of ours |
+//! | corelane-lab, corelane-release | none of ours |
 //! | corectl | control, corelane-release |
-//! | xtask | corelane-release |
+//! | xtask | corelane-lab, corelane-release |
 //!
 //! **Not**: layers inside a crate. Fuzz crates stand outside: they use the crate they fuzz.
 
@@ -70,9 +70,10 @@ const LAYERS: &[Layer] = &[
         folder: "tools/manual",
         may_use: &["control", "corelane", "shardstored", "coreperf", "corectl"],
     },
+    Layer { package: "corelane-lab", folder: "tools/lab", may_use: &[] },
     Layer { package: "corelane-release", folder: "tools/release", may_use: &[] },
     Layer { package: "corectl", folder: "tools/corectl", may_use: &["control", "corelane-release"] },
-    Layer { package: "xtask", folder: "tools/xtask", may_use: &["corelane-release"] },
+    Layer { package: "xtask", folder: "tools/xtask", may_use: &["corelane-lab", "corelane-release"] },
 ];
 
 /// Reports dependencies and paths that point the wrong way, and crates nobody gave a layer.

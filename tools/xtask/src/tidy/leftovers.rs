@@ -7,7 +7,7 @@ use super::tree::Tree;
 const RULE: &str = "leftovers";
 
 /// The one place of the tools that polls other processes; everyone else waits on readiness or on the reactor.
-const POLLING: &str = "tools/xtask/src/poll.rs";
+const POLLING: &str = "tools/lab/src/poll.rs";
 
 /// Reports what must not be committed.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {

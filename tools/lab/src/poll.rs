@@ -1,8 +1,8 @@
-//! Waiting: on a condition, until a deadline, or until someone asks the tool to stop.
+//! Waiting: on a condition, until a deadline, or until someone asks to stop.
 //!
 //! **Not**: a way to wait for a fixed time. Whoever waits names what it waits for.
 //!
-//! **Invariants**: this is the only file of the tool that sleeps.
+//! **Invariants**: nothing else in this crate or in xtask sleeps.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,14 +17,14 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Set once SIGINT (Ctrl-C) or SIGTERM has arrived; the tool then stops its children and leaves.
 #[derive(Clone)]
-pub(crate) struct Stop(Arc<AtomicBool>);
+pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// Takes over SIGINT and SIGTERM for the rest of the process.
     ///
     /// # Errors
     /// The kernel refused the handlers; not expected on Linux.
-    pub(crate) fn on_signals() -> Result<Self> {
+    pub fn on_signals() -> Result<Self> {
         let flag = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&flag)).context("signal handlers could not be installed")?;
@@ -33,12 +33,12 @@ impl Stop {
     }
 
     /// A stop that no signal sets: for waits that must not be cut short.
-    pub(crate) fn never() -> Self {
+    pub fn never() -> Self {
         Self(Arc::new(AtomicBool::new(false)))
     }
 
     /// Whether someone has asked the tool to stop.
-    pub(crate) fn requested(&self) -> bool {
+    pub fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -46,7 +46,7 @@ impl Stop {
 /// Calls `probe` until it returns a value (`Some`), the deadline passes or a stop is requested (`None`).
 ///
 /// The probe always runs at least once.
-pub(crate) fn until<T>(deadline: Instant, stop: &Stop, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
+pub fn until<T>(deadline: Instant, stop: &Stop, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     loop {
         if let Some(value) = probe() {
             return Some(value);
