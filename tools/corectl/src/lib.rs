@@ -10,6 +10,10 @@
 //!
 //! **Invariants**: prior values are on disk before the first write. What decides does no I/O.
 
+// The verbs name the library as its users do.
+extern crate self as corectl;
+
+pub mod command;
 pub mod cpu_list;
 pub mod ethtool;
 pub mod facts;
@@ -22,4 +26,5 @@ pub mod setting;
 pub mod status;
 pub mod top;
 pub mod transaction;
+mod verbs;
 pub mod verify;

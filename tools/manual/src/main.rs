@@ -52,7 +52,7 @@ fn write_all(folder: &Path) -> Result<()> {
         write(&folder.join("man/man5"), &format!("{program}.toml.5"), &keys::page(schema))?;
         write_completions(folder, command)?;
     }
-    for command in [plain(coreperf::command_line(), "coreperf")] {
+    for command in [plain(coreperf::command_line(), "coreperf"), plain(corectl::command::command_line(), "corectl")] {
         for (name, page) in pages::of_tool(&command)? {
             write(&folder.join("man/man1"), &format!("{name}.1"), &page)?;
         }

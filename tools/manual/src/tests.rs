@@ -50,8 +50,14 @@ fn every_flag_and_every_key_is_there() {
             }
         }
     }
-    let scenario = text(&files, "man/man1/coreperf-run.1");
-    assert!(scenario.contains("coreperf"), "{scenario}");
+    for (page, words) in [
+        ("coreperf-run", "open"),
+        ("corectl-release-install", "allow\\-downgrade"),
+        ("corectl-tune-apply", "confirmed"),
+    ] {
+        let page = text(&files, &format!("man/man1/{page}.1"));
+        assert!(page.contains(words), "{page}");
+    }
 }
 
 /// As roff writes it.

@@ -1,4 +1,5 @@
 //! The verbs of the command line: options, what is printed, the exit status.
 
+pub(crate) mod release;
 pub(crate) mod top;
 pub(crate) mod tune;

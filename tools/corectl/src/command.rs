@@ -1,0 +1,49 @@
+//! The command line: verbs, and how the program ends.
+//!
+//! **Not** the verbs themselves.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::verbs;
+
+/// Installs releases on a host, tunes it, takes every change back, and shows what runs on it.
+#[derive(Parser)]
+#[command(name = "corectl", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: CorectlVerb,
+}
+
+#[derive(Subcommand)]
+enum CorectlVerb {
+    /// Look at the host, plan, apply, verify, confirm, and take back what was changed.
+    ///
+    /// A change that is not confirmed in time takes itself back: also when this program, the shell or the SSH session has ended.
+    Tune(verbs::tune::Options),
+    Top(verbs::top::Options),
+    /// Verify, install and list releases, and go back to the one before.
+    Release(verbs::release::Options),
+}
+
+/// The command line, for manual pages and completions.
+#[must_use]
+pub fn command_line() -> clap::Command {
+    Arguments::command()
+}
+
+/// Runs the program.
+#[must_use]
+pub fn run_program() -> ExitCode {
+    let Arguments { verb } = Arguments::parse();
+    let done = match verb {
+        CorectlVerb::Tune(options) => verbs::tune::run(options),
+        CorectlVerb::Top(options) => verbs::top::run(&options),
+        CorectlVerb::Release(options) => verbs::release::run(&options),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}

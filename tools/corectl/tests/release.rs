@@ -1,0 +1,140 @@
+//! `corectl release` as an operator and a playbook use it: words and exit statuses.
+//!
+//! **Not** every way in which a release can be wrong, which the tests of corelane-release go through.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use corelane_release::manifest::FileMode;
+use corelane_release::pack::{ReleaseFiles, ReleaseIdentity, pack};
+use corelane_release::path::ReleasePath;
+use minisign::KeyPair;
+
+/// A folder with a maker's releases and a host's.
+struct Place {
+    folder: PathBuf,
+    pair: KeyPair,
+}
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("corectl-release-{name}-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        let pair = KeyPair::generate_unencrypted_keypair().unwrap();
+        fs::write(folder.join("maker.pub"), pair.pk.to_box().unwrap().to_string()).unwrap();
+        Self { folder, pair }
+    }
+
+    /// Makes and signs a release; returns its archive.
+    fn release(&self, version: &str) -> PathBuf {
+        let path = ReleasePath::new("bin/corelane").unwrap();
+        let files = ReleaseFiles::from([(path, (FileMode::Program, version.as_bytes().to_vec()))]);
+        let identity = ReleaseIdentity {
+            version: version.parse().unwrap(),
+            commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+            commit_time: 1,
+            target: format!("{}-unknown-linux-gnu", std::env::consts::ARCH),
+        };
+        let (manifest, archive) = pack(&identity, &files).unwrap();
+        let manifest = manifest.to_json().unwrap();
+        let signature = minisign::sign(None, &self.pair.sk, manifest.as_bytes(), None, None).unwrap();
+        let stem = self.folder.join(identity.stem()).display().to_string();
+        fs::write(format!("{stem}.json"), manifest).unwrap();
+        fs::write(format!("{stem}.json.minisig"), signature.to_string()).unwrap();
+        fs::write(format!("{stem}.tar.zst"), archive).unwrap();
+        format!("{stem}.tar.zst").into()
+    }
+
+    /// Exit status, and what is printed.
+    fn corectl(&self, arguments: &[&str]) -> (i32, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_corectl"));
+        command.arg("release").args(arguments).arg("--root").arg(self.folder.join("opt"));
+        command.arg("--configuration").arg(self.folder.join("etc"));
+        if ["verify", "install"].contains(&arguments[0]) && !arguments.contains(&"--key") {
+            command.arg("--key").arg(self.folder.join("maker.pub"));
+        }
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+    }
+
+    fn install(&self, version: &str) -> (i32, String) {
+        let archive = self.release(version);
+        self.corectl(&["install", archive.to_str().unwrap()])
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn installed_listed_verified_and_gone_back_from() {
+    let place = Place::new("life");
+    for version in ["1.0.0", "1.1.0"] {
+        let (status, said) = place.install(version);
+        assert!(status == 0 && said.contains(version) && said.contains("systemctl daemon-reload"), "{said}");
+    }
+    let (_, listed) = place.corectl(&["list"]);
+    let lines: Vec<&str> = listed.lines().collect();
+    assert!(lines.len() == 2 && lines[0].starts_with("* ") && lines[0].contains("1.1.0"), "{listed}");
+    assert_eq!(place.corectl(&["verify", "current"]).0, 0);
+    let (status, said) = place.corectl(&["rollback"]);
+    assert!(status == 0 && said.contains("1.0.0"), "{said}");
+    assert_eq!(fs::read_to_string(place.folder.join("opt/current/bin/corelane")).unwrap(), "1.0.0");
+    let (_, json) = place.corectl(&["list", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json[0]["version"], &json[0]["current"]), (&"1.0.0".into(), &true.into()));
+}
+
+#[test]
+fn what_is_wrong_is_refused_with_words_and_status_1() {
+    let place = Place::new("refused");
+    assert_eq!(place.install("1.1.0").0, 0);
+    let archive = place.release("1.0.0");
+    let (status, said) = place.corectl(&["install", text(&archive)]);
+    assert!(status == 1 && said.starts_with("refused: ") && said.contains("--allow-downgrade"), "{said}");
+    let (status, said) = place.corectl(&["install", text(&archive), "--allow-downgrade"]);
+    assert!(status == 0, "{said}");
+
+    let archive = place.release("1.2.0");
+    let mut bytes = fs::read(&archive).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&archive, bytes).unwrap();
+    let (status, said) = place.corectl(&["verify", text(&archive)]);
+    assert!(status == 1 && said.contains("tar.zst: changed: sha256"), "{said}");
+
+    let archive = place.release("1.3.0");
+    fs::remove_file(text(&archive).replace(".tar.zst", ".json.minisig")).unwrap();
+    let (status, said) = place.corectl(&["install", text(&archive)]);
+    assert!(status == 1 && said.contains(".json: not signed"), "{said}");
+
+    let other = Place::new("other-maker");
+    let archive = place.release("1.4.0");
+    let (status, said) = place.corectl(&["install", text(&archive), "--key", text(&other.folder.join("maker.pub"))]);
+    assert!(status == 1 && said.contains("not among the trusted keys"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_done_is_status_2() {
+    let place = Place::new("hindered");
+    let missing = place.folder.join("missing.json");
+    for arguments in [
+        &["install", text(&missing)][..],
+        &["rollback"],
+        &["verify", "ffff"],
+        &["verify", text(&missing), "--key", "/nonexistent"],
+    ] {
+        let (status, said) = place.corectl(arguments);
+        assert!(status == 2 && said.starts_with("error: "), "{arguments:?}: {said}");
+    }
+}
