@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::host::HostAccess;
-use crate::setting::{SettingAddress, SettingReading, effective, read};
+use crate::setting::{SettingAddress, SettingReading, effective, read, shown};
 use crate::transaction::SavedSetting;
 
 /// How a setting stands.
@@ -16,7 +16,7 @@ use crate::transaction::SavedSetting;
 pub enum Standing {
     /// In force.
     Holds,
-    /// Accepted; the kernel puts it in force with the next interrupt.
+    /// Accepted; in force with the next interrupt, or from the next boot on.
     Lags,
     /// Something else is in force.
     Differs,
@@ -50,10 +50,14 @@ impl VerifiedSetting {
     #[must_use]
     pub fn words(&self) -> String {
         let of = if self.target.is_empty() { String::new() } else { format!(" of {}", self.target) };
-        let (knob, wanted, found) = (&self.knob, &self.wanted, &self.found);
+        let (knob, wanted, found) = (&self.knob, shown(&self.wanted), &self.found);
         match self.standing {
             Standing::Holds => format!("{knob}{of} is {found}"),
-            Standing::Lags => format!("{knob}{of} is {wanted} from the next interrupt on; now {found}"),
+            Standing::Lags => {
+                let event = if knob.starts_with("boot.") { "boot" } else { "interrupt" };
+                format!("{knob}{of} is {wanted} from the next {event} on; now {found}")
+            }
+            Standing::Differs if self.wanted.contains('\n') => format!("{knob}{of} is not as it was written"),
             Standing::Differs => format!("{knob}{of} is {found}, not {wanted}"),
             Standing::Missing => format!("{knob}{of} is not there; wanted {wanted}"),
         }
@@ -79,7 +83,8 @@ fn verified(host: &dyn HostAccess, setting: &SavedSetting) -> Option<VerifiedSet
     Some(VerifiedSetting { knob, target, standing, wanted, found })
 }
 
-/// An interrupt moves when it is next raised; on some architectures nothing says where it is.
+/// An interrupt moves when it is next raised, and on some architectures nothing says where it is; a parameter is for the next boot.
 fn lags(host: &dyn HostAccess, address: &SettingAddress, wanted: &str) -> bool {
-    matches!(address, SettingAddress::Irq { .. }) && read(host, address).value() == Some(wanted)
+    matches!(address, SettingAddress::Irq { .. } | SettingAddress::Boot { .. })
+        && read(host, address).value() == Some(wanted)
 }

@@ -23,6 +23,7 @@ const PLANS: &[(&str, &str)] = &[
     ("ice-128", "throughput"),
     ("mlx5-64", "latency"),
     ("uneven-24", "throughput"),
+    ("ice-128", "extreme"),
 ];
 
 #[test]

@@ -19,7 +19,7 @@ const STATE: &str = "/var/lib/corelane/tune";
 
 fn options() -> ApplyOptions {
     let revert = RevertCommand { program: "corectl".into(), arguments: vec!["tune".into()] };
-    ApplyOptions { revert_after_seconds: 60, revert, acknowledgement: None }
+    ApplyOptions { revert_after_seconds: 60, revert, acknowledgement: Some("test: nobody else is here".into()) }
 }
 
 /// Everything that can be set, as it is: numbers of interrupts left out, which no driver keeps.
@@ -32,7 +32,11 @@ fn applied(host: &dyn HostAccess, profile: &str) -> Result<TransactionRecord, Tr
     let store = StateStore::new(host, STATE);
     recover(&store)?;
     let facts = Facts::gather(host);
-    let plan = plan(&facts, &Profile::named(profile).unwrap(), &PlanLimits::default());
+    let mut chosen = Profile::named(profile).unwrap();
+    if profile == "extreme" {
+        chosen.set("filter.notrack=8080,8443").unwrap();
+    }
+    let plan = plan(&facts, &chosen, &PlanLimits::default());
     apply(&store, &facts, &plan, &options())
 }
 
@@ -43,7 +47,7 @@ fn hosts() -> [(&'static str, &'static str); 6] {
         ("ixgbe-16", "latency"),
         ("i40e-40", "throughput"),
         ("ice-128", "throughput"),
-        ("mlx5-64", "latency"),
+        ("mlx5-64", "extreme"),
     ]
 }
 
@@ -63,6 +67,45 @@ fn what_is_applied_holds_and_a_rollback_brings_everything_back() {
         assert_eq!(values(&host), before, "{name}");
         assert!(matches!(rollback(&store), Err(TransactionError::NothingApplied)));
     }
+}
+
+#[test]
+fn the_map_has_the_interrupts_that_queues_have_now() {
+    let host = Machine::named("i40e-40").in_memory();
+    applied(&host, "throughput").unwrap();
+    let text = host.read(control::core_map::DEFAULT_PATH).unwrap();
+    let map = control::core_map::CoreMap::parse("cores.toml", &text).unwrap();
+    assert_eq!((map.control_cpu, map.cores.len()), (0, 36));
+    for core in &map.cores {
+        let [irq] = core.irqs[..] else { panic!("{core:?}") };
+        // The driver gave its queues new numbers.
+        assert!(irq >= 500, "{core:?}");
+        let cpu = host.read(&format!("/proc/irq/{irq}/effective_affinity_list")).unwrap();
+        assert_eq!(cpu.trim(), core.cpu.to_string(), "{core:?}");
+    }
+    assert_eq!((map.cores[0].cpu, map.cores[0].numa_node), (11, 1), "the card's node first");
+}
+
+#[test]
+fn what_gives_a_protection_up_needs_a_word() {
+    let host = Machine::named("igb-4").in_memory();
+    let store = StateStore::new(&host, STATE);
+    let before = values(&host);
+    let facts = Facts::gather(&host);
+    let plan = plan(&facts, &Profile::named("extreme").unwrap(), &PlanLimits::default());
+    let silent = ApplyOptions { acknowledgement: None, ..options() };
+    let error = apply(&store, &facts, &plan, &silent).unwrap_err().to_string();
+    assert!(error.starts_with("boot.mitigations, boot.audit give a protection up"), "{error}");
+    assert_eq!(values(&host), before);
+
+    applied(&host, "extreme").unwrap();
+    let confirmed = confirm(&store).unwrap();
+    assert_eq!(confirmed.acknowledgement.as_deref(), Some("test: nobody else is here"));
+    let grub = host.read("/boot/grub/grub.cfg").unwrap();
+    assert!(grub.contains("isolcpus=managed_irq,domain,1-3 mitigations=off audit=0\""), "{grub}");
+    rollback(&store).unwrap();
+    assert_eq!(host.read("/boot/grub/grub.cfg").unwrap().lines().count(), 2, "no parameter of ours is left");
+    assert!(host.read("/etc/default/grub.d/90-corectl.cfg").is_err());
 }
 
 #[test]
@@ -181,7 +224,7 @@ fn a_kill_at_any_step_leaves_what_the_next_call_brings_back() {
         let store = StateStore::new(host, STATE);
         applied(host, "safe")?;
         confirm(&store)?;
-        applied(host, "throughput")?;
+        applied(host, "extreme")?;
         confirm(&store)?;
         rollback(&store)?;
         Ok(())

@@ -58,6 +58,21 @@ pub struct CpuFacts {
     pub nodes: Vec<NumaNode>,
     /// Last-level caches.
     pub caches: Vec<CacheDomain>,
+    /// Frequency policies, by number; none in most virtual machines.
+    pub frequency_policies: Vec<u32>,
+    /// Idle states, by state, then CPU.
+    pub idle_states: Vec<IdleState>,
+}
+
+/// An idle state of a CPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdleState {
+    /// The CPU.
+    pub cpu: u32,
+    /// The state's number, from 0.
+    pub state: u32,
+    /// Microseconds until the CPU has left it.
+    pub latency_us: u32,
 }
 
 impl CpuFacts {
@@ -71,6 +86,27 @@ impl CpuFacts {
     #[must_use]
     pub fn sockets(&self) -> Vec<u32> {
         CpuList::of(&self.online.iter().map(|cpu| cpu.socket).collect::<Vec<_>>()).cpus().to_vec()
+    }
+
+    /// The CPUs when SMT is off: the first of each core.
+    #[must_use]
+    pub fn without_siblings(&self) -> Self {
+        let firsts = self.online.iter().filter(|cpu| cpu.siblings.first() == Some(&cpu.cpu));
+        let online: Vec<LogicalCpu> = firsts.map(|cpu| LogicalCpu { siblings: vec![cpu.cpu], ..cpu.clone() }).collect();
+        let stays = |number: u32| online.iter().any(|cpu| cpu.cpu == number);
+        let list = |text: &str| {
+            let cpus = CpuList::from_list(text).unwrap_or_default();
+            CpuList::of(&cpus.cpus().iter().copied().filter(|cpu| stays(*cpu)).collect::<Vec<_>>()).to_string()
+        };
+        let nodes = self.nodes.iter().map(|node| NumaNode { cpus: list(&node.cpus), ..node.clone() });
+        let caches = self.caches.iter().map(|cache| CacheDomain { cpus: list(&cache.cpus), ..cache.clone() });
+        CpuFacts {
+            nodes: nodes.collect(),
+            caches: caches.collect(),
+            frequency_policies: self.frequency_policies.iter().copied().filter(|policy| stays(*policy)).collect(),
+            idle_states: self.idle_states.iter().filter(|state| stays(state.cpu)).cloned().collect(),
+            online,
+        }
     }
 
     /// Whether cores have more than one CPU.
@@ -113,7 +149,33 @@ pub(super) fn gather(host: &dyn HostAccess) -> CpuFacts {
         }
     });
     let online_cpus = cpus.collect();
-    CpuFacts { caches: caches(host, &online), online: online_cpus, nodes }
+    CpuFacts {
+        caches: caches(host, &online),
+        frequency_policies: numbered(host, &format!("{CPUS}/cpufreq"), "policy"),
+        idle_states: idle_states(host, &online),
+        online: online_cpus,
+        nodes,
+    }
+}
+
+/// The numbers of a folder's entries that have them behind a word.
+fn numbered(host: &dyn HostAccess, folder: &str, word: &str) -> Vec<u32> {
+    let names = host.list(folder).unwrap_or_default();
+    let numbers = names.iter().filter_map(|name| name.strip_prefix(word)?.parse().ok());
+    CpuList::of(&numbers.collect::<Vec<_>>()).cpus().to_vec()
+}
+
+fn idle_states(host: &dyn HostAccess, online: &[u32]) -> Vec<IdleState> {
+    let mut found = Vec::new();
+    for &cpu in online {
+        let folder = format!("{CPUS}/cpu{cpu}/cpuidle");
+        for state in numbered(host, &folder, "state") {
+            let latency_us = number(host, &format!("{folder}/state{state}/latency"));
+            found.extend(latency_us.map(|latency_us| IdleState { cpu, state, latency_us }));
+        }
+    }
+    found.sort_by_key(|state| (state.state, state.cpu));
+    found
 }
 
 fn nodes(host: &dyn HostAccess) -> Vec<NumaNode> {

@@ -9,14 +9,16 @@ mod cpus;
 mod kernel;
 mod nics;
 mod render;
+mod reports;
 
 use serde::{Deserialize, Serialize};
 
-pub use cpus::{CacheDomain, CpuFacts, LogicalCpu, NumaNode};
+pub use cpus::{CacheDomain, CpuFacts, IdleState, LogicalCpu, NumaNode};
 pub(crate) use kernel::boot_id;
 pub use kernel::{KernelFacts, NetworkNamespace};
 pub use nics::NicFacts;
 pub use render::render;
+pub use reports::ReportFact;
 
 use crate::host::HostAccess;
 use crate::knobs::{self, Setting};
@@ -31,6 +33,10 @@ pub struct Facts {
     pub cpus: CpuFacts,
     /// Its network cards, by name.
     pub nics: Vec<NicFacts>,
+    /// Where the map of cores is, or would be.
+    pub cores_map: String,
+    /// What is only looked at.
+    pub reports: Vec<ReportFact>,
     /// The values of all settings that a profile may name.
     pub settings: Vec<SettingFact>,
 }
@@ -49,12 +55,20 @@ pub struct SettingFact {
 }
 
 impl Facts {
-    /// Looks at a host.
+    /// Looks at a host whose map of cores is where it is by default.
     #[must_use]
     pub fn gather(host: &dyn HostAccess) -> Self {
+        Self::gather_with(host, control::core_map::DEFAULT_PATH)
+    }
+
+    /// Looks at a host.
+    #[must_use]
+    pub fn gather_with(host: &dyn HostAccess, cores_map: &str) -> Self {
         let kernel = kernel::gather(host);
         let nics = nics::gather(host, kernel.network_namespace);
-        let mut facts = Facts { kernel, cpus: cpus::gather(host), nics, settings: Vec::new() };
+        let reports = reports::gather(host, &nics);
+        let cpus = cpus::gather(host);
+        let mut facts = Facts { kernel, cpus, nics, cores_map: cores_map.into(), reports, settings: Vec::new() };
         facts.settings = knobs::settings(&facts).into_iter().map(|setting| fact(host, setting)).collect();
         facts
     }

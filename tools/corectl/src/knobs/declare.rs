@@ -39,27 +39,52 @@ impl fmt::Display for Risk {
 pub enum Group {
     /// What belongs to a network namespace: its sysctls and its network cards.
     Net,
+    /// Packet filters of a network namespace.
+    Filter,
+    /// The network stack, where all namespaces share it.
+    Stack,
     /// Interrupts.
     Irq,
-}
-
-impl Group {
-    /// All groups.
-    pub const ALL: &'static [Group] = &[Group::Net, Group::Irq];
-
-    /// Whether its settings are those of the network namespace that they are written in.
-    #[must_use]
-    pub fn is_of_namespace(self) -> bool {
-        self == Group::Net
-    }
+    /// Frequency, idle states and threads of CPUs.
+    Cpu,
+    /// Paging, huge pages, NUMA.
+    Memory,
+    /// The scheduler's and the kernel's own work.
+    Kernel,
+    /// Files that the service and its units read.
+    Service,
+    /// The kernel's command line.
+    Boot,
+    /// What is only looked at.
+    Report,
 }
 
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Group::Net => "net",
-            Group::Irq => "irq",
-        })
+        let word = self.to_possible_value();
+        f.pad(word.as_ref().map_or("", |word| word.get_name()))
+    }
+}
+
+impl Group {
+    /// All groups.
+    pub const ALL: &'static [Group] = &[
+        Group::Net,
+        Group::Filter,
+        Group::Stack,
+        Group::Irq,
+        Group::Cpu,
+        Group::Memory,
+        Group::Kernel,
+        Group::Service,
+        Group::Boot,
+        Group::Report,
+    ];
+
+    /// Whether its settings are those of the network namespace that they are written in.
+    #[must_use]
+    pub fn is_of_namespace(self) -> bool {
+        matches!(self, Group::Net | Group::Filter | Group::Report)
     }
 }
 
@@ -150,10 +175,37 @@ pub enum Access {
     NicTool(Tool),
     /// The interrupt of every queue.
     QueueIrq(VectorSide),
+    /// One file of the kernel.
+    HostFile(&'static str, Form),
+    /// A file of every frequency policy, in `/sys/devices/system/cpu/cpufreq/policyN`.
+    PolicyFile(&'static str),
+    /// Idle states of every CPU that take longer to leave than the value, in microseconds.
+    IdleStates,
+    /// A file of every NUMA node, in `/sys/devices/system/node/nodeN`.
+    NodeFile(&'static str),
+    /// Whether a unit of systemd runs.
+    Unit(&'static str),
+    /// A parameter of the kernel's command line, by GRUB.
+    Boot(&'static str),
+    /// Ports whose connections are not tracked, by nftables.
+    Untracked,
+    /// A file that corectl writes.
+    Document(Document),
+    /// Nothing is written; what is found is said.
+    ReportOnly,
+}
+
+/// A file that corectl writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Document {
+    /// The map of cores, queues and interrupts that `cores = "profile"` reads.
+    CoreMap,
+    /// The CPUs of the service's slice.
+    SliceCpus,
 }
 
 /// A knob.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Knob {
     /// Its name in profiles.
     pub name: &'static str,
@@ -169,4 +221,12 @@ pub struct Knob {
     pub reason: &'static str,
     /// Where that is documented.
     pub source: &'static str,
+}
+
+impl Knob {
+    /// Whether turning it gives a protection up, which an operator has to acknowledge.
+    #[must_use]
+    pub fn weakens(&self) -> bool {
+        self.risk == Risk::Security || matches!(self.access, Access::Boot("mitigations" | "audit"))
+    }
 }

@@ -12,15 +12,17 @@
 
 mod declare;
 mod expand;
+mod host;
 mod net;
 mod nic;
+mod report;
 
-pub use declare::{Access, Group, Knob, Risk, Rule, Tool};
+pub use declare::{Access, Document, Group, Knob, Risk, Rule, Tool};
 pub use expand::{Setting, SettingTarget, settings, settings_with};
 
 /// All knobs, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Knob> {
-    [net::KNOBS, nic::KNOBS].into_iter().flatten()
+    [net::KNOBS, nic::KNOBS, host::KNOBS, report::KNOBS].into_iter().flatten()
 }
 
 /// A knob by its name.

@@ -47,6 +47,8 @@ pub struct PlanLine {
     pub risk: Risk,
     /// Where it is.
     pub address: SettingAddress,
+    /// Whether it gives a protection up.
+    pub weakens: bool,
     /// What is there.
     pub current: SettingReading,
     /// What shall be there.

@@ -6,6 +6,7 @@
 //!
 //! **Source**: docs/tuning.md.
 
+mod document;
 mod line;
 mod render;
 mod wanted;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use line::{LineAction, PlanLine};
 pub use render::render;
 
-use crate::facts::{Facts, NetworkNamespace, NicFacts};
+use crate::facts::{Facts, NetworkNamespace, NicFacts, ReportFact};
 use crate::knobs::{Group, Risk, Setting, by_name, settings_with};
 use crate::layout::{Layout, QueueCount, lay_out};
 use crate::profile::Profile;
@@ -42,6 +43,8 @@ pub struct TunePlan {
     pub layout: Layout,
     /// The settings, in the order of writing.
     pub lines: Vec<PlanLine>,
+    /// What was only looked at.
+    pub reports: Vec<ReportFact>,
     /// What an operator should know.
     pub notes: Vec<String>,
     /// Why it must not be applied.
@@ -60,6 +63,9 @@ impl TunePlan {
 pub fn plan(facts: &Facts, profile: &Profile, limits: &PlanLimits) -> TunePlan {
     let max_risk = limits.max_risk.unwrap_or(profile.max_risk);
     let is_chosen = |group: Group| limits.only.is_empty() || limits.only.contains(&group);
+    let without_siblings = turns_smt_off(facts, profile, max_risk, is_chosen(Group::Cpu))
+        .then(|| Facts { cpus: facts.cpus.without_siblings(), ..facts.clone() });
+    let facts = without_siblings.as_ref().unwrap_or(facts);
     let layout = lay_out(facts, &profile.layout, queue_count(profile, max_risk, is_chosen(Group::Net)));
     let queues = |nic: &NicFacts| queue_counts(nic, &layout);
     let mut lines = Vec::new();
@@ -73,6 +79,7 @@ pub fn plan(facts: &Facts, profile: &Profile, limits: &PlanLimits) -> TunePlan {
         profile: profile.name.clone(),
         hostname: facts.kernel.hostname.clone(),
         max_risk,
+        reports: if is_chosen(Group::Report) { facts.reports.clone() } else { Vec::new() },
         notes: layout.notes.clone(),
         problems: layout.problems.clone(),
         layout,
@@ -80,6 +87,13 @@ pub fn plan(facts: &Facts, profile: &Profile, limits: &PlanLimits) -> TunePlan {
     };
     plan.problems.extend(foreign_groups(facts, &limits.only));
     plan
+}
+
+/// Whether cores lose their second CPUs: then nothing is planned for those.
+fn turns_smt_off(facts: &Facts, profile: &Profile, max_risk: Risk, is_chosen: bool) -> bool {
+    let Some(knob) = by_name("cpu.smt").filter(|knob| knob.risk <= max_risk && is_chosen) else { return false };
+    let is_on = facts.settings.iter().any(|fact| fact.knob == knob.name && fact.reading.shows("on"));
+    is_on && profile.value(knob.name, None) == Some("off")
 }
 
 /// How many queues cards are going to have.

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use super::{LineAction, PlanLine, TunePlan};
 use crate::cpu_list::CpuList;
 use crate::layout::{Layout, NicLayout};
+use crate::setting;
 
 /// The text.
 #[must_use]
@@ -21,6 +22,15 @@ pub fn render(plan: &TunePlan) -> String {
         if !lines.is_empty() {
             let _ = writeln!(text, "\n{}", heading(action));
             text += &rows(&lines);
+        }
+    }
+    if !plan.reports.is_empty() {
+        text += "\nSEEN, and not changed\n";
+    }
+    for report in &plan.reports {
+        let _ = writeln!(text, "  {:<37} {}", report.knob, report.found);
+        if !report.advice.is_empty() {
+            let _ = writeln!(text, "           {}", report.advice);
         }
     }
     for problem in &plan.problems {
@@ -102,10 +112,10 @@ fn rows(lines: &[&PlanLine]) -> String {
 fn target(lines: &[&PlanLine]) -> String {
     match lines {
         [one] => one.target.clone(),
-        [first, .., last] => {
-            let number = last.target.rsplit('-').next().unwrap_or_default();
-            format!("{}..{number}", first.target)
-        }
+        [first, .., last] => match (first.target.rsplit_once('-'), last.target.rsplit_once('-')) {
+            (Some((left, _)), Some((right, number))) if left == right => format!("{}..{number}", first.target),
+            _ => format!("{} to {}", first.target, last.target),
+        },
         [] => String::new(),
     }
 }
@@ -114,7 +124,6 @@ fn difference(lines: &[&PlanLine]) -> String {
     let shown = |values: Vec<String>| {
         let mut distinct: Vec<String> = Vec::new();
         for value in values {
-            let value = if value.is_empty() { "none".to_owned() } else { value };
             if distinct.last() != Some(&value) {
                 distinct.push(value);
             }
@@ -127,7 +136,7 @@ fn difference(lines: &[&PlanLine]) -> String {
         }
     };
     let current = shown(lines.iter().map(|line| line.current.to_string()).collect());
-    let wanted = shown(lines.iter().map(|line| line.wanted.clone()).collect());
+    let wanted = shown(lines.iter().map(|line| setting::shown(&line.wanted)).collect());
     let is_kept = lines.iter().all(|line| line.action == LineAction::Keep);
     if is_kept { current } else { format!("{current} -> {wanted}") }
 }

@@ -2,13 +2,14 @@
 //!
 //! **Invariants**: pure.
 
+use super::document;
 use super::line::{LineAction, PlanLine};
 use crate::cpu_list::CpuList;
 use crate::facts::{Facts, NicFacts};
 use crate::knobs::{Access, Risk, Rule, Setting, Tool};
 use crate::layout::{Layout, QueuePlace};
 use crate::profile::Profile;
-use crate::setting::{Form, SettingReading};
+use crate::setting::{Form, SettingAddress, SettingReading};
 
 /// What the layout decides.
 const BY_LAYOUT: &str = "layout";
@@ -30,7 +31,7 @@ pub(super) fn line(
     let nic = setting.on.nic.as_ref().and_then(|name| facts.nics.iter().find(|nic| nic.name == *name));
     let value = profile.value(setting.knob.name, nic.map(|nic| nic.driver.as_str()))?;
     let current = facts.reading(&setting.address);
-    let wanted = match meant(value, setting, nic, layout) {
+    let wanted = match meant(facts, value, setting, layout) {
         Meant::Value(wanted) => wanted,
         Meant::Nothing => return None,
     };
@@ -43,9 +44,10 @@ pub(super) fn line(
         _ => (wanted, String::new()),
     };
     let is_new_queue = is_new_queue(setting, nic);
+    let is_file = matches!(setting.address, SettingAddress::Stored { .. });
     let action = match &current {
         SettingReading::Value(current) if *current == wanted => LineAction::Keep,
-        SettingReading::Absent if is_new_queue => LineAction::Change,
+        SettingReading::Absent if is_new_queue || is_file => LineAction::Change,
         SettingReading::Value(_) => LineAction::Change,
         SettingReading::Fixed(current) if *current == wanted => LineAction::Keep,
         SettingReading::Fixed(_) => {
@@ -75,6 +77,7 @@ pub(super) fn line(
         group: setting.knob.group,
         risk: setting.knob.risk,
         address: setting.address.clone(),
+        weakens: setting.knob.weakens(),
         current,
         wanted,
         reason: setting.knob.reason.into(),
@@ -94,7 +97,8 @@ enum Meant {
 }
 
 /// What a profile's word means for a setting.
-fn meant(value: &str, setting: &Setting, nic: Option<&NicFacts>, layout: &Layout) -> Meant {
+fn meant(facts: &Facts, value: &str, setting: &Setting, layout: &Layout) -> Meant {
+    let nic = setting.on.nic.as_ref().and_then(|name| facts.nics.iter().find(|nic| nic.name == *name));
     let places = setting.on.nic.as_ref().and_then(|nic| layout.queues(nic)).unwrap_or_default();
     let place = setting.on.queue.and_then(|(_, queue)| places.get(queue as usize));
     let meant = match (setting.knob.access, value) {
@@ -107,6 +111,14 @@ fn meant(value: &str, setting: &Setting, nic: Option<&NicFacts>, layout: &Layout
         (Access::NicTool(Tool::Rss), BY_LAYOUT) => Some(format!("equal {}", places.len())),
         (Access::QueueIrq(_), BY_LAYOUT) => place.map(|place| place.cpu.to_string()),
         (Access::QueueFile { .. }, BY_LAYOUT) => place.map(senders),
+        (Access::HostFile(_, Form::CpuMask), BY_LAYOUT) => {
+            (!layout.housekeeping.is_empty()).then(|| CpuList::of(&layout.housekeeping).to_string())
+        }
+        (Access::Document(document), BY_LAYOUT) => document::text(document, facts, layout),
+        (Access::Boot(parameter), BY_LAYOUT) => boot_list(parameter, layout),
+        (Access::IdleStates, _) => idle_state(facts, value, setting),
+        (Access::Sysctl, _) if value.ends_with('%') => share_of_memory(facts, value),
+        (Access::Untracked, _) => Some(value.replace(',', " ").split_whitespace().collect::<Vec<_>>().join(" ")),
         (Access::QueueFile { form: Form::CpuMask, .. }, NONE) => Some(String::new()),
         _ => Some(setting.address.normal(value)),
     };
@@ -120,6 +132,35 @@ fn ring(value: &str, most: Option<u32>) -> Option<String> {
         (_, Some(most)) => Some(value.parse::<u32>().map_or_else(|_| value.into(), |size| size.min(most).to_string())),
         (_, None) => Some(value.to_owned()),
     }
+}
+
+/// Workers' CPUs as a parameter of the kernel takes them.
+fn boot_list(parameter: &str, layout: &Layout) -> Option<String> {
+    if layout.housekeeping.is_empty() {
+        // A kernel that may use no CPU for itself does not start.
+        return None;
+    }
+    let workers = CpuList::of(&[layout.workers.clone(), layout.interrupts.clone()].concat());
+    Some(if parameter == "isolcpus" { format!("managed_irq,domain,{workers}") } else { workers.to_string() })
+}
+
+/// 1 turns a state off; states that are left soon enough are nobody's business here.
+fn idle_state(facts: &Facts, value: &str, setting: &Setting) -> Option<String> {
+    let most: u32 = value.parse().ok()?;
+    let part = setting.on.part.as_deref()?;
+    let is_it = |state: &&crate::facts::IdleState| part == format!("state-{} cpu-{}", state.state, state.cpu);
+    let state = facts.cpus.idle_states.iter().find(is_it)?;
+    (state.latency_us > most).then(|| "1".into())
+}
+
+/// KiB of a page.
+const PAGE_KIB: u64 = 4;
+
+/// A share of the host's memory as `tcp_mem` takes it: pages at which sockets are content, pressed, and refused.
+fn share_of_memory(facts: &Facts, value: &str) -> Option<String> {
+    let percent: u64 = value.trim_end_matches('%').parse().ok().filter(|percent| *percent <= 100)?;
+    let most = facts.kernel.memory_kib / PAGE_KIB * percent / 100;
+    Some(format!("{} {} {most}", most / 2, most / 4 * 3))
 }
 
 fn senders(place: &QueuePlace) -> String {

@@ -4,7 +4,7 @@
 //! next step.
 
 use super::vectors::{QueueVector, queue_vectors};
-use super::{Form, SettingAddress, SettingReading, VectorSide};
+use super::{Form, SettingAddress, SettingReading, VectorSide, boot, unit, untracked};
 use crate::cpu_list::CpuList;
 use crate::ethtool;
 use crate::host::{HostAccess, HostError};
@@ -16,6 +16,9 @@ pub fn read(host: &dyn HostAccess, address: &SettingAddress) -> SettingReading {
         SettingAddress::File { path, .. } | SettingAddress::Stored { path } => from_file(host, address, path),
         SettingAddress::Nic { nic, item } => ethtool::read(host, nic, item),
         SettingAddress::Irq { nic, queue, side } => from_irq(host, (nic, *queue, *side), "smp_affinity_list"),
+        SettingAddress::Unit { unit } => unit::read(host, unit),
+        SettingAddress::Boot { parameter } => boot::read(host, parameter),
+        SettingAddress::Untracked => untracked::read(host),
     }
 }
 
@@ -24,6 +27,7 @@ pub fn read(host: &dyn HostAccess, address: &SettingAddress) -> SettingReading {
 pub fn effective(host: &dyn HostAccess, address: &SettingAddress) -> SettingReading {
     match address {
         SettingAddress::Irq { nic, queue, side } => from_irq(host, (nic, *queue, *side), "effective_affinity_list"),
+        SettingAddress::Boot { parameter } => boot::in_force(host, parameter),
         _ => read(host, address),
     }
 }
@@ -41,7 +45,10 @@ pub fn write(host: &dyn HostAccess, address: &SettingAddress, value: &str) -> Re
         SettingAddress::File { path, .. } => host.write(path, value),
         SettingAddress::Nic { nic, item } => ethtool::write(host, nic, item, value),
         SettingAddress::Irq { nic, queue, side } => write_irq(host, (nic, *queue, *side), value),
-        SettingAddress::Stored { path } => host.store(path, value),
+        SettingAddress::Stored { path } => host.store(path, value).and_then(|()| unit::reload(host, path)),
+        SettingAddress::Unit { unit } => unit::write(host, unit, value),
+        SettingAddress::Boot { parameter } => boot::write(host, parameter, value),
+        SettingAddress::Untracked => untracked::write(host, value),
     }
 }
 
@@ -51,15 +58,31 @@ pub fn write(host: &dyn HostAccess, address: &SettingAddress, value: &str) -> Re
 /// As [`write()`].
 pub fn take_back(host: &dyn HostAccess, address: &SettingAddress, prior: &SettingReading) -> Result<(), HostError> {
     match (address, prior) {
-        (SettingAddress::Stored { path }, SettingReading::Absent) => host.remove(path),
+        (SettingAddress::Stored { path }, SettingReading::Absent) => {
+            host.remove(path).and_then(|()| unit::reload(host, path))
+        }
         (_, SettingReading::Value(value)) => write(host, address, value),
         // What was not there, or was not changed because it could not be put back.
         _ => Ok(()),
     }
 }
 
+/// Lets systemd read the files among some addresses again: whoever was killed may have left it with older ones.
+///
+/// # Errors
+/// systemd refuses.
+pub fn settle<'a>(host: &dyn HostAccess, addresses: impl Iterator<Item = &'a SettingAddress>) -> Result<(), HostError> {
+    let mut files = addresses.filter_map(|address| match address {
+        SettingAddress::Stored { path } if unit::is_of_systemd(path) => Some(path),
+        _ => None,
+    });
+    files.next().map_or(Ok(()), |path| unit::reload(host, path))
+}
+
 fn from_file(host: &dyn HostAccess, address: &SettingAddress, path: &str) -> SettingReading {
     match host.read(path) {
+        // What the kernel says of SMT where there is none to turn off.
+        Ok(text) if matches!(text.trim(), "notsupported" | "notimplemented") => SettingReading::Absent,
         Ok(text) => SettingReading::Value(address.normal(&text)),
         Err(error) if error.is_absent() => SettingReading::Absent,
         Err(error) => SettingReading::Unreadable(error.to_string()),

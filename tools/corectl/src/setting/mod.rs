@@ -5,7 +5,10 @@
 //! | `file` | a file of the kernel | one write to it |
 //! | `nic` | `ethtool` | `ethtool` |
 //! | `irq` | the vectors of a queue, found by name at that moment | `smp_affinity_list` |
-//! | `stored` | an ordinary file; not there is a value of its own | replaced as a whole |
+//! | `stored` | an ordinary file; not there is a value of its own | replaced as a whole; systemd reads its files again |
+//! | `unit` | whether a unit runs | `systemctl start`, `stop` |
+//! | `boot` | our file for GRUB; in force is `/proc/cmdline` | the file, then `update-grub` |
+//! | `untracked` | our table of nftables | replaced as a whole |
 //!
 //! **Invariants**: an address stays right when the driver numbers its interrupts anew. What is written can be read back by the same
 //! address, and the reading written again.
@@ -13,13 +16,16 @@
 //! **Source**: Documentation/core-api/irq/irq-affinity.rst, Documentation/networking/scaling.rst of Linux.
 
 mod access;
+mod boot;
+mod unit;
+mod untracked;
 pub mod vectors;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use access::{effective, read, take_back, write};
+pub use access::{effective, read, settle, take_back, write};
 
 use crate::cpu_list::CpuList;
 use crate::ethtool::NicItem;
@@ -80,6 +86,18 @@ pub enum SettingAddress {
         /// Its path.
         path: String,
     },
+    /// A unit of systemd: `active` or `inactive`.
+    Unit {
+        /// Its name.
+        unit: String,
+    },
+    /// A parameter of the kernel's command line; empty where it is not given.
+    Boot {
+        /// Its name.
+        parameter: String,
+    },
+    /// Ports whose connections are not tracked, as `8080 8443`; empty for none.
+    Untracked,
 }
 
 /// What was found at an address.
@@ -115,11 +133,20 @@ impl SettingReading {
     }
 }
 
+/// A value as people read it: that of a file by its length.
+#[must_use]
+pub fn shown(value: &str) -> String {
+    match value.lines().count() {
+        0 => "none".into(),
+        1 => value.into(),
+        lines => format!("{lines} lines"),
+    }
+}
+
 impl fmt::Display for SettingReading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SettingReading::Value(value) if value.is_empty() => f.write_str("none"),
-            SettingReading::Value(value) => f.write_str(value),
+            SettingReading::Value(value) => f.write_str(&shown(value)),
             SettingReading::Fixed(value) => write!(f, "{value} (fixed)"),
             SettingReading::Absent => f.write_str("absent"),
             SettingReading::Unreadable(why) => write!(f, "unreadable: {why}"),
@@ -149,6 +176,8 @@ pub enum WriteOrder {
     Coalescing,
     /// Files that others read: written when what they describe is so.
     Stored,
+    /// The kernel's command line.
+    Boot,
 }
 
 impl SettingAddress {
@@ -160,6 +189,8 @@ impl SettingAddress {
             SettingAddress::File { .. } => WriteOrder::Kernel,
             SettingAddress::Irq { .. } => WriteOrder::Interrupts,
             SettingAddress::Stored { .. } => WriteOrder::Stored,
+            SettingAddress::Boot { .. } => WriteOrder::Boot,
+            SettingAddress::Unit { .. } | SettingAddress::Untracked => WriteOrder::Kernel,
             SettingAddress::Nic { item, .. } => match item {
                 NicItem::Channels => WriteOrder::Channels,
                 NicItem::RingRx | NicItem::RingTx => WriteOrder::Rings,
@@ -173,7 +204,7 @@ impl SettingAddress {
     /// Whether it is still there after a reboot.
     #[must_use]
     pub fn is_persistent(&self) -> bool {
-        matches!(self, SettingAddress::Stored { .. })
+        matches!(self, SettingAddress::Stored { .. } | SettingAddress::Boot { .. })
     }
 
     /// The network card it belongs to.
@@ -182,7 +213,10 @@ impl SettingAddress {
         match self {
             SettingAddress::Nic { nic, .. } | SettingAddress::Irq { nic, .. } => Some(nic),
             SettingAddress::File { path, .. } => path.strip_prefix("/sys/class/net/")?.split('/').next(),
-            SettingAddress::Stored { .. } => None,
+            SettingAddress::Stored { .. }
+            | SettingAddress::Unit { .. }
+            | SettingAddress::Boot { .. }
+            | SettingAddress::Untracked => None,
         }
     }
 
@@ -207,7 +241,11 @@ impl SettingAddress {
                 let chosen = text.split_whitespace().find_map(|word| word.strip_prefix('[')?.strip_suffix(']'));
                 chosen.map_or_else(words, str::to_owned)
             }
-            SettingAddress::File { form: Form::Words, .. } | SettingAddress::Nic { .. } => words(),
+            SettingAddress::File { form: Form::Words, .. }
+            | SettingAddress::Nic { .. }
+            | SettingAddress::Unit { .. }
+            | SettingAddress::Boot { .. }
+            | SettingAddress::Untracked => words(),
             SettingAddress::Stored { .. } => text.to_owned(),
         }
     }
@@ -217,6 +255,9 @@ impl fmt::Display for SettingAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SettingAddress::File { path, .. } | SettingAddress::Stored { path } => f.write_str(path),
+            SettingAddress::Unit { unit } => f.write_str(unit),
+            SettingAddress::Boot { parameter } => write!(f, "kernel parameter {parameter}"),
+            SettingAddress::Untracked => f.write_str("nftables table inet corelane_tune"),
             SettingAddress::Nic { nic, item } => write!(f, "ethtool {} {nic}", item.set_option()),
             SettingAddress::Irq { nic, queue, side: VectorSide::Rx } => write!(f, "interrupt of {nic} queue {queue}"),
             SettingAddress::Irq { nic, queue, side: VectorSide::Tx } => {

@@ -3,12 +3,13 @@
 //! **Invariants**: as in [`super`]. A write that fails takes everything back at once. After the last write every setting is looked at
 //! again, because writing one can reset another.
 
+use super::core_map;
 use super::record::{SavedSetting, TransactionPhase, TransactionRecord, VERSION};
 use super::{ArmedTimer, RevertCommand, StateStore, TransactionError, revert};
 use crate::facts::{Facts, boot_id};
 use crate::host::HostError;
 use crate::plan::{LineAction, TunePlan};
-use crate::setting::{SettingAddress, SettingReading, WriteOrder, read, write};
+use crate::setting::{SettingAddress, SettingReading, WriteOrder, read, shown, write};
 
 /// How a plan is carried out.
 #[derive(Debug, Clone)]
@@ -37,6 +38,12 @@ pub fn apply(
     if let Some(waiting) = store.pending()? {
         return Err(TransactionError::Waiting { profile: waiting.profile });
     }
+    let weakening = plan.changes().filter(|line| line.weakens);
+    let mut knobs: Vec<String> = weakening.map(|line| line.knob.clone()).collect();
+    knobs.dedup();
+    if !knobs.is_empty() && options.acknowledgement.is_none() {
+        return Err(TransactionError::Unacknowledged { knobs });
+    }
     let mut record = prepare(store, facts, plan, options)?;
     store.bound_journal()?;
     store.store_pending(&record)?;
@@ -47,7 +54,7 @@ pub fn apply(
         record.profile,
         record.settings.len()
     ))?;
-    if let Err((at, error)) = write_all(store, &record) {
+    if let Err((at, error)) = write_all(store, &mut record) {
         let setting = &record.settings[at];
         let refused =
             TransactionError::Refused { setting: setting.words(), knob: setting.knob.clone(), why: error.to_string() };
@@ -133,8 +140,12 @@ fn arm(store: &StateStore<'_>, record: &mut TransactionRecord, options: &ApplyOp
 /// Times that settings are looked at: once to write them, once more for those that another write has reset.
 const PASSES: u32 = 2;
 
-fn write_all(store: &StateStore<'_>, record: &TransactionRecord) -> Result<(), (usize, HostError)> {
-    for _ in 0..PASSES {
+fn write_all(store: &StateStore<'_>, record: &mut TransactionRecord) -> Result<(), (usize, HostError)> {
+    for pass in 0..PASSES {
+        if pass > 0 && core_map::refresh(store.host(), &mut record.settings) {
+            let kept = store.store_pending(record);
+            kept.map_err(|error| (0, HostError::Refused { what: "state".into(), why: error.to_string() }))?;
+        }
         for (at, setting) in record.settings.iter().enumerate() {
             write_one(store, setting).map_err(|error| (at, error))?;
         }
@@ -153,7 +164,7 @@ fn write_one(store: &StateStore<'_>, setting: &SavedSetting) -> Result<(), HostE
         return Ok(());
     }
     let journalled = |error: TransactionError| HostError::Refused { what: "journal".into(), why: error.to_string() };
-    store.note(&format!("write {}: {found} -> {goal}", setting.words())).map_err(journalled)?;
+    store.note(&format!("write {}: {found} -> {}", setting.words(), shown(goal))).map_err(journalled)?;
     write(store.host(), &setting.address, goal)?;
     if setting.address.order() == WriteOrder::Channels {
         // All that follows is about the queues there are now.

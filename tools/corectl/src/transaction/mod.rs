@@ -19,6 +19,7 @@
 mod apply;
 mod arm;
 mod confirm;
+mod core_map;
 mod record;
 mod recover;
 mod revert;
@@ -47,6 +48,12 @@ pub enum TransactionError {
     Problems {
         /// Which ones.
         problems: Vec<String>,
+    },
+    /// The operator's: what gives a protection up needs a word for the record.
+    #[error("{} give a protection up; say who has agreed: --acknowledge \"NAME: REASON\"", .knobs.join(", "))]
+    Unacknowledged {
+        /// Which knobs.
+        knobs: Vec<String>,
     },
     /// The operator's: one change at a time.
     #[error("a change waits for `corectl tune confirm` or `corectl tune rollback`: profile {profile}")]

@@ -6,7 +6,7 @@
 use super::record::{SavedSetting, TransactionPhase, TransactionRecord, VERSION};
 use super::{StateStore, TransactionError};
 use crate::facts::boot_id;
-use crate::setting::{SettingReading, read, take_back};
+use crate::setting::{SettingReading, read, settle, take_back};
 
 /// Times that everything is gone through: a setting may only be possible after another, and drivers reset what was put back.
 const PASSES: u32 = 3;
@@ -36,6 +36,7 @@ pub(super) fn put_back(store: &StateStore<'_>, mut record: TransactionRecord) ->
         store.note(&format!("revert {}: not back: {}", record.id, failures.join("; ")))?;
         return Err(TransactionError::NotBack { settings: failures });
     }
+    settle(store.host(), settings.iter().map(|setting| &setting.address))?;
     if record.ends_confirmed {
         store.remove_confirmed()?;
     }

@@ -125,7 +125,7 @@ pub(crate) fn driver(name: &str, card: &Card) -> FakeNic {
             firmware: "8.30 0x8000a4ae 1.2926.0".into(),
             vectors: words(&["i40e-{nic}-TxRx-{queue}"]),
             rings: Some([512, 512, 4096, 4096]),
-            indirection: table(512),
+            indirection: table(128),
             private_flags: map(&[("legacy-rx", "on"), ("disable-fw-lldp", "off")]),
             forgets: words(&["irq", "irq-numbers", "xps", "rss"]),
             ..server
@@ -134,7 +134,7 @@ pub(crate) fn driver(name: &str, card: &Card) -> FakeNic {
             firmware: "4.40 0x8001c967 1.3534.0".into(),
             vectors: words(&["ice-{nic}-TxRx-{queue}"]),
             rings: Some([2048, 256, 8160, 8160]),
-            indirection: table(2048),
+            indirection: table(256),
             private_flags: map(&[("legacy-rx", "off"), ("fw-lldp-agent", "off")]),
             forgets: words(&["irq", "irq-numbers", "xps", "rss", "coalesce"]),
             ..server

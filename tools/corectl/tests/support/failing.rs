@@ -97,8 +97,8 @@ impl HostAccess for FailingHost<'_> {
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Result<CommandOutput, HostError> {
-        let shows = ["-i", "-l", "-g", "-c", "-k", "-x", "-a", "-n", "--show-priv-flags"];
-        if program == "ethtool" && arguments.first().is_some_and(|option| shows.contains(option)) {
+        let shows = ["-i", "-l", "-g", "-c", "-k", "-x", "-a", "-n", "--show-priv-flags", "show"];
+        if arguments.first().is_some_and(|option| shows.contains(option)) {
             return self.inner.run(program, arguments);
         }
         self.write_step()?;

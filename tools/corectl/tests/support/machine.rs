@@ -32,6 +32,9 @@ pub(crate) struct Machine {
     pub(crate) command_line: String,
     #[serde(default)]
     pub(crate) nics: BTreeMap<String, Card>,
+    /// Whether CPUs change their frequency and have idle states, as those of virtual machines do not.
+    #[serde(default)]
+    pub(crate) is_metal: bool,
     /// Files besides those of every kernel: they replace, or with an empty text remove.
     #[serde(default)]
     pub(crate) files: BTreeMap<String, String>,
@@ -55,6 +58,27 @@ const SYSCTLS: &[(&str, &str)] = &[
     ("net/ipv4/tcp_notsent_lowat", "4294967295"),
     ("net/ipv4/tcp_slow_start_after_idle", "1"),
     ("net/ipv4/ip_local_port_range", "32768\t60999"),
+    ("net/ipv4/tcp_mem", "188703\t251606\t377406"),
+    ("net/core/netdev_budget", "300"),
+    ("net/core/netdev_budget_usecs", "2000"),
+    ("vm/swappiness", "60"),
+    ("vm/zone_reclaim_mode", "0"),
+    ("vm/stat_interval", "1"),
+    ("kernel/numa_balancing", "1"),
+    ("kernel/timer_migration", "1"),
+];
+
+/// Other files of a kernel, as it starts with them.
+const FILES: &[(&str, &str)] = &[
+    ("/sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never"),
+    ("/sys/kernel/mm/transparent_hugepage/defrag", "always defer defer+madvise [madvise] never"),
+    ("/sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc"),
+    ("/sys/devices/system/clocksource/clocksource0/available_clocksource", "tsc hpet acpi_pm"),
+    ("/proc/net/packet", "sk               RefCnt Type Proto  Iface R Rmem   User   Inode"),
+    ("/usr/sbin/update-grub", "#!/bin/sh"),
+    ("/fake/nft", ""),
+    ("/proc/sys/net/netfilter/nf_conntrack_max", "262144"),
+    ("/etc/default/grub", "GRUB_CMDLINE_LINUX=\"\""),
 ];
 
 impl Machine {
@@ -81,7 +105,11 @@ impl Machine {
         for (path, value) in SYSCTLS {
             put(&format!("/proc/sys/{path}"), value);
         }
+        for (path, text) in FILES {
+            put(path, text);
+        }
         self.build_cpus(&put);
+        self.build_power(&put);
         self.build_nodes(&put);
         for (at, (name, card)) in self.nics.iter().enumerate() {
             self.build_nic(host, name, card, u32::try_from(at).unwrap());
@@ -127,6 +155,28 @@ impl Machine {
             put(&format!("{folder}/cache/index3/level"), "3");
             put(&format!("{folder}/cache/index3/size"), "32768K");
             put(&format!("{folder}/cache/index3/shared_cpu_list"), &CpuList::of(&shared).to_string());
+        }
+    }
+
+    fn build_power(&self, put: &dyn Fn(&str, &str)) {
+        let all = CpuList::of(&(0..self.cores() * self.threads()).collect::<Vec<_>>()).to_mask();
+        for path in ["/proc/irq/default_smp_affinity", "/sys/devices/virtual/workqueue/cpumask"] {
+            put(path, &all);
+        }
+        put("/sys/bus/workqueue/devices/writeback/cpumask", &all);
+        put("/sys/devices/system/cpu/smt/control", if self.smt { "on" } else { "notsupported" });
+        for cpu in self.online().into_iter().filter(|_| self.is_metal) {
+            let folder = format!("/sys/devices/system/cpu/cpufreq/policy{cpu}");
+            put(&format!("{folder}/scaling_governor"), "powersave");
+            put(&format!("{folder}/energy_performance_preference"), "balance_performance");
+            for (state, latency) in [0, 2, 10, 85, 133].into_iter().enumerate() {
+                let folder = format!("/sys/devices/system/cpu/cpu{cpu}/cpuidle/state{state}");
+                put(&format!("{folder}/latency"), &latency.to_string());
+                put(&format!("{folder}/disable"), "0");
+            }
+        }
+        if self.is_metal {
+            put("/fake/unit/irqbalance.service", "active");
         }
     }
 

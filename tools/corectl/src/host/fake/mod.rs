@@ -3,6 +3,8 @@
 //! | file | what it is |
 //! |---|---|
 //! | `/fake/nic/NAME.toml` | a network card: what `ethtool` shows, changes, refuses, forgets and lies about |
+//! | `/fake/unit/NAME` | a unit of systemd: `active` or `inactive` |
+//! | `/fake/nft` | the table that nftables has; not there without nft |
 //! | `/fake/ignored` | files, one a line, whose writes succeed and change nothing |
 //! | `/fake/refused` | files, one a line, whose writes fail |
 //!
@@ -12,6 +14,7 @@
 
 mod ethtool;
 mod nic;
+mod programs;
 mod queues;
 
 pub use nic::FakeNic;
@@ -142,6 +145,9 @@ impl<T: FakeFiles> HostAccess for FakeHost<T> {
     fn run(&self, program: &str, arguments: &[&str]) -> Result<CommandOutput, HostError> {
         match program {
             "ethtool" => ethtool::run(&self.files, arguments),
+            "systemctl" => programs::systemctl(&self.files, arguments),
+            "nft" => programs::nft(&self.files, arguments),
+            "update-grub" => programs::update_grub(&self.files),
             _ => Err(HostError::NoProgram { program: program.into() }),
         }
     }

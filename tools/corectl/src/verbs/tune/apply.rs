@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use corectl::facts::Facts;
 use corectl::plan::render;
 use corectl::transaction::{ApplyOptions, TransactionError, apply};
 
@@ -25,6 +24,9 @@ pub(crate) struct Options {
     /// The time after which everything is taken back unless it is confirmed: 5s to 24h
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
     revert_after: Duration,
+    /// Who has agreed, and why, where a protection is given up; it is kept with the change
+    #[arg(long, value_name = "TEXT")]
+    acknowledge: Option<String>,
 }
 
 pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> {
@@ -33,11 +35,12 @@ pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> 
         bail!("--revert-after: found {revert_after_seconds} s, allowed: {REVERT_SECONDS_MIN} s to 24 h");
     }
     let (store, _lock) = session.begin()?;
-    let facts = Facts::gather(session.host());
+    let facts = options.plan.facts(session);
     let plan = options.plan.plan(session, &facts)?;
     print!("{}", render(&plan));
     let revert = session.revert_command()?;
-    let options = ApplyOptions { revert_after_seconds, revert, acknowledgement: None };
+    let acknowledgement = options.acknowledge.clone();
+    let options = ApplyOptions { revert_after_seconds, revert, acknowledgement };
     let record = match apply(&store, &facts, &plan, &options) {
         Ok(record) => record,
         Err(error @ (TransactionError::Refused { .. } | TransactionError::NotBack { .. })) => {

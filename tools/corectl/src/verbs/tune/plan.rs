@@ -32,9 +32,16 @@ pub(crate) struct PlanOptions {
     /// What this host says for itself; a path of the host, and it need not be there
     #[arg(long, value_name = "FILE", default_value = OVERRIDES_FILE)]
     overrides: String,
+    /// The map of cores that is written for `cores = "profile"`; a path of the host
+    #[arg(long, value_name = "FILE", default_value = control::core_map::DEFAULT_PATH)]
+    cores_map: String,
 }
 
 impl PlanOptions {
+    pub(super) fn facts(&self, session: &TuneSession) -> Facts {
+        Facts::gather_with(session.host(), &self.cores_map)
+    }
+
     pub(super) fn plan(&self, session: &TuneSession, facts: &Facts) -> Result<TunePlan> {
         let mut profile = Profile::named(&self.profile)?;
         match session.host().read(&self.overrides) {
@@ -68,7 +75,7 @@ pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> 
             let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
             serde_json::from_str(&text).with_context(|| path.display().to_string())?
         }
-        None => Facts::gather(session.host()),
+        None => options.plan.facts(session),
     };
     let plan = options.plan.plan(session, &facts)?;
     if options.json {

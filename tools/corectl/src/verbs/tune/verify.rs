@@ -43,9 +43,5 @@ fn print(settings: &[VerifiedSetting]) {
         println!("not yet: {}", setting.words());
     }
     let wrong = count(Standing::Differs) + count(Standing::Missing);
-    println!(
-        "{} settings in force, {} with the next interrupt, {wrong} not",
-        count(Standing::Holds),
-        count(Standing::Lags)
-    );
+    println!("{} settings in force, {} not yet, {wrong} not", count(Standing::Holds), count(Standing::Lags));
 }
