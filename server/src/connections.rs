@@ -33,6 +33,8 @@ pub(crate) struct Connections {
     open: RefCell<BTreeMap<u64, Option<ConnectionSender>>>,
     next: Cell<u64>,
     draining: Cell<bool>,
+    /// Every response is its connection's last, though others are taken.
+    closing: Cell<bool>,
     /// Connections for which there are descriptors.
     descriptors_max: usize,
     /// Opened when all of the process has started: a start that fails has served nobody.
@@ -48,6 +50,7 @@ impl Connections {
             open: RefCell::default(),
             next: Cell::new(0),
             draining: Cell::new(false),
+            closing: Cell::new(false),
             descriptors_max,
             gate: StartGate::new(reactor),
         })
@@ -77,10 +80,20 @@ impl Connections {
         self.count() < connections_max.min(self.descriptors_max)
     }
 
-    /// Whether the server drains: every response is then its connection's last.
-    #[inline(always)]
+    /// Whether the server drains: then it waits for no client that has nothing to ask.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.get()
+    }
+
+    /// Whether every response is its connection's last: the server drains, or wants its clients to connect elsewhere.
+    #[inline(always)]
+    pub(crate) fn ends_each(&self) -> bool {
+        self.closing.get()
+    }
+
+    /// Has every response be its connection's last, or no more; a drain that has begun has the last word.
+    pub(crate) fn set_closing(&self, closes: bool) {
+        self.closing.set(closes || self.draining.get());
     }
 
     /// Stops accepting, and has every response be its connection's last; false where that was done before.
@@ -88,6 +101,7 @@ impl Connections {
         if self.draining.replace(true) {
             return false;
         }
+        self.closing.set(true);
         for listener in self.listeners.borrow_mut().drain(..) {
             listener.close();
         }

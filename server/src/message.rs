@@ -26,8 +26,8 @@ pub(crate) enum Message {
     Serve,
     /// From control: stop now.
     Stop,
-    /// From control: are you there? And back: yes.
-    Heartbeat,
+    /// From control: are you there? And back: yes. On the way there also whether every response is to end its connection.
+    Heartbeat { closes_connections: bool },
     /// To control: the nodes as this core sees them.
     Nodes(Vec<NodeState>),
     /// To control: which keys were asked for most.

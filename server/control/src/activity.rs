@@ -85,6 +85,19 @@ impl Activity {
     }
 }
 
+impl Activity {
+    /// The same in words, for a line.
+    #[must_use]
+    pub fn summary(&self, now: Instant, totals: Totals) -> String {
+        let status = self.render(now, totals);
+        let mut text = format!("{} connections, {} requests/s", totals.connections, status["requests_per_second"]);
+        if let Some(ratio) = status["hit_ratio_recent"].as_f64() {
+            text += &format!(", hit ratio {:.1} %", ratio * 100.0);
+        }
+        text
+    }
+}
+
 /// What the process uses, as the object `process`.
 #[must_use]
 pub fn process(usage: &ProcessUsage) -> Value {
@@ -128,6 +141,7 @@ mod tests {
         assert_eq!(status["requests_per_second"], 50.0, "900 less 400 in 10 s");
         assert_eq!((&status["hit_ratio"], &status["hit_ratio_recent"]), (&json!(0.5), &json!(0.5)));
         assert_eq!(status["errors_per_second"], 0.0);
+        assert_eq!(activity.summary(now, totals), "0 connections, 50.0 requests/s, hit ratio 50.0 %");
     }
 
     #[test]
@@ -135,5 +149,7 @@ mod tests {
         let activity = Activity::new(Instant::from_nanos(0));
         let status = activity.render(Instant::from_nanos(0), Totals::default());
         assert_eq!((&status["hit_ratio"], &status["requests_per_second"]), (&Value::Null, &json!(0.0)));
+        let summary = activity.summary(Instant::from_nanos(0), Totals { connections: 3, ..Totals::default() });
+        assert_eq!(summary, "3 connections, 0.0 requests/s");
     }
 }

@@ -19,8 +19,10 @@ use crate::context::ProcessContext;
 use crate::cpus::{CpuPlan, CpuSettings};
 use crate::descriptors::DescriptorPlan;
 use crate::drain::Exit;
+use crate::exposure;
 use crate::log::writer::{self, LogQueue};
 use crate::memory::{self, HostMemory, MemoryBound, MemoryLimit};
+use crate::notify::NotifyPlan;
 use crate::reading::ReadingPlace;
 use crate::reload::ConfigSource;
 use crate::settings::origin::Origin;
@@ -55,6 +57,9 @@ pub struct Booted<T> {
 pub trait Bootable: Settings + Send + 'static {
     /// The topology's file, if there is one.
     fn topology_file(&self) -> Option<&Path>;
+
+    /// Where commands are taken, if anywhere.
+    fn command_listen(&self) -> Option<&ListenAddress>;
 
     /// What they say of CPUs.
     fn cpus(&self) -> CpuSettings<'_>;
@@ -142,6 +147,7 @@ struct Prepared<T> {
 impl<T: Bootable> Prepared<T> {
     /// Looks at all that a start needs of this host.
     fn of(loaded: Loaded<T>) -> Result<Self, StartError> {
+        check_command_listen(&loaded)?;
         loaded.settings.check_host().map_err(|fault| loaded.unusable(fault.key, fault.reason))?;
         let topology = loaded.settings.topology_file().map(topology_file::read).transpose()?;
         let allowed =
@@ -195,6 +201,10 @@ impl<T: Bootable> Prepared<T> {
         };
         let (log, writing) =
             writer::start(io::stderr()).map_err(|error| format!("cannot start the log's thread: {error}"))?;
+        let (notify, faults) = NotifyPlan::of(|name| config.variable(name), std::process::id());
+        for fault in faults {
+            writing.say(&format!("{}: warning: {fault}", T::SCHEMA.program));
+        }
         for warning in &self.loaded.warnings {
             writing.say(&format!("{}: warning: {warning}", T::SCHEMA.program));
         }
@@ -203,7 +213,7 @@ impl<T: Bootable> Prepared<T> {
             config,
             topology,
             cpus: self.cpus.data,
-            process: ProcessContext { control_cpu: self.cpus.control },
+            process: ProcessContext { control_cpu: self.cpus.control, notify },
             incarnation: incarnation(),
             hash_seed: reactor::entropy()?,
             descriptors: self.descriptors,
@@ -253,6 +263,16 @@ pub fn check_memory(memory: u64, cores: usize) -> Result<(), HostFault> {
 /// Whether the operator has set this key.
 fn is_written<T>(loaded: &Loaded<T>, key: &str) -> bool {
     loaded.effective.entries().any(|(path, entry)| path == key && entry.origin != Origin::Default)
+}
+
+/// Refuses commands from where others than this host can give them: nobody is asked who he is.
+fn check_command_listen<T: Bootable>(loaded: &Loaded<T>) -> Result<(), StartError> {
+    let exposed = |address: &ListenAddress| exposure::is_exposed(&address.into());
+    if !loaded.settings.command_listen().is_some_and(exposed) {
+        return Ok(());
+    }
+    let reason = "others than this host could end its service; name a Unix socket or a loopback address".to_owned();
+    Err(loaded.unusable("command_listen", reason).into())
 }
 
 /// Refuses to take memory that is not there: the kernel would end the process while it takes it.

@@ -1,10 +1,10 @@
 //! The life of a serving process, from its start to its exit status.
 //!
 //! ```text
-//!  Starting ──Started──▶ Serving ──Terminate──▶ Draining ──nothing in flight──▶ Stopped(Clean)
-//!     │                                            │ deadline, or Terminate again
-//!     │ Terminate                                  ▼
-//!     ├──────────────▶ Stopped(Clean)           Stopped(Cut)
+//!  Starting ──Started──▶ Serving ──Terminate──▶ LameDuck ──lame_duck, or Terminate again──▶ Draining ──nothing in flight──▶ Stopped(Clean)
+//!     │                     └────Terminate, no lame_duck───────────────────────────────────────▲│ deadline, or Terminate again
+//!     │ Terminate                                                                              ▼
+//!     ├──────────────▶ Stopped(Clean)                                                       Stopped(Cut)
 //!     │ Refused
 //!     └──────────────▶ Stopped(Refused)
 //! ```
@@ -85,6 +85,11 @@ pub enum LifecycleState {
     Starting,
     /// Ready.
     Serving,
+    /// Serves all that comes, and tells balancers and clients to go elsewhere.
+    LameDuck {
+        /// When it begins to drain.
+        until: Instant,
+    },
     /// Answers what is in flight and takes nothing new.
     Draining {
         /// When what is left is cut.
@@ -101,6 +106,7 @@ impl LifecycleState {
         match self {
             Self::Starting => "starting",
             Self::Serving => "serving",
+            Self::LameDuck { .. } => "lame-duck",
             Self::Draining { .. } => "draining",
             Self::Stopped(_) => "stopped",
         }
@@ -124,19 +130,28 @@ pub enum LifecycleEvent {
 #[derive(Clone, Copy, Debug)]
 pub struct Lifecycle {
     state: LifecycleState,
-    drain_timeout: Duration,
+    times: EndTimes,
+}
+
+/// How long the parts of an end may take that has not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndTimes {
+    /// How long the process serves on for those who have not heard of its end.
+    pub lame_duck: Duration,
+    /// How long what is in flight may take after that; zero cuts what is not done at once.
+    pub drain: Duration,
 }
 
 impl Lifecycle {
-    /// A process that starts, and that will drain for `drain_timeout` at most; zero cuts what is not done at once.
+    /// A process that starts, and will end within these times.
     #[must_use]
-    pub fn new(drain_timeout: Duration) -> Self {
-        Self { state: LifecycleState::Starting, drain_timeout }
+    pub fn new(times: EndTimes) -> Self {
+        Self { state: LifecycleState::Starting, times }
     }
 
-    /// Another limit of a drain that has not begun.
-    pub fn set_drain_timeout(&mut self, drain_timeout: Duration) {
-        self.drain_timeout = drain_timeout;
+    /// Other times of what has not begun.
+    pub fn set_times(&mut self, times: EndTimes) {
+        self.times = times;
     }
 
     /// Where it is.
@@ -151,9 +166,13 @@ impl Lifecycle {
             (LifecycleState::Starting, LifecycleEvent::Started) => LifecycleState::Serving,
             (LifecycleState::Starting, LifecycleEvent::Refused) => LifecycleState::Stopped(Exit::Refused),
             (LifecycleState::Starting, LifecycleEvent::Terminate) => LifecycleState::Stopped(Exit::Clean),
-            (LifecycleState::Serving, LifecycleEvent::Terminate) => {
-                LifecycleState::Draining { deadline: now + self.drain_timeout }
+            (LifecycleState::Serving, LifecycleEvent::Terminate) if !self.times.lame_duck.is_zero() => {
+                LifecycleState::LameDuck { until: now + self.times.lame_duck }
             }
+            (LifecycleState::Serving | LifecycleState::LameDuck { .. }, LifecycleEvent::Terminate) => {
+                self.draining(now)
+            }
+            (LifecycleState::LameDuck { until }, _) if now >= until => self.draining(now),
             (LifecycleState::Draining { .. }, LifecycleEvent::Terminate) => LifecycleState::Stopped(Exit::Cut),
             (LifecycleState::Draining { .. }, LifecycleEvent::InFlight(0)) => LifecycleState::Stopped(Exit::Clean),
             (LifecycleState::Draining { deadline }, _) if now >= deadline => LifecycleState::Stopped(Exit::Cut),
@@ -161,13 +180,17 @@ impl Lifecycle {
         };
         self.state
     }
+
+    fn draining(&self, now: Instant) -> LifecycleState {
+        LifecycleState::Draining { deadline: now + self.times.drain }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const DRAIN_TIME: Duration = Duration::from_secs(30);
+    const TIMES: EndTimes = EndTimes { lame_duck: Duration::ZERO, drain: Duration::from_secs(30) };
 
     fn at(second: u64) -> Instant {
         Instant::from_nanos(second * 1_000_000_000)
@@ -199,7 +222,7 @@ mod tests {
             (&[(0, Started), (10, Terminate), (11, InFlight(0)), (12, Terminate)], Stopped(Exit::Clean)),
         ];
         for (events, expected) in lives {
-            let mut life = Lifecycle::new(DRAIN_TIME);
+            let mut life = Lifecycle::new(TIMES);
             for (second, event) in events {
                 life.on(*event, at(*second));
             }
@@ -210,10 +233,34 @@ mod tests {
     #[test]
     fn no_drain_time_cuts_what_is_not_done() {
         for (in_flight, exit) in [(0, Exit::Clean), (1, Exit::Cut)] {
-            let mut life = Lifecycle::new(Duration::ZERO);
+            let mut life = Lifecycle::new(EndTimes { drain: Duration::ZERO, ..TIMES });
             life.on(LifecycleEvent::Started, at(0));
             life.on(LifecycleEvent::Terminate, at(5));
             assert_eq!(life.on(LifecycleEvent::InFlight(in_flight), at(5)), LifecycleState::Stopped(exit));
+        }
+    }
+
+    #[test]
+    fn a_lame_duck_drains_when_its_time_is_over_or_at_a_second_signal() {
+        use LifecycleEvent::{InFlight, Started, Terminate};
+        let duck = LifecycleState::LameDuck { until: at(14) };
+        let draining = |second: u64| LifecycleState::Draining { deadline: at(second + 30) };
+        let lives: [(&[(u64, LifecycleEvent)], LifecycleState); 7] = [
+            (&[(10, Terminate)], duck),
+            (&[(10, Terminate), (13, InFlight(0))], duck),
+            (&[(10, Terminate), (14, InFlight(2))], draining(14)),
+            (&[(10, Terminate), (14, InFlight(0))], draining(14)),
+            (&[(10, Terminate), (12, Terminate)], draining(12)),
+            (&[(10, Terminate), (12, Terminate), (13, Terminate)], LifecycleState::Stopped(Exit::Cut)),
+            (&[(10, Terminate), (14, InFlight(0)), (15, InFlight(0))], LifecycleState::Stopped(Exit::Clean)),
+        ];
+        for (events, expected) in lives {
+            let mut life = Lifecycle::new(EndTimes { lame_duck: Duration::from_secs(4), ..TIMES });
+            life.on(Started, at(0));
+            for (second, event) in events {
+                life.on(*event, at(*second));
+            }
+            assert_eq!(life.state(), expected, "{events:?}");
         }
     }
 

@@ -61,6 +61,12 @@ impl Heartbeats {
         }
     }
 
+    /// Whether every core has answered lately.
+    #[must_use]
+    pub fn all_answer(&self, now: Instant) -> bool {
+        self.0.iter().all(|beats| now.since(beats.answered.get()) < HEARTBEAT_TIMEOUT)
+    }
+
     /// A core has answered.
     pub fn note(&self, core: CoreId, now: Instant) {
         if let Some(beats) = self.0.get(core.index()) {
@@ -70,11 +76,12 @@ impl Heartbeats {
     }
 
     /// Whether a process in this state, whose cores answer like this, is ready to serve; `missing` are the other reasons why not.
+    /// It is not either way when it is starting or ending.
     #[must_use]
     pub fn readiness(&self, state: LifecycleState, now: Instant, missing: Vec<String>) -> Readiness {
         let not_yet = |reason: &str| Readiness::NotReady(vec![reason.to_owned()]);
         match state {
-            LifecycleState::Serving => {}
+            LifecycleState::Serving | LifecycleState::LameDuck { .. } => {}
             LifecycleState::Starting => return not_yet("the process is starting"),
             LifecycleState::Draining { .. } => return not_yet("the process is draining"),
             LifecycleState::Stopped(_) => return not_yet("the process has stopped"),
@@ -122,6 +129,7 @@ mod tests {
                 _ => Readiness::Ready,
             };
             assert_eq!(ready, expected, "second {second}");
+            assert_eq!(beats.all_answer(at(second)), ready == Readiness::Ready, "second {second}");
         }
         assert_eq!(*log.borrow(), ["7 core_hangs 1", "13 core_answers 1"]);
         let to_second: Vec<u64> = sent.borrow().iter().filter(|(_, core)| *core == 1).map(|(at, _)| *at).collect();

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!  SIGTERM, SIGINT ─▶ Lifecycle ──▶ on_state_change(state) ──▶ the binary stops accepting, or ends its cores
+//!                                          └──▶ ServiceManager: READY, RELOADING, STOPPING; every tick STATUS; WATCHDOG
 //!  SIGHUP, a peer ──┐
 //!  look, once a second ─▶ FileWatch ─▶ read, elsewhere ─▶ adopt(contents, cause) ─▶ snapshots to the binary's cores
-//!  while starting or draining, every 10 ms: start(), in_flight()
+//!  while starting or ending, every 10 ms: start(), in_flight()
 //! ```
 //!
 //! **Not** reading or opening anything itself: what it decides on comes from the binary's [`ControlledProcess`], so that the loop runs
@@ -27,8 +28,10 @@ use reactor::{Instant, Reactor, Signal};
 use self::files::FileWatch;
 pub use self::files::{Contents, PendingRead};
 use crate::{
-    drain::{Exit, Lifecycle, LifecycleEvent, LifecycleState},
+    drain::{EndTimes, Exit, Lifecycle, LifecycleEvent, LifecycleState},
+    lame_duck::{LameDuck, LameDuckCause},
     log::{LogFields, LogLevel},
+    notify::ServiceManager,
     reading::PendingFiles,
     watch::Mark,
 };
@@ -119,8 +122,23 @@ pub trait ControlledProcess {
     /// Connections and requests that are still being served, on all cores. Asked while draining.
     fn in_flight(&self) -> usize;
 
-    /// How long a drain may take that begins now.
-    fn drain_timeout(&self) -> Duration;
+    /// How long the parts of an end may take that begins now.
+    fn end_times(&self) -> EndTimes;
+
+    /// Whether it wants to be left.
+    fn lame_duck(&self) -> &LameDuck;
+
+    /// Every response is to end its connection from now on, or none is to any more.
+    fn close_connections(&self, closes: bool);
+
+    /// Who is told of what happens here.
+    fn manager(&self) -> &ServiceManager;
+
+    /// What it does, a sentence for people.
+    fn summary(&self) -> String;
+
+    /// Whether every data core has passed lately.
+    fn cores_run(&self) -> bool;
 
     /// Looks at the files; their marks, empty when there are none.
     fn look(&self, watched: Watched) -> PendingFiles<Vec<Mark>>;
@@ -170,7 +188,9 @@ pub async fn run<C>(
     let mut running = LifecycleLoop {
         reactor,
         process,
-        life: Lifecycle::new(process.drain_timeout()),
+        life: Lifecycle::new(process.end_times()),
+        is_reloading: false,
+        closes: false,
         files: [
             FileWatch::new(Watched::Config, options.config_marks),
             FileWatch::new(Watched::Topology, options.topology_marks),
@@ -180,6 +200,8 @@ pub async fn run<C>(
     loop {
         running.look();
         running.attend_files();
+        running.attend_manager();
+        running.attend_connections();
         if let LifecycleState::Stopped(exit) = running.life.state() {
             return Ok(exit);
         }
@@ -200,6 +222,10 @@ struct LifecycleLoop<'a, C> {
     reactor: &'a Reactor,
     process: &'a dyn ControlledProcess<Config = C>,
     life: Lifecycle,
+    /// A reload that the service manager was told of is under way.
+    is_reloading: bool,
+    /// Whether responses end their connections.
+    closes: bool,
     /// Each of [`Watched::ALL`].
     files: [FileWatch<C>; 2],
 }
@@ -216,11 +242,34 @@ impl<C> LifecycleLoop<'_, C> {
     }
 
     fn on(&mut self, event: LifecycleEvent) {
-        self.life.set_drain_timeout(self.process.drain_timeout());
+        let now = self.reactor.now();
+        let times = self.process.end_times();
+        let duck = self.process.lame_duck();
+        self.life.set_times(EndTimes { lame_duck: duck.left(now, times.lame_duck), ..times });
         let before = self.life.state();
-        let after = self.life.on(event, self.reactor.now());
-        if after != before {
-            self.process.on_state_change(after);
+        let after = self.life.on(event, now);
+        if after == before {
+            return;
+        }
+        if matches!(after, LifecycleState::LameDuck { .. } | LifecycleState::Draining { .. }) {
+            duck.begin(LameDuckCause::Signal, now, self.reactor.wall_ms());
+        }
+        self.process.on_state_change(after);
+        self.tell_manager(after);
+    }
+
+    fn tell_manager(&self, after: LifecycleState) {
+        let (manager, now) = (self.process.manager(), self.reactor.now());
+        let drain = self.process.end_times().drain;
+        match after {
+            LifecycleState::Serving => manager.ready(&self.process.summary(), now),
+            LifecycleState::LameDuck { until } => {
+                manager.stopping(until.since(now) + drain, &self.process.summary(), now);
+            }
+            LifecycleState::Draining { deadline } => {
+                manager.stopping(deadline.since(now), &self.process.summary(), now);
+            }
+            LifecycleState::Stopped(_) | LifecycleState::Starting => {}
         }
     }
 
@@ -232,7 +281,9 @@ impl<C> LifecycleLoop<'_, C> {
                 Start::Done => self.on(LifecycleEvent::Started),
                 Start::Refused => self.on(LifecycleEvent::Refused),
             },
-            LifecycleState::Draining { .. } => self.on(LifecycleEvent::InFlight(self.process.in_flight())),
+            LifecycleState::LameDuck { .. } | LifecycleState::Draining { .. } => {
+                self.on(LifecycleEvent::InFlight(self.process.in_flight()));
+            }
             LifecycleState::Serving | LifecycleState::Stopped(_) => {}
         }
     }
@@ -255,11 +306,47 @@ impl<C> LifecycleLoop<'_, C> {
         }
     }
 
+    /// Gives a sign of life where one is due, and ends a reload that is over or that hanging files hold up.
+    fn attend_manager(&mut self) {
+        let (manager, now) = (self.process.manager(), self.reactor.now());
+        if self.is_reloading && self.files.iter().all(FileWatch::is_settled) {
+            self.is_reloading = false;
+            manager.ready(&self.process.summary(), now);
+        }
+        manager.ping(now, || self.process.cores_run());
+        if let Some(error) = manager.take_fault() {
+            self.process.log_event(LogLevel::Warn, "service_manager_gone", &[("error", &error)]);
+        }
+    }
+
+    /// Has responses end their connections when it is time, or no more. Those of a drain all do.
+    fn attend_connections(&mut self) {
+        if !self.takes_connections() {
+            return;
+        }
+        let closes = self.closes_at().is_some_and(|at| self.reactor.now() >= at);
+        if closes != self.closes {
+            self.closes = closes;
+            self.process.close_connections(closes);
+        }
+    }
+
+    fn takes_connections(&self) -> bool {
+        matches!(self.life.state(), LifecycleState::Serving | LifecycleState::LameDuck { .. })
+    }
+
+    fn closes_at(&self) -> Option<Instant> {
+        self.process.lame_duck().closes_at(self.process.end_times().lame_duck)
+    }
+
     fn wake_at(&self, next_tick: Instant) -> Instant {
+        let ping = self.process.manager().next_ping();
+        let closes = self.closes_at().filter(|_| !self.closes && self.takes_connections());
+        let next_tick = [ping, closes].into_iter().flatten().fold(next_tick, Instant::min);
         let is_waiting = match self.life.state() {
             LifecycleState::Serving => self.files.iter().any(FileWatch::is_busy),
             LifecycleState::Stopped(_) => false,
-            LifecycleState::Starting | LifecycleState::Draining { .. } => true,
+            LifecycleState::Starting | LifecycleState::LameDuck { .. } | LifecycleState::Draining { .. } => true,
         };
         if is_waiting { next_tick.min(self.reactor.now() + LOOK) } else { next_tick }
     }
@@ -268,11 +355,14 @@ impl<C> LifecycleLoop<'_, C> {
         if self.life.state() == LifecycleState::Serving {
             let now = self.reactor.now();
             self.files.iter_mut().for_each(|files| files.want_now(self.process, now));
+            self.is_reloading = true;
+            self.process.manager().reloading(self.reactor.read_clock());
         }
     }
 
     fn tick(&mut self) {
         self.process.tick();
+        self.process.manager().tick(&self.process.summary(), self.reactor.now());
         if self.life.state() == LifecycleState::Serving {
             let now = self.reactor.now();
             self.files.iter_mut().for_each(|files| files.look(self.process, now));

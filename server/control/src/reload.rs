@@ -104,6 +104,12 @@ impl<T: Settings + Send + 'static> ConfigSource<T> {
         Self { reader, ..self }
     }
 
+    /// A variable of the environment that is no setting.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<OsString> {
+        self.sources.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
     /// Reads and checks the settings, here and now. Before the process serves.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use std::{
 
 use control::{
     ListenRefusal,
-    admin::{self, Admin, AdminPage, PageRequest, Readiness},
+    admin::{self, Admin, AdminPage, DrainCommand, PageRequest, Readiness},
     metrics::{Build, ProcessUsage, Text},
 };
 use corelane_http::{Method, Status};
@@ -46,6 +46,10 @@ impl Admin for Binary {
 
     fn config(&self) -> Value {
         json!({})
+    }
+
+    fn command(&self, _: DrainCommand) -> AdminPage {
+        AdminPage::text(Status::Ok, "done\n")
     }
 
     fn page(&self, request: &PageRequest<'_>) -> Option<AdminPage> {

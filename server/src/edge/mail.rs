@@ -37,7 +37,10 @@ fn handle(core: &Rc<Core>, from: CoreId, message: Message) {
         Message::Drain(time) => begin_drain(core, time),
         Message::Serve => core.connections.gate.open(),
         Message::Stop => core.reactor.stop(),
-        Message::Heartbeat => core.storage.mail.deliver(from, Message::Heartbeat),
+        Message::Heartbeat { closes_connections } => {
+            core.connections.set_closing(closes_connections);
+            core.storage.mail.deliver(from, message);
+        }
         // Messages to the control core.
         Message::TopologyHint(_) | Message::Drained { .. } | Message::Nodes(_) | Message::HotKeys(_) => {}
     }

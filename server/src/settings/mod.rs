@@ -19,9 +19,9 @@ use control::settings::Settings;
 use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
 use control::settings::process_keys::{
-    ADMIN, ADMIN_HOSTS, CONNECTIONS_PER_CORE_MAX, CONTROL_CPU, CORES, CORES_MAP, DAY, DRAIN_TIMEOUT, HOUR,
-    LISTENERS_MAX, MEMORY, MEMORY_COMMIT, MILLISECOND, MINUTE, REGION, SECOND, SOCKET_MODE, TOPOLOGY, VALUE_BYTES_MAX,
-    YEAR,
+    ADMIN, ADMIN_HOSTS, COMMAND_LISTEN, COMMAND_MODE, CONNECTIONS_PER_CORE_MAX, CONTROL_CPU, CORES, CORES_MAP, DAY,
+    DRAIN_TIMEOUT, HOUR, LAME_DUCK, LISTENERS_MAX, MEMORY, MEMORY_COMMIT, MILLISECOND, MINUTE, REGION, SECOND,
+    SOCKET_MODE, TOPOLOGY, VALUE_BYTES_MAX, YEAR,
 };
 use control::settings::quantity::{GIB, KIB, MIB, TIB};
 use control::settings::schema::{AtMost, Change, ListedTables, NamedTables, Relative, Schema, SettingKey};
@@ -78,6 +78,10 @@ settings! {
         pub admin_mode: Option<SocketMode> = SOCKET_MODE,
         /// Host names under which the admin listener answers, separated by commas, besides IP addresses, `localhost` and names without a dot.
         pub admin_hosts: Option<String> = ADMIN_HOSTS,
+        /// Address that takes commands (`POST /v1/drain`), besides what `admin` answers: a Unix socket or a loopback address; without it no command is taken.
+        pub command_listen: Option<ListenAddress> = COMMAND_LISTEN,
+        /// Mode of the file of `command_listen`, where it is a Unix socket, four octal digits.
+        pub command_mode: SocketMode = COMMAND_MODE,
         /// CPUs that run a data core each; auto: all that this process may use; profile: those of the map of cores.
         pub cores: Cores = CORES,
         /// The map of cores that `corectl tune` writes; read where `cores` is profile.
@@ -99,7 +103,9 @@ settings! {
         /// How long an edge serves its copy of a node's value without asking the node again; 0s keeps no copies.
         // It bounds the staleness of reads after writes of other edges; more than an hour would be a mistake of the unit.
         pub edge_ttl: Duration = SettingKey::duration(Duration::ZERO, HOUR).preset("1s").flag("edge-ttl", "DURATION").formerly("near_ttl"),
-        /// How long requests in flight may take after SIGTERM.
+        /// How long connections are still taken after SIGTERM, while `/readyz` is 503; in its second half every response ends its connection.
+        pub lame_duck: Duration = LAME_DUCK,
+        /// How long requests in flight may take after SIGTERM and `lame_duck`.
         pub drain_timeout: Duration = DRAIN_TIMEOUT,
         /// Number of the region of this process; part of every version it assigns.
         pub region: u8 = REGION,
@@ -252,6 +258,10 @@ impl Settings for EdgeSettings {
 impl Bootable for EdgeSettings {
     fn topology_file(&self) -> Option<&std::path::Path> {
         self.topology.as_deref()
+    }
+
+    fn command_listen(&self) -> Option<&ListenAddress> {
+        self.command_listen.as_ref()
     }
 
     fn cpus(&self) -> CpuSettings<'_> {

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use control::admin::{Admin, AdminPage, PageRequest, Readiness};
+use control::admin::{Admin, AdminPage, DrainCommand, PageRequest, Readiness};
+use control::lame_duck::DrainScene;
 use control::metrics::{Family, Kind, Label, Latency, Series, Text, latencies};
 use serde_json::Value;
 
@@ -28,7 +29,8 @@ impl Admin for Supervisor {
     fn readiness(&self) -> Readiness {
         let missing = self.source.is_some() && !self.reaches_a_node();
         let missing = missing.then(|| "no node of the topology can be reached".to_owned());
-        self.heartbeats.readiness(self.state.get(), self.reactor.now(), missing.into_iter().collect())
+        let missing = self.duck.reason().into_iter().chain(missing).collect();
+        self.heartbeats.readiness(self.state.get(), self.reactor.now(), missing)
     }
 
     fn metrics(&self, text: &mut Text) {
@@ -41,6 +43,7 @@ impl Admin for Supervisor {
         text.group(&[], &self.topology_metrics);
         text.group(&[], self.clock.metrics());
         self.log.metrics(text);
+        self.duck.metrics(text);
         if let Some(access_log) = &self.access_log {
             text.group(&[], access_log.metrics());
         }
@@ -66,6 +69,16 @@ impl Admin for Supervisor {
 
     fn config(&self) -> Value {
         self.config.to_json()
+    }
+
+    fn command(&self, command: DrainCommand) -> AdminPage {
+        let scene = DrainScene {
+            reactor: &self.reactor,
+            lame_duck: self.snapshot().settings.lame_duck,
+            connections: self.open_connections(),
+            event: &|level, event, fields| self.event(level, event, fields),
+        };
+        self.duck.command(command, &scene)
     }
 
     fn page(&self, request: &PageRequest<'_>) -> Option<AdminPage> {

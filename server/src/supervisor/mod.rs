@@ -17,7 +17,6 @@ use std::fmt::Display;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use control::accept_watch::AcceptWatch;
 use control::activity::Activity;
@@ -25,9 +24,10 @@ use control::boot::Bootable;
 use control::clock::ClockWatch;
 use control::context::ProcessContext;
 use control::descriptors::DescriptorPlan;
-use control::drain::{DRAIN_CAUSE, Ending, LifecycleState};
+use control::drain::{DRAIN_CAUSE, EndTimes, Ending, LifecycleState};
 use control::exposure;
 use control::heartbeat::Heartbeats;
+use control::lame_duck::LameDuck;
 use control::lifecycle::{
     self, Contents, ControlledProcess, Options, PendingRead, ReloadCause, Start, TopologyWishes, Watched,
 };
@@ -35,6 +35,7 @@ use control::listening::SharedListen;
 use control::log::{LineSink, Log, LogFields, LogLevel};
 use control::memory::{CONNECTION_BYTES, HostMemory, MemoryBound, ReleaseRule};
 use control::metrics::{ReadUsage, TopologyMetrics};
+use control::notify::{ServiceManager, sentence};
 use control::reading::PendingFiles;
 use control::reload::{ConfigRead, Reloader};
 use control::topology_file::TopologySource;
@@ -103,7 +104,11 @@ pub(crate) struct Supervisor {
     reachability: Reachability,
     activity: Activity,
     heartbeats: Heartbeats,
+    duck: LameDuck,
+    manager: ServiceManager,
     release: RefCell<ReleaseRule>,
+    /// What data cores are told with each beat.
+    closes_connections: Cell<bool>,
     /// Nodes as each core sees them.
     nodes: RefCell<BTreeMap<u16, Vec<NodeState>>>,
     hot_keys: RefCell<HotKeyReports>,
@@ -116,12 +121,17 @@ pub(crate) struct Supervisor {
 /// Starts the control core's tasks.
 pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<()> {
     let ending = supervision.ending.clone();
-    let supervisor = Rc::new(Supervisor::new(reactor.clone(), supervision));
+    let manager = ServiceManager::connect(supervision.process.notify.as_ref(), reactor.now())?;
+    let supervisor = Rc::new(Supervisor::new(reactor.clone(), supervision, manager));
     let snapshot = supervisor.snapshot();
     let settings = &snapshot.settings;
     let pages = Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>;
     let admin = control::admin::serve(reactor, &Address::from(&settings.admin), settings.admin_mode, pages)?;
     supervisor.log_start(&admin);
+    if let Some(commands) = &settings.command_listen {
+        let pages = Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>;
+        control::admin::serve_commands(reactor, &Address::from(commands), settings.command_mode, pages)?;
+    }
     let receiving = Rc::clone(&supervisor);
     reactor.spawn(async move { receiving.receive().await }).map_err(io::Error::other)?;
     let topology_marks = supervisor.source.as_ref().map_or_else(Vec::new, TopologySource::marks);
@@ -141,7 +151,7 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
 }
 
 impl Supervisor {
-    fn new(reactor: Reactor, supervision: Supervision) -> Self {
+    fn new(reactor: Reactor, supervision: Supervision, manager: ServiceManager) -> Self {
         Supervisor {
             activity: Activity::new(reactor.now()),
             release: RefCell::new(ReleaseRule::new(reactor.now())),
@@ -152,6 +162,8 @@ impl Supervisor {
             topology_metrics: TopologyMetrics::default(),
             clock: ClockWatch::new(&reactor),
             wishes: TopologyWishes::new(&reactor),
+            duck: LameDuck::default(),
+            manager,
             heartbeats: Heartbeats::new(supervision.metrics.len(), reactor.now()),
             accepts: AcceptWatch::default(),
             reachability: Reachability::default(),
@@ -167,6 +179,7 @@ impl Supervisor {
             access_log: supervision.access_log,
             state: Cell::new(LifecycleState::Starting),
             drained: Cell::new(0),
+            closes_connections: Cell::new(false),
             nodes: RefCell::new(BTreeMap::new()),
             hot_keys: RefCell::default(),
             hasher: supervision.hasher,
@@ -199,6 +212,10 @@ impl Supervisor {
         exposure::warn("admin", exposure::ADMIN, [admin], &|level, event, fields| self.event(level, event, fields));
         let event = |level, event: &str, fields: LogFields<'_>| self.event(level, event, fields);
         self.memory_bound().log(self.host_memory.as_ref(), &event);
+    }
+
+    fn open_connections(&self) -> u64 {
+        self.metrics.iter().map(|metrics| metrics.connections.value()).sum()
     }
 
     /// What clients make the process hold, in bytes.
@@ -246,7 +263,7 @@ impl Supervisor {
                 self.log_reachability();
             }
             Message::HotKeys(report) => self.hot_keys.borrow_mut().insert(from.0, report),
-            Message::Heartbeat => self.heartbeats.note(from, self.reactor.now()),
+            Message::Heartbeat { .. } => self.heartbeats.note(from, self.reactor.now()),
             // Messages between data cores, or from here to them.
             Message::Store(_) | Message::Snapshot(_) | Message::Drain(_) | Message::Stop | Message::Serve => {}
         }
@@ -335,13 +352,37 @@ impl ControlledProcess for Supervisor {
     }
 
     fn in_flight(&self) -> usize {
-        let open: u64 = self.metrics.iter().map(|metrics| metrics.connections.value()).sum();
+        let open = self.open_connections();
         let busy_cores = self.metrics.len() - self.drained.get().min(self.metrics.len());
         usize::try_from(open).unwrap_or(usize::MAX).saturating_add(busy_cores)
     }
 
-    fn drain_timeout(&self) -> Duration {
-        self.snapshot().settings.drain_timeout
+    fn end_times(&self) -> EndTimes {
+        let settings = &self.snapshot().settings;
+        EndTimes { lame_duck: settings.lame_duck, drain: settings.drain_timeout }
+    }
+
+    fn lame_duck(&self) -> &LameDuck {
+        &self.duck
+    }
+
+    fn close_connections(&self, closes: bool) {
+        self.closes_connections.set(closes);
+        self.event(LogLevel::Info, if closes { "closing_connections" } else { "keeping_connections" }, &[]);
+        self.send_all(|| Message::Heartbeat { closes_connections: closes });
+    }
+
+    fn manager(&self) -> &ServiceManager {
+        &self.manager
+    }
+
+    fn summary(&self) -> String {
+        let activity = self.activity.summary(self.reactor.now(), status::totals(self));
+        sentence(self.state.get(), &self.duck, self.cores_run(), &activity)
+    }
+
+    fn cores_run(&self) -> bool {
+        self.heartbeats.all_answer(self.reactor.now())
     }
 
     fn look(&self, watched: Watched) -> PendingFiles<Vec<Mark>> {
@@ -388,7 +429,7 @@ impl ControlledProcess for Supervisor {
         match state {
             LifecycleState::Draining { .. } => {
                 let time = self.snapshot().settings.drain_timeout;
-                let open: u64 = self.metrics.iter().map(|metrics| metrics.connections.value()).sum();
+                let open = self.open_connections();
                 let seconds = time.as_secs_f64();
                 let fields: [(&'static str, &dyn Display); 3] =
                     [("cause", &DRAIN_CAUSE), ("connections", &open), ("timeout_s", &seconds)];
@@ -398,6 +439,12 @@ impl ControlledProcess for Supervisor {
             LifecycleState::Serving => {
                 self.send_all(|| Message::Serve);
                 self.event(LogLevel::Info, "serving", &[]);
+            }
+            LifecycleState::LameDuck { until } => {
+                let (open, seconds) = (self.open_connections(), until.since(self.reactor.now()).as_secs_f64());
+                let fields: [(&'static str, &dyn Display); 3] =
+                    [("cause", &DRAIN_CAUSE), ("connections", &open), ("seconds", &seconds)];
+                self.event(LogLevel::Info, "lame_duck", &fields);
             }
             LifecycleState::Starting | LifecycleState::Stopped(_) => {}
         }
@@ -413,7 +460,8 @@ impl ControlledProcess for Supervisor {
         let behind = self.behind.take();
         self.send_snapshot(behind);
         self.attend_access_log();
-        let send = |core| self.mailbox.send(&self.reactor, core, Message::Heartbeat).is_ok();
+        let closes_connections = self.closes_connections.get();
+        let send = |core| self.mailbox.send(&self.reactor, core, Message::Heartbeat { closes_connections }).is_ok();
         self.heartbeats.tick(self.reactor.now(), send, &|level, event, fields| self.event(level, event, fields));
         self.activity.note(self.reactor.now(), status::totals(self));
     }

@@ -24,6 +24,7 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
         "profile": BUILD.profile,
         "mode": if topology.is_some() { "clustered" } else { "embedded" },
         "control_cpu": supervisor.process.control_cpu,
+        "drain": supervisor.duck.to_json(supervisor.reactor.now(), snapshot.settings.lame_duck),
         "state": supervisor.state.get().word(),
         "config_generation": supervisor.config.generation(),
         "totals": supervisor.activity.render(supervisor.reactor.now(), totals(supervisor)),

@@ -17,8 +17,8 @@ use control::settings::Settings;
 use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
 use control::settings::process_keys::{
-    ADMIN, ADMIN_HOSTS, CONNECTIONS_PER_CORE_MAX, CONTROL_CPU, CORES, CORES_MAP, DAY, DRAIN_TIMEOUT, HOUR, MEMORY,
-    MEMORY_COMMIT, REGION, SECOND, SOCKET_MODE, TOPOLOGY, VALUE_BYTES_MAX,
+    ADMIN, ADMIN_HOSTS, COMMAND_LISTEN, COMMAND_MODE, CONNECTIONS_PER_CORE_MAX, CONTROL_CPU, CORES, CORES_MAP, DAY,
+    DRAIN_TIMEOUT, HOUR, LAME_DUCK, MEMORY, MEMORY_COMMIT, REGION, SECOND, SOCKET_MODE, TOPOLOGY, VALUE_BYTES_MAX,
 };
 use control::settings::quantity::{GIB, KIB, MIB};
 use control::settings::schema::{AtMost, Relative, Schema, SettingKey};
@@ -87,6 +87,10 @@ settings! {
         pub admin_mode: Option<SocketMode> = SOCKET_MODE,
         /// Host names under which the admin listener answers, separated by commas, besides IP addresses, `localhost` and names without a dot.
         pub admin_hosts: Option<String> = ADMIN_HOSTS,
+        /// Address that takes commands (`POST /v1/drain`), besides what `admin` answers: a Unix socket or a loopback address; without it no command is taken.
+        pub command_listen: Option<ListenAddress> = COMMAND_LISTEN,
+        /// Mode of the file of `command_listen`, where it is a Unix socket, four octal digits.
+        pub command_mode: SocketMode = COMMAND_MODE,
         /// CPUs that run a data core each; auto: all that this process may use; profile: those of the map of cores.
         pub cores: Cores = CORES,
         /// The map of cores that `corectl tune` writes; read where `cores` is profile.
@@ -99,7 +103,9 @@ settings! {
         pub memory_commit: Commit = MEMORY_COMMIT,
         /// Topology file, the same one the edges read.
         pub topology: PathBuf = TOPOLOGY.required(),
-        /// How long requests in flight may take after SIGTERM.
+        /// How long connections are still taken after SIGTERM, while `/readyz` is 503; in its second half every response ends its connection.
+        pub lame_duck: Duration = LAME_DUCK,
+        /// How long requests in flight may take after SIGTERM and `lame_duck`.
         pub drain_timeout: Duration = DRAIN_TIMEOUT,
         /// Number of the region of this process; part of every version it assigns.
         pub region: u8 = REGION,
@@ -139,6 +145,10 @@ impl Settings for NodeSettings {
 impl control::boot::Bootable for NodeSettings {
     fn topology_file(&self) -> Option<&std::path::Path> {
         Some(&self.topology)
+    }
+
+    fn command_listen(&self) -> Option<&ListenAddress> {
+        self.command_listen.as_ref()
     }
 
     fn cpus(&self) -> CpuSettings<'_> {

@@ -15,6 +15,7 @@
 //! | `/v1/status` | JSON: what the process is doing |
 //! | `/v1/config` | JSON: effective settings with their origin |
 //! | `/v1/debug/key/KEYSPACE/KEY` | JSON: where a key belongs, and what the process stores for it |
+//! | `POST /v1/drain`, `POST /v1/undrain` | the process is to be left, or not any more; on the listener for commands only |
 //!
 //! **Not**: for the public, so it listens on loopback by default, and answers under its own names only; TLS; bodies of requests, which are refused.
 //!
@@ -62,6 +63,15 @@ pub enum Readiness {
     NotReady(Vec<String>),
 }
 
+/// What an operator asks a process to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DrainCommand {
+    /// Not to be ready any more, so that others send their work elsewhere.
+    Drain,
+    /// To be ready again.
+    Undrain,
+}
+
 /// What a binary reports about itself. Called on the control core, once per request.
 pub trait Admin {
     /// Whether it is ready to serve.
@@ -80,6 +90,9 @@ pub trait Admin {
 
     /// Its effective settings, with secrets redacted.
     fn config(&self) -> Value;
+
+    /// Does what is asked for, and says what has become of it.
+    fn command(&self, command: DrainCommand) -> AdminPage;
 
     /// A page of the binary's own, for a path that is not one of the listener's. `None` answers 404.
     fn page(&self, request: &PageRequest<'_>) -> Option<AdminPage> {
@@ -101,12 +114,42 @@ pub fn serve(
     mode: Option<SocketMode>,
     admin: Rc<dyn Admin>,
 ) -> io::Result<Address> {
+    open(reactor, ("admin", address, mode), admin, Commands::Refused)
+}
+
+/// Opens the listener that takes commands, besides all that [`serve`] answers. The rest is as there.
+///
+/// # Errors
+///
+/// As [`serve`].
+pub fn serve_commands(
+    reactor: &Reactor,
+    address: &Address,
+    mode: SocketMode,
+    admin: Rc<dyn Admin>,
+) -> io::Result<Address> {
+    open(reactor, ("command_listen", address, Some(mode)), admin, Commands::Taken)
+}
+
+/// Whether a listener takes commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Commands {
+    Taken,
+    Refused,
+}
+
+fn open(
+    reactor: &Reactor,
+    (key, address, mode): (&'static str, &Address, Option<SocketMode>),
+    admin: Rc<dyn Admin>,
+    commands: Commands,
+) -> io::Result<Address> {
     let unix_mode = mode.map(SocketMode::bits);
     // One process to an address: with SO_REUSEPORT a second one would silently take half of the scrapes.
     let options = ListenOptions { backlog: BACKLOG, reuse_port: false, unix_mode, ..ListenOptions::default() };
-    let listener = reactor.listen(address, &options).map_err(|error| ListenRefusal::of("admin", address, error))?;
+    let listener = reactor.listen(address, &options).map_err(|error| ListenRefusal::of(key, address, error))?;
     let bound = listener.address().clone();
-    let server = Rc::new(server::AdminServer::new(reactor.clone(), admin));
+    let server = Rc::new(server::AdminServer::new(reactor.clone(), admin, commands));
     reactor.spawn(async move { reactor::accept(&listener, &server).await }).map_err(io::Error::other)?;
     Ok(bound)
 }

@@ -6,7 +6,7 @@
 //! **Source**: RFC 9110 section 9 and 15.5; RFC 9112 section 3.2.
 
 use corelane_http::{
-    Status,
+    Method, Status,
     field::FieldValue,
     problem::Problem,
     request::{RequestBody, RequestHead, RequestTarget},
@@ -14,7 +14,7 @@ use corelane_http::{
 use serde_json::json;
 
 use super::{
-    Readiness,
+    Commands, DrainCommand, Readiness,
     answer::AdminAnswer,
     hosts,
     page::{AdminPage, PageRequest},
@@ -37,6 +37,9 @@ const PAGES: [FixedPage; 6] = [
     FixedPage { path: "/v1/config", make: config },
 ];
 
+const COMMANDS: [(&str, DrainCommand); 2] =
+    [("/v1/drain", DrainCommand::Drain), ("/v1/undrain", DrainCommand::Undrain)];
+
 /// Pages that are answered under any name: balancers probe with the name of the service.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
@@ -46,6 +49,7 @@ const HTML_TYPE: &[u8] = b"text/html; charset=utf-8";
 /// One document: nothing else is fetched but `/v1/status`.
 const INDEX: &[u8] = include_bytes!("index.html");
 const READ_METHODS: &[u8] = b"GET, HEAD";
+const COMMAND_METHODS: &[u8] = b"POST";
 
 /// The response to a request without a body.
 pub(super) fn answer(head: &RequestHead<'_>, server: &AdminServer) -> AdminAnswer {
@@ -67,6 +71,13 @@ pub(super) fn answer(head: &RequestHead<'_>, server: &AdminServer) -> AdminAnswe
             (page.make)(server).into()
         } else {
             not_allowed("this page can only be read")
+        };
+    }
+    if let Some((_, command)) = COMMANDS.iter().find(|(command, _)| command.as_bytes() == path) {
+        return match (server.commands, head.method()) {
+            (Commands::Refused, _) => no_commands(),
+            (Commands::Taken, Method::Post) => server.admin().command(*command).into(),
+            (Commands::Taken, _) => not_allowed("this is a command").with_allow(value(COMMAND_METHODS)),
         };
     }
     let request = PageRequest { method: head.method(), path: text(path), query: query.map(text) };
@@ -108,6 +119,11 @@ pub(super) fn too_many_connections() -> AdminAnswer {
 fn foreign_name() -> AdminAnswer {
     let detail = "Host or Origin is a name that is not known to be this listener's; use its address, or configure the name as admin_hosts";
     AdminAnswer::problem(&Problem { limit: None, status: Status::Forbidden, slug: "foreign-name", detail })
+}
+
+fn no_commands() -> AdminAnswer {
+    let detail = "this listener takes no commands; send it to the address that command_listen names";
+    AdminAnswer::problem(&Problem { limit: None, status: Status::Forbidden, slug: "no-commands", detail })
 }
 
 fn not_allowed(detail: &str) -> AdminAnswer {

@@ -7,7 +7,7 @@ use std::{cell::RefCell, rc::Rc};
 use corelane_http::h1::server::RequestScratch;
 use reactor::{Places, Reactor};
 
-use super::{Admin, accept::Resting};
+use super::{Admin, Commands, accept::Resting};
 use crate::metrics::{Counter, Gauge, Text};
 
 crate::metrics! {
@@ -29,6 +29,7 @@ crate::metrics! {
 pub(super) struct AdminServer {
     reactor: Reactor,
     admin: Rc<dyn Admin>,
+    pub(super) commands: Commands,
     pub(super) serving: Rc<Places>,
     /// Connections on the places of probes.
     pub(super) probing: Rc<Places>,
@@ -43,10 +44,11 @@ pub(super) struct AdminServer {
 }
 
 impl AdminServer {
-    pub(super) fn new(reactor: Reactor, admin: Rc<dyn Admin>) -> Self {
+    pub(super) fn new(reactor: Reactor, admin: Rc<dyn Admin>, commands: Commands) -> Self {
         Self {
             reactor,
             admin,
+            commands,
             serving: Rc::default(),
             probing: Rc::default(),
             shedding: Rc::default(),

@@ -56,6 +56,11 @@ impl<C> FileWatch<C> {
         self.under_way.is_some() && !self.is_late
     }
 
+    /// Whether nothing is under way or wanted, or nothing comes of it.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_late || (self.under_way.is_none() && self.wanted.is_none())
+    }
+
     /// Has the files read as soon as what is under way is over.
     pub(super) fn want(&mut self, cause: ReloadCause) {
         self.wanted = Some(cause);

@@ -27,6 +27,11 @@ struct Knobs {
     topology: AtomicUsize,
     /// Whether nothing comes of looking and reading.
     hangs: AtomicBool,
+    /// Whether a data core does not pass.
+    core_hangs: AtomicBool,
+    lame_duck: Duration,
+    /// The time of the watchdog, where a service manager is told.
+    watchdog: Option<Duration>,
 }
 
 struct Fake {
@@ -34,13 +39,33 @@ struct Fake {
     knobs: Arc<Knobs>,
     told: Sender<(u64, String)>,
     wishes: Rc<TopologyWishes>,
+    duck: LameDuck,
+    manager: ServiceManager,
 }
 
 impl Fake {
-    fn tell(&self, what: String) {
-        let tenths = (self.reactor.now().as_nanos() - 1_000_000_000) / 100_000_000;
-        self.told.send((tenths, what)).unwrap();
+    fn new(reactor: &Reactor, knobs: Arc<Knobs>, told: Sender<(u64, String)>) -> Self {
+        let (telling, to, now) = (reactor.clone(), told.clone(), reactor.now());
+        let send = move |message: &[u8]| {
+            let text = String::from_utf8_lossy(message).replace('\n', " ");
+            to.send((tenth(&telling), text)).map_err(io::Error::other)
+        };
+        let manager = match knobs.watchdog {
+            None => ServiceManager::connect(None, now).unwrap(),
+            watchdog => ServiceManager::new(Some(Box::new(send)), watchdog, now),
+        };
+        let wishes = Rc::new(TopologyWishes::new(reactor));
+        Fake { reactor: reactor.clone(), knobs, told, wishes, duck: LameDuck::default(), manager }
     }
+
+    fn tell(&self, what: String) {
+        self.told.send((tenth(&self.reactor), what)).unwrap();
+    }
+}
+
+/// Tenths of seconds since the start.
+fn tenth(reactor: &Reactor) -> u64 {
+    (reactor.now().as_nanos() - 1_000_000_000) / 100_000_000
 }
 
 impl Fake {
@@ -84,8 +109,28 @@ impl ControlledProcess for Fake {
         self.knobs.in_flight.load(Ordering::Relaxed)
     }
 
-    fn drain_timeout(&self) -> Duration {
-        Duration::from_secs(5)
+    fn end_times(&self) -> EndTimes {
+        EndTimes { lame_duck: self.knobs.lame_duck, drain: Duration::from_secs(5) }
+    }
+
+    fn lame_duck(&self) -> &LameDuck {
+        &self.duck
+    }
+
+    fn close_connections(&self, closes: bool) {
+        self.tell(format!("closes {closes}"));
+    }
+
+    fn manager(&self) -> &ServiceManager {
+        &self.manager
+    }
+
+    fn summary(&self) -> String {
+        "busy".to_owned()
+    }
+
+    fn cores_run(&self) -> bool {
+        !self.knobs.core_hangs.load(Ordering::Relaxed)
     }
 
     fn look(&self, watched: Watched) -> PendingFiles<Vec<Mark>> {
@@ -123,6 +168,7 @@ impl ControlledProcess for Fake {
 
     fn on_state_change(&self, state: LifecycleState) {
         self.tell(match state {
+            LifecycleState::LameDuck { .. } => "LameDuck".into(),
             LifecycleState::Draining { .. } => "Draining".into(),
             other => format!("{other:?}"),
         });
@@ -137,39 +183,51 @@ enum Do {
     File(usize),
     Config(usize),
     Hang(bool),
+    HangCore(bool),
+    /// `POST /v1/drain`, or `POST /v1/undrain`.
+    Leave(bool),
     Wish,
     Send(Signal),
 }
-use Do::{Config, File, Flight, Hang, Send, Start as Begin, Wish};
+use Do::{Config, File, Flight, Hang, HangCore, Leave, Send, Start as Begin, Wish};
 
 /// Runs a life: tenths of seconds with what is done, and until when to run. What was told, by tenth.
 fn run(seed: u64, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
+    run_with(seed, Knobs::default(), acts)
+}
+
+fn run_with(seed: u64, knobs: Knobs, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
     let mut world = World::new(seed, NetworkOptions::default());
     let process = world.add_process("process");
-    let knobs = Arc::new(Knobs { topology: 1.into(), ..Knobs::default() });
+    let knobs = Arc::new(Knobs { topology: 1.into(), ..knobs });
     let (told, tellings): (Sender<(u64, String)>, Receiver<_>) = channel();
     let theirs = Arc::clone(&knobs);
-    let wished: Vec<u64> = acts.iter().filter(|(_, act)| matches!(act, Wish)).map(|(tenth, _)| *tenth).collect();
+    let inner: Vec<(u64, Do)> = acts.iter().filter(|(_, act)| matches!(act, Wish | Leave(_))).copied().collect();
     {
         let mut host = world.host(process);
         let doorbells = host.doorbells(1).unwrap();
         let spec = CoreSpec { id: CoreId(0), cpu: None, name: "control".into(), doorbells };
         let body = move |reactor: Reactor| {
-            let wishes = Rc::new(TopologyWishes::new(&reactor));
-            let fake = Rc::new(Fake { reactor: reactor.clone(), knobs: theirs, told, wishes: Rc::clone(&wishes) });
+            let fake = Rc::new(Fake::new(&reactor, theirs, told));
+            let acting = Rc::clone(&fake);
             let options = Options { topology_marks: fake.marks(Watched::Topology), config_marks: Vec::new() };
             let task = async move {
                 let exit = super::run(&fake.reactor, &*fake, options).await.unwrap();
                 fake.tell(format!("exit {}", exit.status()));
             };
             reactor.spawn(task).unwrap();
-            for tenth in wished {
-                let (waiting, wishes) = (reactor.clone(), Rc::clone(&wishes));
-                let wish = async move {
-                    waiting.sleep(Duration::from_millis(tenth * 100)).await;
-                    wishes.wish();
+            for (tenth, act) in inner {
+                let fake = Rc::clone(&acting);
+                let acting = async move {
+                    fake.reactor.sleep(Duration::from_millis(tenth * 100)).await;
+                    let now = fake.reactor.now();
+                    match act {
+                        Leave(true) => assert!(fake.duck.begin(LameDuckCause::Request, now, 0)),
+                        Leave(false) => assert!(fake.duck.end(now).unwrap().is_some()),
+                        _ => fake.wishes.wish(),
+                    }
                 };
-                reactor.spawn(wish).unwrap();
+                reactor.spawn(acting).unwrap();
             }
         };
         host.start_core(spec, Box::new(body)).unwrap();
@@ -182,7 +240,8 @@ fn run(seed: u64, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
             File(inode) => knobs.topology.store(inode, Ordering::Relaxed),
             Config(inode) => knobs.config.store(inode, Ordering::Relaxed),
             Hang(hangs) => knobs.hangs.store(hangs, Ordering::Relaxed),
-            Wish => {}
+            HangCore(hangs) => knobs.core_hangs.store(hangs, Ordering::Relaxed),
+            Wish | Leave(_) => {}
             Send(signal) => world.signal(process, signal),
         }
     }
@@ -303,4 +362,101 @@ fn lives_take_their_course() {
             }
         }
     }
+}
+
+/// What is told, without what nobody has to know of.
+fn told_with(knobs: impl Fn() -> Knobs, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
+    let told = run_with(0, knobs(), acts);
+    for seed in 1..20 {
+        let again = run_with(seed, knobs(), acts);
+        assert_eq!(again.len(), told.len(), "seed {seed}: {again:?}, not {told:?}");
+        for ((at, what), (first_at, first_what)) in again.iter().zip(&told) {
+            assert!(
+                what == first_what && at.abs_diff(*first_at) <= 1,
+                "seed {seed}: {at} {what}, not {first_at} {first_what}"
+            );
+        }
+    }
+    told
+}
+
+fn expect(told: &[(u64, String)], expected: &[(u64, &str)]) {
+    let what = |(_, what): &(u64, String)| what.clone();
+    assert_eq!(told.iter().map(what).collect::<Vec<_>>(), expected.iter().map(|(_, what)| *what).collect::<Vec<_>>());
+    for ((at, what), (wanted, _)) in told.iter().zip(expected) {
+        assert!(at == wanted || *at == wanted + 1, "{what} at {at}, not {wanted}");
+    }
+}
+
+#[test]
+fn a_lame_duck_serves_on_and_closes_connections_in_its_second_half() {
+    let knobs = || Knobs { lame_duck: Duration::from_secs(4), ..Knobs::default() };
+    let told = told_with(knobs, &[(0, Begin(1)), (1, Flight(3)), (20, Send(Signal::Terminate)), (65, Flight(0))]);
+    let end = [(65, "Stopped(Clean)"), (65, "exit 0")];
+    expect(&told, &[&[(0, "Serving"), (20, "LameDuck"), (40, "closes true"), (60, "Draining")], &end[..]].concat());
+    let told = told_with(knobs, &[(0, Begin(1)), (20, Send(Signal::Terminate)), (25, Send(Signal::Terminate))]);
+    let end = [(25, "Draining"), (25, "Stopped(Clean)"), (25, "exit 0")];
+    expect(&told, &[&[(0, "Serving"), (20, "LameDuck")], &end[..]].concat());
+}
+
+#[test]
+fn a_drain_by_request_lasts_over_a_reload_and_counts_when_the_signal_comes() {
+    let knobs = || Knobs { lame_duck: Duration::from_secs(4), ..Knobs::default() };
+    let reload = [(60, "Config signal"), (60, "Topology signal")];
+    let told = told_with(knobs, &[(0, Begin(1)), (15, Leave(true)), (60, Send(Signal::Reload)), (75, Leave(false))]);
+    expect(&told, &[&[(0, "Serving"), (35, "closes true")], &reload[..], &[(80, "closes false")]].concat());
+    let told = told_with(knobs, &[(0, Begin(1)), (15, Leave(true)), (25, Send(Signal::Terminate))]);
+    let end = [(55, "Draining"), (55, "Stopped(Clean)"), (55, "exit 0")];
+    expect(&told, &[&[(0, "Serving"), (25, "LameDuck"), (35, "closes true")], &end[..]].concat());
+    let told = told_with(knobs, &[(0, Begin(1)), (15, Leave(true)), (95, Send(Signal::Terminate))]);
+    let end = [(95, "Draining"), (95, "Stopped(Clean)"), (95, "exit 0")];
+    expect(&told, &[&[(0, "Serving"), (35, "closes true")], &end[..]].concat());
+}
+
+#[test]
+fn the_service_manager_follows_a_life() {
+    let knobs = || Knobs { watchdog: Some(Duration::from_secs(300)), ..Knobs::default() };
+    let acts = [
+        (5, Begin(1)),
+        (25, Send(Signal::Reload)),
+        (40, Hang(true)),
+        (45, Send(Signal::Reload)),
+        (125, Hang(false)),
+        (180, Send(Signal::Terminate)),
+    ];
+    let told = told_with(knobs, &acts);
+    // While the file system of the settings hangs, a reload is over without them.
+    expect(
+        &told,
+        &[
+            (0, "WATCHDOG=1"),
+            (5, "Serving"),
+            (5, "READY=1 STATUS=busy"),
+            (25, "RELOADING=1 MONOTONIC_USEC=3500000"),
+            (25, "Config signal"),
+            (25, "Topology signal"),
+            (25, "READY=1 STATUS=busy"),
+            (45, "RELOADING=1 MONOTONIC_USEC=5500000"),
+            (90, "config_files_hang 5"),
+            (90, "topology_file_hangs 5"),
+            (90, "READY=1 STATUS=busy"),
+            (130, "config_files_answer"),
+            (130, "Config signal"),
+            (130, "topology_file_answers"),
+            (130, "Topology signal"),
+            (180, "Draining"),
+            (180, "STOPPING=1 EXTEND_TIMEOUT_USEC=10000000 STATUS=busy"),
+            (180, "Stopped(Clean)"),
+            (180, "exit 0"),
+        ],
+    );
+}
+
+#[test]
+fn signs_of_life_depend_on_every_core() {
+    let knobs = || Knobs { watchdog: Some(Duration::from_millis(800)), ..Knobs::default() };
+    let acts = [(0, Begin(1)), (14, HangCore(true)), (30, HangCore(false)), (37, Send(Signal::Terminate))];
+    let pings: Vec<u64> =
+        told_with(knobs, &acts).into_iter().filter(|(_, what)| what == "WATCHDOG=1").map(|(at, _)| at).collect();
+    assert_eq!(pings, [0, 4, 8, 12, 32, 36]);
 }

@@ -98,6 +98,7 @@ mod tests {
             ReferenceTable::of::<ConfigMetrics>("config", false),
             ReferenceTable::of::<TopologyMetrics>("topology", false),
             ReferenceTable::of::<ClockMetrics>("clock", false),
+            ReferenceTable::of::<crate::lame_duck::LameDuckMetrics>("drain", false),
             ReferenceTable::of::<ReactorMetrics>("reactor", true),
         ]
     }

@@ -85,6 +85,15 @@ pub const TOPOLOGY: SettingKey = SettingKey::new(Kind::Path).flag("topology", "F
 pub const DRAIN_TIMEOUT: SettingKey =
     SettingKey::duration(Duration::ZERO, HOUR).preset("30s").flag("drain-timeout", "DURATION").formerly("drain_time");
 
+/// How long a process serves on after SIGTERM.
+pub const LAME_DUCK: SettingKey = SettingKey::duration(Duration::ZERO, HOUR).preset("0s").flag("lame-duck", "DURATION");
+
+/// The address of the listener that takes commands.
+pub const COMMAND_LISTEN: SettingKey = SettingKey::new(Kind::Address).flag("command-listen", "ADDRESS").restart();
+
+/// The mode of that listener's file.
+pub const COMMAND_MODE: SettingKey = SettingKey::new(Kind::SocketMode).preset("0600").restart();
+
 /// The region, which is part of every version.
 pub const REGION: SettingKey = SettingKey::count(0, REGION_MAX).preset("0").restart();
 

@@ -357,7 +357,7 @@ fn dispatch(
     from: (&Connection, &mut Downstream),
     (out, lent): Outgoing<'_>,
 ) -> Dispatched {
-    let form = ResponseForm::of(head, h1.connections.is_draining());
+    let form = ResponseForm::of(head, h1.connections.ends_each());
     let in_poll = form.before(head.body());
     let mut reply = H1Reply::new(&h1.responder, in_poll, out, lent);
     let (begun, pending) = if h1.recorder.is_on() {

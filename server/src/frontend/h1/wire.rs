@@ -101,7 +101,7 @@ impl Wire for H1Wire<'_> {
     type Reply<'r> = H1Reply<'r>;
 
     fn respond<T>(&mut self, write: impl FnOnce(&mut H1Reply<'_>) -> T) -> T {
-        let is_last = self.h1.connections.is_draining() || !self.body.is_read();
+        let is_last = self.h1.connections.ends_each() || !self.body.is_read();
         let form = if is_last { self.form.as_last() } else { self.form };
         self.stays = form.stays();
         let mut lent = Vec::new();

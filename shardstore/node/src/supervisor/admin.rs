@@ -5,7 +5,8 @@
 //! **Source**: docs/metrics.md.
 
 use control::activity::{self, Totals};
-use control::admin::{Admin, AdminPage, KeyDescriptions, PageRequest, Readiness};
+use control::admin::{Admin, AdminPage, DrainCommand, KeyDescriptions, PageRequest, Readiness};
+use control::lame_duck::DrainScene;
 use control::metrics::{Build, Counter, Series, Text, add_to_status, latencies, latency_status};
 use serde_json::{Map, Value, json};
 use shardstore::placement::NodeId;
@@ -50,13 +51,14 @@ impl NodeSupervisor {
 
 impl Admin for NodeSupervisor {
     fn readiness(&self) -> Readiness {
-        self.heartbeats.readiness(self.state.get(), self.reactor.now(), Vec::new())
+        self.heartbeats.readiness(self.state.get(), self.reactor.now(), self.duck.reason().into_iter().collect())
     }
 
     fn metrics(&self, text: &mut Text) {
         text.group(&[], &self.topology_metrics);
         text.group(&[], self.clock.metrics());
         self.log.metrics(text);
+        self.duck.metrics(text);
         for (index, core) in self.metrics.cores.iter().enumerate() {
             text.group(&[("core", &index)], &**core);
         }
@@ -77,6 +79,7 @@ impl Admin for NodeSupervisor {
             "commit": BUILD.commit,
             "profile": BUILD.profile,
             "control_cpu": self.process.control_cpu,
+            "drain": self.duck.to_json(self.reactor.now(), self.settings.borrow().lame_duck),
             "state": self.state.get().word(),
             "node": self.shared.settings.node_id,
             "cluster": &*self.shared.cluster,
@@ -111,6 +114,16 @@ impl Admin for NodeSupervisor {
 
     fn config(&self) -> Value {
         self.config.to_json()
+    }
+
+    fn command(&self, command: DrainCommand) -> AdminPage {
+        let scene = DrainScene {
+            reactor: &self.reactor,
+            lame_duck: self.settings.borrow().lame_duck,
+            connections: self.open_connections(),
+            event: &|level, event, fields| self.event(level, event, fields),
+        };
+        self.duck.command(command, &scene)
     }
 
     fn page(&self, request: &PageRequest<'_>) -> Option<AdminPage> {

@@ -25,15 +25,17 @@ use control::boot::Bootable;
 use control::clock::ClockWatch;
 use control::context::ProcessContext;
 use control::descriptors::DescriptorPlan;
-use control::drain::{DRAIN_CAUSE, Ending, Exit, LifecycleState};
+use control::drain::{DRAIN_CAUSE, EndTimes, Ending, Exit, LifecycleState};
 use control::exposure;
 use control::heartbeat::Heartbeats;
+use control::lame_duck::LameDuck;
 use control::lifecycle::{
     self, Contents, ControlledProcess, Options, PendingRead, ReloadCause, Start, TopologyWishes, Watched,
 };
 use control::log::{LineSink, Log, LogFields, LogLevel};
 use control::memory::{CONNECTION_BYTES, HostMemory, MemoryBound, ReleaseRule};
 use control::metrics::{ReadUsage, TopologyMetrics};
+use control::notify::{ServiceManager, sentence};
 use control::reading::PendingFiles;
 use control::reload::{ConfigRead, Reloader};
 use control::topology_file::TopologySource;
@@ -114,6 +116,8 @@ struct NodeSupervisor {
     accepts: AcceptWatch,
     activity: Activity,
     heartbeats: Heartbeats,
+    duck: LameDuck,
+    manager: ServiceManager,
     release: RefCell<ReleaseRule>,
 }
 
@@ -123,12 +127,17 @@ struct NodeSupervisor {
 /// The operator's: the admin address is in use or not permitted.
 pub(crate) fn start(reactor: &Reactor, supervision: NodeSupervision) -> io::Result<Address> {
     let (ending, descriptors) = (supervision.ending.clone(), supervision.descriptors);
-    let supervisor = Rc::new(NodeSupervisor::new(reactor, supervision));
+    let manager = ServiceManager::connect(supervision.process.notify.as_ref(), reactor.now())?;
+    let supervisor = Rc::new(NodeSupervisor::new(reactor, supervision, manager));
     supervisor.note_topology(&supervisor.topology.borrow());
     let settings = &supervisor.shared.settings;
     let pages = Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>;
     let admin = control::admin::serve(reactor, &Address::from(&settings.admin), settings.admin_mode, pages)?;
     supervisor.log_start(&admin);
+    if let Some(commands) = &settings.command_listen {
+        let pages = Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>;
+        control::admin::serve_commands(reactor, &Address::from(commands), settings.command_mode, pages)?;
+    }
     if let Some(descriptors) = descriptors {
         let wanted = supervisor.settings.borrow().limits.connections_per_core;
         descriptors.log(wanted, &|level, event, fields| supervisor.event(level, event, fields));
@@ -140,11 +149,13 @@ pub(crate) fn start(reactor: &Reactor, supervision: NodeSupervision) -> io::Resu
 }
 
 impl NodeSupervisor {
-    fn new(reactor: &Reactor, supervision: NodeSupervision) -> Self {
+    fn new(reactor: &Reactor, supervision: NodeSupervision, manager: ServiceManager) -> Self {
         NodeSupervisor {
             reactor: reactor.clone(),
             settings: RefCell::new(supervision.shared.settings.clone()),
             activity: Activity::new(reactor.now()),
+            duck: LameDuck::default(),
+            manager,
             heartbeats: Heartbeats::new(usize::from(supervision.shared.cores), reactor.now()),
             release: RefCell::new(ReleaseRule::new(reactor.now())),
             log: Log::new(supervision.shared.settings.log.clone(), supervision.log),
@@ -298,8 +309,30 @@ impl ControlledProcess for NodeSupervisor {
         usize::try_from(self.open_connections()).unwrap_or(usize::MAX).saturating_add(usize::from(cores_busy))
     }
 
-    fn drain_timeout(&self) -> Duration {
-        self.settings.borrow().drain_timeout
+    fn end_times(&self) -> EndTimes {
+        let settings = self.settings.borrow();
+        EndTimes { lame_duck: settings.lame_duck, drain: settings.drain_timeout }
+    }
+
+    fn lame_duck(&self) -> &LameDuck {
+        &self.duck
+    }
+
+    fn close_connections(&self, _: bool) {
+        // Edges go where the topology sends them, whether they keep their connections or not.
+    }
+
+    fn manager(&self) -> &ServiceManager {
+        &self.manager
+    }
+
+    fn summary(&self) -> String {
+        let activity = self.activity.summary(self.reactor.now(), self.totals());
+        sentence(self.state.get(), &self.duck, self.cores_run(), &activity)
+    }
+
+    fn cores_run(&self) -> bool {
+        self.heartbeats.all_answer(self.reactor.now())
     }
 
     fn look(&self, watched: Watched) -> PendingFiles<Vec<Mark>> {
@@ -354,6 +387,12 @@ impl ControlledProcess for NodeSupervisor {
             LifecycleState::Serving => {
                 self.send_all(|| NodeMessage::Serve);
                 self.event(LogLevel::Info, "serving", &[]);
+            }
+            LifecycleState::LameDuck { until } => {
+                let (open, seconds) = (self.open_connections(), until.since(self.reactor.now()).as_secs_f64());
+                let fields: [(&'static str, &dyn Display); 3] =
+                    [("cause", &DRAIN_CAUSE), ("connections", &open), ("seconds", &seconds)];
+                self.event(LogLevel::Info, "lame_duck", &fields);
             }
             LifecycleState::Starting | LifecycleState::Stopped(_) => {}
         }

@@ -1,9 +1,12 @@
 //! What is answered to what, as data.
 
+use std::rc::Rc;
+
 use corelane_http::Method;
 use reactor::sim::NetworkOptions;
 
-use super::{script, simulate};
+use super::{Fake, script, simulate, simulate_with};
+use crate::admin::serve_commands;
 use crate::metrics::exposition;
 
 const G: Method = Method::Get;
@@ -58,6 +61,10 @@ const CASES: &[Case] = &[
     ("OPTIONS /metrics HTTP/1.1\r\nHost: a\r\n\r\n", &[(G, 405)], Open),
     ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", &[(G, 204)], Open),
     ("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\nGET / HTTP/1.1\r\n", &[(G, 405)], Closed),
+    // Commands are for another listener.
+    ("POST /v1/drain HTTP/1.1\r\nHost: a\r\n\r\n", &[(G, 403)], Open),
+    ("POST /v1/undrain HTTP/1.1\r\nHost: a\r\n\r\n", &[(G, 403)], Open),
+    ("GET /v1/drain HTTP/1.1\r\nHost: a\r\n\r\n", &[(G, 403)], Open),
     // Bodies.
     ("POST /ready HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", &[(G, 413)], Closed),
     ("HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", &[(H, 413)], Closed),
@@ -174,6 +181,50 @@ fn readiness_follows_the_binary() {
             assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [503, 200, 200, 200, 503]);
             assert_eq!(answers[2].body, "{\n  \"ready\": true\n}\n");
             assert_eq!(answers[2].field("retry-after"), None);
+        }),
+    );
+}
+
+#[test]
+fn commands_are_taken_where_they_are_meant_to_come() {
+    simulate_with(
+        1,
+        NetworkOptions::default(),
+        script!(|client| {
+            let connection = client.connect().await;
+            let lines = [
+                "POST /v1/drain",
+                "POST /v1/undrain",
+                "GET /v1/drain",
+                "POST /v1/drain/",
+                "GET /healthz",
+                "DELETE /v1/undrain",
+            ];
+            let line = |line: &str| format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n");
+            let foreign = "POST /v1/drain HTTP/1.1\r\nHost: a\r\nOrigin: http://evil.example\r\n\r\n".to_owned();
+            let requests = lines.map(line).concat() + &foreign;
+            client.send_in_pieces(&connection, requests.as_bytes()).await;
+            let (answers, _) = client.read(&connection, &[], Some(7)).await;
+            let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+            assert_eq!(statuses, [200, 200, 405, 404, 200, 405, 403]);
+            let drain =
+                |at: usize| serde_json::from_str::<serde_json::Value>(&answers[at].body).unwrap()["drain"].clone();
+            assert_eq!((drain(0), drain(1)), (true.into(), false.into()));
+            assert_eq!([2, 5].map(|at| answers[at].field("allow")), [Some("POST"); 2]);
+        }),
+        |reactor, address| {
+            let mode = "0600".parse().unwrap();
+            serve_commands(reactor, address, mode, Rc::new(Fake::default())).unwrap()
+        },
+    );
+    simulate(
+        1,
+        NetworkOptions::default(),
+        script!(|client| {
+            let connection = client.connect().await;
+            client.send_in_pieces(&connection, b"POST /v1/drain HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            let (answers, _) = client.read(&connection, &[], Some(1)).await;
+            assert!(answers[0].body.contains("command_listen"), "{}", answers[0].body);
         }),
     );
 }

@@ -20,7 +20,7 @@ use reactor::{
 };
 use serde_json::{Value, json};
 
-use super::{Admin, AdminPage, PageRequest, Readiness, serve};
+use super::{Admin, AdminPage, DrainCommand, PageRequest, Readiness, serve};
 use crate::metrics::{Family, Text};
 
 const HITS: Family = Family::counter("corelane_hits_total", &[], "Lookups that found the key.");
@@ -54,6 +54,11 @@ impl Admin for Fake {
 
     fn config(&self) -> Value {
         json!({ "memory": { "value": "4GiB", "from": "flag --memory" } })
+    }
+
+    fn command(&self, command: DrainCommand) -> AdminPage {
+        self.seen.borrow_mut().push(format!("{command:?}"));
+        AdminPage::json(corelane_http::Status::Ok, &json!({ "drain": command == DrainCommand::Drain }))
     }
 
     fn page(&self, request: &PageRequest<'_>) -> Option<AdminPage> {
@@ -174,13 +179,19 @@ type Script = fn(Client) -> Pin<Box<dyn Future<Output = ()>>>;
 
 /// One listener and one client, until the client's script is over; then the listener must hold nothing but itself.
 fn simulate(seed: u64, network: NetworkOptions, script: Script) {
+    simulate_with(seed, network, script, |reactor, address| {
+        serve(reactor, address, None, Rc::new(Fake::default())).unwrap()
+    });
+}
+
+/// The same with this listener.
+fn simulate_with(seed: u64, network: NetworkOptions, script: Script, open: fn(&Reactor, &Address) -> Address) {
     let mut world = World::new(seed, network);
     let address = Address::Tcp(([10, 0, 0, 1], 9180).into());
     let (server, client) = (world.add_process("server"), world.add_process("client"));
     let listen_on = address.clone();
     start(&mut world, server, move |reactor| {
-        let bound = serve(&reactor, &listen_on, None, Rc::new(Fake::default())).unwrap();
-        assert_eq!(bound, listen_on);
+        assert_eq!(open(&reactor, &listen_on), listen_on);
     });
     start(&mut world, client, move |reactor| {
         let client = Client { reactor: reactor.clone(), address };
