@@ -13,6 +13,7 @@
 // The verbs name the library as its users do.
 extern crate self as corectl;
 
+pub mod ab;
 pub mod command;
 pub mod cpu_list;
 pub mod ethtool;

@@ -151,6 +151,17 @@ impl Profile {
         (value != LEAVE).then_some(value)
     }
 
+    /// The same, naming no other knobs than these.
+    #[must_use]
+    pub fn only(&self, knobs: &[&str]) -> Self {
+        let mut profile = self.clone();
+        profile.values.retain(|name, _| knobs.contains(&name.as_str()));
+        for values in profile.drivers.values_mut() {
+            values.retain(|name, _| knobs.contains(&name.as_str()));
+        }
+        profile
+    }
+
     fn add(&mut self, origin: &str, file: &ProfileFile) -> Result<(), ProfileError> {
         if !file.description.is_empty() {
             self.description.clone_from(&file.description);

@@ -4,13 +4,10 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Output;
 
-use corectl::transaction::{ArmedTimer, TransactionRecord};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use support::netns::{NIC, Namespace};
+use support::timer::await_timer;
 
 /// A plan that changes sysctls, queues, offloads, XPS and timers of a namespace with two workers.
 const APPLY: &[&str] = &[
@@ -35,17 +32,6 @@ fn run(namespace: &Namespace, arguments: &[&str], status: i32) -> String {
     let output = namespace.tune(arguments).output().unwrap();
     assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", text(&output));
     text(&output)
-}
-
-/// Waits until the process that takes a change back has ended.
-fn await_timer(pending: &Path) {
-    let record: TransactionRecord = serde_json::from_str(&std::fs::read_to_string(pending).unwrap()).unwrap();
-    let Some(ArmedTimer::Process(process)) = record.timer else { panic!("no process waits: {:?}", record.timer) };
-    let pid = Pid::from_raw(i32::try_from(process.pid).unwrap()).unwrap();
-    let descriptor = pidfd_open(pid, PidfdFlags::empty()).unwrap();
-    let limit = Timespec { tv_sec: 60, tv_nsec: 0 };
-    let ended = poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&limit)).unwrap();
-    assert_eq!(ended, 1, "not within a minute");
 }
 
 #[test]

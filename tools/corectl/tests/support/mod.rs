@@ -3,8 +3,10 @@
 
 pub(crate) mod drivers;
 pub(crate) mod failing;
+pub(crate) mod lab;
 pub(crate) mod machine;
 pub(crate) mod netns;
+pub(crate) mod timer;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -20,21 +20,30 @@ pub(crate) struct Namespace {
 pub(crate) const NIC: &str = "tune0";
 pub(crate) const PEER: &str = "tune1";
 
-fn ip(arguments: &[&str]) -> Output {
+pub(crate) fn ip(arguments: &[&str]) -> Output {
     let output = Command::new("ip").args(arguments).output();
     output.unwrap_or_else(|error| panic!("ip cannot be run ({error}); install iproute2: cargo xtask test does it"))
 }
 
-fn done(output: &Output, what: &str) {
+pub(crate) fn done(output: &Output, what: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{what}: {said}; this test needs root (CAP_NET_ADMIN, CAP_SYS_ADMIN)");
 }
 
 impl Namespace {
-    pub(crate) fn new() -> Self {
+    /// Without interfaces of its own.
+    pub(crate) fn bare() -> Self {
         let name = format!("corectl-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         done(&ip(&["netns", "add", &name]), "ip netns add");
-        let namespace = Namespace { name, folder: OwnFolder::new() };
+        Namespace { name, folder: OwnFolder::new() }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn new() -> Self {
+        let namespace = Self::bare();
         let queues = ["numrxqueues", "4", "numtxqueues", "4"];
         let link = ["-n", &namespace.name, "link"];
         let peer = [&["type", "veth", "peer", "name", PEER][..], &queues].concat();

@@ -1,5 +1,6 @@
 //! `corectl tune`: one file for each of its verbs.
 
+mod ab;
 mod apply;
 mod confirm;
 mod expire;
@@ -47,6 +48,11 @@ enum TuneVerb {
     Status(status::Options),
     /// Put back what was there before: of the change that waits, else of everything
     Rollback,
+    /// Measure what knobs are worth here: one at a time, as it is and as the profile wants it, in turns under one load
+    ///
+    /// Needs coreperf. Every value is back when it ends; when it is killed, a timer puts back the one that it was trying.
+    /// Exit status 1: no knob was tried.
+    Ab(Box<ab::Options>),
     /// What the timer calls
     #[command(hide = true)]
     Expire(expire::Options),
@@ -62,6 +68,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         TuneVerb::Confirm => confirm::run(&session),
         TuneVerb::Status(options) => status::run(&session, &options),
         TuneVerb::Rollback => rollback::run(&session),
+        TuneVerb::Ab(options) => ab::run(&session, &options),
         TuneVerb::Expire(options) => expire::run(&session, &options),
     }
 }

@@ -43,6 +43,11 @@ impl PlanOptions {
     }
 
     pub(super) fn plan(&self, session: &TuneSession, facts: &Facts) -> Result<TunePlan> {
+        Ok(plan(facts, &self.profile(session)?, &self.limits()))
+    }
+
+    /// The profile with what the host and the command line say of it.
+    pub(super) fn profile(&self, session: &TuneSession) -> Result<Profile> {
         let mut profile = Profile::named(&self.profile)?;
         match session.host().read(&self.overrides) {
             Ok(text) => profile.override_with(&self.overrides, &text)?,
@@ -52,8 +57,12 @@ impl PlanOptions {
         for assignment in &self.set {
             profile.set(assignment)?;
         }
-        let limits = PlanLimits { only: self.only.clone(), max_risk: self.max_risk };
-        Ok(plan(facts, &profile, &limits))
+        Ok(profile)
+    }
+
+    /// What the operator allows.
+    pub(super) fn limits(&self) -> PlanLimits {
+        PlanLimits { only: self.only.clone(), max_risk: self.max_risk }
     }
 }
 

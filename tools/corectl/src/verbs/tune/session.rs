@@ -35,6 +35,11 @@ impl TuneSession {
         &*self.host
     }
 
+    /// Whether a folder stands for the host.
+    pub(super) fn is_fake(&self) -> bool {
+        self.options.root.is_some()
+    }
+
     pub(super) fn store(&self) -> StateStore<'_> {
         StateStore::new(self.host(), &self.options.state)
     }
