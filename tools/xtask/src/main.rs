@@ -14,6 +14,7 @@
 mod child;
 mod demo;
 mod fuzz;
+mod lab;
 mod miri;
 mod packages;
 mod perf;
@@ -55,6 +56,8 @@ enum Verb {
     Perf(perf::Options),
     /// Make the archive and the package of this commit, reproducibly, and sign them
     Release(release::Options),
+    /// Install the package on hosts with a real systemd and operate it there (minutes; needs root)
+    LabTest(lab::Options),
     /// Start three nodes and two edges on loopback, say what to try, and stop them on Ctrl-C
     Demo(demo::Options),
     /// Show on a virtual machine what corectl does to a kernel, drivers and a boot loader (root, QEMU, a quarter of an hour)
@@ -82,6 +85,7 @@ fn run(verb: &Verb) -> Result<ExitCode> {
         Verb::Miri(options) => miri::run(&root, options),
         Verb::Perf(options) => perf::run(&root, options),
         Verb::Release(options) => release::run(&root, options),
+        Verb::LabTest(options) => lab::run(&root, options),
         Verb::Demo(options) => demo::run(&root, options),
         Verb::VmTest(options) => vm_test::run(&root, options),
     }

@@ -37,6 +37,13 @@ const NEEDED: &[Needed] = &[
 /// What makes a package of a release.
 const PACKAGERS: &[Needed] = &[Needed { program: "dpkg-deb", package: "dpkg" }];
 
+/// What makes hosts with a real systemd, and what they are looked at with.
+const LAB: &[Needed] = &[
+    Needed { program: "mmdebstrap", package: "mmdebstrap" },
+    Needed { program: "systemd-nspawn", package: "systemd-container" },
+    Needed { program: "ip", package: "iproute2" },
+];
+
 /// Servers that ours is measured beside, and their client side.
 const PEERS: &[Needed] = &[
     Needed { program: "nginx", package: "nginx-light" },
@@ -65,6 +72,14 @@ pub(crate) fn ensure_installed() -> Result<()> {
 /// As for the tests' programs.
 pub(crate) fn ensure_peers_installed() -> Result<()> {
     ensure(PEERS, "every server to compare with is installed")
+}
+
+/// Installs what makes hosts with a real systemd, where it is missing.
+///
+/// # Errors
+/// As for the tests' programs.
+pub(crate) fn ensure_lab_installed() -> Result<()> {
+    ensure(LAB, "what makes hosts is installed")
 }
 
 /// Installs what makes a package of a release, where it is missing.

@@ -16,8 +16,8 @@ use corelane_release::pack::ReleaseIdentity;
 use super::metadata::Metadata;
 use super::output_of;
 use crate::child;
-use crate::poll::Stop;
 use crate::steps::Outcome;
+use corelane_lab::poll::Stop;
 
 /// The packages whose programs are released; each has one program of its name. The last is there from the day it exists.
 pub(super) const PACKAGES: [&str; 4] = ["corelane", "shardstored", "coreperf", "corectl"];
@@ -65,6 +65,11 @@ impl SourceTree {
         self.changed
     }
 
+    /// The kind of machine that is built for.
+    pub(super) fn target(&self) -> &str {
+        &self.compiler.target
+    }
+
     pub(super) fn identity(&self) -> Result<ReleaseIdentity> {
         let mark = if self.changed { "-dirty" } else { "" };
         Ok(ReleaseIdentity {
@@ -77,7 +82,7 @@ impl SourceTree {
 
     /// Builds the programs, stripped, with the profile `dist`.
     pub(super) fn build(&self, metadata: &Metadata, stop: &Stop) -> Result<Programs> {
-        let packages: Vec<&str> = PACKAGES.into_iter().filter(|package| metadata.has_member(package)).collect();
+        let packages: Vec<&str> = metadata.released().collect();
         let mut command = Command::new("cargo");
         command.current_dir(&self.root).args([
             "build",
@@ -163,6 +168,16 @@ impl Compiler {
         let sysroot = output_of(Command::new("rustc").args(["--print", "sysroot"]))?.into();
         Ok(Self { target: field("host:")?, commit: field("commit-hash:")?, sysroot })
     }
+}
+
+/// Programs that were built otherwise, from the folder they are in.
+pub(super) fn built(metadata: &Metadata, folder: &Path) -> Result<Programs> {
+    let read = |package: &str| {
+        let path = folder.join(package);
+        let bytes = fs::read(&path).with_context(|| format!("{} could not be read", path.display()))?;
+        Ok((package.to_owned(), bytes))
+    };
+    metadata.released().map(read).collect()
 }
 
 /// All files below `folder`, by their paths in it, with `prefix` in front.

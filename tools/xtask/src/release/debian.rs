@@ -42,43 +42,65 @@ const SCRIPTS: [(&str, &str); 3] = [
     ("postrm", include_str!("../../../release/packaging/deb/postrm")),
 ];
 
-/// Writes the package into `out`; it is put together in a folder of `target`.
-pub(super) fn build(
-    out: &Path,
-    target: &Path,
-    identity: &ReleaseIdentity,
-    files: &ReleaseFiles,
-    manifest: &[u8],
-) -> Result<PathBuf> {
-    packages::ensure_packager_installed()?;
-    let arch = debian_arch(identity)?;
-    let root = target.join("release-deb");
-    if root.exists() {
-        fs::remove_dir_all(&root).with_context(|| format!("{} could not be removed", root.display()))?;
-    }
-    let digest = Sha256Sum::of(manifest);
-    let staging = Staging { root: root.clone(), time: identity.commit_time };
-    let mut bytes = manifest.len();
-    for (path, (mode, content)) in files {
-        staging.write(&format!("{RELEASES}/{digest}/{path}"), content, mode.bits())?;
-        bytes += content.len();
-        if let Some((from, to)) = LINKED.iter().find(|(from, _)| path.as_str().starts_with(from)) {
-            staging.link(&path.as_str().replacen(from, to, 1), &format!("/opt/corelane/current/{path}"))?;
+/// How the package is compressed.
+#[derive(Clone, Copy)]
+pub(super) enum Compression {
+    /// As small as dpkg of any age can read.
+    Xz,
+    /// Not at all, which is fastest.
+    None,
+}
+
+/// What a package is made of.
+pub(super) struct Parts<'a> {
+    pub(super) identity: &'a ReleaseIdentity,
+    pub(super) files: &'a ReleaseFiles,
+    pub(super) manifest: &'a [u8],
+}
+
+impl Parts<'_> {
+    /// Writes the package into `out`; it is put together in a folder of `target`.
+    pub(super) fn build(&self, out: &Path, target: &Path, compression: Compression) -> Result<PathBuf> {
+        packages::ensure_packager_installed()?;
+        let root = target.join("release-deb");
+        if root.exists() {
+            fs::remove_dir_all(&root).with_context(|| format!("{} could not be removed", root.display()))?;
         }
+        self.stage(&Staging { root: root.clone(), time: self.identity.commit_time })?;
+        let arch = debian_arch(self.identity)?;
+        let package = out.join(format!("{NAME}_{}_{arch}.deb", self.identity.version));
+        let mut command = Command::new("dpkg-deb");
+        command.arg(match compression {
+            Compression::Xz => "-Zxz",
+            Compression::None => "-Znone",
+        });
+        // One thread: several divide the text differently.
+        command.args(["--root-owner-group", "--threads-max=1", "--build"]).arg(&root).arg(&package);
+        output_of(command.env("SOURCE_DATE_EPOCH", self.identity.commit_time.to_string()))?;
+        fs::remove_dir_all(&root).with_context(|| format!("{} could not be removed", root.display()))?;
+        Ok(package)
     }
-    staging.write(&format!("{RELEASES}/{digest}/{MANIFEST_FILE}"), manifest, FileMode::Data.bits())?;
-    staging.write("DEBIAN/control", control(identity, arch, bytes, &needs(files)).as_bytes(), FileMode::Data.bits())?;
-    for (name, text) in SCRIPTS {
-        let text = text.replace("@DIGEST@", &digest.to_string());
-        staging.write(&format!("DEBIAN/{name}"), text.as_bytes(), FileMode::Program.bits())?;
+
+    fn stage(&self, staging: &Staging) -> Result<()> {
+        let Self { identity, files, manifest } = *self;
+        let digest = Sha256Sum::of(manifest);
+        let mut bytes = manifest.len();
+        for (path, (mode, content)) in files {
+            staging.write(&format!("{RELEASES}/{digest}/{path}"), content, mode.bits())?;
+            bytes += content.len();
+            if let Some((from, to)) = LINKED.iter().find(|(from, _)| path.as_str().starts_with(from)) {
+                staging.link(&path.as_str().replacen(from, to, 1), &format!("/opt/corelane/current/{path}"))?;
+            }
+        }
+        staging.write(&format!("{RELEASES}/{digest}/{MANIFEST_FILE}"), manifest, FileMode::Data.bits())?;
+        let control = control(identity, debian_arch(identity)?, bytes, &needs(files));
+        staging.write("DEBIAN/control", control.as_bytes(), FileMode::Data.bits())?;
+        for (name, text) in SCRIPTS {
+            let text = text.replace("@DIGEST@", &digest.to_string());
+            staging.write(&format!("DEBIAN/{name}"), text.as_bytes(), FileMode::Program.bits())?;
+        }
+        Ok(())
     }
-    let package = out.join(format!("{NAME}_{}_{arch}.deb", identity.version));
-    let mut command = Command::new("dpkg-deb");
-    // One thread: several divide the text differently.
-    command.args(["--root-owner-group", "-Zxz", "--threads-max=1", "--build"]).arg(&root).arg(&package);
-    output_of(command.env("SOURCE_DATE_EPOCH", identity.commit_time.to_string()))?;
-    fs::remove_dir_all(&root).with_context(|| format!("{} could not be removed", root.display()))?;
-    Ok(package)
 }
 
 /// A tree that becomes a package: modes and times do not depend on who makes it when.

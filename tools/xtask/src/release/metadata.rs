@@ -48,9 +48,9 @@ impl Metadata {
         Self::of(&serde_json::from_str(&text).context("cargo metadata is no JSON")?, &checksums(&lock)?)
     }
 
-    /// Whether the workspace has a package of this name.
-    pub(super) fn has_member(&self, name: &str) -> bool {
-        self.members.contains(name)
+    /// The packages whose programs are released.
+    pub(super) fn released(&self) -> impl Iterator<Item = &'static str> + '_ {
+        PACKAGES.into_iter().filter(|package| self.members.contains(*package))
     }
 
     fn of(metadata: &Value, checksums: &BTreeMap<(String, String), String>) -> Result<Self> {
@@ -166,7 +166,7 @@ pub(super) mod tests {
         let metadata = example();
         let names: Vec<&str> = metadata.linked.values().map(|package| package.name.as_str()).collect();
         assert_eq!(names, ["a", "corelane", "d"]);
-        assert!(metadata.has_member("corelane") && !metadata.has_member("a"));
+        assert_eq!(metadata.released().collect::<Vec<_>>(), ["corelane"]);
         assert_eq!(metadata.linked["id-a"].sha256.as_deref(), Some("sum-a"));
         assert_eq!(metadata.linked["id-corelane"].sha256, None);
     }

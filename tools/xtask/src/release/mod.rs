@@ -30,9 +30,10 @@ use anyhow::{Context, Result, ensure};
 use corelane_release::bundle::{ARCHIVE_SUFFIX, MANIFEST_SUFFIX};
 use corelane_release::pack::{ReleaseIdentity, pack};
 
-use crate::poll::Stop;
 use crate::workspace;
 use build::SourceTree;
+use corelane_lab::poll::Stop;
+use debian::Compression;
 
 /// What to make, and where.
 #[derive(Clone, clap::Args)]
@@ -80,17 +81,47 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
 
 /// Builds, packs and writes everything but signatures; returns the files.
 fn make(tree: &SourceTree, out: &Path, stop: &Stop) -> Result<Vec<PathBuf>> {
-    let identity = tree.identity()?;
-    let metadata = metadata::Metadata::read(&tree.root, &identity.target)?;
+    let metadata = metadata::Metadata::read(&tree.root, tree.target())?;
     let programs = tree.build(&metadata, stop)?;
-    let files = stage::files(tree, &identity, &metadata, &programs, tree.manual(stop)?)?;
+    package(tree, &metadata, &programs, (out, Compression::Xz), stop)
+}
+
+/// Makes a package of programs that are built already, in `folder`, whatever their flags: for the lab, not for hosts. Returns the
+/// package.
+///
+/// # Errors
+/// The operator's: a program is missing, the disk is full.
+pub(crate) fn make_for_lab(root: &Path, folder: &Path, out: &Path, stop: &Stop) -> Result<PathBuf> {
+    let tree = SourceTree::read(root, workspace::target_folder(root)?)?;
+    let metadata = metadata::Metadata::read(root, tree.target())?;
+    let programs = build::built(&metadata, folder)?;
+    let mut made = package(&tree, &metadata, &programs, (out, Compression::None), stop)?;
+    made.pop().context("the package is made last")
+}
+
+/// Programs with the packages that contain them, for a build by hand.
+pub(crate) fn packages_in(root: &Path) -> Result<Vec<&'static str>> {
+    let tree = SourceTree::read(root, workspace::target_folder(root)?)?;
+    Ok(metadata::Metadata::read(root, tree.target())?.released().collect())
+}
+
+fn package(
+    tree: &SourceTree,
+    metadata: &metadata::Metadata,
+    programs: &build::Programs,
+    (out, compression): (&Path, Compression),
+    stop: &Stop,
+) -> Result<Vec<PathBuf>> {
+    let identity = tree.identity()?;
+    let files = stage::files(tree, &identity, metadata, programs, tree.manual(stop)?)?;
     let (manifest, archive) = pack(&identity, &files)?;
     fs::create_dir_all(out).with_context(|| format!("{} could not be made", out.display()))?;
     let stem = identity.stem();
     let manifest_text = manifest.to_json()?;
     let archive_path = write(out, &format!("{stem}{ARCHIVE_SUFFIX}"), &archive)?;
     let manifest_path = write(out, &format!("{stem}{MANIFEST_SUFFIX}"), manifest_text.as_bytes())?;
-    let package = debian::build(out, &tree.target_folder, &identity, &files, manifest_text.as_bytes())?;
+    let parts = debian::Parts { identity: &identity, files: &files, manifest: manifest_text.as_bytes() };
+    let package = parts.build(out, &tree.target_folder, compression)?;
     Ok(vec![archive_path, manifest_path, package])
 }
 

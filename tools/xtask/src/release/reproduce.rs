@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use super::build::SourceTree;
 use super::output_of;
-use crate::poll::Stop;
+use corelane_lab::poll::Stop;
 
 /// Makes the release again, compares, and removes the clone. Exit status 1 where a byte differs.
 pub(super) fn check(root: &Path, out: &Path, made: &[PathBuf], stop: &Stop) -> Result<ExitCode> {

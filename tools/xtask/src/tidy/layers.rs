@@ -13,6 +13,7 @@
 //! | manual | control, corelane, shardstored, coreperf, corectl; nobody uses it |
 //! | corelane-lab, corelane-release | none of ours |
 //! | corectl | control, corelane-release |
+//! | corelane-hosts | corelane-lab, corelane-release; nobody uses it |
 //! | xtask | corelane-lab, corelane-release |
 //!
 //! **Not**: layers inside a crate. Fuzz crates stand outside: they use the crate they fuzz.
@@ -71,6 +72,7 @@ const LAYERS: &[Layer] = &[
         may_use: &["control", "corelane", "shardstored", "coreperf", "corectl"],
     },
     Layer { package: "corelane-lab", folder: "tools/lab", may_use: &[] },
+    Layer { package: "corelane-hosts", folder: "tools/hosts", may_use: &["corelane-lab", "corelane-release"] },
     Layer { package: "corelane-release", folder: "tools/release", may_use: &[] },
     Layer { package: "corectl", folder: "tools/corectl", may_use: &["control", "corelane-release"] },
     Layer { package: "xtask", folder: "tools/xtask", may_use: &["corelane-lab", "corelane-release"] },
