@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         if !access_log.finish() {
             last_words.take("corelane: the file of the access log takes nothing; its last lines are lost\n");
         }
-        // An edge that has ended without saying how has lost its connections.
-        Ok(ending.status().unwrap_or(Exit::Cut.status()))
+        // An edge that has ended without saying how has failed.
+        Ok(ending.status().unwrap_or(Exit::Failed.status()))
     })
 }

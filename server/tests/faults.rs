@@ -294,7 +294,7 @@ fn a_second_signal_ends_at_once() {
     server.terminate();
     server.await_event("draining");
     server.terminate();
-    assert_eq!(server.await_exit(Duration::from_secs(5)), 1);
+    assert_eq!(server.await_exit(Duration::from_secs(5)), 3);
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn a_drain_that_takes_too_long_is_cut() {
     client.send(b"PUT /v1/kv/default/a HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc");
     Client::connect(server.address).ask(GET_ROOT);
     server.terminate();
-    assert_eq!(server.await_exit(support::PATIENCE), 1);
+    assert_eq!(server.await_exit(support::PATIENCE), 3);
     assert!(client.answer().is_err());
 }
 

@@ -313,3 +313,37 @@ fn commands_come_from_this_host_only() {
         assert!(said.contains("command_listen: 0.0.0.0:9181 cannot be used: others than this host"), "{said}");
     }
 }
+
+#[test]
+fn the_exit_status_says_whether_to_try_again() {
+    let taken = Addresses::own();
+    #[expect(clippy::disallowed_types, reason = "somebody else who listens")]
+    let _others = [taken.listen, taken.admin].map(|address| std::net::TcpListener::bind(address).unwrap());
+    let own = Addresses::own();
+    let at = |listen: String, admin: String| [format!("--listen={listen}"), format!("--admin={admin}")];
+    let (listen, admin) = (own.listen.to_string(), own.admin.to_string());
+    // TEST-NET-1, which no host has (RFC 5737).
+    let nowhere = "192.0.2.1:8080".to_owned();
+    for (addresses, more, status, part) in [
+        (at(taken.listen.to_string(), admin.clone()), "--memory=64MiB", 75, "listen: "),
+        (at(listen.clone(), taken.admin.to_string()), "--memory=64MiB", 75, "admin: "),
+        (at(nowhere, admin.clone()), "--memory=64MiB", 75, "listen: cannot listen on 192.0.2.1:8080"),
+        (at(listen.clone(), admin.clone()), "--memory=1000GiB", 75, "memory: 1000GiB cannot be used"),
+        (at("unix:/proc/s".to_owned(), admin.clone()), "--memory=64MiB", 2, "listen: cannot listen on"),
+        (at(listen.clone(), admin.clone()), "--topology=/nonexistent", 2, "/nonexistent: cannot read the topology"),
+        (at(listen, admin), "--cores=8000", 2, "cores: found 8000"),
+    ] {
+        let mut command = program(env!("CARGO_BIN_EXE_corelane"));
+        command.args(&addresses).arg("--cores=0").env("CORELANE_MEMORY_COMMIT", "as-needed");
+        if more == "--memory=1000GiB" {
+            command.env("CORELANE_MEMORY_COMMIT", "at-start");
+        }
+        if more.starts_with("--cores") {
+            command = program(env!("CARGO_BIN_EXE_corelane"));
+            command.args(&addresses);
+        }
+        let output = command.arg(more).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(status) && said.contains(part), "{more} {:?}: {said}", output.status);
+    }
+}

@@ -127,7 +127,7 @@ fn a_socket_left_by_a_kill_is_taken_over_a_live_one_is_not_and_a_clean_stop_leav
     await_line(&log, "event=serving");
     let (mut second, refusal) = at_path(&path);
     await_line(&refusal, "is in use by another process");
-    assert_eq!(second.await_end(), Some(2));
+    assert_eq!(second.await_end(), Some(75));
     assert!(is_socket(&path), "the living one keeps its socket");
     signal(server.0.id(), "TERM");
     assert_eq!(server.await_end(), Some(0));
@@ -222,7 +222,7 @@ fn a_start_that_fails_has_acknowledged_nothing() {
         waiting.go_on(|| "the second server does not end".to_owned());
         std::thread::yield_now();
     }
-    assert_eq!(status.unwrap().code(), Some(2));
+    assert_eq!(status.unwrap().code(), Some(75));
     assert!(connected > 0, "there was time for a client to come");
 }
 

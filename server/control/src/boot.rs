@@ -2,7 +2,8 @@
 //!
 //! **Not** starting cores: the binary does, with what it gets here.
 //!
-//! **Invariants**: every refusal is written to standard error with its remedy, and ends in status 2; signals are blocked
+//! **Invariants**: every refusal is written to standard error with its remedy, and ends in status 2, or in 75 where another try may
+//! succeed; signals are blocked
 //! before any thread exists.
 //!
 //! **Source**: docs/config.md.
@@ -24,6 +25,7 @@ use crate::log::writer::{self, LogQueue};
 use crate::memory::{self, HostMemory, MemoryBound, MemoryLimit};
 use crate::notify::NotifyPlan;
 use crate::reading::ReadingPlace;
+use crate::refusal::{MissingNow, exit_of};
 use crate::reload::ConfigSource;
 use crate::settings::origin::Origin;
 use crate::settings::{Invocation, ListenAddress, Loaded, Settings, SettingsErrors};
@@ -113,7 +115,7 @@ pub fn run<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>)
         Err(refusal) => {
             // Where standard error takes nothing the status alone has to tell.
             let _ = writeln!(io::stderr(), "{}", refused::<T>(&refusal));
-            ExitCode::from(Exit::Refused.status())
+            ExitCode::from(exit_of(&*refusal).status())
         }
     }
 }
@@ -162,8 +164,9 @@ impl<T: Bootable> Prepared<T> {
         check_at_start(&loaded, host_memory.as_ref())?;
         let open_files =
             raise_open_files().map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
+        let admin_listeners = 1 + u64::from(loaded.settings.command_listen().is_some());
         let to_nodes = topology.as_ref().map_or(0, |(topology, _)| loaded.settings.node_connections_per_core(topology));
-        let descriptors = DescriptorPlan::new(open_files, cores, to_nodes)?;
+        let descriptors = DescriptorPlan::new(open_files, cores, to_nodes, admin_listeners)?;
         let descriptors = descriptors.asked_for(is_written(&loaded, "limits.connections_per_core"));
         Ok(Self { loaded, topology, cpus, descriptors, host_memory })
     }
@@ -199,8 +202,8 @@ impl<T: Bootable> Prepared<T> {
             Some((topology, source)) => Some((topology, source.by(reader("files-topology")?))),
             None => None,
         };
-        let (log, writing) =
-            writer::start(io::stderr()).map_err(|error| format!("cannot start the log's thread: {error}"))?;
+        let (log, writing) = writer::start(io::stderr())
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot start the log's thread: {error}")))?;
         let (notify, faults) = NotifyPlan::of(|name| config.variable(name), std::process::id());
         for fault in faults {
             writing.say(&format!("{}: warning: {fault}", T::SCHEMA.program));
@@ -223,7 +226,7 @@ impl<T: Bootable> Prepared<T> {
         // Behind what was logged, and bounded in time as that is.
         let status = served.unwrap_or_else(|refusal| {
             writing.say(&refused::<T>(&refusal));
-            Exit::Refused.status()
+            exit_of(&*refusal).status()
         });
         writing.finish();
         Ok(status)
@@ -231,7 +234,8 @@ impl<T: Bootable> Prepared<T> {
 }
 
 fn reader(name: &str) -> Result<ReadingPlace, StartError> {
-    ReadingPlace::start(name).map_err(|error| format!("cannot start the thread {name}: {error}").into())
+    let refused = |error: io::Error| io::Error::new(error.kind(), format!("cannot start the thread {name}: {error}"));
+    Ok(ReadingPlace::start(name).map_err(refused)?)
 }
 
 /// Writes to standard output.
@@ -285,7 +289,7 @@ fn check_at_start<T: Bootable>(loaded: &Loaded<T>, host: Option<&HostMemory>) ->
     let reason = format!(
         "memory_commit = \"at-start\" takes all of it at once, and {of} has {available} for it; lower it, or set memory_commit = \"as-needed\""
     );
-    Err(loaded.unusable("memory", reason).into())
+    Err(MissingNow(loaded.unusable("memory", reason).to_string()).into())
 }
 
 /// What `--check` says of the memory.

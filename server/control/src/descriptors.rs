@@ -20,9 +20,6 @@ pub const SHEDDING_MAX: usize = 256;
 /// What a process without any connection has open at most: standard streams, logs, settings, topology, signals, libraries; with room to spare.
 const PROCESS_FILES: u64 = 64;
 
-/// The admin listener, and the one for commands.
-const ADMIN_LISTENERS: u64 = 2;
-
 /// What a core has open: its ring, its bell, its shard, its listeners; with room to spare.
 const CORE_FILES: u64 = 32;
 
@@ -42,15 +39,20 @@ pub struct DescriptorPlan {
 }
 
 impl DescriptorPlan {
-    /// For so many data cores, each with so many connections to nodes.
+    /// For so many data cores, each with so many connections to nodes, and so many listeners for operators.
     ///
     /// # Errors
     ///
     /// The operator's: the limit leaves no connection; with the limit that would.
-    pub fn new(open_files: OpenFiles, cores: usize, node_connections_per_core: usize) -> Result<Self, String> {
+    pub fn new(
+        open_files: OpenFiles,
+        cores: usize,
+        node_connections_per_core: usize,
+        admin_listeners: u64,
+    ) -> Result<Self, String> {
         let cores = cores.max(1) as u64;
         let per_core = CORE_FILES + SHEDDING_MAX as u64 + node_connections_per_core as u64;
-        let reserved = PROCESS_FILES + ADMIN_LISTENERS * admin::DESCRIPTORS_MAX as u64 + cores * per_core;
+        let reserved = PROCESS_FILES + admin_listeners * admin::DESCRIPTORS_MAX as u64 + cores * per_core;
         let left = open_files.limit.saturating_sub(reserved) / cores;
         if left == 0 {
             return Err(format!(
@@ -102,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_reserved_is_not_for_clients() {
-        let plan = |limit, cores, nodes| DescriptorPlan::new(OpenFiles { found: 1024, limit }, cores, nodes);
+        let plan = |limit, cores, nodes| DescriptorPlan::new(OpenFiles { found: 1024, limit }, cores, nodes, 2);
         let reserved = 64 + 2 * admin::DESCRIPTORS_MAX as u64 + 2 * (32 + 256 + 24);
         assert_eq!(plan(reserved + 2001, 2, 24).unwrap().connections_per_core, 1000);
         let refused = plan(reserved + 1, 2, 24).unwrap_err();

@@ -15,7 +15,7 @@
 //! **Invariants**: a stopped process stays stopped, with the exit it stopped with; a drain ends at its deadline whatever
 //! happens; only what was in flight can be cut.
 //!
-//! **Source**: docs/config.md (`drain_timeout`); systemd.service(5) for what a supervisor makes of the status.
+//! **Source**: docs/config.md (`drain_timeout`); docs/operations.md, "Exit statuses"; systemd.service(5) for what a supervisor makes of them.
 
 use std::{
     process::ExitCode,
@@ -33,10 +33,14 @@ use reactor::Instant;
 pub enum Exit {
     /// Everything that was accepted was answered.
     Clean,
+    /// It has ended without deciding to.
+    Failed,
+    /// It never served, and would not at another try: configuration, rights or kernel refused it, and said why.
+    Refused,
     /// Requests in flight were cut off.
     Cut,
-    /// It never served: configuration, address, memory or kernel refused it, and said why.
-    Refused,
+    /// It never served for want of what may be there later: an address, memory, descriptors.
+    TryAgain,
 }
 
 impl Exit {
@@ -45,8 +49,11 @@ impl Exit {
     pub const fn status(self) -> u8 {
         match self {
             Self::Clean => 0,
-            Self::Cut => 1,
+            Self::Failed => 1,
             Self::Refused => 2,
+            Self::Cut => 3,
+            // EX_TEMPFAIL of sysexits.h.
+            Self::TryAgain => 75,
         }
     }
 }
@@ -266,6 +273,13 @@ mod tests {
 
     #[test]
     fn exit_statuses() {
-        assert_eq!([Exit::Clean, Exit::Cut, Exit::Refused].map(Exit::status), [0, 1, 2]);
+        let all = [Exit::Clean, Exit::Failed, Exit::Refused, Exit::Cut, Exit::TryAgain];
+        assert_eq!(all.map(Exit::status), [0, 1, 2, 3, 75]);
+        for exit in all {
+            let ending = Ending::default();
+            assert_eq!(ending.status(), None);
+            ending.set(exit);
+            assert_eq!(ending.status(), Some(exit.status()));
+        }
     }
 }

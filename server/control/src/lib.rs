@@ -37,6 +37,7 @@ pub mod memory;
 pub mod metrics;
 pub mod notify;
 pub mod reading;
+pub mod refusal;
 pub mod reload;
 pub mod settings;
 pub mod topology_file;

@@ -30,6 +30,7 @@ pub enum ListenRefusal {
         /// The address asked for.
         address: Address,
         /// The kernel's error.
+        #[source]
         reason: io::Error,
     },
 }

@@ -37,6 +37,7 @@ use control::memory::{CONNECTION_BYTES, HostMemory, MemoryBound, ReleaseRule};
 use control::metrics::{ReadUsage, TopologyMetrics};
 use control::notify::{ServiceManager, sentence};
 use control::reading::PendingFiles;
+use control::refusal::exit_of;
 use control::reload::{ConfigRead, Reloader};
 use control::topology_file::TopologySource;
 use control::watch::Mark;
@@ -140,7 +141,7 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
         let ended = lifecycle::run(&supervisor.reactor, &*supervisor, options).await;
         let exit = ended.unwrap_or_else(|error| {
             supervisor.event(LogLevel::Error, "signals_refused", &[("error", &error)]);
-            control::drain::Exit::Refused
+            exit_of(&error)
         });
         supervisor.event(LogLevel::Info, "stopped", &[("status", &exit.status())]);
         ending.set(exit);

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         let mut threads = Threads::new(None);
         let started = start(&mut threads, plan)?;
         threads.join();
-        // A node that has ended without saying how has lost its connections.
-        Ok(started.ending.status().unwrap_or(Exit::Cut.status()))
+        // A node that has ended without saying how has failed.
+        Ok(started.ending.status().unwrap_or(Exit::Failed.status()))
     })
 }

@@ -343,7 +343,9 @@ fn what_it_cannot_start_with_is_said_with_place_and_remedy() {
             std::fs::write(&file, text).unwrap();
         }
         let output = command(&folder, listen, admin).args(flags).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        // An address that is in use may be free later.
+        let is_taken = flags.iter().any(|flag| flag.starts_with("--listen"));
+        assert_eq!(output.status.code(), Some(if is_taken { 75 } else { 2 }), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };
     let good = topology(listen);

@@ -69,8 +69,8 @@ impl Store {
         let (own, cores) = (reactor.core(), plan.published.len());
         let options =
             CacheOptions { readers: cores, commit: plan.commit, ..CacheOptions::new(plan.limit_bytes, plan.hasher) };
-        let shard =
-            Shard::new(&options, plan.region).map_err(|error| std::io::Error::other(format!("memory: {error}")))?;
+        let shard = Shard::new(&options, plan.region)
+            .map_err(|error| std::io::Error::new(std::io::ErrorKind::OutOfMemory, format!("memory: {error}")))?;
         let published = plan.published[own.index()].set(shard.share());
         assert!(published.is_ok(), "a core starts once");
         Ok(Store {

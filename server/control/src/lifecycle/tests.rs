@@ -272,11 +272,11 @@ const CASES: &[Case] = &[
     ),
     (
         &[(0, Begin(1)), (1, Flight(3)), (20, Send(Signal::Terminate))],
-        &[(0, "Serving"), (20, "Draining"), (70, "Stopped(Cut)"), (70, "exit 1")],
+        &[(0, "Serving"), (20, "Draining"), (70, "Stopped(Cut)"), (70, "exit 3")],
     ),
     (
         &[(0, Begin(1)), (1, Flight(3)), (20, Send(Signal::Terminate)), (30, Send(Signal::Terminate))],
-        &[(0, "Serving"), (20, "Draining"), (30, "Stopped(Cut)"), (30, "exit 1")],
+        &[(0, "Serving"), (20, "Draining"), (30, "Stopped(Cut)"), (30, "exit 3")],
     ),
     (
         &[(0, Begin(1)), (1, Flight(3)), (20, Send(Signal::Terminate)), (30, Send(Signal::Reload)), (31, Flight(0))],

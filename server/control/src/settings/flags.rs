@@ -131,7 +131,9 @@ pub(super) fn command(schema: &Schema) -> Command {
         .after_help(
             "Precedence: flag, environment, file, default. Keys without a flag have a variable too: CORELANE_\n\
              and the path in capitals, such as CORELANE_LIMITS_IDLE_TIMEOUT for idle_timeout in [limits].\n\
-             All keys are described in docs/config.md.",
+             All keys are described in docs/config.md.\n\n\
+             Exit status: 0 ended clean; 1 failed; 2 refused by settings, rights or kernel, never retry; 3 cut at the\n\
+             end of drain_timeout; 75 an address, memory or descriptors are missing now, try again.",
         )
 }
 

@@ -1,6 +1,6 @@
 //! Why io_uring is not to be had here, and what to change.
 //!
-//! **Not** a fallback: there is none; the process says which of the known causes it is, and ends with status 2.
+//! **Not** a fallback: there is none; the process says which of the known causes it is, and ends.
 //!
 //! **Source**: io_uring_setup(2) ERRORS; Documentation/admin-guide/sysctl/kernel.rst, `io_uring_disabled`.
 
@@ -93,7 +93,11 @@ impl fmt::Display for RingUnavailable {
     }
 }
 
-impl std::error::Error for RingUnavailable {}
+impl std::error::Error for RingUnavailable {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
 
 /// Tries everything that a core will need, so that a refusal is explained before anything starts.
 ///

@@ -25,7 +25,7 @@ use control::boot::Bootable;
 use control::clock::ClockWatch;
 use control::context::ProcessContext;
 use control::descriptors::DescriptorPlan;
-use control::drain::{DRAIN_CAUSE, EndTimes, Ending, Exit, LifecycleState};
+use control::drain::{DRAIN_CAUSE, EndTimes, Ending, LifecycleState};
 use control::exposure;
 use control::heartbeat::Heartbeats;
 use control::lame_duck::LameDuck;
@@ -37,6 +37,7 @@ use control::memory::{CONNECTION_BYTES, HostMemory, MemoryBound, ReleaseRule};
 use control::metrics::{ReadUsage, TopologyMetrics};
 use control::notify::{ServiceManager, sentence};
 use control::reading::PendingFiles;
+use control::refusal::exit_of;
 use control::reload::{ConfigRead, Reloader};
 use control::topology_file::TopologySource;
 use control::watch::Mark;
@@ -273,7 +274,7 @@ impl NodeSupervisor {
         let ended = lifecycle::run(&self.reactor, self, options).await;
         let exit = ended.unwrap_or_else(|error| {
             self.event(LogLevel::Error, "signals_refused", &[("error", &error)]);
-            Exit::Refused
+            exit_of(&error)
         });
         let open = self.open_connections();
         self.event(LogLevel::Info, "stopped", &[("status", &exit.status()), ("connections_left", &open)]);

@@ -94,5 +94,5 @@ fn a_second_signal_cuts_and_says_so() {
     assert_eq!(rig.started.ending.status(), None, "it drains");
     rig.world.signal(rig.node, Signal::Terminate);
     rig.finish(peer);
-    assert_eq!(rig.started.ending.status(), Some(1), "{}", rig.log.text());
+    assert_eq!(rig.started.ending.status(), Some(3), "{}", rig.log.text());
 }
