@@ -2,7 +2,14 @@
 //!
 //! **Invariants**: a scenario leaves the machine as it found it, or fails.
 
+mod boot;
+mod cut;
 mod machine;
+mod partition;
+mod queues;
+mod rollback;
+mod service;
+mod tuner;
 
 use anyhow::Result;
 
@@ -18,8 +25,31 @@ pub(super) struct VmScenario {
     pub(super) run: fn(&mut GuestMachine, &GuestPrograms) -> Result<String>,
 }
 
-pub(super) const SCENARIOS: &[VmScenario] = &[VmScenario {
-    name: "machine",
-    shows: "the oldest kernel, both cards with their queues, a reboot by GRUB",
-    run: machine::run,
-}];
+pub(super) const SCENARIOS: &[VmScenario] = &[
+    VmScenario {
+        name: "machine",
+        shows: "the oldest kernel, both cards with their queues, a reboot by GRUB",
+        run: machine::run,
+    },
+    VmScenario {
+        name: "rollback",
+        shows: "facts before a change and after its rollback are the same",
+        run: rollback::run,
+    },
+    VmScenario {
+        name: "queues",
+        shows: "igb: queue, interrupt, XPS and worker of a core belong together while requests come in",
+        run: queues::run,
+    },
+    VmScenario { name: "cut", shows: "a setting that cuts SSH is taken back by itself", run: cut::run },
+    VmScenario {
+        name: "partition",
+        shows: "a cpuset partition holds over a restart of the service",
+        run: partition::run,
+    },
+    VmScenario {
+        name: "boot",
+        shows: "boot parameters by GRUB hold over a reboot, and go with a rollback",
+        run: boot::run,
+    },
+];

@@ -1,0 +1,39 @@
+//! A cpuset partition of the services' slice: it holds over restarts, and everybody else leaves its CPUs.
+
+use anyhow::{Result, ensure};
+
+use super::super::machine::{GuestMachine, GuestPrograms};
+use super::{service, tuner::Tuner};
+
+const PARTITION: &str = "cat /sys/fs/cgroup/corelane.slice/cpuset.cpus.partition";
+const FIRST_PROCESS: &str = "sed -n 's/^Cpus_allowed_list:\\s*//p' /proc/1/status";
+
+pub(super) fn run(machine: &mut GuestMachine, _: &GuestPrograms) -> Result<String> {
+    service::install(machine, "")?;
+    service::restart(machine)?;
+    let tuner = Tuner::on_card(machine, "data0")?;
+    let before = tuner.facts()?;
+    let settings = "--set service.slice_cpus=layout --set service.cpu_partition=isolated";
+    tuner.succeed(&format!("apply --profile safe --only service --max-risk perf {settings} --revert-after 30m"))?;
+    tuner.succeed("confirm")?;
+    let mut seen = vec![look(machine)?];
+    service::restart(machine)?;
+    seen.push(look(machine)?);
+    machine.run("systemctl daemon-reload")?;
+    seen.push(look(machine)?);
+    ensure!(seen.iter().all(|look| look == &seen[0]), "at first, after a restart, after daemon-reload: {seen:?}");
+    let tuner = Tuner::on_card(machine, "data0")?;
+    tuner.succeed("rollback")?;
+    tuner.facts()?.same_as(&before)?;
+    service::stop(machine)?;
+    Ok(format!("{}; the same after a restart of the service and daemon-reload", seen[0]))
+}
+
+fn look(machine: &GuestMachine) -> Result<String> {
+    let partition = machine.run(PARTITION)?;
+    ensure!(partition.trim() == "isolated", "cpuset.cpus.partition is `{}`", partition.trim());
+    let first = machine.run(FIRST_PROCESS)?;
+    let cores = service::cpus_by_core(machine)?;
+    ensure!(!cores.iter().any(|cpus| cpus == first.trim()), "PID 1 may use {first}, data cores {cores:?}");
+    Ok(format!("isolated, PID 1 on CPU {}, data cores on {}", first.trim(), cores.join(" ")))
+}
