@@ -136,11 +136,16 @@ impl Profile {
             return Err(ProfileError::Malformed { origin, why: "expected KNOB=VALUE".into() });
         };
         known(&origin, name.trim())?;
-        for values in self.drivers.values_mut() {
-            values.remove(name.trim());
-        }
-        self.values.insert(name.trim().into(), value.trim().into());
+        self.insert(name.trim(), value.trim().into());
         Ok(())
+    }
+
+    /// What comes later counts for cards of every driver.
+    fn insert(&mut self, name: &str, value: String) {
+        for values in self.drivers.values_mut() {
+            values.remove(name);
+        }
+        self.values.insert(name.into(), value);
     }
 
     /// What is wanted of a knob; for one of a card, by its driver.
@@ -169,7 +174,7 @@ impl Profile {
         self.max_risk = file.max_risk.unwrap_or(self.max_risk);
         self.layout = std::mem::take(&mut self.layout).overridden_by(&file.layout);
         for (name, value) in &file.knobs {
-            self.values.insert(known(origin, name)?.into(), text_of(origin, name, value)?);
+            self.insert(known(origin, name)?, text_of(origin, name, value)?);
         }
         for (driver, values) in &file.drivers {
             let of_driver = self.drivers.entry(driver.clone()).or_default();
@@ -230,6 +235,15 @@ mod tests {
         assert_eq!(profile.value("nic.ring.rx", Some("igb")), Some("4096"));
         profile.set("nic.ring.rx=leave").unwrap();
         assert_eq!(profile.value("nic.ring.rx", Some("ice")), None);
+    }
+
+    #[test]
+    fn what_comes_later_counts_for_cards_of_every_driver() {
+        let mut profile = Profile::named("throughput").unwrap();
+        profile.override_with("fleet.toml", "[drivers.ice]\n\"nic.ring.rx\" = 2048\n").unwrap();
+        assert_eq!(profile.value("nic.ring.rx", Some("ice")), Some("2048"));
+        profile.override_with("tune.toml", "[knobs]\n\"nic.ring.rx\" = 1024\n").unwrap();
+        assert_eq!(profile.value("nic.ring.rx", Some("ice")), Some("1024"));
     }
 
     #[test]
