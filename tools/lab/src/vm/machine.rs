@@ -133,7 +133,8 @@ impl GuestMachine {
     pub fn copy(&self, local: &Path, path: &str, mode: u32) -> Result<()> {
         let input = File::open(local).with_context(|| local.display().to_string())?;
         let folder = Path::new(path).parent().context("a path with a folder")?.display();
-        let command = format!("mkdir -p {folder} && cat > {path}.new && chmod {mode:o} {path}.new && mv {path}.new {path}");
+        let command =
+            format!("mkdir -p {folder} && cat > {path}.new && chmod {mode:o} {path}.new && mv {path}.new {path}");
         let mut ssh = self.ssh();
         let copied = capture_with_input(ssh.arg(command), Stdio::from(input), COMMAND_LIMIT, &self.stop)?;
         copied.success(&format!("copying {}", local.display()))?;

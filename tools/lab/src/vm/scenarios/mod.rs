@@ -4,6 +4,7 @@
 
 mod boot;
 mod cut;
+mod lies;
 mod machine;
 mod partition;
 mod queues;
@@ -40,6 +41,11 @@ pub(super) const SCENARIOS: &[VmScenario] = &[
         name: "queues",
         shows: "igb: queue, interrupt, XPS and worker of a core belong together while requests come in",
         run: queues::run,
+    },
+    VmScenario {
+        name: "lies",
+        shows: "a setting that is not made although ethtool ends with 0 is found",
+        run: lies::run,
     },
     VmScenario { name: "cut", shows: "a setting that cuts SSH is taken back by itself", run: cut::run },
     VmScenario {

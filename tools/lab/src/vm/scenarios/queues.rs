@@ -20,6 +20,8 @@ const CONNECTIONS: u32 = 96;
 const LOAD_SECONDS: u32 = 10;
 /// Each queue gets at least so many of the packets, and each core of the requests: connections spread by a hash.
 const SHARE_MIN: f64 = 0.05;
+/// A queue's share of the packets is its core's share of the requests, but for the opening and closing of connections.
+const SHARE_APART_MAX: f64 = 0.05;
 /// Of a queue's interrupts, those that may come to another CPU: the kernel moves the vector with the next interrupt.
 const ASTRAY_MAX: f64 = 0.01;
 
@@ -104,6 +106,11 @@ impl Counts {
             ensure!(counts.len() == WORKERS && total >= 1000, "{what}: {counts:?}");
             ensure!(as_share(smallest, total) >= SHARE_MIN, "{what} do not reach every queue: {counts:?}");
         }
+        for (what, packets) in [("packets in", &self.received), ("packets out", &self.sent)] {
+            let apart = |queue: usize| (share_of(packets, queue) - share_of(&self.requests, queue)).abs();
+            let together = (0..WORKERS).all(|queue| apart(queue) <= SHARE_APART_MAX);
+            ensure!(together, "{what} are not those of the cores: {packets:?}, requests {:?}", self.requests);
+        }
         for (queue, counts) in self.interrupts.iter().enumerate() {
             let own = counts[cpus[queue].parse::<usize>()?];
             let total: u64 = counts.iter().sum();
@@ -124,6 +131,10 @@ impl Counts {
             joined(&self.requests)
         ))
     }
+}
+
+fn share_of(counts: &[u64], queue: usize) -> f64 {
+    as_share(counts[queue], counts.iter().sum())
 }
 
 fn joined(counts: &[u64]) -> String {
@@ -163,9 +174,9 @@ mod tests {
     fn counts() -> Counts {
         Counts {
             interrupts: vec![vec![7, 2000, 0, 0], vec![0, 0, 3000, 0], vec![0, 0, 0, 1000]],
-            received: vec![1000, 2000, 900],
-            sent: vec![1000, 2000, 900],
-            requests: vec![800, 1800, 700],
+            received: vec![1000, 2000, 600],
+            sent: vec![1000, 2000, 600],
+            requests: vec![800, 1700, 500],
         }
     }
 
@@ -183,6 +194,7 @@ mod tests {
         assert!(fails(|counts| counts.received[1] = 3), "a queue without packets");
         assert!(fails(|counts| counts.sent[1] = 3), "all is sent by two queues");
         assert!(fails(|counts| counts.requests = vec![9, 9, 9]), "no load");
+        assert!(fails(|counts| counts.requests.reverse()), "another core answers than the one whose queue it is");
         assert!(!fails(|counts| counts.interrupts[0][0] = 8));
     }
 }
