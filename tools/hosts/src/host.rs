@@ -32,8 +32,10 @@ const END_LIMIT: Duration = Duration::from_secs(60);
 /// Mounting and unmounting.
 const MOUNT_LIMIT: Duration = Duration::from_secs(20);
 
-/// Joins the cgroups whose files come before `--`, and becomes the program after it.
-const JOIN: &str = r#"while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec setsid "$@""#;
+/// Joins the cgroups whose files come before `--`, and becomes the program after it, which gets SIGTERM when this tool is killed: the
+/// container then shuts its host down.
+const JOIN: &str =
+    r#"while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec setsid setpriv --pdeathsig TERM "$@""#;
 
 /// A host of a lab.
 pub(crate) struct ContainerHost {
