@@ -315,6 +315,23 @@ fn commands_come_from_this_host_only() {
 }
 
 #[test]
+fn a_check_finds_addresses_that_a_start_could_not_use() {
+    let check = |listen: &str| {
+        let mut command = program(env!("CARGO_BIN_EXE_corelane"));
+        let output = command.args(["--check", "--cores=0", "--memory=64MiB", "--listen", listen]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = check("192.0.2.1:8080");
+    assert!(code == Some(75) && said.contains("listen: 192.0.2.1:8080 cannot be used: cannot listen on"), "{said}");
+    let (code, said) = check("unix:/nonexistent/s");
+    assert!(code == Some(2) && said.contains("listen: unix:/nonexistent/s cannot be used"), "{said}");
+    let server = Server::start(&Plan { config: "memory = \"64MiB\"\n", ..Plan::default() });
+    let (code, said) = check(&server.address.to_string());
+    assert_eq!(code, Some(0), "whoever runs there may be the one that is restarted: {said}");
+    assert_eq!(Client::connect(server.admin).ask(READYZ).status, 200);
+}
+
+#[test]
 fn the_exit_status_says_whether_to_try_again() {
     let taken = Addresses::own();
     #[expect(clippy::disallowed_types, reason = "somebody else who listens")]

@@ -16,6 +16,7 @@ use reactor::{block_signals, cpu, probe, raise_open_files};
 use shardstore::placement::Topology;
 
 use crate::against;
+use crate::bind_check;
 use crate::context::ProcessContext;
 use crate::cpus::{CpuPlan, CpuSettings};
 use crate::descriptors::DescriptorPlan;
@@ -28,6 +29,7 @@ use crate::reading::ReadingPlace;
 use crate::refusal::{MissingNow, exit_of};
 use crate::reload::ConfigSource;
 use crate::settings::origin::Origin;
+use crate::settings::value::SettingValue;
 use crate::settings::{Invocation, ListenAddress, Loaded, Settings, SettingsErrors};
 use crate::topology_file::{self, TopologySource};
 
@@ -168,6 +170,7 @@ impl<T: Bootable> Prepared<T> {
         let to_nodes = topology.as_ref().map_or(0, |(topology, _)| loaded.settings.node_connections_per_core(topology));
         let descriptors = DescriptorPlan::new(open_files, cores, to_nodes, admin_listeners)?;
         let descriptors = descriptors.asked_for(is_written(&loaded, "limits.connections_per_core"));
+        probe()?;
         Ok(Self { loaded, topology, cpus, descriptors, host_memory })
     }
 
@@ -176,6 +179,7 @@ impl<T: Bootable> Prepared<T> {
         if !self.loaded.warnings.is_empty() {
             return Err(SettingsErrors::new(self.loaded.warnings).into());
         }
+        check_addresses(&self.loaded)?;
         let named = self.topology.as_ref().map(|(topology, source)| (topology, &*source.name));
         print(&format!("{}\n", verdict(T::SCHEMA.program, named)))?;
         let bound = self.loaded.settings.memory_bound(self.cpus.data.len());
@@ -192,7 +196,6 @@ impl<T: Bootable> Prepared<T> {
         config: ConfigSource<T>,
         serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>,
     ) -> Result<u8, StartError> {
-        probe()?;
         if let Some(control) = self.cpus.control {
             // Data cores pin themselves; every other thread has the CPUs of this one.
             cpu::pin_to(control).map_err(|error| format!("control_cpu: {error}"))?;
@@ -267,6 +270,26 @@ pub fn check_memory(memory: u64, cores: usize) -> Result<(), HostFault> {
 /// Whether the operator has set this key.
 fn is_written<T>(loaded: &Loaded<T>, key: &str) -> bool {
     loaded.effective.entries().any(|(path, entry)| path == key && entry.origin != Origin::Default)
+}
+
+/// Whether a start could listen on all addresses, were they free. A start finds it out by listening.
+fn check_addresses<T>(loaded: &Loaded<T>) -> Result<(), StartError> {
+    for (key, entry) in loaded.effective.entries() {
+        let addresses = match &entry.value {
+            Some(SettingValue::Address(address)) => std::slice::from_ref(address),
+            Some(SettingValue::Addresses(addresses)) => addresses,
+            _ => continue,
+        };
+        for address in addresses {
+            let Err(error) = bind_check::check(address) else { continue };
+            let reason =
+                format!("cannot listen on {address}: {error}; set an address of this host that this user may use");
+            let refusal = loaded.unusable(&key, reason);
+            // Whether to try again, the kernel's error says.
+            return Err(io::Error::new(error.kind(), refusal.to_string()).into());
+        }
+    }
+    Ok(())
 }
 
 /// Refuses commands from where others than this host can give them: nobody is asked who he is.

@@ -18,6 +18,7 @@ mod address;
 pub mod admin;
 pub mod admin_client;
 mod against;
+mod bind_check;
 pub mod boot;
 pub mod build;
 pub mod clock;
