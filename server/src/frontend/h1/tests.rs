@@ -3,6 +3,7 @@
 
 mod memory;
 mod recorded;
+mod reported;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -17,6 +18,7 @@ use crate::plan::EdgePlan;
 use crate::settings::EdgeSettings;
 
 const ADDRESS: &str = "10.0.0.1:8080";
+const ADMIN_ADDRESS: &str = "10.0.0.1:9180";
 
 /// What a client does, one after another.
 #[derive(Clone)]
@@ -24,6 +26,8 @@ enum Step {
     Send(&'static str),
     /// Until responses of so many head ends have come.
     Heads(usize),
+    /// Asks the admin listener for a page.
+    Ask(&'static str),
     /// Tells the edge to end, and waits until it drains.
     Drain,
     /// Until the edge closes.
@@ -36,7 +40,7 @@ fn plan(access_log: Option<AccessLogPort>) -> EdgePlan {
 
 /// With these variables.
 fn plan_with(access_log: Option<AccessLogPort>, environment: &[(&str, &str)]) -> EdgePlan {
-    let flags = [format!("--listen={ADDRESS}"), "--admin=10.0.0.1:9180".to_owned(), "--memory=64MiB".to_owned()];
+    let flags = [format!("--listen={ADDRESS}"), format!("--admin={ADMIN_ADDRESS}"), "--memory=64MiB".to_owned()];
     let arguments = flags.iter().map(Into::into).collect();
     let environment = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
     let files = |_: &Path| unreachable!("no file is named");
@@ -132,6 +136,10 @@ async fn converse(reactor: &Reactor, parts: &[Vec<Step>; 2], notes: &Notes) {
                         notes.change(|notes| notes.0.push_str(&String::from_utf8_lossy(&received)));
                     }
                 }
+                Step::Ask(path) => {
+                    let page = ask_admin(reactor, path).await;
+                    notes.change(|notes| notes.0.push_str(&page));
+                }
                 Step::Drain => {}
             }
         }
@@ -141,6 +149,19 @@ async fn converse(reactor: &Reactor, parts: &[Vec<Step>; 2], notes: &Notes) {
             reactor.sleep(Duration::from_millis(200)).await;
         }
     }
+}
+
+/// The whole response of the admin listener.
+async fn ask_admin(reactor: &Reactor, path: &str) -> String {
+    let address = Address::Tcp(ADMIN_ADDRESS.parse().expect("an address"));
+    let connection = reactor.connect(&address, reactor.now() + Duration::from_secs(1)).await.expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    connection.write().extend_from_slice(request.as_bytes());
+    let mut page = String::new();
+    while let Ok(Some(received)) = connection.receive().await {
+        page.push_str(&String::from_utf8_lossy(&received));
+    }
+    page
 }
 
 const GET: &str = "GET /v1/kv/default/a HTTP/1.1\r\nHost: h\r\n\r\n";
