@@ -23,6 +23,10 @@ enum CorectlVerb {
     /// A change that is not confirmed in time takes itself back: also when this program, the shell or the SSH session has ended.
     Tune(verbs::tune::Options),
     Top(verbs::top::Options),
+    /// Draw the host: its CPUs, what each is for, its queues and interrupts, load, Corelane's threads, and what has drifted
+    ///
+    /// Changes nothing. Exit status 1: something is not as confirmed. 3: a change waits to be confirmed.
+    Status(verbs::status::Options),
     /// Verify, install and list releases, and go back to the one before.
     Release(verbs::release::Options),
 }
@@ -40,6 +44,7 @@ pub fn run_program() -> ExitCode {
     let done = match verb {
         CorectlVerb::Tune(options) => verbs::tune::run(options),
         CorectlVerb::Top(options) => verbs::top::run(&options),
+        CorectlVerb::Status(options) => verbs::status::run(options),
         CorectlVerb::Release(options) => verbs::release::run(&options),
     };
     done.unwrap_or_else(|error| {

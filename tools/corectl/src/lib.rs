@@ -21,6 +21,7 @@ pub mod facts;
 pub mod host;
 pub mod knobs;
 pub mod layout;
+pub mod picture;
 pub mod plan;
 pub mod profile;
 pub mod setting;

@@ -16,7 +16,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
-use session::{HostOptions, TuneSession};
+pub(crate) use plan::OVERRIDES_FILE;
+pub(crate) use session::{HostOptions, TuneSession};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {

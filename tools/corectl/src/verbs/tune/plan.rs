@@ -13,7 +13,7 @@ use corectl::profile::Profile;
 use super::session::TuneSession;
 
 /// What a host says for itself, when nobody says otherwise.
-const OVERRIDES_FILE: &str = "/etc/corelane/tune.toml";
+pub(crate) const OVERRIDES_FILE: &str = "/etc/corelane/tune.toml";
 
 #[derive(clap::Args)]
 pub(crate) struct PlanOptions {

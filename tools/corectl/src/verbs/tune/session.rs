@@ -23,7 +23,7 @@ pub(crate) struct TuneSession {
 }
 
 impl TuneSession {
-    pub(super) fn new(options: HostOptions) -> Self {
+    pub(crate) fn new(options: HostOptions) -> Self {
         let host: Box<dyn HostAccess> = match &options.root {
             Some(root) => Box::new(FakeHost::new(DiskTree::new(root))),
             None => Box::new(RealHost::new()),
@@ -31,7 +31,7 @@ impl TuneSession {
         TuneSession { host, options }
     }
 
-    pub(super) fn host(&self) -> &dyn HostAccess {
+    pub(crate) fn host(&self) -> &dyn HostAccess {
         &*self.host
     }
 
@@ -40,7 +40,7 @@ impl TuneSession {
         self.options.root.is_some()
     }
 
-    pub(super) fn store(&self) -> StateStore<'_> {
+    pub(crate) fn store(&self) -> StateStore<'_> {
         StateStore::new(self.host(), &self.options.state)
     }
 
