@@ -34,6 +34,8 @@ pub(crate) struct Bounds<'a> {
     pub(crate) bytes_max: usize,
     /// What a longer one is refused with.
     pub(crate) too_large: Problem<'static>,
+    /// Frees what has come of a body that does not come whole.
+    pub(crate) discard: &'a dyn Fn(Vec<u8>, Lease),
 }
 
 /// Gathers the body that a head announces.
@@ -49,16 +51,22 @@ pub(crate) async fn gather<W: Wire>(
         RequestBody::Length(length) => usize::try_from(length).unwrap_or(usize::MAX),
         RequestBody::Chunked => 0,
     };
-    while let Some(bytes) = wire.body().await? {
-        if announced == 0 && gathered.bytes.len() + bytes.len() > bounds.bytes_max {
-            return Err(BodyFault::Refused(bounds.too_large));
+    let fault = loop {
+        match wire.body().await {
+            Ok(None) => return Ok(gathered),
+            Ok(Some(bytes)) if announced == 0 && gathered.bytes.len() + bytes.len() > bounds.bytes_max => {
+                break BodyFault::Refused(bounds.too_large);
+            }
+            Ok(Some(bytes)) if gathered.append(bytes, announced) => {}
+            Ok(Some(_)) => {
+                bounds.metrics.bodies_shed.increment();
+                break BodyFault::Refused(NO_MEMORY);
+            }
+            Err(fault) => break fault,
         }
-        if !gathered.append(bytes, announced) {
-            bounds.metrics.bodies_shed.increment();
-            return Err(BodyFault::Refused(NO_MEMORY));
-        }
-    }
-    Ok(gathered)
+    };
+    (bounds.discard)(gathered.bytes, gathered.lease);
+    Err(fault)
 }
 
 /// Bytes of a body, and the lease on the memory they take.
@@ -100,12 +108,16 @@ mod tests {
     const TOO_LARGE: Problem<'static> =
         Problem { limit: None, status: Status::ContentTooLarge, slug: "too-large", detail: "" };
 
+    fn free(bytes: Vec<u8>, lease: Lease) {
+        drop((bytes, lease));
+    }
+
     /// Gathers pieces of so many bytes; the bytes that came, or the slug of what was refused.
     fn gather_pieces(budget: &Rc<Budget>, body: RequestBody, pieces: &[usize]) -> (Result<Gathered, String>, u64) {
         let metrics = CoreMetrics::default();
         let pieces = pieces.iter().map(|&bytes| vec![b'x'; bytes]).collect();
         let mut wire = FakeWire { pieces, ..FakeWire::default() };
-        let bounds = Bounds { budget, metrics: &metrics, bytes_max: 100, too_large: TOO_LARGE };
+        let bounds = Bounds { budget, metrics: &metrics, bytes_max: 100, too_large: TOO_LARGE, discard: &free };
         let gathered = now(gather(&mut wire, body, bounds)).map_err(|fault| match fault {
             BodyFault::Gone => "gone".to_owned(),
             BodyFault::Refused(problem) => problem.slug.to_owned(),
@@ -155,7 +167,8 @@ mod tests {
         let metrics = CoreMetrics::default();
         let mut wire =
             FakeWire { pieces: [vec![b'x'; 50]].into(), fault: Some(BodyFault::Gone), ..FakeWire::default() };
-        let bounds = Bounds { budget: &budget, metrics: &metrics, bytes_max: 100, too_large: TOO_LARGE };
+        let bounds =
+            Bounds { budget: &budget, metrics: &metrics, bytes_max: 100, too_large: TOO_LARGE, discard: &free };
         assert!(matches!(now(gather(&mut wire, RequestBody::Length(60), bounds)), Err(BodyFault::Gone)));
         assert_eq!(budget.leased_bytes(), 0);
     }

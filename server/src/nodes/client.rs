@@ -109,12 +109,16 @@ impl NodeClient {
         *self.health.last_error.borrow_mut() = None;
         self.node_cores.set(established.terms.peer_cores);
         self.grow(shared);
-        connection.serve(shared, established).await
+        connection.serve(shared, &self.health, established).await
     }
 
     /// Tells the node of the map that is in force now.
     pub(crate) fn announce_map(&self, shared: &ClusterShared) {
-        self.connections.borrow().iter().for_each(|connection| connection.say_hello(shared));
+        for connection in self.connections.borrow().iter() {
+            connection.say_hello(shared);
+            // One that is idle does not know the node's epoch by the one that is in force now.
+            connection.begun.notify();
+        }
     }
 
     pub(crate) fn retire(&self, now: reactor::Instant) {

@@ -124,6 +124,7 @@ impl Cluster {
             up: !node.health.breaker.borrow().is_open(),
             connections: node.connected(),
             error: node.health.last_error.borrow().clone(),
+            is_behind: node.health.is_behind.get(),
             calls: node.calls.clone(),
         };
         self.nodes.borrow().values().map(state).collect()
@@ -210,6 +211,11 @@ impl Cluster {
             self.shared.note_hint(node.health.id, reply.slot_epoch);
         }
         let epoch = self.shared.topology.borrow().epoch();
+        if reply.status == Status::Stale {
+            node.health.note_epoch(epoch, true);
+        } else if reply.slot_epoch >= epoch {
+            node.health.note_epoch(epoch, false);
+        }
         if reply.slot_epoch == epoch && node.health.agreed.get() != epoch && reply.moved.is_none() {
             node.health.agreed.set(epoch);
             self.shared.note_agrees(node.health.id, epoch);

@@ -79,7 +79,7 @@ pub(crate) struct NodeConnection {
     /// A PING is under way.
     pinging: Cell<bool>,
     /// A request was sent while nothing was in flight.
-    begun: Notify,
+    pub(super) begun: Notify,
     /// This process has ended the connection, and has counted why.
     closed: Cell<bool>,
     /// The node is retired: end the connection when nothing is owed on it.
@@ -343,7 +343,12 @@ impl NodeConnection {
     }
 
     /// Takes calls and reads responses until the connection ends.
-    pub(super) async fn serve(&self, shared: &ClusterShared, established: Established) -> Result<(), ConnectionFault> {
+    pub(super) async fn serve(
+        &self,
+        shared: &ClusterShared,
+        node: &NodeHealth,
+        established: Established,
+    ) -> Result<(), ConnectionFault> {
         let Established { connection, terms, answers } = established;
         self.closed.set(false);
         self.last_heard.set(shared.reactor.now());
@@ -357,7 +362,7 @@ impl NodeConnection {
             self.say_hello(shared);
         }
         self.session.borrow_mut().open(terms);
-        let ended = self.read_answers(shared, &connection, answers).await;
+        let ended = self.read_answers((shared, node), &connection, answers).await;
         // What is given up is not to arrive later: neither what waits here nor what the kernel still has.
         if !self.is_idle() && !PlantedBug::LateWrites.is_planted() {
             connection.reset();
@@ -367,14 +372,14 @@ impl NodeConnection {
 
     async fn read_answers(
         &self,
-        shared: &ClusterShared,
+        (shared, node): (&ClusterShared, &NodeHealth),
         connection: &Connection,
         mut answers: AnswerReader,
     ) -> Result<(), ConnectionFault> {
         // Answers may have come behind the HELLO.
         answers.read(&[], &mut shared.spares.borrow_mut(), |incoming| self.take(incoming))?;
         loop {
-            let Some(data) = self.receive(shared, connection).await? else { continue };
+            let Some(data) = self.receive(shared, node, connection).await? else { continue };
             self.last_heard.set(shared.reactor.now());
             answers.read(&data, &mut shared.spares.borrow_mut(), |incoming| self.take(incoming))?;
             connection.expect_bulk(answers.missing_bytes() >= BULK_BYTES_MIN);

@@ -22,6 +22,10 @@ pub(crate) struct NodeHealth {
     pub(crate) breaker: RefCell<Breaker>,
     /// The last epoch of which it is known to have our map.
     pub(crate) agreed: Cell<u32>,
+    /// It has an older epoch than ours: it serves none of our requests.
+    pub(crate) is_behind: Cell<bool>,
+    /// The epoch that was ours when it last told its own.
+    pub(crate) compared: Cell<u32>,
     /// Failures in a row to get a HELLO from it.
     pub(crate) unmet: Cell<u32>,
     /// Calls that wait for a connection or for credit.
@@ -42,12 +46,20 @@ impl NodeHealth {
             resolved: RefCell::new(Arc::new([])),
             breaker: RefCell::default(),
             agreed: Cell::new(0),
+            is_behind: Cell::new(false),
+            compared: Cell::new(0),
             unmet: Cell::new(0),
             waiting: Cell::new(0),
             last_error: RefCell::new(None),
             retired: Cell::new(false),
             changed: Notify::new(reactor),
         }
+    }
+
+    /// It has told its epoch, or how it stands to this one of ours.
+    pub(crate) fn note_epoch(&self, ours: u32, is_behind: bool) {
+        self.compared.set(ours);
+        self.is_behind.set(is_behind);
     }
 
     pub(crate) fn note_success(&self) {

@@ -14,6 +14,8 @@ pub(crate) struct NodeState {
     pub(crate) connections: usize,
     /// Why the last connection that ended did, if none has come up since.
     pub(crate) error: Option<String>,
+    /// It has an older map than the edge, and serves none of the edge's requests.
+    pub(crate) is_behind: bool,
     pub(crate) calls: CallTimes,
 }
 

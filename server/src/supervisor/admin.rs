@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::status::BUILD;
 use super::{Supervisor, status};
+use crate::nodes::NodeState;
 
 const NODE_UP: Family = Family::gauge(
     "corelane_upstream_node_up",
@@ -27,8 +28,7 @@ const CALL_DURATION: Family = Family::declared(
 
 impl Admin for Supervisor {
     fn readiness(&self) -> Readiness {
-        let missing = self.source.is_some() && !self.reaches_a_node();
-        let missing = missing.then(|| "no node of the topology can be reached".to_owned());
+        let missing = self.source.as_ref().and_then(|_| missing(&self.nodes.borrow())).map(str::to_owned);
         let missing = self.duck.reason().into_iter().chain(missing).collect();
         self.heartbeats.readiness(self.state.get(), self.reactor.now(), missing)
     }
@@ -87,11 +87,6 @@ impl Admin for Supervisor {
 }
 
 impl Supervisor {
-    /// Whether any core has a connection to any node.
-    fn reaches_a_node(&self) -> bool {
-        self.nodes.borrow().values().flatten().any(|node| node.connections > 0)
-    }
-
     /// How long requests and calls took, over all cores.
     pub(super) fn latencies(&self) -> Vec<Series> {
         let mut merged = latencies(self.metrics.iter().map(|metrics| &**metrics));
@@ -106,13 +101,50 @@ impl Supervisor {
     }
 }
 
+/// Why no request can be served by nodes in these states, as each core sees them.
+fn missing(nodes: &BTreeMap<u16, Vec<NodeState>>) -> Option<&'static str> {
+    let mut reached = nodes.values().flatten().filter(|node| node.connections > 0).peekable();
+    if reached.peek().is_none() {
+        return Some("no node of the topology can be reached");
+    }
+    reached.all(|node| node.is_behind).then_some(
+        "every node that can be reached has an older topology than this edge, and refuses its requests; the nodes need the newer file",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use control::metrics::reference::{ReferenceTable, refreshed};
 
-    use super::{CALL_DURATION, NODE_UP};
+    use super::*;
     use crate::access_log::AccessLogMetrics;
     use crate::metrics::CoreMetrics;
+
+    #[test]
+    fn an_edge_is_ready_while_one_node_that_it_reaches_is_as_new_as_it_is() {
+        let state = |connections, is_behind| NodeState {
+            id: 1,
+            up: true,
+            connections,
+            error: None,
+            is_behind,
+            calls: crate::nodes::CallTimes::default(),
+        };
+        let unreached = Some("no node of the topology can be reached");
+        let cases: [(&[NodeState], bool); 4] = [
+            (&[state(1, false), state(1, true)], true),
+            (&[state(1, true), state(2, true)], false),
+            (&[state(1, true), state(0, false)], false),
+            (&[state(1, false), state(0, true)], true),
+        ];
+        for (states, is_ready) in cases {
+            let by_core = states.iter().map(|state| vec![state.clone()]);
+            let found = missing(&(0..).zip(by_core).collect());
+            assert_eq!((found.is_none(), found == unreached), (is_ready, false), "{states:?}");
+        }
+        assert_eq!(missing(&BTreeMap::new()), unreached);
+        assert_eq!(missing(&BTreeMap::from([(0, vec![state(0, false)])])), unreached);
+    }
 
     #[test]
     fn the_reference_of_metrics_is_up_to_date() {

@@ -66,7 +66,7 @@ mod tests {
 
     fn state(id: u32, up: bool, error: &str) -> NodeState {
         let error = (!error.is_empty()).then(|| error.to_owned());
-        NodeState { id, up, connections: 1, error, calls: CallTimes::default() }
+        NodeState { id, up, connections: 1, error, is_behind: false, calls: CallTimes::default() }
     }
 
     fn told(reachability: &Reachability, nodes: &BTreeMap<u16, Vec<NodeState>>) -> Vec<(u32, Option<String>)> {

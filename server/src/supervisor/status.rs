@@ -76,7 +76,7 @@ fn seen_by_cores(supervisor: &Supervisor, node: u32) -> Vec<Value> {
 }
 
 fn seen(core: u16, state: &NodeState) -> Value {
-    json!({"core": core, "up": state.up, "connections": state.connections, "error": state.error})
+    json!({"core": core, "up": state.up, "connections": state.connections, "behind": state.is_behind, "error": state.error})
 }
 
 fn core(id: usize, metrics: &CoreMetrics) -> Value {

@@ -114,6 +114,11 @@ impl OwnedFrame {
         self
     }
 
+    /// Its value, when it is not needed any more.
+    pub(crate) fn into_value(self) -> Vec<u8> {
+        self.value
+    }
+
     /// Whether it is a SET whose value is written slice by slice.
     pub(crate) const fn is_staged(&self) -> bool {
         self.header.code == Opcode::Set.number() && self.value.len() > STAGED_BYTES_MIN

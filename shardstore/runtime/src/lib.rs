@@ -5,7 +5,7 @@
 //!  store   this core's shard, and the others read in place      owner   writes, on the core that owns the key
 //!  cores   which core owns a key                                hop     requests that another core serves
 //!  mail    messages between cores                               kind    what an item is
-//!  staging large values on their way into the shard
+//!  staging large values on their way into the shard         discard and out of memory
 //!  budget  memory that clients make a core hold                 metrics what every core counts
 //! ```
 //!
@@ -16,6 +16,7 @@
 
 pub mod budget;
 pub mod cores;
+pub mod discard;
 pub mod edge_copy;
 pub mod fills;
 pub mod holds;

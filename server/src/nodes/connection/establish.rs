@@ -75,6 +75,7 @@ impl NodeConnection {
         if terms.peer_node_id != node.id.0 {
             return Err(ConnectionFault::OtherNode { expected: node.id.0, found: terms.peer_node_id });
         }
+        node.note_epoch(epoch, terms.peer_epoch < epoch);
         shared.note_met(node.id, epoch, &terms);
         Ok((terms, AnswerReader::new(handshake.into_reader(), &terms)))
     }

@@ -18,10 +18,14 @@ use shardstore::wire::request::Op as WireOp;
 use super::{NodeConnection, PendingCall};
 use crate::nodes::clock;
 use crate::nodes::fault::ConnectionFault;
+use crate::nodes::health::NodeHealth;
 use crate::nodes::shared::ClusterShared;
 
 /// How often a connection is looked after in the time that a node may be silent.
 const LOOKS: u32 = 8;
+
+/// How long a connection may be idle while its node's epoch is not known, or is older than ours.
+const COMPARE_TIME: Duration = Duration::from_secs(1);
 
 /// What has become of the bytes that were written, and since when something is owed.
 pub(super) struct SendProgress {
@@ -105,11 +109,17 @@ impl NodeConnection {
     pub(super) async fn receive(
         &self,
         shared: &ClusterShared,
+        node: &NodeHealth,
         connection: &Connection,
     ) -> Result<Option<Received>, ConnectionFault> {
         let patience = shared.options.get().connect_timeout;
         let is_idle = self.session.borrow().is_idle();
-        let look_at = if is_idle { Instant::NEVER } else { shared.reactor.now() + patience / LOOKS };
+        let is_compared = !node.is_behind.get() && node.compared.get() == shared.topology.borrow().epoch();
+        let look_at = match is_idle {
+            true if is_compared => Instant::NEVER,
+            true => shared.reactor.now() + COMPARE_TIME,
+            false => shared.reactor.now() + patience / LOOKS,
+        };
         let mut receiving = connection.receive();
         let mut begun = pin!(self.begun.notified());
         let received = poll_fn(|context| match Pin::new(&mut receiving).poll(context) {
@@ -117,7 +127,12 @@ impl NodeConnection {
             Poll::Pending if is_idle => begun.as_mut().poll(context).map(|()| None),
             Poll::Pending => Poll::Pending,
         });
-        match shared.reactor.until(look_at, received).await.flatten() {
+        let received = shared.reactor.until(look_at, received).await;
+        if is_idle && received.is_none() && self.session.borrow().is_idle() {
+            // A HELLO on another connection says which epoch the node has by now.
+            return Err(ConnectionFault::Ended);
+        }
+        match received.flatten() {
             Some(received) => Ok(Some(received?.ok_or(ConnectionFault::Ended)?)),
             None => self.look_after(patience).map(|()| None),
         }

@@ -14,6 +14,7 @@ use corelane_http::problem::Problem;
 use corelane_http::request::RequestHead;
 use corelane_http::response::ResponseHead;
 use shardstore::version::Condition;
+use store_runtime::discard::discard;
 use store_runtime::request::{Outcome, Refusal, SetValue, Source, StoreOp, StoreResponse};
 
 use super::KvService;
@@ -62,9 +63,10 @@ impl KvService {
             metrics: &self.metrics,
             bytes_max: policy.value_bytes_max,
             too_large: write::too_large(policy),
+            discard: &|bytes, lease| discard(&self.store.reactor, Arc::new(bytes), lease),
         };
-        // Its memory is leased until the store has answered: until then the value waits for it.
-        let (value, value_crc32c, _lease) = match body::gather(wire, head.body(), bounds).await {
+        // Its memory is leased until it is free again.
+        let (value, value_crc32c, lease) = match body::gather(wire, head.body(), bounds).await {
             Ok(Gathered { bytes, crc32c, lease }) => (Arc::new(bytes), crc32c, lease),
             Err(BodyFault::Gone) => return,
             Err(BodyFault::Refused(problem)) => return wire.respond(|reply| respond::refuse(&problem, reply)),
@@ -79,6 +81,7 @@ impl KvService {
             Depends::Read => self.weigh(head, key, op).await,
         };
         self.respond_written(key, response, wire);
+        discard(&self.store.reactor, value, lease);
     }
 
     /// Removes the key.

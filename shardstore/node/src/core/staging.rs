@@ -12,11 +12,13 @@
 //! **Source**: docs/wire.md, "What the node does", Large writes.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use reactor::{CoreId, Instant};
 use shardstore::key::KeyHash;
 use shardstore::wire::{Kind, Op, Request, Status};
 use store_runtime::budget::Lease;
+use store_runtime::discard::discard;
 use store_runtime::hop::Hop;
 use store_runtime::staging::{NotStaged, STAGED_BYTES_MIN};
 
@@ -50,7 +52,7 @@ pub(super) fn begin(
     let frame = frame.placed_by(core.topology_epoch());
     let task = async move {
         let answer = core.write_staged(&frame, context.deadline, || link.sender.is_open()).await;
-        drop((frame, lease));
+        discard(&core.reactor, Arc::new(frame.into_value()), lease);
         let sent = respond(&core, &link, &context, answer, &mut link.sender.write());
         // It was counted as waiting when it began.
         if sent == Sent::Now && context.kind == Kind::Request {
@@ -68,8 +70,9 @@ impl NodeCore {
         let task = async move {
             // That the peer has gone is not known here; its deadline is.
             let answer = core.write_staged(&hop.request, hop.deadline, || true).await;
-            drop(hop);
+            // The core that took it has the lease.
             core.answer_hop(from, id, answer);
+            discard(&core.reactor, Arc::new(hop.request.into_value()), ());
         };
         if self.reactor.spawn(task).is_err() {
             self.answer_hop(from, id, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reactor::sim::{NetworkOptions, ProcessId, World};
-use reactor::{Address, Connection, CoreId, CoreSpec, Host, Instant, Reactor};
+use reactor::{Address, Connection, ConnectionError, CoreId, CoreSpec, Host, Instant, Reactor};
 
 use super::{ADDRESS, Notes, plan_with};
 
@@ -18,10 +18,21 @@ fn start(
     clients: usize,
     act: impl AsyncFn(&Reactor, &Connection) -> usize + Copy + Send + 'static,
 ) -> (ProcessId, Arc<Notes>) {
-    let (edge, client) = (world.add_process("edge"), world.add_process("clients"));
+    let edge = world.add_process("edge");
     let environment = [("CORELANE_LIMITS_CONNECTION_MEMORY_BYTES", "2MiB"), ("CORELANE_LIMITS_HEADER_BYTES", "64KiB")];
     let plan = plan_with(None, &environment);
     crate::plan::start(&mut world.host(edge), plan).expect("the edge starts");
+    (edge, start_clients(world, clients, true, act))
+}
+
+/// Starts so many more clients, after one that stores a value if `stores`.
+fn start_clients(
+    world: &mut World,
+    clients: usize,
+    stores: bool,
+    act: impl AsyncFn(&Reactor, &Connection) -> usize + Copy + Send + 'static,
+) -> Arc<Notes> {
+    let client = world.add_process("clients");
     let notes = Arc::new(Notes::default());
     let noted = Arc::clone(&notes);
     let mut host = world.host(client);
@@ -30,7 +41,9 @@ fn start(
     let body = move |reactor: Reactor| {
         let spawning = reactor.clone();
         let task = async move {
-            store(&reactor).await;
+            if stores {
+                store(&reactor).await;
+            }
             for _ in 0..clients {
                 let (own, noted) = (reactor.clone(), Arc::clone(&noted));
                 let client = async move {
@@ -44,8 +57,7 @@ fn start(
         spawning.spawn(task).expect("room for a task");
     };
     host.start_core(spec, Box::new(body)).expect("the clients start");
-    drop(host);
-    (edge, notes)
+    notes
 }
 
 async fn connect(reactor: &Reactor) -> Connection {
@@ -83,21 +95,73 @@ fn clients_that_do_not_read_share_a_bound() {
     /// One response of each, in a buffer of at most twice its size, is several times the bound.
     const CLIENTS: usize = 600;
     let mut world = World::new(7, NetworkOptions::default());
-    let (edge, notes) = start(&mut world, CLIENTS, async |reactor, connection| {
-        let requests = "GET /v1/kv/default/a HTTP/1.1\r\nHost: h\r\n\r\n".repeat(400);
-        connection.write().extend_from_slice(requests.as_bytes());
-        // Nothing is read for as long as an idle client may stay.
-        reactor.sleep(Duration::from_secs(100)).await;
-        let mut received = 0;
-        while let Ok(Some(data)) = connection.receive().await {
-            received += data.len();
-        }
-        received
-    });
+    let (edge, notes) = start(&mut world, CLIENTS, pipeline_and_do_not_read);
     let most = run(&mut world, CLIENTS, (edge, &notes));
     assert!(most > MEMORY_BYTES / 2, "{most} bytes: the clients have not come near the bound");
     // At the bound, those that one pass serves have one more response each queued until it is clear that they do not read.
     assert!(most < MEMORY_BYTES + MEMORY_BYTES / 2, "{most} bytes queued");
+}
+
+/// Asks for the value in many requests and reads nothing for as long as an idle client may stay.
+async fn pipeline_and_do_not_read(reactor: &Reactor, connection: &Connection) -> usize {
+    let requests = "GET /v1/kv/default/a HTTP/1.1\r\nHost: h\r\n\r\n".repeat(400);
+    connection.write().extend_from_slice(requests.as_bytes());
+    reactor.sleep(Duration::from_secs(100)).await;
+    let mut received = 0;
+    while let Ok(Some(data)) = connection.receive().await {
+        received += data.len();
+    }
+    received
+}
+
+/// Asks for what is not there; how long the response took in milliseconds, or the status if it is another.
+async fn ask(reactor: &Reactor, connection: &Connection) -> usize {
+    const OTHER: usize = 1_000_000;
+    let asked = reactor.now();
+    connection.write().extend_from_slice(b"GET /v1/kv/default/absent HTTP/1.1\r\nHost: h\r\n\r\n");
+    connection.set_deadline(asked + Duration::from_secs(30));
+    let mut text = String::new();
+    while let Ok(Some(data)) = connection.receive().await {
+        text.push_str(&String::from_utf8_lossy(&data));
+        match text.split(' ').nth(1) {
+            Some("404") => return reactor.now().since(asked).as_millis() as usize,
+            Some(status) if status.len() == 3 => return OTHER + status.parse::<usize>().expect("a status"),
+            _ => {}
+        }
+    }
+    OTHER
+}
+
+fn numbers(notes: &Notes) -> Vec<usize> {
+    notes.change(|notes| notes.0.lines().map(|line| line.parse().expect("a number")).collect())
+}
+
+/// While the memory for send queues is used up, requests wait until those who do not read are cut off; who asks nothing is left alone.
+#[test]
+fn who_reads_waits_for_memory_and_who_asks_nothing_is_left_alone() {
+    let mut world = World::new(11, NetworkOptions::default());
+    let (edge, _) = start(&mut world, 600, pipeline_and_do_not_read);
+    let is_overfull = world.run_until(Instant::default() + Duration::from_secs(60), |world| {
+        world.holdings(edge)[0].queued_bytes >= MEMORY_BYTES + MEMORY_BYTES / 4
+    });
+    assert!(is_overfull, "600 clients use the memory up");
+    let patient = start_clients(&mut world, 20, false, async |reactor, connection| ask(reactor, connection).await);
+    let silent = start_clients(&mut world, 20, false, async |reactor, connection| {
+        // Longer than a request may wait for memory.
+        connection.set_deadline(reactor.now() + Duration::from_secs(8));
+        match connection.receive().await {
+            Err(ConnectionError::TimedOut) => ask(reactor, connection).await,
+            told => panic!("nothing was asked, and the edge says {told:?}"),
+        }
+    });
+    world.run_for(Duration::from_secs(90));
+    let (waited, quick) = (numbers(&patient), numbers(&silent));
+    // Those who do not read take what memory comes back, too: who finds none for so long is told.
+    let served = waited.iter().filter(|ms| **ms < 3_000).count();
+    let refused = waited.iter().filter(|outcome| **outcome == 1_000_503).count();
+    assert!(served + refused == 20 && served >= 15, "{waited:?}");
+    assert!(waited.iter().any(|ms| (100..3_000).contains(ms)), "nobody has waited for memory: {waited:?}");
+    assert!(quick.len() == 20 && quick.iter().all(|ms| *ms < 1_000), "{quick:?}");
 }
 
 #[test]
@@ -118,8 +182,7 @@ fn heads_in_part_share_a_bound() {
             + 1_000 * usize::from(text.contains(" 408 "))
     });
     run(&mut world, CLIENTS, (edge, &notes));
-    let outcomes: Vec<usize> =
-        notes.change(|notes| notes.0.lines().map(|line| line.parse().expect("a number")).collect());
+    let outcomes: Vec<usize> = numbers(&notes);
     let refused = outcomes.iter().filter(|outcome| **outcome == 1).count();
     assert!(outcomes.iter().all(|outcome| [1, 1_000].contains(outcome)), "{outcomes:?}");
     let fit = MEMORY_BYTES / 60_500;

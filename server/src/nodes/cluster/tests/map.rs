@@ -76,6 +76,27 @@ fn a_node_behind_our_map_is_asked_again_after_a_pause() {
     });
 }
 
+/// While nodes have an older map than ours no request can be served: that is known before one comes, and its end too.
+#[test]
+fn nodes_behind_our_map_are_known_without_a_request() {
+    with_nodes(Vec::new, Vec::new, |rig| async move {
+        let behind = || -> Vec<(usize, bool)> {
+            rig.cluster.node_states().iter().map(|state| (state.connections, state.is_behind)).collect()
+        };
+        rig.sleep(100).await;
+        assert_eq!(behind(), [(1, false), (1, false)]);
+        rig.cluster.install(&topology(6, "10.0.0.2"));
+        rig.sleep(1_500).await;
+        assert_eq!(behind(), [(1, true), (1, true)]);
+        rig.first.introduce(|hello| hello.topology_epoch = 6);
+        rig.sleep(1_500).await;
+        assert_eq!(behind(), [(1, false), (1, true)]);
+        let accepted = rig.first.accepted.get();
+        rig.sleep(10_000).await;
+        assert_eq!(rig.first.accepted.get(), accepted, "a node that has told is left alone");
+    });
+}
+
 #[test]
 fn an_answer_from_a_node_with_a_newer_map_is_a_hint() {
     let first = || {
