@@ -138,6 +138,18 @@ fn a_socket_left_by_a_kill_is_taken_over_a_live_one_is_not_and_a_clean_stop_leav
 }
 
 #[test]
+fn what_is_no_socket_is_said_to_be_none_and_left_alone() {
+    let folder = own_folder();
+    let path = folder.join("s");
+    std::fs::write(&path, "a file of somebody").unwrap();
+    let (mut server, refusal) = at_path(&path);
+    await_line(&refusal, "what lies at this path is not a socket");
+    assert_eq!(server.await_end(), Some(2));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "a file of somebody");
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[test]
 fn the_files_of_unix_sockets_have_the_modes_that_are_set() {
     let folder = own_folder();
     let path = folder.join("s");

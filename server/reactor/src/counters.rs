@@ -2,14 +2,14 @@
 //!
 //! **Not** shared: a core counts for itself, and whoever reports asks each.
 //!
-//! **Invariants**: every count only grows.
+//! **Invariants**: every count only grows; `accept_errno` is no count, but the last of something that was counted.
 
 use std::cell::Cell;
 
 /// Declares the counts twice: as cells for the core, and as plain numbers for those who read them.
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What a core counts: monotone sums since its start.
+        /// What a core counts: monotone sums since its start, and an error number.
         #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
         pub struct ReactorCounters {
             $($(#[$doc])* pub $name: u64,)*
@@ -40,6 +40,8 @@ counters! {
     accepted,
     /// Accepts that failed (`EMFILE`, say).
     accept_errors,
+    /// The error number of the last of these; 0 for none.
+    accept_errno,
     /// Sends started.
     sends,
     /// Bytes received.

@@ -454,7 +454,8 @@ impl ControlledProcess for Supervisor {
     fn tick(&self) {
         self.clock.look(&self.reactor, &self.log);
         let failed = self.metrics.iter().map(|core| core.reactor.accept_errors.value()).sum();
-        self.accepts.look(&self.reactor, &self.log, failed);
+        let errno = self.metrics.iter().map(|core| core.reactor.accept_errno.value()).max().unwrap_or_default();
+        self.accepts.look(&self.reactor, &self.log, (failed, errno));
         self.log_reachability();
         self.log.flush(self.reactor.wall_ms());
         self.release_memory();

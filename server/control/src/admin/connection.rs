@@ -47,6 +47,9 @@ pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// How long a connection waits for its peer after its last response.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// The same on the place of a probe, which the next one needs: enough for the end of a connection to arrive across a data centre.
+const PROBE_LINGER: Duration = Duration::from_millis(100);
+
 /// Bytes queued to a client at which its next request waits: a metrics page of a large host fits.
 const QUEUE_BYTES_MAX: usize = 256 * 1024;
 
@@ -112,7 +115,7 @@ pub(super) async fn serve(server: &AdminServer, connection: Connection, place: &
         }
     }
     if queue_shrunk(server, &connection, 0).await.is_ok() {
-        connection.finish(LINGER).await;
+        connection.finish(if pages == Pages::Probes { PROBE_LINGER } else { LINGER }).await;
     }
 }
 

@@ -31,6 +31,8 @@ crate::metrics! {
         overflows: Counter = "corelane_reactor_overflows_total" => |(counters, _)| counters.overflows,
         /// Accepts that failed, most likely for want of file descriptors.
         accept_errors: Counter = "corelane_reactor_accept_errors_total" => |(counters, _)| counters.accept_errors,
+        /// Error number of the last accept that failed (errno(3)); 0 if none has.
+        accept_errno: Gauge = "corelane_reactor_accept_errno" => |(counters, _)| counters.accept_errno,
         /// Tasks that have not ended; a connection is one.
         tasks: Gauge = "corelane_reactor_tasks" => |(_, holdings)| holdings.tasks as u64,
         /// Memory of send buffers whose bytes the kernel has not taken.
@@ -101,6 +103,7 @@ mod tests {
             (|s| s.0.wakes = 7, "corelane_reactor_wakes_total"),
             (|s| s.0.overflows = 7, "corelane_reactor_overflows_total"),
             (|s| s.0.accept_errors = 7, "corelane_reactor_accept_errors_total"),
+            (|s| s.0.accept_errno = 7, "corelane_reactor_accept_errno"),
             (|s| s.1.tasks = 7, "corelane_reactor_tasks"),
             (|s| s.1.queued_bytes = 7, "corelane_reactor_send_queue_bytes"),
             (|s| s.1.timers = 7, "corelane_reactor_timers"),

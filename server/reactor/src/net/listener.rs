@@ -71,9 +71,10 @@ impl Reactor {
                 state.failed = false;
                 state.pending.push_back(accepted);
             }
-            Err(_) => {
+            Err(errno) => {
                 state.failed = true;
                 add(&self.inner.counters.accept_errors, 1);
+                self.inner.counters.accept_errno.set(u64::from(errno.unsigned_abs()));
             }
         }
         if let Some(task) = state.waiter.take() {

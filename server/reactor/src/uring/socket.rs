@@ -259,12 +259,14 @@ fn claim(raw: &RawAddress) -> io::Result<()> {
     bind_when_free(&probe, raw, None)
 }
 
-/// Removes the socket file of a process that is gone; one that still answers is left alone, and bind then fails.
+/// Removes the socket file of a process that is gone; one that still answers is left alone, and bind then fails. What is no socket is
+/// an error.
 fn remove_stale(path: &Path, raw: &RawAddress) -> io::Result<()> {
-    let is_socket = std::fs::symlink_metadata(path)
-        .is_ok_and(|metadata| std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type()));
-    if !is_socket {
-        return Ok(());
+    // Nothing there, or nothing that we may look at: bind says.
+    let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    if !std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type()) {
+        let text = "what lies at this path is not a socket, and is left alone";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
     let probe = open(raw)?;
     // SAFETY: fcntl takes no pointers here, and `raw` points to `len` bytes that outlive the call to connect.

@@ -402,7 +402,8 @@ impl ControlledProcess for NodeSupervisor {
     fn tick(&self) {
         self.clock.look(&self.reactor, &self.log);
         let failed = self.metrics.sum(|core| core.reactor.accept_errors.value());
-        self.accepts.look(&self.reactor, &self.log, failed);
+        let errno = self.metrics.cores.iter().map(|core| core.reactor.accept_errno.value()).max().unwrap_or_default();
+        self.accepts.look(&self.reactor, &self.log, (failed, errno));
         self.log.flush(self.reactor.wall_ms());
         self.send_behind();
         self.release_memory();

@@ -183,6 +183,12 @@ fn probes_are_answered_when_all_connections_are_taken_and_places_come_back() {
                 let shed = client.connect().await;
                 let (answers, ended) = client.read(&shed, &[], None).await;
                 assert_eq!((answers[0].status, answers[0].field("retry-after"), ended), (503, Some("1"), true));
+                // Not for long, whether they close or not.
+                client.reactor.sleep(Duration::from_millis(300)).await;
+                let probe = client.connect().await;
+                probe.write().extend_from_slice(PROBE);
+                let (answers, _) = client.read(&probe, &[], Some(1)).await;
+                assert!(answers[0].body.contains("no topology"), "{answers:?}");
                 held.pop().expect("all are held").finish(Duration::from_secs(5)).await;
                 let connection = client.connect().await;
                 connection.write().extend_from_slice(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
