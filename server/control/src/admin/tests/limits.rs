@@ -111,6 +111,15 @@ fn connections_that_rest_make_room() {
     }
 }
 
+/// A connection on which a probe was answered.
+async fn probe(client: &Client) -> Connection {
+    let connection = client.connect().await;
+    connection.write().extend_from_slice(PROBE);
+    let (answers, _) = client.read(&connection, &[], Some(1)).await;
+    assert!(answers[0].body.contains("no topology"), "{answers:?}");
+    connection
+}
+
 /// As many connections as there are places, each with a part of a head.
 async fn begun_heads(client: &Client) -> Vec<Connection> {
     let mut held = Vec::new();
@@ -157,13 +166,10 @@ fn probes_are_answered_when_all_connections_are_taken_and_places_come_back() {
                 client.reactor.sleep(Duration::from_millis(100)).await;
                 let mut probes = Vec::new();
                 for connection in &silent[..3] {
-                    let probe = client.connect().await;
-                    probe.write().extend_from_slice(PROBE);
-                    let (answers, _) = client.read(&probe, &[], Some(1)).await;
-                    assert!(answers[0].body.contains("no topology"), "{answers:?}");
+                    let asked = probe(&client).await;
                     let (answers, ended) = client.read(connection, &[], None).await;
                     assert!(answers.is_empty() && ended, "it has made room: {answers:?}");
-                    probes.push(probe);
+                    probes.push(asked);
                 }
                 for connection in &silent {
                     assert!(client.read(connection, &[], None).await.1);
@@ -174,21 +180,14 @@ fn probes_are_answered_when_all_connections_are_taken_and_places_come_back() {
                 // Those that were answered keep their places while they close.
                 let mut answered = Vec::new();
                 for _ in 0..PROBES_MAX {
-                    let probe = client.connect().await;
-                    probe.write().extend_from_slice(PROBE);
-                    let (answers, _) = client.read(&probe, &[], Some(1)).await;
-                    assert!(answers[0].body.contains("no topology"), "{answers:?}");
-                    answered.push(probe);
+                    answered.push(probe(&client).await);
                 }
                 let shed = client.connect().await;
                 let (answers, ended) = client.read(&shed, &[], None).await;
                 assert_eq!((answers[0].status, answers[0].field("retry-after"), ended), (503, Some("1"), true));
                 // Not for long, whether they close or not.
                 client.reactor.sleep(Duration::from_millis(300)).await;
-                let probe = client.connect().await;
-                probe.write().extend_from_slice(PROBE);
-                let (answers, _) = client.read(&probe, &[], Some(1)).await;
-                assert!(answers[0].body.contains("no topology"), "{answers:?}");
+                drop(probe(&client).await);
                 held.pop().expect("all are held").finish(Duration::from_secs(5)).await;
                 let connection = client.connect().await;
                 connection.write().extend_from_slice(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
