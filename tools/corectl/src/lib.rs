@@ -24,6 +24,7 @@ pub mod layout;
 pub mod picture;
 pub mod plan;
 pub mod profile;
+pub mod reference;
 pub mod setting;
 pub mod status;
 pub mod top;

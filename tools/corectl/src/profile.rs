@@ -167,6 +167,14 @@ impl Profile {
         profile
     }
 
+    /// What is wanted of a knob by driver, where the profile says it of some drivers only.
+    #[must_use]
+    pub fn drivers_with(&self, knob: &str) -> Vec<(&str, &str)> {
+        let values =
+            self.drivers.iter().filter_map(|(driver, values)| Some((driver.as_str(), values.get(knob)?.as_str())));
+        values.collect()
+    }
+
     fn add(&mut self, origin: &str, file: &ProfileFile) -> Result<(), ProfileError> {
         if !file.description.is_empty() {
             self.description.clone_from(&file.description);

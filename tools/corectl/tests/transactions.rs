@@ -7,9 +7,10 @@ use corectl::facts::Facts;
 use corectl::host::{FakeHost, HostAccess, MemoryTree};
 use corectl::plan::{PlanLimits, plan};
 use corectl::profile::Profile;
+use corectl::status::TuneStatus;
 use corectl::transaction::{
-    ApplyOptions, RevertCommand, StateStore, TransactionError, TransactionRecord, apply, confirm, expire, recover,
-    rollback,
+    ApplyOptions, RevertCommand, StateStore, TransactionError, TransactionRecord, apply, confirm, expire, reapply,
+    recover, rollback,
 };
 use corectl::verify::verify;
 use support::failing::FailingHost;
@@ -154,6 +155,59 @@ fn a_reboot_forgets_what_was_not_confirmed() {
     assert!(recover(&store).unwrap().unwrap().said.contains("before a reboot"));
     assert_eq!(host.read("/proc/sys/net/core/somaxconn").unwrap(), "5000\n");
     assert!(store.pending().unwrap().is_none());
+}
+
+/// What a boot leaves of a host: its files, and the kernel as it starts.
+fn rebooted(machine: &Machine, host: &FakeHost<MemoryTree>) -> FakeHost<MemoryTree> {
+    let fresh = machine.in_memory();
+    for (path, text) in host.files().files() {
+        if ["/var/", "/etc/", "/boot/"].iter().any(|folder| path.starts_with(folder)) {
+            fresh.store(&path, &text).unwrap();
+        }
+    }
+    fresh.store("/proc/sys/kernel/random/boot_id", "another\n").unwrap();
+    fresh
+}
+
+#[test]
+fn a_boot_makes_again_what_was_confirmed_and_nothing_else() {
+    let machine = Machine::named("i40e-40");
+    let host = machine.in_memory();
+    let before = values(&host);
+    let waiting = rebooted(&machine, &{
+        applied(&host, "extreme").unwrap();
+        copy(&host)
+    });
+    let store = StateStore::new(&waiting, STATE);
+    recover(&store).unwrap();
+    assert!(matches!(reapply(&store), Err(TransactionError::NothingApplied)));
+    assert_eq!(values(&waiting), before, "files of an unconfirmed change are back as well");
+
+    confirm(&StateStore::new(&host, STATE)).unwrap();
+    let tuned = values(&host);
+    let fresh = rebooted(&machine, &host);
+    let store = StateStore::new(&fresh, STATE);
+    assert_eq!(recover(&store).unwrap(), None);
+    assert_eq!(reapply(&store).unwrap(), Vec::<String>::new());
+    assert_eq!(values(&fresh), tuned);
+    let status = TuneStatus::of(&store).unwrap();
+    assert_eq!(status.drifted().count(), 0, "the map has this boot's interrupts, and is as it should be");
+    rollback(&store).unwrap();
+    assert_eq!(values(&fresh), before);
+}
+
+#[test]
+fn a_setting_that_fails_at_boot_keeps_no_other_from_it() {
+    let machine = Machine::named("igb-4");
+    let host = machine.in_memory();
+    applied(&host, "safe").unwrap();
+    confirm(&StateStore::new(&host, STATE)).unwrap();
+    let fresh = rebooted(&machine, &host);
+    fresh.store("/fake/refused", "/proc/sys/net/core/somaxconn\n").unwrap();
+    let failures = reapply(&StateStore::new(&fresh, STATE)).unwrap();
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert!(failures[0].starts_with("net.core.somaxconn: "), "{failures:?}");
+    assert_eq!(fresh.read("/proc/sys/net/ipv4/tcp_max_syn_backlog").unwrap(), "65536\n");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! **Invariants**: what a driver does not have is `None`, whether a version prints `n/a`, leaves the line out or prints nothing.
 //! Versions that print 0 for it are read as 0.
 //!
-//! **Source**: ethtool(8); texts of versions 4.8 to 6.15 in `tools/corectl/tests/ethtool/`.
+//! **Source**: ethtool(8).
 
 use std::collections::BTreeMap;
 

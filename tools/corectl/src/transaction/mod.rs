@@ -18,6 +18,7 @@
 
 mod apply;
 mod arm;
+mod boot;
 mod confirm;
 mod core_map;
 mod record;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use apply::{ApplyOptions, apply};
 pub use arm::{ArmedTimer, RevertCommand};
+pub use boot::reapply;
 pub use confirm::{Confirmed, confirm};
 pub use record::{SavedSetting, TransactionPhase, TransactionRecord};
 pub use recover::{Recovery, recover};

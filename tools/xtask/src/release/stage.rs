@@ -28,6 +28,7 @@ const COPIED: &[(&str, &str)] = &[
     ("tools/release/packaging/systemd/corelane.service", "lib/systemd/system/corelane.service"),
     ("tools/release/packaging/systemd/shardstored.service", "lib/systemd/system/shardstored.service"),
     ("tools/release/packaging/systemd/corelane.slice", "lib/systemd/system/corelane.slice"),
+    ("tools/release/packaging/systemd/corelane-tune.service", "lib/systemd/system/corelane-tune.service"),
     ("tools/release/packaging/systemd/sysusers.conf", "lib/sysusers.d/corelane.conf"),
     ("tools/release/packaging/systemd/tmpfiles.conf", "lib/tmpfiles.d/corelane.conf"),
     ("tools/release/packaging/config/corelane.toml", "share/corelane/corelane.toml"),
@@ -38,6 +39,7 @@ const COPIED: &[(&str, &str)] = &[
     ("CHANGELOG.md", "share/doc/corelane/CHANGELOG.md"),
     ("docs/operations.md", "share/doc/corelane/operations.md"),
     ("docs/topology.md", "share/doc/corelane/topology.md"),
+    ("docs/tuning.md", "share/doc/corelane/tuning.md"),
 ];
 
 /// All files of a release.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use corectl::plan::render;
-use corectl::transaction::{ApplyOptions, TransactionError, apply};
+use corectl::transaction::{ApplyOptions, TransactionError, apply, reapply};
 
 use super::plan::PlanOptions;
 use super::session::TuneSession;
@@ -27,9 +27,34 @@ pub(crate) struct Options {
     /// Who has agreed, and why, where a protection is given up; it is kept with the change
     #[arg(long, value_name = "TEXT")]
     acknowledge: Option<String>,
+    /// Make again what was confirmed, and nothing else: for a unit that runs at every boot
+    #[arg(long, conflicts_with_all = ["profile", "set", "only", "max_risk", "overrides", "cores_map", "revert_after", "acknowledge"])]
+    boot: bool,
+}
+
+/// What was confirmed, after a boot. A host of which nothing was confirmed is as it should be.
+fn run_at_boot(session: &TuneSession) -> Result<ExitCode> {
+    let (store, _lock) = session.begin()?;
+    match reapply(&store) {
+        Err(TransactionError::NothingApplied) => {
+            println!("nothing was confirmed");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => Err(error.into()),
+        Ok(failures) => {
+            for failure in &failures {
+                eprintln!("error: {failure}");
+            }
+            println!("made again, {} settings could not be written", failures.len());
+            Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+    }
 }
 
 pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> {
+    if options.boot {
+        return run_at_boot(session);
+    }
     let revert_after_seconds = options.revert_after.as_secs();
     if !(REVERT_SECONDS_MIN..=REVERT_SECONDS_MAX).contains(&revert_after_seconds) {
         bail!("--revert-after: found {revert_after_seconds} s, allowed: {REVERT_SECONDS_MIN} s to 24 h");
