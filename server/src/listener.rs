@@ -57,14 +57,17 @@ impl Acceptor {
         })
     }
 
-    /// Listens on every address of the settings, and serves the connections.
+    /// Listens on every address of the settings, and serves the connections. `cpus`: of the data cores, in their order; empty if they
+    /// are not pinned.
     ///
     /// # Errors
     /// The operator's: an address that cannot be listened on.
-    pub(crate) fn start(self: &Rc<Self>, listening: &SharedListen) -> std::io::Result<()> {
+    pub(crate) fn start(self: &Rc<Self>, listening: &SharedListen, cpus: &[u32]) -> std::io::Result<()> {
         let snapshot = self.snapshot.hold();
+        let is_steered = snapshot.settings.accept_steering == AcceptSteering::Cpu;
+        let steered_cpus = if is_steered { cpus.to_vec() } else { Vec::new() };
         let options = ListenOptions {
-            steer_by_cpu: snapshot.settings.accept_steering == AcceptSteering::Cpu,
+            steered_cpus,
             unix_mode: snapshot.settings.listen_mode.map(SocketMode::bits),
             ..ListenOptions::default()
         };

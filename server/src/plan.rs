@@ -100,6 +100,12 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
         shards: unpublished(cores),
         names: plan.names,
         listening: Arc::default(),
+        cpus: plan
+            .cpus
+            .iter()
+            .map(|cpu| cpu.and_then(|cpu| u32::try_from(cpu).ok()))
+            .collect::<Option<_>>()
+            .unwrap_or_default(),
         connections_max: plan.descriptors.map_or(usize::MAX, |plan| plan.connections_per_core),
     };
     for (index, (mailbox, cpu)) in ends.into_iter().zip(plan.cpus).enumerate() {
@@ -143,6 +149,7 @@ struct Shared {
     shards: Published,
     names: Option<NameLookup>,
     listening: Arc<SharedListen>,
+    cpus: Arc<[u32]>,
     connections_max: usize,
 }
 
@@ -165,6 +172,7 @@ impl Shared {
             shards: Arc::clone(&self.shards),
             names: self.names.clone(),
             listening: Arc::clone(&self.listening),
+            cpus: Arc::clone(&self.cpus),
             connections_max: self.connections_max,
         }
     }
@@ -208,6 +216,7 @@ mod tests {
             incarnation: 7,
             shards: unpublished(4),
             listening: Arc::default(),
+            cpus: Arc::default(),
             connections_max: 9,
             names: None,
         };

@@ -3,6 +3,8 @@
 
 mod support;
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
 use support::answer::Answer;
 use support::client::Client;
 use support::server::{Plan, Server};
@@ -191,5 +193,42 @@ fn operators_see_where_a_key_is_and_how_it_fares() {
     assert!(page("default/absent").1["item"].is_null());
     for (path, status) in [("default", 404), ("default/", 400), ("nobody/key", 404), ("default/%zz", 400)] {
         assert_eq!(page(path).0, status, "{path}");
+    }
+}
+
+/// Does something on one CPU.
+fn on_cpu(cpu: usize, act: impl FnOnce()) {
+    let before = sched_getaffinity(None).unwrap();
+    let mut cpus = CpuSet::new();
+    cpus.set(cpu);
+    sched_setaffinity(None, &cpus).unwrap();
+    act();
+    sched_setaffinity(None, &before).unwrap();
+}
+
+/// Cores on CPUs in another order than their own: what a CPU has taken is accepted by the core on it, not by the one of its number.
+#[test]
+fn connections_are_steered_to_the_core_on_the_cpu_that_took_them() {
+    for cores in ["0,1", "1,0"] {
+        let config = "memory = \"64MiB\"\naccept_steering = \"cpu\"\n";
+        let server = Server::start(&Plan { config, cores: Some(cores), ..Plan::default() });
+        let accepted =
+            |core: usize| server.metric(&format!("corelane_http_connections_accepted_total{{core=\"{core}\"}}"));
+        for (core, cpu) in cores.split(',').enumerate() {
+            // On loopback the CPU of the client takes its packets.
+            let before = [accepted(0), accepted(1)];
+            on_cpu(cpu.parse().unwrap(), || {
+                let clients: Vec<Client> = (0..CLIENTS).map(|_| Client::connect(server.address)).collect();
+                for mut client in clients {
+                    assert_eq!(client.ask(&request("GET", 0, "", "")).status, 404);
+                }
+            });
+            let after = [accepted(0), accepted(1)];
+            assert_eq!(
+                after[core] - before[core],
+                CLIENTS as u64,
+                "cores {cores}, CPU {cpu}: {before:?}, then {after:?}"
+            );
+        }
     }
 }

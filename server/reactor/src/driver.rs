@@ -311,6 +311,9 @@ impl DerefMut for AnyDriver {
     }
 }
 
+/// Most cores among which connections are steered by CPU: two instructions each, of a program that may have 4096.
+pub const STEERED_CPUS_MAX: usize = 1024;
+
 /// How a listening socket is opened.
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
@@ -321,16 +324,16 @@ pub struct ListenOptions {
     /// Fail if another process listens on the address already, although it would share it: set by the first core that
     /// opens it, so that a second instance of a server is noticed instead of getting half of the connections.
     pub claim: bool,
-    /// Steer a connection to the core whose CPU took its packets (`SO_ATTACH_REUSEPORT_CBPF`): needs one core per
-    /// CPU, opened in order of cores.
-    pub steer_by_cpu: bool,
+    /// The CPU of each core, in the order in which cores open the address: a connection goes to the core whose CPU took its packets
+    /// (`SO_ATTACH_REUSEPORT_CBPF`), and by a hash where no core has that CPU. Empty: always by a hash. At most [`STEERED_CPUS_MAX`].
+    pub steered_cpus: Vec<u32>,
     /// Mode of the file of a Unix socket, from before the first connection on; without it as the umask leaves it.
     pub unix_mode: Option<u32>,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        ListenOptions { backlog: 4096, reuse_port: true, claim: false, steer_by_cpu: false, unix_mode: None }
+        ListenOptions { backlog: 4096, reuse_port: true, claim: false, steered_cpus: Vec::new(), unix_mode: None }
     }
 }
 

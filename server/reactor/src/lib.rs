@@ -48,7 +48,7 @@ pub use allocator::release_free_memory;
 pub use buffer::Received;
 pub use core::{Holdings, Reactor, SpawnError};
 pub use counters::ReactorCounters;
-pub use driver::ListenOptions;
+pub use driver::{ListenOptions, STEERED_CPUS_MAX};
 pub use host::{CoreSpec, Host, Threads, entropy};
 pub use id::CoreId;
 #[cfg(loom)]

@@ -44,7 +44,8 @@ pub(crate) fn start(reactor: &Reactor, mut plan: CorePlan) -> std::io::Result<()
     let memory = ConnectionMemory::new(&plan.snapshot.settings.limits);
     let access_log = plan.access_log.take();
     let recorder = Rc::new(Recorder::new(reactor, access_log, &plan.snapshot.settings.access_log, &metrics));
-    let (listening, connections_max) = (Arc::clone(&plan.listening), plan.connections_max);
+    let (listening, cpus, connections_max) =
+        (Arc::clone(&plan.listening), Arc::clone(&plan.cpus), plan.connections_max);
     let storage = Storage::start(reactor, plan)?;
     let connections = Connections::new(reactor, &metrics, connections_max);
 
@@ -62,7 +63,7 @@ pub(crate) fn start(reactor: &Reactor, mut plan: CorePlan) -> std::io::Result<()
         },
         services,
     );
-    Acceptor::new(reactor, &snapshot, &connections, &metrics, h1).start(&listening)?;
+    Acceptor::new(reactor, &snapshot, &connections, &metrics, h1).start(&listening, &cpus)?;
 
     let core =
         Rc::new(Core { reactor: reactor.clone(), snapshot, storage, memory, connections, recorder, hot_keys, metrics });

@@ -31,6 +31,8 @@ pub(crate) struct CorePlan {
     pub(crate) names: Option<NameLookup>,
     /// What the cores of this process listen on.
     pub(crate) listening: Arc<SharedListen>,
+    /// CPUs of the data cores of this process, in their order; empty if they are not pinned.
+    pub(crate) cpus: Arc<[u32]>,
     /// Connections of clients for which this core has descriptors.
     pub(crate) connections_max: usize,
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::driver::ListenOptions;
+use crate::driver::{ListenOptions, STEERED_CPUS_MAX};
 
 /// A socket address in the kernel's form.
 pub(crate) struct RawAddress {
@@ -208,8 +208,8 @@ pub(crate) fn listen(address: &Address, options: &ListenOptions) -> io::Result<(
     }
     // SAFETY: listen(2) takes no pointers.
     check(unsafe { libc::listen(fd.as_raw_fd(), options.backlog as libc::c_int) })?;
-    if options.steer_by_cpu {
-        steer_by_cpu(&fd)?;
+    if !options.steered_cpus.is_empty() {
+        steer_by_cpu(&fd, &options.steered_cpus)?;
     }
     let bound = address_by(libc::getsockname, fd.as_raw_fd()).unwrap_or_else(|| address.clone());
     Ok((fd, bound))
@@ -288,18 +288,9 @@ pub(crate) fn remove_own(fd: &OwnedFd) {
     }
 }
 
-/// Picks the socket of a reuse-port group by the CPU that took the packet: socket `n` was the `n`th to listen.
-fn steer_by_cpu(fd: &OwnedFd) -> io::Result<()> {
-    // A = number of this CPU; return A.
-    let mut program = [
-        libc::sock_filter {
-            code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
-            jt: 0,
-            jf: 0,
-            k: (libc::SKF_AD_OFF + libc::SKF_AD_CPU) as u32,
-        },
-        libc::sock_filter { code: (libc::BPF_RET | BPF_A) as u16, jt: 0, jf: 0, k: 0 },
-    ];
+/// Picks the socket of a reuse-port group by the CPU that took the packet: that of `cpus[n]` belongs to the `n`th that listened.
+fn steer_by_cpu(fd: &OwnedFd, cpus: &[u32]) -> io::Result<()> {
+    let mut program = steering_program(cpus);
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     let len = size_of_val(&filter) as libc::socklen_t;
     // SAFETY: `filter` points to a program that outlives the call; the kernel copies it.
@@ -310,8 +301,19 @@ fn steer_by_cpu(fd: &OwnedFd) -> io::Result<()> {
     .map(drop)
 }
 
-/// `BPF_A` of `linux/filter.h`: the accumulator is what is returned.
-const BPF_A: u32 = 0x10;
+/// Returns the place of the current CPU among `cpus`; without one, what no group has as an index: then the kernel picks by a hash.
+fn steering_program(cpus: &[u32]) -> Vec<libc::sock_filter> {
+    debug_assert!(cpus.len() <= STEERED_CPUS_MAX, "the kernel bounds programs");
+    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let this_cpu = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, (libc::SKF_AD_OFF + libc::SKF_AD_CPU) as u32);
+    let mut program = vec![this_cpu];
+    for (index, &cpu) in cpus.iter().enumerate() {
+        let is_other = libc::sock_filter { jf: 1, ..statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, cpu) };
+        program.extend([is_other, statement(libc::BPF_RET | libc::BPF_K, index as u32)]);
+    }
+    program.push(statement(libc::BPF_RET | libc::BPF_K, u32::MAX));
+    program
+}
 
 /// Takes what is left in a listening socket's backlog.
 pub(crate) fn drain_backlog(fd: &OwnedFd) -> Vec<OwnedFd> {
