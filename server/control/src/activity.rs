@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use reactor::Instant;
 use serde_json::{Value, json};
 
+use crate::build;
 use crate::metrics::ProcessUsage;
 
 /// Seconds that a rate is over, and the one they begin with.
@@ -104,6 +105,7 @@ pub fn process(usage: &ProcessUsage) -> Value {
     let by_thread: serde_json::Map<_, _> =
         usage.cpu_s_by_thread().map(|(name, seconds)| (name.to_owned(), seconds.into())).collect();
     json!({
+        "digest": build::digest(),
         "resident_bytes": usage.resident_bytes,
         "cpu_seconds": usage.cpu_s(),
         "cpu_seconds_by_thread": by_thread,

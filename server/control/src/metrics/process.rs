@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use crate::build::Build;
+use crate::build::{self, Build};
 
 use super::{
     family::{Family, Label},
@@ -29,8 +29,14 @@ const DESCRIPTORS: Family = Family::gauge("corelane_process_open_file_descriptor
 const START: Family = Family::gauge("corelane_process_start_time_seconds", &[], "Start of the process, in Unix time.");
 const BUILD: Family = Family::gauge(
     "corelane_process_build_info",
-    &[Label::open("program"), Label::open("version"), Label::open("commit"), Label::open("profile")],
-    "Always 1; its labels say what is running.",
+    &[
+        Label::open("program"),
+        Label::open("version"),
+        Label::open("commit"),
+        Label::open("profile"),
+        Label::open("digest"),
+    ],
+    "Always 1; its labels say what is running; `digest` is the SHA-256 of the program, empty until it is known after the first scrape.",
 );
 
 /// The families of this file, for their reference.
@@ -124,8 +130,9 @@ impl ProcessUsage {
     /// Writes the `corelane_process_*` families.
     pub fn render(&self, build: &Build, text: &mut Text) {
         let Build { program, version, commit, profile } = build;
-        let labels: [(&'static str, &dyn std::fmt::Display); 4] =
-            [("program", program), ("version", version), ("commit", commit), ("profile", profile)];
+        let digest = build::digest().unwrap_or_default();
+        let labels: [(&'static str, &dyn std::fmt::Display); 5] =
+            [("program", program), ("version", version), ("commit", commit), ("profile", profile), ("digest", &digest)];
         text.sample(&BUILD, &labels, 1_u64);
         text.sample(&START, &[], self.started_unix_s);
         text.sample(&MEMORY, &[], self.resident_bytes);
@@ -195,7 +202,7 @@ mod tests {
         let text = text.finish();
         exposition::check(&text);
         for line in [
-            "corelane_process_build_info{program=\"corelane\",version=\"0.1.0\",commit=\"abc\",profile=\"debug\"} 1\n",
+            "corelane_process_build_info{program=\"corelane\",version=\"0.1.0\",commit=\"abc\",profile=\"debug\",digest=\"",
             "corelane_process_start_time_seconds 1700000000.25\n",
             "corelane_process_resident_memory_bytes 4096\n",
             "corelane_process_open_file_descriptors 9\n",
