@@ -1,6 +1,5 @@
 //! Texts of ethtool, of several versions and drivers: those of veth were captured with version 6.1, the others are as the program's source
 //! prints them.
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use corectl::ethtool::{
     ChannelCounts, Feature, Rings, channels, coalesce, driver_line, feature, flag, flow_hash, indirection, rings,

@@ -55,13 +55,20 @@ pub(super) fn line(
             LineAction::NotHere
         }
         SettingReading::Absent => {
-            note = "this kernel, driver or machine has no such setting".into();
+            note = why_absent(setting).into();
             LineAction::NotHere
         }
         SettingReading::Unreadable(why) => {
             note = format!("it could not be put back: {why}");
             LineAction::NotHere
         }
+    };
+    let action = match impossible(setting, &wanted, layout) {
+        Some(why) if action == LineAction::Change => {
+            note = why.into();
+            LineAction::NotHere
+        }
+        _ => action,
     };
     let is_held = action == LineAction::Change && setting.knob.risk > max_risk;
     let action = if is_held { LineAction::HeldBack } else { action };
@@ -83,6 +90,27 @@ pub(super) fn line(
         reason: setting.knob.reason.into(),
         note,
     })
+}
+
+/// Knob of the cpuset partition.
+const PARTITION: &str = "service.cpu_partition";
+
+/// Why a setting that this kernel may well have is not to be seen.
+fn why_absent(setting: &Setting) -> &'static str {
+    if setting.knob.name == PARTITION {
+        "the slice has it once it runs with CPUs of its own: confirm service.slice_cpus, restart the services, then plan and apply again"
+    } else {
+        "this kernel, driver or machine has no such setting"
+    }
+}
+
+/// Why the kernel would take a value and not do it.
+fn impossible(setting: &Setting, wanted: &str, layout: &Layout) -> Option<&'static str> {
+    // The first housekeeping CPU is the control thread's, and so the slice's.
+    let leaves_none = layout.housekeeping.len() < 2 && setting.knob.name == PARTITION && wanted == "isolated";
+    leaves_none.then_some(
+        "the services have all CPUs, and a partition must leave the host one: `housekeeping` in the table `layout` of the host's own file, two or more CPUs",
+    )
 }
 
 /// A queue that the card does not have yet.

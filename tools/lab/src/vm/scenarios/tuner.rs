@@ -22,7 +22,12 @@ pub(super) struct Tuner<'a> {
 impl<'a> Tuner<'a> {
     /// Tunes this card from now on.
     pub(super) fn on_card(machine: &'a GuestMachine, card: &str) -> Result<Self> {
-        machine.write(OVERRIDES, &format!("[layout]\ninterfaces = [\"{card}\"]\n"))?;
+        Self::with_layout(machine, card, "")
+    }
+
+    /// The same, with more lines of the table `layout`.
+    pub(super) fn with_layout(machine: &'a GuestMachine, card: &str, lines: &str) -> Result<Self> {
+        machine.write(OVERRIDES, &format!("[layout]\ninterfaces = [\"{card}\"]\n{lines}"))?;
         Ok(Self { machine })
     }
 
