@@ -302,17 +302,21 @@ fn check_command_listen<T: Bootable>(loaded: &Loaded<T>) -> Result<(), StartErro
     Err(loaded.unusable("command_listen", reason).into())
 }
 
-/// Refuses to take memory that is not there: the kernel would end the process while it takes it.
+/// Refuses to take memory that is not there: the kernel would end the process while it takes it. What is more than there ever is is
+/// refused for good.
 fn check_at_start<T: Bootable>(loaded: &Loaded<T>, host: Option<&HostMemory>) -> Result<(), StartError> {
     let taken = loaded.settings.memory_at_start();
-    let Some(MemoryLimit { bytes, of }) = host.map(|host| &host.available).filter(|limit| taken > limit.bytes) else {
+    let exceeds = |limit: &&MemoryLimit| taken > limit.bytes;
+    let Some(MemoryLimit { bytes, of }) = host.map(|host| &host.available).filter(exceeds) else {
         return Ok(());
     };
     let available = memory::readable(*bytes);
     let reason = format!(
         "memory_commit = \"at-start\" takes all of it at once, and {of} has {available} for it; lower it, or set memory_commit = \"as-needed\""
     );
-    Err(MissingNow(loaded.unusable("memory", reason).to_string()).into())
+    let unusable = loaded.unusable("memory", reason);
+    let is_for_good = host.map(|host| &host.limit).filter(exceeds).is_some();
+    if is_for_good { Err(unusable.into()) } else { Err(MissingNow(unusable.to_string()).into()) }
 }
 
 /// What `--check` says of the memory.

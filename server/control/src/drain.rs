@@ -44,6 +44,21 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All of them, by status.
+    pub const ALL: [Self; 5] = [Self::Clean, Self::Failed, Self::Refused, Self::Cut, Self::TryAgain];
+
+    /// What it means to whoever has started the process.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Clean => "ended clean",
+            Self::Failed => "failed",
+            Self::Refused => "refused by settings, rights or kernel: never retry",
+            Self::Cut => "requests were cut at the end of drain_timeout",
+            Self::TryAgain => "an address, memory or descriptors are missing now: try again",
+        }
+    }
+
     /// The exit status.
     #[must_use]
     pub const fn status(self) -> u8 {
@@ -273,9 +288,8 @@ mod tests {
 
     #[test]
     fn exit_statuses() {
-        let all = [Exit::Clean, Exit::Failed, Exit::Refused, Exit::Cut, Exit::TryAgain];
-        assert_eq!(all.map(Exit::status), [0, 1, 2, 3, 75]);
-        for exit in all {
+        assert_eq!(Exit::ALL.map(Exit::status), [0, 1, 2, 3, 75]);
+        for exit in Exit::ALL {
             let ending = Ending::default();
             assert_eq!(ending.status(), None);
             ending.set(exit);

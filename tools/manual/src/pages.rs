@@ -7,6 +7,7 @@ use std::io::Write as _;
 use anyhow::Result;
 use clap::Command;
 use clap_mangen::Man;
+use control::drain::Exit;
 use control::settings::schema::Schema;
 use roff::{Roff, bold, roman};
 
@@ -39,6 +40,10 @@ pub(crate) fn of_server(command: Command, schema: &Schema) -> Result<Vec<u8>> {
     more.control("SH", ["SIGNALS"]);
     for (signal, effect) in SIGNALS {
         more.control("TP", []).text([bold(signal)]).text([roman(effect)]);
+    }
+    more.control("SH", ["EXIT STATUS"]);
+    for exit in Exit::ALL {
+        more.control("TP", []).text([bold(exit.status().to_string())]).text([roman(exit.meaning())]);
     }
     more.control("SH", ["FILES"]);
     let file = format!("/etc/corelane/{program}.toml");

@@ -44,6 +44,7 @@ fn every_flag_and_every_key_is_there() {
         for (path, key) in schema.keys() {
             assert!(keys.contains(&format!("Variable: {}.", variable(&path))), "{path}");
             let Some(flag) = key.flag else { continue };
+            assert!(page.contains("EXIT STATUS") && page.contains("never retry"), "{page}");
             assert!(page.contains(&flag.name.replace('-', "\\-")), "{program}.1 lacks {}", flag.name);
             for completion in &completions {
                 assert!(text(&files, completion).contains(flag.name), "{completion} lacks {}", flag.name);

@@ -14,6 +14,8 @@ use std::{
 
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::OsStringValueParser, error::ErrorKind, value_parser};
 
+use crate::drain::Exit;
+
 use super::{
     error::{SettingError, SettingsErrors},
     kind::Kind,
@@ -128,13 +130,18 @@ pub(super) fn command(schema: &Schema) -> Command {
         .arg(config)
         .args(schema.keys().iter().filter_map(|(path, key)| argument(key, path)))
         .args([check, against, print])
-        .after_help(
-            "Precedence: flag, environment, file, default. Keys without a flag have a variable too: CORELANE_\n\
-             and the path in capitals, such as CORELANE_LIMITS_IDLE_TIMEOUT for idle_timeout in [limits].\n\
-             All keys are described in docs/config.md.\n\n\
-             Exit status: 0 ended clean; 1 failed; 2 refused by settings, rights or kernel, never retry; 3 cut at the\n\
-             end of drain_timeout; 75 an address, memory or descriptors are missing now, try again.",
-        )
+        .after_help(after_help())
+}
+
+fn after_help() -> String {
+    let statuses: String =
+        Exit::ALL.iter().map(|exit| format!("\n  {:<3} {}", exit.status(), exit.meaning())).collect();
+    format!(
+        "Precedence: flag, environment, file, default. Keys without a flag have a variable too: CORELANE_\n\
+         and the path in capitals, such as CORELANE_LIMITS_IDLE_TIMEOUT for idle_timeout in [limits].\n\
+         All keys are described in docs/config.md.\n\n\
+         Exit status:{statuses}"
+    )
 }
 
 fn argument(key: &SettingKey, path: &str) -> Option<Arg> {
