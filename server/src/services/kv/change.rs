@@ -63,7 +63,7 @@ impl KvService {
             metrics: &self.metrics,
             bytes_max: policy.value_bytes_max,
             too_large: write::too_large(policy),
-            discard: &|bytes, lease| discard(&self.store.reactor, Arc::new(bytes), lease),
+            discard: &|bytes, lease| discard(&self.store.reactor, Arc::new(bytes), Some(lease)),
         };
         // Its memory is leased until it is free again.
         let (value, value_crc32c, lease) = match body::gather(wire, head.body(), bounds).await {
@@ -81,7 +81,7 @@ impl KvService {
             Depends::Read => self.weigh(head, key, op).await,
         };
         self.respond_written(key, response, wire);
-        discard(&self.store.reactor, value, lease);
+        discard(&self.store.reactor, value, Some(lease));
     }
 
     /// Removes the key.

@@ -72,7 +72,7 @@ impl NodeCore {
             let answer = core.write_staged(&hop.request, hop.deadline, || true).await;
             // The core that took it has the lease.
             core.answer_hop(from, id, answer);
-            discard(&core.reactor, Arc::new(hop.request.into_value()), ());
+            discard(&core.reactor, Arc::new(hop.request.into_value()), None);
         };
         if self.reactor.spawn(task).is_err() {
             self.answer_hop(from, id, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US));
