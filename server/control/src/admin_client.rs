@@ -2,7 +2,7 @@
 //!
 //! **Not** a general client: one request on a connection, whose end is the end of the response.
 //!
-//! **Invariants**: at most [`ANSWER_BYTES_MAX`] bytes are read, and the time that is given passes, whatever answers or does not.
+//! **Invariants**: at most `ANSWER_BYTES_MAX` bytes are read, and the time that is given passes, whatever answers or does not.
 //!
 //! **Source**: RFC 9112.
 

@@ -7,7 +7,7 @@
 //!
 //! **Not** deciding any of it, which [`crate::lifecycle`] does.
 //!
-//! **Invariants**: nothing here waits; at most [`UNSENT_MAX`] messages are kept for a manager that does not read; a sign of life is
+//! **Invariants**: nothing here waits; at most `UNSENT_MAX` messages are kept for a manager that does not read; a sign of life is
 //! never kept, since it would be one of the past.
 //!
 //! **Source**: sd_notify(3), systemd.service(5) (`Type=notify-reload`, `WatchdogSec=`), sd_watchdog_enabled(3).
