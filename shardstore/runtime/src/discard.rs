@@ -16,7 +16,15 @@ use crate::budget::Lease;
 /// Bytes that are freed between two turns of other tasks.
 const SLICE_BYTES: usize = 1 << 20;
 
-/// Frees a value, if nobody else has it, and with it what it leases.
+/// Frees a value, if nobody else has it, and with it what it leases; done once all is free. Whoever is answered after that finds room
+/// for the next value.
+pub async fn reclaim(reactor: &Reactor, value: Arc<Vec<u8>>, lease: Option<Lease>) {
+    if let Ok(bytes) = Arc::try_unwrap(value) {
+        free(reactor, bytes, lease).await;
+    }
+}
+
+/// The same, elsewhere: for what nobody is answered after.
 pub fn discard(reactor: &Reactor, value: Arc<Vec<u8>>, lease: Option<Lease>) {
     let Ok(bytes) = Arc::try_unwrap(value) else { return };
     if bytes.capacity() <= SLICE_BYTES {

@@ -14,7 +14,7 @@ use corelane_http::problem::Problem;
 use corelane_http::request::RequestHead;
 use corelane_http::response::ResponseHead;
 use shardstore::version::Condition;
-use store_runtime::discard::discard;
+use store_runtime::discard::{discard, reclaim};
 use store_runtime::request::{Outcome, Refusal, SetValue, Source, StoreOp, StoreResponse};
 
 use super::KvService;
@@ -80,8 +80,8 @@ impl KvService {
             Depends::Store(condition) => Ok(self.store.ask(key, op(condition), deadline).await),
             Depends::Read => self.weigh(head, key, op).await,
         };
+        reclaim(&self.store.reactor, value, Some(lease)).await;
         self.respond_written(key, response, wire);
-        discard(&self.store.reactor, value, Some(lease));
     }
 
     /// Removes the key.

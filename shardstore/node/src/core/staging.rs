@@ -18,7 +18,7 @@ use reactor::{CoreId, Instant};
 use shardstore::key::KeyHash;
 use shardstore::wire::{Kind, Op, Request, Status};
 use store_runtime::budget::Lease;
-use store_runtime::discard::discard;
+use store_runtime::discard::{discard, reclaim};
 use store_runtime::hop::Hop;
 use store_runtime::staging::{NotStaged, STAGED_BYTES_MIN};
 
@@ -52,7 +52,7 @@ pub(super) fn begin(
     let frame = frame.placed_by(core.topology_epoch());
     let task = async move {
         let answer = core.write_staged(&frame, context.deadline, || link.sender.is_open()).await;
-        discard(&core.reactor, Arc::new(frame.into_value()), lease);
+        reclaim(&core.reactor, Arc::new(frame.into_value()), lease).await;
         let sent = respond(&core, &link, &context, answer, &mut link.sender.write());
         // It was counted as waiting when it began.
         if sent == Sent::Now && context.kind == Kind::Request {
