@@ -306,8 +306,7 @@ fn check_command_listen<T: Bootable>(loaded: &Loaded<T>) -> Result<(), StartErro
 /// refused for good.
 fn check_at_start<T: Bootable>(loaded: &Loaded<T>, host: Option<&HostMemory>) -> Result<(), StartError> {
     let taken = loaded.settings.memory_at_start();
-    let exceeds = |limit: &&MemoryLimit| taken > limit.bytes;
-    let Some(MemoryLimit { bytes, of }) = host.map(|host| &host.available).filter(exceeds) else {
+    let Some((MemoryLimit { bytes, of }, is_for_good)) = host.and_then(|host| host.lacks(taken)) else {
         return Ok(());
     };
     let available = memory::readable(*bytes);
@@ -315,7 +314,6 @@ fn check_at_start<T: Bootable>(loaded: &Loaded<T>, host: Option<&HostMemory>) ->
         "memory_commit = \"at-start\" takes all of it at once, and {of} has {available} for it; lower it, or set memory_commit = \"as-needed\""
     );
     let unusable = loaded.unusable("memory", reason);
-    let is_for_good = host.map(|host| &host.limit).filter(exceeds).is_some();
     if is_for_good { Err(unusable.into()) } else { Err(MissingNow(unusable.to_string()).into()) }
 }
 

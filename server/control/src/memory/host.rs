@@ -29,6 +29,12 @@ pub struct HostMemory {
 }
 
 impl HostMemory {
+    /// What is too little for `bytes`, and whether it always is: more than there ever is, not only more than there is now.
+    #[must_use]
+    pub fn lacks(&self, bytes: u64) -> Option<(&MemoryLimit, bool)> {
+        (bytes > self.available.bytes).then_some((&self.available, bytes > self.limit.bytes))
+    }
+
     /// What this process finds; `None` where the kernel does not say.
     #[must_use]
     pub fn read() -> Option<Self> {
@@ -108,6 +114,14 @@ mod tests {
     }
 
     const MEMINFO: (&str, &str) = ("proc/meminfo", "MemTotal:       1000 kB\nMemFree: 1 kB\nMemAvailable:    600 kB\n");
+
+    #[test]
+    fn what_is_there_at_another_time_is_told_from_what_never_is() {
+        let limit = |bytes| MemoryLimit { bytes, of: "this host".to_owned() };
+        let host = HostMemory { limit: limit(100), available: limit(60) };
+        let lacks = [60, 61, 100, 101].map(|bytes| host.lacks(bytes).map(|(limit, for_good)| (limit.bytes, for_good)));
+        assert_eq!(lacks, [None, Some((60, false)), Some((60, false)), Some((60, true))]);
+    }
 
     #[test]
     fn without_a_cgroup_the_host_limits() {
