@@ -24,6 +24,7 @@ const NEEDED: &[Needed] = &[
     Needed { program: "h2load", package: "nghttp2-client" },
     Needed { program: "chromium", package: "chromium" },
     Needed { program: "nginx", package: "nginx-light" },
+    Needed { program: "haproxy", package: "haproxy" },
     Needed { program: "python3", package: "python3" },
     Needed { program: "valgrind", package: "valgrind" },
     Needed { program: "redis-server", package: "redis-server" },
