@@ -1,0 +1,158 @@
+"""The corelane_* variables of an inventory: whether each is declared, has its type and lies in its range.
+
+Not: reading files, Ansible's own types. Declarations are those of roles/*/meta/argument_specs.yml, given as a dictionary of
+name to option; argument specifications have no ranges and let unknown variables pass, which is why this exists.
+
+Invariants: pure functions; every fault is reported, not the first one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+
+PREFIX = "corelane_"
+
+# Inclusive. A port of 0 would let the kernel choose, and nobody would find it.
+RANGES = {
+    "corelane_http_port": (1, 65535),
+    "corelane_admin_port": (1, 65535),
+    "corelane_shard_port": (1, 65535),
+    "corelane_node_admin_port": (1, 65535),
+    "corelane_node_id": (1, 65535),
+    "corelane_disk_bytes_min": (0, 1 << 50),
+    "corelane_clock_offset_seconds_max": (0.0, 3600.0),
+    "corelane_rollout_bake_seconds": (0, 7 * 86400),
+}
+
+ADDRESSES = ("corelane_listen_address", "corelane_admin_address")
+NAMES = ("corelane_zone", "corelane_rack")
+NAME = re.compile(r"[a-zA-Z0-9._-]{1,63}")
+
+
+class Fault:
+    """What is wrong, where, and what to do about it."""
+
+    def __init__(self, key, problem, remedy):
+        self.key = key
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self):
+        return "%s: %s; %s" % (self.key, self.problem, self.remedy)
+
+    def __eq__(self, other):
+        return isinstance(other, Fault) and str(self) == str(other)
+
+    def __hash__(self):
+        return hash(str(self))
+
+    __repr__ = __str__
+
+
+def nearest(name, known):
+    """The declared name that is most like `name`, or None."""
+    by_rest = {key[len(PREFIX):]: key for key in sorted(known)}
+    found = difflib.get_close_matches(name[len(PREFIX):], list(by_rest), n=1, cutoff=0.6)
+    return by_rest[found[0]] if found else None
+
+
+def check_host(variables, options):
+    """The faults of one host's variables, in the order of their names.
+
+    `variables` has all variables of the host, `options` all declarations.
+    """
+    faults = []
+    for key in sorted(key for key in variables if key.startswith(PREFIX)):
+        if key not in options:
+            near = nearest(key, options)
+            remedy = 'did you mean "%s"?' % near if near else "ansible/README.md lists all variables"
+            faults.append(Fault(key, "unknown variable", remedy))
+            continue
+        faults += check_value(key, variables[key], options[key])
+    return faults
+
+
+def check_value(key, value, option):
+    """The faults of one declared variable's value."""
+    if value is None:
+        return [Fault(key, "has no value", "set it or remove it")]
+    wanted = option.get("type", "str")
+    if not has_type(value, wanted):
+        return [Fault(key, "found %r" % (value,), "allowed: a value of type %s" % wanted)]
+    return check_choice(key, value, option) + check_range(key, value)
+
+
+def check_choice(key, value, option):
+    choices = option.get("choices")
+    values = value if isinstance(value, list) else [value]
+    wrong = [one for one in values if choices is not None and one not in choices]
+    return [Fault(key, "found %r" % one, "allowed: " + ", ".join(map(str, choices))) for one in wrong]
+
+
+def check_range(key, value):
+    if key in RANGES and not RANGES[key][0] <= float(value) <= RANGES[key][1]:
+        return [Fault(key, "found %s" % value, "allowed: %s to %s" % RANGES[key])]
+    if key in NAMES and not NAME.fullmatch(value):
+        return [Fault(key, "found %r" % value, "allowed: 1 to 63 of a-z A-Z 0-9 . _ -")]
+    if key in ADDRESSES and not is_address(value):
+        return [Fault(key, "found %r" % value, "allowed: an IP address")]
+    return []
+
+
+def has_type(value, wanted):
+    """Whether a value has a type of argument specifications; numbers in quotes are numbers, as they are for Ansible."""
+    if wanted == "raw":
+        return True
+    if wanted == "bool":
+        return isinstance(value, bool) or str(value).lower() in ("true", "false", "yes", "no")
+    if wanted in ("int", "float"):
+        return not isinstance(value, bool) and is_number(value, int if wanted == "int" else float)
+    kinds = {"str": str, "path": str, "list": (list, tuple), "dict": dict}
+    return isinstance(value, kinds[wanted])
+
+
+def is_number(value, kind):
+    if isinstance(value, float) and kind is int:
+        return False
+    try:
+        kind(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def is_address(value):
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def with_defaults(variables, options):
+    """A host's variables, and the defaults of those that it does not set; None where there is neither."""
+    values = {key: option.get("default") for key, option in options.items()}
+    values.update((key, value) for key, value in variables.items() if key in options)
+    return values
+
+
+def table(options):
+    """The variables as a table of Markdown, in the order of their declaration."""
+    lines = ["| variable | type | default | meaning |", "|---|---|---|---|"]
+    for key, option in options.items():
+        kind = option.get("type", "str")
+        if "choices" in option:
+            kind = ", ".join("`%s`" % choice for choice in option["choices"])
+        default = "`%s`" % json_like(option["default"]) if "default" in option else ""
+        lines.append("| `%s` | %s | %s | %s |" % (key, kind, default, option["description"]))
+    return "\n".join(lines) + "\n"
+
+
+def json_like(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[%s]" % ", ".join(json_like(one) for one in value)
+    return str(value)

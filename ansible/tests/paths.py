@@ -1,0 +1,23 @@
+"""Where tests find what they test: `python3 -m unittest discover` runs in ansible/ without Ansible's import paths."""
+
+import pathlib
+import sys
+import types
+
+ANSIBLE = pathlib.Path(__file__).resolve().parent.parent
+MODULE_UTILS = ANSIBLE / "plugins" / "module_utils"
+
+
+def importable():
+    """Makes plugins/module_utils the package `ansible.module_utils`' own modules are found in, also without Ansible."""
+    try:
+        import ansible.module_utils as package
+    except ImportError:
+        sys.modules["ansible"] = types.ModuleType("ansible")
+        package = sys.modules["ansible.module_utils"] = types.ModuleType("ansible.module_utils")
+        package.__path__ = []
+    if str(MODULE_UTILS) not in package.__path__:
+        package.__path__.append(str(MODULE_UTILS))
+
+
+importable()
