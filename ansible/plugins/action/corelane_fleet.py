@@ -1,0 +1,109 @@
+"""Judges the whole fleet on the controller: runs once, after corelane_preflight has looked at every host."""
+
+from __future__ import annotations
+
+import glob
+import os
+
+import ansible.module_utils as package
+import yaml
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+# Ansible sends module_utils along with modules, and does not put them on the controller's own path.
+OWN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "module_utils")
+if OWN not in package.__path__:
+    package.__path__.append(OWN)
+
+from ansible.module_utils import corelane_bundle, corelane_fleet  # noqa: E402
+
+ROLES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles")
+
+
+class ActionModule(ActionBase):
+    """See the module of the same name."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        members = [self.member(name, task_vars) for name in task_vars["groups"]["all"]]
+        wanted = self._task.args
+        verdict = corelane_fleet.judge(members, declared(), corelane_bundle.check, bool(wanted.get("allow_unreachable", False)))
+        origins = {member.name: member.origins for member in members}
+        faults = [line_of(name, fault, origins) for name, fault in verdict.faults]
+        result.update(
+            changed=False,
+            warned=[line_of(name, fault, origins) for name, fault in verdict.warnings],
+            would_change=["%s: %s" % pair for pair in verdict.changes],
+        )
+        for line in result["warned"]:
+            self._display.warning(line)
+        if faults:
+            result["failed"] = True
+            result["msg"] = "%d faults, and nothing was changed anywhere:\n%s" % (len(faults), "\n".join(faults))
+        return result
+
+    def member(self, name, task_vars):
+        """A host's variables, as far as they can be had, and what corelane_preflight found."""
+        host = task_vars["hostvars"][name]
+        values, broken, origins = {}, {}, {}
+        for key in [key for key in host if key.startswith("corelane_")]:
+            try:
+                values[key] = host[key]
+            except AnsibleError as error:
+                values[key], broken[key] = None, error
+            origins[key] = origin_of(values[key])
+        found = host.get(self._task.args["register"])
+        member = corelane_fleet.Member(name, host.get("group_names", []), plain(values), what_was_found(found))
+        member.origins = origins
+        return member
+
+
+def what_was_found(result):
+    if result is None or result.get("unreachable"):
+        return None
+    if result.get("failed"):
+        return {"failed": str(result.get("msg", "it could not be looked at"))}
+    return plain(result)
+
+
+def declared():
+    """All variables of all roles."""
+    options = {}
+    for path in glob.glob(os.path.join(ROLES, "*", "meta", "argument_specs.yml")):
+        with open(path, encoding="utf-8") as file:
+            for entry in yaml.safe_load(file)["argument_specs"].values():
+                options.update(entry.get("options", {}))
+    return options
+
+
+def plain(value):
+    """The same without Ansible's own types."""
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
+def origin_of(value):
+    """File and line that a variable was read from, or an empty text."""
+    try:
+        from ansible._internal._datatag._tags import Origin
+    except ImportError:
+        return ""
+    origin = Origin.get_tag(value)
+    if origin is None or not getattr(origin, "path", None):
+        return ""
+    path = os.path.relpath(origin.path)
+    return "%s:%s" % (origin.path if path.startswith("..") else path, origin.line_num or 1)
+
+
+def line_of(name, fault, origins):
+    place = origins.get(name, {}).get(fault.key.split(".")[0].split("[")[0], "")
+    return "%s: %s%s" % (name, fault, " (%s)" % place if place else "")

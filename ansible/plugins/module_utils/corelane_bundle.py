@@ -1,0 +1,87 @@
+"""A release on the controller: the archive, and the manifest and signature that lie beside it.
+
+Not: installing. Invariants: nothing of an archive is read before its manifest's signature and its own sum were right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+
+from ansible.module_utils.corelane_minisign import SignatureError, verify
+
+SUFFIX = ".tar.zst"
+UNPACK_SECONDS = 60
+
+
+class BundleError(Exception):
+    """What is wrong with a release, with the file's name."""
+
+
+class Bundle:
+    """A release whose signature was right."""
+
+    def __init__(self, archive, public_key):
+        self.archive = os.path.expanduser(archive)
+        if not self.archive.endswith(SUFFIX):
+            raise BundleError("%s: not an archive; its name ends with %s" % (self.archive, SUFFIX))
+        self.stem = self.archive[: -len(SUFFIX)]
+        self.key = content(os.path.expanduser(public_key)).decode(errors="replace")
+        self.manifest = content(self.stem + ".json").decode(errors="replace")
+        self.signature = content(self.stem + ".json.minisig").decode(errors="replace")
+        try:
+            verify(self.manifest.encode(), self.signature, self.key)
+        except SignatureError as error:
+            raise BundleError("%s.json: %s" % (self.stem, error))
+        self.facts = json.loads(self.manifest)
+        self.digest = hashlib.sha256(self.manifest.encode()).hexdigest()
+
+    def check_archive(self):
+        if self.facts["archive"]["file"] != os.path.basename(self.archive):
+            raise BundleError("%s: the manifest is of %s" % (self.archive, self.facts["archive"]["file"]))
+        if sum_of(self.archive) != self.facts["archive"]["sha256"]:
+            raise BundleError("%s: not the archive of its manifest" % self.archive)
+
+    def extract(self, path, target):
+        """Puts one file of the archive into `target`. Raises BundleError."""
+        self.check_archive()
+        member = "%s/%s" % (os.path.basename(self.stem), path)
+        unpack = subprocess.run(
+            ["tar", "--extract", "--zstd", "--to-stdout", "--file", self.archive, member],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=UNPACK_SECONDS, check=False,
+        )  # fmt: skip
+        if unpack.returncode:
+            raise BundleError("%s: %s cannot be unpacked: %s" % (self.archive, path, unpack.stderr.decode(errors="replace").strip()))
+        with open(target, "wb") as file:
+            file.write(unpack.stdout)
+
+
+def check(archive, public_key):
+    """What is wrong with a release, as a text; None where nothing is."""
+    try:
+        Bundle(archive, public_key).check_archive()
+    except (BundleError, ValueError, KeyError) as error:
+        return str(error)
+    return None if shutil.which("zstd") else "the controller has no zstd, which unpacks releases: apt-get install zstd"
+
+
+def content(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise BundleError("%s: %s" % (path, error.strerror))
+
+
+def sum_of(path):
+    total = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                total.update(block)
+    except OSError as error:
+        raise BundleError("%s: %s" % (path, error.strerror))
+    return total.hexdigest()

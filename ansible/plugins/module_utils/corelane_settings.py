@@ -1,0 +1,114 @@
+"""The files of a host, as its variables say: what the edge, the node and the tuner read.
+
+Not: checking keys of the services: their own --check does. Invariants: pure functions; operators' settings win over what is set here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ansible.module_utils.corelane_toml import document
+from ansible.module_utils.corelane_variables import Fault
+
+FOLDER = "/etc/corelane"
+TOPOLOGY_FILE = FOLDER + "/topology.toml"
+TUNE_FILE = FOLDER + "/tune.toml"
+HEADER = "# Written by Ansible: changes belong into the inventory, %s.\n"
+
+UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+UNITS.update({"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12})
+
+
+def socket_address(address, port):
+    return "[%s]:%s" % (address, port) if ":" in address else "%s:%s" % (address, port)
+
+
+def edge_settings(values):
+    """The keys of corelane.toml."""
+    settings = {
+        "listen": [socket_address(values["corelane_listen_address"], values["corelane_http_port"])],
+        "admin": socket_address(values["corelane_admin_address"], values["corelane_admin_port"]),
+        "command_listen": "unix:/run/corelane/command",
+    }
+    if values.get("corelane_topology"):
+        settings["topology"] = TOPOLOGY_FILE
+    if "listener" in values["corelane_edge_settings"]:
+        del settings["listen"]
+    return dict(settings, **values["corelane_edge_settings"])
+
+
+def node_settings(values):
+    """The keys of shardstored.toml."""
+    settings = {
+        "node_id": int(values["corelane_node_id"]),
+        "listen": [socket_address(values["corelane_listen_address"], values["corelane_shard_port"])],
+        "admin": socket_address(values["corelane_admin_address"], values["corelane_node_admin_port"]),
+        "command_listen": "unix:/run/shardstored/command",
+        "topology": TOPOLOGY_FILE,
+    }
+    return dict(settings, **values["corelane_node_settings"])
+
+
+def edge_file(values):
+    return document(edge_settings(values), HEADER % "corelane_edge_settings")
+
+
+def node_file(values):
+    return document(node_settings(values), HEADER % "corelane_node_settings")
+
+
+def tune_file(overrides):
+    """What a host says for itself; empty without overrides."""
+    return document(overrides, HEADER % "corelane_profile_overrides") if overrides else ""
+
+
+def local_address(listen):
+    """Where a listener is asked from its own host: that of all addresses is asked at the loopback one."""
+    host, _colon, port = listen.rpartition(":")
+    return {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host) + ":" + port
+
+
+def cpu_list(value):
+    """The CPUs of a list or of "0-3,8"; None where the text names none ("auto", "profile") or is none."""
+    if isinstance(value, (list, tuple)):
+        return [int(one) for one in value] if all(re.fullmatch(r"\d+", str(one)) for one in value) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return [value]
+    cpus = []
+    for part in str(value).split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if not match:
+            return None
+        cpus += range(int(match.group(1)), int(match.group(2) or match.group(1)) + 1)
+    return cpus
+
+
+def size_bytes(text):
+    """The bytes of a size with a unit, or None."""
+    match = re.fullmatch(r"(\d+)([A-Za-z]+)", str(text))
+    return int(match.group(1)) * UNITS[match.group(2)] if match and match.group(2) in UNITS else None
+
+
+def named_cpus(values, is_edge, is_node):
+    """Pairs of a key and the CPUs that it names."""
+    places = []
+    for key, counts in (("corelane_edge_settings", is_edge), ("corelane_node_settings", is_node)):
+        settings = values.get(key)
+        if counts and isinstance(settings, dict):
+            places += [(key + "." + name, settings[name]) for name in ("cores", "control_cpu") if name in settings]
+    overrides = values.get("corelane_profile_overrides")
+    layout = overrides.get("layout") if isinstance(overrides, dict) else None
+    if isinstance(layout, dict):
+        key = "corelane_profile_overrides.layout."
+        places += [(key + name, layout[name]) for name in ("housekeeping", "workers") if name in layout]
+    return [(key, cpus) for key, cpus in ((key, cpu_list(value)) for key, value in places) if cpus]
+
+
+def check_overrides(overrides):
+    """The faults of what a host says for itself; corectl checks knobs by name."""
+    allowed = ("knobs", "layout", "drivers")
+    return [
+        Fault("corelane_profile_overrides", 'unknown table "%s"' % key, "allowed: " + ", ".join(allowed))
+        for key in overrides
+        if key not in allowed
+    ]
