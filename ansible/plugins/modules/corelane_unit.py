@@ -1,0 +1,141 @@
+#!/usr/bin/python3
+"""The first start and the last stop of a service."""
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+module: corelane_unit
+short_description: Starts a service at every boot and waits until it is ready, or stops it for good
+description:
+  - A service that runs is left alone, whatever release it runs. With O(state=stopped) it drains first, as its settings say.
+author: Corelane
+options:
+  service:
+    description: The service.
+    type: str
+    choices: [corelane, shardstored]
+    required: true
+  state:
+    description: What is wanted.
+    type: str
+    choices: [started, stopped]
+    default: started
+  admin:
+    description: Address of its admin listener, as this host reaches it.
+    type: str
+  ready_seconds:
+    description: How long it may take until it is ready.
+    type: int
+    default: 60
+"""
+
+EXAMPLES = """
+- name: Start the edge
+  corelane_unit:
+    service: corelane
+    admin: 127.0.0.1:9180
+"""
+
+RETURN = """
+digest:
+  description: The release that runs.
+  returned: state is started, outside check mode
+  type: str
+"""
+
+import time
+import urllib.error
+import urllib.request
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.corelane_files import ProgramError, diff, must, run
+from ansible.module_utils.corelane_host import running
+
+STOP_SECONDS = 3700
+"""lame_duck and drain_timeout are an hour at most."""
+
+LOOK_SECONDS = 0.1
+"""A service is ready within a tenth to a quarter of a second of its start."""
+
+
+def is_active(service):
+    return run(["systemctl", "is-active", service])[0] == 0
+
+
+def is_enabled(service):
+    return run(["systemctl", "is-enabled", service])[1].strip() == "enabled"
+
+
+def started(module):
+    service = module.params["service"]
+    starts, enables = not is_active(service), not is_enabled(service)
+    if not module.check_mode:
+        if enables:
+            must(["systemctl", "enable", service])
+        if starts:
+            start(service)
+        wait_until_ready(module.params["admin"], module.params["ready_seconds"], service)
+    before = "".join(line for line, is_wrong in (("stopped\n", starts), ("not started at boot\n", enables)) if is_wrong)
+    after = "".join(line for line, is_wrong in (("started\n", starts), ("started at boot\n", enables)) if is_wrong)
+    changed = starts or enables
+    digest = running("/").get(service, "")
+    module.exit_json(changed=changed, digest=digest, diff=[diff(service, before, after)] if changed else [])
+
+
+def start(service):
+    run(["systemctl", "reset-failed", service])
+    status, _out, err = run(["systemctl", "start", service])
+    if status:
+        raise ProgramError("%s did not start: %s\n%s" % (service, err.strip(), journal(service)))
+
+
+def journal(service):
+    return run(["journalctl", "--no-pager", "--output=cat", "--lines=20", "--unit", service])[1]
+
+
+def wait_until_ready(admin, seconds, service):
+    deadline, reason = time.monotonic() + seconds, "it does not answer"
+    while time.monotonic() < deadline:
+        try:
+            # Not through a proxy, whatever the environment says.
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            opener.open("http://%s/readyz" % admin, timeout=5).close()
+            return
+        except urllib.error.HTTPError as error:
+            reason = error.read(4096).decode(errors="replace").strip()
+        except OSError as error:
+            reason = str(error)
+        time.sleep(LOOK_SECONDS)
+    raise ProgramError("%s is not ready after %d s: %s\n%s" % (service, seconds, reason, journal(service)))
+
+
+def stopped(module):
+    service = module.params["service"]
+    stops, disables = is_active(service), is_enabled(service)
+    if not module.check_mode:
+        if stops:
+            must(["systemctl", "stop", service], STOP_SECONDS)
+        if disables:
+            must(["systemctl", "disable", service])
+    module.exit_json(changed=stops or disables)
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "service": {"type": "str", "choices": ["corelane", "shardstored"], "required": True},
+            "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
+            "admin": {"type": "str"},
+            "ready_seconds": {"type": "int", "default": 60},
+        },
+        required_if=[("state", "started", ("admin",))],
+        supports_check_mode=True,
+    )
+    try:
+        {"started": started, "stopped": stopped}[module.params["state"]](module)
+    except (ProgramError, OSError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
