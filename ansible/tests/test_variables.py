@@ -8,14 +8,13 @@ from tests.paths import ANSIBLE
 from ansible.module_utils import corelane_variables as variables
 
 
+def specs():
+    """The argument specifications of all roles."""
+    return {path.parts[-3]: yaml.safe_load(path.read_text()) for path in ANSIBLE.glob("roles/*/meta/argument_specs.yml")}
+
+
 def declared():
-    """All options of all roles, in the order of roles and declarations; the fleet's first."""
-    options = {}
-    specs = sorted(ANSIBLE.glob("roles/*/meta/argument_specs.yml"), key=lambda path: (path.parts[-3] != "fleet", path))
-    for path in specs:
-        for entry in yaml.safe_load(path.read_text())["argument_specs"].values():
-            options.update(entry.get("options", {}))
-    return options
+    return variables.declarations(specs())
 
 
 class Declaration(unittest.TestCase):
@@ -32,6 +31,13 @@ class Declaration(unittest.TestCase):
             options = yaml.safe_load(path.read_text())["argument_specs"]["main"].get("options", {})
             wanted = {key: option["default"] for key, option in options.items() if "default" in option}
             self.assertEqual(found, wanted, str(path))
+
+    def test_what_is_named_again_is_the_same(self):
+        options = declared()
+        for role, spec in specs().items():
+            for key, option in spec["argument_specs"]["main"].get("options", {}).items():
+                self.assertEqual(option.get("type"), options[key].get("type"), "%s: %s" % (role, key))
+                self.assertIn("description", options[key], "%s: %s" % (role, key))
 
     def test_defaults_lie_in_their_ranges(self):
         for key, option in declared().items():

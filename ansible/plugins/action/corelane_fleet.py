@@ -15,7 +15,7 @@ OWN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 
 if OWN not in package.__path__:
     package.__path__.append(OWN)
 
-from ansible.module_utils import corelane_bundle, corelane_fleet  # noqa: E402
+from ansible.module_utils import corelane_bundle, corelane_fleet, corelane_variables  # noqa: E402
 
 ROLES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles")
 
@@ -71,12 +71,11 @@ def what_was_found(result):
 
 def declared():
     """All variables of all roles."""
-    options = {}
+    specs = {}
     for path in glob.glob(os.path.join(ROLES, "*", "meta", "argument_specs.yml")):
         with open(path, encoding="utf-8") as file:
-            for entry in yaml.safe_load(file)["argument_specs"].values():
-                options.update(entry.get("options", {}))
-    return options
+            specs[path.split(os.sep)[-3]] = yaml.safe_load(file)
+    return corelane_variables.declarations(specs)
 
 
 def plain(value):

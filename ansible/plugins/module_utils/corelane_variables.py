@@ -31,6 +31,19 @@ NAMES = ("corelane_zone", "corelane_rack")
 NAME = re.compile(r"[a-zA-Z0-9._-]{1,63}")
 
 
+def declarations(specs_by_role):
+    """All variables that roles declare, those of the role fleet first; other roles name one of them again where they require it.
+
+    `specs_by_role` has the content of each role's meta/argument_specs.yml.
+    """
+    options = {}
+    for role in sorted(specs_by_role, key=lambda role: (role != "fleet", role)):
+        for entry in specs_by_role[role]["argument_specs"].values():
+            for key, option in entry.get("options", {}).items():
+                options.setdefault(key, option)
+    return options
+
+
 class Fault:
     """What is wrong, where, and what to do about it."""
 

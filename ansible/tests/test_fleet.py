@@ -1,0 +1,131 @@
+"""Preflight's judgement, on fleets that are made up."""
+
+import copy
+import json
+import unittest
+
+from tests.test_variables import declared
+from ansible.module_utils import corelane_fleet as fleet
+
+FACTS = {
+    "kernel": "6.1.0-28-amd64",
+    "io_uring_errno": 0,
+    "io_uring_disabled": None,
+    "nr_open": 1048576,
+    "cpus": [0, 1, 2, 3],
+    "numa_nodes": {"0": [0, 1], "1": [2, 3]},
+    "memory_bytes": 64 << 30,
+    "interfaces": {"eth0": {"up": True, "speed_mbps": 25000, "driver": "ice", "rx_queues": 4, "numa_node": 0}},
+    "disk_free_bytes": 10 << 30,
+    "clock_synchronized": True,
+    "clock_offset_seconds": 0.1,
+    "listeners": {},
+    "systemd": True,
+    "release": None,
+    "topology": "",
+    "running": {},
+}
+TOPOLOGY = {"cluster": "t", "epoch": 1, "nodes": [{"id": 1, "address": "a:7401"}], "slots": [{"slots": "0-16383", "node": 1}]}
+FLEET = {"corelane_release": "/r.tar.zst", "corelane_release_public_key": "/k", "corelane_topology": TOPOLOGY}
+
+
+class Judgement(unittest.TestCase):
+    def member(self, name, group, facts=None, tune=None, **values):
+        found = {"facts": dict(copy.deepcopy(FACTS), **(facts or {})), "tune": tune}
+        return fleet.Member(name, [group, "corelane"], dict(copy.deepcopy(FLEET), **values), found)
+
+    def edge(self, name="e1", **changes):
+        return self.member(name, "edges", **changes)
+
+    def node(self, name="n1", **changes):
+        return self.member(name, "nodes", **dict({"corelane_node_id": 1}, **changes))
+
+    def faults(self, *members, release=None):
+        return ["%s: %s" % pair for pair in fleet.judge(list(members), declared(), lambda archive, key: release).faults]
+
+    def test_a_fleet_that_fits(self):
+        verdict = fleet.judge([self.edge(), self.node()], declared(), lambda archive, key: None)
+        self.assertEqual(verdict.faults, [])
+        self.assertEqual(verdict.warnings, [])
+        self.assertIn(("n1", "topology: epoch none -> 1"), verdict.changes)
+
+    def test_each_fault_of_a_host(self):
+        cases = [
+            ({"kernel": "5.15.0"}, "kernel: 5.15.0; install 6.1 or later"),
+            ({"systemd": False}, "systemd: it does not run here"),
+            ({"io_uring_disabled": 2}, "io_uring: kernel.io_uring_disabled is 2"),
+            ({"io_uring_errno": 1}, "io_uring: io_uring_setup fails with EPERM"),
+            ({"nr_open": 1024}, "limits: fs.nr_open is 1024; sysctl fs.nr_open=1048576"),
+            ({"disk_free_bytes": 1 << 20}, "disk: 1 MiB are free"),
+            ({"clock_offset_seconds": -9.0}, "clock: -9.0 s from the controller's"),
+            ({"listeners": {"8080": "/usr/sbin/nginx"}}, "corelane_http_port: port 8080 is taken by /usr/sbin/nginx"),
+            ({"memory_bytes": 1 << 20}, "corelane_edge_settings.memory: 1GiB, and the host has 1 MiB"),
+        ]
+        for facts, expected in cases:
+            found = self.faults(self.edge(facts=facts), self.node())
+            self.assertEqual(len(found), 1, found)
+            self.assertTrue(found[0].startswith("e1: " + expected), found)
+
+    def test_a_port_that_the_own_service_has_is_not_taken(self):
+        program = "/opt/corelane/releases/%s/bin/corelane" % ("a" * 64)
+        self.assertEqual(self.faults(self.edge(facts={"listeners": {"8080": program}}), self.node()), [])
+
+    def test_a_core_that_does_not_exist(self):
+        found = self.faults(self.edge(corelane_edge_settings={"cores": [0, 4, 99]}), self.node())
+        self.assertEqual(found, ["e1: corelane_edge_settings.cores: CPU 4, 99 does not exist; the host has 0-3; name CPUs of this host"])
+
+    def test_all_faults_of_all_hosts_come_at_once(self):
+        edge = self.edge(corelane_profile="fast", corelane_edge_settings={"cores": "9"})
+        found = self.faults(edge, self.node(), self.node("n2", corelane_profil="safe"), release="/r.json: signed with another key")
+        self.assertEqual(len(found), 5, found)
+        for line, part in zip(found, ("fast", "CPU 9", "corelane_profil", "1 is that of n1", "signed with another key")):
+            self.assertIn(part, line)
+
+    def test_a_host_that_does_not_answer(self):
+        dead = fleet.Member("e1", ["edges"], dict(FLEET), None)
+        self.assertIn("e1: unreachable", self.faults(dead, self.node())[0])
+        verdict = fleet.judge([dead, self.node()], declared(), lambda archive, key: None, True)
+        self.assertEqual((verdict.faults, len(verdict.warnings)), ([], 1))
+
+    def test_one_topology_for_all(self):
+        other = dict(TOPOLOGY, epoch=2)
+        self.assertEqual(
+            self.faults(self.edge(), self.node(corelane_topology=other)), ["n1: corelane_topology: not that of e1; set it once for the group corelane"]
+        )
+
+    def test_a_node_without_a_topology(self):
+        node = self.node()
+        del node.values["corelane_topology"]
+        self.assertEqual(self.faults(node), ["n1: corelane_topology: not set, and the host is a node; set it for the group corelane: docs/topology.md"])
+
+    def test_a_topology_that_is_older_than_the_hosts(self):
+        self.assertIn("1, and the host has 7", self.faults(self.edge(facts={"topology": "epoch = 7\n"}), self.node())[0])
+
+    def test_zones_are_of_all_hosts_or_of_none(self):
+        self.assertEqual(len(self.faults(self.edge(corelane_zone="a"), self.node())), 1)
+        self.assertEqual(self.faults(self.edge(corelane_zone="a"), self.node(corelane_zone="b")), [])
+
+    def test_two_services_of_a_host_need_ports_of_their_own(self):
+        both = self.node(corelane_admin_port=9280)
+        both.groups.add("edges")
+        self.assertIn("corelane_node_admin_port: 9280 is corelane_admin_port as well", self.faults(both)[0])
+
+    def test_what_is_not_of_the_product_is_checked_for_its_variables_alone(self):
+        self.assertEqual(self.faults(self.edge(), self.node(), fleet.Member("m", ["monitoring"], {"corelane_zone": "a"}, None)), [])
+        self.assertEqual(len(self.faults(self.edge(), self.node(), fleet.Member("m", ["monitoring"], {"corelane_zon": "a"}, None))), 1)
+
+    def test_the_plan_of_corectl(self):
+        line = {"action": "change", "knob": "nic.rps", "target": "eth0", "current": {"value": "f"}, "wanted": "0"}
+        absent = {"action": "change", "knob": "service.core_map", "target": "", "current": "absent", "wanted": "a\nb"}
+        plan = json.dumps({"problems": [], "lines": [line, absent, dict(line, action="keep")]})
+        verdict = fleet.judge([self.edge(tune=[0, plan, ""]), self.node()], declared(), lambda archive, key: None)
+        self.assertIn(("e1", "tuning: nic.rps[eth0]: f -> 0"), verdict.changes)
+        self.assertIn(("e1", "tuning: service.core_map is written"), verdict.changes)
+        problems = json.dumps({"problems": ["NUMA nodes are not alike"], "lines": []})
+        self.assertIn("corelane_profile: NUMA nodes are not alike", self.faults(self.edge(tune=[2, problems, ""]), self.node())[0])
+        self.assertIn('unknown knob "x"', self.faults(self.edge(tune=[1, "", 'error: unknown knob "x"']), self.node())[0])
+
+    def test_numa_nodes_that_are_not_alike_are_warned_of(self):
+        facts = {"numa_nodes": {"0": [0, 1, 2], "1": [3]}}
+        verdict = fleet.judge([self.edge(facts=facts), self.node()], declared(), lambda archive, key: None)
+        self.assertEqual([str(fault).split(";")[0] for _host, fault in verdict.warnings], ["numa: nodes have 1 and 3 CPUs"])
