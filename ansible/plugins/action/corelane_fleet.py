@@ -42,7 +42,8 @@ class ActionModule(ActionBase):
             self._display.warning(line)
         if faults:
             result["failed"] = True
-            result["msg"] = "%d faults, and nothing was changed anywhere:\n%s" % (len(faults), "\n".join(faults))
+            count = "1 fault" if len(faults) == 1 else "%d faults" % len(faults)
+            result["msg"] = "%s, and nothing was changed anywhere:\n%s" % (count, "\n".join(faults))
         return result
 
     def member(self, name, task_vars):

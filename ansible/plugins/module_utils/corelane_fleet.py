@@ -50,6 +50,9 @@ def judge(members, options, release_fault, is_unreachable_allowed=False):
         if member in product:
             wrong = {fault.key for fault in faults}
             right = {key: value for key, value in member.values.items() if key not in wrong}
+            if "corelane_profile" in wrong and member.found:
+                # What corectl says to a profile that there is not is known already.
+                member.found = dict(member.found, tune=None)
             judge_host(verdict, member, variables.with_defaults(right, options), is_unreachable_allowed)
     verdict.faults += one_for_all(product) + judge_topology(product) + judge_zones(product) + judge_releases(product, release_fault)
     return verdict

@@ -10,6 +10,7 @@ import errno
 import os
 import platform
 import re
+import tempfile
 
 from ansible.module_utils.corelane_files import ProgramError, read, run
 
@@ -189,15 +190,18 @@ def clock_synchronized():
     return None if state < 0 else state != SYS_ADJTIMEX_UNSYNCHRONIZED
 
 
-def tune_changes(profile, max_risk, only):
-    """What corectl would change, as lines; None without corectl."""
+def tune_plan(profile, max_risk, only, overrides):
+    """Exit status, output and error of corectl's plan with these overrides; None without corectl."""
     program = RELEASES + "/current/bin/corectl"
     if not os.path.exists(program):
         return None
     command = [program, "tune", "plan", "--json", "--profile", profile]
     command += ["--max-risk", max_risk] if max_risk else []
     command += ["--only", ",".join(only)] if only else []
-    try:
-        return run(command)
-    except ProgramError as error:
-        return 1, "", str(error)
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(overrides)
+        file.flush()
+        try:
+            return run(command + ["--overrides", file.name])
+        except ProgramError as error:
+            return 1, "", str(error)

@@ -58,8 +58,8 @@ def node_file(values):
 
 
 def tune_file(overrides):
-    """What a host says for itself; empty without overrides."""
-    return document(overrides, HEADER % "corelane_profile_overrides") if overrides else ""
+    """What a host says for itself; empty without overrides, and for what are none (preflight says so)."""
+    return document(overrides, HEADER % "corelane_profile_overrides") if overrides and isinstance(overrides, dict) else ""
 
 
 def local_address(listen):

@@ -38,7 +38,7 @@ EXAMPLES = """
 - name: Write the settings
   corelane_config:
     service: corelane
-    settings: "{{ hostvars[inventory_hostname] | corelane_edge_file }}"
+    settings: "{{ fleet_edge_file }}"
     admin: 127.0.0.1:9180
 """
 

@@ -22,6 +22,10 @@ options:
     type: list
     elements: str
     default: []
+  overrides:
+    description: Text of what this host says for itself.
+    type: str
+    default: ""
 """
 
 EXAMPLES = """
@@ -48,7 +52,7 @@ time:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.corelane_host import gather, tune_changes
+from ansible.module_utils.corelane_host import gather, tune_plan
 
 
 def main():
@@ -57,11 +61,12 @@ def main():
             "profile": {"type": "str", "default": "safe"},
             "max_risk": {"type": "str"},
             "only": {"type": "list", "elements": "str", "default": []},
+            "overrides": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     wanted = module.params
-    tune = tune_changes(wanted["profile"], wanted["max_risk"], wanted["only"])
+    tune = tune_plan(wanted["profile"], wanted["max_risk"], wanted["only"], wanted["overrides"])
     module.exit_json(changed=False, facts=gather(), tune=tune, time=time.time())
 
 

@@ -74,12 +74,11 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.corelane_files import ProgramError, diff, must, read, remove, run, write
 from ansible.module_utils.corelane_fleet import current_text
-from ansible.module_utils.corelane_host import RELEASES, running
+from ansible.module_utils.corelane_host import RELEASES, running, tune_plan
 from ansible.module_utils.corelane_settings import TUNE_FILE
 
 CORECTL = RELEASES + "/current/bin/corectl"
 UNIT = "corelane-tune.service"
-STAGED = "/etc/corelane/.tune.toml.staged"
 PENDING = 3
 """Exit status of `corectl tune status` while a change waits to be confirmed."""
 
@@ -92,15 +91,11 @@ def options_of(wanted):
 
 def planned(wanted):
     """The lines of the plan that change something. Raises ProgramError with the plan's problems."""
-    write(STAGED, wanted["overrides"])
-    try:
-        status, out, err = run([CORECTL, "tune", "plan", "--json", "--overrides", STAGED] + options_of(wanted))
-    finally:
-        remove(STAGED)
+    status, out, err = tune_plan(wanted["profile"], wanted["max_risk"], wanted["only"], wanted["overrides"])
     try:
         plan = json.loads(out)
     except ValueError:
-        raise ProgramError("corectl tune plan: %s" % (err or out).strip().replace(STAGED, TUNE_FILE))
+        raise ProgramError("corectl tune plan: %s" % (err or out).strip())
     if status or plan["problems"]:
         raise ProgramError("the plan has problems: %s" % "; ".join(plan["problems"]))
     return [line for line in plan["lines"] if line["action"] == "change"]

@@ -7,7 +7,8 @@ DOCUMENTATION = """
 module: corelane_unit
 short_description: Starts a service at every boot and waits until it is ready, or stops it for good
 description:
-  - A service that runs is left alone, whatever release it runs. With O(state=stopped) it drains first, as its settings say.
+  - A service that runs is left alone, whatever release it runs. With O(state=stopped) a node is stopped only when edges have left it, and both
+    drain as their settings say.
 author: Corelane
 options:
   service:
@@ -24,7 +25,7 @@ options:
     description: Address of its admin listener, as this host reaches it.
     type: str
   ready_seconds:
-    description: How long it may take until it is ready.
+    description: How long it may take until it is ready, or until edges ask a node nothing any more.
     type: int
     default: 60
 """
@@ -43,6 +44,7 @@ digest:
   type: str
 """
 
+import re
 import time
 import urllib.error
 import urllib.request
@@ -50,6 +52,12 @@ import urllib.request
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.corelane_files import ProgramError, diff, must, run
 from ansible.module_utils.corelane_host import running
+
+ASKED = re.compile(r"^corelane_node_requests_total(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+"""Requests of edges; a node that they have left is asked nothing any more."""
+
+STILL_SECONDS = 2.0
+"""Twice the time in which an edge reads a changed topology, and asks other nodes."""
 
 STOP_SECONDS = 3700
 """lame_duck and drain_timeout are an hour at most."""
@@ -93,13 +101,18 @@ def journal(service):
     return run(["journalctl", "--no-pager", "--output=cat", "--lines=20", "--unit", service])[1]
 
 
+def fetch(admin, path):
+    # Not through a proxy, whatever the environment says.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open("http://%s%s" % (admin, path), timeout=5) as response:
+        return response.read().decode()
+
+
 def wait_until_ready(admin, seconds, service):
     deadline, reason = time.monotonic() + seconds, "it does not answer"
     while time.monotonic() < deadline:
         try:
-            # Not through a proxy, whatever the environment says.
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            opener.open("http://%s/readyz" % admin, timeout=5).close()
+            fetch(admin, "/readyz")
             return
         except urllib.error.HTTPError as error:
             reason = error.read(4096).decode(errors="replace").strip()
@@ -109,11 +122,28 @@ def wait_until_ready(admin, seconds, service):
     raise ProgramError("%s is not ready after %d s: %s\n%s" % (service, seconds, reason, journal(service)))
 
 
+def wait_until_left(admin, seconds):
+    """Waits until edges ask a node nothing any more."""
+    def asked():
+        return sum(float(value) for value in ASKED.findall(fetch(admin, "/metrics")))
+
+    deadline, before = time.monotonic() + seconds, asked()
+    while time.monotonic() < deadline:
+        time.sleep(STILL_SECONDS)
+        now = asked()
+        if now == before:
+            return
+        before = now
+    raise ProgramError("edges still ask this node: give all of them a topology without it (site.yml), or see which one has not read it")
+
+
 def stopped(module):
-    service = module.params["service"]
+    service, admin = module.params["service"], module.params["admin"]
     stops, disables = is_active(service), is_enabled(service)
     if not module.check_mode:
         if stops:
+            if service == "shardstored" and admin:
+                wait_until_left(admin, module.params["ready_seconds"])
             must(["systemctl", "stop", service], STOP_SECONDS)
         if disables:
             must(["systemctl", "disable", service])
