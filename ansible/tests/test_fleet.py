@@ -29,6 +29,20 @@ TOPOLOGY = {"cluster": "t", "epoch": 1, "nodes": [{"id": 1, "address": "a:7401"}
 FLEET = {"corelane_release": "/r.tar.zst", "corelane_release_public_key": "/k", "corelane_topology": TOPOLOGY}
 
 
+class Release:
+    """A release whose programs refuse what they are told to."""
+
+    def __init__(self, fault=None, refused=()):
+        self.is_wrong = fault
+        self.refused = refused
+
+    def fault(self, _archive, _key):
+        return self.is_wrong
+
+    def refusals(self, service, text):
+        return [line for part, line in self.refused if part in text and service == "corelane"]
+
+
 class Judgement(unittest.TestCase):
     def member(self, name, group, facts=None, tune=None, **values):
         found = {"facts": dict(copy.deepcopy(FACTS), **(facts or {})), "tune": tune}
@@ -40,11 +54,11 @@ class Judgement(unittest.TestCase):
     def node(self, name="n1", **changes):
         return self.member(name, "nodes", **dict({"corelane_node_id": 1}, **changes))
 
-    def faults(self, *members, release=None):
-        return ["%s: %s" % pair for pair in fleet.judge(list(members), declared(), lambda archive, key: release).faults]
+    def faults(self, *members, release=None, refused=()):
+        return ["%s: %s" % pair for pair in fleet.judge(list(members), declared(), Release(release, refused)).faults]
 
     def test_a_fleet_that_fits(self):
-        verdict = fleet.judge([self.edge(), self.node()], declared(), lambda archive, key: None)
+        verdict = fleet.judge([self.edge(), self.node()], declared(), Release())
         self.assertEqual(verdict.faults, [])
         self.assertEqual(verdict.warnings, [])
         self.assertIn(("n1", "topology: epoch none -> 1"), verdict.changes)
@@ -81,10 +95,17 @@ class Judgement(unittest.TestCase):
         for line, part in zip(found, ("fast", "CPU 9", "corelane_profil", "1 is that of n1", "signed with another key")):
             self.assertIn(part, line)
 
+    def test_settings_that_the_program_refuses(self):
+        refused = [("lame_duk", 'lame_duk: unknown key; did you mean "lame_duck"?')]
+        found = self.faults(self.edge(corelane_edge_settings={"lame_duk": "1s"}), self.node(), refused=refused)
+        wanted = 'e1: corelane_edge_settings: lame_duk: unknown key; did you mean "lame_duck"?; docs/config.md lists all keys'
+        self.assertEqual(found, [wanted])
+        self.assertIn("None has no form in TOML", self.faults(self.edge(corelane_edge_settings={"memory": None}), self.node())[0])
+
     def test_a_host_that_does_not_answer(self):
         dead = fleet.Member("e1", ["edges"], dict(FLEET), None)
         self.assertIn("e1: unreachable", self.faults(dead, self.node())[0])
-        verdict = fleet.judge([dead, self.node()], declared(), lambda archive, key: None, True)
+        verdict = fleet.judge([dead, self.node()], declared(), Release(), True)
         self.assertEqual((verdict.faults, len(verdict.warnings)), ([], 1))
 
     def test_one_topology_for_all(self):
@@ -118,7 +139,7 @@ class Judgement(unittest.TestCase):
         line = {"action": "change", "knob": "nic.rps", "target": "eth0", "current": {"value": "f"}, "wanted": "0"}
         absent = {"action": "change", "knob": "service.core_map", "target": "", "current": "absent", "wanted": "a\nb"}
         plan = json.dumps({"problems": [], "lines": [line, absent, dict(line, action="keep")]})
-        verdict = fleet.judge([self.edge(tune=[0, plan, ""]), self.node()], declared(), lambda archive, key: None)
+        verdict = fleet.judge([self.edge(tune=[0, plan, ""]), self.node()], declared(), Release())
         self.assertIn(("e1", "tuning: nic.rps[eth0]: f -> 0"), verdict.changes)
         self.assertIn(("e1", "tuning: service.core_map is written"), verdict.changes)
         problems = json.dumps({"problems": ["NUMA nodes are not alike"], "lines": []})
@@ -127,5 +148,5 @@ class Judgement(unittest.TestCase):
 
     def test_numa_nodes_that_are_not_alike_are_warned_of(self):
         facts = {"numa_nodes": {"0": [0, 1, 2], "1": [3]}}
-        verdict = fleet.judge([self.edge(facts=facts), self.node()], declared(), lambda archive, key: None)
+        verdict = fleet.judge([self.edge(facts=facts), self.node()], declared(), Release())
         self.assertEqual([str(fault).split(";")[0] for _host, fault in verdict.warnings], ["numa: nodes have 1 and 3 CPUs"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import tempfile
 
 import ansible.module_utils as package
 import yaml
@@ -29,8 +30,10 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         members = [self.member(name, task_vars) for name in task_vars["groups"]["all"]]
-        wanted = self._task.args
-        verdict = corelane_fleet.judge(members, declared(), corelane_bundle.check, bool(wanted.get("allow_unreachable", False)))
+        allowed = bool(self._task.args.get("allow_unreachable", False))
+        with tempfile.TemporaryDirectory() as folder:
+            release = ControllerRelease(folder, members)
+            verdict = corelane_fleet.judge(members, declared(), release, allowed)
         origins = {member.name: member.origins for member in members}
         faults = [line_of(name, fault, origins) for name, fault in verdict.faults]
         result.update(
@@ -60,6 +63,24 @@ class ActionModule(ActionBase):
         member = corelane_fleet.Member(name, host.get("group_names", []), plain(values), what_was_found(found))
         member.origins = origins
         return member
+
+
+class ControllerRelease:
+    """The release on the controller: what is wrong with it, and what its programs say to settings."""
+
+    def __init__(self, folder, members):
+        self.reader = None
+        for member in members:
+            pair = [member.values.get(key) for key in ("corelane_release", "corelane_release_public_key")]
+            if self.reader is None and all(isinstance(one, str) for one in pair) and self.fault(*pair) is None:
+                self.reader = corelane_bundle.SettingsReader(*pair, folder)
+
+    def fault(self, archive, public_key):
+        return corelane_bundle.check(archive, public_key)
+
+    def refusals(self, service, text):
+        """Nothing without a release: that is a fault of its own."""
+        return (self.reader.refusals(service, text) if self.reader else None) or []
 
 
 def what_was_found(result):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -15,6 +16,8 @@ from ansible.module_utils.corelane_minisign import SignatureError, verify
 
 SUFFIX = ".tar.zst"
 UNPACK_SECONDS = 60
+REFUSED = 2
+"""Exit status of a program that refuses its settings."""
 
 
 class BundleError(Exception):
@@ -66,6 +69,44 @@ def check(archive, public_key):
     except (BundleError, ValueError, KeyError) as error:
         return str(error)
     return None if shutil.which("zstd") else "the controller has no zstd, which unpacks releases: apt-get install zstd"
+
+
+class SettingsReader:
+    """Reads settings with the programs of a release, on the controller: hosts that have none yet are served as well.
+
+    Not: whether a host has what the settings need; that is --check, on the host.
+    """
+
+    def __init__(self, archive, public_key, folder):
+        self.bundle = Bundle(archive, public_key)
+        self.folder = folder
+        self.known = {}
+
+    def refusals(self, service, text):
+        """The lines of the program about settings that it refuses; None where it cannot run here."""
+        if (service, text) not in self.known:
+            self.known[service, text] = self.asked(service, text)
+        return self.known[service, text]
+
+    def asked(self, service, text):
+        program, settings = os.path.join(self.folder, service), os.path.join(self.folder, service + ".toml")
+        if not os.path.exists(program):
+            self.bundle.extract("bin/" + service, program)
+            os.chmod(program, 0o700)
+        with open(settings, "w", encoding="utf-8") as file:
+            file.write(text)
+        env = {key: value for key, value in os.environ.items() if not key.startswith("CORELANE_")}
+        try:
+            read = subprocess.run(
+                [program, "--print-config", "--config", settings],
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=UNPACK_SECONDS, env=env, check=False,
+            )  # fmt: skip
+        except OSError:
+            return None
+        said = read.stderr.decode(errors="replace").strip()
+        if read.returncode not in (0, REFUSED):
+            return None
+        return re.sub(r"^(?:%s: )?%s(?::\d+)?: " % (service, re.escape(settings)), "", said, flags=re.MULTILINE).splitlines()
 
 
 def content(path):

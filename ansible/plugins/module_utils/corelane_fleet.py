@@ -17,6 +17,13 @@ FLEET_WIDE = ("corelane_topology", "corelane_release", "corelane_release_public_
 """Variables that are one for all hosts of the product."""
 
 
+SETTINGS = (
+    ("corelane", "corelane_edge_settings", settings.edge_file),
+    ("shardstored", "corelane_node_settings", settings.node_file),
+)
+"""Services, the variables that their settings come from, and their files."""
+
+
 class Member:
     """A host: its name, groups, variables, and what was found on it (None: not reached)."""
 
@@ -40,8 +47,9 @@ class Verdict:
         self.changes = []
 
 
-def judge(members, options, release_fault, is_unreachable_allowed=False):
-    """The verdict. `release_fault(archive, key)` is what is wrong with a release, or None; it is asked once for each pair."""
+def judge(members, options, release, is_unreachable_allowed=False):
+    """The verdict. `release` answers for the controller's files: `fault(archive, key)` is what is wrong with a release, or None;
+    `refusals(service, text)` the lines with which its program refuses settings."""
     verdict = Verdict()
     product = [member for member in members if member.services()]
     for member in members:
@@ -53,8 +61,10 @@ def judge(members, options, release_fault, is_unreachable_allowed=False):
             if "corelane_profile" in wrong and member.found:
                 # What corectl says to a profile that there is not is known already.
                 member.found = dict(member.found, tune=None)
-            judge_host(verdict, member, variables.with_defaults(right, options), is_unreachable_allowed)
-    verdict.faults += one_for_all(product) + judge_topology(product) + judge_zones(product) + judge_releases(product, release_fault)
+            values = variables.with_defaults(right, options)
+            judge_host(verdict, member, values, is_unreachable_allowed)
+            verdict.faults += [(member.name, fault) for fault in judge_settings(member, values, release)]
+    verdict.faults += one_for_all(product) + judge_topology(product) + judge_zones(product) + judge_releases(product, release)
     return verdict
 
 
@@ -74,6 +84,20 @@ def judge_host(verdict, member, values, is_unreachable_allowed):
         verdict.faults += [(member.name, fault) for fault in faults]
         verdict.warnings += [(member.name, fault) for fault in warned]
         verdict.changes += [(member.name, line) for line in changes(member, values)]
+
+
+def judge_settings(member, values, release):
+    """What the programs of the release say against the settings of a host."""
+    found = []
+    for service, key, text_of in SETTINGS:
+        if service not in member.services() or (service == "shardstored" and values["corelane_node_id"] is None):
+            continue
+        try:
+            lines = release.refusals(service, text_of(values))
+        except ValueError as error:
+            lines = [str(error)]
+        found += [Fault(key, line, "docs/config.md lists all keys") for line in lines]
+    return found
 
 
 def settings_topology(values):
@@ -164,14 +188,14 @@ def judge_zones(product):
     return [(name, Fault("corelane_zone", "not set, and other hosts have one", "set it: a-z A-Z 0-9 . _ -")) for name in without]
 
 
-def judge_releases(product, release_fault):
+def judge_releases(product, release):
     found, seen = [], set()
     for member in product:
         pair = member.values.get("corelane_release"), member.values.get("corelane_release_public_key")
         if None in pair or pair in seen:
             continue
         seen.add(pair)
-        fault = release_fault(*pair)
+        fault = release.fault(*pair)
         if fault:
             found.append((member.name, Fault("corelane_release", fault, "make it with cargo xtask release --key, or name another one")))
     return found

@@ -135,7 +135,7 @@ class ServiceConfig:
     def pending(self):
         if not self.restart_keys or self.wanted["may_restart"] or self.path not in self.changed():
             return ""
-        return "%s need a restart: rollout.yml brings them" % ", ".join(self.restart_keys)
+        return "settings that need a restart wait for rollout.yml: %s" % ", ".join(self.restart_keys)
 
     def written(self):
         return [path for path in self.changed() if path != self.path or not self.pending()]
@@ -166,6 +166,8 @@ def main():
             config.write()
     except (ProgramError, OSError) as error:
         module.fail_json(msg=str(error))
+    if config.pending():
+        module.warn("%s: %s" % (config.wanted["service"], config.pending()))
     module.exit_json(
         changed=bool(config.written()),
         diff=[diff(path, config.before[path], config.after[path]) for path in config.written()],

@@ -225,6 +225,8 @@ def main():
             absent(module)
         host = HostRelease(module)
         host.check_files()
+        if host.pending():
+            module.warn(host.pending())
         lacks_files = host.result(False)["wants_files"] and not module.params["folder"]
         if not host.differs() or module.check_mode or lacks_files:
             module.exit_json(**host.result(host.differs()))

@@ -131,6 +131,7 @@ def applied(module):
     if not waits and (lines or differs) and not module.check_mode:
         apply(wanted, lines)
     if waits:
+        module.warn(waits)
         lines, differs = [], []
     differs += [diff_of(lines)] if lines else []
     module.exit_json(changed=bool(differs), changes=[line["knob"] for line in lines], pending=waits, diff=differs)
