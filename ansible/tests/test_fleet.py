@@ -108,6 +108,10 @@ class Judgement(unittest.TestCase):
         verdict = fleet.judge([dead, self.node()], declared(), Release(), True)
         self.assertEqual((verdict.faults, len(verdict.warnings)), ([], 1))
 
+    def test_a_host_that_a_run_leaves_out(self):
+        left_out = fleet.Member("e1", ["edges"], dict(FLEET, corelane_profile="fast"), fleet.NOT_ASKED)
+        self.assertEqual(self.faults(left_out, self.node()), ["e1: corelane_profile: found 'fast'; allowed: safe, throughput, latency, extreme"])
+
     def test_one_topology_for_all(self):
         other = dict(TOPOLOGY, epoch=2)
         self.assertEqual(

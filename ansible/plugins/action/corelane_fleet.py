@@ -84,7 +84,9 @@ class ControllerRelease:
 
 
 def what_was_found(result):
-    if result is None or result.get("unreachable"):
+    if result is None:
+        return corelane_fleet.NOT_ASKED
+    if result.get("unreachable"):
         return None
     if result.get("failed"):
         return {"failed": str(result.get("msg", "it could not be looked at"))}

@@ -24,8 +24,15 @@ SETTINGS = (
 """Services, the variables that their settings come from, and their files."""
 
 
+NOT_ASKED = {"not_asked": True}
+"""What was found on a host that a run leaves out (--limit): its variables count, the host itself does not."""
+
+
 class Member:
-    """A host: its name, groups, variables, and what was found on it (None: not reached)."""
+    """A host: its name, groups, variables, and what was found on it.
+
+    `found` is what corelane_preflight returned, {"failed": why}, None for a host that was not reached, or NOT_ASKED.
+    """
 
     def __init__(self, name, groups, values, found):
         self.name = name
@@ -58,7 +65,7 @@ def judge(members, options, release, is_unreachable_allowed=False):
         if member in product:
             wrong = {fault.key for fault in faults}
             right = {key: value for key, value in member.values.items() if key not in wrong}
-            if "corelane_profile" in wrong and member.found:
+            if "corelane_profile" in wrong and "tune" in (member.found or {}):
                 # What corectl says to a profile that there is not is known already.
                 member.found = dict(member.found, tune=None)
             values = variables.with_defaults(right, options)
@@ -73,6 +80,8 @@ def judge_host(verdict, member, values, is_unreachable_allowed):
     if member.found is None:
         fault = Fault("unreachable", "the host does not answer", "bring it back, or take it out of the inventory")
         (verdict.warnings if is_unreachable_allowed else verdict.faults).append((member.name, fault))
+    elif member.found == NOT_ASKED:
+        return
     elif member.found.get("failed"):
         verdict.faults.append((member.name, Fault("preflight", member.found["failed"], "see what the host lacks; it needs Python 3.9")))
     else:

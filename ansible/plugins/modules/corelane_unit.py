@@ -7,7 +7,7 @@ DOCUMENTATION = """
 module: corelane_unit
 short_description: Starts a service at every boot and waits until it is ready, or stops it for good
 description:
-  - A service that runs is left alone, whatever release it runs. With O(state=stopped) a node is stopped only when edges have left it, and both
+  - A service that runs is left alone unless O(restart) is set, whatever release it runs. With O(state=stopped) a node is stopped only when edges have left it, and both
     drain as their settings say.
 author: Corelane
 options:
@@ -24,6 +24,10 @@ options:
   admin:
     description: Address of its admin listener, as this host reaches it.
     type: str
+  restart:
+    description: Whether a service that runs is restarted.
+    type: bool
+    default: false
   ready_seconds:
     description: How long it may take until it is ready, or until edges ask a node nothing any more.
     type: int
@@ -77,22 +81,23 @@ def is_enabled(service):
 def started(module):
     service = module.params["service"]
     starts, enables = not is_active(service), not is_enabled(service)
+    restarts = module.params["restart"] and not starts
     if not module.check_mode:
         if enables:
             must(["systemctl", "enable", service])
-        if starts:
+        if starts or restarts:
             start(service)
         wait_until_ready(module.params["admin"], module.params["ready_seconds"], service)
-    before = "".join(line for line, is_wrong in (("stopped\n", starts), ("not started at boot\n", enables)) if is_wrong)
-    after = "".join(line for line, is_wrong in (("started\n", starts), ("started at boot\n", enables)) if is_wrong)
-    changed = starts or enables
+    lines = (("stopped\n", "started\n", starts), ("not started at boot\n", "started at boot\n", enables), ("", "restarted\n", restarts))
+    before, after = ("".join(line[index] for line in lines if line[2]) for index in (0, 1))
+    changed = starts or enables or restarts
     digest = running("/").get(service, "")
     module.exit_json(changed=changed, digest=digest, diff=[diff(service, before, after)] if changed else [])
 
 
 def start(service):
     run(["systemctl", "reset-failed", service])
-    status, _out, err = run(["systemctl", "start", service])
+    status, _out, err = run(["systemctl", "restart", service], STOP_SECONDS)
     if status:
         raise ProgramError("%s did not start: %s\n%s" % (service, err.strip(), journal(service)))
 
@@ -156,6 +161,7 @@ def main():
             "service": {"type": "str", "choices": ["corelane", "shardstored"], "required": True},
             "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
             "admin": {"type": "str"},
+            "restart": {"type": "bool", "default": False},
             "ready_seconds": {"type": "int", "default": 60},
         },
         required_if=[("state", "started", ("admin",))],
