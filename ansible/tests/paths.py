@@ -5,11 +5,12 @@ import sys
 import types
 
 ANSIBLE = pathlib.Path(__file__).resolve().parent.parent
+MODULES = ANSIBLE / "plugins" / "modules"
 MODULE_UTILS = ANSIBLE / "plugins" / "module_utils"
 
 
 def importable():
-    """Makes plugins/module_utils the package `ansible.module_utils`' own modules are found in, also without Ansible."""
+    """Has modules found by their names, and plugins/module_utils where Ansible's modules import it from, also without Ansible."""
     try:
         import ansible.module_utils as package
     except ImportError:
@@ -18,6 +19,8 @@ def importable():
         package.__path__ = []
     if str(MODULE_UTILS) not in package.__path__:
         package.__path__.append(str(MODULE_UTILS))
+    if str(MODULES) not in sys.path:
+        sys.path.append(str(MODULES))
 
 
 importable()

@@ -39,6 +39,9 @@ class Release:
     def fault(self, _archive, _key):
         return self.is_wrong
 
+    def digest(self):
+        return "b" * 64
+
     def refusals(self, service, text):
         return [line for part, line in self.refused if part in text and service == "corelane"]
 
@@ -62,6 +65,13 @@ class Judgement(unittest.TestCase):
         self.assertEqual(verdict.faults, [])
         self.assertEqual(verdict.warnings, [])
         self.assertIn(("n1", "topology: epoch none -> 1"), verdict.changes)
+        self.assertIn(("n1", "release: none -> bbbbbbbbbbbb"), verdict.changes)
+
+    def test_another_release_of_a_host_that_serves_is_a_rollout(self):
+        facts = {"release": "a" * 64, "running": {"corelane": "a" * 64}}
+        verdict = fleet.judge([self.edge(facts=facts), self.node(facts={"release": "b" * 64})], declared(), Release())
+        found = [change for change in verdict.changes if change[1].startswith("release")]
+        self.assertEqual(found, [("e1", "release: aaaaaaaaaaaa -> bbbbbbbbbbbb (rollout.yml)")])
 
     def test_each_fault_of_a_host(self):
         cases = [

@@ -78,6 +78,9 @@ class ControllerRelease:
     def fault(self, archive, public_key):
         return corelane_bundle.check(archive, public_key)
 
+    def digest(self):
+        return self.reader.bundle.digest if self.reader else None
+
     def refusals(self, service, text):
         """Nothing without a release: that is a fault of its own."""
         return (self.reader.refusals(service, text) if self.reader else None) or []

@@ -56,7 +56,7 @@ class Verdict:
 
 def judge(members, options, release, is_unreachable_allowed=False):
     """The verdict. `release` answers for the controller's files: `fault(archive, key)` is what is wrong with a release, or None;
-    `refusals(service, text)` the lines with which its program refuses settings."""
+    `refusals(service, text)` the lines with which its program refuses settings, `digest()` what it is called on a host."""
     verdict = Verdict()
     product = [member for member in members if member.services()]
     for member in members:
@@ -69,13 +69,13 @@ def judge(members, options, release, is_unreachable_allowed=False):
                 # What corectl says to a profile that there is not is known already.
                 member.found = dict(member.found, tune=None)
             values = variables.with_defaults(right, options)
-            judge_host(verdict, member, values, is_unreachable_allowed)
+            judge_host(verdict, member, values, release.digest(), is_unreachable_allowed)
             verdict.faults += [(member.name, fault) for fault in judge_settings(member, values, release)]
     verdict.faults += one_for_all(product) + judge_topology(product) + judge_zones(product) + judge_releases(product, release)
     return verdict
 
 
-def judge_host(verdict, member, values, is_unreachable_allowed):
+def judge_host(verdict, member, values, digest, is_unreachable_allowed):
     """`values` are those of its variables that are right, and defaults for all others."""
     if member.found is None:
         fault = Fault("unreachable", "the host does not answer", "bring it back, or take it out of the inventory")
@@ -92,7 +92,7 @@ def judge_host(verdict, member, values, is_unreachable_allowed):
         faults += [succession] if succession else []
         verdict.faults += [(member.name, fault) for fault in faults]
         verdict.warnings += [(member.name, fault) for fault in warned]
-        verdict.changes += [(member.name, line) for line in changes(member, values)]
+        verdict.changes += [(member.name, line) for line in changes(member, values, digest)]
 
 
 def judge_settings(member, values, release):
@@ -125,10 +125,12 @@ def judge_tune(tune):
         return [Fault("corelane_profile", tune[2].strip() or "corectl tune plan failed", remedy)]
 
 
-def changes(member, values):
-    """What site would change, one line each."""
+def changes(member, values, digest):
+    """What site or a rollout would change, one line each; `digest` is the release that is wanted, None where there is none."""
     facts, tune = member.found["facts"], member.found.get("tune")
-    lines = [] if facts["release"] else ["release: none is installed yet"]
+    lines = []
+    if digest and facts["release"] != digest:
+        lines.append("release: %s -> %s%s" % ((facts["release"] or "none")[:12], digest[:12], " (rollout.yml)" if facts["running"] else ""))
     if values.get("corelane_topology"):
         old = topology_checks.epoch_of(facts["topology"])
         new = values["corelane_topology"].get("epoch")

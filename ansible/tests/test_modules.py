@@ -1,0 +1,178 @@
+"""What modules decide, on a host that is a folder: its programs and units are replaced."""
+
+import hashlib
+import json
+import os
+import pathlib
+import tempfile
+import unittest
+from unittest import mock
+
+from tests import paths  # noqa: F401
+from tests.test_minisign import KEY
+import corelane_config
+import corelane_release
+import corelane_tune
+from ansible.module_utils.corelane_files import ProgramError, read
+from ansible.module_utils.corelane_minisign import SignatureError
+
+NEW = 'topology = "%s"\nmemory = "2GiB"\n'
+EPOCH_1, EPOCH_2 = "epoch = 1\n", "epoch = 2\n"
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+
+    def replace(self, module, **names):
+        for name, value in names.items():
+            patch = mock.patch.object(module, name, value)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+
+class Config(Folder):
+    def setUp(self):
+        super().setUp()
+        self.etc = self.root / "etc"
+        self.etc.mkdir()
+        self.topology = str(self.etc / "topology.toml")
+        self.calls = []
+        self.replace(corelane_config, FOLDER=str(self.etc), TOPOLOGY_FILE=self.topology, RELEASES=str(self.root), run=self.run_program)
+        self.replace(corelane_config, running=lambda root: {"corelane": "a"} if self.is_running else {}, must=self.calls.append)
+        self.is_running = False
+        self.answer = 0, "", ""
+
+    def run_program(self, command, env):
+        self.calls.append(command)
+        self.staged = {name: (self.etc / name).read_text() for name in os.listdir(self.etc) if name.endswith(".staged")}
+        return self.answer
+
+    def config(self, settings, topology="", may_restart=False):
+        wanted = {"service": "corelane", "settings": settings, "topology": topology, "admin": "127.0.0.1:1", "may_restart": may_restart}
+        return corelane_config.ServiceConfig(mock.Mock(params=wanted))
+
+    def install(self):
+        program = self.root / "current/bin/corelane"
+        program.parent.mkdir(parents=True)
+        program.touch()
+        # systemd's folder, which the module would make in the real /run.
+        self.replace(corelane_config.os.path, isdir=lambda path: True)
+
+    def test_a_fresh_host_is_not_checked(self):
+        config = self.config("a = 1\n", EPOCH_1)
+        config.check()
+        self.assertEqual((config.checked, len(config.written()), self.calls), (False, 2, []))
+
+    def test_files_are_staged_for_the_check_and_gone_after_it(self):
+        self.install()
+        config = self.config(NEW % self.topology, EPOCH_1)
+        config.check()
+        self.assertEqual(sorted(self.staged), [".corelane.toml.staged", ".topology.toml.staged"])
+        self.assertEqual(os.listdir(self.etc), [])
+        self.assertIn("--topology", self.calls[0])
+        self.assertNotIn("--against", self.calls[0])
+
+    def test_what_the_program_refuses_names_the_real_file(self):
+        self.install()
+        config = self.config(NEW % self.topology)
+        self.answer = 2, "", "%s/.corelane.toml.staged:2: memory: found" % self.etc
+        with self.assertRaises(ProgramError) as caught:
+            config.check()
+        self.assertIn("%s/corelane.toml:2: memory" % self.etc, str(caught.exception))
+        self.assertEqual(os.listdir(self.etc), [])
+
+    def test_a_restart_is_waited_for(self):
+        self.install()
+        self.is_running = True
+        self.answer = 4, 'memory: "1GiB" -> "2GiB" (needs a restart)\ntopology: "a" -> "b" (needs a restart)\n', ""
+        for may_restart, written in ((False, [self.topology]), (True, [str(self.etc / "corelane.toml"), self.topology])):
+            config = self.config(NEW % self.topology, EPOCH_1, may_restart)
+            config.check()
+            self.assertEqual((config.restart_keys, config.written()), (["memory"], written))
+
+    def test_what_a_reload_brings_is_written_and_read(self):
+        self.install()
+        self.is_running = True
+        self.answer = 3, 'lame_duck: "1s" -> "2s" (takes effect by a reload)\n', ""
+        config = self.config("a = 1\n")
+        config.check()
+        config.write()
+        self.assertEqual(read(config.path), "a = 1\n")
+        self.assertEqual(self.calls[-1], ["systemctl", "reload", "corelane"])
+
+    def test_an_epoch_does_not_go_back(self):
+        (self.etc / "topology.toml").write_text(EPOCH_2)
+        self.assertRaises(ProgramError, self.config("", EPOCH_1).check)
+
+    def test_without_a_topology_that_of_the_host_stays(self):
+        (self.etc / "topology.toml").write_text(EPOCH_2)
+        self.assertNotIn(self.topology, self.config("a = 1\n").changed())
+
+
+class Release(Folder):
+    def setUp(self):
+        super().setUp()
+        self.files = {"path": "bin/corectl", "sha256": hashlib.sha256(b"program").hexdigest()}
+        self.manifest = json.dumps({"version": "1.0.0", "archive": {"file": "r.tar.zst"}, "files": [self.files]})
+        self.digest = hashlib.sha256(self.manifest.encode()).hexdigest()
+        self.replace(corelane_release, LINKS=str(self.root) + "/", KEY_FILE=str(self.root / "key"))
+
+    def host(self, current=None, running=None, **wanted):
+        self.replace(corelane_release, current_release=lambda root: current, running=lambda root: running or {})
+        params = {"manifest": self.manifest, "signature": "", "key": KEY, "may_restart": False, "allow_downgrade": False, "folder": str(self.root)}
+        return corelane_release.HostRelease(mock.Mock(params=dict(params, **wanted)))
+
+    def test_a_fresh_host_wants_the_files(self):
+        result = self.host().result(True)
+        self.assertEqual((result["wants_files"], result["pending"], result["previous"]), (True, "", ""))
+        self.assertIn("release none\n", result["diff"][0]["before"])
+
+    def test_a_host_that_serves_another_release_waits_for_a_rollout(self):
+        running = {"corelane": "f" * 64}
+        result = self.host("f" * 64, running).result(False)
+        self.assertEqual((result["wants_files"], result["restart_required"]), (False, []))
+        self.assertIn("corelane runs release ffffffffffff: rollout.yml", result["pending"])
+        result = self.host("f" * 64, running, may_restart=True).result(True)
+        self.assertEqual((result["wants_files"], result["restart_required"], result["pending"]), (True, ["corelane"], ""))
+
+    def test_nothing_is_to_be_done_where_it_is_installed(self):
+        (self.root / "key").write_text(KEY)
+        for unit in corelane_release.UNITS:
+            (self.root / unit).touch()
+        self.assertFalse(self.host(self.digest).differs())
+        (self.root / "key").write_text("another")
+        self.assertTrue(self.host(self.digest).differs())
+
+    def test_what_installs_is_that_of_the_signed_manifest(self):
+        (self.root / "corectl").write_bytes(b"other")
+        host = self.host()
+        self.assertRaises(SignatureError, host.verified_corectl)
+        self.replace(corelane_release, verify=lambda *_: "")
+        with self.assertRaises(SignatureError) as caught:
+            host.verified_corectl()
+        self.assertIn("not that of the manifest", str(caught.exception))
+        (self.root / "corectl").write_bytes(b"program")
+        self.assertEqual(host.verified_corectl(), str(self.root / "corectl"))
+
+
+class Tune(unittest.TestCase):
+    def test_what_interrupts_traffic_waits_while_a_service_runs(self):
+        lines = [{"knob": "nic.channels", "risk": "perf"}, {"knob": "nic.rps", "risk": "safe"}]
+        for services, may_restart, waits in (({}, False, False), ({"corelane": "a"}, True, False), ({"corelane": "a"}, False, True)):
+            with mock.patch.object(corelane_tune, "running", lambda root: services):
+                found = corelane_tune.pending(lines, {"may_restart": may_restart})
+                self.assertEqual(bool(found), waits)
+                self.assertEqual("nic.channels" in found and "nic.rps" not in found, waits)
+                self.assertEqual(corelane_tune.pending(lines[1:], {"may_restart": False}), "")
+
+    def test_a_plan_with_problems_is_an_error(self):
+        plan = json.dumps({"problems": ["NUMA nodes are not alike"], "lines": []})
+        wanted = {"profile": "safe", "max_risk": None, "only": [], "overrides": ""}
+        for answer, expected in (((2, plan, ""), "NUMA nodes"), ((1, "", "error: no profile"), "no profile")):
+            with mock.patch.object(corelane_tune, "tune_plan", lambda *_: answer):
+                with self.assertRaises(ProgramError) as caught:
+                    corelane_tune.planned(wanted)
+                self.assertIn(expected, str(caught.exception))
