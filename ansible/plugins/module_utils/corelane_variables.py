@@ -24,6 +24,16 @@ RANGES = {
     "corelane_disk_bytes_min": (0, 1 << 50),
     "corelane_clock_offset_seconds_max": (0.0, 3600.0),
     "corelane_rollout_bake_seconds": (0, 7 * 86400),
+    "corelane_drain_seconds": (1, 86400),
+    "corelane_drain_seconds_min": (0, 3600),
+    "corelane_smoke_seconds": (1, 600),
+    "corelane_lock_seconds": (0, 86400),
+    "corelane_canary_requests_min": (0, 1 << 40),
+    "corelane_canary_errors_ratio_max": (1.0, 1000.0),
+    "corelane_canary_errors_share_max": (0.0, 1.0),
+    "corelane_canary_cpu_ratio_max": (1.0, 1000.0),
+    "corelane_canary_latency_ratio_max": (1.0, 1000.0),
+    "corelane_canary_slower_share_max": (0.5, 1.0),
 }
 
 ADDRESSES = ("corelane_listen_address", "corelane_admin_address")

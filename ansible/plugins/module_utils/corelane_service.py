@@ -1,0 +1,229 @@
+"""An edge or a node on this host: its unit, its settings, and what it says of itself.
+
+Not: changing files. Not: deciding what to do when something fails.
+
+Invariants: every wait has a deadline. Addresses are those that the program itself reads from its configuration.
+
+Source: docs/operations.md, "Restart without a failed request"; systemctl(1).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+
+from ansible.module_utils.corelane_http import HttpError, request, wait
+
+CURRENT = "/opt/corelane/current"
+
+# How often a process is looked at while it is waited for.
+LOOK_SECONDS = 0.2
+
+
+class ServiceError(Exception):
+    """What is wrong with the service, in a sentence for an operator."""
+
+
+class Kind:
+    """What edges and nodes differ in."""
+
+    def __init__(self, unit, config, has_http):
+        self.unit = unit
+        self.config = config
+        self.has_http = has_http
+        self.program = unit
+
+
+KINDS = {
+    "edge": Kind("corelane", "/etc/corelane/corelane.toml", True),
+    "node": Kind("shardstored", "/etc/corelane/shardstored.toml", False),
+}
+
+
+def run(command, seconds=60):
+    """(status, output) of a program; a program that takes too long is killed, and its status is None."""
+    # Settings come from files, not from whoever called this.
+    env = dict((name, value) for name, value in os.environ.items() if not name.startswith("CORELANE_"))
+    try:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, stdin=subprocess.DEVNULL, env=env, check=False)
+    except subprocess.TimeoutExpired as error:
+        return None, "%s\nkilled after %d s" % ((error.output or b"").decode("utf-8", "replace"), seconds)
+    except OSError as error:
+        return None, "%s: %s" % (command[0], error)
+    return done.returncode, done.stdout.decode("utf-8", "replace").strip()
+
+
+def settings_of(text):
+    """The keys outside tables of what `--print-config` prints, as Python values."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("["):
+            break
+        if line.startswith("#") or " = " not in line:
+            continue
+        key, _equals, value = line.partition(" = ")
+        value = value.rsplit("  # from:", 1)[0].strip()
+        try:
+            found[key.strip()] = json.loads(value)
+        except ValueError:
+            found[key.strip()] = value
+    return found
+
+
+def seconds_of(duration):
+    """Seconds of a duration as `--print-config` prints it, such as "6s" or "250ms"."""
+    for unit, factor in (("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)):
+        number = duration[:-len(unit)]
+        if duration.endswith(unit) and number.isdigit():
+            return int(number) * factor
+    raise ValueError("found %r, allowed: a duration such as \"6s\"" % (duration,))
+
+
+def reachable(address):
+    """An address to connect to, of one to listen on."""
+    for every, own in (("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")):
+        if address.startswith(every):
+            return own + address[len(every):]
+    return address
+
+
+class Service:
+    """The service of a kind on this host."""
+
+    def __init__(self, kind):
+        self.kind = KINDS[kind]
+        self.settings = {}
+
+    def read_settings(self):
+        """Reads the settings as the installed program does; raises ServiceError."""
+        program = os.path.join(CURRENT, "bin", self.kind.program)
+        status, text = run([program, "--config", self.kind.config, "--print-config"])
+        if status != 0:
+            raise ServiceError("%s cannot be read: %s" % (self.kind.config, text))
+        self.settings = settings_of(text)
+        return self
+
+    @property
+    def admin(self):
+        return reachable(self.settings.get("admin", ""))
+
+    @property
+    def command(self):
+        return self.settings.get("command_listen")
+
+    @property
+    def listen(self):
+        """The first address that serves HTTP, or None."""
+        listen = self.settings.get("listen") if self.kind.has_http else None
+        return reachable(listen[0] if isinstance(listen, list) else listen) if listen else None
+
+    def property(self, name):
+        """A property of the unit, as text."""
+        status, text = run(["systemctl", "show", "--value", "--property", name, self.kind.unit])
+        return text if status == 0 else ""
+
+    def is_active(self):
+        return self.property("ActiveState") in ("active", "reloading")
+
+    def restart(self, seconds):
+        """Restarts the unit and waits until it serves; raises ServiceError with the end of its journal."""
+        run(["systemctl", "daemon-reload"])
+        run(["systemctl", "reset-failed", self.kind.unit])
+        status, text = run(["systemctl", "restart", self.kind.unit], seconds)
+        if status != 0:
+            raise ServiceError("%s does not start: %s" % (self.kind.unit, self.last_words() or text))
+
+    def last_words(self):
+        """The last thing that the service, not systemd, wrote."""
+        found = run(["journalctl", "--no-pager", "--output=cat", "--lines=20", "_SYSTEMD_UNIT=%s.service" % self.kind.unit])[1]
+        lines = [line for line in found.splitlines() if line.strip() and not line.startswith("-- ")]
+        return lines[-1] if lines else ""
+
+    def running_release(self):
+        """The digest of the release whose program runs, or None where it is another program."""
+        try:
+            program = os.readlink("/proc/%s/exe" % self.property("MainPID"))
+        except OSError:
+            return None
+        parts = program.split("/")
+        return parts[parts.index("releases") + 1] if "releases" in parts[:-1] else None
+
+    def status(self):
+        """`/v1/status`; raises HttpError."""
+        answer = request("GET", self.admin, "/v1/status")
+        if answer.status != 200:
+            raise HttpError("%s/v1/status: status %d" % (self.admin, answer.status))
+        return json.loads(answer.text)
+
+    def not_ready(self):
+        """Why `/readyz` is not 200, but for a drain; an empty list where it is."""
+        try:
+            answer = request("GET", self.admin, "/readyz")
+            if answer.status == 200:
+                return []
+            reasons = json.loads(answer.text).get("reasons", [answer.text])
+        except (HttpError, ValueError) as error:
+            return [str(error)]
+        return [reason for reason in reasons if not reason.startswith("draining by request")]
+
+    def wait_ready(self, seconds):
+        """Waits until it is ready, or would be without a drain; raises ServiceError."""
+        if not wait(seconds, lambda: not self.not_ready(), LOOK_SECONDS):
+            raise ServiceError("%s is not ready after %d s: %s" % (self.kind.unit, seconds, "; ".join(self.not_ready())))
+
+    def tell(self, what):
+        """Sends the command `drain` or `undrain`; raises ServiceError."""
+        if not self.command:
+            raise ServiceError("%s has no command_listen: it cannot be told to %s" % (self.kind.config, what))
+        try:
+            answer = request("POST", self.command, "/v1/%s" % what)
+        except HttpError as error:
+            raise ServiceError("%s does not take commands: %s" % (self.kind.unit, error)) from error
+        if answer.status != 200:
+            raise ServiceError("%s refuses %s: status %d, %s" % (self.kind.unit, what, answer.status, answer.text.strip()))
+
+    def drain(self, seconds, seconds_min, quiet_seconds=1.5):
+        """Takes the service out and waits until nobody asks any more: no connection, or no request for a while.
+
+        A drain that does not succeed is taken back before ServiceError is raised.
+        """
+        try:
+            self.tell("drain")
+            began = time.monotonic()
+            least = max(seconds_min, seconds_of(self.settings.get("lame_duck", "0s")))
+            if not wait(seconds, _Quiet(self, began + least, quiet_seconds), LOOK_SECONDS):
+                raise ServiceError("clients still send requests %d s after the drain began; does the balancer look at /readyz?" % seconds)
+        except (ServiceError, HttpError, ValueError) as error:
+            self.undrain_if_possible()
+            raise ServiceError("not drained: %s" % error) from error
+
+    def undrain_if_possible(self):
+        """Takes a drain back; returns whether the service serves."""
+        try:
+            self.tell("undrain")
+        except ServiceError:
+            pass
+        return self.is_active() and not self.not_ready()
+
+
+class _Quiet:
+    """A probe: nobody has asked for a while."""
+
+    def __init__(self, service, not_before, quiet_seconds):
+        self.service = service
+        self.not_before = not_before
+        self.quiet_seconds = quiet_seconds
+        self.requests = None
+        self.since = time.monotonic()
+
+    def __call__(self):
+        totals = self.service.status()["totals"]
+        now = time.monotonic()
+        if totals["requests"] != self.requests:
+            self.requests, self.since = totals["requests"], now
+        if now < self.not_before:
+            return False
+        return totals["connections"] == 0 or now - self.since >= self.quiet_seconds

@@ -1,0 +1,88 @@
+#!/usr/bin/python
+"""Ansible module: a host's part of a rollout or rollback, as one step under the host's lock."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: corelane_update
+short_description: Bring another release to a service that serves, and prove that it serves
+description:
+  - Installs a release, checks the configuration with it, drains, restarts, verifies, loads for two seconds, and undrains.
+  - What fails is taken back on the host itself, also when the controller is gone by then. The host's lock is held meanwhile.
+  - Never fails; the outcome says what became of the host (updated, unchanged, refused, broken).
+options:
+  service: { description: Which service, type: str, required: true, choices: [edge, node] }
+  action: { description: Install a release that lies on the host, or go to one that is installed, type: str, default: update, choices: [update, rollback] }
+  digest: { description: The release, by the SHA-256 of its manifest, type: str, required: true }
+  archive: { description: Where the archive lies on the host; manifest and signature beside it, type: path }
+  configuration: { description: Texts of files by path, written where they differ, type: dict, default: {} }
+  allow_downgrade: { description: Also when the release is older, type: bool, default: false }
+  accept_data_loss: { description: Restart a node that holds values, type: bool, default: false }
+  drain_seconds: { description: How long clients may take to leave, type: int, default: 60 }
+  drain_seconds_min: { description: How long a drain lasts at least, so that balancers have looked, type: int, default: 4 }
+  smoke_seconds: { description: How long the smoke load lasts, type: int, default: 2 }
+  smoke_path: { description: Where the smoke load writes its values, type: str, default: /v1/kv/default/ }
+  lock_seconds: { description: How long to wait for the host's lock, type: int, default: 600 }
+  owner: { description: Who asks, for those who wait for the lock, type: str, default: ansible }
+author: Corelane
+"""
+
+EXAMPLES = r"""
+- name: Update
+  corelane_update:
+    service: edge
+    digest: "{{ digest }}"
+    archive: /var/cache/corelane/corelane-0.2.0-x86_64-unknown-linux-gnu.tar.zst
+"""
+
+RETURN = r"""
+outcome: { description: "updated, unchanged, refused (the release before serves), broken", returned: always, type: str }
+why: { description: Why it was refused or is broken, returned: always, type: str }
+before: { description: Digest of the release before, returned: always, type: str }
+after: { description: Digest of the release now, returned: always, type: str }
+timeline: { description: What was done, with seconds, returned: always, type: list }
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.corelane_lock import HostLock, LockError
+from ansible.module_utils.corelane_service import Service, run
+from ansible.module_utils.corelane_step import REFUSED, UNCHANGED, UPDATED, Releases, Step, Wanted
+
+ARGUMENTS = {
+    "service": {"type": "str", "required": True, "choices": ["edge", "node"]},
+    "action": {"type": "str", "default": "update", "choices": ["update", "rollback"]},
+    "digest": {"type": "str", "required": True},
+    "archive": {"type": "path"},
+    "configuration": {"type": "dict", "default": {}},
+    "allow_downgrade": {"type": "bool", "default": False},
+    "accept_data_loss": {"type": "bool", "default": False},
+    "drain_seconds": {"type": "int", "default": 60},
+    "drain_seconds_min": {"type": "int", "default": 4},
+    "smoke_seconds": {"type": "int", "default": 2},
+    "smoke_path": {"type": "str", "default": "/v1/kv/default/"},
+    "lock_seconds": {"type": "int", "default": 600},
+    "owner": {"type": "str", "default": "ansible"},
+}
+
+
+def main():
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    wanted = dict(module.params)
+    service, owner, seconds = wanted.pop("service"), wanted.pop("owner"), wanted.pop("lock_seconds")
+    releases = Releases(run)
+    if module.check_mode:
+        before = releases.current()
+        outcome = UNCHANGED if before == wanted["digest"] else UPDATED
+        module.exit_json(outcome=outcome, why="", before=before, after=wanted["digest"], timeline=[], changed=outcome == UPDATED)
+    try:
+        with HostLock(owner, "%s to %s" % (wanted["action"], wanted["digest"][:12]), seconds) as lock:
+            result = Step(Service(service), Releases(run), Wanted(**wanted), run).result()
+            result["timeline"].insert(0, ["lock", round(lock.waited, 2)])
+    except LockError as error:
+        result = {"outcome": REFUSED, "why": str(error), "before": releases.current(), "after": releases.current(), "timeline": [],
+                  "changed": False}
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

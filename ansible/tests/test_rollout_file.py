@@ -1,0 +1,98 @@
+"""The state file and locks: whole at any time, one run at once, waiting with a deadline."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from tests import paths  # noqa: F401
+from ansible.module_utils import corelane_rollout_file as file
+from ansible.module_utils.corelane_lock import HostLock, LockError, holder
+from ansible.module_utils.corelane_rollout_state import RolloutError
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+
+class StateFile(Folder):
+    def test_it_is_replaced_and_kept(self):
+        path, state = self.path("new/state.json"), {"format": 1, "started": "2026-01-01T00:00:00Z"}
+        self.assertIsNone(file.read(path))
+        file.write(path, state)
+        self.assertEqual(file.read(path), state)
+        file.keep(path, state)
+        self.assertEqual(sorted(os.listdir(self.path("new"))), ["state-2026-01-01T000000Z.json", "state.json"])
+
+    def test_what_is_no_state_is_not_taken_for_one(self):
+        for text in ("", "{", "[]", '{"format": 2}'):
+            with open(self.path("state.json"), "w") as written:
+                written.write(text)
+            with self.assertRaises(RolloutError, msg=text):
+                file.read(self.path("state.json"))
+
+    def test_two_runs_at_once_are_refused_and_a_dead_one_is_none(self):
+        other = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+        own = {"pid": os.getpid(), "start": file.start_of(os.getpid())}
+        state = {"run": {"pid": other.pid, "start": file.start_of(other.pid)}}
+        with self.assertRaisesRegex(RolloutError, "process %d" % other.pid):
+            file.refuse_two(state, own)
+        other.communicate()
+        file.refuse_two(state, own)
+        file.refuse_two({"run": own}, own)
+        # Another process with the same number, later.
+        file.refuse_two({"run": {"pid": own["pid"], "start": own["start"] - 1}}, dict(own, pid=1))
+        file.refuse_two(None, own)
+
+    def test_the_run_is_the_outermost_ansible_playbook(self):
+        proc = self.path("proc")
+        for process, parent, command in [(os.getppid(), 50, b"python3"), (50, 40, b"ansible-playbook\0a"), (40, 30, b"ansible-playbook\0a"),
+                                         (30, 1, b"bash"), (1, 0, b"init")]:
+            os.makedirs("%s/%d" % (proc, process))
+            with open("%s/%d/cmdline" % (proc, process), "wb") as written:
+                written.write(command)
+            with open("%s/%d/stat" % (proc, process), "w") as written:
+                written.write("%d (a b) S %d %s" % (process, parent, " ".join(["0"] * 17 + [str(process * 10), "0"])))
+        self.assertEqual(file.run_of_this(proc), {"pid": 40, "start": 400})
+
+
+class Lock(Folder):
+    def test_it_says_who_has_it_and_ends_with_the_context(self):
+        path = self.path("lock")
+        with HostLock("anna", "update to abc", 0, path):
+            with self.assertRaisesRegex(LockError, r"anna \(pid %d\): update to abc" % os.getpid()):
+                with HostLock("otto", "drained", 0, path):
+                    self.fail("two have the lock")
+        with HostLock("otto", "drained", 0, path) as lock:
+            with open(path) as said:
+                self.assertEqual(json.load(said)["owner"], "otto")
+            self.assertLess(lock.waited, 60)
+        self.assertEqual(holder(path), "somebody who did not say")
+
+    def test_it_waits_for_a_process_that_ends(self):
+        path = self.path("lock")
+        held = "import fcntl,sys; f=open(sys.argv[1],'w'); fcntl.flock(f,fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+        other = subprocess.Popen([sys.executable, "-c", held, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(other.communicate)
+        other.stdout.readline()
+        with self.assertRaises(LockError):
+            with HostLock("otto", "drained", 0.2, path):
+                self.fail("two have the lock")
+        # A controller that was killed cannot let go: its process ends.
+        other.kill()
+        with HostLock("otto", "drained", 60, path):
+            with open(path) as again, self.assertRaises(OSError):
+                fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,233 @@
+"""A host's step: that it ends with a service that serves, wherever it breaks off."""
+
+import os
+import tempfile
+import unittest
+from unittest import mock
+
+from tests import paths  # noqa: F401
+from ansible.module_utils.corelane_service import KINDS, ServiceError, Service, reachable, seconds_of, settings_of
+from ansible.module_utils.corelane_step import Releases, Step, StepError, Wanted
+
+OLD, NEW = "a" * 64, "b" * 64
+
+
+class Host:
+    """Stands for unit, process and releases of a host; writes down what is done, and fails where it is told to."""
+
+    def __init__(self, kind="edge", fails=(), active=True, items=0):
+        self.kind = KINDS[kind]
+        self.fails = dict(fails)
+        self.done = []
+        self.link = self.process = OLD
+        self.active = active
+        self.drained = False
+        self.items = items
+        self.root = "/nowhere"
+        self.listen = "127.0.0.1:8080" if kind == "edge" else None
+
+    def act(self, what, error=ServiceError):
+        self.done.append(what)
+        if self.fails.get(what, 0) > 0:
+            self.fails[what] -= 1
+            raise error("%s failed" % what)
+
+    # The releases.
+    def current(self):
+        return self.link
+
+    def install(self, archive, allow_downgrade):
+        self.act("install", StepError)
+        self.link = NEW
+
+    def switch(self, digest):
+        self.act("switch", StepError)
+        self.link = digest
+
+    def verify(self):
+        self.act("verify", StepError)
+
+    def has_drifted(self):
+        return False
+
+    # The service.
+    def read_settings(self):
+        return self
+
+    def is_active(self):
+        return self.active
+
+    def running_release(self):
+        return self.process if self.active else None
+
+    def status(self):
+        return {"totals": {"items": self.items}}
+
+    def not_ready(self):
+        return [] if self.active else ["it does not run"]
+
+    def wait_ready(self, seconds):
+        self.act("ready")
+
+    def restart(self, seconds):
+        self.active = False
+        self.act("restart")
+        self.active, self.drained, self.process = True, False, self.link
+
+    def drain(self, seconds, seconds_min):
+        self.act("drain")
+        self.drained = True
+
+    def tell(self, what):
+        self.act(what)
+        self.drained = what == "drain"
+
+    def undrain_if_possible(self):
+        self.drained = False
+        return self.active
+
+    def run(self, command, seconds=60):
+        self.done.append("check")
+        return (1, "key: unknown") if self.fails.get("check") else (0, "")
+
+    def smoke(self, address, seconds, path):
+        self.done.append("smoke")
+        if self.fails.get("smoke", 0) > 0:
+            self.fails["smoke"] -= 1
+            return 3, "GET /a: byte 0 is 0x00 instead of 0x01"
+        return 300, None
+
+
+def step(host, action="update", **options):
+    return Step(host, host, Wanted(action, NEW, "/archive", **options), host.run, host.smoke).result()
+
+
+class Forward(unittest.TestCase):
+    def test_the_order_of_a_step(self):
+        host = Host()
+        result = step(host)
+        self.assertEqual((result["outcome"], result["before"], result["after"]), ("updated", OLD, NEW))
+        self.assertEqual(host.done, ["install", "check", "drain", "restart", "drain", "ready", "verify", "smoke", "undrain", "ready"])
+        self.assertFalse(host.drained)
+
+    def test_a_rollback_switches_instead(self):
+        host = Host()
+        self.assertEqual(step(host, "rollback")["outcome"], "updated")
+        self.assertEqual(host.done[0], "switch")
+
+    def test_what_is_there_is_not_touched_but_for_a_drain_that_was_left(self):
+        host = Host()
+        host.link = host.process = NEW
+        host.drained = True
+        result = step(host)
+        self.assertEqual((result["outcome"], result["changed"], host.done, host.drained), ("unchanged", False, [], False))
+
+    def test_another_process_than_the_link_says_is_restarted(self):
+        host = Host()
+        host.link = NEW
+        self.assertEqual(step(host)["outcome"], "updated")
+        self.assertNotIn("install", host.done)
+        self.assertIn("restart", host.done)
+
+    def test_a_service_that_is_down_needs_no_drain(self):
+        host = Host(active=False)
+        self.assertEqual(step(host)["outcome"], "updated")
+        self.assertNotIn("drain", host.done)
+
+    def test_a_node_is_not_drained_and_its_values_are_not_lost_in_silence(self):
+        host = Host("node", items=7)
+        result = step(host)
+        self.assertEqual((result["outcome"], host.done), ("refused", []))
+        self.assertIn("empty this node of 7 values", result["why"])
+        self.assertEqual(step(host, accept_data_loss=True)["outcome"], "updated")
+        self.assertNotIn("drain", host.done)
+
+
+class Back(unittest.TestCase):
+    def test_wherever_it_breaks_off_the_service_serves_what_it_did(self):
+        for place, times, restarts in [
+            ("install", 1, 0), ("check", 1, 0), ("drain", 1, 0), ("restart", 1, 2), ("ready", 1, 2), ("verify", 1, 2), ("smoke", 1, 2),
+            ("undrain", 1, 2),
+        ]:
+            host = Host(fails={place: times})
+            result = step(host)
+            self.assertEqual(result["outcome"], "refused", (place, result))
+            self.assertEqual((host.link, host.process, host.active, host.drained), (OLD, OLD, True, False), place)
+            self.assertEqual(host.done.count("restart"), restarts, place)
+            self.assertTrue(result["why"], place)
+
+    def test_what_cannot_be_put_back_is_broken(self):
+        for fails in ({"restart": 2}, {"restart": 1, "switch": 1}, {"smoke": 2}, {"ready": 2}):
+            host = Host(fails=fails)
+            result = step(host)
+            self.assertEqual(result["outcome"], "broken", (fails, result))
+            self.assertIn("could not be put back", result["why"])
+
+
+class Configuration(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = os.path.join(folder.name, "corelane.toml")
+        self.write("old\n")
+
+    def write(self, text):
+        with open(self.path, "w") as file:
+            file.write(text)
+
+    def read(self):
+        with open(self.path) as file:
+            return file.read()
+
+    def test_it_is_written_after_it_was_checked(self):
+        host = Host()
+        self.assertEqual(step(host, configuration={self.path: "new\n"})["outcome"], "updated")
+        self.assertEqual((self.read(), os.listdir(os.path.dirname(self.path))), ("new\n", ["corelane.toml"]))
+
+    def test_a_refused_one_never_takes_the_place(self):
+        host = Host(fails={"check": 1})
+        result = step(host, configuration={self.path: "new\n"})
+        self.assertEqual((result["outcome"], self.read(), os.listdir(os.path.dirname(self.path))), ("refused", "old\n", ["corelane.toml"]))
+        self.assertIn("refused by the new release: key: unknown", result["why"])
+
+    def test_one_that_does_not_work_is_put_back(self):
+        host = Host(fails={"smoke": 1})
+        self.assertEqual(step(host, configuration={self.path: "new\n"})["outcome"], "refused")
+        self.assertEqual(self.read(), "old\n")
+
+    def test_it_alone_is_a_reason_for_a_step(self):
+        host = Host()
+        host.link = host.process = NEW
+        self.assertEqual(step(host, configuration={self.path: "old\n"})["outcome"], "unchanged")
+        self.assertEqual(step(host, configuration={self.path: "new\n"})["outcome"], "updated")
+        self.assertNotIn("install", host.done)
+
+
+class Parts(unittest.TestCase):
+    def test_settings_as_the_program_prints_them(self):
+        text = 'listen = ["0.0.0.0:8080"]  # from: file a:1\n# topology is not set  # from: default\nlame_duck = "3s"  # from: x\n\n[log]\nlevel = "info"\n'
+        self.assertEqual(settings_of(text), {"listen": ["0.0.0.0:8080"], "lame_duck": "3s"})
+
+    def test_durations_and_addresses(self):
+        for text, seconds in [("0s", 0), ("250ms", 0.25), ("2m", 120), ("1h", 3600)]:
+            self.assertEqual(seconds_of(text), seconds)
+        with self.assertRaises(ValueError):
+            seconds_of("soon")
+        self.assertEqual(reachable("0.0.0.0:1"), "127.0.0.1:1")
+        self.assertEqual(reachable("10.0.0.1:1"), "10.0.0.1:1")
+
+    def test_a_drain_that_is_not_taken_is_taken_back(self):
+        service = Service("edge")
+        service.settings = {"command_listen": None}
+        with mock.patch.object(Service, "undrain_if_possible") as undrain, self.assertRaisesRegex(ServiceError, "command_listen"):
+            service.drain(1, 0)
+        undrain.assert_called_once()
+
+    def test_corectl_is_told_the_key(self):
+        calls = []
+        Releases(lambda command, seconds=60: calls.append(command) or (0, ""), "/r").install("/a", True)
+        self.assertEqual(calls[0][1:], ["release", "install", "/a", "--key", "/etc/corelane/release.pub", "--allow-downgrade"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,180 @@
+"""What asks processes over HTTP: watching, probes, smoke load, readiness; against a small server on loopback."""
+
+import json
+import threading
+import unittest
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests import paths  # noqa: F401
+from tests.modules import module
+from ansible.module_utils.corelane_http import HttpError, request
+from ansible.module_utils.corelane_service import Service, ServiceError
+from ansible.module_utils.corelane_smoke import smoke
+
+METRICS = """corelane_process_start_time_seconds 1
+corelane_http_requests_total{core="0"} %d
+corelane_http_responses_total{core="0",class="5xx"} 0
+corelane_process_cpu_seconds_total{thread="core-0",mode="user"} %s
+"""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_words):
+        pass
+
+    def answer(self, status, body=b""):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        edge = self.server.edge
+        if self.path == "/metrics":
+            edge.looks += 1
+            return self.answer(200, (METRICS % (1000 * edge.looks, edge.cpu * edge.looks)).encode())
+        if self.path == "/readyz":
+            return self.answer(200 if edge.ready else 503, json.dumps({"reasons": edge.reasons}).encode())
+        if self.path == "/v1/status":
+            edge.requests += edge.asked
+            return self.answer(200, json.dumps({"totals": {"requests": edge.requests, "connections": edge.connections}}).encode())
+        value = edge.values.get(self.path)
+        return self.answer(404 if value is None else 200, edge.change(value or b""))
+
+    def do_PUT(self):
+        self.server.edge.values[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(self.server.edge.put_status)
+
+    def do_DELETE(self):
+        self.server.edge.values.pop(self.path, None)
+        self.answer(204)
+
+    def do_POST(self):
+        self.server.edge.told.append(self.path)
+        self.answer(200)
+
+
+class Edge:
+    """A process that is asked; what it answers is set by tests."""
+
+    def __init__(self, test):
+        self.looks, self.cpu, self.ready, self.values, self.put_status = 0, 1.0, True, {}, 201
+        self.requests, self.asked, self.connections, self.told, self.reasons = 0, 0, 3, [], []
+        self.change = bytes
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.edge = self
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+        test.addCleanup(self.server.server_close)
+        test.addCleanup(self.server.shutdown)
+        self.address = "127.0.0.1:%d" % self.server.server_port
+
+
+class Watch(unittest.TestCase):
+    def watch(self, edges, **given):
+        watch = module("corelane_watch")
+        addresses = dict((host, edge.address) for host, edge in edges.items())
+        before = watch.look_at_all(addresses)
+        after = watch.look_at_all(addresses)
+        windows = [watch.between(host, before[host], after[host]) for host in addresses]
+        verdict = watch.judge(windows[0], windows[1:])
+        return watch.with_probes(verdict, dict({"others": list(edges)[1:], "http": addresses, "probes": []}, **given), list(edges)[0])
+
+    def test_hosts_that_are_alike(self):
+        verdict = self.watch({"e1": Edge(self), "e2": Edge(self)})
+        self.assertEqual(verdict["verdict"], "pass", verdict)
+
+    def test_a_costly_one_is_found(self):
+        costly = Edge(self)
+        costly.cpu = 3.0
+        self.assertEqual(self.watch({"e1": costly, "e2": Edge(self)})["verdict"], "fail")
+
+    def test_probes_compare_answers(self):
+        ours, theirs = Edge(self), Edge(self)
+        ours.values["/a"] = theirs.values["/a"] = b"same"
+        self.assertEqual(self.watch({"e1": ours, "e2": theirs}, probes=["/a", "/missing"])["verdict"], "pass")
+        ours.values["/a"] = b"other"
+        verdict = self.watch({"e1": ours, "e2": theirs}, probes=["/a"])
+        self.assertEqual(verdict["verdict"], "fail")
+        self.assertIn("1 of 1 probes", verdict["sentence"])
+
+    def test_one_that_is_gone_is_not_watched_to_the_end(self):
+        watch = module("corelane_watch")
+        watch.LOOK_SECONDS, before = 0.01, watch.LOOK_SECONDS
+        self.addCleanup(setattr, watch, "LOOK_SECONDS", before)
+        # Ends long before the hour is over.
+        watch.stand_by({"e1": "127.0.0.1:1"}, 3600)
+        self.assertIn("refused", watch.look("127.0.0.1:1"))
+
+    def test_verdicts_of_a_batch_are_the_worst(self):
+        watch = module("corelane_watch")
+        bad = {"host": "a", "verdict": "fail", "sentence": "slow", "criteria": []}
+        good = {"host": "b", "verdict": "pass", "sentence": "good", "criteria": []}
+        self.assertEqual(watch.together([good, bad])["sentence"], "slow")
+        self.assertEqual(watch.together([good, good])["verdict"], "pass")
+
+    def test_readiness_is_asked_of_all(self):
+        rollout, edge, other = module("corelane_rollout"), Edge(self), Edge(self)
+        other.ready = False
+        found = rollout.ready(["e1", "e2", "e3", "e4"], {"e1": edge.address, "e2": other.address, "e3": "127.0.0.1:1"})
+        self.assertEqual(found, ["e1"])
+
+
+class Smoke(unittest.TestCase):
+    def test_a_good_edge_is_left_as_it_was(self):
+        edge = Edge(self)
+        requests, fault = smoke(edge.address, 0.2)
+        self.assertIsNone(fault)
+        self.assertGreaterEqual(requests, 3)
+        self.assertEqual(edge.values, {})
+
+    def test_faults_are_told(self):
+        for change, status, said in [
+            (lambda value: b"x" + value[1:], 201, "instead of"),
+            (lambda value: value + b"!", 201, "bytes instead of"),
+            (bytes, 503, "PUT /v1/kv/default/corelane-smoke-"),
+        ]:
+            edge = Edge(self)
+            edge.change, edge.put_status = change, status
+            self.assertIn(said, smoke(edge.address, 5)[1])
+
+    def test_nobody_there(self):
+        self.assertIn("refused", smoke("127.0.0.1:1", 5)[1])
+        with self.assertRaises(HttpError):
+            request("GET", "unix:/nowhere", "/")
+
+
+class Drain(unittest.TestCase):
+    def service(self, edge):
+        service = Service("edge")
+        service.settings = {"admin": edge.address, "command_listen": edge.address, "lame_duck": "0s"}
+        return service
+
+    def test_it_waits_until_nobody_asks(self):
+        edge = Edge(self)
+        self.service(edge).drain(30, 0, quiet_seconds=0.1)
+        self.assertEqual(edge.told, ["/v1/drain"])
+        edge.connections = 0
+        self.service(edge).drain(30, 0, quiet_seconds=3600)
+
+    def test_clients_that_stay_end_it_and_it_is_taken_back(self):
+        edge = Edge(self)
+        edge.asked = 1
+        service = self.service(edge)
+        service.is_active = lambda: True
+        with self.assertRaisesRegex(ServiceError, "does the balancer look at /readyz"):
+            service.drain(0.5, 0, quiet_seconds=3600)
+        self.assertEqual(edge.told, ["/v1/drain", "/v1/undrain"])
+
+    def test_what_a_drain_says_of_readiness_is_no_fault(self):
+        edge = Edge(self)
+        edge.ready, edge.reasons = False, ["draining by request since x"]
+        self.assertEqual(self.service(edge).not_ready(), [])
+        edge.reasons.append("no node of the topology can be reached")
+        self.assertEqual(self.service(edge).not_ready(), ["no node of the topology can be reached"])
+
+
+if __name__ == "__main__":
+    unittest.main()
