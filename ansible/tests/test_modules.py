@@ -118,7 +118,7 @@ class Release(Folder):
         self.files = {"path": "bin/corectl", "sha256": hashlib.sha256(b"program").hexdigest()}
         self.manifest = json.dumps({"version": "1.0.0", "archive": {"file": "r.tar.zst"}, "files": [self.files]})
         self.digest = hashlib.sha256(self.manifest.encode()).hexdigest()
-        self.replace(corelane_release, LINKS=str(self.root) + "/", KEY_FILE=str(self.root / "key"))
+        self.replace(corelane_release, LINKS=str(self.root) + "/", KEY_FILE=str(self.root / "key"), SIGNATURE_FILE=str(self.root / "signature"))
 
     def host(self, current=None, running=None, **wanted):
         self.replace(corelane_release, current_release=lambda root: current, running=lambda root: running or {})
@@ -146,10 +146,25 @@ class Release(Folder):
         (self.root / "key").write_text("another")
         self.assertTrue(self.host(self.digest).differs())
 
+    def test_a_release_that_is_signed_anew_gets_its_new_signature(self):
+        (self.root / "key").write_text(KEY)
+        for unit in corelane_release.UNITS:
+            (self.root / unit).touch()
+        self.assertTrue(self.host(self.digest, signature="new").differs())
+        self.replace(corelane_release, must=lambda command: "")
+        self.assertRaises(SignatureError, self.host(self.digest, signature="new").install)
+        self.replace(corelane_release, verify=lambda *_: "")
+        self.host(self.digest, signature="new").install()
+        self.assertEqual((self.root / "signature").read_text(), "new")
+        self.assertFalse(self.host(self.digest, signature="new").differs())
+
     def test_what_installs_is_that_of_the_signed_manifest(self):
-        (self.root / "corectl").write_bytes(b"other")
+        (self.root / "corectl").write_bytes(b"program")
         host = self.host()
-        self.assertRaises(SignatureError, host.verified_corectl)
+        with self.assertRaises(SignatureError) as caught:
+            host.verified_corectl()
+        self.assertIn("not a signature", str(caught.exception))
+        (self.root / "corectl").write_bytes(b"other")
         self.replace(corelane_release, verify=lambda *_: "")
         with self.assertRaises(SignatureError) as caught:
             host.verified_corectl()

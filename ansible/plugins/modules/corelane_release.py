@@ -86,6 +86,7 @@ from ansible.module_utils.corelane_host import RELEASES, current_release, runnin
 from ansible.module_utils.corelane_minisign import SignatureError, verify
 
 KEY_FILE = "/etc/corelane/release.pub"
+SIGNATURE_FILE = RELEASES + "/current/manifest.json.minisig"
 CORECTL = RELEASES + "/current/bin/corectl"
 UNIT_FOLDER = RELEASES + "/current/lib/systemd/system/"
 UNITS = ("corelane.service", "shardstored.service", "corelane-tune.service", "corelane.slice")
@@ -104,6 +105,7 @@ class HostRelease:
         self.running = running("/")
         self.unlinked = [unit for unit in UNITS if not os.path.lexists(LINKS + unit)]
         self.key_before = read(KEY_FILE)
+        self.signature_before = read(SIGNATURE_FILE)
 
     def is_installed(self):
         return self.current == self.digest
@@ -123,6 +125,8 @@ class HostRelease:
         differs = [diff(RELEASES, text(before), text(after))] if before or after else []
         if self.key_before != self.wanted["key"]:
             differs.append(diff(KEY_FILE, self.key_before, self.wanted["key"]))
+        if self.is_signed_anew():
+            differs.append(diff(SIGNATURE_FILE, self.signature_before, self.wanted["signature"]))
         others = [service for service, digest in self.running.items() if digest != self.digest]
         return {
             "changed": changed,
@@ -135,13 +139,17 @@ class HostRelease:
             "wants_files": not self.is_installed() and not self.pending(),
         }
 
+    def is_signed_anew(self):
+        """Whether the release that is installed has another signature now, as it has after a change of keys."""
+        return self.is_installed() and self.signature_before != self.wanted["signature"]
+
     def differs(self):
         wants_release = not self.is_installed() and not self.pending()
-        return wants_release or bool(self.unlinked) or self.key_before != self.wanted["key"]
+        return wants_release or bool(self.unlinked) or self.key_before != self.wanted["key"] or self.is_signed_anew()
 
     def check_files(self):
         """What is installed is still what was signed."""
-        if self.is_installed() and self.key_before == self.wanted["key"]:
+        if self.is_installed() and self.key_before == self.wanted["key"] and not self.is_signed_anew():
             status, out, err = run([CORECTL, "release", "verify", "current"])
             if status:
                 remedy = "find out who changed it, then take the host out (decommission.yml) and install it anew"
@@ -154,6 +162,9 @@ class HostRelease:
         if not self.is_installed() and not self.pending():
             command = [self.verified_corectl(), "release", "install", self.archive(), "--key", KEY_FILE]
             must(command + (["--allow-downgrade"] if self.wanted["allow_downgrade"] else []))
+        if self.is_signed_anew():
+            verify(self.wanted["manifest"].encode(), self.wanted["signature"], self.wanted["key"])
+            write(SIGNATURE_FILE, self.wanted["signature"])
         if self.unlinked:
             must(["systemd-sysusers", RELEASES + "/current/lib/sysusers.d/corelane.conf"])
             must(["systemctl", "link"] + [UNIT_FOLDER + unit for unit in self.unlinked])
