@@ -3,19 +3,10 @@
 //! **Invariants**: everything that is missing is in one error. Nothing is installed here.
 
 use anyhow::Result;
-use corelane_lab::preflight::{Preflight, Program};
+use corelane_lab::preflight::{HOST_PROGRAMS, Preflight};
 use rustix::process::geteuid;
 
 use crate::cgroup::{self, HostCgroup};
-
-/// Programs, and the Debian packages that bring them.
-const NEEDED: &[Program] = &[
-    Program { name: "mmdebstrap", package: "mmdebstrap" },
-    Program { name: "systemd-nspawn", package: "systemd-container" },
-    Program { name: "ip", package: "iproute2" },
-    Program { name: "nsenter", package: "util-linux" },
-    Program { name: "mount", package: "mount" },
-];
 
 /// Checks the machine.
 ///
@@ -26,7 +17,7 @@ pub(crate) fn check() -> Result<()> {
     preflight.require(geteuid().is_root(), || {
         "root: containers, mounts and network namespaces are made; run it as root".to_owned()
     });
-    preflight.require_programs(NEEDED);
+    preflight.require_programs(HOST_PROGRAMS);
     preflight.require(!cgroup::trees().is_empty(), || format!("cgroups: nothing is mounted at {}", cgroup::ROOT));
     let made = HostCgroup::new(&format!("corelane-hosts-preflight-{}", std::process::id()));
     preflight.require(made.is_ok(), || "cgroups that may be made, which a container often has not".to_owned());

@@ -16,6 +16,15 @@ pub struct Program {
     pub package: &'static str,
 }
 
+/// What makes hosts with a real systemd in containers, and what looks at them.
+pub const HOST_PROGRAMS: &[Program] = &[
+    Program { name: "mmdebstrap", package: "mmdebstrap" },
+    Program { name: "systemd-nspawn", package: "systemd-container" },
+    Program { name: "ip", package: "iproute2" },
+    Program { name: "nsenter", package: "util-linux" },
+    Program { name: "mount", package: "mount" },
+];
+
 /// Where servers and administrators' programs are; often not in an ordinary user's PATH.
 const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
@@ -35,8 +44,7 @@ impl Preflight {
 
     /// Looks for programs.
     pub fn require_programs(&mut self, programs: &[Program]) {
-        let packages: Vec<&str> =
-            programs.iter().filter(|program| !is_installed(program.name)).map(|program| program.package).collect();
+        let packages = missing_packages(programs);
         self.require(packages.is_empty(), || {
             format!("programs; install them with: apt-get install {}", packages.join(" "))
         });
@@ -73,9 +81,28 @@ pub fn is_installed(program: &str) -> bool {
     format!("{path}:{SYSTEM_FOLDERS}").split(':').any(|folder| Path::new(folder).join(program).is_file())
 }
 
+/// The packages of those programs that are not installed, each once.
+#[must_use]
+pub fn missing_packages(programs: &[Program]) -> Vec<&'static str> {
+    let mut packages = Vec::new();
+    for program in programs {
+        if !packages.contains(&program.package) && !is_installed(program.name) {
+            packages.push(program.package);
+        }
+    }
+    packages
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_package_that_brings_two_missing_programs_is_named_once() {
+        let absent = |name| Program { name, package: "no-such-package" };
+        let programs = [Program { name: "sh", package: "dash" }, absent("no-such-a"), absent("no-such-b")];
+        assert_eq!(missing_packages(&programs), ["no-such-package"]);
+    }
 
     #[test]
     fn everything_that_is_missing_is_named_at_once() {

@@ -15,7 +15,8 @@ use toml_edit::DocumentMut;
 use crate::child;
 use crate::poll::Stop;
 use crate::steps::Outcome;
-use crate::{packages, workspace};
+use crate::workspace;
+use corelane_lab::preflight::is_installed;
 
 /// Building an instrumented target, on top of the time it fuzzes.
 const BUILD_LIMIT: Duration = Duration::from_secs(20 * 60);
@@ -132,7 +133,7 @@ fn has_nightly() -> bool {
 }
 
 fn install_cargo_fuzz() -> Result<()> {
-    if packages::is_installed("cargo-fuzz")
+    if is_installed("cargo-fuzz")
         || Command::new("cargo").args(["fuzz", "--version"]).output().is_ok_and(|output| output.status.success())
     {
         return Ok(());

@@ -5,59 +5,43 @@
 //! **Invariants**: nothing is installed unless it is missing and we may (root, or sudo without a password); otherwise
 //! the exact command is printed.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use corelane_lab::preflight::{HOST_PROGRAMS, Program, is_installed, missing_packages};
 use rustix::process::geteuid;
 
-/// A program and what installs it.
-struct Needed {
-    program: &'static str,
-    package: &'static str,
-}
-
 /// The real clients, the reference servers and the tools that integration tests and gates start.
-const NEEDED: &[Needed] = &[
-    Needed { program: "curl", package: "curl" },
-    Needed { program: "wrk", package: "wrk" },
-    Needed { program: "h2load", package: "nghttp2-client" },
-    Needed { program: "chromium", package: "chromium" },
-    Needed { program: "nginx", package: "nginx-light" },
-    Needed { program: "haproxy", package: "haproxy" },
-    Needed { program: "python3", package: "python3" },
-    Needed { program: "valgrind", package: "valgrind" },
-    Needed { program: "redis-server", package: "redis-server" },
-    Needed { program: "memcached", package: "memcached" },
-    Needed { program: "systemd-analyze", package: "systemd" },
-    Needed { program: "groff", package: "groff-base" },
-    Needed { program: "ip", package: "iproute2" },
-    Needed { program: "ethtool", package: "ethtool" },
+const NEEDED: &[Program] = &[
+    Program { name: "curl", package: "curl" },
+    Program { name: "wrk", package: "wrk" },
+    Program { name: "h2load", package: "nghttp2-client" },
+    Program { name: "chromium", package: "chromium" },
+    Program { name: "nginx", package: "nginx-light" },
+    Program { name: "haproxy", package: "haproxy" },
+    Program { name: "python3", package: "python3" },
+    Program { name: "valgrind", package: "valgrind" },
+    Program { name: "redis-server", package: "redis-server" },
+    Program { name: "memcached", package: "memcached" },
+    Program { name: "systemd-analyze", package: "systemd" },
+    Program { name: "groff", package: "groff-base" },
+    Program { name: "ip", package: "iproute2" },
+    Program { name: "ethtool", package: "ethtool" },
 ];
 
 /// What makes a package of a release.
-const PACKAGERS: &[Needed] = &[Needed { program: "dpkg-deb", package: "dpkg" }];
-
-/// What makes hosts with a real systemd, and what they are looked at with.
-const LAB: &[Needed] = &[
-    Needed { program: "mmdebstrap", package: "mmdebstrap" },
-    Needed { program: "systemd-nspawn", package: "systemd-container" },
-    Needed { program: "ip", package: "iproute2" },
-];
+const PACKAGERS: &[Program] = &[Program { name: "dpkg-deb", package: "dpkg" }];
 
 /// Servers that ours is measured beside, and their client side.
-const PEERS: &[Needed] = &[
-    Needed { program: "nginx", package: "nginx-light" },
-    Needed { program: "haproxy", package: "haproxy" },
-    Needed { program: "varnishd", package: "varnish" },
-    Needed { program: "h2o", package: "h2o" },
-    Needed { program: "wrk", package: "wrk" },
-    Needed { program: "redis-server", package: "redis-server" },
-    Needed { program: "memcached", package: "memcached" },
+const PEERS: &[Program] = &[
+    Program { name: "nginx", package: "nginx-light" },
+    Program { name: "haproxy", package: "haproxy" },
+    Program { name: "varnishd", package: "varnish" },
+    Program { name: "h2o", package: "h2o" },
+    Program { name: "wrk", package: "wrk" },
+    Program { name: "redis-server", package: "redis-server" },
+    Program { name: "memcached", package: "memcached" },
 ];
-
-/// Where servers are installed; often not in an ordinary user's PATH.
-const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
 /// Installs what is missing.
 ///
@@ -80,7 +64,7 @@ pub(crate) fn ensure_peers_installed() -> Result<()> {
 /// # Errors
 /// As for the tests' programs.
 pub(crate) fn ensure_lab_installed() -> Result<()> {
-    ensure(LAB, "what makes hosts is installed")
+    ensure(HOST_PROGRAMS, "what makes hosts is installed")
 }
 
 /// Installs what makes a package of a release, where it is missing.
@@ -91,8 +75,8 @@ pub(crate) fn ensure_packager_installed() -> Result<()> {
     ensure(PACKAGERS, "what makes packages is installed")
 }
 
-fn ensure(needed: &[Needed], all_there: &str) -> Result<()> {
-    let missing = missing_packages(needed, is_installed);
+fn ensure(needed: &[Program], all_there: &str) -> Result<()> {
+    let missing = missing_packages(needed);
     if missing.is_empty() {
         println!("{all_there}");
         return Ok(());
@@ -115,16 +99,6 @@ fn ensure(needed: &[Needed], all_there: &str) -> Result<()> {
     apt(prefix, &install).context(by_hand)
 }
 
-/// Whether a program can be started by its name.
-pub(crate) fn is_installed(program: &str) -> bool {
-    let path = std::env::var("PATH").unwrap_or_default();
-    path.split(':').chain(SYSTEM_FOLDERS.split(':')).any(|folder| Path::new(folder).join(program).is_file())
-}
-
-fn missing_packages(needed: &[Needed], is_installed: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    needed.iter().filter(|needed| !is_installed(needed.program)).map(|needed| needed.package).collect()
-}
-
 fn apt(prefix: &[&str], arguments: &[&str]) -> Result<()> {
     let environment = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"];
     let words = [prefix, environment.as_slice(), arguments].concat();
@@ -133,21 +107,4 @@ fn apt(prefix: &[&str], arguments: &[&str]) -> Result<()> {
         bail!("apt-get {} failed ({status})", arguments.join(" "));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_missing_is_installed() {
-        assert_eq!(missing_packages(NEEDED, |_| true), Vec::<&str>::new());
-        assert_eq!(missing_packages(NEEDED, |program| program != "h2load"), ["nghttp2-client"]);
-    }
-
-    #[test]
-    fn a_shell_is_found_and_nonsense_is_not() {
-        assert!(is_installed("sh"));
-        assert!(!is_installed("no-such-program-here"));
-    }
 }

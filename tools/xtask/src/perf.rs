@@ -14,6 +14,7 @@ use crate::child;
 use crate::packages;
 use crate::poll::Stop;
 use crate::steps::Outcome;
+use corelane_lab::preflight::is_installed;
 
 /// What users will see: the load of a web application. Caches in front of an origin are left out: nginx needs 5 GB for these keys.
 const WEB: [&str; 2] = ["web", "web-pipelined"];
@@ -140,13 +141,13 @@ fn commands(root: &Path, options: &Options, out: &Path) -> Vec<(&'static str, Co
     let open_out = out.join("open");
     let web_out = out.join("web");
     let mut web = coreperf(&["peers", "--rounds", &rounds, "--seconds", CLOSED_SECONDS]);
-    let peers = WEB_PEERS.into_iter().filter(|(_, program)| packages::is_installed(program)).map(|(name, _)| name);
+    let peers = WEB_PEERS.into_iter().filter(|(_, program)| is_installed(program)).map(|(name, _)| name);
     web.arg("--only").arg(["corelane"].into_iter().chain(peers).collect::<Vec<_>>().join(","));
     web.args(WEB.map(scenario)).arg("--out").arg(&web_out).args(update(ANSWERS, WEB_BLOCK));
     let mut closed = coreperf(&["peers", "--rounds", &rounds, "--seconds", CLOSED_SECONDS]);
     closed.args(CLOSED.map(scenario)).arg("--out").arg(&closed_out).args(update(TABLES, CLOSED_BLOCK));
     let mut open = coreperf(&["peers", "--rounds", &rounds, "--at-share", OPEN.1]);
-    let peers = OPEN_PEERS.into_iter().filter(|peer| packages::is_installed(peer));
+    let peers = OPEN_PEERS.into_iter().filter(|peer| is_installed(peer));
     open.arg("--only").arg(["floor", "corelane"].into_iter().chain(peers).collect::<Vec<_>>().join(","));
     open.arg(scenario(OPEN.0)).arg("--out").arg(&open_out).args(update(TABLES, OPEN_BLOCK));
     let kv_out = out.join("kv");

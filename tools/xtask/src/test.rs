@@ -16,6 +16,7 @@ use crate::poll::Stop;
 use crate::sim;
 use crate::steps::{Outcome, Steps, TestCount};
 use crate::{packages, tidy, workspace};
+use corelane_lab::preflight::is_installed;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -183,7 +184,7 @@ impl TestRun<'_> {
         if self.fast {
             return skipped("--fast");
         }
-        if !packages::is_installed("c++") {
+        if !is_installed("c++") {
             return skipped("no C++ compiler, which libfuzzer needs; apt-get install g++");
         }
         let mut command = cargo(self.root, "check --target-dir target/fuzz --manifest-path");
