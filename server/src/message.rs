@@ -7,8 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use control::topology_reload::TopologyHint;
+
 use crate::hot_keys::HotKeyReport;
-use crate::nodes::{NodeState, TopologyHint};
+use crate::nodes::NodeState;
 use crate::snapshot::Snapshot;
 use store_runtime::tiers::StoreMessage;
 

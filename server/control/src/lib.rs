@@ -42,6 +42,7 @@ pub mod refusal;
 pub mod reload;
 pub mod settings;
 pub mod topology_file;
+pub mod topology_reload;
 pub mod watch;
 
 pub use listen_error::ListenRefusal;

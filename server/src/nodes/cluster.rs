@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use control::topology_reload::TopologyHint;
 use reactor::Reactor;
 use shardstore::key::SlotId;
 use shardstore::placement::{Node, NodeId, Topology};
@@ -29,7 +30,7 @@ use super::client::NodeClient;
 use super::connection::{CallError, CallTime};
 use super::names::NameLookup;
 use super::response::NodeResponse;
-use super::shared::{ClusterOptions, ClusterShared, TopologyHint};
+use super::shared::{ClusterOptions, ClusterShared};
 use super::state::NodeState;
 use super::transfer::transfer_time;
 use crate::metrics::CoreMetrics;

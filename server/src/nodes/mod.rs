@@ -28,7 +28,7 @@ mod transfer;
 
 pub(crate) use cluster::Cluster;
 pub use names::NameLookup;
-pub(crate) use shared::{ClusterOptions, TopologyHint};
+pub(crate) use shared::ClusterOptions;
 #[cfg(test)]
 pub(crate) use state::CallTimes;
 pub(crate) use state::NodeState;

@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
+use control::topology_reload::TopologyHint;
 use reactor::Reactor;
 use reactor::local::Notify;
 use shardstore::key::{HASH_ID_RAPIDHASH_V3, SlotId};
@@ -20,15 +21,6 @@ use super::agreement::Agreement;
 use super::fault::ConnectionFault;
 use super::names::NameLookup;
 use crate::metrics::CoreMetrics;
-
-/// What a node has said about the map: it has, or has seen, a newer one than ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TopologyHint {
-    /// Which node.
-    pub(crate) node: NodeId,
-    /// The epoch it claims.
-    pub(crate) epoch: u32,
-}
 
 /// What calls are bounded by.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +108,7 @@ impl ClusterShared {
     /// A node knows a newer map: the control core is to read our file again.
     pub(super) fn note_hint(&self, node: NodeId, epoch: u32) {
         if epoch > self.topology.borrow().epoch() {
-            self.hint.set(Some(TopologyHint { node, epoch }));
+            self.hint.set(Some(TopologyHint { node: Some(node), epoch }));
             self.hinted.notify();
         }
     }

@@ -28,7 +28,7 @@ const CALL_DURATION: Family = Family::declared(
 
 impl Admin for Supervisor {
     fn readiness(&self) -> Readiness {
-        let missing = self.source.as_ref().and_then(|_| missing(&self.nodes.borrow())).map(str::to_owned);
+        let missing = self.topology.is_clustered().then(|| missing(&self.nodes.borrow())).flatten().map(str::to_owned);
         let missing = self.duck.reason().into_iter().chain(missing).collect();
         self.heartbeats.readiness(self.state.get(), self.reactor.now(), missing)
     }
@@ -38,9 +38,7 @@ impl Admin for Supervisor {
             usage.render(&BUILD, text);
             self.memory_bound().render(self.host_memory.as_ref(), text);
         }
-        let epoch = self.snapshot().topology.as_ref().map_or(0, |topology| topology.epoch());
-        self.topology_metrics.epoch.set(u64::from(epoch));
-        text.group(&[], &self.topology_metrics);
+        text.group(&[], self.topology.metrics());
         text.group(&[], self.clock.metrics());
         self.log.metrics(text);
         self.duck.metrics(text);

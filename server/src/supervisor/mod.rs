@@ -9,7 +9,6 @@ mod admin;
 mod key_page;
 mod reachability;
 mod status;
-mod topology;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -34,12 +33,13 @@ use control::lifecycle::{
 use control::listening::SharedListen;
 use control::log::{LineSink, Log, LogFields, LogLevel};
 use control::memory::{CONNECTION_BYTES, HostMemory, MemoryBound, ReleaseRule};
-use control::metrics::{ReadUsage, TopologyMetrics};
+use control::metrics::ReadUsage;
 use control::notify::{ServiceManager, sentence};
 use control::reading::PendingFiles;
 use control::refusal::exit_of;
 use control::reload::{ConfigRead, Reloader};
 use control::topology_file::TopologySource;
+use control::topology_reload::{TopologyReloader, TopologyUser};
 use control::watch::Mark;
 use reactor::{Address, CoreId, Mailbox, Reactor};
 use shardstore::key::KeyHasher;
@@ -50,7 +50,7 @@ use crate::access_log::AccessLogControl;
 use crate::hot_keys::HotKeyReports;
 use crate::message::Message;
 use crate::metrics::CoreMetrics;
-use crate::nodes::{NodeState, TopologyHint};
+use crate::nodes::NodeState;
 use crate::settings::EdgeSettings;
 use crate::snapshot::Snapshot;
 use store_runtime::remote::Published;
@@ -82,7 +82,7 @@ pub(crate) struct Supervisor {
     config: Reloader<EdgeSettings>,
     /// Cores whose mailbox had no room for the snapshot.
     behind: RefCell<Vec<CoreId>>,
-    source: Option<TopologySource>,
+    topology: TopologyReloader,
     mailbox: Mailbox<Message>,
     metrics: Vec<Arc<CoreMetrics>>,
     log: Log,
@@ -93,14 +93,7 @@ pub(crate) struct Supervisor {
     state: Cell<LifecycleState>,
     /// Data cores that have nothing left to finish.
     drained: Cell<usize>,
-    topology_metrics: TopologyMetrics,
     clock: ClockWatch,
-    /// What nodes have made us look for.
-    wishes: TopologyWishes,
-    /// The last claim of a node that our file was read for.
-    hint: Cell<Option<TopologyHint>>,
-    /// The last epoch that a node claimed and our file does not have.
-    hinted: Cell<u32>,
     accepts: AcceptWatch,
     reachability: Reachability,
     activity: Activity,
@@ -135,8 +128,8 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
     }
     let receiving = Rc::clone(&supervisor);
     reactor.spawn(async move { receiving.receive().await }).map_err(io::Error::other)?;
-    let topology_marks = supervisor.source.as_ref().map_or_else(Vec::new, TopologySource::marks);
-    let options = Options { topology_marks, config_marks: supervisor.config.source().read_marks() };
+    let (topology_marks, config_marks) = (supervisor.topology.marks(), supervisor.config.source().read_marks());
+    let options = Options { topology_marks, config_marks };
     let living = async move {
         let ended = lifecycle::run(&supervisor.reactor, &*supervisor, options).await;
         let exit = ended.unwrap_or_else(|error| {
@@ -153,6 +146,8 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
 
 impl Supervisor {
     fn new(reactor: Reactor, supervision: Supervision, manager: ServiceManager) -> Self {
+        let in_force = supervision.snapshot.topology.as_deref();
+        let topology = TopologyReloader::new(&reactor, supervision.source, None, in_force);
         Supervisor {
             activity: Activity::new(reactor.now()),
             release: RefCell::new(ReleaseRule::new(reactor.now())),
@@ -160,18 +155,14 @@ impl Supervisor {
             snapshot: RefCell::new(supervision.snapshot),
             config: supervision.config,
             behind: RefCell::default(),
-            topology_metrics: TopologyMetrics::default(),
+            topology,
             clock: ClockWatch::new(&reactor),
-            wishes: TopologyWishes::new(&reactor),
             duck: LameDuck::default(),
             manager,
             heartbeats: Heartbeats::new(supervision.metrics.len(), reactor.now()),
             accepts: AcceptWatch::default(),
             reachability: Reachability::default(),
             reactor,
-            hint: Cell::new(None),
-            hinted: Cell::new(0),
-            source: supervision.source,
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
             usage: supervision.usage,
@@ -197,7 +188,7 @@ impl Supervisor {
     fn log_start(&self, admin: &Address) {
         let listen: Vec<String> = self.listening.addresses().iter().map(ToString::to_string).collect();
         let listen = listen.join(",");
-        let mode = if self.source.is_some() { "clustered" } else { "embedded" };
+        let mode = if self.topology.is_clustered() { "clustered" } else { "embedded" };
         let fields: [(&'static str, &dyn Display); 5] = [
             ("version", &control::build::VERSION),
             ("listen", &listen),
@@ -252,7 +243,7 @@ impl Supervisor {
 
     fn handle(&self, from: CoreId, message: Message) {
         match message {
-            Message::TopologyHint(hint) => self.follow_hint(hint),
+            Message::TopologyHint(hint) => self.topology.follow_hint(hint, self),
             Message::Drained { cut } => {
                 self.drained.set(self.drained.get() + 1);
                 if cut > 0 {
@@ -344,6 +335,20 @@ impl Supervisor {
     }
 }
 
+impl TopologyUser for Supervisor {
+    fn topology(&self) -> Option<Arc<Topology>> {
+        self.snapshot().topology.clone()
+    }
+
+    fn put_topology(&self, next: Arc<Topology>, _: u64) {
+        self.put_in_force(self.snapshot().settings.clone(), Some(next));
+    }
+
+    fn log_topology(&self, level: LogLevel, event: &str, fields: LogFields<'_>) {
+        self.event(level, event, fields);
+    }
+}
+
 impl ControlledProcess for Supervisor {
     type Config = ConfigRead<EdgeSettings>;
 
@@ -387,37 +392,35 @@ impl ControlledProcess for Supervisor {
     }
 
     fn look(&self, watched: Watched) -> PendingFiles<Vec<Mark>> {
-        match (watched, &self.source) {
-            (Watched::Config, _) => self.config.source().look(),
-            (Watched::Topology, Some(source)) => source.look(),
-            (Watched::Topology, None) => PendingFiles::ready(Vec::new()),
+        match watched {
+            Watched::Config => self.config.source().look(),
+            Watched::Topology => self.topology.look(),
         }
     }
 
     fn read(&self, watched: Watched) -> PendingRead<ConfigRead<EdgeSettings>> {
-        match (watched, &self.source) {
-            (Watched::Config, _) => self.config.source().read(),
-            (Watched::Topology, Some(source)) => source.read(),
-            (Watched::Topology, None) => PendingFiles::ready((Vec::new(), Contents::NoTopology)),
+        match watched {
+            Watched::Config => self.config.source().read(),
+            Watched::Topology => self.topology.read(),
         }
     }
 
     fn adopt(&self, contents: Contents<ConfigRead<EdgeSettings>>, cause: ReloadCause) {
         match contents {
             Contents::Config(read) => self.adopt_settings(read, cause),
-            Contents::Topology(text) => self.adopt_topology(text, cause),
+            Contents::Topology(text) => self.topology.adopt(text, cause, self),
             Contents::NoTopology => {}
         }
     }
 
     fn wishes(&self) -> &TopologyWishes {
-        &self.wishes
+        self.topology.wishes()
     }
 
     fn files_name(&self, watched: Watched) -> String {
-        match (watched, &self.source) {
-            (Watched::Config, _) => self.config.source().name(),
-            (Watched::Topology, source) => source.as_ref().map_or_else(String::new, |source| source.name.clone()),
+        match watched {
+            Watched::Config => self.config.source().name(),
+            Watched::Topology => self.topology.name().to_owned(),
         }
     }
 

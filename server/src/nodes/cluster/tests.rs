@@ -114,7 +114,7 @@ impl Rig {
 
     /// What a node has claimed about the map, once: its id and the epoch.
     fn hint(&self) -> Option<(u32, u32)> {
-        self.cluster.take_hint().map(|hint| (hint.node.0, hint.epoch))
+        self.cluster.take_hint().and_then(|hint| Some((hint.node?.0, hint.epoch)))
     }
 
     async fn sleep(&self, ms: u64) {

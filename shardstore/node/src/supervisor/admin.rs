@@ -17,7 +17,7 @@ use super::NodeSupervisor;
 const BUILD: Build = Build::of("shardstored");
 
 impl NodeSupervisor {
-    fn me(&self) -> NodeId {
+    pub(super) fn me(&self) -> NodeId {
         NodeId(u32::from(self.shared.settings.node_id))
     }
 
@@ -55,7 +55,7 @@ impl Admin for NodeSupervisor {
     }
 
     fn metrics(&self, text: &mut Text) {
-        text.group(&[], &self.topology_metrics);
+        text.group(&[], self.topology_file.metrics());
         text.group(&[], self.clock.metrics());
         self.log.metrics(text);
         self.duck.metrics(text);

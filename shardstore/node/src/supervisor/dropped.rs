@@ -17,7 +17,7 @@ use std::fmt::Display;
 use control::log::LogLevel;
 use reactor::CoreId;
 use serde_json::{Value, json};
-use shardstore::placement::{NodeId, Topology};
+use shardstore::placement::Topology;
 
 use super::NodeSupervisor;
 
@@ -61,11 +61,9 @@ impl Dropped {
 }
 
 impl NodeSupervisor {
-    /// Notes how many slots this node loses to the map that follows the one in force.
-    pub(super) fn note_lost(&self, next: &Topology) -> u64 {
-        let me = NodeId(u32::from(self.shared.settings.node_id));
+    /// Notes that this node loses so many slots to the map that follows the one in force.
+    pub(super) fn note_lost(&self, next: &Topology, slots: u64) {
         let current = self.topology.borrow();
-        let slots = current.slots_lost(me, next).count() as u64;
         if next.epoch() > current.epoch().saturating_add(1) {
             let remedy = "raise the epoch by one, and let every node read each file";
             self.event(
@@ -75,13 +73,11 @@ impl NodeSupervisor {
             );
         }
         if slots > 0 {
-            self.topology_metrics.slots_lost.add(slots);
             let mut dropped = self.dropped.borrow_mut();
             let earlier = dropped.running.take().map_or((0, 0), |running| (running.change.slots, running.change.items));
             let change = SlotLoss { epoch: next.epoch(), slots: earlier.0 + slots, items: earlier.1 };
             dropped.running = Some(RunningDrop { change, done: BTreeSet::new() });
         }
-        slots
     }
 
     /// A core has dropped all that has left up to `epoch`.

@@ -34,16 +34,17 @@ use control::lifecycle::{
 };
 use control::log::{LineSink, Log, LogFields, LogLevel};
 use control::memory::{CONNECTION_BYTES, HostMemory, MemoryBound, ReleaseRule};
-use control::metrics::{ReadUsage, TopologyMetrics};
+use control::metrics::ReadUsage;
 use control::notify::{ServiceManager, sentence};
 use control::reading::PendingFiles;
 use control::refusal::exit_of;
 use control::reload::{ConfigRead, Reloader};
 use control::topology_file::TopologySource;
+use control::topology_reload::{TopologyHint, TopologyReloader};
 use control::watch::Mark;
 use reactor::{Address, CoreId, Instant, Mailbox, Reactor};
 use shardstore::key::KeyHasher;
-use shardstore::placement::Topology;
+use shardstore::placement::{NodeId, Topology};
 use store_runtime::remote::Published;
 
 use crate::message::{NodeMessage, PeerRefused};
@@ -86,8 +87,9 @@ struct NodeSupervisor {
     config: Reloader<NodeSettings>,
     /// The settings in force.
     settings: RefCell<NodeSettings>,
+    /// The topology in force.
     topology: RefCell<Arc<Topology>>,
-    source: TopologySource,
+    topology_file: TopologyReloader,
     mailbox: Mailbox<NodeMessage>,
     metrics: Arc<NodeMetrics>,
     log: Log,
@@ -98,16 +100,9 @@ struct NodeSupervisor {
     state: Cell<LifecycleState>,
     /// Data cores that have no connection left.
     drained: Cell<u16>,
-    topology_metrics: TopologyMetrics,
     clock: ClockWatch,
     /// The last line about a refused peer, and when it was written.
     refused_last: RefCell<(String, Instant)>,
-    /// What peers have made us look for.
-    wishes: TopologyWishes,
-    /// The last epoch that a peer claimed and our file was read for.
-    hint: Cell<u32>,
-    /// The last epoch that a peer claimed and our file does not have.
-    hinted: Cell<u32>,
     /// What became of the slots that have left.
     dropped: RefCell<Dropped>,
     /// What cores are to decide by, in order, where a mailbox had no room.
@@ -130,7 +125,6 @@ pub(crate) fn start(reactor: &Reactor, supervision: NodeSupervision) -> io::Resu
     let (ending, descriptors) = (supervision.ending.clone(), supervision.descriptors);
     let manager = ServiceManager::connect(supervision.process.notify.as_ref(), reactor.now())?;
     let supervisor = Rc::new(NodeSupervisor::new(reactor, supervision, manager));
-    supervisor.note_topology(&supervisor.topology.borrow());
     let settings = &supervisor.shared.settings;
     let pages = Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>;
     let admin = control::admin::serve(reactor, &Address::from(&settings.admin), settings.admin_mode, pages)?;
@@ -151,7 +145,9 @@ pub(crate) fn start(reactor: &Reactor, supervision: NodeSupervision) -> io::Resu
 
 impl NodeSupervisor {
     fn new(reactor: &Reactor, supervision: NodeSupervision, manager: ServiceManager) -> Self {
+        let (me, source) = (NodeId(u32::from(supervision.shared.settings.node_id)), Some(supervision.source));
         NodeSupervisor {
+            topology_file: TopologyReloader::new(reactor, source, Some(me), Some(&supervision.topology)),
             reactor: reactor.clone(),
             settings: RefCell::new(supervision.shared.settings.clone()),
             activity: Activity::new(reactor.now()),
@@ -164,17 +160,12 @@ impl NodeSupervisor {
             shards: supervision.shards,
             shared: supervision.shared,
             config: supervision.config,
-            topology_metrics: TopologyMetrics::default(),
             clock: ClockWatch::new(reactor),
             refused_last: RefCell::new((String::new(), reactor.now())),
-            wishes: TopologyWishes::new(reactor),
-            hint: Cell::new(0),
-            hinted: Cell::new(0),
             dropped: RefCell::default(),
             behind: RefCell::default(),
             accepts: AcceptWatch::default(),
             topology: RefCell::new(supervision.topology),
-            source: supervision.source,
             mailbox: supervision.mailbox,
             metrics: supervision.metrics,
             usage: supervision.usage,
@@ -240,7 +231,9 @@ impl NodeSupervisor {
         loop {
             while let Some((from, message)) = self.mailbox.try_receive() {
                 match message {
-                    NodeMessage::Stale { epoch } => self.look_for(epoch),
+                    NodeMessage::Stale { epoch } => {
+                        self.topology_file.follow_hint(TopologyHint { node: None, epoch }, self);
+                    }
                     NodeMessage::Dropped { epoch, items } => self.note_dropped(from, epoch, items),
                     NodeMessage::PeerRefused(refused) => self.log_refused(&refused),
                     NodeMessage::Heartbeat => self.heartbeats.note(from, self.reactor.now()),
@@ -270,7 +263,7 @@ impl NodeSupervisor {
     /// Attends to the process until its end, then ends the cores.
     async fn live(&self, ending: &Ending) {
         let config_marks = self.config.source().read_marks();
-        let options = Options { topology_marks: self.source.marks(), config_marks };
+        let options = Options { topology_marks: self.topology_file.marks(), config_marks };
         let ended = lifecycle::run(&self.reactor, self, options).await;
         let exit = ended.unwrap_or_else(|error| {
             self.event(LogLevel::Error, "signals_refused", &[("error", &error)]);
@@ -339,21 +332,21 @@ impl ControlledProcess for NodeSupervisor {
     fn look(&self, watched: Watched) -> PendingFiles<Vec<Mark>> {
         match watched {
             Watched::Config => self.config.source().look(),
-            Watched::Topology => self.source.look(),
+            Watched::Topology => self.topology_file.look(),
         }
     }
 
     fn read(&self, watched: Watched) -> PendingRead<ConfigRead<NodeSettings>> {
         match watched {
             Watched::Config => self.config.source().read(),
-            Watched::Topology => self.source.read(),
+            Watched::Topology => self.topology_file.read(),
         }
     }
 
     fn adopt(&self, contents: Contents<ConfigRead<NodeSettings>>, cause: ReloadCause) {
         match contents {
             Contents::Config(read) => self.adopt_settings(read, cause),
-            Contents::Topology(text) => self.adopt_topology(text, cause),
+            Contents::Topology(text) => self.topology_file.adopt(text, cause, self),
             Contents::NoTopology => {}
         }
     }
@@ -361,7 +354,7 @@ impl ControlledProcess for NodeSupervisor {
     fn files_name(&self, watched: Watched) -> String {
         match watched {
             Watched::Config => self.config.source().name(),
-            Watched::Topology => self.source.name.clone(),
+            Watched::Topology => self.topology_file.name().to_owned(),
         }
     }
 
@@ -370,7 +363,7 @@ impl ControlledProcess for NodeSupervisor {
     }
 
     fn wishes(&self) -> &TopologyWishes {
-        &self.wishes
+        self.topology_file.wishes()
     }
 
     fn on_state_change(&self, state: LifecycleState) {
