@@ -74,6 +74,16 @@ pub struct CommandOutput {
 }
 
 impl CommandOutput {
+    /// What a program leaves that succeeded.
+    fn answer(stdout: impl Into<String>) -> Self {
+        CommandOutput { stdout: stdout.into(), ..CommandOutput::default() }
+    }
+
+    /// What a program leaves that failed, with a line that says why.
+    fn failure(status: i32, why: &str) -> Self {
+        CommandOutput { status, stderr: format!("{why}\n"), ..CommandOutput::default() }
+    }
+
     /// Standard output, if the program succeeded.
     ///
     /// # Errors
@@ -102,23 +112,32 @@ pub trait HeldLock {}
 
 /// A machine, or what stands in for one. Paths are absolute paths of that machine.
 pub trait HostAccess {
+    /// The files, as nothing stands between them and their reader. For implementations: whoever uses a host calls the methods below.
+    fn tree(&self) -> &dyn FileTree;
+
     /// The text of a file.
     ///
     /// # Errors
     /// The file is not there, or cannot be read.
-    fn read(&self, path: &str) -> Result<String, HostError>;
+    fn read(&self, path: &str) -> Result<String, HostError> {
+        self.tree().read(path)
+    }
 
     /// Writes to a file of the kernel that is there, in one write.
     ///
     /// # Errors
     /// The file is not there, or the kernel refuses the text.
-    fn write(&self, path: &str, text: &str) -> Result<(), HostError>;
+    fn write(&self, path: &str, text: &str) -> Result<(), HostError> {
+        self.tree().write(path, text)
+    }
 
     /// The names in a folder, sorted.
     ///
     /// # Errors
     /// The folder is not there, or cannot be read.
-    fn list(&self, path: &str) -> Result<Vec<String>, HostError>;
+    fn list(&self, path: &str) -> Result<Vec<String>, HostError> {
+        self.tree().list(path)
+    }
 
     /// Where a symbolic link points.
     ///
@@ -130,19 +149,25 @@ pub trait HostAccess {
     ///
     /// # Errors
     /// The file system refuses.
-    fn store(&self, path: &str, text: &str) -> Result<(), HostError>;
+    fn store(&self, path: &str, text: &str) -> Result<(), HostError> {
+        self.tree().store(path, text)
+    }
 
     /// Appends to an ordinary file. Durable on return.
     ///
     /// # Errors
     /// The file system refuses.
-    fn append(&self, path: &str, text: &str) -> Result<(), HostError>;
+    fn append(&self, path: &str, text: &str) -> Result<(), HostError> {
+        self.tree().append(path, text)
+    }
 
     /// Removes an ordinary file; one that is not there is right already. Durable on return.
     ///
     /// # Errors
     /// The file system refuses.
-    fn remove(&self, path: &str) -> Result<(), HostError>;
+    fn remove(&self, path: &str) -> Result<(), HostError> {
+        self.tree().remove(path)
+    }
 
     /// Runs a program to its end.
     ///

@@ -65,33 +65,13 @@ pub(super) fn now() -> HostTime {
 }
 
 impl HostAccess for RealHost {
-    fn read(&self, path: &str) -> Result<String, HostError> {
-        self.files.read(path)
-    }
-
-    fn write(&self, path: &str, text: &str) -> Result<(), HostError> {
-        self.files.write(path, text)
-    }
-
-    fn list(&self, path: &str) -> Result<Vec<String>, HostError> {
-        self.files.list(path)
+    fn tree(&self) -> &dyn FileTree {
+        &self.files
     }
 
     fn link(&self, path: &str) -> Result<String, HostError> {
         let target = std::fs::read_link(path).map_err(|_| HostError::Absent { path: path.into() })?;
         Ok(target.to_string_lossy().into_owned())
-    }
-
-    fn store(&self, path: &str, text: &str) -> Result<(), HostError> {
-        self.files.store(path, text)
-    }
-
-    fn append(&self, path: &str, text: &str) -> Result<(), HostError> {
-        self.files.append(path, text)
-    }
-
-    fn remove(&self, path: &str) -> Result<(), HostError> {
-        self.files.remove(path)
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Result<CommandOutput, HostError> {

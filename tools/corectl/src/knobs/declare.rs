@@ -224,6 +224,22 @@ pub struct Knob {
 }
 
 impl Knob {
+    /// A knob whose value is the profile's; `words` are its reason and its source.
+    pub(super) const fn new(
+        name: &'static str,
+        group: Group,
+        risk: Risk,
+        access: Access,
+        words: (&'static str, &'static str),
+    ) -> Self {
+        Knob { name, group, risk, access, rule: Rule::Exact, reason: words.0, source: words.1 }
+    }
+
+    /// The same with another rule.
+    pub(super) const fn ruled(self, rule: Rule) -> Self {
+        Knob { rule, ..self }
+    }
+
     /// Whether turning it gives a protection up, which an operator has to acknowledge.
     #[must_use]
     pub fn weakens(&self) -> bool {

@@ -12,30 +12,16 @@ const KERNEL_SYSCTL: &str = "Linux, Documentation/admin-guide/sysctl/kernel.rst"
 const CPUFREQ: &str = "Linux, Documentation/admin-guide/pm/cpufreq.rst";
 const PARAMETERS: &str = "Linux, Documentation/admin-guide/kernel-parameters.txt";
 
-const fn knob(
-    name: &'static str,
-    group: Group,
-    risk: Risk,
-    access: Access,
-    words: (&'static str, &'static str),
-) -> Knob {
-    Knob { name, group, risk, access, rule: Rule::Exact, reason: words.0, source: words.1 }
-}
-
-const fn ruled(rule: Rule, knob: Knob) -> Knob {
-    Knob { rule, ..knob }
-}
-
 const fn stack(name: &'static str, reason: &'static str, source: &'static str) -> Knob {
-    ruled(Rule::AtLeast, knob(name, Group::Stack, Risk::Safe, Access::Sysctl, (reason, source)))
+    Knob::new(name, Group::Stack, Risk::Safe, Access::Sysctl, (reason, source)).ruled(Rule::AtLeast)
 }
 
 const fn boot(name: &'static str, parameter: &'static str, reason: &'static str) -> Knob {
-    knob(name, Group::Boot, Risk::Reboot, Access::Boot(parameter), (reason, PARAMETERS))
+    Knob::new(name, Group::Boot, Risk::Reboot, Access::Boot(parameter), (reason, PARAMETERS))
 }
 
 pub(super) const KNOBS: &[Knob] = &[
-    knob(
+    Knob::new(
         "filter.notrack",
         Group::Filter,
         Risk::Security,
@@ -57,7 +43,7 @@ pub(super) const KNOBS: &[Knob] = &[
         NET_SYSCTL,
     ),
     stack("net.core.netdev_budget_usecs", "Microseconds that one softirq takes packets from the cards.", NET_SYSCTL),
-    knob(
+    Knob::new(
         "irq.irqbalance",
         Group::Irq,
         Risk::Perf,
@@ -67,7 +53,7 @@ pub(super) const KNOBS: &[Knob] = &[
             "irqbalance(1)",
         ),
     ),
-    knob(
+    Knob::new(
         "irq.default",
         Group::Irq,
         Risk::Perf,
@@ -77,7 +63,7 @@ pub(super) const KNOBS: &[Knob] = &[
             "Linux, Documentation/core-api/irq/irq-affinity.rst",
         ),
     ),
-    knob(
+    Knob::new(
         "cpu.smt",
         Group::Cpu,
         Risk::Perf,
@@ -88,7 +74,7 @@ pub(super) const KNOBS: &[Knob] = &[
             "Linux, Documentation/admin-guide/hw-vuln/l1tf.rst, \"SMT control\"",
         ),
     ),
-    knob(
+    Knob::new(
         "cpu.governor",
         Group::Cpu,
         Risk::Perf,
@@ -98,7 +84,7 @@ pub(super) const KNOBS: &[Knob] = &[
             CPUFREQ,
         ),
     ),
-    knob(
+    Knob::new(
         "cpu.energy_preference",
         Group::Cpu,
         Risk::Perf,
@@ -108,7 +94,7 @@ pub(super) const KNOBS: &[Knob] = &[
             "Linux, Documentation/admin-guide/pm/intel_pstate.rst",
         ),
     ),
-    knob(
+    Knob::new(
         "cpu.idle_latency_max",
         Group::Cpu,
         Risk::Perf,
@@ -119,9 +105,7 @@ pub(super) const KNOBS: &[Knob] = &[
             "Linux, Documentation/admin-guide/pm/cpuidle.rst",
         ),
     ),
-    ruled(
-        Rule::AtMost,
-        knob(
+    Knob::new(
             "vm.swappiness",
             Group::Memory,
             Risk::Perf,
@@ -130,16 +114,15 @@ pub(super) const KNOBS: &[Knob] = &[
                 "Memory of processes is swapped out only when there is no page cache left to drop: a swapped page of the cache costs milliseconds.",
                 VM_SYSCTL,
             ),
-        ),
-    ),
-    knob(
+        ).ruled(Rule::AtMost),
+    Knob::new(
         "vm.zone_reclaim_mode",
         Group::Memory,
         Risk::Perf,
         Access::Sysctl,
         ("0: memory of another node is used before pages of the own node are written out for it.", VM_SYSCTL),
     ),
-    knob(
+    Knob::new(
         "kernel.numa_balancing",
         Group::Memory,
         Risk::Perf,
@@ -149,7 +132,7 @@ pub(super) const KNOBS: &[Knob] = &[
             KERNEL_SYSCTL,
         ),
     ),
-    knob(
+    Knob::new(
         "memory.thp",
         Group::Memory,
         Risk::Perf,
@@ -159,7 +142,7 @@ pub(super) const KNOBS: &[Knob] = &[
             "Linux, Documentation/admin-guide/mm/transhuge.rst",
         ),
     ),
-    knob(
+    Knob::new(
         "memory.thp_defrag",
         Group::Memory,
         Risk::Perf,
@@ -169,9 +152,7 @@ pub(super) const KNOBS: &[Knob] = &[
             "Linux, Documentation/admin-guide/mm/transhuge.rst",
         ),
     ),
-    ruled(
-        Rule::AtLeast,
-        knob(
+    Knob::new(
             "memory.hugepages_2m",
             Group::Memory,
             Risk::Perf,
@@ -180,11 +161,8 @@ pub(super) const KNOBS: &[Knob] = &[
                 "Huge pages of 2 MiB on each node, kept aside for programs that map them. Taken from everybody else's memory.",
                 "Linux, Documentation/admin-guide/mm/hugetlbpage.rst",
             ),
-        ),
-    ),
-    ruled(
-        Rule::AtLeast,
-        knob(
+        ).ruled(Rule::AtLeast),
+    Knob::new(
             "vm.stat_interval",
             Group::Kernel,
             Risk::Safe,
@@ -193,32 +171,29 @@ pub(super) const KNOBS: &[Knob] = &[
                 "Seconds between updates of memory statistics, each of which interrupts every CPU for a moment.",
                 VM_SYSCTL,
             ),
-        ),
-    ),
-    knob(
+        ).ruled(Rule::AtLeast),
+    Knob::new(
         "kernel.timer_migration",
         Group::Kernel,
         Risk::Perf,
         Access::Sysctl,
         ("0: timers stay on the CPU that set them, instead of moving to a busy one: a worker's.", KERNEL_SYSCTL),
     ),
-    knob(
+    Knob::new(
         "kernel.workqueue_cpus",
         Group::Kernel,
         Risk::Perf,
         Access::HostFile("/sys/devices/virtual/workqueue/cpumask", Form::CpuMask),
         ("The kernel's own unbound work runs on housekeeping CPUs.", "Linux, Documentation/core-api/workqueue.rst"),
     ),
-    knob(
+    Knob::new(
         "kernel.writeback_cpus",
         Group::Kernel,
         Risk::Perf,
         Access::HostFile("/sys/bus/workqueue/devices/writeback/cpumask", Form::CpuMask),
         ("Writing dirty pages out runs on housekeeping CPUs.", "Linux, Documentation/core-api/workqueue.rst"),
     ),
-    ruled(
-        Rule::AtMost,
-        knob(
+    Knob::new(
             "kernel.io_uring_disabled",
             Group::Kernel,
             Risk::Security,
@@ -227,9 +202,8 @@ pub(super) const KNOBS: &[Knob] = &[
                 "2 forbids io_uring, which the servers are built on; 1 allows it to the group of kernel.io_uring_group.",
                 KERNEL_SYSCTL,
             ),
-        ),
-    ),
-    knob(
+        ).ruled(Rule::AtMost),
+    Knob::new(
         "kernel.io_uring_group",
         Group::Kernel,
         Risk::Security,
@@ -239,7 +213,7 @@ pub(super) const KNOBS: &[Knob] = &[
             KERNEL_SYSCTL,
         ),
     ),
-    knob(
+    Knob::new(
         "service.slice_cpus",
         Group::Service,
         Risk::Perf,
@@ -249,7 +223,7 @@ pub(super) const KNOBS: &[Knob] = &[
             "systemd.resource-control(5), AllowedCPUs=",
         ),
     ),
-    knob(
+    Knob::new(
         "service.cpu_partition",
         Group::Service,
         Risk::Perf,
@@ -259,7 +233,7 @@ pub(super) const KNOBS: &[Knob] = &[
             "Linux, Documentation/admin-guide/cgroup-v2.rst, \"cpuset.cpus.partition\"",
         ),
     ),
-    knob(
+    Knob::new(
         "service.core_map",
         Group::Service,
         Risk::Safe,

@@ -8,7 +8,7 @@ const IP_SYSCTL: &str = "Linux, Documentation/networking/ip-sysctl.rst";
 const NET_SYSCTL: &str = "Linux, Documentation/admin-guide/sysctl/net.rst";
 
 const fn sysctl(name: &'static str, rule: Rule, reason: &'static str, source: &'static str) -> Knob {
-    Knob { name, group: Group::Net, risk: Risk::Safe, access: Access::Sysctl, rule, reason, source }
+    Knob::new(name, Group::Net, Risk::Safe, Access::Sysctl, (reason, source)).ruled(rule)
 }
 
 pub(super) const KNOBS: &[Knob] = &[

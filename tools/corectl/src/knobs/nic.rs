@@ -11,30 +11,19 @@ const NAPI: &str = "Linux, Documentation/networking/napi.rst";
 const AFFINITY: &str = "Linux, Documentation/core-api/irq/irq-affinity.rst";
 
 const fn tool(name: &'static str, tool: Tool, reason: &'static str) -> Knob {
-    Knob {
-        name,
-        group: Group::Net,
-        risk: Risk::Perf,
-        access: Access::NicTool(tool),
-        rule: Rule::Exact,
-        reason,
-        source: ETHTOOL,
-    }
+    Knob::new(name, Group::Net, Risk::Perf, Access::NicTool(tool), (reason, ETHTOOL))
 }
 
 const fn queue(name: &'static str, side: &'static str, file: &'static str, form: Form, reason: &'static str) -> Knob {
-    let access = Access::QueueFile { side, file, form };
-    Knob { name, group: Group::Net, risk: Risk::Safe, access, rule: Rule::Exact, reason, source: SCALING }
+    Knob::new(name, Group::Net, Risk::Safe, Access::QueueFile { side, file, form }, (reason, SCALING))
 }
 
 const fn file(name: &'static str, file: &'static str, reason: &'static str) -> Knob {
-    let access = Access::NicFile(file);
-    Knob { name, group: Group::Net, risk: Risk::Perf, access, rule: Rule::Exact, reason, source: NAPI }
+    Knob::new(name, Group::Net, Risk::Perf, Access::NicFile(file), (reason, NAPI))
 }
 
 const fn irq(name: &'static str, side: VectorSide, reason: &'static str) -> Knob {
-    let access = Access::QueueIrq(side);
-    Knob { name, group: Group::Irq, risk: Risk::Safe, access, rule: Rule::Exact, reason, source: AFFINITY }
+    Knob::new(name, Group::Irq, Risk::Safe, Access::QueueIrq(side), (reason, AFFINITY))
 }
 
 pub(super) const KNOBS: &[Knob] = &[
@@ -44,19 +33,13 @@ pub(super) const KNOBS: &[Knob] = &[
         "One queue for each worker: what arrives for a worker is taken from the card by its own CPU. The driver starts its queues \
          anew: packets are lost for up to some seconds.",
     ),
-    Knob {
-        rule: Rule::AtLeast,
-        ..tool(
+    tool(
             "nic.ring.rx",
             Tool::RingRx,
             "Packets that wait in the card while a CPU is busy: at 100 Gbit/s, 512 descriptors are 60 µs. Some drivers take the link \
              down for it.",
-        )
-    },
-    Knob {
-        rule: Rule::AtLeast,
-        ..tool("nic.ring.tx", Tool::RingTx, "Packets that wait for the wire without stopping the sender's queue.")
-    },
+        ).ruled(Rule::AtLeast),
+    tool("nic.ring.tx", Tool::RingTx, "Packets that wait for the wire without stopping the sender's queue.").ruled(Rule::AtLeast),
     tool("nic.feature.rx-checksum", Tool::Feature("rx-checksumming"), "The card checks checksums instead of the CPU."),
     tool(
         "nic.feature.tso",

@@ -2,10 +2,10 @@
 //!
 //! **Source**: each row names its own.
 
-use super::{Access, Group, Knob, Risk, Rule};
+use super::{Access, Group, Knob, Risk};
 
 const fn report(name: &'static str, reason: &'static str, source: &'static str) -> Knob {
-    Knob { name, group: Group::Report, risk: Risk::Safe, access: Access::ReportOnly, rule: Rule::Exact, reason, source }
+    Knob::new(name, Group::Report, Risk::Safe, Access::ReportOnly, (reason, source))
 }
 
 pub(super) const KNOBS: &[Knob] = &[

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use corectl::host::{CommandOutput, DetachedProcess, HeldLock, HostAccess, HostError, HostTime};
+use corectl::host::{CommandOutput, DetachedProcess, FileTree, HeldLock, HostAccess, HostError, HostTime};
 
 /// A host behind which another one is.
 pub(crate) struct FailingHost<'h> {
@@ -64,17 +64,13 @@ impl<'h> FailingHost<'h> {
 }
 
 impl HostAccess for FailingHost<'_> {
-    fn read(&self, path: &str) -> Result<String, HostError> {
-        self.inner.read(path)
+    fn tree(&self) -> &dyn FileTree {
+        self.inner.tree()
     }
 
     fn write(&self, path: &str, text: &str) -> Result<(), HostError> {
         self.write_step()?;
         self.inner.write(path, text)
-    }
-
-    fn list(&self, path: &str) -> Result<Vec<String>, HostError> {
-        self.inner.list(path)
     }
 
     fn link(&self, path: &str) -> Result<String, HostError> {

@@ -11,45 +11,41 @@ use crate::host::{CommandOutput, HostError};
 /// From this version on, what there is not is `n/a`.
 const SAYS_NOT_AVAILABLE: u32 = 5;
 
-fn answer(stdout: String) -> CommandOutput {
-    CommandOutput { status: 0, stdout, stderr: String::new() }
-}
-
-fn failure(status: i32, stderr: &str) -> CommandOutput {
-    CommandOutput { status, stdout: String::new(), stderr: format!("{stderr}\n") }
-}
-
 fn unsupported() -> CommandOutput {
-    failure(1, "netlink error: Operation not supported")
+    CommandOutput::failure(1, "netlink error: Operation not supported")
 }
 
 /// Runs it.
 pub(super) fn run(files: &dyn FakeFiles, arguments: &[&str]) -> Result<CommandOutput, HostError> {
-    let [option, name, words @ ..] = arguments else { return Ok(failure(1, "ethtool: bad command line argument(s)")) };
-    let Ok(mut nic) = FakeNic::load(files, name) else { return Ok(failure(1, "netlink error: No such device")) };
+    let [option, name, words @ ..] = arguments else {
+        return Ok(CommandOutput::failure(1, "ethtool: bad command line argument(s)"));
+    };
+    let Ok(mut nic) = FakeNic::load(files, name) else {
+        return Ok(CommandOutput::failure(1, "netlink error: No such device"));
+    };
     if nic.refuses.iter().any(|refused| refused == option) {
         return Ok(unsupported());
     }
     if let Some(shown) = show(&nic, name, option, words) {
-        return Ok(shown.map_or_else(unsupported, answer));
+        return Ok(shown.map_or_else(unsupported, CommandOutput::answer));
     }
     if nic.lies.iter().any(|lie| lie == option) {
-        return Ok(answer(String::new()));
+        return Ok(CommandOutput::answer(String::new()));
     }
     let before = nic.clone();
     let changed = change(&mut nic, option, words);
     if changed.is_none() {
-        return Ok(failure(1, "netlink error: Invalid argument"));
+        return Ok(CommandOutput::failure(1, "netlink error: Invalid argument"));
     }
     if nic == before {
-        return Ok(failure(80, "parameters unchanged, aborting"));
+        return Ok(CommandOutput::failure(80, "parameters unchanged, aborting"));
     }
     if nic.channels == before.channels {
         nic.store(files, name)?;
     } else {
         queues::make_anew(files, name, &mut nic)?;
     }
-    Ok(answer(String::new()))
+    Ok(CommandOutput::answer(String::new()))
 }
 
 /// What an option shows: `None` when it shows nothing, and within it `None` when the driver has no such thing.

@@ -103,8 +103,8 @@ impl<T: FakeFiles> FakeHost<T> {
 }
 
 impl<T: FakeFiles> HostAccess for FakeHost<T> {
-    fn read(&self, path: &str) -> Result<String, HostError> {
-        self.files.read(path)
+    fn tree(&self) -> &dyn FileTree {
+        &self.files
     }
 
     fn write(&self, path: &str, text: &str) -> Result<(), HostError> {
@@ -119,10 +119,6 @@ impl<T: FakeFiles> HostAccess for FakeHost<T> {
         queues::follow(&self.files, path, text)
     }
 
-    fn list(&self, path: &str) -> Result<Vec<String>, HostError> {
-        self.files.list(path)
-    }
-
     fn link(&self, path: &str) -> Result<String, HostError> {
         Err(HostError::Absent { path: path.into() })
     }
@@ -132,14 +128,6 @@ impl<T: FakeFiles> HostAccess for FakeHost<T> {
             return Err(HostError::refused(path, &"Read-only file system (os error 30)"));
         }
         self.files.store(path, text)
-    }
-
-    fn append(&self, path: &str, text: &str) -> Result<(), HostError> {
-        self.files.append(path, text)
-    }
-
-    fn remove(&self, path: &str) -> Result<(), HostError> {
-        self.files.remove(path)
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Result<CommandOutput, HostError> {

@@ -5,32 +5,26 @@
 use super::FakeFiles;
 use crate::host::{CommandOutput, HostError};
 
-fn answer(stdout: impl Into<String>) -> CommandOutput {
-    CommandOutput { status: 0, stdout: stdout.into(), stderr: String::new() }
-}
-
-fn failure(stderr: &str) -> CommandOutput {
-    CommandOutput { status: 1, stdout: String::new(), stderr: format!("{stderr}\n") }
-}
-
 fn missing(program: &str) -> HostError {
     HostError::NoProgram { program: program.into() }
 }
 
 /// Shows, starts and stops units.
 pub(super) fn systemctl(files: &dyn FakeFiles, arguments: &[&str]) -> Result<CommandOutput, HostError> {
-    let (Some(verb), Some(unit)) = (arguments.first(), arguments.last()) else { return Ok(failure("no verb")) };
+    let (Some(verb), Some(unit)) = (arguments.first(), arguments.last()) else {
+        return Ok(CommandOutput::failure(1, "no verb"));
+    };
     let path = format!("/fake/unit/{unit}");
     let Ok(state) = files.read(&path) else {
-        return Ok(answer("LoadState=not-found\nActiveState=inactive\n"));
+        return Ok(CommandOutput::answer("LoadState=not-found\nActiveState=inactive\n"));
     };
     match *verb {
-        "show" => return Ok(answer(format!("LoadState=loaded\nActiveState={}\n", state.trim()))),
+        "show" => return Ok(CommandOutput::answer(format!("LoadState=loaded\nActiveState={}\n", state.trim()))),
         "start" => files.store(&path, "active\n")?,
         "stop" => files.store(&path, "inactive\n")?,
-        verb => return Ok(failure(&format!("Unknown command verb {verb}."))),
+        verb => return Ok(CommandOutput::failure(1, &format!("Unknown command verb {verb}."))),
     }
-    Ok(answer(""))
+    Ok(CommandOutput::answer(""))
 }
 
 const TABLE: &str = "/fake/nft";
@@ -39,9 +33,11 @@ const TABLE: &str = "/fake/nft";
 pub(super) fn nft(files: &dyn FakeFiles, arguments: &[&str]) -> Result<CommandOutput, HostError> {
     let table = files.read(TABLE).map_err(|_| missing("nft"))?;
     match arguments {
-        ["-n", "list", "tables"] => Ok(answer("")),
-        ["-n", "list", "table", ..] if table.trim().is_empty() => Ok(failure("Error: No such file or directory")),
-        ["-n", "list", "table", ..] => Ok(answer(table)),
+        ["-n", "list", "tables"] => Ok(CommandOutput::answer("")),
+        ["-n", "list", "table", ..] if table.trim().is_empty() => {
+            Ok(CommandOutput::failure(1, "Error: No such file or directory"))
+        }
+        ["-n", "list", "table", ..] => Ok(CommandOutput::answer(table)),
         [script] => {
             let kept = script.split_once("; table ").map_or_else(String::new, |(_, table)| table.replace(';', "\n"));
             // As it is listed: a rule stands in a line of its own.
@@ -51,9 +47,9 @@ pub(super) fn nft(files: &dyn FakeFiles, arguments: &[&str]) -> Result<CommandOu
                 |rule| format!("table inet corelane_tune {{\n\ttcp dport {rule}\n}}\n"),
             );
             files.store(TABLE, &text)?;
-            Ok(answer(""))
+            Ok(CommandOutput::answer(""))
         }
-        _ => Ok(failure("Error: syntax error")),
+        _ => Ok(CommandOutput::failure(1, "Error: syntax error")),
     }
 }
 
@@ -62,5 +58,5 @@ pub(super) fn update_grub(files: &dyn FakeFiles) -> Result<CommandOutput, HostEr
     files.read("/usr/sbin/update-grub").map_err(|_| missing("update-grub"))?;
     let ours = files.read("/etc/default/grub.d/90-corectl.cfg").unwrap_or_default();
     files.store("/boot/grub/grub.cfg", &ours)?;
-    Ok(answer("Generating grub configuration file ...\ndone\n"))
+    Ok(CommandOutput::answer("Generating grub configuration file ...\ndone\n"))
 }
