@@ -7,6 +7,7 @@ Invariants: the kernel holds the lock (flock), so it ends with the process; what
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -63,6 +64,23 @@ class HostLock:
         if what is not None:
             self.file.write(json.dumps(what))
         self.file.flush()
+
+
+@contextlib.contextmanager
+def changing(module, purpose):
+    """Holds the host's lock while a module changes something; in check mode nothing is held."""
+    if module.check_mode:
+        yield
+        return
+    with HostLock(sender(), purpose, module.params["lock_seconds"]):
+        yield
+
+
+def sender():
+    """Who sent this module, and from where."""
+    user = os.environ.get("SUDO_USER") or os.environ.get("USER") or "uid %d" % os.getuid()
+    address = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
+    return "%s from %s" % (user, address) if address else user
 
 
 def holder(path=PATH):

@@ -32,6 +32,10 @@ options:
     description: Whether settings that need a restart may be written while the service runs. Nothing is restarted here.
     type: bool
     default: false
+  lock_seconds:
+    description: How long to wait for the lock of the host, which a step of another run may hold.
+    type: int
+    default: 600
 """
 
 EXAMPLES = """
@@ -63,6 +67,7 @@ import shutil
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.corelane_files import ProgramError, diff, must, read, remove, run, write
 from ansible.module_utils.corelane_host import RELEASES, running
+from ansible.module_utils.corelane_lock import LockError, changing
 from ansible.module_utils.corelane_settings import FOLDER, TOPOLOGY_FILE
 from ansible.module_utils.corelane_topology import succession_fault
 
@@ -155,16 +160,18 @@ def main():
             "topology": {"type": "str", "default": ""},
             "admin": {"type": "str", "required": True},
             "may_restart": {"type": "bool", "default": False},
+            "lock_seconds": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
     )
-    config = ServiceConfig(module)
     try:
-        if config.changed() or config.is_running:
-            config.check()
-        if not module.check_mode:
-            config.write()
-    except (ProgramError, OSError) as error:
+        with changing(module, "settings of " + module.params["service"]):
+            config = ServiceConfig(module)
+            if config.changed() or config.is_running:
+                config.check()
+            if not module.check_mode:
+                config.write()
+    except (LockError, ProgramError, OSError) as error:
         module.fail_json(msg=str(error))
     if config.pending():
         module.warn("%s: %s" % (config.wanted["service"], config.pending()))

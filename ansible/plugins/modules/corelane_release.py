@@ -43,6 +43,10 @@ options:
   folder:
     description: Set by the controller; where on the host the archive and corectl lie.
     type: path
+  lock_seconds:
+    description: How long to wait for the lock of the host, which a step of another run may hold.
+    type: int
+    default: 600
 """
 
 EXAMPLES = """
@@ -83,6 +87,7 @@ import shutil
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.corelane_files import ProgramError, diff, must, read, remove, run, write
 from ansible.module_utils.corelane_host import RELEASES, current_release, running
+from ansible.module_utils.corelane_lock import LockError, changing
 from ansible.module_utils.corelane_minisign import SignatureError, verify
 
 KEY_FILE = "/etc/corelane/release.pub"
@@ -216,6 +221,17 @@ def absent(module):
     module.exit_json(changed=bool(gone), diff=[diff("files", text(gone), "")] if gone else [])
 
 
+def present(module):
+    host = HostRelease(module)
+    host.check_files()
+    if host.pending():
+        module.warn(host.pending())
+    lacks_files = host.result(False)["wants_files"] and not module.params["folder"]
+    if not host.differs() or module.check_mode or lacks_files:
+        module.exit_json(**host.result(host.differs()))
+    module.exit_json(**host.install())
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -228,22 +244,17 @@ def main():
             "signature": {"type": "str"},
             "key": {"type": "str", "no_log": False},
             "folder": {"type": "path"},
+            "lock_seconds": {"type": "int", "default": 600},
         },
         required_if=[("state", "present", ("manifest", "signature", "key"))],
         supports_check_mode=True,
     )
     try:
-        if module.params["state"] == "absent":
-            absent(module)
-        host = HostRelease(module)
-        host.check_files()
-        if host.pending():
-            module.warn(host.pending())
-        lacks_files = host.result(False)["wants_files"] and not module.params["folder"]
-        if not host.differs() or module.check_mode or lacks_files:
-            module.exit_json(**host.result(host.differs()))
-        module.exit_json(**host.install())
-    except (ProgramError, SignatureError, OSError) as error:
+        with changing(module, "release"):
+            if module.params["state"] == "absent":
+                absent(module)
+            present(module)
+    except (LockError, ProgramError, SignatureError, OSError) as error:
         module.fail_json(msg=str(error))
 
 

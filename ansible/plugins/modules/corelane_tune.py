@@ -44,6 +44,10 @@ options:
     description: After this time everything is taken back unless it was confirmed.
     type: str
     default: 2m
+  lock_seconds:
+    description: How long to wait for the lock of the host, which a step of another run may hold.
+    type: int
+    default: 600
 """
 
 EXAMPLES = """
@@ -75,6 +79,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.corelane_files import ProgramError, diff, must, read, remove, run, write
 from ansible.module_utils.corelane_fleet import current_text
 from ansible.module_utils.corelane_host import RELEASES, running, tune_plan
+from ansible.module_utils.corelane_lock import LockError, changing
 from ansible.module_utils.corelane_settings import TUNE_FILE
 
 CORECTL = RELEASES + "/current/bin/corectl"
@@ -184,13 +189,15 @@ def main():
             "acknowledge": {"type": "str"},
             "may_restart": {"type": "bool", "default": False},
             "revert_after": {"type": "str", "default": "2m"},
+            "lock_seconds": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
     )
     states = {"applied": applied, "confirmed": confirmed, "absent": absent}
     try:
-        states[module.params["state"]](module)
-    except (ProgramError, OSError) as error:
+        with changing(module, "tuning"):
+            states[module.params["state"]](module)
+    except (LockError, ProgramError, OSError) as error:
         module.fail_json(msg=str(error))
 
 

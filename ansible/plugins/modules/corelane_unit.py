@@ -32,6 +32,10 @@ options:
     description: How long it may take until it is ready, or until edges ask a node nothing any more.
     type: int
     default: 60
+  lock_seconds:
+    description: How long to wait for the lock of the host, which a step of another run may hold.
+    type: int
+    default: 600
 """
 
 EXAMPLES = """
@@ -56,6 +60,7 @@ import urllib.request
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.corelane_files import ProgramError, diff, must, run
 from ansible.module_utils.corelane_host import running
+from ansible.module_utils.corelane_lock import LockError, changing
 
 ASKED = re.compile(r"^corelane_node_requests_total(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 """Requests of edges; a node that they have left is asked nothing any more."""
@@ -163,13 +168,15 @@ def main():
             "admin": {"type": "str"},
             "restart": {"type": "bool", "default": False},
             "ready_seconds": {"type": "int", "default": 60},
+            "lock_seconds": {"type": "int", "default": 600},
         },
         required_if=[("state", "started", ("admin",))],
         supports_check_mode=True,
     )
     try:
-        {"started": started, "stopped": stopped}[module.params["state"]](module)
-    except (ProgramError, OSError) as error:
+        with changing(module, "%s %s" % (module.params["service"], module.params["state"])):
+            {"started": started, "stopped": stopped}[module.params["state"]](module)
+    except (LockError, ProgramError, OSError) as error:
         module.fail_json(msg=str(error))
 
 
