@@ -172,7 +172,8 @@ def outcome_of(staged, stepped):
     if staged.get("failed"):
         return {"outcome": REFUSED, "why": "the release could not be brought to the host: %s" % staged.get("msg", "")}
     if "outcome" in stepped:
-        return {"outcome": stepped["outcome"], "why": stepped.get("why", "")}
+        took = ", ".join("%s %.1f s" % (name, seconds) for name, seconds in stepped.get("timeline", []) if seconds >= 0.1)
+        return {"outcome": stepped["outcome"], "why": stepped.get("why", ""), "took": took}
     return {"outcome": BROKEN, "why": "the step did not end as it should: %s" % (stepped.get("msg") or stepped)}
 
 

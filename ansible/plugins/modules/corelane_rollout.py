@@ -155,8 +155,15 @@ def outcomes(given):
 
 def record(state, given):
     found = outcomes(given)
-    said = ["%s: %s%s" % (host, found[host]["outcome"], ", " + found[host]["why"] if found[host]["why"] else "") for host in sorted(found)]
-    return rollout.record(state, found), {"said": said}
+    return rollout.record(state, found), {"said": _told(found)}
+
+
+def _told(found):
+    said = []
+    for host, outcome in sorted(found.items()):
+        why, took = outcome["why"], outcome.get("took")
+        said.append("%s: %s%s%s" % (host, outcome["outcome"], ": %s" % why if why else "", " (%s)" % took if took else ""))
+    return said
 
 
 def watched(state, given):
@@ -172,8 +179,7 @@ def turn(state, _given):
 
 def returned(state, given):
     found = outcomes(given)
-    said = ["%s: %s %s" % (host, found[host]["outcome"], found[host]["why"]) for host in sorted(found)]
-    return rollout.record_return(state, found), {"said": said}
+    return rollout.record_return(state, found), {"said": _told(found)}
 
 
 def end(state, _given):
