@@ -9,6 +9,7 @@ import tempfile
 import ansible.module_utils as package
 import yaml
 from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 # Ansible sends module_utils along with modules, and does not put them on the controller's own path.
@@ -30,7 +31,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         members = [self.member(name, task_vars) for name in task_vars["groups"]["all"]]
-        allowed = bool(self._task.args.get("allow_unreachable", False))
+        allowed = boolean(self._task.args.get("allow_unreachable", False))
         with tempfile.TemporaryDirectory() as folder:
             release = ControllerRelease(folder, members)
             verdict = corelane_fleet.judge(members, declared(), release, allowed)
