@@ -2,7 +2,7 @@
 //!
 //! **Not**: kernel settings. `/sys` and most of `/proc/sys` are read-only inside, and limits of memory and CPU have no effect.
 //!
-//! **Invariants**: a host that is dropped is gone: its processes, its mount, its files. Whatever is done on it has a deadline.
+//! **Invariants**: a host that is dropped is gone: its processes, then its mount, its files and its cgroup. Whatever is done on it has a deadline.
 //!
 //! **Source**: systemd-nspawn(1). Killing systemd-nspawn leaves the host running, so it is the host's process 1 that is killed.
 
@@ -16,12 +16,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cgroup::HostCgroup;
 use crate::image::HostImage;
+use crate::overlay::OverlayMount;
 use crate::run::{Printed, run, wait};
 use crate::thread_stop::StoppedThread;
 use corelane_lab::poll::Stop;
-
-/// Where hosts have their files while they exist; overlayfs needs a real file system here.
-const FOLDER: &str = "/var/lib/corelane-lab";
 
 /// A start takes one to four seconds on a quiet machine.
 const START_LIMIT: Duration = Duration::from_secs(90);
@@ -29,8 +27,8 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 /// The end of a host, by its own or by force.
 const END_LIMIT: Duration = Duration::from_secs(60);
 
-/// Mounting and unmounting.
-const MOUNT_LIMIT: Duration = Duration::from_secs(20);
+/// What is asked of a host's systemd.
+const ASK_LIMIT: Duration = Duration::from_secs(20);
 
 /// Joins the cgroups whose files come before `--`, and becomes the program after it, which gets SIGTERM when this tool is killed: the
 /// container then shuts its host down.
@@ -41,11 +39,11 @@ const JOIN: &str =
 pub(crate) struct ContainerHost {
     name: String,
     namespace: String,
-    folder: PathBuf,
-    cgroup: HostCgroup,
     stop: Stop,
     /// The container's process, once it was started and until it has ended.
     container: Option<Child>,
+    files: OverlayMount,
+    cgroup: HostCgroup,
 }
 
 impl ContainerHost {
@@ -54,30 +52,29 @@ impl ContainerHost {
     /// # Errors
     /// The machine refuses, or systemd does not come up.
     pub(crate) fn start(image: &HostImage, name: &str, namespace: &str, stop: &Stop) -> Result<Self> {
-        let folder = Path::new(FOLDER).join(name);
-        for part in ["upper", "work", "root"] {
-            fs::create_dir_all(folder.join(part)).with_context(|| format!("{} could not be made", folder.display()))?;
-        }
-        let mut host = Self {
-            name: name.to_owned(),
-            namespace: namespace.to_owned(),
-            cgroup: HostCgroup::new(name)?,
-            folder,
-            stop: stop.clone(),
-            container: None,
-        };
-        let part = |part: &str| host.folder.join(part).display().to_string();
-        let layers = format!("lowerdir={},upperdir={},workdir={}", image.root.display(), part("upper"), part("work"));
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "overlay", "corelane-lab", "-o", &layers, &part("root")]);
-        run(&mut mount, MOUNT_LIMIT, stop)?.success("mount")?;
+        let mut host = Self::new(image, name, namespace, stop)?;
         host.boot()?;
         Ok(host)
     }
 
+    /// Makes a host that is not started yet.
+    ///
+    /// # Errors
+    /// The machine refuses.
+    pub(crate) fn new(image: &HostImage, name: &str, namespace: &str, stop: &Stop) -> Result<Self> {
+        Ok(Self {
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+            stop: stop.clone(),
+            container: None,
+            files: OverlayMount::new(&image.root, name, stop)?,
+            cgroup: HostCgroup::new(name)?,
+        })
+    }
+
     /// Where the host's files are seen from outside.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
-        self.folder.join("root").join(path.trim_start_matches('/'))
+        self.files.root().join(path.trim_start_matches('/'))
     }
 
     /// Runs a script of the shell on the host, as a service of its systemd would be: its environment, its cgroup.
@@ -114,7 +111,7 @@ impl ContainerHost {
     pub(crate) fn property(&self, unit: &str, property: &str) -> Result<String> {
         let mut command = self.on_host()?;
         command.args(["systemctl", "show", "--value", "--property", property, unit]);
-        Ok(run(&mut command, MOUNT_LIMIT, &self.stop)?.success("systemctl show")?.trim().to_owned())
+        Ok(run(&mut command, ASK_LIMIT, &self.stop)?.success("systemctl show")?.trim().to_owned())
     }
 
     /// Waits until a property of a unit is `wanted`.
@@ -171,7 +168,7 @@ impl ContainerHost {
     /// The last lines of a unit's journal; for messages.
     pub(crate) fn journal(&self, unit: &str) -> String {
         let script = format!("journalctl --no-pager --output=cat --lines=40 --unit={unit}");
-        self.shell(&script, MOUNT_LIMIT).map_or_else(|error| error.to_string(), |printed| printed.text)
+        self.shell(&script, ASK_LIMIT).map_or_else(|error| error.to_string(), |printed| printed.text)
     }
 
     /// Takes the power away; [`Self::boot`] brings the host back with the files it had.
@@ -201,7 +198,16 @@ impl ContainerHost {
     /// # Errors
     /// Something of it failed, or it takes too long.
     pub(crate) fn boot(&mut self) -> Result<()> {
-        let console = fs::File::create(self.folder.join("console")).context("no file for the console")?;
+        self.power_on()?;
+        self.wait_until_running()
+    }
+
+    /// Starts the host. Call it on a thread that lives as long as the host: the host ends with the thread.
+    ///
+    /// # Errors
+    /// The container could not be started.
+    pub(crate) fn power_on(&mut self) -> Result<()> {
+        let console = fs::File::create(self.files.beside("console")).context("no file for the console")?;
         let mut command = Command::new("sh");
         command.args(["-c", JOIN, "sh"]).args(self.cgroup.members()).args([
             "--",
@@ -218,23 +224,31 @@ impl ContainerHost {
         let outputs = (console.try_clone()?, console);
         let container = command.stdin(Stdio::null()).stdout(outputs.0).stderr(outputs.1).spawn()?;
         self.container = Some(container);
+        Ok(())
+    }
+
+    /// Waits until systemd has started all that it was to start.
+    ///
+    /// # Errors
+    /// Something of it failed, or it takes too long.
+    pub(crate) fn wait_until_running(&self) -> Result<()> {
         let state = || {
             let mut command = self.on_host().ok()?;
             command.args(["systemctl", "is-system-running"]);
-            let state = run(&mut command, MOUNT_LIMIT, &self.stop).ok()?.text;
+            let state = run(&mut command, ASK_LIMIT, &self.stop).ok()?.text;
             ["running", "degraded"].into_iter().find(|ended| state.trim() == *ended)
         };
         let state = wait(&self.stop, START_LIMIT, "systemd on the host", state).with_context(|| self.console())?;
         anyhow::ensure!(
             state == "running",
             "units of the image fail: {}",
-            self.must("systemctl --failed --no-pager", MOUNT_LIMIT)?
+            self.must("systemctl --failed --no-pager", ASK_LIMIT)?
         );
         Ok(())
     }
 
     fn console(&self) -> String {
-        fs::read_to_string(self.folder.join("console")).unwrap_or_default()
+        fs::read_to_string(self.files.beside("console")).unwrap_or_default()
     }
 
     /// The host's process 1. Looked up each time: while the container starts, others stand in its place.
@@ -268,13 +282,6 @@ impl Drop for ContainerHost {
         if self.container.is_some() && self.power_loss().is_err() {
             // It has ended by itself, or never came up.
             let _ = self.wait_for_end();
-        }
-        let mut unmount = Command::new("umount");
-        unmount.arg(self.path("/"));
-        let unmounted = run(&mut unmount, MOUNT_LIMIT, &Stop::never()).and_then(|printed| printed.success("umount"));
-        match unmounted {
-            Ok(_) => drop(fs::remove_dir_all(&self.folder)),
-            Err(error) => eprintln!("{} is left: {error:#}", self.folder.display()),
         }
         let _ = fs::remove_dir_all(Path::new("/run/systemd/nspawn/propagate").join(&self.name));
     }

@@ -42,6 +42,9 @@ const PACKAGES: &[&str] = &[
     "haproxy",
     "libgcc-s1",
     "man-db",
+    // What Ansible needs on a host.
+    "openssh-server",
+    "python3",
 ];
 
 /// Units that have nothing to do on such a host, or that wait for what is not there.

@@ -15,32 +15,58 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "a tool that starts hosts and waits for them needs the clock and the environment that data cores must not use"
+    clippy::disallowed_types,
+    reason = "a tool that starts hosts and waits for them needs the clock, sockets and the environment that data cores must not use"
 )]
 
 mod cgroup;
+mod fleet;
 mod host;
 mod image;
 mod network;
+mod overlay;
 mod preflight;
 mod run;
 mod scenarios;
 mod thread_stop;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
 use corelane_lab::poll::Stop;
 use scenarios::{HostLab, SCENARIOS};
 
-/// Runs scenarios on hosts with a real systemd. Needs root.
+/// Hosts with a real systemd on this machine. Needs root.
 #[derive(Parser)]
 #[command(version, about)]
 struct Arguments {
+    #[command(subcommand)]
+    verb: HostsVerb,
+}
+
+#[derive(Subcommand)]
+enum HostsVerb {
+    /// Install the package on single hosts and operate it there
+    Package(PackageOptions),
+    /// Bring a fleet of six hosts to serving with Ansible, and operate it
+    Fleet(fleet::Options),
+    /// Load the fleet until SIGTERM
+    #[command(hide = true)]
+    Load {
+        /// The balancer
+        #[arg(long)]
+        address: SocketAddr,
+    },
+}
+
+/// What single hosts are tested with.
+#[derive(Args)]
+struct PackageOptions {
     /// The package to install on them (cargo xtask release makes one)
     #[arg(long, value_name = "FILE")]
     deb: PathBuf,
@@ -53,7 +79,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run_scenarios(&Arguments::parse()) {
+    match run(&Arguments::parse().verb) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
@@ -63,8 +89,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// Returns how many scenarios failed.
+fn run(verb: &HostsVerb) -> Result<usize> {
+    match verb {
+        HostsVerb::Package(options) => run_scenarios(options),
+        HostsVerb::Fleet(options) => {
+            preflight::check_for_fleet()?;
+            fleet::test(options, &Stop::on_signals()?)
+        }
+        HostsVerb::Load { address } => fleet::generate(*address).map(|()| 0),
+    }
+}
+
 /// Returns how many failed.
-fn run_scenarios(arguments: &Arguments) -> Result<usize> {
+fn run_scenarios(arguments: &PackageOptions) -> Result<usize> {
     let chosen: Vec<_> = SCENARIOS.iter().filter(|scenario| scenario.name.contains(&arguments.only)).collect();
     ensure!(!chosen.is_empty(), "no scenario has a name that contains {:?}", arguments.only);
     ensure!(arguments.deb.is_file(), "{} is not there; cargo xtask lab-test makes it", arguments.deb.display());

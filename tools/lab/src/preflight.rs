@@ -25,6 +25,15 @@ pub const HOST_PROGRAMS: &[Program] = &[
     Program { name: "mount", package: "mount" },
 ];
 
+/// What a fleet of such hosts is reached, loaded and ended with.
+pub const FLEET_PROGRAMS: &[Program] = &[
+    Program { name: "ssh", package: "openssh-client" },
+    Program { name: "ssh-keygen", package: "openssh-client" },
+    Program { name: "haproxy", package: "haproxy" },
+    Program { name: "unshare", package: "util-linux" },
+    Program { name: "setpriv", package: "util-linux" },
+];
+
 /// Where servers and administrators' programs are; often not in an ordinary user's PATH.
 const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 

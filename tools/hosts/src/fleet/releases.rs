@@ -1,0 +1,37 @@
+//! The releases that the fleet gets, made and signed by `cargo xtask fleet-test`.
+//!
+//! ```text
+//!  DIR/key.pub                   the public key of the run
+//!  DIR/NAME/corelane-*.tar.zst   a release with its manifest and signature beside it
+//! ```
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use corelane_release::bundle::ARCHIVE_SUFFIX;
+
+/// The folder of releases.
+pub(crate) struct LabReleases {
+    pub(super) folder: PathBuf,
+}
+
+impl LabReleases {
+    /// The public key.
+    pub(crate) fn key(&self) -> PathBuf {
+        self.folder.join("key.pub")
+    }
+
+    /// The archive of a release.
+    ///
+    /// # Errors
+    /// It was not made.
+    pub(crate) fn archive(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.folder.join(name);
+        let files = fs::read_dir(&folder).with_context(|| format!("{} could not be read", folder.display()))?;
+        let mut paths = files.flatten().map(|file| file.path());
+        paths
+            .find(|path| path.to_string_lossy().ends_with(ARCHIVE_SUFFIX))
+            .with_context(|| format!("{} has no archive", folder.display()))
+    }
+}

@@ -1,0 +1,24 @@
+//! What is shown on the fleet, in order: each leaves a fleet that serves.
+
+mod site;
+mod wrong;
+
+use anyhow::Result;
+
+use super::Fleet;
+
+/// Something that is shown.
+pub(super) struct FleetScenario {
+    pub(super) name: &'static str,
+    pub(super) run: fn(&mut Fleet) -> Result<()>,
+    /// Whether the others rest on it.
+    pub(super) always: bool,
+}
+
+/// All of them.
+pub(super) const SCENARIOS: &[FleetScenario] = &[
+    FleetScenario { name: "site", run: site::from_nothing, always: true },
+    FleetScenario { name: "site again", run: site::again, always: false },
+    FleetScenario { name: "wrong inventories", run: wrong::inventories, always: false },
+    FleetScenario { name: "unsigned release", run: wrong::unsigned, always: false },
+];
