@@ -58,7 +58,18 @@ fn test(root: &Path, options: &Options, stop: &Stop) -> Result<(Outcome, TestCou
     let package = release::make_for_lab(root, &programs, &out, stop)?;
     let mut scenarios = cargo(root);
     scenarios
-        .args(["run", "--quiet", "--locked", "--package", "corelane-hosts", "--", "--only", &options.only, "--deb"])
+        .args([
+            "run",
+            "--quiet",
+            "--locked",
+            "--package",
+            "corelane-hosts",
+            "--",
+            "package",
+            "--only",
+            &options.only,
+            "--deb",
+        ])
         .arg(package);
     let tested = child::run_step(&mut scenarios, TEST_LIMIT, stop);
     // Hundreds of megabytes that are made again in seconds.

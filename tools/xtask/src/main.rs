@@ -13,11 +13,13 @@
 
 mod child;
 mod demo;
+mod fleet_test;
 mod fuzz;
 mod lab;
 mod miri;
 mod packages;
 mod perf;
+mod python_env;
 mod release;
 mod sim;
 mod steps;
@@ -58,6 +60,8 @@ enum Verb {
     Release(release::Options),
     /// Install the package on hosts with a real systemd and operate it there (minutes; needs root)
     LabTest(lab::Options),
+    /// Bring a fleet of six hosts to serving with Ansible, and operate it under load (minutes; needs root)
+    FleetTest(fleet_test::Options),
     /// Start three nodes and two edges on loopback, say what to try, and stop them on Ctrl-C
     Demo(demo::Options),
     /// Show on a virtual machine what corectl does to a kernel, drivers and a boot loader (root, QEMU, a quarter of an hour)
@@ -86,6 +90,7 @@ fn run(verb: &Verb) -> Result<ExitCode> {
         Verb::Perf(options) => perf::run(&root, options),
         Verb::Release(options) => release::run(&root, options),
         Verb::LabTest(options) => lab::run(&root, options),
+        Verb::FleetTest(options) => fleet_test::run(&root, options),
         Verb::Demo(options) => demo::run(&root, options),
         Verb::VmTest(options) => vm_test::run(&root, options),
     }

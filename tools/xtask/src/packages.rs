@@ -8,7 +8,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use corelane_lab::preflight::{HOST_PROGRAMS, Program, is_installed, missing_packages};
+use corelane_lab::preflight::{FLEET_PROGRAMS, HOST_PROGRAMS, Program, is_installed, missing_packages};
 use rustix::process::geteuid;
 
 /// The real clients, the reference servers and the tools that integration tests and gates start.
@@ -67,6 +67,23 @@ pub(crate) fn ensure_lab_installed() -> Result<()> {
     ensure(HOST_PROGRAMS, "what makes hosts is installed")
 }
 
+/// Installs what makes a fleet of hosts, where it is missing.
+///
+/// # Errors
+/// As for the tests' programs.
+pub(crate) fn ensure_fleet_installed() -> Result<()> {
+    ensure_lab_installed()?;
+    ensure(FLEET_PROGRAMS, "what commands a fleet is installed")
+}
+
+/// Installs what makes virtual environments of Python.
+///
+/// # Errors
+/// As for the tests' programs.
+pub(crate) fn install_python_venv() -> Result<()> {
+    install(&["python3-venv"])
+}
+
 /// Installs what makes a package of a release, where it is missing.
 ///
 /// # Errors
@@ -81,6 +98,10 @@ fn ensure(needed: &[Program], all_there: &str) -> Result<()> {
         println!("{all_there}");
         return Ok(());
     }
+    install(&missing)
+}
+
+fn install(missing: &[&str]) -> Result<()> {
     let list = missing.join(" ");
     let by_hand = format!("install these packages and try again: apt-get install {list}");
     if !is_installed("apt-get") {
@@ -95,7 +116,7 @@ fn ensure(needed: &[Program], all_there: &str) -> Result<()> {
     };
     println!("installing: {list}");
     apt(prefix, &["update", "-qq"]).context(by_hand.clone())?;
-    let install = [&["install", "-y", "-qq", "--no-install-recommends"], missing.as_slice()].concat();
+    let install = [&["install", "-y", "-qq", "--no-install-recommends"], missing].concat();
     apt(prefix, &install).context(by_hand)
 }
 

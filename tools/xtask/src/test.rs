@@ -12,7 +12,9 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::child;
+use crate::fleet_test;
 use crate::poll::Stop;
+use crate::python_env::{CHECKS, PythonCheck, PythonEnv};
 use crate::sim;
 use crate::steps::{Outcome, Steps, TestCount};
 use crate::{packages, tidy, workspace};
@@ -46,13 +48,16 @@ const SEEDS_PLANTED: u64 = 1000;
 
 /// Runs every check of CI, prints a summary and fails if any step failed.
 ///
-/// Programs the tests need (curl, wrk, h2load, nginx, python3, valgrind, redis, memcached, iproute2, ethtool) are installed when missing,
-/// given root or sudo without a password; otherwise the command to run is printed and the exit status is 2.
+/// Programs the tests need (curl, wrk, h2load, nginx, python3, valgrind, redis, memcached, iproute2, ethtool, mmdebstrap, systemd-container)
+/// are installed when missing, given root or sudo without a password; otherwise the command to run is printed and the exit status is 2.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// For the edit loop: fewer simulation seeds; no instruction counts, planted bug, loom, fuzz crates (listed as skipped)
+    /// For the edit loop: fewer simulation seeds; no fleet, instruction counts, planted bug, loom, fuzz crates (listed as skipped)
     #[arg(long)]
     fast: bool,
+    /// Leave out the fleet of containers, which needs root, cgroups, overlayfs and network namespaces (listed as skipped)
+    #[arg(long)]
+    without_lab: bool,
 }
 
 /// Runs the verb. Exit status 1 when a step failed.
@@ -61,10 +66,11 @@ pub(crate) struct Options {
 /// The operator's: a needed program is missing and cannot be installed from here.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     packages::ensure_installed()?;
-    let run = TestRun { root, stop: Stop::on_signals()?, fast: options.fast };
+    let run = TestRun { root, stop: Stop::on_signals()?, fast: options.fast, without_lab: options.without_lab };
     let mut steps = Steps::default();
     run.static_checks(&mut steps);
     run.builds_and_tests(&mut steps);
+    run.fleet(&mut steps);
     run.deep_checks(&mut steps)?;
     println!("{}", steps.summary());
     Ok(if steps.all_passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -74,6 +80,7 @@ struct TestRun<'a> {
     root: &'a Path,
     stop: Stop,
     fast: bool,
+    without_lab: bool,
 }
 
 impl TestRun<'_> {
@@ -98,6 +105,30 @@ impl TestRun<'_> {
             let mut command = cargo(self.root, "doc --no-deps --workspace --locked");
             self.step(command.env("RUSTDOCFLAGS", "-D warnings"), BUILD_LIMIT)
         });
+    }
+
+    /// Ansible: what can be said of it without a host, then a fleet of containers.
+    fn fleet(&self, steps: &mut Steps) {
+        for check in CHECKS {
+            steps.run(check.name, || self.python(check));
+        }
+        steps.run("fleet", || self.fleet_of_containers());
+    }
+
+    fn python(&self, check: &PythonCheck) -> Result<(Outcome, TestCount)> {
+        let python = PythonEnv::ready(self.root, &self.stop)?;
+        self.step(&mut check.command(self.root, &python), check.limit)
+    }
+
+    fn fleet_of_containers(&self) -> Result<(Outcome, TestCount)> {
+        if self.without_lab {
+            return skipped("--without-lab");
+        }
+        if self.fast {
+            return skipped("--fast");
+        }
+        let options = fleet_test::Options::of_dist_build(self.root)?;
+        fleet_test::test(self.root, &options, &self.stop)
     }
 
     fn deep_checks(&self, steps: &mut Steps) -> Result<()> {

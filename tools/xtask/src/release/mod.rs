@@ -15,6 +15,7 @@
 
 mod build;
 mod debian;
+mod fleet;
 mod licences;
 mod metadata;
 mod reproduce;
@@ -34,6 +35,7 @@ use crate::workspace;
 use build::SourceTree;
 use corelane_lab::poll::Stop;
 use debian::Compression;
+pub(crate) use fleet::make_for_fleet;
 
 /// What to make, and where.
 #[derive(Clone, clap::Args)]

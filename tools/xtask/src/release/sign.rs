@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use corelane_release::bundle::ARCHIVE_SUFFIX;
 use corelane_release::manifest::SIGNATURE_SUFFIX;
-use minisign::{PublicKey, SecretKey, SecretKeyBox};
+use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
 
 /// A secret key.
 pub(super) struct Signer(SecretKey);
@@ -25,6 +25,14 @@ impl Signer {
             None => SecretKeyBox::from_string(&text)?.into_secret_key(None).with_context(wrong)?,
         };
         Ok(Self(key))
+    }
+
+    /// A new key without a password, whose public half is written to `public`.
+    pub(super) fn of_new_key(public: &Path) -> Result<Self> {
+        let pair = KeyPair::generate_unencrypted_keypair()?;
+        fs::write(public, pair.pk.to_box()?.to_string())
+            .with_context(|| format!("{} could not be written", public.display()))?;
+        Ok(Self(pair.sk))
     }
 
     /// Signs each file but the archive, whose sum the manifest has.
@@ -65,8 +73,6 @@ fn without_password(text: &str) -> Result<Option<SecretKey>> {
 
 #[cfg(test)]
 mod tests {
-    use minisign::KeyPair;
-
     use super::*;
 
     #[test]
