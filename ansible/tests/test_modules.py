@@ -183,6 +183,30 @@ class Tune(unittest.TestCase):
                 self.assertEqual("nic.channels" in found and "nic.rps" not in found, waits)
                 self.assertEqual(corelane_tune.pending(lines[1:], {"may_restart": False}), "")
 
+    def test_an_edge_is_drained_while_traffic_is_interrupted(self):
+        cases = [([{"knob": "a", "risk": "perf"}], None, ["drain", "change", "undrain"]), ([{"knob": "a", "risk": "perf"}], {}, ["change"])]
+        for lines, drain, wanted in cases + [([{"knob": "a", "risk": "safe"}], None, ["change"])]:
+            for fails in (False, True):
+                calls = []
+                service = mock.Mock()
+                service.read_settings.return_value = service
+                service.status.return_value = {"drain": drain}
+                service.drain.side_effect = lambda *_: calls.append("drain")
+                service.undrain_if_possible.side_effect = lambda: calls.append("undrain")
+
+                def change(_wanted):
+                    calls.append("change")
+                    if fails:
+                        raise ProgramError("refused")
+
+                names = {"Service": lambda kind: service, "change": change, "running": lambda root: {"corelane": "a"}, "remove": lambda path: None}
+                with mock.patch.multiple(corelane_tune, **names):
+                    try:
+                        corelane_tune.apply({"overrides": "", "drain_seconds": 1, "drain_seconds_min": 1}, lines)
+                    except ProgramError:
+                        pass
+                self.assertEqual(calls, wanted)
+
     def test_a_plan_with_problems_is_an_error(self):
         plan = json.dumps({"problems": ["NUMA nodes are not alike"], "lines": []})
         wanted = {"profile": "safe", "max_risk": None, "only": [], "overrides": ""}

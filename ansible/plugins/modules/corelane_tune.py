@@ -9,7 +9,8 @@ short_description: Sets a host as its profile says, with corectl
 description:
   - With O(state=applied) corectl changes what differs from the plan, and takes it back by itself unless a later task with O(state=confirmed)
     reaches the host. Where nothing differs, nothing is called that writes.
-  - What interrupts traffic is not changed while a service runs, unless O(may_restart) is set; RV(pending) says so.
+  - What interrupts traffic is not changed while a service runs, unless O(may_restart) is set; RV(pending) says so. With it an edge is drained
+    meanwhile, by this module, so that it comes back also when the controller is gone.
 author: Corelane
 options:
   state:
@@ -44,6 +45,14 @@ options:
     description: After this time everything is taken back unless it was confirmed.
     type: str
     default: 2m
+  drain_seconds:
+    description: How long clients of an edge may take to leave.
+    type: int
+    default: 60
+  drain_seconds_min:
+    description: How long a drain lasts at least, so that balancers have looked.
+    type: int
+    default: 4
   lock_seconds:
     description: How long to wait for the lock of the host, which a step of another run may hold.
     type: int
@@ -72,6 +81,7 @@ pending:
   type: str
 """
 
+import contextlib
 import json
 import os
 
@@ -79,7 +89,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.corelane_files import ProgramError, diff, must, read, remove, run, write
 from ansible.module_utils.corelane_fleet import current_text
 from ansible.module_utils.corelane_host import RELEASES, running, tune_plan
+from ansible.module_utils.corelane_http import HttpError
 from ansible.module_utils.corelane_lock import LockError, changing
+from ansible.module_utils.corelane_service import Service, ServiceError
 from ansible.module_utils.corelane_settings import TUNE_FILE
 
 CORECTL = RELEASES + "/current/bin/corectl"
@@ -116,11 +128,15 @@ def diff_of(lines):
     return diff("corectl tune", before, "".join(line_text(line, line["wanted"]) for line in lines))
 
 
+def disturbing(lines):
+    """Knobs whose change interrupts traffic, or could."""
+    return sorted({line["knob"] for line in lines if line["risk"] != "safe"})
+
+
 def pending(lines, wanted):
-    disturbing = [line["knob"] for line in lines if line["risk"] != "safe"]
-    if not disturbing or wanted["may_restart"] or not running("/"):
+    if not disturbing(lines) or wanted["may_restart"] or not running("/"):
         return ""
-    return "%s would interrupt traffic: tune.yml sets them, host by host" % ", ".join(sorted(set(disturbing)))
+    return "%s would interrupt traffic: tune.yml sets them, host by host" % ", ".join(disturbing(lines))
 
 
 def applied(module):
@@ -147,8 +163,27 @@ def apply(wanted, lines):
         write(TUNE_FILE, wanted["overrides"])
     else:
         remove(TUNE_FILE)
-    if not lines:
+    if lines and disturbing(lines) and "corelane" in running("/"):
+        with drained(Service("edge").read_settings(), wanted):
+            change(wanted)
+    elif lines:
+        change(wanted)
+
+
+@contextlib.contextmanager
+def drained(service, wanted):
+    """An edge out of its balancers' sight, unless somebody has drained it already: then it stays so."""
+    if service.status()["drain"] is not None:
+        yield
         return
+    service.drain(wanted["drain_seconds"], wanted["drain_seconds_min"])
+    try:
+        yield
+    finally:
+        service.undrain_if_possible()
+
+
+def change(wanted):
     command = [CORECTL, "tune", "apply", "--revert-after", wanted["revert_after"]] + options_of(wanted)
     must(command + (["--acknowledge", wanted["acknowledge"]] if wanted["acknowledge"] else []))
 
@@ -189,6 +224,8 @@ def main():
             "acknowledge": {"type": "str"},
             "may_restart": {"type": "bool", "default": False},
             "revert_after": {"type": "str", "default": "2m"},
+            "drain_seconds": {"type": "int", "default": 60},
+            "drain_seconds_min": {"type": "int", "default": 4},
             "lock_seconds": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
@@ -197,7 +234,7 @@ def main():
     try:
         with changing(module, "tuning"):
             states[module.params["state"]](module)
-    except (LockError, ProgramError, OSError) as error:
+    except (HttpError, LockError, ProgramError, ServiceError, OSError) as error:
         module.fail_json(msg=str(error))
 
 
