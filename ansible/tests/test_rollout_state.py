@@ -157,6 +157,28 @@ class Back(unittest.TestCase):
         state = step(state, ["e2"], verdict=FAIL)
         self.assertEqual(rollout.returning(state), [("edges", ["e2"])])
 
+    def test_after_the_canary_batches_are_those_that_follow_it(self):
+        hosts = ["e1", "e2", "e3", "e4", "e5"]
+        wide = {"groups": {"edges": hosts}, "steps": {"edges": [1, 2]}, "minimum": 1, "current": dict.fromkeys(hosts, OLD)}
+        state = begin(**wide)
+        self.assertEqual([len(batch) for _group, batch in rollout.batches(state)], [1, 2, 2])
+        state = begin(step(state, ["e1"], in_service=hosts), **wide)
+        self.assertEqual([len(batch) for _group, batch in rollout.batches(state)], [2, 2])
+
+    def test_outcomes_of_the_way_back(self):
+        for kind, found, touched in [("updated", "returned", True), ("unchanged", "returned", True), ("refused", "broken", True),
+                                     ("broken", "broken", True), ("dead", "dead", True)]:
+            state = step(begin(), ["e1"], verdict=FAIL)
+            state = rollout.record_return(state, outcome(kind, "e1"))
+            self.assertEqual((states(state)["e1"], state["hosts"]["e1"]["touched"]), (found, touched))
+            self.assertEqual(rollout.end(state)[0]["decision"], "rolled_back" if found == "returned" else "rollback")
+
+    def test_a_run_that_goes_back_leaves_hosts_alone_that_it_has_not_touched(self):
+        state = begin(step(step(begin(dead=["e3"], minimum=1), ["e1"]), ["e2"], verdict=FAIL))
+        self.assertEqual(states(state), {"e1": "returning", "e2": "returning", "e3": "waiting"})
+        state = begin(step(begin(), ["e1"], "refused"))
+        self.assertEqual(states(state)["e1"], "refused")
+
     def test_a_host_that_could_not_go_back_is_named(self):
         state = step(begin(), ["e1"], "broken")
         state, said, _good = rollout.end(state)

@@ -6,7 +6,7 @@ import unittest
 from unittest import mock
 
 from tests import paths  # noqa: F401
-from ansible.module_utils.corelane_service import KINDS, ServiceError, Service, reachable, seconds_of, settings_of
+from ansible.module_utils.corelane_service import KINDS, Kind, ServiceError, Service, reachable, seconds_of, settings_of
 from ansible.module_utils.corelane_step import Releases, Step, StepError, Wanted
 
 OLD, NEW = "a" * 64, "b" * 64
@@ -24,6 +24,8 @@ class Host:
         self.drained = False
         self.items = items
         self.root = "/nowhere"
+        self.drifts, self.looks_at_drift = [False], 0
+        self.commands = []
         self.listen = "127.0.0.1:8080" if kind == "edge" else None
 
     def act(self, what, error=ServiceError):
@@ -48,7 +50,8 @@ class Host:
         self.act("verify", StepError)
 
     def has_drifted(self):
-        return False
+        self.looks_at_drift += 1
+        return self.drifts[min(self.looks_at_drift, len(self.drifts)) - 1]
 
     # The service.
     def read_settings(self):
@@ -88,6 +91,7 @@ class Host:
 
     def run(self, command, seconds=60):
         self.done.append("check")
+        self.commands.append(command)
         return (1, "key: unknown") if self.fails.get("check") else (0, "")
 
     def smoke(self, address, seconds, path):
@@ -164,6 +168,28 @@ class Back(unittest.TestCase):
             self.assertIn("could not be put back", result["why"])
 
 
+    def test_what_was_changed_is_said(self):
+        self.assertTrue(step(Host())["changed"])
+        self.assertFalse(step(Host(fails={"drain": 1}))["changed"])
+        self.assertTrue(step(Host(fails={"smoke": 1}))["changed"])
+
+    def test_a_host_that_is_no_longer_tuned_is_refused_if_the_release_did_it(self):
+        host = Host()
+        host.drifts = [False, True]
+        result = step(host)
+        self.assertEqual(result["outcome"], "refused")
+        self.assertIn("no longer tuned", result["why"])
+        host = Host()
+        host.drifts = [True, True]
+        self.assertEqual(step(host)["outcome"], "updated")
+
+    def test_a_service_that_was_down_is_no_worse_for_a_refused_step(self):
+        self.assertEqual(step(Host(active=False, fails={"install": 1}))["outcome"], "refused")
+        host = Host(fails={"drain": 1})
+        host.undrain_if_possible = lambda: False
+        self.assertEqual(step(host)["outcome"], "broken")
+
+
 class Configuration(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -194,6 +220,19 @@ class Configuration(unittest.TestCase):
         host = Host(fails={"smoke": 1})
         self.assertEqual(step(host, configuration={self.path: "new\n"})["outcome"], "refused")
         self.assertEqual(self.read(), "old\n")
+
+    def test_the_topology_is_checked_where_the_settings_name_it(self):
+        topology = os.path.join(os.path.dirname(self.path), "topology.toml")
+        for settings, names_it in [('topology = "%s"\n' % topology, True), ('cores = "auto"\n', False)]:
+            host = Host()
+            host.kind = Kind("corelane", self.path, True)
+            self.assertEqual(step(host, configuration={self.path: settings, topology: "epoch = 1\n"})["outcome"], "updated")
+            self.assertEqual("--topology" in host.commands[0], names_it)
+            self.assertIn("--config %s/.corelane.toml.staged" % os.path.dirname(self.path), " ".join(host.commands[0]))
+        host = Host(fails={"smoke": 1})
+        os.unlink(topology)
+        self.assertEqual(step(host, configuration={topology: "epoch = 2\n"})["outcome"], "refused")
+        self.assertFalse(os.path.exists(topology))
 
     def test_it_alone_is_a_reason_for_a_step(self):
         host = Host()
