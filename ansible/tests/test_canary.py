@@ -94,6 +94,13 @@ class Latency(unittest.TestCase):
             verdict = judge(watch(samples=samples), self.others())
             self.assertEqual(criterion(verdict, "latency of hit"), expected, (factor, tail, verdict["sentence"]))
 
+    def test_a_host_among_the_others_that_is_as_slow_excuses_it(self):
+        rng = random.Random(5)
+        slow = [rng.lognormvariate(-6, 0.5) for _ in range(2000)]
+        others = self.others() + [watch("e4", samples=slow)]
+        self.assertEqual(criterion(judge(watch(samples=slow), others), "latency of hit"), "pass")
+        self.assertEqual(criterion(judge(watch(samples=slow), self.others()), "latency of hit"), "fail")
+
     def test_alike_is_not_refused(self):
         rng = random.Random(3)
         for _ in range(100):
