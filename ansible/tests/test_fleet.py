@@ -90,6 +90,12 @@ class Judgement(unittest.TestCase):
             self.assertEqual(len(found), 1, found)
             self.assertTrue(found[0].startswith("e1: " + expected), found)
 
+    def test_a_link_that_came_up_slower(self):
+        for wanted, count in ((25000, 0), (100000, 1)):
+            found = self.faults(self.edge(corelane_link_mbps_min=wanted), self.node())
+            self.assertEqual(len(found), count, found)
+        self.assertEqual(len(self.faults(self.edge(facts={"interfaces": {}}, corelane_link_mbps_min=1), self.node())), 1)
+
     def test_a_port_that_the_own_service_has_is_not_taken(self):
         program = "/opt/corelane/releases/%s/bin/corelane" % ("a" * 64)
         self.assertEqual(self.faults(self.edge(facts={"listeners": {"8080": program}}), self.node()), [])

@@ -23,6 +23,7 @@ PRODUCT = re.compile(r"/opt/corelane/releases/[0-9a-f]{64}/bin/")
 def check(facts, values, services):
     """Faults and warnings of one host, as two lists. `services` are those that its groups give it."""
     faults = check_kernel(facts) + check_limits(facts) + check_disk(facts, values) + check_clock(facts, values)
+    faults += check_link(facts, values)
     faults += check_cpus(facts, values, services) + check_memory(facts, values, services) + check_ports(facts, values, services)
     return faults, warnings(facts, values)
 
@@ -61,6 +62,15 @@ def check_clock(facts, values):
     if abs(offset) > most:
         problem = "%.1f s from the controller's" % offset
         return [Fault("clock", problem, "set it, and let something keep it; corelane_clock_offset_seconds_max allows %s s" % most)]
+    return []
+
+
+def check_link(facts, values):
+    wanted = int(values["corelane_link_mbps_min"])
+    speeds = [card["speed_mbps"] or 0 for card in facts["interfaces"].values() if card["up"]]
+    if wanted > max(speeds, default=0):
+        problem = "the fastest card that is up has %d Mbit/s" % max(speeds, default=0)
+        return [Fault("nic", problem, "look at cable, switch and module: %d are wanted (corelane_link_mbps_min)" % wanted)]
     return []
 
 

@@ -22,6 +22,7 @@ RANGES = {
     "corelane_node_admin_port": (1, 65535),
     "corelane_node_id": (1, 65535),
     "corelane_disk_bytes_min": (0, 1 << 50),
+    "corelane_link_mbps_min": (0, 10000000),
     "corelane_clock_offset_seconds_max": (0.0, 3600.0),
     "corelane_rollout_bake_seconds": (0, 7 * 86400),
     "corelane_drain_seconds": (1, 86400),
