@@ -1,0 +1,162 @@
+#!/usr/bin/python
+"""Plans hosts for a load, and a topology for weights. Runs on the controller; changes nothing but the files of the plan."""
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+module: corelane_scale
+short_description: Plans how many hosts a load needs, and which slots a change of weights moves
+description:
+  - Reads what C(coreperf search) and C(coreperf run --closed) measured about single hosts, and writes C(scale.md), C(hosts.svg) and C(scale.json).
+options:
+  rate: {type: float, required: true, description: Requests per second that the fleet is to carry.}
+  measurements: {type: list, elements: path, required: true, description: Files of coreperf about one host each, or folders of them.}
+  utilisation: {type: float, default: 0.6, description: Share of its capacity that a host is given.}
+  spare_hosts: {type: int, default: 1, description: Hosts that may be gone at once.}
+  zones: {type: int, default: 1, description: Zones of which one may be gone; 1 for none.}
+  topology: {type: dict, default: {}, description: The topology in force.}
+  weights: {type: dict, default: {}, description: Weights by node id that the next topology is to have; others stay.}
+  nodes: {type: list, elements: dict, default: [], description: Nodes that are to be added to the topology.}
+  removed: {type: list, elements: int, default: [], description: Ids of nodes that are to leave it.}
+  items: {type: dict, default: {}, description: Items by node id, where they are known.}
+  out: {type: path, required: true, description: Folder for the files.}
+author: Corelane
+"""
+
+EXAMPLES = """
+- name: Plan for two million requests per second
+  corelane_scale:
+    rate: 2000000
+    measurements: [capacity]
+    zones: 2
+    out: plan
+"""
+
+RETURN = """
+text: {type: str, returned: always, description: The plan as a table.}
+hosts: {type: dict, returned: always, description: Hosts, recommended, likely and fewest, for the rate.}
+topology: {type: dict, returned: when a topology is given, description: The proposed topology and what it costs.}
+"""
+
+import json
+import os
+
+from ansible.module_utils import corelane_capacity as capacity
+from ansible.module_utils import corelane_capacity_report as capacity_report
+from ansible.module_utils import corelane_slots as slots
+from ansible.module_utils import corelane_slots_report as slots_report
+from ansible.module_utils.basic import AnsibleModule
+
+# Folders are searched so deep: coreperf peers makes SCENARIO/SERVER/ROUND.
+DEPTH_MAX = 4
+
+
+def read(paths):
+    """The measurements in files, and in all result files of folders."""
+    found = []
+    for path in paths:
+        if not os.path.exists(path):
+            raise capacity.CapacityError("%s: no such file or folder" % path)
+        for file in sorted(files_below(path)):
+            with open(file, encoding="utf-8") as text:
+                found.append(capacity.measurement_of(json.load(text), file))
+    return found
+
+
+def files_below(path):
+    if os.path.isfile(path):
+        return [path]
+    base = path.rstrip("/").count("/")
+    return [
+        os.path.join(folder, name)
+        for folder, _folders, names in os.walk(path)
+        if folder.count("/") - base <= DEPTH_MAX
+        for name in names
+        if name == "result.json" or (name.startswith("search") and name.endswith(".json"))
+    ]
+
+
+def next_nodes(topology, weights, added, removed):
+    """The nodes of the next topology."""
+    by_id = {int(node): weight for node, weight in weights.items()}
+    nodes = [dict(node) for node in topology["nodes"] if int(node["id"]) not in removed] + [dict(node) for node in added]
+    unknown = set(by_id) - {int(node["id"]) for node in nodes}
+    if unknown:
+        raise slots.TopologyError("weights: node %s is not in the topology" % ", ".join(map(str, sorted(unknown))))
+    for node in nodes:
+        if int(node["id"]) in by_id:
+            node["weight"] = by_id[int(node["id"])]
+    return nodes
+
+
+def plan(params):
+    """The files by name, and what the module returns."""
+    safety = capacity.Safety(params["utilisation"], params["spare_hosts"], params["zones"])
+    measurements = read(params["measurements"])
+    host = capacity.capacity(measurements)
+    wanted = capacity.plan(params["rate"], host, safety)
+    text = "# Hosts\n\n" + capacity_report.table(capacity.plans(params["rate"], host, safety), host, safety)
+    document = {
+        "hosts": wanted.to_json(),
+        "capacity": {"mean": host.mean, "low": host.low, "high": host.high, "measurements": [one.source for one in measurements]},
+        "safety": vars(safety),
+        "plans": [one.to_json() for one in capacity.plans(params["rate"], host, safety)],
+    }
+    if params["topology"]:
+        nodes = next_nodes(params["topology"], params["weights"], params["nodes"], params["removed"])
+        items = {int(node): int(count) for node, count in params["items"].items()}
+        proposal = slots.propose(params["topology"], nodes, items)
+        text += "\n# Topology\n\n" + slots_report.table(proposal)
+        document["topology"] = proposal.to_json()
+    files = {
+        "scale.md": text,
+        "hosts.svg": capacity_report.picture(params["rate"], host, safety),
+        "scale.json": json.dumps(document, indent=2) + "\n",
+    }
+    return files, dict(text=text, **{key: document[key] for key in ("hosts", "topology") if key in document})
+
+
+def write(folder, files):
+    """Writes what differs, each file whole; says whether any did."""
+    changed = False
+    for name, text in files.items():
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8") as old:
+                if old.read() == text:
+                    continue
+        changed = True
+        os.makedirs(folder, exist_ok=True)
+        with open(path + ".new", "w", encoding="utf-8") as new:
+            new.write(text)
+        os.replace(path + ".new", path)
+    return changed
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "rate": {"type": "float", "required": True},
+            "measurements": {"type": "list", "elements": "path", "required": True},
+            "utilisation": {"type": "float", "default": 0.6},
+            "spare_hosts": {"type": "int", "default": 1},
+            "zones": {"type": "int", "default": 1},
+            "topology": {"type": "dict", "default": {}},
+            "weights": {"type": "dict", "default": {}},
+            "nodes": {"type": "list", "elements": "dict", "default": []},
+            "removed": {"type": "list", "elements": "int", "default": []},
+            "items": {"type": "dict", "default": {}},
+            "out": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        files, result = plan(module.params)
+        changed = False if module.check_mode else write(module.params["out"], files)
+    except (capacity.CapacityError, slots.TopologyError, OSError, json.JSONDecodeError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=changed, **result)
+
+
+if __name__ == "__main__":
+    main()
