@@ -32,3 +32,4 @@ mod supervisor;
 
 pub use nodes::NameLookup;
 pub use plan::{EdgePlan, start};
+pub use supervisor::admin::metric_tables;

@@ -5,7 +5,7 @@
 //! **Invariants**: a topology is checked here before any data core sees it; a bad one changes nothing and is logged with
 //! its line.
 
-mod admin;
+pub(crate) mod admin;
 mod key_page;
 mod reachability;
 mod status;

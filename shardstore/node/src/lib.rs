@@ -24,5 +24,6 @@ mod snapshot;
 mod start;
 mod supervisor;
 
+pub use metrics::metric_tables;
 pub use plan::{NodePlan, Started};
 pub use start::start;

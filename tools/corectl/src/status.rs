@@ -6,11 +6,35 @@
 
 use std::fmt::Write as _;
 
+use control::metrics::{Family, Label};
 use serde::Serialize;
 
 use crate::host::HostAccess;
 use crate::transaction::{Confirmed, StateStore, TransactionError, TransactionRecord};
 use crate::verify::{VerifiedSetting, verify};
+
+const STATE: Family = Family::gauge(
+    "corelane_tune_state",
+    &[Label { name: "state", words: &["untouched", "pending", "confirmed", "drifted"] }],
+    "1 for what the host's tuning is: as confirmed, drifted, pending or untouched.",
+);
+const SETTINGS: Family = Family::gauge("corelane_tune_settings", &[], "Settings that corectl keeps.");
+const DRIFTED: Family =
+    Family::gauge("corelane_tune_drifted_settings", &[], "Settings that are not as confirmed.");
+const DRIFT: Family = Family::gauge(
+    "corelane_tune_drift",
+    &[Label::open("knob"), Label::open("target")],
+    "1 for each setting that is not as confirmed.",
+);
+const CONFIRMED: Family =
+    Family::gauge("corelane_tune_confirmed_timestamp_seconds", &[], "When the last change was confirmed.");
+const LOOKED: Family = Family::gauge("corelane_tune_status_timestamp_seconds", &[], "When corectl looked.");
+
+/// What [`TuneStatus::metrics`] writes.
+#[must_use]
+pub fn metric_families() -> Vec<&'static Family> {
+    vec![&STATE, &SETTINGS, &DRIFTED, &DRIFT, &CONFIRMED, &LOOKED]
+}
 
 /// What corectl knows of a host.
 #[derive(Debug, Serialize)]
@@ -87,7 +111,8 @@ impl TuneStatus {
     #[must_use]
     pub fn metrics(&self, host: &dyn HostAccess) -> String {
         let mut text = String::new();
-        let mut family = |name: &str, help: &str, samples: &[(String, u64)]| {
+        let mut write = |family: &Family, samples: &[(String, u64)]| {
+            let (name, help) = (family.name(), family.help());
             let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
             for (labels, value) in samples {
                 let _ = writeln!(text, "{name}{labels} {value}");
@@ -97,25 +122,17 @@ impl TuneStatus {
             let is_now = *state == self.state();
             (format!("{{state=\"{word}\"}}"), u64::from(is_now))
         });
-        family(
-            "corelane_tune_state",
-            "1 for what the host's tuning is: as confirmed, drifted, pending or untouched.",
-            &states.collect::<Vec<_>>(),
-        );
+        write(&STATE, &states.collect::<Vec<_>>());
         let plain = |value: usize| [(String::new(), value as u64)];
-        family("corelane_tune_settings", "Settings that corectl keeps.", &plain(self.settings.len()));
-        family("corelane_tune_drifted_settings", "Settings that are not as confirmed.", &plain(self.drifted().count()));
+        write(&SETTINGS, &plain(self.settings.len()));
+        write(&DRIFTED, &plain(self.drifted().count()));
         let drifted =
             self.drifted().map(|setting| (format!("{{knob=\"{}\",target=\"{}\"}}", setting.knob, setting.target), 1));
-        family("corelane_tune_drift", "1 for each setting that is not as confirmed.", &drifted.collect::<Vec<_>>());
+        write(&DRIFT, &drifted.collect::<Vec<_>>());
         let confirmed = self.confirmed.as_ref().map(|confirmed| (String::new(), confirmed.epoch_seconds));
-        family(
-            "corelane_tune_confirmed_timestamp_seconds",
-            "When the last change was confirmed.",
-            &confirmed.into_iter().collect::<Vec<_>>(),
-        );
+        write(&CONFIRMED, &confirmed.into_iter().collect::<Vec<_>>());
         let now = [(String::new(), host.now().epoch_seconds)];
-        family("corelane_tune_status_timestamp_seconds", "When corectl looked.", &now);
+        write(&LOOKED, &now);
         text
     }
 }

@@ -42,7 +42,6 @@ use serde_json::Value;
 
 use crate::settings::value::SocketMode;
 
-#[cfg(test)]
 pub(crate) use self::server::AdminMetrics;
 pub use self::{
     accept::{CONNECTIONS_MAX, DESCRIPTORS_MAX},

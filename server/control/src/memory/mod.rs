@@ -47,7 +47,6 @@ const LIMIT: Family = Family::gauge(
 );
 
 /// The families of this file, for their reference.
-#[cfg(test)]
 pub(crate) const FAMILIES: [&Family; 2] = [&BYTES_MAX, &LIMIT];
 
 /// One part of what a process may take.

@@ -102,6 +102,18 @@ impl Family {
         self.name
     }
 
+    /// What it says, in sentences.
+    #[must_use]
+    pub const fn help(&self) -> &'static str {
+        self.help
+    }
+
+    /// The labels, without `core`.
+    #[must_use]
+    pub const fn labels(&self) -> &'static [Label] {
+        self.labels
+    }
+
     /// The kind.
     #[must_use]
     pub const fn kind(&self) -> Kind {

@@ -40,7 +40,6 @@ const BUILD: Family = Family::gauge(
 );
 
 /// The families of this file, for their reference.
-#[cfg(test)]
 pub(super) const FAMILIES: [&Family; 6] = [&BUILD, &START, &MEMORY, &DESCRIPTORS, &THREADS, &CPU];
 
 /// What a process uses at one moment.
