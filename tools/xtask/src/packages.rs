@@ -27,6 +27,7 @@ const NEEDED: &[Program] = &[
     Program { name: "groff", package: "groff-base" },
     Program { name: "ip", package: "iproute2" },
     Program { name: "ethtool", package: "ethtool" },
+    Program { name: "promtool", package: "prometheus" },
 ];
 
 /// What makes a package of a release.

@@ -11,6 +11,7 @@
 //! | cacheperf | perf-basis, shardstore; nobody uses it |
 //! | coreperf | all of the above but cacheperf |
 //! | manual | control, corelane, shardstored, coreperf, corectl; nobody uses it |
+//! | observability | control, corelane, shardstored, store-runtime, corectl; nobody uses it |
 //! | corelane-lab, corelane-release | none of ours |
 //! | corectl | control, corelane-release |
 //! | corelane-hosts | corelane-lab, corelane-release; nobody uses it |
@@ -70,6 +71,11 @@ const LAYERS: &[Layer] = &[
         package: "manual",
         folder: "tools/manual",
         may_use: &["control", "corelane", "shardstored", "coreperf", "corectl"],
+    },
+    Layer {
+        package: "observability",
+        folder: "tools/observability",
+        may_use: &["control", "corelane", "shardstored", "store-runtime", "corectl"],
     },
     Layer { package: "corelane-lab", folder: "tools/lab", may_use: &[] },
     Layer { package: "corelane-hosts", folder: "tools/hosts", may_use: &["corelane-lab", "corelane-release"] },
