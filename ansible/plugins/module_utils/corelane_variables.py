@@ -35,6 +35,16 @@ RANGES = {
     "corelane_canary_cpu_ratio_max": (1.0, 1000.0),
     "corelane_canary_latency_ratio_max": (1.0, 1000.0),
     "corelane_canary_slower_share_max": (0.5, 1.0),
+    "corelane_host_exporter_port": (0, 65535),
+    "corelane_perf_agent_port": (1, 65535),
+    "corelane_perf_agent_seconds_max": (1, 7 * 86400),
+    "corelane_perf_rounds": (1, 64),
+    "corelane_perf_seconds_max": (1, 86400),
+    "corelane_tune_ab_rounds": (1, 64),
+    "corelane_scale_rate": (1, 1e12),
+    "corelane_scale_utilisation": (0.01, 1.0),
+    "corelane_scale_spare_hosts": (0, 500),
+    "corelane_scale_zones": (0, 64),
 }
 
 ADDRESSES = ("corelane_listen_address", "corelane_admin_address")

@@ -1,0 +1,47 @@
+"""What a Prometheus is to scrape, and a load generator to ask: addresses of an inventory's hosts, with labels.
+
+Not: whether anybody listens there.
+
+Invariants: pure functions. A target's `instance` is the host's name in the inventory, so that alerts and dashboards speak of hosts as
+people do.
+
+Source: Prometheus' documentation of file-based service discovery.
+"""
+
+from __future__ import annotations
+
+LABELS = {"corelane_zone": "zone", "corelane_rack": "rack"}
+
+
+def address_of(host, variables):
+    """Where a host is reached: `ansible_host`, otherwise its name."""
+    return str(variables.get("ansible_host", host))
+
+
+def with_port(address, port):
+    """An address with a port; IPv6 addresses get their brackets."""
+    return "[%s]:%d" % (address, int(port)) if ":" in address else "%s:%d" % (address, int(port))
+
+
+def targets(hosts, hostvars, port_variable, port_default):
+    """The entries of a file of targets, one a host, in the order of the inventory; hosts whose port is 0 have none."""
+    found = []
+    for host in hosts:
+        variables = hostvars[host]
+        port = int(variables.get(port_variable, port_default))
+        if not port:
+            continue
+        labels = {"instance": host}
+        cluster = (variables.get("corelane_topology") or {}).get("cluster")
+        labels["cluster"] = str(cluster or "none")
+        labels.update({label: str(variables[key]) for key, label in LABELS.items() if variables.get(key)})
+        found.append({"targets": [with_port(address_of(host, variables), port)], "labels": labels})
+    return found
+
+
+def endpoints(hosts, hostvars, port_variable, port_default, address_variable="ansible_host"):
+    """HOST:PORT of each host, in the order of the inventory; hosts may have another address in `address_variable`."""
+    def address(host):
+        return str(hostvars[host].get(address_variable) or address_of(host, hostvars[host]))
+
+    return [with_port(address(host), hostvars[host].get(port_variable, port_default)) for host in hosts]
