@@ -19,8 +19,7 @@ const STATE: Family = Family::gauge(
     "1 for what the host's tuning is: as confirmed, drifted, pending or untouched.",
 );
 const SETTINGS: Family = Family::gauge("corelane_tune_settings", &[], "Settings that corectl keeps.");
-const DRIFTED: Family =
-    Family::gauge("corelane_tune_drifted_settings", &[], "Settings that are not as confirmed.");
+const DRIFTED: Family = Family::gauge("corelane_tune_drifted_settings", &[], "Settings that are not as confirmed.");
 const DRIFT: Family = Family::gauge(
     "corelane_tune_drift",
     &[Label::open("knob"), Label::open("target")],
