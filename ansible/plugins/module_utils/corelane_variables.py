@@ -25,6 +25,7 @@ RANGES = {
     "corelane_link_mbps_min": (0, 10000000),
     "corelane_clock_offset_seconds_max": (0.0, 3600.0),
     "corelane_rollout_bake_seconds": (0, 7 * 86400),
+    "corelane_rollout_watch_seconds": (0, 7 * 86400),
     "corelane_drain_seconds": (1, 86400),
     "corelane_drain_seconds_min": (0, 3600),
     "corelane_smoke_seconds": (1, 600),
