@@ -23,6 +23,7 @@ FACTS = {
     "systemd": True,
     "release": None,
     "topology": "",
+    "settings": {"corelane": "", "shardstored": ""},
     "running": {},
 }
 TOPOLOGY = {"cluster": "t", "epoch": 1, "nodes": [{"id": 1, "address": "a:7401"}], "slots": [{"slots": "0-16383", "node": 1}]}
@@ -150,6 +151,14 @@ class Judgement(unittest.TestCase):
         both = self.node(corelane_admin_port=9280)
         both.groups.add("edges")
         self.assertIn("corelane_node_admin_port: 9280 is corelane_admin_port as well", self.faults(both)[0])
+
+    def test_settings_that_differ(self):
+        edge = self.edge(corelane_edge_settings={"memory": "2GiB"})
+        text = fleet.settings.edge_file(fleet.variables.with_defaults(edge.values, declared()))
+        edge.found["facts"]["settings"]["corelane"] = text.replace("2GiB", "1GiB")
+        verdict = fleet.judge([edge, self.node()], declared(), Release())
+        found = [line for _host, line in verdict.changes if line.startswith("settings")]
+        self.assertEqual(found, ['settings of corelane: -memory = "1GiB"', 'settings of corelane: +memory = "2GiB"'])
 
     def test_what_is_not_of_the_product_is_checked_for_its_variables_alone(self):
         self.assertEqual(self.faults(self.edge(), self.node(), fleet.Member("m", ["monitoring"], {"corelane_zone": "a"}, None)), [])

@@ -42,6 +42,8 @@ class Config(Folder):
         self.calls = []
         self.replace(corelane_config, FOLDER=str(self.etc), TOPOLOGY_FILE=self.topology, RELEASES=str(self.root), run=self.run_program)
         self.replace(corelane_config, running=lambda root: {"corelane": "a"} if self.is_running else {}, must=self.calls.append)
+        # The test's own group: hosts have one called corelane.
+        self.replace(corelane_config, GROUP=None)
         self.is_running = False
         self.answer = 0, "", ""
 

@@ -5,12 +5,20 @@ Invariants: a file that is replaced is the old one or the new one; a program tha
 
 from __future__ import annotations
 
+import grp
+import hashlib
 import os
+import re
+import stat
 import subprocess
 import tempfile
 
 PROGRAM_SECONDS = 60
 """Longer than any program here takes on a busy host; installing a release writes some tens of MiB."""
+
+
+SECRET = re.compile(r"^(\s*hash_seed\s*=\s*)(.*)$", re.MULTILINE)
+"""The seed of the key hash, with which clients could choose keys that meet in one place."""
 
 
 class ProgramError(Exception):
@@ -26,20 +34,31 @@ def read(path):
         return ""
 
 
-def write(path, text, mode=0o644):
-    """Puts a file in the place of another."""
+def write(path, text, mode=0o644, group=None):
+    """Puts a file in the place of another, whose mode and owners it keeps; a new file has `mode`, and the group by this name."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     handle, new = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
+            owner, group_id, mode = rights_of(path, mode, group)
+            os.fchown(file.fileno(), owner, group_id)
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         os.rename(new, path)
     except BaseException:
         os.unlink(new)
         raise
+
+
+def rights_of(path, mode, group):
+    """Owner, group and mode of a file, or what it is to have where there is none; -1 leaves an owner as it is."""
+    try:
+        found = os.stat(path)
+        return found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)
+    except FileNotFoundError:
+        return -1, grp.getgrnam(group).gr_gid if group else -1, mode
 
 
 def remove(path):
@@ -71,5 +90,10 @@ def must(command, seconds=PROGRAM_SECONDS):
 
 
 def diff(path, before, after):
-    """One file's change, as `--diff` shows it."""
-    return {"before_header": path, "after_header": path, "before": before, "after": after}
+    """One file's change, as `--diff` shows it, without secrets."""
+    return {"before_header": path, "after_header": path, "before": redacted(before), "after": redacted(after)}
+
+
+def redacted(text):
+    """A text without the values of secret keys; a value that changes is seen to change."""
+    return SECRET.sub(lambda match: "%s(redacted, %s)" % (match.group(1), hashlib.sha256(match.group(2).encode()).hexdigest()[:6]), text)

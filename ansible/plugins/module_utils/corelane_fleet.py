@@ -5,6 +5,7 @@ Not: reading files or asking hosts. Invariants: pure functions; all faults of al
 
 from __future__ import annotations
 
+import difflib
 import json
 
 from ansible.module_utils import corelane_host_checks as host_checks
@@ -135,6 +136,7 @@ def changes(member, values, digest):
         old = topology_checks.epoch_of(facts["topology"])
         new = values["corelane_topology"].get("epoch")
         lines += ["topology: epoch %s -> %s" % (old or "none", new)] if old != new else []
+    lines += settings_changes(member, values)
     if tune is None:
         return lines + ["tuning: profile %s; its plan is known once corectl is installed" % values["corelane_profile"]]
     try:
@@ -142,6 +144,22 @@ def changes(member, values, digest):
     except (ValueError, KeyError):
         return lines
     return lines + ["tuning: %s" % knob_text(line) for line in planned]
+
+
+def settings_changes(member, values):
+    """Lines of settings that differ from those of the host, one change each."""
+    found = []
+    for service, _key, text_of in SETTINGS:
+        before = member.found["facts"]["settings"][service]
+        if service not in member.services() or not before or (service == "shardstored" and values["corelane_node_id"] is None):
+            continue
+        try:
+            compared = difflib.unified_diff(before.splitlines(), text_of(values).splitlines(), n=0, lineterm="")
+        except ValueError:
+            continue
+        # Not the two lines that name the files.
+        found += ["settings of %s: %s" % (service, line) for line in list(compared)[2:] if line[0] in "+-"]
+    return found
 
 
 def knob_text(line):

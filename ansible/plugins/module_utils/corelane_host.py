@@ -43,6 +43,7 @@ def gather(root="/"):
         "systemd": os.path.isdir(os.path.join(root, "run/systemd/system")),
         "release": current_release(root),
         "topology": read(os.path.join(root, "etc/corelane/topology.toml")),
+        "settings": {service: read(os.path.join(root, "etc/corelane/%s.toml" % service)) for service in SERVICES},
         "running": running(root),
     }
 

@@ -72,6 +72,8 @@ from ansible.module_utils.corelane_settings import FOLDER, TOPOLOGY_FILE
 from ansible.module_utils.corelane_topology import succession_fault
 
 REFUSED = 2
+PRIVATE, GROUP = 0o640, "corelane"
+"""Settings may have secrets; the services run with this group."""
 NEEDS_RESTART = "(needs a restart)"
 
 
@@ -115,7 +117,7 @@ class ServiceConfig:
     def staged(self, path):
         # Beside the file, since paths in it are relative to its folder; not called .toml, since others are included by that name.
         staged = "%s/.%s.staged" % (FOLDER, os.path.basename(path))
-        write(staged, self.after[path])
+        write(staged, self.after[path], PRIVATE)
         return staged
 
     def ask(self, staged):
@@ -147,7 +149,7 @@ class ServiceConfig:
 
     def write(self):
         for path in self.written():
-            write(path, self.after[path])
+            write(path, self.after[path], PRIVATE, GROUP)
         if self.is_running and self.written():
             must(["systemctl", "reload", self.wanted["service"]])
 
