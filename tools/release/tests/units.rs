@@ -62,6 +62,32 @@ fn systemd_knows_every_word_of_the_units() {
     }
 }
 
+/// The number that a unit has for a key, in seconds where it is a time.
+fn number(unit: &str, key: &str) -> u64 {
+    let value = unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    value.unwrap_or_else(|| panic!("no {key}")).parse().unwrap()
+}
+
+/// Time for which a start that ends at once is tried again; how long a program may live to be left alone when it dies again and again.
+fn restarts(unit: &str) -> (u64, u64) {
+    let (pause, burst) = (number(unit, "RestartSec"), number(unit, "StartLimitBurst"));
+    let each = number(unit, "StartLimitIntervalSec") / burst;
+    (pause * burst, each.saturating_sub(pause))
+}
+
+#[test]
+fn what_may_be_there_later_is_waited_for_and_a_crash_loop_ends() {
+    for service in SERVICES {
+        let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd");
+        let unit = fs::read_to_string(packaging.join(format!("{service}.service"))).unwrap();
+        let (tried, lives) = restarts(&unit);
+        assert!(tried >= 300, "{service}: a start that ends with 75 is tried for {tried} s");
+        assert!(lives >= 15, "{service}: a program that dies after {lives} s is started for ever");
+        // Whoever is behind a balancer or a topology is missed for so long after a crash.
+        assert!(number(&unit, "RestartSec") <= 3, "{service}");
+    }
+}
+
 #[test]
 fn a_word_that_systemd_does_not_know_is_found() {
     let units = Units::new("unknown", |unit| unit.replace("LockPersonality=", "LockPersonalty="));
