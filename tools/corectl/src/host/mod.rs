@@ -7,6 +7,7 @@
 //!
 //! **Invariants**: nothing else of this crate touches the machine. What decides (layout, plan) does not see a host.
 
+mod bounded;
 mod fake;
 mod process;
 mod real;
@@ -169,10 +170,10 @@ pub trait HostAccess {
         self.tree().remove(path)
     }
 
-    /// Runs a program to its end.
+    /// Runs a program to its end, or kills it when that does not come in time.
     ///
     /// # Errors
-    /// It is not installed, or does not end. A status other than 0 is no error here.
+    /// It is not installed, or did not end. A status other than 0 is no error here.
     fn run(&self, program: &str, arguments: &[&str]) -> Result<CommandOutput, HostError>;
 
     /// Takes a lock that ends with this process.

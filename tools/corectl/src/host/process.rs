@@ -1,17 +1,17 @@
-//! A process that outlives the one that started it, and programs that are run to their end.
+//! A process that outlives the one that started it.
 //!
 //! **Invariants**: a process is ended only if it is still the one that was started: number and start time agree, and the signal goes
 //! to the descriptor, not to the number.
 //!
 //! **Source**: setsid(2), pidfd_open(2), proc_pid_stat(5) field 22.
 
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
-use super::{CommandOutput, HostError};
+use super::HostError;
 
 /// What a process says on standard output when it is in a session of its own and waits.
 pub const DETACHED: &str = "detached";
@@ -73,23 +73,6 @@ pub(super) fn detach(arguments: &[String]) -> Result<DetachedProcess, HostError>
     }
 }
 
-/// Runs a program to its end.
-///
-/// # Errors
-/// It is not installed, or could not be started.
-pub(super) fn run(program: &str, arguments: &[&str]) -> Result<CommandOutput, HostError> {
-    let output = Command::new(program).args(arguments).env("LC_ALL", "C").stdin(Stdio::null()).output();
-    let output = output.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => HostError::NoProgram { program: program.into() },
-        _ => HostError::refused(program, &error),
-    })?;
-    Ok(CommandOutput {
-        status: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,14 +88,5 @@ mod tests {
         process.end();
         child.wait().unwrap();
         assert!(!process.is_alive());
-    }
-
-    #[test]
-    fn a_program_that_is_not_there_is_said() {
-        let missing = run("no-such-program-here", &[]);
-        assert_eq!(missing, Err(HostError::NoProgram { program: "no-such-program-here".into() }));
-        let failed = run("sh", &["-c", "echo no >&2; exit 3"]).unwrap();
-        assert_eq!(failed.status, 3);
-        assert_eq!(failed.success("sh").unwrap_err().to_string(), "sh: no");
     }
 }

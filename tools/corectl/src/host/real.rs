@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
+use super::bounded;
 use super::process::{self, DetachedProcess};
 use super::{CommandOutput, DiskTree, FileTree, HeldLock, HostAccess, HostError, HostTime};
 
@@ -75,7 +76,7 @@ impl HostAccess for RealHost {
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Result<CommandOutput, HostError> {
-        process::run(program, arguments)
+        bounded::run(program, arguments)
     }
 
     fn lock(&self, path: &str) -> Result<Rc<dyn HeldLock>, HostError> {
