@@ -75,6 +75,29 @@ impl AbBench for LookingBench<'_> {
     }
 }
 
+/// A knob that gives up a protection is tried where somebody has agreed, and the others are tried without that.
+#[test]
+fn a_knob_that_gives_up_a_protection_is_tried_with_an_acknowledgement_only() {
+    let mut machine = Machine::named("igb-4");
+    machine.files.insert("/proc/sys/kernel/io_uring_disabled".into(), "2\n".into());
+    let host = machine.in_memory();
+    let facts = Facts::gather(&host);
+    let limits = PlanLimits { only: Vec::new(), max_risk: Some(Risk::Security) };
+    let names = ["kernel.io_uring_disabled".to_owned()];
+    let chosen = candidates(&facts, &Profile::named("safe").unwrap(), &limits, &names).unwrap();
+    assert_eq!(chosen[0].why_not, None);
+    let (store, before) = (StateStore::new(&host, STATE), values(&host));
+    let mut options = options(1);
+    let mut bench = LookingBench::new(&host);
+    let row = Trial::new(&store, &facts, &options).knob(&chosen[0], &mut bench).unwrap();
+    let AbResult::NotTried { why } = row.result else { panic!("{row:?}") };
+    assert!(why.contains("--acknowledge") && bench.runs.is_empty(), "{why}");
+    options.apply.acknowledgement = Some("ops, for a trial".into());
+    let row = Trial::new(&store, &facts, &options).knob(&chosen[0], &mut bench).unwrap();
+    assert!(matches!(row.result, AbResult::Tried { .. }), "{row:?}");
+    assert_eq!(values(&host), before);
+}
+
 fn options(rounds: u32) -> TrialOptions {
     let revert = RevertCommand { program: "corectl".into(), arguments: vec!["tune".into()] };
     TrialOptions { rounds, apply: ApplyOptions { revert_after_seconds: 60, revert, acknowledgement: None } }

@@ -66,8 +66,8 @@ impl<'t> Trial<'t> {
             settings: changed.iter().map(|line| setting_of(candidate, line)).collect(),
             result,
         };
-        if let Some(why) = &candidate.why_not {
-            return Ok(row(AbResult::NotTried { why: why.clone() }));
+        if let Some(why) = candidate.why_not.clone().or_else(|| self.lacks_acknowledgement(&changed)) {
+            return Ok(row(AbResult::NotTried { why }));
         }
         let mut state = KnobState {
             candidate,
@@ -93,6 +93,12 @@ impl<'t> Trial<'t> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// What is missing where a knob gives up a protection.
+    fn lacks_acknowledgement(&self, changed: &[&PlanLine]) -> Option<String> {
+        let weakens = self.options.apply.acknowledgement.is_none() && changed.iter().any(|line| line.weakens);
+        weakens.then(|| "it gives up a protection; --acknowledge TEXT says who has agreed, and why".to_owned())
     }
 
     fn rounds(&self, state: &mut KnobState<'_>, bench: &mut dyn AbBench) -> Result<(), AbError> {

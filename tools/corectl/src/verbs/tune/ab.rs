@@ -64,6 +64,9 @@ pub(crate) struct Options {
     /// A run that takes longer is given up; should this program be killed, B takes itself back when two runs were over for sure
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
     run_timeout: Duration,
+    /// Who has agreed, and why, to try knobs that give up a protection; kept with each change. Without it they are not tried
+    #[arg(long, value_name = "TEXT")]
+    acknowledge: Option<String>,
     /// Folder for the table (ab-PROFILE.md, ab-PROFILE.json) and the results of all runs; beside the confirmed profile when not said
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -91,7 +94,8 @@ pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> 
     let server_seconds = if options.server.is_some() { SERVER_SECONDS } else { 0 };
     let revert_after_seconds =
         RUNS_OF_B * u64::from(options.attempts) * (run_seconds_max + server_seconds) + WRITES_SECONDS;
-    let apply = ApplyOptions { revert_after_seconds, revert: session.revert_command()?, acknowledgement: None };
+    let acknowledgement = options.acknowledge.clone();
+    let apply = ApplyOptions { revert_after_seconds, revert: session.revert_command()?, acknowledgement };
     let trial_options = TrialOptions { rounds: options.rounds, apply };
     let trial = Trial::new(&store, &facts, &trial_options);
     let mut report = AbReport::begun(&facts, &profile.name, &options.scenario, options.rounds, session.host().now());
