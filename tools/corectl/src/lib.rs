@@ -28,6 +28,7 @@ pub mod reference;
 pub mod setting;
 pub mod status;
 pub mod top;
+pub mod traffic;
 pub mod transaction;
 mod verbs;
 pub mod verify;

@@ -10,7 +10,7 @@ use control::metrics::{Family, Label};
 use serde::Serialize;
 
 use crate::host::HostAccess;
-use crate::transaction::{Confirmed, StateStore, TransactionError, TransactionRecord};
+use crate::transaction::{Confirmed, SavedSetting, StateStore, TransactionError, TransactionRecord};
 use crate::verify::{VerifiedSetting, verify};
 
 const STATE: Family = Family::gauge(
@@ -80,14 +80,20 @@ impl TuneStatus {
     /// # Errors
     /// The state cannot be read.
     pub fn of(store: &StateStore<'_>) -> Result<Self, TransactionError> {
-        let (pending, confirmed) = (store.pending()?, store.confirmed()?);
-        let mut settings = confirmed.as_ref().map(|confirmed| confirmed.settings.clone()).unwrap_or_default();
-        if let Some(pending) = &pending {
+        let mut status = TuneStatus { pending: store.pending()?, confirmed: store.confirmed()?, settings: Vec::new() };
+        status.settings = verify(store.host(), &status.saved());
+        Ok(status)
+    }
+
+    /// The settings as they were saved: of the change that waits over what was confirmed.
+    #[must_use]
+    pub fn saved(&self) -> Vec<SavedSetting> {
+        let mut settings = self.confirmed.as_ref().map(|confirmed| confirmed.settings.clone()).unwrap_or_default();
+        if let Some(pending) = &self.pending {
             settings.retain(|setting| !pending.settings.iter().any(|other| other.address == setting.address));
             settings.extend(pending.settings.iter().cloned());
         }
-        let settings = verify(store.host(), &settings);
-        Ok(TuneStatus { pending, confirmed, settings })
+        settings
     }
 
     /// Settings that are not as they should be.

@@ -47,7 +47,7 @@ pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> 
 }
 
 /// Waits, sleep of the machine included.
-fn wait(seconds: u64) -> Result<()> {
+pub(super) fn wait(seconds: u64) -> Result<()> {
     let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::empty()).context("a timer")?;
     let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
     let after = Timespec { tv_sec: i64::try_from(seconds).context("seconds")?, tv_nsec: 0 };
