@@ -5,15 +5,13 @@ use anyhow::{Result, ensure};
 use super::super::machine::{GuestMachine, GuestPrograms};
 use super::tuner::Tuner;
 
-/// The partition has a scenario of its own. igb has no step of coalescing between 3 and 10 µs, and refuses the profile's 8. While it
-/// negotiates pause frames with its peer, it accepts other values and goes on with the negotiated ones.
-const FOR_IGB: &str = "--set service.cpu_partition=leave --set nic.coalesce.rx-usecs=10 --set nic.pause.rx=leave \
-                       --set nic.pause.tx=leave";
+/// The partition has a scenario of its own.
+const CHOSEN: &str = "--set service.cpu_partition=leave";
 
 pub(super) fn run(machine: &mut GuestMachine, _: &GuestPrograms) -> Result<String> {
     let tuner = Tuner::on_card(machine, "data0")?;
     let before = tuner.facts()?;
-    let applied = tuner.succeed(&format!("apply --profile latency {FOR_IGB} --revert-after 30m"))?;
+    let applied = tuner.succeed(&format!("apply --profile latency {CHOSEN} --revert-after 30m"))?;
     // With fewer queues there are fewer settings: the whole list is one place then.
     let changed = tuner.facts()?.same_as(&before).err().map(|error| error.to_string().matches(" → ").count());
     ensure!(changed.is_some_and(|changed| changed >= 5), "apply changed {changed:?} places:\n{applied}");
