@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use rustix::fs::Mode;
 
 use crate::verbs;
 
@@ -41,6 +42,8 @@ pub fn command_line() -> clap::Command {
 #[must_use]
 pub fn run_program() -> ExitCode {
     let Arguments { verb } = Arguments::parse();
+    // What it writes is read by services of other users, and written by nobody else, whoever's shell calls it.
+    rustix::process::umask(Mode::from_raw_mode(0o022));
     let done = match verb {
         CorectlVerb::Tune(options) => verbs::tune::run(options),
         CorectlVerb::Top(options) => verbs::top::run(&options),

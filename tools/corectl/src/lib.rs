@@ -23,6 +23,7 @@ pub mod knobs;
 pub mod layout;
 pub mod picture;
 pub mod plan;
+pub mod printable;
 pub mod profile;
 pub mod reference;
 pub mod setting;

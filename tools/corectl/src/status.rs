@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::host::HostAccess;
 use crate::transaction::{Confirmed, SavedSetting, StateStore, TransactionError, TransactionRecord};
-use crate::verify::{VerifiedSetting, verify};
+use crate::verify::{VerifiedSetting, verify, verify_waiting};
 
 const STATE: Family = Family::gauge(
     "corelane_tune_state",
@@ -80,8 +80,12 @@ impl TuneStatus {
     /// # Errors
     /// The state cannot be read.
     pub fn of(store: &StateStore<'_>) -> Result<Self, TransactionError> {
-        let mut status = TuneStatus { pending: store.pending()?, confirmed: store.confirmed()?, settings: Vec::new() };
-        status.settings = verify(store.host(), &status.saved());
+        let (pending, confirmed) = (store.pending()?, store.confirmed()?);
+        let mut status = TuneStatus { pending, confirmed, settings: Vec::new() };
+        let (saved, waiting) = (status.saved(), status.waiting());
+        let mut settings = verify(store.host(), &saved[..saved.len() - waiting.len()]);
+        settings.extend(verify_waiting(store.host(), waiting));
+        status.settings = settings;
         Ok(status)
     }
 
@@ -89,11 +93,14 @@ impl TuneStatus {
     #[must_use]
     pub fn saved(&self) -> Vec<SavedSetting> {
         let mut settings = self.confirmed.as_ref().map(|confirmed| confirmed.settings.clone()).unwrap_or_default();
-        if let Some(pending) = &self.pending {
-            settings.retain(|setting| !pending.settings.iter().any(|other| other.address == setting.address));
-            settings.extend(pending.settings.iter().cloned());
-        }
+        let waiting = self.waiting();
+        settings.retain(|setting| !waiting.iter().any(|other| other.address == setting.address));
+        settings.extend_from_slice(waiting);
         settings
+    }
+
+    fn waiting(&self) -> &[SavedSetting] {
+        self.pending.as_ref().map(|pending| pending.settings.as_slice()).unwrap_or_default()
     }
 
     /// Settings that are not as they should be.
@@ -131,8 +138,10 @@ impl TuneStatus {
         let plain = |value: usize| [(String::new(), value as u64)];
         write(&SETTINGS, &plain(self.settings.len()));
         write(&DRIFTED, &plain(self.drifted().count()));
-        let drifted =
-            self.drifted().map(|setting| (format!("{{knob=\"{}\",target=\"{}\"}}", setting.knob, setting.target), 1));
+        let labels = |setting: &VerifiedSetting| {
+            format!("{{knob=\"{}\",target=\"{}\"}}", label(&setting.knob), label(&setting.target))
+        };
+        let drifted = self.drifted().map(|setting| (labels(setting), 1));
         write(&DRIFT, &drifted.collect::<Vec<_>>());
         let confirmed = self.confirmed.as_ref().map(|confirmed| (String::new(), confirmed.epoch_seconds));
         write(&CONFIRMED, &confirmed.into_iter().collect::<Vec<_>>());
@@ -140,4 +149,9 @@ impl TuneStatus {
         write(&LOOKED, &now);
         text
     }
+}
+
+/// The value of a label, as the text format of Prometheus quotes it.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

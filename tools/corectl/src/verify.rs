@@ -18,6 +18,8 @@ pub enum Standing {
     Holds,
     /// Accepted; in force with the next interrupt, or from the next boot on.
     Lags,
+    /// A boot parameter, which is written only when the change is confirmed.
+    Waits,
     /// Something else is in force.
     Differs,
     /// It is no longer there.
@@ -43,7 +45,7 @@ impl VerifiedSetting {
     /// Whether it is as it should be, or is going to be.
     #[must_use]
     pub fn is_right(&self) -> bool {
-        matches!(self.standing, Standing::Holds | Standing::Lags)
+        matches!(self.standing, Standing::Holds | Standing::Lags | Standing::Waits)
     }
 
     /// In words.
@@ -57,6 +59,7 @@ impl VerifiedSetting {
                 let event = if knob.starts_with("boot.") { "boot" } else { "interrupt" };
                 format!("{knob}{of} is {wanted} from the next {event} on; now {found}")
             }
+            Standing::Waits => format!("{knob}{of} is written when the change is confirmed; now {found}"),
             Standing::Differs if self.wanted.contains('\n') => format!("{knob}{of} is not as it was written"),
             Standing::Differs => format!("{knob}{of} is {found}, not {wanted}"),
             Standing::Missing => format!("{knob}{of} is not there; wanted {wanted}"),
@@ -64,10 +67,24 @@ impl VerifiedSetting {
     }
 }
 
-/// Looks at all settings of a change that were asked for.
+/// Looks at all settings of a confirmed change that were asked for.
 #[must_use]
 pub fn verify(host: &dyn HostAccess, settings: &[SavedSetting]) -> Vec<VerifiedSetting> {
     settings.iter().filter_map(|setting| verified(host, setting)).collect()
+}
+
+/// Looks at all settings of a change that waits to be confirmed.
+#[must_use]
+pub fn verify_waiting(host: &dyn HostAccess, settings: &[SavedSetting]) -> Vec<VerifiedSetting> {
+    let waits = |setting: &SavedSetting, found: &VerifiedSetting| {
+        setting.address.waits_for_confirmation() && found.standing != Standing::Holds
+    };
+    let looked_at = settings.iter().filter_map(|setting| {
+        let found = verified(host, setting)?;
+        let standing = if waits(setting, &found) { Standing::Waits } else { found.standing };
+        Some(VerifiedSetting { standing, ..found })
+    });
+    looked_at.collect()
 }
 
 fn verified(host: &dyn HostAccess, setting: &SavedSetting) -> Option<VerifiedSetting> {

@@ -114,3 +114,73 @@ fn two_at_a_time_are_refused() {
     run(&namespace, &["rollback"], 0);
     assert_eq!(namespace.values(), before);
 }
+
+#[test]
+fn a_card_that_has_another_name_now_is_found() {
+    let namespace = Namespace::new();
+    let before = namespace.values();
+    run(&namespace, APPLY, 0);
+    namespace.shell(&format!("ip link set {NIC} down && ip link set {NIC} name lan0"));
+    assert!(run(&namespace, &["rollback"], 0).starts_with("taken back"));
+    namespace.shell(&format!("ip link set lan0 name {NIC} && ip link set {NIC} up"));
+    assert_eq!(namespace.values(), before);
+}
+
+#[test]
+fn a_card_that_is_gone_is_said() {
+    let namespace = Namespace::new();
+    run(&namespace, APPLY, 0);
+    namespace.shell(&format!("ip link del {NIC}"));
+    let said = run(&namespace, &["rollback"], 0);
+    assert!(said.contains(&format!("nothing of them could be put back: {NIC}")), "{said}");
+}
+
+#[test]
+fn a_change_of_another_network_is_not_touched() {
+    let (namespace, other) = (Namespace::new(), Namespace::new());
+    run(&namespace, APPLY, 0);
+    run(&namespace, &["confirm"], 0);
+    let (changed, foreign) = (namespace.values(), other.values());
+    let state = namespace.folder.path().join("state");
+    let mut command = other.command(env!("CARGO_BIN_EXE_corectl"));
+    let output = command.arg("tune").arg("--state").arg(state).arg("rollback").output().unwrap();
+    let said = text(&output);
+    assert!(
+        output.status.code() == Some(2) && said.contains("holds a change of the network namespace net:["),
+        "{said}"
+    );
+    assert_eq!((namespace.values(), other.values()), (changed, foreign));
+    run(&namespace, &["rollback"], 0);
+}
+
+/// Bytes that a pipe takes without a reader (pipe(7)).
+const PIPE_BYTES: usize = 65_536;
+
+#[test]
+fn a_terminal_that_takes_no_text_keeps_nothing_from_going_back() {
+    let namespace = Namespace::new();
+    let before = namespace.values();
+    let plan = run(&namespace, &[&["plan"], &APPLY[1..]].concat(), 0);
+    let (_unread, mut output) = std::io::pipe().unwrap();
+    // Room for the plan, and for nothing after it.
+    std::io::Write::write_all(&mut output, &vec![b' '; PIPE_BYTES - plan.len()]).unwrap();
+    let mut blocked = namespace.tune(&[APPLY, &["--revert-after", "5s"]].concat()).stdout(output).spawn().unwrap();
+    let pending = namespace.folder.path().join("state/pending.json");
+    support::timer::await_change(&pending);
+    await_timer(&pending);
+    assert_eq!(namespace.values(), before);
+    assert!(blocked.try_wait().unwrap().is_none(), "it still waits for its reader");
+    blocked.kill().unwrap();
+    blocked.wait().unwrap();
+}
+
+#[test]
+fn nobody_else_can_hold_the_lock() {
+    let namespace = Namespace::new();
+    let state = namespace.folder.path().join("state");
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::write(state.join("lock"), "").unwrap();
+    std::fs::set_permissions(state.join("lock"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    run(&namespace, &["status"], 0);
+    assert_eq!(std::fs::metadata(state.join("lock")).unwrap().permissions().mode() & 0o777, 0o600);
+}

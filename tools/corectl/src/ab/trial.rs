@@ -9,7 +9,7 @@ use crate::facts::Facts;
 use crate::plan::{LineAction, PlanLine};
 use crate::setting::{SettingAddress, SettingReading, read};
 use crate::transaction::{ApplyOptions, StateStore, TransactionError, TransactionRecord, apply, rollback};
-use crate::verify::{VerifiedSetting, verify};
+use crate::verify::{VerifiedSetting, verify_waiting};
 
 /// Which order a round has, a bit for each: drawn once. What the order must not know is the host's rhythm.
 const ORDERS: u64 = 0x5c7a_96d1_3be2_0f4d;
@@ -146,7 +146,7 @@ impl<'t> Trial<'t> {
         let host = self.store.host();
         let wrong = match &state.applied {
             Some(record) => {
-                let wrong = verify(host, &record.settings).into_iter().find(|setting| !setting.is_right());
+                let wrong = verify_waiting(host, &record.settings).into_iter().find(|setting| !setting.is_right());
                 wrong.as_ref().map(VerifiedSetting::words)
             }
             None => state.prior.iter().find_map(|(address, prior)| {

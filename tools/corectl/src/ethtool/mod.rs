@@ -147,10 +147,23 @@ pub fn write(host: &dyn HostAccess, nic: &str, item: &NicItem, value: &str) -> R
     if words.is_empty() {
         return Ok(());
     }
+    if *item == NicItem::Channels {
+        spread_by_default(host, nic);
+    }
     let mut arguments = vec![item.set_option(), nic];
     arguments.extend(words.iter().map(String::as_str));
     let what = format!("ethtool {}", arguments.join(" "));
     host.run("ethtool", &arguments)?.success(&what).map(drop)
+}
+
+/// Lets the driver spread connections over its queues, whatever their number: of a table that somebody has set, the kernel refuses
+/// every smaller number of queues ("requested channel counts are too low for existing indirection table settings"), and with a larger
+/// one the new queues get nothing. A table that could not be written again is left alone.
+fn spread_by_default(host: &dyn HostAccess, nic: &str) {
+    if matches!(read(host, nic, &NicItem::Rss), SettingReading::Value(_)) {
+        // A driver that cannot do it says so when the number of queues is written.
+        let _ = host.run("ethtool", &["-X", nic, "default"]);
+    }
 }
 
 /// What `-L` needs to get from what is there to `value`: kinds that it does not name are no longer wanted.

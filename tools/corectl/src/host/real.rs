@@ -2,8 +2,9 @@
 //!
 //! **Source**: proc(5), flock(2), namespaces(7).
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::rc::Rc;
 
 use rustix::fs::{FlockOperation, flock};
@@ -40,6 +41,9 @@ struct FileLock {
 
 impl HeldLock for FileLock {}
 
+/// Nobody but its owner may open the lock: whoever can open it can hold it, and keep the timer from taking a change back.
+const LOCK_MODE: u32 = 0o600;
+
 /// Locks a file of the disk.
 ///
 /// # Errors
@@ -50,8 +54,12 @@ pub(super) fn lock(files: &DiskTree, path: &str) -> Result<Rc<dyn HeldLock>, Hos
     if let Some(folder) = resolved.parent() {
         std::fs::create_dir_all(folder).map_err(refused)?;
     }
-    let opened = OpenOptions::new().create(true).truncate(false).write(true).open(resolved);
-    let file = OwnedFd::from(opened.map_err(refused)?);
+    let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(LOCK_MODE).open(resolved);
+    let file = opened.map_err(refused)?;
+    if file.metadata().is_ok_and(|found| found.permissions().mode() & 0o777 != LOCK_MODE) {
+        file.set_permissions(Permissions::from_mode(LOCK_MODE)).map_err(refused)?;
+    }
+    let file = OwnedFd::from(file);
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Rc::new(FileLock { _file: file })),
         Err(Errno::WOULDBLOCK) => Err(HostError::Locked { path: path.into() }),

@@ -1,7 +1,7 @@
 //! Files under a root: of a machine (`/`), of a folder that stands for one, or in memory.
 //!
-//! **Invariants**: an ordinary file is replaced as a whole and is durable when `store` returns. A file of the kernel is written
-//! in one call and never made.
+//! **Invariants**: an ordinary file is replaced as a whole and is durable when `store` returns; its mode and its owner stay, a link
+//! stays a link, and what is no ordinary file is refused. A file of the kernel is written in one call and never made.
 //!
 //! **Source**: rename(2), fsync(2).
 
@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::HostError;
@@ -81,14 +82,24 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
+    // Where a link points, so that the link stays.
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let before = std::fs::metadata(&target).ok();
+    if before.as_ref().is_some_and(|before| !before.is_file()) {
+        return Err(std::io::Error::new(ErrorKind::InvalidInput, "it is there, and is no ordinary file"));
+    }
+    let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(".new");
-    let written = path.with_file_name(name);
+    let written = target.with_file_name(name);
     let mut file = File::create(&written)?;
+    if let Some(before) = before {
+        std::os::unix::fs::fchown(&file, Some(before.uid()), Some(before.gid()))?;
+        file.set_permissions(before.permissions())?;
+    }
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    std::fs::rename(&written, path)?;
-    sync_folder(path)
+    std::fs::rename(&written, &target)?;
+    sync_folder(&target)
 }
 
 fn append_durably(path: &Path, text: &str) -> std::io::Result<()> {
@@ -221,6 +232,37 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         check(&DiskTree::new(&folder));
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    fn on_disk(name: &str, check: impl Fn(&DiskTree, &Path)) {
+        let folder = std::env::temp_dir().join(format!("corectl-tree-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        check(&DiskTree::new(&folder), &folder);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_mode_and_a_link_stays_one() {
+        use std::os::unix::fs::PermissionsExt;
+        on_disk("mode", |tree, folder| {
+            std::fs::write(folder.join("file"), "1").unwrap();
+            std::fs::set_permissions(folder.join("file"), std::fs::Permissions::from_mode(0o640)).unwrap();
+            std::os::unix::fs::symlink("file", folder.join("link")).unwrap();
+            tree.store("/link", "2").unwrap();
+            assert!(folder.join("link").is_symlink());
+            assert_eq!(tree.read("/file").unwrap(), "2");
+            assert_eq!(std::fs::metadata(folder.join("file")).unwrap().permissions().mode() & 0o777, 0o640);
+        });
+    }
+
+    #[test]
+    fn what_is_no_ordinary_file_is_not_replaced() {
+        on_disk("device", |tree, folder| {
+            std::os::unix::fs::symlink("/dev/null", folder.join("device")).unwrap();
+            let refused = tree.store("/device", "text").unwrap_err();
+            assert_eq!(refused.to_string(), "/device: it is there, and is no ordinary file");
+            assert!(!std::fs::metadata(folder.join("device")).unwrap().is_file());
+        });
     }
 
     #[test]

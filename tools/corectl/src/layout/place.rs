@@ -28,6 +28,12 @@ pub fn lay_out(facts: &Facts, options: &LayoutOptions, count: QueueCount) -> Lay
     let cards = chosen_cards(facts, options, &mut layout);
     housekeeping(facts, options, &mut layout);
     workers(facts, options, &cards, &mut layout);
+    if layout.workers.is_empty() && layout.problems.is_empty() {
+        layout.problems.push(
+            "no CPU is left to work: layout.workers names none, or layout.housekeeping all; give it at least one"
+                .into(),
+        );
+    }
     if layout.mode == LayoutMode::Split && layout.workers.len() > 1 {
         let count = layout.workers.len().div_ceil(WORKERS_PER_INTERRUPT_CPU);
         layout.interrupts = layout.workers.drain(..count).collect();

@@ -8,18 +8,21 @@
 
 mod document;
 mod line;
+mod released;
 mod render;
 mod wanted;
 
 use serde::{Deserialize, Serialize};
 
 pub use line::{LineAction, PlanLine};
+pub use released::release;
 pub use render::render;
 
 use crate::facts::{Facts, NetworkNamespace, NicFacts, ReportFact};
 use crate::knobs::{Group, Risk, Setting, by_name, settings_with};
 use crate::layout::{Layout, QueueCount, lay_out};
 use crate::profile::Profile;
+use crate::setting::SettingAddress;
 
 /// What an operator allows.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +78,7 @@ pub fn plan(facts: &Facts, profile: &Profile, limits: &PlanLimits) -> TunePlan {
         }
     }
     lines.sort_by_key(|line| line.address.order());
+    let parameters: Vec<String> = lines.iter().filter_map(boot_value_fault).collect();
     let mut plan = TunePlan {
         profile: profile.name.clone(),
         hostname: facts.kernel.hostname.clone(),
@@ -85,8 +89,21 @@ pub fn plan(facts: &Facts, profile: &Profile, limits: &PlanLimits) -> TunePlan {
         layout,
         lines,
     };
+    plan.problems.extend(parameters);
     plan.problems.extend(foreign_groups(facts, &limits.only));
     plan
+}
+
+/// Why a value would not be one parameter of the boot loader's line, which a shell reads and blanks divide.
+fn boot_value_fault(line: &PlanLine) -> Option<String> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_.,:=+@/%-".contains(letter);
+    let is_parameter = matches!(line.address, SettingAddress::Boot { .. });
+    (is_parameter && !line.wanted.chars().all(is_plain)).then(|| {
+        format!(
+            "{}: `{}` is no value of a boot parameter; allowed: letters, digits and _ . , : = + @ / % -",
+            line.knob, line.wanted
+        )
+    })
 }
 
 /// Whether cores lose their second CPUs: then nothing is planned for those.

@@ -83,6 +83,9 @@ fn from_file(host: &dyn HostAccess, address: &SettingAddress, path: &str) -> Set
     match host.read(path) {
         // What the kernel says of SMT where there is none to turn off.
         Ok(text) if matches!(text.trim(), "notsupported" | "notimplemented") => SettingReading::Absent,
+        Ok(text) if matches!(address, SettingAddress::Stored { .. }) && text.contains(char::REPLACEMENT_CHARACTER) => {
+            SettingReading::Unreadable("it is no UTF-8 text".into())
+        }
         Ok(text) => SettingReading::Value(address.normal(&text)),
         Err(error) if error.is_absent() => SettingReading::Absent,
         Err(error) => SettingReading::Unreadable(error.to_string()),

@@ -220,6 +220,40 @@ impl SettingAddress {
         }
     }
 
+    /// The same setting of another network card; itself where it belongs to none.
+    #[must_use]
+    pub fn on_nic(&self, name: &str) -> Self {
+        match self {
+            SettingAddress::Nic { item, .. } => SettingAddress::Nic { nic: name.into(), item: item.clone() },
+            SettingAddress::Irq { queue, side, .. } => {
+                SettingAddress::Irq { nic: name.into(), queue: *queue, side: *side }
+            }
+            SettingAddress::File { path, form } => match self.nic() {
+                Some(nic) => {
+                    let rest = &path["/sys/class/net/".len() + nic.len()..];
+                    SettingAddress::File { path: format!("/sys/class/net/{name}{rest}"), form: *form }
+                }
+                None => self.clone(),
+            },
+            other => other.clone(),
+        }
+    }
+
+    /// Whether a value that was there before is back. The file of a slice's partition is there only while the slice has CPUs of its
+    /// own; without them it is a member like every other.
+    #[must_use]
+    pub fn is_back(&self, found: &SettingReading, prior: &SettingReading) -> bool {
+        let is_partition =
+            matches!(self, SettingAddress::File { path, .. } if path.ends_with("/cpuset.cpus.partition"));
+        found == prior || (is_partition && prior.value() == Some("member") && *found == SettingReading::Absent)
+    }
+
+    /// Whether it is written only when the change is confirmed: the kernel acts on it at the next boot, confirmed or not.
+    #[must_use]
+    pub fn waits_for_confirmation(&self) -> bool {
+        matches!(self, SettingAddress::Boot { .. })
+    }
+
     /// Whether writing it makes drivers forget other settings of the card.
     #[must_use]
     pub fn resets_others(&self) -> bool {

@@ -4,9 +4,10 @@
 //! again, because writing one can reset another.
 
 use super::core_map;
+use super::origin::ChangeOrigin;
 use super::record::{SavedSetting, TransactionPhase, TransactionRecord, VERSION};
 use super::{ArmedTimer, RevertCommand, StateStore, TransactionError, revert};
-use crate::facts::{Facts, boot_id};
+use crate::facts::Facts;
 use crate::host::HostError;
 use crate::plan::{LineAction, TunePlan};
 use crate::setting::{SettingAddress, SettingReading, WriteOrder, read, shown, write};
@@ -38,6 +39,10 @@ pub fn apply(
     if let Some(waiting) = store.pending()? {
         return Err(TransactionError::Waiting { profile: waiting.profile });
     }
+    // What cannot be confirmed or taken back later is not begun.
+    if let Some(confirmed) = store.confirmed()? {
+        confirmed.origin.check(store)?;
+    }
     let weakening = plan.changes().filter(|line| line.weakens);
     let mut knobs: Vec<String> = weakening.map(|line| line.knob.clone()).collect();
     knobs.dedup();
@@ -48,23 +53,18 @@ pub fn apply(
     store.bound_journal()?;
     store.store_pending(&record)?;
     arm(store, &mut record, options)?;
-    store.note(&format!(
-        "apply {} begins: profile {}, {} settings",
-        record.id,
-        record.profile,
-        record.settings.len()
-    ))?;
+    store.note(&format!("apply {} begins: profile {}, {} settings", record.id, record.profile, record.settings.len()));
     if let Err((at, error)) = write_all(store, &mut record) {
         let setting = &record.settings[at];
         let refused =
             TransactionError::Refused { setting: setting.words(), knob: setting.knob.clone(), why: error.to_string() };
-        store.note(&format!("apply {}: {} failed: {error}", record.id, setting.words()))?;
+        store.note(&format!("apply {}: {} failed: {error}", record.id, setting.words()));
         revert::put_back(store, record)?;
         return Err(refused);
     }
     record.phase = TransactionPhase::Pending;
     store.store_pending(&record)?;
-    store.note(&format!("apply {} is written, and waits to be confirmed", record.id))?;
+    store.note(&format!("apply {} is written, and waits to be confirmed", record.id));
     Ok(record)
 }
 
@@ -94,7 +94,7 @@ fn prepare(
         id: format!("{}-{}", now.epoch_seconds, store.journal_bytes()),
         profile: plan.profile.clone(),
         phase: TransactionPhase::Prepared,
-        boot_id: boot_id(host),
+        origin: ChangeOrigin::here(host, &settings),
         epoch_seconds: now.epoch_seconds,
         deadline_boot_seconds: now.boot_seconds + options.revert_after_seconds,
         timer: None,
@@ -154,7 +154,7 @@ fn write_all(store: &StateStore<'_>, record: &mut TransactionRecord) -> Result<(
 }
 
 fn write_one(store: &StateStore<'_>, setting: &SavedSetting) -> Result<(), HostError> {
-    let Some(goal) = setting.goal() else { return Ok(()) };
+    let Some(goal) = setting.goal().filter(|_| !setting.address.waits_for_confirmation()) else { return Ok(()) };
     let found = read(store.host(), &setting.address);
     if found.shows(goal) {
         return Ok(());
@@ -163,8 +163,7 @@ fn write_one(store: &StateStore<'_>, setting: &SavedSetting) -> Result<(), HostE
         // A queue that is no longer there.
         return Ok(());
     }
-    let journalled = |error: TransactionError| HostError::Refused { what: "journal".into(), why: error.to_string() };
-    store.note(&format!("write {}: {found} -> {}", setting.words(), shown(goal))).map_err(journalled)?;
+    store.note(&format!("write {}: {found} -> {}", setting.words(), shown(goal)));
     write(store.host(), &setting.address, goal)?;
     if setting.address.order() == WriteOrder::Channels {
         // All that follows is about the queues there are now.

@@ -21,7 +21,7 @@ const PASSES: u32 = 2;
 /// Nothing was confirmed, or the state cannot be read or written.
 pub fn reapply(store: &StateStore<'_>) -> Result<Vec<String>, TransactionError> {
     let mut confirmed = store.confirmed()?.ok_or(TransactionError::NothingApplied)?;
-    store.note(&format!("boot: profile {}, {} settings", confirmed.profile, confirmed.settings.len()))?;
+    store.note(&format!("boot: profile {}, {} settings", confirmed.profile, confirmed.settings.len()));
     let mut failures = Vec::new();
     for _ in 0..PASSES {
         failures =
@@ -35,7 +35,7 @@ pub fn reapply(store: &StateStore<'_>) -> Result<Vec<String>, TransactionError> 
         store.store_confirmed(&confirmed)?;
     }
     for failure in &failures {
-        store.note(&format!("boot: {failure}"))?;
+        store.note(&format!("boot: {failure}"));
     }
     Ok(failures)
 }
@@ -52,6 +52,6 @@ fn again(store: &StateStore<'_>, setting: &SavedSetting) -> Option<HostError> {
         return None;
     }
     // A journal that cannot be written is no reason to leave a host as it is.
-    let _ = store.note(&format!("boot: write {}: {found} -> {}", setting.words(), shown(wanted)));
+    store.note(&format!("boot: write {}: {found} -> {}", setting.words(), shown(wanted)));
     write(store.host(), &setting.address, wanted).err()
 }

@@ -12,7 +12,8 @@
 //!
 //! **Invariants**: every prior value is on disk before the first write. Prior values are kept until all of them are back. A process
 //! that dies at any step leaves a state that the next call completes or takes back. After a reboot nothing of an unconfirmed change
-//! is made again: what the kernel forgot stays forgotten, and files are put back.
+//! is made again: what the kernel forgot stays forgotten, files are put back, and parameters of the boot loader are not written
+//! before the change is confirmed. Prior values are put back also where the state cannot be written any more (a full disk).
 //!
 //! **Source**: docs/operations.md, "Tune a host".
 
@@ -21,6 +22,7 @@ mod arm;
 mod boot;
 mod confirm;
 mod core_map;
+mod origin;
 mod record;
 mod recover;
 mod revert;
@@ -32,9 +34,10 @@ pub use apply::{ApplyOptions, apply};
 pub use arm::{ArmedTimer, RevertCommand};
 pub use boot::reapply;
 pub use confirm::{Confirmed, confirm};
+pub use origin::{CardIdentity, ChangeOrigin};
 pub use record::{SavedSetting, TransactionPhase, TransactionRecord};
 pub use recover::{Recovery, recover};
-pub use revert::{expire, rollback};
+pub use revert::{TakenBack, expire, give_up, rollback};
 pub use store::{STATE_FOLDER, StateStore};
 
 use crate::host::HostError;
@@ -69,6 +72,32 @@ pub enum TransactionError {
     /// There is nothing to take back.
     #[error("nothing was changed by corectl, or it is back already")]
     NothingApplied,
+    /// The state is of a change in another network namespace.
+    #[error(
+        "{folder} holds a change of the network namespace {network}, and this is {here}: call corectl there (nsenter, ip netns exec), or give this network a state of its own (--state DIR)"
+    )]
+    Elsewhere {
+        /// The namespace of the change.
+        network: String,
+        /// This one.
+        here: String,
+        /// The state's folder.
+        folder: String,
+    },
+    /// A parameter of the boot loader could not be written when the change was to be confirmed; the change still waits.
+    #[error("{setting}: {why}; the change is not confirmed, and still waits")]
+    NotKept {
+        /// Which setting.
+        setting: String,
+        /// In the words of the boot loader's program.
+        why: String,
+    },
+    /// Every value is back, and the state cannot be forgotten.
+    #[error("every value is back as before, and {why}; the next call of corectl looks again")]
+    NotForgotten {
+        /// Why.
+        why: String,
+    },
     /// A write failed; the change has been taken back.
     #[error("{setting}: {why}; everything is back as before. To leave this setting alone: --set {knob}=leave")]
     Refused {
@@ -80,13 +109,21 @@ pub enum TransactionError {
         why: String,
     },
     /// Some prior values could not be put back; the next call tries again.
-    #[error("not everything is back: {}; the next call of corectl tries again", .settings.join("; "))]
+    #[error("not everything is back: {}; the next call of corectl tries again; to leave one as it is: corectl tune rollback --give-up KNOB", .settings.join("; "))]
     NotBack {
         /// Which ones, and why.
         settings: Vec<String>,
     },
+    /// The operator's: nothing of this knob was changed.
+    #[error("--give-up: nothing of {knob} was changed; corectl tune status tells what was")]
+    NothingOfKnob {
+        /// Which knob.
+        knob: String,
+    },
     /// A file of the state directory is not what this program wrote.
-    #[error("{path} is not a state of corectl: {why}")]
+    #[error(
+        "{path} is not a state of corectl: {why}; bring the file back from a copy, or move it away: what was there before corectl came is then only in the file `journal` beside it"
+    )]
     Malformed {
         /// Which file.
         path: String,

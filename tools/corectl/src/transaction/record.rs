@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ArmedTimer;
+use super::origin::ChangeOrigin;
 use crate::host::HostTime;
 use crate::setting::{SettingAddress, SettingReading};
 
@@ -47,6 +48,15 @@ impl SavedSetting {
         self.wanted.as_deref().or_else(|| self.prior.value())
     }
 
+    /// Makes it a setting of the card's new name.
+    pub(super) fn rename_card(&mut self, from: &str, to: &str) {
+        if self.address.nic() == Some(from) {
+            self.address = self.address.on_nic(to);
+            self.target =
+                self.target.split(' ').map(|word| if word == from { to } else { word }).collect::<Vec<_>>().join(" ");
+        }
+    }
+
     /// Knob and target in words.
     #[must_use]
     pub fn words(&self) -> String {
@@ -66,8 +76,8 @@ pub struct TransactionRecord {
     pub profile: String,
     /// How far it has come.
     pub phase: TransactionPhase,
-    /// The boot in which it was made.
-    pub boot_id: String,
+    /// In which boot and network, with which cards it was made.
+    pub origin: ChangeOrigin,
     /// When it was made.
     pub epoch_seconds: u64,
     /// When it is taken back unless it is confirmed, in seconds since the boot.

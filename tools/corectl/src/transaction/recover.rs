@@ -13,7 +13,6 @@
 
 use super::record::TransactionPhase;
 use super::{StateStore, TransactionEnd, TransactionError, confirm, revert};
-use crate::facts::boot_id;
 
 /// What was found and done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +29,13 @@ pub struct Recovery {
 /// Some values are not back, or the state cannot be read or written.
 pub fn recover(store: &StateStore<'_>) -> Result<Option<Recovery>, TransactionError> {
     let Some(pending) = store.pending()? else { return Ok(None) };
-    if store.confirmed()?.is_some_and(|confirmed| confirmed.id == pending.id) {
+    // A damaged file of what was confirmed keeps no waiting change from being taken back.
+    if matches!(store.confirmed(), Ok(Some(confirmed)) if confirmed.id == pending.id) {
         confirm::finish(store, &pending)?;
         let said = "found a change whose confirmation was interrupted: it is confirmed".into();
         return Ok(Some(Recovery { said, end: TransactionEnd::Confirmed }));
     }
-    let is_this_boot = pending.boot_id == boot_id(store.host());
+    let is_this_boot = pending.origin.is_this_boot(store.host());
     let found = match pending.phase {
         TransactionPhase::Prepared => "found a change that was not begun",
         TransactionPhase::Writing => "found a change that was interrupted while it was written",
@@ -50,10 +50,8 @@ pub fn recover(store: &StateStore<'_>) -> Result<Option<Recovery>, TransactionEr
         store.remove_pending()?;
         return Ok(Some(Recovery { said: format!("{found}: nothing was written"), end: TransactionEnd::Reverted }));
     }
-    revert::put_back(store, pending)?;
-    let said = format!(
-        "{found}: {}",
-        if is_this_boot { "every value is back as before" } else { "its files are back as before" }
-    );
+    let gone = revert::put_back(store, pending)?.gone_words();
+    let back = if is_this_boot { "every value is back as before" } else { "its files are back as before" };
+    let said = format!("{found}: {back}{gone}");
     Ok(Some(Recovery { said, end: TransactionEnd::Reverted }))
 }

@@ -187,7 +187,9 @@ fn change(nic: &mut FakeNic, option: &str, words: &[&str]) -> Option<()> {
             _ => return None,
         }
     }
-    Some(())
+    // "requested channel counts are too low for existing indirection table settings"
+    let is_cut = nic.is_spread_set && nic.indirection.iter().any(|queue| *queue >= nic.queues().0);
+    (option != "-L" || !is_cut).then_some(())
 }
 
 fn set_channels(nic: &mut FakeNic, kind: &str, count: u32) -> Option<()> {
@@ -222,6 +224,11 @@ fn spread(nic: &mut FakeNic, words: &[&str]) -> Option<()> {
             let count = count.parse().ok().filter(|count| (1..=rx).contains(count))?;
             (0..count).cycle().take(buckets).collect()
         }
+        ["default"] => {
+            nic.is_spread_set = false;
+            nic.indirection = (0..rx).cycle().take(buckets).collect();
+            return Some(());
+        }
         ["weight", weights @ ..] => {
             let weights = numbers(weights)?;
             let total = weights.iter().sum::<u32>().max(1);
@@ -232,5 +239,6 @@ fn spread(nic: &mut FakeNic, words: &[&str]) -> Option<()> {
         }
         _ => return None,
     };
+    nic.is_spread_set = true;
     (nic.indirection.len() == buckets).then_some(())
 }

@@ -38,6 +38,8 @@ pub struct FakeNic {
     pub forgets: Vec<String>,
     /// Buckets of the hash, each with its queue; empty without RSS.
     pub indirection: Vec<u32>,
+    /// Whether somebody has set them: the kernel then refuses fewer queues than they name.
+    pub is_spread_set: bool,
     /// Queues.
     pub channels: Option<Channels>,
     /// `-c`: values by name, `adaptive-rx` among them.

@@ -1,10 +1,12 @@
 //! `corectl tune apply`.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use corectl::plan::render;
+use corectl::printable::printable;
 use corectl::transaction::{ApplyOptions, TransactionError, apply, reapply};
 
 use super::plan::PlanOptions;
@@ -34,8 +36,10 @@ pub(crate) struct Options {
 
 /// What was confirmed, after a boot. A host of which nothing was confirmed is as it should be.
 fn run_at_boot(session: &TuneSession) -> Result<ExitCode> {
-    let (store, _lock) = session.begin()?;
-    match reapply(&store) {
+    let (store, lock) = session.begin()?;
+    let outcome = reapply(&store);
+    drop(lock);
+    match outcome {
         Err(TransactionError::NothingApplied) => {
             println!("nothing was confirmed");
             Ok(ExitCode::SUCCESS)
@@ -59,14 +63,26 @@ pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> 
     if !(REVERT_SECONDS_MIN..=REVERT_SECONDS_MAX).contains(&revert_after_seconds) {
         bail!("--revert-after: found {revert_after_seconds} s, allowed: {REVERT_SECONDS_MIN} s to 24 h");
     }
-    let (store, _lock) = session.begin()?;
+    // Looked at by the operator before anything is changed, and made again under the lock.
+    let (_, lock) = session.begin()?;
+    drop(lock);
+    let shown = options.plan.plan(session, &options.plan.facts(session))?;
+    print!("{}", printable(&render(&shown)));
+    std::io::stdout().flush().context("standard output")?;
+    let revert = session.revert_command()?;
+    let (store, lock) = session.begin()?;
     let facts = options.plan.facts(session);
     let plan = options.plan.plan(session, &facts)?;
-    print!("{}", render(&plan));
-    let revert = session.revert_command()?;
+    if plan != shown {
+        bail!(
+            "the host changed while the plan was printed, and nothing of it was applied; look at `corectl tune plan` again"
+        );
+    }
     let acknowledgement = options.acknowledge.clone();
     let options = ApplyOptions { revert_after_seconds, revert, acknowledgement };
-    let record = match apply(&store, &facts, &plan, &options) {
+    let outcome = apply(&store, &facts, &plan, &options);
+    drop(lock);
+    let record = match outcome {
         Ok(record) => record,
         Err(error @ (TransactionError::Refused { .. } | TransactionError::NotBack { .. })) => {
             eprintln!("error: {error}");

@@ -8,8 +8,9 @@ use corectl::transaction::confirm;
 use super::session::TuneSession;
 
 pub(super) fn run(session: &TuneSession) -> Result<ExitCode> {
-    let (store, _lock) = session.begin()?;
+    let (store, lock) = session.begin()?;
     let confirmed = confirm(&store)?;
+    drop(lock);
     println!("confirmed: profile {}, {} settings", confirmed.profile, confirmed.settings.len());
     Ok(ExitCode::SUCCESS)
 }

@@ -1,19 +1,24 @@
 //! `corectl tune expire`: what the timer calls, or what is the timer.
 //!
-//! **Invariants**: in a session of its own before it says that it is ready. Waits on the clock that counts sleep.
+//! **Invariants**: in a session of its own before it says that it is ready. Waits on the clock that counts sleep. Tries again for a
+//! day while another corectl is at work, a value does not go back, or the state cannot be read.
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use corectl::host::{DETACHED, HostError};
+use anyhow::{Context, Result};
+use corectl::host::DETACHED;
 use corectl::transaction::{expire, recover};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
 use super::session::TuneSession;
 
-/// Seconds that it waits for another corectl to let go of the lock.
-const LOCK_SECONDS_MAX: u64 = 600;
+/// Seconds between two attempts, the first and the longest.
+const PAUSE_SECONDS: std::ops::RangeInclusive<u64> = 1..=10;
+
+/// Attempts: about a day.
+const ATTEMPTS_MAX: u32 = 8_640;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -31,19 +36,25 @@ pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> 
         println!("{DETACHED}");
         wait(seconds)?;
     }
-    let store = session.store();
-    for _ in 0..LOCK_SECONDS_MAX {
-        match store.lock() {
-            Ok(_lock) => {
-                recover(&store)?;
-                expire(&store, &options.id)?;
-                return Ok(ExitCode::SUCCESS);
-            }
-            Err(HostError::Locked { .. }) => wait(1)?,
-            Err(error) => return Err(error.into()),
+    let mut pause = *PAUSE_SECONDS.start();
+    for _ in 1..ATTEMPTS_MAX {
+        match take_back(session, &options.id) {
+            Ok(()) => return Ok(ExitCode::SUCCESS),
+            // Nobody may be there to read it, and whoever is has not read all of what was before.
+            Err(error) => drop(writeln!(std::io::stderr(), "corectl tune expire: {error:#}; tries again in {pause} s")),
         }
+        wait(pause)?;
+        pause = (pause * 2).min(*PAUSE_SECONDS.end());
     }
-    bail!("another corectl has held the lock for {LOCK_SECONDS_MAX} s")
+    take_back(session, &options.id).map(|()| ExitCode::SUCCESS)
+}
+
+fn take_back(session: &TuneSession, id: &str) -> Result<()> {
+    let store = session.store();
+    let _lock = store.lock()?;
+    recover(&store)?;
+    expire(&store, id)?;
+    Ok(())
 }
 
 /// Waits, sleep of the machine included.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use corectl::facts::{Facts, render};
+use corectl::printable::printable;
 
 use super::session::TuneSession;
 
@@ -19,7 +20,7 @@ pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> 
     if options.json {
         println!("{}", serde_json::to_string_pretty(&facts)?);
     } else {
-        print!("{}", render(&facts));
+        print!("{}", printable(&render(&facts)));
     }
     Ok(ExitCode::SUCCESS)
 }

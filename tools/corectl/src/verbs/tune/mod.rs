@@ -48,7 +48,7 @@ enum TuneVerb {
     /// Exit status 1: something is not as confirmed. 3: a change waits to be confirmed.
     Status(status::Options),
     /// Put back what was there before: of the change that waits, else of everything
-    Rollback,
+    Rollback(rollback::Options),
     /// Measure what knobs are worth here: one at a time, as it is and as the profile wants it, in turns under one load
     ///
     /// Needs coreperf. Every value is back when it ends; when it is killed, a timer puts back the one that it was trying.
@@ -68,7 +68,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         TuneVerb::Verify(options) => verify::run(&session, &options),
         TuneVerb::Confirm => confirm::run(&session),
         TuneVerb::Status(options) => status::run(&session, &options),
-        TuneVerb::Rollback => rollback::run(&session),
+        TuneVerb::Rollback(options) => rollback::run(&session, &options),
         TuneVerb::Ab(options) => ab::run(&session, &options),
         TuneVerb::Expire(options) => expire::run(&session, &options),
     }

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use corectl::facts::Facts;
 use corectl::host::HostError;
 use corectl::knobs::{Group, Risk};
-use corectl::plan::{PlanLimits, TunePlan, plan, render};
+use corectl::plan::{PlanLimits, TunePlan, plan, release, render};
+use corectl::printable::printable;
 use corectl::profile::Profile;
 
 use super::session::TuneSession;
@@ -43,7 +44,11 @@ impl PlanOptions {
     }
 
     pub(super) fn plan(&self, session: &TuneSession, facts: &Facts) -> Result<TunePlan> {
-        Ok(plan(facts, &self.profile(session)?, &self.limits()))
+        let mut plan = plan(facts, &self.profile(session)?, &self.limits());
+        if let Some(confirmed) = session.store().confirmed()? {
+            release(&mut plan, facts, &confirmed, &self.limits());
+        }
+        Ok(plan)
     }
 
     /// The profile with what the host and the command line say of it.
@@ -90,7 +95,7 @@ pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> 
     if options.json {
         println!("{}", serde_json::to_string_pretty(&plan)?);
     } else {
-        print!("{}", render(&plan));
+        print!("{}", printable(&render(&plan)));
     }
     Ok(if plan.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use corectl::host::{DiskTree, FakeHost, HeldLock, HostAccess, RealHost};
-use corectl::transaction::{RevertCommand, STATE_FOLDER, StateStore, recover};
+use corectl::transaction::{Recovery, RevertCommand, STATE_FOLDER, StateStore, TransactionError, recover};
 
 #[derive(clap::Args)]
 pub(crate) struct HostOptions {
@@ -45,13 +45,36 @@ impl TuneSession {
     }
 
     /// Takes the lock and finishes what somebody left; says so on standard error.
+    ///
+    /// Nothing is printed while the lock is held, here and by callers: a terminal that takes no text (a connection that died, a
+    /// pager) would keep the timer from taking a change back.
     pub(super) fn begin(&self) -> Result<(StateStore<'_>, Rc<dyn HeldLock>)> {
+        self.begin_with(|recovery| eprintln!("{}", recovery.said))
+    }
+
+    /// The same; what was finished is told to `said` before the lock is taken again.
+    pub(super) fn begin_with(&self, mut said: impl FnMut(&Recovery)) -> Result<(StateStore<'_>, Rc<dyn HeldLock>)> {
         let store = self.store();
-        let lock = store.lock()?;
-        if let Some(recovery) = recover(&store)? {
-            eprintln!("{}", recovery.said);
+        loop {
+            let lock = store.lock()?;
+            let Some(recovery) = recover(&store)? else { return Ok((store, lock)) };
+            drop(lock);
+            said(&recovery);
         }
-        Ok((store, lock))
+    }
+
+    /// For verbs that only look: what could not be taken back is said, and looked at all the same.
+    pub(super) fn look(&self) -> Result<StateStore<'_>> {
+        match self.begin() {
+            Ok((store, _lock)) => Ok(store),
+            Err(error) => match error.downcast_ref() {
+                Some(TransactionError::NotBack { .. } | TransactionError::NotForgotten { .. }) => {
+                    eprintln!("error: {error}");
+                    Ok(self.store())
+                }
+                _ => Err(error),
+            },
+        }
     }
 
     /// How this program is called to take a change back.

@@ -18,7 +18,7 @@ pub(crate) struct Options {
 }
 
 pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> {
-    let (store, _lock) = session.begin()?;
+    let store = session.look()?;
     let status = TuneStatus::of(&store)?;
     if let Some(path) = &options.metrics {
         session.host().store(path, &status.metrics(session.host()))?;

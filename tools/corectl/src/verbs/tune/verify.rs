@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use corectl::status::TuneStatus;
 use corectl::traffic::{QueueTraffic, TrafficSample, traffic};
 use corectl::transaction::SavedSetting;
-use corectl::verify::{Standing, VerifiedSetting, verify};
+use corectl::verify::{Standing, VerifiedSetting, verify_waiting};
 
 use super::expire::wait;
 use super::session::TuneSession;
@@ -30,11 +30,9 @@ pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> 
     if seconds.is_some_and(|seconds| !(1..=TRAFFIC_SECONDS_MAX).contains(&seconds)) {
         bail!("--traffic: found {} s, allowed: 1 s to 1 h", seconds.unwrap_or_default());
     }
-    let (store, lock) = session.begin()?;
+    let store = session.look()?;
     let status = TuneStatus::of(&store)?;
     let saved = status.saved();
-    // Nothing is changed from here on, so that others may.
-    drop(lock);
     let watched = seconds.map(|seconds| watch(session, &saved, seconds)).transpose()?;
     match (&watched, options.json) {
         (None, true) => println!("{}", serde_json::to_string_pretty(&status.settings)?),
@@ -67,7 +65,7 @@ fn print_traffic(watched: &[QueueTraffic]) {
 
 /// Looks at the settings, and says what does not hold. Whether all of it does.
 pub(super) fn report(session: &TuneSession, settings: &[SavedSetting]) -> bool {
-    let verified = verify(session.host(), settings);
+    let verified = verify_waiting(session.host(), settings);
     print(&verified);
     verified.iter().all(VerifiedSetting::is_right)
 }
@@ -77,9 +75,13 @@ fn print(settings: &[VerifiedSetting]) {
     for setting in settings.iter().filter(|setting| !setting.is_right()) {
         println!("NOT IN FORCE: {}", setting.words());
     }
-    for setting in settings.iter().filter(|setting| setting.standing == Standing::Lags) {
+    for setting in settings.iter().filter(|setting| matches!(setting.standing, Standing::Lags | Standing::Waits)) {
         println!("not yet: {}", setting.words());
     }
     let wrong = count(Standing::Differs) + count(Standing::Missing);
-    println!("{} settings in force, {} not yet, {wrong} not", count(Standing::Holds), count(Standing::Lags));
+    println!(
+        "{} settings in force, {} not yet, {wrong} not",
+        count(Standing::Holds),
+        count(Standing::Lags) + count(Standing::Waits)
+    );
 }

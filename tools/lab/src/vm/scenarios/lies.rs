@@ -11,6 +11,8 @@ use super::tuner::Tuner;
 pub(super) fn run(machine: &mut GuestMachine, _: &GuestPrograms) -> Result<String> {
     let direct = machine.try_run("ethtool -N data0 rx-flow-hash tcp4 sd", COMMAND_LIMIT)?;
     ensure!(direct.status == Some(0), "ethtool does not lie here: {direct:?}");
+    // It moves interrupts whenever it likes, and where they are is compared below.
+    machine.try_run("systemctl stop irqbalance", COMMAND_LIMIT)?;
     let tuner = Tuner::on_card(machine, "data0")?;
     let before = tuner.facts()?;
     let applied = tuner.run("apply --profile throughput --only net --set nic.flow_hash.tcp4=sd --revert-after 30m")?;
