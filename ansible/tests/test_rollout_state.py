@@ -61,6 +61,18 @@ class Forward(unittest.TestCase):
         # What it ran before the first run is what it would go back to.
         self.assertEqual(state["hosts"]["e2"]["before"], OLD)
 
+    def test_hosts_that_have_the_release_already_need_not_be_watched(self):
+        state = begin(current=dict.fromkeys(["e1", "e2", "e3"], NEW))
+        state, go, _said = rollout.gate(state, ["e1"], ["e1", "e2", "e3"], 1)
+        state = rollout.record(state, outcome("unchanged", *go))
+        self.assertEqual((rollout.to_watch(state, go), state["watched"]), ([], ["e1"]))
+        state = rollout.record(begin(), outcome("updated", "e1"))
+        self.assertEqual(rollout.to_watch(state, ["e1"]), ["e1"])
+        # Changed by a run that was killed before it watched.
+        state = rollout.record(begin(begin(), current={"e1": NEW}), outcome("unchanged", "e1"))
+        self.assertEqual(rollout.to_watch(state, ["e1"]), ["e1"])
+        self.assertEqual(rollout.to_watch(rollout.record(begin(), outcome("refused", "e1")), ["e1"]), [])
+
     def test_a_canary_that_was_not_watched_is_watched_first(self):
         state = begin(step(begin(), ["e1"], verdict=None))
         self.assertEqual(rollout.batches(state)[0], ("edges", ["e1"]))
@@ -153,7 +165,6 @@ class Back(unittest.TestCase):
     def test_a_host_that_had_the_release_before_keeps_it(self):
         state = begin(current={"e1": NEW, "e2": OLD, "e3": OLD})
         state = step(state, ["e1"], "unchanged")
-        state = rollout.watched(state, ["e1"], PASS, False)
         state = step(state, ["e2"], verdict=FAIL)
         self.assertEqual(rollout.returning(state), [("edges", ["e2"])])
 
@@ -241,6 +252,19 @@ class Rollback(unittest.TestCase):
         self.assertEqual(set(found["to"] for found in state["hosts"].values()), {OLD})
         state = self.back(None, previous={"e1": OTHER})
         self.assertEqual(state["hosts"]["e1"]["to"], OTHER)
+
+    def test_a_rollout_that_changed_nothing_hides_no_way_back(self):
+        hosts = ["e1", "e2", "e3"]
+        state = begin(self.fleet(), current=dict.fromkeys(hosts, NEW))
+        for host in hosts:
+            state = step(state, [host], "unchanged")
+        state = self.back(rollout.end(state)[0], previous=dict.fromkeys(hosts, OLD))
+        self.assertEqual(set(found["to"] for found in state["hosts"].values()), {OLD})
+
+    def test_after_a_rollout_that_was_taken_back_there_is_nothing_to_go_back_from(self):
+        state = rollout.record_return(step(begin(), ["e1"], verdict=FAIL), outcome("updated", "e1"))
+        state = begin(rollout.end(state)[0], action="rollback", target="", previous=dict.fromkeys(["e1", "e2", "e3"], NEW))
+        self.assertEqual(set(found["to"] for found in state["hosts"].values()), {OLD})
 
     def test_asked_for_twice_it_does_not_go_forward(self):
         state = self.back(self.fleet())

@@ -180,7 +180,7 @@ def _latency(host, route, ours, theirs, limits):
         if low > limits["latency_ratio_max"] * usual and low > worst:
             return _criterion(name, FAIL, "%s: %s of %s is above %s, that of the others below %s" % (
                 name, label, host, _seconds(low), _seconds(usual)))
-        seen.append("%s %s to %s" % (label, _seconds(low), _seconds(high)))
+        seen.append("%s %s to %s" % (label, _seconds(low), _seconds(high)) if high < 1e9 else "%s above %s" % (label, _seconds(low)))
     share, error = superiority(ours, all_theirs)
     slowest = max(superiority(histogram, all_theirs)[0] for histogram in theirs)
     if share - z * error > limits["slower_share_max"] and share > slowest * limits["above_worst"]:
@@ -202,6 +202,4 @@ def _deviations(chance):
 
 
 def _seconds(value):
-    if value >= 1e9:
-        return "67 s"
     return "%.3g ms" % (1000 * value) if value >= 0.001 else "%.3g us" % (1e6 * value)

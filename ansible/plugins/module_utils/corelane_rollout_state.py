@@ -82,7 +82,11 @@ def _goal(before, host, wanted):
     if before and before["action"] == "rollback" and last.get("to"):
         # Asked for twice: the way back is not a way forward.
         return last["to"]
-    return last.get("before") or wanted["previous"].get(host)
+    was = last.get("before")
+    if was and not (before["decision"] == DONE and was == wanted["current"].get(host)):
+        return was
+    # A rollout that found everything done says nothing of what there was before.
+    return wanted["previous"].get(host)
 
 
 def _again(found, is_dead, decision):
@@ -188,6 +192,9 @@ def record(state, results):
         found["state"] = UPDATED if outcome == "unchanged" else outcome
         found["touched"] = found.get("touched") or outcome != "unchanged"
         found["why"] = result.get("why") or ""
+        if outcome == "unchanged" and found["before"] == found["to"] and host not in state["watched"]:
+            # It ran the release before anybody touched it: there is nothing to judge.
+            state["watched"].append(host)
     failed = ["%s: %s" % (host, results[host].get("why")) for host in sorted(results)
               if results[host]["outcome"] in (REFUSED, BROKEN)]
     dead = [host for host in sorted(results) if results[host]["outcome"] == DEAD]
@@ -200,6 +207,13 @@ def record(state, results):
         else:
             state["reasons"].append("%s; the others go on" % said)
     return state
+
+
+def to_watch(state, hosts):
+    """Those of a batch that are to be watched: none where the rollout does not go on."""
+    if state["decision"] != GO:
+        return []
+    return [host for host in hosts if state["hosts"][host]["state"] == UPDATED and host not in state["watched"]]
 
 
 def watched(state, hosts, verdict, accept_unknown):

@@ -40,6 +40,7 @@ said: { description: Sentences for an operator, returned: always, type: list }
 batches: { description: "Batches of hosts, in order", returned: begin and turn, type: list }
 goals: { description: What each host shall run, returned: begin and turn, type: dict }
 go: { description: Hosts that may begin now, returned: gate, type: list }
+watch: { description: Hosts that are to be watched, returned: record, type: list }
 """
 
 import time
@@ -155,7 +156,8 @@ def outcomes(given):
 
 def record(state, given):
     found = outcomes(given)
-    return rollout.record(state, found), {"said": _told(found)}
+    state = rollout.record(state, found)
+    return state, {"said": _told(found), "watch": rollout.to_watch(state, sorted(found))}
 
 
 def _told(found):
