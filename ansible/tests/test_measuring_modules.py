@@ -1,0 +1,165 @@
+"""corelane_scale and corelane_perf on folders, with a load generator that is a script."""
+
+import json
+import os
+import pathlib
+import stat
+import tarfile
+import tempfile
+import unittest
+from unittest import mock
+
+from tests import paths  # noqa: F401
+import corelane_perf
+import corelane_scale
+from ansible.module_utils import corelane_capacity as capacity
+from ansible.module_utils import corelane_slots as slots
+
+TOPOLOGY = {
+    "cluster": "c",
+    "epoch": 3,
+    "nodes": [{"id": 1, "address": "192.0.2.1:7401"}, {"id": 2, "address": "192.0.2.2:7401"}],
+    "slots": [{"slots": "0-8191", "node": 1}, {"slots": "8192-16383", "node": 2}],
+}
+RESULT = {
+    "rate_answered": 1000.0, "valid": True, "invalid_reasons": [], "errors": {"total": 0},
+    "latency": {"p50_us": 10.0, "p99_us": 20.0}, "scenario": {"rate": None},
+}
+
+# Writes what coreperf writes, and keeps how it was called.
+COREPERF = """#!/usr/bin/python3
+import json, os, sys
+with open(os.path.join(os.path.dirname(sys.argv[0]), "calls"), "a") as calls:
+    calls.write(json.dumps(sys.argv[1:]) + "\\n")
+word = lambda flag: sys.argv[sys.argv.index(flag) + 1]
+if sys.argv[1] == "run":
+    os.makedirs(word("--out"))
+    json.dump(%s, open(word("--out") + "/result.json", "w"))
+    sys.exit(%d)
+if sys.argv[1] == "report":
+    open(word("--html"), "w").write("<html></html>")
+if sys.argv[1] == "search":
+    json.dump({"objective": word("--slo"), "met": 980.0, "missed": 1000.0}, open(word("--out"), "w"))
+"""
+
+
+class Ended(Exception):
+    """A module has ended; what it returned is its argument."""
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+
+
+class Scale(Folder):
+    def params(self, **changes):
+        given = {
+            "rate": 10_000.0, "measurements": [str(self.root / "cap")], "utilisation": 0.5, "spare_hosts": 1, "zones": 1,
+            "topology": {}, "weights": {}, "nodes": [], "removed": [], "items": {}, "out": str(self.root / "out"),
+        }
+        return dict(given, **changes)
+
+    def measured(self, *rates):
+        for number, rate in enumerate(rates):
+            folder = self.root / "cap" / "hit" / "corelane" / str(number)
+            folder.mkdir(parents=True)
+            (folder / "result.json").write_text(json.dumps(dict(RESULT, rate_answered=rate)))
+
+    def test_a_plan_is_written_once(self):
+        self.measured(990.0, 1000.0, 1010.0)
+        files, result = corelane_scale.plan(self.params())
+        self.assertEqual(result["hosts"]["likely"], 21)
+        self.assertEqual(sorted(files), ["hosts.svg", "scale.json", "scale.md"])
+        out = str(self.root / "out")
+        self.assertTrue(corelane_scale.write(out, files))
+        self.assertFalse(corelane_scale.write(out, files))
+        self.assertTrue(corelane_scale.write(out, dict(files, **{"scale.md": "other"})))
+        self.assertEqual(sorted(os.listdir(out)), sorted(files))
+
+    def test_nodes_are_weighed_added_and_removed(self):
+        self.measured(1000.0)
+        new = {"id": 3, "address": "192.0.2.3:7401"}
+        _files, result = corelane_scale.plan(self.params(
+            topology=TOPOLOGY, weights={"3": 2}, nodes=[new], removed=[2], items={"1": 600, "2": 300}))
+        found = result["topology"]
+        self.assertEqual([node["id"] for node in found["topology"]["nodes"]], [1, 3])
+        self.assertEqual(found["slots_after"], {1: 5462, 3: 10922})
+        # The odd slot stays where it is. Lost: all that node 2 held, and of node 1 the third that it gives up.
+        self.assertEqual(found["items_lost"], {1: 200, 2: 300})
+        self.assertEqual(TOPOLOGY["nodes"][0], {"id": 1, "address": "192.0.2.1:7401"})
+        with self.assertRaisesRegex(slots.TopologyError, "node 9"):
+            corelane_scale.plan(self.params(topology=TOPOLOGY, weights={"9": 1}))
+
+    def test_what_is_missing_is_said(self):
+        with self.assertRaisesRegex(capacity.CapacityError, "no such file"):
+            corelane_scale.plan(self.params())
+        (self.root / "cap").mkdir()
+        with self.assertRaisesRegex(capacity.CapacityError, "no measurement"):
+            corelane_scale.plan(self.params())
+
+
+class Perf(Folder):
+    def run_module(self, status=0, result=None, **changes):
+        program = self.root / "coreperf"
+        program.write_text(COREPERF % (repr(result or RESULT), status))
+        program.chmod(stat.S_IRWXU)
+        scenario = self.root / "hit.toml"
+        scenario.write_text('url = "http://127.0.0.1:8080/v1/kv/default/k"\n')
+        params = {
+            "coreperf": str(program), "scenarios": [str(scenario)], "target": "192.0.2.9:80", "agents": ["192.0.2.5:7700"],
+            "rounds": 2, "options": ["--duration 1s"], "objective": "", "seconds_max": 30, "out": str(self.root / "results"),
+        }
+        params.update(changes)
+        module = mock.Mock(params=params, check_mode=False)
+        module.run_command.side_effect = lambda command: run(command)
+        module.exit_json.side_effect = lambda **values: ended(values)
+        module.fail_json.side_effect = lambda **values: ended(values)
+        with mock.patch.object(corelane_perf, "AnsibleModule", return_value=module), self.assertRaises(Ended) as end:
+            corelane_perf.main()
+        self.calls = [json.loads(line) for line in (self.root / "calls").read_text().splitlines()]
+        return end.exception.args[0]
+
+    def test_every_round_is_run_and_collected(self):
+        found = self.run_module()
+        self.assertTrue(found["valid"])
+        self.assertEqual(found["lines"][1], "hit, round 2: 1000 requests/s, p50 10 us, p99 20 us, 0 errors")
+        self.assertEqual([call[0] for call in self.calls], ["run", "run", "report"])
+        self.assertIn("http://192.0.2.9:80/v1/kv/default/k", self.calls[0])
+        with tarfile.open(found["archive"]) as tar:
+            names = tar.getnames()
+        for name in ("./report.html", "./summary.txt", "./hit/corelane/1/result.json", "./hit/corelane/2/result.json"):
+            self.assertIn(name, names)
+
+    def test_a_run_that_was_not_valid_is_reported(self):
+        found = self.run_module(status=1, result=dict(RESULT, valid=False, invalid_reasons=["late"], latency=None))
+        self.assertFalse(found["valid"])
+        self.assertIn("not valid: late", found["lines"][0])
+        self.assertIn("archive", found)
+
+    def test_a_run_that_failed_fails(self):
+        found = self.run_module(status=2)
+        self.assertIn("exit status 2", found["msg"])
+        self.assertEqual(len(self.calls), 1)
+
+    def test_a_search_needs_no_agents_and_makes_no_page(self):
+        found = self.run_module(objective="p99=1ms", agents=[])
+        self.assertEqual([call[0] for call in self.calls], ["search", "search"])
+        self.assertIn("980 requests/s met p99=1ms", found["lines"][0])
+
+
+def run(command):
+    import subprocess
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def ended(values):
+    raise Ended(values)
+
+
+if __name__ == "__main__":
+    unittest.main()
