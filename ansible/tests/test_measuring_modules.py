@@ -25,6 +25,7 @@ RESULT = {
     "rate_answered": 1000.0, "valid": True, "invalid_reasons": [], "errors": {"total": 0},
     "latency": {"p50_us": 10.0, "p99_us": 20.0}, "scenario": {"rate": None},
 }
+SEARCH = {"schema": 1, "objective": "p99=1ms", "runs": []}
 
 # Writes what coreperf writes, and keeps how it was called.
 COREPERF = """#!/usr/bin/python3
@@ -57,16 +58,26 @@ class Folder(unittest.TestCase):
 class Scale(Folder):
     def params(self, **changes):
         given = {
-            "rate": 10_000.0, "measurements": [str(self.root / "cap")], "utilisation": 0.5, "spare_hosts": 1, "zones": 1,
+            "rate": 10_000.0, "measurements": [str(self.root / "cap")], "utilisation": 0.5, "spare_hosts": 1, "zones": 1, "scenario": "hit",
             "topology": {}, "weights": {}, "nodes": [], "removed": [], "items": {}, "out": str(self.root / "out"),
         }
         return dict(given, **changes)
 
     def measured(self, *rates):
         for number, rate in enumerate(rates):
-            folder = self.root / "cap" / "hit" / "corelane" / str(number)
+            folder = self.root / "cap" / ("2026-%d" % number)
             folder.mkdir(parents=True)
-            (folder / "result.json").write_text(json.dumps(dict(RESULT, rate_answered=rate)))
+            (folder / ("search-hit-%d.json" % number)).write_text(json.dumps(dict(SEARCH, met=rate, missed=rate)))
+
+    def test_folders_have_other_results_as_well(self):
+        self.measured(1000.0)
+        (self.root / "cap" / "search-web-1.json").write_text(json.dumps(dict(SEARCH, met=5.0, missed=5.0)))
+        (self.root / "cap" / "result.json").write_text(json.dumps(dict(RESULT, rate_answered=9e9)))
+        found = corelane_scale.read([str(self.root / "cap")], "hit")
+        self.assertEqual([one.middle for one in found], [1000.0])
+        # Named, it counts.
+        found = corelane_scale.read([str(self.root / "cap" / "result.json")], "hit")
+        self.assertEqual([one.middle for one in found], [9e9])
 
     def test_a_plan_is_written_once(self):
         self.measured(990.0, 1000.0, 1010.0)

@@ -10,7 +10,8 @@ description:
   - Reads what C(coreperf search) and C(coreperf run --closed) measured about single hosts, and writes C(scale.md), C(hosts.svg) and C(scale.json).
 options:
   rate: {type: float, required: true, description: Requests per second that the fleet is to carry.}
-  measurements: {type: list, elements: path, required: true, description: Files of coreperf about one host each, or folders of them.}
+  measurements: {type: list, elements: path, required: true, description: "Files of coreperf about one host each, or folders of searches."}
+  scenario: {type: str, default: web, description: In folders, searches with this scenario count.}
   utilisation: {type: float, default: 0.6, description: Share of its capacity that a host is given.}
   spare_hosts: {type: int, default: 1, description: Hosts that may be gone at once.}
   zones: {type: int, default: 1, description: Zones of which one may be gone; 1 for none.}
@@ -40,6 +41,7 @@ topology: {type: dict, returned: when a topology is given, description: The prop
 
 import json
 import os
+import re
 
 from ansible.module_utils import corelane_capacity as capacity
 from ansible.module_utils import corelane_capacity_report as capacity_report
@@ -47,32 +49,36 @@ from ansible.module_utils import corelane_slots as slots
 from ansible.module_utils import corelane_slots_report as slots_report
 from ansible.module_utils.basic import AnsibleModule
 
-# Folders are searched so deep: coreperf peers makes SCENARIO/SERVER/ROUND.
+# Folders are searched so deep: perf makes one for each measurement.
 DEPTH_MAX = 4
 
 
-def read(paths):
-    """The measurements in files, and in all result files of folders."""
+def read(paths, scenario):
+    """The measurements in files, and those of searches in folders.
+
+    Other results in folders are left out: runs through a balancer are of many hosts, and other scenarios of another load.
+    """
     found = []
     for path in paths:
         if not os.path.exists(path):
             raise capacity.CapacityError("%s: no such file or folder" % path)
-        for file in sorted(files_below(path)):
+        for file in sorted(files_below(path, scenario)):
             with open(file, encoding="utf-8") as text:
                 found.append(capacity.measurement_of(json.load(text), file))
     return found
 
 
-def files_below(path):
+def files_below(path, scenario):
     if os.path.isfile(path):
         return [path]
     base = path.rstrip("/").count("/")
+    searches = re.compile(r"search-%s-[0-9]+\.json" % re.escape(scenario))
     return [
         os.path.join(folder, name)
         for folder, _folders, names in os.walk(path)
         if folder.count("/") - base <= DEPTH_MAX
         for name in names
-        if name == "result.json" or (name.startswith("search") and name.endswith(".json"))
+        if searches.fullmatch(name)
     ]
 
 
@@ -92,7 +98,7 @@ def next_nodes(topology, weights, added, removed):
 def plan(params):
     """The files by name, and what the module returns."""
     safety = capacity.Safety(params["utilisation"], params["spare_hosts"], params["zones"])
-    measurements = read(params["measurements"])
+    measurements = read(params["measurements"], params["scenario"])
     host = capacity.capacity(measurements)
     wanted = capacity.plan(params["rate"], host, safety)
     text = "# Hosts\n\n" + capacity_report.table(capacity.plans(params["rate"], host, safety), host, safety)
@@ -138,6 +144,7 @@ def main():
         argument_spec={
             "rate": {"type": "float", "required": True},
             "measurements": {"type": "list", "elements": "path", "required": True},
+            "scenario": {"type": "str", "default": "web"},
             "utilisation": {"type": "float", "default": 0.6},
             "spare_hosts": {"type": "int", "default": 1},
             "zones": {"type": "int", "default": 1},
