@@ -66,7 +66,7 @@ fn tuned(name: &str, profile: &str) -> FakeHost<MemoryTree> {
     let store = StateStore::new(&host, STATE);
     let facts = Facts::gather(&host);
     let revert = RevertCommand { program: "corectl".into(), arguments: vec!["tune".into()] };
-    let options = ApplyOptions { revert_after_seconds: 60, revert, acknowledgement: None };
+    let options = ApplyOptions { revert_after_seconds: 60, revert, acknowledgement: None, is_trial: false };
     let planned = plan(&facts, &Profile::named(profile).unwrap(), &PlanLimits::default());
     apply(&store, &facts, &planned, &options).unwrap();
     confirm(&store).unwrap();

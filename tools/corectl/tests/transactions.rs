@@ -20,7 +20,12 @@ const STATE: &str = "/var/lib/corelane/tune";
 
 fn options() -> ApplyOptions {
     let revert = RevertCommand { program: "corectl".into(), arguments: vec!["tune".into()] };
-    ApplyOptions { revert_after_seconds: 60, revert, acknowledgement: Some("test: nobody else is here".into()) }
+    ApplyOptions {
+        revert_after_seconds: 60,
+        revert,
+        acknowledgement: Some("test: nobody else is here".into()),
+        is_trial: false,
+    }
 }
 
 /// Everything that can be set, as it is: numbers of interrupts left out, which no driver keeps.
@@ -464,4 +469,32 @@ fn queues_are_taken_away_although_somebody_has_spread_connections_over_them() {
     confirm(&store).unwrap();
     rollback(&store).unwrap();
     assert_eq!(values(&host), before);
+}
+
+#[test]
+fn a_word_that_means_nothing_is_no_plan() {
+    let facts = Facts::gather(&Machine::named("ice-128").in_memory());
+    for (assignment, allowed) in [
+        ("nic.channels=banana", "layout, or a number of queues"),
+        ("nic.ring.rx=-1", "max, or a number of descriptors"),
+        ("net.ipv4.tcp_mem=150%", "0% to 100%"),
+        ("cpu.idle_latency_max=soon", "microseconds"),
+    ] {
+        let mut profile = Profile::named("throughput").unwrap();
+        profile.set(assignment).unwrap();
+        let (knob, value) = assignment.split_once('=').unwrap();
+        let problem = format!("{knob}: found `{value}`, allowed: {allowed}");
+        assert_eq!(plan(&facts, &profile, &PlanLimits::default()).problems, [problem]);
+    }
+}
+
+#[test]
+fn what_is_only_tried_out_is_not_confirmed() {
+    let host = Machine::named("igb-4").in_memory();
+    let store = StateStore::new(&host, STATE);
+    let facts = Facts::gather(&host);
+    let planned = plan(&facts, &Profile::named("throughput").unwrap(), &PlanLimits::default());
+    apply(&store, &facts, &planned, &ApplyOptions { is_trial: true, ..options() }).unwrap();
+    assert!(matches!(confirm(&store), Err(TransactionError::OnlyTried)));
+    rollback(&store).unwrap();
 }

@@ -100,7 +100,10 @@ fn a_knob_that_gives_up_a_protection_is_tried_with_an_acknowledgement_only() {
 
 fn options(rounds: u32) -> TrialOptions {
     let revert = RevertCommand { program: "corectl".into(), arguments: vec!["tune".into()] };
-    TrialOptions { rounds, apply: ApplyOptions { revert_after_seconds: 60, revert, acknowledgement: None } }
+    TrialOptions {
+        rounds,
+        apply: ApplyOptions { revert_after_seconds: 60, revert, acknowledgement: None, is_trial: true },
+    }
 }
 
 fn chosen(host: &dyn HostAccess, profile: &str, names: &[&str]) -> (Facts, Vec<Candidate>) {

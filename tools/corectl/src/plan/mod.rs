@@ -19,7 +19,7 @@ pub use released::release;
 pub use render::render;
 
 use crate::facts::{Facts, NetworkNamespace, NicFacts, ReportFact};
-use crate::knobs::{Group, Risk, Setting, by_name, settings_with};
+use crate::knobs::{Group, Risk, Setting, all, by_name, settings_with};
 use crate::layout::{Layout, QueueCount, lay_out};
 use crate::profile::Profile;
 use crate::setting::SettingAddress;
@@ -78,6 +78,7 @@ pub fn plan(facts: &Facts, profile: &Profile, limits: &PlanLimits) -> TunePlan {
         }
     }
     lines.sort_by_key(|line| line.address.order());
+    let mut faults: Vec<String> = all().filter_map(|knob| wanted::fault(knob, profile)).collect();
     let parameters: Vec<String> = lines.iter().filter_map(boot_value_fault).collect();
     let mut plan = TunePlan {
         profile: profile.name.clone(),
@@ -89,7 +90,8 @@ pub fn plan(facts: &Facts, profile: &Profile, limits: &PlanLimits) -> TunePlan {
         layout,
         lines,
     };
-    plan.problems.extend(parameters);
+    faults.extend(parameters);
+    plan.problems.extend(faults);
     plan.problems.extend(foreign_groups(facts, &limits.only));
     plan
 }

@@ -6,7 +6,7 @@ use super::document;
 use super::line::{LineAction, PlanLine};
 use crate::cpu_list::CpuList;
 use crate::facts::{Facts, NicFacts};
-use crate::knobs::{Access, Risk, Rule, Setting, Tool};
+use crate::knobs::{Access, Knob, Risk, Rule, Setting, Tool};
 use crate::layout::{Layout, QueuePlace};
 use crate::profile::Profile;
 use crate::setting::{Form, SettingAddress, SettingReading};
@@ -153,6 +153,26 @@ fn meant(facts: &Facts, value: &str, setting: &Setting, layout: &Layout) -> Mean
     meant.map_or(Meant::Nothing, Meant::Value)
 }
 
+/// Why a profile's word means nothing for a knob: without this its lines would be missing in silence.
+pub(super) fn fault(knob: &Knob, profile: &Profile) -> Option<String> {
+    let value = profile.value(knob.name, None)?;
+    let is_number = || value.parse::<u32>().is_ok();
+    let (is_meant, allowed) = match knob.access {
+        Access::NicTool(Tool::Channels) => (value == BY_LAYOUT || is_number(), "layout, or a number of queues"),
+        Access::NicTool(Tool::RingRx | Tool::RingTx) => {
+            (value == MOST || is_number(), "max, or a number of descriptors")
+        }
+        Access::IdleStates => (is_number(), "microseconds"),
+        Access::Sysctl if value.ends_with('%') => (percent(value).is_some(), "0% to 100%"),
+        _ => return None,
+    };
+    (!is_meant).then(|| format!("{}: found `{value}`, allowed: {allowed}", knob.name))
+}
+
+fn percent(value: &str) -> Option<u64> {
+    value.trim_end_matches('%').parse().ok().filter(|percent| *percent <= 100)
+}
+
 /// Rings of a size that the card can have; `max` of a card that says none means nothing.
 fn ring(value: &str, most: Option<u32>) -> Option<String> {
     match (value, most) {
@@ -186,7 +206,7 @@ const PAGE_KIB: u64 = 4;
 
 /// A share of the host's memory as `tcp_mem` takes it: pages at which sockets are content, pressed, and refused.
 fn share_of_memory(facts: &Facts, value: &str) -> Option<String> {
-    let percent: u64 = value.trim_end_matches('%').parse().ok().filter(|percent| *percent <= 100)?;
+    let percent = percent(value)?;
     let most = facts.kernel.memory_kib / PAGE_KIB * percent / 100;
     Some(format!("{} {} {most}", most / 2, most / 4 * 3))
 }

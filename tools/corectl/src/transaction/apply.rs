@@ -21,6 +21,8 @@ pub struct ApplyOptions {
     pub revert: RevertCommand,
     /// What an operator wrote to give up a protection.
     pub acknowledgement: Option<String>,
+    /// Whether it is only tried out, and must not be confirmed.
+    pub is_trial: bool,
 }
 
 /// Carries out a plan: it then waits to be confirmed. The caller holds the lock and has recovered.
@@ -100,6 +102,7 @@ fn prepare(
         timer: None,
         ends_confirmed: false,
         acknowledgement: options.acknowledgement.clone(),
+        is_trial: options.is_trial,
         settings,
     })
 }

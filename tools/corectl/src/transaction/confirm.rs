@@ -37,6 +37,9 @@ pub struct Confirmed {
 pub fn confirm(store: &StateStore<'_>) -> Result<Confirmed, TransactionError> {
     let pending = store.pending()?.filter(|pending| pending.phase == TransactionPhase::Pending);
     let pending = pending.ok_or(TransactionError::NothingPending)?;
+    if pending.is_trial {
+        return Err(TransactionError::OnlyTried);
+    }
     pending.origin.check(store)?;
     let before = store.confirmed()?;
     write_parameters(store, &pending)?;

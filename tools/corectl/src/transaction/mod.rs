@@ -69,6 +69,11 @@ pub enum TransactionError {
     /// There is nothing to confirm.
     #[error("nothing waits to be confirmed")]
     NothingPending,
+    /// The operator's: a setting that is being measured is no change to keep.
+    #[error(
+        "what waits is a setting that `corectl tune ab` tries out; it takes itself back, or at once: corectl tune rollback"
+    )]
+    OnlyTried,
     /// There is nothing to take back.
     #[error("nothing was changed by corectl, or it is back already")]
     NothingApplied,

@@ -88,6 +88,8 @@ pub struct TransactionRecord {
     pub ends_confirmed: bool,
     /// What an operator wrote when a protection was given up.
     pub acknowledgement: Option<String>,
+    /// Whether `tune ab` made it, to measure what it is worth.
+    pub is_trial: bool,
     /// The settings, in the order of writing.
     pub settings: Vec<SavedSetting>,
 }

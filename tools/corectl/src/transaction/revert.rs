@@ -159,6 +159,7 @@ pub fn rollback(store: &StateStore<'_>) -> Result<TakenBack, TransactionError> {
         timer: None,
         ends_confirmed: true,
         acknowledgement: None,
+        is_trial: false,
         settings: confirmed.settings,
     };
     put_back(store, record)

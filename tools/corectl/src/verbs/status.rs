@@ -85,8 +85,11 @@ fn layout(host: &dyn HostAccess, facts: &Facts, status: &TuneStatus) -> Result<O
         return Ok(None);
     };
     let mut profile = Profile::named(name)?;
-    if let Ok(text) = host.read(OVERRIDES_FILE) {
-        profile.override_with(OVERRIDES_FILE, &text)?;
+    if let Ok(text) = host.read(OVERRIDES_FILE)
+        && let Err(error) = profile.override_with(OVERRIDES_FILE, &text)
+    {
+        // The host is to be seen all the same; only the marks of the layout are those of the profile alone.
+        eprintln!("warning: {error}");
     }
     Ok(Some(lay_out(facts, &profile.layout, QueueCount::AsIs)))
 }

@@ -95,7 +95,8 @@ pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> 
     let revert_after_seconds =
         RUNS_OF_B * u64::from(options.attempts) * (run_seconds_max + server_seconds) + WRITES_SECONDS;
     let acknowledgement = options.acknowledge.clone();
-    let apply = ApplyOptions { revert_after_seconds, revert: session.revert_command()?, acknowledgement };
+    let apply =
+        ApplyOptions { revert_after_seconds, revert: session.revert_command()?, acknowledgement, is_trial: true };
     let trial_options = TrialOptions { rounds: options.rounds, apply };
     let trial = Trial::new(&store, &facts, &trial_options);
     let mut report = AbReport::begun(&facts, &profile.name, &options.scenario, options.rounds, session.host().now());

@@ -79,7 +79,7 @@ pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> 
         );
     }
     let acknowledgement = options.acknowledge.clone();
-    let options = ApplyOptions { revert_after_seconds, revert, acknowledgement };
+    let options = ApplyOptions { revert_after_seconds, revert, acknowledgement, is_trial: false };
     let outcome = apply(&store, &facts, &plan, &options);
     drop(lock);
     let record = match outcome {
