@@ -56,7 +56,7 @@ mod tests {
         #[expect(clippy::disallowed_types, reason = "somebody else who listens")]
         let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         assert_eq!(of(&other.local_addr().unwrap().to_string()), Ok(()));
-        assert_eq!(of("127.0.0.1:0"), Ok(()));
+        assert_eq!((of("127.0.0.1:0"), of("[::1]:0")), (Ok(()), Ok(())));
         // TEST-NET-1, which no host has (RFC 5737).
         assert_eq!(of("192.0.2.1:80"), Err(io::ErrorKind::AddrNotAvailable));
     }

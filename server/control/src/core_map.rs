@@ -318,6 +318,8 @@ mod tests {
     fn a_map_has_one_core_to_256() {
         let with = |count: u16| CoreMap { version: 1, control_cpu: 900, cores: (0..count).map(core).collect() };
         assert_eq!((with(1).faults(), with(256).faults()), (Vec::new(), Vec::new()));
+        let last = CoreMap { control_cpu: CPU_MAX, ..CoreMap { cores: vec![core(CPU_MAX)], ..with(1) } };
+        assert_eq!(last.faults(), Vec::new(), "the highest CPU");
         for count in [0, 257] {
             let what = format!("core: found {count} tables [[core]], allowed: 1 to 256");
             assert_eq!(with(count).faults(), [CoreMapFault { core: None, what }]);
