@@ -1,6 +1,8 @@
-//! Three edges behind HAProxy, drained and restarted one after the other under load: no request fails.
+//! Three edges behind HAProxy, drained and restarted one after the other under load: no request fails. The same without a drain: requests
+//! fail, so it is the drain that keeps them.
 //!
-//! **Invariants**: the load has come through all edges before the first drain, and goes on until after the last.
+//! **Invariants**: the load has come through all edges before the first restart, and goes on until after the last. HAProxy tries nothing
+//! a second time: what an edge does not answer has failed.
 
 use std::fs;
 
@@ -23,8 +25,7 @@ defaults
     timeout connect 1s
     timeout client 10s
     timeout server 10s
-    option redispatch 1
-    retries 3
+    retries 0
 frontend all
     bind 127.0.0.1:8000
     default_backend edges
@@ -38,10 +39,14 @@ backend edges
 ";
 
 /// Asks until it is told to stop, twenty keys at a time over kept connections, and writes one status a line.
-const LOAD: &str = r#"systemd-run --quiet --unit=load bash -c '
+const LOAD: &str = r#"rm -f /run/load-ends /run/codes; systemd-run --quiet --collect --unit=load bash -c '
     until [ -e /run/load-ends ]; do
         curl -s -o /dev/null -w "%{http_code}\n" "http://127.0.0.1:8000/v1/kv/default/k[1-20]" >> /run/codes
     done'"#;
+
+/// Waits until so many requests more were answered.
+const GO_ON: &str =
+    "seen=$(wc -l < /run/codes || echo 0); until [ \"$(wc -l < /run/codes)\" -ge $((seen + 200)) ]; do sleep 0.1; done";
 
 pub(super) fn run(setting: &HostLab) -> Result<()> {
     let name = format!("lab-{}-drain", std::process::id());
@@ -53,45 +58,66 @@ pub(super) fn run(setting: &HostLab) -> Result<()> {
     let edges = EDGES.iter().map(|number| Ok((*number, start(*number)?))).collect::<Result<Vec<_>>>()?;
     let balancer = start(BALANCER)?;
     for (number, edge) in &edges {
-        serve(setting, edge, *number)?;
+        super::install_on(setting, edge)?;
+        configure(edge, *number, "4s")?;
+        edge.must("systemctl start corelane", MINUTE).with_context(|| edge.journal("corelane"))?;
     }
     fs::write(balancer.path("/etc/haproxy/haproxy.cfg"), BALANCING).context("HAProxy's configuration")?;
     balancer.must("systemctl unmask haproxy && systemctl start haproxy", MINUTE)?;
-    balancer.must(LOAD, MINUTE)?;
-    balancer.must("until [ \"$(wc -l < /run/codes)\" -ge 200 ]; do sleep 0.1; done", MINUTE)?;
-    for (_, edge) in &edges {
-        ensure!(requests(edge)? > 0, "the load does not come through every edge");
+    let (counted, failed) = restarted_under_load(&balancer, &edges, drain_and_restart)?;
+    println!("  drain: {counted}");
+    ensure!(failed == 0, "{failed} requests failed: {counted}");
+
+    for (number, edge) in &edges {
+        configure(edge, *number, "0s")?;
+        edge.must("systemctl reload corelane", MINUTE)?;
     }
-    for (_, edge) in &edges {
-        restart(edge)?;
-    }
-    // The edges that came back are asked again.
-    balancer.must(
-        "seen=$(wc -l < /run/codes); until [ \"$(wc -l < /run/codes)\" -ge $((seen + 200)) ]; do sleep 0.1; done
-         touch /run/load-ends; until ! systemctl is-active --quiet load; do sleep 0.1; done",
-        MINUTE,
-    )?;
-    let counted = balancer.must("sort /run/codes | uniq -c", MINUTE)?;
-    let failed = counted.lines().filter(|line| !line.trim_end().ends_with("200") && !line.trim_end().ends_with("404"));
-    let failed: Vec<&str> = failed.collect();
-    println!("  drain: {}", counted.split_whitespace().collect::<Vec<_>>().join(" "));
-    ensure!(failed.is_empty(), "requests failed:\n{counted}");
+    let (counted, failed) =
+        restarted_under_load(&balancer, &edges, |edge| edge.must("systemctl restart corelane", MINUTE).map(drop))?;
+    println!("  without a drain: {counted}");
+    ensure!(failed > 0, "without a drain no request failed either, so the drain shows nothing: {counted}");
     Ok(())
 }
 
-/// Installs an edge that others reach.
-fn serve(setting: &HostLab, edge: &ContainerHost, number: u8) -> Result<()> {
-    super::install_on(setting, edge)?;
+/// Restarts all edges while requests come; how many had which status, and how many failed.
+fn restarted_under_load(
+    balancer: &ContainerHost,
+    edges: &[(u8, ContainerHost)],
+    restart: impl Fn(&ContainerHost) -> Result<()>,
+) -> Result<(String, u64)> {
+    let before = edges.iter().map(|(_, edge)| requests(edge)).collect::<Result<Vec<_>>>()?;
+    balancer.must(LOAD, MINUTE)?;
+    balancer.must(GO_ON, MINUTE)?;
+    for ((_, edge), before) in edges.iter().zip(before) {
+        ensure!(requests(edge)? > before, "the load does not come through every edge");
+    }
+    for (_, edge) in edges {
+        restart(edge)?;
+        // The edge that came back is asked again, before the next one goes.
+        balancer.must(GO_ON, MINUTE)?;
+    }
+    let ends =
+        "touch /run/load-ends; while systemctl is-active --quiet load; do sleep 0.1; done; sort /run/codes | uniq -c";
+    let counted = balancer.must(ends, MINUTE)?;
+    let failed = |line: &str| {
+        let (count, code) = line.trim().split_once(' ')?;
+        (!["200", "404"].contains(&code)).then(|| count.parse::<u64>().ok())?
+    };
+    let failed = counted.lines().filter_map(failed).sum();
+    Ok((counted.split_whitespace().collect::<Vec<_>>().join(" "), failed))
+}
+
+/// Writes the configuration of an edge that others reach.
+fn configure(edge: &ContainerHost, number: u8, lame_duck: &str) -> Result<()> {
     let config = format!(
-        "listen = [\"198.18.0.{number}:8080\"]\nadmin = \"198.18.0.{number}:9180\"\nmemory = \"64MiB\"\nlame_duck = \"4s\"\n\
-         command_listen = \"unix:/run/corelane/command\"\n"
+        "listen = [\"198.18.0.{number}:8080\"]\nadmin = \"198.18.0.{number}:9180\"\nmemory = \"64MiB\"\n\
+         lame_duck = \"{lame_duck}\"\ncommand_listen = \"unix:/run/corelane/command\"\n"
     );
-    fs::write(edge.path("/etc/corelane/corelane.toml"), config).context("the edge's configuration")?;
-    edge.must("systemctl start corelane", MINUTE).map(drop)
+    fs::write(edge.path("/etc/corelane/corelane.toml"), config).context("the edge's configuration")
 }
 
 /// Drains an edge by request, waits until its balancer has taken it out, and restarts it.
-fn restart(edge: &ContainerHost) -> Result<()> {
+fn drain_and_restart(edge: &ContainerHost) -> Result<()> {
     let command = "curl -fsS -X POST --unix-socket /run/corelane/command http://corelane/v1/drain";
     edge.must(command, MINUTE)?;
     // Nobody asks any more: three seconds in which nothing is counted.

@@ -3,7 +3,9 @@
 mod drain;
 mod five_minutes;
 mod install;
+mod release;
 mod service;
+mod tune;
 
 use std::fs;
 use std::path::PathBuf;
@@ -36,9 +38,12 @@ pub(crate) const SCENARIOS: &[HostScenario] = &[
     HostScenario { name: "five minutes", run: five_minutes::run },
     HostScenario { name: "life", run: service::life },
     HostScenario { name: "restarts", run: service::restarts },
+    HostScenario { name: "later", run: service::later },
     HostScenario { name: "hardening", run: service::hardening },
     HostScenario { name: "power", run: service::power },
     HostScenario { name: "watchdog", run: service::watchdog },
+    HostScenario { name: "tune", run: tune::run },
+    HostScenario { name: "release", run: release::run },
     HostScenario { name: "drain", run: drain::run },
 ];
 
