@@ -27,6 +27,9 @@ pub(crate) struct Options {
     /// The profile of cargo that programs are built with
     #[arg(long, value_name = "PROFILE", default_value = "dist")]
     profile: String,
+    /// Programs that are built already, in this folder, instead of building them
+    #[arg(long, value_name = "DIR", conflicts_with = "profile")]
+    programs: Option<PathBuf>,
     /// Only scenarios whose names contain this
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
@@ -44,16 +47,11 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
 /// Builds, packs, and runs the scenarios.
 fn test(root: &Path, options: &Options, stop: &Stop) -> Result<(Outcome, TestCount)> {
     packages::ensure_lab_installed()?;
-    let mut build = cargo(root);
-    build.args(["build", "--locked", "--profile", &options.profile]);
-    for package in release::packages_in(root)? {
-        build.args(["--bin", package]);
-    }
-    let (outcome, _) = child::run_step(&mut build, BUILD_LIMIT, stop)?;
-    ensure!(outcome == Outcome::Passed, "the build failed: {outcome:?}");
     let target = workspace::target_folder(root)?;
-    // The folder of the profile dev has another name than the profile.
-    let programs = target.join(if options.profile == "dev" { "debug" } else { &options.profile });
+    let programs = match &options.programs {
+        Some(programs) => programs.clone(),
+        None => build(root, &target, &options.profile, stop)?,
+    };
     let out: PathBuf = target.join("lab-package");
     let package = release::make_for_lab(root, &programs, &out, stop)?;
     let mut scenarios = cargo(root);
@@ -75,6 +73,19 @@ fn test(root: &Path, options: &Options, stop: &Stop) -> Result<(Outcome, TestCou
     // Hundreds of megabytes that are made again in seconds.
     let _ = std::fs::remove_dir_all(out);
     tested
+}
+
+/// Builds what is released; the folder it is in.
+fn build(root: &Path, target: &Path, profile: &str, stop: &Stop) -> Result<PathBuf> {
+    let mut build = cargo(root);
+    build.args(["build", "--locked", "--profile", profile]);
+    for package in release::packages_in(root)? {
+        build.args(["--bin", package]);
+    }
+    let (outcome, _) = child::run_step(&mut build, BUILD_LIMIT, stop)?;
+    ensure!(outcome == Outcome::Passed, "the build failed: {outcome:?}");
+    // The folder of the profile dev has another name than the profile.
+    Ok(target.join(if profile == "dev" { "debug" } else { profile }))
 }
 
 fn cargo(root: &Path) -> Command {
