@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -75,6 +76,71 @@ fn signals_that_mean_nothing_end_nothing() {
     }
     server.terminate();
     assert_eq!(server.await_exit(support::PATIENCE), 0);
+}
+
+/// A file system that does not answer: paths with `/hangs/` in them are never opened and never looked at.
+const HANGING: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <string.h>
+#include <unistd.h>
+#define WAIT(path) while (path && strstr(path, "/hangs/")) pause()
+int open64(const char *path, int flags, int mode) {
+    WAIT(path);
+    return ((int (*)(const char *, int, int))dlsym(RTLD_NEXT, "open64"))(path, flags, mode);
+}
+int statx(int folder, const char *path, int flags, unsigned mask, void *found) {
+    WAIT(path);
+    return ((int (*)(int, const char *, int, unsigned, void *))dlsym(RTLD_NEXT, "statx"))(folder, path, flags, mask, found);
+}
+"#;
+
+#[test]
+fn a_file_system_that_hangs_is_named_within_a_deadline() {
+    let folder = own_folder();
+    let (library, hangs) = (folder.join("hanging.so"), folder.join("hangs"));
+    let mut compiler = program("cc")
+        .args(["-shared", "-fPIC", "-x", "c", "-o"])
+        .arg(&library)
+        .arg("-")
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    compiler.stdin.take().unwrap().write_all(HANGING.as_bytes()).unwrap();
+    assert!(compiler.wait().unwrap().success());
+    std::fs::create_dir(&hangs).unwrap();
+    let included = folder.join("includes.toml");
+    std::fs::write(&included, "include = [\"hangs/*.toml\"]\n").unwrap();
+    std::fs::write(hangs.join("a.toml"), "memory = \"64MiB\"\n").unwrap();
+    let logging = folder.join("logging.toml");
+    std::fs::write(&logging, format!("[access_log]\npath = \"{}\"\n", hangs.join("log").display())).unwrap();
+    let of = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
+    let topology = hangs.join("topology.toml");
+    std::fs::write(&topology, "cluster = \"c\"\nepoch = 1\n[[node]]\nid = 1\naddress = \"127.0.0.1:1\"\n").unwrap();
+    let cases = [
+        (of("config", &hangs.join("a.toml")), hangs.join("a.toml")),
+        (of("config", &included), hangs.join("a.toml")),
+        (of("topology", &topology), topology),
+        (of("config", &logging), hangs.join("log")),
+        (format!("--listen=unix:{}", hangs.join("s").display()), hangs.join("s")),
+    ];
+    let start = |flag: &String, check: &[&str]| {
+        let mut command = corelane();
+        command.env("LD_PRELOAD", &library).args(["--cores=0", "--admin=127.0.0.1:0"]).arg(flag).args(check);
+        if !flag.starts_with("--listen") {
+            command.arg("--listen=127.0.0.1:0");
+        }
+        Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+    };
+    // All at once: each takes as long as a start waits.
+    let starts: Vec<_> =
+        cases.iter().flat_map(|(flag, path)| [(start(flag, &[]), path), (start(flag, &["--check"]), path)]).collect();
+    for (mut server, path) in starts {
+        let log = lines(server.0.stderr.take().unwrap());
+        assert_eq!(server.await_end(), Some(75), "{}", path.display());
+        await_line(&log, &format!("{}: its file system has not answered for 5 s", path.display()));
+    }
+    let _ = std::fs::remove_dir_all(folder);
 }
 
 fn is_socket(path: &Path) -> bool {

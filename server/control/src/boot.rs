@@ -22,10 +22,11 @@ use crate::cpus::{CpuPlan, CpuSettings};
 use crate::descriptors::DescriptorPlan;
 use crate::drain::Exit;
 use crate::exposure;
+use crate::lifecycle::FILES_TIMEOUT;
 use crate::log::writer::{self, LogQueue};
 use crate::memory::{self, HostMemory, MemoryBound, MemoryLimit};
 use crate::notify::NotifyPlan;
-use crate::reading::ReadingPlace;
+use crate::reading::{LookingAt, ReadingPlace};
 use crate::refusal::{MissingNow, exit_of};
 use crate::reload::ConfigSource;
 use crate::settings::origin::Origin;
@@ -80,12 +81,14 @@ pub trait Bootable: Settings + Send + 'static {
         0
     }
 
-    /// Whether what the settings name can be used on this host. Looked at before a start, and by `--check`.
+    /// Whether what the settings name can be used on this host. Looked at before a start, and by `--check`, on a file thread; `looking`
+    /// is told every path first.
     ///
     /// # Errors
     ///
     /// The operator's: the first of it that cannot.
-    fn check_host(&self) -> Result<(), HostFault> {
+    fn check_host(&self, looking: &LookingAt) -> Result<(), HostFault> {
+        let _ = looking;
         Ok(())
     }
 
@@ -129,13 +132,19 @@ fn refused<T: Bootable>(refusal: &StartError) -> String {
 
 fn start<T: Bootable>(serve: impl FnOnce(Booted<T>) -> Result<u8, StartError>) -> Result<u8, StartError> {
     let config = ConfigSource::<T>::of_process();
-    match config.load()? {
+    // Ends with the start: threads that stay have the CPU of the control thread, which is not known yet.
+    let files = reader("files-start")?;
+    match config.load_within(&files, FILES_TIMEOUT)?? {
         Invocation::Print(text) => {
             print(&text)?;
             Ok(Exit::Clean.status())
         }
-        Invocation::Check(loaded, against) => Prepared::of(*loaded)?.report(against),
-        Invocation::Serve(loaded) => Prepared::of(*loaded)?.launch(config, serve),
+        Invocation::Check(loaded, against) => Prepared::of(*loaded, &files)?.report(against, &files),
+        Invocation::Serve(loaded) => {
+            let prepared = Prepared::of(*loaded, &files)?;
+            drop(files);
+            prepared.launch(config, serve)
+        }
     }
 }
 
@@ -150,10 +159,11 @@ struct Prepared<T> {
 
 impl<T: Bootable> Prepared<T> {
     /// Looks at all that a start needs of this host.
-    fn of(loaded: Loaded<T>) -> Result<Self, StartError> {
+    fn of(loaded: Loaded<T>, files: &ReadingPlace) -> Result<Self, StartError> {
         check_command_listen(&loaded)?;
-        loaded.settings.check_host().map_err(|fault| loaded.unusable(fault.key, fault.reason))?;
-        let topology = loaded.settings.topology_file().map(topology_file::read).transpose()?;
+        let loaded = check_host(loaded, files)?;
+        let read_topology = |file| topology_file::read(file, files, FILES_TIMEOUT);
+        let topology = loaded.settings.topology_file().map(read_topology).transpose()?;
         let allowed =
             cpu::allowed().map_err(|error| format!("cores: cannot read the CPUs of this process: {error}"))?;
         let cpus = CpuPlan::new(loaded.settings.cpus(), allowed)?;
@@ -175,11 +185,11 @@ impl<T: Bootable> Prepared<T> {
     }
 
     /// Says that a start would succeed, and how the settings differ from those of the process that is asked.
-    fn report(self, against: Option<ListenAddress>) -> Result<u8, StartError> {
+    fn report(self, against: Option<ListenAddress>, files: &ReadingPlace) -> Result<u8, StartError> {
         if !self.loaded.warnings.is_empty() {
             return Err(SettingsErrors::new(self.loaded.warnings).into());
         }
-        check_addresses(&self.loaded)?;
+        check_addresses(&self.loaded, files)?;
         let named = self.topology.as_ref().map(|(topology, source)| (topology, &*source.name));
         print(&format!("{}\n", verdict(T::SCHEMA.program, named)))?;
         let bound = self.loaded.settings.memory_bound(self.cpus.data.len());
@@ -272,22 +282,48 @@ fn is_written<T>(loaded: &Loaded<T>, key: &str) -> bool {
     loaded.effective.entries().any(|(path, entry)| path == key && entry.origin != Origin::Default)
 }
 
-/// Whether a start could listen on all addresses, were they free. A start finds it out by listening.
-fn check_addresses<T>(loaded: &Loaded<T>) -> Result<(), StartError> {
-    for (key, entry) in loaded.effective.entries() {
+/// All addresses that the settings name, with their keys.
+fn addresses<T>(loaded: &Loaded<T>) -> impl Iterator<Item = (String, &ListenAddress)> {
+    loaded.effective.entries().flat_map(|(key, entry)| {
         let addresses = match &entry.value {
             Some(SettingValue::Address(address)) => std::slice::from_ref(address),
             Some(SettingValue::Addresses(addresses)) => addresses,
-            _ => continue,
+            _ => &[],
         };
-        for address in addresses {
-            let Err(error) = bind_check::check(address) else { continue };
-            let reason =
-                format!("cannot listen on {address}: {error}; set an address of this host that this user may use");
-            let refusal = loaded.unusable(&key, reason);
-            // Whether to try again, the kernel's error says.
-            return Err(io::Error::new(error.kind(), refusal.to_string()).into());
+        addresses.iter().map(move |address| (key.clone(), address))
+    })
+}
+
+/// Looks at what the settings name on this host, and at the folders of its sockets: the cores make those without a deadline.
+fn check_host<T: Bootable>(loaded: Loaded<T>, files: &ReadingPlace) -> Result<Loaded<T>, StartError> {
+    let (loaded, outcome) = files.within(FILES_TIMEOUT, move |looking| {
+        for (_, address) in addresses(&loaded) {
+            if let ListenAddress::Unix(path) = address {
+                looking.note(path);
+                // What is wrong with it, the bind says.
+                let _ = path.symlink_metadata();
+            }
         }
+        let outcome = loaded.settings.check_host(looking);
+        (loaded, outcome)
+    })?;
+    outcome.map_err(|fault| loaded.unusable(fault.key, fault.reason))?;
+    Ok(loaded)
+}
+
+/// Whether a start could listen on all addresses, were they free. A start finds it out by listening.
+fn check_addresses<T>(loaded: &Loaded<T>, files: &ReadingPlace) -> Result<(), StartError> {
+    for (key, address) in addresses(loaded) {
+        let checked = address.clone();
+        let outcome = files.within(FILES_TIMEOUT, move |looking| {
+            looking.note(Path::new(&checked.to_string()));
+            bind_check::check(&checked)
+        })?;
+        let Err(error) = outcome else { continue };
+        let reason = format!("cannot listen on {address}: {error}; set an address of this host that this user may use");
+        let refusal = loaded.unusable(&key, reason);
+        // Whether to try again, the kernel's error says.
+        return Err(io::Error::new(error.kind(), refusal.to_string()).into());
     }
     Ok(())
 }

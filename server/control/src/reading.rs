@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  control thread ── work ──▶ file thread ── open, stat, read ──▶ PendingFiles ── looked at, never waited for
+//!  main thread, before the process serves ── work ──▶ file thread ──▶ waited for, until a deadline
 //! ```
 //!
 //! **Not** for the access log, which has a writer. **Not** deciding how long is too long, which is [`crate::lifecycle`]'s.
@@ -15,9 +16,10 @@ use std::{
     fs::{FileType, OpenOptions},
     io::{self, Read},
     os::unix::fs::{FileTypeExt, OpenOptionsExt},
-    path::Path,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     thread::Builder,
+    time::Duration,
 };
 
 /// Longest file that is read, in bytes: a topology that gives every slot alone is 1 MiB.
@@ -61,6 +63,45 @@ impl ReadingPlace {
         }
         PendingFiles(pending)
     }
+
+    /// Has `work` done and waits for it. Only before the process serves: nothing else is served meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `work` has not ended within `timeout`; it may never end.
+    pub fn within<T: Send + 'static>(
+        &self,
+        timeout: Duration,
+        work: impl FnOnce(&LookingAt) -> T + Send + 'static,
+    ) -> Result<T, FilesHang> {
+        let (looking, looked_at) = channel();
+        let pending = self.begin(move || work(&LookingAt(looking)));
+        let late = |_| FilesHang { path: looked_at.try_iter().last().unwrap_or_default(), waited: timeout };
+        pending.0.recv_timeout(timeout).map_err(late)
+    }
+}
+
+/// Where work on files says which one it is about to look at: the last one is where it hangs. One path for each file of a start.
+pub struct LookingAt(Sender<PathBuf>);
+
+impl LookingAt {
+    /// Says that `path` is looked at next.
+    pub fn note(&self, path: &Path) {
+        // Nobody may wait for the work any more.
+        let _ = self.0.send(path.to_owned());
+    }
+}
+
+/// A file system does not answer. It may later.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}: its file system has not answered for {} s; look at what is mounted there (/proc/mounts), and start again when it answers",
+    path.display(),
+    waited.as_secs()
+)]
+pub struct FilesHang {
+    path: PathBuf,
+    waited: Duration,
 }
 
 /// What will have been found.
@@ -149,6 +190,23 @@ mod tests {
             assert!(error.contains(part), "{}: {error}", path.display());
         }
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_start_does_not_wait_for_work_that_hangs() {
+        let reader = ReadingPlace::start("files").unwrap();
+        assert_eq!(reader.within(Duration::MAX, |_| 4).unwrap(), 4);
+        let (go_on, gate) = channel::<()>();
+        let (begun, has_begun) = channel();
+        let hang = reader.within(Duration::from_secs(1), move |looking| {
+            ["/a", "/b"].iter().for_each(|path| looking.note(Path::new(path)));
+            begun.send(()).unwrap();
+            gate.recv().is_ok()
+        });
+        has_begun.recv().unwrap();
+        let text = hang.unwrap_err().to_string();
+        assert!(text.starts_with("/b: its file system has not answered for 1 s; "), "{text}");
+        drop(go_on);
     }
 
     #[test]

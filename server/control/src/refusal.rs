@@ -1,7 +1,7 @@
 //! How a process ends whose start has failed: whether another try makes sense.
 //!
 //! ```text
-//!  address in use or not there yet, memory, descriptors, threads ─▶ TryAgain     everything else ─▶ Refused
+//!  address in use or not there yet, memory, descriptors, threads, a file system that hangs ─▶ TryAgain     everything else ─▶ Refused
 //! ```
 //!
 //! **Not** saying what is wrong, which the error does.
@@ -12,7 +12,7 @@
 
 use std::{error::Error, io};
 
-use crate::drain::Exit;
+use crate::{drain::Exit, reading::FilesHang};
 
 /// What is not there now and may be later.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ const ENOBUFS: i32 = 105;
 /// How a process ends that could not start for this reason.
 #[must_use]
 pub fn exit_of(error: &(dyn Error + 'static)) -> Exit {
-    if error.is::<MissingNow>() {
+    if error.is::<MissingNow>() || error.is::<FilesHang>() {
         return Exit::TryAgain;
     }
     let io_error = error.downcast_ref::<io::Error>();

@@ -19,6 +19,7 @@ use std::{
     marker::PhantomData,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use serde_json::{Map, Value};
@@ -27,7 +28,7 @@ use crate::{
     lifecycle::{Contents, PendingRead, ReloadCause},
     log::{LogFields, LogLevel},
     metrics::ConfigMetrics,
-    reading::{PendingFiles, ReadingPlace},
+    reading::{FilesHang, LookingAt, PendingFiles, ReadingPlace},
     settings::{
         Invocation, Loaded, Settings, SettingsErrors, SettingsSources, SettingsTree,
         include::{Files, HostFiles},
@@ -61,12 +62,12 @@ pub struct ConfigRead<T> {
 }
 
 impl Sources {
-    fn read<T: Settings>(&self) -> ConfigRead<T> {
+    fn read<T: Settings>(&self, looking: Option<&LookingAt>) -> ConfigRead<T> {
         let seen = RefCell::default();
         let outcome = load(&SettingsSources {
             arguments: self.arguments.clone(),
             environment: self.environment.clone(),
-            files: &Noting { files: &*self.files, seen: &seen },
+            files: &Noting { files: &*self.files, seen: &seen, looking },
         });
         ConfigRead { outcome, seen: seen.take() }
     }
@@ -110,13 +111,27 @@ impl<T: Settings + Send + 'static> ConfigSource<T> {
         self.sources.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
     }
 
-    /// Reads and checks the settings, here and now. Before the process serves.
+    /// Reads and checks the settings, by `place`. Before the process serves.
+    ///
+    /// # Errors
+    ///
+    /// A file has not answered within `timeout`; inside as [`load`].
+    pub fn load_within(
+        &self,
+        place: &ReadingPlace,
+        timeout: Duration,
+    ) -> Result<Result<Invocation<T>, SettingsErrors>, FilesHang> {
+        let sources = Arc::clone(&self.sources);
+        Ok(self.take(place.within(timeout, move |looking| sources.read(Some(looking)))?))
+    }
+
+    /// Reads and checks the settings, here and now: where files are memory.
     ///
     /// # Errors
     ///
     /// As [`load`].
     pub fn load(&self) -> Result<Invocation<T>, SettingsErrors> {
-        self.take(self.sources.read())
+        self.take(self.sources.read(None))
     }
 
     /// The same, of a process that serves.
@@ -139,7 +154,7 @@ impl<T: Settings + Send + 'static> ConfigSource<T> {
     pub fn read(&self) -> PendingRead<ConfigRead<T>> {
         let sources = Arc::clone(&self.sources);
         self.reader.begin(move || {
-            let read = sources.read();
+            let read = sources.read(None);
             (read.marks(), Contents::Config(read))
         })
     }
@@ -172,10 +187,14 @@ impl<T: Settings + Send + 'static> ConfigSource<T> {
 struct Noting<'a> {
     files: &'a dyn Files,
     seen: &'a RefCell<SeenFiles>,
+    looking: Option<&'a LookingAt>,
 }
 
 impl Noting<'_> {
     fn note(&self, path: &Path) {
+        if let Some(looking) = self.looking {
+            looking.note(path);
+        }
         self.seen.borrow_mut().push((path.to_owned(), self.files.mark(path)));
     }
 }

@@ -8,12 +8,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use shardstore::placement::{Topology, TopologyError};
 use thiserror::Error;
 
 use crate::lifecycle::{Contents, PendingRead};
-use crate::reading::{PendingFiles, ReadingPlace, read_text};
+use crate::reading::{FilesHang, PendingFiles, ReadingPlace, read_text};
 use crate::watch::Mark;
 
 /// Reads the text of a topology.
@@ -28,6 +29,8 @@ pub struct TopologySource {
     pub name: String,
     read: ReadText,
     mark: LookAt,
+    /// What its file looked like before it was read at the start.
+    marks_at_start: Vec<Mark>,
     reader: ReadingPlace,
 }
 
@@ -45,6 +48,9 @@ pub enum TopologyFileError {
     /// The file is no topology.
     #[error("{0}")]
     Refused(String),
+    /// The file's file system does not answer.
+    #[error("{0}")]
+    Hangs(#[from] FilesHang),
 }
 
 /// All that is wrong with a topology, each as `name:line: what`.
@@ -59,17 +65,19 @@ pub fn refusals(name: &str, error: &TopologyError) -> Vec<String> {
 }
 
 impl TopologySource {
-    /// A source that is read where it is asked for.
+    /// A source that is read where it is asked for, and looked at now.
     #[must_use]
     pub fn in_place(
         name: &str,
         read: impl Fn() -> io::Result<String> + Send + Sync + 'static,
         mark: impl Fn() -> Option<Mark> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.to_owned(), read: Arc::new(read), mark: Arc::new(mark), reader: ReadingPlace::InPlace }
+        let marks_at_start = mark().into_iter().collect();
+        let (read, mark) = (Arc::new(read), Arc::new(mark));
+        Self { name: name.to_owned(), read, mark, marks_at_start, reader: ReadingPlace::InPlace }
     }
 
-    /// The source that reads `file`.
+    /// The source that reads `file`, which it looks at now.
     #[must_use]
     pub fn of_file(file: &Path) -> Self {
         let (marked, read) = (file.to_owned(), file.to_owned());
@@ -95,21 +103,31 @@ impl TopologySource {
         self.reader.begin(move || mark().into_iter().collect())
     }
 
-    /// Its marks, looked at here. Before the process serves.
+    /// Its marks before it was read at the start.
     #[must_use]
-    pub fn marks(&self) -> Vec<Mark> {
-        (self.mark)().into_iter().collect()
+    pub fn marks_at_start(&self) -> Vec<Mark> {
+        self.marks_at_start.clone()
     }
 }
 
-/// Reads and checks a topology's file.
+/// Reads and checks a topology's file, by `place`. Before the process serves.
 ///
 /// # Errors
 ///
-/// [`TopologyFileError`].
-pub fn read(file: &Path) -> Result<(Topology, TopologySource), TopologyFileError> {
-    let text = read_text(file).map_err(|error| TopologyFileError::Unreadable { file: file.to_owned(), error })?;
-    let source = TopologySource::of_file(file);
+/// [`TopologyFileError`]; it hangs when the file has not answered within `timeout`.
+pub fn read(
+    file: &Path,
+    place: &ReadingPlace,
+    timeout: Duration,
+) -> Result<(Topology, TopologySource), TopologyFileError> {
+    let file = file.to_owned();
+    let (source, text) = place.within(timeout, move |looking| {
+        looking.note(&file);
+        let source = TopologySource::of_file(&file);
+        let text = read_text(&file).map_err(|error| TopologyFileError::Unreadable { file, error });
+        (source, text)
+    })?;
+    let text = text?;
     let refused = |error| TopologyFileError::Refused(refusals(&source.name, &error).join("\n"));
     Ok((Topology::parse(&text).map_err(refused)?, source))
 }
@@ -160,6 +178,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("corelane-topology-file-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let file = folder.join("topology.toml");
+        let read = |file| super::read(file, &ReadingPlace::InPlace, Duration::MAX);
         let missing = read(&file).err().expect("there is no file yet").to_string();
         assert!(missing.starts_with(&format!("{}: cannot read", file.display())), "{missing}");
         fs::write(&file, "cluster = \"a\"\nepoch = 0\n[[node]]\nid = 1\naddress = \"127.0.0.1:1\"\n").unwrap();

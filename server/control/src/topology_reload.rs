@@ -119,10 +119,10 @@ impl TopologyReloader {
         self.source.as_ref().map_or("", |source| &source.name)
     }
 
-    /// The marks of the file, looked at here. Before the process serves.
+    /// The marks of the file before it was read at the start.
     #[must_use]
-    pub fn marks(&self) -> Vec<Mark> {
-        self.source.as_ref().map_or_else(Vec::new, TopologySource::marks)
+    pub fn marks_at_start(&self) -> Vec<Mark> {
+        self.source.as_ref().map_or_else(Vec::new, TopologySource::marks_at_start)
     }
 
     /// Looks at the file: its marks.

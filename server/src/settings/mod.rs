@@ -15,6 +15,7 @@ use control::boot::{Bootable, HostFault, check_memory};
 use control::cpus::CpuSettings;
 use control::log::{LogFormat, LogSettings};
 use control::memory::{self, MemoryBound, MemoryPart};
+use control::reading::LookingAt;
 use control::settings::Settings;
 use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
@@ -299,8 +300,9 @@ impl Bootable for EdgeSettings {
         if self.memory_commit == Commit::AtStart { self.memory } else { 0 }
     }
 
-    fn check_host(&self) -> Result<(), HostFault> {
+    fn check_host(&self, looking: &LookingAt) -> Result<(), HostFault> {
         let Some(path) = &self.access_log.path else { return Ok(()) };
+        looking.note(path);
         access_log::check_place(path).map_err(|reason| HostFault { key: "access_log.path", reason })
     }
 }

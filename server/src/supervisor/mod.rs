@@ -128,7 +128,8 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
     }
     let receiving = Rc::clone(&supervisor);
     reactor.spawn(async move { receiving.receive().await }).map_err(io::Error::other)?;
-    let (topology_marks, config_marks) = (supervisor.topology.marks(), supervisor.config.source().read_marks());
+    let (topology_marks, config_marks) =
+        (supervisor.topology.marks_at_start(), supervisor.config.source().read_marks());
     let options = Options { topology_marks, config_marks };
     let living = async move {
         let ended = lifecycle::run(&supervisor.reactor, &*supervisor, options).await;

@@ -263,7 +263,7 @@ impl NodeSupervisor {
     /// Attends to the process until its end, then ends the cores.
     async fn live(&self, ending: &Ending) {
         let config_marks = self.config.source().read_marks();
-        let options = Options { topology_marks: self.topology_file.marks(), config_marks };
+        let options = Options { topology_marks: self.topology_file.marks_at_start(), config_marks };
         let ended = lifecycle::run(&self.reactor, self, options).await;
         let exit = ended.unwrap_or_else(|error| {
             self.event(LogLevel::Error, "signals_refused", &[("error", &error)]);
