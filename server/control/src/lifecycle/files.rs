@@ -3,13 +3,15 @@
 //! ```text
 //!          ┌── look ──▶ Same, Changing, Gone
 //!  idle ───┤     └────▶ Changed ──▶ wanted
-//!          └── read (wanted: signal, change, peer) ──▶ adopt
+//!          └── read (wanted: signal, change, peer) ──▶ settle (topology: 20 ms, a look) ──▶ adopt
+//!                │                                        └─ other marks: it is being written, read again
 //!                │ 5 s: reported, what is in use stays; whatever comes later is not used, but read again
 //! ```
 //!
 //! **Not** I/O: what is under way runs elsewhere.
 //!
-//! **Invariants**: one look or read is under way at a time; a wish is never lost, and several before a read are one.
+//! **Invariants**: one look or read is under way at a time; a wish is never lost, and several before a read are one; a topology that
+//! changes while it is read is not adopted.
 
 use std::{fmt::Display, io, time::Duration};
 
@@ -19,6 +21,10 @@ use super::{ControlledProcess, FILES_TIMEOUT, ReloadCause, Watched};
 use crate::log::{LogFields, LogLevel};
 use crate::reading::PendingFiles;
 use crate::watch::{Mark, Sight, Watch};
+
+/// How long a topology must have kept still after it was read. Its beginning can be a valid topology of fewer nodes, and who writes it in
+/// place pauses for less. Shorter than the time for which a node lets requests wait for its file.
+const SETTLE_TIME: Duration = Duration::from_millis(20);
 
 /// What was read.
 pub enum Contents<C> {
@@ -36,6 +42,16 @@ pub type PendingRead<C> = PendingFiles<(Vec<Mark>, Contents<C>)>;
 enum UnderWay<C> {
     Look(PendingFiles<Vec<Mark>>),
     Read(PendingRead<C>, ReloadCause),
+    Settle(Settling<C>),
+}
+
+/// What was read, until it is known that nobody writes it.
+struct Settling<C> {
+    marks: Vec<Mark>,
+    contents: Contents<C>,
+    cause: ReloadCause,
+    /// A look at what it is now, once some time has passed.
+    look: Option<PendingFiles<Vec<Mark>>>,
 }
 
 pub(super) struct FileWatch<C> {
@@ -44,11 +60,13 @@ pub(super) struct FileWatch<C> {
     under_way: Option<(UnderWay<C>, Instant)>,
     is_late: bool,
     wanted: Option<ReloadCause>,
+    /// Since when what is read has changed again and again.
+    restless_since: Option<Instant>,
 }
 
 impl<C> FileWatch<C> {
     pub(super) fn new(watched: Watched, marks: Vec<Mark>) -> Self {
-        Self { watched, watch: Watch::new(marks), under_way: None, is_late: false, wanted: None }
+        Self { watched, watch: Watch::new(marks), under_way: None, is_late: false, wanted: None, restless_since: None }
     }
 
     /// Whether something is under way that is expected soon.
@@ -83,7 +101,7 @@ impl<C> FileWatch<C> {
 
     /// Takes what has come, and begins what is wanted; whether there was anything of that.
     pub(super) fn attend(&mut self, process: &dyn ControlledProcess<Config = C>, now: Instant) -> bool {
-        let Some((under_way, since)) = &self.under_way else { return self.begin(process, now) };
+        let Some((under_way, since)) = &mut self.under_way else { return self.begin(process, now) };
         let since = *since;
         match under_way {
             UnderWay::Look(pending) => {
@@ -98,19 +116,64 @@ impl<C> FileWatch<C> {
                 if let Some((marks, contents)) = pending.take() {
                     if self.end(process) {
                         self.wanted.get_or_insert(cause);
+                    } else if self.watched == Watched::Topology && !marks.is_empty() {
+                        let settling = Settling { marks, contents, cause, look: None };
+                        self.under_way = Some((UnderWay::Settle(settling), now));
                     } else {
-                        self.watch.note_read(marks);
-                        process.adopt(contents, cause);
+                        self.adopt(process, (marks, contents), cause);
                     }
                     return true;
                 }
             }
+            UnderWay::Settle(settling) => match &settling.look {
+                None if now >= since + SETTLE_TIME => {
+                    // What was wished until now is the file that this look finds.
+                    settling.cause = self.wanted.take().unwrap_or(settling.cause);
+                    settling.look = Some(process.look(self.watched));
+                    return true;
+                }
+                None => return false,
+                Some(look) => {
+                    if let Some(marks) = look.take() {
+                        self.settle(process, &marks, now);
+                        return true;
+                    }
+                }
+            },
         }
         if !self.is_late && now >= since + FILES_TIMEOUT {
             self.is_late = true;
             self.report_hang(process, now.since(since));
         }
         false
+    }
+
+    /// A second look has shown what was read: takes it if it is the same, and has it read again if not, for a while.
+    fn settle(&mut self, process: &dyn ControlledProcess<Config = C>, marks: &[Mark], now: Instant) {
+        let Some((UnderWay::Settle(read), _)) = self.under_way.take() else { return };
+        if self.end(process) {
+            self.wanted.get_or_insert(read.cause);
+        } else if read.marks == marks {
+            self.adopt(process, (read.marks, read.contents), read.cause);
+        } else if now < *self.restless_since.get_or_insert(now) + FILES_TIMEOUT {
+            self.wanted.get_or_insert(read.cause);
+        } else {
+            // It is a change that has not kept still yet: looks find it when it does.
+            self.restless_since = None;
+            self.report(process, LogLevel::Warn, ["config_files_change", "topology_file_changes"], &[]);
+        }
+    }
+
+    fn adopt(
+        &mut self,
+        process: &dyn ControlledProcess<Config = C>,
+        read: (Vec<Mark>, Contents<C>),
+        cause: ReloadCause,
+    ) {
+        let (marks, contents) = read;
+        self.restless_since = None;
+        self.watch.note_read(marks);
+        process.adopt(contents, cause);
     }
 
     fn begin(&mut self, process: &dyn ControlledProcess<Config = C>, now: Instant) -> bool {

@@ -25,6 +25,9 @@ struct Knobs {
     config: AtomicUsize,
     /// The inode of the topology's file.
     topology: AtomicUsize,
+    /// Whether somebody writes the topology's file: it looks different at every look.
+    writing: AtomicBool,
+    looks: AtomicUsize,
     /// Whether nothing comes of looking and reading.
     hangs: AtomicBool,
     /// Whether a data core does not pass.
@@ -75,7 +78,11 @@ impl Fake {
             Watched::Topology => &self.knobs.topology,
         };
         let inode = inode.load(Ordering::Relaxed) as u64;
-        if inode == 0 { Vec::new() } else { vec![Mark { modified_ns: 0, length_bytes: 0, inode }] }
+        if watched == Watched::Topology && self.knobs.writing.load(Ordering::Relaxed) {
+            self.knobs.looks.fetch_add(1, Ordering::Relaxed);
+        }
+        let length_bytes = self.knobs.looks.load(Ordering::Relaxed) as u64;
+        if inode == 0 { Vec::new() } else { vec![Mark { modified_ns: 0, length_bytes, inode }] }
     }
 
     /// What was found: now, or when the files do not hang any more.
@@ -182,6 +189,7 @@ enum Do {
     Flight(usize),
     File(usize),
     Config(usize),
+    Write(bool),
     Hang(bool),
     HangCore(bool),
     /// `POST /v1/drain`, or `POST /v1/undrain`.
@@ -189,7 +197,7 @@ enum Do {
     Wish,
     Send(Signal),
 }
-use Do::{Config, File, Flight, Hang, HangCore, Leave, Send, Start as Begin, Wish};
+use Do::{Config, File, Flight, Hang, HangCore, Leave, Send, Start as Begin, Wish, Write};
 
 /// Runs a life: tenths of seconds with what is done, and until when to run. What was told, by tenth.
 fn run(seed: u64, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
@@ -239,6 +247,7 @@ fn run_with(seed: u64, knobs: Knobs, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
             Flight(count) => knobs.in_flight.store(count, Ordering::Relaxed),
             File(inode) => knobs.topology.store(inode, Ordering::Relaxed),
             Config(inode) => knobs.config.store(inode, Ordering::Relaxed),
+            Write(writes) => knobs.writing.store(writes, Ordering::Relaxed),
             Hang(hangs) => knobs.hangs.store(hangs, Ordering::Relaxed),
             HangCore(hangs) => knobs.core_hangs.store(hangs, Ordering::Relaxed),
             Wish | Leave(_) => {}
@@ -331,10 +340,15 @@ const CASES: &[Case] = &[
             // Changed meanwhile, too: read again, not as it was when it was asked for.
             (95, "config_files_answer"),
             (95, "Config signal"),
+            // It was changed while it was read, and is read once more.
             (95, "Topology signal"),
-            // It was changed while it was read.
-            (110, "Topology change"),
         ],
+    ),
+    // A topology that is being written is not taken before it keeps still, or before looks say so.
+    (&[(0, Begin(1)), (24, Write(true)), (25, Wish), (30, Write(false))], &[(0, "Serving"), (30, "Topology peer")]),
+    (
+        &[(0, Begin(1)), (24, Write(true)), (25, Send(Signal::Reload)), (95, Write(false))],
+        &[(0, "Serving"), (25, "Config signal"), (75, "topology_file_changes"), (100, "Topology change")],
     ),
     (
         &[

@@ -83,7 +83,8 @@ fn a_peer_that_knows_more_makes_the_node_read_again() {
                     status => break assert_eq!(status, Status::NotFound),
                 }
             }
-            assert_eq!(peer.counted("node_newer_epochs").await, 1, "asked once, not once per request");
+            let asked = peer.counted("node_newer_epochs").await;
+            assert!((1..=2).contains(&asked), "asked {asked} times: once in a while, not once per request");
         }));
         rig.file.write(&swapped(6));
         rig.finish(peer);

@@ -58,6 +58,7 @@ fn a_slot_that_comes_back_shows_nothing_of_what_was_there() {
         rig.world.run_for(Duration::from_millis(100));
         assert_eq!(rig.dropped(), [KEYS as u64], "seed {seed}: {}", rig.log.text());
         rig.take_map(&first_again(7));
+        rig.world.run_for(Duration::from_millis(100));
         rig.run(script!(|reactor| {
             let mut peer = Peer::connect(&reactor, 0).await;
             assert_eq!(peer.stat("corelane_cache_disowned_total").await, KEYS as u64);
@@ -167,7 +168,7 @@ fn a_value_on_its_way_when_its_slot_leaves_is_not_shown_when_that_comes_back() {
             let status = peer.set(&keys[0], &vec![7; ON_ITS_WAY_BYTES]).await.status;
             assert!(matches!(status, Status::Ok | Status::Moved), "{status:?}");
         }));
-        rig.world.run_for(Duration::from_micros(33_000 + seed * 50));
+        rig.world.run_for(Duration::from_micros(13_000 + seed * 50));
         rig.take_map(&swapped(6));
         rig.finish(peer);
         rig.take_map(&first_again(7));
