@@ -49,6 +49,9 @@ impl From<HandshakeError> for ConnectionFault {
         match error {
             HandshakeError::Read(HelloReadError::Frame(error)) => ConnectionFault::Frame(error),
             HandshakeError::Read(HelloReadError::Format(error)) => ConnectionFault::HelloFormat(error),
+            HandshakeError::Disagreed(HelloError::OtherNode { wanted, found }) => {
+                ConnectionFault::OtherNode { expected: wanted, found }
+            }
             HandshakeError::Disagreed(error) => ConnectionFault::Hello(error),
         }
     }

@@ -101,6 +101,7 @@ impl ClusterShared {
                 clock_us: self.reactor.read_clock().as_nanos() / 1000,
                 map: Arc::clone(topology.digest()),
                 owners: None,
+                wanted_node: 0,
             }),
         }
     }

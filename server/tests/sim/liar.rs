@@ -107,7 +107,12 @@ impl Liar {
             batch_entries_max: shardstore::wire::batch::BATCH_ENTRIES_MAX,
             key_bytes_max: STORED_KEY_BYTES_MAX as u16,
             cluster: self.topology.cluster().to_owned(),
-            extension: map.map(|map| HelloExtension { clock_us: self.reactor.random() >> 8, map, owners: None }),
+            extension: map.map(|map| HelloExtension {
+                clock_us: self.reactor.random() >> 8,
+                map,
+                owners: None,
+                wanted_node: 0,
+            }),
         }
     }
 

@@ -22,7 +22,7 @@
 //!     │ cluster's name (1 to 63 bytes), then the extension:              │
 //!     ├──────────────────────────────────────────────────────────────────┤
 //!     │ clock_us (8), map digest (512), owners of a block (258) or none, │
-//!     │ then what a later release adds                                   │
+//!     │ wanted_node (4) or none, then what a later release adds          │
 //!     └──────────────────────────────────────────────────────────────────┘
 //! ```
 //!
@@ -110,7 +110,8 @@ const _: () = assert!(offset_of!(RawHello, cluster_len) == 60);
 const EXTENSION_BYTES: usize = size_of::<u64>() + MapDigest::BYTES;
 
 /// Most bytes of a HELLO's payload that this release writes.
-const PAYLOAD_BYTES_MAX: usize = size_of::<RawHello>() + CLUSTER_NAME_BYTES_MAX + EXTENSION_BYTES + BlockOwners::BYTES;
+const PAYLOAD_BYTES_MAX: usize =
+    size_of::<RawHello>() + CLUSTER_NAME_BYTES_MAX + EXTENSION_BYTES + BlockOwners::BYTES + size_of::<u32>();
 
 const _: () = assert!(PAYLOAD_BYTES_MAX <= HELLO_BYTES_MAX as usize);
 
@@ -178,6 +179,8 @@ pub struct HelloExtension {
     pub map: Arc<MapDigest>,
     /// The owners of one block of slots: in a HELLO that answers one of another map, of the first block that differs.
     pub owners: Option<Box<BlockOwners>>,
+    /// The id of the node that the sender takes its peer for; 0 for any. Not written when it is 0.
+    pub wanted_node: u32,
 }
 
 /// Why a HELLO cannot be read. The peer is at fault.
@@ -239,6 +242,10 @@ impl Hello {
                 owners.write(&mut payload[payload_bytes..][..BlockOwners::BYTES]);
                 payload_bytes += BlockOwners::BYTES;
             }
+            if extension.wanted_node != 0 {
+                payload[payload_bytes..][..size_of::<u32>()].copy_from_slice(&extension.wanted_node.to_le_bytes());
+                payload_bytes += size_of::<u32>();
+            }
         }
         let payload = &payload[..payload_bytes];
 
@@ -269,10 +276,7 @@ impl Hello {
         let name = rest.get(..usize::from(raw.cluster_len)).ok_or(HelloFormatError::Truncated)?;
         let cluster = std::str::from_utf8(name).map_err(|_| HelloFormatError::Field("cluster"))?;
         let rest = &rest[usize::from(raw.cluster_len)..];
-        let owners = rest.get(EXTENSION_BYTES..).and_then(|rest| rest.get(..BlockOwners::BYTES));
-        let owners = owners.map(|bytes| Box::new(BlockOwners::read(bytes)));
-        let extension =
-            rest.get(..EXTENSION_BYTES).map(|bytes| HelloExtension { owners, ..HelloExtension::read(bytes) });
+        let extension = rest.split_at_checked(EXTENSION_BYTES).map(|(fixed, rest)| HelloExtension::read(fixed, rest));
         Ok(Self { extension, ..Self::from_raw(raw, cluster)? })
     }
 
@@ -344,9 +348,15 @@ impl Hello {
 }
 
 impl HelloExtension {
-    fn read(bytes: &[u8]) -> Self {
-        let (clock, map) = bytes.split_at(size_of::<u64>());
+    /// Reads it from its fixed part and from what follows that.
+    fn read(fixed: &[u8], rest: &[u8]) -> Self {
+        let (clock, map) = fixed.split_at(size_of::<u64>());
         let clock_us = u64::from_le_bytes(clock.try_into().expect("split there"));
-        Self { clock_us, map: Arc::new(MapDigest::read(map)), owners: None }
+        let (owners, rest) = match rest.split_at_checked(BlockOwners::BYTES) {
+            Some((owners, rest)) => (Some(Box::new(BlockOwners::read(owners))), rest),
+            None => (None, rest),
+        };
+        let wanted_node = rest.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        Self { clock_us, map: Arc::new(MapDigest::read(map)), owners, wanted_node }
     }
 }

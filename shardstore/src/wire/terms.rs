@@ -114,6 +114,16 @@ pub enum HelloError {
     /// Two processes claim the same node id, or a node connected to itself.
     #[error("the peer claims our own node id {0}")]
     SameNode(u32),
+    /// A process takes a node for another one.
+    #[error(
+        "node {wanted} was expected and node {found} answers; compare the node's node_id and the addresses in the topology files"
+    )]
+    OtherNode {
+        /// The node's id by the file of who connected.
+        wanted: u32,
+        /// Its id by its own settings.
+        found: u32,
+    },
     /// Two maps of one epoch: the files differ, although their epochs do not.
     #[error(
         "the peer has another map of epoch {epoch}: the owners differ, first {}; compare the topology files, and raise the \
@@ -140,6 +150,7 @@ impl HelloError {
             Self::HashSeed => "hello_hash_seed",
             Self::Roles { .. } => "hello_roles",
             Self::SameNode(_) => "hello_same_node",
+            Self::OtherNode { .. } => "hello_other_node",
             Self::Map { .. } => "hello_map",
         }
     }
@@ -204,6 +215,8 @@ fn refuse(ours: &Hello, theirs: &Hello) -> Result<(), HelloError> {
     if ours.node_id != 0 && ours.node_id == theirs.node_id {
         return Err(HelloError::SameNode(ours.node_id));
     }
+    refuse_other_node(ours, theirs)?;
+    refuse_other_node(theirs, ours)?;
     if let (Some(our), Some(their)) = (&ours.extension, &theirs.extension)
         && ours.topology_epoch == theirs.topology_epoch
         && let Some(slots) = our.map.first_difference(&their.map)
@@ -213,4 +226,13 @@ fn refuse(ours: &Hello, theirs: &Hello) -> Result<(), HelloError> {
         return Err(HelloError::Map { epoch: ours.topology_epoch, first, last });
     }
     Ok(())
+}
+
+/// Refuses a pair of which `client` takes `node` for another node.
+fn refuse_other_node(client: &Hello, node: &Hello) -> Result<(), HelloError> {
+    let wanted = client.extension.as_ref().map_or(0, |extension| extension.wanted_node);
+    if node.role != Role::Node || wanted == 0 || wanted == node.node_id {
+        return Ok(());
+    }
+    Err(HelloError::OtherNode { wanted, found: node.node_id })
 }

@@ -48,7 +48,12 @@ pub(crate) fn set(value: &[u8]) -> Set<'_> {
 }
 
 pub(crate) fn extension() -> HelloExtension {
-    HelloExtension { clock_us: 0x0102_0304_0506_0708, map: Arc::new(MapDigest::of(|_| 1)), owners: None }
+    HelloExtension {
+        clock_us: 0x0102_0304_0506_0708,
+        map: Arc::new(MapDigest::of(|_| 1)),
+        owners: None,
+        wanted_node: 0,
+    }
 }
 
 pub(crate) fn hello(role: Role) -> Hello {

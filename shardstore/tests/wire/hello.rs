@@ -52,26 +52,43 @@ fn the_extension_is_read_where_it_is_whole() {
         header.value_crc32c = checksum(value);
         assert_eq!(Hello::parse(&Frame { header, value, ..frame }), Ok(hello(Role::Node)), "cut at {cut}");
     }
-    let longer = [frame.value, b"later"].concat();
-    header.value_crc32c = checksum(&longer);
-    assert_eq!(Hello::parse(&Frame { header, value: &longer, ..frame }), Ok(whole.clone()));
-    let owners = Some(Box::new(BlockOwners::of(256, |slot| slot as u32)));
-    let longest = Hello { extension: Some(HelloExtension { owners, ..extension() }), ..hello(Role::Node) };
-    let mut bytes = Vec::new();
-    longest.encode(&mut bytes);
-    let frame = decode(&bytes);
-    assert_eq!((frame.value.len(), Hello::parse(&frame)), (64 + 6 + 520 + 258, Ok(longest)));
-    let cut = &frame.value[..frame.value.len() - 1];
-    header = frame.header;
-    header.value_crc32c = checksum(cut);
-    assert_eq!(Hello::parse(&Frame { header, value: cut, ..frame }), Ok(whole));
+    let owners = || Some(Box::new(BlockOwners::of(256, |slot| slot as u32)));
+    for (owners, wanted_node, length_bytes) in
+        [(None, 3, 520 + 4), (owners(), 0, 520 + 258), (owners(), 0x0102_0304, 520 + 258 + 4)]
+    {
+        let hello = Hello { extension: Some(HelloExtension { owners, wanted_node, ..extension() }), ..whole.clone() };
+        bytes.clear();
+        hello.encode(&mut bytes);
+        let frame = decode(&bytes);
+        assert_eq!((frame.value.len(), Hello::parse(&frame).as_ref()), (64 + 6 + length_bytes, Ok(&hello)));
+        // What a later release adds is skipped, and what is not whole counts for nothing.
+        let (longer, shorter) = ([frame.value, &[0; 4], b"later"].concat(), &frame.value[..frame.value.len() - 1]);
+        for (value, is_whole) in [(&longer[..], true), (shorter, false)] {
+            header.value_crc32c = checksum(value);
+            let parsed = Hello::parse(&Frame { header, value, ..frame });
+            assert_eq!(parsed.as_ref() == Ok(&hello), is_whole, "{parsed:?}");
+        }
+    }
+}
+
+/// The extension of a peer that takes the other one for this node.
+fn wanting(wanted_node: u32) -> Option<HelloExtension> {
+    Some(HelloExtension { wanted_node, ..extension() })
+}
+
+/// The extension of a peer with another map.
+fn of_another_map() -> HelloExtension {
+    HelloExtension { map: Arc::new(MapDigest::of(|_| 2)), ..extension() }
 }
 
 #[test]
 fn maps_of_one_epoch_must_be_the_same_and_clocks_count_where_both_tell_them() {
     let ours = Hello { extension: Some(extension()), ..hello(Role::Edge) };
     let map = Arc::new(MapDigest::of(|slot| if slot == 300 { 2 } else { 1 }));
-    let other = Hello { extension: Some(HelloExtension { clock_us: 5, map, owners: None }), ..hello(Role::Node) };
+    let other = Hello {
+        extension: Some(HelloExtension { clock_us: 5, map, owners: None, wanted_node: 0 }),
+        ..hello(Role::Node)
+    };
     let expected = HelloError::Map { epoch: 7, first: 256, last: 383 };
     assert_eq!(negotiate(&ours, &other), Err(expected.clone()));
     assert_eq!(negotiate(&other, &ours), Err(expected));
@@ -138,6 +155,15 @@ fn both_sides_come_to_the_same_verdict() {
         (|a| (a.role, a.node_id) = (Role::Node, 2), |_| (), Some("hello_same_node")),
         (|a| (a.role, a.node_id) = (Role::Node, 3), |_| (), None),
         (|a| a.role = Role::Tool, |_| (), None),
+        (|a| a.extension = wanting(2), |_| (), None),
+        (|a| a.extension = wanting(3), |_| (), Some("hello_other_node")),
+        // Of two nodes, of another epoch, and with the map of one another.
+        (
+            |a| (a.role, a.node_id, a.topology_epoch, a.extension) = (Role::Node, 3, 9, wanting(4)),
+            |_| (),
+            Some("hello_other_node"),
+        ),
+        (|a| a.extension = wanting(3), |b| b.extension = Some(of_another_map()), Some("hello_other_node")),
     ];
     for (index, (change_a, change_b, expected)) in cases.iter().enumerate() {
         let (mut a, mut b) = (hello(Role::Edge), hello(Role::Node));

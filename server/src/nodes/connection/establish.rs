@@ -55,7 +55,11 @@ impl NodeConnection {
         node: &NodeHealth,
         connection: &Connection,
     ) -> Result<(SessionTerms, AnswerReader), ConnectionFault> {
-        let hello = Hello { wanted_core: self.core, ..shared.hello() };
+        let mut hello = Hello { wanted_core: self.core, ..shared.hello() };
+        if let Some(extension) = &mut hello.extension {
+            // Another node in its place refuses us, so that its operator is told too.
+            extension.wanted_node = node.id.0;
+        }
         self.hello_epoch.set(hello.topology_epoch);
         let epoch = hello.topology_epoch;
         let mut handshake = Handshake::begin(hello, &mut connection.write());

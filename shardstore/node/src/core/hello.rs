@@ -255,6 +255,7 @@ impl NodeCore {
                 clock_us: clock_us(self.reactor.read_clock()),
                 map: Arc::clone(self.topology.borrow().digest()),
                 owners: None,
+                wanted_node: 0,
             }),
         }
     }

@@ -9,7 +9,7 @@
 use control::metrics::{Counter, Kind, Measure, Reading};
 
 /// Every name, in the order of docs/wire.md.
-pub(crate) const FAULTS: [&str; 41] = [
+pub(crate) const FAULTS: [&str; 42] = [
     "magic",
     "version",
     "kind",
@@ -46,6 +46,7 @@ pub(crate) const FAULTS: [&str; 41] = [
     "hello_hash_seed",
     "hello_roles",
     "hello_same_node",
+    "hello_other_node",
     "hello_map",
     "hello_too_large",
     "version_ahead",

@@ -19,7 +19,7 @@ use crate::rig::{ALONE, Rig, node_address, script};
 fn whole_hello(reactor: &Reactor, map: &str) -> Hello {
     let topology = Topology::parse(map).unwrap();
     let (clock_us, map) = (reactor.now().as_nanos() / 1000, Arc::clone(topology.digest()));
-    let extension = HelloExtension { clock_us, map, owners: None };
+    let extension = HelloExtension { clock_us, map, owners: None, wanted_node: 0 };
     Hello { topology_epoch: topology.epoch(), extension: Some(extension), ..hello(WANTED_CORE_ANY) }
 }
 

@@ -176,7 +176,7 @@ fn a_call_that_waits_for_a_node_that_leaves_goes_to_the_next_owner() {
 /// Introduces a node as one with this map of our epoch.
 fn has_map(node: &Node, topology: &Topology) {
     let (map, owners) = (Arc::clone(topology.digest()), Some(Box::new(topology.block_owners(0))));
-    node.introduce(|hello| hello.extension = Some(HelloExtension { clock_us: 1, map, owners }));
+    node.introduce(|hello| hello.extension = Some(HelloExtension { clock_us: 1, map, owners, wanted_node: 0 }));
 }
 
 fn elsewhere() -> Topology {
