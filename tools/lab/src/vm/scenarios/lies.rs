@@ -19,7 +19,10 @@ pub(super) fn run(machine: &mut GuestMachine, _: &GuestPrograms) -> Result<Strin
     ensure!(applied.status == Some(1), "apply ended with {:?}:\n{}{}", applied.status, applied.stdout, applied.stderr);
     let verified = tuner.run("verify")?;
     let said = format!("{}{}", verified.stdout, verified.stderr);
-    let line = said.lines().find(|line| line.contains("nic.flow_hash.tcp4")).with_context(|| format!("{said}\napply had said: {}{}", applied.stdout, applied.stderr))?;
+    let line = said
+        .lines()
+        .find(|line| line.contains("nic.flow_hash.tcp4"))
+        .with_context(|| format!("{said}\napply had said: {}{}", applied.stdout, applied.stderr))?;
     ensure!(verified.status == Some(1) && line.contains("not sd"), "verify ended with {:?}: {line}", verified.status);
     let line = line.trim().to_owned();
     tuner.succeed("rollback")?;
