@@ -46,9 +46,16 @@ impl Play {
         Self { playbook: format!("playbooks/{name}.yml"), inventory: None, arguments: Vec::new() }
     }
 
-    /// With a text as a variable that wins over the inventory's.
+    /// With a variable that wins over the inventory's; `value` is YAML or JSON.
+    pub(crate) fn var(self, name: &str, value: &str) -> Self {
+        let json = format!("{{{name:?}: {value}}}");
+        self.argument("--extra-vars").argument(&json)
+    }
+
+    /// With a text as a variable.
     pub(crate) fn text(self, name: &str, value: &str) -> Self {
-        self.argument("--extra-vars").argument(&format!("{{{name:?}: {value:?}}}"))
+        let quoted = format!("{value:?}");
+        self.var(name, &quoted)
     }
 
     /// With one more argument of ansible-playbook.
@@ -100,7 +107,7 @@ impl Controller {
     ///
     /// # Errors
     /// It cannot be started.
-    fn start(&self, play: &Play) -> Result<RunningPlay> {
+    pub(crate) fn start(&self, play: &Play) -> Result<RunningPlay> {
         let path = self.folder.join("play.log");
         let log = fs::File::create(&path).context("no file for what ansible-playbook prints")?;
         let mut command = in_namespace(&self.namespace, "unshare");
@@ -164,6 +171,31 @@ pub(crate) struct RunningPlay {
 }
 
 impl RunningPlay {
+    /// What it has printed so far.
+    pub(crate) fn printed(&self) -> String {
+        printed(&self.log)
+    }
+
+    /// Waits until it has printed `text`.
+    ///
+    /// # Errors
+    /// It ended before, or did not within `limit`.
+    pub(crate) fn wait_for(&mut self, text: &str, limit: Duration) -> Result<()> {
+        let found = poll::until(Instant::now() + limit, &self.stop, || {
+            let ended = self.child.exited().is_some();
+            let found = printed(&self.log).contains(text);
+            (found || ended).then_some(found)
+        });
+        ensure!(found == Some(true), "it did not print {text:?}\n{}", self.printed());
+        Ok(())
+    }
+
+    /// Kills the controller with all it has started here.
+    pub(crate) fn kill(mut self) -> String {
+        self.child.kill();
+        self.printed()
+    }
+
     /// Waits for its end.
     ///
     /// # Errors
@@ -172,7 +204,7 @@ impl RunningPlay {
         let status = poll::until(self.began + limit, &self.stop, || self.child.exited());
         self.child.kill();
         ensure!(!self.stop.requested(), "stopped by a signal");
-        Ok(PlayRun { status: status.and_then(|status| status.code()), text: printed(&self.log) })
+        Ok(PlayRun { status: status.and_then(|status| status.code()), text: self.printed() })
     }
 }
 

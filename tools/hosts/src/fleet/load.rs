@@ -42,7 +42,7 @@ const WRITES_ONE_IN: u64 = 4;
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 
 /// A bound on what a failing fleet makes the log grow to.
-const FAILURES_LISTED_MAX: u64 = 200;
+const FAILURES_LISTED_MAX: u64 = 20;
 
 /// What the load did so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -70,7 +70,7 @@ pub(crate) struct Fleet {
     _balancer: Balancer,
     pub(crate) controller: Controller,
     pub(crate) hosts: Vec<FleetHost>,
-    _network: HostNetwork,
+    pub(crate) network: HostNetwork,
     pub(crate) releases: LabReleases,
     pub(crate) stop: Stop,
     folder: RunFolder,
@@ -79,6 +79,8 @@ pub(crate) struct Fleet {
 /// A host and what it is called in the inventory.
 pub(crate) struct FleetHost {
     pub(crate) name: &'static str,
+    pub(crate) role: Role,
+    pub(crate) number: u8,
     pub(crate) host: ContainerHost,
 }
 
@@ -95,7 +97,7 @@ impl Fleet {
             let mut host = ContainerHost::new(image, &format!("{name}-{}", described.number), &namespace, stop)?;
             layout::prepare(&host, described.number, &key)?;
             host.power_on()?;
-            hosts.push(FleetHost { name: described.name, host });
+            hosts.push(FleetHost { name: described.name, role: described.role, number: described.number, host });
         }
         for host in &hosts {
             host.host.wait_until_running().with_context(|| host.name)?;
@@ -104,7 +106,21 @@ impl Fleet {
         let controller = Controller::new(options, &folder.0, &name, stop)?;
         let balancer = Balancer::start(&folder.0, &name)?;
         let releases = LabReleases { folder: fs::canonicalize(&options.releases)? };
-        Ok(Self { _balancer: balancer, controller, hosts, _network: network, releases, stop: stop.clone(), folder })
+        Ok(Self { _balancer: balancer, controller, hosts, network, releases, stop: stop.clone(), folder })
+    }
+
+    /// Takes cable and power of a host away.
+    pub(crate) fn lose_power(&mut self, name: &str) -> Result<()> {
+        let host = named(&mut self.hosts, name)?;
+        self.network.unplug(host.number)?;
+        host.host.power_loss()
+    }
+
+    /// Gives both back; the host boots with the files it had.
+    pub(crate) fn restore_power(&mut self, name: &str) -> Result<()> {
+        let host = named(&mut self.hosts, name)?;
+        self.network.plug(host.number)?;
+        host.host.boot()
     }
 
     /// A playbook that is given a release.
@@ -127,6 +143,10 @@ impl Fleet {
         ensure!(self.stop.requested(), "{held:?}");
         Ok(())
     }
+}
+
+fn named<'a>(hosts: &'a mut [FleetHost], name: &str) -> Result<&'a mut FleetHost> {
+    hosts.iter_mut().find(|host| host.name == name).with_context(|| format!("no host is named {name}"))
 }
 
 /// A folder that goes with the run.

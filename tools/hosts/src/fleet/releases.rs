@@ -9,7 +9,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use corelane_release::bundle::ARCHIVE_SUFFIX;
+use corelane_release::bundle::{ARCHIVE_SUFFIX, MANIFEST_SUFFIX};
+use corelane_release::sum::Sha256Sum;
 
 /// The folder of releases.
 pub(crate) struct LabReleases {
@@ -20,6 +21,16 @@ impl LabReleases {
     /// The public key.
     pub(crate) fn key(&self) -> PathBuf {
         self.folder.join("key.pub")
+    }
+
+    /// What hosts call a release: the sum of its manifest.
+    ///
+    /// # Errors
+    /// It was not made.
+    pub(crate) fn digest(&self, name: &str) -> Result<Sha256Sum> {
+        let archive = self.archive(name)?.display().to_string();
+        let manifest = archive.replace(ARCHIVE_SUFFIX, MANIFEST_SUFFIX);
+        Ok(Sha256Sum::of(&fs::read(&manifest).with_context(|| manifest.clone())?))
     }
 
     /// The archive of a release.

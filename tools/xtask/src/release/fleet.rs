@@ -1,4 +1,4 @@
-//! The releases that a fleet is tested with: two good ones, signed with a key of the run.
+//! The releases that a fleet is tested with: two good ones, and what each scenario breaks, signed with a key of the run.
 //!
 //! ```text
 //!  DIR/key.pub                    DIR/NAME/corelane-VERSION-TARGET.{tar.zst,json,json.minisig}
@@ -16,7 +16,9 @@ use anyhow::{Context, Result, ensure};
 use corelane_lab::capture::capture;
 use corelane_lab::poll::Stop;
 use corelane_release::bundle::{ARCHIVE_SUFFIX, MANIFEST_SUFFIX};
+use corelane_release::manifest::FileMode;
 use corelane_release::pack::{ReleaseFiles, ReleaseIdentity, pack};
+use corelane_release::path::ReleasePath;
 
 use super::build::{self, Programs, SourceTree};
 use super::{metadata, sign, stage, write};
@@ -34,12 +36,31 @@ enum ReleaseDifference {
     Nothing,
     /// Programs of other sums that do the same.
     Programs,
+    /// An impostor in the place of the edge, which is beside it, and what it starts.
+    Impostor {
+        program: &'static str,
+        helper: Option<&'static str>,
+    },
 }
 
 const RELEASES: &[FleetRelease] = &[
     FleetRelease { name: "good", version: "0.1.0", change: ReleaseDifference::Nothing },
     FleetRelease { name: "next", version: "0.1.1", change: ReleaseDifference::Programs },
+    FleetRelease {
+        name: "crashes",
+        version: "0.1.2",
+        change: ReleaseDifference::Impostor { program: "crashes.sh", helper: None },
+    },
+    FleetRelease { name: "wrong", version: "0.1.2", change: helped("wrong.py") },
+    FleetRelease { name: "costly", version: "0.1.2", change: helped("costly.py") },
 ];
+
+const fn helped(helper: &'static str) -> ReleaseDifference {
+    ReleaseDifference::Impostor { program: "helped.sh", helper: Some(helper) }
+}
+
+/// Where impostors are.
+const IMPOSTORS: &str = "tools/impostor";
 
 /// Makes all of them in `out`, of programs that are built already.
 ///
@@ -55,7 +76,7 @@ pub(crate) fn make_for_fleet(root: &Path, programs: &Path, out: &Path, stop: &St
     let signer = sign::Signer::of_new_key(&out.join("key.pub"))?;
     for release in RELEASES {
         let mut files = files.clone();
-        release.change.make(&mut files);
+        release.change.make(root, &mut files).with_context(|| release.name)?;
         let identity = ReleaseIdentity { version: release.version.parse()?, ..identity.clone() };
         let (manifest, archive) = pack(&identity, &files)?;
         let folder = out.join(release.name);
@@ -69,7 +90,7 @@ pub(crate) fn make_for_fleet(root: &Path, programs: &Path, out: &Path, stop: &St
 }
 
 impl ReleaseDifference {
-    fn make(&self, files: &mut ReleaseFiles) {
+    fn make(&self, root: &Path, files: &mut ReleaseFiles) -> Result<()> {
         match self {
             Self::Nothing => {}
             Self::Programs => {
@@ -80,7 +101,16 @@ impl ReleaseDifference {
                     }
                 }
             }
+            Self::Impostor { program, helper } => {
+                let read = |name: &str| fs::read(root.join(IMPOSTORS).join(name)).with_context(|| name.to_owned());
+                let real = files.insert(ReleasePath::new("bin/corelane")?, (FileMode::Program, read(program)?));
+                files.insert(ReleasePath::new("bin/corelane-real")?, real.context("there is no bin/corelane")?);
+                if let Some(helper) = helper {
+                    files.insert(ReleasePath::new("bin/impostor.py")?, (FileMode::Data, read(helper)?));
+                }
+            }
         }
+        Ok(())
     }
 }
 

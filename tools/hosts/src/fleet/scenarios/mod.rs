@@ -1,5 +1,6 @@
 //! What is shown on the fleet, in order: each leaves a fleet that serves.
 
+mod rollout;
 mod site;
 mod wrong;
 
@@ -21,4 +22,10 @@ pub(super) const SCENARIOS: &[FleetScenario] = &[
     FleetScenario { name: "site again", run: site::again, always: false },
     FleetScenario { name: "wrong inventories", run: wrong::inventories, always: false },
     FleetScenario { name: "unsigned release", run: wrong::unsigned, always: false },
+    FleetScenario { name: "rollout", run: rollout::good, always: false },
+    FleetScenario { name: "nodes need a word", run: rollout::nodes_unacknowledged, always: false },
+    FleetScenario { name: "bad releases", run: rollout::bad, always: false },
+    FleetScenario { name: "bad settings", run: rollout::bad_settings, always: false },
+    FleetScenario { name: "controller killed", run: rollout::controller_killed, always: false },
+    FleetScenario { name: "host dies", run: rollout::host_dies, always: false },
 ];
