@@ -11,6 +11,9 @@ use super::*;
 
 const NODE: NodeId = NodeId(2);
 
+/// What the file looks like.
+const MARK: Mark = Mark { modified_ns: 1, length_bytes: 2, inode: 3 };
+
 fn text(epoch: u32, rest: &str) -> String {
     format!("cluster = \"blue\"\nepoch = {epoch}\n{rest}\n[[node]]\nid = 1\naddress = \"10.0.0.1:7401\"\n")
 }
@@ -33,7 +36,7 @@ impl Process {
     }
 
     fn reloader(&self, reactor: &Reactor, me: Option<NodeId>) -> TopologyReloader {
-        let source = TopologySource::in_place("t.toml", || Ok(String::new()), || None);
+        let source = TopologySource::in_place("t.toml", || Ok(String::new()), || Some(MARK));
         TopologyReloader::new(reactor, Some(source), me, self.topology().as_deref())
     }
 
@@ -141,6 +144,17 @@ fn a_claim_has_the_file_read_and_is_reported_once_when_the_file_is_older() {
         claim(10, None);
         reloader.adopt(Ok(text(9, "")), ReloadCause::Peer, &process);
         assert!(process.lines()[0].starts_with("topology_behind node=unknown claims=10 epoch=9"));
+    });
+}
+
+#[test]
+fn the_file_is_looked_at_before_and_while_the_process_serves() {
+    on_a_core(|reactor| {
+        let process = Process::new(&text(1, ""));
+        let reloader = process.reloader(reactor, None);
+        assert_eq!((reloader.is_clustered(), reloader.name()), (true, "t.toml"));
+        assert_eq!((reloader.marks_at_start(), reloader.look().take()), (vec![MARK], Some(vec![MARK])));
+        assert!(matches!(reloader.read::<()>().take(), Some((marks, Contents::Topology(Ok(_)))) if marks == [MARK]));
     });
 }
 
