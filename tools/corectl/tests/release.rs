@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -50,7 +51,12 @@ impl Place {
 
     /// Exit status, and what is printed.
     fn corectl(&self, arguments: &[&str]) -> (i32, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_corectl"));
+        self.corectl_with("022", arguments)
+    }
+
+    fn corectl_with(&self, umask: &str, arguments: &[&str]) -> (i32, String) {
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask $0 && exec \"$@\"", umask, env!("CARGO_BIN_EXE_corectl")]);
         command.arg("release").args(arguments).arg("--root").arg(self.folder.join("opt"));
         command.arg("--configuration").arg(self.folder.join("etc"));
         if ["verify", "install"].contains(&arguments[0]) && !arguments.contains(&"--key") {
@@ -94,6 +100,52 @@ fn installed_listed_verified_and_gone_back_from() {
     let (_, json) = place.corectl(&["list", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json[0]["version"], &json[0]["current"]), (&"1.0.0".into(), &true.into()));
+}
+
+#[test]
+fn no_umask_keeps_services_out_or_lets_others_in() {
+    let facts = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    for umask in ["077", "000"] {
+        let place = Place::new(umask);
+        let archive = place.release("1.0.0");
+        let (status, said) = place.corectl_with(umask, &["install", text(&archive)]);
+        assert_eq!(status, 0, "{said}");
+        let (current, root) = (place.folder.join("opt/current"), place.folder.join("opt"));
+        for folder in [&root, &root.join("releases"), &current, &current.join("bin")] {
+            assert_eq!(facts(folder), 0o755, "umask {umask}: {}", folder.display());
+        }
+        assert_eq!(facts(&current.join("bin/corelane")), 0o755);
+        for file in [current.join("manifest.json"), current.join("manifest.json.minisig"), root.join("history")] {
+            assert_eq!(facts(&file), 0o644, "umask {umask}: {}", file.display());
+        }
+        assert_eq!(facts(&root.join(".lock")), 0o600);
+        let (status, said) = place.corectl(&["verify", "current"]);
+        assert_eq!(status, 0, "{said}");
+    }
+}
+
+#[test]
+fn what_is_damaged_is_listed_with_a_remedy_that_helps() {
+    let place = Place::new("damaged");
+    assert_eq!(place.install("1.0.0").0, 0);
+    assert_eq!(place.install("1.1.0").0, 0);
+    fs::write(place.folder.join("opt/current/manifest.json"), "{").unwrap();
+    let (status, listed) = place.corectl(&["list"]);
+    assert!(status == 0 && listed.contains("1.0.0") && listed.contains("install that release again"), "{listed}");
+    let (_, json) = place.corectl(&["list", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json[0]["damaged"].is_string() && json[1]["damaged"].is_null(), "{json}");
+    let (status, said) = place.corectl(&["verify", "current"]);
+    assert!(status == 1 && said.contains("install the same one again"), "{said}");
+    let (status, said) = place.install("1.1.0");
+    assert!(status == 0 && said.contains("made good: "), "{said}");
+    assert_eq!(place.corectl(&["verify", "current"]).0, 0);
+
+    fs::remove_file(place.folder.join("opt/current")).unwrap();
+    std::os::unix::fs::symlink("nowhere", place.folder.join("opt/current")).unwrap();
+    let (status, listed) = place.corectl(&["list"]);
+    assert!(status == 0 && listed.contains("it leads to nowhere") && listed.contains("1.1.0"), "{listed}");
+    assert_eq!(place.install("1.1.0").0, 0);
 }
 
 #[test]

@@ -137,10 +137,22 @@ pub enum ReleaseError {
         path: PathBuf,
     },
     /// A rollback did not come to its end.
-    #[error("a rollback to {target} was interrupted; finish it first: corectl release rollback")]
+    #[error("the way back to {target} was interrupted; finish it first: corectl release rollback")]
     Interrupted {
         /// What it goes back to.
         target: Sha256Sum,
+    },
+    /// What a start runs is not a release. The operator's, or somebody has replaced the link.
+    #[error(
+        "{}: no link to a release in `releases`: {reason}; what a start runs is not known. Make a release current again: \
+         corectl release rollback DIGEST, or install one",
+        link.display()
+    )]
+    CurrentLink {
+        /// The link.
+        link: PathBuf,
+        /// What it is.
+        reason: String,
     },
     /// There is nothing to go back to.
     #[error("{}: no other release is installed; there is nothing to roll back to", path.display())]

@@ -20,6 +20,7 @@
 
 pub mod bundle;
 mod error;
+mod folder;
 pub mod keys;
 pub mod manifest;
 pub mod pack;

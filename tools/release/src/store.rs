@@ -4,7 +4,7 @@
 //!  /opt/corelane/
 //!    .lock                    held while anything here changes
 //!    current ─▶ releases/…    what a start runs; replaced by a rename, so it always names a whole release
-//!    .returning               a rollback is under way: what it goes back to
+//!    .returning               a release with its configuration is being made current: which one
 //!    history                  digests, latest first: what `rollback` goes back to, and what is kept
 //!    releases/<sha256>/       the files, manifest.json and its signature
 //!    configuration/<sha256>/  the files of /etc/corelane as they were when this release was left
@@ -13,19 +13,24 @@
 //! **Not**: restarting anything: a service manager does it, when the operator wants it.
 //!
 //! **Invariants**: a folder under `releases` whose name is a sum is complete and on the disk: it is filled under another
-//! name and renamed. `current` is never removed. At most [`KEPT`] releases stay, the current one among them.
+//! name and renamed. `current` is never removed. At most [`KEPT`] releases stay, the current one among them. What is damaged
+//! is named, and never keeps another release from being listed, installed or gone back to.
 
+mod check;
 mod configuration;
 mod disk;
 mod history;
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use self::configuration::Configuration;
+use self::disk::FileAccess;
 use self::history::History;
 use crate::ReleaseError;
 use crate::bundle::{VerifiedRelease, read_bounded};
+use crate::folder;
 use crate::keys::TrustedKeys;
 use crate::manifest::{MANIFEST_BYTES_MAX, MANIFEST_FILE, ReleaseManifest, SIGNATURE_FILE};
 use crate::sum::Sha256Sum;
@@ -43,7 +48,7 @@ pub const KEPT: usize = 3;
 /// What an unfinished release is called until it is whole.
 const INCOMING: &str = ".incoming-";
 
-/// The file that says that a rollback is under way, and to what.
+/// The file that says that a configuration is being put back, and that of which release.
 const RETURNING: &str = ".returning";
 
 /// What to do with a release that is older than the current one.
@@ -73,6 +78,26 @@ pub struct InstalledRelease {
     pub is_current: bool,
 }
 
+/// What there is on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The releases, the latest first.
+    pub releases: Vec<ListedRelease>,
+    /// What is wrong with `current`, so that none of them is the one that a start runs.
+    pub fault: Option<String>,
+}
+
+/// A release on the host, whose manifest may not be readable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedRelease {
+    /// What it is called.
+    pub digest: Sha256Sum,
+    /// Whether a start runs it.
+    pub is_current: bool,
+    /// What it is; why that cannot be said, with the remedy, where its folder is damaged or gone.
+    pub manifest: Result<ReleaseManifest, String>,
+}
+
 /// What a change came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Switched {
@@ -84,7 +109,12 @@ pub struct Switched {
     pub removed: Vec<Sha256Sum>,
     /// Files of the configuration that were put back, or taken away, with the release.
     pub configuration: Vec<PathBuf>,
+    /// What was wrong with the release as it was installed, which was made good.
+    pub repaired: Option<String>,
 }
+
+/// How the order of releases changes.
+type Order = fn(&History, Sha256Sum, Option<Sha256Sum>) -> History;
 
 impl ReleaseStore {
     /// The store in `root`, of a host whose configuration is in `configuration`. Nothing is made until something is installed.
@@ -95,7 +125,8 @@ impl ReleaseStore {
         Self { root, configuration }
     }
 
-    /// Installs a release and makes it current. One that is installed already is checked and made current.
+    /// Installs a release and makes it current. One that is installed already is checked, replaced where it is not what was
+    /// signed, and made current, with the configuration it had when it was left.
     ///
     /// # Errors
     /// The operator's: a downgrade that is not allowed, another kind of machine, a full disk. Nothing is current then that
@@ -107,29 +138,27 @@ impl ReleaseStore {
             let found = manifest.target.clone();
             return Err(ReleaseError::Target { path: release.archive_path.clone(), found, expected });
         }
-        let releases = self.releases();
-        fs::create_dir_all(&releases).map_err(ReleaseError::io(&releases, "cannot be made"))?;
+        // One that is there already may be somebody's choice; the check of a release says where it cannot serve.
+        if !self.root.exists() {
+            folder::make(&self.root)?;
+        }
         let _lock = disk::lock(&self.root.join(".lock"))?;
+        folder::make(&self.releases())?;
         self.remove_unfinished()?;
-        if let Some(target) = self.interrupted()? {
+        let digest = release.digest;
+        if let Some(target) = self.interrupted()?.filter(|target| *target != digest) {
             return Err(ReleaseError::Interrupted { target });
         }
+        // Whether a release is older than one that is damaged is not known, and the way on must not depend on it.
         if downgrade == Downgrade::Refused
-            && let Some(current) = self.current()?
-            && manifest.is_older_than(&self.manifest(current)?)
+            && let Some(Ok(current)) = self.current().ok().flatten().map(|current| self.manifest(current))
+            && manifest.is_older_than(&current)
         {
-            return Err(ReleaseError::downgrade(manifest, &self.manifest(current)?));
+            return Err(ReleaseError::downgrade(manifest, &current));
         }
-        let digest = release.digest;
-        if self.folder(digest).exists() {
-            self.check_files(digest)?;
-        } else {
-            self.unpack(release)?;
-        }
-        if let Some(left) = self.current()?.filter(|left| *left != digest) {
-            self.configuration.save(left)?;
-        }
-        self.switch(digest, History::with_latest)
+        let repaired = self.put_in_place(release)?;
+        let switched = self.bring_back(digest, History::with_latest)?;
+        Ok(Switched { repaired, ..switched })
     }
 
     /// Makes another release current again: the one whose digest begins with `to`, or the one before the current one. The
@@ -139,40 +168,87 @@ impl ReleaseStore {
     /// The operator's: there is none. Whoever changed it: its files are not what its manifest says.
     pub fn rollback(&self, to: Option<&str>) -> Result<Switched, ReleaseError> {
         let _lock = disk::lock(&self.root.join(".lock"))?;
-        let current = self.current()?;
-        let interrupted = self.interrupted()?;
-        let target = match (to, interrupted) {
+        let target = match (to, self.interrupted()?) {
             (Some(prefix), _) => self.find(prefix)?,
             (None, Some(target)) => target,
             (None, None) => {
-                let other = self.history()?.others(current).find(|digest| self.folder(*digest).exists());
+                let other = self.history()?.others(self.left()?).find(|digest| self.folder(*digest).exists());
                 other.ok_or_else(|| ReleaseError::NoOther { path: self.releases() })?
             }
         };
         self.check_files(target)?;
-        // What is live may already be of the target, where a rollback was interrupted; it was saved before.
-        if let Some(current) = current.filter(|current| *current != target && interrupted.is_none()) {
-            self.configuration.save(current)?;
+        self.bring_back(target, History::with_returned)
+    }
+
+    /// Makes `target`, which is whole, current, with the configuration that was saved for it.
+    fn bring_back(&self, target: Sha256Sum, order: Order) -> Result<Switched, ReleaseError> {
+        let left = self.left()?.filter(|left| *left != target);
+        let is_interrupted = self.interrupted()?.is_some();
+        // What is live may already be of the target, where this was interrupted; it was saved before.
+        if let Some(left) = left.filter(|_| !is_interrupted) {
+            self.configuration.save(left)?;
+        }
+        if left.is_none() && !is_interrupted || !self.configuration.is_saved(target) {
+            let switched = self.switch(target, order)?;
+            disk::remove_file(&self.root.join(RETURNING))?;
+            return Ok(switched);
         }
         let returning = self.root.join(RETURNING);
-        disk::replace(&returning, format!("{target}\n").as_bytes())?;
+        disk::replace(&returning, format!("{target}\n").as_bytes(), FileAccess::PUBLIC)?;
         let configuration = self.configuration.restore(target)?;
-        let switched = self.switch(target, History::with_returned)?;
-        fs::remove_file(&returning).map_err(ReleaseError::io(&returning, "cannot be removed"))?;
+        let switched = self.switch(target, order)?;
+        disk::remove_file(&returning)?;
         Ok(Switched { configuration, ..switched })
     }
 
-    /// What is installed, the latest first.
+    /// Makes sure that the folder of `release` is what was signed; returns what was wrong with the one that was there.
+    fn put_in_place(&self, release: &mut VerifiedRelease) -> Result<Option<String>, ReleaseError> {
+        let folder = self.folder(release.digest);
+        let is_there = fs::symlink_metadata(&folder).is_ok();
+        // What is wrong with the folder of the store is not made good by another copy.
+        let fault = match is_there.then(|| check::check(&self.releases(), &folder, release.digest)) {
+            Some(Ok(())) => return Ok(None),
+            Some(Err(fault)) => Some(fault.to_string()),
+            None => None,
+        };
+        let incoming = self.unpack(release)?;
+        if is_there {
+            disk::exchange(&incoming, &folder)?;
+            // What is left of it now is removed by the next installation, where it cannot be removed here.
+            let _ = disk::remove_all(&incoming);
+        } else {
+            disk::rename(&incoming, &folder)?;
+        }
+        Ok(fault)
+    }
+
+    /// What is installed, the latest first; what is damaged is in it with a word on how to mend it.
     ///
     /// # Errors
     /// The operator's: the folder cannot be read.
-    pub fn list(&self) -> Result<Vec<InstalledRelease>, ReleaseError> {
+    pub fn list(&self) -> Result<Listing, ReleaseError> {
+        let (current, fault) = match self.current() {
+            Ok(current) => (current, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
         let installed = self.installed()?;
-        let current = self.current()?;
-        let mut digests: Vec<Sha256Sum> = current.into_iter().chain(self.history()?.others(current)).collect();
-        digests.retain(|digest| installed.contains(digest));
-        digests.extend(installed.iter().filter(|digest| !digests.contains(digest)).copied().collect::<Vec<_>>());
-        digests.into_iter().map(|digest| self.describe(digest, current)).collect()
+        let mut digests: Vec<Sha256Sum> =
+            self.history()?.others(current).filter(|one| installed.contains(one)).collect();
+        digests.extend(
+            installed
+                .iter()
+                .filter(|one| !digests.contains(one) && Some(**one) != current)
+                .copied()
+                .collect::<Vec<_>>(),
+        );
+        let releases = current.into_iter().chain(digests).map(|digest| ListedRelease {
+            digest,
+            is_current: current == Some(digest),
+            manifest: self
+                .manifest(digest)
+                .map_err(|error| format!("{error}; install that release again, which mends it")),
+        });
+        Ok(Listing { releases: releases.collect(), fault })
     }
 
     /// Checks the files of an installed release, that there are no others, and its signature where it has one, which a
@@ -196,64 +272,65 @@ impl ReleaseStore {
     pub fn current(&self) -> Result<Option<Sha256Sum>, ReleaseError> {
         let link = self.root.join("current");
         match fs::read_link(&link) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(ReleaseError::io(&link, "is not a link to a release")(error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => {
+                Err(ReleaseError::CurrentLink { link, reason: format!("it cannot be read as a link: {error}") })
+            }
             Ok(target) => {
-                let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                let reason = "this is where `current` leads to, and it is no release";
-                name.parse()
-                    .map(Some)
-                    .map_err(|_| ReleaseError::NotFound { wanted: target.display().to_string(), reason })
+                let release = target.strip_prefix(&self.root).unwrap_or(&target).strip_prefix("releases").ok();
+                let digest = release.and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+                let reason = || format!("it leads to {}", target.display());
+                digest.map(Some).ok_or_else(|| ReleaseError::CurrentLink { link, reason: reason() })
             }
         }
     }
 
-    fn switch(
-        &self,
-        digest: Sha256Sum,
-        order: fn(&History, Sha256Sum, Option<Sha256Sum>) -> History,
-    ) -> Result<Switched, ReleaseError> {
-        let previous = self.current()?;
+    /// Whose configuration the present one is: that of the current release, and of the last one that was, where `current` is
+    /// damaged.
+    fn left(&self) -> Result<Option<Sha256Sum>, ReleaseError> {
+        match self.current() {
+            Ok(current) => Ok(current),
+            Err(_) => Ok(self.history()?.all().next()),
+        }
+    }
+
+    fn switch(&self, digest: Sha256Sum, order: Order) -> Result<Switched, ReleaseError> {
+        let previous = self.left()?;
         let history = order(&self.history()?, digest, previous);
         disk::replace_link(&self.root.join("current"), &Path::new("releases").join(digest.to_string()))?;
         history.write(&self.root.join("history"))?;
         let removed = self.remove_old(&history)?;
-        Ok(Switched { current: self.describe(digest, Some(digest))?, previous, removed, configuration: Vec::new() })
+        let current = self.describe(digest, Some(digest))?;
+        Ok(Switched { current, previous, removed, configuration: Vec::new(), repaired: None })
     }
 
-    fn unpack(&self, release: &mut VerifiedRelease) -> Result<(), ReleaseError> {
+    /// Unpacks beside the installed releases; returns the folder.
+    fn unpack(&self, release: &mut VerifiedRelease) -> Result<PathBuf, ReleaseError> {
         let incoming = self.releases().join(format!("{INCOMING}{}", release.digest));
-        fs::create_dir(&incoming).map_err(ReleaseError::io(&incoming, "cannot be made"))?;
+        folder::make(&incoming)?;
         if let Err(error) = Self::fill(&incoming, release) {
             // The refusal is what matters; what cannot be removed now is removed by the next installation.
             let _ = fs::remove_dir_all(&incoming);
             return Err(error);
         }
-        disk::rename(&incoming, &self.folder(release.digest))
+        Ok(incoming)
     }
 
     fn fill(incoming: &Path, release: &mut VerifiedRelease) -> Result<(), ReleaseError> {
         release.unpack(Unpacking::Into(incoming))?;
-        disk::write(&incoming.join(MANIFEST_FILE), &release.manifest_bytes)?;
-        disk::write(&incoming.join(SIGNATURE_FILE), release.signature.as_bytes())?;
+        disk::write(&incoming.join(MANIFEST_FILE), &release.manifest_bytes, FileAccess::PUBLIC)?;
+        disk::write(&incoming.join(SIGNATURE_FILE), release.signature.as_bytes(), FileAccess::PUBLIC)?;
         disk::sync_folders(incoming, &release.manifest)
     }
 
-    /// Holds every file of an installed release against its manifest, and the manifest against the name of the folder.
     fn check_files(&self, digest: Sha256Sum) -> Result<(), ReleaseError> {
-        let folder = self.folder(digest);
-        let path = folder.join(MANIFEST_FILE);
-        let found = Sha256Sum::of(&read_bounded(&path, MANIFEST_BYTES_MAX)?);
-        if found != digest {
-            return Err(ReleaseError::changed_sum(path.display().to_string(), digest, found));
-        }
-        disk::check_files(&folder, &self.manifest(digest)?)
+        check::check_root(&self.root)?;
+        check::check(&self.releases(), &self.folder(digest), digest)
     }
 
     fn remove_unfinished(&self) -> Result<(), ReleaseError> {
         for name in disk::names(&self.releases())?.iter().filter(|name| name.starts_with(INCOMING)) {
-            let folder = self.releases().join(name);
-            fs::remove_dir_all(&folder).map_err(ReleaseError::io(&folder, "cannot be removed"))?;
+            disk::remove_all(&self.releases().join(name))?;
         }
         Ok(())
     }
@@ -265,7 +342,7 @@ impl ReleaseStore {
             // Renamed first: a folder whose name is a sum is whole.
             let (folder, going) = (self.folder(*digest), self.releases().join(format!("{INCOMING}{digest}")));
             disk::rename(&folder, &going)?;
-            fs::remove_dir_all(&going).map_err(ReleaseError::io(&going, "cannot be removed"))?;
+            disk::remove_all(&going)?;
             self.configuration.forget(*digest)?;
         }
         Ok(old)
@@ -298,7 +375,7 @@ impl ReleaseStore {
         ReleaseManifest::parse(&read_bounded(&path, MANIFEST_BYTES_MAX)?, &path)
     }
 
-    /// What an interrupted rollback was to go back to.
+    /// The release whose configuration was being put back when that was interrupted.
     fn interrupted(&self) -> Result<Option<Sha256Sum>, ReleaseError> {
         let path = self.root.join(RETURNING);
         if !path.exists() {

@@ -3,7 +3,7 @@
 //! The archive has one folder, named as the archive without its suffix, with the files in it.
 //!
 //! **Invariants**: only regular files that the manifest names are written, each once, inside the folder, and never over
-//! something that is there already. Links and devices are refused, whatever they point at.
+//! something that is there already. Links and devices are refused, whatever they point at. Modes do not depend on the umask.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -16,6 +16,7 @@ use tar::EntryType;
 
 use crate::ReleaseError;
 use crate::bundle::ARCHIVE_SUFFIX;
+use crate::folder;
 use crate::manifest::{ReleaseFile, ReleaseManifest};
 use crate::path::ReleasePath;
 use crate::sum::HashingReader;
@@ -92,8 +93,7 @@ fn write_file(file: &ReleaseFile, content: impl Read, to: Unpacking<'_>) -> Resu
 
 fn write_into(file: &ReleaseFile, content: &mut impl Read, folder: &Path) -> Result<(), ReleaseError> {
     let path = file.path.within(folder);
-    let parent = path.parent().expect("a path in a folder has that folder above it");
-    fs::create_dir_all(parent).map_err(ReleaseError::io(parent, "cannot be made"))?;
+    file.path.folders().try_for_each(|inner| folder::make(&folder.join(inner)))?;
     let mut out = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -4,6 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
 
+#[path = "releases/configuration.rs"]
+mod configuration;
+#[path = "releases/damage.rs"]
+mod damage;
 mod support;
 
 use std::fs;
@@ -14,7 +18,7 @@ use corelane_release::ReleaseError;
 use corelane_release::bundle::VerifiedRelease;
 use corelane_release::keys::TrustedKeys;
 use corelane_release::manifest::ReleaseManifest;
-use corelane_release::store::{Downgrade, KEPT, ReleaseStore};
+use corelane_release::store::{Downgrade, InstalledRelease, KEPT, ListedRelease, ReleaseStore};
 
 use support::{Maker, Place, edit, entry, tar_zst};
 
@@ -114,7 +118,7 @@ fn hostile_archives_write_nothing_outside_and_leave_nothing_inside() {
         let mut release = open(&place, &maker, &made.archive).unwrap();
         let error = store.install(&mut release, Downgrade::Refused).expect_err(expected).to_string();
         assert!(error.contains(expected), "{error}");
-        assert_eq!(store.list().unwrap(), []);
+        assert_eq!(store.list().unwrap().releases, []);
         assert_eq!(fs::read_dir(place.path("opt/releases")).unwrap().count(), 0, "{expected}");
         assert!(!place.path("outside").exists() && !Path::new("/outside").exists(), "{expected}");
     }
@@ -143,10 +147,15 @@ fn install(place: &Place, maker: &Maker, version: &str, time: u64) -> Result<(),
 }
 
 fn versions(store: &ReleaseStore) -> Vec<String> {
-    let text = |release: &corelane_release::store::InstalledRelease| {
+    let text = |release: &InstalledRelease| {
         format!("{}{}", release.manifest.version, if release.is_current { "*" } else { "" })
     };
-    store.list().unwrap().iter().map(text).collect()
+    let known = |listed: ListedRelease| InstalledRelease {
+        digest: listed.digest,
+        manifest: listed.manifest.unwrap(),
+        is_current: listed.is_current,
+    };
+    store.list().unwrap().releases.into_iter().map(|listed| text(&known(listed))).collect()
 }
 
 fn runs(place: &Place) -> String {
@@ -163,7 +172,7 @@ fn installing_switches_keeps_three_and_going_back_goes_further_back() {
         assert_eq!(runs(&place), format!("program {version}"));
     }
     assert_eq!(versions(&store), ["1.3.0*", "1.2.0", "1.1.0"]);
-    assert_eq!(store.list().unwrap().len(), KEPT);
+    assert_eq!(store.list().unwrap().releases.len(), KEPT);
     let mode = fs::metadata(place.path("opt/current/bin/corelane")).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o755);
 
@@ -174,7 +183,7 @@ fn installing_switches_keeps_three_and_going_back_goes_further_back() {
         (versions(&store), runs(&place)),
         (["1.1.0*", "1.3.0", "1.2.0"].map(String::from).to_vec(), "program 1.1.0".to_owned())
     );
-    let latest = store.list().unwrap()[1].digest.to_string();
+    let latest = store.list().unwrap().releases[1].digest.to_string();
     store.rollback(Some(&latest[..12])).unwrap();
     assert_eq!(versions(&store), ["1.3.0*", "1.2.0", "1.1.0"]);
     for (wanted, expected) in [("", "more than one"), ("zz", "no installed release")] {
@@ -244,7 +253,7 @@ fn an_installed_release_that_was_changed_is_neither_verified_nor_gone_back_to() 
         install(&place, &maker, "1.0.0", 1).unwrap();
         install(&place, &maker, "1.1.0", 2).unwrap();
         let store = place.store();
-        let old = store.list().unwrap()[1].digest.to_string();
+        let old = store.list().unwrap().releases[1].digest.to_string();
         store.verify(&old, &keys).unwrap();
         change(&place.path("opt/releases").join(&old));
         let error = store.verify(&old, &keys).expect_err(expected).to_string();
@@ -253,40 +262,6 @@ fn an_installed_release_that_was_changed_is_neither_verified_nor_gone_back_to() 
         assert_eq!(runs(&place), "program 1.1.0");
         store.verify("current", &keys).unwrap();
     }
-}
-
-#[test]
-fn the_configuration_goes_back_with_its_release_and_the_topology_does_not() {
-    let place = Place::new();
-    let maker = Maker::new();
-    let config = |name: &str| place.path("etc").join(name);
-    fs::create_dir_all(config("conf.d")).unwrap();
-    install(&place, &maker, "1.0.0", 1).unwrap();
-    fs::write(config("corelane.toml"), "memory = \"1GiB\"\n").unwrap();
-    fs::set_permissions(config("corelane.toml"), fs::Permissions::from_mode(0o640)).unwrap();
-    fs::write(config("topology.toml"), "epoch = 1\n").unwrap();
-    fs::write(config("cores.toml"), "# before\n").unwrap();
-    install(&place, &maker, "1.1.0", 2).unwrap();
-    fs::write(config("corelane.toml"), "memory = \"2GiB\"\n").unwrap();
-    fs::write(config("conf.d/new.toml"), "new_key = true\n").unwrap();
-    fs::write(config("key.pem"), "secret").unwrap();
-    fs::write(config("topology.toml"), "epoch = 2\n").unwrap();
-    fs::write(config("cores.toml"), "# tuned\n").unwrap();
-
-    let back = place.store().rollback(None).unwrap();
-    assert_eq!(back.configuration, [config("corelane.toml"), config("conf.d/new.toml")]);
-    assert_eq!(fs::read_to_string(config("corelane.toml")).unwrap(), "memory = \"1GiB\"\n");
-    assert_eq!(fs::metadata(config("corelane.toml")).unwrap().permissions().mode() & 0o7777, 0o640);
-    assert!(!config("conf.d/new.toml").exists() && config("key.pem").exists());
-    assert_eq!(fs::read_to_string(config("topology.toml")).unwrap(), "epoch = 2\n");
-    assert_eq!(fs::read_to_string(config("cores.toml")).unwrap(), "# tuned\n");
-
-    place.store().rollback(None).unwrap();
-    assert_eq!(runs(&place), "program 1.1.0");
-    assert_eq!(fs::read_to_string(config("corelane.toml")).unwrap(), "memory = \"2GiB\"\n");
-    assert!(config("conf.d/new.toml").exists());
-    let saved = fs::metadata(place.path("opt/configuration")).unwrap().permissions().mode();
-    assert_eq!(saved & 0o7777, 0o700, "a configuration may hold secrets");
 }
 
 #[test]
@@ -309,10 +284,10 @@ fn what_an_interruption_left_is_cleared_or_finished() {
     assert_eq!(versions(&store)[..2], ["1.1.2*", "1.1.1"]);
 
     // Killed in a rollback, when the configuration was put back: the next one finishes it, and an installation says so.
-    let target = store.list().unwrap()[1].digest.to_string();
+    let target = store.list().unwrap().releases[1].digest.to_string();
     fs::write(place.path("opt/.returning"), format!("{target}\n")).unwrap();
     let error = install(&place, &maker, "1.2.0", 5).expect_err("a rollback is under way").to_string();
-    assert!(error.contains(&format!("a rollback to {target} was interrupted")), "{error}");
+    assert!(error.contains(&format!("the way back to {target} was interrupted")), "{error}");
     store.rollback(None).unwrap();
     assert_eq!(versions(&store)[0], "1.1.1*");
     install(&place, &maker, "1.2.0", 5).unwrap();

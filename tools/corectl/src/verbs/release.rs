@@ -7,10 +7,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
+use corectl::printable::printable;
 use corelane_release::ReleaseError;
 use corelane_release::bundle::VerifiedRelease;
 use corelane_release::keys::TrustedKeys;
-use corelane_release::store::{CONFIGURATION, Downgrade, InstalledRelease, ROOT, ReleaseStore, Switched};
+use corelane_release::store::{
+    CONFIGURATION, Downgrade, InstalledRelease, ListedRelease, Listing, ROOT, ReleaseStore, Switched,
+};
 
 /// Where a host keeps the public key that it trusts.
 const KEY: &str = "/etc/corelane/release.pub";
@@ -77,11 +80,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let store = ReleaseStore::new(&options.root, &options.configuration);
     match act(&store, &options.verb) {
         Ok(text) => {
-            print!("{text}");
+            print!("{}", printable(&text));
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if is_refusal(&error) => {
-            eprintln!("refused: {error}");
+            eprintln!("refused: {}", printable(&error.to_string()));
             Ok(ExitCode::FAILURE)
         }
         Err(error) => Err(error.into()),
@@ -94,7 +97,8 @@ fn act(store: &ReleaseStore, verb: &ReleaseVerb) -> Result<String, ReleaseError>
             let keys = TrustedKeys::read(&keys.keys)?;
             let path = PathBuf::from(release);
             if !path.is_file() {
-                return Ok(format!("as signed: {}\n", described(&store.verify(release, &keys)?)));
+                let release = store.verify(release, &keys).inspect_err(advise)?;
+                return Ok(format!("as signed: {}\n", described(&release)));
             }
             let mut release = VerifiedRelease::open(&path, &keys)?;
             release.check_contents()?;
@@ -107,10 +111,24 @@ fn act(store: &ReleaseStore, verb: &ReleaseVerb) -> Result<String, ReleaseError>
             store.install(&mut VerifiedRelease::open(file, &keys)?, downgrade).map(|switched| switched_text(&switched))
         }
         ReleaseVerb::List { json } => {
-            let installed = store.list()?;
-            Ok(if *json { list_json(&installed) } else { installed.iter().map(|one| described(one) + "\n").collect() })
+            let listing = store.list()?;
+            if let Some(fault) = &listing.fault {
+                eprintln!("damaged: {}", printable(fault));
+            }
+            Ok(if *json { list_json(&listing) } else { listing.releases.iter().map(listed).collect() })
         }
-        ReleaseVerb::Rollback { digest } => store.rollback(digest.as_deref()).map(|switched| switched_text(&switched)),
+        ReleaseVerb::Rollback { digest } => {
+            store.rollback(digest.as_deref()).map(|switched| switched_text(&switched)).inspect_err(advise)
+        }
+    }
+}
+
+/// What to do about an installed release that is not as it was signed.
+fn advise(error: &ReleaseError) {
+    if is_refusal(error) || matches!(error, ReleaseError::Io { .. }) {
+        eprintln!(
+            "to mend an installed release, install the same one again; `corectl release rollback DIGEST` takes another"
+        );
     }
 }
 
@@ -140,8 +158,25 @@ fn described(release: &InstalledRelease) -> String {
     format!("{mark} {} {:8} {}", &digest.to_string()[..SHORT_DIGITS], manifest.version.to_string(), manifest.commit)
 }
 
+/// A line of the list.
+fn listed(release: &ListedRelease) -> String {
+    let ListedRelease { digest, is_current, manifest } = release;
+    match manifest {
+        Ok(manifest) => {
+            described(&InstalledRelease { digest: *digest, manifest: manifest.clone(), is_current: *is_current }) + "\n"
+        }
+        Err(fault) => {
+            let mark = if *is_current { "*" } else { " " };
+            format!("{mark} {} damaged: {fault}\n", &digest.to_string()[..SHORT_DIGITS])
+        }
+    }
+}
+
 fn switched_text(switched: &Switched) -> String {
     let mut text = format!("current: {}\n", described(&switched.current));
+    if let Some(fault) = &switched.repaired {
+        text += &format!("made good: what was installed had been changed: {fault}\n");
+    }
     for digest in &switched.removed {
         text += &format!("removed: {digest}\n");
     }
@@ -155,17 +190,19 @@ fn switched_text(switched: &Switched) -> String {
     text
 }
 
-fn list_json(installed: &[InstalledRelease]) -> String {
-    let entry = |release: &InstalledRelease| {
+fn list_json(listing: &Listing) -> String {
+    let entry = |release: &ListedRelease| {
+        let manifest = release.manifest.as_ref().ok();
         serde_json::json!({
             "digest": release.digest.to_string(),
             "current": release.is_current,
-            "version": release.manifest.version.to_string(),
-            "commit": release.manifest.commit,
-            "commit_time": release.manifest.commit_time,
-            "target": release.manifest.target,
+            "version": manifest.map(|manifest| manifest.version.to_string()),
+            "commit": manifest.map(|manifest| &manifest.commit),
+            "commit_time": manifest.map(|manifest| manifest.commit_time),
+            "target": manifest.map(|manifest| &manifest.target),
+            "damaged": release.manifest.as_ref().err(),
         })
     };
-    let list: Vec<_> = installed.iter().map(entry).collect();
+    let list: Vec<_> = listing.releases.iter().map(entry).collect();
     serde_json::Value::Array(list).to_string() + "\n"
 }

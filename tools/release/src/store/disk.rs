@@ -1,22 +1,42 @@
 //! Changes of a folder that survive a loss of power at any point: write elsewhere, sync, rename, sync the folder.
 //!
-//! **Invariants**: a file or link that is replaced is the old one or the new one, never neither and never a part.
+//! **Invariants**: a file or link that is replaced is the old one or the new one, never neither and never a part. A file has its
+//! final owner and mode before its first byte, and never more readers than that.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, fchown, symlink};
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 
 use crate::ReleaseError;
 use crate::bundle::with_suffix;
-use crate::manifest::{MANIFEST_FILE, ReleaseFile, ReleaseManifest, SIGNATURE_FILE};
-use crate::sum::Sha256Sum;
+use crate::manifest::ReleaseManifest;
 
 /// Where a file or link is made before it takes the place of another.
 const NEW: &str = ".new";
+
+/// The mode of the lock: whoever can open it can hold it, and keep others from installing and from going back.
+const LOCK_MODE: u32 = 0o600;
+
+/// The mode of files that all may read.
+const PUBLIC_MODE: u32 = 0o644;
+
+/// Who may do what with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileAccess {
+    /// The bits of the mode.
+    pub(super) mode: u32,
+    /// User and group; those of this process without.
+    pub(super) owners: Option<(u32, u32)>,
+}
+
+impl FileAccess {
+    /// Read by all, written by its owner, this process's user.
+    pub(super) const PUBLIC: Self = Self { mode: PUBLIC_MODE, owners: None };
+}
 
 /// Takes the lock, which ends with the handle.
 pub(super) fn lock(path: &Path) -> Result<File, ReleaseError> {
@@ -24,8 +44,12 @@ pub(super) fn lock(path: &Path) -> Result<File, ReleaseError> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(LOCK_MODE)
         .open(path)
         .map_err(ReleaseError::io(path, "cannot be opened"))?;
+    // Earlier versions made it readable by all.
+    file.set_permissions(Permissions::from_mode(LOCK_MODE))
+        .map_err(ReleaseError::io(path, "its mode cannot be set"))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(ReleaseError::Busy { path: path.into() }),
@@ -33,33 +57,62 @@ pub(super) fn lock(path: &Path) -> Result<File, ReleaseError> {
     }
 }
 
-/// Writes a new file.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), ReleaseError> {
-    let mut file = File::create(path).map_err(ReleaseError::io(path, "cannot be made"))?;
-    file.write_all(bytes)
-        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(0o644)))
-        .and_then(|()| file.sync_all())
-        .map_err(ReleaseError::io(path, "cannot be written"))
+/// Writes a new file, in the place of what an interruption left there.
+pub(super) fn write(path: &Path, bytes: &[u8], access: FileAccess) -> Result<(), ReleaseError> {
+    remove_file(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(ReleaseError::io(path, "cannot be made"))?;
+    if let Some((user, group)) = access.owners {
+        fchown(&file, Some(user), Some(group)).map_err(ReleaseError::io(path, "its owner cannot be set"))?;
+    }
+    file.set_permissions(Permissions::from_mode(access.mode))
+        .map_err(ReleaseError::io(path, "its mode cannot be set"))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(ReleaseError::io(path, "cannot be written"))
 }
 
 /// Writes a file in the place of another.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), ReleaseError> {
+pub(super) fn replace(path: &Path, bytes: &[u8], access: FileAccess) -> Result<(), ReleaseError> {
     let new = with_suffix(path, NEW);
-    write(&new, bytes)?;
+    write(&new, bytes, access)?;
     rename(&new, path)
 }
 
 /// Makes a link in the place of another.
 pub(super) fn replace_link(path: &Path, target: &Path) -> Result<(), ReleaseError> {
     let new = with_suffix(path, NEW);
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(ReleaseError::io(&new, "cannot be removed")(error));
-        }
-        _ => {}
-    }
+    remove_file(&new)?;
     symlink(target, &new).map_err(ReleaseError::io(&new, "cannot be made"))?;
     rename(&new, path)
+}
+
+/// Removes a file or a link, if there is one.
+pub(super) fn remove_file(path: &Path) -> Result<(), ReleaseError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(ReleaseError::io(path, "cannot be removed")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder and what is in it, or whatever else has that name.
+pub(super) fn remove_all(path: &Path) -> Result<(), ReleaseError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(facts) if facts.is_dir() => fs::remove_dir_all(path).map_err(ReleaseError::io(path, "cannot be removed")),
+        _ => remove_file(path),
+    }
+}
+
+/// Exchanges two entries of one folder, so that neither name is ever missing, and writes the folder to the disk.
+pub(super) fn exchange(one: &Path, other: &Path) -> Result<(), ReleaseError> {
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
+        .map_err(|error| ReleaseError::io(other, "cannot be put in place")(error.into()))?;
+    sync_folder(other.parent().expect("what is exchanged lies in a folder"))
 }
 
 /// Renames within one folder, and writes the folder to the disk.
@@ -96,37 +149,42 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, ReleaseError> {
     Ok(names)
 }
 
-/// Holds an unpacked release against its manifest: each file, and that there are no others.
-pub(super) fn check_files(folder: &Path, manifest: &ReleaseManifest) -> Result<(), ReleaseError> {
-    manifest.files.iter().try_for_each(|file| check_file(folder, file))?;
-    let files: BTreeSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
-    let folders: BTreeSet<&str> = manifest.files.iter().flat_map(|file| file.path.folders()).collect();
-    for inner in folders.iter().chain([&""]) {
-        for name in names(&folder.join(inner))? {
-            let path = if inner.is_empty() { name } else { format!("{inner}/{name}") };
-            let is_own = [MANIFEST_FILE, SIGNATURE_FILE].contains(&path.as_str());
-            if !is_own && !files.contains(path.as_str()) && !folders.contains(path.as_str()) {
-                let file = folder.join(path).display().to_string();
-                return Err(ReleaseError::Entry { file, reason: "in the folder, and not in the manifest".to_owned() });
-            }
-        }
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::unix::fs::MetadataExt as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
 
-fn check_file(folder: &Path, file: &ReleaseFile) -> Result<(), ReleaseError> {
-    let path = file.path.within(folder);
-    let name = path.display().to_string();
-    let facts = fs::symlink_metadata(&path).map_err(ReleaseError::io(&path, "cannot be read"))?;
-    if !facts.is_file() {
-        return Err(ReleaseError::Entry { file: name, reason: "not a file any more".to_owned() });
+    use super::*;
+
+    #[test]
+    fn what_only_some_may_read_is_at_no_time_open_to_others() {
+        let path = std::env::temp_dir().join(format!("corelane-disk-{}", std::process::id()));
+        // Left by an interruption of an earlier version, and open in the hands of somebody else.
+        fs::write(&path, "old").unwrap();
+        let mut open = File::open(&path).unwrap();
+        let is_done = AtomicBool::new(false);
+        let access = FileAccess { mode: 0o640, owners: None };
+        thread::scope(|scope| {
+            let seen = scope.spawn(|| {
+                let mut seen = BTreeSet::new();
+                while !is_done.load(Ordering::Relaxed) {
+                    seen.extend(
+                        fs::metadata(&path).ok().filter(|facts| facts.len() > 3).map(|facts| facts.mode() & 0o7777),
+                    );
+                }
+                seen
+            });
+            let written = write(&path, &vec![b'x'; 4 << 20], access);
+            is_done.store(true, Ordering::Relaxed);
+            written.unwrap();
+            assert!(seen.join().unwrap().iter().all(|mode| *mode == 0o640));
+        });
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
+        let mut text = String::new();
+        open.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "old");
+        fs::remove_file(&path).unwrap();
     }
-    let mode = facts.permissions().mode() & 0o7777;
-    if mode != file.mode.bits() {
-        let (expected, found) = (format!("{:04o}", file.mode.bits()), format!("{mode:04o}"));
-        return Err(ReleaseError::Changed { file: name, what: "mode", expected, found });
-    }
-    let handle = File::open(&path).map_err(ReleaseError::io(&path, "cannot be opened"))?;
-    let (sum, _) = Sha256Sum::of_reader(handle, file.bytes).map_err(ReleaseError::io(&path, "cannot be read"))?;
-    if sum == file.sha256 { Ok(()) } else { Err(ReleaseError::changed_sum(name, file.sha256, sum)) }
 }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::disk;
+use super::disk::{self, FileAccess};
 use crate::ReleaseError;
 use crate::bundle::read_bounded;
 use crate::sum::Sha256Sum;
@@ -64,7 +64,7 @@ impl History {
 
     pub(super) fn write(&self, path: &Path) -> Result<(), ReleaseError> {
         let text: String = self.0.iter().map(|digest| format!("{digest}\n")).collect();
-        disk::replace(path, text.as_bytes())
+        disk::replace(path, text.as_bytes(), FileAccess::PUBLIC)
     }
 }
 
