@@ -7,8 +7,9 @@
 //!
 //! **Not** deciding any of it, which [`crate::lifecycle`] does.
 //!
-//! **Invariants**: nothing here waits; at most `UNSENT_MAX` messages are kept for a manager that does not read; a sign of life is
-//! never kept, since it would be one of the past.
+//! **Invariants**: nothing here waits. For a manager that does not read, what the process is stays until it is taken, at most
+//! `UNSENT_MAX` messages, and of the sentences about what it does the newest. A sign of life is never kept, since it would be one
+//! of the past.
 //!
 //! **Source**: sd_notify(3), systemd.service(5) (`Type=notify-reload`, `WatchdogSec=`), sd_watchdog_enabled(3).
 
@@ -36,8 +37,9 @@ const SOCKET: &str = "NOTIFY_SOCKET";
 const WATCHDOG: &str = "WATCHDOG_USEC";
 const WATCHDOG_PROCESS: &str = "WATCHDOG_PID";
 
-/// Messages that wait for a manager that does not read: a start, an end and a few reloads between them.
-const UNSENT_MAX: usize = 16;
+/// Messages about the state that wait for a manager that does not read. A start, the last reload with its end, and the end of the
+/// process are four; what no life of a process has is bounded too.
+const UNSENT_MAX: usize = 8;
 
 /// How often the sentence about what the process does is sent at most, while nothing else is.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
@@ -94,11 +96,56 @@ fn address(socket: &OsStr) -> io::Result<SocketAddr> {
 
 pub(crate) type SendMessage = Box<dyn Fn(&[u8]) -> io::Result<()>>;
 
+/// What a message says that the process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ToldState {
+    Ready,
+    Reloading,
+    Stopping,
+}
+
+/// What the manager has not taken yet.
+#[derive(Debug, Default)]
+struct Unsent {
+    /// In order; sent before the sentence.
+    states: VecDeque<(ToldState, String)>,
+    /// The newest sentence that came without a state.
+    status: Option<String>,
+}
+
+impl Unsent {
+    fn put(&mut self, state: ToldState, message: String) {
+        match state {
+            // A reload makes up for those before it, whose ends go with them; the end of the start stays.
+            ToldState::Reloading => {
+                let first = self.states.iter().position(|(state, _)| *state == ToldState::Reloading);
+                self.states.truncate(first.unwrap_or(self.states.len()));
+            }
+            _ if self.states.back().is_some_and(|(last, _)| *last == state) => drop(self.states.pop_back()),
+            _ => {}
+        }
+        if self.states.len() == UNSENT_MAX {
+            self.states.pop_front();
+        }
+        self.states.push_back((state, message));
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.states.front().map(|(_, message)| message).or(self.status.as_ref()).map(String::as_str)
+    }
+
+    fn drop_next(&mut self) {
+        if self.states.pop_front().is_none() {
+            self.status = None;
+        }
+    }
+}
+
 /// The manager of a process, told by its control core.
 pub struct ServiceManager {
     /// `None` where nobody is to be told.
     send: Option<SendMessage>,
-    unsent: RefCell<VecDeque<String>>,
+    unsent: RefCell<Unsent>,
     /// The sentence that was sent last, and when.
     said: RefCell<(String, Instant)>,
     ping_interval: Option<Duration>,
@@ -133,18 +180,18 @@ impl ServiceManager {
 
     /// The process serves, or does so by what it has read again.
     pub fn ready(&self, status: &str, now: Instant) {
-        self.tell("READY=1", status, now);
+        self.tell(ToldState::Ready, "READY=1", status, now);
     }
 
     /// The process reads its settings again; `ready` says that it has.
     pub fn reloading(&self, now: Instant) {
-        self.put(format!("RELOADING=1\nMONOTONIC_USEC={}", now.as_nanos() / 1000));
+        self.put(ToldState::Reloading, format!("RELOADING=1\nMONOTONIC_USEC={}", now.as_nanos() / 1000));
     }
 
     /// The process ends, which may take so long by its settings.
     pub fn stopping(&self, within: Duration, status: &str, now: Instant) {
         let microseconds = (within + STOP_SLACK).as_micros();
-        self.tell(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={microseconds}"), status, now);
+        self.tell(ToldState::Stopping, &format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={microseconds}"), status, now);
     }
 
     /// Once a second: sends what was not taken, and `status` where it is news.
@@ -154,8 +201,9 @@ impl ServiceManager {
             let said = self.said.borrow();
             now >= said.1 + STATUS_INTERVAL && said.0 != status
         };
-        if is_due {
-            self.put(format!("STATUS={}", self.say(status, now)));
+        if is_due && self.send.is_some() {
+            self.unsent.borrow_mut().status = Some(format!("STATUS={}", self.say(status, now)));
+            self.flush();
         }
     }
 
@@ -183,8 +231,11 @@ impl ServiceManager {
         self.fault.take()
     }
 
-    fn tell(&self, state: &str, status: &str, now: Instant) {
-        self.put(format!("{state}\nSTATUS={}", self.say(status, now)));
+    fn tell(&self, state: ToldState, text: &str, status: &str, now: Instant) {
+        let message = format!("{text}\nSTATUS={}", self.say(status, now));
+        // Sentences that wait are older than the one in this message.
+        self.unsent.borrow_mut().status = None;
+        self.put(state, message);
     }
 
     /// Notes a sentence as said; it, on one line.
@@ -193,30 +244,25 @@ impl ServiceManager {
         status.replace('\n', " ")
     }
 
-    fn put(&self, message: String) {
+    fn put(&self, state: ToldState, message: String) {
         if self.send.is_none() {
             return;
         }
-        let mut unsent = self.unsent.borrow_mut();
-        if unsent.len() == UNSENT_MAX {
-            unsent.pop_front();
-        }
-        unsent.push_back(message);
-        drop(unsent);
+        self.unsent.borrow_mut().put(state, message);
         self.flush();
     }
 
     fn flush(&self) {
         let Some(send) = &self.send else { return };
         let mut unsent = self.unsent.borrow_mut();
-        while let Some(message) = unsent.front() {
+        while let Some(message) = unsent.next() {
             match send(message.as_bytes()) {
-                Ok(()) => drop(unsent.pop_front()),
+                Ok(()) => unsent.drop_next(),
                 Err(error) if is_full(&error) => return,
                 Err(error) => {
                     // Nobody is there: what comes later may find somebody, who then is not told of the past.
                     self.fault.replace(Some(error));
-                    unsent.clear();
+                    *unsent = Unsent::default();
                 }
             }
         }

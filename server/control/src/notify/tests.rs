@@ -101,36 +101,85 @@ fn the_sentence_is_sent_when_it_is_news_and_not_too_often() {
     assert_eq!(told, expected.map(|(second, message)| (second, message.to_owned())));
 }
 
+/// What takes nothing while it is full, and what it has taken.
+struct Full {
+    is_full: Rc<Cell<bool>>,
+    taken: Rc<RefCell<Vec<String>>>,
+}
+
+impl Full {
+    fn new() -> (Self, ServiceManager) {
+        let (is_full, taken) = (Rc::new(Cell::new(true)), Rc::new(RefCell::new(Vec::new())));
+        let (full, into) = (Rc::clone(&is_full), Rc::clone(&taken));
+        let send = move |message: &[u8]| {
+            if full.get() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            into.borrow_mut().push(String::from_utf8(message.to_vec()).unwrap());
+            Ok(())
+        };
+        let manager = ServiceManager::new(Some(Box::new(send)), Some(Duration::from_secs(2)), at(0));
+        (Self { is_full, taken }, manager)
+    }
+
+    /// What was kept for it, once it takes something again with the tick of `status`.
+    fn taken(&self, manager: &ServiceManager, status: &str, now: Instant) -> Vec<String> {
+        self.is_full.set(false);
+        manager.tick(status, now);
+        self.is_full.set(true);
+        assert!(manager.take_fault().is_none());
+        self.taken.take()
+    }
+}
+
 #[test]
-fn what_is_not_taken_is_sent_later_in_order_and_bounded() {
-    let (is_full, taken) = (Rc::new(Cell::new(true)), Rc::new(RefCell::new(Vec::new())));
-    let (full, into) = (Rc::clone(&is_full), Rc::clone(&taken));
-    let send = move |message: &[u8]| {
-        if full.get() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        into.borrow_mut().push(String::from_utf8(message.to_vec()).unwrap());
-        Ok(())
-    };
-    let manager = ServiceManager::new(Some(Box::new(send)), Some(Duration::from_secs(2)), at(0));
+fn what_is_not_taken_is_sent_later_in_order() {
+    let (full, manager) = Full::new();
     manager.ready("a", at(0));
     manager.reloading(at(1));
     manager.ping(at(1), || true);
-    is_full.set(false);
-    manager.tick("a", at(1_000));
-    assert_eq!(
-        *taken.borrow(),
-        ["READY=1\nSTATUS=a", "RELOADING=1\nMONOTONIC_USEC=1000"],
-        "no sign of life of the past"
-    );
-    is_full.set(true);
-    (0..2 * UNSENT_MAX as u64).for_each(|ms| manager.reloading(at(ms)));
-    is_full.set(false);
-    taken.borrow_mut().clear();
-    manager.tick("a", at(2_000));
-    let last = format!("RELOADING=1\nMONOTONIC_USEC={}", (2 * UNSENT_MAX - 1) * 1000);
-    assert_eq!((taken.borrow().len(), taken.borrow().last()), (UNSENT_MAX, Some(&last)));
-    assert!(manager.take_fault().is_none());
+    let expected = ["READY=1\nSTATUS=a", "RELOADING=1\nMONOTONIC_USEC=1000"];
+    assert_eq!(full.taken(&manager, "a", at(1_000)), expected, "no sign of life of the past");
+}
+
+#[test]
+fn of_the_sentences_that_were_not_taken_the_newest_is_sent_and_every_state() {
+    let (full, manager) = Full::new();
+    manager.ready("0", at(0));
+    for second in 1..=600 {
+        manager.tick(&second.to_string(), at(second * 1000));
+    }
+    assert_eq!(full.taken(&manager, "600", at(601_000)), ["READY=1\nSTATUS=0", "STATUS=600"]);
+
+    manager.tick("more", at(650_000));
+    manager.stopping(Duration::from_secs(2), "Ending", at(651_000));
+    let expected = ["STOPPING=1\nEXTEND_TIMEOUT_USEC=7000000\nSTATUS=Ending"];
+    assert_eq!(full.taken(&manager, "Ending", at(652_000)), expected, "the sentence before it is of the past");
+}
+
+#[test]
+fn the_last_of_many_reloads_makes_up_for_the_others() {
+    let (full, manager) = Full::new();
+    manager.ready("a", at(0));
+    for ms in 1..=50 {
+        manager.reloading(at(ms));
+        manager.ready("b", at(ms));
+    }
+    manager.stopping(Duration::from_secs(2), "c", at(51));
+    let expected = [
+        "READY=1\nSTATUS=a",
+        "RELOADING=1\nMONOTONIC_USEC=50000",
+        "READY=1\nSTATUS=b",
+        "STOPPING=1\nEXTEND_TIMEOUT_USEC=7000000\nSTATUS=c",
+    ];
+    assert_eq!(full.taken(&manager, "c", at(52)), expected);
+    (0..100).for_each(|ms| manager.reloading(at(ms)));
+    assert_eq!(full.taken(&manager, "c", at(100)), ["RELOADING=1\nMONOTONIC_USEC=99000"]);
+    for ms in 0..100 {
+        manager.stopping(Duration::ZERO, "c", at(ms));
+        manager.ready("c", at(ms));
+    }
+    assert_eq!(full.taken(&manager, "c", at(101)).len(), UNSENT_MAX, "what no process does is bounded all the same");
 }
 
 #[test]
@@ -150,7 +199,8 @@ fn nobody_is_told_where_nobody_asked() {
     let manager = ServiceManager::connect(None, at(0)).unwrap();
     manager.ready("a", at(0));
     manager.ping(at(0), || panic!("nobody wants to know"));
-    assert!(manager.unsent.borrow().is_empty() && manager.take_fault().is_none());
+    manager.tick("b", at(60_000));
+    assert!(manager.unsent.borrow().next().is_none() && manager.take_fault().is_none());
 }
 
 #[test]
