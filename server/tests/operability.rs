@@ -332,6 +332,48 @@ fn a_check_finds_addresses_that_a_start_could_not_use() {
 }
 
 #[test]
+fn a_check_and_a_start_refuse_the_same_paths() {
+    let folder = own_folder();
+    std::fs::write(folder.join("file"), "").unwrap();
+    std::fs::create_dir(folder.join("folder")).unwrap();
+    for name in ["file", "folder"] {
+        for key in ["--listen", "--admin", "--command-listen"] {
+            let own = Addresses::own();
+            for check in [&["--check"][..], &[]] {
+                let mut command = program(env!("CARGO_BIN_EXE_corelane"));
+                command.args(["--cores=0", "--memory=64MiB"]).args(check);
+                let addresses = [("--listen", own.listen), ("--admin", own.admin)];
+                command
+                    .args(addresses.iter().filter(|(other, _)| *other != key).map(|(key, own)| format!("{key}={own}")));
+                command.arg(format!("{key}=unix:{}", folder.join(name).display()));
+                let output = command.output().unwrap();
+                let said = String::from_utf8(output.stderr).unwrap();
+                let is_refused = output.status.code() == Some(2) && said.contains("not a socket");
+                assert!(is_refused, "{key} {name} {check:?} {:?}: {said}", output.status);
+            }
+        }
+    }
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[test]
+fn a_limit_of_the_process_is_refused_for_good_and_found_by_a_check() {
+    for (limit, name) in [("-f 0", "RLIMIT_FSIZE"), ("-v 400000", "RLIMIT_AS")] {
+        for check in [Some("--check"), None] {
+            let own = Addresses::own();
+            let mut command = Command::new("sh");
+            let addresses = [format!("--listen={}", own.listen), format!("--admin={}", own.admin)];
+            command.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_corelane")]);
+            command.args(["--cores=0", "--memory=128MiB"]).args(check).args(addresses);
+            let output = command.output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            let is_refused = output.status.code() == Some(2) && said.contains(name);
+            assert!(is_refused, "{name} {check:?} {:?}: {said}", output.status);
+        }
+    }
+}
+
+#[test]
 fn the_exit_status_says_whether_to_try_again() {
     let taken = Addresses::own();
     #[expect(clippy::disallowed_types, reason = "somebody else who listens")]

@@ -2,9 +2,10 @@
 //!
 //! **Not** a general client: one request on a connection, whose end is the end of the response.
 //!
-//! **Invariants**: at most `ANSWER_BYTES_MAX` bytes are read, and the time that is given passes, whatever answers or does not.
+//! **Invariants**: at most `ANSWER_BYTES_MAX` bytes are read. The time that is given passes, whatever answers or does not, and
+//! nothing of the request is left behind then: no connection and no thread.
 //!
-//! **Source**: RFC 9112.
+//! **Source**: RFC 9112; connect(2) (`EAGAIN` of Unix sockets), socket(7) (`SO_RCVTIMEO`).
 
 #![expect(clippy::disallowed_types, reason = "a program without a reactor asks")]
 
@@ -12,42 +13,126 @@ use std::{
     io::{self, Read, Write},
     net::TcpStream,
     os::unix::net::UnixStream,
-    sync::mpsc::sync_channel,
-    thread::Builder,
+    path::Path,
     time::Duration,
 };
+
+use rustix::event::{Timespec, poll};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::settings::ListenAddress;
 
 /// Longest answer, in bytes: a thousand tables of a few keys, or the metrics of a few hundred cores.
-const ANSWER_BYTES_MAX: u64 = 16 << 20;
+const ANSWER_BYTES_MAX: usize = 16 << 20;
 
-/// The body of the page at `path`, on a thread of its own: whatever a step waits for, a connection too, ends with `timeout`.
+/// Bytes that are read at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Between two tries to connect to a Unix socket that has as many connections waiting as it takes.
+const CONNECT_PAUSE: Duration = Duration::from_millis(10);
+
+/// The body of the page at `path`. All steps together, connecting too, take `timeout` at most.
 ///
 /// # Errors
 /// Nobody answers in time, or not with 200.
 pub fn ask(admin: &ListenAddress, path: &'static str, timeout: Duration) -> io::Result<Vec<u8>> {
-    let (answering, answered) = sync_channel(1);
-    let admin = admin.clone();
-    Builder::new().name("ask".to_owned()).spawn(move || {
-        // Nobody waits any more if this comes too late.
-        let _ = answering.send(ask_and_wait(&admin, path));
-    })?;
-    let late = |_| Err(io::Error::other(format!("no response within {} s", timeout.as_secs_f32())));
-    answered.recv_timeout(timeout).unwrap_or_else(late)
-}
-
-fn ask_and_wait(admin: &ListenAddress, path: &str) -> io::Result<Vec<u8>> {
+    let deadline = Deadline::after(timeout);
     match admin {
-        ListenAddress::Tcp(address) => read_page(TcpStream::connect(address)?, path),
-        ListenAddress::Unix(socket) => read_page(UnixStream::connect(socket)?, path),
+        ListenAddress::Tcp(address) => {
+            let stream = TcpStream::connect_timeout(address, deadline.left()?).map_err(|error| deadline.or(error))?;
+            read_page(stream, path, &deadline)
+        }
+        ListenAddress::Unix(socket) => read_page(connect_unix(socket, &deadline)?, path, &deadline),
     }
 }
 
-fn read_page(mut stream: impl Read + Write, path: &str) -> io::Result<Vec<u8>> {
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+/// When all of a request has to be over.
+struct Deadline {
+    timeout: Duration,
+    at: Duration,
+}
+
+impl Deadline {
+    fn after(timeout: Duration) -> Self {
+        Deadline { timeout, at: now().saturating_add(timeout) }
+    }
+
+    /// The time until then, which is not none.
+    fn left(&self) -> io::Result<Duration> {
+        self.at.checked_sub(now()).filter(|left| !left.is_zero()).ok_or_else(|| self.late())
+    }
+
+    fn late(&self) -> io::Error {
+        io::Error::other(format!("no response within {} s", self.timeout.as_secs_f32()))
+    }
+
+    /// The error of a step; one of a step that took until then says so.
+    fn or(&self, error: io::Error) -> io::Error {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => self.late(),
+            _ => error,
+        }
+    }
+}
+
+/// Time since some moment in the past.
+fn now() -> Duration {
+    let time = clock_gettime(ClockId::Monotonic);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+/// A connection whose steps can be given a time.
+trait TimedStream: Read + Write {
+    fn set_timeout(&self, time: Duration) -> io::Result<()>;
+}
+
+impl TimedStream for TcpStream {
+    fn set_timeout(&self, time: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(time)).and_then(|()| self.set_write_timeout(Some(time)))
+    }
+}
+
+impl TimedStream for UnixStream {
+    fn set_timeout(&self, time: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(time)).and_then(|()| self.set_write_timeout(Some(time)))
+    }
+}
+
+/// Connects to a Unix socket. Where as many wait there as it takes, the kernel says so at once, and only trying again helps.
+fn connect_unix(path: &Path, deadline: &Deadline) -> io::Result<UnixStream> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let address = SocketAddrUnix::new(path)?;
+    loop {
+        match connect(&socket, &address) {
+            Ok(()) => break,
+            Err(rustix::io::Errno::AGAIN) => {
+                let pause = deadline.left()?.min(CONNECT_PAUSE);
+                poll(&mut [], Some(&Timespec { tv_sec: 0, tv_nsec: i64::from(pause.subsec_nanos()) }))?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+fn read_page(mut stream: impl TimedStream, path: &str, deadline: &Deadline) -> io::Result<Vec<u8>> {
+    stream.set_timeout(deadline.left()?)?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).map_err(|error| deadline.or(error))?;
+    let (mut answer, mut chunk) = (Vec::new(), vec![0; CHUNK_BYTES]);
+    while answer.len() < ANSWER_BYTES_MAX {
+        stream.set_timeout(deadline.left()?)?;
+        match stream.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(bytes) => answer.extend_from_slice(&chunk[..bytes]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(deadline.or(error)),
+        }
+    }
     body_in(&answer).map(<[u8]>::to_vec).ok_or_else(|| {
         let status = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
         let status = String::from_utf8_lossy(&status[..status.len().min(80)]).escape_debug().to_string();
@@ -64,7 +149,43 @@ fn body_in(answer: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::thread::Builder;
+
     use super::*;
+
+    /// A listener in a folder of its own, which goes with it.
+    fn listening(name: &str) -> (std::os::unix::net::UnixListener, ListenAddress, std::path::PathBuf) {
+        let folder = std::env::temp_dir().join(format!("corelane-ask-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("admin");
+        (std::os::unix::net::UnixListener::bind(&path).unwrap(), ListenAddress::Unix(path), folder)
+    }
+
+    #[test]
+    fn a_connection_ends_with_the_time_for_its_answer() {
+        let (listener, admin, folder) = listening("silent");
+        let error = ask(&admin, "/", Duration::from_millis(50)).unwrap_err().to_string();
+        assert_eq!(error, "no response within 0.05 s");
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = String::new();
+        // To the end of the connection, which nobody else would bring about.
+        stream.read_to_string(&mut request).unwrap();
+        assert!(request.starts_with("GET / HTTP/1.1\r\n"), "{request}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_listener_that_takes_no_connection_is_not_waited_for() {
+        let (listener, admin, folder) = listening("full");
+        rustix::net::listen(&listener, 0).unwrap();
+        let ListenAddress::Unix(path) = &admin else { unreachable!() };
+        let deadline = Deadline::after(Duration::from_millis(50));
+        let waiting: Vec<_> = std::iter::from_fn(|| connect_unix(path, &deadline).ok()).take(9).collect();
+        assert!(waiting.len() < 9, "it takes no more");
+        let error = ask(&admin, "/", Duration::from_millis(50)).unwrap_err().to_string();
+        assert_eq!(error, "no response within 0.05 s");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn only_the_body_of_a_page_is_taken() {
@@ -81,10 +202,7 @@ mod tests {
 
     #[test]
     fn what_never_ends_its_answer_is_not_waited_for() {
-        let folder = std::env::temp_dir().join(format!("corelane-ask-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("admin");
-        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let (listener, admin, folder) = listening("endless");
         // A byte for every one that is taken, without an end.
         Builder::new()
             .spawn(move || {
@@ -94,7 +212,7 @@ mod tests {
                 }
             })
             .unwrap();
-        let error = ask(&ListenAddress::Unix(path), "/", Duration::from_millis(50)).unwrap_err().to_string();
+        let error = ask(&admin, "/", Duration::from_millis(50)).unwrap_err().to_string();
         std::fs::remove_dir_all(&folder).unwrap();
         assert_eq!(error, "no response within 0.05 s");
     }

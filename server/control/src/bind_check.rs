@@ -2,12 +2,13 @@
 //!
 //! **Not** whether another process listens there: it may be the one that is to be restarted, or reloaded, with these settings.
 //!
-//! **Invariants**: no connection of anybody is taken: the socket is bound and never listens; no file is made.
+//! **Invariants**: no connection of anybody is taken: the socket is bound and never listens; no file is made or removed.
 //!
-//! **Source**: bind(2), ip(7), socket(7) (`SO_REUSEPORT`), unix(7).
+//! **Source**: bind(2), ip(7), socket(7) (`SO_REUSEPORT`), unix(7), access(2).
 
-use std::{io, net::SocketAddr, path::Path};
+use std::{io, net::SocketAddr, os::unix::fs::FileTypeExt as _, path::Path};
 
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_with, sockopt};
 
 use crate::settings::ListenAddress;
@@ -16,7 +17,8 @@ use crate::settings::ListenAddress;
 ///
 /// # Errors
 ///
-/// The operator's: the address is not of this host, the port not for this user, the folder of the path not there.
+/// The operator's: the address is not of this host, the port not for this user, the folder of the path not there or not for this
+/// user to make files in, or something that is no socket lies at the path.
 pub(crate) fn check(address: &ListenAddress) -> io::Result<()> {
     match address {
         ListenAddress::Tcp(address) => check_tcp(address),
@@ -40,7 +42,15 @@ fn check_tcp(address: &SocketAddr) -> io::Result<()> {
 
 fn check_path(path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    if folder.metadata()?.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
+    if !folder.metadata()?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    // A start leaves alone what it cannot have left there itself.
+    if path.symlink_metadata().is_ok_and(|facts| !facts.file_type().is_socket()) {
+        let text = "what lies at this path is not a socket, and is left alone";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+    }
+    Ok(accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
 }
 
 #[cfg(test)]
@@ -68,5 +78,48 @@ mod tests {
         let path = std::env::temp_dir().join(format!("corelane-bind-{}", std::process::id()));
         assert_eq!(of(&format!("unix:{}", path.display())), Ok(()));
         assert!(!path.exists(), "nothing is made");
+    }
+
+    #[test]
+    fn a_path_is_for_a_socket_alone() {
+        let folder = std::env::temp_dir().join(format!("corelane-bind-at-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("folder")).unwrap();
+        std::fs::write(folder.join("file"), "").unwrap();
+        std::os::unix::fs::symlink(folder.join("socket"), folder.join("link")).unwrap();
+        #[expect(clippy::disallowed_types, reason = "what a process left, or still listens on")]
+        let socket = std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
+        for (name, expected) in [
+            ("file", Err(io::ErrorKind::AlreadyExists)),
+            ("folder", Err(io::ErrorKind::AlreadyExists)),
+            ("link", Err(io::ErrorKind::AlreadyExists)),
+            ("socket", Ok(())),
+            ("none", Ok(())),
+        ] {
+            assert_eq!(of(&format!("unix:{}", folder.join(name).display())), expected, "{name}");
+        }
+        drop(socket);
+        assert!(folder.join("socket").exists(), "nothing is removed");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_folder_in_which_this_user_makes_no_files_is_found() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = std::env::temp_dir().join(format!("corelane-bind-mode-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o555)).unwrap();
+        let address = format!("unix:{}", folder.join("s").display());
+        // Of this thread alone, and gone with it: root may do what the mode forbids.
+        let asked = std::thread::scope(|scope| {
+            let ask = || {
+                if rustix::process::geteuid().is_root() {
+                    rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65_534)).unwrap();
+                }
+                of(&address)
+            };
+            scope.spawn(ask).join().unwrap()
+        });
+        std::fs::remove_dir(&folder).unwrap();
+        assert_eq!(asked, Err(io::ErrorKind::PermissionDenied));
     }
 }

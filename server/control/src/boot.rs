@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use reactor::{block_signals, cpu, probe, raise_open_files};
+use shardstore::cache::CacheError;
 use shardstore::placement::Topology;
 
 use crate::against;
@@ -26,6 +27,7 @@ use crate::lifecycle::FILES_TIMEOUT;
 use crate::log::writer::{self, LogQueue};
 use crate::memory::{self, HostMemory, MemoryBound, MemoryLimit};
 use crate::notify::NotifyPlan;
+use crate::process_limits::ProcessLimits;
 use crate::reading::{LookingAt, ReadingPlace};
 use crate::refusal::{MissingNow, exit_of};
 use crate::reload::ConfigSource;
@@ -71,6 +73,9 @@ pub trait Bootable: Settings + Send + 'static {
 
     /// What the process may take of the host's memory with so many data cores.
     fn memory_bound(&self, cores: usize) -> MemoryBound;
+
+    /// Memory that all shards share, in bytes.
+    fn memory(&self) -> u64;
 
     /// Memory that is taken before anything is served, in bytes.
     fn memory_at_start(&self) -> u64;
@@ -176,6 +181,7 @@ impl<T: Bootable> Prepared<T> {
         check_at_start(&loaded, host_memory.as_ref())?;
         let open_files =
             raise_open_files().map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
+        check_reservation(&loaded, cores)?;
         let admin_listeners = 1 + u64::from(loaded.settings.command_listen().is_some());
         let to_nodes = topology.as_ref().map_or(0, |(topology, _)| loaded.settings.node_connections_per_core(topology));
         let descriptors = DescriptorPlan::new(open_files, cores, to_nodes, admin_listeners)?;
@@ -351,6 +357,24 @@ fn check_at_start<T: Bootable>(loaded: &Loaded<T>, host: Option<&HostMemory>) ->
     );
     let unusable = loaded.unusable("memory", reason);
     if is_for_good { Err(unusable.into()) } else { Err(MissingNow(unusable.to_string()).into()) }
+}
+
+/// Refuses a start whose shards would not get their address space. A limit of the process is refused for good; of what the kernel
+/// has not now, its error says so.
+fn check_reservation<T: Bootable>(loaded: &Loaded<T>, cores: usize) -> Result<(), StartError> {
+    let each = loaded.settings.memory() / cores.max(1) as u64;
+    let error = match shardstore::cache::check_reservation(each, cores) {
+        Err(CacheError::Map(error)) => error,
+        // Whether it is enough was checked with the settings.
+        _ => return Ok(()),
+    };
+    let refused = |remedy: &str| {
+        loaded.unusable("memory", format!("its address space, for {cores} cores, was refused: {error}{remedy}"))
+    };
+    match ProcessLimits::read().behind(&error) {
+        Some(limit) => Err(refused(&format!(": {limit}")).into()),
+        None => Err(io::Error::new(error.kind(), refused("").to_string()).into()),
+    }
 }
 
 /// What `--check` says of the memory.

@@ -37,6 +37,7 @@ pub mod log;
 pub mod memory;
 pub mod metrics;
 pub mod notify;
+mod process_limits;
 pub mod reading;
 pub mod refusal;
 pub mod reload;

@@ -56,7 +56,8 @@ struct Ways<'a>(&'a str);
 impl std::fmt::Display for Ways<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self(key) = self;
-        write!(f, " (`{key}` in the configuration file, --{key}, CORELANE_{})", key.to_uppercase())
+        let (flag, variable) = (key.replace('_', "-"), key.to_uppercase());
+        write!(f, " (`{key}` in the configuration file, --{flag}, CORELANE_{variable})")
     }
 }
 
@@ -77,5 +78,7 @@ mod tests {
             assert!(text.starts_with(&format!("admin: {what}")), "{text}");
             assert!(text.ends_with("(`admin` in the configuration file, --admin, CORELANE_ADMIN)"), "{text}");
         }
+        let text = ListenRefusal::of("command_listen", &address, io::ErrorKind::AddrInUse.into()).to_string();
+        assert!(text.ends_with(" file, --command-listen, CORELANE_COMMAND_LISTEN)"), "{text}");
     }
 }

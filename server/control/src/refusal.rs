@@ -6,11 +6,14 @@
 //!
 //! **Not** saying what is wrong, which the error does.
 //!
-//! **Invariants**: what only an operator can change is never tried again, or a service manager would do so for good.
+//! **Invariants**: what only an operator can change, a limit of the process too, is never tried again, or a service manager would do so
+//! for good.
 //!
 //! **Source**: errno(3), bind(2); docs/operations.md, "Exit statuses".
 
 use std::{error::Error, io};
+
+use reactor::RingUnavailable;
 
 use crate::{drain::Exit, reading::FilesHang};
 
@@ -29,6 +32,9 @@ const ENOBUFS: i32 = 105;
 pub fn exit_of(error: &(dyn Error + 'static)) -> Exit {
     if error.is::<MissingNow>() || error.is::<FilesHang>() {
         return Exit::TryAgain;
+    }
+    if error.downcast_ref::<RingUnavailable>().is_some_and(RingUnavailable::is_by_limit) {
+        return Exit::Refused;
     }
     let io_error = error.downcast_ref::<io::Error>();
     if io_error.is_some_and(is_missing_now) {

@@ -296,6 +296,10 @@ impl Bootable for EdgeSettings {
         MemoryBound::new(cores, parts)
     }
 
+    fn memory(&self) -> u64 {
+        self.memory
+    }
+
     fn memory_at_start(&self) -> u64 {
         if self.memory_commit == Commit::AtStart { self.memory } else { 0 }
     }

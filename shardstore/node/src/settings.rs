@@ -171,6 +171,10 @@ impl control::boot::Bootable for NodeSettings {
         MemoryBound::new(cores, parts)
     }
 
+    fn memory(&self) -> u64 {
+        self.memory
+    }
+
     fn memory_at_start(&self) -> u64 {
         if self.memory_commit == Commit::AtStart { self.memory } else { 0 }
     }

@@ -14,10 +14,11 @@
 //! [`PART_BYTES_MAX`](crate::request::PART_BYTES_MAX) bytes of a value.
 
 use std::cell::{RefCell, RefMut};
+use std::io;
 use std::sync::Arc;
 
 use reactor::Reactor;
-use shardstore::cache::{CacheOptions, Commit, Hit};
+use shardstore::cache::{CacheError, CacheOptions, Commit, Hit};
 use shardstore::key::{KeyHash, KeyHasher, SlotId};
 use shardstore::shard::{ClockReadings, Shard};
 
@@ -29,6 +30,15 @@ use crate::owner::{self, Written};
 use crate::remote::{Published, RemoteRead, RemoteShards};
 use crate::request::{Outcome, ReadPart, StoredValue, Write};
 use crate::staging::StagingRoom;
+
+/// The error of a start whose shard cannot be made; its kind is that of the kernel's error.
+fn refused(error: CacheError) -> io::Error {
+    let kind = match &error {
+        CacheError::Map(reason) => reason.kind(),
+        _ => io::ErrorKind::InvalidInput,
+    };
+    io::Error::new(kind, format!("memory: {error}"))
+}
 
 /// What a core's shard is made from.
 #[derive(Debug)]
@@ -69,8 +79,7 @@ impl Store {
         let (own, cores) = (reactor.core(), plan.published.len());
         let options =
             CacheOptions { readers: cores, commit: plan.commit, ..CacheOptions::new(plan.limit_bytes, plan.hasher) };
-        let shard = Shard::new(&options, plan.region)
-            .map_err(|error| std::io::Error::new(std::io::ErrorKind::OutOfMemory, format!("memory: {error}")))?;
+        let shard = Shard::new(&options, plan.region).map_err(refused)?;
         let published = plan.published[own.index()].set(shard.share());
         assert!(published.is_ok(), "a core starts once");
         Ok(Store {

@@ -209,6 +209,15 @@ impl Mapping {
     }
 }
 
+/// Whether the kernel maps `bytes` bytes of address space so many times, all at once; given back at once.
+///
+/// # Errors
+///
+/// As [`Arena::reserve`].
+pub(super) fn try_reserve(bytes: usize, count: usize) -> io::Result<()> {
+    (0..count).map(|_| Memory::reserve(bytes)).collect::<io::Result<Vec<_>>>().map(drop)
+}
+
 /// The one writer of a mapping.
 #[derive(Debug)]
 pub(super) struct Arena {

@@ -54,7 +54,7 @@ pub use disown::PageSweep;
 pub use hit::{Hit, Pieces, Pinned, Value};
 pub use insert::{Insert, Inserted, ValueParts};
 pub use item::{EXPIRE_MS_MAX, FLAGS_MAX, METADATA_BYTES_MAX};
-pub use options::{CacheError, CacheOptions, Commit, LIMIT_BYTES_MIN, VALUE_BYTES_MAX, check_limit};
+pub use options::{CacheError, CacheOptions, Commit, LIMIT_BYTES_MIN, VALUE_BYTES_MAX, check_limit, check_reservation};
 pub use reader::{Busy, Found, Inspection, Read, Reader, SharedCache};
 pub use staged::{SLICE_BYTES_MAX, StagedItem};
 pub use stats::CacheStats;

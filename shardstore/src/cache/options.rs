@@ -10,7 +10,7 @@ use std::io;
 
 use thiserror::Error;
 
-use super::arena::{CHUNK_BYTES, LINE_WORDS, WORD_BYTES};
+use super::arena::{self, CHUNK_BYTES, LINE_WORDS, WORD_BYTES};
 use super::index;
 use super::item::{EXTENT_HEADER_BYTES, ITEM_HEADER_BYTES, LINK_BYTES, Location, METADATA_BYTES_MAX};
 use super::segments::SegmentId;
@@ -92,6 +92,17 @@ pub enum Commit {
 /// [`CacheError::LimitTooSmall`]: the operator's.
 pub fn check_limit(limit_bytes: u64) -> Result<(), CacheError> {
     Geometry::of(&CacheOptions::new(limit_bytes, KeyHasher::new(0))).map(drop)
+}
+
+/// Whether the kernel lets this process have the address space of `count` caches of so many bytes each, as limits of the process
+/// (`RLIMIT_AS`, `RLIMIT_FSIZE`) may not. It is taken and given back; no memory is committed.
+///
+/// # Errors
+///
+/// Those of [`check_limit`], and [`CacheError::Map`]: the operator's.
+pub fn check_reservation(limit_bytes: u64, count: usize) -> Result<(), CacheError> {
+    let geometry = Geometry::of(&CacheOptions::new(limit_bytes, KeyHasher::new(0)))?;
+    arena::try_reserve(geometry.ceiling_bytes(), count).map_err(CacheError::Map)
 }
 
 impl CacheOptions {

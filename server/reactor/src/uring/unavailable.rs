@@ -22,6 +22,7 @@ enum Cause {
     DisabledForGroup,
     Filtered,
     LockedMemory,
+    Memory,
     OldKernel,
     Descriptors,
     Other,
@@ -32,15 +33,32 @@ enum Cause {
 struct Surroundings {
     /// `kernel.io_uring_disabled`, where it exists (6.6 and later).
     disabled: Option<u8>,
+    /// Whether this process may lock as much memory as there is.
+    has_locked_memory_unlimited: bool,
 }
 
 impl RingUnavailable {
     pub(crate) fn new(step: &'static str, error: io::Error) -> Self {
         let text = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok();
         let disabled = text.and_then(|text| text.trim().parse().ok());
-        let cause = diagnose(error.raw_os_error().unwrap_or(0), Surroundings { disabled });
+        let surroundings = Surroundings { disabled, has_locked_memory_unlimited: has_locked_memory_unlimited() };
+        let cause = diagnose(error.raw_os_error().unwrap_or(0), surroundings);
         RingUnavailable { step, error, cause }
     }
+
+    /// Whether a limit of this process is the cause, which stays until an operator raises it.
+    #[must_use]
+    pub fn is_by_limit(&self) -> bool {
+        self.cause == Cause::LockedMemory
+    }
+}
+
+/// `RLIMIT_MEMLOCK` of this process; one that cannot be read is taken for a limit.
+fn has_locked_memory_unlimited() -> bool {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid rlimit to write to.
+    let status = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) };
+    status == 0 && limit.rlim_cur == libc::RLIM_INFINITY
 }
 
 fn diagnose(errno: i32, surroundings: Surroundings) -> Cause {
@@ -49,6 +67,7 @@ fn diagnose(errno: i32, surroundings: Surroundings) -> Cause {
         (libc::EPERM, Some(2)) => Cause::DisabledForAll,
         (libc::EPERM, Some(1)) => Cause::DisabledForGroup,
         (libc::EPERM | libc::EACCES, _) => Cause::Filtered,
+        (libc::ENOMEM, _) if surroundings.has_locked_memory_unlimited => Cause::Memory,
         (libc::ENOMEM, _) => Cause::LockedMemory,
         (libc::EINVAL, _) => Cause::OldKernel,
         (libc::EMFILE | libc::ENFILE, _) => Cause::Descriptors,
@@ -80,6 +99,7 @@ impl Cause {
                 "the limit on locked memory is too low for the rings: raise RLIMIT_MEMLOCK (systemd: \
                  LimitMEMLOCK=infinity; shell: ulimit -l unlimited)"
             }
+            Cause::Memory => "the kernel has no memory for the rings now",
             Cause::OldKernel => "the kernel lacks a feature that is needed: run Linux 6.1 or later",
             Cause::Descriptors => "no file descriptor is left: raise RLIMIT_NOFILE (systemd: LimitNOFILE=1048576)",
             Cause::Other => "see io_uring_setup(2) for this error",
@@ -129,10 +149,13 @@ mod tests {
             (libc::EMFILE, Some(0), Cause::Descriptors, "RLIMIT_NOFILE"),
         ];
         for (errno, disabled, expected, word) in cases {
-            let cause = diagnose(errno, Surroundings { disabled });
+            let cause = diagnose(errno, Surroundings { disabled, has_locked_memory_unlimited: false });
             assert_eq!(cause, expected, "errno {errno}, io_uring_disabled {disabled:?}");
             let refusal = RingUnavailable { step: "io_uring_setup", error: io::Error::from_raw_os_error(errno), cause };
             assert!(refusal.to_string().contains(word), "{refusal}");
+            assert_eq!(refusal.is_by_limit(), errno == libc::ENOMEM, "{refusal}");
         }
+        let unlimited = Surroundings { has_locked_memory_unlimited: true, ..Surroundings::default() };
+        assert_eq!(diagnose(libc::ENOMEM, unlimited), Cause::Memory);
     }
 }
