@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use super::sample::text;
+
 /// Durations counted in buckets: each an upper bound in seconds, and how many were at most that, since the start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct LatencyBuckets(Vec<(f64, u64)>);
@@ -37,7 +39,7 @@ fn bucket(line: &str) -> Option<(String, f64, u64)> {
             _ => words.push(value.to_owned()),
         }
     }
-    Some((words.join(" "), bound?, count.trim().parse().ok()?))
+    Some((text(&words.join(" ")), bound?, count.trim().parse().ok()?))
 }
 
 impl LatencyBuckets {

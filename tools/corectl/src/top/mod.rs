@@ -5,8 +5,9 @@
 //!  the same, a second later ───────┘
 //! ```
 //!
-//! **Not**: asking, or a terminal; the verb does both.
+//! **Not**: how a process is asked, or a terminal; the verb does both.
 
+mod asker;
 mod draw;
 mod histogram;
 mod sample;
@@ -14,6 +15,7 @@ mod sample;
 mod tests;
 mod view;
 
+pub use asker::Asker;
 pub use draw::{draw, drawn};
 pub use sample::{Sample, SampleError};
 pub use view::{RateHistory, TopView};

@@ -10,6 +10,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::histogram::{self, LatencyFamilies};
+use crate::printable::printable;
 
 /// Why the answers of an admin listener are no sample.
 #[derive(Debug, Error)]
@@ -176,7 +177,7 @@ fn whole(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default()
 }
 
-/// As a terminal may show it: whatever clients and peers wrote, no control character is left.
-fn text(value: &str) -> String {
-    value.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+/// As a terminal may show it in one line, whatever clients and peers wrote.
+pub(super) fn text(value: &str) -> String {
+    printable(value).replace('\n', "\u{fffd}")
 }
