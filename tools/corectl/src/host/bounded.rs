@@ -24,7 +24,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::{CommandOutput, HostError};
 
 /// How long a program may take. They take milliseconds; a driver that resets a card takes seconds.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What takes longer, and for how long: it looks for other systems on all disks.
 const SLOW: &[(&str, Duration)] = &[("update-grub", Duration::from_secs(300))];

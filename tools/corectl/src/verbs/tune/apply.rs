@@ -73,7 +73,7 @@ pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> 
     let (store, lock) = session.begin()?;
     let facts = options.plan.facts(session);
     let plan = options.plan.plan(session, &facts)?;
-    if plan != shown {
+    if (&plan.lines, &plan.layout, &plan.problems) != (&shown.lines, &shown.layout, &shown.problems) {
         bail!(
             "the host changed while the plan was printed, and nothing of it was applied; look at `corectl tune plan` again"
         );
