@@ -363,11 +363,8 @@ fn check_at_start<T: Bootable>(loaded: &Loaded<T>, host: Option<&HostMemory>) ->
 /// has not now, its error says so.
 fn check_reservation<T: Bootable>(loaded: &Loaded<T>, cores: usize) -> Result<(), StartError> {
     let each = loaded.settings.memory() / cores.max(1) as u64;
-    let error = match shardstore::cache::check_reservation(each, cores) {
-        Err(CacheError::Map(error)) => error,
-        // Whether it is enough was checked with the settings.
-        _ => return Ok(()),
-    };
+    // Whether it is enough was checked with the settings.
+    let Err(CacheError::Map(error)) = shardstore::cache::check_reservation(each, cores) else { return Ok(()) };
     let refused = |remedy: &str| {
         loaded.unusable("memory", format!("its address space, for {cores} cores, was refused: {error}{remedy}"))
     };

@@ -32,8 +32,8 @@ use crate::request::{Outcome, ReadPart, StoredValue, Write};
 use crate::staging::StagingRoom;
 
 /// The error of a start whose shard cannot be made; its kind is that of the kernel's error.
-fn refused(error: CacheError) -> io::Error {
-    let kind = match &error {
+fn refused(error: &CacheError) -> io::Error {
+    let kind = match error {
         CacheError::Map(reason) => reason.kind(),
         _ => io::ErrorKind::InvalidInput,
     };
@@ -79,7 +79,7 @@ impl Store {
         let (own, cores) = (reactor.core(), plan.published.len());
         let options =
             CacheOptions { readers: cores, commit: plan.commit, ..CacheOptions::new(plan.limit_bytes, plan.hasher) };
-        let shard = Shard::new(&options, plan.region).map_err(refused)?;
+        let shard = Shard::new(&options, plan.region).map_err(|error| refused(&error))?;
         let published = plan.published[own.index()].set(shard.share());
         assert!(published.is_ok(), "a core starts once");
         Ok(Store {
