@@ -9,17 +9,19 @@
 //!
 //! **Not** the truth: any copy may be gone at any time.
 //!
-//! **Invariants**: a copy is served for at most the edge time to live, counted from before the node was asked, and never past
+//! **Invariants**: a large copy is brought in slice by slice, as [`crate::staging`] does it; a copy is served for at most the edge time to live, counted from before the node was asked, and never past
 //! the value's own expiry; a newer version is never replaced by an older one.
 
-use shardstore::cache::{Insert, METADATA_BYTES_MAX};
+use shardstore::cache::{Cache, Insert, METADATA_BYTES_MAX, StagedItem};
 use shardstore::key::KeyHash;
 use shardstore::shard::Shard;
 use shardstore::version::Version;
 
+use crate::budget::Lease;
 use crate::kind::ItemKind;
 use crate::owner::MAINTENANCE_UNITS_PER_WRITE;
 use crate::request::StoredValue;
+use crate::store::Store;
 
 const EXPIRE_BYTES: usize = size_of::<u64>();
 
@@ -50,28 +52,94 @@ pub struct Times {
     pub serve_until_ms: u64,
 }
 
-/// Keeps a copy of a value that is there as a whole until `serve_until_ms`, unless a newer one is there.
-pub fn keep(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), value: &StoredValue, times: Times) {
+/// Until when a copy of this value may be served; `None` where none may be kept, for a newer one is there.
+fn served_until(cache: &Cache, (hash, key): (KeyHash, &[u8]), value: &StoredValue, times: Times) -> Option<u64> {
     let Times { now_ms, serve_until_ms } = times;
     let until_ms = if value.expire_ms == 0 { serve_until_ms } else { serve_until_ms.min(value.expire_ms) };
-    if until_ms <= now_ms || value.metadata.len() > CLIENT_METADATA_BYTES_MAX || !value.is_whole() {
-        return;
-    }
-    let cache = shard.cache_mut();
-    if cache.peek(hash, key, now_ms).is_some_and(|hit| hit.version() > value.version) {
-        return;
-    }
+    let may_be_kept = until_ms > now_ms && value.metadata.len() <= CLIENT_METADATA_BYTES_MAX && value.is_whole();
+    let is_older = || cache.peek(hash, key, now_ms).is_some_and(|hit| hit.version() > value.version);
+    (may_be_kept && !is_older()).then_some(until_ms)
+}
+
+/// A copy's metadata: the value's own expiry in front of its own.
+fn metadata_of(value: &StoredValue) -> Vec<u8> {
     let mut metadata = value.expire_ms.to_le_bytes().to_vec();
     metadata.extend_from_slice(&value.metadata);
-    let insert = Insert {
-        metadata: &metadata,
+    metadata
+}
+
+fn insert_of<'a>(value: &'a StoredValue, metadata: &'a [u8], until_ms: u64) -> Insert<'a> {
+    Insert {
+        metadata,
         expire_ms: until_ms,
         flags: ItemKind::EDGE_COPY.flags(),
         ..Insert::new(&value.part[..], value.version, value.value_crc32c)
-    };
+    }
+}
+
+/// Keeps a copy of a value that is there as a whole until `serve_until_ms`, unless a newer one is there.
+pub fn keep(shard: &mut Shard, (hash, key): (KeyHash, &[u8]), value: &StoredValue, times: Times) {
+    let cache = shard.cache_mut();
+    let Some(until_ms) = served_until(cache, (hash, key), value, times) else { return };
+    let metadata = metadata_of(value);
     // A copy that finds no room is no loss: the node has the value.
-    let _ = cache.insert(hash, key, &insert, now_ms);
-    cache.maintain(now_ms, MAINTENANCE_UNITS_PER_WRITE);
+    let _ = cache.insert(hash, key, &insert_of(value, &metadata, until_ms), times.now_ms);
+    cache.maintain(times.now_ms, MAINTENANCE_UNITS_PER_WRITE);
+}
+
+/// The bytes of a large copy, which nobody sees yet. Given up when it is dropped.
+pub(crate) struct StagedCopy<'s> {
+    store: &'s Store,
+    item: Option<StagedItem>,
+    _room: Lease,
+}
+
+impl<'s> StagedCopy<'s> {
+    /// Brings the bytes of a value that is longer than [`crate::staging::STAGED_BYTES_MIN`] into the shard of this core, slice by slice;
+    /// `None` where that is not worth the trouble, or `is_wanted` has said before a slice that no copy may be kept any more.
+    pub(crate) async fn stage(
+        store: &'s Store,
+        (hash, key): (KeyHash, &[u8]),
+        value: &StoredValue,
+        times: Times,
+        is_wanted: impl Fn() -> bool,
+    ) -> Option<Self> {
+        let room = store.staging().try_enter(value.value_bytes)?;
+        let until_ms = served_until(store.shard().cache_mut(), (hash, key), value, times)?;
+        let metadata = metadata_of(value);
+        let insert = insert_of(value, &metadata, until_ms);
+        let item = store.shard().cache_mut().stage(hash, key, &insert, times.now_ms).ok()?;
+        let mut copy = StagedCopy { store, item: Some(item), _room: room };
+        while is_wanted() && store.reactor().steady_ms() < until_ms {
+            let item = copy.item.as_mut().expect("it is not kept yet");
+            let rest = &value.part[item.copied_bytes()..];
+            store.shard().cache_mut().stage_slice(item, rest, store.reactor().steady_ms()).ok()?;
+            if item.is_whole() {
+                return Some(copy);
+            }
+            // The shard is not borrowed while others have their turn.
+            store.reactor().yield_now().await;
+        }
+        None
+    }
+
+    /// Shows the copy, as [`keep`] does it. `value` as it was staged with.
+    pub(crate) fn keep(mut self, (hash, key): (KeyHash, &[u8]), value: &StoredValue, times: Times) {
+        let mut shard = self.store.shard();
+        let cache = shard.cache_mut();
+        let Some(until_ms) = served_until(cache, (hash, key), value, times) else { return };
+        let item = self.item.take().expect("a copy is kept once");
+        cache.link_staged(item, key, &insert_of(value, &metadata_of(value), until_ms), times.now_ms);
+        cache.maintain(times.now_ms, MAINTENANCE_UNITS_PER_WRITE);
+    }
+}
+
+impl Drop for StagedCopy<'_> {
+    fn drop(&mut self) {
+        if let Some(item) = self.item.take() {
+            self.store.shard().cache_mut().abandon_staged(item);
+        }
+    }
 }
 
 /// Drops the copy of a key, if there is one.

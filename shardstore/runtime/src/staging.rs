@@ -56,6 +56,12 @@ impl StagingRoom {
         let bytes = value_bytes.clamp(bytes_max.div_ceil(STAGED_MAX), bytes_max);
         self.0.wait(reactor, bytes, deadline).await
     }
+
+    /// Room for a value that nobody has to store, if there is some now.
+    pub(crate) fn try_enter(&self, value_bytes: usize) -> Option<Lease> {
+        let bytes_max = self.0.bytes_max();
+        self.0.lease(value_bytes.clamp(bytes_max.div_ceil(STAGED_MAX), bytes_max))
+    }
 }
 
 /// Why a value is not there to be applied.

@@ -27,7 +27,7 @@ use reactor::{CoreId, Reactor};
 use shardstore::key::KeyHash;
 
 use crate::budget::{Budget, Lease, Oversize};
-use crate::edge_copy::{self, Times};
+use crate::edge_copy::{self, StagedCopy, Times};
 use crate::fills::{Coalesced, Fill, FillBounds, Fills};
 use crate::hop::{Hop, HopAnswer, HopId, HopMessage, Hops};
 use crate::mail::CoreMail;
@@ -328,9 +328,14 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
             Some(lease) if self.reactor.now() < request.deadline => self.fetch(&request, &fill, lease).await,
             _ => (StoreResponse::refused(Refusal::Busy), None),
         };
+        // Before the fill is finished: a write until then has no copy kept.
+        let staged = match &response.outcome {
+            Outcome::Found(value) => self.stage_copy(&request, value, serve_until_ms, || fill.may_keep()).await,
+            _ => None,
+        };
         let finished = self.fills.borrow_mut().finish(&request.key, &fill);
         if let (true, Outcome::Found(value)) = (finished.may_keep, &response.outcome) {
-            self.keep(&request, value, serve_until_ms);
+            self.keep(&request, (value, staged), serve_until_ms);
         }
         if let Source::Node { collapsed, .. } = &mut response.source {
             *collapsed = finished.waiters.len() > 1;
@@ -394,22 +399,29 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
         let now_ms = self.reactor.steady_ms();
         let serve_until_ms = now_ms + self.edge_ttl_ms();
         let response = behind.call(&request).await;
-        let is_alone = inflight.end();
-        if let (true, Outcome::Stored { version, .. }) = (is_alone, &response.outcome)
-            && let StoreOp::Set(set) = &mut request.op
-            && set.value.len() <= COPY_BYTES_MAX
-            && !set.no_store
-        {
-            let value = StoredValue {
-                version: *version,
-                expire_ms: if set.ttl_ms == 0 { 0 } else { now_ms + set.ttl_ms },
-                metadata: std::mem::take(&mut set.metadata).into(),
-                value_bytes: set.value.len(),
-                value_crc32c: set.value_crc32c,
-                offset: 0,
-                part: Arc::clone(&set.value),
-            };
-            self.keep(&request, &value, serve_until_ms);
+        let stored = match (&response.outcome, &mut request.op) {
+            (Outcome::Stored { version, .. }, StoreOp::Set(set))
+                if set.value.len() <= COPY_BYTES_MAX && !set.no_store =>
+            {
+                Some(StoredValue {
+                    version: *version,
+                    expire_ms: if set.ttl_ms == 0 { 0 } else { now_ms + set.ttl_ms },
+                    metadata: std::mem::take(&mut set.metadata).into(),
+                    value_bytes: set.value.len(),
+                    value_crc32c: set.value_crc32c,
+                    offset: 0,
+                    part: Arc::clone(&set.value),
+                })
+            }
+            _ => None,
+        };
+        // Before the write is ended: of two that overlap neither has a copy kept.
+        let staged = match &stored {
+            Some(value) => self.stage_copy(&request, value, serve_until_ms, || true).await,
+            None => None,
+        };
+        if let (true, Some(value)) = (inflight.end(), &stored) {
+            self.keep(&request, (value, staged), serve_until_ms);
         }
         response
     }
@@ -418,9 +430,38 @@ impl<B: Behind, M: From<StoreMessage> + Send + 'static> Tiers<B, M> {
         u64::try_from(self.bounds.get().fills.edge_ttl.as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn keep(&self, request: &StoreRequest, value: &StoredValue, serve_until_ms: u64) {
+    /// Brings in the bytes of a value of which a copy may be kept, where they are too many for one turn.
+    async fn stage_copy(
+        &self,
+        request: &StoreRequest,
+        value: &StoredValue,
+        serve_until_ms: u64,
+        is_wanted: impl Fn() -> bool,
+    ) -> Option<StagedCopy<'_>> {
+        let is_wanted = || is_wanted() && self.reactor.now() < request.deadline;
+        if value.value_bytes <= STAGED_BYTES_MIN || !is_wanted() {
+            return None;
+        }
         let times = Times { now_ms: self.reactor.steady_ms(), serve_until_ms };
-        edge_copy::keep(&mut self.store.shard(), (request.hash, &request.key), value, times);
+        StagedCopy::stage(&self.store, (request.hash, &request.key), value, times, is_wanted).await
+    }
+
+    /// Keeps a copy; a large one if it was staged.
+    fn keep(
+        &self,
+        request: &StoreRequest,
+        (value, staged): (&StoredValue, Option<StagedCopy<'_>>),
+        serve_until_ms: u64,
+    ) {
+        let times = Times { now_ms: self.reactor.steady_ms(), serve_until_ms };
+        let key = (request.hash, &*request.key);
+        match staged {
+            Some(staged) => staged.keep(key, value, times),
+            None if value.value_bytes <= STAGED_BYTES_MIN => {
+                edge_copy::keep(&mut self.store.shard(), key, value, times);
+            }
+            None => {}
+        }
     }
 
     /// A read that went to the node has seen more than our copy, if that is older.

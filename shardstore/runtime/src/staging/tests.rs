@@ -3,17 +3,19 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use reactor::Mailbox;
 use shardstore::cache::Commit;
 use shardstore::key::KeyHasher;
 use shardstore::shard::Delete;
-use shardstore::version::Condition;
+use shardstore::version::{Condition, Version};
 
 use super::*;
+use crate::edge_copy::{StagedCopy, Times};
 use crate::remote::unpublished;
-use crate::request::{Outcome, ReadPart, Write};
+use crate::request::{Outcome, ReadPart, StoredValue, Write};
 use crate::rig;
 use crate::store::ShardPlan;
 
@@ -135,6 +137,46 @@ fn others_get_their_turn_while_a_large_value_is_written() {
         assert!(units <= UNITS_PER_POLL_MAX, "{units} units were worked in one turn");
         assert!(polls >= 128, "{polls} polls");
         assert!(turns.get() >= polls / 2, "another task had {} turns of {polls}", turns.get());
+        assert_eq!(filling(&store), 0);
+    });
+}
+
+#[test]
+fn others_get_their_turn_while_a_large_copy_is_kept() {
+    run(32, |reactor, store| async move {
+        fill(&store, 110_000);
+        let bytes = value(1, MIB);
+        let copy = |version: u64| StoredValue {
+            version: Version::from_bits(version),
+            expire_ms: 0,
+            metadata: Arc::default(),
+            value_bytes: bytes.len(),
+            value_crc32c: shardstore::wire::checksum(&bytes),
+            offset: 0,
+            part: Arc::new(bytes.clone()),
+        };
+        let times = Times { now_ms: reactor.steady_ms(), serve_until_ms: reactor.steady_ms() + 1000 };
+        let (name, second) = (b"\0copy", copy(2));
+        let staging = StagedCopy::stage(&store, key(name), &second, times, || true);
+        let (staged, [copied, units, polls]) = busiest_poll(&store, staging).await;
+        assert!(copied <= SLICE_BYTES_MAX as u64 && units <= UNITS_PER_POLL_MAX, "{copied} bytes, {units} units");
+        assert!(polls >= 8, "{polls} polls");
+        assert_eq!(read(&store, name), None, "nobody sees it yet");
+        staged.expect("there is room").keep(key(name), &second, times);
+        assert!(read(&store, name).is_some_and(|read| read == bytes));
+        let first = copy(1);
+        assert!(StagedCopy::stage(&store, key(name), &first, times, || true).await.is_none(), "a newer one is there");
+        let third = copy(3);
+        assert!(StagedCopy::stage(&store, key(name), &third, times, || false).await.is_none());
+        // One that turns out to be older, and one that is not shown after all.
+        let first_and_third = [(b"\0other", &first), (b"\0other", &third)];
+        let mut staged = Vec::new();
+        for (name, value) in first_and_third {
+            staged.push(StagedCopy::stage(&store, key(name), value, times, || true).await.expect("there is room"));
+        }
+        staged.pop().expect("two were staged").keep(key(b"\0other"), &third, times);
+        staged.pop().expect("two were staged").keep(key(b"\0other"), &first, times);
+        drop(StagedCopy::stage(&store, key(name), &third, times, || true).await.expect("there is room"));
         assert_eq!(filling(&store), 0);
     });
 }

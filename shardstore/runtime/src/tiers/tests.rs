@@ -474,15 +474,55 @@ fn shape(response: &StoreResponse) -> (usize, usize, usize, Source) {
 const NODE: Source = Source::Node { id: 7, collapsed: false };
 const FIRST: usize = FIRST_PART_BYTES;
 
+fn fetch_and_keep<const LENGTH: usize>() {
+    let calls = || vec![(5, part_of(1, LENGTH, 0, FIRST)), (5, part_of(1, LENGTH, FIRST, LENGTH - FIRST))];
+    with_node(calls, |edge| async move {
+        assert_eq!(shape(&get(&edge, false).await), (0, FIRST, LENGTH, NODE), "as much as was asked for");
+        assert_eq!(edge.fetched_bytes(), 0, "nothing is held once it is handed out");
+        assert_eq!(shape(&get(&edge, false).await), (0, FIRST, LENGTH, Source::Shard));
+        let rest = edge.serve(request(&edge, read_on(90_000, 1))).await;
+        assert_eq!(shape(&rest), (90_000, LENGTH - 90_000, LENGTH, Source::Shard));
+        let stats = edge.store.shard().stats();
+        let staged = if LENGTH > STAGED_BYTES_MIN { LENGTH as u64 } else { 0 };
+        assert_eq!((stats.staged_bytes, stats.bytes_filling), (staged, 0), "what is long comes in slice by slice");
+    });
+}
+
 #[test]
 fn a_value_of_some_length_is_fetched_whole_and_kept() {
-    let calls = || vec![(5, part_of(1, 100_000, 0, FIRST)), (5, part_of(1, 100_000, FIRST, 100_000 - FIRST))];
+    fetch_and_keep::<100_000>();
+    fetch_and_keep::<200_000>();
+}
+
+/// A write that begins while the copy of what was there before comes in.
+#[test]
+fn a_large_copy_is_given_up_when_its_key_is_written() {
+    const LENGTH: usize = 400_000;
+    let calls = || {
+        let rest = part_of(1, LENGTH, FIRST, LENGTH - FIRST);
+        vec![(5, part_of(1, LENGTH, 0, FIRST)), (5, rest), (5, stored(2)), (5, found(2))]
+    };
     with_node(calls, |edge| async move {
-        assert_eq!(shape(&get(&edge, false).await), (0, FIRST, 100_000, NODE), "as much as was asked for");
-        assert_eq!(edge.fetched_bytes(), 0, "nothing is held once it is handed out");
-        assert_eq!(shape(&get(&edge, false).await), (0, FIRST, 100_000, Source::Shard));
-        let rest = edge.serve(request(&edge, read_on(90_000, 1))).await;
-        assert_eq!(shape(&rest), (90_000, 10_000, 100_000, Source::Shard));
+        let writing = Rc::clone(&edge);
+        let write = async move {
+            while writing.store.shard().stats().staged_bytes == 0 {
+                writing.reactor.yield_now().await;
+            }
+            let op = StoreOp::Set(SetValue {
+                no_store: true,
+                ..match set_op() {
+                    StoreOp::Set(set) => set,
+                    _ => unreachable!("it is a write"),
+                }
+            });
+            assert!(matches!(writing.serve(request(&writing, op)).await.outcome, Outcome::Stored { .. }));
+        };
+        edge.reactor.spawn(write).unwrap();
+        assert_eq!(shape(&get(&edge, false).await), (0, FIRST, LENGTH, NODE));
+        sleep(&edge, 20).await;
+        let stats = edge.store.shard().stats();
+        assert!(stats.staged_bytes > 0 && (stats.items, stats.bytes_filling) == (0, 0), "{stats:?}");
+        assert_eq!(version(&get(&edge, false).await), 2);
     });
 }
 
