@@ -42,6 +42,7 @@ RANGES = {
     "corelane_perf_rounds": (1, 64),
     "corelane_perf_seconds_max": (1, 86400),
     "corelane_tune_ab_rounds": (1, 64),
+    "corelane_tune_ab_attempts": (1, 10),
     "corelane_tune_ab_port": (1, 65535),
     "corelane_scale_rate": (1, 1e12),
     "corelane_scale_utilisation": (0.01, 1.0),

@@ -1,5 +1,6 @@
 //! What is shown on the fleet, in order: each leaves a fleet that serves.
 
+mod measure;
 mod rollout;
 mod site;
 mod wrong;
@@ -28,4 +29,6 @@ pub(super) const SCENARIOS: &[FleetScenario] = &[
     FleetScenario { name: "bad settings", run: rollout::bad_settings, always: false },
     FleetScenario { name: "controller killed", run: rollout::controller_killed, always: false },
     FleetScenario { name: "host dies", run: rollout::host_dies, always: false },
+    FleetScenario { name: "measure: perf", run: measure::load, always: false },
+    FleetScenario { name: "measure: tune_ab", run: measure::knob, always: false },
 ];
