@@ -226,5 +226,5 @@ def judge_releases(product, release):
         seen.add(pair)
         fault = release.fault(*pair)
         if fault:
-            found.append((member.name, Fault("corelane_release", fault, "make it with cargo xtask release --key, or name another one")))
+            found.append((member.name, Fault("corelane_release", fault, "cargo xtask release --key makes one and signs it, corelane_release_public_key names the public half of that key")))
     return found

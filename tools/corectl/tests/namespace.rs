@@ -80,7 +80,10 @@ fn the_host_outside_is_refused() {
     let before = namespace.values();
     for only in [&[][..], &["--only", "irq"], &["--only", "net,irq"]] {
         let said = run(&namespace, &[&["apply", "--profile", "safe"], only].concat(), 2);
-        assert!(said.contains("would be changed for the host outside of it: use --only net"), "{said}");
+        assert!(
+            said.contains("would be changed for the host outside of it: use --only net, --only filter or both"),
+            "{said}"
+        );
     }
     assert_eq!(namespace.values(), before);
 }

@@ -20,6 +20,7 @@ mod check;
 mod configuration;
 mod disk;
 mod history;
+mod units;
 
 use std::fs;
 use std::io;
@@ -41,6 +42,9 @@ pub const ROOT: &str = "/opt/corelane";
 
 /// Where the configuration is.
 pub const CONFIGURATION: &str = "/etc/corelane";
+
+/// Where `systemctl enable` and `link` put links to units.
+pub const UNIT_LINKS: &str = "/etc/systemd/system";
 
 /// Releases that stay on the host.
 pub const KEPT: usize = 3;
@@ -65,6 +69,7 @@ pub enum Downgrade {
 pub struct ReleaseStore {
     root: PathBuf,
     configuration: Configuration,
+    unit_links: PathBuf,
 }
 
 /// A release on the host.
@@ -122,7 +127,13 @@ impl ReleaseStore {
     pub fn new(root: impl Into<PathBuf>, configuration: impl Into<PathBuf>) -> Self {
         let root = root.into();
         let configuration = Configuration::new(configuration.into(), root.join("configuration"));
-        Self { root, configuration }
+        Self { root, configuration, unit_links: UNIT_LINKS.into() }
+    }
+
+    /// With links to units in another folder than [`UNIT_LINKS`].
+    #[must_use]
+    pub fn with_unit_links(self, folder: impl Into<PathBuf>) -> Self {
+        Self { unit_links: folder.into(), ..self }
     }
 
     /// Installs a release and makes it current. One that is installed already is checked, replaced where it is not what was
@@ -207,7 +218,7 @@ impl ReleaseStore {
         let is_there = fs::symlink_metadata(&folder).is_ok();
         // What is wrong with the folder of the store is not made good by another copy.
         let fault = match is_there.then(|| check::check(&self.releases(), &folder, release.digest)) {
-            Some(Ok(())) => return Ok(None),
+            Some(Ok(())) => return self.sign_anew(&folder, release).map(|()| None),
             Some(Err(fault)) => Some(fault.to_string()),
             None => None,
         };
@@ -220,6 +231,13 @@ impl ReleaseStore {
             disk::rename(&incoming, &folder)?;
         }
         Ok(fault)
+    }
+
+    /// Takes the signature that came with an installation of what is there already: a key was rotated.
+    fn sign_anew(&self, folder: &Path, release: &VerifiedRelease) -> Result<(), ReleaseError> {
+        let path = folder.join(SIGNATURE_FILE);
+        let is_same = fs::read(&path).is_ok_and(|found| found == release.signature.as_bytes());
+        if is_same { Ok(()) } else { disk::write(&path, release.signature.as_bytes(), FileAccess::PUBLIC) }
     }
 
     /// What is installed, the latest first; what is damaged is in it with a word on how to mend it.
@@ -299,6 +317,7 @@ impl ReleaseStore {
         let history = order(&self.history()?, digest, previous);
         disk::replace_link(&self.root.join("current"), &Path::new("releases").join(digest.to_string()))?;
         history.write(&self.root.join("history"))?;
+        units::lead_through(&self.unit_links, &self.releases(), &self.root.join("current"))?;
         let removed = self.remove_old(&history)?;
         let current = self.describe(digest, Some(digest))?;
         Ok(Switched { current, previous, removed, configuration: Vec::new(), repaired: None })

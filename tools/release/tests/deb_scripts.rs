@@ -47,6 +47,7 @@ impl Host {
             .replace("@DIGEST@", "new")
             .replace("/opt/corelane", &path("opt"))
             .replace("/etc/corelane", &path("etc"))
+            .replace("/etc/systemd/system", &path("units"))
             .replace("/run/systemd/system", &path("run"));
         let status =
             Command::new("/bin/sh").args(["-c", &script, "script", argument]).env("PATH", self.path("bin")).status();
@@ -107,4 +108,21 @@ fn removing_takes_the_link_only_where_it_leads_to_this_package() {
             assert_eq!(host.current().is_some(), is_left, "{target}");
         }
     }
+}
+
+#[test]
+fn units_that_were_enabled_follow_the_package() {
+    let host = Host::new("units", false);
+    fs::create_dir_all(host.path("units/multi-user.target.wants")).unwrap();
+    let old = host.path("opt/releases/old/lib/systemd/system/corelane.service");
+    let links =
+        ["units/corelane.service", "units/multi-user.target.wants/corelane.service"].map(|name| host.path(name));
+    links.iter().for_each(|link| symlink(&old, link).unwrap());
+    let other = host.path("units/ssh.service");
+    symlink("/lib/systemd/system/ssh.service", &other).unwrap();
+    assert!(host.run(POSTINST, "configure"));
+    for link in links {
+        assert_eq!(fs::read_link(link).unwrap(), host.path("opt/current/lib/systemd/system/corelane.service"));
+    }
+    assert_eq!(fs::read_link(other).unwrap(), Path::new("/lib/systemd/system/ssh.service"));
 }

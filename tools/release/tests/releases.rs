@@ -316,3 +316,40 @@ fn a_manifest_in_a_release_is_what_was_signed() {
     let keys = TrustedKeys::read(&[maker.public(&place)]).unwrap();
     keys.check(&folder.join("manifest.json"), &bytes, &folder.join("manifest.json.minisig")).unwrap();
 }
+
+#[test]
+fn a_release_that_is_signed_anew_has_its_new_signature() {
+    let (place, maker, next) = (Place::new(), Maker::new(), Maker::new());
+    let (store, made) = (place.store(), maker.release(&place, "1.0.0", 1));
+    store.install(&mut open(&place, &maker, &made.manifest).unwrap(), Downgrade::Refused).unwrap();
+    next.sign(&made.manifest);
+    let keys = TrustedKeys::read(&[next.public(&place)]).unwrap();
+    assert!(store.verify("current", &keys).is_err());
+    store.install(&mut open(&place, &next, &made.manifest).unwrap(), Downgrade::Refused).unwrap();
+    store.verify("current", &keys).unwrap();
+}
+
+#[test]
+fn units_that_were_enabled_follow_the_current_release() {
+    let (place, maker) = (Place::new(), Maker::new());
+    let links = place.path("system");
+    fs::create_dir_all(links.join("multi-user.target.wants")).unwrap();
+    let store = place.store().with_unit_links(&links);
+    let install = |version: &str, time| {
+        let made = maker.release(&place, version, time);
+        store.install(&mut open(&place, &maker, &made.manifest).unwrap(), Downgrade::Refused).unwrap().current.digest
+    };
+    let first = install("1.0.0", 1);
+    // As systemctl enable leaves them, and one that is nobody's business here.
+    let root = place.path("opt");
+    let unit = root.join("releases").join(first.to_string()).join("lib/corelane.service");
+    let (link, wanted) = (links.join("corelane.service"), links.join("multi-user.target.wants/corelane.service"));
+    symlink(&unit, &link).unwrap();
+    symlink(&unit, &wanted).unwrap();
+    symlink("/lib/systemd/system/ssh.service", links.join("ssh.service")).unwrap();
+    install("1.1.0", 2);
+    for link in [link, wanted] {
+        assert_eq!(fs::read_link(link).unwrap(), root.join("current/lib/corelane.service"));
+    }
+    assert_eq!(fs::read_link(links.join("ssh.service")).unwrap(), Path::new("/lib/systemd/system/ssh.service"));
+}

@@ -148,7 +148,7 @@ fn foreign_groups(facts: &Facts, only: &[Group]) -> Option<String> {
     let foreign: Vec<String> = foreign.collect();
     (!foreign.is_empty()).then(|| {
         format!(
-            "this is a network namespace of its own, and {} would be changed for the host outside of it: use --only net",
+            "this is a network namespace of its own, and {} would be changed for the host outside of it: use --only net, --only filter or both",
             foreign.join(", ")
         )
     })

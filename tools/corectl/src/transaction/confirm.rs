@@ -36,7 +36,7 @@ pub struct Confirmed {
 /// Nothing waits, or the state cannot be written.
 pub fn confirm(store: &StateStore<'_>) -> Result<Confirmed, TransactionError> {
     let pending = store.pending()?.filter(|pending| pending.phase == TransactionPhase::Pending);
-    let pending = pending.ok_or(TransactionError::NothingPending)?;
+    let pending = pending.ok_or_else(|| TransactionError::NothingPending { said: last_change(store) })?;
     if pending.is_trial {
         return Err(TransactionError::OnlyTried);
     }
@@ -47,6 +47,15 @@ pub fn confirm(store: &StateStore<'_>) -> Result<Confirmed, TransactionError> {
     store.store_confirmed(&confirmed)?;
     finish(store, &pending)?;
     Ok(confirmed)
+}
+
+/// What to say when the last thing that happened was that a change went back.
+fn last_change(store: &StateStore<'_>) -> String {
+    let Some(at) = store.taken_back_at() else { return String::new() };
+    let seconds = store.host().now().epoch_seconds.saturating_sub(at);
+    format!(
+        "; the last change went back {seconds} s ago: apply it again, with a longer --revert-after if that was too short"
+    )
 }
 
 /// Writes what the next boot would act on whether the change is confirmed or not. All of it, or what was there before.

@@ -67,8 +67,11 @@ pub enum TransactionError {
         profile: String,
     },
     /// There is nothing to confirm.
-    #[error("nothing waits to be confirmed")]
-    NothingPending,
+    #[error("nothing waits to be confirmed{}", .said)]
+    NothingPending {
+        /// What became of the last change, after a semicolon; empty where nobody knows.
+        said: String,
+    },
     /// The operator's: a setting that is being measured is no change to keep.
     #[error(
         "what waits is a setting that `corectl tune ab` tries out; it takes itself back, or at once: corectl tune rollback"

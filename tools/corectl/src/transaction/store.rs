@@ -108,6 +108,13 @@ impl<'h> StateStore<'h> {
         let _ = self.host.append(&path, &text);
     }
 
+    /// When the last change was taken back, in seconds since 1970, if nothing happened after that.
+    pub(super) fn taken_back_at(&self) -> Option<u64> {
+        let journal = self.host.read(&self.path("journal")).ok()?;
+        let (at, line) = journal.lines().next_back()?.split_once(' ')?;
+        (line.starts_with("revert ") && line.contains(": everything is back")).then(|| at.parse().ok())?
+    }
+
     /// How long the journal is. Every change makes it longer, so that with the time it names a change.
     pub(super) fn journal_bytes(&self) -> usize {
         self.host.read(&self.path("journal")).map_or(0, |text| text.len())

@@ -51,7 +51,7 @@ pub(super) fn run(setting: &HostLab) -> Result<()> {
     host.must("corectl release rollback", MINUTE)?;
     serves(host, &a, "11s").context("after the rollback")?;
     install(host, &b, "")?;
-    serves(host, &b, "11s").context("a release that is installed takes the configuration as it is")?;
+    serves(host, &b, "22s").context("a release that returns by an installation has its own configuration")?;
 
     refusals(host, &a, &b)?;
     install(host, &a, "--allow-downgrade")?;
@@ -149,5 +149,5 @@ fn refusals(host: &ContainerHost, a: &MadeRelease, b: &MadeRelease) -> Result<()
         let now = host.must("readlink /opt/corelane/current", MINUTE)?;
         ensure!(now == current, "{prepare}: what was refused changed what is current: {now}");
     }
-    serves(host, b, "11s").context("after what was refused")
+    serves(host, b, "22s").context("after what was refused")
 }
