@@ -7,6 +7,7 @@ from unittest import mock
 
 from tests import paths  # noqa: F401
 from ansible.module_utils.corelane_service import KINDS, Kind, ServiceError, Service, reachable, seconds_of, settings_of
+from ansible.module_utils.corelane_snapshots import Snapshots
 from ansible.module_utils.corelane_step import Releases, Step, StepError, Wanted
 
 OLD, NEW = "a" * 64, "b" * 64
@@ -102,8 +103,8 @@ class Host:
         return 300, None
 
 
-def step(host, action="update", **options):
-    return Step(host, host, Wanted(action, NEW, "/archive", **options), host.run, host.smoke).result()
+def step(host, action="update", snapshots=None, **options):
+    return Step(host, host, Wanted(action, NEW, "/archive", **options), host.run, host.smoke, snapshots).result()
 
 
 class Forward(unittest.TestCase):
@@ -240,6 +241,79 @@ class Configuration(unittest.TestCase):
         self.assertEqual(step(host, configuration={self.path: "old\n"})["outcome"], "unchanged")
         self.assertEqual(step(host, configuration={self.path: "new\n"})["outcome"], "updated")
         self.assertNotIn("install", host.done)
+
+
+class WayBack(unittest.TestCase):
+    """A change of the settings alone is taken back from what the host kept."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = os.path.join(folder.name, "corelane.toml")
+        self.snapshots = Snapshots(os.path.join(folder.name, "kept"))
+        self.host = Host()
+        self.host.kind = Kind("corelane", self.path, True)
+        self.host.link = self.host.process = NEW
+        self.put("old\n")
+
+    def put(self, text):
+        with open(self.path, "w") as file:
+            file.write(text)
+
+    def text(self):
+        with open(self.path) as file:
+            return file.read()
+
+    def step(self, action, **options):
+        return step(self.host, action, self.snapshots, **options)
+
+    def test_settings_alone_come_back(self):
+        result = self.step("update", configuration={self.path: "new\n"})
+        self.assertEqual((result["outcome"], self.text(), result["was"]["release"]), ("updated", "new\n", NEW))
+        back = self.step("rollback", configuration_id=result["was"]["configuration"])
+        self.assertEqual((back["outcome"], self.text()), ("updated", "old\n"))
+        self.assertNotIn("switch", self.host.done)
+        self.assertEqual(self.host.done.count("restart"), 2)
+        # Asked for twice, nothing is done.
+        done = list(self.host.done)
+        again = self.step("rollback", configuration_id=result["was"]["configuration"])
+        self.assertEqual((again["outcome"], self.host.done), ("unchanged", done))
+        # And the way forward again is kept as well.
+        self.assertEqual(self.step("rollback", configuration_id=back["was"]["configuration"])["outcome"], "updated")
+        self.assertEqual(self.text(), "new\n")
+
+    def test_a_file_that_was_not_there_goes_again(self):
+        os.unlink(self.path)
+        result = self.step("update", configuration={self.path: "new\n"})
+        self.assertEqual(self.step("rollback", configuration_id=result["was"]["configuration"])["outcome"], "updated")
+        self.assertFalse(os.path.exists(self.path))
+
+    def test_what_is_not_kept_is_refused_and_nothing_is_restarted(self):
+        result = self.step("rollback", configuration_id="f" * 64)
+        self.assertEqual((result["outcome"], self.text(), self.host.done), ("refused", "old\n", []))
+        self.assertIn("ffffffffffff) are not kept on this host; corelane_rollback_to", result["why"])
+
+    def test_a_refused_update_puts_back_the_settings_of_before_not_those_that_the_release_had_once(self):
+        self.host.link = self.host.process = OLD
+        install, switch = self.host.install, self.host.switch
+
+        def installed(archive, allow_downgrade):
+            install(archive, allow_downgrade)
+            self.put("of an earlier attempt\n")
+
+        def switched(digest):
+            switch(digest)
+            self.put("old\n")
+
+        self.host.install, self.host.switch = installed, switched
+        self.host.fails = {"smoke": 1}
+        self.assertEqual(self.step("update", configuration={self.path: "new\n"})["outcome"], "refused")
+        self.assertEqual(self.text(), "old\n")
+
+    def test_the_release_brings_its_own_settings_where_none_are_named(self):
+        self.host.link = self.host.process = OLD
+        self.assertEqual(self.step("rollback")["outcome"], "updated")
+        self.assertEqual(self.host.done[0], "switch")
 
 
 class Parts(unittest.TestCase):

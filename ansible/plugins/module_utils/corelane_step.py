@@ -1,9 +1,9 @@
 """One host's part of a rollout, from beginning to end on the host itself.
 
 ```
- look ─▶ switch ─▶ check ─▶ drain ─▶ restart ─▶ hold ─▶ verify ─▶ smoke ─▶ undrain      updated
-           │         │        │         │         │        │        │
-           └─────────┴────────┴─ back ──┴─────────┴────────┴────────┘                   refused, or broken
+ look ─▶ save ─▶ switch ─▶ check ─▶ drain ─▶ restart ─▶ hold ─▶ verify ─▶ smoke ─▶ undrain      updated
+                    │         │        │         │         │        │        │
+                    └─────────┴────────┴─ back ──┴─────────┴────────┴────────┘                   refused, or broken
 ```
 
 A controller that dies, or a network that is lost, does not stop a step: it is one process on the host.
@@ -22,6 +22,7 @@ import time
 
 from ansible.module_utils.corelane_files import read, remove, write
 from ansible.module_utils.corelane_http import HttpError
+from ansible.module_utils.corelane_identity import configuration_id, identity
 from ansible.module_utils.corelane_service import ServiceError
 from ansible.module_utils.corelane_smoke import smoke
 
@@ -78,6 +79,8 @@ class Wanted:
         self.archive = archive
         # Paths to texts.
         self.configuration = configuration or {}
+        # Of a rollback: the settings to go back to. Without it they are those that `corectl release` kept with the release.
+        self.configuration_id = options.get("configuration_id")
         self.allow_downgrade = options.get("allow_downgrade", False)
         self.accept_data_loss = options.get("accept_data_loss", False)
         self.drain_seconds = options.get("drain_seconds", 60)
@@ -88,24 +91,32 @@ class Wanted:
         self.smoke_path = options.get("smoke_path", "/v1/kv/default/")
 
 
-class Step:
-    """The step of one service. `run` runs programs; `smoke` is replaced by tests."""
+def settings_texts(kind):
+    """The settings of a service by path: what a rollout of configuration changes, and takes back."""
+    return {kind.config: read(kind.config)}
 
-    def __init__(self, service, releases, wanted, run, smoke=smoke):
+
+class Step:
+    """The step of one service. `run` runs programs; `smoke` is replaced by tests. `snapshots` are the settings that this host had before;
+    without them a step keeps none."""
+
+    def __init__(self, service, releases, wanted, run, smoke=smoke, snapshots=None):
         self.service = service
         self.releases = releases
         self.wanted = wanted
         self.run = run
         self.smoke = smoke
+        self.snapshots = snapshots
         self.timeline = []
         self.saved = {}
         self.before = releases.current()
+        self.was = identity(self.before, configuration_id(self._settings()))
         self.restarted = False
         self.switched = False
         self.requests = 0
 
     def result(self):
-        """Does the step. Returns outcome, why, before, after, what was done with seconds; never raises."""
+        """Does the step. Returns outcome, why, before, was, after, what was done with seconds; never raises."""
         why = ""
         try:
             self._do("settings", self.service.read_settings)
@@ -119,8 +130,8 @@ class Step:
             outcome, left = self._back()
             why += left
         return {
-            "outcome": outcome, "why": why, "before": self.before, "after": self.releases.current(), "timeline": self.timeline,
-            "smoke_requests": self.requests, "changed": outcome not in (UNCHANGED, REFUSED) or self.restarted,
+            "outcome": outcome, "why": why, "before": self.before, "was": self.was, "after": self.releases.current(),
+            "timeline": self.timeline, "smoke_requests": self.requests, "changed": outcome not in (UNCHANGED, REFUSED) or self.restarted,
         }
 
     def _do(self, name, function, *arguments):
@@ -133,16 +144,42 @@ class Step:
     def _is_there(self):
         """Whether nothing is to be done, but for a drain that somebody left."""
         digest = self.wanted.digest
-        if self.before != digest or self.service.running_release() != digest or self._changes():
+        if self.before != digest or self.service.running_release() != digest or self._changes() or not self._has_settings():
             return False
         return self.service.is_active() and self.service.undrain_if_possible()
 
     def _changes(self):
         return [path for path, text in sorted(self.wanted.configuration.items()) if read(path) != text]
 
+    def _put(self, path, text):
+        """A file that was not there before has an empty text."""
+        if text:
+            write(path, text)
+        else:
+            remove(path)
+
+    def _settings(self):
+        """The settings of the service, as a snapshot has them: texts by path."""
+        return settings_texts(self.service.kind)
+
+    def _has_settings(self):
+        """Whether a rollback finds the settings that it is to go back to."""
+        wanted = self.wanted.configuration_id
+        return not wanted or configuration_id(dict(self._settings(), **self.wanted.configuration)) == wanted
+
+    def _save(self):
+        """Keeps the settings for a way back, and finds those that are to come back."""
+        # Now: a release that was here before brings the settings back that it had then.
+        self.saved = dict((path, read(path)) for path in sorted(set(self._settings()) | set(self.wanted.configuration)))
+        if self.snapshots is not None:
+            self.snapshots.save(self._settings())
+            if self.wanted.configuration_id:
+                self.wanted.configuration = self.snapshots.load(self.wanted.configuration_id) or {}
+
     def _forward(self):
         had_drifted = self.releases.has_drifted()
         self._data_loss()
+        self._do("save", self._save)
         if self.before != self.wanted.digest:
             self.switched = True
             if self.wanted.action == "rollback":
@@ -151,13 +188,16 @@ class Step:
                 self._do("install", self.releases.install, self.wanted.archive, self.wanted.allow_downgrade)
         if self.releases.current() != self.wanted.digest:
             raise StepError("release %s was installed instead of %s" % (self.releases.current(), self.wanted.digest))
+        if not self._has_settings():
+            raise StepError(
+                "the settings to go back to (%s) are not kept on this host; corelane_rollback_to=DIGEST takes those that belong to a release"
+                % self.wanted.configuration_id[:12])
         self._do("check", self._check)
         is_balanced = self.service.kind.has_http and self.service.is_active()
         if is_balanced:
             self._do("drain", self.service.drain, self.wanted.drain_seconds, self.wanted.drain_seconds_min)
         for path in self._changes():
-            self.saved[path] = read(path)
-            write(path, self.wanted.configuration[path])
+            self._put(path, self.wanted.configuration[path])
         self.restarted = True
         self._do("restart", self.service.restart, self.wanted.start_seconds)
         # A file of the release or the operator may have moved the listeners.
@@ -228,10 +268,8 @@ class Step:
             if self.switched and self.before and self.releases.current() != self.before:
                 self._do("back", self.releases.switch, self.before)
             for path, text in self.saved.items():
-                if text:
-                    write(path, text)
-                else:
-                    remove(path)
+                if read(path) != text:
+                    self._put(path, text)
             if self.restarted:
                 self._do("restart", self.service.restart, self.wanted.start_seconds)
                 self.service.read_settings().wait_ready(self.wanted.ready_seconds)

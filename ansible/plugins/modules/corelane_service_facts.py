@@ -23,6 +23,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 current: { description: Digest of the release that a start runs, returned: always, type: str }
+configuration: { description: The id of the settings on the disk, returned: always, type: str }
 previous: { description: Digest of the release before, returned: always, type: str }
 running: { description: Digest of the release that runs, returned: always, type: str }
 ready: { description: Whether it is ready, returned: always, type: bool }
@@ -40,7 +41,9 @@ import json
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.corelane_http import HttpError
-from ansible.module_utils.corelane_service import CURRENT, Service, ServiceError, run
+from ansible.module_utils.corelane_identity import configuration_id
+from ansible.module_utils.corelane_service import CURRENT, KINDS, Service, ServiceError, run
+from ansible.module_utils.corelane_step import settings_texts
 
 
 def releases():
@@ -69,7 +72,8 @@ def from_outside(address, host):
 def facts(kind, host):
     current, previous = releases()
     found = {
-        "current": current, "previous": previous, "running": None, "ready": False, "items": 0, "bytes": 0, "admin": None,
+        "current": current, "previous": previous, "configuration": configuration_id(settings_texts(KINDS[kind])),
+        "running": None, "ready": False, "items": 0, "bytes": 0, "admin": None,
         "admin_address": None, "http_address": None, "embedded": False, "drained": False, "problem": None,
     }
     service = Service(kind)

@@ -16,6 +16,7 @@ options:
   digest: { description: The release, by the SHA-256 of its manifest, type: str, required: true }
   archive: { description: Where the archive lies on the host; manifest and signature beside it, type: path }
   configuration: { description: Texts of files by path, written where they differ, type: dict, default: {} }
+  configuration_id: { description: "Of a rollback, which of the settings that this host had come back; those of the release without it", type: str }
   allow_downgrade: { description: Also when the release is older, type: bool, default: false }
   accept_data_loss: { description: Restart a node that holds values, type: bool, default: false }
   drain_seconds: { description: How long clients may take to leave, type: int, default: 60 }
@@ -39,14 +40,19 @@ RETURN = r"""
 outcome: { description: "updated, unchanged, refused (the release before serves), broken", returned: always, type: str }
 why: { description: Why it was refused or is broken, returned: always, type: str }
 before: { description: Digest of the release before, returned: always, type: str }
+was: { description: "What the host ran before: release, and the id of its settings", returned: always, type: dict }
 after: { description: Digest of the release now, returned: always, type: str }
 timeline: { description: What was done, with seconds, returned: always, type: list }
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.corelane_files import remove
 from ansible.module_utils.corelane_lock import HostLock, LockError
 from ansible.module_utils.corelane_service import Service, run
+from ansible.module_utils.corelane_snapshots import Snapshots
 from ansible.module_utils.corelane_step import REFUSED, UNCHANGED, UPDATED, Releases, Step, Wanted
+
+ARCHIVE_SUFFIX = ".tar.zst"
 
 ARGUMENTS = {
     "service": {"type": "str", "required": True, "choices": ["edge", "node"]},
@@ -54,6 +60,7 @@ ARGUMENTS = {
     "digest": {"type": "str", "required": True},
     "archive": {"type": "path"},
     "configuration": {"type": "dict", "default": {}},
+    "configuration_id": {"type": "str"},
     "allow_downgrade": {"type": "bool", "default": False},
     "accept_data_loss": {"type": "bool", "default": False},
     "drain_seconds": {"type": "int", "default": 60},
@@ -65,23 +72,43 @@ ARGUMENTS = {
 }
 
 
-def main():
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    wanted = dict(module.params)
+def step(module_params):
+    """The result of the step, under the host's lock."""
+    wanted = dict(module_params)
     service, owner, seconds = wanted.pop("service"), wanted.pop("owner"), wanted.pop("lock_seconds")
-    releases = Releases(run)
-    if module.check_mode:
-        before = releases.current()
-        outcome = UNCHANGED if before == wanted["digest"] else UPDATED
-        module.exit_json(outcome=outcome, why="", before=before, after=wanted["digest"], timeline=[], changed=outcome == UPDATED)
     try:
         with HostLock(owner, "%s to %s" % (wanted["action"], wanted["digest"][:12]), seconds) as lock:
-            result = Step(Service(service), Releases(run), Wanted(**wanted), run).result()
+            result = Step(Service(service), Releases(run), Wanted(**wanted), run, snapshots=Snapshots()).result()
+            result["warnings"] = drop(wanted["archive"])
             result["timeline"].insert(0, ["lock", round(lock.waited, 2)])
-    except LockError as error:
-        result = {"outcome": REFUSED, "why": str(error), "before": releases.current(), "after": releases.current(), "timeline": [],
-                  "changed": False}
-    module.exit_json(**result)
+    except (LockError, OSError) as error:
+        # The step has not begun.
+        now = Releases(run).current()
+        result = {"outcome": REFUSED, "why": str(error), "before": now, "after": now, "timeline": [], "changed": False}
+    return result
+
+
+def drop(archive):
+    """Removes a release that was brought here to be installed, which another attempt brings again; returns what could not be removed."""
+    if not archive or not archive.endswith(ARCHIVE_SUFFIX):
+        return []
+    stem = archive[:-len(ARCHIVE_SUFFIX)]
+    try:
+        for suffix in (ARCHIVE_SUFFIX, ".json", ".json.minisig"):
+            remove(stem + suffix)
+    except OSError as error:
+        return ["%s stays: %s" % (archive, error)]
+    return []
+
+
+def main():
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    digest = module.params["digest"]
+    if module.check_mode:
+        before = Releases(run).current()
+        outcome = UNCHANGED if before == digest else UPDATED
+        module.exit_json(outcome=outcome, why="", before=before, after=digest, timeline=[], changed=outcome == UPDATED)
+    module.exit_json(**step(module.params))
 
 
 if __name__ == "__main__":
