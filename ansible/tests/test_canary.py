@@ -4,9 +4,9 @@ import random
 import unittest
 
 from tests import paths  # noqa: F401
-from ansible.module_utils.corelane_canary import binomial_tail, judge, poisson_tail, probes, with_criterion
+from ansible.module_utils.corelane_canary import binomial_tail, judge, judge_clients, poisson_tail, poisson_upper, probes, with_criterion
 from ansible.module_utils.corelane_exposition import parse, window
-from ansible.module_utils.corelane_histogram import count, merged, quantile_bounds, superiority
+from ansible.module_utils.corelane_histogram import count, merged, quantile_bounds, quantile_edge, superiority
 
 # Two bounds to a power of two, as the binaries have.
 BOUNDS = sorted([1e-6 * 2 ** power for power in range(27)] + [1.5e-6 * 2 ** power for power in range(26)])
@@ -27,6 +27,14 @@ def watch(host="e1", requests=2000, errors=0, cpu=1.0, samples=(), **more):
     return dict(base, **more)
 
 
+def drawn(rng, mean):
+    """A number of a Poisson distribution: arrivals within one unit of time."""
+    events, at = 0, rng.expovariate(mean)
+    while at < 1:
+        events, at = events + 1, at + rng.expovariate(mean)
+    return events
+
+
 def criterion(verdict, name):
     return next(found["verdict"] for found in verdict["criteria"] if found["name"] == name)
 
@@ -34,25 +42,66 @@ def criterion(verdict, name):
 class Errors(unittest.TestCase):
     def test_table(self):
         for errors, requests, others, expected in [
-            (0, 2000, (0, 2000), "pass"),
+            (0, 3000, (0, 6000), "pass"),
+            # That it is less than one in a thousand takes three thousand.
+            (0, 2900, (0, 5800), "not enough data"),
             (0, 10, (0, 2000), "not enough data"),
+            (1, 3, (0, 6), "not enough data"),
             # One answer may be chance, whoever else has none.
-            (1, 2000, (0, 4000), "pass"),
+            (1, 2000, (0, 4000), "not enough data"),
+            (1, 5000, (0, 10000), "pass"),
+            (9, 1000, (0, 2000), "fail"),
             (40, 2000, (0, 4000), "fail"),
             (40, 2000, (38, 2000), "pass"),
-            (40, 2000, (10, 2000), "pass"),
+            # Four times as many, and more than one in a thousand.
+            (40, 2000, (10, 2000), "fail"),
+            # Half as many again: the ratio that is allowed, and known well.
+            (1500, 100000, (1000, 100000), "pass"),
+            # Twice as many, which is the limit: neither is sure.
+            (40, 2000, (20, 2000), "not enough data"),
             (100, 2000, (10, 2000), "fail"),
             # All fail alike: the release is not what they fail at.
             (500, 2000, (500, 2000), "pass"),
-            # Too few requests, but hardly any is answered.
+            # Too few requests to pass, but hardly any is answered.
             (20, 20, (0, 4000), "fail"),
         ]:
             verdict = judge(watch(errors=errors, requests=requests), [watch("e2", errors=others[0], requests=others[1])])
             self.assertEqual(criterion(verdict, "errors"), expected, (errors, requests, others))
 
+    def test_a_release_that_fails_hardly_ever_passes(self):
+        # False passes: how often a canary that fails in this share of its requests, beside two good hosts, is found good.
+        rng = random.Random(7)
+        for share in (0.005, 0.01, 0.02, 0.05):
+            for requests in (1, 50, 200, 1000, 3000, 10000):
+                passed = 0
+                for _ in range(200):
+                    errors = drawn(rng, share * requests)
+                    others = [watch(host, requests=requests) for host in ("e2", "e3")]
+                    passed += criterion(judge(watch(requests=requests, errors=min(errors, requests)), others), "errors") == "pass"
+                self.assertLessEqual(passed, 2, (share, requests))
+
     def test_without_others_the_share_is_judged(self):
-        self.assertEqual(judge(watch(errors=1), [])["verdict"], "pass")
+        self.assertEqual(criterion(judge(watch(errors=1, requests=5000), []), "errors"), "pass")
+        self.assertEqual(criterion(judge(watch(errors=1), []), "errors"), "not enough data")
         self.assertEqual(judge(watch(errors=30), [])["verdict"], "fail")
+
+    def test_clients_of_nodes(self):
+        good, bad = (lambda host: watch(host, requests=1500)), watch("e9", errors=30)
+        for clients, expected in [
+            # Each has too few requests, and all together have enough.
+            ([good("e1"), good("e2")], "pass"),
+            ([good("e1")], "not enough data"),
+            ([good("e1"), good("e2"), good("e3"), bad], "fail"),
+            ([{"host": "e1", "failed": "gone"}], "not enough data"),
+            ([{"host": "e1", "failed": "gone"}, watch("e2", requests=5000)], "pass"),
+            ([], "not enough data"),
+        ]:
+            self.assertEqual(judge_clients(clients)["verdict"], expected, clients)
+
+    def test_the_upper_bound_of_a_rate(self):
+        # Exact: 2.996, 4.744, 16.96 (half of a quantile of chi-squared).
+        for events, exact in [(0, 2.996), (1, 4.744), (10, 16.96)]:
+            self.assertAlmostEqual(poisson_upper(events, 0.05) / exact, 1.0, delta=0.015)
 
     def test_tails(self):
         self.assertAlmostEqual(binomial_tail(3, 3, 0.5), 0.125)
@@ -76,6 +125,12 @@ class Cpu(unittest.TestCase):
     def test_steps_of_the_counter_are_no_evidence(self):
         verdict = judge(watch(cpu=0.03), [watch("e2", cpu=0.01)])
         self.assertEqual(criterion(verdict, "cpu"), "not enough data")
+
+    def test_an_other_that_is_known_badly_excuses_nothing(self):
+        # 40 ms that the counters hide are 200 us for each of 200 requests.
+        badly = watch("e3", requests=200, cpu=0.02)
+        for cpu, expected in [(0.15, "pass"), (0.5, "not enough data")]:
+            self.assertEqual(criterion(judge(watch(cpu=cpu), [watch("e2", cpu=0.2), badly]), "cpu"), expected)
 
     def test_others_that_differ_as_much_excuse_it(self):
         verdict = judge(watch(cpu=3.0), [watch("e2"), watch("e3"), watch("e4"), watch("e5", cpu=3.0)])
@@ -103,12 +158,41 @@ class Latency(unittest.TestCase):
 
     def test_alike_is_not_refused(self):
         rng = random.Random(3)
-        for _ in range(100):
-            samples = [rng.lognormvariate(-8, 0.5) for _ in range(500)]
-            self.assertEqual(judge(watch(samples=samples), self.others(rng.random()))["verdict"], "pass")
+        for size, passes in [(100, 90), (500, 80), (2000, 99)]:
+            found = [
+                judge(watch(requests=5000, cpu=2.5, samples=[rng.lognormvariate(-8, 0.5) for _ in range(size)]), self.others(rng.random()))
+                for _ in range(100)]
+            self.assertNotIn("fail", [verdict["verdict"] for verdict in found])
+            self.assertGreaterEqual([verdict["verdict"] for verdict in found].count("pass"), passes, (size, found[0]))
+
+    def test_a_release_that_is_slower_hardly_ever_passes(self):
+        # Beyond the limit of twice the median, at whatever number of requests.
+        rng = random.Random(6)
+        for size in (100, 200, 500, 2000):
+            passed = 0
+            for _ in range(50):
+                samples = [2.9 * rng.lognormvariate(-8, 0.5) for _ in range(size)]
+                passed += criterion(judge(watch(samples=samples), self.others(rng.random())), "latency of hit") == "pass"
+            self.assertEqual(passed, 0, size)
+
+    def test_a_tail_that_may_be_beyond_the_limit_is_not_passed(self):
+        rng = random.Random(8)
+        # Seven of 600 are slow: 1.2 %, where chance would let the 99th percentile be on either side.
+        samples = [rng.lognormvariate(-8, 0.5) * (100 if number < 7 else 1) for number in range(600)]
+        verdict = judge(watch(samples=samples), self.others())
+        self.assertEqual(criterion(verdict, "latency of hit"), "not enough data", verdict["sentence"])
+        self.assertIn("p99 may be above", verdict["sentence"])
 
     def test_a_route_with_few_samples_is_not_judged(self):
         verdict = judge(watch(samples=[1.0] * 20), self.others())
+        self.assertEqual([found["name"] for found in verdict["criteria"]], ["errors", "cpu", "latency"])
+        self.assertEqual(criterion(verdict, "latency"), "not enough data")
+        busy = dict(watch(), histograms={"hit": histogram([1.0] * 20), "write": histogram([0.001] * 200)})
+        others = [dict(other, histograms={"hit": histogram([0.001] * 200), "write": histogram([0.001] * 200)}) for other in self.others()]
+        self.assertEqual([found["name"] for found in judge(busy, others)["criteria"]], ["errors", "cpu", "latency of write"])
+
+    def test_latency_can_be_left_out(self):
+        verdict = judge(watch(samples=[1.0] * 200), self.others(), {"latency_samples_min": 0})
         self.assertEqual([found["name"] for found in verdict["criteria"]], ["errors", "cpu"])
 
     def test_quantiles_are_between_their_bounds(self):
@@ -119,6 +203,8 @@ class Latency(unittest.TestCase):
                 low, high = quantile_bounds(histogram(samples), q, 3.1)
                 self.assertLessEqual(low, samples[min(size - 1, int(q * size))])
                 self.assertGreaterEqual(high, samples[min(size - 1, int(q * size))])
+                self.assertLess(low, quantile_edge(histogram(samples), q))
+                self.assertGreaterEqual(high, quantile_edge(histogram(samples), q))
         self.assertEqual(quantile_bounds([], 0.5, 3)[0], 0.0)
 
     def test_superiority_against_counting_pairs(self):
@@ -137,15 +223,27 @@ class Whole(unittest.TestCase):
         self.assertIn("e1 could not be watched: connection refused", verdict["sentence"])
 
     def test_others_that_could_not_be_watched_are_left_out(self):
-        self.assertEqual(judge(watch(), [{"host": "e2", "failed": "gone"}])["verdict"], "pass")
+        gone = {"host": "e2", "failed": "no route"}
+        self.assertEqual([found["name"] for found in judge(watch(), [gone, watch("e3")])["criteria"]], ["errors", "cpu", "latency"])
+
+    def test_what_could_be_compared_with_nobody_does_not_pass(self):
+        for others, says in [([], "no host"), ([{"host": "e2", "failed": "no route"}], "e2 (no route)")]:
+            verdict = judge(watch(requests=5000, cpu=250.0), others)
+            self.assertEqual((verdict["verdict"], criterion(verdict, "errors")), ("not enough data", "pass"))
+            self.assertIn(says, verdict["sentence"])
 
     def test_wrong_content_fails_whatever_else_is_good(self):
-        verdict = judge(watch(), [watch("e2")])
+        def asked(path, found, expected):
+            return {"path": path, "found": found, "expected": expected, "compared_with": "e2"}
+
+        verdict = judge(watch(requests=5000), [watch("e2", requests=5000)], {"latency_samples_min": 0})
         self.assertEqual(verdict["verdict"], "pass")
-        wrong = probes("e1", [{"path": "/a", "found": "200 x", "expected": "200 y"}, {"path": "/b", "found": "1", "expected": "1"}], "e2")
+        wrong = probes("e1", [asked("/a", "200 x", "200 y"), asked("/b", "1", "1"), asked("/c", "1", None)])
         verdict = with_criterion(verdict, wrong)
         self.assertEqual(verdict["verdict"], "fail")
-        self.assertIn("1 of 2 probes otherwise than e2: /a gave 200 x instead of 200 y", verdict["sentence"])
+        self.assertIn("1 of 3 probes otherwise than e2: /a gave 200 x instead of 200 y", verdict["sentence"])
+        self.assertEqual(probes("e1", [asked("/b", "1", "1")])["verdict"], "pass")
+        self.assertEqual(probes("e1", [asked("/b", "1", "1"), asked("/c", "1", None)])["verdict"], "not enough data")
 
     def test_a_sentence_names_host_figures_and_limit(self):
         verdict = judge(watch(cpu=3.0), [watch("e2")])

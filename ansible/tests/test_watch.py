@@ -6,7 +6,7 @@ import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests import paths  # noqa: F401
-from tests.modules import module
+from tests.modules import module, ran
 from ansible.module_utils.corelane_http import HttpError, request
 from ansible.module_utils.corelane_service import Service, ServiceError
 from ansible.module_utils.corelane_smoke import smoke
@@ -34,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
         edge = self.server.edge
         if self.path == "/metrics":
             edge.looks += 1
-            return self.answer(200, (METRICS % (1000 * edge.looks, edge.cpu * edge.looks)).encode())
+            return self.answer(200, (METRICS % (edge.requests_more * edge.looks, edge.cpu * edge.looks)).encode())
         if self.path == "/readyz":
             return self.answer(200 if edge.ready else 503, json.dumps({"reasons": edge.reasons}).encode())
         if self.path == "/v1/status":
@@ -61,6 +61,7 @@ class Edge:
 
     def __init__(self, test):
         self.looks, self.cpu, self.ready, self.values, self.put_status = 0, 1.0, True, {}, 201
+        self.requests_more = 1000
         self.requests, self.asked, self.connections, self.told, self.reasons = 0, 0, 3, [], []
         self.change = bytes
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -73,14 +74,13 @@ class Edge:
 
 
 class Watch(unittest.TestCase):
-    def watch(self, edges, **given):
+    def watch(self, edges):
         watch = module("corelane_watch")
         addresses = dict((host, edge.address) for host, edge in edges.items())
         before = watch.look_at_all(addresses)
         after = watch.look_at_all(addresses)
         windows = [watch.between(host, before[host], after[host]) for host in addresses]
-        verdict = watch.judge(windows[0], windows[1:])
-        return watch.with_probes(verdict, dict({"others": list(edges)[1:], "http": addresses, "probes": []}, **given), list(edges)[0])
+        return watch.judge(windows[0], windows[1:], {"errors_share_max": 0.01, "latency_samples_min": 0})
 
     def test_hosts_that_are_alike(self):
         verdict = self.watch({"e1": Edge(self), "e2": Edge(self)})
@@ -91,15 +91,79 @@ class Watch(unittest.TestCase):
         costly.cpu = 3.0
         self.assertEqual(self.watch({"e1": costly, "e2": Edge(self)})["verdict"], "fail")
 
-    def test_probes_compare_answers(self):
-        ours, theirs = Edge(self), Edge(self)
-        ours.values["/a"] = theirs.values["/a"] = b"same"
-        self.assertEqual(self.watch({"e1": ours, "e2": theirs}, probes=["/a", "/missing"])["verdict"], "pass")
-        ours.values["/a"] = b"other"
-        verdict = self.watch({"e1": ours, "e2": theirs}, probes=["/a"])
-        self.assertEqual(verdict["verdict"], "fail")
-        self.assertIn("1 of 1 probes", verdict["sentence"])
+    def test_an_address_that_is_not_known_is_a_reason(self):
+        self.assertIn("not known", module("corelane_watch").look(None))
 
+    def test_the_whole_module(self):
+        ours, theirs = Edge(self), Edge(self)
+        ours.requests_more = theirs.requests_more = 9000
+        ours.values["/a"] = theirs.values["/a"] = b"same"
+        for change, limits, expected in [
+            ({}, {}, "pass"),
+            ({}, {"latency_samples_min": 100}, "not enough data"),
+            ({"others": []}, {}, "not enough data"),
+            ({"untouched": []}, {}, "not enough data"),
+            ({"clients": ["e2"]}, {}, "pass"),
+            ({"clients": ["e3"]}, {}, "not enough data"),
+            ({"hosts": ["e3"]}, {}, "fail"),
+        ]:
+            given = {
+                "hosts": ["e1"], "others": ["e2"], "untouched": ["e2"], "admin": {"e1": ours.address, "e2": theirs.address, "e3": None},
+                "http": {"e1": ours.address, "e2": theirs.address}, "seconds": 0, "probes": ["/a"],
+                "limits": dict({"latency_samples_min": 0}, **limits),
+            }
+            found = ran("corelane_watch", dict(given, **change))
+            self.assertEqual(found["verdict"]["verdict"], expected, (change, found["verdict"]))
+
+
+class Probes(unittest.TestCase):
+    def probes(self, edges, untouched=None, probes=("/a",), **given):
+        watch = module("corelane_watch")
+        addresses = dict((host, edge.address if hasattr(edge, "address") else edge) for host, edge in edges.items())
+        verdict = {"host": "e1", "verdict": "pass", "sentence": "", "criteria": []}
+        given = dict({"untouched": list(edges)[1:] if untouched is None else untouched, "http": addresses, "clients": []}, **given)
+        return watch.with_probes(verdict, dict(given, probes=list(probes)), "e1")
+
+    def edges(self, *values):
+        edges = {}
+        for index, value in enumerate(values):
+            edges["e%d" % (index + 1)] = edge = Edge(self)
+            edge.values["/a"] = value
+        return edges
+
+    def test_answers_are_compared(self):
+        self.assertEqual(self.probes(self.edges(b"same", b"same"), probes=["/a", "/missing"])["verdict"], "pass")
+        verdict = self.probes(self.edges(b"other", b"same"))
+        self.assertEqual(verdict["verdict"], "fail")
+        self.assertIn("1 of 1 probes otherwise than e2", verdict["sentence"])
+
+    def test_a_host_that_does_not_answer_is_no_judge(self):
+        # The next of them is asked; where none answers nothing is known.
+        edges = self.edges(b"same", b"same")
+        gone = {"e1": edges["e1"], "e0": "127.0.0.1:1", "e2": edges["e2"]}
+        self.assertEqual(self.probes(gone)["verdict"], "pass")
+        verdict = self.probes(gone, untouched=["e0"])
+        self.assertEqual(verdict["verdict"], "not enough data")
+        self.assertIn("e0: no answer", verdict["sentence"])
+
+    def test_a_canary_that_does_not_answer_fails(self):
+        edges = self.edges(b"same", b"same")
+        self.assertEqual(self.probes({"e1": "127.0.0.1:1", "e2": edges["e2"]})["verdict"], "fail")
+
+    def test_probes_that_cannot_be_asked_are_not_passed(self):
+        edges = self.edges(b"same", b"same")
+        self.assertEqual(self.probes({"e1": None, "e2": edges["e2"]})["verdict"], "not enough data")
+        self.assertEqual(self.probes({"e1": edges["e1"], "e2": None})["verdict"], "not enough data")
+        # Nodes serve no HTTP; their clients are watched instead.
+        self.assertEqual(self.probes({"e1": None}, clients=["e2"])["verdict"], "pass")
+        self.assertEqual(self.probes({"e1": None}, probes=[])["verdict"], "pass")
+
+    def test_hosts_that_were_updated_already_say_nothing(self):
+        self.assertEqual(self.probes(self.edges(b"new", b"new", b"old"), untouched=["e3"])["verdict"], "fail")
+        self.assertEqual(self.probes(self.edges(b"new", b"new"), untouched=[])["verdict"], "not enough data")
+
+
+class WatchTogether(unittest.TestCase):
     def test_one_that_is_gone_is_not_watched_to_the_end(self):
         watch = module("corelane_watch")
         watch.LOOK_SECONDS, before = 0.01, watch.LOOK_SECONDS

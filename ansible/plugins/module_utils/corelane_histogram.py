@@ -39,6 +39,11 @@ def quantile_bounds(histogram, q, z):
     return low, high
 
 
+def quantile_edge(histogram, q):
+    """The upper bound of the bucket that has the quantile, of the samples that there are; endless without samples."""
+    return _edges(histogram, max(1.0, count(histogram) * q))[1]
+
+
 def _edges(histogram, rank):
     """The bounds of the bucket that has the sample of this rank."""
     seen, below = 0.0, 0.0

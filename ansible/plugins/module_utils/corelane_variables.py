@@ -32,9 +32,11 @@ RANGES = {
     "corelane_lock_seconds": (0, 86400),
     "corelane_canary_requests_min": (0, 1 << 40),
     "corelane_canary_errors_ratio_max": (1.0, 1000.0),
-    "corelane_canary_errors_share_max": (0.0, 1.0),
+    # Of 0 nothing shows that it is kept.
+    "corelane_canary_errors_share_max": (0.000001, 1.0),
     "corelane_canary_cpu_ratio_max": (1.0, 1000.0),
     "corelane_canary_latency_ratio_max": (1.0, 1000.0),
+    "corelane_canary_latency_samples_min": (0, 1 << 40),
     "corelane_canary_slower_share_max": (0.5, 1.0),
     "corelane_host_exporter_port": (0, 65535),
     "corelane_perf_agent_port": (1, 65535),

@@ -40,6 +40,7 @@ said: { description: Sentences for an operator, returned: always, type: list }
 batches: { description: "Batches of hosts, in order", returned: begin and turn, type: list }
 goals: { description: What each host shall run, returned: begin and turn, type: dict }
 go: { description: Hosts that may begin now, returned: gate, type: list }
+untouched: { description: Hosts of the group that serve as before, returned: gate, type: list }
 watch: { description: Hosts that are to be watched, returned: record, type: list }
 """
 
@@ -132,7 +133,9 @@ def gate(state, given):
     edges = [host for host in state["groups"].get("edges", []) if state["hosts"][host]["state"] != rollout.DEAD]
     return state, {
         "go": go, "said": said, "in_service": in_service, "is_canary": is_canary, "admin": state["admin"], "http": state["http"],
-        "others": rollout.others(state, go, in_service) if go else [], "clients": edges if group == "nodes" else [],
+        "others": rollout.others(state, go, in_service) if go else [],
+        "untouched": [host for host in in_service if host not in go and state["hosts"][host]["state"] == rollout.WAITING],
+        "clients": edges if group == "nodes" else [],
     }
 
 

@@ -8,11 +8,13 @@ module: corelane_watch
 short_description: Judge hosts that were updated by what they do under load
 description:
   - Reads /metrics of all hosts twice, at the same two moments, and compares what happened between.
-  - Asks the probes of a watched host and of one of the others, and compares the answers.
+  - Asks the probes of a watched host and of one that was not touched, and compares the answers. What could be compared with nobody is
+    not enough data.
   - Changes nothing.
 options:
   hosts: { description: The hosts to judge, type: list, elements: str, required: true }
-  others: { description: Hosts of the same group with the release before, type: list, elements: str, default: [] }
+  others: { description: Hosts of the same group that serve, type: list, elements: str, default: [] }
+  untouched: { description: Those of them that answer as before; probes are compared with them, type: list, elements: str, default: [] }
   clients: { description: Edges that use the hosts where these are nodes; what they answer is judged too, type: list, elements: str, default: [] }
   admin: { description: Addresses of admin listeners by host, type: dict, required: true }
   http: { description: Addresses that serve HTTP by host, type: dict, default: {} }
@@ -27,6 +29,7 @@ EXAMPLES = r"""
   corelane_watch:
     hosts: [edge-1]
     others: [edge-2, edge-3]
+    untouched: [edge-2, edge-3]
     admin: { edge-1: "10.0.0.1:9180", edge-2: "10.0.0.2:9180", edge-3: "10.0.0.3:9180" }
     seconds: 300
 """
@@ -41,13 +44,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.corelane_canary import FAIL, PASS, UNKNOWN, judge, probes, with_criterion
+from ansible.module_utils.corelane_canary import FAIL, PASS, UNKNOWN, judge, judge_clients, probes, with_criterion
 from ansible.module_utils.corelane_exposition import parse, window
 from ansible.module_utils.corelane_http import HttpError, request
 
 ARGUMENTS = {
     "hosts": {"type": "list", "elements": "str", "required": True},
     "others": {"type": "list", "elements": "str", "default": []},
+    "untouched": {"type": "list", "elements": "str", "default": []},
     "clients": {"type": "list", "elements": "str", "default": []},
     "admin": {"type": "dict", "required": True},
     "http": {"type": "dict", "default": {}},
@@ -59,6 +63,9 @@ ARGUMENTS = {
 # Hosts to compare with: more say no more.
 OTHERS_MAX = 50
 
+# Hosts that are tried, one after the other, for an answer to compare with.
+PROBED_MAX = 5
+
 # A host that does not answer so often in a row need not be watched to the end.
 LOST_LOOKS = 3
 
@@ -68,6 +75,8 @@ THREADS = 32
 
 def look(address):
     """(when, samples) of a host, or the reason why not."""
+    if not address:
+        return "where its admin listener is reached is not known"
     try:
         answer = request("GET", address, "/metrics")
     except HttpError as error:
@@ -105,28 +114,41 @@ def stand_by(addresses, seconds):
 
 
 def answer_of(address, path):
-    """An answer as a short text that is equal where the answers are."""
+    """An answer as a short text that is equal where the answers are, and whether there was one."""
     try:
         answer = request("GET", address, path)
     except HttpError as error:
-        return "no answer (%s)" % error
-    return "%d %s" % (answer.status, hashlib.sha256(answer.body).hexdigest()[:12])
+        return "no answer (%s)" % error, False
+    return "%d %s" % (answer.status, hashlib.sha256(answer.body).hexdigest()[:12]), True
+
+
+def probe(path, address, compared):
+    """What `address` answers to a path, beside the first of `compared`, pairs of a host and its address, that answers at all."""
+    found, reasons = None, []
+    for other, its_address in compared:
+        # A value that changes between two looks is asked for a second time.
+        for _attempt in range(2):
+            found, expected = answer_of(address, path)[0], answer_of(its_address, path)
+            if found == expected[0]:
+                break
+        if expected[1]:
+            return {"path": path, "found": found, "expected": expected[0], "compared_with": other}
+        reasons.append("%s: %s" % (other, expected[0]))
+    return {"path": path, "found": "; ".join(reasons) or "nobody answers as before", "expected": None, "compared_with": None}
 
 
 def with_probes(verdict, given, host):
-    """The verdict and what the probes add to it."""
-    others = [other for other in given["others"] if other in given["http"]]
-    if not given["probes"] or not others or host not in given["http"]:
+    """The verdict and what the probes add to it. Nodes have clients instead, and serve no HTTP."""
+    if not given["probes"] or given["clients"]:
         return verdict
-    asked = []
-    for path in given["probes"]:
-        # A value that changes between two looks is asked for a second time.
-        for _attempt in range(2):
-            found, expected = (answer_of(given["http"][name], path) for name in (host, others[0]))
-            if found == expected:
-                break
-        asked.append({"path": path, "found": found, "expected": expected})
-    return with_criterion(verdict, probes(host, asked, others[0]))
+    address = given["http"].get(host)
+    if not address:
+        said = "its HTTP listener cannot be reached from here"
+        asked = [{"path": path, "found": said, "expected": None, "compared_with": None} for path in given["probes"]]
+    else:
+        compared = [(other, given["http"][other]) for other in given["untouched"] if other != host and given["http"].get(other)]
+        asked = [probe(path, address, compared[:PROBED_MAX]) for path in given["probes"]]
+    return with_criterion(verdict, probes(host, asked))
 
 
 def together(verdicts):
@@ -140,18 +162,12 @@ def together(verdicts):
     }
 
 
-def clients_verdict(windows, limits):
-    """What edges that use a node answered: only that it was no 5xx."""
-    verdicts = [judge(window_, [], dict(limits, requests_min=0)) for window_ in windows if not window_.get("failed")]
-    return verdicts
-
-
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     given = module.params
     others = [host for host in given["others"] if host not in given["hosts"]][:OTHERS_MAX]
     names = given["hosts"] + others + [host for host in given["clients"] if host not in given["hosts"]]
-    addresses = dict((host, given["admin"][host]) for host in names)
+    addresses = dict((host, given["admin"].get(host)) for host in names)
     before = look_at_all(addresses)
     stand_by(dict((host, addresses[host]) for host in given["hosts"]), given["seconds"])
     after = look_at_all(addresses)
@@ -159,7 +175,8 @@ def main():
     limits = dict((key, float(value)) for key, value in given["limits"].items())
     compared = [windows[host] for host in others]
     verdicts = [with_probes(judge(windows[host], compared, limits), given, host) for host in given["hosts"]]
-    verdicts.extend(clients_verdict([windows[host] for host in given["clients"]], limits))
+    if given["clients"]:
+        verdicts.append(judge_clients([windows[host] for host in given["clients"]], limits))
     short = dict((host, dict((key, value) for key, value in found.items() if key != "histograms")) for host, found in windows.items())
     module.exit_json(changed=False, verdict=together(verdicts), windows=short)
 
