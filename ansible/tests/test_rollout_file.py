@@ -11,7 +11,7 @@ import unittest
 from tests import paths  # noqa: F401
 from ansible.module_utils import corelane_rollout_file as file
 from ansible.module_utils.corelane_lock import HostLock, LockError, holder
-from ansible.module_utils.corelane_rollout_state import RolloutError
+from ansible.module_utils.corelane_rollout_model import RolloutError
 
 
 class Folder(unittest.TestCase):
@@ -26,7 +26,7 @@ class Folder(unittest.TestCase):
 
 class StateFile(Folder):
     def test_it_is_replaced_and_kept(self):
-        path, state = self.path("new/state.json"), {"format": 1, "started": "2026-01-01T00:00:00Z"}
+        path, state = self.path("new/state.json"), {"format": 2, "started": "2026-01-01T00:00:00Z"}
         self.assertIsNone(file.read(path))
         file.write(path, state)
         self.assertEqual(file.read(path), state)
@@ -34,7 +34,7 @@ class StateFile(Folder):
         self.assertEqual(sorted(os.listdir(self.path("new"))), ["state-2026-01-01T000000Z.json", "state.json"])
 
     def test_what_is_no_state_is_not_taken_for_one(self):
-        for text in ("", "{", "[]", '{"format": 2}'):
+        for text in ("", "{", "[]", '{"format": 1}'):
             with open(self.path("state.json"), "w") as written:
                 written.write(text)
             with self.assertRaises(RolloutError, msg=text):
@@ -52,6 +52,21 @@ class StateFile(Folder):
         # Another process with the same number, later.
         file.refuse_two({"run": {"pid": own["pid"], "start": own["start"] - 1}}, dict(own, pid=1))
         file.refuse_two(None, own)
+
+    def test_a_run_that_was_taken_for_dead_does_not_go_on(self):
+        own, other = {"pid": 4, "start": 40}, {"pid": 5, "start": 50}
+        file.refuse_other({"run": own}, own)
+        for state, said in [({"run": other}, "taken over by process 5"), ({}, "another run, which has ended")]:
+            with self.assertRaisesRegex(RolloutError, said):
+                file.refuse_other(state, own)
+
+    def test_one_reads_and_writes_at_a_time(self):
+        path = self.path("new/state.json")
+        with file.locked(path), self.assertRaisesRegex(RolloutError, "held by another run"):
+            with file.locked(path, 0):
+                self.fail("two have it")
+        with file.locked(path, 0):
+            pass
 
     def test_the_run_is_the_outermost_ansible_playbook(self):
         proc = self.path("proc")

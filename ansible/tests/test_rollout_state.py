@@ -1,154 +1,142 @@
-"""The state machine of a rollout: what a run does after another was killed, refused, or lost a host."""
+"""Transitions of a rollout: what becomes of it when hosts are updated, refused, broken, judged, or die."""
 
-import json
 import unittest
 
-from tests import paths  # noqa: F401
+from tests.rollouts import FAIL, HOSTS, NEW, OLD, PASS, UNKNOWN, back, begin, done, outcome, releases, runs, states, step
 from ansible.module_utils import corelane_rollout_state as rollout
-
-OLD, NEW, OTHER = "a" * 64, "b" * 64, "c" * 64
-PASS = {"verdict": "pass", "sentence": "good"}
-FAIL = {"verdict": "fail", "sentence": "slow"}
-UNKNOWN = {"verdict": "not enough data", "sentence": "no load"}
-
-
-def wanted(**changes):
-    hosts = ["e1", "e2", "e3"]
-    base = {
-        "action": "update", "target": NEW, "groups": {"edges": hosts}, "minimum": "50%", "steps": {"edges": [1, "100%"]},
-        "on_dead": "finish", "zones": {}, "dead": [], "current": dict.fromkeys(hosts, OLD), "previous": {},
-    }
-    return dict(base, **changes)
-
-
-def begin(before=None, **changes):
-    # What is between two runs is a file.
-    return rollout.begin(json.loads(json.dumps(before)), wanted(**changes), "now")
-
-
-def states(state):
-    return dict((host, found["state"]) for host, found in state["hosts"].items())
-
-
-def outcome(kind, *hosts):
-    return dict((host, {"outcome": kind, "why": kind}) for host in hosts)
-
-
-def step(state, batch, kind="updated", verdict=PASS, in_service=("e1", "e2", "e3")):
-    """One batch, from the gate to the verdict."""
-    state, go, _said = rollout.gate(state, batch, in_service, 1)
-    state = rollout.record(state, outcome(kind, *go))
-    return rollout.watched(state, go, verdict, False) if verdict and kind == "updated" else state
+from ansible.module_utils.corelane_rollout_begin import set_aside
+from ansible.module_utils.corelane_rollout_plan import batches, needed, others, returning
+from ansible.module_utils.corelane_rollout_words import losses
 
 
 class Forward(unittest.TestCase):
     def test_a_rollout_without_trouble(self):
         state = begin()
-        self.assertEqual(rollout.batches(state), [("edges", ["e1"]), ("edges", ["e2"]), ("edges", ["e3"])])
-        for host in ("e1", "e2", "e3"):
+        self.assertEqual(batches(state), [("edges", ["e1"]), ("edges", ["e2"]), ("edges", ["e3"])])
+        for host in HOSTS:
             state = step(state, [host])
         state, said, good = rollout.end(state)
         self.assertTrue(good)
         self.assertEqual(said, ["rollout of bbbbbbbbbbbb: done (3 updated)"])
 
-    def test_killed_in_mid_batch_the_rest_is_done_by_the_next_run(self):
-        state = step(begin(), ["e1"])
-        state, go, _said = rollout.gate(state, ["e2"], ["e1", "e2", "e3"], 1)
-        self.assertEqual(go, ["e2"])
-        state = begin(state, current={"e1": NEW, "e2": NEW, "e3": OLD})
-        self.assertEqual(states(state), {"e1": "updated", "e2": "waiting", "e3": "waiting"})
-        self.assertEqual(rollout.batches(state), [("edges", ["e2"]), ("edges", ["e3"])])
-        # What it ran before the first run is what it would go back to.
-        self.assertEqual(state["hosts"]["e2"]["before"], OLD)
-
-    def test_hosts_that_have_the_release_already_need_not_be_watched(self):
-        state = begin(current=dict.fromkeys(["e1", "e2", "e3"], NEW))
-        state, go, _said = rollout.gate(state, ["e1"], ["e1", "e2", "e3"], 1)
-        state = rollout.record(state, outcome("unchanged", *go))
-        self.assertEqual((rollout.to_watch(state, go), state["watched"]), ([], ["e1"]))
+    def test_what_was_not_changed_by_anybody_is_not_watched(self):
+        state = rollout.record(begin(), outcome("unchanged", "e1"))
+        self.assertEqual((rollout.to_watch(state, ["e1"]), state["judged"]), ([], []))
         state = rollout.record(begin(), outcome("updated", "e1"))
         self.assertEqual(rollout.to_watch(state, ["e1"]), ["e1"])
         # Changed by a run that was killed before it watched.
-        state = rollout.record(begin(begin(), current={"e1": NEW}), outcome("unchanged", "e1"))
-        self.assertEqual(rollout.to_watch(state, ["e1"]), ["e1"])
+        state = begin(rollout.gate(begin(), ["e1"], HOSTS)[0], current=runs(["e1"], NEW))
+        self.assertEqual(rollout.to_watch(rollout.record(state, outcome("unchanged", "e1")), ["e1"]), ["e1"])
         self.assertEqual(rollout.to_watch(rollout.record(begin(), outcome("refused", "e1")), ["e1"]), [])
+
+    def test_a_host_that_had_nothing_to_do_is_no_canary(self):
+        hosts = ["e%d" % number for number in range(1, 9)]
+        wide = {"groups": {"edges": hosts}, "steps": {"edges": [1, 4]}, "minimum": 1}
+        # It has the release and is drained, so that the plan cannot pass it over.
+        state = begin(current=dict(runs(hosts, OLD), e1=runs(["e1"], NEW)["e1"]), in_order=hosts[1:], **wide)
+        self.assertEqual(batches(state)[0], ("edges", ["e1"]))
+        state = step(state, ["e1"], "unchanged", in_service=hosts)
+        state, go, said = rollout.gate(state, hosts[1:5], hosts)
+        self.assertEqual((go, state["decision"]), (["e2"], "go"))
+        self.assertEqual(said, ["e3, e4, e5: held back until a canary was judged"])
+        # One that died is none either: the next pass begins with one host again.
+        state = step(begin(**wide), ["e1"], "dead", in_service=hosts)
+        self.assertEqual([len(batch) for _group, batch in batches(state)], [1, 4, 2])
 
     def test_a_canary_that_was_not_watched_is_watched_first(self):
         state = begin(step(begin(), ["e1"], verdict=None))
-        self.assertEqual(rollout.batches(state)[0], ("edges", ["e1"]))
-        state, go, _said = rollout.gate(state, ["e1"], ["e2", "e3"], 2)
+        self.assertEqual(batches(state)[0], ("edges", ["e1"]))
+        state, go, _said = rollout.gate(state, ["e1"], ["e2", "e3"])
         self.assertEqual(go, ["e1"])
-        self.assertEqual(rollout.batches(state)[1:], [("edges", ["e2"]), ("edges", ["e3"])])
-
-    def test_another_release_waits_for_the_end_of_this_one(self):
-        with self.assertRaisesRegex(rollout.RolloutError, "has not ended.*rollback.yml"):
-            begin(begin(), target=OTHER)
-        done = begin()
-        for host in ("e1", "e2", "e3"):
-            done = step(done, [host])
-        done = rollout.end(done)[0]
-        self.assertEqual(set(states(begin(done, target=OTHER)).values()), {"waiting"})
-
-    def test_a_new_host_joins_and_one_that_left_is_forgotten(self):
-        state = begin(step(begin(), ["e1"]), groups={"edges": ["e1", "e4"]})
-        self.assertEqual(states(state), {"e1": "updated", "e4": "waiting"})
+        self.assertEqual(batches(state)[1:], [("edges", ["e2"]), ("edges", ["e3"])])
 
     def test_without_enough_data_it_halts_and_the_next_run_goes_on(self):
         state = step(begin(), ["e1"], verdict=UNKNOWN)
         self.assertEqual(state["decision"], "halt")
-        self.assertEqual(rollout.gate(state, ["e2"], ["e1", "e2", "e3"], 1)[1], [])
+        self.assertEqual(rollout.gate(state, ["e2"], HOSTS)[1], [])
         state = begin(state)
-        self.assertEqual(rollout.batches(state)[0], ("edges", ["e1"]))
+        self.assertEqual(batches(state)[0], ("edges", ["e1"]))
         state = rollout.watched(state, ["e1"], UNKNOWN, True)
-        self.assertEqual((state["decision"], state["watched"]), ("go", ["e1"]))
+        self.assertEqual((state["decision"], state["judged"]), ("go", ["e1"]))
 
-
-    def test_hosts_are_compared_with_those_that_have_the_old_release(self):
+    def test_hosts_are_compared_with_those_that_run_what_was_there_before(self):
         state = begin()
-        self.assertEqual(rollout.others(state, ["e1"], ["e1", "e2", "e3"]), ["e2", "e3"])
-        self.assertEqual(rollout.others(state, ["e1"], ["e1", "e3"]), ["e3"])
+        self.assertEqual(others(state, ["e1"], HOSTS), (["e2", "e3"], True))
+        self.assertEqual(others(state, ["e1"], ["e1", "e3"]), (["e3"], True))
         state = step(step(state, ["e1"]), ["e2"])
-        self.assertEqual(rollout.others(state, ["e3"], ["e1", "e2", "e3"]), ["e1", "e2"])
+        self.assertEqual(others(state, ["e3"], HOSTS), (["e1", "e2"], False))
+        # Updated and not judged yet: nothing to compare with.
+        self.assertEqual(others(step(begin(), ["e1"], verdict=None), ["e2", "e3"], HOSTS), ([], False))
 
     def test_what_a_restart_loses_is_said(self):
         looked = {"n1": {"items": 5, "bytes": 3 << 20}, "n2": {"items": 0}, "e1": {"items": 2, "embedded": True}, "e2": {"items": 2}}
-        said = rollout.losses(looked, {"edges": ["e1", "e2"], "nodes": ["n1", "n2"]})
+        said = losses(looked, {"edges": ["e1", "e2"], "nodes": ["n1", "n2"]})
         self.assertEqual(sorted(said), ["e1", "n1"])
         self.assertEqual(said["n1"], "n1 holds 5 values (3 MiB) in memory only; its restart loses them")
 
     def test_outcomes_of_tasks(self):
-        for staged, stepped, outcome in [
-            ({}, {"outcome": "updated"}, "updated"),
-            ({"unreachable": True}, {"skipped": True}, "dead"),
-            ({}, {"unreachable": True}, "dead"),
-            ({"failed": True, "msg": "disk full"}, {"skipped": True}, "refused"),
-            ({}, {"failed": True, "msg": "MODULE FAILURE"}, "broken"),
+        full = {"failed": True, "msg": "One or more items failed", "results": [{"failed": False}, {"failed": True, "msg": "disk full"}]}
+        for staged, stepped, kind, why in [
+            ({}, {"outcome": "updated"}, "updated", ""),
+            ({"unreachable": True}, {"skipped": True}, "dead", "reached"),
+            ({}, {"unreachable": True}, "dead", "reached"),
+            ({"failed": True, "msg": "disk full"}, {"skipped": True}, "refused", "could not be brought to the host: disk full"),
+            (full, {"skipped": True}, "refused", "could not be brought to the host: disk full"),
+            ({}, {"failed": True, "msg": "MODULE FAILURE"}, "broken", "MODULE FAILURE"),
         ]:
-            self.assertEqual(rollout.outcome_of(staged, stepped)["outcome"], outcome, (staged, stepped))
+            found = rollout.outcome_of(staged, stepped)
+            self.assertEqual(found["outcome"], kind, (staged, stepped))
+            self.assertIn(why, found["why"])
 
 
 class Minimum(unittest.TestCase):
     def test_the_gate_holds_back_what_would_break_the_minimum(self):
-        state = begin()
-        state, go, said = rollout.gate(state, ["e2"], ["e2"], 1)
+        state, go, said = rollout.gate(begin(), ["e2"], ["e2"])
         self.assertEqual((go, state["decision"]), ([], "halt"))
-        self.assertIn("1 hosts serve and 1 must", said[0])
+        self.assertIn("1 hosts serve and 2 must", said[0])
         self.assertEqual(states(state)["e2"], "waiting")
+
+    def test_what_was_held_back_has_another_batch_in_the_same_run(self):
+        state = step(begin(minimum=1), ["e1"], "dead")
+        state = step(state, ["e2"], in_service=["e2", "e3"])
+        state, go, said = rollout.gate(state, ["e3"], ["e3"])
+        self.assertEqual((go, said), ([], ["e3: held back, since 1 hosts serve and 1 must"]))
+        state = step(step(begin(minimum=1), ["e1"], "dead"), ["e2", "e3"], in_service=["e2", "e3"])
+        self.assertEqual((states(state)["e3"], batches(state)), ("waiting", [("edges", ["e3"])]))
+        state = step(state, ["e3"], in_service=["e2", "e3"])
+        self.assertEqual(states(state), {"e1": "dead", "e2": "updated", "e3": "updated"})
+
+    def test_the_way_back_has_the_gate(self):
+        state = step(step(begin(), ["e1"]), ["e2"], verdict=FAIL)
+        state, go, said = rollout.gate_back(state, ["e1", "e2"], HOSTS)
+        self.assertEqual((go, said), (["e1"], ["e2: held back, since 3 hosts serve and 2 must"]))
+        state = rollout.record_return(state, outcome("updated", "e1"))
+        # Somebody else's host fell out meanwhile.
+        state, go, _said = rollout.gate_back(state, ["e2"], ["e1", "e2"])
+        self.assertEqual((go, states(state)["e2"], returning(state)), ([], "returning", [("edges", ["e2"])]))
+        self.assertIn("e2 is returning: e2: held back, since 2 hosts serve and 2 must", rollout.end(state)[1])
+        # One that does not serve takes nothing away.
+        self.assertEqual(rollout.gate_back(state, ["e2"], ["e1", "e3"])[1], ["e2"])
+
+    def test_what_is_lost_does_not_keep_the_others_from_going_back(self):
+        state = step(step(begin(on_dead="rollback"), ["e1"]), ["e2"], "dead")
+        self.assertEqual(needed(state, "edges"), 1)
+        self.assertEqual(rollout.gate_back(state, ["e1"], ["e1", "e3"])[1], ["e1"])
 
 
 class Back(unittest.TestCase):
     def test_a_refused_canary_is_not_followed(self):
         state = step(begin(), ["e1"], "refused")
         self.assertEqual(state["decision"], "rollback")
-        self.assertEqual(rollout.gate(state, ["e2"], ["e1", "e2", "e3"], 1)[1], [])
-        self.assertEqual(rollout.returning(state), [])
+        self.assertEqual(rollout.gate(state, ["e2"], HOSTS)[1], [])
+        self.assertEqual(returning(state), [])
         state, said, good = rollout.end(state)
         self.assertEqual((state["decision"], good), ("rolled_back", False))
         self.assertIn("because: e1: refused", said)
 
     def test_a_bad_verdict_takes_back_all_that_was_touched(self):
         state = step(step(begin(), ["e1"]), ["e2"], verdict=FAIL)
-        self.assertEqual(rollout.returning(state), [("edges", ["e1"]), ("edges", ["e2"])])
+        self.assertEqual(returning(state), [("edges", ["e1"]), ("edges", ["e2"])])
         state = rollout.record_return(state, outcome("updated", "e1", "e2"))
         state, _said, good = rollout.end(state)
         self.assertEqual((state["decision"], good), ("rolled_back", False))
@@ -156,33 +144,62 @@ class Back(unittest.TestCase):
         # A new attempt begins anew.
         self.assertEqual(set(states(begin(state)).values()), {"waiting"})
 
+    def test_settings_alone_are_taken_back_as_well(self):
+        state = begin(target=OLD, configuration=dict.fromkeys(HOSTS, "s1"))
+        self.assertEqual(batches(state)[0], ("edges", ["e1"]))
+        state = step(state, ["e1"], verdict=FAIL)
+        self.assertEqual(returning(state), [("edges", ["e1"])])
+        self.assertEqual(state["hosts"]["e1"]["before"], {"release": OLD, "configuration": "s0"})
+        state, said, _good = rollout.end(rollout.record_return(state, outcome("updated", "e1")))
+        self.assertEqual((state["decision"], said[0]), ("rolled_back", "rollout of aaaaaaaaaaaa: taken back (1 returned, 2 waiting)"))
+
+    def test_what_a_host_ran_is_what_the_step_found(self):
+        state = rollout.gate(begin(), ["e1"], HOSTS)[0]
+        was = {"release": OLD, "configuration": "of somebody"}
+        state = rollout.record(state, {"e1": {"outcome": "updated", "was": was}})
+        self.assertEqual(state["hosts"]["e1"]["before"], was)
+        # Not of a second attempt: the first had changed it already.
+        state = begin(rollout.gate(begin(), ["e1"], HOSTS)[0])
+        state = rollout.record(rollout.gate(state, ["e1"], HOSTS)[0], {"e1": {"outcome": "updated", "was": was}})
+        self.assertEqual(state["hosts"]["e1"]["before"]["configuration"], "s0")
+
     def test_killed_while_going_back_it_goes_on_going_back(self):
         state = begin(step(step(begin(), ["e1"]), ["e2"], verdict=FAIL))
         self.assertEqual(state["decision"], "rollback")
-        self.assertEqual(rollout.gate(state, ["e3"], ["e3"], 0)[1], [])
-        self.assertEqual(rollout.returning(state), [("edges", ["e1"]), ("edges", ["e2"])])
+        self.assertEqual(rollout.gate(state, ["e3"], ["e3"])[1], [])
+        self.assertEqual(returning(state), [("edges", ["e1"]), ("edges", ["e2"])])
 
     def test_a_host_that_had_the_release_before_keeps_it(self):
-        state = begin(current={"e1": NEW, "e2": OLD, "e3": OLD})
-        state = step(state, ["e1"], "unchanged")
+        state = begin(current=dict(runs(HOSTS, OLD), e1=runs(["e1"], NEW)["e1"]))
+        self.assertEqual(states(state)["e1"], "updated")
         state = step(state, ["e2"], verdict=FAIL)
-        self.assertEqual(rollout.returning(state), [("edges", ["e2"])])
+        self.assertEqual(returning(state), [("edges", ["e2"])])
 
     def test_after_the_canary_batches_are_those_that_follow_it(self):
         hosts = ["e1", "e2", "e3", "e4", "e5"]
-        wide = {"groups": {"edges": hosts}, "steps": {"edges": [1, 2]}, "minimum": 1, "current": dict.fromkeys(hosts, OLD)}
+        wide = {"groups": {"edges": hosts}, "steps": {"edges": [1, 2]}, "minimum": 1}
         state = begin(**wide)
-        self.assertEqual([len(batch) for _group, batch in rollout.batches(state)], [1, 2, 2])
+        self.assertEqual([len(batch) for _group, batch in batches(state)], [1, 2, 2])
         state = begin(step(state, ["e1"], in_service=hosts), **wide)
-        self.assertEqual([len(batch) for _group, batch in rollout.batches(state)], [2, 2])
+        self.assertEqual([len(batch) for _group, batch in batches(state)], [2, 2])
 
     def test_outcomes_of_the_way_back(self):
-        for kind, found, touched in [("updated", "returned", True), ("unchanged", "returned", True), ("refused", "broken", True),
-                                     ("broken", "broken", True), ("dead", "dead", True)]:
-            state = step(begin(), ["e1"], verdict=FAIL)
-            state = rollout.record_return(state, outcome(kind, "e1"))
-            self.assertEqual((states(state)["e1"], state["hosts"]["e1"]["touched"]), (found, touched))
+        for kind, found in [("updated", "returned"), ("unchanged", "returned"), ("refused", "broken"), ("broken", "broken"), ("dead", "dead")]:
+            state = rollout.record_return(step(begin(), ["e1"], verdict=FAIL), outcome(kind, "e1"))
+            self.assertEqual((states(state)["e1"], state["hosts"]["e1"]["touched"]), (found, True))
             self.assertEqual(rollout.end(state)[0]["decision"], "rolled_back" if found == "returned" else "rollback")
+
+    def test_a_broken_host_is_tried_again_until_it_is_back(self):
+        state = rollout.record_return(step(begin(), ["e1"], verdict=FAIL), outcome("broken", "e1"))
+        state, said, _good = rollout.end(state)
+        self.assertIn("e1 is broken: broken", said)
+        state = begin(state)
+        self.assertEqual(returning(state), [("edges", ["e1"])])
+        state = rollout.end(rollout.record_return(state, outcome("updated", "e1")))[0]
+        self.assertEqual(state["decision"], "rolled_back")
+        # Broken on its way forward, too.
+        state = begin(rollout.end(step(begin(), ["e1"], "broken"))[0])
+        self.assertEqual(returning(state), [("edges", ["e1"])])
 
     def test_a_run_that_goes_back_leaves_hosts_alone_that_it_has_not_touched(self):
         state = begin(step(step(begin(dead=["e3"], minimum=1), ["e1"]), ["e2"], verdict=FAIL))
@@ -190,31 +207,26 @@ class Back(unittest.TestCase):
         state = begin(step(begin(), ["e1"], "refused"))
         self.assertEqual(states(state)["e1"], "refused")
 
-    def test_a_host_that_could_not_go_back_is_named(self):
-        state = step(begin(), ["e1"], "broken")
-        state, said, _good = rollout.end(state)
-        self.assertEqual(state["decision"], "rollback")
-        self.assertIn("e1 is broken: broken", said)
-
 
 class Dead(unittest.TestCase):
     def test_finish(self):
         state = step(begin(), ["e1"])
         state = step(state, ["e2"], "dead")
         self.assertEqual(state["decision"], "go")
-        state = step(state, ["e3"], in_service=("e1", "e3"))
+        state = step(state, ["e3"], in_service=("e1", "e2", "e3"))
         state, said, good = rollout.end(state)
         self.assertFalse(good)
         self.assertIn("e2 is dead: dead", said)
         # It is back: the next run brings it to an end.
-        state = begin(state, current={"e1": NEW, "e2": OLD, "e3": NEW})
-        self.assertEqual(rollout.batches(state), [("edges", ["e2"])])
-        self.assertTrue(rollout.end(step(state, ["e2"], "unchanged"))[2])
+        state = begin(state)
+        self.assertEqual(batches(state), [("edges", ["e2"])])
+        state, said, good = rollout.end(step(state, ["e2"], "unchanged"))
+        self.assertEqual((said, good), (["rollout of bbbbbbbbbbbb: done (3 updated)"], True))
 
     def test_rollback(self):
         state = step(begin(on_dead="rollback"), ["e1"])
         state = step(state, ["e2"], "dead")
-        self.assertEqual(rollout.returning(state), [("edges", ["e1"])])
+        self.assertEqual(returning(state), [("edges", ["e1"])])
         state = rollout.record_return(state, outcome("updated", "e1"))
         state, said, _good = rollout.end(state)
         self.assertEqual(state["decision"], "rollback")
@@ -222,64 +234,55 @@ class Dead(unittest.TestCase):
         # Still dead: still to be done. Back again: taken back.
         self.assertEqual(rollout.end(begin(state, dead=["e2"]))[0]["decision"], "rollback")
         state = begin(state)
-        self.assertEqual(rollout.returning(state), [("edges", ["e2"])])
+        self.assertEqual(returning(state), [("edges", ["e2"])])
         state = rollout.record_return(state, outcome("unchanged", "e2"))
         self.assertEqual(rollout.end(state)[0]["decision"], "rolled_back")
 
     def test_a_host_that_is_dead_from_the_start_is_in_no_batch(self):
-        self.assertEqual(rollout.batches(begin(dead=["e2"], minimum=1)), [("edges", ["e1"]), ("edges", ["e3"])])
+        self.assertEqual(batches(begin(dead=["e2"], minimum=1)), [("edges", ["e1"]), ("edges", ["e3"])])
         with self.assertRaisesRegex(ValueError, "none may be updated"):
-            rollout.batches(begin(dead=["e2"]))
+            batches(begin(dead=["e2"]))
 
     def test_a_dead_host_that_nobody_touched_needs_no_way_back(self):
-        state = begin(dead=["e3"])
-        state = step(state, ["e1"], "refused")
+        state = step(begin(dead=["e3"], minimum=1), ["e1"], "refused")
         self.assertEqual(rollout.end(state)[0]["decision"], "rolled_back")
 
 
 class Rollback(unittest.TestCase):
-    def fleet(self):
-        state = begin()
-        for host in ("e1", "e2", "e3"):
-            state = step(state, [host])
-        return rollout.end(state)[0]
+    def test_a_host_that_does_not_go_back_does_not_keep_the_others_from_it(self):
+        for kind in ("refused", "broken", "dead"):
+            state = step(back(done(begin()), minimum=1), ["e1"], kind)
+            self.assertEqual(state["decision"], "go")
+            self.assertEqual(batches(state)[0], ("edges", ["e2"]))
+            state = step(step(state, ["e2"]), ["e3"])
+            state, said, good = rollout.end(state)
+            self.assertEqual((states(state), good), ({"e1": kind, "e2": "updated", "e3": "updated"}, False))
+            self.assertIn("e1 is %s: %s" % (kind, kind), said)
+            self.assertEqual(batches(back(state)), [("edges", ["e1"])])
 
-    def back(self, before, **changes):
-        return begin(before, action="rollback", target="", current=dict.fromkeys(["e1", "e2", "e3"], NEW), **changes)
+    def test_it_halts_where_no_host_goes_back(self):
+        state = step(step(back(done(begin())), ["e1"], "refused"), ["e2"], "refused")
+        self.assertEqual((state["decision"], returning(state)), ("halt", []))
+        hosts = ["e%d" % number for number in range(1, 7)]
+        wide = {"groups": {"edges": hosts}, "minimum": 1}
+        state = back(done(begin(**wide), hosts, in_service=hosts), **wide)
+        for host, kind in zip(hosts, ["updated", "updated", "refused", "broken"]):
+            state = step(state, [host], kind, in_service=hosts)
+        self.assertEqual(state["decision"], "go")
+        state = step(back(done(begin())), ["e1"], verdict=FAIL)
+        self.assertEqual((state["decision"], returning(state)), ("halt", []))
 
-    def test_each_host_goes_back_to_what_it_ran(self):
-        state = self.back(self.fleet(), previous=dict.fromkeys(["e1", "e2", "e3"], OTHER))
-        self.assertEqual(set(found["to"] for found in state["hosts"].values()), {OLD})
-        state = self.back(None, previous={"e1": OTHER})
-        self.assertEqual(state["hosts"]["e1"]["to"], OTHER)
-
-    def test_a_rollout_that_changed_nothing_hides_no_way_back(self):
-        hosts = ["e1", "e2", "e3"]
-        state = begin(self.fleet(), current=dict.fromkeys(hosts, NEW))
-        for host in hosts:
-            state = step(state, [host], "unchanged")
-        state = self.back(rollout.end(state)[0], previous=dict.fromkeys(hosts, OLD))
-        self.assertEqual(set(found["to"] for found in state["hosts"].values()), {OLD})
-
-    def test_after_a_rollout_that_was_taken_back_there_is_nothing_to_go_back_from(self):
-        state = rollout.record_return(step(begin(), ["e1"], verdict=FAIL), outcome("updated", "e1"))
-        state = begin(rollout.end(state)[0], action="rollback", target="", previous=dict.fromkeys(["e1", "e2", "e3"], NEW))
-        self.assertEqual(set(found["to"] for found in state["hosts"].values()), {OLD})
-
-    def test_asked_for_twice_it_does_not_go_forward(self):
-        state = self.back(self.fleet())
-        for host in ("e1", "e2", "e3"):
-            state = step(state, [host])
-        state = self.back(rollout.end(state)[0], previous=dict.fromkeys(["e1", "e2", "e3"], NEW))
-        self.assertEqual(set(found["to"] for found in state["hosts"].values()), {OLD})
-
-    def test_a_rollout_that_has_not_ended_can_be_taken_back(self):
-        state = self.back(step(begin(), ["e1"]))
-        self.assertEqual(state["hosts"]["e1"]["to"], OLD)
-
-    def test_a_rollback_that_fails_halts(self):
-        state = step(self.back(self.fleet()), ["e1"], "refused")
-        self.assertEqual((state["decision"], rollout.returning(state)), ("halt", []))
+    def test_hosts_that_cannot_be_looked_at_are_named_and_the_others_go_back(self):
+        state = set_aside(back(done(begin())), {"e2": "its settings cannot be read"})
+        self.assertEqual(batches(state), [("edges", ["e1"]), ("edges", ["e3"])])
+        state = step(step(state, ["e1"], in_service=["e1", "e3"]), ["e3"], in_service=["e1", "e3"])
+        state, said, good = rollout.end(state)
+        self.assertEqual((good, releases(state)["e1"]), (False, OLD))
+        self.assertIn("e2 is broken: its settings cannot be read", said)
+        # Two of three: one goes back at least.
+        state = set_aside(back(done(begin())), {"e1": "x", "e2": "x"})
+        self.assertEqual(step(state, ["e3"], in_service=["e3"])["hosts"]["e3"]["state"], "updated")
+        self.assertEqual(states(back(state))["e2"], "waiting")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import tempfile
 
 import ansible.module_utils as package
-import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
@@ -17,9 +15,7 @@ OWN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 
 if OWN not in package.__path__:
     package.__path__.append(OWN)
 
-from ansible.module_utils import corelane_bundle, corelane_fleet, corelane_variables  # noqa: E402
-
-ROLES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles")
+from ansible.module_utils import corelane_bundle, corelane_declared, corelane_fleet  # noqa: E402
 
 
 class ActionModule(ActionBase):
@@ -34,7 +30,7 @@ class ActionModule(ActionBase):
         allowed = boolean(self._task.args.get("allow_unreachable", False))
         with tempfile.TemporaryDirectory() as folder:
             release = ControllerRelease(folder, members)
-            verdict = corelane_fleet.judge(members, declared(), release, allowed)
+            verdict = corelane_fleet.judge(members, corelane_declared.declared(), release, allowed)
         origins = {member.name: member.origins for member in members}
         faults = [line_of(name, fault, origins) for name, fault in verdict.faults]
         result.update(
@@ -95,15 +91,6 @@ def what_was_found(result):
     if result.get("failed"):
         return {"failed": str(result.get("msg", "it could not be looked at"))}
     return plain(result)
-
-
-def declared():
-    """All variables of all roles."""
-    specs = {}
-    for path in glob.glob(os.path.join(ROLES, "*", "meta", "argument_specs.yml")):
-        with open(path, encoding="utf-8") as file:
-            specs[path.split(os.sep)[-3]] = yaml.safe_load(file)
-    return corelane_variables.declarations(specs)
 
 
 def plain(value):

@@ -2,18 +2,42 @@
 
 Not: what it means (corelane_rollout_state).
 
-Invariants: the file is whole at any time: it is written under another name and renamed. A state that has ended is kept beside it when
-another one begins. Two runs at once are refused; a run that was killed is none.
+Invariants: the file is whole at any time: it is written under another name and renamed. It is read, changed and written under one lock, and by one
+run alone: a second one is refused when it begins, and one that was taken for dead is refused when it goes on. A state that has ended
+is kept beside it when another one begins. A run that was killed is none.
 
-Source: proc(5): pid and start time together name a process until the machine is restarted.
+Source: proc(5): pid and start time together name a process until the machine is restarted. flock(2).
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import time
 
-from ansible.module_utils.corelane_rollout_state import FORMAT, RolloutError
+from ansible.module_utils.corelane_rollout_model import FORMAT, RolloutError
+
+LOCK_SECONDS = 60.0
+"""How long a transition of another run may take: it asks hosts for readiness at most."""
+
+
+@contextlib.contextmanager
+def locked(path, seconds=LOCK_SECONDS):
+    """Nobody else reads or writes the state meanwhile; raises RolloutError where another run has it for so long."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    until = time.monotonic() + seconds
+    with open(path + ".lock", "a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise RolloutError("%s.lock: held by another run for more than %d s" % (path, seconds)) from None
+                time.sleep(0.05)
+        yield
 
 
 def read(path):
@@ -26,7 +50,9 @@ def read(path):
     except (OSError, ValueError) as error:
         raise RolloutError("%s cannot be read as the state of a rollout: %s" % (path, error)) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise RolloutError("%s: found format %r, allowed: %d" % (path, state.get("format") if isinstance(state, dict) else None, FORMAT))
+        found = state.get("format") if isinstance(state, dict) else None
+        raise RolloutError(
+            "%s: found format %r, allowed: %d; where no rollout is under way, move the file away" % (path, found, FORMAT))
     return state
 
 
@@ -83,3 +109,10 @@ def refuse_two(state, run, proc="/proc"):
     other = (state or {}).get("run")
     if other and other != run and other["start"] is not None and start_of(other["pid"], proc) == other["start"]:
         raise RolloutError("a rollout is under way in process %d of this controller" % other["pid"])
+
+
+def refuse_other(state, run):
+    """Raises RolloutError where the state is no longer that of this run."""
+    if state.get("run") != run:
+        other = (state.get("run") or {}).get("pid")
+        raise RolloutError("the rollout was taken over by %s" % ("process %s" % other if other else "another run, which has ended"))

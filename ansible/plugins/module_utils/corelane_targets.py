@@ -10,6 +10,8 @@ Source: Prometheus' documentation of file-based service discovery.
 
 from __future__ import annotations
 
+import ipaddress
+
 LABELS = {"corelane_zone": "zone", "corelane_rack": "rack"}
 
 
@@ -45,3 +47,14 @@ def endpoints(hosts, hostvars, port_variable, port_default, address_variable="an
         return str(hostvars[host].get(address_variable) or address_of(host, hostvars[host]))
 
     return [with_port(address(host), hostvars[host].get(port_variable, port_default)) for host in hosts]
+
+
+def from_outside(address, host):
+    """Where an address that a process listens on is reached from another host, or None. ``host`` is this host, seen from there."""
+    if not address or address.startswith("unix:"):
+        return None
+    ip, _colon, port = address.rpartition(":")
+    ip = ipaddress.ip_address(ip.strip("[]"))
+    if ip.is_unspecified:
+        return "%s:%s" % ("[%s]" % host if ":" in host else host, port)
+    return None if ip.is_loopback and not host.startswith("127.") else address

@@ -36,7 +36,6 @@ embedded: { description: Whether an edge is its own store, returned: always, typ
 problem: { description: Why the service could not be looked at, returned: always, type: str }
 """
 
-import ipaddress
 import json
 
 from ansible.module_utils.basic import AnsibleModule
@@ -44,6 +43,7 @@ from ansible.module_utils.corelane_http import HttpError
 from ansible.module_utils.corelane_identity import configuration_id
 from ansible.module_utils.corelane_service import CURRENT, KINDS, Service, ServiceError, run
 from ansible.module_utils.corelane_step import settings_texts
+from ansible.module_utils.corelane_targets import from_outside
 
 
 def releases():
@@ -56,17 +56,6 @@ def releases():
     current = next((entry["digest"] for entry in listed if entry["current"]), None)
     previous = next((entry["digest"] for entry in listed if not entry["current"]), None)
     return current, previous
-
-
-def from_outside(address, host):
-    """Where an address that a process listens on is reached from another host, or None. `host` is this host, seen from there."""
-    if not address or address.startswith("unix:"):
-        return None
-    ip, _colon, port = address.rpartition(":")
-    ip = ipaddress.ip_address(ip.strip("[]"))
-    if ip.is_unspecified:
-        return "%s:%s" % ("[%s]" % host if ":" in host else host, port)
-    return None if ip.is_loopback and not host.startswith("127.") else address
 
 
 def facts(kind, host):
