@@ -72,6 +72,20 @@ class Settings(unittest.TestCase):
         self.assertEqual(state["hosts"]["e1"]["to"], {"release": NEW, "configuration": "s0"})
         self.assertEqual(set(states(done(state)).values()), {"updated"})
 
+    def test_a_rollout_that_finds_nothing_to_do_hides_no_way_back(self):
+        first = done(begin())
+        # site.yml wrote what takes a reload only.
+        state = begin(first, configuration=self.NEWER, current=runs(HOSTS, NEW, "s1"))
+        self.assertEqual((state["runs"], batches(state)), (1, []))
+        state, _said, good = rollout.end(state)
+        self.assertTrue(good)
+        self.assertEqual(back(state)["hosts"]["e1"]["to"], {"release": OLD, "configuration": "s0"})
+        # One that has something to do has its own way back, and what was taken back has none.
+        state = begin(first, configuration=self.NEWER, current=dict(runs(HOSTS, NEW, "s1"), e1=runs(["e1"], NEW)["e1"]))
+        self.assertEqual(releases(back(done(state, ["e1"]))), {"e1": NEW, "e2": None, "e3": None})
+        state = begin(done(back(first)), target=OLD)
+        self.assertEqual((batches(state), set(releases(back(rollout.end(state)[0])).values())), ([], {None}))
+
     def test_a_rollback_after_settings_alone_keeps_the_release(self):
         state = begin(target=OLD, configuration=self.NEWER)
         state = back(done(state), previous=dict.fromkeys(HOSTS, OTHER))
