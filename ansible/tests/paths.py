@@ -1,7 +1,10 @@
 """Where tests find what they test: `python3 -m unittest discover` runs in ansible/ without Ansible's import paths."""
 
+import atexit
+import os
 import pathlib
 import sys
+import tempfile
 import types
 
 ANSIBLE = pathlib.Path(__file__).resolve().parent.parent
@@ -23,4 +26,15 @@ def importable():
         sys.path.append(str(MODULES))
 
 
+def harmless():
+    """Has nothing write to the machine's own /run."""
+    from ansible.module_utils import corelane_configuration, corelane_drain_note
+
+    corelane_configuration.RUN_FOLDER = "/nowhere"
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    corelane_drain_note.FOLDER = os.path.join(folder.name, "notes")
+
+
 importable()
+harmless()

@@ -43,3 +43,14 @@ class Files(unittest.TestCase):
         self.assertIn("exit status 3: why", str(caught.exception))
         self.assertRaises(files.ProgramError, files.run, ["sh", "-c", "sleep 9"], 0.1)
         self.assertRaises(files.ProgramError, files.run, ["/no/such/program"])
+
+    def test_programs_that_may_fail_say_what_they_said(self):
+        self.assertEqual(files.attempt(["sh", "-c", "echo o; echo e >&2"]), (0, "o"))
+        self.assertEqual(files.attempt(["sh", "-c", "echo o; echo e >&2; exit 3"]), (3, "e\no"))
+        self.assertIsNone(files.attempt(["/no/such/program"])[0])
+        self.assertIn("not done after", files.attempt(["sh", "-c", "sleep 9"], 0.1)[1])
+
+    def test_programs_read_their_settings_from_files_alone(self):
+        os.environ["CORELANE_MEMORY"] = "1GiB"
+        self.addCleanup(os.environ.pop, "CORELANE_MEMORY")
+        self.assertEqual(files.attempt(["sh", "-c", "echo $CORELANE_MEMORY"]), (0, ""))

@@ -5,6 +5,7 @@ import json
 import unittest
 
 from tests.test_variables import declared
+from ansible.module_utils import corelane_files as files
 from ansible.module_utils import corelane_fleet as fleet
 
 FACTS = {
@@ -159,6 +160,11 @@ class Judgement(unittest.TestCase):
         verdict = fleet.judge([edge, self.node()], declared(), Release())
         found = [line for _host, line in verdict.changes if line.startswith("settings")]
         self.assertEqual(found, ['settings of corelane: -memory = "1GiB"', 'settings of corelane: +memory = "2GiB"'])
+        edge.values["corelane_edge_settings"]["hash_seed"] = 24301
+        edge.found["facts"]["settings"]["corelane"] = files.redacted(text.replace("memory", "hash_seed = 5\nmemory"))
+        found = [str(change) for change in fleet.judge([edge], declared(), Release()).changes]
+        self.assertNotIn("24301", str(found))
+        self.assertIn("settings of corelane: +hash_seed = (redacted, ", str(found))
 
     def test_what_is_not_of_the_product_is_checked_for_its_variables_alone(self):
         self.assertEqual(self.faults(self.edge(), self.node(), fleet.Member("m", ["monitoring"], {"corelane_zone": "a"}, None)), [])

@@ -1,5 +1,7 @@
 """Facts of a host, from a folder that stands for it."""
 
+import hashlib
+import json
 import os
 import pathlib
 import tempfile
@@ -7,6 +9,7 @@ import unittest
 
 from tests import paths  # noqa: F401
 from ansible.module_utils import corelane_host as host
+from ansible.module_utils import corelane_installed as installed
 
 TCP = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 DIGEST = "a" * 64
@@ -68,3 +71,29 @@ class Facts(unittest.TestCase):
         self.link("proc/43/exe", "/opt/corelane/releases/%s/bin/corectl" % DIGEST)
         found = host.gather(str(self.root))
         self.assertEqual((found["release"], found["running"]), (DIGEST, {"corelane": DIGEST}))
+        self.assertEqual(installed.running_release(42, str(self.root)), DIGEST)
+        self.assertIsNone(installed.running_release(44, str(self.root)))
+        self.link("proc/45/exe", "/usr/bin/corelane")
+        self.assertIsNone(installed.running_release(45, str(self.root)))
+
+    def test_facts_have_no_secrets(self):
+        for name in ("topology", "corelane", "shardstored"):
+            self.put("etc/corelane/%s.toml" % name, "epoch = 3\nhash_seed = 24301\n")
+        found = host.gather(str(self.root))
+        self.assertNotIn("24301", str(found))
+        self.assertIn("epoch = 3\n", found["topology"])
+
+    def test_sums_of_an_installed_release(self):
+        program = hashlib.sha256(b"program").hexdigest()
+        manifest = json.dumps({"files": [{"path": "bin/corelane", "sha256": program}]})
+        digest = hashlib.sha256(manifest.encode()).hexdigest()
+        folder = "opt/corelane/releases/%s/" % digest
+        self.assertIn("cannot be checked", installed.sums_fault(digest, str(self.root)))
+        self.put(folder + "manifest.json", manifest)
+        self.assertIn("bin/corelane", installed.sums_fault(digest, str(self.root)))
+        self.put(folder + "bin/corelane", "program")
+        self.assertIsNone(installed.sums_fault(digest, str(self.root)))
+        self.put(folder + "bin/corelane", "another")
+        self.assertIn("bin/corelane was changed", installed.sums_fault(digest, str(self.root)))
+        self.put(folder + "manifest.json", manifest + " ")
+        self.assertIn("is not that of release", installed.sums_fault(digest, str(self.root)))

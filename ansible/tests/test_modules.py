@@ -1,5 +1,6 @@
 """What modules decide, on a host that is a folder: its programs and units are replaced."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,10 +10,12 @@ import unittest
 from unittest import mock
 
 from tests import paths  # noqa: F401
+from tests.modules import ran
 from tests.test_minisign import KEY
 import corelane_config
 import corelane_release
 import corelane_tune
+from ansible.module_utils import corelane_configuration as configuration
 from ansible.module_utils.corelane_files import ProgramError, read
 from ansible.module_utils.corelane_minisign import SignatureError
 
@@ -40,78 +43,112 @@ class Config(Folder):
         self.etc.mkdir()
         self.topology = str(self.etc / "topology.toml")
         self.calls = []
-        self.replace(corelane_config, FOLDER=str(self.etc), TOPOLOGY_FILE=self.topology, RELEASES=str(self.root), run=self.run_program)
-        self.replace(corelane_config, running=lambda root: {"corelane": "a"} if self.is_running else {}, must=self.calls.append)
-        # The test's own group: hosts have one called corelane.
-        self.replace(corelane_config, GROUP=None)
+        self.replace(corelane_config, FOLDER=str(self.etc), TOPOLOGY_FILE=self.topology, CURRENT=str(self.root / "current"))
+        self.replace(configuration, TOPOLOGY_FILE=self.topology, attempt=self.attempt)
+        self.replace(corelane_config, running=lambda: {"corelane": "a"} if self.is_running else {}, must=self.told)
+        self.replace(corelane_config, looking=lambda module, purpose: contextlib.nullcontext())
         self.is_running = False
-        self.answer = 0, "", ""
+        self.answer = 0, ""
+        self.reload_fails = False
 
-    def run_program(self, command, env):
+    def attempt(self, command):
         self.calls.append(command)
-        self.staged = {name: (self.etc / name).read_text() for name in os.listdir(self.etc) if name.endswith(".staged")}
         return self.answer
 
-    def config(self, settings, topology="", may_restart=False):
-        wanted = {"service": "corelane", "settings": settings, "topology": topology, "admin": "127.0.0.1:1", "may_restart": may_restart}
-        return corelane_config.ServiceConfig(mock.Mock(params=wanted))
+    def told(self, command):
+        self.calls.append(command)
+        if self.reload_fails:
+            raise ProgramError("reload failed")
+
+    def run_module(self, settings, topology="", check_mode=False, **more):
+        given = dict({"service": "corelane", "settings": settings, "topology": topology, "admin": "127.0.0.1:1"}, **more)
+        return ran(corelane_config, given, check_mode)
 
     def install(self):
         program = self.root / "current/bin/corelane"
         program.parent.mkdir(parents=True)
         program.touch()
-        # systemd's folder, which the module would make in the real /run.
-        self.replace(corelane_config.os.path, isdir=lambda path: True)
 
     def test_a_fresh_host_is_not_checked(self):
-        config = self.config("a = 1\n", EPOCH_1)
-        config.check()
-        self.assertEqual((config.checked, len(config.written()), self.calls), (False, 2, []))
+        found = self.run_module("a = 1\n", EPOCH_1)
+        self.assertEqual((found["checked"], found["changed"], len(found["diff"]), self.calls), (False, True, 2, []))
+        self.assertFalse(self.run_module("a = 1\n", EPOCH_1)["changed"])
 
-    def test_files_are_staged_for_the_check_and_gone_after_it(self):
+    def test_check_mode_says_the_same_and_writes_nothing(self):
         self.install()
-        config = self.config(NEW % self.topology, EPOCH_1)
-        config.check()
-        self.assertEqual(sorted(self.staged), [".corelane.toml.staged", ".topology.toml.staged"])
-        self.assertEqual(os.listdir(self.etc), [])
-        self.assertIn("--topology", self.calls[0])
-        self.assertNotIn("--against", self.calls[0])
+        found = self.run_module("a = 1\n", EPOCH_1, check_mode=True)
+        self.assertEqual((found["changed"], len(found["diff"]), os.listdir(self.etc)), (True, 2, []))
 
-    def test_what_the_program_refuses_names_the_real_file(self):
+    def test_what_is_shown_is_shown_by_lines(self):
+        # The whole text is an argument without a log, and Ansible blackens it wherever it is found.
+        text = "a = 1\nhash_seed = 1234\n"
+        found = self.run_module(text, EPOCH_1)
+        shown = found["diff"][0]["prepared"]
+        self.assertIn("+a = 1\n+hash_seed = (redacted, ", shown)
+        self.assertNotIn("1234", str(found))
+        self.assertTrue(all(self.spec()[key]["no_log"] for key in ("settings", "topology")))
+
+    def spec(self):
+        with mock.patch.object(corelane_config, "AnsibleModule", side_effect=lambda **given: self.fail_with(given)), self.assertRaises(Spec) as caught:
+            corelane_config.main()
+        return caught.exception.args[0]
+
+    def fail_with(self, given):
+        raise Spec(given["argument_spec"])
+
+    def test_a_refusal_leaves_all_as_it_was(self):
         self.install()
-        config = self.config(NEW % self.topology)
-        self.answer = 2, "", "%s/.corelane.toml.staged:2: memory: found" % self.etc
-        with self.assertRaises(ProgramError) as caught:
-            config.check()
-        self.assertIn("%s/corelane.toml:2: memory" % self.etc, str(caught.exception))
-        self.assertEqual(os.listdir(self.etc), [])
+        self.answer = 2, "corelane.toml:2: memory: found"
+        found = self.run_module(NEW % self.topology)
+        self.assertEqual((found["failed"], os.listdir(self.etc)), (True, []))
+        self.assertIn("corelane refuses its settings: corelane.toml:2: memory", found["msg"])
 
     def test_a_restart_is_waited_for(self):
         self.install()
         self.is_running = True
-        self.answer = 4, 'memory: "1GiB" -> "2GiB" (needs a restart)\ntopology: "a" -> "b" (needs a restart)\n', ""
-        for may_restart, written in ((False, [self.topology]), (True, [str(self.etc / "corelane.toml"), self.topology])):
-            config = self.config(NEW % self.topology, EPOCH_1, may_restart)
-            config.check()
-            self.assertEqual((config.restart_keys, config.written()), (["memory"], written))
+        self.answer = 4, 'memory: "1GiB" -> "2GiB" (needs a restart)\ntopology: "a" -> "b" (needs a restart)'
+        found = self.run_module(NEW % self.topology, EPOCH_1)
+        self.assertEqual((found["restart_keys"], found["changed"], os.listdir(self.etc)), (["memory"], True, ["topology.toml"]))
+        self.assertIn("wait for rollout.yml: memory", found["pending"])
+        found = self.run_module(NEW % self.topology, EPOCH_1, may_restart=True)
+        self.assertEqual((found["pending"], sorted(os.listdir(self.etc))), ("", ["corelane.toml", "topology.toml"]))
 
     def test_what_a_reload_brings_is_written_and_read(self):
         self.install()
         self.is_running = True
-        self.answer = 3, 'lame_duck: "1s" -> "2s" (takes effect by a reload)\n', ""
-        config = self.config("a = 1\n")
-        config.check()
-        config.write()
-        self.assertEqual(read(config.path), "a = 1\n")
+        self.answer = 3, 'lame_duck: "1s" -> "2s" (takes effect by a reload)'
+        self.run_module("a = 1\n")
+        self.assertEqual(read(str(self.etc / "corelane.toml")), "a = 1\n")
         self.assertEqual(self.calls[-1], ["systemctl", "reload", "corelane"])
 
+    def test_a_reload_that_failed_is_done_by_the_next_run(self):
+        self.install()
+        self.is_running, self.reload_fails = True, True
+        self.answer = 3, 'lame_duck: "1s" -> "2s" (takes effect by a reload)'
+        self.assertTrue(self.run_module("a = 1\n")["failed"])
+        self.reload_fails = False
+        found = self.run_module("a = 1\n")
+        self.assertEqual((found["changed"], self.calls[-1]), (True, ["systemctl", "reload", "corelane"]))
+        self.assertIn("lame_duck", found["diff"][0]["after"])
+        self.answer = 0, ""
+        self.calls.clear()
+        self.assertFalse(self.run_module("a = 1\n")["changed"])
+        self.assertNotIn(["systemctl", "reload", "corelane"], self.calls)
+
     def test_an_epoch_does_not_go_back(self):
+        self.install()
         (self.etc / "topology.toml").write_text(EPOCH_2)
-        self.assertRaises(ProgramError, self.config("", EPOCH_1).check)
+        self.assertTrue(self.run_module("a = 1\n", EPOCH_1)["failed"])
+        self.assertEqual(os.listdir(self.etc), ["topology.toml"])
 
     def test_without_a_topology_that_of_the_host_stays(self):
         (self.etc / "topology.toml").write_text(EPOCH_2)
-        self.assertNotIn(self.topology, self.config("a = 1\n").changed())
+        self.run_module("a = 1\n")
+        self.assertEqual(read(self.topology), EPOCH_2)
+
+
+class Spec(Exception):
+    """An argument specification."""
 
 
 class Release(Folder):
@@ -123,7 +160,7 @@ class Release(Folder):
         self.replace(corelane_release, LINKS=str(self.root) + "/", KEY_FILE=str(self.root / "key"), SIGNATURE_FILE=str(self.root / "signature"))
 
     def host(self, current=None, running=None, **wanted):
-        self.replace(corelane_release, current_release=lambda root: current, running=lambda root: running or {})
+        self.replace(corelane_release, current_release=lambda: current, running=lambda: running or {})
         params = {"manifest": self.manifest, "signature": "", "key": KEY, "may_restart": False, "allow_downgrade": False, "folder": str(self.root)}
         return corelane_release.HostRelease(mock.Mock(params=dict(params, **wanted)))
 
@@ -179,20 +216,22 @@ class Tune(unittest.TestCase):
     def test_what_interrupts_traffic_waits_while_a_service_runs(self):
         lines = [{"knob": "nic.channels", "risk": "perf"}, {"knob": "nic.rps", "risk": "safe"}]
         for services, may_restart, waits in (({}, False, False), ({"corelane": "a"}, True, False), ({"corelane": "a"}, False, True)):
-            with mock.patch.object(corelane_tune, "running", lambda root: services):
+            with mock.patch.object(corelane_tune, "running", lambda: services):
                 found = corelane_tune.pending(lines, {"may_restart": may_restart})
                 self.assertEqual(bool(found), waits)
                 self.assertEqual("nic.channels" in found and "nic.rps" not in found, waits)
                 self.assertEqual(corelane_tune.pending(lines[1:], {"may_restart": False}), "")
 
     def test_an_edge_is_drained_while_traffic_is_interrupted(self):
-        cases = [([{"knob": "a", "risk": "perf"}], None, ["drain", "change", "undrain"]), ([{"knob": "a", "risk": "perf"}], {}, ["change"])]
-        for lines, drain, wanted in cases + [([{"knob": "a", "risk": "safe"}], None, ["change"])]:
+        cases = [([{"knob": "a", "risk": "perf"}], owner, ["drain", "change", "undrain"]) for owner in (None, "step")]
+        # One that a person has drained stays so; what a killed step left does not.
+        cases += [([{"knob": "a", "risk": "perf"}], "person", ["change"]), ([{"knob": "a", "risk": "safe"}], None, ["change"])]
+        for lines, owner, wanted in cases:
             for fails in (False, True):
                 calls = []
                 service = mock.Mock()
                 service.read_settings.return_value = service
-                service.status.return_value = {"drain": drain}
+                service.drained_by.return_value = (owner, owner)
                 service.drain.side_effect = lambda *_: calls.append("drain")
                 service.undrain_if_possible.side_effect = lambda: calls.append("undrain")
 
@@ -201,7 +240,7 @@ class Tune(unittest.TestCase):
                     if fails:
                         raise ProgramError("refused")
 
-                names = {"Service": lambda kind: service, "change": change, "running": lambda root: {"corelane": "a"}, "remove": lambda path: None}
+                names = {"Service": lambda kind: service, "change": change, "running": lambda: {"corelane": "a"}, "remove": lambda path: None}
                 with mock.patch.multiple(corelane_tune, **names):
                     try:
                         corelane_tune.apply({"overrides": "", "drain_seconds": 1, "drain_seconds_min": 1}, lines)

@@ -3,10 +3,12 @@
 import fcntl
 import json
 import os
+import stat
 import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 from tests import paths  # noqa: F401
 from ansible.module_utils import corelane_rollout_file as file
@@ -92,6 +94,24 @@ class Lock(Folder):
                 self.assertEqual(json.load(said)["owner"], "otto")
             self.assertLess(lock.waited, 60)
         self.assertEqual(holder(path), "somebody who did not say")
+
+    def test_nobody_else_can_hold_it(self):
+        path = self.path("lock")
+        with open(path, "w"):
+            os.chmod(path, 0o666)
+        with HostLock("anna", "drained", 0, path):
+            self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        with mock.patch("os.geteuid", lambda: os.stat(path).st_uid + 1), self.assertRaisesRegex(LockError, "belongs to user"):
+            with HostLock("anna", "drained", 0, path):
+                self.fail("somebody else's file was taken")
+
+    def test_a_file_that_cannot_be_opened_is_a_reason(self):
+        os.symlink(self.path("elsewhere"), self.path("link"))
+        for path in (self.path("link"), self.folder):
+            with self.assertRaisesRegex(LockError, "cannot be taken"):
+                with HostLock("anna", "drained", 0, path):
+                    self.fail("it was taken")
+        self.assertEqual(os.listdir(self.folder), ["link"])
 
     def test_it_waits_for_a_process_that_ends(self):
         path = self.path("lock")

@@ -7,7 +7,6 @@ from ansible.module_utils.corelane_declared import declared
 from ansible.module_utils.corelane_identity import configuration_id
 from ansible.module_utils.corelane_rollout_members import member
 from ansible.module_utils.corelane_settings import edge_file
-from ansible.module_utils.corelane_targets import from_outside
 from ansible.module_utils.corelane_variables import with_defaults
 
 
@@ -39,12 +38,6 @@ class Members(unittest.TestCase):
     def test_settings_win(self):
         found = of("edges", corelane_edge_settings={"admin": "10.1.1.1:99", "listen": ["unix:/run/x"]})
         self.assertEqual((found["admin"], found["http"]), ("10.1.1.1:99", None))
-
-    def test_addresses_from_outside(self):
-        for address, host, found in [("0.0.0.0:1", "a", "a:1"), ("[::]:1", "fd00::1", "[fd00::1]:1"), ("127.0.0.1:1", "a", None),
-                                     ("127.0.0.1:1", "127.0.0.1", "127.0.0.1:1"), ("10.0.0.1:1", "a", "10.0.0.1:1"), (None, "a", None),
-                                     ("unix:/run/x", "a", None)]:
-            self.assertEqual(from_outside(address, host), found, address)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,18 @@ class Begin(Phases):
         answer = self.phase("gate", hosts=["e1"])
         self.assertEqual((answer["go"], answer["decision"]), ([], "halt"))
 
+    def test_a_host_that_a_person_has_drained_is_in_the_plan_as_such(self):
+        answer = self.begin(seen={"e1": looked("e1", ready=False, drained_by="mia")})
+        self.assertIn("e1: drained by mia; it stays out of service, and is not watched", answer["said"])
+        self.ready.remove("e1:9180")
+        self.assertEqual(self.phase("gate", hosts=["e1"])["go"], ["e1"])
+        stepped = {"outcome": "updated", "drained_by": "mia"}
+        answer = self.phase("record", results={"e1": [{}, stepped]})
+        self.assertEqual((answer["watch"], answer["said"]), ([], ["e1: updated; stays drained by mia"]))
+        # The next one is the canary.
+        answer = self.phase("gate", hosts=["e2", "e3"])
+        self.assertEqual((answer["go"], answer["is_canary"]), ([], True))
+
     def test_hosts_that_are_where_they_shall_be_are_in_no_batch(self):
         there = looked("e1", current=NEW, running=NEW)
         self.assertEqual(self.begin(seen={"e1": there})["batches"], [["e2"], ["e3"]])

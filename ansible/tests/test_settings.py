@@ -3,6 +3,7 @@
 import unittest
 
 from tests import paths  # noqa: F401
+from ansible.module_utils import corelane_address as address
 from ansible.module_utils import corelane_settings as settings
 from ansible.module_utils import corelane_toml as toml
 
@@ -50,7 +51,15 @@ class Files(unittest.TestCase):
 class Values(unittest.TestCase):
     def test_addresses_of_the_own_host(self):
         for listen, wanted in (("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("10.0.0.1:1", "10.0.0.1:1")):
-            self.assertEqual(settings.local_address(listen), wanted)
+            self.assertEqual(address.local(listen), wanted)
+
+    def test_addresses_from_outside(self):
+        for listen, host, wanted in [
+            ("0.0.0.0:9180", "192.0.2.1", "192.0.2.1:9180"), ("[::]:9180", "fd00::1", "[fd00::1]:9180"),
+            ("192.0.2.9:1", "192.0.2.1", "192.0.2.9:1"), ("127.0.0.1:1", "192.0.2.1", None), ("127.0.0.1:1", "127.0.0.2", "127.0.0.1:1"),
+            ("[::1]:1", "fd00::1", None), ("unix:/run/a", "192.0.2.1", None), (None, "192.0.2.1", None), ("", "192.0.2.1", None),
+        ]:
+            self.assertEqual(address.from_outside(listen, host), wanted, listen)
 
     def test_cpus(self):
         cases = [("auto", None), ("profile", None), ("0-2,8", [0, 1, 2, 8]), ([0, "4"], [0, 4]), (["a"], None), (3, [3]), ("", None), (True, None)]

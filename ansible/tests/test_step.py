@@ -6,7 +6,9 @@ import unittest
 from unittest import mock
 
 from tests import paths  # noqa: F401
-from ansible.module_utils.corelane_service import KINDS, Kind, ServiceError, Service, reachable, seconds_of, settings_of
+from ansible.module_utils import corelane_configuration
+from ansible.module_utils.corelane_drain_note import PERSON
+from ansible.module_utils.corelane_service import KINDS, Kind, ServiceError, Service, seconds_of, settings_of, stop_seconds
 from ansible.module_utils.corelane_snapshots import Snapshots
 from ansible.module_utils.corelane_step import Releases, Step, StepError, Wanted
 
@@ -24,7 +26,9 @@ class Host:
         self.active = active
         self.drained = False
         self.items = items
-        self.root = "/nowhere"
+        self.settings = {"lame_duck": "2m", "drain_timeout": "5m"}
+        # Who drained it: None, or (owner, who).
+        self.holder, self.note, self.restart_limits = (None, None), self, []
         self.drifts, self.looks_at_drift = [False], 0
         self.commands = []
         self.listen = "127.0.0.1:8080" if kind == "edge" else None
@@ -47,8 +51,12 @@ class Host:
         self.act("switch", StepError)
         self.link = digest
 
-    def verify(self):
+    def verify_signature(self):
         self.act("verify", StepError)
+
+    def verify_sums(self, digest):
+        assert digest == NEW
+        self.act("sums", StepError)
 
     def has_drifted(self):
         self.looks_at_drift += 1
@@ -73,21 +81,37 @@ class Host:
     def wait_ready(self, seconds):
         self.act("ready")
 
+    # The note of the drain.
+    def write(self, owner, who, since=None, restarting=False):
+        assert restarting
+        self.done.append("note")
+
     def restart(self, seconds):
+        self.restart_limits.append(seconds)
         self.active = False
         self.act("restart")
         self.active, self.drained, self.process = True, False, self.link
 
-    def drain(self, seconds, seconds_min):
-        self.act("drain")
-        self.drained = True
+    def drained_by(self):
+        return self.holder
 
-    def tell(self, what):
-        self.act(what)
-        self.drained = what == "drain"
+    def drain(self, seconds, seconds_min, owner, who):
+        self.act("drain")
+        self.drained, self.holder = True, (owner, who)
+
+    def wait_quiet(self, seconds, seconds_min):
+        self.act("quiet")
+
+    def hold(self, owner, who):
+        self.act("hold")
+        self.drained, self.holder = True, (owner, who)
+
+    def release(self):
+        self.act("undrain")
+        self.drained, self.holder = False, (None, None)
 
     def undrain_if_possible(self):
-        self.drained = False
+        self.drained, self.holder = False, (None, None)
         return self.active
 
     def run(self, command, seconds=60):
@@ -112,13 +136,16 @@ class Forward(unittest.TestCase):
         host = Host()
         result = step(host)
         self.assertEqual((result["outcome"], result["before"], result["after"]), ("updated", OLD, NEW))
-        self.assertEqual(host.done, ["install", "check", "drain", "restart", "drain", "ready", "verify", "smoke", "undrain", "ready"])
+        self.assertEqual(host.done, ["install", "check", "drain", "note", "restart", "hold", "ready", "verify", "smoke", "undrain", "ready"])
         self.assertFalse(host.drained)
 
     def test_a_rollback_switches_instead(self):
         host = Host()
         self.assertEqual(step(host, "rollback")["outcome"], "updated")
         self.assertEqual(host.done[0], "switch")
+        # Whoever signed it then: what is installed was verified when it came.
+        self.assertIn("sums", host.done)
+        self.assertNotIn("verify", host.done)
 
     def test_what_is_there_is_not_touched_but_for_a_drain_that_was_left(self):
         host = Host()
@@ -126,6 +153,18 @@ class Forward(unittest.TestCase):
         host.drained = True
         result = step(host)
         self.assertEqual((result["outcome"], result["changed"], host.done, host.drained), ("unchanged", False, [], False))
+
+    def test_a_restart_may_take_what_the_process_takes_to_end(self):
+        host = Host()
+        step(host, start_seconds=60)
+        self.assertEqual(host.restart_limits, [7 * 60 + 60])
+
+    def test_nothing_lies_between_the_restart_and_the_drain(self):
+        host = Host()
+        host.read_settings = lambda: host.done.append("settings") or host
+        step(host)
+        at = host.done.index("restart")
+        self.assertEqual(host.done[at - 2:at + 2], ["settings", "note", "restart", "hold"])
 
     def test_another_process_than_the_link_says_is_restarted(self):
         host = Host()
@@ -152,7 +191,7 @@ class Back(unittest.TestCase):
     def test_wherever_it_breaks_off_the_service_serves_what_it_did(self):
         for place, times, restarts in [
             ("install", 1, 0), ("check", 1, 0), ("drain", 1, 0), ("restart", 1, 2), ("ready", 1, 2), ("verify", 1, 2), ("smoke", 1, 2),
-            ("undrain", 1, 2),
+            ("undrain", 1, 2), ("hold", 1, 2),
         ]:
             host = Host(fails={place: times})
             result = step(host)
@@ -161,13 +200,25 @@ class Back(unittest.TestCase):
             self.assertEqual(host.done.count("restart"), restarts, place)
             self.assertTrue(result["why"], place)
 
+    def test_what_nobody_expected_is_a_failure_like_any_other(self):
+        for error in (KeyError("totals"), TypeError("'NoneType' object is not subscriptable"), PermissionError("/run")):
+            host = Host()
+
+            def smoke(*_arguments):
+                host.smoke, raised = Host.smoke.__get__(host), error
+                raise raised
+
+            host.smoke = smoke
+            result = Step(host, host, Wanted("update", NEW, "/archive"), host.run, lambda *words: host.smoke(*words)).result()
+            self.assertEqual((result["outcome"], host.process, host.drained), ("refused", OLD, False), error)
+            self.assertIn(str(error), result["why"])
+
     def test_what_cannot_be_put_back_is_broken(self):
         for fails in ({"restart": 2}, {"restart": 1, "switch": 1}, {"smoke": 2}, {"ready": 2}):
             host = Host(fails=fails)
             result = step(host)
             self.assertEqual(result["outcome"], "broken", (fails, result))
             self.assertIn("could not be put back", result["why"])
-
 
     def test_what_was_changed_is_said(self):
         self.assertTrue(step(Host())["changed"])
@@ -189,6 +240,42 @@ class Back(unittest.TestCase):
         host = Host(fails={"drain": 1})
         host.undrain_if_possible = lambda: False
         self.assertEqual(step(host)["outcome"], "broken")
+
+
+class Drained(unittest.TestCase):
+    """A host that a person has taken out of service stays out."""
+
+    def drained(self, **options):
+        host = Host(**options)
+        host.drained, host.holder = True, (PERSON, "mia from 192.0.2.7")
+        return host
+
+    def test_an_update_leaves_it_out(self):
+        host = self.drained()
+        result = step(host)
+        self.assertEqual((result["outcome"], result["drained_by"]), ("updated", "mia from 192.0.2.7"))
+        self.assertEqual(host.done, ["install", "check", "quiet", "note", "restart", "hold", "ready", "verify", "smoke"])
+        self.assertEqual((host.drained, host.holder), (True, (PERSON, "mia from 192.0.2.7")))
+
+    def test_a_refused_update_leaves_it_out(self):
+        for place in ("install", "check", "quiet", "restart", "hold", "ready", "verify", "smoke"):
+            host = self.drained(fails={place: 1})
+            result = step(host)
+            self.assertEqual((result["outcome"], host.process, host.drained), ("refused", OLD, True), place)
+            self.assertNotIn("undrain", " ".join(host.done), place)
+            self.assertEqual(host.holder[0], PERSON)
+
+    def test_a_host_with_the_release_is_left_as_it_is(self):
+        host = self.drained()
+        host.link = host.process = NEW
+        self.assertEqual((step(host)["outcome"], host.done, host.drained), ("unchanged", [], True))
+
+    def test_a_drain_that_a_killed_step_left_is_taken_back(self):
+        host = Host()
+        host.link = host.process = NEW
+        host.drained, host.holder = True, ("step", "root")
+        result = step(host)
+        self.assertEqual((result["outcome"], result["drained_by"], host.drained), ("unchanged", "", False))
 
 
 class Configuration(unittest.TestCase):
@@ -224,12 +311,15 @@ class Configuration(unittest.TestCase):
 
     def test_the_topology_is_checked_where_the_settings_name_it(self):
         topology = os.path.join(os.path.dirname(self.path), "topology.toml")
+        patch = mock.patch.object(corelane_configuration, "TOPOLOGY_FILE", topology)
+        patch.start()
+        self.addCleanup(patch.stop)
         for settings, names_it in [('topology = "%s"\n' % topology, True), ('cores = "auto"\n', False)]:
             host = Host()
             host.kind = Kind("corelane", self.path, True)
             self.assertEqual(step(host, configuration={self.path: settings, topology: "epoch = 1\n"})["outcome"], "updated")
             self.assertEqual("--topology" in host.commands[0], names_it)
-            self.assertIn("--config %s/.corelane.toml.staged" % os.path.dirname(self.path), " ".join(host.commands[0]))
+            self.assertRegex(" ".join(host.commands[0]), r"--config %s/\.corelane\.toml\.\w+\.staged" % os.path.dirname(self.path))
         host = Host(fails={"smoke": 1})
         os.unlink(topology)
         self.assertEqual(step(host, configuration={topology: "epoch = 2\n"})["outcome"], "refused")
@@ -326,8 +416,7 @@ class Parts(unittest.TestCase):
             self.assertEqual(seconds_of(text), seconds)
         with self.assertRaises(ValueError):
             seconds_of("soon")
-        self.assertEqual(reachable("0.0.0.0:1"), "127.0.0.1:1")
-        self.assertEqual(reachable("10.0.0.1:1"), "10.0.0.1:1")
+        self.assertEqual(stop_seconds({"lame_duck": "6s"}), 6)
 
     def test_a_drain_that_is_not_taken_is_taken_back(self):
         service = Service("edge")
@@ -338,7 +427,7 @@ class Parts(unittest.TestCase):
 
     def test_corectl_is_told_the_key(self):
         calls = []
-        Releases(lambda command, seconds=60: calls.append(command) or (0, ""), "/r").install("/a", True)
+        Releases(lambda command, seconds=60: calls.append(command) or (0, "")).install("/a", True)
         self.assertEqual(calls[0][1:], ["release", "install", "/a", "--key", "/etc/corelane/release.pub", "--allow-downgrade"])
 
 

@@ -1,77 +1,14 @@
 """What asks processes over HTTP: watching, probes, smoke load, readiness; against a small server on loopback."""
 
-import json
-import threading
 import unittest
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests import paths  # noqa: F401
+from tests.edge import Edge
 from tests.modules import module, ran
+from ansible.module_utils.corelane_drain_note import PERSON, STEP, UNKNOWN
 from ansible.module_utils.corelane_http import HttpError, request
-from ansible.module_utils.corelane_service import Service, ServiceError
+from ansible.module_utils.corelane_service import ServiceError
 from ansible.module_utils.corelane_smoke import smoke
-
-METRICS = """corelane_process_start_time_seconds 1
-corelane_http_requests_total{core="0"} %d
-corelane_http_responses_total{core="0",class="5xx"} 0
-corelane_process_cpu_seconds_total{thread="core-0",mode="user"} %s
-"""
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_words):
-        pass
-
-    def answer(self, status, body=b""):
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self):
-        edge = self.server.edge
-        if self.path == "/metrics":
-            edge.looks += 1
-            return self.answer(200, (METRICS % (edge.requests_more * edge.looks, edge.cpu * edge.looks)).encode())
-        if self.path == "/readyz":
-            return self.answer(200 if edge.ready else 503, json.dumps({"reasons": edge.reasons}).encode())
-        if self.path == "/v1/status":
-            edge.requests += edge.asked
-            return self.answer(200, json.dumps({"totals": {"requests": edge.requests, "connections": edge.connections}}).encode())
-        value = edge.values.get(self.path)
-        return self.answer(404 if value is None else 200, edge.change(value or b""))
-
-    def do_PUT(self):
-        self.server.edge.values[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
-        self.answer(self.server.edge.put_status)
-
-    def do_DELETE(self):
-        self.server.edge.values.pop(self.path, None)
-        self.answer(204)
-
-    def do_POST(self):
-        self.server.edge.told.append(self.path)
-        self.answer(200)
-
-
-class Edge:
-    """A process that is asked; what it answers is set by tests."""
-
-    def __init__(self, test):
-        self.looks, self.cpu, self.ready, self.values, self.put_status = 0, 1.0, True, {}, 201
-        self.requests_more = 1000
-        self.requests, self.asked, self.connections, self.told, self.reasons = 0, 0, 3, [], []
-        self.change = bytes
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.edge = self
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-        test.addCleanup(self.server.server_close)
-        test.addCleanup(self.server.shutdown)
-        self.address = "127.0.0.1:%d" % self.server.server_port
-
 
 class Watch(unittest.TestCase):
     def watch(self, edges):
@@ -103,7 +40,7 @@ class Watch(unittest.TestCase):
             ({}, {"latency_samples_min": 100}, "not enough data"),
             ({"others": []}, {}, "not enough data"),
             ({"untouched": []}, {}, "not enough data"),
-            ({"clients": ["e2"]}, {}, "pass"),
+            ({"clients": ["e2"]}, {"requests_min": 200}, "pass"),
             ({"clients": ["e3"]}, {}, "not enough data"),
             ({"hosts": ["e3"]}, {}, "fail"),
         ]:
@@ -204,6 +141,12 @@ class Smoke(unittest.TestCase):
             edge.change, edge.put_status = change, status
             self.assertIn(said, smoke(edge.address, 5)[1])
 
+    def test_nothing_is_left_where_an_answer_never_came(self):
+        edge = Edge(self)
+        edge.is_mute = True
+        self.assertIn("PUT", smoke(edge.address, 5)[1])
+        self.assertEqual(edge.values, {})
+
     def test_nobody_there(self):
         self.assertIn("refused", smoke("127.0.0.1:1", 5)[1])
         with self.assertRaises(HttpError):
@@ -211,33 +154,41 @@ class Smoke(unittest.TestCase):
 
 
 class Drain(unittest.TestCase):
-    def service(self, edge):
-        service = Service("edge")
-        service.settings = {"admin": edge.address, "command_listen": edge.address, "lame_duck": "0s"}
-        return service
-
     def test_it_waits_until_nobody_asks(self):
         edge = Edge(self)
-        self.service(edge).drain(30, 0, quiet_seconds=0.1)
-        self.assertEqual(edge.told, ["/v1/drain"])
+        edge.connections = 3
+        service = edge.service()
+        service.drain(30, 0, quiet_seconds=0.1)
+        self.assertEqual((edge.told, service.drained_by()), (["/v1/drain"], (STEP, "")))
         edge.connections = 0
-        self.service(edge).drain(30, 0, quiet_seconds=3600)
+        edge.service().drain(30, 0, quiet_seconds=3600)
 
     def test_clients_that_stay_end_it_and_it_is_taken_back(self):
         edge = Edge(self)
-        edge.asked = 1
-        service = self.service(edge)
-        service.is_active = lambda: True
+        edge.asked = edge.connections = 1
+        service = edge.service()
         with self.assertRaisesRegex(ServiceError, "does the balancer look at /readyz"):
             service.drain(0.5, 0, quiet_seconds=3600)
-        self.assertEqual(edge.told, ["/v1/drain", "/v1/undrain"])
+        self.assertEqual((edge.told, service.drained_by(), service.note.read()), (["/v1/drain", "/v1/undrain"], (None, None), None))
+
+    def test_it_is_known_who_has_drained_it(self):
+        edge = Edge(self)
+        service = edge.service()
+        self.assertEqual(service.drained_by(), (None, None))
+        service.hold(STEP, "root")
+        self.assertEqual(service.drained_by(), (STEP, "root"))
+        service.release()
+        edge.drain = {"cause": "request", "since": "2026-11-30T20:00:09Z"}
+        self.assertEqual(service.drained_by(), (PERSON, UNKNOWN))
+        service.is_active = lambda: False
+        self.assertEqual(service.drained_by(), (None, None))
 
     def test_what_a_drain_says_of_readiness_is_no_fault(self):
         edge = Edge(self)
         edge.ready, edge.reasons = False, ["draining by request since x"]
-        self.assertEqual(self.service(edge).not_ready(), [])
+        self.assertEqual(edge.service().not_ready(), [])
         edge.reasons.append("no node of the topology can be reached")
-        self.assertEqual(self.service(edge).not_ready(), ["no node of the topology can be reached"])
+        self.assertEqual(edge.service().not_ready(), ["no node of the topology can be reached"])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ OWN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 
 if OWN not in package.__path__:
     package.__path__.append(OWN)
 
-from ansible.module_utils import corelane_settings, corelane_topology  # noqa: E402
+from ansible.module_utils import corelane_address, corelane_settings, corelane_topology  # noqa: E402
 
 
 class FilterModule:
@@ -20,9 +20,9 @@ class FilterModule:
     def filters(self):
         return {
             "corelane_edge_file": corelane_settings.edge_file,
-            "corelane_edge_admin": lambda values: corelane_settings.local_address(corelane_settings.edge_settings(values)["admin"]),
+            "corelane_edge_admin": lambda values: corelane_address.local(corelane_settings.edge_settings(values)["admin"]),
             "corelane_node_file": corelane_settings.node_file,
-            "corelane_node_admin": lambda values: corelane_settings.local_address(corelane_settings.node_settings(values)["admin"]),
+            "corelane_node_admin": lambda values: corelane_address.local(corelane_settings.node_settings(values)["admin"]),
             "corelane_topology_file": corelane_topology.file_text,
             "corelane_tune_file": corelane_settings.tune_file,
         }

@@ -70,7 +70,7 @@ def judge_clients(clients, limits=None):
 
     Each can fail; that the limit is kept without doubt is asked of all together, since each of many has few requests.
     """
-    limits = dict(LIMITS, **(limits or {}), requests_min=0)
+    limits = dict(LIMITS, **dict(limits or {}, requests_min=0))
     watched = [window for window in clients if not window.get("failed")]
     if not watched:
         gone = "; ".join("%s: %s" % (window.get("host"), window["failed"]) for window in clients)

@@ -5,6 +5,7 @@ Invariants: a file that is replaced is the old one or the new one; a program tha
 
 from __future__ import annotations
 
+import difflib
 import grp
 import hashlib
 import os
@@ -34,15 +35,32 @@ def read(path):
         return ""
 
 
-def write(path, text, mode=0o644, group=None):
-    """Puts a file in the place of another, whose mode and owners it keeps; a new file has `mode`, and the group by this name."""
+def write(path, text, mode=0o644):
+    """Puts a file in the place of another, whose mode and owners it keeps; a new file has `mode`."""
+    _put(path, text, lambda: rights_of(path, mode))
+
+
+def replace(path, text, mode, group):
+    """As `write`, with this mode and group also where there was a file. A group that the host lacks is left out."""
+    def rights():
+        owner, own_group, _mode = rights_of(path, mode)
+        try:
+            own_group = grp.getgrnam(group).gr_gid
+        except KeyError:
+            pass
+        return owner, own_group, mode
+
+    _put(path, text, rights)
+
+
+def _put(path, text, rights):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     handle, new = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            owner, group_id, mode = rights_of(path, mode, group)
+            owner, group_id, mode = rights()
             os.fchown(file.fileno(), owner, group_id)
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
@@ -52,13 +70,13 @@ def write(path, text, mode=0o644, group=None):
         raise
 
 
-def rights_of(path, mode, group):
+def rights_of(path, mode):
     """Owner, group and mode of a file, or what it is to have where there is none; -1 leaves an owner as it is."""
     try:
         found = os.stat(path)
         return found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)
     except FileNotFoundError:
-        return -1, grp.getgrnam(group).gr_gid if group else -1, mode
+        return -1, -1, mode
 
 
 def remove(path):
@@ -70,15 +88,29 @@ def remove(path):
     return True
 
 
-def run(command, seconds=PROGRAM_SECONDS, env=None):
-    """Runs a program; returns its exit status, standard output and standard error."""
+def run(command, seconds=PROGRAM_SECONDS):
+    """Runs a program; returns its exit status, standard output and standard error. Raises ProgramError where it cannot be run, or takes
+    too long: then it is killed."""
+    # Settings come from files, not from whoever called this.
+    env = dict((name, value) for name, value in os.environ.items() if not name.startswith("CORELANE_"))
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds, env=env, check=False)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds, env=env, check=False)
     except subprocess.TimeoutExpired:
         raise ProgramError("%s: not done after %d s" % (" ".join(command), seconds))
     except OSError as error:
         raise ProgramError("%s: %s" % (command[0], error.strerror))
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+def attempt(command, seconds=PROGRAM_SECONDS):
+    """As `run`, for those who go on in any case: (exit status, what it said). A status of 0 says its standard output, any other both; None
+    is a program that could not be run, or was killed."""
+    try:
+        status, out, err = run(command, seconds)
+    except ProgramError as error:
+        return None, str(error)
+    return status, (out if status == 0 else err + out).strip()
 
 
 def must(command, seconds=PROGRAM_SECONDS):
@@ -92,6 +124,12 @@ def must(command, seconds=PROGRAM_SECONDS):
 def diff(path, before, after):
     """One file's change, as `--diff` shows it, without secrets."""
     return {"before_header": path, "after_header": path, "before": redacted(before), "after": redacted(after)}
+
+
+def line_diff(path, before, after):
+    """As `diff`, line by line: for texts that come as arguments without a log, which Ansible blackens wherever it finds them whole."""
+    lines = difflib.unified_diff(redacted(before).splitlines(), redacted(after).splitlines(), path, path, lineterm="")
+    return {"prepared": "".join(line + "\n" for line in lines)}
 
 
 def redacted(text):

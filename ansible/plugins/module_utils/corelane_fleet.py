@@ -12,6 +12,7 @@ from ansible.module_utils import corelane_host_checks as host_checks
 from ansible.module_utils import corelane_settings as settings
 from ansible.module_utils import corelane_topology as topology_checks
 from ansible.module_utils import corelane_variables as variables
+from ansible.module_utils.corelane_files import redacted
 from ansible.module_utils.corelane_variables import Fault
 
 FLEET_WIDE = ("corelane_topology", "corelane_release", "corelane_release_public_key")
@@ -88,7 +89,7 @@ def judge_host(verdict, member, values, digest, is_unreachable_allowed):
     else:
         faults, warned = host_checks.check(member.found["facts"], values, member.services())
         faults += settings.check_overrides(values["corelane_profile_overrides"]) + judge_tune(member.found.get("tune"))
-        after = settings_topology(values)
+        after = redacted(settings_topology(values))
         succession = topology_checks.succession_fault(member.found["facts"]["topology"], after)
         faults += [succession] if succession else []
         verdict.faults += [(member.name, fault) for fault in faults]
@@ -154,7 +155,7 @@ def settings_changes(member, values):
         if service not in member.services() or not before or (service == "shardstored" and values["corelane_node_id"] is None):
             continue
         try:
-            compared = difflib.unified_diff(before.splitlines(), text_of(values).splitlines(), n=0, lineterm="")
+            compared = difflib.unified_diff(before.splitlines(), redacted(text_of(values)).splitlines(), n=0, lineterm="")
         except ValueError:
             continue
         # Not the two lines that name the files.

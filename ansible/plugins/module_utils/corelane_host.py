@@ -1,6 +1,7 @@
 """What a host is, before anything is installed on it: read from /proc and /sys, and from what is installed.
 
-Not: judging (corelane_host_checks), changing anything. Invariants: reads only; what cannot be read is None, never an error.
+Not: judging (corelane_host_checks), changing anything. Invariants: reads only; what cannot be read is None, never an error. Facts have
+no secrets: they are kept, and shown.
 """
 
 from __future__ import annotations
@@ -12,10 +13,8 @@ import platform
 import re
 import tempfile
 
-from ansible.module_utils.corelane_files import ProgramError, read, run
-
-RELEASES = "/opt/corelane"
-SERVICES = ("corelane", "shardstored")
+from ansible.module_utils.corelane_files import ProgramError, read, redacted, run
+from ansible.module_utils.corelane_installed import CORECTL, ROOT, SERVICES, current_release, running
 
 SYS_IO_URING_SETUP = 425
 """The number on all architectures. Source: io_uring_setup(2)."""
@@ -37,13 +36,13 @@ def gather(root="/"):
         "numa_nodes": numa_nodes(root),
         "memory_bytes": memory_bytes(root),
         "interfaces": interfaces(root),
-        "disk_free_bytes": disk_free(root, RELEASES),
+        "disk_free_bytes": disk_free(root, ROOT),
         "clock_synchronized": clock_synchronized() if is_real else None,
         "listeners": listeners(root),
         "systemd": os.path.isdir(os.path.join(root, "run/systemd/system")),
         "release": current_release(root),
-        "topology": read(os.path.join(root, "etc/corelane/topology.toml")),
-        "settings": {service: read(os.path.join(root, "etc/corelane/%s.toml" % service)) for service in SERVICES},
+        "topology": redacted(read(os.path.join(root, "etc/corelane/topology.toml"))),
+        "settings": {service: redacted(read(os.path.join(root, "etc/corelane/%s.toml" % service))) for service in SERVICES},
         "running": running(root),
     }
 
@@ -149,28 +148,6 @@ def owners_of(root, inodes):
     return found
 
 
-def current_release(root):
-    """The digest that a start runs, or None."""
-    try:
-        return os.path.basename(os.readlink(os.path.join(root, RELEASES.lstrip("/"), "current")))
-    except OSError:
-        return None
-
-
-def running(root):
-    """The digests that run, by service."""
-    found, proc = {}, os.path.join(root, "proc")
-    for process in (name for name in names_in(proc) if name.isdigit()):
-        try:
-            program = os.readlink(os.path.join(proc, process, "exe"))
-        except OSError:
-            continue
-        match = re.match(r"/opt/corelane/releases/([0-9a-f]{64})/bin/(\w+)", program)
-        if match and match.group(2) in SERVICES:
-            found[match.group(2)] = match.group(1)
-    return found
-
-
 def io_uring_errno():
     """What the kernel answers to the smallest ring: 0, or the number of its error."""
     call = ctypes.CDLL(None, use_errno=True).syscall
@@ -193,10 +170,9 @@ def clock_synchronized():
 
 def tune_plan(profile, max_risk, only, overrides):
     """Exit status, output and error of corectl's plan with these overrides; None without corectl."""
-    program = RELEASES + "/current/bin/corectl"
-    if not os.path.exists(program):
+    if not os.path.exists(CORECTL):
         return None
-    command = [program, "tune", "plan", "--json", "--profile", profile]
+    command = [CORECTL, "tune", "plan", "--json", "--profile", profile]
     command += ["--max-risk", max_risk] if max_risk else []
     command += ["--only", ",".join(only)] if only else []
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:

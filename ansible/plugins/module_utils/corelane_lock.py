@@ -3,6 +3,7 @@
 Not: a lock for longer than a module runs. A step is one module, so that the host ends what it began also when its controller is gone.
 
 Invariants: the kernel holds the lock (flock), so it ends with the process; what the file says is for people alone. Waiting has a deadline.
+Only the user of the steps (root) can take it: /run/lock is open to all, so a file that is somebody else's is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ PATH = "/run/lock/corelane-deploy"
 
 
 class LockError(Exception):
-    """Somebody else held the lock until the deadline; says who."""
+    """Somebody else held the lock until the deadline, or it cannot be taken; says who, or why."""
 
 
 class HostLock:
@@ -32,9 +33,7 @@ class HostLock:
         self.file = None
 
     def __enter__(self):
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        # Not truncated: until the lock is ours it says who has it.
-        self.file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644), "r+")
+        self.file = self._opened()
         began = time.monotonic()
         while not self._taken():
             self.waited = time.monotonic() - began
@@ -46,6 +45,21 @@ class HostLock:
         self.waited = time.monotonic() - began
         self._say({"owner": self.owner, "pid": os.getpid(), "purpose": self.purpose, "since": int(time.time())})
         return self
+
+    def _opened(self):
+        try:
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            # Not truncated: until the lock is ours it says who has it.
+            file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+")
+            owner = os.fstat(file.fileno()).st_uid
+            if owner != os.geteuid():
+                file.close()
+                raise LockError("%s belongs to user %d: see who that is, and remove it" % (self.path, owner))
+            # Whoever can open it can hold it.
+            os.fchmod(file.fileno(), 0o600)
+            return file
+        except OSError as error:
+            raise LockError("%s cannot be taken: %s" % (self.path, error)) from error
 
     def __exit__(self, *_error):
         self._say(None)
@@ -72,8 +86,13 @@ def changing(module, purpose):
     if module.check_mode:
         yield
         return
-    with HostLock(sender(), purpose, module.params["lock_seconds"]):
+    with looking(module, purpose):
         yield
+
+
+def looking(module, purpose):
+    """The host's lock for a module that needs it in check mode as well: it puts something beside what others may put there."""
+    return HostLock(sender(), purpose, module.params["lock_seconds"])
 
 
 def sender():

@@ -7,9 +7,10 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.corelane_address import from_outside
 from ansible.module_utils.corelane_identity import configuration_id
 from ansible.module_utils.corelane_settings import FOLDER, edge_file, edge_settings, node_file, node_settings
-from ansible.module_utils.corelane_targets import address_of, from_outside
+from ansible.module_utils.corelane_targets import address_of
 
 KINDS = {"edges": ("corelane", edge_settings, edge_file), "nodes": ("shardstored", node_settings, node_file)}
 

@@ -47,9 +47,9 @@ def has_canary(state, group):
 
 
 def is_unwatched(state, host):
-    """Whether a host was changed and nobody has judged it yet."""
+    """Whether a host was changed and nobody has judged it yet. One that a person has drained has no clients to be judged by."""
     found = state["hosts"][host]
-    return found["state"] == UPDATED and was_touched(found) and host not in state["judged"]
+    return found["state"] == UPDATED and was_touched(found) and host not in state["judged"] and not found.get("drained_by")
 
 
 def unfinished(state):

@@ -71,7 +71,8 @@ def outcome_of(staged, stepped):
         return {"outcome": REFUSED, "why": "the release could not be brought to the host: %s" % failed.get("msg", "")}
     if "outcome" in stepped:
         took = ", ".join("%s %.1f s" % (name, seconds) for name, seconds in stepped.get("timeline", []) if seconds >= 0.1)
-        return {"outcome": stepped["outcome"], "why": stepped.get("why", ""), "was": stepped.get("was"), "took": took}
+        return {"outcome": stepped["outcome"], "why": stepped.get("why", ""), "was": stepped.get("was"), "took": took,
+                "drained_by": stepped.get("drained_by") or ""}
     return {"outcome": BROKEN, "why": "the step did not end as it should: %s" % (stepped.get("msg") or stepped)}
 
 
@@ -89,6 +90,7 @@ def record(state, results):
         found["touched"] = bool(found.get("touched")) or outcome != "unchanged"
         found["state"] = UPDATED if outcome == "unchanged" else outcome
         found["why"] = result.get("why") or ""
+        found["drained_by"] = result.get("drained_by") or ""
     failed = ["%s: %s" % (host, results[host].get("why")) for host in sorted(results)
               if results[host]["outcome"] in (REFUSED, BROKEN)]
     if failed:

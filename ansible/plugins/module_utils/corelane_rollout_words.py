@@ -53,6 +53,12 @@ def short(digest):
     return digest[:12]
 
 
+def drained(looked, hosts):
+    """Sentences on hosts that a person has taken out of service."""
+    found = ((host, looked.get(host, {}).get("drained_by")) for host in hosts)
+    return ["%s: drained by %s; it stays out of service, and is not watched" % pair for pair in found if pair[1]]
+
+
 def losses(looked, groups):
     """Sentences on what restarts lose: {host: sentence}, of what was seen of each host (``items``, ``bytes``, ``embedded``)."""
     lost = {}

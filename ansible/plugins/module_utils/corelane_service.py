@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 
+from ansible.module_utils import corelane_address as address
+from ansible.module_utils.corelane_drain_note import STEP, DrainNote, drained_by
+from ansible.module_utils.corelane_files import attempt
 from ansible.module_utils.corelane_http import HttpError, request, wait
-
-CURRENT = "/opt/corelane/current"
+from ansible.module_utils.corelane_installed import CURRENT, running_release
 
 # How often a process is looked at while it is waited for.
 LOOK_SECONDS = 0.2
@@ -40,20 +41,6 @@ KINDS = {
     "edge": Kind("corelane", "/etc/corelane/corelane.toml", True),
     "node": Kind("shardstored", "/etc/corelane/shardstored.toml", False),
 }
-
-
-def run(command, seconds=60):
-    """(status, output) of a program; a program that takes too long is killed, and its status is None."""
-    # Settings come from files, not from whoever called this.
-    env = dict((name, value) for name, value in os.environ.items() if not name.startswith("CORELANE_"))
-    try:
-        done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, stdin=subprocess.DEVNULL, env=env, check=False)
-    except subprocess.TimeoutExpired as error:
-        return None, "%s\nkilled after %d s" % ((error.output or b"").decode("utf-8", "replace"), seconds)
-    except OSError as error:
-        return None, "%s: %s" % (command[0], error)
-    return done.returncode, done.stdout.decode("utf-8", "replace").strip()
 
 
 def settings_of(text):
@@ -82,12 +69,9 @@ def seconds_of(duration):
     raise ValueError("found %r, allowed: a duration such as \"6s\"" % (duration,))
 
 
-def reachable(address):
-    """An address to connect to, of one to listen on."""
-    for every, own in (("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")):
-        if address.startswith(every):
-            return own + address[len(every):]
-    return address
+def stop_seconds(settings):
+    """How long a process with these settings may take to end, at most."""
+    return sum(seconds_of(settings.get(key, "0s")) for key in ("lame_duck", "drain_timeout"))
 
 
 class Service:
@@ -96,11 +80,12 @@ class Service:
     def __init__(self, kind):
         self.kind = KINDS[kind]
         self.settings = {}
+        self.note = DrainNote(kind)
 
     def read_settings(self):
         """Reads the settings as the installed program does; raises ServiceError."""
         program = os.path.join(CURRENT, "bin", self.kind.program)
-        status, text = run([program, "--config", self.kind.config, "--print-config"])
+        status, text = attempt([program, "--config", self.kind.config, "--print-config"])
         if status != 0:
             raise ServiceError("%s cannot be read: %s" % (self.kind.config, text))
         self.settings = settings_of(text)
@@ -108,7 +93,7 @@ class Service:
 
     @property
     def admin(self):
-        return reachable(self.settings.get("admin", ""))
+        return address.local(self.settings.get("admin", ""))
 
     @property
     def command(self):
@@ -118,11 +103,11 @@ class Service:
     def listen(self):
         """The first address that serves HTTP, or None."""
         listen = self.settings.get("listen") if self.kind.has_http else None
-        return reachable(listen[0] if isinstance(listen, list) else listen) if listen else None
+        return address.local(listen[0] if isinstance(listen, list) else listen) if listen else None
 
     def property(self, name):
         """A property of the unit, as text."""
-        status, text = run(["systemctl", "show", "--value", "--property", name, self.kind.unit])
+        status, text = attempt(["systemctl", "show", "--value", "--property", name, self.kind.unit])
         return text if status == 0 else ""
 
     def is_active(self):
@@ -130,26 +115,21 @@ class Service:
 
     def restart(self, seconds):
         """Restarts the unit and waits until it serves; raises ServiceError with the end of its journal."""
-        run(["systemctl", "daemon-reload"])
-        run(["systemctl", "reset-failed", self.kind.unit])
-        status, text = run(["systemctl", "restart", self.kind.unit], seconds)
+        attempt(["systemctl", "daemon-reload"])
+        attempt(["systemctl", "reset-failed", self.kind.unit])
+        status, text = attempt(["systemctl", "restart", self.kind.unit], seconds)
         if status != 0:
             raise ServiceError("%s does not start: %s" % (self.kind.unit, self.last_words() or text))
 
     def last_words(self):
         """The last thing that the service, not systemd, wrote."""
-        found = run(["journalctl", "--no-pager", "--output=cat", "--lines=20", "_SYSTEMD_UNIT=%s.service" % self.kind.unit])[1]
+        found = attempt(["journalctl", "--no-pager", "--output=cat", "--lines=20", "_SYSTEMD_UNIT=%s.service" % self.kind.unit])[1]
         lines = [line for line in found.splitlines() if line.strip() and not line.startswith("-- ")]
         return lines[-1] if lines else ""
 
     def running_release(self):
         """The digest of the release whose program runs, or None where it is another program."""
-        try:
-            program = os.readlink("/proc/%s/exe" % self.property("MainPID"))
-        except OSError:
-            return None
-        parts = program.split("/")
-        return parts[parts.index("releases") + 1] if "releases" in parts[:-1] else None
+        return running_release(self.property("MainPID"))
 
     def status(self):
         """`/v1/status`; raises HttpError."""
@@ -185,26 +165,49 @@ class Service:
         if answer.status != 200:
             raise ServiceError("%s refuses %s: status %d, %s" % (self.kind.unit, what, answer.status, answer.text.strip()))
 
-    def drain(self, seconds, seconds_min, quiet_seconds=1.5):
+    def drained_by(self):
+        """Who has drained it: (owner, who) of corelane_drain_note; (None, None) where nobody has, or it does not answer."""
+        try:
+            drain = self.status().get("drain") if self.is_active() else None
+        except (HttpError, ValueError):
+            drain = None
+        return drained_by(drain, self.note.read())
+
+    def hold(self, owner, who):
+        """Takes it out of its balancers' sight, and notes for whom."""
+        self.note.write(owner, who)
+        self.tell("drain")
+        drain = self.status().get("drain") or {}
+        self.note.write(owner, who, drain.get("since"))
+
+    def release(self):
+        """Puts it back; raises ServiceError."""
+        self.tell("undrain")
+        self.note.remove()
+
+    def drain(self, seconds, seconds_min, owner=STEP, who="", quiet_seconds=1.5):
         """Takes the service out and waits until nobody asks any more: no connection, or no request for a while.
 
         A drain that does not succeed is taken back before ServiceError is raised.
         """
         try:
-            self.tell("drain")
-            began = time.monotonic()
-            least = max(seconds_min, seconds_of(self.settings.get("lame_duck", "0s")))
-            if not wait(seconds, _Quiet(self, began + least, quiet_seconds), LOOK_SECONDS):
-                raise ServiceError("clients still send requests %d s after the drain began; does the balancer look at /readyz?" % seconds)
-        except (ServiceError, HttpError, ValueError) as error:
+            self.hold(owner, who)
+            self.wait_quiet(seconds, seconds_min, quiet_seconds)
+        except (ServiceError, HttpError, OSError, ValueError) as error:
             self.undrain_if_possible()
             raise ServiceError("not drained: %s" % error) from error
+
+    def wait_quiet(self, seconds, seconds_min, quiet_seconds=1.5):
+        """Waits until nobody asks a service that is drained; raises ServiceError."""
+        least = max(seconds_min, seconds_of(self.settings.get("lame_duck", "0s")))
+        if not wait(seconds, _Quiet(self, time.monotonic() + least, quiet_seconds), LOOK_SECONDS):
+            raise ServiceError("clients still send requests %d s after the drain began; does the balancer look at /readyz?" % seconds)
 
     def undrain_if_possible(self):
         """Takes a drain back; returns whether the service serves."""
         try:
-            self.tell("undrain")
-        except ServiceError:
+            self.release()
+        except (ServiceError, OSError):
             pass
         return self.is_active() and not self.not_ready()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from ansible.module_utils.corelane_address import with_port
 from ansible.module_utils.corelane_toml import document
 from ansible.module_utils.corelane_variables import Fault
 
@@ -19,15 +20,11 @@ UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 UNITS.update({"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12})
 
 
-def socket_address(address, port):
-    return "[%s]:%s" % (address, port) if ":" in address else "%s:%s" % (address, port)
-
-
 def edge_settings(values):
     """The keys of corelane.toml."""
     settings = {
-        "listen": [socket_address(values["corelane_listen_address"], values["corelane_http_port"])],
-        "admin": socket_address(values["corelane_admin_address"], values["corelane_admin_port"]),
+        "listen": [with_port(values["corelane_listen_address"], values["corelane_http_port"])],
+        "admin": with_port(values["corelane_admin_address"], values["corelane_admin_port"]),
         "command_listen": "unix:/run/corelane/command",
     }
     if values.get("corelane_topology"):
@@ -41,8 +38,8 @@ def node_settings(values):
     """The keys of shardstored.toml."""
     settings = {
         "node_id": int(values["corelane_node_id"]),
-        "listen": [socket_address(values["corelane_listen_address"], values["corelane_shard_port"])],
-        "admin": socket_address(values["corelane_admin_address"], values["corelane_node_admin_port"]),
+        "listen": [with_port(values["corelane_listen_address"], values["corelane_shard_port"])],
+        "admin": with_port(values["corelane_admin_address"], values["corelane_node_admin_port"]),
         "command_listen": "unix:/run/shardstored/command",
         "topology": TOPOLOGY_FILE,
     }
@@ -60,12 +57,6 @@ def node_file(values):
 def tune_file(overrides):
     """What a host says for itself; empty without overrides, and for what are none (preflight says so)."""
     return document(overrides, HEADER % "corelane_profile_overrides") if overrides and isinstance(overrides, dict) else ""
-
-
-def local_address(listen):
-    """Where a listener is asked from its own host: that of all addresses is asked at the loopback one."""
-    host, _colon, port = listen.rpartition(":")
-    return {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host) + ":" + port
 
 
 def cpu_list(value):

@@ -12,7 +12,8 @@ Not: deciding which host is next. Not: fetching the release, which lies on the h
 
 Invariants: when a step ends, the service serves: the release that was asked for, or the one before with its configuration. Where it
 cannot be brought back, the outcome is `broken` and says why. Nothing that serves is touched before the new configuration was checked
-by the new program. A node that holds values is not restarted unless their loss was accepted.
+by the new program. A node that holds values is not restarted unless their loss was accepted. An edge that a person has taken out of
+service stays out.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from __future__ import annotations
 import os
 import time
 
-from ansible.module_utils.corelane_files import read, remove, write
+from ansible.module_utils import corelane_configuration as configuration_files
+from ansible.module_utils.corelane_drain_note import PERSON, STEP
+from ansible.module_utils.corelane_files import ProgramError, read
 from ansible.module_utils.corelane_http import HttpError
 from ansible.module_utils.corelane_identity import configuration_id, identity
-from ansible.module_utils.corelane_service import ServiceError
+from ansible.module_utils.corelane_installed import CORECTL, CURRENT, current_release, sums_fault
+from ansible.module_utils.corelane_service import ServiceError, stop_seconds
 from ansible.module_utils.corelane_smoke import smoke
-
-ROOT = "/opt/corelane"
 
 UPDATED, UNCHANGED, REFUSED, BROKEN = "updated", "unchanged", "refused", "broken"
 
@@ -38,17 +40,13 @@ class StepError(Exception):
 class Releases:
     """The releases of this host: `corectl release`."""
 
-    def __init__(self, run, root=ROOT, key="/etc/corelane/release.pub"):
+    def __init__(self, run, key="/etc/corelane/release.pub"):
         self.run = run
-        self.root = root
         self.key = key
 
     def current(self):
         """The digest of what a start runs, or None."""
-        try:
-            return os.path.basename(os.readlink(os.path.join(self.root, "current")))
-        except OSError:
-            return None
+        return current_release()
 
     def install(self, archive, allow_downgrade):
         self._corectl("install", archive, "--key", self.key, *(["--allow-downgrade"] if allow_downgrade else []))
@@ -57,15 +55,22 @@ class Releases:
         """Back, or forward, to an installed release and the configuration that it had."""
         self._corectl("rollback", digest)
 
-    def verify(self):
+    def verify_signature(self):
+        """That the current release is what was signed."""
         self._corectl("verify", "current", "--key", self.key)
+
+    def verify_sums(self, digest):
+        """That an installed release is what was verified when it was installed, whoever signed it then: keys are rotated."""
+        fault = sums_fault(digest)
+        if fault:
+            raise StepError(fault)
 
     def has_drifted(self):
         """Whether the host is not as it was tuned."""
-        return self.run([os.path.join(self.root, "current/bin/corectl"), "tune", "status"])[0] == 1
+        return self.run([CORECTL, "tune", "status"])[0] == 1
 
     def _corectl(self, *words):
-        status, text = self.run([os.path.join(self.root, "current/bin/corectl"), "release"] + list(words), 300)
+        status, text = self.run([CORECTL, "release"] + list(words), 300)
         if status != 0:
             raise StepError("corectl release %s: %s" % (words[0], text or "status %s" % status))
 
@@ -89,6 +94,8 @@ class Wanted:
         self.ready_seconds = options.get("ready_seconds", 60)
         self.smoke_seconds = options.get("smoke_seconds", 2)
         self.smoke_path = options.get("smoke_path", "/v1/kv/default/")
+        # Who asks, for those who find the service drained.
+        self.who = options.get("who", "")
 
 
 def settings_texts(kind):
@@ -113,6 +120,8 @@ class Step:
         self.was = identity(self.before, configuration_id(self._settings()))
         self.restarted = False
         self.switched = False
+        self.is_balanced = False
+        self.holder = (STEP, wanted.who)
         self.requests = 0
 
     def result(self):
@@ -120,19 +129,28 @@ class Step:
         why = ""
         try:
             self._do("settings", self.service.read_settings)
+            owner, who = self.service.drained_by()
+            if owner == PERSON:
+                self.holder = (PERSON, who)
             if self._is_there():
                 outcome = UNCHANGED
             else:
                 self._forward()
                 outcome = UPDATED
-        except (StepError, ServiceError, HttpError, OSError, ValueError) as error:
-            why = str(error)
+        # Whatever went wrong, the service must come back: nobody else does it.
+        except Exception as error:
+            why = _reason(error)
             outcome, left = self._back()
             why += left
         return {
             "outcome": outcome, "why": why, "before": self.before, "was": self.was, "after": self.releases.current(),
             "timeline": self.timeline, "smoke_requests": self.requests, "changed": outcome not in (UNCHANGED, REFUSED) or self.restarted,
+            "drained_by": self.holder[1] if self._is_kept() else "",
         }
+
+    def _is_kept(self):
+        """Whether a person has taken the service out, who puts it back."""
+        return self.holder[0] == PERSON
 
     def _do(self, name, function, *arguments):
         began = time.monotonic()
@@ -142,21 +160,20 @@ class Step:
             self.timeline.append([name, round(time.monotonic() - began, 2)])
 
     def _is_there(self):
-        """Whether nothing is to be done, but for a drain that somebody left."""
+        """Whether nothing is to be done, but for a drain that a step left."""
         digest = self.wanted.digest
         if self.before != digest or self.service.running_release() != digest or self._changes() or not self._has_settings():
             return False
-        return self.service.is_active() and self.service.undrain_if_possible()
+        return self.service.is_active() and self._serves()
+
+    def _serves(self):
+        """Has clients come back, unless a person has drained it; returns whether it is ready for them."""
+        if self._is_kept():
+            return self.service.is_active() and not self.service.not_ready()
+        return self.service.undrain_if_possible()
 
     def _changes(self):
         return [path for path, text in sorted(self.wanted.configuration.items()) if read(path) != text]
-
-    def _put(self, path, text):
-        """A file that was not there before has an empty text."""
-        if text:
-            write(path, text)
-        else:
-            remove(path)
 
     def _settings(self):
         """The settings of the service, as a snapshot has them: texts by path."""
@@ -193,23 +210,35 @@ class Step:
                 "the settings to go back to (%s) are not kept on this host; corelane_rollback_to=DIGEST takes those that belong to a release"
                 % self.wanted.configuration_id[:12])
         self._do("check", self._check)
-        is_balanced = self.service.kind.has_http and self.service.is_active()
-        if is_balanced:
-            self._do("drain", self.service.drain, self.wanted.drain_seconds, self.wanted.drain_seconds_min)
+        self.is_balanced = self.service.kind.has_http and self.service.is_active()
+        if self.is_balanced:
+            self._do("drain", self._drain)
         for path in self._changes():
-            self._put(path, self.wanted.configuration[path])
-        self.restarted = True
-        self._do("restart", self.service.restart, self.wanted.start_seconds)
-        # A file of the release or the operator may have moved the listeners.
-        self._do("settings", self.service.read_settings)
-        if is_balanced:
-            # Nobody but the smoke load asks it before it was verified.
-            self.service.tell("drain")
+            configuration_files.put(path, self.wanted.configuration[path])
+        self._restart()
         self._do("verify", self._verify, had_drifted)
         self._do("smoke", self._smoke)
-        if is_balanced:
-            self.service.tell("undrain")
+        if self.is_balanced and not self._is_kept():
+            self.service.release()
             self.service.wait_ready(self.wanted.ready_seconds)
+
+    def _drain(self):
+        if self._is_kept():
+            self.service.wait_quiet(self.wanted.drain_seconds, 0)
+        else:
+            self.service.drain(self.wanted.drain_seconds, self.wanted.drain_seconds_min, *self.holder)
+
+    def _restart(self):
+        """Restarts the service. An edge is drained again by the first command that it takes, so that it is verified before clients ask it."""
+        stop = stop_seconds(self.service.settings)
+        # Before, so that nothing lies between start and drain: a file of the release or the operator may have moved the listeners.
+        self._do("settings", self.service.read_settings)
+        self.restarted = True
+        if self.is_balanced:
+            self.service.note.write(*self.holder, restarting=True)
+        self._do("restart", self.service.restart, stop + self.wanted.start_seconds)
+        if self.is_balanced:
+            self.service.hold(*self.holder)
 
     def _data_loss(self):
         if self.service.kind.has_http or self.wanted.accept_data_loss or not self.service.is_active():
@@ -221,34 +250,21 @@ class Step:
     def _check(self):
         """The new program's opinion of the configuration, before anything is moved."""
         kind = self.service.kind
-        # In the same folder, since relative paths start there; not called .toml, since others are included by that name.
-        staged = dict((path, "%s/.%s.staged" % os.path.split(path)) for path in self.wanted.configuration)
-        topology = next((path for path in staged if path.endswith("/topology.toml")), None)
-        command = [os.path.join(self.releases.root, "current/bin", kind.program), "--check", "--config", staged.get(kind.config, kind.config)]
-        command += ["--topology", staged[topology]] if topology and self._names(topology) else []
+        program = os.path.join(CURRENT, "bin", kind.program)
         try:
-            for path, own in staged.items():
-                write(own, self.wanted.configuration[path])
-            status, said = self.run(command)
-        finally:
-            for own in staged.values():
-                remove(own)
-        if status != 0:
-            for path, own in staged.items():
-                said = said.replace(own, path)
-            raise StepError("the configuration is refused by the new release: %s" % said)
-
-    def _names(self, topology):
-        """Whether the settings use the topology; an edge that is its own store has none."""
-        text = self.wanted.configuration.get(self.service.kind.config) or read(self.service.kind.config)
-        return 'topology = "%s"' % topology in text
+            configuration_files.check(program, kind.config, self.wanted.configuration, run=self.run)
+        except ProgramError as error:
+            raise StepError("the configuration is refused by the new release: %s" % error) from error
 
     def _verify(self, had_drifted):
         self.service.wait_ready(self.wanted.ready_seconds)
         running = self.service.running_release()
         if running != self.wanted.digest:
             raise StepError("%s runs release %s instead of %s" % (self.service.kind.unit, running, self.wanted.digest))
-        self.releases.verify()
+        if self.wanted.action == "rollback":
+            self.releases.verify_sums(self.wanted.digest)
+        else:
+            self.releases.verify_signature()
         if self.releases.has_drifted() and not had_drifted:
             raise StepError("the host is no longer tuned as confirmed: corectl tune status")
 
@@ -269,13 +285,19 @@ class Step:
                 self._do("back", self.releases.switch, self.before)
             for path, text in self.saved.items():
                 if read(path) != text:
-                    self._put(path, text)
+                    configuration_files.put(path, text)
             if self.restarted:
-                self._do("restart", self.service.restart, self.wanted.start_seconds)
-                self.service.read_settings().wait_ready(self.wanted.ready_seconds)
+                self._restart()
+                self.service.wait_ready(self.wanted.ready_seconds)
                 self._do("smoke", self._smoke)
-            if self.service.undrain_if_possible() or not self.restarted and not self.service.is_active():
+            if self._serves() or not self.restarted and not self.service.is_active():
                 return REFUSED, ""
             return BROKEN, "; and it is not ready: %s" % "; ".join(self.service.not_ready())
-        except (StepError, ServiceError, HttpError, OSError, ValueError) as error:
-            return BROKEN, "; and it could not be put back: %s" % error
+        except Exception as error:
+            return BROKEN, "; and it could not be put back: %s" % _reason(error)
+
+
+def _reason(error):
+    """Why a step does not go on. What nobody expected has its kind with it."""
+    is_expected = isinstance(error, (StepError, ServiceError, HttpError, ProgramError, OSError, ValueError))
+    return str(error) if is_expected else "%s: %s" % (type(error).__name__, error)

@@ -10,7 +10,7 @@ Source: Prometheus' documentation of file-based service discovery.
 
 from __future__ import annotations
 
-import ipaddress
+from ansible.module_utils.corelane_address import with_port
 
 LABELS = {"corelane_zone": "zone", "corelane_rack": "rack"}
 
@@ -18,11 +18,6 @@ LABELS = {"corelane_zone": "zone", "corelane_rack": "rack"}
 def address_of(host, variables):
     """Where a host is reached: `ansible_host`, otherwise its name."""
     return str(variables.get("ansible_host", host))
-
-
-def with_port(address, port):
-    """An address with a port; IPv6 addresses get their brackets."""
-    return "[%s]:%d" % (address, int(port)) if ":" in address else "%s:%d" % (address, int(port))
 
 
 def targets(hosts, hostvars, port_variable, port_default):
@@ -47,14 +42,3 @@ def endpoints(hosts, hostvars, port_variable, port_default, address_variable="an
         return str(hostvars[host].get(address_variable) or address_of(host, hostvars[host]))
 
     return [with_port(address(host), hostvars[host].get(port_variable, port_default)) for host in hosts]
-
-
-def from_outside(address, host):
-    """Where an address that a process listens on is reached from another host, or None. ``host`` is this host, seen from there."""
-    if not address or address.startswith("unix:"):
-        return None
-    ip, _colon, port = address.rpartition(":")
-    ip = ipaddress.ip_address(ip.strip("[]"))
-    if ip.is_unspecified:
-        return "%s:%s" % ("[%s]" % host if ":" in host else host, port)
-    return None if ip.is_loopback and not host.startswith("127.") else address

@@ -28,6 +28,7 @@ RANGES = {
     "corelane_rollout_watch_seconds": (0, 7 * 86400),
     "corelane_drain_seconds": (1, 86400),
     "corelane_drain_seconds_min": (0, 3600),
+    "corelane_start_seconds": (1, 86400),
     "corelane_smoke_seconds": (1, 600),
     "corelane_lock_seconds": (0, 86400),
     "corelane_canary_requests_min": (0, 1 << 40),

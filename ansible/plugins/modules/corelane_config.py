@@ -7,7 +7,8 @@ DOCUMENTATION = """
 module: corelane_config
 short_description: Writes the settings of a service and the topology, checked by the service's own program
 description:
-  - A file is checked by C(--check) of the installed program before it takes the place of the one before. A running service is told to read it.
+  - A file is checked by C(--check) of the installed program before it takes the place of the one before. A running service is told to read it,
+    also when an earlier run has written it and could not tell.
   - Settings that need a restart are not written while the service runs, unless O(may_restart) is set; RV(pending) says so.
 author: Corelane
 options:
@@ -62,19 +63,13 @@ restart_keys:
 """
 
 import os
-import shutil
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.corelane_files import ProgramError, diff, must, read, remove, run, write
-from ansible.module_utils.corelane_host import RELEASES, running
-from ansible.module_utils.corelane_lock import LockError, changing
+from ansible.module_utils.corelane_configuration import Checked, check, put
+from ansible.module_utils.corelane_files import ProgramError, diff, line_diff, must, read
+from ansible.module_utils.corelane_installed import CURRENT, running
+from ansible.module_utils.corelane_lock import LockError, looking
 from ansible.module_utils.corelane_settings import FOLDER, TOPOLOGY_FILE
-from ansible.module_utils.corelane_topology import succession_fault
-
-REFUSED = 2
-PRIVATE, GROUP = 0o640, "corelane"
-"""Settings may have secrets; the services run with this group."""
-NEEDS_RESTART = "(needs a restart)"
 
 
 class ServiceConfig:
@@ -85,81 +80,54 @@ class ServiceConfig:
         self.path = "%s/%s.toml" % (FOLDER, self.wanted["service"])
         self.before = {self.path: read(self.path), TOPOLOGY_FILE: read(TOPOLOGY_FILE)}
         self.after = {self.path: self.wanted["settings"], TOPOLOGY_FILE: self.wanted["topology"] or self.before[TOPOLOGY_FILE]}
-        self.program = "%s/current/bin/%s" % (RELEASES, self.wanted["service"])
-        self.is_running = self.wanted["service"] in running("/")
-        self.restart_keys = []
-        self.checked = False
+        self.program = "%s/bin/%s" % (CURRENT, self.wanted["service"])
+        self.is_running = self.wanted["service"] in running()
+        self.is_installed = os.path.exists(self.program)
+        self.said = Checked()
 
     def changed(self):
         return [path for path in self.after if self.after[path] != self.before[path]]
 
     def check(self):
-        """Asks the program; raises ProgramError where it refuses."""
-        fault = succession_fault(self.before[TOPOLOGY_FILE], self.after[TOPOLOGY_FILE])
-        if fault:
-            raise ProgramError(str(fault))
-        if not os.path.exists(self.program):
-            return
-        staged = {path: self.staged(path) for path in self.after if self.after[path]}
-        # systemd makes this folder when it starts the unit, and --check looks whether sockets can be made in it.
-        runtime = "/run/" + self.wanted["service"]
-        lacks_runtime = not os.path.isdir(runtime)
-        try:
-            if lacks_runtime:
-                os.mkdir(runtime, 0o750)
-            self.ask(staged)
-        finally:
-            if lacks_runtime:
-                shutil.rmtree(runtime, ignore_errors=True)
-            for path in staged.values():
-                remove(path)
-
-    def staged(self, path):
-        # Beside the file, since paths in it are relative to its folder; not called .toml, since others are included by that name.
-        staged = "%s/.%s.staged" % (FOLDER, os.path.basename(path))
-        write(staged, self.after[path], PRIVATE)
-        return staged
-
-    def ask(self, staged):
-        command = [self.program, "--check", "--config", staged[self.path]]
-        with_topology = TOPOLOGY_FILE in staged and self.names_topology()
-        command += ["--topology", staged[TOPOLOGY_FILE]] if with_topology else []
-        command += ["--against", self.wanted["admin"]] if self.is_running else []
-        env = {key: value for key, value in os.environ.items() if not key.startswith("CORELANE_")}
-        status, out, err = run(command, env=env)
-        self.checked = True
-        if status == REFUSED or (status and not self.is_running):
-            said = (err + out).strip()
-            for path, own in staged.items():
-                said = said.replace(own, path)
-            raise ProgramError("%s refuses its settings: %s" % (self.wanted["service"], said))
-        keys = [line.split(":")[0] for line in out.splitlines() if line.endswith(NEEDS_RESTART)]
-        self.restart_keys = [key for key in keys if not (with_topology and key == "topology")]
-
-    def names_topology(self):
-        return 'topology = "%s"' % TOPOLOGY_FILE in self.after[self.path]
+        """Asks the program; raises ProgramError where it refuses. A fresh host has none."""
+        if self.is_installed:
+            try:
+                self.said = check(self.program, self.path, self.after, self.wanted["admin"] if self.is_running else None)
+            except ProgramError as error:
+                raise ProgramError("%s refuses its settings: %s" % (self.wanted["service"], error)) from error
 
     def pending(self):
-        if not self.restart_keys or self.wanted["may_restart"] or self.path not in self.changed():
+        keys = self.said.restart_keys
+        if not keys or self.wanted["may_restart"] or self.path not in self.changed():
             return ""
-        return "settings that need a restart wait for rollout.yml: %s" % ", ".join(self.restart_keys)
+        return "settings that need a restart wait for rollout.yml: %s" % ", ".join(keys)
 
     def written(self):
         return [path for path in self.changed() if path != self.path or not self.pending()]
 
+    def reloads(self):
+        """Whether the process is to read its files: they change now, or changed before and it was not told."""
+        return self.is_running and bool(self.written() or self.said.reload_keys and not self.pending())
+
     def write(self):
         for path in self.written():
-            write(path, self.after[path], PRIVATE, GROUP)
-        if self.is_running and self.written():
+            put(path, self.after[path])
+        if self.reloads():
             must(["systemctl", "reload", self.wanted["service"]])
+
+    def diffs(self):
+        found = [line_diff(path, self.before[path], self.after[path]) for path in self.written()]
+        if self.reloads() and not found:
+            found.append(diff(self.wanted["service"], "", "read again: %s\n" % ", ".join(self.said.reload_keys)))
+        return found
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
             "service": {"type": "str", "choices": ["corelane", "shardstored"], "required": True},
-            "settings": {"type": "str", "required": True},
-            "topology": {"type": "str", "default": ""},
+            "settings": {"type": "str", "required": True, "no_log": True},
+            "topology": {"type": "str", "default": "", "no_log": True},
             "admin": {"type": "str", "required": True},
             "may_restart": {"type": "bool", "default": False},
             "lock_seconds": {"type": "int", "default": 600},
@@ -167,7 +135,8 @@ def main():
         supports_check_mode=True,
     )
     try:
-        with changing(module, "settings of " + module.params["service"]):
+        # In check mode as well: what the program is to look at lies beside the files meanwhile.
+        with looking(module, "settings of " + module.params["service"]):
             config = ServiceConfig(module)
             if config.changed() or config.is_running:
                 config.check()
@@ -178,11 +147,11 @@ def main():
     if config.pending():
         module.warn("%s: %s" % (config.wanted["service"], config.pending()))
     module.exit_json(
-        changed=bool(config.written()),
-        diff=[diff(path, config.before[path], config.after[path]) for path in config.written()],
-        checked=config.checked,
+        changed=bool(config.written()) or config.reloads(),
+        diff=config.diffs(),
+        checked=config.is_installed,
         pending=config.pending(),
-        restart_keys=config.restart_keys,
+        restart_keys=config.said.restart_keys,
     )
 
 

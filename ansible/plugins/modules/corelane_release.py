@@ -86,14 +86,13 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.corelane_files import ProgramError, diff, must, read, remove, run, write
-from ansible.module_utils.corelane_host import RELEASES, current_release, running
+from ansible.module_utils.corelane_installed import CORECTL, CURRENT, ROOT, current_release, running
 from ansible.module_utils.corelane_lock import LockError, changing
 from ansible.module_utils.corelane_minisign import SignatureError, verify
 
 KEY_FILE = "/etc/corelane/release.pub"
-SIGNATURE_FILE = RELEASES + "/current/manifest.json.minisig"
-CORECTL = RELEASES + "/current/bin/corectl"
-UNIT_FOLDER = RELEASES + "/current/lib/systemd/system/"
+SIGNATURE_FILE = CURRENT + "/manifest.json.minisig"
+UNIT_FOLDER = CURRENT + "/lib/systemd/system/"
 UNITS = ("corelane.service", "shardstored.service", "corelane-tune.service", "corelane.slice")
 LINKS = "/etc/systemd/system/"
 
@@ -106,8 +105,8 @@ class HostRelease:
         self.wanted = module.params
         self.digest = hashlib.sha256(self.wanted["manifest"].encode()).hexdigest()
         self.version = json.loads(self.wanted["manifest"])["version"]
-        self.current = current_release("/")
-        self.running = running("/")
+        self.current = current_release()
+        self.running = running()
         self.unlinked = [unit for unit in UNITS if not os.path.lexists(LINKS + unit)]
         self.key_before = read(KEY_FILE)
         self.signature_before = read(SIGNATURE_FILE)
@@ -127,7 +126,7 @@ class HostRelease:
         before = lines[0] if after else []
         before += ["%s: not linked" % unit for unit in self.unlinked]
         after += ["%s: linked" % unit for unit in self.unlinked]
-        differs = [diff(RELEASES, text(before), text(after))] if before or after else []
+        differs = [diff(ROOT, text(before), text(after))] if before or after else []
         if self.key_before != self.wanted["key"]:
             differs.append(diff(KEY_FILE, self.key_before, self.wanted["key"]))
         if self.is_signed_anew():
@@ -171,7 +170,7 @@ class HostRelease:
             verify(self.wanted["manifest"].encode(), self.wanted["signature"], self.wanted["key"])
             write(SIGNATURE_FILE, self.wanted["signature"])
         if self.unlinked:
-            must(["systemd-sysusers", RELEASES + "/current/lib/sysusers.d/corelane.conf"])
+            must(["systemd-sysusers", CURRENT + "/lib/sysusers.d/corelane.conf"])
             must(["systemctl", "link"] + [UNIT_FOLDER + unit for unit in self.unlinked])
         must(["systemctl", "daemon-reload"])
         result["wants_files"] = False
@@ -207,9 +206,9 @@ def text(lines):
 
 def absent(module):
     links = [LINKS + unit for unit in UNITS if os.path.lexists(LINKS + unit)]
-    folders = [path for path in (RELEASES, "/etc/corelane") if os.path.isdir(path)]
-    if running("/") and not module.check_mode:
-        module.fail_json(msg="%s still runs; stop it first" % ", ".join(sorted(running("/"))))
+    folders = [path for path in (ROOT, "/etc/corelane") if os.path.isdir(path)]
+    if running() and not module.check_mode:
+        module.fail_json(msg="%s still runs; stop it first" % ", ".join(sorted(running())))
     if not module.check_mode:
         for path in links:
             remove(path)

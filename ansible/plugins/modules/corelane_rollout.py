@@ -61,7 +61,7 @@ from ansible.module_utils.corelane_rollout_begin import begin as begin_run
 from ansible.module_utils.corelane_rollout_begin import set_aside
 from ansible.module_utils.corelane_rollout_model import DEAD, GO, RETURNING, ROLLBACK, UNTOUCHED, RolloutError, group_of, has_canary
 from ansible.module_utils.corelane_rollout_plan import batches, others, returning
-from ansible.module_utils.corelane_rollout_words import losses, name
+from ansible.module_utils.corelane_rollout_words import drained, losses, name
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},
@@ -105,6 +105,7 @@ def begin(before, given):
     untouched = [host for host in state["chosen"] if state["hosts"][host]["state"] == UNTOUCHED]
     said.extend(["nothing to take back: %s" % ", ".join(untouched)] if untouched else [])
     said.extend("batch %d of %s: %s" % (index + 1, group, ", ".join(hosts)) for index, (group, hosts) in enumerate(planned))
+    said.extend(drained(looked, [host for _group, hosts in planned for host in hosts]))
     said.extend(_losses(state, planned, looked, given["accept_loss"]))
     if before is not None and before["started"] != state["started"]:
         file.keep(given["path"], before)
@@ -220,7 +221,8 @@ def _told(found):
     said = []
     for host, outcome in sorted(found.items()):
         why, took = outcome["why"], outcome.get("took")
-        said.append("%s: %s%s%s" % (host, outcome["outcome"], ": %s" % why if why else "", " (%s)" % took if took else ""))
+        stays = "; stays drained by %s" % outcome["drained_by"] if outcome.get("drained_by") else ""
+        said.append("%s: %s%s%s%s" % (host, outcome["outcome"], ": %s" % why if why else "", " (%s)" % took if took else "", stays))
     return said
 
 

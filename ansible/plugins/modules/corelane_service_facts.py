@@ -32,6 +32,8 @@ bytes: { description: Their memory, returned: always, type: int }
 admin: { description: The address of its admin listener as configured, returned: always, type: str }
 admin_address: { description: Where the controller reaches the admin listener; none where it is on loopback, returned: always, type: str }
 http_address: { description: Where the controller reaches the service; none where it is on loopback, returned: always, type: str }
+drained: { description: Whether it is out of its balancers' sight, returned: always, type: bool }
+drained_by: { description: "The person who has drained it, where that was no step of ours", returned: always, type: str }
 embedded: { description: Whether an edge is its own store, returned: always, type: bool }
 problem: { description: Why the service could not be looked at, returned: always, type: str }
 """
@@ -39,16 +41,19 @@ problem: { description: Why the service could not be looked at, returned: always
 import json
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.corelane_address import from_outside
+from ansible.module_utils.corelane_drain_note import PERSON
+from ansible.module_utils.corelane_files import attempt
 from ansible.module_utils.corelane_http import HttpError
 from ansible.module_utils.corelane_identity import configuration_id
-from ansible.module_utils.corelane_service import CURRENT, KINDS, Service, ServiceError, run
+from ansible.module_utils.corelane_installed import CORECTL
+from ansible.module_utils.corelane_service import KINDS, Service, ServiceError
 from ansible.module_utils.corelane_step import settings_texts
-from ansible.module_utils.corelane_targets import from_outside
 
 
 def releases():
     """Digests of what is installed, the latest first, and of the current one."""
-    status, text = run([CURRENT + "/bin/corectl", "release", "list", "--json"])
+    status, text = attempt([CORECTL, "release", "list", "--json"])
     try:
         listed = json.loads(text) if status == 0 else []
     except ValueError:
@@ -63,7 +68,7 @@ def facts(kind, host):
     found = {
         "current": current, "previous": previous, "configuration": configuration_id(settings_texts(KINDS[kind])),
         "running": None, "ready": False, "items": 0, "bytes": 0, "admin": None,
-        "admin_address": None, "http_address": None, "embedded": False, "drained": False, "problem": None,
+        "admin_address": None, "http_address": None, "embedded": False, "drained": False, "drained_by": None, "problem": None,
     }
     service = Service(kind)
     try:
@@ -73,11 +78,15 @@ def facts(kind, host):
         found["http_address"] = from_outside((service.settings.get("listen") or [None])[0] if service.kind.has_http else None, host)
         if service.is_active():
             status, found["running"] = service.status(), service.running_release()
+            owner, who = service.drained_by()
+            found["drained_by"] = who if owner == PERSON else None
             found["drained"], found["embedded"] = status["drain"] is not None, status.get("mode") == "embedded"
             found["items"], found["bytes"] = status["totals"]["items"], status["totals"]["memory_used_bytes"]
             found["ready"] = not service.not_ready() and not found["drained"]
-    except (ServiceError, HttpError, ValueError, KeyError) as error:
+    except (ServiceError, HttpError, ValueError) as error:
         found["problem"] = str(error)
+    except (KeyError, TypeError, AttributeError) as error:
+        found["problem"] = "%s answers otherwise than this release: %s: %s" % (service.admin, type(error).__name__, error)
     return found
 
 

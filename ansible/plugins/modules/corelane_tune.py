@@ -86,15 +86,16 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.corelane_drain_note import PERSON, STEP
 from ansible.module_utils.corelane_files import ProgramError, diff, must, read, remove, run, write
 from ansible.module_utils.corelane_fleet import current_text
-from ansible.module_utils.corelane_host import RELEASES, running, tune_plan
+from ansible.module_utils.corelane_host import tune_plan
 from ansible.module_utils.corelane_http import HttpError
-from ansible.module_utils.corelane_lock import LockError, changing
+from ansible.module_utils.corelane_installed import CORECTL, running
+from ansible.module_utils.corelane_lock import LockError, changing, sender
 from ansible.module_utils.corelane_service import Service, ServiceError
 from ansible.module_utils.corelane_settings import TUNE_FILE
 
-CORECTL = RELEASES + "/current/bin/corectl"
 UNIT = "corelane-tune.service"
 PENDING = 3
 """Exit status of `corectl tune status` while a change waits to be confirmed."""
@@ -134,7 +135,7 @@ def disturbing(lines):
 
 
 def pending(lines, wanted):
-    if not disturbing(lines) or wanted["may_restart"] or not running("/"):
+    if not disturbing(lines) or wanted["may_restart"] or not running():
         return ""
     return "%s would interrupt traffic: tune.yml sets them, host by host" % ", ".join(disturbing(lines))
 
@@ -163,7 +164,7 @@ def apply(wanted, lines):
         write(TUNE_FILE, wanted["overrides"])
     else:
         remove(TUNE_FILE)
-    if lines and disturbing(lines) and "corelane" in running("/"):
+    if lines and disturbing(lines) and "corelane" in running():
         with drained(Service("edge").read_settings(), wanted):
             change(wanted)
     elif lines:
@@ -172,11 +173,11 @@ def apply(wanted, lines):
 
 @contextlib.contextmanager
 def drained(service, wanted):
-    """An edge out of its balancers' sight, unless somebody has drained it already: then it stays so."""
-    if service.status()["drain"] is not None:
+    """An edge out of its balancers' sight. One that a person has drained stays so; what a killed step left is taken back."""
+    if service.drained_by()[0] == PERSON:
         yield
         return
-    service.drain(wanted["drain_seconds"], wanted["drain_seconds_min"])
+    service.drain(wanted["drain_seconds"], wanted["drain_seconds_min"], STEP, sender())
     try:
         yield
     finally:

@@ -7,8 +7,8 @@ DOCUMENTATION = """
 module: corelane_unit
 short_description: Starts a service at every boot and waits until it is ready, or stops it for good
 description:
-  - A service that runs is left alone unless O(restart) is set, whatever release it runs. With O(state=stopped) a node is stopped only when edges have left it, and both
-    drain as their settings say.
+  - A service that runs is left alone unless O(restart) is set, whatever release it runs. With O(state=stopped) an edge is drained before it is stopped, and a node is stopped
+    only when edges have left it; where that does not come about, the service runs on and the module fails.
 author: Corelane
 options:
   service:
@@ -22,7 +22,7 @@ options:
     choices: [started, stopped]
     default: started
   admin:
-    description: Address of its admin listener, as this host reaches it.
+    description: Address of its admin listener, as this host reaches it. A service that is to be stopped is asked where its own settings say.
     type: str
   restart:
     description: Whether a service that runs is restarted.
@@ -32,6 +32,14 @@ options:
     description: How long it may take until it is ready, or until edges ask a node nothing any more.
     type: int
     default: 60
+  drain_seconds:
+    description: How long clients of an edge may take to leave.
+    type: int
+    default: 60
+  drain_seconds_min:
+    description: How long a drain lasts at least, so that balancers have looked.
+    type: int
+    default: 4
   lock_seconds:
     description: How long to wait for the lock of the host, which a step of another run may hold.
     type: int
@@ -54,13 +62,16 @@ digest:
 
 import re
 import time
-import urllib.error
-import urllib.request
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.corelane_files import ProgramError, diff, must, run
-from ansible.module_utils.corelane_host import running
-from ansible.module_utils.corelane_lock import LockError, changing
+from ansible.module_utils.corelane_drain_note import STEP
+from ansible.module_utils.corelane_files import ProgramError, attempt, diff, must, run
+from ansible.module_utils.corelane_http import HttpError, request, wait
+from ansible.module_utils.corelane_installed import running
+from ansible.module_utils.corelane_lock import LockError, changing, sender
+from ansible.module_utils.corelane_service import Service, ServiceError, stop_seconds
+
+KINDS = {"corelane": "edge", "shardstored": "node"}
 
 ASKED = re.compile(r"^corelane_node_requests_total(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 """Requests of edges; a node that they have left is asked nothing any more."""
@@ -68,8 +79,11 @@ ASKED = re.compile(r"^corelane_node_requests_total(?:\{[^}]*\})? (\S+)$", re.MUL
 STILL_SECONDS = 2.0
 """Twice the time in which an edge reads a changed topology, and asks other nodes."""
 
-STOP_SECONDS = 3700
-"""lame_duck and drain_timeout are an hour at most."""
+RESTART_SECONDS = 3700
+"""lame_duck and drain_timeout are an hour at most; who starts a service anew does not know those of the process before."""
+
+STOP_MARGIN_SECONDS = 60
+"""For systemd, and for the process to give its memory back, on top of what its settings allow."""
 
 LOOK_SECONDS = 0.1
 """A service is ready within a tenth to a quarter of a second of its start."""
@@ -96,67 +110,76 @@ def started(module):
     lines = (("stopped\n", "started\n", starts), ("not started at boot\n", "started at boot\n", enables), ("", "restarted\n", restarts))
     before, after = ("".join(line[index] for line in lines if line[2]) for index in (0, 1))
     changed = starts or enables or restarts
-    digest = running("/").get(service, "")
+    digest = running().get(service, "")
     module.exit_json(changed=changed, digest=digest, diff=[diff(service, before, after)] if changed else [])
 
 
 def start(service):
-    run(["systemctl", "reset-failed", service])
-    status, _out, err = run(["systemctl", "restart", service], STOP_SECONDS)
+    attempt(["systemctl", "reset-failed", service])
+    status, _out, err = run(["systemctl", "restart", service], RESTART_SECONDS)
     if status:
         raise ProgramError("%s did not start: %s\n%s" % (service, err.strip(), journal(service)))
 
 
 def journal(service):
-    return run(["journalctl", "--no-pager", "--output=cat", "--lines=20", "--unit", service])[1]
-
-
-def fetch(admin, path):
-    # Not through a proxy, whatever the environment says.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open("http://%s%s" % (admin, path), timeout=5) as response:
-        return response.read().decode()
+    return attempt(["journalctl", "--no-pager", "--output=cat", "--lines=20", "--unit", service])[1]
 
 
 def wait_until_ready(admin, seconds, service):
-    deadline, reason = time.monotonic() + seconds, "it does not answer"
-    while time.monotonic() < deadline:
+    reasons = ["it does not answer"]
+
+    def is_ready():
         try:
-            fetch(admin, "/readyz")
-            return
-        except urllib.error.HTTPError as error:
-            reason = error.read(4096).decode(errors="replace").strip()
-        except OSError as error:
-            reason = str(error)
-        time.sleep(LOOK_SECONDS)
-    raise ProgramError("%s is not ready after %d s: %s\n%s" % (service, seconds, reason, journal(service)))
+            answer = request("GET", admin, "/readyz")
+        except HttpError as error:
+            reasons[0] = str(error)
+            return False
+        reasons[0] = answer.text.strip()
+        return answer.status == 200
+
+    if not wait(seconds, is_ready, LOOK_SECONDS):
+        raise ProgramError("%s is not ready after %d s: %s\n%s" % (service, seconds, reasons[0], journal(service)))
+
+
+def asked(admin):
+    """Requests of edges so far."""
+    return sum(float(value) for value in ASKED.findall(request("GET", admin, "/metrics").text))
 
 
 def wait_until_left(admin, seconds):
     """Waits until edges ask a node nothing any more."""
-    def asked():
-        return sum(float(value) for value in ASKED.findall(fetch(admin, "/metrics")))
+    seen = [asked(admin)]
 
-    deadline, before = time.monotonic() + seconds, asked()
-    while time.monotonic() < deadline:
-        time.sleep(STILL_SECONDS)
-        now = asked()
-        if now == before:
-            return
-        before = now
-    raise ProgramError("edges still ask this node: give all of them a topology without it (site.yml), or see which one has not read it")
+    def is_left():
+        seen.append(asked(admin))
+        return seen[-1] == seen[-2]
+
+    time.sleep(STILL_SECONDS)
+    if not wait(seconds, is_left, STILL_SECONDS):
+        raise ProgramError("edges still ask this node: give all of them a topology without it (site.yml), or see which one has not read it")
+
+
+def left(service, wanted):
+    """Clients, or edges, have gone from a service that runs. Its own settings say where it is asked: those of the inventory have gone."""
+    service.read_settings()
+    if not service.kind.has_http:
+        wait_until_left(service.admin, wanted["ready_seconds"])
+    elif service.drained_by()[0] is None:
+        service.drain(wanted["drain_seconds"], wanted["drain_seconds_min"], STEP, sender())
+    else:
+        service.wait_quiet(wanted["drain_seconds"], 0)
 
 
 def stopped(module):
-    service, admin = module.params["service"], module.params["admin"]
-    stops, disables = is_active(service), is_enabled(service)
+    name, service = module.params["service"], Service(KINDS[module.params["service"]])
+    stops, disables = is_active(name), is_enabled(name)
     if not module.check_mode:
         if stops:
-            if service == "shardstored" and admin:
-                wait_until_left(admin, module.params["ready_seconds"])
-            must(["systemctl", "stop", service], STOP_SECONDS)
+            left(service, module.params)
+            must(["systemctl", "stop", name], stop_seconds(service.settings) + STOP_MARGIN_SECONDS)
+            service.note.remove()
         if disables:
-            must(["systemctl", "disable", service])
+            must(["systemctl", "disable", name])
     module.exit_json(changed=stops or disables)
 
 
@@ -168,6 +191,8 @@ def main():
             "admin": {"type": "str"},
             "restart": {"type": "bool", "default": False},
             "ready_seconds": {"type": "int", "default": 60},
+            "drain_seconds": {"type": "int", "default": 60},
+            "drain_seconds_min": {"type": "int", "default": 4},
             "lock_seconds": {"type": "int", "default": 600},
         },
         required_if=[("state", "started", ("admin",))],
@@ -176,7 +201,7 @@ def main():
     try:
         with changing(module, "%s %s" % (module.params["service"], module.params["state"])):
             {"started": started, "stopped": stopped}[module.params["state"]](module)
-    except (LockError, ProgramError, OSError) as error:
+    except (HttpError, LockError, ProgramError, ServiceError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
 
 

@@ -21,6 +21,7 @@ options:
   accept_data_loss: { description: Restart a node that holds values, type: bool, default: false }
   drain_seconds: { description: How long clients may take to leave, type: int, default: 60 }
   drain_seconds_min: { description: How long a drain lasts at least, so that balancers have looked, type: int, default: 4 }
+  start_seconds: { description: "How long a start may take; what a stop may take comes on top", type: int, default: 240 }
   smoke_seconds: { description: How long the smoke load lasts, type: int, default: 2 }
   smoke_path: { description: Where the smoke load writes its values, type: str, default: /v1/kv/default/ }
   lock_seconds: { description: How long to wait for the host's lock, type: int, default: 600 }
@@ -42,13 +43,14 @@ why: { description: Why it was refused or is broken, returned: always, type: str
 before: { description: Digest of the release before, returned: always, type: str }
 was: { description: "What the host ran before: release, and the id of its settings", returned: always, type: dict }
 after: { description: Digest of the release now, returned: always, type: str }
+drained_by: { description: Who has drained the host and puts it back; empty where clients come back, returned: always, type: str }
 timeline: { description: What was done, with seconds, returned: always, type: list }
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.corelane_files import remove
+from ansible.module_utils.corelane_files import attempt, remove
 from ansible.module_utils.corelane_lock import HostLock, LockError
-from ansible.module_utils.corelane_service import Service, run
+from ansible.module_utils.corelane_service import Service
 from ansible.module_utils.corelane_snapshots import Snapshots
 from ansible.module_utils.corelane_step import REFUSED, UNCHANGED, UPDATED, Releases, Step, Wanted
 
@@ -59,12 +61,13 @@ ARGUMENTS = {
     "action": {"type": "str", "default": "update", "choices": ["update", "rollback"]},
     "digest": {"type": "str", "required": True},
     "archive": {"type": "path"},
-    "configuration": {"type": "dict", "default": {}},
+    "configuration": {"type": "dict", "default": {}, "no_log": True},
     "configuration_id": {"type": "str"},
     "allow_downgrade": {"type": "bool", "default": False},
     "accept_data_loss": {"type": "bool", "default": False},
     "drain_seconds": {"type": "int", "default": 60},
     "drain_seconds_min": {"type": "int", "default": 4},
+    "start_seconds": {"type": "int", "default": 240},
     "smoke_seconds": {"type": "int", "default": 2},
     "smoke_path": {"type": "str", "default": "/v1/kv/default/"},
     "lock_seconds": {"type": "int", "default": 600},
@@ -78,12 +81,12 @@ def step(module_params):
     service, owner, seconds = wanted.pop("service"), wanted.pop("owner"), wanted.pop("lock_seconds")
     try:
         with HostLock(owner, "%s to %s" % (wanted["action"], wanted["digest"][:12]), seconds) as lock:
-            result = Step(Service(service), Releases(run), Wanted(**wanted), run, snapshots=Snapshots()).result()
+            result = Step(Service(service), Releases(attempt), Wanted(**wanted, who=owner), attempt, snapshots=Snapshots()).result()
             result["warnings"] = drop(wanted["archive"])
             result["timeline"].insert(0, ["lock", round(lock.waited, 2)])
     except (LockError, OSError) as error:
         # The step has not begun.
-        now = Releases(run).current()
+        now = Releases(attempt).current()
         result = {"outcome": REFUSED, "why": str(error), "before": now, "after": now, "timeline": [], "changed": False}
     return result
 
@@ -105,7 +108,7 @@ def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     digest = module.params["digest"]
     if module.check_mode:
-        before = Releases(run).current()
+        before = Releases(attempt).current()
         outcome = UNCHANGED if before == digest else UPDATED
         module.exit_json(outcome=outcome, why="", before=before, after=digest, timeline=[], changed=outcome == UPDATED)
     module.exit_json(**step(module.params))
