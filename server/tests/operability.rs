@@ -325,6 +325,7 @@ fn a_check_finds_addresses_that_a_start_could_not_use() {
     assert!(code == Some(75) && said.contains("listen: 192.0.2.1:8080 cannot be used: cannot listen on"), "{said}");
     let (code, said) = check("unix:/nonexistent/s");
     assert!(code == Some(2) && said.contains("listen: unix:/nonexistent/s cannot be used"), "{said}");
+    assert!(said.contains("; make the folder /nonexistent, or name another path"), "{said}");
     let server = Server::start(&Plan { config: "memory = \"64MiB\"\n", ..Plan::default() });
     let (code, said) = check(&server.address.to_string());
     assert_eq!(code, Some(0), "whoever runs there may be the one that is restarted: {said}");

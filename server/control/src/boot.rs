@@ -24,6 +24,7 @@ use crate::descriptors::DescriptorPlan;
 use crate::drain::Exit;
 use crate::exposure;
 use crate::lifecycle::FILES_TIMEOUT;
+use crate::listen_error;
 use crate::log::writer::{self, LogQueue};
 use crate::memory::{self, HostMemory, MemoryBound, MemoryLimit};
 use crate::notify::NotifyPlan;
@@ -326,7 +327,8 @@ fn check_addresses<T>(loaded: &Loaded<T>, files: &ReadingPlace) -> Result<(), St
             bind_check::check(&checked)
         })?;
         let Err(error) = outcome else { continue };
-        let reason = format!("cannot listen on {address}: {error}; set an address of this host that this user may use");
+        let remedy = listen_error::remedy(&address.into(), error.kind());
+        let reason = format!("cannot listen on {address}: {error}; {remedy}");
         let refusal = loaded.unusable(&key, reason);
         // Whether to try again, the kernel's error says.
         return Err(io::Error::new(error.kind(), refusal.to_string()).into());

@@ -21,7 +21,8 @@ pub enum ListenRefusal {
     },
     /// The kernel refused it for another reason.
     #[error(
-        "{key}: cannot listen on {address}: {reason}; set an address of this host that this user may use{}",
+        "{key}: cannot listen on {address}: {reason}; {}{}",
+        remedy(address, reason.kind()),
         Ways(key)
     )]
     Refused {
@@ -47,6 +48,25 @@ impl ListenRefusal {
                 _ => Self::Refused { key, address, reason },
             },
         )
+    }
+}
+
+/// What to do about an address that the kernel refused with an error of this kind.
+pub(crate) fn remedy(address: &Address, kind: io::ErrorKind) -> String {
+    let folder = match address {
+        Address::Unix(path) => path.parent(),
+        Address::Tcp(_) => None,
+    };
+    match (folder, kind) {
+        (Some(folder), io::ErrorKind::NotFound) => format!(
+            "make the folder {}, or name another path (systemd-tmpfiles --create corelane.conf makes the folders of the package)",
+            folder.display()
+        ),
+        (Some(folder), io::ErrorKind::PermissionDenied) => {
+            format!("let this user make files in {}, or name a path in another folder", folder.display())
+        }
+        (Some(_), _) => "name a path in a folder of this user".to_owned(),
+        (None, _) => "set an address of this host that this user may use".to_owned(),
     }
 }
 
@@ -77,6 +97,21 @@ mod tests {
             let text = error.to_string();
             assert!(text.starts_with(&format!("admin: {what}")), "{text}");
             assert!(text.ends_with("(`admin` in the configuration file, --admin, CORELANE_ADMIN)"), "{text}");
+        }
+        let path = Address::Unix("/run/corelane/command".into());
+        for (kind, what) in [
+            (io::ErrorKind::NotFound, "make the folder /run/corelane, or name another path (systemd-tmpfiles "),
+            (io::ErrorKind::PermissionDenied, "let this user make files in /run/corelane, or "),
+            (io::ErrorKind::NotADirectory, "name a path in a folder of this user ("),
+        ] {
+            let text = ListenRefusal::of("command_listen", &path, kind.into()).to_string();
+            assert!(
+                text.contains(&format!(
+                    "cannot listen on unix:/run/corelane/command: {}; {what}",
+                    io::Error::from(kind)
+                )),
+                "{text}"
+            );
         }
         let text = ListenRefusal::of("command_listen", &address, io::ErrorKind::AddrInUse.into()).to_string();
         assert!(text.ends_with(" file, --command-listen, CORELANE_COMMAND_LISTEN)"), "{text}");

@@ -48,6 +48,9 @@ fn a_change_is_written_verified_confirmed_and_rolled_back() {
     assert!(run(&namespace, &["status"], 3).starts_with("pending"));
     run(&namespace, &["confirm"], 0);
     assert!(run(&namespace, &["status"], 0).starts_with("confirmed"));
+    let said = run(&namespace, APPLY, 0);
+    assert!(said.contains("Nothing was changed. ") && !said.contains("takes itself back"), "{said}");
+    run(&namespace, &["confirm"], 0);
 
     namespace.shell("echo 100 > /proc/sys/net/core/somaxconn");
     let metrics = namespace.folder.path().join("tune.prom");
@@ -72,6 +75,8 @@ fn what_nobody_confirms_takes_itself_back() {
     await_timer(&namespace.folder.path().join("state/pending.json"));
     assert_eq!(namespace.values(), before);
     assert!(run(&namespace, &["status"], 0).starts_with("untouched"));
+    let said = run(&namespace, &["confirm"], 2);
+    assert!(said.contains("the last change went back ") && said.contains("--revert-after"), "{said}");
 }
 
 #[test]

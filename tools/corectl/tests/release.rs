@@ -177,16 +177,40 @@ fn what_is_wrong_is_refused_with_words_and_status_1() {
 }
 
 #[test]
-fn what_cannot_be_done_is_status_2() {
+fn what_cannot_be_done_is_status_2_with_what_to_do() {
     let place = Place::new("hindered");
-    let missing = place.folder.join("missing.json");
-    for arguments in [
-        &["install", text(&missing)][..],
-        &["rollback"],
-        &["verify", "ffff"],
-        &["verify", text(&missing), "--key", "/nonexistent"],
+    let (missing, key) = (place.folder.join("missing.tar.zst"), place.folder.join("other.pub"));
+    let (missing, key) = (text(&missing), text(&key));
+    let nothing_yet =
+        format!("{}: nothing is installed there; corectl release install FILE", text(&place.folder.join("opt")));
+    for (arguments, expected) in [
+        (&["rollback"][..], nothing_yet.as_str()),
+        (&["verify", missing], "missing.tar.zst: no such file, and no installed release has a digest that begins so"),
+        (&["verify", "ffff"], "ffff: no such file, and no installed release"),
+        (&["verify", "current"], "current: nothing is installed"),
+        (
+            &["verify", missing, "--key", key],
+            "other.pub: no such file; copy the public key of the releases' maker there",
+        ),
+        (&["install", missing, "--key", key], "other.pub: no such file; copy the public key"),
     ] {
         let (status, said) = place.corectl(arguments);
-        assert!(status == 2 && said.lines().any(|line| line.starts_with("error: ")), "{arguments:?}: {said}");
+        assert_eq!(status, 2, "{arguments:?}: {said}");
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(
+            lines.len() == 1 && lines[0].starts_with("error: ") && said.contains(expected),
+            "{arguments:?}: {said}"
+        );
     }
+    let (status, said) = place.corectl(&["install", missing]);
+    assert_eq!((status, said.matches("No such file").count()), (2, 1), "a reason is given once: {said}");
+    assert_eq!(
+        place.corectl(&["list"]).1,
+        format!("nothing is installed in {}\n", text(&place.folder.join("opt/releases")))
+    );
+
+    assert_eq!(place.install("1.0.0").0, 0);
+    fs::remove_file(place.folder.join("opt/current/bin/corelane")).unwrap();
+    let (status, said) = place.corectl(&["verify", "current"]);
+    assert!(status == 2 && said.contains("install the same one again"), "{said}");
 }

@@ -12,14 +12,20 @@ use crate::sum::Sha256Sum;
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
     /// The operating system refused. The operator's.
-    #[error("{}: {action}: {source}", path.display())]
+    #[error("{}: {action}: {cause}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What was tried.
         action: &'static str,
         /// What the operating system says.
-        source: io::Error,
+        cause: io::Error,
+    },
+    /// There is no file of public keys. The operator's.
+    #[error("{}: no such file; copy the public key of the releases' maker there, or name it with --key FILE", path.display())]
+    NoKey {
+        /// The file.
+        path: PathBuf,
     },
     /// A file of public keys cannot be used. The operator's.
     #[error("{}: not a file of minisign public keys: {reason}", path.display())]
@@ -154,6 +160,12 @@ pub enum ReleaseError {
         /// What it is.
         reason: String,
     },
+    /// Nothing was ever installed.
+    #[error("{}: nothing is installed there; corectl release install FILE does it", root.display())]
+    NothingInstalled {
+        /// The folder of the store.
+        root: PathBuf,
+    },
     /// There is nothing to go back to.
     #[error("{}: no other release is installed; there is nothing to roll back to", path.display())]
     NoOther {
@@ -166,7 +178,7 @@ pub enum ReleaseError {
         /// What was asked for.
         wanted: String,
         /// Why it does not name a release.
-        reason: &'static str,
+        reason: String,
     },
 }
 
@@ -174,7 +186,7 @@ impl ReleaseError {
     /// For `map_err`: the operating system refused `action` on `path`.
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| Self::Io { path, action, source }
+        move |cause| Self::Io { path, action, cause }
     }
 
     pub(crate) fn changed_sum(file: impl Into<String>, expected: Sha256Sum, found: Sha256Sum) -> Self {

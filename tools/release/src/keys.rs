@@ -28,6 +28,9 @@ impl TrustedKeys {
         let mut keys = Vec::new();
         for file in files {
             let path = file.as_ref().to_path_buf();
+            if !path.exists() {
+                return Err(ReleaseError::NoKey { path });
+            }
             let text = read_text(&path)?;
             let key = PublicKey::decode(&text)
                 .map_err(|error| ReleaseError::Keys { path: path.clone(), reason: error.to_string() })?;

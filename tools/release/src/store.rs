@@ -178,6 +178,9 @@ impl ReleaseStore {
     /// # Errors
     /// The operator's: there is none. Whoever changed it: its files are not what its manifest says.
     pub fn rollback(&self, to: Option<&str>) -> Result<Switched, ReleaseError> {
+        if !self.root.exists() {
+            return Err(ReleaseError::NothingInstalled { root: self.root.clone() });
+        }
         let _lock = disk::lock(&self.root.join(".lock"))?;
         let target = match (to, self.interrupted()?) {
             (Some(prefix), _) => self.find(prefix)?,
@@ -368,7 +371,7 @@ impl ReleaseStore {
     }
 
     fn find(&self, prefix: &str) -> Result<Sha256Sum, ReleaseError> {
-        let not_found = |reason| ReleaseError::NotFound { wanted: prefix.to_owned(), reason };
+        let not_found = |reason: &str| ReleaseError::NotFound { wanted: prefix.to_owned(), reason: reason.to_owned() };
         if prefix == "current" {
             return self.current()?.ok_or_else(|| not_found("nothing is installed"));
         }
@@ -409,7 +412,9 @@ impl ReleaseStore {
         History::read(&self.root.join("history"))
     }
 
-    fn releases(&self) -> PathBuf {
+    /// The folder that has a folder for each release.
+    #[must_use]
+    pub fn releases(&self) -> PathBuf {
         self.root.join("releases")
     }
 

@@ -50,7 +50,12 @@ const LOCK_MODE: u32 = 0o600;
 /// It is locked, or cannot be made.
 pub(super) fn lock(files: &DiskTree, path: &str) -> Result<Rc<dyn HeldLock>, HostError> {
     let resolved = files.resolve(path);
-    let refused = |error: std::io::Error| HostError::refused(path, &error);
+    let refused = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            HostError::refused(path, &"only root may look at and change what is tuned")
+        }
+        _ => HostError::refused(path, &error),
+    };
     if let Some(folder) = resolved.parent() {
         std::fs::create_dir_all(folder).map_err(refused)?;
     }

@@ -10,6 +10,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Sparkline, Table};
 use ratatui::{Terminal, TerminalOptions, Viewport};
 
+use super::sample::NodeReach;
 use super::view::{RateHistory, TopView};
 
 /// Lines of the history of rates, its frame included.
@@ -132,11 +133,13 @@ fn cores(view: &TopView) -> Table<'_> {
 
 fn nodes(view: &TopView) -> Table<'_> {
     let rows = view.sample.nodes.iter().map(|node| {
-        let (state, color) = match (node.up, node.seen) {
-            (_, 0) => ("not asked yet".to_owned(), Color::Reset),
-            (up, seen) if up == seen => ("up".to_owned(), Color::Green),
-            (0, _) => ("down".to_owned(), Color::Red),
-            (up, seen) => (format!("up for {up} of {seen} cores"), Color::Yellow),
+        let (state, color) = match node.reach {
+            NodeReach::Itself => ("this node".to_owned(), Color::Reset),
+            NodeReach::NeverAsked => (String::new(), Color::Reset),
+            NodeReach::NotYetAsked => ("not asked yet".to_owned(), Color::Reset),
+            NodeReach::Asked { up, cores } if up == cores => ("up".to_owned(), Color::Green),
+            NodeReach::Asked { up: 0, .. } => ("down".to_owned(), Color::Red),
+            NodeReach::Asked { up, cores } => (format!("up for {up} of {cores} cores"), Color::Yellow),
         };
         Row::new([
             Cell::from(node.id.to_string()),

@@ -70,10 +70,21 @@ pub(super) struct NodeSample {
     pub(super) id: u64,
     pub(super) address: String,
     pub(super) slots: u64,
-    /// Of the cores that see it, how many say that it is up.
-    pub(super) up: usize,
-    pub(super) seen: usize,
+    pub(super) reach: NodeReach,
     pub(super) error: Option<String>,
+}
+
+/// How the process that was asked reaches a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NodeReach {
+    /// It is that node.
+    Itself,
+    /// It is a node, and asks no other.
+    NeverAsked,
+    /// No core has asked it yet.
+    NotYetAsked,
+    /// So many of the cores that have asked it say that it is up.
+    Asked { up: usize, cores: usize },
 }
 
 /// A key that is asked for often.
@@ -93,7 +104,8 @@ impl Sample {
         let program = status["program"].as_str().ok_or(SampleError::NotAProcess("program"))?;
         let totals =
             status["totals"].as_object().map(|_| &status["totals"]).ok_or(SampleError::NotAProcess("totals"))?;
-        let node = status["node"].as_u64().map_or_else(String::new, |node| format!(" node {node}"));
+        let own = status["node"].as_u64();
+        let node = own.map_or_else(String::new, |node| format!(" node {node}"));
         let words = [&status["version"], &status["commit"], &status["mode"]];
         let words: Vec<&str> = words.into_iter().filter_map(Value::as_str).collect();
         let hot = &status["hot_keys"];
@@ -102,7 +114,7 @@ impl Sample {
             state: text(status["state"].as_str().unwrap_or("?")),
             totals: ServiceTotals::of(totals),
             cores: list(&status["cores"]).map(|core| CoreSample::of(core, &status["process"])).collect(),
-            nodes: list(&status["topology"]["nodes"]).map(NodeSample::of).collect(),
+            nodes: list(&status["topology"]["nodes"]).map(|node| NodeSample::of(node, own)).collect(),
             keys: list(&hot["keys"]).map(KeySample::of).collect(),
             key_note: format!("{} samples in {} s", whole(&hot["samples"]), whole(&hot["window_seconds"])),
             resident_bytes: status["process"]["resident_bytes"].as_u64(),
@@ -146,14 +158,21 @@ impl CoreSample {
 }
 
 impl NodeSample {
-    fn of(node: &Value) -> Self {
+    /// Of what a process says of a node; `own` is its number, where it is a node itself.
+    fn of(node: &Value, own: Option<u64>) -> Self {
         let seen: Vec<&Value> = list(&node["cores"]).collect();
+        let id = whole(&node["id"]);
+        let reach = match (own, seen.len()) {
+            (Some(own), _) if own == id => NodeReach::Itself,
+            (Some(_), _) => NodeReach::NeverAsked,
+            (None, 0) => NodeReach::NotYetAsked,
+            (None, cores) => NodeReach::Asked { up: seen.iter().filter(|core| core["up"] == true).count(), cores },
+        };
         NodeSample {
-            id: whole(&node["id"]),
+            id,
+            reach,
             address: text(node["address"].as_str().unwrap_or("?")),
             slots: whole(&node["slots"]),
-            up: seen.iter().filter(|core| core["up"] == true).count(),
-            seen: seen.len(),
             error: seen.iter().find_map(|core| core["error"].as_str()).map(text),
         }
     }

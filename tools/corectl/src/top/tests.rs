@@ -108,3 +108,27 @@ fn a_node_is_drawn_by_its_operations() {
     assert!((view.cores[0].requests_per_s - 30.0).abs() < 0.1);
     assert!(drawn(&view, &RateHistory::default(), 80, 24).unwrap().starts_with("shardstored node 7 0.1.0"));
 }
+
+#[test]
+fn a_node_says_nothing_of_nodes_that_it_never_asks() {
+    let nodes = |seen: serde_json::Value| {
+        let node = |id: u64| json!({"id": id, "address": format!("10.0.0.{id}:7000"), "slots": 8192, "cores": seen});
+        json!({"nodes": [node(1), node(2)]})
+    };
+    let drawn_of = |status: serde_json::Value| {
+        let view = TopView::between(None, Sample::of(status.to_string().as_bytes(), b"").unwrap());
+        drawn(&view, &RateHistory::default(), 80, 24).unwrap()
+    };
+    let totals = json!({"uptime_seconds": 10.0});
+    let node = drawn_of(
+        json!({"program": "shardstored", "node": 2, "state": "serving", "totals": totals, "topology": nodes(json!(null))}),
+    );
+    let row = |text: &str, id: &str| {
+        let row = text.lines().find(|line| line.starts_with(id)).unwrap();
+        row.split_whitespace().skip(3).map(str::to_owned).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!((row(&node, "1 ").as_str(), row(&node, "2 ").as_str()), ("", "this node"), "{node}");
+    let edge =
+        drawn_of(json!({"program": "corelane", "state": "serving", "totals": totals, "topology": nodes(json!([]))}));
+    assert_eq!((row(&edge, "1 ").as_str(), row(&edge, "2 ").as_str()), ("not asked yet", "not asked yet"), "{edge}");
+}

@@ -2,6 +2,7 @@
 //!
 //! **Exit status**: 0, it is so or was done. 1, it was refused: changed, not signed, older. 2, it could not be done.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -63,6 +64,8 @@ enum ReleaseVerb {
         json: bool,
     },
     /// Make the release before the current one current again, with the configuration it had; starts and restarts nothing
+    ///
+    /// Exit status 1: it is not what was signed. 2: there is none.
     Rollback {
         /// The first digits of another release's digest
         digest: Option<String>,
@@ -97,7 +100,8 @@ fn act(store: &ReleaseStore, verb: &ReleaseVerb) -> Result<String, ReleaseError>
             let keys = TrustedKeys::read(&keys.keys)?;
             let path = PathBuf::from(release);
             if !path.is_file() {
-                let release = store.verify(release, &keys).inspect_err(advise)?;
+                let outcome = store.verify(release, &keys).inspect_err(|error| advise(store, error));
+                let release = outcome.map_err(or_file)?;
                 return Ok(format!("as signed: {}\n", described(&release)));
             }
             let mut release = VerifiedRelease::open(&path, &keys)?;
@@ -114,18 +118,33 @@ fn act(store: &ReleaseStore, verb: &ReleaseVerb) -> Result<String, ReleaseError>
             let listing = store.list()?;
             if let Some(fault) = &listing.fault {
                 eprintln!("damaged: {}", printable(fault));
+            } else if listing.releases.is_empty() {
+                eprintln!("nothing is installed in {}", store.releases().display());
             }
             Ok(if *json { list_json(&listing) } else { listing.releases.iter().map(listed).collect() })
         }
         ReleaseVerb::Rollback { digest } => {
-            store.rollback(digest.as_deref()).map(|switched| switched_text(&switched)).inspect_err(advise)
+            let outcome = store.rollback(digest.as_deref()).inspect_err(|error| advise(store, error));
+            outcome.map(|switched| switched_text(&switched))
         }
     }
 }
 
-/// What to do about an installed release that is not as it was signed.
-fn advise(error: &ReleaseError) {
-    if is_refusal(error) || matches!(error, ReleaseError::Io { .. }) {
+/// What is said of a name that is no release's: it was meant as a file, perhaps.
+fn or_file(error: ReleaseError) -> ReleaseError {
+    match error {
+        ReleaseError::NotFound { wanted, reason } if wanted != "current" => {
+            ReleaseError::NotFound { wanted, reason: format!("no such file, and {reason}") }
+        }
+        error => error,
+    }
+}
+
+/// What to do about an installed release that is not as it was signed, or lacks a file.
+fn advise(store: &ReleaseStore, error: &ReleaseError) {
+    let is_torn = matches!(error, ReleaseError::Io { path, cause, .. }
+        if cause.kind() == ErrorKind::NotFound && path.starts_with(store.releases()));
+    if is_torn || is_refusal(error) {
         eprintln!(
             "to mend an installed release, install the same one again; `corectl release rollback DIGEST` takes another"
         );

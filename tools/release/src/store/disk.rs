@@ -46,7 +46,7 @@ pub(super) fn lock(path: &Path) -> Result<File, ReleaseError> {
         .write(true)
         .mode(LOCK_MODE)
         .open(path)
-        .map_err(ReleaseError::io(path, "cannot be opened"))?;
+        .map_err(|error| ReleaseError::io(path, not_locked(&error))(error))?;
     // Earlier versions made it readable by all.
     file.set_permissions(Permissions::from_mode(LOCK_MODE))
         .map_err(ReleaseError::io(path, "its mode cannot be set"))?;
@@ -55,6 +55,12 @@ pub(super) fn lock(path: &Path) -> Result<File, ReleaseError> {
         Err(rustix::io::Errno::WOULDBLOCK) => Err(ReleaseError::Busy { path: path.into() }),
         Err(error) => Err(ReleaseError::io(path, "cannot be locked")(error.into())),
     }
+}
+
+/// Why there is no lock: its folder is written by root alone.
+fn not_locked(error: &io::Error) -> &'static str {
+    let is_for_root = error.kind() == io::ErrorKind::PermissionDenied;
+    if is_for_root { "only root installs releases and goes back" } else { "cannot be opened" }
 }
 
 /// Writes a new file, in the place of what an interruption left there.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use corectl::plan::render;
+use corectl::plan::{LineAction, TunePlan, render};
 use corectl::printable::printable;
 use corectl::transaction::{ApplyOptions, TransactionError, apply, reapply};
 
@@ -91,11 +91,23 @@ pub(super) fn run(session: &TuneSession, options: &Options) -> Result<ExitCode> 
         Err(error) => return Err(error.into()),
     };
     let all_right = verify::report(session, &record.settings);
-    println!(
-        "\nThe change takes itself back in {}, unless you keep it: corectl tune confirm",
-        humantime::format_duration(Duration::from_secs(
-            record.deadline_boot_seconds.saturating_sub(session.host().now().boot_seconds)
-        ))
-    );
+    let left = record.deadline_boot_seconds.saturating_sub(session.host().now().boot_seconds);
+    println!("\n{}", what_waits(&plan, Duration::from_secs(left)));
     Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What becomes of a plan that was carried out, and how to keep it.
+fn what_waits(plan: &TunePlan, left: Duration) -> String {
+    let left = humantime::format_duration(left);
+    if plan.changes().next().is_some() {
+        return format!("The change takes itself back in {left}, unless you keep it: corectl tune confirm");
+    }
+    let held_back = plan.lines.iter().filter(|line| line.action == LineAction::HeldBack).count();
+    let held_back = match held_back {
+        0 => String::new(),
+        count => format!(" {count} settings were held back; --max-risk allows more."),
+    };
+    format!(
+        "Nothing was changed.{held_back} To be told when what is right now changes: corectl tune confirm, within {left}"
+    )
 }

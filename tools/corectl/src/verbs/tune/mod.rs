@@ -36,18 +36,25 @@ enum TuneVerb {
     /// Exit status 2: the plan has problems, and would not be applied.
     Plan(plan::Options),
     /// Change the host as planned; takes itself back unless it is confirmed in time
+    ///
+    /// Exit status 1: the host refused a setting, and everything is back; or one does not hold. 2: the plan has problems, a change
+    /// waits already, or nobody has acknowledged what gives a protection up.
     Apply(apply::Options),
     /// Read back what is in force, beside what was asked for
     ///
     /// Exit status 1: a setting does not hold.
     Verify(verify::Options),
     /// Keep the change that waits
+    ///
+    /// Exit status 2: nothing waits; it may have gone back already, which is said then.
     Confirm,
     /// Print what waits, what was confirmed, and what has drifted
     ///
     /// Exit status 1: something is not as confirmed. 3: a change waits to be confirmed.
     Status(status::Options),
     /// Put back what was there before: of the change that waits, else of everything
+    ///
+    /// Exit status 1: something could not be put back, and is named. 2: nothing was changed.
     Rollback(rollback::Options),
     /// Measure what knobs are worth here: one at a time, as it is and as the profile wants it, in turns under one load
     ///
