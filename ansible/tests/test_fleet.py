@@ -38,8 +38,8 @@ class Release:
         self.is_wrong = fault
         self.refused = refused
 
-    def fault(self, _archive, _key):
-        return self.is_wrong
+    def faults(self, _archive, _key):
+        return [self.is_wrong] if self.is_wrong else []
 
     def digest(self):
         return "b" * 64
@@ -108,7 +108,8 @@ class Judgement(unittest.TestCase):
 
     def test_all_faults_of_all_hosts_come_at_once(self):
         edge = self.edge(corelane_profile="fast", corelane_edge_settings={"cores": "9"})
-        found = self.faults(edge, self.node(), self.node("n2", corelane_profil="safe"), release="/r.json: signed with another key")
+        wrong = ("corelane_release", "/r.json: signed with another key", "take it again")
+        found = self.faults(edge, self.node(), self.node("n2", corelane_profil="safe"), release=wrong)
         self.assertEqual(len(found), 5, found)
         for line, part in zip(found, ("fast", "CPU 9", "corelane_profil", "1 is that of n1", "signed with another key")):
             self.assertIn(part, line)

@@ -69,11 +69,11 @@ class ControllerRelease:
         self.reader = None
         for member in members:
             pair = [member.values.get(key) for key in ("corelane_release", "corelane_release_public_key")]
-            if self.reader is None and all(isinstance(one, str) for one in pair) and self.fault(*pair) is None:
+            if self.reader is None and all(isinstance(one, str) for one in pair) and not self.faults(*pair):
                 self.reader = corelane_bundle.SettingsReader(*pair, folder)
 
-    def fault(self, archive, public_key):
-        return corelane_bundle.check(archive, public_key)
+    def faults(self, archive, public_key):
+        return corelane_bundle.faults(archive, public_key)
 
     def digest(self):
         return self.reader.bundle.digest if self.reader else None

@@ -62,13 +62,25 @@ class Bundle:
             file.write(unpack.stdout)
 
 
-def check(archive, public_key):
-    """What is wrong with a release, as a text; None where nothing is."""
+def faults(archive, public_key):
+    """What is wrong with a release: for each fault the variable, what it is, and what to do."""
+    key, found = os.path.expanduser(public_key), []
+    if not os.path.isfile(key):
+        remedy = "copy the public half of the key that signs releases there, or name another file"
+        found.append(("corelane_release_public_key", "%s: no such file" % key, remedy))
+    if not os.path.isfile(os.path.expanduser(archive)):
+        remedy = "cargo xtask release --key makes one; or name another archive"
+        found.append(("corelane_release", "%s: no such file" % os.path.expanduser(archive), remedy))
+    if shutil.which("zstd") is None:
+        found.append(("corelane_release", "the controller has no zstd, which unpacks releases", "apt-get install zstd"))
+    if found:
+        return found
     try:
         Bundle(archive, public_key).check_archive()
     except (BundleError, ValueError, KeyError) as error:
-        return str(error)
-    return None if shutil.which("zstd") else "the controller has no zstd, which unpacks releases: apt-get install zstd"
+        remedy = "take archive, manifest and signature from the maker again; corelane_release_public_key names the maker's key"
+        return [("corelane_release", str(error), remedy)]
+    return []
 
 
 class SettingsReader:

@@ -61,7 +61,7 @@ def read(paths, scenario):
     found = []
     for path in paths:
         if not os.path.exists(path):
-            raise capacity.CapacityError("%s: no such file or folder" % path)
+            raise capacity.CapacityError("%s: no such file or folder; playbooks/perf.yml with corelane_perf_objective measures first" % path)
         for file in sorted(files_below(path, scenario)):
             with open(file, encoding="utf-8") as text:
                 found.append(capacity.measurement_of(json.load(text), file))

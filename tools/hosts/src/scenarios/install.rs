@@ -26,9 +26,13 @@ pub(super) fn run(setting: &HostLab) -> Result<()> {
     }
     let active = host.property("corelane.service", "ActiveState")?;
     ensure!(active == "inactive", "the installation started the service: {active}");
+    // What programs leave behind: the state of a host that was never tuned, and what a rollback without another release makes.
+    host.must("corectl tune status; corectl release rollback || true", MINUTE)?;
+    host.must("test -e /opt/corelane/.lock && test -e /var/lib/corelane/tune", MINUTE)?;
     host.must("apt-get purge -y corelane", MINUTE)?;
-    let left = host.must("find /opt/corelane /etc/corelane /usr/bin -name '*core*' 2>&1 || true", MINUTE)?;
-    ensure!(!left.contains("/opt/corelane/releases"), "a purge leaves {left}");
+    let left =
+        host.must("ls -d /opt/corelane /etc/corelane /var/lib/corelane /var/log/corelane 2>/dev/null || true", MINUTE)?;
+    ensure!(left.trim().is_empty(), "a purge leaves {left}");
     let found = host.shell("systemctl cat corelane.service", MINUTE).context("after the purge")?;
     ensure!(found.status != Some(0), "the unit is there after a purge");
     Ok(())
