@@ -35,7 +35,7 @@ fn who_may_not_is_told_who_may() {
     }
     for lock in ["opt/.lock", "state/lock"] {
         fs::write(folder.join(lock), "").unwrap();
-        fs::set_permissions(folder.join(lock), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(folder.join(lock), Permissions::from_mode(0o000)).unwrap();
     }
     // The folder of the build may be one that nobody else may enter.
     let program = folder.join("corectl");
