@@ -197,6 +197,25 @@ class Release(Folder):
         self.assertEqual((self.root / "signature").read_text(), "new")
         self.assertFalse(self.host(self.digest, signature="new").differs())
 
+    def test_what_is_taken_out_for_good_and_what_stays(self):
+        for name in ("corelane.service", "corelane-perf-agent.service", "other.service", "opt/file", "log/file"):
+            (self.root / name).parent.mkdir(exist_ok=True)
+            (self.root / name).touch()
+        calls = []
+        names = {
+            "FOLDERS": (str(self.root / "opt"), str(self.root / "no")), "STAYS": (str(self.root / "log"), str(self.root / "no")),
+            "LINKS": str(self.root) + "/", "running": lambda: {}, "must": calls.append,
+            "changing": lambda module, purpose: contextlib.nullcontext(),
+        }
+        found = ran("corelane_release", {"state": "absent"}, True, **names)
+        self.assertEqual((found["changed"], calls, len(os.listdir(self.root))), (True, [], 5))
+        found = ran("corelane_release", {"state": "absent"}, **names)
+        self.assertEqual((found["stays"], sorted(os.listdir(self.root))), ([str(self.root / "log"), "the user corelane"], ["log", "other.service"]))
+        self.assertEqual(calls, [["systemctl", "disable", "--now", "corelane-perf-agent.service"], ["systemctl", "daemon-reload"]])
+        self.assertFalse(ran("corelane_release", {"state": "absent"}, **names)["changed"])
+        found = ran("corelane_release", {"state": "absent"}, **dict(names, running=lambda: {"corelane": "a"}))
+        self.assertIn("corelane still runs", found["msg"])
+
     def test_what_installs_is_that_of_the_signed_manifest(self):
         (self.root / "corectl").write_bytes(b"program")
         host = self.host()

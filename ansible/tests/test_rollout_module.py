@@ -7,6 +7,7 @@ import unittest
 from unittest import mock
 
 from tests import modules
+from ansible.module_utils import corelane_readiness
 from tests.rollouts import HOSTS, NEW, OLD, outcome
 
 module = modules.module("corelane_rollout")
@@ -31,7 +32,7 @@ class Phases(unittest.TestCase):
         # Who answers /readyz.
         self.ready = [host + ":9180" for host in HOSTS] + [host + ":1" for host in HOSTS]
         self.asked = []
-        patch = mock.patch.object(module, "_is_ready", self.is_ready)
+        patch = mock.patch.object(corelane_readiness, "is_ready", self.is_ready)
         patch.start()
         self.addCleanup(patch.stop)
 

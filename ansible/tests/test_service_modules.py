@@ -1,9 +1,13 @@
 """Modules that start, stop, drain and look at services: beside a process that answers, and a systemd that is written down."""
 
+import os
+import signal
 import unittest
+from unittest import mock
 
 from tests.edge import Edge
 from tests.modules import module, ran
+from ansible.module_utils import corelane_service
 from ansible.module_utils.corelane_drain_note import PERSON, STEP
 from ansible.module_utils.corelane_files import ProgramError
 from ansible.module_utils.corelane_lock import LockError
@@ -95,6 +99,7 @@ class Unit(unittest.TestCase):
 
     def unit(self, edge, check_mode=False, kind="edge", **given):
         self.service = edge.service(kind)
+        self.service.stop = lambda: self.must(["systemctl", "stop", self.service.kind.unit])
         given = dict({"service": "corelane", "admin": edge.address, "drain_seconds_min": 0}, **given)
         return ran(
             "corelane_unit", given, check_mode, Service=lambda kind: self.service, run=self.run_program, must=self.must, attempt=self.attempt,
@@ -144,12 +149,15 @@ class Unit(unittest.TestCase):
         self.assertEqual((found["failed"], self.changes(), edge.told), (True, [], ["/v1/drain", "/v1/undrain"]))
 
     def test_a_stop_may_take_what_the_settings_allow(self):
-        edge = Edge(self)
-        service = edge.service()
+        service = Edge(self).service()
         service.settings["drain_timeout"] = "5m"
-        edge.service = lambda kind: service
-        self.unit(edge, state="stopped")
-        self.assertIn(("systemctl stop corelane", 360), self.told)
+        for status, said in ((0, ""), (1, "Job canceled"), (None, "not done after 360 s")):
+            with mock.patch.object(corelane_service, "attempt", return_value=(status, said)) as attempt:
+                if status == 0:
+                    service.stop()
+                else:
+                    self.assertRaisesRegex(corelane_service.ServiceError, said, service.stop)
+                attempt.assert_called_once_with(["systemctl", "stop", "corelane"], 360)
 
     def test_a_node_is_stopped_once_edges_have_left_it(self):
         edge = Edge(self)
@@ -168,6 +176,113 @@ class Unit(unittest.TestCase):
         edge = Edge(self)
         self.assertEqual((self.unit(edge, state="stopped")["changed"], edge.told), (True, []))
         self.assertEqual(self.changes(), ["systemctl disable corelane"])
+
+
+class Measuring(unittest.TestCase):
+    def setUp(self):
+        self.edge = Edge(self)
+        self.service = self.edge.service()
+        self.done, self.active, self.status, self.start_fails = [], True, 0, False
+        self.service.is_active = lambda: self.active
+        self.service.stop, self.service.restart = self.stop, self.restart
+
+    def stop(self):
+        self.done.append("stop")
+        # A drain does not outlive the process.
+        self.active, self.edge.drain = False, None
+
+    def restart(self, seconds):
+        self.done.append("start")
+        self.active = True
+
+    def measure(self, command, seconds):
+        self.done.append("measure")
+        return self.status, "| knob | gain |"
+
+    def run_module(self, **names):
+        names = dict({"attempt": self.measure, "changing": locked}, **names)
+        return ran("corelane_tune_ab", {"command": ["ab"], "drain_seconds_min": 0}, Service=lambda kind: self.service, sender=lambda: "root", **names)
+
+    def test_it_is_drained_before_and_serves_again(self):
+        found = self.run_module()
+        self.assertEqual((found["status"], found["lines"], self.done), (0, ["| knob | gain |"], ["stop", "measure", "start"]))
+        self.assertEqual((self.edge.told, self.service.note.read()), (["/v1/drain"], None))
+
+    def test_a_measurement_that_failed_leaves_it_serving(self):
+        self.status = 2
+        self.assertIn("exit status 2", self.run_module()["msg"])
+        self.assertEqual((self.done[-1], self.active), ("start", True))
+        self.status = 1
+        self.assertFalse(self.run_module()["failed"])
+
+    def test_whoever_ends_it_has_the_edge_back(self):
+        def measure(command, seconds):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return 0, ""
+
+        self.addCleanup(lambda: [signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)])
+        self.addCleanup(signal.signal, signal.SIGINT, signal.default_int_handler)
+        self.assertIn("ended by signal 15", self.run_module(attempt=measure)["msg"])
+        self.assertEqual((self.done, self.active), (["stop", "start"], True))
+
+    def test_clients_that_stay_keep_it_running(self):
+        self.edge.asked = self.edge.connections = 1
+        with mock.patch.object(self.service, "wait_quiet", side_effect=corelane_service.ServiceError("clients still send requests")):
+            self.assertIn("clients still", self.run_module()["msg"])
+        self.assertEqual((self.done, self.edge.told), ([], ["/v1/drain", "/v1/undrain"]))
+
+    def test_one_that_a_person_has_drained_stays_drained(self):
+        self.service.hold(PERSON, "mia")
+        self.run_module()
+        self.assertEqual((self.service.drained_by(), self.done), ((PERSON, "mia"), ["stop", "measure", "start"]))
+
+    def test_one_that_did_not_run_is_not_started(self):
+        self.active = False
+        self.run_module()
+        self.assertEqual(self.done, ["measure"])
+
+    def test_one_that_a_killed_measurement_has_stopped_is_started(self):
+        self.active = False
+        self.service.note.write(STEP, "root", restarting=True)
+        self.run_module()
+        self.assertEqual((self.done, self.service.note.read()), (["stop", "measure", "start"], None))
+
+    def test_with_check_nothing_is_done(self):
+        found = ran("corelane_tune_ab", {"command": ["ab"]}, True, Service=lambda kind: self.service)
+        self.assertEqual((found["changed"], self.done), (True, []))
+
+
+class InService(unittest.TestCase):
+    def run_module(self, leaving, serving=("e1", "e2", "e3"), minimum="2", unknown=()):
+        def ready(hosts, admin):
+            self.asked = True
+            return [host for host in hosts if admin[host] and host in serving]
+
+        self.asked = False
+        members = dict((host, {"admin": None if host in unknown else host + ":1"}) for host in ("e1", "e2", "e3"))
+        return ran("corelane_in_service", {"leaving": leaving, "members": members, "minimum": minimum}, ready=ready)
+
+    def test_table(self):
+        for leaving, serving, minimum, says in [
+            (["e1"], ("e1", "e2", "e3"), 2, None),
+            (["e1", "e2"], ("e1", "e2", "e3"), 2, "e2 must stay: 3 of 3 hosts serve, and 2 must"),
+            (["e1"], ("e1", "e2"), 2, "e1 must stay: 2 of 3 hosts serve, and 2 must (corelane_rollout_min_in_service); not ready: e3"),
+            # One that does not serve takes nothing away.
+            (["e3"], ("e1", "e2"), 2, None),
+            (["e1", "e2", "e3"], ("e1", "e2", "e3"), "75%", "must stay"),
+            (["e1"], (), "many", "allowed: a number of hosts"),
+        ]:
+            found = self.run_module(leaving, serving, minimum)
+            self.assertEqual(found["failed"], says is not None, (leaving, serving, minimum))
+            self.assertIn(says or "", found.get("msg", ""))
+
+    def test_nobody_is_asked_where_nothing_is_to_be_kept(self):
+        for leaving, minimum in ((["e1"], 0), (["n1"], 3), ([], 3)):
+            self.assertFalse(self.run_module(leaving, minimum=minimum)["failed"])
+            self.assertFalse(self.asked)
+
+    def test_hosts_that_cannot_be_asked_do_not_count(self):
+        self.assertIn("set corelane_admin_address: e2, e3", self.run_module(["e1"], minimum=1, unknown=("e2", "e3"))["msg"])
 
 
 class Facts(unittest.TestCase):

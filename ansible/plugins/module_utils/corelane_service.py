@@ -22,6 +22,9 @@ from ansible.module_utils.corelane_installed import CURRENT, running_release
 # How often a process is looked at while it is waited for.
 LOOK_SECONDS = 0.2
 
+# For systemd, and for the process to give its memory back, on top of what its settings allow.
+STOP_MARGIN_SECONDS = 60
+
 
 class ServiceError(Exception):
     """What is wrong with the service, in a sentence for an operator."""
@@ -120,6 +123,12 @@ class Service:
         status, text = attempt(["systemctl", "restart", self.kind.unit], seconds)
         if status != 0:
             raise ServiceError("%s does not start: %s" % (self.kind.unit, self.last_words() or text))
+
+    def stop(self):
+        """Stops the unit, which may take what its settings allow; raises ServiceError."""
+        status, text = attempt(["systemctl", "stop", self.kind.unit], stop_seconds(self.settings) + STOP_MARGIN_SECONDS)
+        if status != 0:
+            raise ServiceError("%s does not stop: %s" % (self.kind.unit, text))
 
     def last_words(self):
         """The last thing that the service, not systemd, wrote."""

@@ -65,6 +65,10 @@ previous:
   description: What a start ran before.
   returned: state is present
   type: str
+stays:
+  description: What is left on the host.
+  returned: state is absent
+  type: list
 wants_files:
   description: Whether the controller has to send the archive.
   returned: state is present
@@ -95,6 +99,14 @@ SIGNATURE_FILE = CURRENT + "/manifest.json.minisig"
 UNIT_FOLDER = CURRENT + "/lib/systemd/system/"
 UNITS = ("corelane.service", "shardstored.service", "corelane-tune.service", "corelane.slice")
 LINKS = "/etc/systemd/system/"
+
+OTHER_UNITS = ("corelane-tune-watch.timer", "corelane-tune-watch.service", "corelane-perf-agent.service")
+"""Units of other roles, which start programs of the release."""
+
+FOLDERS = (ROOT, "/etc/corelane", "/var/cache/corelane", "/run/corelane", "/run/shardstored", "/run/corelane-deploy")
+
+STAYS = ("/var/lib/corelane", "/var/log/corelane")
+"""What tuning has saved, and logs: whoever takes a host out may want to look at them."""
 
 
 class HostRelease:
@@ -205,19 +217,23 @@ def text(lines):
 
 
 def absent(module):
-    links = [LINKS + unit for unit in UNITS if os.path.lexists(LINKS + unit)]
-    folders = [path for path in (ROOT, "/etc/corelane") if os.path.isdir(path)]
+    others = [unit for unit in OTHER_UNITS if os.path.lexists(LINKS + unit)]
+    files = [LINKS + unit for unit in UNITS + OTHER_UNITS if os.path.lexists(LINKS + unit)]
+    folders = [path for path in FOLDERS if os.path.isdir(path)]
     if running() and not module.check_mode:
         module.fail_json(msg="%s still runs; stop it first" % ", ".join(sorted(running())))
     if not module.check_mode:
-        for path in links:
+        if others:
+            must(["systemctl", "disable", "--now"] + others)
+        for path in files:
             remove(path)
         for path in folders:
             shutil.rmtree(path)
-        if links:
+        if files:
             must(["systemctl", "daemon-reload"])
-    gone = links + folders
-    module.exit_json(changed=bool(gone), diff=[diff("files", text(gone), "")] if gone else [])
+    gone = files + folders
+    stays = [path for path in STAYS if os.path.isdir(path)] + ["the user corelane"]
+    module.exit_json(changed=bool(gone), diff=[diff("files", text(gone), "")] if gone else [], stays=stays)
 
 
 def present(module):

@@ -49,14 +49,13 @@ good: { description: Whether all is as it was asked for, returned: end, type: bo
 """
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils import corelane_rollout_file as file
 from ansible.module_utils import corelane_rollout_state as rollout
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.corelane_batches import BatchError
-from ansible.module_utils.corelane_http import HttpError, request
 from ansible.module_utils.corelane_identity import identity
+from ansible.module_utils.corelane_readiness import ready
 from ansible.module_utils.corelane_rollout_begin import begin as begin_run
 from ansible.module_utils.corelane_rollout_begin import set_aside
 from ansible.module_utils.corelane_rollout_model import DEAD, GO, RETURNING, ROLLBACK, UNTOUCHED, RolloutError, group_of, has_canary
@@ -76,12 +75,6 @@ ARGUMENTS = {
     "verdict": {"type": "dict", "default": {}},
     "accept_unknown": {"type": "bool", "default": False},
 }
-
-# A host that does not answer in this time is not in service.
-READY_SECONDS = 3.0
-
-# Asked at once.
-THREADS = 32
 
 # What may differ between two states that say the same.
 OF_THE_RUN = ("run", "runs")
@@ -190,20 +183,6 @@ def gate(state, given):
         "go": go, "said": said, "in_service": in_service, "is_canary": is_canary, "admin": state["admin"], "http": state["http"],
         "others": beside, "untouched": beside if are_before else [], "clients": edges if group == "nodes" else [],
     }
-
-
-def ready(hosts, admin):
-    """The hosts that answer that they are ready."""
-    with ThreadPoolExecutor(THREADS) as threads:
-        answers = list(threads.map(_is_ready, [admin.get(host) for host in hosts]))
-    return [host for host, answer in zip(hosts, answers) if answer]
-
-
-def _is_ready(address):
-    try:
-        return bool(address) and request("GET", address, "/readyz", seconds=READY_SECONDS).status == 200
-    except HttpError:
-        return False
 
 
 def outcomes(given):

@@ -69,7 +69,7 @@ from ansible.module_utils.corelane_files import ProgramError, attempt, diff, mus
 from ansible.module_utils.corelane_http import HttpError, request, wait
 from ansible.module_utils.corelane_installed import running
 from ansible.module_utils.corelane_lock import LockError, changing, sender
-from ansible.module_utils.corelane_service import Service, ServiceError, stop_seconds
+from ansible.module_utils.corelane_service import Service, ServiceError
 
 KINDS = {"corelane": "edge", "shardstored": "node"}
 
@@ -81,9 +81,6 @@ STILL_SECONDS = 2.0
 
 RESTART_SECONDS = 3700
 """lame_duck and drain_timeout are an hour at most; who starts a service anew does not know those of the process before."""
-
-STOP_MARGIN_SECONDS = 60
-"""For systemd, and for the process to give its memory back, on top of what its settings allow."""
 
 LOOK_SECONDS = 0.1
 """A service is ready within a tenth to a quarter of a second of its start."""
@@ -176,7 +173,7 @@ def stopped(module):
     if not module.check_mode:
         if stops:
             left(service, module.params)
-            must(["systemctl", "stop", name], stop_seconds(service.settings) + STOP_MARGIN_SECONDS)
+            service.stop()
             service.note.remove()
         if disables:
             must(["systemctl", "disable", name])
