@@ -80,6 +80,12 @@ class Errors(unittest.TestCase):
                     passed += criterion(judge(watch(requests=requests, errors=min(errors, requests)), others), "errors") == "pass"
                 self.assertLessEqual(passed, 2, (share, requests))
 
+    def test_few_requests_never_pass(self):
+        others = [watch("e2", requests=5000)]
+        for requests, expected in [(199, "not enough data"), (200, "pass")]:
+            verdict = judge(watch(requests=requests), others, {"errors_share_max": 0.05})
+            self.assertEqual(criterion(verdict, "errors"), expected)
+
     def test_without_others_the_share_is_judged(self):
         self.assertEqual(criterion(judge(watch(errors=1, requests=5000), []), "errors"), "pass")
         self.assertEqual(criterion(judge(watch(errors=1), []), "errors"), "not enough data")
@@ -92,6 +98,8 @@ class Errors(unittest.TestCase):
             ([good("e1"), good("e2")], "pass"),
             ([good("e1")], "not enough data"),
             ([good("e1"), good("e2"), good("e3"), bad], "fail"),
+            # One of many, which all together hide.
+            ([watch("e%d" % number, requests=10000) for number in range(40)] + [bad], "fail"),
             ([{"host": "e1", "failed": "gone"}], "not enough data"),
             ([{"host": "e1", "failed": "gone"}, watch("e2", requests=5000)], "pass"),
             ([], "not enough data"),
@@ -182,6 +190,13 @@ class Latency(unittest.TestCase):
         verdict = judge(watch(samples=samples), self.others())
         self.assertEqual(criterion(verdict, "latency of hit"), "not enough data", verdict["sentence"])
         self.assertIn("p99 may be above", verdict["sentence"])
+
+    def test_a_shift_that_may_be_beyond_the_limit_is_not_passed(self):
+        # 49 of 100 are one bucket above all of the others: a request is slower than one to the others in 74.5 %, 75 % are allowed.
+        for above, expected in [(40, "pass"), (49, "not enough data"), (60, "fail")]:
+            samples = [0.0015] * above + [0.001] * (100 - above)
+            verdict = judge(watch(samples=samples), [watch("e2", samples=[0.001] * 4000)])
+            self.assertEqual(criterion(verdict, "latency of hit"), expected, verdict["sentence"])
 
     def test_a_route_with_few_samples_is_not_judged(self):
         verdict = judge(watch(samples=[1.0] * 20), self.others())

@@ -62,6 +62,14 @@ class Drain(unittest.TestCase):
         self.assertEqual(self.drain(service, "drained")["changed"], True)
         self.assertEqual(service.drained_by(), (PERSON, "mia"))
 
+    def test_what_was_drained_before_is_not_put_back_where_clients_stay(self):
+        edge = Edge(self)
+        service = edge.service()
+        service.hold(STEP, "root")
+        edge.asked = edge.connections = 1
+        self.assertTrue(self.drain(service, "drained", seconds=1)["failed"])
+        self.assertEqual((edge.told, service.drained_by()), (["/v1/drain", "/v1/drain"], (PERSON, "mia")))
+
     def test_clients_that_stay_and_a_lock_that_is_held_are_failures(self):
         edge = Edge(self)
         edge.asked = edge.connections = 1
@@ -100,6 +108,9 @@ class Unit(unittest.TestCase):
     def unit(self, edge, check_mode=False, kind="edge", **given):
         self.service = edge.service(kind)
         self.service.stop = lambda: self.must(["systemctl", "stop", self.service.kind.unit])
+        # What it is asked by is known once its settings were read.
+        settings, self.service.settings = self.service.settings, {}
+        self.service.read_settings = lambda: setattr(self.service, "settings", settings)
         given = dict({"service": "corelane", "admin": edge.address, "drain_seconds_min": 0}, **given)
         return ran(
             "corelane_unit", given, check_mode, Service=lambda kind: self.service, run=self.run_program, must=self.must, attempt=self.attempt,

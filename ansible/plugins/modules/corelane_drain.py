@@ -58,7 +58,9 @@ def reach(service, wanted, check_mode):
             service.release()
             service.wait_ready(wanted["seconds"])
         elif is_drained:
+            # Not taken back where clients stay: it was out of service before.
             service.hold(PERSON, sender())
+            service.wait_quiet(wanted["seconds"], 0)
         else:
             service.drain(wanted["seconds"], wanted["seconds_min"], PERSON, sender())
     return {"changed": not is_there, "connections": service.status()["totals"]["connections"], "drained_by": who or ""}
