@@ -74,7 +74,7 @@ class Begin(Phases):
 
     def test_a_host_that_a_person_has_drained_is_in_the_plan_as_such(self):
         answer = self.begin(seen={"e1": looked("e1", ready=False, drained_by="mia")})
-        self.assertIn("e1: drained by mia; it stays out of service, and is not watched", answer["said"])
+        self.assertIn("e1: drained by mia; it stays so, and is not watched", answer["said"])
         self.ready.remove("e1:9180")
         self.assertEqual(self.phase("gate", hosts=["e1"])["go"], ["e1"])
         stepped = {"outcome": "updated", "drained_by": "mia"}

@@ -29,6 +29,13 @@ class Forward(unittest.TestCase):
         self.assertEqual(rollout.to_watch(rollout.record(state, outcome("unchanged", "e1")), ["e1"]), ["e1"])
         self.assertEqual(rollout.to_watch(rollout.record(begin(), outcome("refused", "e1")), ["e1"]), [])
 
+    def test_a_drained_edge_has_no_clients_to_be_judged_by_and_a_drained_node_has(self):
+        state = begin(groups={"edges": ["e1"], "nodes": ["n1"]}, minimum=0)
+        for host, watch in (("e1", []), ("n1", ["n1"])):
+            state, go, _said = rollout.gate(state, [host], ["e1", "n1"])
+            state = rollout.record(state, {host: {"outcome": "updated", "drained_by": "mia"}})
+            self.assertEqual(rollout.to_watch(state, go), watch)
+
     def test_a_host_that_had_nothing_to_do_is_no_canary(self):
         hosts = ["e%d" % number for number in range(1, 9)]
         wide = {"groups": {"edges": hosts}, "steps": {"edges": [1, 4]}, "minimum": 1}

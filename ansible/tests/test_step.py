@@ -270,6 +270,11 @@ class Drained(unittest.TestCase):
         host.link = host.process = NEW
         self.assertEqual((step(host)["outcome"], host.done, host.drained), ("unchanged", [], True))
 
+    def test_a_node_stays_drained_as_well(self):
+        host = self.drained(kind="node")
+        self.assertEqual((step(host)["outcome"], host.drained, host.holder[0]), ("updated", True, PERSON))
+        self.assertEqual(host.done, ["install", "check", "note", "restart", "hold", "ready", "verify"])
+
     def test_a_drain_that_a_killed_step_left_is_taken_back(self):
         host = Host()
         host.link = host.process = NEW

@@ -90,7 +90,8 @@ def record(state, results):
         found["touched"] = bool(found.get("touched")) or outcome != "unchanged"
         found["state"] = UPDATED if outcome == "unchanged" else outcome
         found["why"] = result.get("why") or ""
-        found["drained_by"] = result.get("drained_by") or ""
+        # Edges follow the topology: a node that was drained is asked, and so it is judged.
+        found["drained_by"] = result.get("drained_by") if group_of(state, host) != "nodes" else None
     failed = ["%s: %s" % (host, results[host].get("why")) for host in sorted(results)
               if results[host]["outcome"] in (REFUSED, BROKEN)]
     if failed:

@@ -53,10 +53,15 @@ def short(digest):
     return digest[:12]
 
 
-def drained(looked, hosts):
-    """Sentences on hosts that a person has taken out of service."""
-    found = ((host, looked.get(host, {}).get("drained_by")) for host in hosts)
-    return ["%s: drained by %s; it stays out of service, and is not watched" % pair for pair in found if pair[1]]
+def drained(looked, planned):
+    """Sentences on hosts that a person has taken out of service; ``planned`` are batches as (group, hosts)."""
+    said = []
+    for group, hosts in planned:
+        for host in hosts:
+            who = looked.get(host, {}).get("drained_by")
+            if who:
+                said.append("%s: drained by %s; it stays so%s" % (host, who, "" if group == "nodes" else ", and is not watched"))
+    return said
 
 
 def losses(looked, groups):

@@ -234,10 +234,12 @@ class Step:
         # Before, so that nothing lies between start and drain: a file of the release or the operator may have moved the listeners.
         self._do("settings", self.service.read_settings)
         self.restarted = True
-        if self.is_balanced:
+        # A node has no balancer, and a person can have drained it nevertheless.
+        is_held = self.is_balanced or self._is_kept()
+        if is_held:
             self.service.note.write(*self.holder, restarting=True)
         self._do("restart", self.service.restart, stop + self.wanted.start_seconds)
-        if self.is_balanced:
+        if is_held:
             self.service.hold(*self.holder)
 
     def _data_loss(self):

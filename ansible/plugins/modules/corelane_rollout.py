@@ -98,7 +98,7 @@ def begin(before, given):
     untouched = [host for host in state["chosen"] if state["hosts"][host]["state"] == UNTOUCHED]
     said.extend(["nothing to take back: %s" % ", ".join(untouched)] if untouched else [])
     said.extend("batch %d of %s: %s" % (index + 1, group, ", ".join(hosts)) for index, (group, hosts) in enumerate(planned))
-    said.extend(drained(looked, [host for _group, hosts in planned for host in hosts]))
+    said.extend(drained(looked, planned))
     said.extend(_losses(state, planned, looked, given["accept_loss"]))
     if before is not None and before["started"] != state["started"]:
         file.keep(given["path"], before)
