@@ -25,7 +25,7 @@ options:
   smoke_seconds: { description: How long the smoke load lasts, type: int, default: 2 }
   smoke_path: { description: Where the smoke load writes its values, type: str, default: /v1/kv/default/ }
   lock_seconds: { description: How long to wait for the host's lock, type: int, default: 600 }
-  owner: { description: Who asks, for those who wait for the lock, type: str, default: ansible }
+  owner: { description: "Who asks, for those who wait for the lock or find the host drained; by default who sent the module", type: str, default: "" }
 author: Corelane
 """
 
@@ -49,7 +49,7 @@ timeline: { description: What was done, with seconds, returned: always, type: li
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.corelane_files import attempt, remove
-from ansible.module_utils.corelane_lock import HostLock, LockError
+from ansible.module_utils.corelane_lock import HostLock, LockError, sender
 from ansible.module_utils.corelane_service import Service
 from ansible.module_utils.corelane_snapshots import Snapshots
 from ansible.module_utils.corelane_step import REFUSED, UNCHANGED, UPDATED, Releases, Step, Wanted
@@ -71,14 +71,14 @@ ARGUMENTS = {
     "smoke_seconds": {"type": "int", "default": 2},
     "smoke_path": {"type": "str", "default": "/v1/kv/default/"},
     "lock_seconds": {"type": "int", "default": 600},
-    "owner": {"type": "str", "default": "ansible"},
+    "owner": {"type": "str", "default": ""},
 }
 
 
 def step(module_params):
     """The result of the step, under the host's lock."""
     wanted = dict(module_params)
-    service, owner, seconds = wanted.pop("service"), wanted.pop("owner"), wanted.pop("lock_seconds")
+    service, owner, seconds = wanted.pop("service"), wanted.pop("owner") or sender(), wanted.pop("lock_seconds")
     try:
         with HostLock(owner, "%s to %s" % (wanted["action"], wanted["digest"][:12]), seconds) as lock:
             result = Step(Service(service), Releases(attempt), Wanted(**wanted, who=owner), attempt, snapshots=Snapshots()).result()
