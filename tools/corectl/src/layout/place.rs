@@ -38,8 +38,9 @@ pub fn lay_out(facts: &Facts, options: &LayoutOptions, count: QueueCount) -> Lay
         let count = layout.workers.len().div_ceil(WORKERS_PER_INTERRUPT_CPU);
         layout.interrupts = layout.workers.drain(..count).collect();
     }
+    let order = QueueOrder { facts, cards: &cards, is_given: options.workers.is_some() };
     for nic in &cards {
-        let queues = queues(facts, &cards, nic, count, &mut layout);
+        let queues = queues(&order, nic, count, &mut layout);
         layout.nics.push(NicLayout { nic: nic.name.clone(), queues });
     }
     layout
@@ -147,19 +148,13 @@ fn asymmetry(facts: &Facts) -> Option<String> {
     ))
 }
 
-fn queues(
-    facts: &Facts,
-    cards: &[&NicFacts],
-    nic: &NicFacts,
-    count: QueueCount,
-    layout: &mut Layout,
-) -> Vec<QueuePlace> {
+fn queues(order: &QueueOrder<'_>, nic: &NicFacts, count: QueueCount, layout: &mut Layout) -> Vec<QueuePlace> {
     let takers = if layout.mode == LayoutMode::Split && !layout.interrupts.is_empty() {
         &layout.interrupts
     } else {
         &layout.workers
     };
-    let takers = near_first(facts, cards, nic, takers);
+    let takers = order.of(nic, takers);
     let present = nic.rx_queues.min(nic.tx_queues);
     let wanted = u32::try_from(takers.len()).unwrap_or(u32::MAX);
     let count = match count {
@@ -175,7 +170,7 @@ fn queues(
         .zip(takers.iter().cycle())
         .map(|(queue, &cpu)| QueuePlace { queue, cpu, senders: Vec::new() })
         .collect();
-    let senders = near_first(facts, cards, nic, &layout.workers);
+    let senders = order.of(nic, &layout.workers);
     for (at, cpu) in senders.into_iter().enumerate() {
         queues[at % count as usize].senders.push(cpu);
     }
@@ -194,18 +189,27 @@ fn shortage(nic: &NicFacts, wanted: u32, count: u32) -> Option<String> {
     (count > wanted).then(|| format!("{name} has {count} queues for {wanted} CPUs: some CPUs take more than one"))
 }
 
-/// CPUs in the order of a card's queues. Where every node with CPUs has a card of its own, a card keeps to its node.
-fn near_first(facts: &Facts, cards: &[&NicFacts], nic: &NicFacts, cpus: &[u32]) -> Vec<u32> {
-    let node_of = |cpu: u32| facts.cpus.cpu(cpu).map(|cpu| cpu.node);
-    let nodes = CpuList::of(&cpus.iter().filter_map(|cpu| node_of(*cpu)).collect::<Vec<_>>());
-    let each_has_one = nodes.cpus().iter().all(|node| cards.iter().any(|card| card.node == Some(*node)));
-    if cards.len() < 2 || nic.node.is_none() {
-        return cpus.to_vec();
+/// In which order CPUs take the queues of a card.
+struct QueueOrder<'f> {
+    facts: &'f Facts,
+    cards: &'f [&'f NicFacts],
+    /// Whether the operator has named the CPUs: their order is his.
+    is_given: bool,
+}
+
+impl QueueOrder<'_> {
+    /// Where every node with CPUs has a card of its own, a card keeps to its node; else the nearest come first.
+    fn of(&self, nic: &NicFacts, cpus: &[u32]) -> Vec<u32> {
+        let node_of = |cpu: u32| self.facts.cpus.cpu(cpu).map(|cpu| cpu.node);
+        let nodes = CpuList::of(&cpus.iter().filter_map(|cpu| node_of(*cpu)).collect::<Vec<_>>());
+        let has_card = |node: &u32| self.cards.iter().any(|card| card.node == Some(*node));
+        if nic.node.is_some() && nodes.cpus().len() > 1 && nodes.cpus().iter().all(has_card) {
+            return cpus.iter().copied().filter(|cpu| node_of(*cpu) == nic.node).collect();
+        }
+        let mut sorted = cpus.to_vec();
+        if !self.is_given && nic.node.is_some() {
+            sorted.sort_by_key(|cpu| self.facts.cpus.cpu(*cpu).map(|cpu| nearness(self.facts, nic.node, cpu)));
+        }
+        sorted
     }
-    if each_has_one && nodes.cpus().len() > 1 {
-        return cpus.iter().copied().filter(|cpu| node_of(*cpu) == nic.node).collect();
-    }
-    let mut sorted = cpus.to_vec();
-    sorted.sort_by_key(|cpu| facts.cpus.cpu(*cpu).map(|cpu| nearness(facts, nic.node, cpu)));
-    sorted
 }
