@@ -4,16 +4,15 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
+use support::PATIENCE;
 use support::client::Client;
 use support::server::{Addresses, Plan, Running, Server, Waiting, own_folder, program};
-use support::{PATIENCE, tool};
+use support::service_manager::{HeldThread, Manager, order};
 
 const READYZ: &str = "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -59,39 +58,6 @@ fn threads_have_the_cpus_of_the_map_of_cores() {
     let _ = std::fs::remove_dir_all(folder);
 }
 
-/// A service manager's socket.
-struct Manager {
-    socket: UnixDatagram,
-    /// What came and was not asked for yet.
-    seen: Vec<String>,
-}
-
-impl Manager {
-    fn at(path: &Path) -> Self {
-        let socket = UnixDatagram::bind(path).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Manager { socket, seen: Vec::new() }
-    }
-
-    fn next(&mut self) -> String {
-        let mut buffer = [0; 4096];
-        let length = self.socket.recv(&mut buffer).unwrap_or_else(|error| panic!("{error}: {:#?}", self.seen));
-        let message = String::from_utf8(buffer[..length].to_vec()).unwrap();
-        self.seen.push(message.clone());
-        message
-    }
-
-    /// Waits for a message that begins like this; it.
-    fn expect(&mut self, start: &str) -> String {
-        loop {
-            let message = self.next();
-            if message.starts_with(start) {
-                return message;
-            }
-        }
-    }
-}
-
 /// A server that a manager has started.
 fn managed(manager: &Path, watchdog_us: &str, addresses: &Addresses) -> Running {
     let mut command = program(env!("CARGO_BIN_EXE_corelane"));
@@ -107,41 +73,16 @@ fn a_service_manager_is_told_of_start_reload_and_end() {
     let mut manager = Manager::at(&path);
     let addresses = Addresses::own();
     let mut server = managed(&path, "0", &addresses);
-    assert!(manager.next().starts_with("READY=1\nSTATUS=Serving: 0 connections"), "{:?}", manager.seen);
+    let first = manager.next();
+    assert!(first.starts_with("READY=1\nSTATUS=Serving: 0 connections"), "{first}");
     assert_eq!(Client::connect(addresses.admin).ask(READYZ).status, 200, "it is ready when it says so");
     server.signal("HUP");
-    let reloading = manager.expect("RELOADING=1\n");
-    let stamp: u64 = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().parse().unwrap();
-    assert!(stamp > 0, "{reloading}");
-    manager.expect("READY=1\n");
+    manager.expect_reload();
     server.signal("TERM");
     let stopping = manager.expect("STOPPING=1\n");
     assert!(stopping.contains("\nEXTEND_TIMEOUT_USEC=35000000\nSTATUS=Ending"), "{stopping}");
     assert_eq!(server.await_end(), Some(0));
     let _ = std::fs::remove_dir_all(folder);
-}
-
-/// A thread of a process that stands still until this is dropped.
-struct HeldThread(Child);
-
-impl HeldThread {
-    fn hold(process: u32, thread: &str) -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/hold_thread.py");
-        let mut command = Command::new(tool::find("python3", "python3"));
-        command.args([script, &process.to_string(), thread]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "held\n", "the thread is held");
-        HeldThread(child)
-    }
-}
-
-impl Drop for HeldThread {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
-    }
 }
 
 #[test]
@@ -159,10 +100,7 @@ fn a_data_core_that_stands_still_ends_the_signs_of_life() {
     while !readiness(addresses.admin).starts_with("HTTP/1.1 503 ") {
         waiting.go_on(|| "the process is ready without its core".to_owned());
     }
-    manager.socket.set_nonblocking(true).unwrap();
-    let mut buffer = [0; 4096];
-    while manager.socket.recv(&mut buffer).is_ok() {}
-    manager.socket.set_nonblocking(false).unwrap();
+    manager.arrived();
     // Two of the control thread's seconds: signs of life would come every 0.2 s.
     for _ in 0..2 {
         let before = silence(addresses.admin);
@@ -171,11 +109,8 @@ fn a_data_core_that_stands_still_ends_the_signs_of_life() {
             waiting.go_on(|| "the control thread does not run".to_owned());
         }
     }
-    manager.socket.set_nonblocking(true).unwrap();
-    while let Ok(length) = manager.socket.recv(&mut buffer) {
-        assert!(!buffer[..length].starts_with(b"WATCHDOG"), "there is no sign of life");
-    }
-    manager.socket.set_nonblocking(false).unwrap();
+    let arrived = manager.arrived();
+    assert!(!arrived.iter().any(|message| message.starts_with("WATCHDOG")), "{arrived:?}");
     drop(held);
     manager.expect("WATCHDOG=1");
     let _ = std::fs::remove_dir_all(folder);
@@ -196,20 +131,6 @@ fn silence(admin: SocketAddr) -> String {
     answer[answer.find("has not answered for").unwrap_or_else(|| panic!("{answer}"))..].to_owned()
 }
 
-#[expect(clippy::disallowed_types, reason = "a client that knows nothing of the reactor")]
-type Stream = std::os::unix::net::UnixStream;
-
-/// Sends a command to a Unix socket; the status and the body that came back.
-fn command(socket: &Path, target: &str) -> (u16, serde_json::Value) {
-    let mut stream = Stream::connect(socket).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "POST {target} HTTP/1.1\r\nHost: corelane\r\nConnection: close\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap())
-}
-
 const PUT: &str = "PUT /v1/kv/default/a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx";
 const GET: &str = "GET /v1/kv/default/a HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -226,7 +147,7 @@ fn a_drain_by_request_is_told_everywhere_lasts_over_a_reload_and_can_be_taken_ba
 
     let mut client = Client::connect(server.address);
     assert!(client.ask(PUT).status < 300);
-    let (code, answer) = command(&socket, "/v1/drain");
+    let (code, answer) = order(&socket, "/v1/drain");
     assert_eq!((code, &answer["drain"]["cause"], &answer["connections"]), (200, &"request".into(), &1.into()));
     server.await_event("drain_requested");
     let unready = readiness(server.admin);
@@ -260,7 +181,7 @@ fn a_drain_by_request_is_told_everywhere_lasts_over_a_reload_and_can_be_taken_ba
     }
     assert_eq!(Client::connect(server.address).ask(GET).status, 200, "connections are still taken");
 
-    let (code, answer) = command(&socket, "/v1/undrain");
+    let (code, answer) = order(&socket, "/v1/undrain");
     assert_eq!((code, &answer["drain"]), (200, &serde_json::Value::Null));
     server.await_event("drain_withdrawn");
     server.await_event("keeping_connections");
@@ -290,8 +211,8 @@ fn a_lame_duck_takes_connections_after_the_signal_and_cannot_be_undrained() {
     assert!(readiness(server.admin).contains("draining by signal since"), "{}", readiness(server.admin));
     assert_eq!((client.ask(GET).status, Client::connect(server.address).ask(GET).status), (200, 200));
     assert_eq!(status(&server)["state"], "lame-duck");
-    assert_eq!(command(&socket, "/v1/undrain").0, 409);
-    assert_eq!(command(&socket, "/v1/drain").1["drain"]["cause"], "signal");
+    assert_eq!(order(&socket, "/v1/undrain").0, 409);
+    assert_eq!(order(&socket, "/v1/drain").1["drain"]["cause"], "signal");
     // A second signal: whoever sends it does not want to wait.
     server.terminate();
     server.await_event("draining");

@@ -8,32 +8,29 @@
 //!
 //! **Source**: docs/config.md.
 
+mod host_checks;
+
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use reactor::{block_signals, cpu, probe, raise_open_files};
-use shardstore::cache::CacheError;
 use shardstore::placement::Topology;
 
+use self::host_checks::{check_addresses, check_at_start, check_command_listen, check_host, check_reservation};
 use crate::against;
-use crate::bind_check;
 use crate::context::ProcessContext;
 use crate::cpus::{CpuPlan, CpuSettings};
 use crate::descriptors::DescriptorPlan;
 use crate::drain::Exit;
-use crate::exposure;
 use crate::lifecycle::FILES_TIMEOUT;
-use crate::listen_error;
 use crate::log::writer::{self, LogQueue};
-use crate::memory::{self, HostMemory, MemoryBound, MemoryLimit};
+use crate::memory::{self, HostMemory, MemoryBound};
 use crate::notify::NotifyPlan;
-use crate::process_limits::ProcessLimits;
 use crate::reading::{LookingAt, ReadingPlace};
-use crate::refusal::{MissingNow, exit_of};
+use crate::refusal::exit_of;
 use crate::reload::ConfigSource;
 use crate::settings::origin::Origin;
-use crate::settings::value::SettingValue;
 use crate::settings::{Invocation, ListenAddress, Loaded, Settings, SettingsErrors};
 use crate::topology_file::{self, TopologySource};
 
@@ -287,93 +284,6 @@ pub fn check_memory(memory: u64, cores: usize) -> Result<(), HostFault> {
 /// Whether the operator has set this key.
 fn is_written<T>(loaded: &Loaded<T>, key: &str) -> bool {
     loaded.effective.entries().any(|(path, entry)| path == key && entry.origin != Origin::Default)
-}
-
-/// All addresses that the settings name, with their keys.
-fn addresses<T>(loaded: &Loaded<T>) -> impl Iterator<Item = (String, &ListenAddress)> {
-    loaded.effective.entries().flat_map(|(key, entry)| {
-        let addresses = match &entry.value {
-            Some(SettingValue::Address(address)) => std::slice::from_ref(address),
-            Some(SettingValue::Addresses(addresses)) => addresses,
-            _ => &[],
-        };
-        addresses.iter().map(move |address| (key.clone(), address))
-    })
-}
-
-/// Looks at what the settings name on this host, and at the folders of its sockets: the cores make those without a deadline.
-fn check_host<T: Bootable>(loaded: Loaded<T>, files: &ReadingPlace) -> Result<Loaded<T>, StartError> {
-    let (loaded, outcome) = files.within(FILES_TIMEOUT, move |looking| {
-        for (_, address) in addresses(&loaded) {
-            if let ListenAddress::Unix(path) = address {
-                looking.note(path);
-                // What is wrong with it, the bind says.
-                let _ = path.symlink_metadata();
-            }
-        }
-        let outcome = loaded.settings.check_host(looking);
-        (loaded, outcome)
-    })?;
-    outcome.map_err(|fault| loaded.unusable(fault.key, fault.reason))?;
-    Ok(loaded)
-}
-
-/// Whether a start could listen on all addresses, were they free. A start finds it out by listening.
-fn check_addresses<T>(loaded: &Loaded<T>, files: &ReadingPlace) -> Result<(), StartError> {
-    for (key, address) in addresses(loaded) {
-        let checked = address.clone();
-        let outcome = files.within(FILES_TIMEOUT, move |looking| {
-            looking.note(Path::new(&checked.to_string()));
-            bind_check::check(&checked)
-        })?;
-        let Err(error) = outcome else { continue };
-        let remedy = listen_error::remedy(&address.into(), error.kind());
-        let reason = format!("cannot listen on {address}: {error}; {remedy}");
-        let refusal = loaded.unusable(&key, reason);
-        // Whether to try again, the kernel's error says.
-        return Err(io::Error::new(error.kind(), refusal.to_string()).into());
-    }
-    Ok(())
-}
-
-/// Refuses commands from where others than this host can give them: nobody is asked who he is.
-fn check_command_listen<T: Bootable>(loaded: &Loaded<T>) -> Result<(), StartError> {
-    let exposed = |address: &ListenAddress| exposure::is_exposed(&address.into());
-    if !loaded.settings.command_listen().is_some_and(exposed) {
-        return Ok(());
-    }
-    let reason = "others than this host could end its service; name a Unix socket or a loopback address".to_owned();
-    Err(loaded.unusable("command_listen", reason).into())
-}
-
-/// Refuses to take memory that is not there: the kernel would end the process while it takes it. What is more than there ever is is
-/// refused for good.
-fn check_at_start<T: Bootable>(loaded: &Loaded<T>, host: Option<&HostMemory>) -> Result<(), StartError> {
-    let taken = loaded.settings.memory_at_start();
-    let Some((MemoryLimit { bytes, of }, is_for_good)) = host.and_then(|host| host.lacks(taken)) else {
-        return Ok(());
-    };
-    let available = memory::readable(*bytes);
-    let reason = format!(
-        "memory_commit = \"at-start\" takes all of it at once, and {of} has {available} for it; lower it, or set memory_commit = \"as-needed\""
-    );
-    let unusable = loaded.unusable("memory", reason);
-    if is_for_good { Err(unusable.into()) } else { Err(MissingNow(unusable.to_string()).into()) }
-}
-
-/// Refuses a start whose shards would not get their address space. A limit of the process is refused for good; of what the kernel
-/// has not now, its error says so.
-fn check_reservation<T: Bootable>(loaded: &Loaded<T>, cores: usize) -> Result<(), StartError> {
-    let each = loaded.settings.memory() / cores.max(1) as u64;
-    // Whether it is enough was checked with the settings.
-    let Err(CacheError::Map(error)) = shardstore::cache::check_reservation(each, cores) else { return Ok(()) };
-    let refused = |remedy: &str| {
-        loaded.unusable("memory", format!("its address space, for {cores} cores, was refused: {error}{remedy}"))
-    };
-    match ProcessLimits::read().behind(&error) {
-        Some(limit) => Err(refused(&format!(": {limit}")).into()),
-        None => Err(io::Error::new(error.kind(), refused("").to_string()).into()),
-    }
 }
 
 /// What `--check` says of the memory.

@@ -6,6 +6,8 @@
 mod client;
 mod node;
 mod operability;
+#[path = "../../../../server/tests/support/service_manager.rs"]
+mod service_manager;
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;

@@ -1,60 +1,12 @@
 //! What service managers and operators rely on: signs of start, reload, end and life; a drain by request, and one by a signal.
 
-use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use shardstore::wire::{Op, Status};
 
 use super::client::{Client, set};
 use super::node::{Node, PATIENCE, clock};
-
-/// A service manager's socket.
-struct Manager {
-    socket: UnixDatagram,
-    /// What came, for messages.
-    seen: Vec<String>,
-}
-
-impl Manager {
-    fn at(path: &Path) -> Self {
-        let socket = UnixDatagram::bind(path).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Manager { socket, seen: Vec::new() }
-    }
-
-    fn next(&mut self) -> String {
-        let mut buffer = [0; 4096];
-        let length = self.socket.recv(&mut buffer).unwrap_or_else(|error| panic!("{error}: {:#?}", self.seen));
-        let message = String::from_utf8(buffer[..length].to_vec()).unwrap();
-        self.seen.push(message.clone());
-        message
-    }
-
-    /// Waits for a message that begins like this; it.
-    fn expect(&mut self, start: &str) -> String {
-        loop {
-            let message = self.next();
-            if message.starts_with(start) {
-                return message;
-            }
-        }
-    }
-
-    /// What has come by now and nobody waits for.
-    fn arrived(&self) -> Vec<String> {
-        self.socket.set_nonblocking(true).unwrap();
-        let mut buffer = [0; 4096];
-        let mut messages = Vec::new();
-        while let Ok(length) = self.socket.recv(&mut buffer) {
-            messages.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
-        }
-        self.socket.set_nonblocking(false).unwrap();
-        messages
-    }
-}
+use super::service_manager::{HeldThread, Manager, order};
 
 /// A node that a manager has started.
 fn managed(name: &str, watchdog_us: &str) -> (Node, Manager) {
@@ -73,39 +25,13 @@ fn a_service_manager_is_told_of_start_reload_and_end() {
     let first = manager.next();
     assert!(first.starts_with("READY=1\nSTATUS=Serving: 0 connections"), "{first}");
     node.signal("HUP");
-    let reloading = manager.expect("RELOADING=1\n");
-    let stamp: u64 = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().parse().unwrap();
-    assert!(stamp > 0, "{reloading}");
-    manager.expect("READY=1\n");
+    manager.expect_reload();
     node.signal("TERM");
     let stopping = manager.expect("STOPPING=1\n");
     // drain_timeout, and five seconds.
     assert!(stopping.contains("\nEXTEND_TIMEOUT_USEC=10000000\nSTATUS=Ending"), "{stopping}");
     let (status, log) = node.wait();
     assert_eq!(status.code(), Some(0), "{log}");
-}
-
-/// A thread of a process that stands still until this is dropped.
-struct HeldThread(Child);
-
-impl HeldThread {
-    fn hold(process: u32, thread: &str) -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../server/tests/support/hold_thread.py");
-        let mut command = Command::new("python3");
-        command.args([script, &process.to_string(), thread]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("python3, which holds a thread");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "held\n", "the thread is held");
-        HeldThread(child)
-    }
-}
-
-impl Drop for HeldThread {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
-    }
 }
 
 /// Waits until `/readyz` is refused with a text that `accepts` takes; it.
@@ -148,15 +74,9 @@ fn commanded(name: &str) -> Node {
     })
 }
 
-/// Sends a command to a node's socket; the status and the body that came back.
-fn order(node: &Node, target: &str) -> (u16, serde_json::Value) {
-    let mut stream = UnixStream::connect(node.folder.join("command")).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "POST {target} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap())
+/// Sends a command to a node; the status and the body that came back.
+fn ordered(node: &Node, target: &str) -> (u16, serde_json::Value) {
+    order(&node.folder.join("command"), target)
 }
 
 fn status(node: &Node) -> serde_json::Value {
@@ -181,7 +101,7 @@ fn a_drain_by_request_is_told_everywhere_serves_and_can_be_taken_back() {
 
     let mut early = Client::connect(node.listen, 0);
     assert_eq!(early.call(set(b"\0key", b"value")).0, Status::Ok);
-    let (code, answer) = order(&node, "/v1/drain");
+    let (code, answer) = ordered(&node, "/v1/drain");
     assert_eq!((code, &answer["drain"]["cause"], &answer["connections"]), (200, &"request".into(), &1.into()));
     let since = answer["drain"]["since"].as_str().unwrap();
     unready(&node, |page| page.contains(&format!("draining by request since {since}")));
@@ -193,7 +113,7 @@ fn a_drain_by_request_is_told_everywhere_serves_and_can_be_taken_back() {
         assert_eq!(client.call(Op::Get { key: b"\0key" }), (Status::Ok, b"value".to_vec()));
     }
 
-    let (code, answer) = order(&node, "/v1/undrain");
+    let (code, answer) = ordered(&node, "/v1/undrain");
     assert_eq!((code, &answer["drain"]), (200, &serde_json::Value::Null));
     assert!(node.page("/readyz").unwrap().starts_with("HTTP/1.1 200 "));
     assert_eq!((&status(&node)["drain"], drain_start(&node)), (&serde_json::Value::Null, 0));
@@ -212,8 +132,8 @@ fn a_lame_duck_takes_connections_after_the_signal_and_cannot_be_undrained() {
     for client in [&mut early, &mut late] {
         assert_eq!(client.call(Op::Get { key: b"\0key" }).0, Status::Ok);
     }
-    assert_eq!(order(&node, "/v1/undrain").0, 409);
-    assert_eq!(order(&node, "/v1/drain").1["drain"]["cause"], "signal");
+    assert_eq!(ordered(&node, "/v1/undrain").0, 409);
+    assert_eq!(ordered(&node, "/v1/drain").1["drain"]["cause"], "signal");
     // A second signal: whoever sends it does not want to wait.
     node.signal("TERM");
     assert_eq!((early.answer(), late.answer()), (None, None));
