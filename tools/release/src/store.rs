@@ -20,6 +20,7 @@ mod check;
 mod configuration;
 mod disk;
 mod history;
+mod listing;
 mod units;
 
 use std::fs;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 use self::configuration::Configuration;
 use self::disk::FileAccess;
 use self::history::History;
+pub use self::listing::{ListedRelease, Listing};
 use crate::ReleaseError;
 use crate::bundle::{VerifiedRelease, read_bounded};
 use crate::folder;
@@ -81,26 +83,6 @@ pub struct InstalledRelease {
     pub manifest: ReleaseManifest,
     /// Whether a start runs it.
     pub is_current: bool,
-}
-
-/// What there is on the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listing {
-    /// The releases, the latest first.
-    pub releases: Vec<ListedRelease>,
-    /// What is wrong with `current`, so that none of them is the one that a start runs.
-    pub fault: Option<String>,
-}
-
-/// A release on the host, whose manifest may not be readable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedRelease {
-    /// What it is called.
-    pub digest: Sha256Sum,
-    /// Whether a start runs it.
-    pub is_current: bool,
-    /// What it is; why that cannot be said, with the remedy, where its folder is damaged or gone.
-    pub manifest: Result<ReleaseManifest, String>,
 }
 
 /// What a change came to.
@@ -241,35 +223,6 @@ impl ReleaseStore {
         let path = folder.join(SIGNATURE_FILE);
         let is_same = fs::read(&path).is_ok_and(|found| found == release.signature.as_bytes());
         if is_same { Ok(()) } else { disk::write(&path, release.signature.as_bytes(), FileAccess::PUBLIC) }
-    }
-
-    /// What is installed, the latest first; what is damaged is in it with a word on how to mend it.
-    ///
-    /// # Errors
-    /// The operator's: the folder cannot be read.
-    pub fn list(&self) -> Result<Listing, ReleaseError> {
-        let (current, fault) = match self.current() {
-            Ok(current) => (current, None),
-            Err(error) => (None, Some(error.to_string())),
-        };
-        let installed = self.installed()?;
-        let mut digests: Vec<Sha256Sum> =
-            self.history()?.others(current).filter(|one| installed.contains(one)).collect();
-        digests.extend(
-            installed
-                .iter()
-                .filter(|one| !digests.contains(one) && Some(**one) != current)
-                .copied()
-                .collect::<Vec<_>>(),
-        );
-        let releases = current.into_iter().chain(digests).map(|digest| ListedRelease {
-            digest,
-            is_current: current == Some(digest),
-            manifest: self
-                .manifest(digest)
-                .map_err(|error| format!("{error}; install that release again, which mends it")),
-        });
-        Ok(Listing { releases: releases.collect(), fault })
     }
 
     /// Checks the files of an installed release, that there are no others, and its signature where it has one, which a
