@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 
 use support::PATIENCE;
 use support::client::Client;
+use support::process_control::{HeldThread, Manager, order};
 use support::server::{Addresses, Plan, Running, Server, Waiting, own_folder, program};
-use support::service_manager::{HeldThread, Manager, order};
 
 const READYZ: &str = "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -67,7 +67,7 @@ fn managed(manager: &Path, watchdog_us: &str, addresses: &Addresses) -> Running 
 }
 
 #[test]
-fn a_service_manager_is_told_of_start_reload_and_end() {
+fn a_process_control_is_told_of_start_reload_and_end() {
     let folder = own_folder();
     let path = folder.join("notify");
     let mut manager = Manager::at(&path);

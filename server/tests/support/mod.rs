@@ -7,8 +7,8 @@ pub(crate) mod answer;
 pub(crate) mod client;
 pub(crate) mod load;
 pub(crate) mod logfmt;
+pub(crate) mod process_control;
 pub(crate) mod server;
-pub(crate) mod service_manager;
 pub(crate) mod slow_node;
 pub(crate) mod tool;
 

@@ -5,6 +5,7 @@
 mod failures;
 mod support;
 
+use control::core_map::CoreMap;
 use corectl::facts::Facts;
 use corectl::host::{FakeHost, HostAccess, MemoryTree};
 use corectl::plan::{PlanLimits, TunePlan, plan, release};
@@ -15,6 +16,7 @@ use corectl::transaction::{
     reapply, recover, rollback,
 };
 use corectl::verify::verify_waiting;
+use support::drivers::Card;
 use support::failing::{FailingHost, RefusingHost};
 use support::machine::Machine;
 
@@ -77,21 +79,37 @@ fn what_is_applied_holds_and_a_rollback_brings_everything_back() {
     }
 }
 
-#[test]
-fn the_map_has_the_interrupts_that_queues_have_now() {
-    let host = Machine::named("i40e-40").in_memory();
-    applied(&host, "throughput").unwrap();
+/// The map of cores of a host: every interrupt in it goes to the CPU of its core.
+fn map_in_force(host: &dyn HostAccess) -> CoreMap {
     let text = host.read(control::core_map::DEFAULT_PATH).unwrap();
-    let map = control::core_map::CoreMap::parse("cores.toml", &text).unwrap();
-    assert_eq!((map.control_cpu, map.cores.len()), (0, 36));
+    let map = CoreMap::parse("cores.toml", &text).unwrap();
     for core in &map.cores {
         let [irq] = core.irqs[..] else { panic!("{core:?}") };
-        // The driver gave its queues new numbers.
-        assert!(irq >= 500, "{core:?}");
         let cpu = host.read(&format!("/proc/irq/{irq}/effective_affinity_list")).unwrap();
         assert_eq!(cpu.trim(), core.cpu.to_string(), "{core:?}");
     }
+    map
+}
+
+#[test]
+fn the_map_has_the_interrupts_that_queues_have_now() {
+    let machine = Machine::named("i40e-40");
+    let host = machine.in_memory();
+    applied(&host, "throughput").unwrap();
+    let map = map_in_force(&host);
+    assert_eq!((map.control_cpu, map.cores.len()), (0, 36));
+    // The driver gave its queues new numbers.
+    assert!(map.cores.iter().all(|core| core.irqs[0] >= 500), "{map:?}");
     assert_eq!((map.cores[0].cpu, map.cores[0].numa_node), (11, 1), "the card's node first");
+
+    confirm(&StateStore::new(&host, STATE)).unwrap();
+    // Another card is found before this one, and takes numbers that were this one's.
+    let mut other = machine;
+    let first = Card { state: "down".into(), ..other.nics["enp175s0f0"].clone() };
+    other.nics.insert("a0".into(), first);
+    let fresh = rebooted(&other, &host);
+    assert_eq!(reapply(&StateStore::new(&fresh, STATE)).unwrap(), Vec::<String>::new());
+    assert_ne!(map_in_force(&fresh), map);
 }
 
 #[test]

@@ -6,8 +6,8 @@
 mod client;
 mod node;
 mod operability;
-#[path = "../../../../server/tests/support/service_manager.rs"]
-mod service_manager;
+#[path = "../../../../server/tests/support/process_control.rs"]
+mod process_control;
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;

@@ -6,7 +6,7 @@ use shardstore::wire::{Op, Status};
 
 use super::client::{Client, set};
 use super::node::{Node, PATIENCE, clock};
-use super::service_manager::{HeldThread, Manager, order};
+use super::process_control::{HeldThread, Manager, order};
 
 /// A node that a manager has started.
 fn managed(name: &str, watchdog_us: &str) -> (Node, Manager) {
@@ -20,7 +20,7 @@ fn managed(name: &str, watchdog_us: &str) -> (Node, Manager) {
 }
 
 #[test]
-fn a_service_manager_is_told_of_start_reload_and_end() {
+fn a_process_control_is_told_of_start_reload_and_end() {
     let (mut node, mut manager) = managed("notify", "0");
     let first = manager.next();
     assert!(first.starts_with("READY=1\nSTATUS=Serving: 0 connections"), "{first}");

@@ -1,7 +1,5 @@
 //! A line of a plan.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::knobs::{Group, Risk};
@@ -19,17 +17,6 @@ pub enum LineAction {
     HeldBack,
     /// This host has no such setting, or it cannot be changed here.
     NotHere,
-}
-
-impl fmt::Display for LineAction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            LineAction::Change => "change",
-            LineAction::Keep => "keep",
-            LineAction::HeldBack => "held back",
-            LineAction::NotHere => "not here",
-        })
-    }
 }
 
 /// A setting of the plan.

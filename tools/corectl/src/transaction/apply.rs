@@ -6,7 +6,7 @@
 use super::core_map;
 use super::origin::ChangeOrigin;
 use super::record::{SavedSetting, TransactionPhase, TransactionRecord, VERSION};
-use super::{ArmedTimer, RevertCommand, StateStore, TransactionError, revert};
+use super::{ArmedTimer, PASSES, RevertCommand, StateStore, TransactionError, revert};
 use crate::facts::Facts;
 use crate::host::HostError;
 use crate::plan::{LineAction, TunePlan};
@@ -139,9 +139,6 @@ fn arm(store: &StateStore<'_>, record: &mut TransactionRecord, options: &ApplyOp
         }
     }
 }
-
-/// Times that settings are looked at: once to write them, once more for those that another write has reset.
-const PASSES: u32 = 2;
 
 fn write_all(store: &StateStore<'_>, record: &mut TransactionRecord) -> Result<(), (usize, HostError)> {
     for pass in 0..PASSES {

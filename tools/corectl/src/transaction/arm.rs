@@ -91,3 +91,89 @@ fn by_systemd(
     host.run("systemd-run", &words)?.success("systemd-run")?;
     Ok(unit)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::host::{CommandOutput, FakeHost, FileTree, HeldLock, HostTime, MemoryTree};
+
+    /// A host with systemd that keeps the commands it is given.
+    struct SystemdHost {
+        inner: FakeHost<MemoryTree>,
+        takes_timers: bool,
+        ran: RefCell<Vec<String>>,
+    }
+
+    impl SystemdHost {
+        fn new(takes_timers: bool) -> Self {
+            SystemdHost { inner: FakeHost::new(MemoryTree::default()), takes_timers, ran: RefCell::default() }
+        }
+
+        fn armed(&self) -> ArmedTimer {
+            let command = RevertCommand { program: "/bin/corectl".into(), arguments: vec!["tune".into()] };
+            ArmedTimer::arm(self, &command, "7-0", 120).unwrap()
+        }
+    }
+
+    impl HostAccess for SystemdHost {
+        fn tree(&self) -> &dyn FileTree {
+            self.inner.tree()
+        }
+
+        fn link(&self, path: &str) -> Result<String, HostError> {
+            self.inner.link(path)
+        }
+
+        fn run(&self, program: &str, arguments: &[&str]) -> Result<CommandOutput, HostError> {
+            self.ran.borrow_mut().push(format!("{program} {}", arguments.join(" ")));
+            let status = i32::from(!self.takes_timers);
+            Ok(CommandOutput { status, ..CommandOutput::default() })
+        }
+
+        fn lock(&self, path: &str) -> Result<Rc<dyn HeldLock>, HostError> {
+            self.inner.lock(path)
+        }
+
+        fn now(&self) -> HostTime {
+            self.inner.now()
+        }
+
+        fn detach(&self, arguments: &[String]) -> Result<DetachedProcess, HostError> {
+            self.ran.borrow_mut().push(arguments.join(" "));
+            self.inner.detach(arguments)
+        }
+
+        fn end(&self, process: &DetachedProcess) {
+            self.ran.borrow_mut().push("end".into());
+            self.inner.end(process);
+        }
+
+        fn has_systemd(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_timer_of_systemd_is_started_and_stopped_by_its_unit() {
+        let host = SystemdHost::new(true);
+        let timer = host.armed();
+        assert_eq!(timer, ArmedTimer::Systemd { unit: "corectl-tune-expire-7-0".into() });
+        timer.disarm(&host);
+        let ran = host.ran.take();
+        assert!(ran[0].starts_with("systemd-run --unit=corectl-tune-expire-7-0 --on-active=120s "), "{ran:?}");
+        assert!(ran[0].ends_with(" -- /bin/corectl tune expire --id 7-0"), "{ran:?}");
+        assert_eq!(ran[1..], ["systemctl stop corectl-tune-expire-7-0.timer"]);
+    }
+
+    #[test]
+    fn where_systemd_refuses_a_process_of_our_own_waits() {
+        let host = SystemdHost::new(false);
+        let timer = host.armed();
+        assert!(matches!(timer, ArmedTimer::Process(_)), "{timer:?}");
+        timer.disarm(&host);
+        assert_eq!(host.ran.take()[1..], ["tune expire --id 7-0 --wait 120", "end"]);
+    }
+}

@@ -8,12 +8,9 @@
 //! **Source**: docs/operations.md, "Tune a host".
 
 use super::record::SavedSetting;
-use super::{StateStore, TransactionError, core_map};
+use super::{PASSES, StateStore, TransactionError, core_map};
 use crate::host::HostError;
 use crate::setting::{read, shown, write};
-
-/// Times that settings are looked at: once to write them, once more for those that another write has reset.
-const PASSES: u32 = 2;
 
 /// Makes the confirmed settings again. What could not be written, in words. The caller holds the lock and has recovered.
 ///

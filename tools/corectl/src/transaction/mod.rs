@@ -42,6 +42,9 @@ pub use store::{STATE_FOLDER, StateStore};
 
 use crate::host::HostError;
 
+/// Times that settings are looked at: once to write them, once more for those that another write has reset.
+const PASSES: u32 = 2;
+
 /// Why a change could not be made, kept or taken back.
 #[derive(Debug, thiserror::Error)]
 pub enum TransactionError {
