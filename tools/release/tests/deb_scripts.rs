@@ -157,7 +157,7 @@ fn units_that_were_enabled_follow_the_package() {
 }
 
 /// Files that programs of the package make.
-const MADE: [&str; 7] = [
+const MADE: [&str; 8] = [
     "etc/corelane/corelane.toml",
     "opt/corelane/.lock",
     "opt/corelane/configuration/new/corelane.toml",
@@ -165,6 +165,7 @@ const MADE: [&str; 7] = [
     "opt/corelane/releases/new/manifest.json.minisig",
     "var/lib/corelane/tune/journal",
     "var/log/corelane/access.log",
+    "var/log/shardstored/access.log",
 ];
 
 #[test]

@@ -117,3 +117,22 @@ fn a_damaged_file_of_what_was_confirmed_is_in_the_way_of_new_changes_only() {
     assert!(refused.contains("confirmed.json is not a state of corectl") && refused.contains("`journal`"), "{refused}");
     assert_eq!(values(&host), safe);
 }
+
+#[test]
+fn a_state_of_another_version_is_named_and_left_alone() {
+    for file in ["pending.json", "confirmed.json"] {
+        let host = Machine::named("igb-4").in_memory();
+        applied(&host, "safe").unwrap();
+        let store = StateStore::new(&host, STATE);
+        if file == "confirmed.json" {
+            confirm(&store).unwrap();
+        }
+        let tuned = values(&host);
+        let path = format!("{STATE}/{file}");
+        let other = host.read(&path).unwrap().replace("\"version\": 1", "\"version\": 2");
+        host.store(&path, &other).unwrap();
+        let said = rollback(&store).unwrap_err().to_string();
+        assert!(said.contains(&format!("{path} is not a state of corectl: version 2; this corectl reads")), "{said}");
+        assert_eq!((host.read(&path).unwrap(), values(&host)), (other, tuned));
+    }
+}

@@ -31,7 +31,7 @@ pub(super) fn run(setting: &HostLab) -> Result<()> {
     host.must("test -e /opt/corelane/.lock && test -e /var/lib/corelane/tune", MINUTE)?;
     host.must("apt-get purge -y corelane", MINUTE)?;
     let left =
-        host.must("ls -d /opt/corelane /etc/corelane /var/lib/corelane /var/log/corelane 2>/dev/null || true", MINUTE)?;
+        host.must("ls -d /opt/corelane /etc/corelane /var/lib/corelane /var/log/corelane /var/log/shardstored 2>/dev/null || true", MINUTE)?;
     ensure!(left.trim().is_empty(), "a purge leaves {left}");
     let found = host.shell("systemctl cat corelane.service", MINUTE).context("after the purge")?;
     ensure!(found.status != Some(0), "the unit is there after a purge");
