@@ -15,12 +15,12 @@ use corelane_release::path::ReleasePath;
 use minisign::KeyPair;
 
 /// A folder with a maker's releases and a host's.
-struct Place {
+struct MakerAndHost {
     folder: PathBuf,
     pair: KeyPair,
 }
 
-impl Place {
+impl MakerAndHost {
     fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("corectl-release-{name}-{}", std::process::id()));
         fs::create_dir(&folder).unwrap();
@@ -73,7 +73,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for MakerAndHost {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
@@ -85,19 +85,19 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn installed_listed_verified_and_gone_back_from() {
-    let place = Place::new("life");
+    let both = MakerAndHost::new("life");
     for version in ["1.0.0", "1.1.0"] {
-        let (status, said) = place.install(version);
+        let (status, said) = both.install(version);
         assert!(status == 0 && said.contains(version) && said.contains("systemctl daemon-reload"), "{said}");
     }
-    let (_, listed) = place.corectl(&["list"]);
+    let (_, listed) = both.corectl(&["list"]);
     let lines: Vec<&str> = listed.lines().collect();
     assert!(lines.len() == 2 && lines[0].starts_with("* ") && lines[0].contains("1.1.0"), "{listed}");
-    assert_eq!(place.corectl(&["verify", "current"]).0, 0);
-    let (status, said) = place.corectl(&["rollback"]);
+    assert_eq!(both.corectl(&["verify", "current"]).0, 0);
+    let (status, said) = both.corectl(&["rollback"]);
     assert!(status == 0 && said.contains("1.0.0"), "{said}");
-    assert_eq!(fs::read_to_string(place.folder.join("opt/current/bin/corelane")).unwrap(), "1.0.0");
-    let (_, json) = place.corectl(&["list", "--json"]);
+    assert_eq!(fs::read_to_string(both.folder.join("opt/current/bin/corelane")).unwrap(), "1.0.0");
+    let (_, json) = both.corectl(&["list", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json[0]["version"], &json[0]["current"]), (&"1.0.0".into(), &true.into()));
 }
@@ -106,11 +106,11 @@ fn installed_listed_verified_and_gone_back_from() {
 fn no_umask_keeps_services_out_or_lets_others_in() {
     let facts = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     for umask in ["077", "000"] {
-        let place = Place::new(umask);
-        let archive = place.release("1.0.0");
-        let (status, said) = place.corectl_with(umask, &["install", text(&archive)]);
+        let both = MakerAndHost::new(umask);
+        let archive = both.release("1.0.0");
+        let (status, said) = both.corectl_with(umask, &["install", text(&archive)]);
         assert_eq!(status, 0, "{said}");
-        let (current, root) = (place.folder.join("opt/current"), place.folder.join("opt"));
+        let (current, root) = (both.folder.join("opt/current"), both.folder.join("opt"));
         for folder in [&root, &root.join("releases"), &current, &current.join("bin")] {
             assert_eq!(facts(folder), 0o755, "umask {umask}: {}", folder.display());
         }
@@ -119,70 +119,70 @@ fn no_umask_keeps_services_out_or_lets_others_in() {
             assert_eq!(facts(&file), 0o644, "umask {umask}: {}", file.display());
         }
         assert_eq!(facts(&root.join(".lock")), 0o600);
-        let (status, said) = place.corectl(&["verify", "current"]);
+        let (status, said) = both.corectl(&["verify", "current"]);
         assert_eq!(status, 0, "{said}");
     }
 }
 
 #[test]
 fn what_is_damaged_is_listed_with_a_remedy_that_helps() {
-    let place = Place::new("damaged");
-    assert_eq!(place.install("1.0.0").0, 0);
-    assert_eq!(place.install("1.1.0").0, 0);
-    fs::write(place.folder.join("opt/current/manifest.json"), "{").unwrap();
-    let (status, listed) = place.corectl(&["list"]);
+    let both = MakerAndHost::new("damaged");
+    assert_eq!(both.install("1.0.0").0, 0);
+    assert_eq!(both.install("1.1.0").0, 0);
+    fs::write(both.folder.join("opt/current/manifest.json"), "{").unwrap();
+    let (status, listed) = both.corectl(&["list"]);
     assert!(status == 0 && listed.contains("1.0.0") && listed.contains("install that release again"), "{listed}");
-    let (_, json) = place.corectl(&["list", "--json"]);
+    let (_, json) = both.corectl(&["list", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(json[0]["damaged"].is_string() && json[1]["damaged"].is_null(), "{json}");
-    let (status, said) = place.corectl(&["verify", "current"]);
+    let (status, said) = both.corectl(&["verify", "current"]);
     assert!(status == 1 && said.contains("install the same one again"), "{said}");
-    let (status, said) = place.install("1.1.0");
+    let (status, said) = both.install("1.1.0");
     assert!(status == 0 && said.contains("made good: "), "{said}");
-    assert_eq!(place.corectl(&["verify", "current"]).0, 0);
+    assert_eq!(both.corectl(&["verify", "current"]).0, 0);
 
-    fs::remove_file(place.folder.join("opt/current")).unwrap();
-    std::os::unix::fs::symlink("nowhere", place.folder.join("opt/current")).unwrap();
-    let (status, listed) = place.corectl(&["list"]);
+    fs::remove_file(both.folder.join("opt/current")).unwrap();
+    std::os::unix::fs::symlink("nowhere", both.folder.join("opt/current")).unwrap();
+    let (status, listed) = both.corectl(&["list"]);
     assert!(status == 0 && listed.contains("it leads to nowhere") && listed.contains("1.1.0"), "{listed}");
-    assert_eq!(place.install("1.1.0").0, 0);
+    assert_eq!(both.install("1.1.0").0, 0);
 }
 
 #[test]
 fn what_is_wrong_is_refused_with_words_and_status_1() {
-    let place = Place::new("refused");
-    assert_eq!(place.install("1.1.0").0, 0);
-    let archive = place.release("1.0.0");
-    let (status, said) = place.corectl(&["install", text(&archive)]);
+    let both = MakerAndHost::new("refused");
+    assert_eq!(both.install("1.1.0").0, 0);
+    let archive = both.release("1.0.0");
+    let (status, said) = both.corectl(&["install", text(&archive)]);
     assert!(status == 1 && said.starts_with("refused: ") && said.contains("--allow-downgrade"), "{said}");
-    let (status, said) = place.corectl(&["install", text(&archive), "--allow-downgrade"]);
+    let (status, said) = both.corectl(&["install", text(&archive), "--allow-downgrade"]);
     assert!(status == 0, "{said}");
 
-    let archive = place.release("1.2.0");
+    let archive = both.release("1.2.0");
     let mut bytes = fs::read(&archive).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&archive, bytes).unwrap();
-    let (status, said) = place.corectl(&["verify", text(&archive)]);
+    let (status, said) = both.corectl(&["verify", text(&archive)]);
     assert!(status == 1 && said.contains("tar.zst: changed: sha256"), "{said}");
 
-    let archive = place.release("1.3.0");
+    let archive = both.release("1.3.0");
     fs::remove_file(text(&archive).replace(".tar.zst", ".json.minisig")).unwrap();
-    let (status, said) = place.corectl(&["install", text(&archive)]);
+    let (status, said) = both.corectl(&["install", text(&archive)]);
     assert!(status == 1 && said.contains(".json: not signed"), "{said}");
 
-    let other = Place::new("other-maker");
-    let archive = place.release("1.4.0");
-    let (status, said) = place.corectl(&["install", text(&archive), "--key", text(&other.folder.join("maker.pub"))]);
+    let other = MakerAndHost::new("other-maker");
+    let archive = both.release("1.4.0");
+    let (status, said) = both.corectl(&["install", text(&archive), "--key", text(&other.folder.join("maker.pub"))]);
     assert!(status == 1 && said.contains("not among the trusted keys"), "{said}");
 }
 
 #[test]
 fn what_cannot_be_done_is_status_2_with_what_to_do() {
-    let place = Place::new("hindered");
-    let (missing, key) = (place.folder.join("missing.tar.zst"), place.folder.join("other.pub"));
+    let both = MakerAndHost::new("hindered");
+    let (missing, key) = (both.folder.join("missing.tar.zst"), both.folder.join("other.pub"));
     let (missing, key) = (text(&missing), text(&key));
     let nothing_yet =
-        format!("{}: nothing is installed there; corectl release install FILE", text(&place.folder.join("opt")));
+        format!("{}: nothing is installed there; corectl release install FILE", text(&both.folder.join("opt")));
     for (arguments, expected) in [
         (&["rollback"][..], nothing_yet.as_str()),
         (&["verify", missing], "missing.tar.zst: no such file, and no installed release has a digest that begins so"),
@@ -194,7 +194,7 @@ fn what_cannot_be_done_is_status_2_with_what_to_do() {
         ),
         (&["install", missing, "--key", key], "other.pub: no such file; copy the public key"),
     ] {
-        let (status, said) = place.corectl(arguments);
+        let (status, said) = both.corectl(arguments);
         assert_eq!(status, 2, "{arguments:?}: {said}");
         let lines: Vec<&str> = said.lines().collect();
         assert!(
@@ -202,15 +202,15 @@ fn what_cannot_be_done_is_status_2_with_what_to_do() {
             "{arguments:?}: {said}"
         );
     }
-    let (status, said) = place.corectl(&["install", missing]);
+    let (status, said) = both.corectl(&["install", missing]);
     assert_eq!((status, said.matches("No such file").count()), (2, 1), "a reason is given once: {said}");
     assert_eq!(
-        place.corectl(&["list"]).1,
-        format!("nothing is installed in {}\n", text(&place.folder.join("opt/releases")))
+        both.corectl(&["list"]).1,
+        format!("nothing is installed in {}\n", text(&both.folder.join("opt/releases")))
     );
 
-    assert_eq!(place.install("1.0.0").0, 0);
-    fs::remove_file(place.folder.join("opt/current/bin/corelane")).unwrap();
-    let (status, said) = place.corectl(&["verify", "current"]);
+    assert_eq!(both.install("1.0.0").0, 0);
+    fs::remove_file(both.folder.join("opt/current/bin/corelane")).unwrap();
+    let (status, said) = both.corectl(&["verify", "current"]);
     assert!(status == 2 && said.contains("install the same one again"), "{said}");
 }

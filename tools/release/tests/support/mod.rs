@@ -14,14 +14,14 @@ use minisign::KeyPair;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use tar::{EntryType, Header};
 
-static PLACES: AtomicU32 = AtomicU32::new(0);
+static HOSTS: AtomicU32 = AtomicU32::new(0);
 
-/// A folder that goes with the test.
-pub(crate) struct Place(PathBuf);
+/// A host in a folder that goes with the test.
+pub(crate) struct ReleaseHost(PathBuf);
 
-impl Place {
+impl ReleaseHost {
     pub(crate) fn new() -> Self {
-        let name = format!("corelane-release-{}-{}", process::id(), PLACES.fetch_add(1, Ordering::Relaxed));
+        let name = format!("corelane-release-{}-{}", process::id(), HOSTS.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
         fs::create_dir(&folder).unwrap();
         Self(folder)
@@ -36,7 +36,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ReleaseHost {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -58,18 +58,18 @@ impl Maker {
     }
 
     /// The file of the public key.
-    pub(crate) fn public(&self, place: &Place) -> PathBuf {
-        let path = place.path("maker.pub");
+    pub(crate) fn public(&self, host: &ReleaseHost) -> PathBuf {
+        let path = host.path("maker.pub");
         fs::write(&path, self.0.pk.to_box().unwrap().to_string()).unwrap();
         path
     }
 
-    pub(crate) fn release(&self, place: &Place, version: &str, commit_time: u64) -> Made {
+    pub(crate) fn release(&self, host: &ReleaseHost, version: &str, commit_time: u64) -> Made {
         let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-        self.release_for(place, version, commit_time, &target)
+        self.release_for(host, version, commit_time, &target)
     }
 
-    pub(crate) fn release_for(&self, place: &Place, version: &str, commit_time: u64, target: &str) -> Made {
+    pub(crate) fn release_for(&self, host: &ReleaseHost, version: &str, commit_time: u64, target: &str) -> Made {
         let file = |name: &str, mode, text: String| (ReleasePath::new(name).unwrap(), (mode, text.into_bytes()));
         let files: ReleaseFiles = [
             file("bin/corelane", FileMode::Program, format!("program {version}")),
@@ -80,7 +80,7 @@ impl Maker {
         let identity =
             ReleaseIdentity { version: version.parse().unwrap(), commit, commit_time, target: target.to_owned() };
         let (manifest, archive) = pack(&identity, &files).unwrap();
-        let stem = place.path(&identity.stem());
+        let stem = host.path(&identity.stem());
         let with = |suffix: &str| PathBuf::from(format!("{}{suffix}", stem.display()));
         let made = Made { manifest: with(".json"), signature: with(".json.minisig"), archive: with(".tar.zst") };
         fs::write(&made.archive, archive).unwrap();
