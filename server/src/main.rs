@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use control::boot::{self, Booted};
-use control::drain::Exit;
+use control::exit::Exit;
 use control::log::LineSink;
 use control::metrics::ProcessUsage;
 use corelane::settings::EdgeSettings;

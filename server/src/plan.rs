@@ -11,7 +11,7 @@ use std::sync::mpsc::{Sender, channel};
 use crate::settings::EdgeSettings;
 use control::context::ProcessContext;
 use control::descriptors::DescriptorPlan;
-use control::drain::Ending;
+use control::exit::Ending;
 use control::listening::SharedListen;
 use control::log::LineSink;
 use control::memory::HostMemory;

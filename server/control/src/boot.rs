@@ -22,7 +22,7 @@ use crate::against;
 use crate::context::ProcessContext;
 use crate::cpus::{CpuPlan, CpuSettings};
 use crate::descriptors::DescriptorPlan;
-use crate::drain::Exit;
+use crate::exit::Exit;
 use crate::lifecycle::FILES_TIMEOUT;
 use crate::log::writer::{self, LogQueue};
 use crate::memory::{self, HostMemory, MemoryBound};

@@ -15,7 +15,7 @@ use reactor::{CoreId, Instant};
 
 use crate::{
     admin::Readiness,
-    drain::LifecycleState,
+    lifecycle::LifecycleState,
     log::{LogFields, LogLevel},
 };
 

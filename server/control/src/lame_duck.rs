@@ -6,7 +6,7 @@
 //!                      connections are taken                                          POST /v1/drain: until SIGTERM or /v1/undrain
 //! ```
 //!
-//! **Not** closing listeners or ending the process, which is the drain's ([`crate::drain`]).
+//! **Not** closing listeners or ending the process, which the lifecycle does ([`crate::lifecycle`]).
 //!
 //! **Invariants**: whoever connects is served all the time; time that has passed since a request counts when SIGTERM comes; once
 //! SIGTERM has come, nothing takes it back; a reload changes nothing but the times.

@@ -26,7 +26,7 @@ pub mod context;
 pub mod core_map;
 pub mod cpus;
 pub mod descriptors;
-pub mod drain;
+pub mod exit;
 pub mod exposure;
 pub mod heartbeat;
 pub mod lame_duck;

@@ -17,6 +17,7 @@
 //! **Source**: docs/config.md (`drain_timeout`); the shutdown rule of docs/specification.md.
 
 mod files;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -27,8 +28,9 @@ use reactor::{Instant, Reactor, Signal};
 
 use self::files::FileWatch;
 pub use self::files::{Contents, PendingRead};
+pub use self::state::{DRAIN_CAUSE, EndTimes, Lifecycle, LifecycleEvent, LifecycleState};
 use crate::{
-    drain::{EndTimes, Exit, Lifecycle, LifecycleEvent, LifecycleState},
+    exit::Exit,
     lame_duck::{LameDuck, LameDuckCause},
     log::{LogFields, LogLevel},
     notify::ServiceManager,

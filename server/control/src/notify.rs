@@ -30,7 +30,7 @@ use std::{
 
 use reactor::Instant;
 
-use crate::{drain::LifecycleState, lame_duck::LameDuck};
+use crate::{lame_duck::LameDuck, lifecycle::LifecycleState};
 
 /// Variables of the environment that say who is told, and how often it wants to hear of the process.
 const SOCKET: &str = "NOTIFY_SOCKET";

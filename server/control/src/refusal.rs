@@ -15,7 +15,7 @@ use std::{error::Error, io};
 
 use reactor::RingUnavailable;
 
-use crate::{drain::Exit, reading::FilesHang};
+use crate::{exit::Exit, reading::FilesHang};
 
 /// What is not there now and may be later.
 #[derive(Debug, thiserror::Error)]

@@ -23,12 +23,13 @@ use control::boot::Bootable;
 use control::clock::ClockWatch;
 use control::context::ProcessContext;
 use control::descriptors::DescriptorPlan;
-use control::drain::{DRAIN_CAUSE, EndTimes, Ending, LifecycleState};
+use control::exit::Ending;
 use control::exposure;
 use control::heartbeat::Heartbeats;
 use control::lame_duck::LameDuck;
 use control::lifecycle::{
-    self, Contents, ControlledProcess, Options, PendingRead, ReloadCause, Start, TopologyWishes, Watched,
+    self, Contents, ControlledProcess, DRAIN_CAUSE, EndTimes, LifecycleState, Options, PendingRead, ReloadCause, Start,
+    TopologyWishes, Watched,
 };
 use control::listening::SharedListen;
 use control::log::{LineSink, Log, LogFields, LogLevel};

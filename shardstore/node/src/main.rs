@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use control::boot::{self, Booted};
-use control::drain::Exit;
+use control::exit::Exit;
 use control::metrics::ProcessUsage;
 use reactor::Threads;
 use shardstored::settings::NodeSettings;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::settings::NodeSettings;
 use control::context::ProcessContext;
 use control::descriptors::DescriptorPlan;
-use control::drain::Ending;
+use control::exit::Ending;
 use control::log::LineSink;
 use control::memory::HostMemory;
 use control::metrics::ReadUsage;

@@ -25,7 +25,7 @@ use crate::budgets;
 use crate::core::{CoreSeat, NodeCore};
 use crate::message::{MAILBOX_CAPACITY, NodeMessage};
 use crate::metrics::NodeMetrics;
-use control::drain::Ending;
+use control::exit::Ending;
 use control::listening::SharedListen;
 use control::reload::Reloader;
 use control::settings::value::SocketMode;

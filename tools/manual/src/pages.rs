@@ -7,7 +7,7 @@ use std::io::Write as _;
 use anyhow::Result;
 use clap::Command;
 use clap_mangen::Man;
-use control::drain::Exit;
+use control::exit::Exit;
 use control::settings::schema::Schema;
 use roff::{Roff, bold, roman};
 

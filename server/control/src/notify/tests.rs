@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use super::*;
-use crate::{drain::Exit, lame_duck::LameDuckCause};
+use crate::{exit::Exit, lame_duck::LameDuckCause};
 
 fn at(ms: u64) -> Instant {
     Instant::from_nanos(ms * 1_000_000)

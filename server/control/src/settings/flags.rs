@@ -14,7 +14,7 @@ use std::{
 
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::OsStringValueParser, error::ErrorKind, value_parser};
 
-use crate::drain::Exit;
+use crate::exit::Exit;
 
 use super::{
     error::{SettingError, SettingsErrors},
