@@ -36,17 +36,15 @@ class Arithmetic(unittest.TestCase):
         for count in range(1, 501):
             fleet = hosts(count)
             zones = dict((host, "z%d" % (index % 3)) for index, host in enumerate(fleet))
-            sets = dict((host, index // 2) for index, host in enumerate(fleet))
             for minimum in (0, "50%", "75%", count - 1):
                 needed = minimum_in_service(minimum, count)
-                batches = plan(fleet, STEPS, minimum, zones, sets)
+                batches = plan(fleet, STEPS, minimum, zones)
                 self.assertEqual(sorted(host for batch in batches for host in batch), fleet)
                 self.assertEqual(len(batches[0]), 1)
                 sizes = Counter(zones.values())
                 for batch in batches:
                     self.assertTrue(batch)
                     self.assertGreaterEqual(count - len(batch), needed)
-                    self.assertEqual(len(set(sets[host] for host in batch)), len(batch))
                     for zone, taken in Counter(zones[host] for host in batch).items():
                         self.assertLessEqual(taken, max(1, sizes[zone] * (count - needed) // count))
 

@@ -66,7 +66,7 @@ class Judgement(unittest.TestCase):
         verdict = fleet.judge([self.edge(), self.node()], declared(), Release())
         self.assertEqual(verdict.faults, [])
         self.assertEqual(verdict.warnings, [])
-        self.assertIn(("n1", "topology: epoch none -> 1"), verdict.changes)
+        self.assertIn(("n1", "topology: epoch none -> 1 (site.yml)"), verdict.changes)
         self.assertIn(("n1", "release: none -> bbbbbbbbbbbb"), verdict.changes)
 
     def test_another_release_of_a_host_that_serves_is_a_rollout(self):

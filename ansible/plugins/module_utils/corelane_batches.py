@@ -3,7 +3,7 @@
 **Not**: asking hosts anything. Who serves at the moment is an argument.
 
 **Invariants**: every host is in exactly one batch. A batch never leaves fewer hosts in service than the minimum, neither in the
-group nor, in proportion, in a zone with more than one host. Two hosts of one replica set are never in one batch.
+group nor, in proportion, in a zone with more than one host.
 """
 
 from __future__ import annotations
@@ -73,12 +73,11 @@ def zone_limits(hosts, minimum, zones):
     return dict((zone, max(1, size * (total - minimum) // total)) for zone, size in sizes.items())
 
 
-def plan(hosts, steps, minimum, zones=None, replica_sets=None, done=(), out=()):
+def plan(hosts, steps, minimum, zones=None, done=(), out=()):
     """Batches of the hosts of one group that are not done.
 
     ``steps`` are sizes, as counts or percentages of the group; the last one is used until all are done. ``minimum`` is what must
-    serve at any time. ``zones`` and ``replica_sets`` name those of each host. ``done`` need nothing; ``out`` do not serve and
-    are in no batch.
+    serve at any time. ``zones`` name that of each host. ``done`` need nothing; ``out`` do not serve and are in no batch.
 
     Raises BatchError where the minimum leaves no host to update.
     """
@@ -86,7 +85,7 @@ def plan(hosts, steps, minimum, zones=None, replica_sets=None, done=(), out=()):
         raise BatchError("a host is in the group twice")
     if not steps:
         raise BatchError("corelane_rollout_batches: found nothing, allowed: sizes of batches, such as [1, \"25%\"]")
-    zones, sets, total = zones or {}, replica_sets or {}, len(hosts)
+    zones, total = zones or {}, len(hosts)
     needed = minimum_in_service(minimum, total)
     passed_over, lost = set(done) | set(out), len(set(out) & set(hosts))
     waiting = [host for host in spread(hosts, zones) if host not in passed_over]
@@ -100,25 +99,24 @@ def plan(hosts, steps, minimum, zones=None, replica_sets=None, done=(), out=()):
     batches = []
     while waiting and len(batches) < BATCHES_MAX:
         size = min(sizes[min(len(batches), len(sizes) - 1)], most)
-        batch = pick(waiting, size, limits, zones, sets)
+        batch = pick(waiting, size, limits, zones)
         batches.append(batch)
         taken = set(batch)
         waiting = [host for host in waiting if host not in taken]
     return batches
 
 
-def pick(waiting, size, limits, zones, sets):
+def pick(waiting, size, limits, zones):
     """The first hosts that may be out together, ``size`` at most; never none."""
-    batch, of_zone, taken = [], {}, set()
+    batch, of_zone = [], {}
     for host in waiting:
         if len(batch) == size:
             break
-        zone, replica_set = zones.get(host, ""), sets.get(host)
-        if of_zone.get(zone, 0) >= limits[zone] or (replica_set is not None and replica_set in taken):
+        zone = zones.get(host, "")
+        if of_zone.get(zone, 0) >= limits[zone]:
             continue
         batch.append(host)
         of_zone[zone] = of_zone.get(zone, 0) + 1
-        taken.add(replica_set)
     return batch
 
 

@@ -136,7 +136,7 @@ def changes(member, values, digest):
     if values.get("corelane_topology"):
         old = topology_checks.epoch_of(facts["topology"])
         new = values["corelane_topology"].get("epoch")
-        lines += ["topology: epoch %s -> %s" % (old or "none", new)] if old != new else []
+        lines += ["topology: epoch %s -> %s (site.yml)" % (old or "none", new)] if old != new else []
     lines += settings_changes(member, values)
     if tune is None:
         return lines + ["tuning: profile %s; its plan is known once corectl is installed" % values["corelane_profile"]]

@@ -45,7 +45,7 @@ def _plan(state, group, kind, steps):
     those = [host for host in hosts if host in state["chosen"] and state["hosts"][host]["state"] == kind]
     lost = out(state, group)
     others = [host for host in hosts if host not in those and host not in lost]
-    return plan(hosts, steps, needed(state, group), state["zones"], None, others, lost) if those else []
+    return plan(hosts, steps, needed(state, group), state["zones"], others, lost) if those else []
 
 
 def out(state, group):
