@@ -72,6 +72,12 @@ class Forward(unittest.TestCase):
         self.assertEqual(others(state, ["e1"], ["e1", "e3"]), (["e3"], True))
         state = step(step(state, ["e1"]), ["e2"])
         self.assertEqual(others(state, ["e3"], HOSTS), (["e1", "e2"], False))
+        # Settings for one host alone: the others had nothing to do.
+        state = begin(target=OLD, configuration={"e1": "s1", "e2": "s0", "e3": "s0"})
+        self.assertEqual(others(state, ["e1"], HOSTS), (["e2", "e3"], True))
+        # Hosts that were replaced and have the new release already are no measure.
+        state = begin(current=dict(runs(HOSTS, NEW), e1=runs(["e1"], OLD)["e1"]))
+        self.assertEqual(others(state, ["e1"], HOSTS), (["e2", "e3"], False))
         # Updated and not judged yet: nothing to compare with.
         self.assertEqual(others(step(begin(), ["e1"], verdict=None), ["e2", "e3"], HOSTS), ([], False))
 

@@ -47,6 +47,18 @@ class Update(unittest.TestCase):
             self.assertEqual(len(os.listdir(self.folder)), 4)
 
 
+    def test_with_check_it_says_what_a_step_would_find(self):
+        path = os.path.join(self.folder, "corelane.toml")
+        with open(path, "w") as file:
+            file.write("a\n")
+        releases = mock.MagicMock()
+        releases.return_value.current.return_value = DIGEST
+        for text, outcome in [("a\n", "unchanged"), ("b\n", "updated")]:
+            given = {"service": "edge", "digest": DIGEST, "configuration": {path: text}}
+            found = modules.ran("corelane_update", given, check_mode=True, Releases=releases)
+            self.assertEqual((found["outcome"], found["changed"]), (outcome, outcome == "updated"))
+
+
 class Lock:
     waited = 0.0
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ansible.module_utils.corelane_batches import batch_size, plan
 from ansible.module_utils.corelane_rollout_model import (
-    BROKEN, DEAD, GO, REFUSED, RETURNING, ROLLBACK, UNTOUCHED, UPDATED, WAITING, group_of, has_canary, is_unwatched)
+    BROKEN, DEAD, GO, REFUSED, RETURNING, ROLLBACK, UNTOUCHED, UPDATED, WAITING, group_of, has_canary, is_unwatched, was_touched)
 
 
 def batches(state):
@@ -68,9 +68,18 @@ def canary_size(state, group):
 
 
 def others(state, batch, in_service):
-    """(hosts to compare a batch with, whether they run the release before): those of its group that serve and were not updated, else those that
+    """(hosts to compare a batch with, whether they run what was there before): those of its group that serve and were not updated, else those that
     need not be judged any more."""
     group = [host for host in state["groups"][group_of(state, batch[0])] if host in in_service and host not in batch]
-    old = [host for host in group if state["hosts"][host]["state"] in (WAITING, REFUSED)]
+    old = [host for host in group if _is_as_before(state["hosts"][host], state["hosts"][batch[0]])]
     good = [host for host in group if state["hosts"][host]["state"] in (UPDATED, UNTOUCHED) and not is_unwatched(state, host)]
     return old or good, bool(old)
+
+
+def _is_as_before(found, judged):
+    """Whether a host runs the release that the judged one ran before. One that nobody has touched may have had nothing to do, as where settings
+    change for some hosts only."""
+    if found["state"] in (WAITING, REFUSED):
+        return True
+    runs, ran = found.get("before"), judged.get("before")
+    return not was_touched(found) and bool(runs) and bool(ran) and runs["release"] == ran["release"]

@@ -48,7 +48,7 @@ timeline: { description: What was done, with seconds, returned: always, type: li
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.corelane_files import attempt, remove
+from ansible.module_utils.corelane_files import attempt, read, remove
 from ansible.module_utils.corelane_lock import HostLock, LockError, sender
 from ansible.module_utils.corelane_service import Service
 from ansible.module_utils.corelane_snapshots import Snapshots
@@ -109,7 +109,8 @@ def main():
     digest = module.params["digest"]
     if module.check_mode:
         before = Releases(attempt).current()
-        outcome = UNCHANGED if before == digest else UPDATED
+        is_there = before == digest and all(read(path) == text for path, text in module.params["configuration"].items())
+        outcome = UNCHANGED if is_there else UPDATED
         module.exit_json(outcome=outcome, why="", before=before, after=digest, timeline=[], changed=outcome == UPDATED)
     module.exit_json(**step(module.params))
 
