@@ -176,6 +176,17 @@ class Back(unittest.TestCase):
         state = rollout.record(rollout.gate(state, ["e1"], HOSTS)[0], {"e1": {"outcome": "updated", "was": was}})
         self.assertEqual(state["hosts"]["e1"]["before"]["configuration"], "s0")
 
+    def test_what_a_run_before_may_have_changed_goes_back_too(self):
+        # The run was killed in its step; this one has not come to the host yet.
+        state = begin(rollout.gate(step(begin(), ["e1"]), ["e2"], HOSTS)[0])
+        state = step(state, ["e3"], verdict=FAIL)
+        self.assertEqual(states(state), dict.fromkeys(HOSTS, "returning"))
+        # It has come, and the second step changes nothing: what the first one did stays.
+        for was, found in [(None, "returning"), (runs(["e1"], NEW)["e1"], "returning"), (runs(["e1"], OLD)["e1"], "refused")]:
+            state = begin(rollout.gate(begin(), ["e1"], HOSTS)[0])
+            state = rollout.record(rollout.gate(state, ["e1"], HOSTS)[0], {"e1": {"outcome": "refused", "why": "the lock", "was": was}})
+            self.assertEqual((state["decision"], states(state)["e1"]), ("rollback", found))
+
     def test_killed_while_going_back_it_goes_on_going_back(self):
         state = begin(step(step(begin(), ["e1"]), ["e2"], verdict=FAIL))
         self.assertEqual(state["decision"], "rollback")

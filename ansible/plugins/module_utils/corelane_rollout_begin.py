@@ -131,7 +131,7 @@ def _again(state, host, wanted):
     if host in wanted["dead"]:
         found.update(touched=touched, state=DEAD, why="cannot be reached")
     elif state["decision"] == ROLLBACK:
-        if touched and not found.get("settled") and found["state"] in (BEGUN, UPDATED, RETURNING, DEAD, BROKEN):
+        if touched and not found.get("settled") and found["state"] in (WAITING, BEGUN, UPDATED, RETURNING, DEAD, BROKEN):
             found.update(touched=True, state=RETURNING)
         elif found["state"] in (DEAD, BROKEN):
             found["state"] = WAITING

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 
 from ansible.module_utils.corelane_batches import admit
+from ansible.module_utils.corelane_identity import satisfies
 from ansible.module_utils.corelane_rollout_model import (
     BEGUN, BROKEN, DEAD, DONE, GO, HALT, REFUSED, RETURNED, RETURNING, ROLLBACK, ROLLED_BACK, UPDATED, WAITING, group_of, has_canary, is_unwatched,
     unfinished, was_touched)
@@ -87,8 +88,11 @@ def record(state, results):
         if outcome == "updated" and not found.get("touched") and result.get("was"):
             # Somebody may have changed it since the plan was made.
             found["before"] = result["was"]
-        found["touched"] = bool(found.get("touched")) or outcome != "unchanged"
         found["state"] = UPDATED if outcome == "unchanged" else outcome
+        if outcome == REFUSED and found.get("touched") and not satisfies(result.get("was"), found["before"]):
+            # It serves what it did before this step, which a step of a run before may have brought.
+            found["state"] = BEGUN
+        found["touched"] = bool(found.get("touched")) or outcome != "unchanged"
         found["why"] = result.get("why") or ""
         # Edges follow the topology: a node that was drained is asked, and so it is judged.
         found["drained_by"] = result.get("drained_by") if group_of(state, host) != "nodes" else None
@@ -136,14 +140,15 @@ def _turn_back(state, reasons):
     hosts = state["hosts"].values()
     if state["action"] == "rollback":
         # A host that does not go back must not keep the others from it, unless none does.
-        failed = len([found for found in hosts if found["state"] in (REFUSED, BROKEN) and was_touched(found)])
+        failed = len([found for found in hosts if found["state"] in (REFUSED, BROKEN, BEGUN) and was_touched(found)])
         good = len([found for found in hosts if found["state"] == UPDATED and was_touched(found)])
         if failed >= FAILED_MAX and failed > good:
             state["decision"] = HALT
         return
     state["decision"] = ROLLBACK
     for found in hosts:
-        if found["state"] == UPDATED and was_touched(found) and not found.get("settled"):
+        # Waiting again after another run has begun with it: it may run what is wanted already.
+        if found["state"] in (UPDATED, BEGUN, WAITING) and was_touched(found) and not found.get("settled"):
             found["state"] = RETURNING
 
 
