@@ -39,6 +39,9 @@ class Whose(unittest.TestCase):
             (drain(cause="signal"), note(PERSON), (None, None)),
             (drain("nonsense"), note(STEP, None), (PERSON, UNKNOWN)),
             (drain(), {}, (PERSON, UNKNOWN)),
+            (drain(), note(PERSON, who=""), (PERSON, UNKNOWN)),
+            # Of a release that says it otherwise.
+            (True, None, (PERSON, UNKNOWN)),
         ]:
             self.assertEqual(drained_by(found, noted), expected, (found, noted))
 

@@ -159,7 +159,7 @@ class Drain(unittest.TestCase):
         edge.connections = 3
         service = edge.service()
         service.drain(30, 0, quiet_seconds=0.1)
-        self.assertEqual((edge.told, service.drained_by()), (["/v1/drain"], (STEP, "")))
+        self.assertEqual((edge.told, service.drained_by()), (["/v1/drain"], (STEP, UNKNOWN)))
         edge.connections = 0
         edge.service().drain(30, 0, quiet_seconds=3600)
 

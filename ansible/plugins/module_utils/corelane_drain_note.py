@@ -26,7 +26,7 @@ FOLDER = "/run/corelane-deploy"
 
 STEP, PERSON = "step", "person"
 
-UNKNOWN = "somebody, by its command listener"
+UNKNOWN = "somebody"
 
 # The service writes moments in whole seconds.
 _SECONDS = 1.0
@@ -39,11 +39,13 @@ def drained_by(drain, note):
     was killed before it took the service out again.
     """
     note = note or {}
+    if drain is not None and not isinstance(drain, dict):
+        return PERSON, UNKNOWN
     if drain is None or drain.get("cause") != "request":
         is_kept = drain is None and note.get("owner") == PERSON and note.get("restarting")
-        return (PERSON, note.get("who")) if is_kept else (None, None)
+        return (PERSON, note.get("who") or UNKNOWN) if is_kept else (None, None)
     if note.get("owner") and _is_of(drain.get("since"), note):
-        return note["owner"], note.get("who")
+        return note["owner"], note.get("who") or UNKNOWN
     return PERSON, UNKNOWN
 
 

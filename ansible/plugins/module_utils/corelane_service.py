@@ -1,6 +1,6 @@
 """An edge or a node on this host: its unit, its settings, and what it says of itself.
 
-Not: changing files. Not: deciding what to do when something fails.
+Not: changing files, but for the note of who has drained it. Not: deciding what to do when something fails.
 
 Invariants: every wait has a deadline. Addresses are those that the program itself reads from its configuration.
 
