@@ -4,12 +4,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 
 use shardstore::key::{HASH_ID_RAPIDHASH_V3, KeyHasher, STORED_KEY_BYTES_MAX};
 use shardstore::placement::Topology;
 use shardstore::version::Condition;
 use shardstore::wire::frame::{self, Decoded, Limits};
-use shardstore::wire::hello::{Hello, Role};
+use shardstore::wire::hello::{Hello, HelloExtension, Role};
 use shardstore::wire::reassembly::{Progress, Reassembler, split};
 use shardstore::wire::request::{Dialect, Set};
 use shardstore::wire::terms::{SessionTerms, negotiate};
@@ -25,10 +26,27 @@ pub(crate) struct Client {
     pub(crate) hasher: KeyHasher,
     pub(crate) reassembler: Reassembler,
     pub(crate) ids: u64,
+    /// By when requests are wanted: on the node's clock if the HELLOs gave clocks.
+    pub(crate) deadline_us: u32,
 }
 
 impl Client {
     pub(crate) fn connect(listen: SocketAddr, wanted_core: u16) -> Client {
+        Client::greet(listen, wanted_core, |_| None)
+    }
+
+    /// Connects as an edge does that states deadlines on the node's clock.
+    pub(crate) fn connect_with_clock(listen: SocketAddr) -> Client {
+        let extension = |topology: &Topology| HelloExtension {
+            clock_us: 0,
+            map: Arc::clone(topology.digest()),
+            owners: None,
+            wanted_node: 1,
+        };
+        Client::greet(listen, 0, |topology| Some(extension(topology)))
+    }
+
+    fn greet(listen: SocketAddr, wanted_core: u16, extend: impl FnOnce(&Topology) -> Option<HelloExtension>) -> Client {
         let topology = Topology::parse(&topology(listen)).unwrap();
         let ours = Hello {
             version_min: 1,
@@ -49,7 +67,7 @@ impl Client {
             batch_entries_max: 1024,
             key_bytes_max: STORED_KEY_BYTES_MAX as u16,
             cluster: "test".to_owned(),
-            extension: None,
+            extension: extend(&topology),
         };
         let mut stream = TcpStream::connect(listen).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -67,13 +85,15 @@ impl Client {
             hasher: KeyHasher::new(topology.hash_seed()),
             reassembler: Reassembler::new(64 << 20, 8, 256 << 20),
             ids: 0,
+            deadline_us: 0,
         }
     }
 
     pub(crate) fn send(&mut self, op: Op<'_>) {
         self.ids += 1;
         let slot = if op.key().is_empty() { shardstore::key::SlotId::ZERO } else { self.hasher.hash(op.key()).slot() };
-        let request = Request::new(self.ids, slot, 1, op);
+        let mut request = Request::new(self.ids, slot, 1, op);
+        request.deadline_us = self.deadline_us;
         let dialect: Dialect = self.session.dialect();
         let mut bytes = Vec::new();
         for part in split(op.value().len() as u32, self.session.limits.frame_value_bytes_max) {

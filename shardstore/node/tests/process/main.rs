@@ -1,4 +1,5 @@
-//! The real binary on real sockets: readiness, service, drain, `kill -9`, refusals, what service managers and operators rely on.
+//! The real binary on real sockets: readiness, service, drain, `kill -9`, refusals, writes that stay, what service managers and
+//! operators rely on.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![expect(clippy::disallowed_types, reason = "the test is a plain blocking client, outside of any reactor")]
@@ -8,6 +9,7 @@ mod node;
 mod operability;
 #[path = "../../../../server/tests/support/process_control.rs"]
 mod process_control;
+mod writes;
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;

@@ -75,6 +75,18 @@ impl Node {
         self.ask("GET", path)
     }
 
+    /// A number of the node, of all its cores together.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let page = self.page("/metrics").unwrap();
+        let values = page.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            rest.starts_with([' ', '{']).then(|| rest.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap())
+        });
+        let values: Vec<u64> = values.collect();
+        assert!(!values.is_empty(), "{name} in {page}");
+        values.iter().sum()
+    }
+
     /// What a POST to the admin listener is answered.
     pub(crate) fn posted(&self, path: &str) -> String {
         self.ask("POST", path).unwrap()
