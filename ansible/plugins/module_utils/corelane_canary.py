@@ -39,8 +39,9 @@ LIMITS = {
     "above_worst": 1.1,
 }
 
-# Label, quantile, and the measured requests that it takes to bound it from above (missed_alarm; the order statistics say 440 for p99).
-_QUANTILES = (("p50", 0.5, 0), ("p99", 0.99, 500))
+# Label, quantile, and the measured requests from which on it must be within the limit to pass. Of 440 the slowest one bounds the 99th
+# percentile from above (missed_alarm), which says little of a long tail; of 1,000 it is the fourth slowest.
+_QUANTILES = (("p50", 0.5, 0), ("p99", 0.99, 1000))
 
 
 def judge(canary, others, limits=None):

@@ -112,7 +112,10 @@ def main():
         is_there = before == digest and all(read(path) == text for path, text in module.params["configuration"].items())
         outcome = UNCHANGED if is_there else UPDATED
         module.exit_json(outcome=outcome, why="", before=before, after=digest, timeline=[], changed=outcome == UPDATED)
-    module.exit_json(**step(module.params))
+    result = step(module.params)
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":
