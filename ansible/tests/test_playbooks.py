@@ -14,7 +14,7 @@ class Playbooks(unittest.TestCase):
         plan = next(task for task in look["tasks"] if task["name"] == "Plan")
         self.assertNotIn("ansible_play_hosts", str(plan["vars"]["rollout_groups"]))
         self.assertIn("ansible_play_hosts_all", plan["corelane_rollout"]["wanted"]["chosen"])
-        ways = [play["vars"]["rollout_way"] for play in plays if play.get("ansible.builtin.import_playbook") == "rollout_pass.yml"]
+        ways = [play["vars"]["rollout_way"] for play in plays if play.get("ansible.builtin.import_playbook") == "rollout_batches.yml"]
         self.assertEqual((ways, sorted(ways, reverse=True)), (ways, ways))
         self.assertGreaterEqual(min(ways.count("forward"), ways.count("back")), 2)
 

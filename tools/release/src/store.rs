@@ -8,6 +8,7 @@
 //!    history                  digests, latest first: what `rollback` goes back to, and what is kept
 //!    releases/<sha256>/       the files, manifest.json and its signature
 //!    configuration/<sha256>/  the files of /etc/corelane as they were when this release was left
+//!    configuration/rollout/   settings that rollouts of the fleet have replaced; theirs alone
 //! ```
 //!
 //! **Not**: restarting anything: a service manager does it, when the operator wants it.
