@@ -77,6 +77,14 @@ impl ContainerHost {
         self.files.root().join(path.trim_start_matches('/'))
     }
 
+    /// Paths, sizes and times of all files that the host has changed below a folder, in order.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub(crate) fn changed_files(&self, folder: &str) -> Result<Vec<String>> {
+        self.files.changed(folder)
+    }
+
     /// Runs a script of the shell on the host, as a service of its systemd would be: its environment, its cgroup.
     ///
     /// # Errors

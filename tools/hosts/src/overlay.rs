@@ -65,6 +65,25 @@ impl OverlayMount {
         self.folder.join("root")
     }
 
+    /// Paths, sizes and times of what the host has changed below a folder, in order; the folder itself is not named.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub(crate) fn changed(&self, folder: &str) -> Result<Vec<String>> {
+        let (mut found, mut left) = (Vec::new(), vec![self.folder.join("upper").join(folder.trim_start_matches('/'))]);
+        while let Some(folder) = left.pop().filter(|folder| folder.is_dir()) {
+            for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())?.flatten() {
+                let (path, metadata) = (entry.path(), entry.metadata()?);
+                found.push(format!("{} {} {:?}", path.display(), metadata.len(), metadata.modified()?));
+                if metadata.is_dir() {
+                    left.push(path);
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
     /// A file beside them, which the host does not see.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.folder.join(name)

@@ -30,6 +30,7 @@ pub const FLEET_PROGRAMS: &[Program] = &[
     Program { name: "ssh", package: "openssh-client" },
     Program { name: "ssh-keygen", package: "openssh-client" },
     Program { name: "haproxy", package: "haproxy" },
+    Program { name: "prometheus", package: "prometheus" },
     Program { name: "unshare", package: "util-linux" },
     Program { name: "setpriv", package: "util-linux" },
 ];

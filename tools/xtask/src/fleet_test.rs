@@ -30,9 +30,9 @@ pub(crate) struct Options {
     /// The folder with corelane, shardstored, corectl and coreperf; built with the profile dist when absent
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
-    /// Only scenarios whose names contain this, and those that they rest on
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    only: String,
+    /// Only scenarios whose names contain this, and those that they rest on; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
     /// Boot the fleet, say how playbooks are run on it, and keep it until Ctrl-C
     #[arg(long)]
     hold: bool,
@@ -72,17 +72,10 @@ pub(crate) fn test(root: &Path, options: &Options, stop: &Stop) -> Result<(Outco
     let releases = target.join("fleet-releases");
     release::make_for_fleet(root, &programs, &releases, stop)?;
     let mut scenarios = cargo(root);
-    scenarios.args([
-        "run",
-        "--quiet",
-        "--locked",
-        "--package",
-        "corelane-hosts",
-        "--",
-        "fleet",
-        "--only",
-        &options.only,
-    ]);
+    scenarios.args(["run", "--quiet", "--locked", "--package", "corelane-hosts", "--", "fleet"]);
+    for only in &options.only {
+        scenarios.args(["--only", only]);
+    }
     scenarios.arg("--releases").arg(&releases).arg("--ansible-bin").arg(&python.bin);
     if options.hold {
         scenarios.arg("--hold");

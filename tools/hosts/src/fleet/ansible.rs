@@ -18,10 +18,14 @@ use corelane_lab::poll::{self, Stop};
 use super::balancer::in_namespace;
 use super::layout::{KEY, KNOWN_HOSTS};
 use super::recap::PlayRun;
+use super::rollout_state::RolloutState;
 use super::{LabReleases, Options};
 
 /// A playbook for the whole fleet takes a minute on two idle cores.
 pub(crate) const PLAY_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// From the start of a playbook, or one of its steps, to the next: the preflight of a fleet and the plan, on a busy machine.
+const STEP_LIMIT: Duration = Duration::from_secs(180);
 
 /// Runs playbooks.
 pub(crate) struct Controller {
@@ -160,6 +164,14 @@ impl Controller {
     pub(crate) fn state_folder(&self) -> PathBuf {
         self.folder.join("rollouts")
     }
+
+    /// The state of the last rollout.
+    ///
+    /// # Errors
+    /// None has begun.
+    pub(crate) fn rollout_state(&self) -> Result<RolloutState> {
+        RolloutState::last_in(&self.state_folder())
+    }
 }
 
 /// A playbook under way. Dropping it kills the controller, as a loss of its power would.
@@ -179,9 +191,9 @@ impl RunningPlay {
     /// Waits until it has printed `text`.
     ///
     /// # Errors
-    /// It ended before, or did not within `limit`.
-    pub(crate) fn wait_for(&mut self, text: &str, limit: Duration) -> Result<()> {
-        let found = poll::until(Instant::now() + limit, &self.stop, || {
+    /// It ended before, or did not within [`STEP_LIMIT`].
+    pub(crate) fn wait_for(&mut self, text: &str) -> Result<()> {
+        let found = poll::until(Instant::now() + STEP_LIMIT, &self.stop, || {
             let ended = self.child.exited().is_some();
             let found = printed(&self.log).contains(text);
             (found || ended).then_some(found)

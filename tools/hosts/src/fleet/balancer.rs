@@ -4,8 +4,11 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use corelane_lab::child::ChildProcess;
@@ -15,7 +18,7 @@ use super::{HOSTS, Role};
 /// Where clients connect.
 pub(crate) const ADDRESS: &str = "127.0.0.1:8000";
 
-/// It looks at readiness every half second and asks another edge where one cannot be reached.
+/// It looks at readiness four times a second and asks another edge where one cannot be reached.
 const CONFIG: &str = "\
 global
     stats socket unix@FOLDER/haproxy.sock mode 600 level admin
@@ -32,12 +35,16 @@ frontend all
 backend edges
     balance roundrobin
     option httpchk GET /readyz
-    default-server check port 9180 inter 500ms fall 1 rise 1
+    default-server check port 9180 inter 250ms fall 1 rise 1
 ";
+
+/// Its answer lists all servers with some hundred bytes each.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running HAProxy.
 pub(crate) struct Balancer {
     _child: ChildProcess,
+    socket: PathBuf,
 }
 
 impl Balancer {
@@ -52,8 +59,28 @@ impl Balancer {
         let log = fs::File::create(folder.join("haproxy.log")).context("no file for the log of HAProxy")?;
         let mut command = in_namespace(namespace, "haproxy");
         command.args(["-db", "-f"]).arg(path).stdout(log.try_clone()?).stderr(log);
-        Ok(Self { _child: ChildProcess::start(&mut command)? })
+        Ok(Self { _child: ChildProcess::start(&mut command)?, socket: folder.join("haproxy.sock") })
     }
+
+    /// Whether it sends requests to an edge.
+    ///
+    /// # Errors
+    /// It does not answer, or knows no such edge.
+    pub(crate) fn uses(&self, edge: &str) -> Result<bool> {
+        let mut stream = UnixStream::connect(&self.socket).context("the socket of HAProxy")?;
+        stream.set_read_timeout(Some(ANSWER_LIMIT))?;
+        stream.write_all(b"show stat\n")?;
+        let mut table = String::new();
+        stream.read_to_string(&mut table).context("the table of HAProxy")?;
+        is_up(&table, edge).with_context(|| format!("HAProxy does not know {edge}\n{table}"))
+    }
+}
+
+/// Whether the state of a server is UP, in HAProxy's table of commas; None where it has no such row.
+fn is_up(table: &str, server: &str) -> Option<bool> {
+    let state = table.lines().next()?.split(',').position(|name| name == "status")?;
+    let row = table.lines().find(|row| row.split(',').nth(1) == Some(server))?;
+    Some(row.split(',').nth(state)?.starts_with("UP"))
 }
 
 /// A command that runs a program in the bridge's namespace, and ends it with this tool.
@@ -61,4 +88,17 @@ pub(super) fn in_namespace(namespace: &str, program: &str) -> Command {
     let mut command = Command::new("ip");
     command.args(["netns", "exec", namespace, "setpriv", "--pdeathsig", "KILL", "--", program]);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_of_a_server_is_read() {
+        let table = "# pxname,svname,qcur,status,weight,\nedges,edge-1,0,UP,1,\nedges,edge-2,0,DOWN 1/2,1,\n";
+        assert_eq!(is_up(table, "edge-1"), Some(true));
+        assert_eq!(is_up(table, "edge-2"), Some(false));
+        assert_eq!(is_up(table, "edge-3"), None);
+    }
 }

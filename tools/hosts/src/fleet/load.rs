@@ -1,14 +1,14 @@
 //! Constant load on the fleet: reads and writes at a steady rate, whose answers are checked to the byte.
 //!
 //! ```text
-//!  corelane-hosts load (in the bridge's namespace)  ─▶  load.log:  failed GET k-1-7: status 503     a line for each failure
-//!                                                                  requests=1200 failed=1          every half second
+//!  corelane-hosts load (in the bridge's namespace)  ─▶  load.log:  failed GET k-1-7: status 503       a line for each failure
+//!                                                                  requests=1200 failed=1 missing=0  every half second
 //! ```
 //!
 //! **Not**: a measurement of speed; coreperf measures.
 //!
-//! **Invariants**: a key has one value for good, so that any other answer is wrong. That it is not there is no failure: a node
-//! that was restarted is empty.
+//! **Invariants**: a key has one value for good, so that any other answer is wrong. Each is written before it is read: that it is
+//! not there (404) is a lost value, which only a scenario that restarts nodes allows.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -49,15 +49,19 @@ const FAILURES_LISTED_MAX: u64 = 20;
 pub(crate) struct LoadCount {
     pub(crate) requests: u64,
     pub(crate) failed: u64,
+    /// Values that were written and are not there.
+    pub(crate) missing: u64,
 }
 
 impl LoadCount {
     fn in_log(text: &str) -> Self {
-        let last = text.lines().rev().find_map(|line| line.strip_prefix("requests=")?.split_once(" failed="));
-        let parsed = last.and_then(|(requests, failed)| {
-            Some(Self { requests: requests.parse().ok()?, failed: failed.trim().parse().ok()? })
-        });
-        parsed.unwrap_or_default()
+        text.lines().rev().find_map(Self::of_line).unwrap_or_default()
+    }
+
+    fn of_line(line: &str) -> Option<Self> {
+        let mut fields = line.split_whitespace();
+        let mut count = |name: &str| fields.next()?.strip_prefix(name)?.strip_prefix('=')?.parse().ok();
+        Some(Self { requests: count("requests")?, failed: count("failed")?, missing: count("missing")? })
     }
 }
 
@@ -100,11 +104,21 @@ impl Load {
             .with_context(|| self.text())
     }
 
-    /// Checks that nothing has failed so far.
+    /// Checks that nothing has failed so far, and that every value is there.
+    ///
+    /// # Errors
+    /// Something has, or one is not; the error lists what failed.
+    pub(crate) fn check(&self) -> Result<LoadCount> {
+        let count = self.check_of_emptied_nodes()?;
+        ensure!(count.missing == 0, "{} of {} requests found no value: {count:?}", count.missing, count.requests);
+        Ok(count)
+    }
+
+    /// Checks that nothing has failed so far, where nodes were restarted and have lost their values.
     ///
     /// # Errors
     /// Something has; the error lists it.
-    pub(crate) fn check(&self) -> Result<LoadCount> {
+    pub(crate) fn check_of_emptied_nodes(&self) -> Result<LoadCount> {
         let count = self.count();
         ensure!(count.failed == 0, "{} of {} requests failed:\n{}", count.failed, count.requests, self.failures());
         Ok(count)
@@ -141,28 +155,47 @@ impl Load {
 pub(crate) fn generate(address: SocketAddr) -> Result<()> {
     const REPORT_EVERY: Duration = Duration::from_millis(500);
     let stop = Stop::on_signals()?;
-    let (requests, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+    let counters = LoadCounters::default();
     thread::scope(|scope| {
         for number in 0..CONNECTIONS {
-            let (requests, failed, stop) = (&requests, &failed, &stop);
-            scope.spawn(move || client(number, address, stop, (requests, failed)));
+            let (counters, stop) = (&counters, &stop);
+            scope.spawn(move || client(number, address, stop, counters));
         }
         while !stop.requested() {
             let _ = poll::until(Instant::now() + REPORT_EVERY, &stop, || None::<()>);
-            report(&requests, &failed)?;
+            counters.report()?;
         }
         anyhow::Ok(())
     })?;
-    report(&requests, &failed)
+    counters.report()
 }
 
-fn report(requests: &AtomicU64, failed: &AtomicU64) -> Result<()> {
-    let (requests, failed) = (requests.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
-    writeln!(io::stdout(), "requests={requests} failed={failed}").context("standard output is gone")
+/// What the connections count, as in [`LoadCount`].
+#[derive(Default)]
+struct LoadCounters {
+    requests: AtomicU64,
+    failed: AtomicU64,
+    missing: AtomicU64,
+}
+
+impl LoadCounters {
+    fn report(&self) -> Result<()> {
+        let [requests, failed, missing] =
+            [&self.requests, &self.failed, &self.missing].map(|count| count.load(Ordering::Relaxed));
+        writeln!(io::stdout(), "requests={requests} failed={failed} missing={missing}")
+            .context("standard output is gone")
+    }
+}
+
+/// What came back where nothing is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LoadAnswer {
+    Value,
+    NotFound,
 }
 
 /// One connection, made again where it was closed.
-fn client(number: u64, address: SocketAddr, stop: &Stop, (requests, failed): (&AtomicU64, &AtomicU64)) {
+fn client(number: u64, address: SocketAddr, stop: &Stop, counters: &LoadCounters) {
     let mut connection = None;
     let mut turn = 0_u64;
     while !stop.requested() {
@@ -171,20 +204,31 @@ fn client(number: u64, address: SocketAddr, stop: &Stop, (requests, failed): (&A
         // The first round writes every key.
         let writes = turn < KEYS || turn.is_multiple_of(WRITES_ONE_IN);
         let method = if writes { "PUT" } else { "GET" };
-        if let Err(error) = exchange(&mut connection, address, method, &key) {
-            connection = None;
-            if failed.fetch_add(1, Ordering::Relaxed) < FAILURES_LISTED_MAX {
-                println!("failed {method} {key}: {error:#}");
+        match exchange(&mut connection, address, method, &key) {
+            Ok(LoadAnswer::Value) => {}
+            Ok(LoadAnswer::NotFound) => {
+                counters.missing.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => {
+                connection = None;
+                if counters.failed.fetch_add(1, Ordering::Relaxed) < FAILURES_LISTED_MAX {
+                    println!("failed {method} {key}: {error:#}");
+                }
             }
         }
-        requests.fetch_add(1, Ordering::Relaxed);
+        counters.requests.fetch_add(1, Ordering::Relaxed);
         turn += 1;
         let _ = poll::until(next, stop, || None::<()>);
     }
 }
 
 /// A request and its answer, which must be right.
-fn exchange(connection: &mut Option<BufReader<TcpStream>>, address: SocketAddr, method: &str, key: &str) -> Result<()> {
+fn exchange(
+    connection: &mut Option<BufReader<TcpStream>>,
+    address: SocketAddr,
+    method: &str,
+    key: &str,
+) -> Result<LoadAnswer> {
     let stream = match connection {
         Some(stream) => stream,
         None => connection.insert(connect(address)?),
@@ -202,8 +246,9 @@ fn exchange(connection: &mut Option<BufReader<TcpStream>>, address: SocketAddr, 
         *connection = None;
     }
     match (method, status) {
-        ("PUT", 200..=299) | ("GET", 404) => Ok(()),
-        ("GET", 200) if body == value.as_bytes() => Ok(()),
+        ("PUT", 200..=299) => Ok(LoadAnswer::Value),
+        ("GET", 404) => Ok(LoadAnswer::NotFound),
+        ("GET", 200) if body == value.as_bytes() => Ok(LoadAnswer::Value),
         ("GET", 200) => bail!("another value: {:?}", String::from_utf8_lossy(&body)),
         _ => bail!("status {status}: {}", String::from_utf8_lossy(&body).trim()),
     }
@@ -245,8 +290,9 @@ mod tests {
 
     #[test]
     fn the_last_counts_are_taken() {
-        let log = "requests=4 failed=0\nfailed GET k-1-2: status 503\nrequests=9 failed=1\nfailed";
-        assert_eq!(LoadCount::in_log(log), LoadCount { requests: 9, failed: 1 });
+        let log = "requests=4 failed=0 missing=0\nfailed GET k-1-2: status 503\nrequests=9 failed=1 missing=2\nfailed";
+        assert_eq!(LoadCount::in_log(log), LoadCount { requests: 9, failed: 1, missing: 2 });
+        assert_eq!(LoadCount::in_log("requests=9 failed=1 missing="), LoadCount::default());
         assert_eq!(LoadCount::in_log(""), LoadCount::default());
     }
 }

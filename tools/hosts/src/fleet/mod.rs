@@ -17,6 +17,7 @@ mod layout;
 mod load;
 mod recap;
 mod releases;
+mod rollout_state;
 mod scenarios;
 
 use std::fs;
@@ -37,7 +38,8 @@ pub(crate) use layout::{HOSTS, Role};
 pub(crate) use load::generate;
 pub(crate) use releases::LabReleases;
 
-use scenarios::SCENARIOS;
+use recap::Announcement;
+use scenarios::{FleetScenario, SCENARIOS};
 
 /// Where a run keeps its key, its logs and the controller's state; removed at the end.
 const FOLDER: &str = "/var/lib/corelane-lab";
@@ -57,9 +59,9 @@ pub(crate) struct Options {
     /// The folder with ansible-playbook
     #[arg(long, value_name = "DIR")]
     ansible_bin: PathBuf,
-    /// Only scenarios whose names contain this; those they rest on are run too
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    only: String,
+    /// Only scenarios whose names contain this, and those that they rest on; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
     /// Boot the fleet, say how it is reached, and keep it until Ctrl-C
     #[arg(long)]
     hold: bool,
@@ -67,12 +69,14 @@ pub(crate) struct Options {
 
 /// Hosts, their network, and who commands them. Dropped in the order of the fields.
 pub(crate) struct Fleet {
-    _balancer: Balancer,
+    pub(crate) balancer: Balancer,
     pub(crate) controller: Controller,
     pub(crate) hosts: Vec<FleetHost>,
     pub(crate) network: HostNetwork,
     pub(crate) releases: LabReleases,
     pub(crate) stop: Stop,
+    /// What a run with `--check` said that `site` would change, where there was one.
+    announced: Option<Announcement>,
     folder: RunFolder,
 }
 
@@ -106,7 +110,7 @@ impl Fleet {
         let controller = Controller::new(options, &folder.0, &name, stop)?;
         let balancer = Balancer::start(&folder.0, &name)?;
         let releases = LabReleases { folder: fs::canonicalize(&options.releases)? };
-        Ok(Self { _balancer: balancer, controller, hosts, network, releases, stop: stop.clone(), folder })
+        Ok(Self { balancer, controller, hosts, network, releases, stop: stop.clone(), announced: None, folder })
     }
 
     /// Takes cable and power of a host away.
@@ -131,6 +135,23 @@ impl Fleet {
         Ok(play.text("corelane_rollout_state_dir", &self.controller.state_folder().display().to_string()))
     }
 
+    /// A copy of the lab's inventory, to be changed.
+    pub(crate) fn copy_of_inventory(&self) -> Result<PathBuf> {
+        let copy = self.folder().join("inventory");
+        if copy.exists() {
+            // Of a scenario that failed.
+            fs::remove_dir_all(&copy).with_context(|| copy.display().to_string())?;
+        }
+        copy_folder(&self.controller.inventories().join("lab"), &copy)?;
+        Ok(copy)
+    }
+
+    /// The host of a name.
+    pub(crate) fn host(&self, name: &str) -> Result<&ContainerHost> {
+        let found = self.hosts.iter().find(|host| host.name == name);
+        found.map(|found| &found.host).with_context(|| format!("no host is named {name}"))
+    }
+
     /// The folder of this run.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder.0
@@ -143,6 +164,19 @@ impl Fleet {
         ensure!(self.stop.requested(), "{held:?}");
         Ok(())
     }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| to.display().to_string())?;
+    for entry in fs::read_dir(from).with_context(|| from.display().to_string())?.flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 fn named<'a>(hosts: &'a mut [FleetHost], name: &str) -> Result<&'a mut FleetHost> {
@@ -173,6 +207,7 @@ impl Drop for RunFolder {
 /// # Errors
 /// The fleet cannot be booted.
 pub(crate) fn test(options: &Options, stop: &Stop) -> Result<usize> {
+    let chosen = chosen(&options.only)?;
     let began = Instant::now();
     let image = HostImage::ready(stop)?;
     println!("image: {:.1} s", began.elapsed().as_secs_f64());
@@ -183,8 +218,6 @@ pub(crate) fn test(options: &Options, stop: &Stop) -> Result<usize> {
         fleet.hold()?;
         return Ok(0);
     }
-    let chosen: Vec<_> =
-        SCENARIOS.iter().filter(|scenario| scenario.always || scenario.name.contains(&options.only)).collect();
     let (mut passed, mut failed) = (0, 0);
     for scenario in chosen {
         let began = Instant::now();
@@ -209,9 +242,42 @@ pub(crate) fn test(options: &Options, stop: &Stop) -> Result<usize> {
     Ok(failed)
 }
 
+/// The scenarios with one of these in their names, and those that they rest on; all of them where nothing is asked for.
+///
+/// # Errors
+/// One of the texts is in no name.
+fn chosen(only: &[String]) -> Result<Vec<&'static FleetScenario>> {
+    let unknown: Vec<_> =
+        only.iter().filter(|text| !SCENARIOS.iter().any(|scenario| scenario.name.contains(text.as_str()))).collect();
+    let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+    ensure!(unknown.is_empty(), "--only: found {unknown:?}, allowed: a part of {}", names.join(", "));
+    let is_chosen = |name: &str| only.is_empty() || only.iter().any(|text| name.contains(text.as_str()));
+    Ok(SCENARIOS.iter().filter(|scenario| scenario.always || is_chosen(scenario.name)).collect())
+}
+
 /// Runs a program to its end, which must be good.
 fn must(command: &mut std::process::Command, stop: &Stop) -> Result<String> {
     const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
     let name = command.get_program().to_string_lossy().into_owned();
     run(command, LIMIT, stop)?.success(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_there_is_can_be_chosen() {
+        let names = |only: &[&str]| {
+            let only: Vec<_> = only.iter().map(ToString::to_string).collect();
+            chosen(&only).map(|chosen| chosen.iter().map(|scenario| scenario.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&[]).unwrap().len(), SCENARIOS.len());
+        assert_eq!(names(&["tune_ab"]).unwrap(), ["site", "measure: tune_ab"]);
+        let refused = names(&["tune_ab", "rollot"]).unwrap_err().to_string();
+        assert!(
+            refused.contains("\"rollot\"") && !refused.contains("\"tune_ab\"") && refused.contains("host dies"),
+            "{refused}"
+        );
+    }
 }

@@ -1,7 +1,10 @@
 //! What is shown on the fleet, in order: each leaves a fleet that serves.
 
+mod failures;
 mod measure;
+mod operate;
 mod rollout;
+mod serving;
 mod site;
 mod wrong;
 
@@ -17,18 +20,27 @@ pub(super) struct FleetScenario {
     pub(super) always: bool,
 }
 
+impl FleetScenario {
+    const fn new(name: &'static str, run: fn(&mut Fleet) -> Result<()>) -> Self {
+        Self { name, run, always: false }
+    }
+}
+
 /// All of them.
 pub(super) const SCENARIOS: &[FleetScenario] = &[
+    FleetScenario::new("announced", site::announced),
     FleetScenario { name: "site", run: site::from_nothing, always: true },
-    FleetScenario { name: "site again", run: site::again, always: false },
-    FleetScenario { name: "wrong inventories", run: wrong::inventories, always: false },
-    FleetScenario { name: "unsigned release", run: wrong::unsigned, always: false },
+    FleetScenario::new("site again", site::again),
+    FleetScenario::new("wrong inventories", wrong::inventories),
+    FleetScenario::new("unsigned release", wrong::unsigned),
+    FleetScenario::new("look and plan", operate::look),
+    FleetScenario::new("drain", operate::drain),
     FleetScenario { name: "rollout", run: rollout::good, always: false },
-    FleetScenario { name: "nodes need a word", run: rollout::nodes_unacknowledged, always: false },
-    FleetScenario { name: "bad releases", run: rollout::bad, always: false },
-    FleetScenario { name: "bad settings", run: rollout::bad_settings, always: false },
-    FleetScenario { name: "controller killed", run: rollout::controller_killed, always: false },
-    FleetScenario { name: "host dies", run: rollout::host_dies, always: false },
-    FleetScenario { name: "measure: perf", run: measure::load, always: false },
-    FleetScenario { name: "measure: tune_ab", run: measure::knob, always: false },
+    FleetScenario::new("nodes need a word", rollout::nodes_unacknowledged),
+    FleetScenario::new("bad releases", rollout::bad),
+    FleetScenario::new("bad settings", rollout::bad_settings),
+    FleetScenario::new("controller killed", failures::controller_killed),
+    FleetScenario::new("host dies", failures::host_dies),
+    FleetScenario::new("measure: perf", measure::load),
+    FleetScenario::new("measure: tune_ab", measure::knob),
 ];
