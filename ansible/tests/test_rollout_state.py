@@ -284,6 +284,10 @@ class Rollback(unittest.TestCase):
             self.assertIn("e1 is %s: %s" % (kind, kind), said)
             self.assertEqual(batches(back(state)), [("edges", ["e1"])])
 
+    def test_too_little_load_does_not_halt_it(self):
+        state = step(back(done(begin())), ["e1"], verdict=UNKNOWN)
+        self.assertEqual((state["decision"], state["judged"]), ("go", ["e1"]))
+
     def test_it_halts_where_no_host_goes_back(self):
         state = step(step(back(done(begin())), ["e1"], "refused"), ["e2"], "refused")
         self.assertEqual((state["decision"], returning(state)), ("halt", []))

@@ -119,6 +119,8 @@ def watched(state, hosts, verdict, accept_unknown):
     """The state after hosts were watched; ``verdict`` is the judge's."""
     state = copy.deepcopy(state)
     state["verdicts"].append({"hosts": list(hosts), "verdict": verdict["verdict"], "sentence": verdict["sentence"]})
+    # What a host goes back to served before: too little load is no reason to stay with what is worse.
+    accept_unknown = accept_unknown or state["action"] == "rollback"
     if verdict["verdict"] == "pass" or (verdict["verdict"] != "fail" and accept_unknown):
         state["judged"].extend(host for host in hosts if host not in state["judged"])
     elif verdict["verdict"] == "fail" and state["action"] == "update":
