@@ -89,7 +89,7 @@ fn a_node_that_hangs_costs_its_own_slots_until_it_goes_on() {
     let rig = Rig::start_impatient(Duration::ZERO);
     let owned = spread(&rig.edges[0], &rig.edges[1], KEYS);
     let theirs = owned.iter().find(|owned| owned.node == VICTIM).unwrap();
-    rig.nodes[VICTIM - 1].signal(Signal::STOP);
+    rig.nodes[VICTIM - 1].stop();
     check_neighbours_of_a_wait(&rig.edges[0], &owned, &theirs.key);
     until_breakers_refuse(&rig, &owned);
     check_writes_refused(&rig.edges[1], &owned);

@@ -130,8 +130,24 @@ impl Member {
 
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let id = self.running.as_ref().expect("it runs").id();
-        kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
+        let id = i32::try_from(self.id()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    fn id(&self) -> u32 {
+        self.running.as_ref().expect("it runs").id()
+    }
+
+    /// Stops it as a debugger does, and waits until none of its threads runs: on a busy host that takes a moment after the signal.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+        let threads = format!("/proc/{}/task", self.id());
+        until("it stands still", || {
+            let mut threads = std::fs::read_dir(&threads).unwrap().map(|thread| thread.unwrap().path().join("stat"));
+            // A thread that has just ended is still listed; workers of the kernel for the process bear another name.
+            let stands = |stat: String| stat.contains("(iou-") || stat.rsplit_once(") ").unwrap().1.starts_with('T');
+            threads.all(|stat| std::fs::read_to_string(stat).map_or(true, stands)).then_some(())
+        });
     }
 
     /// Ends it without a word, as a crash does.

@@ -62,6 +62,15 @@ struct Progress {
     settled: AtomicU64,
 }
 
+/// Ends the clients, also where a check before it has failed: the test would wait for them for ever.
+struct EndsClients<'a>(&'a Progress);
+
+impl Drop for EndsClients<'_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Writes its keys one after another, and reads each before: it is what was written last, or gone because it has moved since.
 fn work(edge: SocketAddr, number: usize, progress: &Progress) {
     let mut client = Client::connect(edge);
@@ -174,6 +183,7 @@ fn three_nodes_become_four_and_three_again() {
     let mut resize = Resize { rig, epoch: 1, file };
     let (progress, edges) = (Progress::default(), [0, 1].map(|edge: usize| resize.rig.edges[edge].address));
     std::thread::scope(|scope| {
+        let _ends = EndsClients(&progress);
         for (number, edge) in edges.into_iter().enumerate() {
             let progress = &progress;
             scope.spawn(move || work(edge, number, progress));
@@ -185,6 +195,5 @@ fn three_nodes_become_four_and_three_again() {
             last.signal(Signal::TERM);
             assert_eq!(last.await_exit(), 0);
         }
-        progress.stop.store(true, Ordering::Relaxed);
     });
 }
