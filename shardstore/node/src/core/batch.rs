@@ -1,14 +1,15 @@
 //! MGET and MSET: cut by core, done, and put together in the order they were asked.
 //!
 //! ```text
-//!  keys ─┬─ this core's ──────────▶ done at once ─┐
-//!        ├─ another's ── one hop ─▶ its answers ──┼─▶ Gather ──▶ one response
-//!        └─ another node's ───────▶ MOVED ────────┘
+//!  keys ─┬─ this core's ──────────▶ done at once, or in slices ─┐
+//!        ├─ another's ── one hop ─▶ its answers ────────────────┼─▶ Gather ──▶ one response
+//!        └─ another node's ───────▶ MOVED ──────────────────────┘
 //! ```
 //!
 //! **Not**: one transaction; the entries are independent of each other.
 //!
-//! **Invariants**: a core does its entries in the order they were asked.
+//! **Invariants**: a core does its entries in the order they were asked; while a batch of several slices is under way its connection serves
+//! no other request, so that those of one connection keep their order.
 //!
 //! **Source**: docs/wire.md, "Batches".
 
@@ -16,27 +17,31 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use reactor::CoreId;
-use shardstore::cache::LOOKAHEAD;
 use shardstore::key::KeyHash;
 use shardstore::placement::Verdict;
 use shardstore::wire::batch::{MgetKeys, MsetItems};
-use shardstore::wire::{Flags, Frame, FrameError, Header, Kind, Op, Request, Status, checksum};
+use shardstore::wire::{Flags, Frame, FrameError, Header, Kind, Op, Opcode, Request, Status, checksum};
+use store_runtime::budget::Lease;
+use store_runtime::hop::Hop;
 
 use super::answer::OwnedResponse;
+use super::batch_part::{BatchPart, is_sliced};
 use super::context::RequestContext;
-use super::gather::{AnswerRoom, Gather, part_answer};
+use super::gather::{Gather, part_answer};
 use super::link::Link;
-use super::operate::{operate, read_within, set_of};
 use super::respond::{BUSY_RETRY_US, Sent, respond};
 use super::waiting::Waiting;
 use super::{NodeCore, note};
 use crate::message::OwnedFrame;
 use crate::metrics::Event;
 
-/// The entries of one batch that one core does.
-struct BatchPart {
-    indices: Vec<u16>,
-    hashes: Vec<KeyHash>,
+/// Bytes of a batch that came in chunks: as many as one frame has that is not cut.
+const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+
+/// Whether a request is a batch of more bytes than are checked, copied and parsed in one turn.
+pub(super) fn is_too_large(frame: &Frame<'_>) -> bool {
+    let is_batch = [Opcode::Mget, Opcode::Mset].iter().any(|opcode| frame.header.code == opcode.number());
+    is_batch && frame.value.len() > PAYLOAD_BYTES_MAX
 }
 
 /// Serves a batch.
@@ -44,7 +49,7 @@ struct BatchPart {
 /// # Errors
 /// [`FrameError::BadKey`]: an entry's key is none; the peer's fault.
 pub(super) fn serve(
-    core: &NodeCore,
+    core: &Rc<NodeCore>,
     link: &Rc<Link>,
     request: &Request<'_>,
     reply: RequestContext,
@@ -62,23 +67,25 @@ pub(super) fn serve(
     }
     let mut entries: Vec<OwnedResponse> = keys.iter().map(|_| OwnedResponse::status(Status::Ok)).collect();
     let parts = cut(core, request.slot_epoch, &hashes, &mut entries, &mut reply);
+    let is_sliced = is_sliced(&request.op);
     let gather = Rc::new(RefCell::new(Gather::new(reply, Rc::clone(link), entries)));
     for (to, part) in (0..).map(CoreId).zip(parts) {
         if part.indices.is_empty() {
             continue;
         }
-        if to == core.reactor.core() {
-            let mut room = AnswerRoom::new(&core.shared.batch_answers);
-            let answers = perform(core, &request.op, &part, &mut room);
-            let mut gather = gather.borrow_mut();
-            gather.take(&part.indices, answers);
-            gather.hold(room.into_lease());
-        } else {
-            note(core, Event::Hop);
-            hop(core, to, request, part, &gather);
+        match (to == core.reactor.core(), is_sliced) {
+            (true, false) => gather.borrow_mut().take(&part.indices, core.perform_part(&request.op, &part)),
+            (true, true) => slice(core, &request.op, part, &gather),
+            (false, _) => hop(core, to, &request.op, part, &gather),
         }
     }
-    if gather.borrow().is_complete() { Ok(gather.borrow_mut().finish(core, out)) } else { Ok(Sent::Later) }
+    if gather.borrow().is_complete() {
+        return Ok(gather.borrow_mut().finish(core, out));
+    }
+    if is_sliced {
+        link.begin_batch();
+    }
+    Ok(Sent::Later)
 }
 
 fn keys_of<'a>(op: &Op<'a>) -> Vec<&'a [u8]> {
@@ -119,47 +126,23 @@ fn cut(
     parts
 }
 
-/// Does one core's part.
-fn perform(core: &NodeCore, op: &Op<'_>, part: &BatchPart, room: &mut AnswerRoom) -> Vec<OwnedResponse> {
-    let mut wanted = part.indices.iter().zip(&part.hashes).peekable();
-    let mut answers = Vec::with_capacity(part.indices.len());
-    let mut ahead = part.hashes.chunks(LOOKAHEAD);
-    let mut each = |index: usize, op: Op<'_>| {
-        // Indices ascend, so that only the next one has to be compared.
-        if let Some((_, hash)) = wanted.next_if(|(wanted, _)| usize::from(**wanted) == index) {
-            if answers.len().is_multiple_of(LOOKAHEAD)
-                && let Some(hashes) = ahead.next()
-            {
-                core.store.shard().prefetch(hashes);
-            }
-            let refused = core.refuse_hop(hash.slot(), core.topology_epoch()).map(|answer| answer.status);
-            let serve = || match op {
-                Op::Get { key } => read_within(core, *hash, key, room),
-                _ => operate(core, *hash, &op),
-            };
-            answers.push(refused.map_or_else(serve, OwnedResponse::status));
-        }
-    };
-    match op {
-        Op::Mget(keys) => keys.iter().enumerate().for_each(|(index, key)| each(index, Op::Get { key })),
-        Op::Mset(items) => items.iter().enumerate().for_each(|(index, item)| each(index, Op::Set(set_of(&item)))),
-        _ => {}
-    }
-    answers
+/// A part of a batch as a frame, with the memory for it; none when there is none left.
+fn frame_of(core: &NodeCore, op: &Op<'_>, indices: &[u16]) -> Option<(OwnedFrame, Option<Lease>)> {
+    let payload = payload_of(op, indices);
+    let lease = core.lease_frame(payload.len()).ok()?;
+    let mut header = Header::new(Kind::Request, op.opcode().number(), core.shared.cluster_tag);
+    header.flags = Flags::BATCH | Flags::VALUE_CRC;
+    header.value_crc32c = checksum(&payload);
+    Some((OwnedFrame::of(&Frame { header, ext: &[], key: &[], value: &payload }), lease))
 }
 
 /// Sends one part to its core; where that has no room, its entries are BUSY.
-fn hop(core: &NodeCore, to: CoreId, request: &Request<'_>, part: BatchPart, gather: &Rc<RefCell<Gather>>) {
-    let payload = payload_of(&request.op, &part.indices);
-    let Ok(lease) = core.lease_frame(payload.len()) else {
+fn hop(core: &NodeCore, to: CoreId, op: &Op<'_>, part: BatchPart, gather: &Rc<RefCell<Gather>>) {
+    note(core, Event::Hop);
+    let Some((frame, lease)) = frame_of(core, op, &part.indices) else {
         gather.borrow_mut().refuse(&part.indices);
         return;
     };
-    let cluster_tag = core.shared.cluster_tag;
-    let mut header = Header::new(Kind::Request, request.op.opcode().number(), cluster_tag);
-    header.flags = Flags::BATCH | Flags::VALUE_CRC;
-    header.value_crc32c = checksum(&payload);
-    let frame = OwnedFrame::of(&Frame { header, ext: &[], key: &[], value: &payload });
     gather.borrow_mut().note_part(lease);
     let (deadline, link) = (gather.borrow().deadline(), gather.borrow().link());
     let waiting = Waiting::Part { gather: Rc::clone(gather), indices: part.indices };
@@ -167,6 +150,28 @@ fn hop(core: &NodeCore, to: CoreId, request: &Request<'_>, part: BatchPart, gath
         gather.borrow_mut().refuse_part(&indices);
     } else {
         link.note_hop();
+    }
+}
+
+/// Begins to do this core's part slice by slice; where there is no room for that, its entries are BUSY.
+fn slice(core: &Rc<NodeCore>, op: &Op<'_>, part: BatchPart, gather: &Rc<RefCell<Gather>>) {
+    let Some((frame, lease)) = frame_of(core, op, &part.indices) else {
+        gather.borrow_mut().refuse(&part.indices);
+        return;
+    };
+    gather.borrow_mut().note_part(lease);
+    let indices = part.indices.clone();
+    let (serving, gathering) = (Rc::clone(core), Rc::clone(gather));
+    let task = async move {
+        let (deadline, link) = (gathering.borrow().deadline(), gathering.borrow().link());
+        let frame = frame.frame();
+        let Request { op, .. } = Request::parse(&frame).expect("it was written here");
+        let own = BatchPart { indices: (0..part.hashes.len() as u16).collect(), hashes: part.hashes };
+        let answers = serving.perform_sliced(&op, &own, deadline, || link.sender.is_open()).await;
+        gathering.borrow_mut().take_part(&serving, &part.indices, answers);
+    };
+    if core.reactor.spawn(task).is_err() {
+        gather.borrow_mut().refuse_part(&indices);
     }
 }
 
@@ -190,17 +195,45 @@ fn payload_of(op: &Op<'_>, indices: &[u16]) -> Vec<u8> {
     payload
 }
 
-/// Does the part of a batch that another core sent, and puts its answers into one.
-pub(super) fn perform_part(core: &NodeCore, epoch: u32, op: &Op<'_>) -> OwnedResponse {
-    if core.topology_epoch() < epoch {
-        return OwnedResponse::retry(Status::Busy, BUSY_RETRY_US);
+impl NodeCore {
+    /// Serves the part of a batch that another core took, and puts its answers into one: at once, or slice by slice.
+    pub(super) fn serve_part(self: &Rc<Self>, from: CoreId, hop: Hop<OwnedFrame>) {
+        let (core, id) = (Rc::clone(self), hop.id);
+        let task = async move {
+            let frame = hop.request.frame();
+            // The core that took it has written it.
+            let Ok(Request { op, .. }) = Request::parse(&frame) else {
+                return core.answer_hop(from, id, OwnedResponse::status(Status::Unsupported));
+            };
+            if let Some(refused) = core.refuse_part(frame.header.slot_epoch) {
+                return core.answer_hop(from, id, refused);
+            }
+            let part = whole(&core, &op);
+            // That the peer has gone is not known here; its deadline is.
+            let answers = core.perform_sliced(&op, &part, hop.deadline, || true).await;
+            core.answer_hop(from, id, part_answer(answers));
+        };
+        if self.reactor.spawn(task).is_err() {
+            self.answer_hop(from, id, OwnedResponse::retry(Status::Busy, BUSY_RETRY_US));
+        }
     }
+
+    /// Serves a part of another core's batch that is one turn's work.
+    pub(super) fn answer_part(&self, epoch: u32, op: &Op<'_>) -> OwnedResponse {
+        self.refuse_part(epoch).unwrap_or_else(|| part_answer(self.perform_part(op, &whole(self, op))))
+    }
+
+    /// What a core says to a part that another one has placed by a map that is not in force here yet.
+    fn refuse_part(&self, epoch: u32) -> Option<OwnedResponse> {
+        (self.topology_epoch() < epoch).then(|| OwnedResponse::retry(Status::Busy, BUSY_RETRY_US))
+    }
+}
+
+/// All entries of a batch as one part.
+fn whole(core: &NodeCore, op: &Op<'_>) -> BatchPart {
     let keys = keys_of(op);
-    let part = BatchPart {
+    BatchPart {
         indices: (0..keys.len() as u16).collect(),
         hashes: keys.iter().map(|key| core.hasher.hash(key)).collect(),
-    };
-    let mut room = AnswerRoom::new(&core.shared.batch_answers);
-    let answers = perform(core, op, &part, &mut room);
-    part_answer(&answers, room.into_lease())
+    }
 }

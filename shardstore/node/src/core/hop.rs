@@ -20,7 +20,7 @@ use store_runtime::budget::Lease;
 use store_runtime::hop::{Hop, HopAnswer, HopId, HopMessage};
 
 use super::answer::OwnedResponse;
-use super::batch;
+use super::batch_part::is_sliced;
 use super::operate::operate;
 use super::respond::{Sent, respond_leased};
 use super::waiting::Waiting;
@@ -69,8 +69,10 @@ impl NodeCore {
             OwnedResponse::retry(Status::Unavailable, 0)
         } else if hop.request.is_staged() {
             return self.stage_hop(from, hop);
+        } else if let Some(answer) = self.perform(&hop.request) {
+            answer
         } else {
-            self.perform(&hop.request)
+            return self.serve_part(from, hop);
         };
         self.answer_hop(from, hop.id, answer);
     }
@@ -80,18 +82,21 @@ impl NodeCore {
         self.mail.deliver(to, HopMessage::Answer(Box::new(HopAnswer { id, answer })).into());
     }
 
-    fn perform(&self, frame: &OwnedFrame) -> OwnedResponse {
+    /// Does what a frame asks for; `None` where it is a part of a batch that takes several turns.
+    fn perform(&self, frame: &OwnedFrame) -> Option<OwnedResponse> {
         let frame = frame.frame();
         let epoch = frame.header.slot_epoch;
-        match Request::parse(&frame) {
-            Ok(Request { op: op @ (Op::Mget(_) | Op::Mset(_)), .. }) => batch::perform_part(self, epoch, &op),
+        let answer = match Request::parse(&frame) {
+            Ok(request) if is_sliced(&request.op) => return None,
+            Ok(Request { op: op @ (Op::Mget(_) | Op::Mset(_)), .. }) => self.answer_part(epoch, &op),
             Ok(request) => {
                 let hash = self.hasher.hash(request.op.key());
                 self.refuse_hop(hash.slot(), epoch).unwrap_or_else(|| operate(self, hash, &request.op))
             }
             // The asking core has parsed the same bytes.
             Err(_) => OwnedResponse::status(Status::Unsupported),
-        }
+        };
+        Some(answer)
     }
 
     /// Takes the answer to a hop of this core.
@@ -108,7 +113,7 @@ impl NodeCore {
             Some(Waiting::Task(sender)) => sender.send(answer),
             Some(Waiting::Part { gather, indices }) => {
                 gather.borrow().link().note_hop_over();
-                gather.borrow_mut().take_part(self, &indices, answer);
+                gather.borrow_mut().take_answer(self, &indices, answer);
             }
             None => debug_assert!(false, "a hop is answered once"),
         }

@@ -42,6 +42,8 @@ pub(crate) struct Link {
     pub(crate) streams: RefCell<VecDeque<ResponseStream>>,
     /// Requests of this connection, and parts of its batches, that other cores have.
     hops: Cell<u32>,
+    /// A batch of several slices is under way: nothing else of the connection is served.
+    in_batch: Cell<bool>,
 }
 
 impl Link {
@@ -61,6 +63,7 @@ impl Link {
             attention,
             streams: RefCell::default(),
             hops: Cell::default(),
+            in_batch: Cell::default(),
         }
     }
 
@@ -78,6 +81,22 @@ impl Link {
     #[inline]
     pub(crate) fn is_hopping(&self) -> bool {
         self.hops.get() > 0
+    }
+
+    /// Notes that a batch begins that takes several turns.
+    pub(crate) fn begin_batch(&self) {
+        self.in_batch.set(true);
+    }
+
+    /// Notes that a batch is answered.
+    pub(crate) fn end_batch(&self) {
+        self.in_batch.set(false);
+    }
+
+    /// Whether requests of the connection wait for a batch before them.
+    #[inline]
+    pub(crate) fn is_in_batch(&self) -> bool {
+        self.in_batch.get()
     }
 
     /// The longest value that goes in one frame.

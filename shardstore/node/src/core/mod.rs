@@ -3,8 +3,8 @@
 //! ```text
 //!  listener ─▶ hello ─▶ session ─▶ serve ─▶ operate ─▶ Shard
 //!                │         │         ├────▶ in_place ─▶ another core's shard, read
-//!                │         │         ├────▶ batch ─┐
-//!                │         │         ├────▶ hop ───┴─▶ another core
+//!                │         │         ├────▶ batch, batch_part: several keys, slice by slice
+//!                │         │         ├────▶ hop ──▶ another core
 //!                │         │         ├────▶ collect: a large value part by part
 //!                │         │         └────▶ staging: a large value slice by slice
 //!                │         ├─ ahead: what frames that came together ask for is waited for together
@@ -22,6 +22,7 @@
 mod ahead;
 pub(crate) mod answer;
 mod batch;
+mod batch_part;
 mod collect;
 mod context;
 mod disown;

@@ -19,6 +19,7 @@
 //! **Source**: docs/wire.md.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use reactor::{CoreId, Instant};
 use shardstore::cache::Hit;
@@ -29,6 +30,7 @@ use shardstore::wire::hello::Hello;
 use shardstore::wire::reassembly::{ReassemblyError, ValuePart};
 use shardstore::wire::{Frame, FrameError, HEADER_BYTES, Kind, Op, Request, Status};
 use store_runtime::budget::Lease;
+use store_runtime::discard::discard;
 use store_runtime::request::PART_BYTES_MAX;
 
 use super::answer::OwnedResponse;
@@ -98,6 +100,10 @@ impl FrameHandler {
                 Ok(())
             }
             Ok(Accepted::Assembled(assembled, first_arrived, lease)) => {
+                if batch::is_too_large(&assembled.frame()) {
+                    self.refuse_batch((OwnedFrame::of_assembled(assembled), lease), first_arrived, out);
+                    return Ok(());
+                }
                 if let Some((core, context)) = self.take_request(&assembled.frame(), first_arrived, out)? {
                     self.hop(core, (OwnedFrame::of_assembled(assembled), Some(lease)), &context, out);
                 }
@@ -151,6 +157,17 @@ impl FrameHandler {
         };
         self.send(&context, answer, out);
         Ok(())
+    }
+
+    /// Answers a batch that is larger than any frame; nothing of it is done.
+    #[cold]
+    fn refuse_batch(&self, (frame, lease): (OwnedFrame, Lease), arrived: Instant, out: &mut Vec<u8>) {
+        let context = {
+            let frame = frame.frame();
+            RequestContext::of_header(&frame.header, arrived, Instant::NEVER, frame.wire_bytes())
+        };
+        self.send(&context, OwnedResponse::status(Status::TooLarge), out);
+        discard(&self.core.reactor, Arc::new(frame.into_value()), Some(lease));
     }
 
     #[inline]

@@ -10,8 +10,8 @@
 //!
 //! **Not**: what a frame means ([`super::serve`]).
 //!
-//! **Invariants**: nothing is read while the send queue is over [`QUEUE_BYTES_MAX`] or too many streams wait, so that a peer
-//! that does not read costs bounded memory; such a peer is cut after [`SLOW_TIME`].
+//! **Invariants**: nothing is read while the send queue is over [`QUEUE_BYTES_MAX`], too many streams wait, or a batch of several
+//! slices is under way, so that a peer that does not read costs bounded memory; such a peer is cut after [`SLOW_TIME`].
 //!
 //! **Source**: docs/wire.md, "A connection"; docs/config.md, `limits.idle_timeout`.
 
@@ -228,7 +228,7 @@ impl PeerSession<'_> {
             ahead_bytes = ahead_bytes.saturating_sub(frame.wire_bytes());
             *last_frame = core.reactor.now();
             let has_to_read = out.len() > queue_bytes_max || link.streams.borrow().len() >= STREAMS_MAX;
-            Ok(if has_to_read { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            Ok(if has_to_read || link.is_in_batch() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         });
         // That its map is another one ends a connection as a fault of the frame that says so.
         let name = |error: ReassemblyError| if core.conflicts_with(link.map.get()) { MAP_FAULT } else { error.name() };
@@ -266,20 +266,24 @@ impl PeerSession<'_> {
         self.link.streams.borrow().len() >= STREAMS_MAX
     }
 
-    /// Whether the peer has to read before anything more is read from it.
+    /// Whether nothing more is read from the peer for now.
     fn is_blocked(&self) -> bool {
+        self.has_to_read() || self.link.is_in_batch()
+    }
+
+    /// Whether the peer has to read before anything more is read from it.
+    fn has_to_read(&self) -> bool {
         self.connection.queued_bytes() > self.core.queue_bytes_max() || self.has_many_streams()
     }
 
     /// Whether nothing is under way.
     fn is_quiet(&self) -> bool {
-        self.link.credit.waiting() == 0 && self.link.streams.borrow().is_empty()
+        self.link.credit.waiting() == 0 && self.link.streams.borrow().is_empty() && !self.link.is_in_batch()
     }
 
     async fn wait(&mut self) -> Woken {
-        let is_blocked = self.is_blocked();
-        let reads = !self.ended && !is_blocked;
-        let wants_room = is_blocked || !self.link.streams.borrow().is_empty();
+        let reads = !self.ended && !self.is_blocked();
+        let wants_room = self.has_to_read() || !self.link.streams.borrow().is_empty();
         self.set_deadline(wants_room);
         let mut receiving = self.connection.receive();
         let mut drained = pin!(self.connection.drained(QUEUE_BYTES_LOW.min(self.core.queue_bytes_max() / 4)));

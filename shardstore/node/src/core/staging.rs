@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use reactor::{CoreId, Instant};
 use shardstore::key::KeyHash;
+use shardstore::wire::request::Set;
 use shardstore::wire::{Kind, Op, Request, Status};
 use store_runtime::budget::Lease;
 use store_runtime::discard::{discard, reclaim};
@@ -51,7 +52,7 @@ pub(super) fn begin(
     let reactor = core.reactor.clone();
     let frame = frame.placed_by(core.topology_epoch());
     let task = async move {
-        let answer = core.write_staged(&frame, context.deadline, || link.sender.is_open()).await;
+        let answer = core.write_frame_staged(&frame, context.deadline, || link.sender.is_open()).await;
         reclaim(&core.reactor, Arc::new(frame.into_value()), lease).await;
         let sent = respond(&core, &link, &context, answer, &mut link.sender.write());
         // It was counted as waiting when it began.
@@ -69,7 +70,7 @@ impl NodeCore {
         let (core, id) = (Rc::clone(self), hop.id);
         let task = async move {
             // That the peer has gone is not known here; its deadline is.
-            let answer = core.write_staged(&hop.request, hop.deadline, || true).await;
+            let answer = core.write_frame_staged(&hop.request, hop.deadline, || true).await;
             // The core that took it has the lease.
             core.answer_hop(from, id, answer);
             discard(&core.reactor, Arc::new(hop.request.into_value()), None);
@@ -79,14 +80,29 @@ impl NodeCore {
         }
     }
 
-    async fn write_staged(&self, frame: &OwnedFrame, deadline: Instant, is_wanted: impl Fn() -> bool) -> OwnedResponse {
+    async fn write_frame_staged(
+        &self,
+        frame: &OwnedFrame,
+        deadline: Instant,
+        is_wanted: impl Fn() -> bool,
+    ) -> OwnedResponse {
         let frame = frame.frame();
         // Whoever took it has parsed the same bytes.
         let Ok(Request { op: Op::Set(set), .. }) = Request::parse(&frame) else {
             return OwnedResponse::status(Status::Unsupported);
         };
-        let (hash, epoch) = (self.hasher.hash(set.key), frame.header.slot_epoch);
-        let new = shard_set(&set);
+        self.write_staged((self.hasher.hash(set.key), &set), frame.header.slot_epoch, deadline, is_wanted).await
+    }
+
+    /// Writes the value of a SET of this core slice by slice; `epoch` is that of the map by which it was placed.
+    pub(super) async fn write_staged(
+        &self,
+        (hash, set): (KeyHash, &Set<'_>),
+        epoch: u32,
+        deadline: Instant,
+        is_wanted: impl Fn() -> bool,
+    ) -> OwnedResponse {
+        let new = shard_set(set);
         if let Some(refused) = self.prepare(hash, set.key, epoch) {
             return refused;
         }

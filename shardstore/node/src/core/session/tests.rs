@@ -1,5 +1,7 @@
 //! The hit path of a connection, measured: whole buffers of GETs through the code that serves real ones.
 
+mod batches;
+
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
@@ -63,6 +65,29 @@ fn gets(core: &NodeCore, terms: &SessionTerms) -> Vec<u8> {
     bytes
 }
 
+/// The session of an edge on a connection.
+fn session<'a>(permit: &'a ConnectionPermit, connection: &'a Connection) -> PeerSession<'a> {
+    let core = &permit.core;
+    let edge = Hello { role: Role::Edge, node_id: 0, ..core.hello() };
+    let terms = negotiate(&core.hello(), &edge).unwrap();
+    let credit = PeerCredit::new(256, 4 << 20);
+    let link = Rc::new(Link::new(connection.sender(), terms, credit, Rc::clone(&permit.attention)));
+    let now = core.reactor.now();
+    PeerSession {
+        core,
+        connection,
+        handler: FrameHandler::new(core, &link, 4 << 20),
+        link,
+        reader: FrameReader::default(),
+        in_part: core.frames_in_part.empty_lease(),
+        received: None,
+        arrived: now,
+        last_frame: now,
+        room_until: None,
+        ended: false,
+    }
+}
+
 async fn serve_rounds(core: Rc<NodeCore>, rounds: usize) {
     let reactor = core.reactor.clone();
     let address = Address::Tcp(([10, 0, 0, 1], 7401).into());
@@ -78,25 +103,9 @@ async fn serve_rounds(core: Rc<NodeCore>, rounds: usize) {
     };
     reactor.spawn(reader).unwrap();
     let connection = listener.accept().await.unwrap();
-    let edge = Hello { role: Role::Edge, node_id: 0, ..core.hello() };
-    let terms = negotiate(&core.hello(), &edge).unwrap();
     let permit = ConnectionPermit::take(&core).unwrap();
-    let credit = PeerCredit::new(256, 4 << 20);
-    let link = Rc::new(Link::new(connection.sender(), terms, credit, Rc::clone(&permit.attention)));
-    let bytes = gets(&core, &terms);
-    let mut session = PeerSession {
-        core: &core,
-        connection: &connection,
-        handler: FrameHandler::new(&core, &link, 4 << 20),
-        link,
-        reader: FrameReader::default(),
-        in_part: core.frames_in_part.empty_lease(),
-        received: None,
-        arrived: reactor.now(),
-        last_frame: reactor.now(),
-        room_until: None,
-        ended: false,
-    };
+    let mut session = session(&permit, &connection);
+    let bytes = gets(&core, &session.link.terms);
     let mut allocations = 0;
     for round in 0..rounds {
         // Cut in the middle of a frame, at another byte in each round: the rest is held until the next buffer.
