@@ -1,6 +1,7 @@
 //! The hit path of a connection, measured: whole buffers of GETs through the code that serves real ones.
 
 mod batches;
+mod blocked;
 
 use std::cell::Cell;
 use std::io;
