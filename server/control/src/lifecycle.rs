@@ -28,7 +28,7 @@ use reactor::{Instant, Reactor, Signal};
 
 use self::files::FileWatch;
 pub use self::files::{Contents, PendingRead};
-pub use self::state::{DRAIN_CAUSE, EndTimes, Lifecycle, LifecycleEvent, LifecycleState};
+pub use self::state::{DRAIN_CAUSE, EndTimes, Lifecycle, LifecycleEvent, LifecycleState, in_flight};
 use crate::{
     exit::Exit,
     lame_duck::{LameDuck, LameDuckCause},

@@ -29,11 +29,11 @@ use control::heartbeat::Heartbeats;
 use control::lame_duck::LameDuck;
 use control::lifecycle::{
     self, Contents, ControlledProcess, DRAIN_CAUSE, EndTimes, LifecycleState, Options, PendingRead, ReloadCause, Start,
-    TopologyWishes, Watched,
+    TopologyWishes, Watched, in_flight,
 };
 use control::listening::SharedListen;
 use control::log::{LineSink, Log, LogFields, LogLevel};
-use control::memory::{CONNECTION_BYTES, HostMemory, MemoryBound, ReleaseRule};
+use control::memory::{HostMemory, MemoryBound, ReleaseRule};
 use control::metrics::ReadUsage;
 use control::notify::{ServiceManager, sentence};
 use control::reading::PendingFiles;
@@ -212,19 +212,12 @@ impl Supervisor {
         self.metrics.iter().map(|metrics| metrics.connections.value()).sum()
     }
 
-    /// What clients make the process hold, in bytes.
-    fn held_bytes(&self) -> u64 {
-        let held = |core: &Arc<CoreMetrics>| {
-            let connections = core.connections.value() * CONNECTION_BYTES;
-            core.body_bytes.value() + core.reactor.queued_bytes.value() + connections
-        };
-        self.metrics.iter().map(held).sum()
-    }
-
     /// Gives memory that has become free back to the kernel.
     fn release_memory(&self) {
         // Simulated processes share one allocator.
-        if self.usage.is_some() && self.release.borrow_mut().is_due(self.reactor.now(), self.held_bytes()) {
+        if self.usage.is_some()
+            && self.release.borrow_mut().is_due(self.reactor.now(), status::held_bytes(&self.metrics))
+        {
             reactor::release_free_memory();
         }
     }
@@ -360,9 +353,7 @@ impl ControlledProcess for Supervisor {
     }
 
     fn in_flight(&self) -> usize {
-        let open = self.open_connections();
-        let busy_cores = self.metrics.len() - self.drained.get().min(self.metrics.len());
-        usize::try_from(open).unwrap_or(usize::MAX).saturating_add(busy_cores)
+        in_flight(self.open_connections(), self.metrics.len(), self.drained.get())
     }
 
     fn end_times(&self) -> EndTimes {
@@ -385,7 +376,7 @@ impl ControlledProcess for Supervisor {
     }
 
     fn summary(&self) -> String {
-        let activity = self.activity.summary(self.reactor.now(), status::totals(self));
+        let activity = self.activity.summary(self.reactor.now(), status::totals(&self.metrics));
         sentence(self.state.get(), &self.duck, self.cores_run(), &activity)
     }
 
@@ -470,6 +461,6 @@ impl ControlledProcess for Supervisor {
         let closes_connections = self.closes_connections.get();
         let send = |core| self.mailbox.send(&self.reactor, core, Message::Heartbeat { closes_connections }).is_ok();
         self.heartbeats.tick(self.reactor.now(), send, &|level, event, fields| self.event(level, event, fields));
-        self.activity.note(self.reactor.now(), status::totals(self));
+        self.activity.note(self.reactor.now(), status::totals(&self.metrics));
     }
 }

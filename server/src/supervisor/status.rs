@@ -3,7 +3,10 @@
 //! **Invariants**: the numbers of a core have the names of their metrics: `corelane_http_requests_total` is
 //! `cores[].http.requests`.
 
+use std::sync::Arc;
+
 use control::activity::{self, Totals};
+use control::memory::CONNECTION_BYTES;
 use control::metrics::{Build, add_to_status, latency_status};
 use serde_json::{Value, json};
 
@@ -27,7 +30,7 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
         "drain": supervisor.duck.to_json(supervisor.reactor.now(), snapshot.settings.lame_duck),
         "state": supervisor.state.get().word(),
         "config_generation": supervisor.config.generation(),
-        "totals": supervisor.activity.render(supervisor.reactor.now(), totals(supervisor)),
+        "totals": supervisor.activity.render(supervisor.reactor.now(), totals(&supervisor.metrics)),
         "latency": latency_status(&supervisor.latencies()),
         "memory": supervisor.memory_bound().to_json(supervisor.host_memory.as_ref()),
         "hot_keys": supervisor.hot_keys.borrow().to_json(snapshot.settings.hot_keys),
@@ -51,9 +54,9 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
 }
 
 /// Sums over the cores.
-pub(super) fn totals(supervisor: &Supervisor) -> Totals {
+pub(super) fn totals(metrics: &[Arc<CoreMetrics>]) -> Totals {
     let mut totals = Totals::default();
-    for core in &supervisor.metrics {
+    for core in metrics {
         let hits = core.reads_own_core.value() + core.reads_other_core.value();
         totals.requests += core.requests.value();
         totals.errors += core.responses_5xx.value();
@@ -65,6 +68,15 @@ pub(super) fn totals(supervisor: &Supervisor) -> Totals {
         totals.memory_used_bytes += core.shard.limit_bytes.value().saturating_sub(core.shard.free_bytes.value());
     }
     totals
+}
+
+/// What clients make the process hold, in bytes.
+pub(super) fn held_bytes(metrics: &[Arc<CoreMetrics>]) -> u64 {
+    let held = |core: &Arc<CoreMetrics>| {
+        let connections = core.connections.value() * CONNECTION_BYTES;
+        core.body_bytes.value() + core.reactor.queued_bytes.value() + connections
+    };
+    metrics.iter().map(held).sum()
 }
 
 /// How each core sees a node.
@@ -83,4 +95,35 @@ fn core(id: usize, metrics: &CoreMetrics) -> Value {
     let mut core = serde_json::Map::from_iter([("id".to_owned(), id.into())]);
     add_to_status(metrics, &mut core);
     core.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_core_counts_in_every_sum() {
+        let metrics = [1, 2].map(|times| {
+            let core = CoreMetrics::default();
+            core.requests.add(times);
+            core.responses_5xx.add(2 * times);
+            core.reads_own_core.add(3 * times);
+            core.reads_other_core.add(10 * times);
+            core.reads_node.add(100 * times);
+            core.reads_absent.add(1_000 * times);
+            core.connections.set(4 * times);
+            core.shard.items.set(5 * times);
+            core.shard.limit_bytes.set(1_000 * times);
+            core.shard.free_bytes.set(400 * times);
+            core.body_bytes.set(10 * times);
+            core.reactor.queued_bytes.set(100 * times);
+            Arc::new(core)
+        });
+        let totals = totals(&metrics);
+        assert_eq!((totals.requests, totals.errors), (3, 6));
+        assert_eq!((totals.hits, totals.reads), (39, 3_339));
+        assert_eq!((totals.connections, totals.items), (12, 15));
+        assert_eq!((totals.memory_limit_bytes, totals.memory_used_bytes), (3_000, 1_800));
+        assert_eq!(held_bytes(&metrics), 330 + 12 * CONNECTION_BYTES);
+    }
 }

@@ -23,6 +23,13 @@ use reactor::Instant;
 
 use crate::exit::Exit;
 
+/// What a drain waits for: connections that are open, and cores of so many that have not said yet that they have nothing left.
+#[must_use]
+pub fn in_flight(connections: u64, cores: usize, drained: usize) -> usize {
+    let busy_cores = cores.saturating_sub(drained);
+    usize::try_from(connections).unwrap_or(usize::MAX).saturating_add(busy_cores)
+}
+
 /// Why a process drains: nothing else begins it.
 pub const DRAIN_CAUSE: &str = "SIGTERM or SIGINT";
 
@@ -137,6 +144,15 @@ impl Lifecycle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_drain_waits_for_connections_and_for_cores() {
+        for (connections, cores, drained, expected) in
+            [(0, 4, 4, 0), (0, 4, 1, 3), (7, 4, 4, 7), (7, 4, 1, 10), (0, 1, 2, 0), (u64::MAX, 2, 0, usize::MAX)]
+        {
+            assert_eq!(in_flight(connections, cores, drained), expected, "{connections} {cores} {drained}");
+        }
+    }
 
     const TIMES: EndTimes = EndTimes { lame_duck: Duration::ZERO, drain: Duration::from_secs(30) };
 

@@ -4,10 +4,10 @@
 //!
 //! **Source**: docs/metrics.md.
 
-use control::activity::{self, Totals};
+use control::activity;
 use control::admin::{Admin, AdminPage, DrainCommand, KeyDescriptions, PageRequest, Readiness};
 use control::lame_duck::DrainScene;
-use control::metrics::{Build, Counter, Series, Text, add_to_status, latencies, latency_status};
+use control::metrics::{Build, Series, Text, add_to_status, latencies, latency_status};
 use serde_json::{Map, Value, json};
 use shardstore::placement::NodeId;
 use store_runtime::key_facts;
@@ -19,22 +19,6 @@ const BUILD: Build = Build::of("shardstored");
 impl NodeSupervisor {
     pub(super) fn me(&self) -> NodeId {
         NodeId(u32::from(self.shared.settings.node_id))
-    }
-
-    /// Sums over the cores. A request that was BUSY or not served is an error; a hit is a lookup that found its key.
-    pub(super) fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
-        for core in &*self.metrics.cores {
-            totals.requests += core.requests.iter().map(Counter::value).sum::<u64>();
-            totals.errors += core.over_credit.value() + core.hop_refused.value() + core.deadline_missed.value();
-            totals.hits += core.cache.hits.value();
-            totals.reads += core.cache.hits.value() + core.cache.misses.value();
-            totals.connections += core.connections.value();
-            totals.items += core.cache.items.value();
-            totals.memory_limit_bytes += core.cache.limit_bytes.value();
-            totals.memory_used_bytes += core.cache.limit_bytes.value().saturating_sub(core.cache.free_bytes.value());
-        }
-        totals
     }
 
     /// How long requests took, over all cores.
@@ -84,7 +68,7 @@ impl Admin for NodeSupervisor {
             "node": self.shared.settings.node_id,
             "cluster": &*self.shared.cluster,
             "config_generation": self.config.generation(),
-            "totals": self.activity.render(self.reactor.now(), self.totals()),
+            "totals": self.activity.render(self.reactor.now(), self.metrics.totals()),
             "latency": latency_status(&self.latencies()),
             "memory": self.memory_bound().to_json(self.host_memory.as_ref()),
             "warnings": self.log.recent(),

@@ -9,10 +9,12 @@
 
 mod admin;
 mod dropped;
+mod refusals;
 mod reload;
+mod snapshots;
+mod sums;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::fmt::Display;
 use std::io;
 use std::rc::Rc;
@@ -31,10 +33,10 @@ use control::heartbeat::Heartbeats;
 use control::lame_duck::LameDuck;
 use control::lifecycle::{
     self, Contents, ControlledProcess, DRAIN_CAUSE, EndTimes, LifecycleState, Options, PendingRead, ReloadCause, Start,
-    TopologyWishes, Watched,
+    TopologyWishes, Watched, in_flight,
 };
 use control::log::{LineSink, Log, LogFields, LogLevel};
-use control::memory::{CONNECTION_BYTES, HostMemory, MemoryBound, ReleaseRule};
+use control::memory::{HostMemory, MemoryBound, ReleaseRule};
 use control::metrics::ReadUsage;
 use control::notify::{ServiceManager, sentence};
 use control::reading::PendingFiles;
@@ -43,7 +45,7 @@ use control::reload::{ConfigRead, Reloader};
 use control::topology_file::TopologySource;
 use control::topology_reload::{TopologyHint, TopologyReloader};
 use control::watch::Mark;
-use reactor::{Address, CoreId, Instant, Mailbox, Reactor};
+use reactor::{Address, CoreId, Mailbox, Reactor};
 use shardstore::key::KeyHasher;
 use shardstore::placement::{NodeId, Topology};
 use store_runtime::remote::Published;
@@ -54,6 +56,8 @@ use crate::plan::Shared;
 use crate::settings::NodeSettings;
 use crate::snapshot::NodeSnapshot;
 use dropped::Dropped;
+use refusals::Refusals;
+use snapshots::SnapshotQueue;
 
 /// A peer that never stops asking is served for this part of `drain_timeout`; then its requests fail with UNAVAILABLE.
 const GRACE_PARTS: u32 = 2;
@@ -61,8 +65,10 @@ const GRACE_PARTS: u32 = 2;
 /// Longest time that such a peer is served: an edge finds another way within a second.
 const GRACE_MAX: Duration = Duration::from_secs(5);
 
-/// How often the same refusal is logged at most.
-const REFUSED_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a peer that never stops asking is served while the node drains.
+fn grace(drain_timeout: Duration) -> Duration {
+    (drain_timeout / GRACE_PARTS).min(GRACE_MAX)
+}
 
 /// What the control core is made from. Crosses to its thread.
 pub(crate) struct NodeSupervision {
@@ -102,12 +108,11 @@ struct NodeSupervisor {
     /// Data cores that have no connection left.
     drained: Cell<u16>,
     clock: ClockWatch,
-    /// The last line about a refused peer, and when it was written.
-    refused_last: RefCell<(String, Instant)>,
+    refusals: RefCell<Refusals>,
     /// What became of the slots that have left.
     dropped: RefCell<Dropped>,
     /// What cores are to decide by, in order, where a mailbox had no room.
-    behind: RefCell<VecDeque<(CoreId, Arc<NodeSnapshot>)>>,
+    behind: RefCell<SnapshotQueue<NodeSnapshot>>,
     hasher: KeyHasher,
     shards: Published,
     accepts: AcceptWatch,
@@ -162,7 +167,7 @@ impl NodeSupervisor {
             shared: supervision.shared,
             config: supervision.config,
             clock: ClockWatch::new(reactor),
-            refused_last: RefCell::new((String::new(), reactor.now())),
+            refusals: RefCell::default(),
             dropped: RefCell::default(),
             behind: RefCell::default(),
             accepts: AcceptWatch::default(),
@@ -206,19 +211,10 @@ impl NodeSupervisor {
         self.memory_bound().log(self.host_memory.as_ref(), &event);
     }
 
-    /// What clients make the process hold, in bytes.
-    fn held_bytes(&self) -> u64 {
-        self.metrics.sum(|core| {
-            let connections = core.connections.value() * CONNECTION_BYTES;
-            let values = core.copied_bytes.value() + core.assembling_bytes.value();
-            values + core.reactor.queued_bytes.value() + connections
-        })
-    }
-
     /// Gives memory that has become free back to the kernel.
     fn release_memory(&self) {
         // Simulated processes share one allocator.
-        if self.usage.is_some() && self.release.borrow_mut().is_due(self.reactor.now(), self.held_bytes()) {
+        if self.usage.is_some() && self.release.borrow_mut().is_due(self.reactor.now(), self.metrics.held_bytes()) {
             reactor::release_free_memory();
         }
     }
@@ -252,12 +248,9 @@ impl NodeSupervisor {
     fn log_refused(&self, PeerRefused { peer, error }: &PeerRefused) {
         let peer = peer.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string);
         let host = peer.rsplit_once(':').map_or(&*peer, |(host, _)| host);
-        let (line, now) = (format!("{host} {error}"), self.reactor.now());
-        let (last, at) = &mut *self.refused_last.borrow_mut();
-        if *last == line && now < *at + REFUSED_INTERVAL {
+        if self.refusals.borrow_mut().is_repeated(format!("{host} {error}"), self.reactor.now()) {
             return;
         }
-        (*last, *at) = (line, now);
         self.event(LogLevel::Error, "peer_refused", &[("peer", &peer), ("error", error)]);
     }
 
@@ -300,8 +293,7 @@ impl ControlledProcess for NodeSupervisor {
     }
 
     fn in_flight(&self) -> usize {
-        let cores_busy = self.shared.cores - self.drained.get().min(self.shared.cores);
-        usize::try_from(self.open_connections()).unwrap_or(usize::MAX).saturating_add(usize::from(cores_busy))
+        in_flight(self.open_connections(), usize::from(self.shared.cores), usize::from(self.drained.get()))
     }
 
     fn end_times(&self) -> EndTimes {
@@ -322,7 +314,7 @@ impl ControlledProcess for NodeSupervisor {
     }
 
     fn summary(&self) -> String {
-        let activity = self.activity.summary(self.reactor.now(), self.totals());
+        let activity = self.activity.summary(self.reactor.now(), self.metrics.totals());
         sentence(self.state.get(), &self.duck, self.cores_run(), &activity)
     }
 
@@ -372,7 +364,7 @@ impl ControlledProcess for NodeSupervisor {
         match state {
             LifecycleState::Draining { deadline } => {
                 let drain_timeout = deadline.since(self.reactor.now());
-                let refuse_at = self.reactor.now() + (drain_timeout / GRACE_PARTS).min(GRACE_MAX);
+                let refuse_at = self.reactor.now() + grace(drain_timeout);
                 let seconds = drain_timeout.as_secs_f64();
                 let fields: [(&'static str, &dyn Display); 3] =
                     [("cause", &DRAIN_CAUSE), ("connections", &self.open_connections()), ("timeout_s", &seconds)];
@@ -401,8 +393,20 @@ impl ControlledProcess for NodeSupervisor {
         self.log.flush(self.reactor.wall_ms());
         self.send_behind();
         self.release_memory();
-        self.activity.note(self.reactor.now(), self.totals());
+        self.activity.note(self.reactor.now(), self.metrics.totals());
         let send = |core| self.mailbox.send(&self.reactor, core, NodeMessage::Heartbeat).is_ok();
         self.heartbeats.tick(self.reactor.now(), send, &|level, event, fields| self.event(level, event, fields));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_never_stops_is_served_for_half_of_the_drain_and_five_seconds_at_most() {
+        for (drain_ms, expected_ms) in [(0, 0), (1_000, 500), (10_000, 5_000), (10_002, 5_000), (3_600_000, 5_000)] {
+            assert_eq!(grace(Duration::from_millis(drain_ms)), Duration::from_millis(expected_ms), "{drain_ms}");
+        }
     }
 }

@@ -12,7 +12,6 @@ use control::lifecycle::ReloadCause;
 use control::log::{LogFields, LogLevel};
 use control::reload::ConfigRead;
 use control::topology_reload::TopologyUser;
-use reactor::CoreId;
 use shardstore::placement::Topology;
 
 use super::NodeSupervisor;
@@ -36,23 +35,14 @@ impl NodeSupervisor {
         self.event(LogLevel::Info, "in_force", &[("generation", &generation)]);
         let (limits, topology) = (self.settings.borrow().limits.clone(), Arc::clone(&self.topology.borrow()));
         let snapshot = Arc::new(NodeSnapshot { limits, topology });
-        let all = (0..self.shared.cores).map(|core| (CoreId(core), Arc::clone(&snapshot)));
-        self.behind.borrow_mut().extend(all);
+        self.behind.borrow_mut().push(self.shared.cores, &snapshot);
         self.send_behind();
     }
 
-    /// Sends cores what they are to decide by: each of them every snapshot, since what a core drops follows from the change.
+    /// Sends cores what they are to decide by.
     pub(super) fn send_behind(&self) {
-        let waiting = self.behind.take();
-        let mut full: Vec<CoreId> = Vec::new();
-        for (core, snapshot) in waiting {
-            let message = NodeMessage::Snapshot(Arc::clone(&snapshot));
-            if full.contains(&core) || self.mailbox.send(&self.reactor, core, message).is_err() {
-                full.push(core);
-                self.behind.borrow_mut().push_back((core, snapshot));
-            }
-        }
-        for core in full {
+        let send = |core, snapshot| self.mailbox.send(&self.reactor, core, NodeMessage::Snapshot(snapshot)).is_ok();
+        for core in self.behind.borrow_mut().send(send) {
             self.event(LogLevel::Error, "mailbox_full", &[("core", &core.0)]);
         }
     }
