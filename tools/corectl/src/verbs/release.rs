@@ -100,7 +100,7 @@ fn act(store: &ReleaseStore, verb: &ReleaseVerb) -> Result<String, ReleaseError>
             let keys = TrustedKeys::read(&keys.keys)?;
             let path = PathBuf::from(release);
             if !path.is_file() {
-                let outcome = store.verify(release, &keys).inspect_err(|error| advise(store, error));
+                let outcome = store.verify(release, &keys).inspect_err(advise);
                 let release = outcome.map_err(or_file)?;
                 return Ok(format!("as signed: {}\n", described(&release)));
             }
@@ -124,7 +124,7 @@ fn act(store: &ReleaseStore, verb: &ReleaseVerb) -> Result<String, ReleaseError>
             Ok(if *json { list_json(&listing) } else { listing.releases.iter().map(listed).collect() })
         }
         ReleaseVerb::Rollback { digest } => {
-            let outcome = store.rollback(digest.as_deref()).inspect_err(|error| advise(store, error));
+            let outcome = store.rollback(digest.as_deref()).inspect_err(advise);
             outcome.map(|switched| switched_text(&switched))
         }
     }
@@ -141,10 +141,9 @@ fn or_file(error: ReleaseError) -> ReleaseError {
 }
 
 /// What to do about an installed release that is not as it was signed, or lacks a file.
-fn advise(store: &ReleaseStore, error: &ReleaseError) {
-    let is_torn = matches!(error, ReleaseError::Io { path, cause, .. }
-        if cause.kind() == ErrorKind::NotFound && path.starts_with(store.releases()));
-    if is_torn || is_refusal(error) {
+fn advise(error: &ReleaseError) {
+    let lacks_file = matches!(error, ReleaseError::Io { cause, .. } if cause.kind() == ErrorKind::NotFound);
+    if lacks_file || is_refusal(error) {
         eprintln!(
             "to mend an installed release, install the same one again; `corectl release rollback DIGEST` takes another"
         );
