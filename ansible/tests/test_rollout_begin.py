@@ -64,6 +64,14 @@ class Settings(unittest.TestCase):
         state = begin(step(begin(), ["e1"]), configuration=self.NEWER, chosen=["e2"], current=runs(["e2"], OLD))
         self.assertEqual(states(state)["e1"], "waiting")
 
+    def test_a_host_that_is_done_keeps_its_way_back_when_the_settings_change(self):
+        # Another run of the same rollout is under way.
+        state = rollout.gate(begin(done(begin(chosen=["e1"]), ["e1"])), ["e2"], HOSTS)[0]
+        for seen in (dict(runs(HOSTS, OLD), e1=runs(["e1"], NEW)["e1"]), runs(["e2"], OLD)):
+            again = begin(state, configuration=self.NEWER, current=seen)
+            self.assertEqual((states(again)["e1"], again["hosts"]["e1"]["touched"]), ("waiting", True))
+            self.assertEqual(releases(back(again))["e1"], OLD)
+
     def test_other_settings_after_the_end_are_another_rollout(self):
         first = done(begin())
         state = begin(first, configuration=self.NEWER, current=runs(HOSTS, NEW))

@@ -15,7 +15,7 @@ from ansible.module_utils.corelane_rollout_begin import begin
 from ansible.module_utils.corelane_rollout_model import FINISHED, RolloutError, is_unwatched
 from ansible.module_utils.corelane_rollout_plan import batches, needed, returning
 
-SEEDS = 400
+SEEDS = 600
 RUNS = 6
 
 

@@ -110,11 +110,13 @@ def _aim(state, host, goal, current):
     """Sets what a host shall run, and what it ran before; one that is not where it was brought to is waiting again."""
     found = state["hosts"][host]
     has_changed = "to" in found and found["to"] != goal
+    # Somebody else has changed it since: it was replaced.
+    has_drifted = bool(current and found.get("to")) and not satisfies(current, found["to"])
     found["to"] = goal
     if goal is None:
         found["state"] = UNTOUCHED
-    elif found["state"] == UPDATED and (has_changed or current and not satisfies(current, goal)):
-        if found.pop("settled", False):
+    elif found["state"] == UPDATED and (has_changed or has_drifted):
+        if found.pop("settled", False) and has_drifted:
             found["touched"] = False
         found["state"] = WAITING
         state["judged"] = [judged for judged in state["judged"] if judged != host]
