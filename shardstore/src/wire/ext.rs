@@ -126,6 +126,19 @@ pub struct Ext<'a> {
 }
 
 impl<'a> Ext<'a> {
+    /// No details: what an empty section says.
+    pub const NONE: Self = Self {
+        trace: None,
+        metadata: &[],
+        condition: Condition::Any,
+        moved: None,
+        retry_after_us: None,
+        previous_version: None,
+        chunk: None,
+        wanted: None,
+        part: None,
+    };
+
     /// Takes an ext section apart.
     ///
     /// # Errors

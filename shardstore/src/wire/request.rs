@@ -178,8 +178,14 @@ impl<'a> Request<'a> {
         if !unknown.is_empty() {
             return Err(FrameError::UnknownFlags(unknown.bits()));
         }
-        let ext = Ext::parse(frame.ext)?;
-        check_sections(frame, opcode, &ext)?;
+        let details;
+        let ext = if frame.ext.is_empty() {
+            const { &Ext::NONE }
+        } else {
+            details = Ext::parse(frame.ext)?;
+            &details
+        };
+        check_sections(frame, opcode, ext)?;
         Ok(Self {
             id: header.request_id,
             slot: header.slot,
@@ -190,7 +196,7 @@ impl<'a> Request<'a> {
             kind: header.kind,
             deadline_us: header.deadline_us,
             trace: ext.trace,
-            op: parse_op(frame, opcode, &ext)?,
+            op: parse_op(frame, opcode, ext)?,
         })
     }
 
