@@ -77,6 +77,14 @@ impl ContainerHost {
         self.files.root().join(path.trim_start_matches('/'))
     }
 
+    /// A file of the running host as seen from outside, also where it lies in memory (/run).
+    ///
+    /// # Errors
+    /// The host is not running.
+    pub(crate) fn live_path(&self, path: &str) -> Result<PathBuf> {
+        Ok(PathBuf::from(format!("/proc/{}/root{path}", self.leader()?.as_raw_nonzero())))
+    }
+
     /// Paths, sizes and times of all files that the host has changed below a folder, in order.
     ///
     /// # Errors

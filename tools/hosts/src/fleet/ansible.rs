@@ -188,18 +188,17 @@ impl RunningPlay {
         printed(&self.log)
     }
 
-    /// Waits until it has printed `text`.
+    /// Waits until `probe` returns a value, which is called `what`.
     ///
     /// # Errors
-    /// It ended before, or did not within [`STEP_LIMIT`].
-    pub(crate) fn wait_for(&mut self, text: &str) -> Result<()> {
+    /// The playbook ended before, or it did not happen within [`STEP_LIMIT`].
+    pub(crate) fn wait_until<T>(&mut self, what: &str, mut probe: impl FnMut() -> Option<T>) -> Result<T> {
         let found = poll::until(Instant::now() + STEP_LIMIT, &self.stop, || {
             let ended = self.child.exited().is_some();
-            let found = printed(&self.log).contains(text);
-            (found || ended).then_some(found)
+            let found = probe();
+            (found.is_some() || ended).then_some(found)
         });
-        ensure!(found == Some(true), "it did not print {text:?}\n{}", self.printed());
-        Ok(())
+        found.flatten().with_context(|| format!("{what}: not before the playbook's end\n{}", self.printed()))
     }
 
     /// Kills the controller with all it has started here.

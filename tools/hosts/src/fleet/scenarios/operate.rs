@@ -1,4 +1,4 @@
-//! What an operator does to a fleet that serves, besides rollouts: look, plan, drain.
+//! What an operator does to a fleet that serves, besides rollouts: look, plan, drain, tune, take a host out for good.
 //!
 //! **Invariants**: no request fails and no value is lost meanwhile.
 
@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::super::Fleet;
+use super::super::ansible::Play;
+use super::super::balancer::in_namespace;
+use super::super::{Fleet, must};
 use super::serving::{Processes, balanced, load, served};
 use crate::run::wait;
 use crate::scenarios::MINUTE;
@@ -29,6 +31,9 @@ WantedBy=multi-user.target
 
 /// Twice what Prometheus leaves between two looks at a host, and its start.
 const SCRAPE_LIMIT: Duration = Duration::from_secs(45);
+
+/// Belongs to a network namespace, and differs between the profiles `safe` and `throughput`.
+const KNOB: &str = "net.ipv4.tcp_rmem";
 
 /// `observability`, `preflight` alone and `scale`: Prometheus sees all hosts, and plans are told; nothing of what serves is touched.
 pub(super) fn look(fleet: &mut Fleet) -> Result<()> {
@@ -118,6 +123,39 @@ pub(super) fn drain(fleet: &mut Fleet) -> Result<()> {
     served(&load, &run)?;
     load.finish()?;
     processes.only_restarted(fleet, &[])
+}
+
+/// `tune` sets the last edge as another profile says, in its turn; `decommission` puts it back as it was, and leaves nothing of ours there.
+pub(super) fn leaves(fleet: &mut Fleet) -> Result<()> {
+    const HOST: &str = "edge-3";
+    let load = load(fleet)?;
+    let knob = |fleet: &Fleet| fleet.host(HOST)?.must(&format!("sysctl -n {KNOB}"), MINUTE);
+    let before = knob(fleet)?;
+    let play = fleet.play("tune", "next")?.argument(&format!("--limit={HOST}")).text("corelane_profile", "throughput");
+    let run = fleet.controller.run(&play)?;
+    run.success()?;
+    ensure!(knob(fleet)? != before, "{KNOB} is still {before}\n{}", run.text);
+    served(&load, &run)?;
+
+    let inventory = fleet.copy_of_inventory()?;
+    let hosts = inventory.join("hosts.yml");
+    let text = fs::read_to_string(&hosts)?;
+    fs::write(&hosts, text.replace(&format!("            {HOST}: {{ ansible_host: 198.18.0.13 }}\n"), ""))?;
+    add(&inventory, &format!("    leaving:\n      hosts: {{ {HOST}: {{ ansible_host: 198.18.0.13 }} }}\n"))?;
+    let run = fleet.controller.run(&Play::of("decommission").inventory(&inventory))?;
+    let recap = run.success()?;
+    ensure!(recap.len() == 1 && recap[HOST].changed > 0, "not {HOST} alone was changed\n{}", run.text);
+    served(&load, &run)?;
+    load.finish()?;
+    // As in a namespace that nobody has tuned.
+    let mut untuned = in_namespace(fleet.controller.namespace(), "sysctl");
+    let untuned = must(untuned.args(["-n", KNOB]), &fleet.stop)?;
+    ensure!(knob(fleet)? == untuned, "{KNOB} is not {untuned} again\n{}", run.text);
+    let left =
+        "{ ls -d /opt/corelane /etc/corelane /etc/systemd/system/corelane* 2>/dev/null; pgrep -l corelane; } || true";
+    let left = fleet.host(HOST)?.must(left, MINUTE)?;
+    ensure!(left.is_empty(), "this is left on {HOST}:\n{left}");
+    fs::remove_dir_all(inventory).context("the copy of the inventory")
 }
 
 /// Adds a group at the end of the children of `all`.

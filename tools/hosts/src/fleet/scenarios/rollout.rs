@@ -30,28 +30,39 @@ pub(super) fn good(fleet: &mut Fleet) -> Result<()> {
 
 /// Nodes keep values in memory only: without a word of the operator none is restarted.
 pub(super) fn nodes_unacknowledged(fleet: &mut Fleet) -> Result<()> {
+    let processes = Processes::of(fleet)?;
     let play = fleet.play("rollout", "good")?.var("corelane_allow_downgrade", "true").argument("--limit=nodes");
     let run = fleet.controller.run(&play)?;
     ensure!(run.status != Some(0), "it was not refused\n{}", run.text);
-    ensure!(
-        run.text.contains("corelane_accept_node_data_loss"),
-        "the refusal does not name the variable\n{}",
-        run.text
-    );
-    runs_on(fleet, Role::Node, "next")
+    run.says(&["nothing was changed", "corelane_accept_node_data_loss: true"])?;
+    processes.only_restarted(fleet, &[])
 }
 
 /// Releases that crash, answer wrongly or cost more than twice the CPU: each goes no further than the canary, and back.
 pub(super) fn bad(fleet: &mut Fleet) -> Result<()> {
     let load = load(fleet)?;
-    for release in ["crashes", "wrong", "costly"] {
+    for (release, says) in BAD {
+        let processes = Processes::of(fleet)?;
         let run = fleet.controller.run(&fleet.play("rollout", release)?.argument("--limit=edges"))?;
-        ensure!(run.status != Some(0), "the release {release:?} was rolled out\n{}", run.text);
-        served(&load, &run)?;
-        runs_on(fleet, Role::Edge, "next").with_context(|| run.text.clone())?;
+        let seen = || -> Result<()> {
+            ensure!(run.status != Some(0), "it was rolled out\n{}", run.text);
+            run.says(says)?;
+            fleet.controller.rollout_state()?.decided("rolled_back")?;
+            served(&load, &run)?;
+            processes.only_restarted(fleet, &["edge-1"])?;
+            runs_on(fleet, Role::Edge, "next")
+        };
+        seen().with_context(|| format!("the release {release:?}"))?;
     }
     load.finish().map(drop)
 }
+
+/// Bad releases, and what is said of each.
+const BAD: &[(&str, &[&str])] = &[
+    ("crashes", &["edge-1: refused: ", "this release crashes at its start"]),
+    ("wrong", &["edge-1: refused: smoke load: GET ", " instead of "]),
+    ("costly", &["fail: ", "CPU per request: edge-1 ", "more than 2 times as much"]),
+];
 
 /// Settings that the program accepts, and that make it refuse requests which come together: seen at the canary, and the old file is back.
 pub(super) fn bad_settings(fleet: &mut Fleet) -> Result<()> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 
+use super::super::ansible::Play;
 use super::super::load::Load;
 use super::super::recap::PlayRun;
 use super::super::{Fleet, Role};
@@ -12,6 +13,9 @@ use crate::scenarios::MINUTE;
 
 /// The settings of an edge.
 pub(super) const EDGE_FILE: &str = "/etc/corelane/corelane.toml";
+
+/// The lock of a host; names its holder while it is held.
+const LOCK: &str = "/run/lock/corelane-deploy";
 
 impl Role {
     /// The unit that does it.
@@ -31,6 +35,15 @@ pub(super) fn load(fleet: &Fleet) -> Result<Load> {
 /// No request has failed and no value was lost, also not in the second after the run; with what the controller printed where one has.
 pub(super) fn served(load: &Load, run: &PlayRun) -> Result<()> {
     load.wait_for_more(200).and_then(|()| load.check()).map(drop).with_context(|| run.text.clone())
+}
+
+/// A rollout or rollback that watches for a moment only: its subject is not the judgement.
+pub(super) fn hasty(fleet: &Fleet, playbook: &str, release: &str) -> Result<Play> {
+    let play = fleet.play(playbook, release)?.var("corelane_allow_downgrade", "true");
+    Ok(play
+        .var("corelane_rollout_bake_seconds", "2")
+        .var("corelane_rollout_watch_seconds", "1")
+        .var("corelane_canary_require_data", "false"))
 }
 
 /// The processes of all hosts of a role run the release, and edges are in service.
@@ -62,6 +75,15 @@ impl Processes {
         fleet.hosts.iter().map(of_host).collect::<Result<_>>().map(Self)
     }
 
+    /// These were not restarted since.
+    pub(super) fn same(&self, fleet: &Fleet, names: &[&str]) -> Result<()> {
+        for host in fleet.hosts.iter().filter(|host| names.contains(&host.name)) {
+            let now = host.host.property(host.role.unit(), "InvocationID")?;
+            ensure!(self.0[host.name] == now, "{} was restarted", host.name);
+        }
+        Ok(())
+    }
+
     /// Only these were restarted since, and each of them was.
     pub(super) fn only_restarted(&self, fleet: &Fleet, restarted: &[&str]) -> Result<()> {
         for (name, now) in Self::of(fleet)?.0 {
@@ -74,6 +96,20 @@ impl Processes {
         }
         Ok(())
     }
+}
+
+/// Whoever holds the lock of a host, as its file says it.
+pub(super) fn lock_holder(fleet: &Fleet, name: &str) -> Option<serde_json::Value> {
+    let path = fleet.host(name).ok()?.live_path(LOCK).ok()?;
+    let found: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+    found["pid"].is_u64().then_some(found)
+}
+
+/// How many processes of a host have its lock open: who holds it, and who waits for it.
+pub(super) fn at_lock(fleet: &Fleet, name: &str) -> Result<usize> {
+    let script = format!("ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c ' {LOCK}$' || true");
+    let count = fleet.host(name)?.must(&script, MINUTE)?;
+    count.trim().parse().with_context(|| count.clone())
 }
 
 /// Waits until the balancer uses an edge, or does not.
