@@ -251,10 +251,8 @@ fn chosen(only: &[String]) -> Result<Vec<&'static FleetScenario>> {
         only.iter().filter(|text| !SCENARIOS.iter().any(|scenario| scenario.name.contains(text.as_str()))).collect();
     let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
     ensure!(unknown.is_empty(), "--only: found {unknown:?}, allowed: a part of {}", names.join(", "));
-    let is_chosen = |scenario: &FleetScenario| match only {
-        [] => !scenario.unproven,
-        only => only.iter().any(|text| scenario.name.contains(text.as_str())),
-    };
+    let is_chosen =
+        |scenario: &FleetScenario| only.is_empty() || only.iter().any(|text| scenario.name.contains(text.as_str()));
     Ok(SCENARIOS.iter().filter(|scenario| scenario.always || is_chosen(scenario)).collect())
 }
 
@@ -275,7 +273,7 @@ mod tests {
             let only: Vec<_> = only.iter().map(ToString::to_string).collect();
             chosen(&only).map(|chosen| chosen.iter().map(|scenario| scenario.name).collect::<Vec<_>>())
         };
-        assert_eq!(names(&[]).unwrap().len(), SCENARIOS.iter().filter(|scenario| !scenario.unproven).count());
+        assert_eq!(names(&[]).unwrap().len(), SCENARIOS.len());
         assert_eq!(names(&["tune_ab"]).unwrap(), ["site", "measure: tune_ab"]);
         let refused = names(&["tune_ab", "rollot"]).unwrap_err().to_string();
         assert!(
