@@ -273,6 +273,8 @@ fn a_rotation_loses_no_line() {
         }
     }
     fs::hard_link(&current, folder.join("access-last.log")).unwrap();
+    let line = server.await_event("access_log_opened");
+    assert!(line.contains("access.log"), "{line}");
     server.terminate();
     assert_eq!(server.await_exit(support::PATIENCE), 0);
     let mut lines = Vec::new();

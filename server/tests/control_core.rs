@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use support::client::Client;
-use support::server::{Addresses, Plan, Running, Server, own_folder, program};
+use support::server::{Addresses, Plan, Running, Server, Waiting, own_folder, program};
 
 const READYZ: &str = "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -105,11 +105,43 @@ fn an_edge_that_reaches_no_node_is_not_ready() {
     std::fs::write(&topology, TOPOLOGY).unwrap();
     let flag = format!("--topology={}", topology.display());
     let server = Server::start(&Plan { flags: &[&flag], ..Plan::default() });
+    // It may be told before the server serves.
+    let warnings = || Client::connect(server.admin).ask("GET /v1/status HTTP/1.1\r\nHost: h\r\n\r\n").body;
+    let waiting = Waiting::begin();
+    while !String::from_utf8(warnings()).unwrap().contains("event=node_unreachable node=1 address=127.0.0.1:1 ") {
+        waiting.go_on(|| String::from_utf8(warnings()).unwrap());
+    }
     let mut client = Client::connect(server.admin);
     client.send(READYZ.as_bytes());
     // It is no problem of the request's, and has the reasons as they are.
     let _ = client.answer();
     let text = String::from_utf8(client.received).unwrap();
     assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("no node of the topology can be reached"), "{text}");
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[test]
+fn the_admin_listener_answers_under_the_names_that_are_set() {
+    let config = "memory = \"64MiB\"\nadmin_hosts = \"edge.example.org\"\n";
+    let server = Server::start(&Plan { config, ..Plan::default() });
+    let ask = |host: &str| {
+        let request = format!("GET /v1/status HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        Client::connect(server.admin).ask(&request).status
+    };
+    assert_eq!((ask("edge.example.org"), ask("other.example.org")), (200, 403));
+}
+
+#[test]
+fn a_topology_that_is_older_than_the_one_in_force_is_refused() {
+    let folder = own_folder();
+    let topology = folder.join("topology.toml");
+    std::fs::write(&topology, TOPOLOGY.replace("epoch = 1", "epoch = 2")).unwrap();
+    let flag = format!("--topology={}", topology.display());
+    let server = Server::start(&Plan { flags: &[&flag], ..Plan::default() });
+    std::fs::write(folder.join("older"), TOPOLOGY).unwrap();
+    std::fs::rename(folder.join("older"), &topology).unwrap();
+    server.signal("HUP");
+    let line = server.await_event("topology_refused");
+    assert!(line.contains("epoch"), "{line}");
     let _ = std::fs::remove_dir_all(folder);
 }

@@ -282,6 +282,8 @@ fn an_end_waits_for_requests_under_way() {
     for client in [sending, asking, reading] {
         client.end_sending();
     }
+    let log = server.rest_of_log(support::PATIENCE);
+    assert!(!log.iter().any(|line| line.contains("connections_cut")), "none was cut: {log:#?}");
     assert_eq!(server.await_exit(support::PATIENCE), 0);
 }
 
@@ -304,6 +306,8 @@ fn a_drain_that_takes_too_long_is_cut() {
     client.send(b"PUT /v1/kv/default/a HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc");
     Client::connect(server.address).ask(GET_ROOT);
     server.terminate();
+    let line = server.await_event("connections_cut");
+    assert!(line.contains("core=0") && line.contains("count=1"), "{line}");
     assert_eq!(server.await_exit(support::PATIENCE), 3);
     assert!(client.answer().is_err());
 }

@@ -91,15 +91,20 @@ impl Supervisor {
     /// How long requests and calls took, over all cores.
     pub(super) fn latencies(&self) -> Vec<Series> {
         let mut merged = latencies(self.metrics.iter().map(|metrics| &**metrics));
-        let mut by_node: BTreeMap<u32, Latency> = BTreeMap::new();
-        for state in self.nodes.borrow().values().flatten() {
-            by_node.entry(state.id).or_default().merge(&state.calls.0);
-        }
-        let of_node =
-            |(id, latency): (u32, Latency)| Series { family: &CALL_DURATION, word: Some(id.to_string()), latency };
-        merged.extend(by_node.into_iter().map(of_node));
+        merged.extend(call_latencies(&self.nodes.borrow()));
         merged
     }
+}
+
+/// How long calls to each node took, over the cores that call it.
+fn call_latencies(nodes: &BTreeMap<u16, Vec<NodeState>>) -> Vec<Series> {
+    let mut by_node: BTreeMap<u32, Latency> = BTreeMap::new();
+    for state in nodes.values().flatten() {
+        by_node.entry(state.id).or_default().merge(&state.calls.0);
+    }
+    let of_node =
+        |(id, latency): (u32, Latency)| Series { family: &CALL_DURATION, word: Some(id.to_string()), latency };
+    by_node.into_iter().map(of_node).collect()
 }
 
 /// Why no request can be served by nodes in these states, as each core sees them.
@@ -123,20 +128,34 @@ pub fn metric_tables() -> Vec<ReferenceTable> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use control::metrics::reference::refreshed;
 
     use super::*;
+    use crate::nodes::CallTimes;
+
+    fn state(id: u32, connections: usize, is_behind: bool) -> NodeState {
+        NodeState { id, up: true, connections, error: None, is_behind, calls: CallTimes::default() }
+    }
+
+    #[test]
+    fn calls_of_all_cores_count_for_their_node() {
+        let nodes: BTreeMap<u16, Vec<NodeState>> =
+            (0..3).map(|core| (core, vec![state(1, 1, false), state(2, 1, false)])).collect();
+        for (core, states) in &nodes {
+            states[0].calls.0.record_times(Duration::from_millis(1), u64::from(*core) + 1);
+            states[1].calls.0.record(Duration::from_millis(2));
+        }
+        let found = call_latencies(&nodes);
+        let counts: Vec<_> = found.iter().map(|series| (series.word.as_deref(), series.latency.count())).collect();
+        assert_eq!(counts, [(Some("1"), 6), (Some("2"), 3)]);
+        assert!(call_latencies(&BTreeMap::new()).is_empty());
+    }
 
     #[test]
     fn an_edge_is_ready_while_one_node_that_it_reaches_is_as_new_as_it_is() {
-        let state = |connections, is_behind| NodeState {
-            id: 1,
-            up: true,
-            connections,
-            error: None,
-            is_behind,
-            calls: crate::nodes::CallTimes::default(),
-        };
+        let state = |connections, is_behind| state(1, connections, is_behind);
         let unreached = Some("no node of the topology can be reached");
         let cases: [(&[NodeState], bool); 4] = [
             (&[state(1, false), state(1, true)], true),
@@ -157,7 +176,9 @@ mod tests {
     fn the_reference_of_metrics_is_up_to_date() {
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
         let found = std::fs::read_to_string(document).unwrap();
-        let expected = refreshed(&found, &metric_tables()).expect("docs/metrics.md has all markers");
+        let tables = metric_tables();
+        assert_eq!(tables.iter().map(|table| table.name).collect::<Vec<_>>(), ["edge", "access log"]);
+        let expected = refreshed(&found, &tables).expect("docs/metrics.md has all markers");
         control::metrics::reference::assert_same(document, &found, &expected);
     }
 }

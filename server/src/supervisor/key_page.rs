@@ -7,11 +7,10 @@ use serde_json::{Map, Value};
 use store_runtime::key_facts;
 
 use super::Supervisor;
-use crate::snapshot::keyspaces;
 
 impl KeyDescriptions for Supervisor {
     fn has_keyspace(&self, name: &str) -> bool {
-        name.as_bytes() == keyspaces::DEFAULT || self.snapshot().settings.keyspace.contains_key(name)
+        self.snapshot().keyspaces.contains(name.as_bytes())
     }
 
     fn describe(&self, stored: &[u8]) -> Result<Map<String, Value>, &'static str> {

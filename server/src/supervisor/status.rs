@@ -3,6 +3,7 @@
 //! **Invariants**: the numbers of a core have the names of their metrics: `corelane_http_requests_total` is
 //! `cores[].http.requests`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use control::activity::{self, Totals};
@@ -42,7 +43,7 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
                 "id": node.id.0,
                 "address": node.address.to_string(),
                 "slots": topology.owned_slots(node.id),
-                "cores": seen_by_cores(supervisor, node.id.0),
+                "cores": seen_by_cores(&supervisor.nodes.borrow(), node.id.0),
             })).collect::<Vec<_>>(),
         })),
         "cores": cores,
@@ -80,8 +81,7 @@ pub(super) fn held_bytes(metrics: &[Arc<CoreMetrics>]) -> u64 {
 }
 
 /// How each core sees a node.
-fn seen_by_cores(supervisor: &Supervisor, node: u32) -> Vec<Value> {
-    let nodes = supervisor.nodes.borrow();
+fn seen_by_cores(nodes: &BTreeMap<u16, Vec<NodeState>>, node: u32) -> Vec<Value> {
     let states = nodes.iter().flat_map(|(core, nodes)| nodes.iter().map(move |state| (core, state)));
     let of_node = states.filter(|(_, state)| state.id == node);
     of_node.map(|(core, state)| seen(*core, state)).collect()
@@ -100,6 +100,7 @@ fn core(id: usize, metrics: &CoreMetrics) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nodes::CallTimes;
 
     #[test]
     fn every_core_counts_in_every_sum() {
@@ -125,5 +126,35 @@ mod tests {
         assert_eq!((totals.connections, totals.items), (12, 15));
         assert_eq!((totals.memory_limit_bytes, totals.memory_used_bytes), (3_000, 1_800));
         assert_eq!(held_bytes(&metrics), 330 + 12 * CONNECTION_BYTES);
+    }
+
+    #[test]
+    fn a_node_is_shown_as_each_core_sees_it() {
+        let state = |id, connections, error: Option<&str>| NodeState {
+            id,
+            up: error.is_none(),
+            connections,
+            error: error.map(str::to_owned),
+            is_behind: id == 2,
+            calls: CallTimes::default(),
+        };
+        let nodes = BTreeMap::from([
+            (0, vec![state(1, 5, None), state(2, 8, None)]),
+            (3, vec![state(1, 6, None), state(2, 0, Some("refused"))]),
+        ]);
+        let of_second = [
+            json!({"core": 0, "up": true, "connections": 8, "behind": true, "error": null}),
+            json!({"core": 3, "up": false, "connections": 0, "behind": true, "error": "refused"}),
+        ];
+        assert_eq!(seen_by_cores(&nodes, 2), of_second);
+        assert_eq!(seen_by_cores(&nodes, 7), [Value::Null; 0]);
+    }
+
+    #[test]
+    fn a_core_has_its_number_and_its_counts() {
+        let metrics = CoreMetrics::default();
+        metrics.requests.add(7);
+        let shown = core(3, &metrics);
+        assert_eq!((&shown["id"], &shown["http"]["requests"]), (&json!(3), &json!(7)), "{shown}");
     }
 }

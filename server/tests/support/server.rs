@@ -185,6 +185,18 @@ impl Server {
         std::fs::rename(written, file).unwrap();
     }
 
+    /// Waits until its log ends, as it does with the process; the lines that nobody has waited for.
+    pub(crate) fn rest_of_log(&self, patience: Duration) -> Vec<String> {
+        let mut rest = Vec::new();
+        loop {
+            match self.log.recv_timeout(patience) {
+                Ok(line) => rest.push(line),
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return rest,
+                Err(error) => panic!("the server does not end: {error}"),
+            }
+        }
+    }
+
     /// Its process id.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
@@ -210,14 +222,7 @@ impl Server {
 
     /// Waits for its end; its exit status.
     pub(crate) fn await_exit(&mut self, patience: Duration) -> i32 {
-        // The log ends with the process.
-        loop {
-            match self.log.recv_timeout(patience) {
-                Ok(_) => {}
-                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(error) => panic!("the server does not end: {error}"),
-            }
-        }
+        let _ = self.rest_of_log(patience);
         self.child.wait().unwrap().code().expect("it ends by itself, not by a signal")
     }
 }

@@ -220,3 +220,32 @@ fn memory_is_taken_at_the_start_only_where_that_is_asked_for() {
         assert_eq!(Case { file: text, ..Case::default() }.loaded::<EdgeSettings>().settings.memory_at_start(), bytes);
     }
 }
+
+/// What a start asks the settings for, each with a value of its own.
+#[test]
+fn what_a_start_goes_by_is_what_was_set() {
+    let file = "memory = \"96MiB\"\ntopology = \"/t.toml\"\ncommand_listen = \"127.0.0.1:9181\"\ncores = [1, 3]\ncores_map = \"/map.toml\"\n\
+        control_cpu = 2\nupstream.connections_per_node = 5\n";
+    let settings = Case { file, ..Case::default() }.loaded::<EdgeSettings>().settings;
+    assert_eq!(settings.topology_file(), Some(Path::new("/t.toml")));
+    assert_eq!(settings.command_listen(), Some(&tcp("127.0.0.1:9181")));
+    assert_eq!(settings.memory(), 96 * MIB);
+    let cpus = settings.cpus();
+    assert_eq!((cpus.cores, cpus.map), (&Cores::Cpus(vec![1, 3]), Path::new("/map.toml")));
+    assert_eq!(cpus.control, ControlCpu::Cpu(2));
+    let node = |id: u32| format!("[[node]]\nid = {id}\naddress = \"10.0.0.{id}:7401\"\n");
+    let nodes = [1, 2, 3].map(node).concat();
+    let text = format!("cluster = \"c\"\nepoch = 1\n{nodes}[[assign]]\nslots = \"0-16383\"\nnode = 1\n");
+    let topology = Topology::parse(&text).expect("a topology");
+    assert_eq!(settings.node_connections_per_core(&topology), 3 * 5);
+    let usual = Case::default().loaded::<EdgeSettings>().settings;
+    assert_eq!((usual.topology_file(), usual.command_listen()), (None, None));
+}
+
+#[test]
+fn cores_without_enough_memory_each_are_refused() {
+    let settings = Case { file: "memory = \"64MiB\"", ..Case::default() }.loaded::<EdgeSettings>().settings;
+    assert!(settings.check_start(1, None).is_ok());
+    let fault = settings.check_start(1 << 20, None).expect_err("64 bytes for each");
+    assert_eq!(fault.key, "memory");
+}

@@ -62,5 +62,5 @@ fn all_pages_are_there() {
         let page = page_after(&requests(), path);
         assert!(page.contains(part), "{path} has no {part}: {page}");
     }
-    assert!(page_after(&requests(), "/v1/debug/key/nobody/a").contains("keyspace"));
+    assert!(page_after(&requests(), "/v1/debug/key/nobody/a").contains("unknown-keyspace"));
 }
