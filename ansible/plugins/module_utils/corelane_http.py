@@ -32,6 +32,26 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
 
+class _BoundedSocket(socket.socket):
+    """A socket of a request that has to end by `until`, also where bytes come one by one."""
+
+    until = 0.0
+
+    def recv_into(self, *arguments):
+        self._leave_time()
+        return super().recv_into(*arguments)
+
+    def sendall(self, *arguments):
+        self._leave_time()
+        return super().sendall(*arguments)
+
+    def _leave_time(self):
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self.settimeout(left)
+
+
 class _Connection(http.client.HTTPConnection):
     def __init__(self, address, seconds):
         self.address = address
@@ -43,10 +63,28 @@ class _Connection(http.client.HTTPConnection):
         if not self.address.startswith("unix:"):
             super().connect()
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.address[len("unix:"):])
+        else:
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(self.address[len("unix:"):])
+        self.sock = _BoundedSocket(fileno=self.sock.detach())
+
+    def end_by(self, until):
+        """Sends and receives until then and no longer; connects first where it is not connected."""
+        if self.sock is None:
+            self.connect()
+        self.sock.until = until
+
+
+def _content(answer):
+    """The whole body; raises HTTPException where it was cut, or is too long."""
+    content = answer.read(BODY_BYTES_MAX + 1)
+    if len(content) > BODY_BYTES_MAX:
+        raise http.client.HTTPException("the body has more than %d bytes" % BODY_BYTES_MAX)
+    # What is left of the announced length.
+    if answer.length:
+        raise http.client.HTTPException("the body ends after %d of %d bytes" % (len(content), len(content) + answer.length))
+    return content
 
 
 class Client:
@@ -59,13 +97,15 @@ class Client:
 
     def request(self, method, path, body=None):
         """Sends a request and reads the answer; raises HttpError."""
+        until = time.monotonic() + self.seconds
         try:
             if self.connection is None:
                 self.connection = _Connection(self.address, self.seconds)
+            self.connection.end_by(until)
             # Under this name a listener answers whatever names it was given.
             self.connection.request(method, path, body, {"Host": "localhost"})
             answer = self.connection.getresponse()
-            content = answer.read(BODY_BYTES_MAX)
+            content = _content(answer)
             fields = dict((name.lower(), value) for name, value in answer.getheaders())
             if answer.will_close:
                 self.close()
