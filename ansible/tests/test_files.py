@@ -30,6 +30,15 @@ class Files(unittest.TestCase):
         self.assertRaises(OSError, files.write, str(self.root / "folder"), "text")
         self.assertEqual(os.listdir(self.root), ["folder"])
 
+    def test_what_a_killed_writer_left_is_removed_and_what_another_one_writes_is_not(self):
+        names = [".new-b.toml-old", ".new-b.toml-now", ".new-c.toml-old"]
+        for name in names:
+            (self.root / name).write_text("hash_seed = 1")
+        for name in (names[0], names[2]):
+            os.utime(self.root / name, (0, 0))
+        files.write(str(self.root / "b.toml"), "text")
+        self.assertEqual(sorted(os.listdir(self.root)), sorted(names[1:] + ["b.toml"]))
+
     def test_secrets_are_not_shown_and_their_change_is(self):
         one, two = (files.diff("f", "a = 1\nhash_seed = %d\n" % seed, "")["before"] for seed in (1234, 5678))
         self.assertNotIn("1234", one)

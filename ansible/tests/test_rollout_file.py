@@ -26,9 +26,15 @@ class Folder(unittest.TestCase):
         return os.path.join(self.folder, name)
 
 
+STATE = {
+    "format": 2, "started": "2026-01-01T00:00:00Z", "decision": "go", "chosen": ["a"], "judged": [], "groups": {"edges": ["a"]},
+    "hosts": {"a": {"state": "waiting"}}, "run": {"pid": 4, "start": 40},
+}
+
+
 class StateFile(Folder):
     def test_it_is_replaced_and_kept(self):
-        path, state = self.path("new/state.json"), {"format": 2, "started": "2026-01-01T00:00:00Z"}
+        path, state = self.path("new/state.json"), STATE
         self.assertIsNone(file.read(path))
         file.write(path, state)
         self.assertEqual(file.read(path), state)
@@ -36,7 +42,12 @@ class StateFile(Folder):
         self.assertEqual(sorted(os.listdir(self.path("new"))), ["state-2026-01-01T000000Z.json", "state.json"])
 
     def test_what_is_no_state_is_not_taken_for_one(self):
-        for text in ("", "{", "[]", '{"format": 1}'):
+        damaged = [
+            dict(STATE, started="../../x"), dict(STATE, started=None), dict(STATE, decision="gone"), dict(STATE, hosts=[]),
+            dict(STATE, hosts={"a": {}}), dict(STATE, hosts={"a": {"state": "up"}}), dict(STATE, run="x"), dict(STATE, run={"pid": "4"}),
+            dict(STATE, chosen="a"), dict(STATE, judged=None), dict(STATE, groups={"edges": "a"}), {"format": 2},
+        ]
+        for text in ("", "{", "[]", '{"format": 1}', "[" * 100000, *map(json.dumps, damaged)):
             with open(self.path("state.json"), "w") as written:
                 written.write(text)
             with self.assertRaises(RolloutError, msg=text):

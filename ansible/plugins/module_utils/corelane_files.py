@@ -5,6 +5,7 @@ Invariants: a file that is replaced is the old one or the new one; a program tha
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import grp
 import hashlib
@@ -13,6 +14,10 @@ import re
 import stat
 import subprocess
 import tempfile
+import time
+
+LEFT_SECONDS = 600
+"""After that long a file that was to replace another is what a killed writer left."""
 
 PROGRAM_SECONDS = 60
 """Longer than any program here takes on a busy host; installing a release writes some tens of MiB."""
@@ -54,8 +59,11 @@ def replace(path, text, mode, group):
 
 
 def _put(path, text, rights):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    handle, new = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    prefix = ".new-%s-" % name
+    _remove_left(folder, prefix)
+    handle, new = tempfile.mkstemp(dir=folder, prefix=prefix)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
@@ -68,6 +76,25 @@ def _put(path, text, rights):
     except BaseException:
         os.unlink(new)
         raise
+    _sync(folder)
+
+
+def _remove_left(folder, prefix):
+    """Removes what writers of this file left that were killed: nobody takes so long to write one."""
+    for name in os.listdir(folder):
+        left = os.path.join(folder, name)
+        with contextlib.suppress(FileNotFoundError):
+            if name.startswith(prefix) and time.time() - os.lstat(left).st_mtime > LEFT_SECONDS:
+                os.unlink(left)
+
+
+def _sync(folder):
+    """Puts the names of a folder on the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def rights_of(path, mode):

@@ -17,7 +17,8 @@ import json
 import os
 import time
 
-from ansible.module_utils.corelane_rollout_model import FORMAT, RolloutError
+from ansible.module_utils import corelane_files as files
+from ansible.module_utils.corelane_rollout_model import FORMAT, RolloutError, shape_fault
 
 LOCK_SECONDS = 60.0
 """How long a transition of another run may take: it asks hosts for readiness at most."""
@@ -47,25 +48,21 @@ def read(path):
             state = json.load(file)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RolloutError("%s cannot be read as the state of a rollout: %s" % (path, error)) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         found = state.get("format") if isinstance(state, dict) else None
         raise RolloutError(
             "%s: found format %r, allowed: %d; where no rollout is under way, move the file away" % (path, found, FORMAT))
+    fault = shape_fault(state)
+    if fault:
+        raise RolloutError("%s: %s; the file was damaged: mend it, or move it away where no rollout is under way" % (path, fault))
     return state
 
 
 def write(path, state):
     """Replaces the file, and is on the disk when it returns."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    new = "%s.%d" % (path, os.getpid())
-    with open(new, "w") as file:
-        json.dump(state, file, indent=2, sort_keys=True)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(new, path)
+    files.write(path, json.dumps(state, indent=2, sort_keys=True) + "\n")
 
 
 def keep(path, state):

@@ -18,6 +18,8 @@ the inventory), ``chosen`` (those that this run may change: `--limit`), ``judged
 
 from __future__ import annotations
 
+import re
+
 FORMAT = 2
 
 WAITING, BEGUN, UPDATED, REFUSED, BROKEN, DEAD = "waiting", "begun", "updated", "refused", "broken", "dead"
@@ -26,9 +28,37 @@ GO, ROLLBACK, HALT, DONE, ROLLED_BACK = "go", "rollback", "halt", "done", "rolle
 
 FINISHED = (DONE, ROLLED_BACK)
 
+HOST_STATES = (WAITING, BEGUN, UPDATED, REFUSED, BROKEN, DEAD, RETURNING, RETURNED, UNTOUCHED)
+DECISIONS = (GO, ROLLBACK, HALT, DONE, ROLLED_BACK)
+
+STARTED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z")
+
 
 class RolloutError(ValueError):
     """The operator's: what is asked for contradicts what is under way."""
+
+
+def shape_fault(state):
+    """What is wrong with the outer shape of a state that was read from a file, for people; empty where nothing is."""
+    hosts, run = state.get("hosts"), state.get("run")
+    if not isinstance(state.get("started"), str) or not STARTED.fullmatch(state["started"]):
+        return "started: found %r, allowed: a time such as 2026-01-01T00:00:00Z" % (state.get("started"),)
+    if state.get("decision") not in DECISIONS:
+        return "decision: found %r, allowed: %s" % (state.get("decision"), ", ".join(DECISIONS))
+    for key in ("chosen", "judged"):
+        if not isinstance(state.get(key), list):
+            return "%s: allowed: a list of hosts" % key
+    groups = state.get("groups")
+    if not isinstance(groups, dict) or not all(isinstance(members, list) for members in groups.values()):
+        return "groups: allowed: lists of hosts by name"
+    if not isinstance(hosts, dict):
+        return "hosts: allowed: what is known of each, by name"
+    for host, found in hosts.items():
+        if not isinstance(found, dict) or found.get("state") not in HOST_STATES:
+            return "hosts.%s.state: allowed: %s" % (host, ", ".join(HOST_STATES))
+    if run is not None and not (isinstance(run, dict) and isinstance(run.get("pid"), int) and isinstance(run.get("start"), (int, type(None)))):
+        return "run: found %r, allowed: pid and start of a process" % (run,)
+    return ""
 
 
 def was_touched(found):
