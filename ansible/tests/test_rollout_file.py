@@ -106,6 +106,12 @@ class Lock(Folder):
             self.assertLess(lock.waited, 60)
         self.assertEqual(holder(path), "somebody who did not say")
 
+    def test_what_others_wrote_into_it_keeps_nobody_from_waiting(self):
+        for since in ("1", None, float("inf"), float("nan"), {}):
+            with open(self.path("lock"), "w") as file:
+                json.dump({"owner": "anna", "pid": 1, "purpose": "drained", "since": since}, file)
+            self.assertEqual(holder(self.path("lock")), "anna (pid 1): drained")
+
     def test_nobody_else_can_hold_it(self):
         path = self.path("lock")
         with open(path, "w"):

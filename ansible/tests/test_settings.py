@@ -24,6 +24,7 @@ class Files(unittest.TestCase):
         wanted += '\n[[listener]]\naddress = "a"\n\n[[listener]]\naddress = "q\\""\n'
         self.assertEqual(toml.document(values), wanted)
         self.assertRaises(ValueError, toml.document, {"a": None})
+        self.assertEqual(toml.value_text("a\x7f\n\"ö"), '"a\\u007f\\n\\"ö"')
 
     def test_an_edge(self):
         found = settings.edge_settings(EDGE)

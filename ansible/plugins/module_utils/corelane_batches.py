@@ -103,6 +103,8 @@ def plan(hosts, steps, minimum, zones=None, done=(), out=()):
         batches.append(batch)
         taken = set(batch)
         waiting = [host for host in waiting if host not in taken]
+    if waiting:
+        raise BatchError("corelane_rollout_batches: %d hosts are left after %d batches; name larger ones" % (len(waiting), BATCHES_MAX))
     return batches
 
 

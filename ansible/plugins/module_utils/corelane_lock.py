@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
 import time
 
@@ -111,5 +112,8 @@ def holder(path=PATH):
         found = {}
     if not isinstance(found, dict) or "pid" not in found:
         return "somebody who did not say"
-    return "%s (pid %s): %s, since %d s" % (
-        found.get("owner"), found["pid"], found.get("purpose"), time.time() - found.get("since", time.time()))
+    since = found.get("since")
+    # Whatever stands there: it is for people, and must not keep anybody from waiting.
+    is_time = isinstance(since, (int, float)) and math.isfinite(since)
+    age = ", since %d s" % (time.time() - since) if is_time else ""
+    return "%s (pid %s): %s%s" % (found.get("owner"), found["pid"], found.get("purpose"), age)

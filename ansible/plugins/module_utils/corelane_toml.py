@@ -46,5 +46,6 @@ def value_text(value):
     if isinstance(value, (list, tuple)):
         return "[%s]" % ", ".join(value_text(one) for one in value)
     if isinstance(value, str):
-        return json.dumps(str(value), ensure_ascii=False)
+        # JSON leaves DEL as it is, TOML does not allow it.
+        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
     raise ValueError("%r has no form in TOML" % (value,))
