@@ -118,7 +118,27 @@ class Errors(unittest.TestCase):
         self.assertAlmostEqual(poisson_tail(1, 2.0), 1 - 2.718281828459045 ** -2)
 
 
+    def test_tails_of_many_events(self):
+        # Where one way of reckoning follows another, both say the same.
+        for successes, trials, chance in [(50100, 100001, 0.5), (20100, 100001, 0.2), (10000, 2000000, 0.00495), (9999, 1000000, 0.0099)]:
+            below, above = 1 - binomial_tail(trials - successes + 1, trials, 1 - chance), binomial_tail(successes, trials, chance)
+            self.assertAlmostEqual(below, above, delta=0.002)
+        exact, normal = binomial_tail(50200, 100000, 0.5), binomial_tail(50201, 100002, 0.5)
+        self.assertAlmostEqual(exact, normal, delta=0.002)
+        self.assertAlmostEqual(poisson_tail(100000, 99800.0), poisson_tail(100001, 99801.0), delta=0.002)
+        # Every sum has a bound: of each event by itself these would take days.
+        most = 2 ** 53
+        self.assertEqual(binomial_tail(most // 2, most, 0.25), 0.0)
+        self.assertEqual(binomial_tail(most // 4, most, 0.5), 1.0)
+        self.assertEqual((poisson_tail(most, most / 2.0), poisson_tail(most // 2, float(most))), (0.0, 1.0))
+        self.assertEqual(judge(watch(requests=most, errors=most // 2), [watch("e2", requests=most)])["verdict"], "fail")
+
+
 class Cpu(unittest.TestCase):
+    def test_counters_that_do_not_move_are_no_evidence(self):
+        self.assertEqual(criterion(judge(watch(cpu=0.0, cpu_error_seconds=0.01), [watch("e2")]), "cpu"), "not enough data")
+        self.assertEqual(criterion(judge(watch(cpu=3.0), [watch("e2", cpu=0.0, cpu_error_seconds=0.01)]), "cpu"), "not enough data")
+
     def test_table(self):
         for cpu, requests, expected in [
             (1.0, 2000, "pass"),
@@ -301,6 +321,58 @@ class Exposition(unittest.TestCase):
             window(self.scrape(10, 0), after, 5.0)
         with self.assertRaisesRegex(ValueError, "not that of"):
             window(parse("nonsense"), parse("a 1"), 5.0)
+
+    def refused(self, change, before=None):
+        """Why there is no window where a line of the second look (or of the first) is another."""
+        first, second = SCRAPE % {"r": 10, "c": 0.5}, SCRAPE % {"r": 60, "c": 0.75}
+        try:
+            window(parse(before(first) if before else first), parse(change(second)), 5.0)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def test_numbers_that_cannot_be_right_give_no_window(self):
+        for old, new, said in [
+            ('total{core="1"} 60', 'total{core="1"} NaN', "the value nan of corelane_http_requests_total"),
+            ('total{core="1"} 60', 'total{core="1"} +Inf', "the value inf"),
+            ('total{core="1"} 60', 'total{core="1"} -5', "the value -5"),
+            ('class="5xx"} 2', 'class="5xx"} 1e300', "the value 1e+300"),
+            ('mode="user"} 0.75', 'mode="user"} NaN', "the value nan of corelane_process_cpu_seconds_total"),
+            ('le="0.001"} 60', 'le="0.001"} NaN', "the value nan"),
+            ('total{core="1"} 60', 'total{core="1"} 9', "corelane_http_requests_total fell from 10 to 9"),
+            ('class="5xx"} 2', 'class="5xx"} 1', "fell"),
+            ('le="0.001"} 60', 'le="0.001"} 9', "fell"),
+            ('{route="hit",le="0.001"} 60', '{route="hit"} 60', "lost a series"),
+            ("} 7", '} 7\ncorelane_http_request_duration_seconds_bucket{route="hit"} 9', "without le"),
+            ("} 7", '} 7\ncorelane_http_request_duration_seconds_bucket{le="1"} 9', "without route"),
+            ("} 7", '} 7\ncorelane_http_request_duration_seconds_bucket{route="hit",le="abc"} 9', "with le abc"),
+            ("} 7", '} 7\ncorelane_http_request_duration_seconds_bucket{route="hit",le="nan"} 9', "with le nan"),
+            ("} 7", '} 7\ncorelane_http_requests_total{core="2"} 9', "a new series"),
+        ]:
+            self.assertIn(said, self.refused(lambda text: text.replace(old, new)) or "a window", (old, new))
+
+    def test_what_is_missing_is_not_taken_for_none(self):
+        for part, said in [
+            ("corelane_process_cpu", "has no corelane_process_cpu_seconds_total"),
+            ("corelane_http_responses", 'of class "5xx"'),
+            ('class="5xx"', 'of class "5xx"'),
+            ("_requests_total", "neither corelane_http_requests_total nor corelane_node_requests_total"),
+            ('route="hit",le="+Inf"', "no bucket +Inf of hit"),
+        ]:
+            def without(text):
+                return "".join(line + "\n" for line in text.splitlines() if part not in line)
+
+            self.assertIn(said, self.refused(without, without) or "a window", part)
+
+    def test_a_node_has_no_http(self):
+        text = 'corelane_process_start_time_seconds 1\ncorelane_node_requests_total{core="0",operation="get"} %d\n'
+        text += 'corelane_process_cpu_seconds_total{thread="core-0",mode="user"} %d\n'
+        found = window(parse(text % (1, 1)), parse(text % (5, 2)), 5.0)
+        self.assertEqual((found["requests"], found["cpu_seconds"], found["responses"]["5xx"]), (4, 1.0, 0))
+
+    def test_threads_may_end(self):
+        self.assertIsNone(self.refused(lambda text: text.replace('{thread="log"', '{thread="other"')))
+        self.assertIsNone(self.refused(lambda text: text.replace('mode="user"} 0.75', 'mode="user"} 0.25')))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,42 @@ class Watch(unittest.TestCase):
     def test_an_address_that_is_not_known_is_a_reason(self):
         self.assertIn("not known", module("corelane_watch").look(None))
 
+    def test_numbers_that_cannot_be_right_are_the_fault_of_their_host(self):
+        ours, theirs, third = Edge(self), Edge(self), Edge(self)
+        for edge in (ours, theirs, third):
+            edge.requests_more = 9000
+        given = {
+            "hosts": ["e1"], "others": ["e2", "e3"], "seconds": 0, "limits": {"latency_samples_min": 0},
+            "admin": {"e1": ours.address, "e2": theirs.address, "e3": third.address},
+        }
+        for cpu in (float("nan"), float("inf"), -1.0):
+            ours.cpu, theirs.cpu = cpu, 1.0
+            verdict = ran("corelane_watch", given)["verdict"]
+            self.assertEqual(verdict["verdict"], "fail", verdict)
+            self.assertIn("e1 could not be watched", verdict["sentence"])
+            ours.cpu, theirs.cpu = 1.0, cpu
+            self.assertEqual(ran("corelane_watch", given)["verdict"]["verdict"], "pass")
+
+    def test_whatever_goes_wrong_is_that_of_one_host(self):
+        watch = module("corelane_watch")
+        asked = watch.request
+
+        def request(method, address, path, **more):
+            if address == "odd":
+                raise OverflowError("too much")
+            return asked(method, address, path, **more)
+
+        watch.request = request
+        self.assertEqual(watch.look("odd"), "OverflowError: too much")
+        self.assertEqual(watch.answer_of("odd", "/a"), ("no answer (OverflowError: too much)", False))
+        watch.LOOK_SECONDS = 0.01
+        watch.stand_by({"e1": "odd"}, 3600)
+        good = {"host": "e2", "requests": 9000, "responses": {}, "cpu_seconds": 1.0, "cpu_error_seconds": 0.01, "histograms": {}}
+        limits = {"latency_samples_min": 0}
+        self.assertEqual(watch.judged(dict(good, host="e1"), [good, {"host": "e3"}], limits)["verdict"], "pass")
+        self.assertIn("e1 could not be watched: KeyError", watch.judged({"host": "e1"}, [good], limits)["sentence"])
+        self.assertIn("e3 (cannot be compared with (KeyError", watch.judged(dict(good, host="e1"), [{"host": "e3"}], limits)["sentence"])
+
     def test_the_whole_module(self):
         ours, theirs = Edge(self), Edge(self)
         ours.requests_more = theirs.requests_more = 9000
@@ -69,7 +105,7 @@ class Probes(unittest.TestCase):
         return edges
 
     def test_answers_are_compared(self):
-        self.assertEqual(self.probes(self.edges(b"same", b"same"), probes=["/a", "/missing"])["verdict"], "pass")
+        self.assertEqual(self.probes(self.edges(b"same", b"same"))["verdict"], "pass")
         verdict = self.probes(self.edges(b"other", b"same"))
         self.assertEqual(verdict["verdict"], "fail")
         self.assertIn("1 of 1 probes otherwise than e2", verdict["sentence"])
@@ -82,6 +118,17 @@ class Probes(unittest.TestCase):
         verdict = self.probes(gone, untouched=["e0"])
         self.assertEqual(verdict["verdict"], "not enough data")
         self.assertIn("e0: no answer", verdict["sentence"])
+
+    def test_that_two_fail_alike_is_no_evidence(self):
+        edges = self.edges(b"same", b"same")
+        verdict = self.probes(edges, probes=["/a", "/missing"])
+        self.assertEqual(verdict["verdict"], "not enough data")
+        self.assertIn("/missing: e2: 404", verdict["sentence"])
+        # The next that has an answer is asked.
+        edges = self.edges(b"same", None, b"same")
+        self.assertEqual(self.probes(edges)["verdict"], "pass")
+        edges["e1"].values["/a"] = None
+        self.assertEqual(self.probes(edges)["verdict"], "fail")
 
     def test_a_canary_that_does_not_answer_fails(self):
         edges = self.edges(b"same", b"same")

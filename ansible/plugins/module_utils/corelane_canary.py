@@ -99,7 +99,8 @@ def probes(host, asked):
             host, len(wrong), len(asked), first["compared_with"], first["path"], first["found"], first["expected"])
         return _criterion("content", FAIL, text)
     if unknown:
-        text = "content: %d of %d probes of %s could be compared with no host: %s" % (len(unknown), len(asked), host, unknown[0]["found"])
+        text = "content: %d of %d probes of %s could be compared with no host: %s: %s" % (
+            len(unknown), len(asked), host, unknown[0]["path"], unknown[0]["found"])
         return _criterion("content", UNKNOWN, text)
     names = ", ".join(sorted(set(probe["compared_with"] for probe in asked)))
     return _criterion("content", PASS, "%s answers all %d probes as %s" % (host, len(asked), names))
@@ -121,21 +122,40 @@ def _verdict(host, criteria):
     return {"host": host, "verdict": verdict, "sentence": "; ".join(telling), "criteria": criteria}
 
 
+# So many terms are summed at most; beyond them a normal distribution says the same to many digits.
+TERMS_MAX = 100000
+EDGE_TERMS_MAX = 10000
+
+
 def binomial_tail(successes, trials, chance):
-    """P(X >= successes) of a binomial, exact."""
+    """P(X >= successes) of a binomial; exact up to TERMS_MAX trials."""
     if successes <= 0:
         return 1.0
     if chance <= 0 or successes > trials:
         return 0.0
     if chance >= 1:
         return 1.0
+    successes, trials = int(successes), int(trials)
+    if trials <= TERMS_MAX or trials - successes <= EDGE_TERMS_MAX:
+        return _binomial_sum(range(successes, trials + 1), trials, chance)
+    if successes <= EDGE_TERMS_MAX:
+        return max(0.0, 1.0 - _binomial_sum(range(successes), trials, chance))
+    return _normal_tail(successes - 0.5 - trials * chance, trials * chance * (1 - chance))
+
+
+def _binomial_sum(range_, trials, chance):
     logs = [
         math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
         + k * math.log(chance) + (trials - k) * math.log1p(-chance)
-        for k in range(int(successes), int(trials) + 1)
+        for k in range_
     ]
     largest = max(logs)
     return min(1.0, math.exp(largest) * sum(math.exp(log - largest) for log in logs))
+
+
+def _normal_tail(above, variance):
+    """P(X >= above) of a normal distribution around 0."""
+    return 0.5 * math.erfc(above / math.sqrt(2 * variance))
 
 
 def poisson_tail(successes, mean):
@@ -144,6 +164,8 @@ def poisson_tail(successes, mean):
         return 1.0
     if mean <= 0:
         return 0.0
+    if successes > TERMS_MAX:
+        return _normal_tail(successes - 0.5 - mean, mean)
     below = sum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(int(successes)))
     return max(0.0, 1.0 - below)
 
@@ -208,7 +230,10 @@ def _are_fewer(failed, asked, others_failed, others_asked, limits):
 
 def _cpu(host, canary, others, limits):
     needed = limits["requests_min"]
-    watched = [window for window in others if window["requests"] >= needed]
+    if canary["requests"] >= max(1, needed) and canary["cpu_seconds"] <= 0:
+        text = "CPU: the counters of %s did not move in %d requests" % (host, canary["requests"])
+        return _criterion("cpu", UNKNOWN, text)
+    watched = [window for window in others if window["requests"] >= needed and window["cpu_seconds"] > 0]
     if canary["requests"] < needed or not watched:
         text = "CPU: %s answered %d requests, the busiest of the others %d, and it takes %d to judge" % (
             host, canary["requests"], max(window["requests"] for window in others), needed)

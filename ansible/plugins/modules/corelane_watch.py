@@ -9,7 +9,7 @@ short_description: Judge hosts that were updated by what they do under load
 description:
   - Reads /metrics of all hosts twice, at the same two moments, and compares what happened between.
   - Asks the probes of a watched host and of one that was not touched, and compares the answers. What could be compared with nobody is
-    not enough data.
+    not enough data, and so is a probe that is not answered 2xx there.
   - Changes nothing.
 options:
   hosts: { description: The hosts to judge, type: list, elements: str, required: true }
@@ -77,11 +77,17 @@ def look(address):
     """(when, samples) of a host, or the reason why not."""
     if not address:
         return "where its admin listener is reached is not known"
+    # Whatever one host answers, it is that host which is not watched, and not the run that ends.
     try:
         answer = request("GET", address, "/metrics")
-    except HttpError as error:
-        return str(error)
-    return (time.monotonic(), parse(answer.text)) if answer.status == 200 else "%s/metrics: status %d" % (address, answer.status)
+        return (time.monotonic(), parse(answer.text)) if answer.status == 200 else "%s/metrics: status %d" % (address, answer.status)
+    except Exception as error:
+        return reason(error)
+
+
+def reason(error):
+    """What went wrong, with its kind where it is none of those that are foreseen."""
+    return str(error) if isinstance(error, (HttpError, ValueError)) else "%s: %s" % (type(error).__name__, error)
 
 
 def look_at_all(addresses):
@@ -96,8 +102,27 @@ def between(host, before, after):
         if failed:
             raise ValueError(failed)
         return dict(window(before[1], after[1], round(after[0] - before[0], 3)), host=host)
-    except ValueError as error:
-        return {"host": host, "failed": str(error)}
+    except Exception as error:
+        return {"host": host, "failed": reason(error)}
+
+
+def judged(own, others, limits):
+    """The verdict on one host. What cannot be judged fails; what cannot be compared with is left out."""
+    try:
+        return judge(own, others, limits)
+    except Exception:
+        pass
+    kept = []
+    for other in others:
+        try:
+            judge(other, [other], limits)
+            kept.append(other)
+        except Exception as error:
+            kept.append({"host": other.get("host"), "failed": "cannot be compared with (%s)" % reason(error)})
+    try:
+        return judge(own, kept, limits)
+    except Exception as error:
+        return judge({"host": own.get("host"), "failed": reason(error)}, [], limits)
 
 
 def stand_by(addresses, seconds):
@@ -109,21 +134,22 @@ def stand_by(addresses, seconds):
             try:
                 request("GET", address, "/readyz", seconds=LOOK_SECONDS)
                 lost[host] = 0
-            except HttpError:
+            except Exception:
                 lost[host] += 1
 
 
 def answer_of(address, path):
-    """An answer as a short text that is equal where the answers are, and whether there was one."""
+    """An answer as a short text that is equal where the answers are, and whether it is one to compare with: that two hosts fail alike
+    says nothing of what they hold."""
     try:
         answer = request("GET", address, path)
-    except HttpError as error:
-        return "no answer (%s)" % error, False
-    return "%d %s" % (answer.status, hashlib.sha256(answer.body).hexdigest()[:12]), True
+        return "%d %s" % (answer.status, hashlib.sha256(answer.body).hexdigest()[:12]), 200 <= answer.status < 300
+    except Exception as error:
+        return "no answer (%s)" % reason(error), False
 
 
 def probe(path, address, compared):
-    """What `address` answers to a path, beside the first of `compared`, pairs of a host and its address, that answers at all."""
+    """What `address` answers to a path, beside the first of `compared`, pairs of a host and its address, that answers 2xx."""
     found, reasons = None, []
     for other, its_address in compared:
         # A value that changes between two looks is asked for a second time.
@@ -174,7 +200,7 @@ def main():
     windows = dict((host, between(host, before[host], after[host])) for host in names)
     limits = dict((key, float(value)) for key, value in given["limits"].items())
     compared = [windows[host] for host in others]
-    verdicts = [with_probes(judge(windows[host], compared, limits), given, host) for host in given["hosts"]]
+    verdicts = [with_probes(judged(windows[host], compared, limits), given, host) for host in given["hosts"]]
     if given["clients"]:
         verdicts.append(judge_clients([windows[host] for host in given["clients"]], limits))
     short = dict((host, dict((key, value) for key, value in found.items() if key != "histograms")) for host, found in windows.items())
