@@ -178,6 +178,19 @@ class Forward(unittest.TestCase):
         self.assertEqual(step(host)["outcome"], "updated")
         self.assertNotIn("drain", host.done)
 
+    def test_nothing_is_restarted_where_nobody_knows_whether_it_runs(self):
+        for kind in ("edge", "node"):
+            host, looks = Host(kind, items=7), []
+
+            def is_active():
+                looks.append(1)
+                if len(looks) == 1:
+                    raise ServiceError("systemctl does not say")
+                return True
+
+            host.is_active = is_active
+            self.assertEqual((step(host)["outcome"], "restart" in host.done), ("refused", False), kind)
+
     def test_a_node_is_not_drained_and_its_values_are_not_lost_in_silence(self):
         host = Host("node", items=7)
         result = step(host)

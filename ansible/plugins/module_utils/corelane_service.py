@@ -22,6 +22,13 @@ from ansible.module_utils.corelane_installed import CURRENT, running_release
 # How often a process is looked at while it is waited for.
 LOOK_SECONDS = 0.2
 
+# How long an active service that does not say who has drained it is asked again.
+ASK_SECONDS = 10
+
+# States of a unit without a process; those that systemd starts again after a pause have none meanwhile.
+DOWN = ("inactive", "failed", "dead")
+PAUSED = ("auto-restart", "auto-restart-queued")
+
 # For systemd, and for the process to give its memory back, on top of what its settings allow.
 STOP_MARGIN_SECONDS = 60
 
@@ -114,7 +121,12 @@ class Service:
         return text if status == 0 else ""
 
     def is_active(self):
-        return self.property("ActiveState") in ("active", "reloading")
+        """Whether it has, or may have, a process that clients ask; raises ServiceError where systemd does not say."""
+        status, text = attempt(["systemctl", "show", "--property", "ActiveState,SubState", self.kind.unit])
+        found = dict(line.partition("=")[::2] for line in text.splitlines())
+        if status != 0 or not found.get("ActiveState"):
+            raise ServiceError("systemctl does not say whether %s runs: %s" % (self.kind.unit, text or "status %s" % status))
+        return found["ActiveState"] not in DOWN and found.get("SubState") not in PAUSED
 
     def restart(self, seconds):
         """Restarts the unit and waits until it serves; raises ServiceError with the end of its journal."""
