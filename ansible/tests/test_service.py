@@ -4,8 +4,10 @@ import unittest
 from unittest import mock
 
 from tests import paths  # noqa: F401
+from tests.edge import Edge
 from ansible.module_utils import corelane_service
-from ansible.module_utils.corelane_service import Service, ServiceError
+from ansible.module_utils.corelane_http import Answer, HttpError, request
+from ansible.module_utils.corelane_service import Service, ServiceError, seconds_of
 
 
 class Active(unittest.TestCase):
@@ -29,6 +31,53 @@ class Active(unittest.TestCase):
         ]:
             with self.assertRaisesRegex(ServiceError, says):
                 self.is_active(status, text)
+
+
+TOTALS = {"requests": 1, "connections": 0, "items": 0, "memory_used_bytes": 0}
+
+
+class Shapes(unittest.TestCase):
+    """Answers of another program, or of another release."""
+
+    def test_a_status_of_another_shape_is_an_error_and_leaves_nothing_drained(self):
+        for found in [
+            {}, [], None, "x", {"totals": TOTALS}, {"drain": None}, {"drain": None, "totals": []}, {"drain": None, "totals": {}},
+            {"drain": None, "totals": dict(TOTALS, requests="1")}, {"drain": None, "totals": dict(TOTALS, connections=None)},
+        ]:
+            edge = Edge(self)
+            edge.status = lambda: found
+            service = edge.service()
+            self.assertRaisesRegex(HttpError, "otherwise than this release", service.status)
+            with self.assertRaisesRegex(ServiceError, "not drained: .*otherwise than this release"):
+                service.drain(1, 0)
+            self.assertEqual((edge.told, edge.drain, service.note.read()), (["/v1/drain", "/v1/undrain"], None, None), found)
+
+    def test_a_drain_that_is_said_otherwise_is_one(self):
+        edge = Edge(self)
+        edge.status = lambda: {"drain": [1], "totals": TOTALS}
+        edge.service().drain(5, 0)
+        self.assertEqual(edge.told, ["/v1/drain"])
+
+    def test_whatever_ends_a_drain_takes_it_back(self):
+        for error, raised in ((AttributeError(), ServiceError), (KeyError("x"), ServiceError), (KeyboardInterrupt(), KeyboardInterrupt)):
+            edge = Edge(self)
+            service = edge.service()
+            with mock.patch.object(service, "wait_quiet", side_effect=error), self.assertRaises(raised):
+                service.drain(1, 0)
+            self.assertEqual((edge.drain, service.note.read()), (None, None))
+        edge = Edge(self)
+        service = edge.service()
+        service.settings["lame_duck"] = 5
+        self.assertRaisesRegex(ServiceError, "found 5, allowed: a duration", service.drain, 1, 0)
+        self.assertIsNone(edge.drain)
+        self.assertRaises(ValueError, seconds_of, [])
+
+    def test_a_readiness_of_another_shape_is_a_reason(self):
+        for body in (b"[]", b'{"reasons": [1]}', b'{"reasons": null}', b'{"reasons": []}', b"null", b'{"reasons": "abc"}', b"", b"\xff", b"[" * 100000):
+            service = Edge(self).service()
+            with mock.patch.object(corelane_service, "request", lambda *words: Answer(503, body, {})):
+                self.assertRegex(service.not_ready()[0], "^127.0.0.1:[0-9]+/readyz: status 503")
+                self.assertEqual(len(service.not_ready()), 1)
 
 
 if __name__ == "__main__":

@@ -328,7 +328,7 @@ class Facts(unittest.TestCase):
         edge.status = lambda: {"totals": {}, "drain": None}
         found = self.facts(edge.service(), (1, "no releases"))
         self.assertEqual((found["current"], found["previous"]), (None, None))
-        self.assertIn("answers otherwise than this release: KeyError", found["problem"])
+        self.assertIn("answers otherwise than this release: totals.requests is no number", found["problem"])
         service = edge.service()
         service.settings["admin"] = "127.0.0.1:1"
         self.assertIn("refused", self.facts(service)["problem"])

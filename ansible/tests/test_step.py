@@ -439,7 +439,7 @@ class Parts(unittest.TestCase):
     def test_a_drain_that_is_not_taken_is_taken_back(self):
         service = Service("edge")
         service.settings = {"command_listen": None}
-        with mock.patch.object(Service, "undrain_if_possible") as undrain, self.assertRaisesRegex(ServiceError, "command_listen"):
+        with mock.patch.object(Service, "release") as undrain, self.assertRaisesRegex(ServiceError, "command_listen"):
             service.drain(1, 0)
         undrain.assert_called_once()
 

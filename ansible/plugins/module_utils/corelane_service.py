@@ -9,6 +9,7 @@ Source: docs/operations.md, "Restart without a failed request"; systemctl(1).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -29,12 +30,27 @@ ASK_SECONDS = 10
 DOWN = ("inactive", "failed", "dead")
 PAUSED = ("auto-restart", "auto-restart-queued")
 
+# What `/v1/status` counts, of what is used here.
+COUNTED = ("requests", "connections", "items", "memory_used_bytes")
+
+# Characters of an answer that is none, for a message.
+SAID_MAX = 200
+
 # For systemd, and for the process to give its memory back, on top of what its settings allow.
 STOP_MARGIN_SECONDS = 60
 
 
 class ServiceError(Exception):
     """What is wrong with the service, in a sentence for an operator."""
+
+
+def parsed(text):
+    """JSON as Python values; None where it is none."""
+    try:
+        return json.loads(text)
+    # The latter: of text that nests too deep.
+    except (ValueError, RecursionError):
+        return None
 
 
 class Kind:
@@ -71,7 +87,9 @@ def settings_of(text):
 
 
 def seconds_of(duration):
-    """Seconds of a duration as `--print-config` prints it, such as "6s" or "250ms"."""
+    """Seconds of a duration as `--print-config` prints it, such as "6s" or "250ms"; raises ValueError."""
+    if not isinstance(duration, str):
+        raise ValueError("found %r, allowed: a duration such as \"6s\"" % (duration,))
     for unit, factor in (("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)):
         number = duration[:-len(unit)]
         if duration.endswith(unit) and number.isdigit():
@@ -153,11 +171,18 @@ class Service:
         return running_release(self.property("MainPID"))
 
     def status(self):
-        """`/v1/status`; raises HttpError."""
+        """`/v1/status`, which has `drain` (None, or what it says of it) and `totals` with the numbers `COUNTED`; raises HttpError."""
         answer = request("GET", self.admin, "/v1/status")
         if answer.status != 200:
             raise HttpError("%s/v1/status: status %d" % (self.admin, answer.status))
-        return json.loads(answer.text)
+        found = parsed(answer.text)
+        if not isinstance(found, dict) or "drain" not in found:
+            raise HttpError("%s/v1/status answers otherwise than this release: no drain" % self.admin)
+        totals = found.get("totals")
+        for key in COUNTED:
+            if not isinstance(totals, dict) or not isinstance(totals.get(key), int):
+                raise HttpError("%s/v1/status answers otherwise than this release: totals.%s is no number" % (self.admin, key))
+        return found
 
     def not_ready(self):
         """Why `/readyz` is not 200, but for a drain; an empty list where it is."""
@@ -165,9 +190,12 @@ class Service:
             answer = request("GET", self.admin, "/readyz")
             if answer.status == 200:
                 return []
-            reasons = json.loads(answer.text).get("reasons", [answer.text])
-        except (HttpError, ValueError) as error:
+        except HttpError as error:
             return [str(error)]
+        found = parsed(answer.text)
+        reasons = found.get("reasons") if isinstance(found, dict) else None
+        if not reasons or not isinstance(reasons, list) or not all(isinstance(reason, str) for reason in reasons):
+            return ["%s/readyz: status %d, %s" % (self.admin, answer.status, answer.text[:SAID_MAX].strip())]
         return [reason for reason in reasons if not reason.startswith("draining by request")]
 
     def wait_ready(self, seconds):
@@ -198,8 +226,8 @@ class Service:
         """Takes it out of its balancers' sight, and notes for whom."""
         self.note.write(owner, who)
         self.tell("drain")
-        drain = self.status().get("drain") or {}
-        self.note.write(owner, who, drain.get("since"))
+        drain = self.status()["drain"]
+        self.note.write(owner, who, drain.get("since") if isinstance(drain, dict) else None)
 
     def release(self):
         """Puts it back; raises ServiceError."""
@@ -214,9 +242,12 @@ class Service:
         try:
             self.hold(owner, who)
             self.wait_quiet(seconds, seconds_min, quiet_seconds)
-        except (ServiceError, HttpError, OSError, ValueError) as error:
-            self.undrain_if_possible()
-            raise ServiceError("not drained: %s" % error) from error
+        except BaseException as error:
+            with contextlib.suppress(ServiceError, OSError):
+                self.release()
+            if not isinstance(error, Exception):
+                raise
+            raise ServiceError("not drained: %s" % (error if str(error) else type(error).__name__)) from error
 
     def wait_quiet(self, seconds, seconds_min, quiet_seconds=1.5):
         """Waits until nobody asks a service that is drained; raises ServiceError."""
