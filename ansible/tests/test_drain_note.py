@@ -35,6 +35,9 @@ class Whose(unittest.TestCase):
             # It was killed between a restart and the drain of before it.
             (None, note(PERSON, None, restarting=True), (PERSON, "mia")),
             (None, note(STEP, None, restarting=True), (None, None)),
+            # The restart goes on: the process still ends.
+            (drain(cause="signal"), note(PERSON, None, restarting=True), (PERSON, "mia")),
+            (drain(cause="signal"), note(STEP, None, restarting=True), (None, None)),
             # What ends anyway is nobody's.
             (drain(cause="signal"), note(PERSON), (None, None)),
             (drain("nonsense"), note(STEP, None), (PERSON, UNKNOWN)),

@@ -6,6 +6,7 @@ from unittest import mock
 from tests import paths  # noqa: F401
 from tests.edge import Edge
 from ansible.module_utils import corelane_service
+from ansible.module_utils.corelane_drain_note import PERSON, STEP
 from ansible.module_utils.corelane_http import Answer, HttpError, request
 from ansible.module_utils.corelane_service import Service, ServiceError, seconds_of
 
@@ -78,6 +79,38 @@ class Shapes(unittest.TestCase):
             with mock.patch.object(corelane_service, "request", lambda *words: Answer(503, body, {})):
                 self.assertRegex(service.not_ready()[0], "^127.0.0.1:[0-9]+/readyz: status 503")
                 self.assertEqual(len(service.not_ready()), 1)
+
+
+class Owner(unittest.TestCase):
+    """Who has drained a service that runs, where `/v1/status` fails."""
+
+    def failing(self, service, times):
+        left = [times]
+
+        def asked(method, address, path, *more):
+            if path == "/v1/status" and left[0]:
+                left[0] -= 1
+                raise HttpError("timed out")
+            return request(method, address, path, *more)
+
+        return mock.patch.multiple(corelane_service, request=asked, LOOK_SECONDS=0)
+
+    def test_one_failure_is_asked_again(self):
+        edge = Edge(self)
+        edge.drain = {"cause": "request", "since": edge.since}
+        with self.failing(edge.service(), 2):
+            self.assertEqual(edge.service().drained_by(), (PERSON, "somebody"))
+
+    def test_without_an_answer_it_is_the_persons_of_the_note_or_not_known(self):
+        service = Edge(self).service()
+        with self.failing(service, -1), mock.patch.object(corelane_service, "ASK_SECONDS", 0):
+            self.assertRaisesRegex(ServiceError, "whether a person has drained it: timed out", service.drained_by)
+            service.note.write(STEP, "root")
+            self.assertRaises(ServiceError, service.drained_by)
+            service.note.write(PERSON, "mia")
+            self.assertEqual(service.drained_by(), (PERSON, "mia"))
+            service.is_active = lambda: False
+            self.assertEqual(service.drained_by(), (None, None))
 
 
 if __name__ == "__main__":

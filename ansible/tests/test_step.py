@@ -283,6 +283,16 @@ class Drained(unittest.TestCase):
         host.link = host.process = NEW
         self.assertEqual((step(host)["outcome"], host.done, host.drained), ("unchanged", [], True))
 
+    def test_one_that_cannot_be_asked_is_not_put_back(self):
+        host = self.drained()
+
+        def drained_by():
+            raise ServiceError("corelane does not say")
+
+        host.drained_by = drained_by
+        result = step(host)
+        self.assertEqual((result["outcome"], result["changed"], host.done, host.drained), ("refused", False, [], True))
+
     def test_a_node_stays_drained_as_well(self):
         host = self.drained(kind="node")
         self.assertEqual((step(host)["outcome"], host.drained, host.holder[0]), ("updated", True, PERSON))

@@ -42,7 +42,7 @@ def drained_by(drain, note):
     if drain is not None and not isinstance(drain, dict):
         return PERSON, UNKNOWN
     if drain is None or drain.get("cause") != "request":
-        is_kept = drain is None and note.get("owner") == PERSON and note.get("restarting")
+        is_kept = note.get("owner") == PERSON and note.get("restarting")
         return (PERSON, note.get("who") or UNKNOWN) if is_kept else (None, None)
     if note.get("owner") and _is_of(drain.get("since"), note):
         return note["owner"], note.get("who") or UNKNOWN

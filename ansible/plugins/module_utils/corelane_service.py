@@ -15,7 +15,7 @@ import os
 import time
 
 from ansible.module_utils import corelane_address as address
-from ansible.module_utils.corelane_drain_note import STEP, DrainNote, drained_by
+from ansible.module_utils.corelane_drain_note import PERSON, STEP, UNKNOWN, DrainNote, drained_by
 from ansible.module_utils.corelane_files import attempt
 from ansible.module_utils.corelane_http import HttpError, request, wait
 from ansible.module_utils.corelane_installed import CURRENT, running_release
@@ -215,12 +215,25 @@ class Service:
             raise ServiceError("%s refuses %s: status %d, %s" % (self.kind.unit, what, answer.status, answer.text.strip()))
 
     def drained_by(self):
-        """Who has drained it: (owner, who) of corelane_drain_note; (None, None) where nobody has, or it does not answer."""
-        try:
-            drain = self.status().get("drain") if self.is_active() else None
-        except (HttpError, ValueError):
-            drain = None
-        return drained_by(drain, self.note.read())
+        """Who has drained it: (owner, who) of corelane_drain_note; (None, None) where nobody has.
+
+        One that runs and does not answer is a person's where the note says so; raises ServiceError where it does not.
+        """
+        faults = []
+
+        def ask():
+            try:
+                return [self.status()["drain"] if self.is_active() else None]
+            except HttpError as error:
+                faults.append(str(error))
+                return None
+
+        found, note = wait(ASK_SECONDS, ask, LOOK_SECONDS), self.note.read() or {}
+        if found:
+            return drained_by(found[0], note)
+        if note.get("owner") == PERSON:
+            return PERSON, note.get("who") or UNKNOWN
+        raise ServiceError("%s does not say whether a person has drained it: %s" % (self.kind.unit, faults[-1]))
 
     def hold(self, owner, who):
         """Takes it out of its balancers' sight, and notes for whom."""

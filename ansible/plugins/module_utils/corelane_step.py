@@ -122,6 +122,7 @@ class Step:
         self.switched = False
         self.is_balanced = False
         self.holder = (STEP, wanted.who)
+        self.knows_holder = False
         self.requests = 0
 
     def result(self):
@@ -132,6 +133,7 @@ class Step:
             owner, who = self.service.drained_by()
             if owner == PERSON:
                 self.holder = (PERSON, who)
+            self.knows_holder = True
             if self._is_there():
                 outcome = UNCHANGED
             else:
@@ -167,8 +169,8 @@ class Step:
         return self.service.is_active() and self._serves()
 
     def _serves(self):
-        """Has clients come back, unless a person has drained it; returns whether it is ready for them."""
-        if self._is_kept():
+        """Has clients come back, unless a person has drained it, or may have; returns whether it is ready for them."""
+        if self._is_kept() or not self.knows_holder:
             return self.service.is_active() and not self.service.not_ready()
         return self.service.undrain_if_possible()
 
