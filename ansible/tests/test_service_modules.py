@@ -70,6 +70,26 @@ class Drain(unittest.TestCase):
         self.assertTrue(self.drain(service, "drained", seconds=1)["failed"])
         self.assertEqual((edge.told, service.drained_by()), (["/v1/drain", "/v1/drain"], (PERSON, "mia")))
 
+    def test_a_second_run_waits_for_the_clients_as_the_first_one_did(self):
+        edge = Edge(self)
+        service = edge.service()
+        service.hold(PERSON, "mia")
+        edge.asked = edge.connections = 1
+        for _run in range(2):
+            self.assertIn("clients still send", self.drain(service, "drained", seconds=0).get("msg", ""))
+        self.assertFalse(self.drain(service, "drained", True, seconds=0)["failed"])
+        edge.asked = edge.connections = 0
+        self.assertEqual((self.drain(service, "drained")["changed"], edge.told), (False, ["/v1/drain"]))
+
+    def test_a_drain_that_a_killed_restart_ended_is_made_again_or_ended(self):
+        edge = Edge(self)
+        service = edge.service()
+        service.note.write(PERSON, "mia", restarting=True)
+        self.assertEqual((self.drain(service, "drained")["changed"], edge.told), (True, ["/v1/drain"]))
+        edge.drain = None
+        service.note.write(PERSON, "mia", restarting=True)
+        self.assertEqual((self.drain(service, "serving")["changed"], service.note.read()), (True, None))
+
     def test_clients_that_stay_and_a_lock_that_is_held_are_failures(self):
         edge = Edge(self)
         edge.asked = edge.connections = 1

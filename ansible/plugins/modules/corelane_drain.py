@@ -52,8 +52,11 @@ def reach(service, wanted, check_mode):
     is_drained = service.status()["drain"] is not None
     owner, who = service.drained_by()
     # What a step left, or what is noted nowhere, becomes a person's.
-    is_there = owner == PERSON and service.note.read() if wanted["state"] == "drained" else not is_drained
-    if not is_there and not check_mode:
+    is_there = is_drained and owner == PERSON and service.note.read() if wanted["state"] == "drained" else not is_drained and not owner
+    if is_there and is_drained and not check_mode:
+        # Whoever drained it may have been killed, or have given up, while clients were there.
+        service.wait_quiet(wanted["seconds"], 0)
+    elif not is_there and not check_mode:
         if wanted["state"] == "serving":
             service.release()
             service.wait_ready(wanted["seconds"])
