@@ -2,12 +2,14 @@
 
 import atexit
 import json
+import os
 import shutil
 import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests import paths  # noqa: F401
+from ansible.module_utils.corelane_begun import BegunNote
 from ansible.module_utils.corelane_drain_note import DrainNote
 from ansible.module_utils.corelane_service import Service
 
@@ -94,6 +96,7 @@ class Edge:
         service = Service(kind)
         service.settings = {"admin": self.address, "command_listen": self.address, "listen": [self.address], "lame_duck": "0s"}
         service.note = DrainNote(kind, tempfile.mkdtemp(dir=NOTES))
+        service.begun = BegunNote(kind, os.path.dirname(service.note.path))
         service.read_settings = lambda: service
         service.is_active = lambda: True
         service.running_release = lambda: "b" * 64

@@ -15,6 +15,22 @@ from ansible.module_utils.corelane_step import Releases, Step, StepError, Wanted
 OLD, NEW = "a" * 64, "b" * 64
 
 
+class Begun:
+    """Stands for the note of what is begun."""
+
+    def __init__(self):
+        self.note = None
+
+    def read(self, current):
+        return self.note if self.note and current in self.note["releases"] else None
+
+    def write(self, note):
+        self.note = dict(note)
+
+    def remove(self):
+        self.note = None
+
+
 class Host:
     """Stands for unit, process and releases of a host; writes down what is done, and fails where it is told to."""
 
@@ -30,7 +46,7 @@ class Host:
         # Who drained it: None, or (owner, who).
         self.holder, self.note, self.restart_limits = (None, None), self, []
         self.drifts, self.looks_at_drift = [False], 0
-        self.commands = []
+        self.commands, self.begun = [], Begun()
         self.listen = "127.0.0.1:8080" if kind == "edge" else None
 
     def act(self, what, error=ServiceError):

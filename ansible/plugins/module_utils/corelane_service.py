@@ -15,6 +15,7 @@ import os
 import time
 
 from ansible.module_utils import corelane_address as address
+from ansible.module_utils.corelane_begun import BegunNote
 from ansible.module_utils.corelane_drain_note import PERSON, STEP, UNKNOWN, DrainNote, drained_by
 from ansible.module_utils.corelane_files import attempt
 from ansible.module_utils.corelane_http import HttpError, request, wait
@@ -109,6 +110,7 @@ class Service:
         self.kind = KINDS[kind]
         self.settings = {}
         self.note = DrainNote(kind)
+        self.begun = BegunNote(kind)
 
     def read_settings(self):
         """Reads the settings as the installed program does; raises ServiceError."""

@@ -12,8 +12,8 @@ Not: deciding which host is next. Not: fetching the release, which lies on the h
 
 Invariants: when a step ends, the service serves: the release that was asked for, or the one before with its configuration. Where it
 cannot be brought back, the outcome is `broken` and says why. Nothing that serves is touched before the new configuration was checked
-by the new program. A node that holds values is not restarted unless their loss was accepted. An edge that a person has taken out of
-service stays out.
+by the new program. What a step that was killed has begun is verified before it serves, or goes back to what ran before that step. A
+node that holds values is not restarted unless their loss was accepted. An edge that a person has taken out of service stays out.
 """
 
 from __future__ import annotations
@@ -118,6 +118,8 @@ class Step:
         self.saved = {}
         self.before = releases.current()
         self.was = identity(self.before, configuration_id(self._settings()))
+        # What a step that was killed has begun here, or None; and what this one has begun.
+        self.left = self.begun = None
         self.restarted = False
         self.switched = False
         self.is_balanced = False
@@ -134,8 +136,9 @@ class Step:
             if owner == PERSON:
                 self.holder = (PERSON, who)
             self.knows_holder = True
+            self._take_over()
             if self._is_there():
-                outcome = UNCHANGED
+                outcome = UPDATED if self.left else UNCHANGED
             else:
                 self._forward()
                 outcome = UPDATED
@@ -161,12 +164,49 @@ class Step:
         finally:
             self.timeline.append([name, round(time.monotonic() - began, 2)])
 
+    def _take_over(self):
+        """Finds what a killed step has begun: the way back is to what ran before it."""
+        self.left = self.begun = self.service.begun.read(self.before)
+        if not self.left:
+            return
+        self.before = self.left["release"]
+        self.was = identity(self.before, self.left["configuration"])
+        self.switched = True
+        self.is_balanced = self.service.kind.has_http and self.service.is_active()
+        self.saved = self._left_settings()
+
+    def _left_settings(self):
+        """The settings of before the killed step, where they are kept."""
+        return self.snapshots.load(self.left["configuration"]) or {} if self.left and self.snapshots is not None else {}
+
+    def _note_begun(self, **more):
+        """Notes what is begun, until it is verified."""
+        releases = (self.begun or {}).get("releases", [self.before])
+        releases += [self.wanted.digest] if self.wanted.digest not in releases else []
+        self.begun = dict(self.begun or {}, release=self.before, configuration=self.was["configuration"], releases=releases, **more)
+        self.service.begun.write(self.begun)
+
     def _is_there(self):
-        """Whether nothing is to be done, but for a drain that a step left."""
+        """Whether nothing is to be done, but for a drain that a step left, and for verifying what it has begun."""
         digest = self.wanted.digest
-        if self.before != digest or self.service.running_release() != digest or self._changes() or not self._has_settings():
+        if self.releases.current() != digest or self.service.running_release() != digest or self._changes() or not self._has_settings():
             return False
-        return self.service.is_active() and self._serves()
+        if not self.service.is_active() or self._lacks_restart():
+            return False
+        if self.left:
+            self._prove(self.left.get("drifted", False))
+        return self._serves()
+
+    def _lacks_restart(self):
+        """Whether a killed step has changed what the process does not run yet."""
+        is_as_before = identity(self.releases.current(), configuration_id(self._settings())) == self.was
+        return self.left and not self.left.get("restarted") and not is_as_before
+
+    def _prove(self, had_drifted):
+        """Verifies what runs; then nothing is begun any more."""
+        self._do("verify", self._verify, had_drifted)
+        self._do("smoke", self._smoke)
+        self.service.begun.remove()
 
     def _serves(self):
         """Has clients come back, unless a person has drained it, or may have; returns whether it is ready for them."""
@@ -190,16 +230,18 @@ class Step:
         """Keeps the settings for a way back, and finds those that are to come back."""
         # Now: a release that was here before brings the settings back that it had then.
         self.saved = dict((path, read(path)) for path in sorted(set(self._settings()) | set(self.wanted.configuration)))
+        self.saved.update(self._left_settings())
         if self.snapshots is not None:
             self.snapshots.save(self._settings())
             if self.wanted.configuration_id:
                 self.wanted.configuration = self.snapshots.load(self.wanted.configuration_id) or {}
 
     def _forward(self):
-        had_drifted = self.releases.has_drifted()
+        had_drifted = self.left.get("drifted", False) if self.left else self.releases.has_drifted()
         self._data_loss()
         self._do("save", self._save)
-        if self.before != self.wanted.digest:
+        self._note_begun(drifted=had_drifted)
+        if self.releases.current() != self.wanted.digest:
             self.switched = True
             if self.wanted.action == "rollback":
                 self._do("switch", self.releases.switch, self.wanted.digest)
@@ -218,8 +260,7 @@ class Step:
         for path in self._changes():
             configuration_files.put(path, self.wanted.configuration[path])
         self._restart()
-        self._do("verify", self._verify, had_drifted)
-        self._do("smoke", self._smoke)
+        self._prove(had_drifted)
         if self.is_balanced and not self._is_kept():
             self.service.release()
             self.service.wait_ready(self.wanted.ready_seconds)
@@ -240,6 +281,7 @@ class Step:
         is_held = self.is_balanced or self._is_kept()
         if is_held:
             self.service.note.write(*self.holder, restarting=True)
+        self._note_begun(restarted=True)
         self._do("restart", self.service.restart, stop + self.wanted.start_seconds)
         if is_held:
             self.service.hold(*self.holder)
@@ -282,9 +324,18 @@ class Step:
         if faults:
             raise StepError("not ready after the smoke load: %s" % "; ".join(faults))
 
+    def _leave_again(self):
+        """Before what a killed step has restarted is restarted again: without values or clients that would be lost."""
+        self._data_loss()
+        if self.is_balanced and self.service.is_active() and not self.service.not_ready():
+            self._do("drain", self._drain)
+        self.restarted = True
+
     def _back(self):
         """To what there was before: (outcome, what is to be added to the reason)."""
         try:
+            if self.left and self.left.get("restarted") and not self.restarted:
+                self._leave_again()
             if self.switched and self.before and self.releases.current() != self.before:
                 self._do("back", self.releases.switch, self.before)
             for path, text in self.saved.items():
@@ -295,6 +346,8 @@ class Step:
                 self.service.wait_ready(self.wanted.ready_seconds)
                 self._do("smoke", self._smoke)
             if self._serves() or not self.restarted and not self.service.is_active():
+                if self.begun:
+                    self.service.begun.remove()
                 return REFUSED, ""
             return BROKEN, "; and it is not ready: %s" % "; ".join(self.service.not_ready())
         except Exception as error:
