@@ -32,6 +32,8 @@ enum Step {
     Drain,
     /// Until the edge closes.
     Closed,
+    /// So long.
+    Wait(Duration),
 }
 
 fn plan(access_log: Option<AccessLogPort>) -> EdgePlan {
@@ -140,6 +142,7 @@ async fn converse(reactor: &Reactor, parts: &[Vec<Step>; 2], notes: &Notes) {
                     let page = ask_admin(reactor, path).await;
                     notes.change(|notes| notes.0.push_str(&page));
                 }
+                Step::Wait(time) => reactor.sleep(*time).await,
                 Step::Drain => {}
             }
         }

@@ -64,3 +64,14 @@ fn all_pages_are_there() {
     }
     assert!(page_after(&requests(), "/v1/debug/key/nobody/a").contains("unknown-keyspace"));
 }
+
+#[test]
+fn hot_keys_are_shown_for_a_window_that_has_ended_until_the_next_ends() {
+    // One round in 61 is sampled.
+    let rounds: Vec<_> = (1..=122).flat_map(|count| [Step::Send(GET), Step::Heads(count)]).collect();
+    for (seconds, samples) in [(1, 0), (6, 2), (8, 2), (11, 0)] {
+        let wait = Step::Wait(Duration::from_secs(seconds));
+        let status = status_after(&[&rounds[..], &[wait]].concat());
+        assert_eq!(status["hot_keys"]["samples"], samples, "{seconds} s later: {}", status["hot_keys"]);
+    }
+}
