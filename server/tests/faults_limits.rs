@@ -44,6 +44,7 @@ fn a_burst_of_connections_does_not_pass_the_bound() {
     let shed = statuses.iter().filter(|status| **status == 503).count();
     assert_eq!((served, shed), (BOUND, CLIENTS - BOUND));
     assert_eq!(answers(), shed as u64, "what is shed is answered, and so counted as an answer");
+    assert_eq!(server.metric("corelane_http_connections_shed_total{core=\"0\"}"), shed as u64);
 }
 
 /// A connection whose last answer is written has its own short time for its client to read that; the beginning of a

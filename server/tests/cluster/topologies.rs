@@ -42,6 +42,12 @@ fn edges_follow_slots_that_have_moved() {
     for edge in &rig.edges {
         await_epoch(edge, 2);
         edge.await_log(&["topology_loaded", "edges.toml", "epoch=2"]);
+        until("the edge asks the new owners first", || {
+            let before = edge.upstream("moved");
+            let mut client = edge.connect();
+            owned.iter().for_each(|owned| assert_eq!(get(&mut client, &owned.key).status, 200));
+            (edge.upstream("moved") == before).then_some(())
+        });
     }
 }
 
