@@ -75,6 +75,23 @@ class Judgement(unittest.TestCase):
         found = [change for change in verdict.changes if change[1].startswith("release")]
         self.assertEqual(found, [("e1", "release: aaaaaaaaaaaa -> bbbbbbbbbbbb (rollout.yml)")])
 
+    def test_wrong_types_are_faults_and_not_the_end(self):
+        for name, value, said in [
+            ("corelane_release", True, "e1: corelane_release: found True; allowed: a value of type path"),
+            ("corelane_topology", dict(TOPOLOGY, nodes=[{"id": [1], "address": "a:1"}]), "nodes[0].id: found [1]"),
+            ("corelane_canary_cpu_ratio_max", 10 ** 400, "allowed: 1.0 to 1000.0"),
+            ("corelane_edge_settings", {"cores": "0-99999999"}, "corelane_edge_settings.cores: found '0-99999999'; allowed"),
+            ("corelane_edge_settings", {"cores": "3-1"}, "corelane_edge_settings.cores: found '3-1'; allowed"),
+        ]:
+            self.assertIn(said, "\n".join(self.faults(self.edge(**{name: value}))))
+
+    def test_what_was_not_foreseen_is_a_fault_of_its_host(self):
+        odd = self.edge("e2")
+        del odd.found["facts"]["kernel"]
+        found = self.faults(self.edge(corelane_http_port=0), odd)
+        self.assertIn("e1: corelane_http_port: found 0; allowed: 1 to 65535", found)
+        self.assertIn("e2: preflight: it could not be judged: KeyError in check", "\n".join(found))
+
     def test_each_fault_of_a_host(self):
         cases = [
             ({"kernel": "5.15.0"}, "kernel: 5.15.0; install 6.1 or later"),

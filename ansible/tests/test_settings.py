@@ -18,6 +18,13 @@ EDGE = {
 
 
 class Files(unittest.TestCase):
+    def test_cpus_that_there_cannot_be(self):
+        for text in ("0-99999999", "0-8192", "3-1", "99999999999", "٣", 8192, [9999], -1):
+            self.assertIsNone(settings.cpu_list(text), text)
+            self.assertEqual(settings.is_impossible(text), text not in ("٣", [9999]), text)
+        self.assertEqual(settings.cpu_list("0-1,8191"), [0, 1, 8191])
+        self.assertFalse(settings.is_impossible("auto") or settings.is_impossible("0-3") or settings.is_impossible([1]))
+
     def test_toml_has_plain_keys_before_tables(self):
         values = {"limits": {"a": 1}, "b": True, "c": ["x", 2], "keyspace": {"u.v": {"ttl": "1s"}}, "listener": [{"address": "a"}, {"address": 'q"'}]}
         wanted = 'b = true\nc = ["x", 2]\n\n[limits]\na = 1\n\n[keyspace]\n\n[keyspace."u.v"]\nttl = "1s"\n'

@@ -36,12 +36,29 @@ class Check(unittest.TestCase):
             ],
         )
 
+    def test_the_seed_is_never_told(self):
+        for seed in ("987654321", 98765432100000000000, [987654321], True):
+            found = "".join(faults(hash_seed=seed))
+            self.assertIn("hash_seed: found a value of type " + type(seed).__name__, found)
+            self.assertNotIn("987654321", found)
+        self.assertNotIn("987654321", "".join(faults(cluster={"hash_seed": 987654321})))
+
+    def test_values_of_wrong_types_are_faults(self):
+        for node in ({"id": [1]}, {"id": {}}, {"address": ["a:1"]}, {"weight": 10 ** 400}, {"weight": 10 ** 5000}, {"id": 1.0}):
+            wrong = dict({"id": 1, "address": "a:1"}, **node)
+            found = "".join(faults(nodes=[wrong, wrong], slots=None))
+            self.assertIn("corelane_topology.nodes[0].%s: found" % list(node)[0], found)
+            self.assertEqual(topology.check_hosts(of(nodes=[wrong]), {}), [])
+        self.assertIn("is not one of the topology", "".join(faults(slots=[{"slots": "0-16383", "node": [1]}])))
+        self.assertIn("allowed: \"N\"", "".join(faults(slots=[{"slots": "٥", "node": 1}])))
+        self.assertEqual(len(topology.check_hosts({"nodes": 5}, {"n": {"id": 1, "zone": None, "port": None}})), 1)
+
     def test_each_fault_is_named(self):
         cases = [
             ({"epoch": 0}, "corelane_topology.epoch: found 0; allowed: 1 to 4294967295"),
             ({"epoch": True}, "corelane_topology.epoch: found True"),
             ({"cluster": "a b"}, "corelane_topology.cluster: found 'a b'"),
-            ({"hash_seed": -1}, "corelane_topology.hash_seed: found -1"),
+            ({"hash_seed": -1}, "corelane_topology.hash_seed: found a value of type int; allowed: an integer without quotes"),
             ({"colour": "red"}, 'corelane_topology: unknown key "colour"'),
             ({"nodes": []}, "corelane_topology.nodes: no list of nodes"),
             ({"nodes": [{"id": 1, "address": "a:1"}, {"id": 1, "address": "b:1"}], "slots": None}, "corelane_topology.nodes[1].id: 1 is that of nodes[0]"),

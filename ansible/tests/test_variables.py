@@ -68,7 +68,7 @@ class Faults(unittest.TestCase):
             "corelane_shard_port": (1.5, "found 1.5; allowed: a value of type int"),
             "corelane_admin_port": (True, "found True; allowed: a value of type int"),
             "corelane_allow_downgrade": ("maybe", "found 'maybe'; allowed: a value of type bool"),
-            "corelane_topology": ([], "found []; allowed: a value of type dict"),
+            "corelane_topology": ([], "found a value of type list; allowed: a value of type dict"),
             "corelane_zone": ("a b", "found 'a b'; allowed: 1 to 63 of a-z A-Z 0-9 . _ -"),
             "corelane_listen_address": ("eth0", "found 'eth0'; allowed: an IP address"),
             "corelane_tune_only": (["net", "nic"], "found 'nic'; allowed: net, filter, stack, irq, cpu, memory, kernel, service, boot"),
@@ -76,3 +76,26 @@ class Faults(unittest.TestCase):
         }
         found = self.faults(**{key: value for key, (value, _) in cases.items()})
         self.assertEqual(sorted(found), sorted("%s: %s" % (key, text) for key, (_, text) in cases.items()))
+
+    def test_numbers_are_written_in_digits(self):
+        for text in ("8_080", "٨٠٨٠", "8080\n", " 8080", "+8080", "0x50", "", "9" * 5000, [8080]):
+            self.assertIn("allowed: a value of type int", "".join(self.faults(corelane_http_port=text)), text)
+        for text in ("1_0", "nan", "inf", "1.", "1\n", "٢"):
+            self.assertIn("allowed: a value of type float", "".join(self.faults(corelane_canary_cpu_ratio_max=text)), text)
+        self.assertEqual(self.faults(corelane_canary_cpu_ratio_max="1.5", corelane_http_port="8080"), [])
+
+    def test_large_numbers_are_faults(self):
+        for value in (10 ** 400, 10 ** 5000, float("nan"), float("inf"), "1e400"):
+            self.assertIn("allowed: 1.0 to 1000.0", "".join(self.faults(corelane_canary_cpu_ratio_max=value)))
+        self.assertIn("allowed: 1 to 65535", "".join(self.faults(corelane_http_port=10 ** 5000)))
+        self.assertIn("type bool", "".join(self.faults(corelane_allow_downgrade=10 ** 5000)))
+
+    def test_no_message_has_the_seed(self):
+        for key, value in [
+            ("corelane_topology", "hash_seed = 987654321"), ("corelane_topology", [{"hash_seed": 987654321}]),
+            ("corelane_edge_settings", "hash_seed = 987654321"), ("corelane_node_settings", [{"hash_seed": 987654321}]),
+            ("corelane_release", {"hash_seed": 987654321}),
+        ]:
+            found = "".join(self.faults(**{key: value}))
+            self.assertIn("found a value of type " + type(value).__name__, found)
+            self.assertNotIn("987654321", found)

@@ -62,19 +62,42 @@ def judge(members, options, release, is_unreachable_allowed=False):
     verdict = Verdict()
     product = [member for member in members if member.services()]
     for member in members:
-        faults = variables.check_host(member.values, options)
-        verdict.faults += [(member.name, fault) for fault in faults]
-        if member in product:
-            wrong = {fault.key for fault in faults}
-            right = {key: value for key, value in member.values.items() if key not in wrong}
-            if "corelane_profile" in wrong and "tune" in (member.found or {}):
-                # What corectl says to a profile that there is not is known already.
-                member.found = dict(member.found, tune=None)
-            values = variables.with_defaults(right, options)
-            judge_host(verdict, member, values, release.digest(), is_unreachable_allowed)
-            verdict.faults += [(member.name, fault) for fault in judge_settings(member, values, release)]
-    verdict.faults += one_for_all(product) + judge_topology(product) + judge_zones(product) + judge_releases(product, release)
+        try:
+            judge_member(verdict, member, options, release, is_unreachable_allowed)
+        except Exception as error:
+            verdict.faults.append((member.name, no_judgement(error)))
+    for judgement in (one_for_all, judge_topology, judge_zones, lambda those: judge_releases(those, release)):
+        try:
+            verdict.faults += judgement(product)
+        except Exception as error:
+            verdict.faults.append((product[0].name, no_judgement(error)))
     return verdict
+
+
+def judge_member(verdict, member, options, release, is_unreachable_allowed):
+    """All about one host by itself."""
+    faults = variables.check_host(member.values, options)
+    verdict.faults += [(member.name, fault) for fault in faults]
+    if not member.services():
+        return
+    wrong = {fault.key for fault in faults}
+    right = {key: value for key, value in member.values.items() if key not in wrong}
+    if "corelane_profile" in wrong and "tune" in (member.found or {}):
+        # What corectl says to a profile that there is not is known already.
+        member.found = dict(member.found, tune=None)
+    values = variables.with_defaults(right, options)
+    judge_host(verdict, member, values, release.digest(), is_unreachable_allowed)
+    verdict.faults += [(member.name, fault) for fault in judge_settings(member, values, release)]
+
+
+def no_judgement(error):
+    """What was not foreseen is a fault as well; its text may hold values, and is left out."""
+    where = error.__traceback__
+    while where.tb_next is not None:
+        where = where.tb_next
+    place = "%s:%d" % (where.tb_frame.f_code.co_name, where.tb_lineno)
+    problem = "it could not be judged: %s in %s" % (type(error).__name__, place)
+    return Fault("preflight", problem, "correct the faults of other variables first; then report this one")
 
 
 def judge_host(verdict, member, values, digest, is_unreachable_allowed):
@@ -222,7 +245,8 @@ def judge_releases(product, release):
     found, seen = [], set()
     for member in product:
         pair = member.values.get("corelane_release"), member.values.get("corelane_release_public_key")
-        if None in pair or pair in seen:
+        # What is no path is a fault already.
+        if not all(isinstance(one, str) for one in pair) or pair in seen:
             continue
         seen.add(pair)
         found += [(member.name, Fault(*fault)) for fault in release.faults(*pair)]

@@ -9,7 +9,7 @@ import errno
 import re
 
 from ansible.module_utils import corelane_settings as settings
-from ansible.module_utils.corelane_variables import Fault
+from ansible.module_utils.corelane_variables import Fault, word
 
 KERNEL_MIN = (6, 1)
 """The oldest kernel whose io_uring has all that the servers use."""
@@ -76,6 +76,9 @@ def check_link(facts, values):
 
 def check_cpus(facts, values, services):
     found, online = [], set(facts["cpus"])
+    for key, value in settings.cpu_places(values, "corelane" in services, "shardstored" in services):
+        if settings.is_impossible(value):
+            found.append(Fault(key, "found " + word(value), 'allowed: "N" or "FIRST-LAST", 0 to %d' % settings.CPU_MAX))
     for key, cpus in settings.named_cpus(values, "corelane" in services, "shardstored" in services):
         missing = sorted(set(cpus) - online)
         if missing and online:

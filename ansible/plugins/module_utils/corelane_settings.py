@@ -16,6 +16,9 @@ TOPOLOGY_FILE = FOLDER + "/topology.toml"
 TUNE_FILE = FOLDER + "/tune.toml"
 HEADER = "# Written by Ansible: changes belong into the inventory, %s.\n"
 
+# The kernel counts no more CPUs than 8192.
+CPU_MAX = 8191
+
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 UNITS.update({"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12})
 
@@ -62,16 +65,28 @@ def tune_file(overrides):
 def cpu_list(value):
     """The CPUs of a list or of "0-3,8"; None where the text names none ("auto", "profile") or is none."""
     if isinstance(value, (list, tuple)):
-        return [int(one) for one in value] if all(re.fullmatch(r"\d+", str(one)) for one in value) else None
+        return [int(one) for one in value] if all(_is_cpu(one) for one in value) else None
     if isinstance(value, int) and not isinstance(value, bool):
-        return [value]
+        return [value] if 0 <= value <= CPU_MAX else None
     cpus = []
     for part in str(value).split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        match = re.fullmatch(r"\s*([0-9]{1,4})(?:-([0-9]{1,4}))?\s*", part)
         if not match:
             return None
-        cpus += range(int(match.group(1)), int(match.group(2) or match.group(1)) + 1)
+        first, last = int(match.group(1)), int(match.group(2) or match.group(1))
+        if not first <= last <= CPU_MAX:
+            return None
+        cpus += range(first, last + 1)
     return cpus
+
+
+def is_impossible(value):
+    """Whether a text is written as CPUs are, and names none that there can be."""
+    return cpu_list(value) is None and re.fullmatch(r"[0-9,\s-]+", str(value)) is not None
+
+
+def _is_cpu(value):
+    return not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,4}", str(value)) is not None and int(value) <= CPU_MAX
 
 
 def size_bytes(text):
@@ -82,6 +97,12 @@ def size_bytes(text):
 
 def named_cpus(values, is_edge, is_node):
     """Pairs of a key and the CPUs that it names."""
+    places = cpu_places(values, is_edge, is_node)
+    return [(key, cpus) for key, cpus in ((key, cpu_list(value)) for key, value in places) if cpus]
+
+
+def cpu_places(values, is_edge, is_node):
+    """Pairs of a key that may name CPUs and its value."""
     places = []
     for key, counts in (("corelane_edge_settings", is_edge), ("corelane_node_settings", is_node)):
         settings = values.get(key)
@@ -92,7 +113,7 @@ def named_cpus(values, is_edge, is_node):
     if isinstance(layout, dict):
         key = "corelane_profile_overrides.layout."
         places += [(key + name, layout[name]) for name in ("housekeeping", "workers") if name in layout]
-    return [(key, cpus) for key, cpus in ((key, cpu_list(value)) for key, value in places) if cpus]
+    return places
 
 
 def check_overrides(overrides):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from ansible.module_utils.corelane_toml import document
-from ansible.module_utils.corelane_variables import NAME, Fault
+from ansible.module_utils.corelane_variables import NAME, Fault, shown
 
 KEY = "corelane_topology"
 SLOTS = 16384
@@ -30,11 +30,13 @@ def check(topology):
     """The faults of a topology by itself."""
     faults = [Fault(KEY, 'unknown key "%s"' % key, "allowed: " + ", ".join(KEYS)) for key in topology if key not in KEYS]
     if not isinstance(topology.get("cluster"), str) or not NAME.fullmatch(topology["cluster"]):
-        faults.append(Fault(KEY + ".cluster", "found %r" % topology.get("cluster"), "allowed: 1 to 63 of a-z A-Z 0-9 . _ -"))
+        faults.append(Fault(KEY + ".cluster", found(topology.get("cluster")), "allowed: 1 to 63 of a-z A-Z 0-9 . _ -"))
     if not is_whole(topology.get("epoch"), 1, EPOCH_MAX):
-        faults.append(Fault(KEY + ".epoch", "found %r" % topology.get("epoch"), "allowed: 1 to %d" % EPOCH_MAX))
+        faults.append(Fault(KEY + ".epoch", found(topology.get("epoch")), "allowed: 1 to %d" % EPOCH_MAX))
     if "hash_seed" in topology and not is_whole(topology["hash_seed"], 0, SEED_MAX):
-        faults.append(Fault(KEY + ".hash_seed", "found %r" % topology["hash_seed"], "allowed: 0 to %d" % SEED_MAX))
+        # A secret, also where it is wrong.
+        problem = "found a value of type %s" % type(topology["hash_seed"]).__name__
+        faults.append(Fault(KEY + ".hash_seed", problem, "allowed: an integer without quotes, 0 to %d" % SEED_MAX))
     nodes = topology.get("nodes")
     if not isinstance(nodes, list) or not 1 <= len(nodes) <= NODES_MAX or not all(isinstance(node, dict) for node in nodes):
         return faults + [Fault(KEY + ".nodes", "no list of nodes", "name 1 to %d nodes, each with id and address" % NODES_MAX)]
@@ -49,8 +51,11 @@ def check_nodes(nodes):
         seen = {}
         for index, node in enumerate(nodes):
             value = node.get(field)
+            if isinstance(value, bool) or not isinstance(value, (int, str)):
+                # Of the wrong type, which is said already.
+                continue
             if value in seen:
-                places = (KEY, index, field), "%r is that of nodes[%d] as well" % (value, seen[value])
+                places = (KEY, index, field), "%s is that of nodes[%d] as well" % (shown(field, value), seen[value])
                 faults.append(Fault("%s.nodes[%d].%s" % places[0], places[1], "give each node its own"))
             seen.setdefault(value, index)
     return faults
@@ -59,16 +64,16 @@ def check_nodes(nodes):
 def check_node(place, node):
     faults = [Fault(place, 'unknown key "%s"' % key, "allowed: " + ", ".join(NODE_KEYS)) for key in node if key not in NODE_KEYS]
     if not is_whole(node.get("id"), 1, 65535):
-        faults.append(Fault(place + ".id", "found %r" % node.get("id"), "allowed: 1 to 65535"))
+        faults.append(Fault(place + ".id", found(node.get("id")), "allowed: 1 to 65535"))
     address = node.get("address")
     if not isinstance(address, str) or port_of(address) is None:
-        faults.append(Fault(place + ".address", "found %r" % address, 'allowed: "HOST:PORT", an IP address or a name'))
+        faults.append(Fault(place + ".address", found(address), 'allowed: "HOST:PORT", an IP address or a name'))
     weight = node.get("weight", 1.0)
     if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not WEIGHTS[0] <= weight <= WEIGHTS[1]:
-        faults.append(Fault(place + ".weight", "found %r" % weight, "allowed: %s to %s" % WEIGHTS))
+        faults.append(Fault(place + ".weight", found(weight), "allowed: %s to %s" % WEIGHTS))
     zone = node.get("zone", "")
     if not isinstance(zone, str) or (zone and not NAME.fullmatch(zone)):
-        faults.append(Fault(place + ".zone", "found %r" % zone, "allowed: up to 63 of a-z A-Z 0-9 . _ -"))
+        faults.append(Fault(place + ".zone", found(zone), "allowed: up to 63 of a-z A-Z 0-9 . _ -"))
     return faults
 
 
@@ -84,10 +89,10 @@ def check_slots(slots, ids):
         place = "%s[%d]" % (key, index)
         bounds = slot_range(one["slots"])
         if bounds is None:
-            faults.append(Fault(place, "found %r" % one["slots"], 'allowed: "N" or "FIRST-LAST", 0 to %d' % (SLOTS - 1)))
+            faults.append(Fault(place, found(one["slots"]), 'allowed: "N" or "FIRST-LAST", 0 to %d' % (SLOTS - 1)))
             continue
-        if one["node"] not in ids:
-            faults.append(Fault(place, "node %r is not one of the topology" % one["node"], "name one of its nodes"))
+        if not is_whole(one["node"], 1, 65535) or one["node"] not in ids:
+            faults.append(Fault(place, "node %s is not one of the topology" % shown("node", one["node"]), "name one of its nodes"))
         twice = [slot for slot in bounds if owners[slot] is not None]
         if twice:
             faults.append(Fault(place, "slots %s have an owner already" % listed(twice), "give each slot to one node"))
@@ -105,7 +110,9 @@ def check_hosts(topology, hosts):
     Yields pairs of host and fault.
     """
     found, by_id = [], {}
-    nodes = {node.get("id"): node for node in topology.get("nodes") or [] if isinstance(node, dict)}
+    listed_nodes = topology.get("nodes")
+    nodes = {node["id"]: node for node in (listed_nodes if isinstance(listed_nodes, list) else [])
+             if isinstance(node, dict) and is_whole(node.get("id"), 1, 65535)}  # fmt: skip
     for host in sorted(hosts):
         node_id = hosts[host]["id"]
         if node_id is None:
@@ -136,19 +143,23 @@ def check_host(node, host):
     return faults
 
 
+def found(value):
+    return "found " + shown("", value)
+
+
 def is_whole(value, low, high):
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 def port_of(address):
     """The port of HOST:PORT, or None where it is no such address."""
-    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", address)
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", address)
     return int(match.group(2)) if match and 1 <= int(match.group(2)) <= 65535 else None
 
 
 def slot_range(text):
     """The slots of "N" or "FIRST-LAST", or None."""
-    match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", str(text))
+    match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", str(text) if is_whole(text, 0, SLOTS) or isinstance(text, str) else "")
     if not match:
         return None
     first = int(match.group(1))

@@ -14,6 +14,11 @@ import re
 
 PREFIX = "corelane_"
 
+# What may hold the seed of the key hash: of these no message has the value.
+SECRET = ("corelane_topology", "corelane_edge_settings", "corelane_node_settings")
+WORD_MAX = 200
+"""Characters of a value that a message has."""
+
 # Inclusive. A port of 0 would let the kernel choose, and nobody would find it.
 RANGES = {
     "corelane_http_port": (1, 65535),
@@ -56,6 +61,11 @@ RANGES = {
 ADDRESSES = ("corelane_listen_address", "corelane_admin_address")
 NAMES = ("corelane_zone", "corelane_rack")
 NAME = re.compile(r"[a-zA-Z0-9._-]{1,63}")
+
+# Python's own conversions take more: "8_080", digits of all scripts, spaces and line ends.
+WHOLE = re.compile(r"-?[0-9]+")
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+DIGITS_MAX = 400
 
 
 def declarations(specs_by_role):
@@ -120,20 +130,37 @@ def check_value(key, value, option):
         return [Fault(key, "has no value", "set it or remove it")]
     wanted = option.get("type", "str")
     if not has_type(value, wanted):
-        return [Fault(key, "found %r" % (value,), "allowed: a value of type %s" % wanted)]
+        return [Fault(key, "found " + shown(key, value), "allowed: a value of type %s" % wanted)]
     return check_choice(key, value, option) + check_range(key, value)
+
+
+def shown(key, value):
+    """A value as a message has it: short, and of secret ones the type alone."""
+    if key in SECRET or (not isinstance(value, (int, float)) and "hash_seed" in str(value)):
+        return "a value of type %s" % type(value).__name__
+    return word(value)
+
+
+def word(value):
+    """A value on one short line."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python writes no integers of thousands of digits.
+        return "a number of too many digits"
+    return text if len(text) <= WORD_MAX else text[:WORD_MAX] + "..."
 
 
 def check_choice(key, value, option):
     choices = option.get("choices")
     values = value if isinstance(value, list) else [value]
     wrong = [one for one in values if choices is not None and one not in choices]
-    return [Fault(key, "found %r" % one, "allowed: " + ", ".join(map(str, choices))) for one in wrong]
+    return [Fault(key, "found " + shown(key, one), "allowed: " + ", ".join(map(str, choices))) for one in wrong]
 
 
 def check_range(key, value):
-    if key in RANGES and not RANGES[key][0] <= float(value) <= RANGES[key][1]:
-        return [Fault(key, "found %s" % value, "allowed: %s to %s" % RANGES[key])]
+    if key in RANGES and not RANGES[key][0] <= number_of(value) <= RANGES[key][1]:
+        return [Fault(key, "found " + (value if isinstance(value, str) and len(value) < WORD_MAX else word(value)), "allowed: %s to %s" % RANGES[key])]
     if key in NAMES and not NAME.fullmatch(value):
         return [Fault(key, "found %r" % value, "allowed: 1 to 63 of a-z A-Z 0-9 . _ -")]
     if key in ADDRESSES and not is_address(value):
@@ -146,7 +173,7 @@ def has_type(value, wanted):
     if wanted == "raw":
         return True
     if wanted == "bool":
-        return isinstance(value, bool) or str(value).lower() in ("true", "false", "yes", "no")
+        return isinstance(value, bool) or isinstance(value, str) and value.lower() in ("true", "false", "yes", "no")
     if wanted in ("int", "float"):
         return not isinstance(value, bool) and is_number(value, int if wanted == "int" else float)
     kinds = {"str": str, "path": str, "list": (list, tuple), "dict": dict}
@@ -154,13 +181,18 @@ def has_type(value, wanted):
 
 
 def is_number(value, kind):
-    if isinstance(value, float) and kind is int:
+    if isinstance(value, (int, float)):
+        return kind is float or isinstance(value, int)
+    if not isinstance(value, str):
         return False
-    try:
-        kind(value)
-    except (TypeError, ValueError):
-        return False
-    return True
+    if kind is int:
+        return len(value) <= DIGITS_MAX and WHOLE.fullmatch(value) is not None
+    return len(value) <= DIGITS_MAX and NUMBER.fullmatch(value) is not None
+
+
+def number_of(value):
+    """The number that a value is; of an integer the integer, which may be too large for any other kind."""
+    return value if isinstance(value, (int, float)) else int(value) if WHOLE.fullmatch(value) else float(value)
 
 
 def is_address(value):
