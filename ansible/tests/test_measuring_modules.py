@@ -104,6 +104,53 @@ class Scale(Folder):
         with self.assertRaisesRegex(slots.TopologyError, "node 9"):
             corelane_scale.plan(self.params(topology=TOPOLOGY, weights={"9": 1}))
 
+    def test_the_seed_stays_where_it_is(self):
+        self.measured(1000.0)
+        for slots_ in (TOPOLOGY["slots"], None):
+            given = {key: value for key, value in dict(TOPOLOGY, hash_seed=987654321, slots=slots_).items() if value is not None}
+            files, result = corelane_scale.plan(self.params(topology=given, weights={"1": 2}))
+            self.assertNotIn("987654321", json.dumps(result) + "".join(files.values()))
+            self.assertIn("hash_seed stays as it is", result["text"])
+
+    def test_mistakes_are_told(self):
+        self.measured(1000.0)
+        for changes, said in [
+            ({"rate": 0.0}, "rate: found 0.0"),
+            ({"rate": float("nan")}, "rate: found nan"),
+            ({"rate": float("inf")}, "rate: found inf"),
+            ({"rate": 1e300}, "rate: found 1e\\+300"),
+            ({"topology": TOPOLOGY, "weights": {"x": 1}}, "allowed: ids of nodes"),
+            ({"topology": TOPOLOGY, "weights": {"1": "abc"}}, "node 1: found a value of type str"),
+            ({"topology": TOPOLOGY, "weights": {"1": float("nan")}}, "weight: found nan"),
+            ({"topology": TOPOLOGY, "weights": {"1": 10 ** 400}}, "weight: found 1000"),
+            ({"topology": TOPOLOGY, "nodes": [{"address": "c:1"}]}, "id: found None"),
+            ({"topology": TOPOLOGY, "removed": [1, 2]}, "name 1 to 4096 nodes"),
+            ({"topology": {"epoch": 1}}, "in force: corelane_topology.cluster"),
+            ({"topology": dict(TOPOLOGY, nodes=None)}, "no list of nodes"),
+            ({"topology": dict(TOPOLOGY, slots="x")}, "not a list of slots"),
+            ({"topology": dict(TOPOLOGY, slots=[{"slots": "1"}])}, "not a list of slots"),
+            ({"topology": TOPOLOGY, "items": {"x": 1}}, "items: found"),
+        ]:
+            with self.assertRaisesRegex((capacity.CapacityError, slots.TopologyError), said, msg=changes):
+                corelane_scale.plan(self.params(**changes))
+        # With -e numbers are texts.
+        _files, result = corelane_scale.plan(self.params(
+            topology=TOPOLOGY, weights={"1": "2"}, nodes=[{"id": "3", "address": "c:1", "weight": "1.5"}]))
+        self.assertEqual([node.get("weight") for node in result["topology"]["topology"]["nodes"]], [2.0, None, 1.5])
+
+    def test_files_that_are_no_measurements_are_told(self):
+        file = self.root / "one.json"
+        for content, said in [
+            (b"null", "neither of"), (b"[]", "neither of"), (b"[", "no JSON"), (b"\xff", "no JSON"),
+            (b'{"objective": 1, "met": "9", "missed": 10}', "type str"), (b'{"objective": 1, "met": 9, "missed": true}', "type bool"),
+            (b'{"objective": 1, "met": NaN, "missed": 1}', "no range"), (b'{"rate_answered": null, "valid": true}', "type NoneType"),
+        ]:
+            file.write_bytes(content)
+            with self.assertRaisesRegex(capacity.CapacityError, said, msg=content):
+                corelane_scale.plan(self.params(measurements=[str(file)]))
+        file.write_bytes(b'{"rate_answered": 5, "valid": true, "scenario": null}')
+        self.assertEqual(corelane_scale.read([str(file)], "hit")[0].met, 5)
+
     def test_what_is_missing_is_said(self):
         with self.assertRaisesRegex(capacity.CapacityError, "no such file"):
             corelane_scale.plan(self.params())

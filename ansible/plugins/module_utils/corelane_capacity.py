@@ -24,6 +24,10 @@ T_95 = (
 NORMAL_95 = 1.960
 
 
+# Requests per second, of one host and of a fleet.
+RATE_MAX = 1e12
+
+
 class CapacityError(ValueError):
     """What was given cannot be planned with; the text says what to do."""
 
@@ -45,7 +49,10 @@ class Measurement:
     """One answer about one host: at least `met`, less than `missed` requests per second. The two are equal where a rate was counted."""
 
     def __init__(self, met, missed, source=""):
-        if not 0 < met <= missed or not math.isfinite(missed):
+        for rate in (met, missed):
+            if isinstance(rate, bool) or not isinstance(rate, (int, float)):
+                raise CapacityError("%s: a rate of type %s is no number" % (source or "a measurement", type(rate).__name__))
+        if not 0 < met <= missed or missed > RATE_MAX or not math.isfinite(missed):
             raise CapacityError("%s: %s to %s requests/s is no range of rates" % (source or "a measurement", met, missed))
         self.met = met
         self.missed = missed
@@ -61,9 +68,11 @@ def measurement_of(document, source=""):
 
     Raises CapacityError for a file of another kind, a run that was not valid, or one at a rate that was set.
     """
+    if not isinstance(document, dict):
+        raise CapacityError("%s: neither of coreperf search nor a result.json" % source)
     if "objective" in document:
         met, missed = document.get("met") or 0, document.get("missed")
-        if met <= 0:
+        if isinstance(met, (int, float)) and met <= 0:
             raise CapacityError("%s: no rate met %s" % (source, document["objective"]))
         if missed is None:
             raise CapacityError("%s: no rate was too many; search from a higher rate" % source)
@@ -71,8 +80,9 @@ def measurement_of(document, source=""):
     if "rate_answered" not in document:
         raise CapacityError("%s: neither of coreperf search nor a result.json" % source)
     if not document.get("valid", False):
-        raise CapacityError("%s: the run was not valid: %s" % (source, "; ".join(document.get("invalid_reasons", []))))
-    if document.get("scenario", {}).get("rate") is not None:
+        raise CapacityError("%s: the run was not valid: %s" % (source, "; ".join(map(str, document.get("invalid_reasons") or []))))
+    scenario = document.get("scenario")
+    if isinstance(scenario, dict) and scenario.get("rate") is not None:
         raise CapacityError("%s: an open loop shows the rate that was asked for, not what the host carries" % source)
     return Measurement(document["rate_answered"], document["rate_answered"], source)
 
@@ -118,8 +128,8 @@ class Safety:
 
 def hosts_for(rate, host_rate, safety):
     """Hosts so that `rate` is carried, each at `host_rate`, also when as many are gone as `safety` says."""
-    if rate < 0 or host_rate <= 0:
-        raise CapacityError("rates are above 0")
+    if not 0 <= rate <= RATE_MAX * 10 or not host_rate > 0:
+        raise CapacityError("rates are above 0, and at most %g requests/s" % RATE_MAX)
     serving = max(1, math.ceil(rate / (host_rate * safety.utilisation) - 1e-9))
     total = serving + safety.spare_hosts
     while total - lost_with_a_zone(total, safety) < serving:

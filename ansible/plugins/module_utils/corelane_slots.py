@@ -12,6 +12,7 @@ Source: docs/wire.md, "Epochs and placement"; shardstore/src/placement, of which
 from __future__ import annotations
 
 import collections
+import re
 
 SLOT_COUNT = 16384
 WEIGHT_MILLI_MAX = 1_000_000
@@ -102,7 +103,7 @@ def owners_of(topology):
 def slots_in(text):
     """The slots of "N" or "FIRST-LAST"."""
     first, _dash, last = str(text).partition("-")
-    if not (first.isdigit() and (last or first).isdigit()) or not 0 <= int(first) <= int(last or first) < SLOT_COUNT:
+    if not re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?", str(text)) or not 0 <= int(first) <= int(last or first) < SLOT_COUNT:
         raise TopologyError("slots %s: allowed: N or FIRST-LAST, 0 to %d" % (text, SLOT_COUNT - 1))
     return range(int(first), int(last or first) + 1)
 
@@ -179,8 +180,9 @@ class Proposal:
         }
 
     def to_json(self):
+        """What is known of it, without the seed: that stays as it is, and is a secret."""
         return {
-            "topology": self.topology,
+            "topology": {key: value for key, value in self.topology.items() if key != "hash_seed"},
             "slots_moved": self.slots_moved,
             "moves": [{"from": old, "to": new, "slots": slots} for (old, new), slots in sorted(self.moved.items())],
             "slots_before": dict(sorted(self.before.items())),

@@ -48,7 +48,8 @@ def summary(proposal):
 def topology(proposed):
     """`corelane_topology` as YAML, line by line."""
     lines = ["corelane_topology:"]
-    lines += ["  %s: %s" % (key, value) for key, value in proposed.items() if key not in ("nodes", "slots")]
+    lines += ["  %s: %s" % (key, value) for key, value in proposed.items() if key not in ("nodes", "slots", "hash_seed")]
+    lines.append("  # hash_seed stays as it is, where it is set: it is no part of a plan")
     lines.append("  nodes:")
     for node in proposed["nodes"]:
         inner = ", ".join("%s: %s" % (key, quoted(value)) for key, value in node.items())

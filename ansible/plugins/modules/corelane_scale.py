@@ -47,6 +47,7 @@ from ansible.module_utils import corelane_capacity as capacity
 from ansible.module_utils import corelane_capacity_report as capacity_report
 from ansible.module_utils import corelane_slots as slots
 from ansible.module_utils import corelane_slots_report as slots_report
+from ansible.module_utils import corelane_topology as topology_checks
 from ansible.module_utils.basic import AnsibleModule
 
 # Folders are searched so deep: perf makes one for each measurement.
@@ -63,9 +64,16 @@ def read(paths, scenario):
         if not os.path.exists(path):
             raise capacity.CapacityError("%s: no such file or folder; playbooks/perf.yml with corelane_perf_objective measures first" % path)
         for file in sorted(files_below(path, scenario)):
-            with open(file, encoding="utf-8") as text:
-                found.append(capacity.measurement_of(json.load(text), file))
+            found.append(capacity.measurement_of(document_of(file), file))
     return found
+
+
+def document_of(file):
+    try:
+        with open(file, encoding="utf-8") as text:
+            return json.load(text)
+    except (ValueError, RecursionError) as error:
+        raise capacity.CapacityError("%s: no JSON: %s" % (file, error))
 
 
 def files_below(path, scenario):
@@ -84,19 +92,59 @@ def files_below(path, scenario):
 
 def next_nodes(topology, weights, added, removed):
     """The nodes of the next topology."""
-    by_id = {int(node): weight for node, weight in weights.items()}
-    nodes = [dict(node) for node in topology["nodes"] if int(node["id"]) not in removed] + [dict(node) for node in added]
-    unknown = set(by_id) - {int(node["id"]) for node in nodes}
+    for node in weights:
+        if not re.fullmatch(r"[0-9]{1,5}", str(node)):
+            raise slots.TopologyError("weights: found %r, allowed: ids of nodes" % str(node)[:80])
+    by_id = {int(node): weight_of(node, weight) for node, weight in weights.items()}
+    nodes = [dict(node) for node in topology["nodes"] if int(node["id"]) not in removed] + [
+        dict(node, id=whole_of(node.get("id")), **({"weight": weight_of(node.get("id"), node["weight"])} if "weight" in node else {}))
+        for node in added
+    ]
+    unknown = set(by_id) - {node["id"] for node in nodes}
     if unknown:
         raise slots.TopologyError("weights: node %s is not in the topology" % ", ".join(map(str, sorted(unknown))))
     for node in nodes:
-        if int(node["id"]) in by_id:
-            node["weight"] = by_id[int(node["id"])]
+        if node["id"] in by_id:
+            node["weight"] = by_id[node["id"]]
     return nodes
+
+
+def whole_of(value):
+    """An id that is given with -e is a text."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,5}", value) else value
+
+
+def weight_of(node, weight):
+    """A weight; numbers in quotes are numbers, as variables given with -e are."""
+    try:
+        return weight if isinstance(weight, int) else float(weight)
+    except (TypeError, ValueError):
+        raise slots.TopologyError("weights: node %s: found a value of type %s that is no number" % (node, type(weight).__name__))
+
+
+def check(what, given):
+    """Raises TopologyError with all faults of a topology."""
+    faults = topology_checks.check(given)
+    if faults:
+        raise slots.TopologyError("%s: %s" % (what, "; ".join(map(str, faults))))
+
+
+def proposal_of(params):
+    """The next topology; both it and the one in force must be topologies."""
+    check("the topology in force", params["topology"])
+    nodes = next_nodes(params["topology"], params["weights"], params["nodes"], params["removed"])
+    check("the next topology", dict({key: value for key, value in params["topology"].items() if key != "slots"}, nodes=nodes))
+    for node, count in params["items"].items():
+        if not all(re.fullmatch(r"[0-9]{1,20}", str(one)) for one in (node, count)):
+            raise slots.TopologyError("items: found %r of node %r, allowed: numbers of items by ids of nodes" % (str(count)[:80], str(node)[:80]))
+    items = {int(node): int(count) for node, count in params["items"].items()}
+    return slots.propose(params["topology"], nodes, items)
 
 
 def plan(params):
     """The files by name, and what the module returns."""
+    if not 0 < params["rate"] <= capacity.RATE_MAX:
+        raise capacity.CapacityError("rate: found %s, allowed: above 0, up to %g requests/s" % (params["rate"], capacity.RATE_MAX))
     safety = capacity.Safety(params["utilisation"], params["spare_hosts"], params["zones"])
     measurements = read(params["measurements"], params["scenario"])
     host = capacity.capacity(measurements)
@@ -109,9 +157,7 @@ def plan(params):
         "plans": [one.to_json() for one in capacity.plans(params["rate"], host, safety)],
     }
     if params["topology"]:
-        nodes = next_nodes(params["topology"], params["weights"], params["nodes"], params["removed"])
-        items = {int(node): int(count) for node, count in params["items"].items()}
-        proposal = slots.propose(params["topology"], nodes, items)
+        proposal = proposal_of(params)
         text += "\n# Topology\n\n" + slots_report.table(proposal)
         document["topology"] = proposal.to_json()
     files = {
@@ -160,7 +206,7 @@ def main():
     try:
         files, result = plan(module.params)
         changed = False if module.check_mode else write(module.params["out"], files)
-    except (capacity.CapacityError, slots.TopologyError, OSError, json.JSONDecodeError) as error:
+    except (capacity.CapacityError, slots.TopologyError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=changed, **result)
 
