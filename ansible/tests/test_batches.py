@@ -58,12 +58,12 @@ class Arithmetic(unittest.TestCase):
 
     def test_hosts_that_are_done_or_out_are_in_no_batch(self):
         self.assertEqual(plan(hosts(4), ["100%"], 2, done=["h000"], out=["h001"]), [["h002"], ["h003"]])
+        self.assertEqual(plan(hosts(2), [1], 0, done=hosts(2)), [])
 
     def test_hosts_that_no_batch_takes_are_not_forgotten(self):
         self.assertEqual(len(plan(hosts(1000), [1], 1)), 1000)
         with self.assertRaisesRegex(BatchError, "corelane_rollout_batches: 1 hosts are left after 1000 batches"):
             plan(hosts(1001), [1], 1)
-        self.assertEqual(plan(hosts(2), [1], 0, done=hosts(2)), [])
 
     def test_what_makes_no_sense_is_refused(self):
         for steps, minimum, out in [
