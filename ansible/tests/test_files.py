@@ -44,6 +44,10 @@ class Files(unittest.TestCase):
         self.assertNotIn("1234", one)
         self.assertIn("a = 1\nhash_seed = (redacted, ", one)
         self.assertNotEqual(one, two)
+        for line in ("hash_seed=1234", '"hash_seed" = 1234', "'hash_seed' = 1234", "topology.hash_seed = 1234", "topology = { a = 1, hash_seed = 1234, b = 2 }"):
+            shown = files.redacted("a = 1\n%s\nb = 2\n" % line)
+            self.assertNotIn("1234", shown, line)
+            self.assertIn("\nb = 2\n", shown)
 
     def test_programs_that_fail_say_so(self):
         self.assertEqual(files.run(["sh", "-c", "echo o; echo e >&2; exit 3"]), (3, "o\n", "e\n"))

@@ -23,7 +23,7 @@ PROGRAM_SECONDS = 60
 """Longer than any program here takes on a busy host; installing a release writes some tens of MiB."""
 
 
-SECRET = re.compile(r"^(\s*hash_seed\s*=\s*)(.*)$", re.MULTILINE)
+SECRET = re.compile(r"""(\bhash_seed["']?\s*=\s*)([^,}\n]*)""")
 """The seed of the key hash, with which clients could choose keys that meet in one place."""
 
 
