@@ -134,6 +134,8 @@ impl Controller {
             ("PATH", format!("{}:{path}", self.bin.display())),
             ("ANSIBLE_CONFIG", self.ansible.join("ansible.cfg").display().to_string()),
             ("ANSIBLE_HOME", in_folder("ansible")),
+            // Not below it by itself: a connection that another run has left open leads to hosts that are gone, under the same addresses.
+            ("ANSIBLE_SSH_CONTROL_PATH_DIR", in_folder("cp")),
             ("ANSIBLE_NOCOLOR", "1".to_owned()),
             ("ANSIBLE_PRIVATE_KEY_FILE", in_folder(KEY)),
             ("ANSIBLE_SSH_EXTRA_ARGS", format!("-F none -o UserKnownHostsFile={}", in_folder(KNOWN_HOSTS))),
