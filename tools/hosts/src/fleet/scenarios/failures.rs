@@ -54,18 +54,25 @@ pub(super) fn controller_killed(fleet: &mut Fleet) -> Result<()> {
 
 /// A host loses its power in its step: the others wait while the minimum in service forbids more, and the next run finishes all of them.
 pub(super) fn host_dies(fleet: &mut Fleet) -> Result<()> {
-    let load = load(fleet)?;
-    let processes = Processes::of(fleet)?;
-    let play =
-        hasty(fleet, "rollout", "good")?.argument("--limit=edges").text("corelane_rollout_on_dead_host", "finish");
+    let (load, processes, play) = (load(fleet)?, Processes::of(fleet)?, finishing(fleet, "good")?);
     held_back(fleet, &play, &load, &processes)?;
+    is_back(fleet, &play, load, "good")
+}
+
+/// A rollout to the edges that goes on without a host that dies.
+fn finishing(fleet: &Fleet, release: &str) -> Result<Play> {
+    Ok(hasty(fleet, "rollout", release)?.argument("--limit=edges").text("corelane_rollout_on_dead_host", "finish"))
+}
+
+/// The dead host has its power again: the next run brings it, and whoever waits, to the release.
+fn is_back(fleet: &mut Fleet, play: &Play, load: Load, release: &str) -> Result<()> {
     fleet.restore_power("edge-1")?;
-    let run = fleet.controller.run(&play)?;
+    let run = fleet.controller.run(play)?;
     run.success()?;
     served(&load, &run)?;
     load.finish()?;
     fleet.controller.rollout_state()?.decided("done")?;
-    runs_on(fleet, Role::Edge, "good")
+    runs_on(fleet, Role::Edge, release)
 }
 
 /// The first host dies, and no other is touched.
@@ -81,10 +88,7 @@ fn held_back(fleet: &mut Fleet, play: &Play, load: &Load, processes: &Processes)
 
 /// A host loses its power in its step. The others wait while the minimum in service forbids more, and are finished when it does not.
 pub(super) fn finished(fleet: &mut Fleet) -> Result<()> {
-    let load = load(fleet)?;
-    let processes = Processes::of(fleet)?;
-    let play =
-        hasty(fleet, "rollout", "next")?.argument("--limit=edges").text("corelane_rollout_on_dead_host", "finish");
+    let (load, processes, play) = (load(fleet)?, Processes::of(fleet)?, finishing(fleet, "next")?);
     held_back(fleet, &play, &load, &processes)?;
 
     // The same with one host less in service: the rest is finished while the host is still dead.
@@ -96,14 +100,7 @@ pub(super) fn finished(fleet: &mut Fleet) -> Result<()> {
     served(&load, &run)?;
     runs(fleet, "edge-2", "next")?;
     runs(fleet, "edge-3", "next")?;
-
-    fleet.restore_power("edge-1")?;
-    let run = fleet.controller.run(&play)?;
-    run.success()?;
-    served(&load, &run)?;
-    load.finish()?;
-    fleet.controller.rollout_state()?.decided("done")?;
-    runs_on(fleet, Role::Edge, "next")
+    is_back(fleet, &play, load, "next")
 }
 
 /// The second host, which is one of the other zone, loses its power: the first one is taken back at once, the dead one when it is there again.
