@@ -1,8 +1,8 @@
 //! Alerts: when each fires, what it says, and the scenes in which it is seen to fire and to stay silent.
 //!
 //! ```text
-//!  Alert ─▶ rules.rs ─▶ corelane.rules.yml        what Prometheus loads
-//!                   └─▶ corelane.rules.test.yml   its scenes, which promtool plays
+//!  Alert ─▶ rules.rs ─▶ corelane.rules        what Prometheus loads
+//!                   └─▶ corelane.rules.test   its scenes, which promtool plays
 //! ```
 //!
 //! **Not** thresholds of one fleet: they are where something is wrong in any.
