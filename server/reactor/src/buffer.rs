@@ -133,6 +133,27 @@ impl Received {
         self.place.0 += count as u64;
     }
 
+    /// The bytes that have not been consumed, to be changed in place.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        let unread = self.place.start()..self.place.end();
+        match &mut self.memory {
+            // SAFETY: the buffer is lent to this value alone, which is borrowed for as long as the slice; the kernel does not write
+            // to it before it is given back.
+            BufferMemory::Pooled(ring) => unsafe { &mut ring.memory_of(self.place.buffer()).as_mut()[unread] },
+            BufferMemory::Owned(owned) => &mut owned.bytes[unread],
+        }
+    }
+
+    /// Drops all but the first `count` of the bytes that have not been consumed.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub fn truncate(&mut self, count: usize) {
+        assert!(count <= self.unread(), "kept {count} of {} bytes", self.unread());
+        let dropped = self.unread() - count;
+        self.place.0 -= (dropped as u64) << OFFSET_BITS;
+    }
+
     /// The same bytes out of the pool.
     pub(crate) fn into_owned(self) -> Received {
         let owned = match &self.memory {
@@ -147,7 +168,9 @@ impl Received {
     pub(crate) fn append(&mut self, more: &[u8]) -> bool {
         const OWNED_BYTES_MAX: usize = 64 * 1024;
         match &mut self.memory {
-            BufferMemory::Owned(owned) if owned.bytes.len() + more.len() <= OWNED_BYTES_MAX => {
+            BufferMemory::Owned(owned)
+                if owned.bytes.len() == self.place.end() && owned.bytes.len() + more.len() <= OWNED_BYTES_MAX =>
+            {
                 owned.extend(more);
                 self.place = BufferSpan(self.place.0 + ((more.len() as u64) << OFFSET_BITS));
                 true
@@ -185,5 +208,21 @@ impl Drop for Received {
 impl std::fmt::Debug for Received {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Received({} bytes, pooled: {})", self.len(), self.is_pooled())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_between_what_is_consumed_and_what_is_cut() {
+        let mut received = Received::owned(b"header text trailer".to_vec());
+        received.consume(7);
+        received.truncate(4);
+        received.bytes_mut()[0] = b'n';
+        assert_eq!(&*received, b"next");
+        assert_eq!(received.unread(), 4);
+        assert!(!received.append(b"more"), "bytes that were cut would come back");
     }
 }

@@ -56,6 +56,7 @@ pub use mailbox::model as mailbox_model;
 pub use mailbox::{Doorbells, Mailbox, WakeMethod, mailboxes, ring as spsc};
 pub use net::{AcceptPolicy, Place, Places, Shedding, accept};
 pub use net::{Connection, ConnectionError, ConnectionSender, Detached, ListenError, Listener, WriteGuard};
+pub use net::{Fault, Opened, Plain, PlainSource, Protection};
 pub use open_files::{OpenFiles, raise_open_files};
 pub use outbox::SharedBytes;
 pub use precise::{NextPass, PreciseSleep};

@@ -11,8 +11,10 @@ mod connection;
 mod events;
 mod inbox;
 mod listener;
+mod protection;
 pub(crate) mod state;
 
 pub use accept::{AcceptPolicy, Place, Places, Shedding, accept};
 pub use connection::{Connection, ConnectionError, ConnectionSender, Detached, WriteGuard};
 pub use listener::{ListenError, Listener};
+pub use protection::{Fault, Opened, Plain, PlainSource, Protection};

@@ -164,6 +164,13 @@ impl BufferRing {
         unsafe { std::slice::from_raw_parts(self.memory.add(offset).as_ptr(), self.shape.buffer_bytes as usize) }
     }
 
+    /// The memory of a buffer, for the one who has it.
+    pub(crate) fn memory_of(&self, buffer: u16) -> NonNull<[u8]> {
+        // SAFETY: the buffer lies inside the mapping.
+        let start = unsafe { self.memory.add(self.offset(buffer)) };
+        NonNull::slice_from_raw_parts(start, self.shape.buffer_bytes as usize)
+    }
+
     /// Puts a buffer back where the kernel can pick it.
     pub(crate) fn give_back(&self, buffer: u16) {
         assert!(self.lent.get() > 0 && buffer < self.shape.buffers, "buffer {buffer} is not lent");
