@@ -2,8 +2,9 @@
 //!
 //! | crate | may use |
 //! |---|---|
-//! | corelane-http, shardstore, reactor | none of ours |
-//! | control | corelane-http, reactor, shardstore |
+//! | corelane-http, corelane-pki, shardstore, reactor | none of ours |
+//! | corelane-tls | reactor (and corelane-pki in its tests) |
+//! | control | corelane-http, corelane-tls, reactor, shardstore |
 //! | store-runtime | shardstore, reactor, control |
 //! | shardstored | shardstore, reactor, control, store-runtime |
 //! | corelane | all of the above |
@@ -39,7 +40,13 @@ const LAYERS: &[Layer] = &[
     Layer { package: "corelane-http", folder: "server/http", may_use: &[] },
     Layer { package: "shardstore", folder: "shardstore", may_use: &[] },
     Layer { package: "reactor", folder: "server/reactor", may_use: &[] },
-    Layer { package: "control", folder: "server/control", may_use: &["corelane-http", "shardstore", "reactor"] },
+    Layer { package: "corelane-pki", folder: "server/pki", may_use: &[] },
+    Layer { package: "corelane-tls", folder: "server/tls", may_use: &["corelane-pki", "reactor"] },
+    Layer {
+        package: "control",
+        folder: "server/control",
+        may_use: &["corelane-http", "shardstore", "reactor", "corelane-tls"],
+    },
     Layer { package: "store-runtime", folder: "shardstore/runtime", may_use: &["shardstore", "reactor", "control"] },
     Layer {
         package: "shardstored",

@@ -1,0 +1,1 @@
+//! Handshakes, of either side.

@@ -1,0 +1,1 @@
+//! Records after the handshake, opened and sealed in place.
