@@ -65,8 +65,8 @@ async fn read(
                 }
                 generator.issue();
             }
-            Ok(None) | Err(ConnectionError::Socket(_) | ConnectionError::Full) => return RequestFailure::Closed,
             Err(ConnectionError::TimedOut) => return RequestFailure::TimedOut,
+            Ok(None) | Err(_) => return RequestFailure::Closed,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::buffer::Received;
 use crate::core::Reactor;
 use crate::driver::{DetachedSocket, Size, Socket};
 use crate::id::ConnectionId;
+use crate::net::protection::Fault;
 use crate::net::state::{ConnectionState, Receive};
 use crate::outbox::{OpenedBy, SharedBytes};
 use crate::time::Instant;
@@ -41,7 +42,13 @@ pub enum ConnectionError {
     /// This core holds as many connections as it can.
     #[error("this core holds as many connections as it can")]
     Full,
+    /// The layer of the connection has given it up; the peer's doing.
+    #[error("{0}")]
+    Protection(Fault),
 }
+
+const _: () =
+    assert!(size_of::<Poll<Result<Option<Received>, ConnectionError>>>() == 24, "an error costs a receive nothing");
 
 /// A stream connection; closed when dropped, at once and without sending what is still queued.
 pub struct Connection {

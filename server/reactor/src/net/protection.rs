@@ -14,10 +14,19 @@ use std::collections::VecDeque;
 
 use crate::buffer::Received;
 
-/// Why a layer gives its connection up: a word for the log and for the label of a metric.
+/// Why a layer gives its connection up: a word for the log and for the label of a metric, `Fault(&"bad_record")`. It is one pointer
+/// long, so that what a receive gives, bytes or an error, stays three words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Fault(pub &'static str);
+pub struct Fault(pub &'static &'static str);
+
+impl Fault {
+    /// The word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        self.0
+    }
+}
 
 /// What turns the bytes of a socket into those of a task, and back. It goes with its connection to another core.
 pub trait Protection: Send {
