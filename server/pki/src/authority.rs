@@ -10,7 +10,7 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
-use crate::certificate::{CertificateFacts, KeyId};
+use crate::certificate::{CertificateRecord, KeyId};
 use crate::error::PkiError;
 use crate::identity::{HolderRole, Identity, authority_uri, check_cluster};
 use crate::keys::{self, KeySource, PrivateKeyText};
@@ -46,7 +46,7 @@ pub struct CertificateRequest {
 pub struct Authority {
     cluster: String,
     certificate: String,
-    facts: CertificateFacts,
+    facts: CertificateRecord,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -81,7 +81,7 @@ impl Authority {
     }
 
     fn with_key(certificate: &str, key: KeyPair) -> Result<Self, PkiError> {
-        let facts = CertificateFacts::parse(certificate)?;
+        let facts = CertificateRecord::parse(certificate)?;
         let Some(cluster) = facts.authority_of.clone() else {
             return Err(PkiError::NotAnAuthority("it has no URI spiffe://CLUSTER, or may not issue certificates"));
         };
@@ -106,7 +106,7 @@ impl Authority {
 
     /// What the certificate says.
     #[must_use]
-    pub fn facts(&self) -> &CertificateFacts {
+    pub fn facts(&self) -> &CertificateRecord {
         &self.facts
     }
 

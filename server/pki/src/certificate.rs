@@ -93,7 +93,7 @@ impl fmt::Display for KeyId {
 
 /// What a certificate says about itself.
 #[derive(Clone, Debug)]
-pub struct CertificateFacts {
+pub struct CertificateRecord {
     /// The identity within a cluster; servers and authorities have none.
     pub identity: Option<Identity>,
     /// The cluster whose authority this is; `None` for leaves.
@@ -115,7 +115,7 @@ pub struct CertificateFacts {
     public_key: Vec<u8>,
 }
 
-impl CertificateFacts {
+impl CertificateRecord {
     /// Reads the first certificate of a PEM text.
     ///
     /// # Errors
@@ -262,7 +262,7 @@ mod tests {
     fn what_is_no_certificate_is_an_error() {
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for text in ["", "hello", broken, "-----BEGIN CERTIFICATE-----\nMIIB"] {
-            assert!(matches!(CertificateFacts::parse(text), Err(PkiError::NotACertificate(_))), "{text:?}");
+            assert!(matches!(CertificateRecord::parse(text), Err(PkiError::NotACertificate(_))), "{text:?}");
         }
     }
 }

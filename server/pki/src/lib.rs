@@ -4,7 +4,7 @@
 //!  Authority ── issue(CertificateRequest) ──▶ Issued { chain, key }          spiffe://CLUSTER/edge/ID
 //!   (CA, key)   revoke(serials) ─▶ CRL                            spiffe://CLUSTER/node/ID
 //!                                                                 spiffe://CLUSTER/operator/NAME
-//!  CertificateFacts ◀── a certificate's PEM                       (servers have DNS names and addresses only)
+//!  CertificateRecord ◀── a certificate's PEM                       (servers have DNS names and addresses only)
 //! ```
 //!
 //! **Goals**: one level (the authority issues leaves and nothing else), names that say the role, renewal long before the end.
@@ -32,11 +32,11 @@ mod self_signed;
 mod validity;
 
 pub use authority::{Authority, CertificateRequest, Issued};
-pub use certificate::{CertificateFacts, KeyId, Serial};
+pub use certificate::{CertificateRecord, KeyId, Serial};
 pub use error::PkiError;
 pub use identity::{HolderRole, Identity};
 pub use keys::{KeySource, PrivateKeyText};
 pub use names::SubjectNames;
-pub use revocation::{Revocation, RevocationList};
+pub use revocation::{Revocation, RevocationRecord};
 pub use self_signed::self_signed;
 pub use validity::Validity;

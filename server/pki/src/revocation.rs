@@ -21,7 +21,7 @@ pub struct Revocation {
 
 /// What a revocation list says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RevocationList {
+pub struct RevocationRecord {
     /// The key that signed it.
     pub issuer_key_id: KeyId,
     /// Its number; the next one has a larger one.
@@ -32,7 +32,7 @@ pub struct RevocationList {
     pub revoked: Vec<Revocation>,
 }
 
-impl RevocationList {
+impl RevocationRecord {
     /// Reads all lists of a PEM text, in their order; blocks of other kinds are passed over. Signatures are not verified.
     ///
     /// # Errors

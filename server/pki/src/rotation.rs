@@ -13,7 +13,7 @@
 //! **Invariants**: at every moment each certificate in use has its authority in every bundle in use.
 
 use crate::authority::Authority;
-use crate::certificate::{CertificateFacts, KeyId};
+use crate::certificate::{CertificateRecord, KeyId};
 
 /// The bundle of several authorities: each certificate once, in the order given.
 #[must_use]
@@ -31,10 +31,10 @@ pub fn bundle<'a>(certificates: impl IntoIterator<Item = &'a str>) -> String {
 /// Which certificates keep an authority from being dropped: those it issued that still hold at `now`.
 pub fn still_needing<'a>(
     authority: &'a KeyId,
-    certificates: impl IntoIterator<Item = &'a CertificateFacts>,
+    certificates: impl IntoIterator<Item = &'a CertificateRecord>,
     now: u64,
-) -> impl Iterator<Item = &'a CertificateFacts> {
-    let is_needing = move |facts: &&CertificateFacts| facts.issuer_key_id == *authority && facts.validity.until >= now;
+) -> impl Iterator<Item = &'a CertificateRecord> {
+    let is_needing = move |facts: &&CertificateRecord| facts.issuer_key_id == *authority && facts.validity.until >= now;
     certificates.into_iter().filter(is_needing)
 }
 

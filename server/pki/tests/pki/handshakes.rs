@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{DAY, NOW, authority, days, issue};
-use corelane_pki::{Authority, CertificateFacts, HolderRole, Issued, KeySource, Revocation, rotation, self_signed};
+use corelane_pki::{Authority, CertificateRecord, HolderRole, Issued, KeySource, Revocation, rotation, self_signed};
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -177,7 +177,7 @@ fn a_revoked_certificate_is_refused_and_the_others_are_not() {
     let blue = authority("blue");
     let (edge, node, other) =
         (issue(&blue, HolderRole::Edge, "a"), issue(&blue, HolderRole::Node, "1"), issue(&blue, HolderRole::Node, "2"));
-    let serial = CertificateFacts::parse(&node.chain).unwrap().serial;
+    let serial = CertificateRecord::parse(&node.chain).unwrap().serial;
     let mut world = World::of(&[&blue]);
     world.lists = blue.revoke(&[], days(30), 1).unwrap();
     world.handshake(&edge, &node, "host.example").unwrap();

@@ -2,8 +2,8 @@
 
 use crate::support::{DAY, NOW, authority, days, issue, try_issue};
 use corelane_pki::{
-    Authority, CertificateFacts, CertificateRequest, HolderRole, Identity, KeySource, PkiError, Revocation,
-    RevocationList, SubjectNames, Validity, rotation, self_signed,
+    Authority, CertificateRecord, CertificateRequest, HolderRole, Identity, KeySource, PkiError, Revocation,
+    RevocationRecord, SubjectNames, Validity, rotation, self_signed,
 };
 
 #[test]
@@ -16,7 +16,7 @@ fn a_certificate_says_what_was_asked_for() {
         (HolderRole::Server, "public"),
     ] {
         let issued = issue(&authority, role, id);
-        let facts = CertificateFacts::parse(&issued.chain).unwrap();
+        let facts = CertificateRecord::parse(&issued.chain).unwrap();
         assert_eq!(facts.identity, Identity::new("Blue", role, id).ok());
         assert_eq!((facts.role(), &facts.authority_of), (role, &None));
         assert_eq!(facts.names.dns(), ["host.example"]);
@@ -34,7 +34,7 @@ fn every_issue_is_another_key_and_another_serial() {
     let authority = authority("blue");
     let (one, other) = (issue(&authority, HolderRole::Node, "1"), issue(&authority, HolderRole::Node, "1"));
     assert_ne!(one.key, other.key);
-    let serial = |chain: &str| CertificateFacts::parse(chain).unwrap().serial;
+    let serial = |chain: &str| CertificateRecord::parse(chain).unwrap().serial;
     assert_ne!(serial(&one.chain), serial(&other.chain));
     assert!(!format!("{one:?}{authority:?}").contains("PRIVATE KEY"));
 }
@@ -44,7 +44,7 @@ fn an_authority_is_loaded_as_it_was_made() {
     let made = authority("blue");
     let loaded = Authority::load(made.certificate(), made.key().expose()).unwrap();
     assert_eq!((loaded.cluster(), &loaded.facts().key_id), ("blue", &made.facts().key_id));
-    let facts = CertificateFacts::parse(&issue(&loaded, HolderRole::Node, "1").chain).unwrap();
+    let facts = CertificateRecord::parse(&issue(&loaded, HolderRole::Node, "1").chain).unwrap();
     assert_eq!(facts.issuer_key_id, made.facts().key_id);
     assert_eq!(loaded.key(), made.key());
 }
@@ -84,7 +84,7 @@ fn requests_that_do_not_fit_are_refused() {
 #[test]
 fn a_leaf_ends_with_its_authority_at_the_latest() {
     let blue = Authority::create("blue", days(10), &mut KeySource::P256).unwrap();
-    let facts = CertificateFacts::parse(&issue(&blue, HolderRole::Node, "1").chain).unwrap();
+    let facts = CertificateRecord::parse(&issue(&blue, HolderRole::Node, "1").chain).unwrap();
     assert_eq!(facts.validity.until, blue.facts().validity.until);
     let later = Validity { from: NOW + 10 * DAY, until: NOW + 20 * DAY };
     assert!(matches!(try_issue(&blue, HolderRole::Node, "1", later), Err(PkiError::AuthorityEnded { .. })));
@@ -112,28 +112,28 @@ fn seeded_keys_make_the_same_certificates_again() {
 #[test]
 fn a_revocation_list_is_read_as_it_was_written() {
     let authority = authority("blue");
-    let serial = CertificateFacts::parse(&issue(&authority, HolderRole::Node, "1").chain).unwrap().serial;
+    let serial = CertificateRecord::parse(&issue(&authority, HolderRole::Node, "1").chain).unwrap().serial;
     let revoked = vec![Revocation { serial, at: NOW }, Revocation { serial: "0102".parse().unwrap(), at: NOW + 5 }];
     for (revoked, number) in [(Vec::new(), 1), (revoked, u64::MAX)] {
         let text = authority.revoke(&revoked, days(30), number).unwrap();
-        let [list] = RevocationList::parse_all(&text).unwrap().try_into().unwrap();
+        let [list] = RevocationRecord::parse_all(&text).unwrap().try_into().unwrap();
         let issuer_key_id = authority.facts().key_id.clone();
-        assert_eq!(list, RevocationList { issuer_key_id, number, validity: days(30), revoked });
+        assert_eq!(list, RevocationRecord { issuer_key_id, number, validity: days(30), revoked });
     }
-    assert!(RevocationList::parse_all("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n").is_err());
-    assert!(RevocationList::parse_all(authority.certificate()).unwrap().is_empty());
+    assert!(RevocationRecord::parse_all("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n").is_err());
+    assert!(RevocationRecord::parse_all(authority.certificate()).unwrap().is_empty());
 }
 
 #[test]
 fn a_bundle_has_each_authority_once_and_the_old_one_stays_while_it_is_needed() {
     let (old, new) = (authority("blue"), authority("blue"));
     let text = rotation::bundle([old.certificate(), new.certificate(), old.certificate()]);
-    let ids: Vec<_> = CertificateFacts::parse_all(&text).unwrap().into_iter().map(|facts| facts.key_id).collect();
+    let ids: Vec<_> = CertificateRecord::parse_all(&text).unwrap().into_iter().map(|facts| facts.key_id).collect();
     assert_eq!(ids, [old.facts().key_id.clone(), new.facts().key_id.clone()]);
     assert!(rotation::can_succeed(&old, &new) && !rotation::can_succeed(&old, &old));
     assert!(!rotation::can_succeed(&old, &authority("green")));
     let certificates = [issue(&old, HolderRole::Node, "1"), issue(&new, HolderRole::Node, "2")]
-        .map(|issued| CertificateFacts::parse(&issued.chain).unwrap());
+        .map(|issued| CertificateRecord::parse(&issued.chain).unwrap());
     let needing = |now| rotation::still_needing(&old.facts().key_id, &certificates, now).count();
     assert_eq!((needing(NOW), needing(NOW + 90 * DAY), needing(NOW + 90 * DAY + 1)), (1, 1, 0));
 }
@@ -142,7 +142,7 @@ fn a_bundle_has_each_authority_once_and_the_old_one_stays_while_it_is_needed() {
 fn a_self_signed_certificate_is_for_its_name() {
     for (name, is_dns) in [("example.org", true), ("192.0.2.1", false), ("::1", false)] {
         let issued = self_signed(name, days(14), KeySource::P256).unwrap();
-        let facts = CertificateFacts::parse(&issued.chain).unwrap();
+        let facts = CertificateRecord::parse(&issued.chain).unwrap();
         assert_eq!(
             (facts.names.dns().len(), facts.names.addresses().len()),
             (usize::from(is_dns), usize::from(!is_dns))

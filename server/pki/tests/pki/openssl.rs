@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{NOW, authority, days, issue};
-use corelane_pki::{CertificateFacts, HolderRole, KeySource, Revocation, self_signed};
+use corelane_pki::{CertificateRecord, HolderRole, KeySource, Revocation, self_signed};
 
 /// A folder of one test.
 struct Folder(PathBuf);
@@ -89,7 +89,7 @@ fn the_text_has_what_the_standard_asks_for() {
     ] {
         assert!(text.contains(wanted), "{wanted} is missing in {text}");
     }
-    let facts = CertificateFacts::parse(&node.chain).unwrap();
+    let facts = CertificateRecord::parse(&node.chain).unwrap();
     let plain = text.replace(':', "").to_ascii_lowercase();
     assert!(plain.contains(&facts.fingerprint) && plain.contains(&facts.serial.to_string()), "{text}");
 }
@@ -100,7 +100,7 @@ fn a_revocation_list_is_read_and_obeyed() {
     let blue = authority("blue");
     let ca = folder.file("ca.pem", blue.certificate());
     let (kept, lost) = (issue(&blue, HolderRole::Node, "1"), issue(&blue, HolderRole::Node, "2"));
-    let serial = CertificateFacts::parse(&lost.chain).unwrap().serial;
+    let serial = CertificateRecord::parse(&lost.chain).unwrap().serial;
     let list = blue.revoke(&[Revocation { serial: serial.clone(), at: NOW }], days(30), 7).unwrap();
     let list = folder.file("crl.pem", &list);
     let (text, passed) = openssl(&["crl", "-noout", "-text", "-CAfile", &ca, "-in", &list]);
