@@ -8,6 +8,8 @@
 //!   `- flying --'                  ^-- the tail, open for appending unless it is being sent
 //! ```
 //!
+//! Under a layer (`net::protected`) what flies is wire, sealed from the front of the rest, which is plaintext.
+//!
 //! **Invariants**: `bytes` is the sum of the chunks' unsent bytes, `flying_bytes` that of the first `flying` chunks;
 //! no chunk is empty; `rest` is empty when there is no first chunk; a chunk that is being sent is neither changed nor
 //! taken before all of it is sent or the queue is cleared; an idle outbox owns no heap buffer (it gives them to the
@@ -16,6 +18,8 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::rc::Rc;
+
+use crate::net::PlainSource;
 
 /// Memory that is sent in place and released when the kernel is done with it: a pinned value, say.
 pub type SharedBytes = Rc<dyn AsRef<[u8]>>;
@@ -26,11 +30,19 @@ pub(crate) const SLICES_MAX: usize = 32;
 
 /// Spare send buffers a core keeps, and the largest it keeps: 64 clients that are answered in one pass reuse theirs.
 pub(crate) const SPARES_MAX: usize = 256;
-const SPARE_BYTES_MAX: usize = 64 * 1024;
+const SPARE_BYTES_MAX: usize = wire_room(SEAL_BYTES_MAX);
 /// What a new one has room for: most answers. With what the allocator puts before it (16 bytes), 21 cache lines, an odd
 /// number for the reason that receive buffers are one: the answers of a pass, all at the start of their buffers, else lie
 /// in the same few sets of the cache.
 const SPARE_BYTES: usize = 21 * 64 - 16;
+
+/// Plaintext that is sealed for one send: 17 us of work with AES, so that one connection does not keep the others of its core waiting.
+pub(crate) const SEAL_BYTES_MAX: usize = 64 * 1024;
+
+/// Room for so much plaintext when it is sealed: with 32 bytes more for each record of 4 KiB or less.
+pub(crate) const fn wire_room(plain: usize) -> usize {
+    plain + 32 * (plain / 4096 + 1)
+}
 
 pub(crate) enum OutboxChunk {
     Owned(Vec<u8>),
@@ -127,13 +139,24 @@ pub(crate) struct Outbox {
     /// Bytes of the first chunk that have been sent.
     offset: usize,
     bytes: usize,
-    flying: usize,
+    flying: u32,
+    /// Bytes of the first chunk behind those in flight that have been sealed.
+    sealed: u32,
     flying_bytes: usize,
 }
 
 impl Outbox {
     pub(crate) fn new(opened_by: OpenedBy) -> Self {
-        Outbox { opened_by, first: None, rest: VecDeque::new(), offset: 0, bytes: 0, flying: 0, flying_bytes: 0 }
+        Outbox {
+            opened_by,
+            first: None,
+            rest: VecDeque::new(),
+            offset: 0,
+            bytes: 0,
+            flying: 0,
+            sealed: 0,
+            flying_bytes: 0,
+        }
     }
 
     /// Of the connection whose queue it is.
@@ -167,7 +190,9 @@ impl Outbox {
 
     #[inline(never)]
     fn take_last(&mut self, buffers: &mut SendBuffers) -> Vec<u8> {
-        let last = if self.len() == self.flying { None } else { self.rest.pop_back().or_else(|| self.first.take()) };
+        // Neither what is being sent nor what is sealed in part.
+        let closed = self.flying as usize + usize::from(self.sealed > 0);
+        let last = if self.len() == closed { None } else { self.rest.pop_back().or_else(|| self.first.take()) };
         match last {
             Some(OutboxChunk::Owned(buffer)) => {
                 self.bytes -= buffer.len();
@@ -208,7 +233,7 @@ impl Outbox {
     /// Takes all that is queued into flight when nothing is in flight. True when there is something to send.
     pub(crate) fn load(&mut self) -> bool {
         if self.flying == 0 {
-            self.flying = self.len();
+            self.flying = self.len() as u32;
             self.flying_bytes = self.bytes;
         }
         self.flying > 0
@@ -228,7 +253,7 @@ impl Outbox {
     pub(crate) fn with_slices<R>(&self, send: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let mut count = 0;
-        for (slice, chunk) in slices.iter_mut().zip(self.first.iter().chain(&self.rest).take(self.flying)) {
+        for (slice, chunk) in slices.iter_mut().zip(self.first.iter().chain(&self.rest).take(self.flying as usize)) {
             let sent = if count == 0 { self.offset } else { 0 };
             *slice = IoSlice::new(&chunk.bytes()[sent..]);
             count += 1;
@@ -279,9 +304,104 @@ impl Outbox {
     /// Throws everything away; `done` gets every chunk, and whether it was in flight.
     pub(crate) fn clear(&mut self, mut done: impl FnMut(OutboxChunk, bool)) {
         for (position, chunk) in self.first.take().into_iter().chain(self.rest.drain(..)).enumerate() {
-            done(chunk, position < self.flying);
+            done(chunk, position < self.flying as usize);
         }
-        (self.bytes, self.offset, self.flying, self.flying_bytes) = (0, 0, 0, 0);
+        (self.bytes, self.offset, self.flying, self.sealed, self.flying_bytes) = (0, 0, 0, 0, 0);
+    }
+}
+
+/// What a layer does to the queue.
+impl Outbox {
+    /// Whether something is in flight, or would be if the send had been started.
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.flying > 0
+    }
+
+    /// Takes all that is queued into flight, also behind a send that is under way: it does not know of it, and ends with bytes left to
+    /// send.
+    pub(crate) fn load_all(&mut self) {
+        self.flying = self.len() as u32;
+        self.flying_bytes = self.bytes;
+    }
+
+    /// Bytes behind those in flight: the plaintext of a connection with a layer.
+    pub(crate) fn bytes_behind(&self) -> usize {
+        self.bytes - self.flying_bytes
+    }
+
+    /// What is to be sealed next.
+    ///
+    /// # Panics
+    /// While something is in flight.
+    pub(crate) fn unsealed<'a>(&'a mut self, buffers: &'a mut SendBuffers) -> Unsealed<'a> {
+        assert!(self.flying == 0, "sealed before what is in flight has been sent");
+        self.offset = std::mem::take(&mut self.sealed) as usize;
+        Unsealed { outbox: self, buffers }
+    }
+
+    /// Takes `wire` into flight, behind what is in flight already and before what is not; a send that is under way does not know of it
+    /// either.
+    pub(crate) fn load_wire(&mut self, wire: Vec<u8>, buffers: &mut SendBuffers) {
+        assert!(!wire.is_empty(), "no chunk is empty");
+        buffers.note_queued(self.opened_by, &wire);
+        self.bytes += wire.len();
+        self.flying_bytes += wire.len();
+        let wire = OutboxChunk::Owned(wire);
+        if self.flying > 0 {
+            self.rest.insert(self.flying as usize - 1, wire);
+        } else if let Some(plain) = self.first.replace(wire) {
+            self.rest.push_front(plain);
+        }
+        self.flying += 1;
+    }
+
+    /// Throws away what is not in flight.
+    #[cold]
+    pub(crate) fn drop_behind(&mut self, buffers: &mut SendBuffers) {
+        while self.len() > self.flying as usize {
+            if let Some(OutboxChunk::Owned(buffer)) = self.rest.pop_back().or_else(|| self.first.take()) {
+                buffers.give_queued(self.opened_by, buffer);
+            }
+        }
+        (self.bytes, self.sealed) = (self.flying_bytes, 0);
+    }
+}
+
+/// The plaintext of an outbox while a layer seals it.
+pub(crate) struct Unsealed<'a> {
+    outbox: &'a mut Outbox,
+    buffers: &'a mut SendBuffers,
+}
+
+impl PlainSource for Unsealed<'_> {
+    fn front(&self) -> &[u8] {
+        self.outbox.first.as_ref().map_or(&[], |first| &first.bytes()[self.outbox.offset..])
+    }
+
+    fn queued_bytes(&self) -> usize {
+        self.outbox.bytes
+    }
+
+    fn consume(&mut self, count: usize) {
+        let outbox = &mut *self.outbox;
+        outbox.bytes -= count;
+        outbox.offset += count;
+        if outbox.first.as_ref().is_none_or(|first| outbox.offset < first.len()) {
+            return;
+        }
+        outbox.offset = 0;
+        // What is shared is released here: its bytes are in the wire.
+        if let Some(OutboxChunk::Owned(buffer)) = outbox.move_up() {
+            self.buffers.give_queued(outbox.opened_by, buffer);
+        }
+    }
+}
+
+impl Drop for Unsealed<'_> {
+    fn drop(&mut self) {
+        // From now on the offset is that of what is sent.
+        let sealed = std::mem::take(&mut self.outbox.offset);
+        self.outbox.sealed = u32::try_from(sealed).expect("a chunk has less than 4 GiB");
     }
 }
 

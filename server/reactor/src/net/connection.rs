@@ -17,6 +17,7 @@ use crate::buffer::Received;
 use crate::core::Reactor;
 use crate::driver::{DetachedSocket, Size, Socket};
 use crate::id::ConnectionId;
+use crate::net::protected::DetachedLayer;
 use crate::net::protection::Fault;
 use crate::net::state::{ConnectionState, Receive};
 use crate::outbox::{OpenedBy, SharedBytes};
@@ -42,9 +43,9 @@ pub enum ConnectionError {
     /// This core holds as many connections as it can.
     #[error("this core holds as many connections as it can")]
     Full,
-    /// The layer of the connection has given it up; the peer's doing.
+    /// The layer of the connection has given it up (see [`Connection::protect`]); the peer's doing.
     #[error("{0}")]
-    Protection(Fault),
+    Protection(#[from] Fault),
 }
 
 const _: () =
@@ -96,11 +97,15 @@ impl Connection {
         Ok(Connection { sender: ConnectionSender { reactor: reactor.clone(), id } })
     }
 
+    pub(super) fn id(&self) -> ConnectionId {
+        self.sender.id
+    }
+
     pub(super) fn reactor(&self) -> &Reactor {
         &self.sender.reactor
     }
 
-    fn state<R>(&self, change: impl FnOnce(&mut ConnectionState, &Reactor) -> R) -> R {
+    pub(super) fn state<R>(&self, change: impl FnOnce(&mut ConnectionState, &Reactor) -> R) -> R {
         self.reactor().with_state(self.sender.id, change).expect(SLOT_LIVES)
     }
 
@@ -149,7 +154,10 @@ impl Connection {
 
     /// Bytes that are there already.
     pub fn try_receive(&self) -> Option<Received> {
-        self.state(|state, _| state.inbox.pop())
+        self.state(|state, reactor| match state.protected {
+            None => state.inbox.pop(),
+            Some(_) => reactor.next_opened(self.sender.id, state),
+        })
     }
 
     /// Opens the send buffer to append to. What is written leaves at the end of the pass.
@@ -215,6 +223,7 @@ impl Connection {
         let reactor = self.reactor().clone();
         let end = reactor.now() + whole;
         self.set_deadline(end.min(reactor.now() + silence));
+        self.state(|state, reactor| reactor.close_layer(self.sender.id, state));
         if self.drained(0).await.is_err() {
             return;
         }
@@ -242,7 +251,7 @@ impl Connection {
         self.state(|state, reactor| reactor.inner.driver.borrow_mut().reset_on_close(state.socket));
     }
 
-    /// Takes the connection off this core, so that another can attach it. Bytes that have come already go with it.
+    /// Takes the connection off this core, so that another can attach it. Bytes that have come already go with it, and its layer.
     ///
     /// # Errors
     /// [`ConnectionError`] when it failed meanwhile, or when the deadline came with bytes still to be sent.
@@ -255,7 +264,7 @@ impl Connection {
         poll_fn(|_| self.poll_disarmed()).await?;
         let reactor = self.reactor().clone();
         let removed = reactor.inner.connections.borrow_mut().remove(id.0);
-        let state = removed.expect(SLOT_LIVES);
+        let mut state = removed.expect(SLOT_LIVES);
         if let Some((timer, _)) = state.timer {
             reactor.inner.wheel.borrow_mut().cancel(timer);
         }
@@ -265,11 +274,13 @@ impl Connection {
         let socket = driver.detach(state.socket);
         drop(driver);
         let ended = state.receive == Receive::EndOfStream;
-        Ok(Detached { socket, unread, ended })
+        let layer = state.protected.take().map(|protected| protected.detach());
+        Ok(Detached { socket, unread, ended, layer })
     }
 
     fn poll_disarmed(&self) -> Poll<Result<(), ConnectionError>> {
         self.state(|state, reactor| match state.receive {
+            _ if state.fault().is_some() => Poll::Ready(state.fault().map_or(Ok(()), |fault| Err(fault.into()))),
             Receive::Failed(errno) => Poll::Ready(Err(ConnectionError::Socket(errno))),
             Receive::Armed | Receive::Cancelling => {
                 state.reader = Some(reactor.current_task());
@@ -388,6 +399,9 @@ impl Future for Receiving<'_> {
         if state.receive != Receive::Armed || state.send_failed.is_some() {
             return poll_disarmed_receive(state, reactor, *id);
         }
+        if state.protected.is_some() {
+            return poll_protected_receive(state, reactor, *id);
+        }
         match state.inbox.pop() {
             Some(data) => Poll::Ready(Ok(Some(data))),
             None => wait_to_read(state, reactor, *id),
@@ -402,10 +416,43 @@ fn poll_disarmed_receive(
     reactor: &Reactor,
     id: ConnectionId,
 ) -> Poll<Result<Option<Received>, ConnectionError>> {
+    if state.protected.is_some() {
+        return poll_protected_receive(state, reactor, id);
+    }
     let data = state.inbox.pop();
     if state.may_rearm() {
         reactor.arm_receive(id, state);
     }
+    end_or_wait(data, state, reactor, id)
+}
+
+/// A poll of a receive on a connection with a layer.
+#[inline(never)]
+fn poll_protected_receive(
+    state: &mut ConnectionState,
+    reactor: &Reactor,
+    id: ConnectionId,
+) -> Poll<Result<Option<Received>, ConnectionError>> {
+    let data = reactor.next_opened(id, state);
+    let end = state.protected.as_ref().and_then(|protected| protected.end());
+    match end {
+        Some(end) if data.is_none() => return Poll::Ready(end.map(|()| None)),
+        // What comes is thrown away.
+        Some(_) => {}
+        None if state.may_rearm() => reactor.arm_receive(id, state),
+        None => {}
+    }
+    end_or_wait(data, state, reactor, id)
+}
+
+/// The end of a poll: the bytes that are there, or the end of the connection, or a wait.
+#[inline(always)]
+fn end_or_wait(
+    data: Option<Received>,
+    state: &mut ConnectionState,
+    reactor: &Reactor,
+    id: ConnectionId,
+) -> Poll<Result<Option<Received>, ConnectionError>> {
     match (data, state.receive) {
         (Some(data), _) => Poll::Ready(Ok(Some(data))),
         (None, Receive::EndOfStream) => Poll::Ready(Ok(None)),
@@ -423,6 +470,7 @@ pub struct Detached {
     socket: DetachedSocket,
     unread: Vec<u8>,
     ended: bool,
+    layer: Option<DetachedLayer>,
 }
 
 impl Detached {
@@ -440,7 +488,11 @@ impl Detached {
             reactor.inner.driver.borrow_mut().close(state.socket);
             ConnectionError::Full
         })?;
-        connection.state(|state, _| {
+        connection.state(|state, reactor| {
+            if let Some(layer) = self.layer {
+                state.protected = Some(layer.attach());
+                reactor.mark_dirty(connection.sender.id, state);
+            }
             if !self.unread.is_empty() {
                 state.push_received(Received::owned(self.unread));
             }

@@ -123,7 +123,10 @@ impl Reactor {
             if state.send_failed.is_some() {
                 reactor.wake_reader(state);
             }
-            if more {
+            if more && state.protected.is_some() && !state.outbox.is_loaded() {
+                // Sealed in the next pass, and not here: a peer that reads fast does not keep the others waiting.
+                reactor.mark_dirty(id, state);
+            } else if more {
                 reactor.start_send(id, state);
             }
         });
@@ -187,6 +190,9 @@ impl Reactor {
     #[inline(always)]
     fn start_send(&self, id: ConnectionId, state: &mut ConnectionState) {
         state.dirty = false;
+        if state.protected.is_some() {
+            return self.start_protected_send(id, state);
+        }
         let idle = !state.flight.under_way && !state.connecting && state.send_failed.is_none();
         if !idle || state.abandoned || !state.outbox.load() {
             return;
@@ -202,7 +208,7 @@ impl Reactor {
     }
 
     #[inline(never)]
-    fn send_many(&self, id: ConnectionId, state: &ConnectionState) {
+    pub(super) fn send_many(&self, id: ConnectionId, state: &ConnectionState) {
         let mut driver = self.inner.driver.borrow_mut();
         state.outbox.with_slices(|slices| {
             // SAFETY: what holds for the one slice in `start_send` holds for all chunks in flight.
@@ -269,6 +275,7 @@ impl Reactor {
             state.reader = None;
             state.writer = None;
             state.inbox.clear();
+            state.protected = None;
             if let Some((timer, _)) = state.timer.take() {
                 reactor.inner.wheel.borrow_mut().cancel(timer);
             }

@@ -66,6 +66,14 @@ impl Inbox {
         }
     }
 
+    /// Puts bytes before all others.
+    pub(crate) fn push_front(&mut self, data: Received) {
+        self.bytes += data.unread();
+        if let Some(second) = self.first.replace(data) {
+            self.rest.push_front(second);
+        }
+    }
+
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Received> {
         if self.rest.is_empty() {

@@ -11,6 +11,7 @@ mod connection;
 mod events;
 mod inbox;
 mod listener;
+mod protected;
 mod protection;
 pub(crate) mod state;
 

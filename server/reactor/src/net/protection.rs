@@ -38,29 +38,35 @@ pub trait Protection: Send {
     /// [`Protection::seal`] afterwards.
     fn open(&mut self, received: Received, opened: &mut Opened) -> Result<(), Fault>;
 
-    /// Seals from the front of `plain` as much as it offers, and appends what is to be sent to `wire`. Whatever the layer itself has to
-    /// say goes first, also when `plain` offers nothing.
+    /// Seals all that `plain` offers, from its front, and appends what is to be sent to `wire`. Whatever the layer itself has to say goes
+    /// first, also when `plain` offers nothing.
     fn seal(&mut self, plain: &mut Plain<'_>, wire: &mut Vec<u8>);
 
     /// Whether the layer has something to send although nothing is written: a reply to the peer, an alert, the end.
     fn has_to_say(&self) -> bool;
 
-    /// The task has nothing more to write: the next seal ends with what says so.
+    /// The task has nothing more to write: the next seal ends with what says so. Nothing is offered after it.
     fn close(&mut self);
 }
 
 /// What a layer has opened, and its task has not read.
 #[derive(Default)]
 pub struct Opened {
-    pieces: VecDeque<Received>,
+    /// The oldest piece, nearly always the only one.
+    first: Option<Received>,
+    rest: VecDeque<Received>,
     ended: bool,
 }
 
 impl Opened {
     /// Hands out a piece. An empty one is dropped.
     pub fn push(&mut self, piece: Received) {
-        if !piece.is_empty() {
-            self.pieces.push_back(piece);
+        if piece.is_empty() {
+            return;
+        }
+        match self.first {
+            None => self.first = Some(piece),
+            Some(_) => self.rest.push_back(piece),
         }
     }
 
@@ -77,7 +83,7 @@ impl Opened {
 
     /// The oldest piece that has not been taken.
     pub fn pop(&mut self) -> Option<Received> {
-        self.pieces.pop_front()
+        std::mem::replace(&mut self.first, self.rest.pop_front())
     }
 }
 

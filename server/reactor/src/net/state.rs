@@ -16,6 +16,7 @@ use crate::buffer::Received;
 use crate::driver::{Copying, Errno, Size, Socket};
 use crate::id::{TaskId, TimerId};
 use crate::net::inbox::Inbox;
+use crate::net::protected::Protected;
 use crate::outbox::{OpenedBy, Outbox, OutboxChunk, SendBuffers};
 use crate::time::Instant;
 
@@ -57,6 +58,8 @@ pub(crate) struct ConnectionState {
     pub(crate) inbox: Inbox,
     pub(crate) outbox: Outbox,
     pub(crate) flight: Flight,
+    /// The layer between its task and its socket, where there is one.
+    pub(crate) protected: Option<Box<Protected>>,
     pub(crate) send_failed: Option<Errno>,
     /// Waiting for bytes, for the connect, or for the receive to be over.
     pub(crate) reader: Option<TaskId>,
@@ -82,6 +85,7 @@ impl ConnectionState {
             inbox: Inbox::default(),
             outbox: Outbox::new(opened_by),
             flight: Flight::default(),
+            protected: None,
             send_failed: None,
             reader: None,
             writer: None,

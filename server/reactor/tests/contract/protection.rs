@@ -1,0 +1,242 @@
+//! What tasks may rely on when their connection has a layer.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use reactor::{Connection, ConnectionError};
+
+use crate::scenario::{Message, Seat, on_both, pattern, read_all};
+use crate::toy::{CHECKSUM, Facts, TOLD, Toy};
+
+const HELLO: &[u8] = b"hello";
+const WELCOME: &[u8] = b"welcome";
+const LINGER: Duration = Duration::from_secs(20);
+
+/// Reads a greeting without a layer; what came behind it belongs to the layer.
+async fn greeting(connection: &Connection, greeting: &[u8]) -> Vec<u8> {
+    let mut got = Vec::new();
+    while got.len() < greeting.len() {
+        got.extend_from_slice(&connection.receive().await.unwrap().expect("a greeting"));
+    }
+    assert_eq!(&got[..greeting.len()], greeting);
+    got.split_off(greeting.len())
+}
+
+/// Accepts one connection, and puts the layer on it while its own greeting is still queued.
+async fn accept(seat: &Seat, layer: Toy) -> Connection {
+    let listener = seat.listen();
+    seat.send(1, Message::Address(listener.address().clone()));
+    let connection = listener.accept().await.unwrap();
+    let unread = greeting(&connection, HELLO).await;
+    connection.write().extend_from_slice(&WELCOME[..3]);
+    seat.reactor.next_pass().await;
+    connection.write().extend_from_slice(&WELCOME[3..]);
+    connection.protect(Box::new(layer), unread);
+    connection
+}
+
+async fn connect(seat: &Seat, layer: Toy) -> Connection {
+    let connection = seat.connect(&seat.address().await).await.unwrap();
+    connection.write().extend_from_slice(HELLO);
+    let unread = greeting(&connection, WELCOME).await;
+    connection.protect(Box::new(layer), unread);
+    connection
+}
+
+#[test]
+fn bytes_come_out_as_they_went_in_through_a_layer() {
+    const BYTES: usize = 400_000;
+    on_both([
+        body!(|seat| {
+            let connection = accept(&seat, Toy::default().asking_every(3)).await;
+            let mut echoed = 0;
+            while let Some(data) = connection.receive().await.unwrap() {
+                echoed += data.len();
+                connection.expect_bulk(echoed < BYTES / 2);
+                connection.write().extend_from_slice(&data);
+                connection.drained(64 * 1024).await.unwrap();
+            }
+            connection.drained(0).await.unwrap();
+            assert_eq!((connection.queued_bytes(), connection.queued_buffer_bytes()), (0, 0));
+            connection.finish(LINGER).await;
+        }),
+        body!(|seat| {
+            let facts = Arc::new(Facts::default());
+            let connection = connect(&seat, Toy::new(&facts).asking_every(5)).await;
+            let bytes = pattern(BYTES);
+            let (mut sent, mut echoed, mut step) = (0, Vec::new(), 0);
+            while echoed.len() < BYTES {
+                if sent < BYTES {
+                    step += 1;
+                    let piece = &bytes[sent..(sent + step * 7_001 % 50_000 + 1).min(BYTES)];
+                    if step % 3 == 0 {
+                        connection.write_shared(Rc::new(piece.to_vec()));
+                    } else {
+                        connection.write().extend_from_slice(piece);
+                    }
+                    sent += piece.len();
+                }
+                echoed.extend_from_slice(&connection.receive().await.unwrap().expect("the echo is not over"));
+                while let Some(data) = connection.try_receive() {
+                    echoed.extend_from_slice(&data);
+                }
+            }
+            assert!(echoed == bytes, "the bytes came back changed");
+            assert!(facts.replies.load(Relaxed) > 0, "nobody replied");
+            connection.finish(LINGER).await;
+        }),
+    ]);
+}
+
+/// A peer that only receives replies all the same, also while its own bytes are on the way.
+#[test]
+fn a_reply_leaves_although_nothing_is_written() {
+    on_both([
+        body!(|seat| {
+            for written in [0, 10, 60_000, 300_000] {
+                let connection = accept(&seat, Toy::default()).await;
+                connection.write().extend_from_slice(&pattern(written));
+                assert!(connection.receive().await.unwrap().is_none());
+                connection.finish(LINGER).await;
+            }
+        }),
+        body!(|seat| {
+            for written in [0, 10, 60_000, 300_000] {
+                let facts = Arc::new(Facts::default());
+                let connection = connect(&seat, Toy::new(&facts).asking()).await;
+                let mut read = 0;
+                while read < written || facts.replies.load(Relaxed) == 0 {
+                    let soon = seat.reactor.now() + Duration::from_millis(1);
+                    let received = seat.reactor.until(soon, connection.receive()).await;
+                    read += received.map_or(0, |data| data.unwrap().expect("the peer has not ended").len());
+                }
+                assert_eq!((facts.replies.load(Relaxed), read), (1, written));
+                connection.finish(LINGER).await;
+            }
+        }),
+    ]);
+}
+
+/// The end of the stream is the layer's last word, whatever is queued or under way.
+#[test]
+fn finish_says_the_layers_last_word_behind_everything() {
+    const SIZES: [usize; 5] = [0, 10, 60_000, 70_000, 400_000];
+    on_both([
+        body!(|seat| {
+            for size in SIZES {
+                for passes in 0..2 {
+                    let facts = Arc::new(Facts::default());
+                    let connection = accept(&seat, Toy::new(&facts)).await;
+                    connection.write().extend_from_slice(&pattern(size));
+                    for _ in 0..passes {
+                        seat.reactor.next_pass().await;
+                    }
+                    connection.finish(LINGER).await;
+                    assert!(facts.ended.load(Relaxed), "the peer has ended");
+                }
+            }
+        }),
+        body!(|seat| {
+            for size in SIZES {
+                for _ in 0..2 {
+                    let facts = Arc::new(Facts::default());
+                    let connection = connect(&seat, Toy::new(&facts)).await;
+                    assert!(read_all(&connection).await.unwrap() == pattern(size));
+                    assert!(facts.ended.load(Relaxed), "the end of the socket alone says less");
+                    connection.finish(LINGER).await;
+                }
+            }
+        }),
+    ]);
+}
+
+#[test]
+fn a_fault_is_told_to_both_sides_and_nothing_is_opened_after_it() {
+    on_both([
+        body!(|seat| {
+            for _ in 0..2 {
+                let connection = accept(&seat, Toy::default()).await;
+                connection.write().extend_from_slice(b"before");
+                let mut got = Vec::new();
+                let error = loop {
+                    match connection.receive().await {
+                        Ok(data) => got.extend_from_slice(&data.expect("a fault, and no end")),
+                        Err(error) => break error,
+                    }
+                };
+                assert_eq!(error, ConnectionError::Protection(CHECKSUM));
+                assert_eq!(got, b"good", "what came before it, and nothing else");
+                // Goes nowhere, and is not queued for ever either.
+                connection.write().extend_from_slice(&pattern(100_000));
+                assert!(connection.try_receive().is_none());
+                assert_eq!(connection.receive().await.unwrap_err(), ConnectionError::Protection(CHECKSUM));
+                if let Message::Number(1) = seat.message().await {
+                    connection.drained(0).await.unwrap();
+                }
+            }
+        }),
+        body!(|seat| {
+            for finished in 0..2 {
+                let connection = connect(&seat, Toy::default().getting_wrong(1)).await;
+                connection.write().extend_from_slice(b"good");
+                seat.reactor.sleep(Duration::from_millis(2)).await;
+                connection.write().extend_from_slice(b"bad");
+                seat.send(0, Message::Number(finished));
+                let told = read_all(&connection).await;
+                // The simulated socket may take a part of the word, and the connection is dropped before it takes the rest.
+                let is_cut =
+                    finished == 0 && seat.is_simulated() && matches!(&told, Ok(got) if b"before".starts_with(got));
+                assert!(is_cut || told == Err(ConnectionError::Protection(TOLD)), "{told:?}");
+            }
+        }),
+    ]);
+}
+
+#[test]
+fn a_connection_moves_to_another_core_with_its_layer() {
+    const PIECES: usize = 20;
+    on_both([
+        body!(|seat| {
+            let listener = seat.listen();
+            let address = listener.address().clone();
+            let client = Rc::clone(&seat);
+            let client = async move {
+                let connection = client.connect(&address).await.unwrap();
+                connection.write().extend_from_slice(HELLO);
+                let unread = greeting(&connection, WELCOME).await;
+                connection.protect(Box::new(Toy::default().asking_every(4)), unread);
+                for piece in pattern(PIECES * 1_000).chunks(1_000) {
+                    connection.write().extend_from_slice(piece);
+                    connection.drained(0).await.unwrap();
+                }
+                assert!(read_all(&connection).await.unwrap() == pattern(PIECES * 1_000));
+                connection.finish(LINGER).await;
+            };
+            seat.reactor.spawn(client).unwrap();
+            let connection = listener.accept().await.unwrap();
+            let unread = greeting(&connection, HELLO).await;
+            connection.write().extend_from_slice(WELCOME);
+            connection.protect(Box::new(Toy::default()), unread);
+            let first = connection.receive().await.unwrap().expect("the first piece");
+            connection.write().extend_from_slice(&first);
+            seat.send(1, Message::Number(first.len() as u64));
+            drop(first);
+            seat.send(1, Message::Connection(connection.detach().await.unwrap()));
+            assert!(matches!(seat.message().await, Message::Done));
+        }),
+        body!(|seat| {
+            let Message::Number(mut echoed) = seat.message().await else { panic!("expected a number") };
+            let Message::Connection(detached) = seat.message().await else { panic!("expected a connection") };
+            let connection = detached.attach(&seat.reactor).unwrap();
+            while echoed < (PIECES * 1_000) as u64 {
+                let data = connection.receive().await.unwrap().expect("there is more");
+                echoed += data.len() as u64;
+                connection.write().extend_from_slice(&data);
+            }
+            connection.finish(LINGER).await;
+            seat.send(0, Message::Done);
+        }),
+    ]);
+}
