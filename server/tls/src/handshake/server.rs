@@ -1,0 +1,129 @@
+//! The server's side of a handshake, without a socket and without time.
+//!
+//! ```text
+//!  push ─▶ advance ─▶ NeedsBytes │ NeedsPermit ─▶ permit ─▶ advance │ Done ─▶ finish
+//! ```
+//!
+//! **Not** the choice of certificate, versions or protocols: those are the configuration's.
+//!
+//! **Invariants**: a ClientHello is worked on only with a permit: that is where a server computes.
+
+use std::sync::Arc;
+
+use rustls::kernel::KernelConnection;
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::UnbufferedStatus;
+use rustls::{CommonState, Error, ExtractedSecrets, ProtocolVersion, ServerConfig};
+
+use super::engine::{FinishedHandshake, HandshakeEngine, HandshakeStep, RustlsSide};
+use super::fault::HandshakeFault;
+use super::hello::{HelloWatch, server_name};
+use super::records::NextRecord;
+
+/// Sets what every configuration of a server needs, whatever else it says: the keys can be taken out, TLS 1.2 has the extended master
+/// secret, certificates are not compressed, nothing is sent before the client has finished.
+pub fn prepare(config: &mut ServerConfig) {
+    config.enable_secret_extraction = true;
+    config.require_ems = true;
+    config.send_half_rtt_data = false;
+    config.ignore_client_order = false;
+    config.cert_compressors.clear();
+    config.cert_decompressors.clear();
+}
+
+/// A handshake with a client.
+pub struct ServerHandshake {
+    engine: HandshakeEngine<UnbufferedServerConnection>,
+    hello: HelloWatch,
+    needs_permit: bool,
+    server_name: Option<Box<str>>,
+}
+
+impl ServerHandshake {
+    /// Begins a handshake by a configuration that [`prepare`] has seen.
+    ///
+    /// # Errors
+    /// [`HandshakeFault::Internal`]: the configuration does not allow what is needed.
+    pub fn new(config: &Arc<ServerConfig>) -> Result<Self, HandshakeFault> {
+        let connection = UnbufferedServerConnection::new(Arc::clone(config)).map_err(HandshakeFault::Internal)?;
+        let engine = HandshakeEngine::new(connection);
+        Ok(ServerHandshake { engine, hello: HelloWatch::default(), needs_permit: false, server_name: None })
+    }
+
+    /// Takes bytes of the client's, in any pieces.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.engine.push(bytes);
+    }
+
+    /// Goes on with what has come, and appends what is to be sent to `wire`, the alert of a fault among it.
+    ///
+    /// # Errors
+    /// Any [`HandshakeFault`]; the handshake is over, and is not to be called again.
+    pub fn advance(&mut self, wire: &mut Vec<u8>) -> Result<HandshakeStep, HandshakeFault> {
+        while !self.engine.is_done() {
+            if self.needs_permit {
+                return Ok(HandshakeStep::NeedsPermit);
+            }
+            // In TLS 1.2 nothing after the first hello is one, and what is encrypted may look like one.
+            let may_be_hello = self.engine.version() != Some(ProtocolVersion::TLSv1_2);
+            match self.engine.next() {
+                NextRecord::Partial => return Ok(HandshakeStep::NeedsBytes),
+                NextRecord::TooMany => return Err(self.refuse(HandshakeFault::FlightTooLong, wire)),
+                NextRecord::Whole(record) => match may_be_hello.then(|| self.hello.observe(record)).flatten() {
+                    Some(hello) => {
+                        self.server_name = server_name(&hello);
+                        self.needs_permit = true;
+                    }
+                    None => self.engine.show_next(wire)?,
+                },
+            }
+        }
+        Ok(HandshakeStep::Done)
+    }
+
+    /// Does the expensive step, after [`HandshakeStep::NeedsPermit`]; then goes on as [`ServerHandshake::advance`].
+    ///
+    /// # Errors
+    /// As of [`ServerHandshake::advance`].
+    ///
+    /// # Panics
+    /// When no permit is needed.
+    pub fn advance_permitted(&mut self, wire: &mut Vec<u8>) -> Result<HandshakeStep, HandshakeFault> {
+        assert!(std::mem::take(&mut self.needs_permit), "a permit is taken when one is needed");
+        self.engine.show_next(wire)?;
+        self.advance(wire)
+    }
+
+    /// Ends the handshake for a reason from outside (time, the socket, a bound), and appends the alert to `wire`, while one
+    /// can be read.
+    pub fn refuse(&self, fault: HandshakeFault, wire: &mut Vec<u8>) -> HandshakeFault {
+        self.engine.refuse(fault, wire)
+    }
+
+    /// The keys and what else there is, after [`HandshakeStep::Done`].
+    ///
+    /// # Errors
+    /// [`HandshakeFault::Internal`]: the configuration does not let keys out.
+    ///
+    /// # Panics
+    /// When the handshake is not done.
+    pub fn finish(self) -> Result<FinishedHandshake<ServerConnectionData>, HandshakeFault> {
+        self.engine.finish(self.server_name)
+    }
+}
+
+impl RustlsSide for UnbufferedServerConnection {
+    type Data = ServerConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, shown: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, ServerConnectionData> {
+        self.process_tls_records(shown)
+    }
+
+    fn state(&self) -> &CommonState {
+        self
+    }
+
+    fn into_kernel(self) -> Result<(ExtractedSecrets, KernelConnection<ServerConnectionData>), Error> {
+        self.dangerous_into_kernel_connection()
+    }
+}
