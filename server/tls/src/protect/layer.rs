@@ -78,6 +78,12 @@ impl RecordLayer {
         })
     }
 
+    /// Bytes of memory that are held for records and messages that are not whole.
+    #[cfg(test)]
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.partial.capacity() + self.opening.message_capacity()
+    }
+
     fn open_all(&mut self, mut received: Received, opened: &mut Opened) -> Result<(), RecordFault> {
         if !self.partial.is_empty() {
             let taken = self.partial.fill(&received, self.format)?;

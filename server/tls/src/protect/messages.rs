@@ -59,17 +59,13 @@ impl LateMessages {
         if content.is_empty() {
             return Err(RecordFault::EmptyMessage);
         }
-        let mut begun = std::mem::take(&mut self.begun);
-        if begun.is_empty() {
+        if self.begun.is_empty() {
             let used = self.read_whole(content, &mut each)?;
-            self.begun.extend_from_slice(&content[used..]);
+            self.begun = content[used..].to_vec();
         } else {
-            begun.extend_from_slice(content);
-            let used = self.read_whole(&begun, &mut each)?;
-            begun.drain(..used);
-            if !begun.is_empty() {
-                self.begun = begun;
-            }
+            let bytes = [&std::mem::take(&mut self.begun), content].concat();
+            let used = self.read_whole(&bytes, &mut each)?;
+            self.begun = bytes[used..].to_vec();
         }
         Ok(())
     }

@@ -182,6 +182,12 @@ impl Opening {
             Ok(())
         })
     }
+
+    /// Bytes of memory that are held for a handshake message.
+    #[cfg(test)]
+    pub(super) fn message_capacity(&self) -> usize {
+        self.messages.capacity()
+    }
 }
 
 /// Takes one of `most`; false when all are taken.

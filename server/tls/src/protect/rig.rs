@@ -246,6 +246,26 @@ pub(crate) fn server_parts(agreed: Agreed) -> (Parts, ClientConnection) {
     ((secrets, KernelSide::Server(kernel)), client)
 }
 
+/// The server's parts, behind texts that rustls has sealed for it.
+#[cfg(test)]
+pub(crate) fn server_parts_after(agreed: Agreed, texts: &[&[u8]]) -> (Parts, Vec<Vec<u8>>) {
+    let mut client = ClientConnection::new(client_config(agreed), name()).expect("the configuration is right");
+    let mut server = UnbufferedServerConnection::new(server_config(agreed)).expect("the configuration is right");
+    agree(&mut client, &mut server);
+    let mut sealed = Vec::new();
+    for text in texts {
+        let Ok(ConnectionState::WriteTraffic(mut traffic)) = server.process_tls_records(&mut []).state else {
+            panic!("the handshake is over")
+        };
+        let mut wire = vec![0; text.len() + 100];
+        let length = traffic.encrypt(text, &mut wire).expect("there is room");
+        wire.truncate(length);
+        sealed.push(wire);
+    }
+    let (secrets, kernel) = server.dangerous_into_kernel_connection().expect("the handshake is over");
+    ((secrets, KernelSide::Server(kernel)), sealed)
+}
+
 /// The client's parts, rustls's server, and the tickets that are on their way.
 pub(crate) fn client_parts(agreed: Agreed) -> (Parts, ServerConnection, Vec<u8>) {
     let mut client =

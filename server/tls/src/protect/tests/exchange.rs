@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use super::super::rig::{AGREED, both_parts, client_parts, server_parts};
+use super::super::rig::{AGREED, both_parts, client_parts, server_parts, server_parts_after};
 use super::{Came, layer, open, seal, text};
 
 const SIZES: [usize; 14] = [0, 1, 15, 128, 330, 4095, 4096, 4097, 16383, 16384, 16385, 20_000, 65_536, 200_000];
@@ -74,5 +74,18 @@ fn two_layers_understand_each_other() {
         assert_eq!(open(&mut server, &wire, &[]).text, sent);
         let wire = seal(&mut server, &[&sent[..5], &sent[5..70_000], &sent[70_000..]]);
         assert_eq!(open(&mut client, &wire, &[3, 16_000]).text, sent);
+    }
+}
+
+#[test]
+fn a_record_is_byte_by_byte_the_one_that_rustls_would_send() {
+    for agreed in AGREED {
+        let texts: Vec<_> = [1, 16, 300, 4095, 4096, 16_384].into_iter().map(text).collect();
+        let (mut parts, sealed) = server_parts_after(agreed, &texts.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        parts.0.tx.0 -= texts.len() as u64;
+        let mut layer = layer(agreed, parts);
+        for (text, sealed) in texts.iter().zip(sealed) {
+            assert_eq!(seal(&mut layer, &[text]), sealed, "{agreed:?}, {} bytes", text.len());
+        }
     }
 }

@@ -1,6 +1,12 @@
 //! A layer beside rustls's own connections.
 
+mod ending;
 mod exchange;
+mod forger;
+mod malformed;
+mod memory;
+mod splits;
+mod updates;
 
 use std::collections::VecDeque;
 
