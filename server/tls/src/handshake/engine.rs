@@ -11,7 +11,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, Unbuffered
 use rustls::{AlertDescription, CipherSuite, CommonState, Error, ExtractedSecrets, HandshakeKind, ProtocolVersion};
 
 use super::fault::{HandshakeFault, is_no_record};
-use super::identity::PeerIdentity;
+use super::peer::PeerCertificate;
 use super::records::{NextRecord, Records};
 
 /// Levels of alerts.
@@ -43,7 +43,7 @@ pub struct Negotiated {
     /// The name of the server that the client asked for, in small letters.
     pub server_name: Option<Box<str>>,
     /// Who the peer is, when it has shown a certificate.
-    pub peer_identity: Option<PeerIdentity>,
+    pub peer_certificate: Option<PeerCertificate>,
 }
 
 /// A handshake that is done.
@@ -202,7 +202,9 @@ fn negotiated(state: &CommonState, server_name: Option<Box<str>>) -> Result<Nego
         version: state.protocol_version().ok_or_else(unfinished)?,
         suite: state.negotiated_cipher_suite().ok_or_else(unfinished)?.suite(),
         server_name,
-        peer_identity: state.peer_certificates().and_then(|chain: &[CertificateDer<'static>]| PeerIdentity::of(chain)),
+        peer_certificate: state
+            .peer_certificates()
+            .and_then(|chain: &[CertificateDer<'static>]| PeerCertificate::of(chain)),
     })
 }
 

@@ -79,6 +79,9 @@ pub enum HandshakeFault {
     /// The operator's: what says which certificates were revoked is missing or old.
     #[error("whether the peer's certificate was revoked cannot be told; renew the revocation lists: {0}")]
     RevocationUnknown(Error),
+    /// The peer's: its certificate is genuine, and it is not one of those that may be here.
+    #[error("the peer is not one of those that may be here: {0}")]
+    CertificateRefused(Error),
     /// The peer's: another fault of its certificate or of its signature.
     #[error("the peer's certificate or its signature is not valid: {0}")]
     CertificateInvalid(Error),
@@ -103,7 +106,7 @@ pub enum HandshakeFault {
 }
 
 /// The labels of all faults, for a metric.
-pub const LABELS: [&str; 29] = [
+pub const LABELS: [&str; 30] = [
     "not_tls",
     "malformed",
     "unexpected_message",
@@ -126,6 +129,7 @@ pub const LABELS: [&str; 29] = [
     "certificate_wrong_name",
     "certificate_wrong_purpose",
     "certificate_revocation_unknown",
+    "certificate_refused",
     "certificate_invalid",
     "alert_received",
     "timed_out",
@@ -171,13 +175,14 @@ impl HandshakeFault {
             Self::WrongName(_) => 19,
             Self::WrongPurpose(_) => 20,
             Self::RevocationUnknown(_) => 21,
-            Self::CertificateInvalid(_) => 22,
-            Self::AlertReceived(_) => 23,
-            Self::TimedOut => 24,
-            Self::Closed => 25,
-            Self::Socket(_) => 26,
-            Self::Shed => 27,
-            Self::Internal(_) => 28,
+            Self::CertificateRefused(_) => 22,
+            Self::CertificateInvalid(_) => 23,
+            Self::AlertReceived(_) => 24,
+            Self::TimedOut => 25,
+            Self::Closed => 26,
+            Self::Socket(_) => 27,
+            Self::Shed => 28,
+            Self::Internal(_) => 29,
         }
     }
 
@@ -253,6 +258,8 @@ fn of_certificate(error: Error) -> HandshakeFault {
         Of::UnknownRevocationStatus | Of::ExpiredRevocationList | Of::ExpiredRevocationListContext { .. } => {
             HandshakeFault::RevocationUnknown(error)
         }
+        // What a verifier of ours finds besides.
+        Of::ApplicationVerificationFailure | Of::Other(_) => HandshakeFault::CertificateRefused(error),
         _ => HandshakeFault::CertificateInvalid(error),
     }
 }

@@ -21,11 +21,12 @@ mod hello;
 mod records;
 
 pub mod client;
+pub mod drive;
 pub mod fault;
 pub mod gate;
-pub mod identity;
+pub mod peer;
 pub mod server;
 
 pub use engine::{FinishedHandshake, HandshakeStep, Negotiated};
 pub use fault::HandshakeFault;
-pub use identity::PeerIdentity;
+pub use peer::PeerCertificate;

@@ -35,7 +35,7 @@ fn it_ends_with_the_servers_keys_in_any_pieces() {
         assert_eq!(negotiated.alpn.as_deref(), Some(&b"corelane/1"[..]));
         assert_eq!(negotiated.kind, HandshakeKind::Full);
         assert_eq!(negotiated.server_name.as_deref(), Some("corelane.test"));
-        assert_eq!(negotiated.peer_identity.unwrap().uris[..], ["spiffe://cluster/node/1".into()]);
+        assert_eq!(negotiated.peer_certificate.unwrap().uris[..], ["spiffe://cluster/node/1".into()]);
         assert_same_keys(&finished.secrets, &server.dangerous_extract_secrets().unwrap());
     }
 }

@@ -4,6 +4,7 @@
 
 mod authority;
 mod client;
+mod driven;
 mod faults;
 mod pair;
 mod seeded;

@@ -157,7 +157,7 @@ fn a_clients_certificate_says_who_it_is() {
         let client = Side { identity: Some(identity.clone()), versions, ..Side::client(&authority) };
         let client = ClientConnection::new(Arc::new(client.client_config()), name("corelane.test")).unwrap();
         let finished = with_our_server(&server, client, &mut Splits::random(1), |_| {}).result.unwrap();
-        let peer = finished.negotiated.peer_identity.unwrap();
+        let peer = finished.negotiated.peer_certificate.unwrap();
         assert_eq!(peer.uris[..], [uri.into()]);
         assert_eq!(peer.chain[..], identity.chain);
     }
