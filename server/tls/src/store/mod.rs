@@ -1,1 +1,48 @@
 //! Certificates, names and settings, as snapshots.
+//!
+//! ```text
+//!  bytes of files ─▶ certificate ─▶ names ──┐
+//!                 ─▶ trust ─▶ peers ────────┼─▶ config ─▶ Arc<ServerConfig>, Arc<ClientConfig>
+//!                 ─▶ tickets, sessions ─────┘      ▲ reload: an old snapshot and new bytes
+//! ```
+//!
+//! **Not**: reading files, or watching them; deciding when a snapshot is replaced.
+//!
+//! **Invariants**: a snapshot never changes; what is refused changes nothing, and every error names the setting, the file, what
+//! is wrong and what to do.
+
+mod authority;
+mod certificate;
+mod config;
+mod error;
+mod expiry;
+mod facts;
+mod identity;
+mod names;
+mod peers;
+mod pem;
+mod reload;
+mod secret;
+mod sessions;
+mod tickets;
+
+#[cfg(test)]
+mod tests;
+
+pub use authority::{PeerAuthorities, RevocationList};
+pub use certificate::{Certificate, CertificateFiles};
+pub use config::{
+    CLUSTER_ALPN, ClientSettings, ClientSnapshot, ClusterFiles, MinVersion, Purpose, ServerFiles, ServerSettings,
+    ServerSnapshot, TicketPolicy, TlsParts,
+};
+pub use error::{NamedFile, StoreError, StoreFault};
+pub use expiry::{EXPIRY_WARNING_DAYS, ExpiryNotice, days_left, notices};
+pub use facts::{CertificateFacts, KeyKind};
+pub use identity::{
+    ExpectedPeer, IdentityFault, PeerRefusal, PeerRole, PresentedCertificate, ProcessIdentity, verdict,
+};
+pub use names::CertificateNames;
+pub use peers::{ClientAuth, node_server_name};
+pub use reload::{ClientReload, ServerReload, reload_client, reload_server};
+pub use sessions::Sessions;
+pub use tickets::{TicketKeyFacts, TicketKeyPhase, TicketKeys};
