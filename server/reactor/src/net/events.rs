@@ -197,6 +197,12 @@ impl Reactor {
         if !idle || state.abandoned || !state.outbox.load() {
             return;
         }
+        self.send_loaded(id, state);
+    }
+
+    /// Hands what is in flight to the driver.
+    #[inline(always)]
+    pub(super) fn send_loaded(&self, id: ConnectionId, state: &mut ConnectionState) {
         state.flight.under_way = true;
         add(&self.inner.counters.sends, 1);
         let Some(slice) = state.outbox.only_slice() else { return self.send_many(id, state) };
@@ -208,10 +214,10 @@ impl Reactor {
     }
 
     #[inline(never)]
-    pub(super) fn send_many(&self, id: ConnectionId, state: &ConnectionState) {
+    fn send_many(&self, id: ConnectionId, state: &ConnectionState) {
         let mut driver = self.inner.driver.borrow_mut();
         state.outbox.with_slices(|slices| {
-            // SAFETY: what holds for the one slice in `start_send` holds for all chunks in flight.
+            // SAFETY: what holds for the one slice in `send_loaded` holds for all chunks in flight.
             unsafe { driver.send(id, state.socket, slices, state.copying()) };
         });
     }

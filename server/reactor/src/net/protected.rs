@@ -8,7 +8,6 @@
 
 use crate::buffer::Received;
 use crate::core::Reactor;
-use crate::counters::add;
 use crate::id::ConnectionId;
 use crate::net::connection::{Connection, ConnectionError};
 use crate::net::inbox::Inbox;
@@ -226,9 +225,7 @@ impl Reactor {
         protected.seal(&mut state.outbox, state.flight.under_way, &mut self.inner.send_buffers.borrow_mut());
         if !state.flight.under_way && state.outbox.is_loaded() {
             protected.said = false;
-            state.flight.under_way = true;
-            add(&self.inner.counters.sends, 1);
-            self.send_many(id, state);
+            self.send_loaded(id, state);
         }
         // What is thrown away is queued no more.
         if let Some(task) = state.writer_to_wake() {

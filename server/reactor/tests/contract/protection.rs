@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reactor::{Connection, ConnectionError};
 
-use crate::scenario::{Message, Seat, on_both, pattern, read_all};
+use crate::scenario::{Message, STEP_BYTES, Seat, on_both, pattern, read_all};
 use crate::toy::{CHECKSUM, Facts, TOLD, Toy};
 
 const HELLO: &[u8] = b"hello";
@@ -47,7 +47,7 @@ async fn connect(seat: &Seat, layer: Toy) -> Connection {
 
 #[test]
 fn bytes_come_out_as_they_went_in_through_a_layer() {
-    const BYTES: usize = 400_000;
+    const BYTES: usize = 40 * STEP_BYTES;
     on_both([
         body!(|seat| {
             let connection = accept(&seat, Toy::default().asking_every(3)).await;
@@ -70,7 +70,7 @@ fn bytes_come_out_as_they_went_in_through_a_layer() {
             while echoed.len() < BYTES {
                 if sent < BYTES {
                     step += 1;
-                    let piece = &bytes[sent..(sent + step * 7_001 % 50_000 + 1).min(BYTES)];
+                    let piece = &bytes[sent..(sent + step * 7_001 % (5 * STEP_BYTES) + 1).min(BYTES)];
                     if step % 3 == 0 {
                         connection.write_shared(Rc::new(piece.to_vec()));
                     } else {
@@ -95,7 +95,7 @@ fn bytes_come_out_as_they_went_in_through_a_layer() {
 fn a_reply_leaves_although_nothing_is_written() {
     on_both([
         body!(|seat| {
-            for written in [0, 10, 60_000, 300_000] {
+            for written in [0, 10, 6 * STEP_BYTES, 30 * STEP_BYTES] {
                 let connection = accept(&seat, Toy::default()).await;
                 connection.write().extend_from_slice(&pattern(written));
                 assert!(connection.receive().await.unwrap().is_none());
@@ -103,7 +103,7 @@ fn a_reply_leaves_although_nothing_is_written() {
             }
         }),
         body!(|seat| {
-            for written in [0, 10, 60_000, 300_000] {
+            for written in [0, 10, 6 * STEP_BYTES, 30 * STEP_BYTES] {
                 let facts = Arc::new(Facts::default());
                 let connection = connect(&seat, Toy::new(&facts).asking()).await;
                 let mut read = 0;
@@ -122,7 +122,7 @@ fn a_reply_leaves_although_nothing_is_written() {
 /// The end of the stream is the layer's last word, whatever is queued or under way.
 #[test]
 fn finish_says_the_layers_last_word_behind_everything() {
-    const SIZES: [usize; 5] = [0, 10, 60_000, 70_000, 400_000];
+    const SIZES: [usize; 5] = [0, 10, 6 * STEP_BYTES, 7 * STEP_BYTES, 40 * STEP_BYTES];
     on_both([
         body!(|seat| {
             for size in SIZES {
@@ -207,9 +207,13 @@ fn a_connection_moves_to_another_core_with_its_layer() {
                 connection.write().extend_from_slice(HELLO);
                 let unread = greeting(&connection, WELCOME).await;
                 connection.protect(Box::new(Toy::default().asking_every(4)), unread);
-                for piece in pattern(PIECES * 1_000).chunks(1_000) {
-                    connection.write().extend_from_slice(piece);
+                // Half of it at once, so that the first core has opened more than it has read, and has received more than it has opened.
+                let bytes = pattern(PIECES * 1_000);
+                let (at_once, later) = bytes.split_at(bytes.len() / 2);
+                connection.write().extend_from_slice(at_once);
+                for piece in later.chunks(1_000) {
                     connection.drained(0).await.unwrap();
+                    connection.write().extend_from_slice(piece);
                 }
                 assert!(read_all(&connection).await.unwrap() == pattern(PIECES * 1_000));
                 connection.finish(LINGER).await;
@@ -239,4 +243,167 @@ fn a_connection_moves_to_another_core_with_its_layer() {
             seat.send(0, Message::Done);
         }),
     ]);
+}
+
+/// However fast the peer reads, a pass seals 64 KiB of a connection at most; and goes on by itself.
+#[test]
+fn a_pass_seals_64_kib_of_a_connection_at_most() {
+    const BYTES: usize = 100 * STEP_BYTES;
+    const SEALED_BYTES_MAX: usize = 64 * 1024;
+    on_both([
+        body!(|seat| {
+            let facts = Arc::new(Facts::default());
+            let connection = accept(&seat, Toy::new(&facts)).await;
+            connection.drained(0).await.unwrap();
+            connection.write_shared(Rc::new(pattern(BYTES / 2)));
+            connection.write().extend_from_slice(&pattern(BYTES)[BYTES / 2..]);
+            assert_eq!(connection.queued_bytes(), BYTES);
+            let mut sealed_before = 0;
+            while sealed_before < BYTES {
+                seat.reactor.next_pass().await;
+                let sealed = facts.sealed_bytes.load(Relaxed);
+                assert!(sealed - sealed_before <= SEALED_BYTES_MAX, "{} bytes in a pass", sealed - sealed_before);
+                sealed_before = sealed;
+            }
+            assert!(facts.offered_bytes_max.load(Relaxed) <= SEALED_BYTES_MAX);
+            connection.finish(LINGER).await;
+        }),
+        body!(|seat| {
+            let connection = connect(&seat, Toy::default()).await;
+            assert!(read_all(&connection).await.unwrap() == pattern(BYTES));
+            connection.finish(LINGER).await;
+        }),
+    ]);
+}
+
+/// Memory that is sent in place is needed until it has been sealed, and not until the peer has read it.
+#[test]
+fn shared_memory_is_released_when_it_is_sealed() {
+    on_both([
+        body!(|seat| {
+            let connection = accept(&seat, Toy::default()).await;
+            connection.drained(0).await.unwrap();
+            let (small, large) = (Rc::new(pattern(1_000)), Rc::new(pattern(100_000)));
+            connection.write_shared(small.clone());
+            connection.write_shared(large.clone());
+            assert_eq!((Rc::strong_count(&small), Rc::strong_count(&large)), (2, 2));
+            seat.reactor.next_pass().await;
+            assert_eq!(Rc::strong_count(&small), 1, "sealed, whether it has left or not");
+            while Rc::strong_count(&large) == 2 {
+                assert!(connection.queued_bytes() > 30_000, "the end of it is not sealed");
+                seat.reactor.next_pass().await;
+            }
+            connection.finish(LINGER).await;
+        }),
+        body!(|seat| {
+            let connection = connect(&seat, Toy::default()).await;
+            assert_eq!(read_all(&connection).await.unwrap().len(), 101_000);
+            connection.finish(LINGER).await;
+        }),
+    ]);
+}
+
+/// Those who write to the connection from other tasks do not know that it has a layer.
+#[test]
+fn senders_of_other_tasks_write_through_the_layer() {
+    const WRITERS: u8 = 3;
+    const ROUNDS: u8 = 100;
+    on_both([
+        body!(|seat| {
+            let connection = accept(&seat, Toy::default().asking_every(2)).await;
+            for writer in 0..WRITERS {
+                let (sender, reactor) = (connection.sender(), seat.reactor.clone());
+                let write = async move {
+                    for round in 0..ROUNDS {
+                        sender.write().extend_from_slice(&[writer, round]);
+                        // Some of them two or three in a pass.
+                        if round % 3 >= writer {
+                            reactor.next_pass().await;
+                        }
+                    }
+                };
+                seat.reactor.spawn(write).unwrap();
+            }
+            assert!(connection.receive().await.unwrap().is_none(), "the peer has it all");
+            connection.finish(LINGER).await;
+        }),
+        body!(|seat| {
+            let connection = connect(&seat, Toy::default()).await;
+            let (mut got, mut rounds) = (Vec::new(), [0; WRITERS as usize]);
+            while got.len() < usize::from(WRITERS) * usize::from(ROUNDS) * 2 {
+                got.extend_from_slice(&connection.receive().await.unwrap().expect("there is more"));
+            }
+            for pair in got.chunks_exact(2) {
+                assert_eq!(rounds[usize::from(pair[0])], pair[1], "of writer {}", pair[0]);
+                rounds[usize::from(pair[0])] += 1;
+            }
+            connection.finish(LINGER).await;
+        }),
+    ]);
+}
+
+/// A reader that takes its time holds the peer back, and gets everything all the same.
+#[test]
+fn a_slow_reader_holds_its_peer_back() {
+    const BYTES: usize = 60 * STEP_BYTES;
+    on_both([
+        body!(|seat| {
+            let connection = accept(&seat, Toy::default()).await;
+            connection.write().extend_from_slice(&pattern(BYTES));
+            connection.finish(LINGER).await;
+        }),
+        body!(|seat| {
+            let connection = connect(&seat, Toy::default().asking_every(1)).await;
+            let mut got = Vec::new();
+            while let Some(data) = connection.receive().await.unwrap() {
+                got.extend_from_slice(&data);
+                if got.len() % 7 == 0 {
+                    seat.reactor.sleep(Duration::from_micros(300)).await;
+                }
+            }
+            assert!(got == pattern(BYTES));
+            connection.finish(LINGER).await;
+        }),
+    ]);
+}
+
+#[test]
+fn dropping_a_connection_with_a_layer_at_any_time_is_sound() {
+    on_both([
+        body!(|seat| {
+            for n in 0..20 {
+                let connection = accept(&seat, Toy::default().asking_every(2)).await;
+                connection.write().extend_from_slice(&pattern(n * STEP_BYTES));
+                connection.write_shared(Rc::new(pattern(n * STEP_BYTES / 2)));
+                let soon = seat.reactor.now() + Duration::from_millis(n as u64 % 3);
+                let received = seat.reactor.until(soon, connection.receive()).await;
+                drop(connection);
+                if let Some(Ok(Some(data))) = received {
+                    assert_eq!(&data[..1], &pattern(1)[..]);
+                }
+            }
+        }),
+        body!(|seat| {
+            for n in 0..20 {
+                let connection = connect_if_there(&seat, Toy::default().asking_every(3)).await;
+                let Some(connection) = connection else { continue };
+                connection.write().extend_from_slice(&pattern(1 + n * STEP_BYTES / 2));
+                let soon = seat.reactor.now() + Duration::from_millis(n as u64 % 4);
+                // The end of the socket without a last word is the end, too; what was dropped may be a reset.
+                let _ = seat.reactor.until(soon, read_all(&connection)).await;
+            }
+        }),
+    ]);
+}
+
+/// As [`connect`], from a peer that may drop the connection before it has greeted.
+async fn connect_if_there(seat: &Seat, layer: Toy) -> Option<Connection> {
+    let connection = seat.connect(&seat.address().await).await.unwrap();
+    connection.write().extend_from_slice(HELLO);
+    let mut got = Vec::new();
+    while got.len() < WELCOME.len() {
+        got.extend_from_slice(&connection.receive().await.ok()??);
+    }
+    connection.protect(Box::new(layer), got.split_off(WELCOME.len()));
+    Some(connection)
 }
