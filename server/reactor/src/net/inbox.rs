@@ -117,8 +117,14 @@ mod tests {
                     let bytes: Vec<u8> = (0..random.between(1, 50)).map(|_| random.next_u64() as u8).collect();
                     pushed.extend_from_slice(&bytes);
                     inbox.push(Received::owned(bytes), random.chance(300));
-                } else if let Some(data) = inbox.pop() {
-                    popped.extend_from_slice(&data);
+                } else if let Some(mut data) = inbox.pop() {
+                    // A part of it may be put back.
+                    let count = random.between(1, data.unread() as u64) as usize;
+                    popped.extend_from_slice(&data[..count]);
+                    data.consume(count);
+                    if data.unread() > 0 {
+                        inbox.push_front(data);
+                    }
                 }
                 assert_eq!(inbox.bytes(), pushed.len() - popped.len());
                 assert!(inbox.first.is_some() || inbox.rest.is_empty(), "a queue without a first piece");

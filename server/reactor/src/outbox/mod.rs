@@ -8,7 +8,7 @@
 //!   `- flying --'                  ^-- the tail, open for appending unless it is being sent
 //! ```
 //!
-//! Under a layer (`net::protected`) what flies is wire, sealed from the front of the rest, which is plaintext.
+//! Under a layer (`net::protected`) what flies is wire, sealed from the front of the rest, which is plaintext ([`unsealed`]).
 //!
 //! **Invariants**: `bytes` is the sum of the chunks' unsent bytes, `flying_bytes` that of the first `flying` chunks;
 //! no chunk is empty; `rest` is empty when there is no first chunk; a chunk that is being sent is neither changed nor
@@ -19,7 +19,9 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::rc::Rc;
 
-use crate::net::PlainSource;
+mod unsealed;
+
+pub(crate) use unsealed::{SEAL_BYTES_MAX, wire_room};
 
 /// Memory that is sent in place and released when the kernel is done with it: a pinned value, say.
 pub type SharedBytes = Rc<dyn AsRef<[u8]>>;
@@ -35,14 +37,6 @@ const SPARE_BYTES_MAX: usize = wire_room(SEAL_BYTES_MAX);
 /// number for the reason that receive buffers are one: the answers of a pass, all at the start of their buffers, else lie
 /// in the same few sets of the cache.
 const SPARE_BYTES: usize = 21 * 64 - 16;
-
-/// Plaintext that is sealed for one send: 17 us of work with AES, so that one connection does not keep the others of its core waiting.
-pub(crate) const SEAL_BYTES_MAX: usize = 64 * 1024;
-
-/// Room for so much plaintext when it is sealed: with 32 bytes more for each record of 4 KiB or less.
-pub(crate) const fn wire_room(plain: usize) -> usize {
-    plain + 32 * (plain / 4096 + 1)
-}
 
 pub(crate) enum OutboxChunk {
     Owned(Vec<u8>),
@@ -307,101 +301,6 @@ impl Outbox {
             done(chunk, position < self.flying as usize);
         }
         (self.bytes, self.offset, self.flying, self.sealed, self.flying_bytes) = (0, 0, 0, 0, 0);
-    }
-}
-
-/// What a layer does to the queue.
-impl Outbox {
-    /// Whether something is in flight, or would be if the send had been started.
-    pub(crate) fn is_loaded(&self) -> bool {
-        self.flying > 0
-    }
-
-    /// Takes all that is queued into flight, also behind a send that is under way: it does not know of it, and ends with bytes left to
-    /// send.
-    pub(crate) fn load_all(&mut self) {
-        self.flying = self.len() as u32;
-        self.flying_bytes = self.bytes;
-    }
-
-    /// Bytes behind those in flight: the plaintext of a connection with a layer.
-    pub(crate) fn bytes_behind(&self) -> usize {
-        self.bytes - self.flying_bytes
-    }
-
-    /// What is to be sealed next.
-    ///
-    /// # Panics
-    /// While something is in flight.
-    pub(crate) fn unsealed<'a>(&'a mut self, buffers: &'a mut SendBuffers) -> Unsealed<'a> {
-        assert!(self.flying == 0, "sealed before what is in flight has been sent");
-        self.offset = std::mem::take(&mut self.sealed) as usize;
-        Unsealed { outbox: self, buffers }
-    }
-
-    /// Takes `wire` into flight, behind what is in flight already and before what is not; a send that is under way does not know of it
-    /// either.
-    pub(crate) fn load_wire(&mut self, wire: Vec<u8>, buffers: &mut SendBuffers) {
-        assert!(!wire.is_empty(), "no chunk is empty");
-        buffers.note_queued(self.opened_by, &wire);
-        self.bytes += wire.len();
-        self.flying_bytes += wire.len();
-        let wire = OutboxChunk::Owned(wire);
-        if self.flying > 0 {
-            self.rest.insert(self.flying as usize - 1, wire);
-        } else if let Some(plain) = self.first.replace(wire) {
-            self.rest.push_front(plain);
-        }
-        self.flying += 1;
-    }
-
-    /// Throws away what is not in flight.
-    #[cold]
-    pub(crate) fn drop_behind(&mut self, buffers: &mut SendBuffers) {
-        while self.len() > self.flying as usize {
-            if let Some(OutboxChunk::Owned(buffer)) = self.rest.pop_back().or_else(|| self.first.take()) {
-                buffers.give_queued(self.opened_by, buffer);
-            }
-        }
-        (self.bytes, self.sealed) = (self.flying_bytes, 0);
-    }
-}
-
-/// The plaintext of an outbox while a layer seals it.
-pub(crate) struct Unsealed<'a> {
-    outbox: &'a mut Outbox,
-    buffers: &'a mut SendBuffers,
-}
-
-impl PlainSource for Unsealed<'_> {
-    fn front(&self) -> &[u8] {
-        self.outbox.first.as_ref().map_or(&[], |first| &first.bytes()[self.outbox.offset..])
-    }
-
-    fn queued_bytes(&self) -> usize {
-        self.outbox.bytes
-    }
-
-    fn consume(&mut self, count: usize) {
-        let outbox = &mut *self.outbox;
-        outbox.bytes -= count;
-        outbox.offset += count;
-        if outbox.first.as_ref().is_none_or(|first| outbox.offset < first.len()) {
-            return;
-        }
-        outbox.offset = 0;
-        // What is shared is released here: its bytes are in the wire.
-        if let Some(OutboxChunk::Owned(buffer)) = outbox.move_up() {
-            self.buffers.give_queued(outbox.opened_by, buffer);
-        }
-    }
-}
-
-impl Drop for Unsealed<'_> {
-    fn drop(&mut self) {
-        // From now on the offset is that of what is sent.
-        let sealed = std::mem::take(&mut self.outbox.offset);
-        self.outbox.sealed = u32::try_from(sealed).expect("a chunk has less than 4 GiB");
     }
 }
 
