@@ -14,6 +14,8 @@
 //! **Source**: RFC 8446, RFC 5246, RFC 5288, RFC 7905.
 
 pub mod crypto;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod handshake;
 pub mod protect;
 pub mod store;

@@ -11,6 +11,10 @@
 //! **Source**: RFC 8446 section 5, RFC 5246 section 6.2, RFC 5288, RFC 7905.
 
 mod fault;
+#[cfg(any(test, fuzzing))]
+mod forger;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod header;
 mod keys;
 mod layer;

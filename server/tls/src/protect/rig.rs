@@ -1,20 +1,23 @@
 //! Connections in memory for tests and fuzzing: a layer at one end, rustls or another layer at the other.
 //!
-//! **Not** part of the interface; compiled only for fuzzing and tests. Its certificates say nothing: nobody signs, and everybody is
-//! believed, since it is records that are looked at.
+//! **Not** part of the interface; compiled only for fuzzing and tests. Nobody signs, everybody is believed, and nothing is drawn by
+//! lot, since it is records that are looked at: two handshakes of the same agreement have the same keys.
 
 use std::sync::Arc;
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::{
+    ActiveKeyExchange, CryptoProvider, GetRandomFailed, SecureRandom, SharedSecret, SupportedKxGroup, aws_lc_rs,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::UnbufferedServerConnection;
 use rustls::sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey};
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    CipherSuite, ClientConfig, ClientConnection, DigitallySignedStruct, Error, ExtractedSecrets, ProtocolVersion,
+    CipherSuite, ClientConfig, ClientConnection, DigitallySignedStruct, Error, ExtractedSecrets, NamedGroup,
+    ProtocolVersion,
 };
 use rustls::{ServerConfig, ServerConnection, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion};
 
@@ -100,10 +103,50 @@ impl ServerCertVerifier for Believer {
     }
 }
 
+/// Draws the same every time.
+#[derive(Debug)]
+struct Unmixed;
+
+impl SecureRandom for Unmixed {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), GetRandomFailed> {
+        bytes.fill(7);
+        Ok(())
+    }
+}
+
+/// Agrees on the same secret every time.
+#[derive(Debug)]
+struct Agreement;
+
+impl SupportedKxGroup for Agreement {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
+        Ok(Box::new(Agreement))
+    }
+
+    fn name(&self) -> NamedGroup {
+        NamedGroup::X25519
+    }
+}
+
+impl ActiveKeyExchange for Agreement {
+    fn complete(self: Box<Self>, _: &[u8]) -> Result<SharedSecret, Error> {
+        Ok(SharedSecret::from(&[7; 32][..]))
+    }
+
+    fn pub_key(&self) -> &[u8] {
+        &[7; 32]
+    }
+
+    fn group(&self) -> NamedGroup {
+        NamedGroup::X25519
+    }
+}
+
 fn provider(agreed: Agreed) -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
     provider.cipher_suites.retain(|suite| suite.suite() == agreed.suite);
-    provider.kx_groups.retain(|group| group.name() == rustls::NamedGroup::X25519);
+    provider.kx_groups = vec![&Agreement];
+    provider.secure_random = &Unmixed;
     Arc::new(provider)
 }
 

@@ -3,8 +3,7 @@
 use reactor::Protection;
 
 use super::super::rig::AGREED;
-use super::forger::{client, server};
-use super::{Came, open, seal};
+use super::{Came, client, open, seal, server};
 
 #[test]
 fn what_comes_behind_a_close_notify_is_thrown_away() {

@@ -2,9 +2,9 @@
 
 use reactor::Protection;
 
+use super::super::forger::Forger;
 use super::super::rig::{AGREED, Agreed};
-use super::forger::{Forger, client, server};
-use super::{Came, open, seal, text};
+use super::{Came, client, open, seal, server, text};
 
 /// TLS 1.3 and 1.2 with AES-128-GCM, and 1.2 with ChaCha20-Poly1305.
 const V13: Agreed = AGREED[0];

@@ -3,15 +3,14 @@
 use reactor::{Opened, Protection, Received};
 
 use super::super::rig::AGREED;
-use super::forger::{client, server};
-use super::{open, seal, text};
+use super::{client, open, seal, server, text};
 
 /// A record of TLS 1.3 with its header: 16 KiB + 261.
 const PARTIAL_BYTES_MAX: usize = 16 * 1024 + 261;
 
 #[test]
 fn of_a_record_that_is_split_no_more_is_kept_than_it_has() {
-    let longest = |forger: &mut super::forger::Forger| forger.inner(&[&text(16_384)[..], &[23]].concat());
+    let longest = |forger: &mut super::super::forger::Forger| forger.inner(&[&text(16_384)[..], &[23]].concat());
     for step in [1000, 4096, 16_384] {
         let (mut layer, mut forger) = server(AGREED[0]);
         let wire = [longest(&mut forger), longest(&mut forger)].concat();

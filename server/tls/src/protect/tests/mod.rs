@@ -2,7 +2,6 @@
 
 mod ending;
 mod exchange;
-mod forger;
 mod malformed;
 mod memory;
 mod splits;
@@ -12,8 +11,9 @@ use std::collections::VecDeque;
 
 use reactor::{Fault, Opened, Plain, PlainSource, Protection, Received};
 
+use super::forger::Forger;
 use super::layer::RecordLayer;
-use super::rig::{Agreed, Parts};
+use super::rig::{Agreed, Parts, both_parts};
 
 /// What waits to be sent, in pieces.
 #[derive(Default)]
@@ -85,4 +85,29 @@ pub(super) fn open(layer: &mut RecordLayer, wire: &[u8], lengths: &[usize]) -> C
 /// Bytes that are not all the same.
 pub(super) fn text(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at * 7 + at / 251) as u8).collect()
+}
+
+/// A server's layer, and a client that forges.
+pub(super) fn server(agreed: Agreed) -> (RecordLayer, Forger) {
+    let (client, server, tickets) = both_parts(agreed);
+    (layer(agreed, server), Forger::new(agreed, client, &tickets))
+}
+
+/// A client's layer, and a server that forges.
+pub(super) fn client(agreed: Agreed) -> (RecordLayer, Forger) {
+    let (client, server, tickets) = both_parts(agreed);
+    let mut layer = layer(agreed, client);
+    assert_eq!(open(&mut layer, &tickets, &[]).fault, None);
+    let mut forger = Forger::new(agreed, server, &[]);
+    // So that the tickets are forgotten.
+    assert_eq!(open(&mut layer, &forger.data(b"welcome"), &[]).text, b"welcome");
+    (layer, forger)
+}
+
+impl Forger {
+    /// What the layer says when it writes nothing.
+    pub(super) fn hears(&mut self, layer: &mut RecordLayer) -> Vec<(u8, Vec<u8>)> {
+        let wire = seal(layer, &[]);
+        self.read(&wire)
+    }
 }

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::super::forger::Forger;
 use super::super::rig::AGREED;
-use super::forger::{Forger, client, server};
-use super::{open, seal, text};
+use super::{client, open, seal, server, text};
 
 #[derive(Debug, Clone)]
 enum Step {

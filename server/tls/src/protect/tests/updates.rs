@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 
 use reactor::Protection;
 
+use super::super::forger::Forger;
 use super::super::layer::RecordLayer;
 use super::super::rig::{AGREED, Agreed, both_parts, client_parts, server_parts};
-use super::forger::{Forger, client, server};
-use super::{Came, layer, open, seal, text};
+use super::{Came, client, layer, open, seal, server, text};
 
 fn updates(records: &[(u8, Vec<u8>)]) -> usize {
     records.iter().filter(|(content, _)| *content == 22).count()
