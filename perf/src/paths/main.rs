@@ -15,6 +15,7 @@
 
 mod cache;
 mod http;
+mod tls;
 mod wire;
 
 use std::hint::black_box;
@@ -44,6 +45,11 @@ const PATHS: &[TimedPath] = &[
     TimedPath { name: "ask-decode", what: "the same frame checked and read", run: wire::decode_ask },
     TimedPath { name: "reply-encode", what: "answer of 128 bytes as a frame", run: wire::encode_reply },
     TimedPath { name: "reply-decode", what: "the same frame checked and read", run: wire::decode_reply },
+    TimedPath {
+        name: "tls-records",
+        what: "request of 128 bytes and answer of 330, sealed and opened",
+        run: tls::records,
+    },
 ];
 
 fn main() -> ExitCode {

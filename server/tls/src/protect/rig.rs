@@ -1,7 +1,7 @@
 //! Connections in memory for tests and fuzzing: a layer at one end, rustls or another layer at the other.
 //!
-//! **Not** part of the interface; compiled only for fuzzing and tests. Nobody signs, everybody is believed, and nothing is drawn by
-//! lot, since it is records that are looked at: two handshakes of the same agreement have the same keys.
+//! **Not** part of the interface; compiled only for fuzzing, tests and a counted path. Nobody signs, everybody is believed, and
+//! nothing is drawn by lot, since it is records that are looked at: two handshakes of the same agreement have the same keys.
 
 use std::sync::Arc;
 

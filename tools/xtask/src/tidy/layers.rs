@@ -65,6 +65,7 @@ const LAYERS: &[Layer] = &[
         folder: "perf",
         may_use: &[
             "corelane-http",
+            "corelane-tls",
             "shardstore",
             "reactor",
             "control",
