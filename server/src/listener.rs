@@ -16,11 +16,13 @@ use control::listening::SharedListen;
 use control::settings::value::SocketMode;
 use corelane_http::Status;
 use corelane_http::problem::Problem;
+use corelane_tls::handshake::drive::Handshakes;
 use reactor::{AcceptPolicy, Address, Connection, ListenOptions, Places, Reactor, Shedding, accept};
 
 use crate::access_log::Downstream;
 use crate::connections::{Connections, Registered};
 use crate::frontend::h1::{self, H1};
+use crate::handshakes::ClientHandshakes;
 use crate::metrics::CoreMetrics;
 use crate::settings::{AcceptSteering, ListenerSettings, Protocol};
 use crate::snapshot::CurrentSnapshot;
@@ -35,6 +37,7 @@ pub(crate) struct Acceptor {
     connections: Rc<Connections>,
     metrics: Arc<CoreMetrics>,
     h1: Rc<H1>,
+    handshakes: ClientHandshakes,
     /// Connections that are being answered 503.
     shedding: Rc<Places>,
 }
@@ -45,7 +48,7 @@ impl Acceptor {
         snapshot: &Rc<CurrentSnapshot>,
         connections: &Rc<Connections>,
         metrics: &Arc<CoreMetrics>,
-        h1: H1,
+        (h1, handshakes): (H1, &Rc<Handshakes>),
     ) -> Rc<Self> {
         Rc::new(Acceptor {
             reactor: reactor.clone(),
@@ -53,6 +56,7 @@ impl Acceptor {
             connections: Rc::clone(connections),
             metrics: Arc::clone(metrics),
             h1: Rc::new(h1),
+            handshakes: ClientHandshakes::new(reactor, snapshot, handshakes),
             shedding: Rc::default(),
         })
     }
@@ -79,7 +83,7 @@ impl Acceptor {
             let Some(listener) = listener.map(Rc::new) else { continue };
             self.connections.add_listener(&listener);
             // Their number is bounded far below (LISTENERS_MAX).
-            let http = Rc::new(HttpPolicy { acceptor: Rc::clone(self), listener: index as u16 });
+            let http = Rc::new(HttpPolicy { acceptor: Rc::clone(self), listener: index as u16, tls: settings.tls });
             let task = async move {
                 http.acceptor.connections.gate.pass().await;
                 match settings.protocol {
@@ -97,6 +101,8 @@ struct HttpPolicy {
     acceptor: Rc<Acceptor>,
     /// Index of the listener among the edge's.
     listener: u16,
+    /// Whether its connections are TLS.
+    tls: bool,
 }
 
 impl AcceptPolicy for HttpPolicy {
@@ -111,7 +117,19 @@ impl AcceptPolicy for HttpPolicy {
     }
 
     fn serve(self: &Rc<Self>, connection: Connection, permit: Registered) -> impl Future<Output = ()> + 'static {
-        h1::serve(Rc::clone(&self.acceptor.h1), connection, permit, Downstream::new(self.listener))
+        let (policy, from) = (Rc::clone(self), Downstream::new(self.listener));
+        async move {
+            let connection = if policy.tls {
+                // In memory of its own, which a connection that is established does not keep.
+                match Box::pin(policy.acceptor.handshakes.accept(connection)).await {
+                    Some(connection) => connection,
+                    None => return drop(permit),
+                }
+            } else {
+                connection
+            };
+            h1::serve(Rc::clone(&policy.acceptor.h1), connection, permit, from).await;
+        }
     }
 
     fn note_shed(&self) {
@@ -119,7 +137,12 @@ impl AcceptPolicy for HttpPolicy {
     }
 
     fn shedding(&self) -> Option<Shedding<'_>> {
-        Some(Shedding { places: &self.acceptor.shedding, places_max: SHEDDING_MAX, linger: SHED_LINGER })
+        // Before its handshake a client of TLS understands nothing, and a handshake is what there is no room for.
+        (!self.tls).then_some(Shedding {
+            places: &self.acceptor.shedding,
+            places_max: SHEDDING_MAX,
+            linger: SHED_LINGER,
+        })
     }
 
     fn refuse(&self, connection: &Connection) {

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             usage: Some(ProcessUsage::read),
             host_memory: booted.host_memory,
             access_log: Some(access_port),
+            security: booted.security,
             names: Some(NameLookup::start()?),
         };
         let mut threads = Threads::new(None);

@@ -4,7 +4,7 @@
 //!
 //! **Invariants**: one writer; no read-modify-write, no lock.
 
-use control::metrics::{Counter, Gauge, Latency, ReactorMetrics};
+use control::metrics::{Counter, Gauge, HandshakeMetrics, Latency, ReactorMetrics};
 use store_runtime::metrics::CacheMetrics;
 
 /// The kind of a request, by which its time is counted.
@@ -99,13 +99,15 @@ control::metrics! {
         upstream_connections_ended: Counter = "corelane_upstream_connections_ended_total",
         /// Connections to nodes closed because of a malformed frame or chunk.
         upstream_frame_errors: Counter = "corelane_upstream_frame_errors_total",
-        /// Connections to nodes closed because the HELLOs did not agree, or the HELLO was that of another node.
+        /// Connections to nodes closed because TLS failed, the HELLOs did not agree, or the HELLO was that of another node.
         upstream_hellos_refused: Counter = "corelane_upstream_hellos_refused_total",
     } with {
         /// Of the core's shard, as of its last report.
         shard: CacheMetrics,
         /// Of the core's reactor, as of its last report.
         reactor: ReactorMetrics,
+        /// Of the core's handshakes with clients, as of its last report.
+        handshakes: HandshakeMetrics,
     }
 }
 

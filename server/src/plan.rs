@@ -17,8 +17,10 @@ use control::log::LineSink;
 use control::memory::HostMemory;
 use control::metrics::ReadUsage;
 use control::reload::{ConfigSource, Reloader};
+use control::security::{SecurityAtStart, SecurityReloader};
 use control::settings::Loaded;
 use control::topology_file::TopologySource;
+use corelane_tls::crypto::WallClock;
 use reactor::{CoreId, CoreSpec, Host, Mailbox, Reactor, mailboxes};
 use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
@@ -28,6 +30,7 @@ use crate::edge::{self, CorePlan};
 use crate::message::Message;
 use crate::metrics::CoreMetrics;
 use crate::nodes::NameLookup;
+use crate::security::Security;
 use crate::snapshot::Snapshot;
 use crate::supervisor::{self, Supervision};
 use store_runtime::remote::{Published, unpublished};
@@ -63,6 +66,8 @@ pub struct EdgePlan {
     pub host_memory: Option<HostMemory>,
     /// Where responses are recorded; `None` records none whatever the settings say.
     pub access_log: Option<AccessLogPort>,
+    /// Who it is, and whom it trusts.
+    pub security: SecurityAtStart,
     /// Where names of nodes are resolved; without it only nodes with addresses are reached.
     pub names: Option<NameLookup>,
 }
@@ -70,7 +75,7 @@ pub struct EdgePlan {
 /// Starts the cores of an edge.
 ///
 /// # Errors
-/// The operator's: an address in use, no memory, a CPU that is not there, or io_uring refused.
+/// The operator's: an address in use, no memory, a CPU that is not there, io_uring refused, or a certificate that cannot be used.
 ///
 /// # Panics
 /// When the plan has no data core, or an access log for another number of them.
@@ -91,14 +96,17 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
     let mut access_cores = access_cores.into_iter();
     let (topology, source) =
         plan.topology.map_or((None, None), |(topology, source)| (Some(Arc::new(topology)), Some(source)));
+    let security = Security::at_start(&plan.loaded.settings, &plan.security, topology.as_deref());
+    let security = security.map_err(io::Error::other)?;
     let seed = topology.as_ref().map_or(plan.hash_seed, |topology| topology.hash_seed());
     let shared = Shared {
-        snapshot: Arc::new(Snapshot::new(1, plan.loaded.settings, topology)),
+        snapshot: Arc::new(Snapshot::new(1, plan.loaded.settings, topology, Arc::new(security))),
         cores,
         hasher: KeyHasher::new(seed),
         incarnation: plan.incarnation,
         shards: unpublished(cores),
         names: plan.names,
+        clock: Arc::clone(&plan.security.clock),
         listening: Arc::default(),
         cpus: plan
             .cpus
@@ -121,6 +129,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
     let supervision = Supervision {
         snapshot: shared.snapshot,
         config: Reloader::new(plan.config, plan.loaded.effective),
+        security: SecurityReloader::new(plan.security),
         source,
         mailbox: control_end,
         metrics,
@@ -148,6 +157,7 @@ struct Shared {
     incarnation: u64,
     shards: Published,
     names: Option<NameLookup>,
+    clock: Arc<WallClock>,
     listening: Arc<SharedListen>,
     cpus: Arc<[u32]>,
     connections_max: usize,
@@ -171,6 +181,7 @@ impl Shared {
             incarnation: self.incarnation,
             shards: Arc::clone(&self.shards),
             names: self.names.clone(),
+            clock: Arc::clone(&self.clock),
             listening: Arc::clone(&self.listening),
             cpus: Arc::clone(&self.cpus),
             connections_max: self.connections_max,
@@ -219,6 +230,7 @@ mod tests {
             cpus: Arc::default(),
             connections_max: 9,
             names: None,
+            clock: Arc::default(),
         };
         for mailbox in mailboxes(&doorbells, 1) {
             let plan = shared.core_plan(mailbox, Arc::default(), None);

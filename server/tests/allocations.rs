@@ -70,6 +70,7 @@ fn start(cores: usize, access_log: AccessLog) -> SocketAddr {
         log: Box::new(std::io::sink()),
         usage: None,
         host_memory: None,
+        security: control::security::SecurityAtStart::none(),
         access_log: Some(port),
         names: None,
     };

@@ -34,7 +34,7 @@ def edge_settings(values):
         settings["topology"] = TOPOLOGY_FILE
     if "listener" in values["corelane_edge_settings"]:
         del settings["listen"]
-    return dict(settings, **values["corelane_edge_settings"])
+    return _with(settings, values, values["corelane_edge_settings"])
 
 
 def node_settings(values):
@@ -46,7 +46,16 @@ def node_settings(values):
         "command_listen": "unix:/run/shardstored/command",
         "topology": TOPOLOGY_FILE,
     }
-    return dict(settings, **values["corelane_node_settings"])
+    return _with(settings, values, values["corelane_node_settings"])
+
+
+def _with(settings, values, own):
+    """The settings, and above them what the operator says of the cluster, and above all the operator's own keys."""
+    cluster = {} if values.get("corelane_cluster_plaintext", "loopback") == "loopback" else {"plaintext": values["corelane_cluster_plaintext"]}
+    if isinstance(own.get("cluster"), dict):
+        cluster.update(own["cluster"])
+    together = dict(settings, **own)
+    return dict(together, cluster=cluster) if cluster else together
 
 
 def edge_file(values):

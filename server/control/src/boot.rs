@@ -11,7 +11,7 @@
 mod host_checks;
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use reactor::{block_signals, cpu, probe, raise_open_files};
@@ -30,6 +30,7 @@ use crate::notify::NotifyPlan;
 use crate::reading::{LookingAt, ReadingPlace};
 use crate::refusal::exit_of;
 use crate::reload::ConfigSource;
+use crate::security::{SecurityAtStart, SecuritySource};
 use crate::settings::origin::Origin;
 use crate::settings::{Invocation, ListenAddress, Loaded, Settings, SettingsErrors};
 use crate::topology_file::{self, TopologySource};
@@ -56,6 +57,8 @@ pub struct Booted<T> {
     pub log: LogQueue,
     /// The memory that it finds, where the kernel says it.
     pub host_memory: Option<HostMemory>,
+    /// Who it is.
+    pub security: SecurityAtStart,
 }
 
 /// Where the settings of a binary keep what is looked at here.
@@ -77,6 +80,16 @@ pub trait Bootable: Settings + Send + 'static {
 
     /// Memory that is taken before anything is served, in bytes.
     fn memory_at_start(&self) -> u64;
+
+    /// The files of certificates, keys and authorities that they name, in a fixed order.
+    fn security_files(&self) -> Vec<PathBuf>;
+
+    /// Whether the process can be somebody with what these files hold.
+    ///
+    /// # Errors
+    ///
+    /// The operator's: all that is wrong, a line each.
+    fn check_security(&self, security: &SecurityAtStart, topology: Option<&Topology>) -> Result<(), String>;
 
     /// Connections of each data core to nodes of this topology at most.
     fn node_connections_per_core(&self, topology: &Topology) -> usize {
@@ -158,6 +171,7 @@ struct Prepared<T> {
     cpus: CpuPlan,
     descriptors: DescriptorPlan,
     host_memory: Option<HostMemory>,
+    security: SecurityAtStart,
 }
 
 impl<T: Bootable> Prepared<T> {
@@ -167,6 +181,9 @@ impl<T: Bootable> Prepared<T> {
         let loaded = check_host(loaded, files)?;
         let read_topology = |file| topology_file::read(file, files, FILES_TIMEOUT);
         let topology = loaded.settings.topology_file().map(read_topology).transpose()?;
+        let names = loaded.settings.security_files();
+        let security = SecurityAtStart::read(SecuritySource::of_host(), files, names, wall_ms())?;
+        loaded.settings.check_security(&security, topology.as_ref().map(|(topology, _)| topology))?;
         let allowed =
             cpu::allowed().map_err(|error| format!("cores: cannot read the CPUs of this process: {error}"))?;
         let cpus = CpuPlan::new(loaded.settings.cpus(), allowed)?;
@@ -185,7 +202,7 @@ impl<T: Bootable> Prepared<T> {
         let descriptors = DescriptorPlan::new(open_files, cores, to_nodes, admin_listeners)?;
         let descriptors = descriptors.asked_for(is_written(&loaded, "limits.connections_per_core"));
         probe()?;
-        Ok(Self { loaded, topology, cpus, descriptors, host_memory })
+        Ok(Self { loaded, topology, cpus, descriptors, host_memory, security })
     }
 
     /// Says that a start would succeed, and how the settings differ from those of the process that is asked.
@@ -219,6 +236,7 @@ impl<T: Bootable> Prepared<T> {
             Some((topology, source)) => Some((topology, source.by(reader("files-topology")?))),
             None => None,
         };
+        let security = self.security.by(reader("files-security")?);
         let (log, writing) = writer::start(io::stderr())
             .map_err(|error| io::Error::new(error.kind(), format!("cannot start the log's thread: {error}")))?;
         let (notify, faults) = NotifyPlan::of(|name| config.variable(name), std::process::id());
@@ -239,6 +257,7 @@ impl<T: Bootable> Prepared<T> {
             descriptors: self.descriptors,
             log,
             host_memory: self.host_memory,
+            security,
         });
         // Behind what was logged, and bounded in time as that is.
         let status = served.unwrap_or_else(|refusal| {
@@ -307,6 +326,12 @@ fn verdict(program: &str, topology: Option<(&Topology, &str)>) -> String {
             topology.nodes().len()
         ),
     }
+}
+
+/// Milliseconds of Unix time.
+#[expect(clippy::disallowed_methods, reason = "before any core runs there is no reactor to ask")]
+fn wall_ms() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 /// Differs between two starts: the time, and the process in case two start at once.

@@ -3,6 +3,7 @@
 //! **Not** forbidding: a firewall or a private network may be all the protection that is needed.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 
 use reactor::Address;
 
@@ -17,6 +18,15 @@ pub fn is_exposed(address: &Address) -> bool {
     match address {
         Address::Tcp(address) => !address.ip().to_canonical().is_loopback(),
         Address::Unix(_) => false,
+    }
+}
+
+/// The IP address, where others than this host's own processes can connect.
+#[must_use]
+pub fn exposed_ip(address: &Address) -> Option<IpAddr> {
+    match address {
+        Address::Tcp(tcp) if is_exposed(address) => Some(tcp.ip()),
+        Address::Tcp(_) | Address::Unix(_) => None,
     }
 }
 

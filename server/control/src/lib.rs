@@ -41,6 +41,7 @@ mod process_limits;
 pub mod reading;
 pub mod refusal;
 pub mod reload;
+pub mod security;
 pub mod settings;
 pub mod topology_file;
 pub mod topology_reload;

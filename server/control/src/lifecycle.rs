@@ -65,11 +65,14 @@ pub enum Watched {
     Config,
     /// The topology's file.
     Topology,
+    /// Certificates, keys, authorities and what was revoked.
+    Security,
 }
 
 impl Watched {
-    /// All of them, in the order they are read in: what a topology is checked against may have changed with the settings.
-    pub const ALL: [Self; 2] = [Self::Config, Self::Topology];
+    /// All of them, in the order they are read in: what a topology is checked against may have changed with the settings, and so may
+    /// the names of the files behind it.
+    pub const ALL: [Self; 3] = [Self::Config, Self::Topology, Self::Security];
 }
 
 /// Why what is watched is to be read again.
@@ -160,6 +163,12 @@ pub trait ControlledProcess {
     /// What peers wish.
     fn wishes(&self) -> &TopologyWishes;
 
+    /// Whether the files of [`Watched::Security`] are to be read though they may not have changed: other settings use them, or they
+    /// did not fit each other a moment ago. Asked again and again; true once for each wish.
+    fn wants_security(&self) -> bool {
+        false
+    }
+
     /// The process has another state: stop accepting on `Draining`.
     fn on_state_change(&self, state: LifecycleState);
 
@@ -174,6 +183,8 @@ pub struct Options {
     pub topology_marks: Vec<Mark>,
     /// What the configuration's files looked like before they were read.
     pub config_marks: Vec<Mark>,
+    /// What the files of [`Watched::Security`] looked like before they were read.
+    pub security_marks: Vec<Mark>,
 }
 
 /// Runs the lifecycle of the process until it is to end, and returns how. The caller then ends the cores and exits with it.
@@ -196,6 +207,7 @@ pub async fn run<C>(
         files: [
             FileWatch::new(Watched::Config, options.config_marks),
             FileWatch::new(Watched::Topology, options.topology_marks),
+            FileWatch::new(Watched::Security, options.security_marks),
         ],
     };
     let mut next_tick = reactor.now() + TICK;
@@ -229,7 +241,7 @@ struct LifecycleLoop<'a, C> {
     /// Whether responses end their connections.
     closes: bool,
     /// Each of [`Watched::ALL`].
-    files: [FileWatch<C>; 2],
+    files: [FileWatch<C>; Watched::ALL.len()],
 }
 
 impl<C> LifecycleLoop<'_, C> {
@@ -297,6 +309,9 @@ impl<C> LifecycleLoop<'_, C> {
         }
         if self.process.wishes().is_wanted.take() {
             self.files[Watched::Topology as usize].want(ReloadCause::Peer);
+        }
+        if self.process.wants_security() {
+            self.files[Watched::Security as usize].want(ReloadCause::Change);
         }
         for index in 0..self.files.len() {
             // What a topology is checked against may change with the settings that are being read.

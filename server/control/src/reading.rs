@@ -134,17 +134,26 @@ impl<T> PendingFiles<T> {
 ///
 /// It is not there, is no regular file, is longer than [`FILE_BYTES_MAX`] or no UTF-8.
 pub fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_bytes(path)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+}
+
+/// What a regular file holds.
+///
+/// # Errors
+///
+/// It is not there, is no regular file, or is longer than [`FILE_BYTES_MAX`].
+pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let file = OpenOptions::new().read(true).custom_flags(NONBLOCKING).open(path)?;
     let kind = file.metadata()?.file_type();
     if !kind.is_file() {
         return Err(io::Error::other(format!("it is {}; a regular file is needed", word(kind))));
     }
-    let mut text = String::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(io::Error::other(format!("it is longer than {} MiB", FILE_BYTES_MAX >> 20)));
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 /// What a file is that is no regular one.

@@ -67,7 +67,7 @@ fn start(threads: &mut Threads, address: Address) -> Result<SocketAddr, (std::io
     let spec = CoreSpec { id: CoreId(0), cpu: None, name: "control".into(), doorbells };
     let body = move |reactor: Reactor| {
         let binary = Binary { reactor: reactor.clone() };
-        let served = admin::serve(&reactor, &address, None, Rc::new(binary));
+        let served = admin::serve(&reactor, &address, (None, None), Rc::new(binary));
         let outcome = served.map_err(|error| {
             let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ListenRefusal>());
             assert!(matches!(inner, Some(ListenRefusal::InUse { .. })), "{error}");

@@ -6,12 +6,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use corelane_tls::handshake::drive::Handshakes;
 use reactor::{CoreId, Reactor};
 
 use super::storage::Storage;
 use crate::access_log::Recorder;
 use crate::connections::Connections;
 use crate::exchange::memory::ConnectionMemory;
+use crate::handshakes::gate_limits;
 use crate::hot_keys::HotKeys;
 use crate::metrics::CoreMetrics;
 use crate::snapshot::{CurrentSnapshot, Snapshot};
@@ -24,6 +26,7 @@ pub(super) struct Core {
     pub(super) connections: Rc<Connections>,
     pub(super) recorder: Rc<Recorder>,
     pub(super) hot_keys: Rc<RefCell<HotKeys>>,
+    pub(super) handshakes: Rc<Handshakes>,
     pub(super) metrics: Arc<CoreMetrics>,
 }
 
@@ -33,6 +36,7 @@ impl Core {
         assert!(next.generation > self.snapshot.get().generation, "snapshots come in the order they were made in");
         self.memory.adopt(&next.settings.limits);
         self.storage.adopt(next);
+        self.handshakes.set_limits(gate_limits(&next.settings.tls));
         self.recorder.adopt(&next.settings.access_log);
         self.snapshot.replace(next);
     }

@@ -19,6 +19,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use corelane_tls::handshake::drive::Handshakes;
 use reactor::Reactor;
 
 use self::core::Core;
@@ -26,6 +27,7 @@ use crate::access_log::Recorder;
 use crate::connections::Connections;
 use crate::exchange::memory::ConnectionMemory;
 use crate::frontend::h1::{H1, H1Parts};
+use crate::handshakes::gate_limits;
 use crate::hot_keys::HotKeys;
 use crate::listener::Acceptor;
 use crate::services::Services;
@@ -46,7 +48,9 @@ pub(crate) fn start(reactor: &Reactor, mut plan: CorePlan) -> std::io::Result<()
     let recorder = Rc::new(Recorder::new(reactor, access_log, &plan.snapshot.settings.access_log, &metrics));
     let (listening, cpus, connections_max) =
         (Arc::clone(&plan.listening), Arc::clone(&plan.cpus), plan.connections_max);
-    let storage = Storage::start(reactor, plan)?;
+    let handshakes = Handshakes::new(reactor, gate_limits(&plan.snapshot.settings.tls), &plan.clock);
+    let handshakes = Rc::new(handshakes);
+    let storage = Storage::start(reactor, plan, &handshakes)?;
     let connections = Connections::new(reactor, &metrics, connections_max);
 
     let hot_keys = Rc::new(RefCell::new(HotKeys::new()));
@@ -63,10 +67,19 @@ pub(crate) fn start(reactor: &Reactor, mut plan: CorePlan) -> std::io::Result<()
         },
         services,
     );
-    Acceptor::new(reactor, &snapshot, &connections, &metrics, h1).start(&listening, &cpus)?;
+    Acceptor::new(reactor, &snapshot, &connections, &metrics, (h1, &handshakes)).start(&listening, &cpus)?;
 
-    let core =
-        Rc::new(Core { reactor: reactor.clone(), snapshot, storage, memory, connections, recorder, hot_keys, metrics });
+    let core = Rc::new(Core {
+        reactor: reactor.clone(),
+        snapshot,
+        storage,
+        memory,
+        connections,
+        recorder,
+        hot_keys,
+        handshakes,
+        metrics,
+    });
     mail::start(&core)?;
     report::start(&core)
 }

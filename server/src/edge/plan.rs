@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use control::listening::SharedListen;
+use corelane_tls::crypto::WallClock;
 use reactor::Mailbox;
 use shardstore::key::KeyHasher;
 use store_runtime::remote::Published;
@@ -29,6 +30,8 @@ pub(crate) struct CorePlan {
     pub(crate) shards: Published,
     /// Where names of nodes are resolved.
     pub(crate) names: Option<NameLookup>,
+    /// The wall time by which certificates are valid.
+    pub(crate) clock: Arc<WallClock>,
     /// What the cores of this process listen on.
     pub(crate) listening: Arc<SharedListen>,
     /// CPUs of the data cores of this process, in their order; empty if they are not pinned.

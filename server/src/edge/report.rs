@@ -59,6 +59,7 @@ fn tick(core: &Core) {
     let stats = core.storage.store.shard().stats();
     core.metrics.shard.publish(&stats);
     core.metrics.reactor.publish(&(core.reactor.counters(), core.reactor.holdings()));
+    core.metrics.handshakes.publish(&core.handshakes.accepted(), core.handshakes.waiting());
     core.metrics.body_bytes.set((core.memory.body_bytes() + core.storage.tiers.fetched_bytes()) as u64);
     core.metrics.fills_open.set(core.storage.tiers.fills() as u64);
 }

@@ -5,6 +5,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use corelane_tls::handshake::drive::Handshakes;
 use reactor::Reactor;
 use shardstore::key::KeyHasher;
 use store_runtime::fills::FillBounds;
@@ -15,6 +16,7 @@ use store_runtime::tiers::{StoreEvent, TierBounds, TierPlan, Tiers};
 use super::plan::CorePlan;
 use crate::message::Message;
 use crate::metrics::CoreMetrics;
+use crate::nodes::Links;
 use crate::nodes::{Cluster, ClusterOptions};
 use crate::services::kv::store::KvStore;
 use crate::snapshot::{CurrentSnapshot, Snapshot};
@@ -36,7 +38,7 @@ pub(super) struct Storage {
 impl Storage {
     /// # Errors
     /// The operator's: no memory for the shard.
-    pub(super) fn start(reactor: &Reactor, plan: CorePlan) -> std::io::Result<Self> {
+    pub(super) fn start(reactor: &Reactor, plan: CorePlan, handshakes: &Rc<Handshakes>) -> std::io::Result<Self> {
         let snapshot = &*plan.snapshot;
         let shard = ShardPlan {
             limit_bytes: plan.shard_bytes,
@@ -48,7 +50,8 @@ impl Storage {
         let store = Rc::new(Store::start(reactor, shard)?);
         let cluster = snapshot.topology.as_ref().map(|topology| {
             let options = cluster_options(snapshot, plan.cores, plan.incarnation);
-            Cluster::new(reactor.clone(), options, Arc::clone(&plan.metrics), (topology, plan.names.clone()))
+            let links = Links::new(handshakes, &snapshot.security.cluster, &snapshot.settings.cluster);
+            Cluster::new(reactor.clone(), options, Arc::clone(&plan.metrics), (topology, plan.names.clone(), links))
         });
         let mail = CoreMail::start(reactor, plan.mailbox)?;
         let tiers = TierPlan {
@@ -80,6 +83,7 @@ impl Storage {
         if let (Some(cluster), Some(topology)) = (&self.cluster, &next.topology) {
             let options = cluster_options(next, self.store.cores().cores(), cluster.shared.options.get().incarnation);
             cluster.shared.options.set(options);
+            cluster.shared.links.adopt(&next.security.cluster, &next.settings.cluster);
             cluster.install(topology);
         }
     }

@@ -28,6 +28,7 @@ use store_runtime::tiers::Behind;
 use super::agreement::Agreement;
 use super::client::NodeClient;
 use super::connection::{CallError, CallTime};
+use super::links::Links;
 use super::names::NameLookup;
 use super::response::NodeResponse;
 use super::shared::{ClusterOptions, ClusterShared};
@@ -62,10 +63,10 @@ impl Cluster {
         reactor: Reactor,
         options: ClusterOptions,
         metrics: Arc<CoreMetrics>,
-        (topology, names): (&Arc<Topology>, Option<NameLookup>),
+        (topology, names, links): (&Arc<Topology>, Option<NameLookup>, Links),
     ) -> Rc<Cluster> {
         let cluster = Rc::new(Cluster {
-            shared: Rc::new(ClusterShared::new(reactor, options, metrics, (topology, names))),
+            shared: Rc::new(ClusterShared::new(reactor, options, metrics, (topology, names, links))),
             nodes: RefCell::new(BTreeMap::new()),
         });
         cluster.install(topology);

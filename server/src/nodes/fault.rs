@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use corelane_tls::handshake::HandshakeFault;
 use reactor::ConnectionError;
 use shardstore::session::{HandshakeError, HelloReadError};
 use shardstore::wire::FrameError;
@@ -23,6 +24,10 @@ pub(crate) enum ConnectionFault {
     Unresolved(Arc<str>),
     #[error(transparent)]
     Connection(#[from] ConnectionError),
+    #[error("TLS with the node failed: {0}")]
+    Tls(#[from] HandshakeFault),
+    #[error("{0}")]
+    Plaintext(String),
     #[error("frame error {}", .0.name())]
     Frame(FrameError),
     #[error("chunk error {0}")]

@@ -20,6 +20,7 @@ mod cluster;
 mod connection;
 mod fault;
 mod health;
+mod links;
 mod names;
 mod response;
 mod shared;
@@ -27,6 +28,7 @@ mod state;
 mod transfer;
 
 pub(crate) use cluster::Cluster;
+pub(crate) use links::Links;
 pub use names::NameLookup;
 pub(crate) use shared::ClusterOptions;
 #[cfg(test)]

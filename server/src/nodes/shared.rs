@@ -19,6 +19,7 @@ use shardstore::wire::terms::SessionTerms;
 
 use super::agreement::Agreement;
 use super::fault::ConnectionFault;
+use super::links::Links;
 use super::names::NameLookup;
 use crate::metrics::CoreMetrics;
 
@@ -50,6 +51,8 @@ pub(crate) struct ClusterShared {
     pub(crate) hinted: Notify,
     /// Where names of hosts are resolved; none where there are none.
     pub(super) names: Option<NameLookup>,
+    /// How connections to nodes are protected.
+    pub(crate) links: Links,
     /// What nodes have told of their maps of its epoch.
     pub(super) agreement: RefCell<Agreement>,
     /// Buffers for frames that are cut, of all connections.
@@ -61,7 +64,7 @@ impl ClusterShared {
         reactor: Reactor,
         options: ClusterOptions,
         metrics: Arc<CoreMetrics>,
-        (topology, names): (&Arc<Topology>, Option<NameLookup>),
+        (topology, names, links): (&Arc<Topology>, Option<NameLookup>, Links),
     ) -> Self {
         ClusterShared {
             hint: Cell::new(None),
@@ -71,6 +74,7 @@ impl ClusterShared {
             metrics,
             topology: RefCell::new(Arc::clone(topology)),
             names,
+            links,
             agreement: RefCell::new(Agreement::of_epoch(topology.epoch())),
             spares: RefCell::default(),
         }
@@ -156,7 +160,11 @@ impl ClusterShared {
                 self.metrics.upstream_connections_ended.add(1);
             }
             ConnectionFault::Frame(_) | ConnectionFault::Chunk(_) => self.metrics.upstream_frame_errors.add(1),
-            ConnectionFault::HelloFormat(_) | ConnectionFault::Hello(_) | ConnectionFault::OtherNode { .. } => {
+            ConnectionFault::Tls(_)
+            | ConnectionFault::Plaintext(_)
+            | ConnectionFault::HelloFormat(_)
+            | ConnectionFault::Hello(_)
+            | ConnectionFault::OtherNode { .. } => {
                 self.metrics.upstream_hellos_refused.add(1);
             }
         }

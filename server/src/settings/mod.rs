@@ -8,7 +8,9 @@
 
 #[cfg(test)]
 mod tests;
+mod tls;
 
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use control::boot::{Bootable, HostFault, check_memory};
@@ -16,6 +18,7 @@ use control::cpus::CpuSettings;
 use control::log::{LogFormat, LogSettings};
 use control::memory::{self, MemoryBound, MemoryPart};
 use control::reading::LookingAt;
+use control::security::{ADMIN_CLIENT_CA, ADMIN_TLS, ClusterSettings, SecurityAtStart};
 use control::settings::Settings;
 use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
@@ -33,12 +36,18 @@ use shardstore::placement::Topology;
 
 use crate::access_log;
 use crate::frontend::h1::SLACK_PART;
+use crate::security::Security;
+
+pub use self::tls::{CERTIFICATES_MAX, CertificateSettings, ClientAuthChoice, TlsSettings, TlsVersion};
 
 /// Most keyspaces that are written. Each is copied into every data core's snapshot, so their number must have a bound.
 pub const KEYSPACES_MAX: usize = 256;
 
 /// Sparsest sample of the access log: one response in a million is one in some seconds of a busy core.
 const SAMPLE_MAX: u64 = 1_000_000;
+
+/// Where a first try with TLS listens.
+const FIRST_TRY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8443));
 
 /// The keyspace that exists without being written.
 pub const DEFAULT_KEYSPACE: &str = "default";
@@ -71,12 +80,20 @@ settings! {
         /// Addresses that serve HTTP/1.1; a `[[listener]]` table declares one with its protocol.
         pub listen: Vec<ListenAddress> =
             SettingKey::new(Kind::Addresses).preset_unless("127.0.0.1:8080", "listener").flag("listen", "ADDRESS").restart(),
+        /// Addresses that serve HTTP/1.1 over TLS; a `[certificate.NAME]` or `self_signed` is needed.
+        pub listen_tls: Vec<ListenAddress> = SettingKey::new(Kind::Addresses).flag("listen-tls", "ADDRESS").restart(),
+        /// Name or IP address for which a certificate is made at the start that nobody has signed, for a first try; without `listen_tls` it listens on 127.0.0.1:8443.
+        pub self_signed: Option<String> = SettingKey::new(Kind::Text { bytes_max: 253 }).flag("self-signed", "NAME").restart(),
         /// Mode of the files of listeners that are Unix sockets, those of `[[listener]]` too, four octal digits; without it as the umask leaves it.
         pub listen_mode: Option<SocketMode> = SOCKET_MODE,
         /// Address of the admin listener.
         pub admin: ListenAddress = ADMIN.preset("127.0.0.1:9180"),
         /// Mode of the admin listener's file, where it is a Unix socket, four octal digits; without it as the umask leaves it.
         pub admin_mode: Option<SocketMode> = SOCKET_MODE,
+        /// Whether the admin listener speaks TLS, with the certificate of `cluster.chain`.
+        pub admin_tls: bool = ADMIN_TLS,
+        /// File of the authorities whose certificates the admin listener takes, in PEM; without it those of `cluster.ca`.
+        pub admin_client_ca: Option<PathBuf> = ADMIN_CLIENT_CA,
         /// Host names under which the admin listener answers, separated by commas, besides IP addresses, `localhost` and names without a dot.
         pub admin_hosts: Option<String> = ADMIN_HOSTS,
         /// Address that takes commands (`POST /v1/drain`), besides what `admin` answers: a Unix socket or a loopback address; without it no command is taken.
@@ -114,6 +131,10 @@ settings! {
         pub log: LogSettings = LogSettings::TABLE,
         /// The log of responses.
         pub access_log: AccessLogSettings = AccessLogSettings::TABLE,
+        /// TLS towards clients.
+        pub tls: TlsSettings = TlsSettings::TABLE,
+        /// Who this process is to its nodes: docs/tls.md.
+        pub cluster: ClusterSettings = ClusterSettings::TABLE,
         /// Bounds.
         pub limits: EdgeLimits = EdgeLimits::TABLE,
         /// Requests to nodes.
@@ -121,7 +142,10 @@ settings! {
         /// Keyspaces by name; `default` is always there.
         pub keyspace: BTreeMap<String, KeyspaceSettings> =
             NamedTables::new(KeyspaceSettings::TABLE, KEYSPACES_MAX, &[DEFAULT_KEYSPACE]),
-        /// Listeners besides those of `listen`.
+        /// Certificates by name, for clients.
+        pub certificate: BTreeMap<String, CertificateSettings> =
+            NamedTables::new(CertificateSettings::TABLE, CERTIFICATES_MAX, &[]),
+        /// Listeners besides those of `listen` and `listen_tls`.
         pub listener: Vec<ListenerSettings> = ListedTables::new(ListenerSettings::TABLE, LISTENERS_MAX, Change::Restart),
     }
 }
@@ -222,6 +246,8 @@ settings! {
         pub address: ListenAddress = SettingKey::new(Kind::Address).required().restart(),
         /// Protocol of its connections.
         pub protocol: Protocol = SettingKey::new(Kind::Choice(Protocol::WORDS)).preset("http").restart(),
+        /// Whether its connections are TLS.
+        pub tls: bool = SettingKey::new(Kind::Bool).preset("false").restart(),
     }
 }
 
@@ -246,9 +272,15 @@ choice! {
 impl EdgeSettings {
     /// All listeners, however they are written.
     pub fn listeners(&self) -> impl Iterator<Item = ListenerSettings> {
-        let short =
-            self.listen.iter().map(|address| ListenerSettings { address: address.clone(), protocol: Protocol::Http });
-        short.chain(self.listener.iter().cloned())
+        let of = |tls| {
+            move |address: &ListenAddress| ListenerSettings { address: address.clone(), protocol: Protocol::Http, tls }
+        };
+        let short = self.listen.iter().map(of(false)).chain(self.listen_tls.iter().map(of(true)));
+        let listed = short.chain(self.listener.iter().cloned());
+        let is_first_try =
+            self.self_signed.is_some() && self.listen_tls.is_empty() && !self.listener.iter().any(|it| it.tls);
+        let first_try = is_first_try.then(|| of(true)(&ListenAddress::Tcp(FIRST_TRY)));
+        listed.chain(first_try)
     }
 }
 
@@ -302,6 +334,14 @@ impl Bootable for EdgeSettings {
 
     fn memory_at_start(&self) -> u64 {
         if self.memory_commit == Commit::AtStart { self.memory } else { 0 }
+    }
+
+    fn security_files(&self) -> Vec<PathBuf> {
+        Security::files(self)
+    }
+
+    fn check_security(&self, security: &SecurityAtStart, topology: Option<&Topology>) -> Result<(), String> {
+        Security::at_start(self, security, topology).map(drop)
     }
 
     fn check_host(&self, looking: &LookingAt) -> Result<(), HostFault> {

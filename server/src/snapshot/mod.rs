@@ -22,6 +22,7 @@ use std::sync::Arc;
 use corelane_http::MessageLimits;
 use shardstore::placement::Topology;
 
+use crate::security::Security;
 use crate::settings::EdgeSettings;
 use keyspaces::Keyspaces;
 
@@ -36,16 +37,24 @@ pub(crate) struct Snapshot {
     pub(crate) keyspaces: Keyspaces,
     /// `None` in embedded mode.
     pub(crate) topology: Option<Arc<Topology>>,
+    /// Who it is to clients and nodes, and whom it trusts.
+    pub(crate) security: Arc<Security>,
 }
 
 impl Snapshot {
-    pub(crate) fn new(generation: u64, settings: EdgeSettings, topology: Option<Arc<Topology>>) -> Self {
+    pub(crate) fn new(
+        generation: u64,
+        settings: EdgeSettings,
+        topology: Option<Arc<Topology>>,
+        security: Arc<Security>,
+    ) -> Self {
         Snapshot {
             generation,
             head_limits: head_limits(&settings),
             keyspaces: Keyspaces::new(&settings),
             settings,
             topology,
+            security,
         }
     }
 }

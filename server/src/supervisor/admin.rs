@@ -3,11 +3,14 @@
 //! **Invariants**: reads counters only; nothing here is asked of a data core.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use control::admin::{Admin, AdminPage, DrainCommand, PageRequest, Readiness};
 use control::lame_duck::DrainScene;
 use control::metrics::reference::ReferenceTable;
 use control::metrics::{Family, Kind, Label, Latency, Series, Text, latencies};
+use control::security::{certificate_metrics, certificate_warnings};
+use corelane_tls::store::ServerSnapshot;
 use serde_json::Value;
 
 use super::status::BUILD;
@@ -36,7 +39,19 @@ impl Admin for Supervisor {
         self.heartbeats.readiness(self.state.get(), self.reactor.now(), missing)
     }
 
+    fn security(&self) -> Option<Arc<ServerSnapshot>> {
+        self.snapshot().security.cluster.admin.clone()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let snapshot = self.snapshot();
+        let (now, warning) = (self.reactor.wall_ms() / 1_000, snapshot.settings.tls.expiry_warning);
+        certificate_warnings(snapshot.security.certificates(), now, warning)
+    }
+
     fn metrics(&self, text: &mut Text) {
+        text.group(&[], self.security.metrics());
+        certificate_metrics(self.snapshot().security.certificates(), text);
         if let Some(Ok(usage)) = self.usage.map(|read| read()) {
             usage.render(&BUILD, text);
             self.memory_bound().render(self.host_memory.as_ref(), text);

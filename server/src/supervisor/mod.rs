@@ -14,6 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ use control::notify::{ServiceManager, sentence};
 use control::reading::PendingFiles;
 use control::refusal::exit_of;
 use control::reload::{ConfigRead, Reloader};
+use control::security::{SecurityFault, SecurityFiles, SecurityReloader, SecurityUser, names_of};
 use control::topology_file::TopologySource;
 use control::topology_reload::{TopologyReloader, TopologyUser};
 use control::watch::Mark;
@@ -52,6 +54,7 @@ use crate::hot_keys::HotKeyReports;
 use crate::message::Message;
 use crate::metrics::CoreMetrics;
 use crate::nodes::NodeState;
+use crate::security::{Security, SecurityReload};
 use crate::settings::EdgeSettings;
 use crate::snapshot::Snapshot;
 use store_runtime::remote::Published;
@@ -60,6 +63,7 @@ use store_runtime::remote::Published;
 pub(crate) struct Supervision {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) config: Reloader<EdgeSettings>,
+    pub(crate) security: SecurityReloader,
     pub(crate) source: Option<TopologySource>,
     pub(crate) mailbox: Mailbox<Message>,
     pub(crate) metrics: Vec<Arc<CoreMetrics>>,
@@ -84,6 +88,7 @@ pub(crate) struct Supervisor {
     /// Cores whose mailbox had no room for the snapshot.
     behind: RefCell<Vec<CoreId>>,
     topology: TopologyReloader,
+    security: SecurityReloader,
     mailbox: Mailbox<Message>,
     metrics: Vec<Arc<CoreMetrics>>,
     log: Log,
@@ -121,7 +126,8 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
     let snapshot = supervisor.snapshot();
     let settings = &snapshot.settings;
     let pages = Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>;
-    let admin = control::admin::serve(reactor, &Address::from(&settings.admin), settings.admin_mode, pages)?;
+    let tls = settings.admin_tls.then(|| supervisor.security.clock());
+    let admin = control::admin::serve(reactor, &Address::from(&settings.admin), (settings.admin_mode, tls), pages)?;
     supervisor.log_start(&admin);
     if let Some(commands) = &settings.command_listen {
         let pages = Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>;
@@ -129,9 +135,11 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
     }
     let receiving = Rc::clone(&supervisor);
     reactor.spawn(async move { receiving.receive().await }).map_err(io::Error::other)?;
-    let (topology_marks, config_marks) =
-        (supervisor.topology.marks_at_start(), supervisor.config.source().read_marks());
-    let options = Options { topology_marks, config_marks };
+    let options = Options {
+        topology_marks: supervisor.topology.marks_at_start(),
+        config_marks: supervisor.config.source().read_marks(),
+        security_marks: supervisor.security.marks_at_start(),
+    };
     let living = async move {
         let ended = lifecycle::run(&supervisor.reactor, &*supervisor, options).await;
         let exit = ended.unwrap_or_else(|error| {
@@ -156,6 +164,7 @@ impl Supervisor {
             log: Log::new(supervision.snapshot.settings.log.clone(), supervision.log),
             snapshot: RefCell::new(supervision.snapshot),
             config: supervision.config,
+            security: supervision.security,
             behind: RefCell::default(),
             topology,
             clock: ClockWatch::new(&reactor),
@@ -203,7 +212,9 @@ impl Supervisor {
             let wanted = self.snapshot().settings.limits.connections_per_core;
             descriptors.log(wanted, &|level, event, fields| self.event(level, event, fields));
         }
-        exposure::warn("admin", exposure::ADMIN, [admin], &|level, event, fields| self.event(level, event, fields));
+        if !self.snapshot().settings.admin_tls {
+            exposure::warn("admin", exposure::ADMIN, [admin], &|level, event, fields| self.event(level, event, fields));
+        }
         let event = |level, event: &str, fields: LogFields<'_>| self.event(level, event, fields);
         self.memory_bound().log(self.host_memory.as_ref(), &event);
     }
@@ -282,10 +293,10 @@ impl Supervisor {
         Arc::clone(&self.snapshot.borrow())
     }
 
-    fn put_in_force(&self, settings: EdgeSettings, topology: Option<Arc<Topology>>) {
+    fn put_in_force(&self, settings: EdgeSettings, topology: Option<Arc<Topology>>, security: Arc<Security>) {
         let generation = self.config.next_generation();
         self.event(LogLevel::Info, "in_force", &[("generation", &generation)]);
-        self.snapshot.replace(Arc::new(Snapshot::new(generation, settings, topology)));
+        self.snapshot.replace(Arc::new(Snapshot::new(generation, settings, topology, security)));
         self.send_snapshot((0..self.metrics.len()).map(|core| CoreId(core as u16)).collect());
     }
 
@@ -303,7 +314,11 @@ impl Supervisor {
             if let Some(access_log) = &self.access_log {
                 access_log.adopt(&settings.access_log);
             }
-            self.put_in_force(settings, self.snapshot().topology.clone());
+            let before = self.snapshot();
+            if Security::is_made_of_others(&before.settings, &settings) {
+                self.security.want(self.reactor.now());
+            }
+            self.put_in_force(settings, before.topology.clone(), Arc::clone(&before.security));
         }
         if let (Some(access_log), ReloadCause::Signal) = (&self.access_log, cause) {
             access_log.reopen();
@@ -318,6 +333,15 @@ impl Supervisor {
             let fields: [(&'static str, &dyn Display); 2] = [("file", &report.path), ("error", &report.error)];
             let fields = if report.error.is_empty() { &fields[..1] } else { &fields };
             self.event(report.level, report.event, fields);
+        }
+    }
+
+    /// Keeps the time that certificates are judged by, and the keys of tickets fresh.
+    fn attend_security(&self) {
+        self.security.tell_time(self.reactor.wall_ms());
+        let before = self.snapshot();
+        if let Some(next) = before.security.with_rotated_tickets() {
+            self.put_in_force(before.settings.clone(), before.topology.clone(), Arc::new(next));
         }
     }
 
@@ -336,10 +360,32 @@ impl TopologyUser for Supervisor {
     }
 
     fn put_topology(&self, next: Arc<Topology>, _: u64) {
-        self.put_in_force(self.snapshot().settings.clone(), Some(next));
+        let before = self.snapshot();
+        self.put_in_force(before.settings.clone(), Some(next), Arc::clone(&before.security));
     }
 
     fn log_topology(&self, level: LogLevel, event: &str, fields: LogFields<'_>) {
+        self.event(level, event, fields);
+    }
+}
+
+impl SecurityUser for Supervisor {
+    fn security_names(&self) -> Vec<PathBuf> {
+        Security::files(&self.snapshot().settings)
+    }
+
+    fn put_security(&self, files: &SecurityFiles) -> Result<bool, Vec<SecurityFault>> {
+        let before = self.snapshot();
+        let SecurityReload { security, faults } =
+            before.security.reload(&before.settings, files, before.topology.as_deref(), self.security.parts());
+        let changed = security.is_some();
+        if let Some(security) = security {
+            self.put_in_force(before.settings.clone(), before.topology.clone(), Arc::new(security));
+        }
+        if faults.is_empty() { Ok(changed) } else { Err(faults) }
+    }
+
+    fn log_security(&self, level: LogLevel, event: &str, fields: LogFields<'_>) {
         self.event(level, event, fields);
     }
 }
@@ -388,6 +434,7 @@ impl ControlledProcess for Supervisor {
         match watched {
             Watched::Config => self.config.source().look(),
             Watched::Topology => self.topology.look(),
+            Watched::Security => self.security.look(self),
         }
     }
 
@@ -395,6 +442,7 @@ impl ControlledProcess for Supervisor {
         match watched {
             Watched::Config => self.config.source().read(),
             Watched::Topology => self.topology.read(),
+            Watched::Security => self.security.read(self),
         }
     }
 
@@ -403,7 +451,12 @@ impl ControlledProcess for Supervisor {
             Contents::Config(read) => self.adopt_settings(read, cause),
             Contents::Topology(text) => self.topology.adopt(text, cause, self),
             Contents::NoTopology => {}
+            Contents::Security(files) => self.security.adopt(&files, cause, self, self.reactor.now()),
         }
+    }
+
+    fn wants_security(&self) -> bool {
+        self.security.take_wanted(self.reactor.now())
     }
 
     fn wishes(&self) -> &TopologyWishes {
@@ -414,6 +467,7 @@ impl ControlledProcess for Supervisor {
         match watched {
             Watched::Config => self.config.source().name(),
             Watched::Topology => self.topology.name().to_owned(),
+            Watched::Security => names_of(&self.security_names()),
         }
     }
 
@@ -448,6 +502,7 @@ impl ControlledProcess for Supervisor {
     }
 
     fn tick(&self) {
+        self.attend_security();
         self.clock.look(&self.reactor, &self.log);
         let failed = self.metrics.iter().map(|core| core.reactor.accept_errors.value()).sum();
         let errno = self.metrics.iter().map(|core| core.reactor.accept_errno.value()).max().unwrap_or_default();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use control::activity::{self, Totals};
 use control::memory::CONNECTION_BYTES;
 use control::metrics::{Build, add_to_status, latency_status};
+use control::security::{certificate_status, ticket_key_status};
 use serde_json::{Value, json};
 
 use super::Supervisor;
@@ -36,6 +37,10 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
         "memory": supervisor.memory_bound().to_json(supervisor.host_memory.as_ref()),
         "hot_keys": supervisor.hot_keys.borrow().to_json(snapshot.settings.hot_keys),
         "warnings": supervisor.log.recent(),
+        "tls": {
+            "certificates": certificate_status(snapshot.security.certificates()),
+            "ticket_keys": snapshot.security.clients.as_ref().map(|clients| ticket_key_status(clients)),
+        },
         "topology": topology.as_ref().map(|topology| json!({
             "cluster": topology.cluster(),
             "epoch": topology.epoch(),

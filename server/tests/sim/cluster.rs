@@ -265,8 +265,12 @@ impl Cluster {
             self.world.kill(self.nodes[node].process, CrashMode::Killed);
         }
         let id = node + 1;
-        let arguments =
-            [format!("--listen=10.0.1.{id}:7401"), format!("--admin=10.0.1.{id}:9180"), "--config=c".to_owned()];
+        let arguments = [
+            format!("--listen=10.0.1.{id}:7401"),
+            format!("--admin=10.0.1.{id}:9180"),
+            "--config=c".to_owned(),
+            "--plaintext=allow".to_owned(),
+        ];
         // Of the small one, each core's shard is a few segments.
         let memory = if self.variant.evicting { "16MiB" } else { "64MiB" };
         let file = format!("node_id = {id}\nmemory = \"{memory}\"\ntopology = \"topology.toml\"\n");
@@ -284,6 +288,7 @@ impl Cluster {
             log: Box::new(self.node_log.clone()),
             usage: None,
             host_memory: None,
+            security: control::security::SecurityAtStart::none(),
         };
         let process = self.nodes[node].process;
         let started = shardstored::start(&mut self.world.host(process), plan).unwrap();
@@ -294,8 +299,12 @@ impl Cluster {
 
     pub(crate) fn start_edge(&mut self, edge: usize) {
         let id = edge + 1;
-        let arguments =
-            [format!("--listen=10.0.2.{id}:8080"), format!("--admin=10.0.2.{id}:9180"), "--config=c".to_owned()];
+        let arguments = [
+            format!("--listen=10.0.2.{id}:8080"),
+            format!("--admin=10.0.2.{id}:9180"),
+            "--config=c".to_owned(),
+            "--plaintext=allow".to_owned(),
+        ];
         let edition = Arc::clone(&self.edition);
         let config = config::<EdgeSettings>(&arguments, move || edge_file(edition.load(Ordering::Relaxed)));
         let topology = self.map.lock().unwrap().topology();
@@ -311,6 +320,7 @@ impl Cluster {
             log: Box::new(std::io::sink()),
             usage: None,
             host_memory: None,
+            security: control::security::SecurityAtStart::none(),
             access_log: None,
             names: None,
         };

@@ -19,10 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::agreement;
+pub use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
-use rustls::crypto::{
-    ActiveKeyExchange, CryptoProvider, GetRandomFailed, SecureRandom, SharedSecret, SupportedKxGroup,
-};
+use rustls::crypto::{ActiveKeyExchange, GetRandomFailed, SecureRandom, SharedSecret, SupportedKxGroup};
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
 use rustls::{Error, NamedGroup, PeerMisbehaved, SupportedCipherSuite};
@@ -68,6 +67,12 @@ pub fn seeded(seed: u64) -> Arc<CryptoProvider> {
 pub struct WallClock(AtomicU64);
 
 impl WallClock {
+    /// What time it was told, in seconds since the Unix epoch.
+    #[must_use]
+    pub fn seconds(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Says what time it is, in milliseconds since the Unix epoch. Cheap to call for every handshake, from any core: the memory is
     /// written once a second.
     pub fn set_wall_ms(&self, wall_ms: u64) {

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
             config: booted.config,
             topology,
             source,
+            security: booted.security,
             incarnation: booted.incarnation,
             descriptors: Some(booted.descriptors),
             cpus: booted.cpus.into_iter().map(Some).collect(),

@@ -18,6 +18,7 @@
 
 use std::sync::Arc;
 
+use corelane_tls::handshake::HandshakeFault;
 use reactor::{Address, Detached, Instant};
 use shardstore::wire::hello::Hello;
 use shardstore::wire::reassembly::Assembled;
@@ -49,7 +50,7 @@ pub(crate) enum NodeMessage {
         epoch: u32,
         items: u64,
     },
-    /// A peer does not agree with us.
+    /// A peer does not agree with us, or is not who it has to be.
     PeerRefused(Box<PeerRefused>),
     Drained,
     /// From control: all of the process has started, serve.
@@ -61,7 +62,28 @@ pub(crate) enum NodeMessage {
 /// A peer that was refused, and why.
 pub(crate) struct PeerRefused {
     pub(crate) peer: Option<Address>,
-    pub(crate) error: HelloError,
+    pub(crate) fault: PeerFault,
+}
+
+/// Why a peer is refused before its first request.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PeerFault {
+    /// What the two say of themselves does not go together.
+    #[error(transparent)]
+    Hello(#[from] HelloError),
+    /// It has not shown who it is.
+    #[error("TLS: {0}")]
+    Tls(#[from] HandshakeFault),
+    /// It says that it is somebody else than its certificate does.
+    #[error(
+        "the peer says that it is {said}, and its certificate says {certified}; compare its settings with its certificate"
+    )]
+    Identity {
+        /// By its HELLO.
+        said: String,
+        /// By its certificate.
+        certified: String,
+    },
 }
 
 impl From<HopMessage<OwnedFrame, OwnedResponse>> for NodeMessage {

@@ -19,6 +19,7 @@ use control::log::LineSink;
 use control::memory::HostMemory;
 use control::metrics::ReadUsage;
 use control::reload::ConfigSource;
+use control::security::SecurityAtStart;
 use control::settings::Loaded;
 use control::topology_file::TopologySource;
 use reactor::Address;
@@ -35,6 +36,8 @@ pub struct NodePlan {
     pub topology: Topology,
     /// How it is read again.
     pub source: TopologySource,
+    /// Who it is to its edges, and whom it trusts.
+    pub security: SecurityAtStart,
     /// Differs between two starts of the same node.
     pub incarnation: u64,
     /// One entry per data core, at least one: the CPU to pin it to, `None` to leave it to the scheduler.

@@ -12,6 +12,10 @@ use control::boot::{HostFault, check_memory};
 use control::cpus::CpuSettings;
 use control::log::LogSettings;
 use control::memory::{self, MemoryBound, MemoryPart};
+use control::security::{
+    ADMIN_CLIENT_CA, ADMIN_TLS, ClusterIdentity, ClusterRole, ClusterSecurity, ClusterSettings, SecurityAtStart,
+    check_listeners, lines_of,
+};
 use control::settings;
 use control::settings::Settings;
 use control::settings::declare::KeyGroup;
@@ -23,6 +27,7 @@ use control::settings::process_keys::{
 use control::settings::quantity::{GIB, KIB, MIB};
 use control::settings::schema::{AtMost, Relative, Schema, SettingKey};
 use control::settings::value::{ControlCpu, Cores, ListenAddress, SocketMode};
+use reactor::Address;
 use shardstore::cache::Commit;
 use shardstore::placement::{NodeId, Topology};
 
@@ -41,7 +46,7 @@ static SCHEMA: Schema = Schema {
 };
 
 /// Keys that only `corelane` has.
-const EDGE_KEYS: [&str; 28] = [
+const EDGE_KEYS: [&str; 42] = [
     "accept_steering",
     "access_log.format",
     "access_log.path",
@@ -70,6 +75,20 @@ const EDGE_KEYS: [&str; 28] = [
     "upstream.queue_per_node",
     "upstream.breaker_failures",
     "upstream.breaker_probe_time",
+    "listen_tls",
+    "self_signed",
+    "tls.min_version",
+    "tls.handshake_timeout",
+    "tls.handshakes_per_pass",
+    "tls.handshakes_waiting",
+    "tls.tickets",
+    "tls.ticket_time",
+    "tls.ticket_keys",
+    "tls.client_auth",
+    "tls.client_ca",
+    "tls.client_crl",
+    "tls.key_log",
+    "tls.expiry_warning",
 ];
 
 settings! {
@@ -85,6 +104,10 @@ settings! {
         pub admin: ListenAddress = ADMIN.preset("127.0.0.1:9280"),
         /// Mode of the admin listener's file, where it is a Unix socket, four octal digits; without it as the umask leaves it.
         pub admin_mode: Option<SocketMode> = SOCKET_MODE,
+        /// Whether the admin listener speaks TLS, with the certificate of `cluster.chain`.
+        pub admin_tls: bool = ADMIN_TLS,
+        /// File of the authorities whose certificates the admin listener takes, in PEM; without it those of `cluster.ca`.
+        pub admin_client_ca: Option<PathBuf> = ADMIN_CLIENT_CA,
         /// Host names under which the admin listener answers, separated by commas, besides IP addresses, `localhost` and names without a dot.
         pub admin_hosts: Option<String> = ADMIN_HOSTS,
         /// Address that takes commands (`POST /v1/drain`), besides what `admin` answers: a Unix socket or a loopback address; without it no command is taken.
@@ -111,6 +134,8 @@ settings! {
         pub region: u8 = REGION,
         /// The log on standard error.
         pub log: LogSettings = LogSettings::TABLE,
+        /// Who this process is to its edges: docs/tls.md.
+        pub cluster: ClusterSettings = ClusterSettings::TABLE,
         /// Bounds.
         pub limits: NodeLimits = NodeLimits::TABLE,
     }
@@ -175,8 +200,40 @@ impl control::boot::Bootable for NodeSettings {
         self.memory
     }
 
+    fn security_files(&self) -> Vec<PathBuf> {
+        self.identity("").files()
+    }
+
+    fn check_security(&self, security: &SecurityAtStart, topology: Option<&Topology>) -> Result<(), String> {
+        topology.map_or(Ok(()), |topology| self.security(topology.cluster(), security).map(drop))
+    }
+
     fn memory_at_start(&self) -> u64 {
         if self.memory_commit == Commit::AtStart { self.memory } else { 0 }
+    }
+}
+
+impl NodeSettings {
+    /// What the operator says of this node within its cluster.
+    pub(crate) fn identity<'s>(&'s self, cluster: &'s str) -> ClusterIdentity<'s> {
+        ClusterIdentity {
+            settings: &self.cluster,
+            cluster: Some(cluster),
+            role: ClusterRole::Node(self.node_id),
+            admin_tls: self.admin_tls,
+            admin_client_ca: self.admin_client_ca.as_deref(),
+        }
+    }
+
+    /// Who this node is when it starts.
+    ///
+    /// # Errors
+    /// The operator's: all that is wrong, a line each.
+    pub(crate) fn security(&self, cluster: &str, at_start: &SecurityAtStart) -> Result<ClusterSecurity, String> {
+        let listen: Vec<Address> = self.listen.iter().map(Address::from).collect();
+        check_listeners(&listen, (&Address::from(&self.admin), self.admin_tls), &self.cluster)?;
+        let loaded = ClusterSecurity::load(&self.identity(cluster), &at_start.files, &at_start.parts());
+        loaded.map_err(|faults| lines_of(&faults))
     }
 }
 

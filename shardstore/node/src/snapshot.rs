@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use control::security::ClusterSecurity;
 use shardstore::placement::Topology;
 
 use crate::settings::NodeLimits;
@@ -14,4 +15,5 @@ use crate::settings::NodeLimits;
 pub(crate) struct NodeSnapshot {
     pub(crate) limits: NodeLimits,
     pub(crate) topology: Arc<Topology>,
+    pub(crate) security: Arc<ClusterSecurity>,
 }

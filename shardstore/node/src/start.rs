@@ -28,6 +28,7 @@ use crate::metrics::NodeMetrics;
 use control::exit::Ending;
 use control::listening::SharedListen;
 use control::reload::Reloader;
+use control::security::SecurityReloader;
 use control::settings::value::SocketMode;
 
 use crate::plan::{NodePlan, Shared, Started};
@@ -52,6 +53,8 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
     let control_mailbox = mailboxes.pop().expect("there is a mailbox for the control core");
     let metrics = Arc::new(NodeMetrics::new(usize::from(cores)));
     let topology = Arc::new(plan.topology);
+    let security = plan.loaded.settings.security(topology.cluster(), &plan.security).map_err(io::Error::other)?;
+    let security = Arc::new(security);
     let shared = Arc::new(Shared {
         incarnation: plan.incarnation,
         connections_max: plan.descriptors.map_or(usize::MAX, |plan| plan.connections_per_core),
@@ -70,6 +73,8 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
         let seat = CoreSeat {
             shared: Arc::clone(&shared),
             topology: Arc::clone(&topology),
+            security: Arc::clone(&security),
+            clock: Arc::clone(&plan.security.clock),
             node_metrics: Arc::clone(&metrics),
             mailbox,
             shards: Arc::clone(&shards),
@@ -84,6 +89,8 @@ pub fn start(host: &mut dyn Host, plan: NodePlan) -> io::Result<Started> {
         config: Reloader::new(plan.config, plan.loaded.effective),
         topology,
         source: plan.source,
+        security,
+        security_files: SecurityReloader::new(plan.security),
         mailbox: control_mailbox,
         metrics,
         log: plan.log,

@@ -104,7 +104,12 @@ impl AcceptPolicy for AdminServer {
     fn serve(self: &Rc<Self>, connection: Connection, permit: (Place, Pages)) -> impl Future<Output = ()> + 'static {
         let (place, pages) = permit;
         let (server, place) = (Rc::clone(self), Rc::new(Cell::new(Some(place))));
-        async move { connection::serve(&server, connection, &place, pages).await }
+        async move {
+            // In memory of its own, which a connection that is established does not keep.
+            if let Some(connection) = Box::pin(server.protect(connection)).await {
+                connection::serve(&server, connection, &place, pages).await;
+            }
+        }
     }
 
     fn note_shed(&self) {
@@ -112,7 +117,12 @@ impl AcceptPolicy for AdminServer {
     }
 
     fn shedding(&self) -> Option<Shedding<'_>> {
-        Some(Shedding { places: &self.shedding, places_max: SHEDDING_MAX, linger: SHED_LINGER })
+        // Before its handshake a client of TLS understands nothing.
+        (!self.protection.is_tls()).then_some(Shedding {
+            places: &self.shedding,
+            places_max: SHEDDING_MAX,
+            linger: SHED_LINGER,
+        })
     }
 
     fn refuse(&self, connection: &Connection) {

@@ -17,7 +17,7 @@
 //! | `/v1/debug/key/KEYSPACE/KEY` | JSON: where a key belongs, and what the process stores for it |
 //! | `POST /v1/drain`, `POST /v1/undrain` | the process is to be left, or not any more; on the listener for commands only |
 //!
-//! **Not**: for the public, so it listens on loopback by default, and answers under its own names only; TLS; bodies of requests, which are refused.
+//! **Not**: for the public, so it listens on loopback by default, and answers under its own names only; bodies of requests, which are refused.
 //!
 //! **Invariants**: at most [`CONNECTIONS_MAX`] connections are served and as many shed; every wait has a deadline; answers of
 //! a connection are in the order of its requests; nothing here runs on a data core.
@@ -30,18 +30,21 @@ mod connection;
 mod hosts;
 mod key_page;
 mod page;
+mod protect;
 mod route;
 mod server;
 #[cfg(test)]
 mod tests;
 
-use std::{io, rc::Rc};
+use std::{io, rc::Rc, sync::Arc};
 
+use corelane_tls::{crypto::WallClock, store::ServerSnapshot};
 use reactor::{Address, ListenOptions, Reactor};
 use serde_json::Value;
 
 use crate::settings::value::SocketMode;
 
+use self::protect::AdminProtection;
 pub(crate) use self::server::AdminMetrics;
 pub use self::{
     accept::{CONNECTIONS_MAX, DESCRIPTORS_MAX},
@@ -76,6 +79,11 @@ pub trait Admin {
     /// Whether it is ready to serve.
     fn readiness(&self) -> Readiness;
 
+    /// What is to be looked after although it is ready: sentences without a full stop.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Writes its metric families. The listener adds its own.
     fn metrics(&self, text: &mut Text);
 
@@ -84,6 +92,11 @@ pub trait Admin {
 
     /// Names under which the listener may be spoken to, besides addresses and names without a dot; separated by commas.
     fn hosts(&self) -> Option<String> {
+        None
+    }
+
+    /// What handshakes of the listener use, where it speaks TLS.
+    fn security(&self) -> Option<Arc<ServerSnapshot>> {
         None
     }
 
@@ -102,6 +115,7 @@ pub trait Admin {
 
 /// Opens the admin listener on `reactor`'s core and serves it until that core stops. Returns the address it got, with the
 /// port that was chosen when port 0 was asked for. The file of a Unix socket gets `mode`, or without one what the umask leaves.
+/// With `tls`, the wall time by which certificates are valid, every connection begins with a handshake by [`Admin::security`].
 ///
 /// # Errors
 ///
@@ -110,10 +124,10 @@ pub trait Admin {
 pub fn serve(
     reactor: &Reactor,
     address: &Address,
-    mode: Option<SocketMode>,
+    (mode, tls): (Option<SocketMode>, Option<&Arc<WallClock>>),
     admin: Rc<dyn Admin>,
 ) -> io::Result<Address> {
-    open(reactor, ("admin", address, mode), admin, Commands::Refused)
+    open(reactor, ("admin", address, mode), admin, (Commands::Refused, AdminProtection::new(reactor, tls)))
 }
 
 /// Opens the listener that takes commands, besides all that [`serve`] answers. The rest is as there.
@@ -127,7 +141,8 @@ pub fn serve_commands(
     mode: SocketMode,
     admin: Rc<dyn Admin>,
 ) -> io::Result<Address> {
-    open(reactor, ("command_listen", address, Some(mode)), admin, Commands::Taken)
+    let protection = AdminProtection::new(reactor, None);
+    open(reactor, ("command_listen", address, Some(mode)), admin, (Commands::Taken, protection))
 }
 
 /// Whether a listener takes commands.
@@ -141,14 +156,14 @@ fn open(
     reactor: &Reactor,
     (key, address, mode): (&'static str, &Address, Option<SocketMode>),
     admin: Rc<dyn Admin>,
-    commands: Commands,
+    (commands, protection): (Commands, AdminProtection),
 ) -> io::Result<Address> {
     let unix_mode = mode.map(SocketMode::bits);
     // One process to an address: with SO_REUSEPORT a second one would silently take half of the scrapes.
     let options = ListenOptions { backlog: BACKLOG, reuse_port: false, unix_mode, ..ListenOptions::default() };
     let listener = reactor.listen(address, &options).map_err(|error| ListenRefusal::of(key, address, error))?;
     let bound = listener.address().clone();
-    let server = Rc::new(server::AdminServer::new(reactor.clone(), admin, commands));
+    let server = Rc::new(server::AdminServer::new(reactor.clone(), admin, commands, protection));
     reactor.spawn(async move { reactor::accept(&listener, &server).await }).map_err(io::Error::other)?;
     Ok(bound)
 }

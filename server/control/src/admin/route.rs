@@ -133,7 +133,10 @@ fn not_allowed(detail: &str) -> AdminAnswer {
 
 fn readiness(server: &AdminServer) -> AdminPage {
     match server.admin().readiness() {
-        Readiness::Ready => AdminPage::json(Status::Ok, &json!({ "ready": true })),
+        Readiness::Ready => match server.admin().warnings() {
+            warnings if warnings.is_empty() => AdminPage::json(Status::Ok, &json!({ "ready": true })),
+            warnings => AdminPage::json(Status::Ok, &json!({ "ready": true, "warnings": warnings })),
+        },
         Readiness::NotReady(reasons) => {
             AdminPage::json(Status::ServiceUnavailable, &json!({ "ready": false, "reasons": reasons }))
         }

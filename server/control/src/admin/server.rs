@@ -5,9 +5,9 @@
 use std::{cell::RefCell, rc::Rc};
 
 use corelane_http::h1::server::RequestScratch;
-use reactor::{Places, Reactor};
+use reactor::{Connection, Places, Reactor};
 
-use super::{Admin, Commands, accept::Resting};
+use super::{Admin, Commands, accept::Resting, protect::AdminProtection};
 use crate::metrics::{Counter, Gauge, Text};
 
 crate::metrics! {
@@ -41,11 +41,13 @@ pub(super) struct AdminServer {
     /// Where the heads of all connections are read.
     pub(super) heads: RefCell<RequestScratch>,
     pub(super) metrics: AdminMetrics,
+    pub(super) protection: AdminProtection,
 }
 
 impl AdminServer {
-    pub(super) fn new(reactor: Reactor, admin: Rc<dyn Admin>, commands: Commands) -> Self {
+    pub(super) fn new(reactor: Reactor, admin: Rc<dyn Admin>, commands: Commands, protection: AdminProtection) -> Self {
         Self {
+            protection,
             reactor,
             admin,
             commands,
@@ -65,6 +67,11 @@ impl AdminServer {
 
     pub(super) fn admin(&self) -> &dyn Admin {
         &*self.admin
+    }
+
+    /// Does what comes before the first request of a connection; `None` when that has failed, and the connection is over.
+    pub(super) async fn protect(&self, connection: Connection) -> Option<Connection> {
+        self.protection.accept(&self.reactor, &self.admin, connection).await
     }
 
     /// Writes the listener's own families.

@@ -20,6 +20,7 @@ use reactor::Instant;
 use super::{ControlledProcess, FILES_TIMEOUT, ReloadCause, Watched};
 use crate::log::{LogFields, LogLevel};
 use crate::reading::PendingFiles;
+use crate::security::SecurityFiles;
 use crate::watch::{Mark, Sight, Watch};
 
 /// How long a topology must have kept still after it was read. Its beginning can be a valid topology of fewer nodes, and who writes it in
@@ -34,6 +35,8 @@ pub enum Contents<C> {
     Topology(io::Result<String>),
     /// There is no topology.
     NoTopology,
+    /// What the files of [`Watched::Security`] hold.
+    Security(SecurityFiles),
 }
 
 /// What is read, and the marks of before.
@@ -160,7 +163,12 @@ impl<C> FileWatch<C> {
         } else {
             // It is a change that has not kept still yet: looks find it when it does.
             self.restless_since = None;
-            self.report(process, LogLevel::Warn, ["config_files_change", "topology_file_changes"], &[]);
+            self.report(
+                process,
+                LogLevel::Warn,
+                ["config_files_change", "topology_file_changes", "security_files_change"],
+                &[],
+            );
         }
     }
 
@@ -187,7 +195,12 @@ impl<C> FileWatch<C> {
         self.under_way = None;
         let was_late = std::mem::take(&mut self.is_late);
         if was_late {
-            self.report(process, LogLevel::Info, ["config_files_answer", "topology_file_answers"], &[]);
+            self.report(
+                process,
+                LogLevel::Info,
+                ["config_files_answer", "topology_file_answers", "security_files_answer"],
+                &[],
+            );
         }
         was_late
     }
@@ -195,7 +208,12 @@ impl<C> FileWatch<C> {
     fn judge(&mut self, process: &dyn ControlledProcess<Config = C>, marks: Vec<Mark>) {
         match self.watch.look(marks) {
             Sight::Same | Sight::Changing => {}
-            Sight::Gone => self.report(process, LogLevel::Warn, ["config_files_gone", "topology_file_gone"], &[]),
+            Sight::Gone => self.report(
+                process,
+                LogLevel::Warn,
+                ["config_files_gone", "topology_file_gone", "security_files_gone"],
+                &[],
+            ),
             Sight::Changed => {
                 self.wanted.get_or_insert(ReloadCause::Change);
             }
@@ -205,7 +223,12 @@ impl<C> FileWatch<C> {
     fn report_hang(&self, process: &dyn ControlledProcess<Config = C>, waited: Duration) {
         let remedy = "what was read before stays in use; look at the file system it lies on";
         let fields: [(&'static str, &dyn Display); 2] = [("seconds", &waited.as_secs()), ("remedy", &remedy)];
-        self.report(process, LogLevel::Warn, ["config_files_hang", "topology_file_hangs"], &fields);
+        self.report(
+            process,
+            LogLevel::Warn,
+            ["config_files_hang", "topology_file_hangs", "security_files_hang"],
+            &fields,
+        );
     }
 
     /// Logs an event of these files, by its name for each of [`Watched::ALL`].
@@ -213,7 +236,7 @@ impl<C> FileWatch<C> {
         &self,
         process: &dyn ControlledProcess<Config = C>,
         level: LogLevel,
-        names: [&str; 2],
+        names: [&str; Watched::ALL.len()],
         more: LogFields<'_>,
     ) {
         let file = process.files_name(self.watched);

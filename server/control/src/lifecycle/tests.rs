@@ -27,6 +27,8 @@ struct Knobs {
     config: AtomicUsize,
     /// The inode of the topology's file.
     topology: AtomicUsize,
+    /// The inode of the files of security.
+    security: AtomicUsize,
     /// Whether somebody writes the topology's file: it looks different at every look.
     writing: AtomicBool,
     looks: AtomicUsize,
@@ -78,6 +80,7 @@ impl Fake {
         let inode = match watched {
             Watched::Config => &self.knobs.config,
             Watched::Topology => &self.knobs.topology,
+            Watched::Security => &self.knobs.security,
         };
         let inode = inode.load(Ordering::Relaxed) as u64;
         if watched == Watched::Topology && self.knobs.writing.load(Ordering::Relaxed) {
@@ -89,7 +92,9 @@ impl Fake {
 
     /// What was found: now, or when the files do not hang any more.
     fn found<T: 'static>(&self, watched: Watched, found: T) -> PendingFiles<T> {
-        if !self.knobs.hangs.load(Ordering::Relaxed) {
+        // Where no file is named, nothing can hang.
+        let is_nameless = watched == Watched::Security && self.knobs.security.load(Ordering::Relaxed) == 0;
+        if is_nameless || !self.knobs.hangs.load(Ordering::Relaxed) {
             return PendingFiles::ready(found);
         }
         let (answer, pending) = sync_channel(1);
@@ -150,6 +155,7 @@ impl ControlledProcess for Fake {
         let contents = match watched {
             Watched::Config => Contents::Config(()),
             Watched::Topology => Contents::Topology(Ok(String::new())),
+            Watched::Security => Contents::Security(crate::security::SecurityFiles::default()),
         };
         self.found(watched, (self.marks(watched), contents))
     }
@@ -158,6 +164,9 @@ impl ControlledProcess for Fake {
         let watched = match contents {
             Contents::Config(()) => Watched::Config,
             Contents::Topology(_) | Contents::NoTopology => Watched::Topology,
+            // A process without such files has nothing to do.
+            Contents::Security(_) if self.knobs.security.load(Ordering::Relaxed) == 0 => return,
+            Contents::Security(_) => Watched::Security,
         };
         self.tell(format!("{watched:?} {cause}"));
     }
@@ -191,6 +200,7 @@ enum Do {
     Flight(usize),
     File(usize),
     Config(usize),
+    Certificates(usize),
     Write(bool),
     Hang(bool),
     HangCore(bool),
@@ -199,7 +209,7 @@ enum Do {
     Wish,
     Send(Signal),
 }
-use Do::{Config, File, Flight, Hang, HangCore, Leave, Send, Start as Begin, Wish, Write};
+use Do::{Certificates, Config, File, Flight, Hang, HangCore, Leave, Send, Start as Begin, Wish, Write};
 
 /// Runs a life: tenths of seconds with what is done, and until when to run. What was told, by tenth.
 fn run(seed: u64, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
@@ -220,7 +230,11 @@ fn run_with(seed: u64, knobs: Knobs, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
         let body = move |reactor: Reactor| {
             let fake = Rc::new(Fake::new(&reactor, theirs, told));
             let acting = Rc::clone(&fake);
-            let options = Options { topology_marks: fake.marks(Watched::Topology), config_marks: Vec::new() };
+            let options = Options {
+                topology_marks: fake.marks(Watched::Topology),
+                config_marks: Vec::new(),
+                security_marks: fake.marks(Watched::Security),
+            };
             let task = async move {
                 let exit = super::run(&fake.reactor, &*fake, options).await.unwrap();
                 fake.tell(format!("exit {}", exit.status()));
@@ -249,6 +263,7 @@ fn run_with(seed: u64, knobs: Knobs, acts: &[(u64, Do)]) -> Vec<(u64, String)> {
             Flight(count) => knobs.in_flight.store(count, Ordering::Relaxed),
             File(inode) => knobs.topology.store(inode, Ordering::Relaxed),
             Config(inode) => knobs.config.store(inode, Ordering::Relaxed),
+            Certificates(inode) => knobs.security.store(inode, Ordering::Relaxed),
             Write(writes) => knobs.writing.store(writes, Ordering::Relaxed),
             Hang(hangs) => knobs.hangs.store(hangs, Ordering::Relaxed),
             HangCore(hangs) => knobs.core_hangs.store(hangs, Ordering::Relaxed),
@@ -308,6 +323,18 @@ const CASES: &[Case] = &[
     (
         &[(0, Begin(1)), (25, File(0)), (45, File(1)), (65, File(0)), (75, File(3))],
         &[(0, "Serving"), (30, "topology_file_gone"), (70, "topology_file_gone"), (90, "Topology change")],
+    ),
+    // Certificates are read as settings are, and behind them.
+    (
+        &[(0, Begin(1)), (15, Certificates(2)), (45, Send(Signal::Reload)), (55, Certificates(0))],
+        &[
+            (0, "Serving"),
+            (30, "Security change"),
+            (45, "Config signal"),
+            (45, "Topology signal"),
+            (45, "Security signal"),
+            (60, "security_files_gone"),
+        ],
     ),
     // A peer's wish is followed at once.
     (&[(0, Begin(1)), (25, Wish)], &[(0, "Serving"), (25, "Topology peer")]),

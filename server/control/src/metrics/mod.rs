@@ -22,6 +22,7 @@ mod declare;
 #[cfg(test)]
 pub(crate) mod exposition;
 mod family;
+mod handshakes;
 mod latency;
 mod merge;
 mod process;
@@ -34,11 +35,12 @@ mod text;
 pub use counter::{Counter, Gauge};
 pub use declare::{Copied, Measure, MetricGroup, Reading, Visitor};
 pub use family::{Family, Kind, Label};
+pub use handshakes::HandshakeMetrics;
 pub use latency::Latency;
 pub use merge::{Series, latencies, latency_status};
 pub use process::{ProcessUsage, ReadUsage};
 pub use sampler::Sampler;
-pub use shared::{ClockMetrics, ConfigMetrics, ReactorMetrics, TopologyMetrics};
+pub use shared::{ClockMetrics, ConfigMetrics, ReactorMetrics, SecurityMetrics, TopologyMetrics};
 pub use status::{Sum, add_to_status, sums};
 pub use text::{Labels, SampleValue, Text};
 

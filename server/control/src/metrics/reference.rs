@@ -10,7 +10,7 @@ use super::{
     declare::MetricGroup,
     family::{Family, Kind},
     process,
-    shared::{ClockMetrics, ConfigMetrics, ReactorMetrics, TopologyMetrics},
+    shared::{ClockMetrics, ConfigMetrics, ReactorMetrics, SecurityMetrics, TopologyMetrics},
 };
 
 /// A table of the document.
@@ -79,6 +79,13 @@ pub fn assert_same(path: &str, found: &str, expected: &str) {
     panic!("docs/metrics.md is out of date; bring it up to date with: cp {} {path}", written.display());
 }
 
+/// What is counted of certificates, and told of them.
+fn tls_table() -> ReferenceTable {
+    let mut table = ReferenceTable::of::<SecurityMetrics>("tls", false);
+    table.families.extend(crate::security::report::FAMILIES);
+    table
+}
+
 /// The tables of what every process counts, but for the cache.
 #[must_use]
 pub fn process_tables() -> Vec<ReferenceTable> {
@@ -93,6 +100,7 @@ pub fn process_tables() -> Vec<ReferenceTable> {
         ReferenceTable::of::<ConfigMetrics>("config", false),
         ReferenceTable::of::<TopologyMetrics>("topology", false),
         ReferenceTable::of::<ClockMetrics>("clock", false),
+        tls_table(),
         ReferenceTable::of::<crate::lame_duck::LameDuckMetrics>("drain", false),
         ReferenceTable::of::<ReactorMetrics>("reactor", true),
     ]

@@ -85,6 +85,16 @@ crate::metrics! {
     }
 }
 
+crate::metrics! {
+    /// The files of certificates, keys and authorities. One for the process, written by the control core.
+    pub struct SecurityMetrics {
+        /// Certificates, keys, authorities or lists of what was revoked that were read again and put in force.
+        applied: Counter = "corelane_tls_reloads_total" { result = "applied" },
+        /// Times that something of them was refused; the log names the file and the reason.
+        refused: Counter = "corelane_tls_reloads_total" { result = "refused" },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::audit::{self, CopyChecks, WriteChecks};
@@ -129,6 +139,15 @@ mod tests {
         let writes: WriteChecks<ClockMetrics> = &[
             (|c| c.steps_back.increment(), "corelane_wall_clock_steps_total{direction=\"back\"}"),
             (|c| c.steps_forward.increment(), "corelane_wall_clock_steps_total{direction=\"forward\"}"),
+        ];
+        audit::assert_alone(writes);
+    }
+
+    #[test]
+    fn every_number_of_the_files_of_security_has_its_own_sample() {
+        let writes: WriteChecks<SecurityMetrics> = &[
+            (|s| s.applied.increment(), "corelane_tls_reloads_total{result=\"applied\"}"),
+            (|s| s.refused.increment(), "corelane_tls_reloads_total{result=\"refused\"}"),
         ];
         audit::assert_alone(writes);
     }

@@ -32,7 +32,7 @@ pub(crate) const SLICES_MAX: usize = 32;
 
 /// Spare send buffers a core keeps, and the largest it keeps: 64 clients that are answered in one pass reuse theirs.
 pub(crate) const SPARES_MAX: usize = 256;
-const SPARE_BYTES_MAX: usize = wire_room(SEAL_BYTES_MAX);
+const SPARE_BYTES_MAX: usize = 64 * 1024;
 /// What a new one has room for: most answers. With what the allocator puts before it (16 bytes), 21 cache lines, an odd
 /// number for the reason that receive buffers are one: the answers of a pass, all at the start of their buffers, else lie
 /// in the same few sets of the cache.

@@ -9,7 +9,9 @@ use super::{Outbox, OutboxChunk, SendBuffers};
 use crate::net::PlainSource;
 
 /// Plaintext that is sealed for one send: 17 us of work with AES, so that one connection does not keep the others of its core waiting.
-pub(crate) const SEAL_BYTES_MAX: usize = 64 * 1024;
+/// Sealed, it fits a spare buffer.
+pub(crate) const SEAL_BYTES_MAX: usize = 64 * 1024 - 512;
+const _: () = assert!(wire_room(SEAL_BYTES_MAX) <= super::SPARE_BYTES_MAX, "the wire of one send is kept");
 
 /// Room for so much plaintext when it is sealed: with 32 bytes more for each record of 4 KiB or less.
 pub(crate) const fn wire_room(plain: usize) -> usize {

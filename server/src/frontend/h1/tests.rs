@@ -42,7 +42,12 @@ fn plan(access_log: Option<AccessLogPort>) -> EdgePlan {
 
 /// With these variables.
 fn plan_with(access_log: Option<AccessLogPort>, environment: &[(&str, &str)]) -> EdgePlan {
-    let flags = [format!("--listen={ADDRESS}"), format!("--admin={ADMIN_ADDRESS}"), "--memory=64MiB".to_owned()];
+    let flags = [
+        format!("--listen={ADDRESS}"),
+        format!("--admin={ADMIN_ADDRESS}"),
+        "--memory=64MiB".to_owned(),
+        "--plaintext=allow".to_owned(),
+    ];
     let arguments = flags.iter().map(Into::into).collect();
     let environment = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
     let files = |_: &Path| unreachable!("no file is named");
@@ -59,6 +64,7 @@ fn plan_with(access_log: Option<AccessLogPort>, environment: &[(&str, &str)]) ->
         log: Box::new(std::io::sink()),
         usage: None,
         host_memory: None,
+        security: control::security::SecurityAtStart::none(),
         access_log,
         names: None,
     }

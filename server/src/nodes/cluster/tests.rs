@@ -69,7 +69,12 @@ fn with_named_nodes<F: Future<Output = ()> + 'static>(
             let [first, second] = nodes;
             let running = reactor.clone();
             let topology = Arc::new(Topology::parse(&file).unwrap());
-            let cluster = Cluster::new(reactor.clone(), OPTIONS, Arc::default(), (&topology, names));
+            let cluster = Cluster::new(
+                reactor.clone(),
+                OPTIONS,
+                Arc::default(),
+                (&topology, names, Links::in_the_clear(&reactor)),
+            );
             let task = async move {
                 test(Rig { cluster, first: Rc::clone(&first), second: Rc::clone(&second) }).await;
                 assert!(first.has_said_all() && second.has_said_all(), "nodes are asked as often as the test says");

@@ -42,6 +42,7 @@ impl NodeConnection {
         let address = names::locate(shared, node, deadline).await?;
         let connection = shared.reactor.connect(&Address::Tcp(address), deadline).await?;
         connection.limit_unacknowledged(UNACKNOWLEDGED_MAX);
+        shared.links.protect(&connection, (node.id.0, address), deadline).await?;
         connection.set_deadline(deadline);
         let (terms, answers) = self.shake_hands(shared, node, &connection).await?;
         connection.set_deadline(Instant::NEVER);

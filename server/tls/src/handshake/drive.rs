@@ -39,6 +39,11 @@ impl Handshakes {
         Handshakes { reactor: reactor.clone(), clock: Arc::clone(clock), gate, accepted, connected }
     }
 
+    /// Bounds the handshakes that begin from now on.
+    pub fn set_limits(&self, limits: GateLimits) {
+        self.gate.set_limits(limits);
+    }
+
     /// Does the server's handshake on a connection that was accepted, by a configuration that [`super::server::prepare`] has seen. What the
     /// connection carries from then on is protected.
     ///

@@ -35,13 +35,20 @@ impl Default for GateLimits {
     }
 }
 
+impl GateLimits {
+    /// Without a permit in any pass nobody would ever be through.
+    fn at_least_one(self) -> Self {
+        GateLimits { per_pass: self.per_pass.max(1), ..self }
+    }
+}
+
 /// A place in the line.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
 pub struct Ticket(u64);
 
 /// The permits of one core. `Call` is what calls a waiter when it is dropped.
 pub struct HandshakeGate<Call> {
-    limits: GateLimits,
+    limits: Cell<GateLimits>,
     /// The pass that `left` is about.
     pass: Cell<u64>,
     left: Cell<u32>,
@@ -54,10 +61,14 @@ impl<Call> HandshakeGate<Call> {
     /// A gate that nobody waits at.
     #[must_use]
     pub fn new(limits: GateLimits) -> Self {
-        let left = limits.per_pass.max(1);
-        let limits = GateLimits { per_pass: left, ..limits };
-        let line = RefCell::new(VecDeque::new());
-        HandshakeGate { limits, pass: Cell::new(0), left: Cell::new(left), line, next_ticket: Cell::new(0) }
+        let limits = limits.at_least_one();
+        let (left, line) = (Cell::new(limits.per_pass), RefCell::new(VecDeque::new()));
+        HandshakeGate { limits: Cell::new(limits), pass: Cell::new(0), left, line, next_ticket: Cell::new(0) }
+    }
+
+    /// Bounds what comes from now on; who waits already waits on.
+    pub fn set_limits(&self, limits: GateLimits) {
+        self.limits.set(limits.at_least_one());
     }
 
     /// Takes a permit of the pass, when nobody waits and one is left.
@@ -68,7 +79,7 @@ impl<Call> HandshakeGate<Call> {
     /// Joins the end of the line; `None` when it is full. Whoever has no one before it is called at once.
     pub fn join(&self, call: Call) -> Option<Ticket> {
         let mut line = self.line.borrow_mut();
-        if line.len() >= self.limits.waiting_max {
+        if line.len() >= self.limits.get().waiting_max {
             return None;
         }
         let ticket = Ticket(self.next_ticket.replace(self.next_ticket.get() + 1));
@@ -116,7 +127,7 @@ impl<Call> HandshakeGate<Call> {
 
     fn take_permit(&self, pass: u64) -> bool {
         if self.pass.replace(pass) != pass {
-            self.left.set(self.limits.per_pass);
+            self.left.set(self.limits.get().per_pass);
         }
         let left = self.left.get();
         self.left.set(left.saturating_sub(1));

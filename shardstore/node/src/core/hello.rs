@@ -20,6 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
+use corelane_tls::store::ProcessIdentity;
 use reactor::{Address, Connection, ConnectionError, CoreId, Instant, Received};
 use shardstore::key::{HASH_ID_RAPIDHASH_V3, STORED_KEY_BYTES_MAX};
 use shardstore::session::{FrameReader, HelloReadError};
@@ -31,8 +32,8 @@ use shardstore::wire::{FrameError, VERSION_MAX, VERSION_MIN};
 use super::context::clock_us;
 use super::drain::QUIET;
 use super::permit::ConnectionPermit;
-use super::{NodeCore, note, session};
-use crate::message::{Handover, NodeMessage, PeerRefused};
+use super::{NodeCore, identity, note, session};
+use crate::message::{Handover, NodeMessage, PeerFault, PeerRefused};
 use crate::metrics::Event;
 use crate::plan::{HELLO_TIME, LINGER_TIME};
 
@@ -48,6 +49,8 @@ enum HelloRefusal {
     Answered(&'static str),
     /// The two do not agree; as above, and the operator is told.
     Disagreed(HelloError),
+    /// It says that it is somebody else than it has shown; it is told nothing.
+    Impostor(PeerFault),
 }
 
 impl From<HelloReadError> for HelloRefusal {
@@ -64,8 +67,14 @@ impl From<HelloReadError> for HelloRefusal {
 /// Serves a connection that was accepted, from its HELLO to its end.
 pub(super) async fn admit(permit: ConnectionPermit, connection: Connection) {
     let core = Rc::clone(&permit.core);
+    let deadline = core.reactor.now() + HELLO_TIME;
+    // In memory of its own, which a connection that is established does not keep.
+    let certified = match Box::pin(identity::establish(&core, &connection, deadline)).await {
+        Ok(certified) => certified,
+        Err(fault) => return identity::refuse(&core, connection, fault).await,
+    };
     let mut reader = FrameReader::default();
-    match read(&permit, &connection, &mut reader).await {
+    match read(&permit, &connection, (&mut reader, deadline), certified.as_ref()).await {
         Ok((hello, terms)) => match terms.core.filter(|wanted| *wanted != core.reactor.core().0) {
             Some(wanted) => {
                 hand_over(permit, connection, PendingHandover { wanted, hello, rest: reader.into_rest() }).await;
@@ -80,13 +89,16 @@ pub(super) async fn admit(permit: ConnectionPermit, connection: Connection) {
 async fn read(
     permit: &ConnectionPermit,
     connection: &Connection,
-    reader: &mut FrameReader,
+    (reader, deadline): (&mut FrameReader, Instant),
+    certified: Option<&ProcessIdentity>,
 ) -> Result<(Hello, SessionTerms), HelloRefusal> {
     let core = &permit.core;
-    let deadline = core.reactor.now() + HELLO_TIME;
     loop {
         let data = receive(permit, connection, deadline).await?;
         if let Some(hello) = reader.read_hello(&data, &mut core.spares.borrow_mut())? {
+            if let Some(certified) = certified {
+                identity::check(&hello, certified).map_err(HelloRefusal::Impostor)?;
+            }
             let terms = negotiate(&core.hello(), &hello).map_err(HelloRefusal::Disagreed)?;
             return Ok((hello, terms));
         }
@@ -122,6 +134,10 @@ async fn receive(
 
 async fn refuse(core: &NodeCore, connection: Connection, (refusal, reader): (HelloRefusal, FrameReader)) {
     match refusal {
+        HelloRefusal::Impostor(fault) => {
+            core.metrics().faults.note("wrong_identity");
+            core.report_refused(connection.peer(), fault);
+        }
         HelloRefusal::TimedOut => note(core, Event::HelloTimedOut),
         HelloRefusal::Lost => note(core, Event::Lost),
         HelloRefusal::Foreign(name) => core.metrics().faults.note(name),
@@ -132,13 +148,13 @@ async fn refuse(core: &NodeCore, connection: Connection, (refusal, reader): (Hel
             let known = HelloError::Map { epoch, first, last };
             let error = read_owners(core, &connection, (&ours, reader)).await.unwrap_or(known);
             core.metrics().faults.note(error.name());
-            core.report_refused(connection.peer(), error);
+            core.report_refused(connection.peer(), error.into());
             connection.finish(LINGER_TIME).await;
         }
         HelloRefusal::Disagreed(error) => {
             let name = error.name();
             let is_ours = !matches!(error, HelloError::Cluster { .. } | HelloError::Version { .. });
-            core.report_refused(connection.peer(), error);
+            core.report_refused(connection.peer(), error.into());
             let hello = if is_ours { core.hello() } else { core.hello_to_stranger() };
             answer_and_end(core, connection, (name, &hello)).await;
         }
@@ -217,9 +233,9 @@ async fn go_on(permit: ConnectionPermit, handover: Handover) {
 
 impl NodeCore {
     /// Tells the operator of a peer that was refused; its own side comes to the same verdict.
-    fn report_refused(&self, peer: Option<Address>, error: HelloError) {
+    pub(super) fn report_refused(&self, peer: Option<Address>, fault: PeerFault) {
         // A full mailbox costs a line of the log; the peer comes again.
-        let refused = NodeMessage::PeerRefused(Box::new(PeerRefused { peer, error }));
+        let refused = NodeMessage::PeerRefused(Box::new(PeerRefused { peer, fault }));
         let _ = self.mail.send(self.store.cores().control(), refused);
     }
 

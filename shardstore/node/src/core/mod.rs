@@ -30,6 +30,7 @@ mod drain;
 mod gather;
 mod hello;
 mod hop;
+mod identity;
 mod in_place;
 mod inbox;
 mod link;
@@ -51,6 +52,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use control::metrics::Sampler;
+use control::security::ClusterSecurity;
+use corelane_tls::crypto::WallClock;
+use corelane_tls::handshake::drive::Handshakes;
+use corelane_tls::handshake::gate::GateLimits;
 use reactor::local::{Notify, StartGate};
 use reactor::{Instant, Listener, Mailbox, Reactor};
 use shardstore::cache::LOOKAHEAD;
@@ -80,6 +85,9 @@ pub(crate) struct NodeCore {
     pub(crate) reactor: Reactor,
     pub(crate) shared: Arc<Shared>,
     limits: RefCell<NodeLimits>,
+    /// Who this node is to those that connect.
+    security: RefCell<Arc<ClusterSecurity>>,
+    handshakes: Handshakes,
     pub(crate) node_metrics: Arc<NodeMetrics>,
     /// This core's shard, and the other cores'.
     pub(crate) store: Store,
@@ -119,6 +127,9 @@ const BUFFERS_PER_SAMPLE: u32 = 61;
 pub(crate) struct CoreSeat {
     pub(crate) shared: Arc<Shared>,
     pub(crate) topology: Arc<Topology>,
+    pub(crate) security: Arc<ClusterSecurity>,
+    /// The wall time by which certificates are valid.
+    pub(crate) clock: Arc<WallClock>,
     pub(crate) node_metrics: Arc<NodeMetrics>,
     pub(crate) mailbox: Mailbox<NodeMessage>,
     pub(crate) shards: Published,
@@ -130,7 +141,7 @@ impl NodeCore {
     /// # Errors
     /// The operator's: the shard's memory is refused or too small.
     pub(crate) fn new(reactor: &Reactor, seat: CoreSeat) -> std::io::Result<Rc<Self>> {
-        let CoreSeat { shared, topology, node_metrics, mailbox, shards } = seat;
+        let CoreSeat { shared, topology, security, clock, node_metrics, mailbox, shards } = seat;
         let hasher = KeyHasher::new(shared.hash_seed);
         let plan = ShardPlan {
             limit_bytes: shared.settings.memory / u64::from(shared.cores),
@@ -145,6 +156,8 @@ impl NodeCore {
             reactor: reactor.clone(),
             me: NodeId(u32::from(shared.settings.node_id)),
             limits: RefCell::new(shared.settings.limits.clone()),
+            security: RefCell::new(security),
+            handshakes: Handshakes::new(reactor, GateLimits::default(), &clock),
             shared,
             node_metrics,
             store,
@@ -206,6 +219,7 @@ impl NodeCore {
     /// Decides by another snapshot from now on.
     fn adopt(&self, next: &NodeSnapshot) {
         self.limits.replace(next.limits.clone());
+        self.security.replace(Arc::clone(&next.security));
         self.set_topology(Arc::clone(&next.topology));
     }
 
@@ -232,6 +246,7 @@ impl NodeCore {
     pub(crate) fn publish(&self) {
         let metrics = self.metrics();
         metrics.cache.publish(&self.store.shard().stats());
+        metrics.handshakes.publish(&self.handshakes.accepted(), self.handshakes.waiting());
         metrics.reactor.publish(&(self.reactor.counters(), self.reactor.holdings()));
         metrics.copied_bytes.set(self.copies.leased_bytes() as u64);
         metrics.assembling_bytes.set(self.assembling.leased_bytes() as u64);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use control::metrics::audit::sample_name;
 use control::metrics::reference::ReferenceTable;
-use control::metrics::{Counter, Gauge, Kind, Latency, ReactorMetrics, sums};
+use control::metrics::{Counter, Gauge, HandshakeMetrics, Kind, Latency, ReactorMetrics, sums};
 use crossbeam_utils::CachePadded;
 use shardstore::wire::stats::{Stat, StatKind, Stats};
 use shardstore::wire::{Opcode, Status};
@@ -98,6 +98,8 @@ control::metrics! {
         cache: CacheMetrics,
         /// Of the core's reactor, refreshed every so often.
         reactor: ReactorMetrics,
+        /// Of the core's handshakes with its peers, refreshed every so often.
+        handshakes: HandshakeMetrics,
     }
 }
 

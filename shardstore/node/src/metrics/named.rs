@@ -9,7 +9,7 @@
 use control::metrics::{Counter, Kind, Measure, Reading};
 
 /// Every name, in the order of docs/wire.md.
-pub(crate) const FAULTS: [&str; 42] = [
+pub(crate) const FAULTS: [&str; 44] = [
     "magic",
     "version",
     "kind",
@@ -51,6 +51,8 @@ pub(crate) const FAULTS: [&str; 42] = [
     "hello_too_large",
     "version_ahead",
     "value_crc",
+    "tls",
+    "wrong_identity",
     "other",
 ];
 

@@ -4,15 +4,23 @@
 //!
 //! **Source**: docs/metrics.md.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use control::activity;
 use control::admin::{Admin, AdminPage, DrainCommand, KeyDescriptions, PageRequest, Readiness};
 use control::lame_duck::DrainScene;
 use control::metrics::{Build, Series, Text, add_to_status, latencies, latency_status};
+use control::security::{certificate_metrics, certificate_status, certificate_warnings};
+use corelane_tls::store::ServerSnapshot;
 use serde_json::{Map, Value, json};
 use shardstore::placement::NodeId;
 use store_runtime::key_facts;
 
 use super::NodeSupervisor;
+
+/// How long before its end a certificate is warned of.
+const EXPIRY_WARNING: Duration = Duration::from_secs(7 * 86_400);
 
 const BUILD: Build = Build::of("shardstored");
 
@@ -38,7 +46,18 @@ impl Admin for NodeSupervisor {
         self.heartbeats.readiness(self.state.get(), self.reactor.now(), self.duck.reason().into_iter().collect())
     }
 
+    fn warnings(&self) -> Vec<String> {
+        let now_s = self.reactor.wall_ms() / 1_000;
+        certificate_warnings(self.security.borrow().certificates(), now_s, EXPIRY_WARNING)
+    }
+
+    fn security(&self) -> Option<Arc<ServerSnapshot>> {
+        self.security.borrow().admin.clone()
+    }
+
     fn metrics(&self, text: &mut Text) {
+        text.group(&[], self.security_files.metrics());
+        certificate_metrics(self.security.borrow().certificates(), text);
         text.group(&[], self.topology_file.metrics());
         text.group(&[], self.clock.metrics());
         self.log.metrics(text);
@@ -72,6 +91,7 @@ impl Admin for NodeSupervisor {
             "latency": latency_status(&self.latencies()),
             "memory": self.memory_bound().to_json(self.host_memory.as_ref()),
             "warnings": self.log.recent(),
+            "tls": { "certificates": certificate_status(self.security.borrow().certificates()) },
             "incarnation": self.shared.incarnation.to_string(),
             "listen": self.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "topology": {

@@ -42,6 +42,7 @@ use control::notify::{ServiceManager, sentence};
 use control::reading::PendingFiles;
 use control::refusal::exit_of;
 use control::reload::{ConfigRead, Reloader};
+use control::security::{ClusterSecurity, SecurityReloader, SecurityUser, names_of};
 use control::topology_file::TopologySource;
 use control::topology_reload::{TopologyHint, TopologyReloader};
 use control::watch::Mark;
@@ -76,6 +77,8 @@ pub(crate) struct NodeSupervision {
     pub(crate) config: Reloader<NodeSettings>,
     pub(crate) topology: Arc<Topology>,
     pub(crate) source: TopologySource,
+    pub(crate) security: Arc<ClusterSecurity>,
+    pub(crate) security_files: SecurityReloader,
     pub(crate) mailbox: Mailbox<NodeMessage>,
     pub(crate) metrics: Arc<NodeMetrics>,
     pub(crate) log: Box<dyn LineSink + Send>,
@@ -97,6 +100,9 @@ struct NodeSupervisor {
     /// The topology in force.
     topology: RefCell<Arc<Topology>>,
     topology_file: TopologyReloader,
+    /// Who it is, in force.
+    security: RefCell<Arc<ClusterSecurity>>,
+    security_files: SecurityReloader,
     mailbox: Mailbox<NodeMessage>,
     metrics: Arc<NodeMetrics>,
     log: Log,
@@ -133,7 +139,8 @@ pub(crate) fn start(reactor: &Reactor, supervision: NodeSupervision) -> io::Resu
     let supervisor = Rc::new(NodeSupervisor::new(reactor, supervision, manager));
     let settings = &supervisor.shared.settings;
     let pages = Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>;
-    let admin = control::admin::serve(reactor, &Address::from(&settings.admin), settings.admin_mode, pages)?;
+    let tls = settings.admin_tls.then(|| supervisor.security_files.clock());
+    let admin = control::admin::serve(reactor, &Address::from(&settings.admin), (settings.admin_mode, tls), pages)?;
     supervisor.log_start(&admin);
     if let Some(commands) = &settings.command_listen {
         let pages = Rc::clone(&supervisor) as Rc<dyn control::admin::Admin>;
@@ -154,6 +161,8 @@ impl NodeSupervisor {
         let (me, source) = (NodeId(u32::from(supervision.shared.settings.node_id)), Some(supervision.source));
         NodeSupervisor {
             topology_file: TopologyReloader::new(reactor, source, Some(me), Some(&supervision.topology)),
+            security: RefCell::new(supervision.security),
+            security_files: supervision.security_files,
             reactor: reactor.clone(),
             settings: RefCell::new(supervision.shared.settings.clone()),
             activity: Activity::new(reactor.now()),
@@ -201,13 +210,14 @@ impl NodeSupervisor {
         ];
         self.event(LogLevel::Info, "started", &fields);
         let event = |level, event: &str, fields: LogFields<'_>| self.event(level, event, fields);
-        exposure::warn("admin", exposure::ADMIN, [admin], &event);
-        exposure::warn(
-            "node",
-            "whoever reaches it reads and writes all values: the shard protocol has no authentication",
-            &self.listen,
-            &event,
-        );
+        if !self.shared.settings.admin_tls {
+            exposure::warn("admin", exposure::ADMIN, [admin], &event);
+        }
+        if self.security.borrow().listener.is_none() {
+            let consequence =
+                "whoever reaches it reads and writes all values: there is no certificate (`cluster.chain`)";
+            exposure::warn("node", consequence, &self.listen, &event);
+        }
         self.memory_bound().log(self.host_memory.as_ref(), &event);
     }
 
@@ -245,19 +255,22 @@ impl NodeSupervisor {
     }
 
     /// Logs a peer that was refused: one that tries again and again is told once in a while.
-    fn log_refused(&self, PeerRefused { peer, error }: &PeerRefused) {
+    fn log_refused(&self, PeerRefused { peer, fault }: &PeerRefused) {
         let peer = peer.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string);
         let host = peer.rsplit_once(':').map_or(&*peer, |(host, _)| host);
-        if self.refusals.borrow_mut().is_repeated(format!("{host} {error}"), self.reactor.now()) {
+        if self.refusals.borrow_mut().is_repeated(format!("{host} {fault}"), self.reactor.now()) {
             return;
         }
-        self.event(LogLevel::Error, "peer_refused", &[("peer", &peer), ("error", error)]);
+        self.event(LogLevel::Error, "peer_refused", &[("peer", &peer), ("error", fault)]);
     }
 
     /// Attends to the process until its end, then ends the cores.
     async fn live(&self, ending: &Ending) {
-        let config_marks = self.config.source().read_marks();
-        let options = Options { topology_marks: self.topology_file.marks_at_start(), config_marks };
+        let options = Options {
+            topology_marks: self.topology_file.marks_at_start(),
+            config_marks: self.config.source().read_marks(),
+            security_marks: self.security_files.marks_at_start(),
+        };
         let ended = lifecycle::run(&self.reactor, self, options).await;
         let exit = ended.unwrap_or_else(|error| {
             self.event(LogLevel::Error, "signals_refused", &[("error", &error)]);
@@ -326,6 +339,7 @@ impl ControlledProcess for NodeSupervisor {
         match watched {
             Watched::Config => self.config.source().look(),
             Watched::Topology => self.topology_file.look(),
+            Watched::Security => self.security_files.look(self),
         }
     }
 
@@ -333,6 +347,7 @@ impl ControlledProcess for NodeSupervisor {
         match watched {
             Watched::Config => self.config.source().read(),
             Watched::Topology => self.topology_file.read(),
+            Watched::Security => self.security_files.read(self),
         }
     }
 
@@ -341,6 +356,7 @@ impl ControlledProcess for NodeSupervisor {
             Contents::Config(read) => self.adopt_settings(read, cause),
             Contents::Topology(text) => self.topology_file.adopt(text, cause, self),
             Contents::NoTopology => {}
+            Contents::Security(files) => self.security_files.adopt(&files, cause, self, self.reactor.now()),
         }
     }
 
@@ -348,11 +364,16 @@ impl ControlledProcess for NodeSupervisor {
         match watched {
             Watched::Config => self.config.source().name(),
             Watched::Topology => self.topology_file.name().to_owned(),
+            Watched::Security => names_of(&self.security_names()),
         }
     }
 
     fn log_event(&self, level: LogLevel, event: &str, fields: LogFields<'_>) {
         self.event(level, event, fields);
+    }
+
+    fn wants_security(&self) -> bool {
+        self.security_files.take_wanted(self.reactor.now())
     }
 
     fn wishes(&self) -> &TopologyWishes {
@@ -386,6 +407,7 @@ impl ControlledProcess for NodeSupervisor {
     }
 
     fn tick(&self) {
+        self.security_files.tell_time(self.reactor.wall_ms());
         self.clock.look(&self.reactor, &self.log);
         let failed = self.metrics.sum(|core| core.reactor.accept_errors.value());
         let errno = self.metrics.cores.iter().map(|core| core.reactor.accept_errno.value()).max().unwrap_or_default();

@@ -6,11 +6,13 @@
 //!
 //! **Source**: docs/config.md, "Changes while it runs"; docs/wire.md, "Epochs and placement".
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use control::lifecycle::ReloadCause;
 use control::log::{LogFields, LogLevel};
 use control::reload::ConfigRead;
+use control::security::{ClusterReload, SecurityFault, SecurityFiles, SecurityUser};
 use control::topology_reload::TopologyUser;
 use shardstore::placement::Topology;
 
@@ -25,7 +27,10 @@ impl NodeSupervisor {
         let event = |level, event: &str, fields: LogFields<'_>| self.event(level, event, fields);
         if let Some(settings) = self.config.reload(read, cause, &event) {
             self.log.adopt(&settings.log);
-            self.settings.replace(settings);
+            let before = self.settings.replace(settings);
+            if before.cluster != self.settings.borrow().cluster {
+                self.security_files.want(self.reactor.now());
+            }
             self.send_snapshot();
         }
     }
@@ -34,7 +39,8 @@ impl NodeSupervisor {
         let generation = self.config.next_generation();
         self.event(LogLevel::Info, "in_force", &[("generation", &generation)]);
         let (limits, topology) = (self.settings.borrow().limits.clone(), Arc::clone(&self.topology.borrow()));
-        let snapshot = Arc::new(NodeSnapshot { limits, topology });
+        let security = Arc::clone(&self.security.borrow());
+        let snapshot = Arc::new(NodeSnapshot { limits, topology, security });
         self.behind.borrow_mut().push(self.shared.cores, &snapshot);
         self.send_behind();
     }
@@ -45,6 +51,29 @@ impl NodeSupervisor {
         for core in self.behind.borrow_mut().send(send) {
             self.event(LogLevel::Error, "mailbox_full", &[("core", &core.0)]);
         }
+    }
+}
+
+impl SecurityUser for NodeSupervisor {
+    fn security_names(&self) -> Vec<PathBuf> {
+        control::boot::Bootable::security_files(&*self.settings.borrow())
+    }
+
+    fn put_security(&self, files: &SecurityFiles) -> Result<bool, Vec<SecurityFault>> {
+        let (settings, topology) = (self.settings.borrow().clone(), Arc::clone(&self.topology.borrow()));
+        let before = Arc::clone(&self.security.borrow());
+        let identity = settings.identity(topology.cluster());
+        let ClusterReload { security, faults } = before.reload(&identity, files, self.security_files.parts());
+        let changed = security.is_some();
+        if let Some(security) = security {
+            self.security.replace(Arc::new(security));
+            self.send_snapshot();
+        }
+        if faults.is_empty() { Ok(changed) } else { Err(faults) }
+    }
+
+    fn log_security(&self, level: LogLevel, event: &str, fields: LogFields<'_>) {
+        self.event(level, event, fields);
     }
 }
 

@@ -179,11 +179,18 @@ fn plan(file: &File, log: &Log, flags: &[&'static str], incarnation: u64) -> Nod
         log: Box::new(log.clone()),
         usage: None,
         host_memory: None,
+        security: control::security::SecurityAtStart::none(),
     }
 }
 
 fn config(flags: &[&'static str]) -> ConfigSource<NodeSettings> {
-    let common = ["--node-id=1", "--listen=10.0.0.1:7401", "--admin=10.0.0.1:9280", "--topology=topology.toml"];
+    let common = [
+        "--node-id=1",
+        "--listen=10.0.0.1:7401",
+        "--admin=10.0.0.1:9280",
+        "--topology=topology.toml",
+        "--plaintext=allow",
+    ];
     let (keys, flags): (Vec<&str>, Vec<&str>) = flags.iter().partition(|flag| flag.contains(" = "));
     let file = format!("[limits]\n{}\n", keys.join("\n"));
     let has_memory = flags.iter().any(|flag| flag.starts_with("--memory"));

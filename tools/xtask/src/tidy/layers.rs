@@ -6,7 +6,7 @@
 //! | corelane-tls | reactor (and corelane-pki in its tests) |
 //! | control | corelane-http, corelane-tls, reactor, shardstore |
 //! | store-runtime | shardstore, reactor, control |
-//! | shardstored | shardstore, reactor, control, store-runtime |
+//! | shardstored | shardstore, reactor, control, corelane-tls, store-runtime |
 //! | corelane | all of the above |
 //! | perf-basis | shardstore; only coreperf and cacheperf use it |
 //! | cacheperf | perf-basis, shardstore; nobody uses it |
@@ -51,12 +51,21 @@ const LAYERS: &[Layer] = &[
     Layer {
         package: "shardstored",
         folder: "shardstore/node",
-        may_use: &["shardstore", "reactor", "control", "store-runtime"],
+        may_use: &["shardstore", "reactor", "control", "corelane-tls", "store-runtime"],
     },
     Layer {
         package: "corelane",
         folder: "server",
-        may_use: &["corelane-http", "shardstore", "reactor", "control", "store-runtime", "shardstored"],
+        may_use: &[
+            "corelane-http",
+            "corelane-pki",
+            "corelane-tls",
+            "shardstore",
+            "reactor",
+            "control",
+            "store-runtime",
+            "shardstored",
+        ],
     },
     Layer { package: "perf-basis", folder: "perf/basis", may_use: &["shardstore"] },
     Layer { package: "cacheperf", folder: "perf/cache", may_use: &["shardstore", "perf-basis"] },

@@ -180,7 +180,7 @@ type Script = fn(Client) -> Pin<Box<dyn Future<Output = ()>>>;
 /// One listener and one client, until the client's script is over; then the listener must hold nothing but itself.
 fn simulate(seed: u64, network: NetworkOptions, script: Script) {
     simulate_with(seed, network, script, |reactor, address| {
-        serve(reactor, address, None, Rc::new(Fake::default())).unwrap()
+        serve(reactor, address, (None, None), Rc::new(Fake::default())).unwrap()
     });
 }
 

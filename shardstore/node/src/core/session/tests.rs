@@ -50,7 +50,9 @@ fn core_on(reactor: &Reactor, mailbox: reactor::Mailbox<crate::message::NodeMess
     };
     let node_metrics = Arc::new(NodeMetrics::new(1));
     let shards = store_runtime::remote::unpublished(1);
-    NodeCore::new(reactor, CoreSeat { shared: Arc::new(shared), topology, node_metrics, mailbox, shards }).unwrap()
+    let (security, clock) = (Arc::default(), Arc::default());
+    let seat = CoreSeat { shared: Arc::new(shared), topology, security, clock, node_metrics, mailbox, shards };
+    NodeCore::new(reactor, seat).unwrap()
 }
 
 /// Stores a value and returns a buffer of GETs of it.

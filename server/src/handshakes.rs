@@ -1,0 +1,55 @@
+//! TLS handshakes of a data core: with clients that connect to it, and with the nodes that it connects to.
+//!
+//! **Not** the handshake itself ([`corelane_tls::handshake`]), nor certificates.
+//!
+//! **Invariants**: a handshake ends by its deadline; one that fails ends its connection, with an alert where the client can read one; the
+//! session of a connection begins when its handshake is done, and knows nothing of it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use corelane_tls::handshake::drive::Handshakes;
+use corelane_tls::handshake::gate::GateLimits;
+use reactor::{Connection, Reactor};
+
+use crate::settings::TlsSettings;
+use crate::snapshot::CurrentSnapshot;
+
+/// How long a client gets to read the alert that ends its handshake.
+const ALERT_LINGER: Duration = Duration::from_millis(500);
+
+/// Bounds on the handshakes of a core.
+pub(crate) fn gate_limits(settings: &TlsSettings) -> GateLimits {
+    GateLimits {
+        per_pass: u32::try_from(settings.handshakes_per_pass).unwrap_or(u32::MAX),
+        waiting_max: settings.handshakes_waiting,
+    }
+}
+
+/// The handshakes of a core's listeners.
+pub(crate) struct ClientHandshakes {
+    reactor: Reactor,
+    snapshot: Rc<CurrentSnapshot>,
+    handshakes: Rc<Handshakes>,
+}
+
+impl ClientHandshakes {
+    pub(crate) fn new(reactor: &Reactor, snapshot: &Rc<CurrentSnapshot>, handshakes: &Rc<Handshakes>) -> Self {
+        let (snapshot, handshakes) = (Rc::clone(snapshot), Rc::clone(handshakes));
+        ClientHandshakes { reactor: reactor.clone(), snapshot, handshakes }
+    }
+
+    /// Does the handshake of a connection that was accepted; `None` where it has failed, and the connection is over.
+    pub(crate) async fn accept(&self, connection: Connection) -> Option<Connection> {
+        let snapshot = self.snapshot.hold();
+        let Some(clients) = &snapshot.security.clients else { return None };
+        let deadline = self.reactor.now() + snapshot.settings.tls.handshake_timeout;
+        match self.handshakes.accept(&connection, clients.config(), deadline).await {
+            Ok(_) => Some(connection),
+            Err(_) => {
+                connection.finish(ALERT_LINGER).await;
+                None
+            }
+        }
+    }
+}

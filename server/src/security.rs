@@ -1,0 +1,278 @@
+//! Who an edge is, to its clients and within its cluster, as of one moment.
+//!
+//! ```text
+//!  [certificate.NAME], tls.* ──▶ clients    what handshakes of listeners with TLS use
+//!  cluster.*, admin_tls ───────▶ cluster    links to nodes, the admin listener
+//! ```
+//!
+//! **Not** reading files, nor handshakes.
+//!
+//! **Invariants**: immutable, part of [`crate::snapshot::Snapshot`]; what is refused keeps what was there before.
+//!
+//! **Source**: docs/tls.md.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::security::{
+    ClusterIdentity, ClusterReload, ClusterRole, ClusterSecurity, SecurityAtStart, SecurityFault, SecurityFiles,
+    check_listeners, check_plaintext, lines_of,
+};
+use corelane_pki::{KeySource, Validity, self_signed};
+use corelane_tls::store::{
+    CertificateFacts, CertificateFiles, ClientAuth, MinVersion, NamedFile, ServerFiles, ServerSettings, ServerSnapshot,
+    TicketPolicy, TlsParts, reload_server,
+};
+use reactor::Address;
+use shardstore::placement::{NodeAddress, Topology};
+
+use crate::settings::{ClientAuthChoice, EdgeSettings, TlsVersion};
+
+/// The protocol that is spoken over TLS, in ALPN.
+const HTTP1_ALPN: &[u8] = b"http/1.1";
+
+/// NAME of the certificate that `self_signed` asks for: that of whatever name clients ask for.
+const SELF_SIGNED: &str = "default";
+
+/// How long that certificate is valid. It is made anew at each start.
+const SELF_SIGNED_TIME: Duration = Duration::from_secs(90 * 86_400);
+
+/// Who an edge is. The default is nobody: all is in the clear.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Security {
+    /// To clients of listeners with TLS.
+    pub(crate) clients: Option<Arc<ServerSnapshot>>,
+    /// To nodes and operators.
+    pub(crate) cluster: ClusterSecurity,
+    /// The certificate that was made at the start, where that was asked for.
+    own: Option<Arc<OwnPem>>,
+}
+
+/// A certificate that this process has made, in PEM.
+#[derive(Debug)]
+struct OwnPem {
+    chain: String,
+    key: String,
+}
+
+/// The next of it, and what was refused.
+pub(crate) struct SecurityReload {
+    pub(crate) security: Option<Security>,
+    pub(crate) faults: Vec<SecurityFault>,
+}
+
+/// The names of the keys of a certificate, for messages.
+struct CertificateKeys {
+    chain: String,
+    key: String,
+    ocsp: String,
+}
+
+impl Security {
+    /// The files that settings name, in a fixed order.
+    pub(crate) fn files(settings: &EdgeSettings) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for certificate in settings.certificate.values() {
+            files.extend([&certificate.chain, &certificate.key].into_iter().chain(&certificate.ocsp).cloned());
+        }
+        let tls = &settings.tls;
+        files.extend([&tls.ticket_keys, &tls.client_ca, &tls.client_crl].into_iter().flatten().cloned());
+        files.extend(identity(settings, None).files());
+        files
+    }
+
+    /// Whether a reload of settings means that it is to be made anew.
+    pub(crate) fn is_made_of_others(before: &EdgeSettings, after: &EdgeSettings) -> bool {
+        before.certificate != after.certificate
+            || before.tls != after.tls
+            || before.cluster != after.cluster
+            || before.admin_client_ca != after.admin_client_ca
+    }
+
+    /// Who an edge is when it starts.
+    ///
+    /// # Errors
+    ///
+    /// The operator's: all that is wrong, a line each.
+    pub(crate) fn at_start(
+        settings: &EdgeSettings,
+        at_start: &SecurityAtStart,
+        topology: Option<&Topology>,
+    ) -> Result<Self, String> {
+        check_addresses(settings, topology)?;
+        let own = settings.self_signed.as_deref().map(|name| made(name, at_start.clock.seconds())).transpose()?;
+        let own = own.map(Arc::new);
+        let parts = at_start.parts();
+        let clients = if settings.listeners().any(|listener| listener.tls) {
+            Some(Arc::new(clients_at_start(settings, (&at_start.files, own.as_deref()), &parts)?))
+        } else {
+            check_unused(settings)?;
+            None
+        };
+        let identity = identity(settings, topology);
+        let cluster = ClusterSecurity::load(&identity, &at_start.files, &parts).map_err(|faults| lines_of(&faults))?;
+        Ok(Security { clients, cluster, own })
+    }
+
+    /// Who it is from now on, by what its files have now.
+    pub(crate) fn reload(
+        &self,
+        settings: &EdgeSettings,
+        files: &SecurityFiles,
+        topology: Option<&Topology>,
+        parts: &TlsParts,
+    ) -> SecurityReload {
+        let ClusterReload { security: cluster, mut faults } =
+            self.cluster.reload(&identity(settings, topology), files, parts);
+        let clients = self.clients.as_ref().and_then(|before| {
+            let reload = |files: &ServerFiles<'_>| reload_server(before, server_settings(settings), files);
+            match with_client_files(settings, (files, self.own.as_deref()), reload) {
+                Ok(reload) => {
+                    faults.extend(reload.errors.iter().map(SecurityFault::of));
+                    reload.snapshot
+                }
+                Err(refused) => {
+                    faults.extend(refused);
+                    None
+                }
+            }
+        });
+        let security = (cluster.is_some() || clients.is_some()).then(|| Security {
+            clients: clients.map(Arc::new).or_else(|| self.clients.clone()),
+            cluster: cluster.unwrap_or_else(|| self.cluster.clone()),
+            own: self.own.clone(),
+        });
+        SecurityReload { security, faults }
+    }
+
+    /// The same with the next keys of tickets, if it is time for them.
+    pub(crate) fn with_rotated_tickets(&self) -> Option<Self> {
+        let clients = self.clients.as_ref()?.with_rotated_tickets()?;
+        Some(Security { clients: Some(Arc::new(clients)), ..self.clone() })
+    }
+
+    /// What operators want to know of all certificates.
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = &CertificateFacts> {
+        self.clients.iter().flat_map(|clients| clients.certificates()).chain(self.cluster.certificates())
+    }
+}
+
+/// What an operator says of an edge within its cluster.
+fn identity<'s>(settings: &'s EdgeSettings, topology: Option<&'s Topology>) -> ClusterIdentity<'s> {
+    ClusterIdentity {
+        settings: &settings.cluster,
+        cluster: topology.map(Topology::cluster),
+        role: ClusterRole::Edge,
+        admin_tls: settings.admin_tls,
+        admin_client_ca: settings.admin_client_ca.as_deref(),
+    }
+}
+
+fn server_settings(settings: &EdgeSettings) -> ServerSettings {
+    let tls = &settings.tls;
+    ServerSettings {
+        min_version: match tls.min_version {
+            TlsVersion::Tls12 => MinVersion::Tls12,
+            TlsVersion::Tls13 => MinVersion::Tls13,
+        },
+        client_auth: match tls.client_auth {
+            ClientAuthChoice::None => ClientAuth::None,
+            ClientAuthChoice::Optional => ClientAuth::Optional,
+            ClientAuthChoice::Required => ClientAuth::Required,
+        },
+        resumption: if tls.tickets { TicketPolicy::Tickets } else { TicketPolicy::Off },
+        ticket_time: tls.ticket_time,
+        ..ServerSettings::public(vec![HTTP1_ALPN.to_vec()])
+    }
+}
+
+fn clients_at_start(
+    settings: &EdgeSettings,
+    read: (&SecurityFiles, Option<&OwnPem>),
+    parts: &TlsParts,
+) -> Result<ServerSnapshot, String> {
+    if settings.certificate.is_empty() && read.1.is_none() {
+        return Err(
+            "listen_tls: there is no certificate; write a [certificate.NAME] table with chain and key, or try it with \
+                    --self-signed localhost"
+                .to_owned(),
+        );
+    }
+    let load = |files: &ServerFiles<'_>| ServerSnapshot::load(parts, server_settings(settings), files);
+    let loaded = with_client_files(settings, read, load).map_err(|faults| lines_of(&faults))?;
+    loaded.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+/// Calls `then` with what the files of clients' certificates hold.
+fn with_client_files<R>(
+    settings: &EdgeSettings,
+    (files, own): (&SecurityFiles, Option<&OwnPem>),
+    then: impl FnOnce(&ServerFiles<'_>) -> R,
+) -> Result<R, Vec<SecurityFault>> {
+    let keys: Vec<CertificateKeys> = settings.certificate.keys().map(|name| CertificateKeys::of(name)).collect();
+    let mut faults = Vec::new();
+    let mut take = |setting, path| files.named(setting, path).map_err(|fault| faults.push(fault)).ok();
+    let mut certificates: Vec<CertificateFiles<'_>> = Vec::new();
+    for ((name, certificate), keys) in settings.certificate.iter().zip(&keys) {
+        let chain = take(&keys.chain, &certificate.chain);
+        let key = take(&keys.key, &certificate.key);
+        let ocsp = certificate.ocsp.as_ref().and_then(|ocsp| take(&keys.ocsp, ocsp));
+        if let (Some(chain), Some(key)) = (chain, key) {
+            certificates.push(CertificateFiles { name, chain, key, ocsp });
+        }
+    }
+    certificates.extend(own.map(OwnPem::as_files));
+    let tls = &settings.tls;
+    let server_files = ServerFiles {
+        certificates: &certificates,
+        ticket_keys: tls.ticket_keys.as_deref().and_then(|path| take("tls.ticket_keys", path)),
+        client_ca: tls.client_ca.as_deref().and_then(|path| take("tls.client_ca", path)),
+        client_crl: tls.client_crl.as_deref().and_then(|path| take("tls.client_crl", path)),
+    };
+    if faults.is_empty() { Ok(then(&server_files)) } else { Err(faults) }
+}
+
+impl CertificateKeys {
+    fn of(name: &str) -> Self {
+        let key = |key| format!("certificate.{name}.{key}");
+        CertificateKeys { chain: key("chain"), key: key("key"), ocsp: key("ocsp") }
+    }
+}
+
+impl OwnPem {
+    fn as_files(&self) -> CertificateFiles<'_> {
+        let named = |bytes| NamedFile { setting: "self_signed", path: "(made at the start)", bytes };
+        let (chain, key) = (named(self.chain.as_bytes()), named(self.key.as_bytes()));
+        CertificateFiles { name: SELF_SIGNED, chain, key, ocsp: None }
+    }
+}
+
+/// Makes a certificate for `name` that nobody has signed.
+fn made(name: &str, now_s: u64) -> Result<OwnPem, String> {
+    let validity = Validity::starting(now_s, SELF_SIGNED_TIME);
+    let issued = self_signed(name, validity, KeySource::P256).map_err(|error| format!("self_signed: {error}"))?;
+    Ok(OwnPem { chain: issued.chain, key: issued.key.expose().to_owned() })
+}
+
+/// Settings that would do nothing, because no listener speaks TLS.
+fn check_unused(settings: &EdgeSettings) -> Result<(), String> {
+    match settings.certificate.keys().next() {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "certificate.{name}: no listener speaks TLS; set listen_tls, or tls = true of a [[listener]], or take the table out"
+        )),
+    }
+}
+
+/// Whether all that this process speaks to, or listens on, in the clear may be.
+fn check_addresses(settings: &EdgeSettings, topology: Option<&Topology>) -> Result<(), String> {
+    let cluster = &settings.cluster;
+    check_listeners(&[], (&Address::from(&settings.admin), settings.admin_tls), cluster)?;
+    for node in topology.into_iter().flat_map(Topology::nodes) {
+        if let NodeAddress::Ip(address) = &node.address {
+            check_plaintext(&format!("topology: node {}", node.id), address.ip(), cluster)?;
+        }
+    }
+    Ok(())
+}
