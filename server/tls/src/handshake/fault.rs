@@ -192,6 +192,7 @@ impl HandshakeFault {
             Self::AlertReceived(_) | Self::Socket(_) => None,
             Self::TimedOut | Self::Closed => Some(AlertDescription::CloseNotify),
             Self::Shed | Self::Internal(_) => Some(AlertDescription::InternalError),
+            Self::NoCommonVersion => Some(AlertDescription::ProtocolVersion),
             Self::NotTls | Self::Malformed(_) | Self::FlightTooLong => Some(AlertDescription::DecodeError),
             _ => Some(AlertDescription::UnexpectedMessage),
         }
@@ -237,9 +238,10 @@ fn of_incompatible(error: Error) -> HandshakeFault {
         | Lacks::Tls12NotOfferedOrEnabled => HandshakeFault::NoCommonVersion,
         Lacks::NoCipherSuitesInCommon => HandshakeFault::NoCommonSuite,
         Lacks::NoKxGroupsInCommon => HandshakeFault::NoCommonGroup,
-        Lacks::NoSignatureSchemesInCommon | Lacks::NoCertificateRequestSignatureSchemesInCommon => {
-            HandshakeFault::NoCommonSignature
-        }
+        // A hello without the extension means SHA-1.
+        Lacks::NoSignatureSchemesInCommon
+        | Lacks::NoCertificateRequestSignatureSchemesInCommon
+        | Lacks::SignatureAlgorithmsExtensionRequired => HandshakeFault::NoCommonSignature,
         Lacks::ExtendedMasterSecretExtensionRequired => HandshakeFault::NoExtendedMasterSecret,
         _ => HandshakeFault::Incompatible(error),
     }

@@ -17,7 +17,7 @@ use rustls::{CommonState, Error, ExtractedSecrets, ProtocolVersion, ServerConfig
 
 use super::engine::{FinishedHandshake, HandshakeEngine, HandshakeStep, RustlsSide};
 use super::fault::HandshakeFault;
-use super::hello::{HelloWatch, server_name};
+use super::hello::HelloWatch;
 use super::records::NextRecord;
 
 /// Sets what every configuration of a server needs, whatever else it says: the keys can be taken out, TLS 1.2 has the extended master
@@ -70,8 +70,12 @@ impl ServerHandshake {
                 NextRecord::Partial => return Ok(HandshakeStep::NeedsBytes),
                 NextRecord::TooMany => return Err(self.refuse(HandshakeFault::FlightTooLong, wire)),
                 NextRecord::Whole(record) => match may_be_hello.then(|| self.hello.observe(record)).flatten() {
+                    // rustls looks at it later, and blames an extension that TLS 1.1 did not have.
+                    Some(hello) if hello.is_before_tls12 => {
+                        return Err(self.refuse(HandshakeFault::NoCommonVersion, wire));
+                    }
                     Some(hello) => {
-                        self.server_name = server_name(&hello);
+                        self.server_name = hello.server_name;
                         self.needs_permit = true;
                     }
                     None => self.engine.show_next(wire)?,

@@ -99,6 +99,10 @@ impl Authority {
         Arc::new(roots)
     }
 
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
     /// A list of revoked certificates, valid for 2026.
     pub(crate) fn revoke(&self, serials: &[u64]) -> CertificateRevocationListDer<'static> {
         let revoked = |serial: &u64| RevokedCertParams {

@@ -70,7 +70,7 @@ pub(crate) fn start<F: Future<Output = ()> + 'static>(
         let (main, running) = (reactor.clone(), body(Rc::clone(&seat)));
         drop(seat);
         let main = async move {
-            let limit = main.now() + Duration::from_secs(60);
+            let limit = main.now() + Duration::from_secs(300);
             assert!(main.until(limit, running).await.is_some(), "the scenario hangs");
             main.stop();
         };

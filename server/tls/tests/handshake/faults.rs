@@ -143,12 +143,16 @@ fn versions_and_the_extended_master_secret_are_required() {
     assert_eq!(refusal(&tls11), ("no_common_version", fatal(ProtocolVersion)));
     let without = replaced(only_12(), &[0, 23, 0, 0], &[0xfa, 0xfa, 0, 0]);
     assert_eq!(refusal(&without), ("no_extended_master_secret", fatal(HandshakeFailure)));
-    // Something else that a client has to say: which signatures it checks.
-    let is_signatures = |it: &[u8]| it[..3] == [0, 13, 0] && it[4] == 0 && it[3] == it[5] + 2;
-    let mut without = only_12();
-    let at = without.windows(6).position(is_signatures).unwrap();
-    without[at..at + 2].copy_from_slice(&[0xfb, 0xfb]);
-    assert_eq!(refusal(&without).0, "incompatible");
+    // Without saying which signatures it checks, a client checks SHA-1's. A hello of TLS 1.3 needs a key share.
+    let cases =
+        [(13, only_12(), "no_common_signature"), (10, only_12(), "no_common_group"), (51, hello(), "incompatible")];
+    for (extension, mut without, label) in cases {
+        let number = |bytes: &[u8]| u16::from_be_bytes([bytes[0], bytes[1]]);
+        let is_it = |it: &[u8]| it[..2] == [0, extension] && number(&it[2..]) == number(&it[4..]).saturating_add(2);
+        let at = without.windows(6).position(is_it).unwrap();
+        without[at..at + 2].copy_from_slice(&[0xfb, 0xfb]);
+        assert_eq!(refusal(&without), (label, fatal(HandshakeFailure)));
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod authority;
 mod client;
 mod driven;
 mod faults;
+mod openssl;
 mod pair;
 mod seeded;
 mod server;
