@@ -65,6 +65,7 @@ impl ClientHandshake {
         while !self.engine.is_done() {
             match self.engine.next() {
                 NextRecord::Partial => return Ok(HandshakeStep::NeedsBytes),
+                NextRecord::None => return Err(self.engine.refuse_no_record(wire)),
                 NextRecord::TooMany => return Err(self.refuse(HandshakeFault::FlightTooLong, wire)),
                 NextRecord::Whole(_) => self.engine.show_next(wire)?,
             }

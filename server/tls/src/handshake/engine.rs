@@ -104,6 +104,12 @@ impl<E: RustlsSide> HandshakeEngine<E> {
         self.run(wire)
     }
 
+    /// Refuses what comes next, which is no record: rustls knows its alert.
+    pub(super) fn refuse_no_record(&mut self, wire: &mut Vec<u8>) -> HandshakeFault {
+        self.records.show_header();
+        self.run(wire).err().unwrap_or_else(|| self.refuse(HandshakeFault::NotTls, wire))
+    }
+
     /// Runs rustls on what it has been shown, and writes what it has to say.
     pub(super) fn run(&mut self, wire: &mut Vec<u8>) -> Result<(), HandshakeFault> {
         let written_before = wire.len();

@@ -68,6 +68,7 @@ impl ServerHandshake {
             let may_be_hello = self.engine.version() != Some(ProtocolVersion::TLSv1_2);
             match self.engine.next() {
                 NextRecord::Partial => return Ok(HandshakeStep::NeedsBytes),
+                NextRecord::None => return Err(self.engine.refuse_no_record(wire)),
                 NextRecord::TooMany => return Err(self.refuse(HandshakeFault::FlightTooLong, wire)),
                 NextRecord::Whole(record) => match may_be_hello.then(|| self.hello.observe(record)).flatten() {
                     // rustls looks at it later, and blames an extension that TLS 1.1 did not have.

@@ -89,6 +89,26 @@ fn bytes_that_are_no_handshake_are_refused_with_an_alert() {
 }
 
 #[test]
+fn a_hello_in_another_protocols_record_is_not_worked_on() {
+    // rustls takes a record with DTLS's version for one of TLS; in pieces it would be worked on without a permit.
+    let (_, side) = authority_and_server();
+    let config = Arc::new(side.server_config());
+    for version in [[0xfe, 0xff], [0xfe, 0xfd], [0, 2]] {
+        let mut wire = hello();
+        wire[1..3].copy_from_slice(&version);
+        for cut in [1, 5, 6, wire.len()] {
+            let mut server = ServerHandshake::new(&config).unwrap();
+            let mut out = Vec::new();
+            let steps = [&wire[..cut], &wire[cut..]].map(|piece| {
+                server.push(piece);
+                if out.is_empty() { server.advance(&mut out).map_err(|fault| fault.label()) } else { Err("not_tls") }
+            });
+            assert_eq!((steps[1], &out), (Err("not_tls"), &fatal(AlertDescription::DecodeError)));
+        }
+    }
+}
+
+#[test]
 fn nothing_in_common_is_said_by_name() {
     use AlertDescription::{AccessDenied, HandshakeFailure, NoApplicationProtocol};
     let of = |change: fn(&mut CryptoProvider)| {
