@@ -4,4 +4,5 @@
 //!
 //! **Invariants**: every function accepts any bytes, and panics only if a promise of this crate is broken.
 
+pub use crate::handshake::fuzzing::tls_accept;
 pub use crate::protect::fuzzing::tls_open;

@@ -23,6 +23,8 @@ mod records;
 pub mod client;
 pub mod drive;
 pub mod fault;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod gate;
 pub mod peer;
 pub mod server;

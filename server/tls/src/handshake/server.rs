@@ -105,6 +105,17 @@ impl ServerHandshake {
         self.engine.refuse(fault, wire)
     }
 
+    /// The name that the hello asks for.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn has_chosen_version(&self) -> bool {
+        self.engine.version().is_some()
+    }
+
     /// The keys and what else there is, after [`HandshakeStep::Done`].
     ///
     /// # Errors

@@ -22,7 +22,7 @@ mod messages;
 mod open;
 mod partial;
 #[cfg(any(test, fuzzing))]
-mod rig;
+pub(crate) mod rig;
 mod seal;
 mod side;
 #[cfg(test)]

@@ -125,7 +125,8 @@ fn assert_says(said: &str, words: &[&str]) {
 #[test]
 fn versions_suites_groups_and_tickets() {
     let rig = Rig::start("served");
-    let cases: [(&str, &[&str], ProtocolVersion, Option<&[u8]>); 7] = [
+    type Case<'a> = (&'a str, &'a [&'a str], ProtocolVersion, Option<&'a [u8]>);
+    let cases: [Case<'_>; 7] = [
         ("-tls1_3", &["New, TLSv1.3"], ProtocolVersion::TLSv1_3, None),
         ("-tls1_2", &["New, TLSv1.2", "Extended master secret: yes"], ProtocolVersion::TLSv1_2, None),
         ("-alpn h2,http/1.1", &["ALPN protocol: h2"], ProtocolVersion::TLSv1_3, Some(b"h2")),
