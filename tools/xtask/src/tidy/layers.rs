@@ -2,7 +2,7 @@
 //!
 //! | crate | may use |
 //! |---|---|
-//! | corelane-http, corelane-pki, shardstore, reactor | none of ours |
+//! | corelane-acme, corelane-http, corelane-pki, shardstore, reactor | none of ours |
 //! | corelane-tls | reactor (and corelane-pki in its tests) |
 //! | control | corelane-http, corelane-tls, reactor, shardstore |
 //! | store-runtime | shardstore, reactor, control |
@@ -37,6 +37,7 @@ struct Layer {
 }
 
 const LAYERS: &[Layer] = &[
+    Layer { package: "corelane-acme", folder: "server/acme", may_use: &[] },
     Layer { package: "corelane-http", folder: "server/http", may_use: &[] },
     Layer { package: "shardstore", folder: "shardstore", may_use: &[] },
     Layer { package: "reactor", folder: "server/reactor", may_use: &[] },
