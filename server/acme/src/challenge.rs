@@ -23,7 +23,8 @@ pub struct Challenges {
     tls: BTreeMap<String, TlsChallenge>,
 }
 
-/// The certificate of a handshake with the ALPN name `acme-tls/1`.
+/// The certificate of a handshake with the ALPN name `acme-tls/1`. Its extension is critical and unknown to webpki, so what compares key and
+/// certificate with webpki (`CertifiedKey::from_der`, `keys_match`) refuses it; `CertifiedKey::new` takes it.
 pub struct TlsChallenge {
     /// Self-signed, for the one domain, with the acmeIdentifier extension.
     pub certificate: CertificateDer<'static>,
