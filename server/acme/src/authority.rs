@@ -59,7 +59,7 @@ impl AcmeAuthority {
     /// The operator's (`ca`), the network's or the authority's.
     pub(crate) fn connect(settings: &AcmeSettings, key: &KeyPair) -> Result<Self, Setback> {
         let last_answer = Arc::new(LastAnswer::default());
-        let client = BlockingClient { agent: agent(settings)?, last_answer: Arc::clone(&last_answer) };
+        let client = DirectoryClient { agent: agent(settings)?, last_answer: Arc::clone(&last_answer) };
         let der = PrivatePkcs8KeyDer::from(key.serialize_der());
         let signer = Key::from_pkcs8_der(der.clone_key()).map_err(|error| AcmeFailure::Crypto(error.to_string()))?;
         let builder = Account::builder_with_http(Box::new(client));
@@ -158,12 +158,12 @@ pub(crate) fn told(problem: &instant_acme::Problem) -> String {
 struct Unanswered(String);
 
 /// The HTTP client of the protocol's crate.
-struct BlockingClient {
+struct DirectoryClient {
     agent: ureq::Agent,
     last_answer: Arc<LastAnswer>,
 }
 
-impl HttpClient for BlockingClient {
+impl HttpClient for DirectoryClient {
     fn request(
         &self,
         request: http::Request<BodyWrapper<Bytes>>,
