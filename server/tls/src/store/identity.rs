@@ -310,3 +310,86 @@ pub fn verdict<'a>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_have_one_spelling() {
+        for uri in [
+            "spiffe://blue/edge/e1",
+            "spiffe://Blue.eu_1-x/node/1",
+            "spiffe://blue/node/65535",
+            "spiffe://blue/operator/Kim.B",
+        ] {
+            assert_eq!(ProcessIdentity::parse(uri).unwrap().to_string(), uri);
+        }
+        assert_eq!(ProcessIdentity::parse("spiffe://b/node/7").unwrap().node_id(), Some(7));
+        assert_eq!(ProcessIdentity::parse("spiffe://b/edge/7").unwrap().node_id(), None);
+        let long = |bytes: usize| "a".repeat(bytes);
+        assert!(ProcessIdentity::parse(&format!("spiffe://{}/edge/{}", long(63), long(48))).is_ok());
+        for uri in [
+            "",
+            "spiffe://",
+            "spiffe://blue",
+            "spiffe://blue/edge",
+            "spiffe://blue/edge/",
+            "spiffe:///edge/e1",
+            "spiffe://blue/edge/e1/",
+            "spiffe://blue/edge/e1/x",
+            "spiffe://blue//e1",
+            "SPIFFE://blue/edge/e1",
+            "https://blue/edge/e1",
+            "spiffe://blue/Edge/e1",
+            "spiffe://blue/server/e1",
+            "spiffe://blue/edge/e 1",
+            "spiffe://blue/edge/e%31",
+            "spiffe://blue/edge/..",
+            "spiffe://blue/edge/e1?x",
+            "spiffe://bl:ue/edge/e1",
+            "spiffe://blue/node/0",
+            "spiffe://blue/node/07",
+            "spiffe://blue/node/+7",
+            "spiffe://blue/node/-7",
+            "spiffe://blue/node/65536",
+            "spiffe://blue/node/99999999999",
+            "spiffe://blue/node/n7",
+            &format!("spiffe://{}/edge/e1", long(64)),
+            &format!("spiffe://blue/edge/{}", long(49)),
+        ] {
+            let fault = ProcessIdentity::parse(uri).expect_err(uri);
+            assert!(matches!(fault, IdentityFault::Malformed { .. }), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_a_peer_presents_cannot_break_a_line_of_the_log() {
+        let fault = ProcessIdentity::parse(&format!("spiffe://a\n{}", "b".repeat(9999))).unwrap_err();
+        let text = fault.to_string();
+        assert!(!text.contains('\n') && text.len() < 400, "{text}");
+    }
+
+    #[test]
+    fn a_verdict_says_who_was_expected_and_who_came() {
+        let expected = ExpectedPeer { cluster: "blue".into(), roles: vec![PeerRole::Edge, PeerRole::Node], id: None };
+        let presented = |uri: &str, not_after| PresentedCertificate {
+            identity: ProcessIdentity::parse(uri),
+            subject: "CN=x".into(),
+            fingerprint: "00ff".into(),
+            not_after,
+        };
+        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(100));
+        let judged = |uri: &str, not_after| {
+            let presented = presented(uri, not_after);
+            verdict(&expected, &presented, now).cloned().map_err(|refusal| (refusal.name(), refusal.to_string()))
+        };
+        assert_eq!(judged("spiffe://blue/node/3", 100).unwrap().id, "3");
+        assert_eq!(judged("spiffe://blue/node/3", 99).unwrap_err().0, "expired");
+        let (name, text) = judged("spiffe://blue/operator/kim", 100).unwrap_err();
+        assert_eq!(name, "wrong_identity");
+        assert_eq!(text, "expected spiffe://blue/edge|node/*, and the peer is spiffe://blue/operator/kim: wrong role");
+        let (name, text) = judged("https://blue", 100).unwrap_err();
+        assert!(name == "no_identity" && text.contains("00ff") && text.contains("https://blue"), "{text}");
+    }
+}

@@ -42,7 +42,7 @@ pub use identity::{
     ExpectedPeer, IdentityFault, PeerRefusal, PeerRole, PresentedCertificate, ProcessIdentity, verdict,
 };
 pub use names::CertificateNames;
-pub use peers::{ClientAuth, node_server_name};
+pub use peers::{ClientAuth, node_server_name, refusal_of};
 pub use reload::{ClientReload, ServerReload, reload_client, reload_server};
 pub use sessions::Sessions;
 pub use tickets::{TicketKeyFacts, TicketKeyPhase, TicketKeys};

@@ -25,7 +25,7 @@ use webpki::KeyUsage;
 
 use super::authority::PeerAuthorities;
 use super::error::StoreFault;
-use super::identity::{ExpectedPeer, PresentedCertificate, verdict};
+use super::identity::{ExpectedPeer, PeerRefusal, PeerRole, PresentedCertificate, verdict};
 
 /// Whether clients are asked for a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -157,7 +157,7 @@ impl ServerCertVerifier for ClusterNodes {
         let chain = (end_entity, intermediates);
         let verified = self.authorities.verify(chain, KeyUsage::server_auth(), &self.provider, now);
         verified.map_err(certificate_error)?;
-        let roles = vec![super::identity::PeerRole::Node];
+        let roles = vec![PeerRole::Node];
         check(&ExpectedPeer { cluster: self.cluster.clone(), roles, id: Some(id) }, end_entity, now)?;
         Ok(ServerCertVerified::assertion())
     }
@@ -190,6 +190,15 @@ fn check(expected: &ExpectedPeer, certificate: &CertificateDer<'_>, now: UnixTim
     verdict(expected, &presented, now)
         .map(|_| ())
         .map_err(|refusal| CertificateError::Other(OtherError(Arc::new(refusal))).into())
+}
+
+/// The refusal inside an error of a handshake, for the log: rustls writes what it does not know in the debugging form.
+#[must_use]
+pub fn refusal_of(error: &Error) -> Option<&PeerRefusal> {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => inner.downcast_ref(),
+        _ => None,
+    }
 }
 
 /// The library's errors as rustls sends alerts for them.

@@ -9,12 +9,14 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa, Issuer,
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm,
 };
+use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{
-    ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
+    ClientConfig, ClientConnection, Connection, NamedGroup, RootCertStore, ServerConfig, ServerConnection,
+    SupportedProtocolVersion,
 };
 
 use crate::store::{CertificateFiles, NamedFile, ServerFiles, TlsParts};
@@ -74,7 +76,7 @@ fn at(seconds: u64) -> time::OffsetDateTime {
 }
 
 /// A chain and key in PEM.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pair {
     pub(crate) chain: String,
     pub(crate) key: String,
@@ -95,7 +97,6 @@ impl<'a> Wish<'a> {
         Self { names, uris: &[], kind, valid: (START - DAY, START + 90 * DAY), serial: 7 }
     }
 
-    #[allow(dead_code, reason = "links use it")]
     pub(crate) fn uris(uris: &'a [&'a str]) -> Self {
         Self { uris, ..Self::names(&[]) }
     }
@@ -105,6 +106,12 @@ impl Authority {
     pub(crate) fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         Self(CertifiedIssuer::self_signed(authority_params(name), key).unwrap())
+    }
+
+    /// One authority for a whole test, also in functions that do not have it.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: std::sync::OnceLock<Authority> = std::sync::OnceLock::new();
+        SHARED.get_or_init(|| Self::new("blue"))
     }
 
     /// An authority that this one has issued.
@@ -168,6 +175,17 @@ impl Pair {
 
     pub(crate) fn der(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(self.chain.as_bytes()).unwrap()
+    }
+}
+
+/// Always presents one certificate, whatever is in it.
+#[derive(Debug)]
+pub(crate) struct One(pub(crate) Pair);
+
+impl rustls::server::ResolvesServerCert for One {
+    fn resolve(&self, _: rustls::server::ClientHello<'_>) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(self.0.key.as_bytes()).unwrap();
+        Some(Arc::new(rustls::sign::CertifiedKey::from_der(vec![self.0.der()], key, &provider()).unwrap()))
     }
 }
 
@@ -243,4 +261,50 @@ fn carry(from: &mut Connection, to: &mut Connection) -> Option<rustls::Error> {
         }
     }
     None
+}
+
+/// A client's store that offers the sessions of every name to every name.
+#[derive(Debug)]
+pub(crate) struct OneName(ClientSessionMemoryCache);
+
+impl Default for OneName {
+    fn default() -> Self {
+        Self(ClientSessionMemoryCache::new(8))
+    }
+}
+
+impl OneName {
+    fn name() -> ServerName<'static> {
+        ServerName::try_from("one.example").unwrap()
+    }
+}
+
+impl ClientSessionStore for OneName {
+    fn set_kx_hint(&self, _: ServerName<'static>, group: NamedGroup) {
+        self.0.set_kx_hint(Self::name(), group);
+    }
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        self.0.kx_hint(&Self::name())
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, value: Tls12ClientSessionValue) {
+        self.0.set_tls12_session(Self::name(), value);
+    }
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.0.tls12_session(&Self::name())
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {
+        self.0.remove_tls12_session(&Self::name());
+    }
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, value: Tls13ClientSessionValue) {
+        self.0.insert_tls13_ticket(Self::name(), value);
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.0.take_tls13_ticket(&Self::name())
+    }
 }
