@@ -9,7 +9,7 @@ use rustix::fs::Mode;
 
 use crate::verbs;
 
-/// Installs releases on a host, tunes it, takes every change back, and shows what runs on it.
+/// Installs releases on a host, tunes it, takes every change back, shows what runs on it, and keeps a cluster's certificates.
 #[derive(Parser)]
 #[command(name = "corectl", version, about)]
 struct Arguments {
@@ -30,6 +30,12 @@ enum CorectlVerb {
     Status(verbs::status::Options),
     /// Verify, install and list releases, and go back to the one before.
     Release(verbs::release::Options),
+    /// Make a cluster's own certificate authority, and issue, renew and revoke certificates with it
+    ///
+    /// For clusters without a PKI of their own. All files lie in one folder, which is brought to no host as a whole: each host gets
+    /// ca.pem, crl.pem, and its own certificate and key.
+    #[command(after_help = verbs::pki::EXAMPLES)]
+    Pki(verbs::pki::Options),
 }
 
 /// The command line, for manual pages and completions.
@@ -49,6 +55,7 @@ pub fn run_program() -> ExitCode {
         CorectlVerb::Top(options) => verbs::top::run(&options),
         CorectlVerb::Status(options) => verbs::status::run(options),
         CorectlVerb::Release(options) => verbs::release::run(&options),
+        CorectlVerb::Pki(options) => verbs::pki::run(&options),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

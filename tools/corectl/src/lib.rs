@@ -22,6 +22,7 @@ pub mod host;
 pub mod knobs;
 pub mod layout;
 pub mod picture;
+pub mod pki;
 pub mod plan;
 pub mod printable;
 pub mod profile;
