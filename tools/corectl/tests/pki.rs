@@ -15,6 +15,8 @@ use corectl::pki::{
     RevokeTarget, RotationStep, RowState, TicketKeyChange, change_ticket_keys, init,
 };
 use corelane_pki::{CertificateRecord, RevocationRecord, SubjectNames};
+use corelane_tls::store::{NamedFile, TicketKeys};
+use rustls::pki_types::UnixTime;
 
 /// 2026-01-01, in seconds since 1970.
 const NOW: u64 = 1_767_225_600;
@@ -174,6 +176,19 @@ fn an_operator_makes_a_cluster() {
     assert_eq!(shown["rows"][1]["state"], "revoked");
     assert_eq!(shown["rows"][1]["serial"], cluster.record("node-1").serial.to_string());
     cluster.assert_pair("node-1");
+}
+
+/// What docs/tls.md tells operators to call is understood.
+#[test]
+fn the_documented_commands_are_commands() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tls.md")).unwrap();
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    let commands: Vec<&str> = lines.filter(|line| line.starts_with("corectl pki ")).collect();
+    assert!(commands.len() > 10);
+    for command in commands {
+        let parsed = corectl::command::command_line().try_get_matches_from(command.split_whitespace());
+        assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
+    }
 }
 
 #[test]
@@ -398,10 +413,18 @@ fn ticket_keys_move_from_the_front_to_the_end() {
     assert_eq!(keys()[1..], second[..2]);
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains("# made 2026-01-01T00:00:02Z\n"), "{text}");
+    assert!(is_taken_by_servers(&text));
     for broken in ["", "# none\n", "00\n", &format!("{0}\n{0}\n", second[0]), &format!("{}g\n", &second[0][1..])] {
         fs::write(&path, broken).unwrap();
         let refused = change_ticket_keys(&path, TicketKeyChange::Rotate, NOW);
         assert!(matches!(refused, Err(PkiFault::Refused(_))), "{broken:?}");
         assert_eq!(fs::read_to_string(&path).unwrap(), broken);
+        assert!(!is_taken_by_servers(broken), "{broken:?}");
     }
+}
+
+/// Whether a server takes a file of ticket keys.
+fn is_taken_by_servers(text: &str) -> bool {
+    let file = NamedFile { setting: "tls.ticket_keys", path: "ticket.keys", bytes: text.as_bytes() };
+    TicketKeys::read(&file, None, UnixTime::since_unix_epoch(Duration::from_secs(NOW))).is_ok()
 }

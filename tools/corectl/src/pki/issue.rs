@@ -138,7 +138,8 @@ impl PkiFolder {
         revoked: &[corelane_pki::Serial],
     ) -> Result<RenewOutcome, PkiFault> {
         let record = self.leaf(name)?;
-        if revoked.contains(&record.serial) && !(options.force && !options.names.is_empty()) {
+        let is_meant = options.force && !options.names.is_empty();
+        if revoked.contains(&record.serial) && !is_meant {
             return Ok(RenewOutcome::Revoked);
         }
         if !(options.force || self.is_due(&record, &authority.facts().key_id)) {

@@ -40,48 +40,39 @@ impl PkiFolder {
     /// # Errors
     /// Nothing of that name or number was issued, an authority's key is not there, or a file cannot be written.
     pub fn revoke(&mut self, targets: &[RevokeTarget]) -> Result<Vec<(String, String)>, PkiFault> {
-        let already = self.revoked_serials()?;
-        let mut found = Vec::new();
+        let mut known = self.revoked_serials()?;
+        let (mut revoked, mut added) = (Vec::new(), Vec::new());
         for target in targets {
             for entry in self.entries(target)? {
-                let serial: Serial = entry.1.parse()?;
-                if !already.contains(&serial) && !found.iter().any(|(_, other, _)| *other == serial) {
-                    found.push((entry.2.clone(), serial, entry.0.clone()));
+                let serial: Serial = entry.serial.parse()?;
+                if !known.contains(&serial) {
+                    known.push(serial.clone());
+                    revoked.push((entry.name.clone(), entry.serial.clone()));
+                    added.push((entry.authority.clone(), Revocation { serial, at: self.now }));
                 }
             }
         }
-        let added: Vec<(String, Revocation)> = found
-            .iter()
-            .map(|(authority, serial, _)| (authority.clone(), Revocation { serial: serial.clone(), at: self.now }))
-            .collect();
         self.store_lists(&added)?;
-        Ok(found.into_iter().map(|(_, serial, name)| (name, serial.to_string())).collect())
+        Ok(revoked)
     }
 
-    /// Name, serial number and authority of what a target names.
-    fn entries(&self, target: &RevokeTarget) -> Result<Vec<(String, String, String)>, PkiFault> {
-        let (what, matching): (String, Box<dyn Fn(&str, &str) -> bool>) = match target {
-            RevokeTarget::Name(name) => {
-                let name = name.to_string();
-                (name.clone(), Box::new(move |entry, _| entry == name))
-            }
-            RevokeTarget::Serial(text) => {
-                let digits: String = text.to_lowercase().chars().filter(|letter| *letter != ':').collect();
-                if digits.len() < SERIAL_DIGITS_MIN {
-                    let refused = format!("serial {text:?}: give its first {SERIAL_DIGITS_MIN} digits or more");
-                    return Err(PkiFault::Refused(refused));
-                }
-                (format!("serial {text}"), Box::new(move |_, serial| serial.starts_with(&digits)))
-            }
-        };
+    /// What a target names: certificates that have not ended, of authorities that are trusted.
+    fn entries(&self, target: &RevokeTarget) -> Result<Vec<&IssuedEntry>, PkiFault> {
         let trusted: Vec<&str> = self.state.trusted().collect();
         // Who trusts their authority no more refuses the others already.
         let is_in_use = |entry: &&IssuedEntry| entry.until >= self.now && trusted.contains(&entry.authority.as_str());
-        let entries = self.state.issued.iter().filter(is_in_use);
-        let found: Vec<_> = entries
-            .filter(|entry| matching(&entry.name, &entry.serial))
-            .map(|entry| (entry.name.clone(), entry.serial.clone(), entry.authority.clone()))
-            .collect();
+        let in_use = self.state.issued.iter().filter(is_in_use);
+        let (what, found): (String, Vec<&IssuedEntry>) = match target {
+            RevokeTarget::Name(name) => {
+                let name = name.to_string();
+                let found = in_use.filter(|entry| entry.name == name).collect();
+                (name, found)
+            }
+            RevokeTarget::Serial(text) => {
+                let digits = serial_digits(text)?;
+                (format!("serial {text}"), in_use.filter(|entry| entry.serial.starts_with(&digits)).collect())
+            }
+        };
         if found.is_empty() {
             let refused =
                 format!("{what}: no certificate that was issued here and has not ended; see `corectl pki show`");
@@ -125,6 +116,16 @@ impl PkiFolder {
         let number = before.map_or(1, |list| list.number.saturating_add(1));
         Ok(authority.revoke(&revoked, Validity::starting(self.now, LIST_LIFETIME), number)?)
     }
+}
+
+/// The beginning of a serial number, as `state.json` has it.
+fn serial_digits(text: &str) -> Result<String, PkiFault> {
+    let digits: String = text.to_lowercase().chars().filter(|letter| *letter != ':').collect();
+    if digits.len() < SERIAL_DIGITS_MIN {
+        let refused = format!("serial {text:?}: give its first {SERIAL_DIGITS_MIN} digits or more");
+        return Err(PkiFault::Refused(refused));
+    }
+    Ok(digits)
 }
 
 /// The lists of a folder.

@@ -167,7 +167,8 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let session = Session { options, now: u64::try_from(clock_gettime(ClockId::Realtime).tv_sec).unwrap_or_default() };
+    let session =
+        PkiSession { options, now: u64::try_from(clock_gettime(ClockId::Realtime).tv_sec).unwrap_or_default() };
     match &options.verb {
         PkiVerb::Init { cluster, lifetime } => session.init(cluster, *lifetime),
         PkiVerb::Issue { role, id, names, addresses, lifetime, replace } => session.issue(&IssueOptions {
@@ -193,13 +194,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 }
 
 /// What all verbs need.
-struct Session<'a> {
+struct PkiSession<'a> {
     options: &'a Options,
     /// Seconds since 1970.
     now: u64,
 }
 
-impl Session<'_> {
+impl PkiSession<'_> {
     fn open(&self) -> Result<PkiFolder> {
         Ok(PkiFolder::open(&self.options.dir, KeyFiles(self.options.ca_key.clone()), self.now)?)
     }

@@ -14,7 +14,7 @@
 //! | manual | control, corelane, shardstored, coreperf, corectl; nobody uses it |
 //! | observability | control, corelane, shardstored, store-runtime, corectl; nobody uses it |
 //! | corelane-lab, corelane-release | none of ours |
-//! | corectl | control, corelane-pki, corelane-release |
+//! | corectl | control, corelane-pki, corelane-release (and corelane-tls in its tests) |
 //! | corelane-hosts | corelane-lab, corelane-release; nobody uses it |
 //! | xtask | corelane-lab, corelane-release |
 //!
@@ -98,7 +98,11 @@ const LAYERS: &[Layer] = &[
     Layer { package: "corelane-lab", folder: "tools/lab", may_use: &[] },
     Layer { package: "corelane-hosts", folder: "tools/hosts", may_use: &["corelane-lab", "corelane-release"] },
     Layer { package: "corelane-release", folder: "tools/release", may_use: &[] },
-    Layer { package: "corectl", folder: "tools/corectl", may_use: &["control", "corelane-pki", "corelane-release"] },
+    Layer {
+        package: "corectl",
+        folder: "tools/corectl",
+        may_use: &["control", "corelane-pki", "corelane-release", "corelane-tls"],
+    },
     Layer { package: "xtask", folder: "tools/xtask", may_use: &["corelane-lab", "corelane-release"] },
 ];
 
