@@ -6,7 +6,7 @@
 //! **Not** retries, but for the protocol's own after `badNonce`: when to try again is `schedule`'s.
 //!
 //! **Invariants**: `https` only, no redirect, no proxy; an answer has at most [`ANSWER_BYTES_MAX`]; `Retry-After` reaches the crate as
-//! a bounded number of seconds, since it adds that to the time of day.
+//! a bounded number of seconds, since it adds that to the time of day, and a directory only with addresses that it can ask.
 //!
 //! **Source**: RFC 8555 section 6, RFC 9110 section 10.2.3.
 
@@ -31,7 +31,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use crate::clock::UnixMillis;
 use crate::failure::{AcmeFailure, Setback, printable};
 use crate::schedule::RETRY_AFTER_MAX;
-use crate::settings::AcmeSettings;
+use crate::settings::{AcmeSettings, is_https};
 
 /// Longest answer, in bytes: an order of 100 names has 20 KiB, a chain 10.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
@@ -193,7 +193,21 @@ fn answered(agent: &ureq::Agent, last: &LastAnswer, request: http::Request<Bytes
     };
     last.note(parts.status.as_u16().into(), wait);
     let bytes = body.with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(unanswered)?;
+    if let Some(fault) = directory_fault(&bytes) {
+        return Err(Error::Other(fault.into()));
+    }
     Ok(BytesResponse { parts, body: Box::new(Bytes::from(bytes)) })
+}
+
+/// What is wrong with a directory; nothing with an answer that is none. The crate takes for granted that nonces can be asked for.
+fn directory_fault(answer: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Nonces {
+        #[serde(rename = "newNonce")]
+        url: String,
+    }
+    let Nonces { url } = serde_json::from_slice(answer).ok()?;
+    (!is_https(&url)).then(|| format!("its newNonce `{url}` is no URL that begins with https://"))
 }
 
 /// Seconds, or a date; at most [`RETRY_AFTER_MAX`].

@@ -87,8 +87,7 @@ pub(crate) fn obtain(
         wish = wish.replaces(id);
     }
     let mut order = authority.call("order", authority.account.new_order(&wish))?;
-    let proved = run.prove(&mut order);
-    proved?;
+    run.prove(&mut order)?;
     run.finalize(&mut order)
 }
 
@@ -100,6 +99,18 @@ struct OrderRun<'a, H> {
 }
 
 impl<H: OrderHost> OrderRun<'_, H> {
+    /// One exchange, while there is time.
+    fn call<T>(
+        &self,
+        step: &'static str,
+        exchange: impl Future<Output = Result<T, instant_acme::Error>>,
+    ) -> Result<T, Setback> {
+        match self.deadline.since(UnixMillis::now()).is_zero() {
+            true => Err(AcmeFailure::TimedOut { step }.into()),
+            false => self.authority.call(step, exchange),
+        }
+    }
+
     /// Shows control of all domains.
     fn prove(&mut self, order: &mut Order) -> Result<(), Setback> {
         let challenges = self.challenges(order)?;
@@ -114,12 +125,12 @@ impl<H: OrderHost> OrderRun<'_, H> {
     fn prove_with(&mut self, order: &mut Order, challenges: Challenges) -> Result<(), Setback> {
         self.host.put_in_force(challenges)?;
         let mut authorizations = order.authorizations();
-        while let Some(mut one) = self.authority.call("authorization", transposed(authorizations.next()))? {
+        while let Some(mut one) = self.call("authorization", transposed(authorizations.next()))? {
             if one.status != AuthorizationStatus::Pending {
                 continue;
             }
             if let Some(mut challenge) = one.challenge(self.request.challenge.kind()) {
-                self.authority.call("challenge", challenge.set_ready())?;
+                self.call("challenge", challenge.set_ready())?;
             }
         }
         self.poll(order, "authorization", OrderStatus::Ready)
@@ -133,7 +144,7 @@ impl<H: OrderHost> OrderRun<'_, H> {
         }
         let mut challenges = Challenges::default();
         let mut authorizations = order.authorizations();
-        while let Some(mut one) = self.authority.call("authorization", transposed(authorizations.next()))? {
+        while let Some(mut one) = self.call("authorization", transposed(authorizations.next()))? {
             let domain = printable(&one.identifier().to_string());
             match one.status {
                 AuthorizationStatus::Valid => continue,
@@ -183,7 +194,7 @@ impl<H: OrderHost> OrderRun<'_, H> {
             }
             self.host.wait(self.authority.retry_after().unwrap_or(wait).max(wait).min(left))?;
             wait = wait.saturating_mul(2).min(self.request.pace.poll_max);
-            self.authority.call(step, order.refresh())?;
+            self.call(step, order.refresh())?;
         }
     }
 
@@ -191,9 +202,9 @@ impl<H: OrderHost> OrderRun<'_, H> {
     fn refusal(&self, order: &mut Order, step: &'static str) -> Setback {
         let detail = order.state().error.as_ref().map(told);
         let mut authorizations = order.authorizations();
-        while let Ok(Some(mut one)) = self.authority.call("authorization", transposed(authorizations.next())) {
+        while let Ok(Some(mut one)) = self.call("authorization", transposed(authorizations.next())) {
             let domain = printable(&one.identifier().to_string());
-            let Ok(state) = self.authority.call("authorization", one.refresh()) else { break };
+            let Ok(state) = self.call("authorization", one.refresh()) else { break };
             if let Some(problem) = state.challenges.iter().find_map(|challenge| challenge.error.as_ref()) {
                 return AcmeFailure::NotProved { domain, detail: told(problem) }.into();
             }
@@ -209,9 +220,9 @@ impl<H: OrderHost> OrderRun<'_, H> {
         let mut parameters = CertificateParams::new(names).map_err(crypto)?;
         parameters.distinguished_name = DistinguishedName::new();
         let csr = parameters.serialize_request(&key).map_err(crypto)?;
-        self.authority.call("finalize", order.finalize_csr(csr.der()))?;
+        self.call("finalize", order.finalize_csr(csr.der()))?;
         self.poll(order, "finalize", OrderStatus::Valid)?;
-        let chain = self.authority.call("certificate", order.certificate())?;
+        let chain = self.call("certificate", order.certificate())?;
         let chain = chain.ok_or_else(|| AcmeFailure::Garbled { step: "certificate", error: "none yet".into() })?;
         let certificate =
             StoredCertificate::read(chain.as_bytes()).map_err(|error| AcmeFailure::Unfit(printable(&error)))?;

@@ -199,7 +199,8 @@ impl AcmeCertificate {
     }
 }
 
-fn is_https(url: &str) -> bool {
+/// Whether this is a URL of `https` with a host.
+pub(crate) fn is_https(url: &str) -> bool {
     let uri = url.parse::<http::Uri>();
     uri.is_ok_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some_and(|host| !host.is_empty()))
 }
@@ -212,9 +213,14 @@ fn is_contact(text: &str) -> bool {
         && parts.is_some_and(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty())
 }
 
+/// Whether the name can be that of a folder beside the files that are the account's.
 fn is_folder_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    !name.is_empty() && name.len() <= CERTIFICATE_NAME_BYTES_MAX && !name.starts_with('.') && name.bytes().all(is_plain)
+    (1..=CERTIFICATE_NAME_BYTES_MAX).contains(&name.len())
+        && !name.starts_with('.')
+        && name.bytes().all(is_plain)
+        && name != "lock"
+        && !name.starts_with("account-")
 }
 
 /// Why no certificate can be ordered for this; nothing if one can.
@@ -288,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_the_folder() {
-        for bad in ["", ".", "..", ".hidden", "a/b", "../a", "a\0b", "ä", &"a".repeat(129)] {
+        for bad in ["", ".", "..", ".hidden", "a/b", "../a", "a\0b", "ä", "lock", "account-a.key", &"a".repeat(129)] {
             assert!(!is_folder_name(bad), "{bad:?}");
         }
         for fine in ["default", "a.example", "A_1-b"] {

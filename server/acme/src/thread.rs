@@ -229,8 +229,13 @@ impl AcmeThread {
         let Some(kept) = &self.kept else { return };
         let names: Vec<String> =
             kept.certificates.values().filter(is_asked).map(|one| one.wanted.name.clone()).collect();
+        if names.is_empty() {
+            return;
+        }
+        // One that does not answer is not waited for once for each certificate.
+        let is_connected = self.connect().is_ok();
         for name in names {
-            let answer = self.ask_window(&name);
+            let answer = is_connected.then(|| self.ask_window(&name)).flatten();
             let Some(kept) = &mut self.kept else { return };
             let Some(one) = kept.certificates.get_mut(&name) else { continue };
             let wait = match answer {
@@ -245,8 +250,7 @@ impl AcmeThread {
         }
     }
 
-    fn ask_window(&mut self, name: &str) -> Option<(RenewalWindow, Duration)> {
-        self.connect().ok()?;
+    fn ask_window(&self, name: &str) -> Option<(RenewalWindow, Duration)> {
         let (kept, authority) = (self.kept.as_ref()?, self.authority.as_ref()?);
         let one = kept.certificates.get(name)?;
         if one.history.directory != self.settings.directory {

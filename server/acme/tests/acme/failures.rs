@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use corelane_acme::ChallengeKind::{Http01, TlsAlpn01};
 use corelane_acme::{AcmeFailure, UnixMillis};
+use serde_json::json;
 
 use crate::directory::{ScriptedDirectory, Step, Trouble};
 use crate::edge::TestEdge;
@@ -121,16 +122,6 @@ fn a_limit_is_waited_for_until_the_operator_reloads() {
     assert!(next_try >= before.plus(Duration::from_secs(3600)));
     assert!(run.handle().update(run.settings.clone()).unwrap());
     run.stored();
-}
-
-#[test]
-fn a_wait_that_nobody_can_mean_stops_nothing_for_good() {
-    let mut run = Run::prepare(Http01, &["a.example"]);
-    run.settings.pace.order_time = Duration::from_millis(500);
-    run.directory.script(Step::Order, Trouble::RetryAfter("18446744073709551615"), 1);
-    run.directory.script(Step::NewOrder, Trouble::Problem(429, "rateLimited", Some("18446744073709551615")), 0);
-    run.start();
-    run.stored_at_last();
 }
 
 #[test]
@@ -268,4 +259,50 @@ fn a_day_has_no_more_orders_than_its_limit() {
     assert!(run.handle().update(run.settings.clone()).unwrap());
     assert!(matches!(run.told(), Told::Stored(name, _) if name == "zoo"));
     assert_eq!(run.directory.count(Step::NewOrder), 4);
+}
+
+/// The protocol's crate takes these for granted; what a directory says must not end the process.
+#[test]
+fn a_directory_that_names_no_addresses_is_a_failure_like_any_other() {
+    for nonce in ["http://[", "\u{1}", "", "ftp://ca.example/nonce", "http://127.0.0.1:1/nonce", "no URL"] {
+        let mut run = Run::prepare(Http01, &["a.example"]);
+        run.directory.script(Step::Directory, Trouble::Body(directory_with(&run, "newNonce", nonce)), 1);
+        run.start();
+        let (failure, _) = run.failed();
+        assert!(failure.to_string().contains("newNonce"), "{nonce:?}: {failure}");
+        run.stored();
+    }
+    for field in ["newAccount", "newOrder"] {
+        let mut run = Run::prepare(Http01, &["a.example"]);
+        run.directory.script(Step::Directory, Trouble::Body(directory_with(&run, field, "http://[")), 1);
+        run.start();
+        run.failed();
+        run.stored();
+    }
+}
+
+fn directory_with(run: &Run, field: &str, value: &str) -> String {
+    let url = |path: &str| format!("{}/{path}", run.directory.url.trim_end_matches("/directory"));
+    let mut directory = json!({ "newNonce": url("nonce"), "newAccount": url("account"), "newOrder": url("new-order") });
+    directory[field] = json!(value);
+    directory.to_string()
+}
+
+/// Waits that would overflow the time of day, in every answer whose wait is looked at.
+#[test]
+fn no_wait_that_an_authority_names_ends_the_process() {
+    let longest = "18446744073709551615";
+    let mut run = Run::prepare(Http01, &["a.example"]);
+    run.settings.pace.order_time = Duration::from_secs(2);
+    run.directory.book.lock().unwrap().windows = vec![(60, 61)];
+    for step in [Step::RenewalInfo, Step::Order, Step::Finalize] {
+        run.directory.script(step, Trouble::RetryAfter(longest), 1);
+    }
+    run.start();
+    run.stored_at_last();
+    run.settings.certificates.push(certificate("zoo", &["zoo.example"], Http01));
+    assert!(run.handle().update(run.settings.clone()).unwrap());
+    run.stored_at_last();
+    assert!(!run.handle().has_ended());
+    assert!(run.directory.count(Step::RenewalInfo) >= 1);
 }
