@@ -14,6 +14,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::pki;
+
+/// The name of the cluster.
+pub(super) const CLUSTER: &str = "demo";
+
 const NODES: u16 = 3;
 const EDGES: u16 = 2;
 
@@ -48,6 +53,11 @@ pub(super) struct Member {
 }
 
 impl Member {
+    /// What the process is in its cluster, in the words of `corectl pki`: "node" and "2", "edge" and "1".
+    pub(super) fn role_and_id(&self) -> (&str, &str) {
+        self.name.split_once(' ').expect("a name is a role and a number")
+    }
+
     /// The command that starts this process by hand.
     pub(super) fn command_line(&self) -> String {
         format!("{} --config {}", self.binary.display(), self.configuration.display())
@@ -56,23 +66,29 @@ impl Member {
 
 /// All processes, nodes first.
 pub(super) struct DemoCluster {
+    /// The folder of their certificates, where they speak TLS.
+    pki: Option<PathBuf>,
     /// The processes in the order in which they are started.
     pub(super) members: Vec<Member>,
 }
 
 impl DemoCluster {
-    /// Writes the topology and one configuration per process into `folder`, which is created; the binaries are in `binaries`.
+    /// Writes the topology and one configuration per process into `folder`, which is created; the binaries are in `binaries`. With
+    /// `tls` also certificates, by which the processes speak TLS with each other and with their clients.
     ///
     /// # Errors
     /// An address is taken, or the folder cannot be written.
-    pub(super) fn write(folder: &Path, binaries: &Path) -> Result<Self> {
-        let cluster = Self::in_folder(folder, binaries);
+    pub(super) fn write(folder: &Path, binaries: &Path, tls: bool) -> Result<Self> {
+        let mut cluster = Self::in_folder(folder, binaries);
         cluster.check_addresses()?;
+        if tls {
+            cluster.pki = Some(pki::make(folder, binaries, &cluster.members)?);
+        }
         std::fs::create_dir_all(folder).with_context(|| format!("{} could not be created", folder.display()))?;
         let topology = folder.join("topology.toml");
         write(&topology, &cluster.topology())?;
         for (index, member) in cluster.members.iter().enumerate() {
-            write(&member.configuration, &member.configuration_text(index, &topology))?;
+            write(&member.configuration, &member.configuration_text(index, &topology, cluster.pki.as_deref()))?;
         }
         Ok(cluster)
     }
@@ -95,7 +111,7 @@ impl DemoCluster {
                 binary: binaries.join(program),
             }
         };
-        Self { members: (0..NODES + EDGES).map(member).collect() }
+        Self { pki: None, members: (0..NODES + EDGES).map(member).collect() }
     }
 
     /// Fails before anything is started if an address is taken: otherwise the readiness of whoever holds it would be
@@ -121,7 +137,7 @@ impl DemoCluster {
     }
 
     fn topology(&self) -> String {
-        let mut text = String::from("cluster = \"demo\"\nepoch = 1\n");
+        let mut text = format!("cluster = \"{CLUSTER}\"\nepoch = 1\n");
         for (index, node) in self.nodes().iter().enumerate() {
             let _ = write!(text, "\n[[node]]\nid = {}\naddress = \"{}\"\n", index + 1, node.listen);
         }
@@ -135,23 +151,30 @@ impl DemoCluster {
             let (listen, admin) = (member.listen.to_string(), member.admin.to_string());
             let _ = writeln!(text, "{:<8} {listen:<16} {admin:<16} {id:>9}  {}", member.name, member.log.display());
         }
-        text + "\nEdges speak HTTP and cache; nodes own the keys, a third each, and speak the shard protocol.\n"
+        let with = if self.pki.is_some() { " over TLS, each with a certificate of its own" } else { "" };
+        text + &format!(
+            "\nEdges speak HTTP and cache; nodes own the keys, a third each, and speak the shard protocol{with}.\n"
+        )
     }
 
     /// What to try, with the commands to paste. `ids` are the process ids in the order of `members`.
     pub(super) fn invitation(&self, ids: &[u32]) -> String {
         let [first, second] = [self.edges()[0].listen, self.edges()[1].listen];
         let node = &self.nodes()[VICTIM];
+        let (curl, http) = match &self.pki {
+            None => ("curl".to_owned(), "http"),
+            Some(pki) => (format!("curl --cacert {}", pki.join("ca.pem").display()), "https"),
+        };
         format!(
             "In another terminal, in this folder, try:\n\n\
              1. Write nine keys through edge 1.\n\n\
-             {INDENT}for n in 1 2 3 4 5 6 7 8 9; do curl -sX PUT -H 'Content-Type: text/plain' -d \"value $n\" http://{first}{KEYS}$n; done\n\n\
+             {INDENT}for n in 1 2 3 4 5 6 7 8 9; do {curl} -sX PUT -H 'Content-Type: text/plain' -d \"value $n\" {http}://{first}{KEYS}$n; done\n\n\
              2. Read one through edge 2. Cache-Status names the node it came from; run it again within a second\n\
              {INDENT}(edge_ttl), and it is a hit.\n\n\
-             {INDENT}curl -i http://{second}{KEYS}1\n\n\
+             {INDENT}{curl} -i {http}://{second}{KEYS}1\n\n\
              3. Kill {name} and read all keys: a third is answered 503 with Retry-After, the others are as before.\n\n\
              {INDENT}kill -9 {id}\n\
-             {INDENT}for n in 1 2 3 4 5 6 7 8 9; do curl -si http://{second}{KEYS}$n \
+             {INDENT}for n in 1 2 3 4 5 6 7 8 9; do {curl} -si {http}://{second}{KEYS}$n \
              | grep -iE '^(HTTP|Cache-Status|Retry-After)'; done\n\n\
              4. Bring it back (it runs in that terminal; Ctrl-C there ends it), and read all keys again from a third one.\n\
              {INDENT}{Name} has forgotten its keys, which are 404 until they are written anew.\n\n\
@@ -170,10 +193,11 @@ impl DemoCluster {
 }
 
 impl Member {
-    fn configuration_text(&self, index: usize, topology: &Path) -> String {
-        let mut text = match self.program {
-            "shardstored" => format!("node_id = {}\nlisten = \"{}\"\n", index + 1, self.listen),
-            _ => format!("listen = [\"{}\"]\n", self.listen),
+    fn configuration_text(&self, index: usize, topology: &Path, pki: Option<&Path>) -> String {
+        let mut text = match (self.program, pki) {
+            ("shardstored", _) => format!("node_id = {}\nlisten = \"{}\"\n", index + 1, self.listen),
+            (_, None) => format!("listen = [\"{}\"]\n", self.listen),
+            (_, Some(_)) => format!("listen = []\nlisten_tls = [\"{}\"]\n", self.listen),
         };
         // One core each keeps five processes light on a small machine; their cores differ where there are enough.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -184,7 +208,22 @@ impl Member {
             index % cores,
             topology.display().to_string()
         );
+        if let Some(pki) = pki {
+            self.write_certificates(pki, &mut text);
+        }
         text
+    }
+
+    fn write_certificates(&self, pki: &Path, text: &mut String) {
+        let file = |name: &str| format!("{:?}", pki.join(name).display().to_string());
+        let (role, id) = self.role_and_id();
+        let (chain, key) = (file(&format!("{role}-{id}.pem")), file(&format!("{role}-{id}.key")));
+        let (ca, crl) = (file("ca.pem"), file("crl.pem"));
+        let _ = write!(text, "\n[cluster]\nchain = {chain}\nkey = {key}\nca = {ca}\ncrl = {crl}\n");
+        if self.program == "corelane" {
+            let (chain, key) = (file("server-web.pem"), file("server-web.key"));
+            let _ = write!(text, "\n[certificate.default]\nchain = {chain}\nkey = {key}\n");
+        }
     }
 }
 
@@ -207,9 +246,12 @@ mod tests {
         let addresses: HashSet<_> = cluster.members.iter().flat_map(|member| [member.listen, member.admin]).collect();
         assert_eq!(addresses.len(), 2 * cluster.members.len());
         for (index, member) in cluster.members.iter().enumerate() {
-            let text = member.configuration_text(index, Path::new("topology.toml"));
-            let parsed: DocumentMut = text.parse().expect("the configuration is TOML");
-            assert_eq!(parsed.get("node_id").is_some(), member.program == "shardstored", "{text}");
+            for pki in [None, Some(Path::new("pki"))] {
+                let text = member.configuration_text(index, Path::new("topology.toml"), pki);
+                let parsed: DocumentMut = text.parse().expect("the configuration is TOML");
+                assert_eq!(parsed.get("node_id").is_some(), member.program == "shardstored", "{text}");
+                assert_eq!(parsed.get("cluster").is_some(), pki.is_some(), "{text}");
+            }
         }
         let topology: DocumentMut = cluster.topology().parse().expect("the topology is TOML");
         assert_eq!(topology["node"].as_array_of_tables().expect("nodes are tables").len(), usize::from(NODES));

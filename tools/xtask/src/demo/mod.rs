@@ -6,6 +6,7 @@
 //! the processes' admin listeners, not guessed from time.
 
 mod cluster;
+mod pki;
 mod ready;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +32,9 @@ pub(crate) struct Options {
     /// Stop after this many seconds instead of on Ctrl-C (for scripts)
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
+    /// With certificates: edges, nodes and clients speak TLS
+    #[arg(long)]
+    tls: bool,
 }
 
 /// Runs the verb. Exit status 1 when a process did not stop within its grace.
@@ -39,17 +43,18 @@ pub(crate) struct Options {
 /// The build failed, a port is taken, or a process did not become ready; the end of its log is in the message.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     println!("building corelane and shardstored (release profile); the first time takes a minute or two on two cores");
-    let build = Command::new("cargo")
-        .current_dir(root)
-        .args(["build", "--release", "--locked", "--bin", "corelane", "--bin", "shardstored"])
-        .status()
-        .context("cargo could not be started")?;
+    let mut build = Command::new("cargo");
+    build.current_dir(root).args(["build", "--release", "--locked", "--bin", "corelane", "--bin", "shardstored"]);
+    if options.tls {
+        build.args(["--bin", "corectl"]);
+    }
+    let build = build.status().context("cargo could not be started")?;
     ensure!(build.success(), "the release build failed");
     let binaries = workspace::target_folder(root)?.join("release");
 
     let stop = Stop::on_signals()?;
     let folder = DemoFolder(std::env::temp_dir().join(format!("corelane-demo-{}", std::process::id())));
-    let cluster = DemoCluster::write(&folder.0, &binaries)?;
+    let cluster = DemoCluster::write(&folder.0, &binaries, options.tls)?;
     let mut running = Vec::new();
     for member in &cluster.members {
         running.push(start(member).with_context(|| format!("{} could not be started", member.name))?);
