@@ -21,6 +21,7 @@ mod exchange;
 mod frontend;
 mod handshakes;
 mod hot_keys;
+pub mod key_log;
 mod listener;
 mod message;
 mod metrics;

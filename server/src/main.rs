@@ -7,12 +7,13 @@ use control::exit::Exit;
 use control::log::LineSink;
 use control::metrics::ProcessUsage;
 use corelane::settings::EdgeSettings;
-use corelane::{EdgePlan, NameLookup, access_log, start};
+use corelane::{EdgePlan, NameLookup, access_log, key_log, start};
 use reactor::Threads;
 
 fn main() -> ExitCode {
     boot::run(|booted: Booted<EdgeSettings>| {
         let (access_port, access_log) = access_log::start(booted.cpus.len(), &booted.loaded.settings)?;
+        let key_log = key_log::start(booted.loaded.settings.tls.key_log.as_deref())?;
         let mut last_words = booted.log.clone();
         let plan = EdgePlan {
             loaded: booted.loaded,
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
             host_memory: booted.host_memory,
             access_log: Some(access_port),
             security: booted.security,
+            key_log,
             names: Some(NameLookup::start()?),
         };
         let mut threads = Threads::new(None);

@@ -20,7 +20,7 @@ use control::reload::{ConfigSource, Reloader};
 use control::security::{SecurityAtStart, SecurityReloader};
 use control::settings::Loaded;
 use control::topology_file::TopologySource;
-use corelane_tls::crypto::WallClock;
+use corelane_tls::crypto::{KeyLog, WallClock};
 use reactor::{CoreId, CoreSpec, Host, Mailbox, Reactor, mailboxes};
 use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
@@ -68,6 +68,8 @@ pub struct EdgePlan {
     pub access_log: Option<AccessLogPort>,
     /// Who it is, and whom it trusts.
     pub security: SecurityAtStart,
+    /// Where the secrets of clients' connections go, for debugging.
+    pub key_log: Option<Arc<dyn KeyLog>>,
     /// Where names of nodes are resolved; without it only nodes with addresses are reached.
     pub names: Option<NameLookup>,
 }
@@ -96,7 +98,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
     let mut access_cores = access_cores.into_iter();
     let (topology, source) =
         plan.topology.map_or((None, None), |(topology, source)| (Some(Arc::new(topology)), Some(source)));
-    let security = Security::at_start(&plan.loaded.settings, &plan.security, topology.as_deref());
+    let security = Security::at_start(&plan.loaded.settings, &plan.security, topology.as_deref(), plan.key_log);
     let security = security.map_err(io::Error::other)?;
     let seed = topology.as_ref().map_or(plan.hash_seed, |topology| topology.hash_seed());
     let shared = Shared {

@@ -20,6 +20,7 @@ use control::security::{
     check_listeners, check_plaintext, lines_of,
 };
 use corelane_pki::{KeySource, Validity, self_signed};
+use corelane_tls::crypto::KeyLog;
 use corelane_tls::store::{
     CertificateFacts, CertificateFiles, ClientAuth, MinVersion, NamedFile, ServerFiles, ServerSettings, ServerSnapshot,
     TicketPolicy, TlsParts, reload_server,
@@ -99,12 +100,15 @@ impl Security {
         settings: &EdgeSettings,
         at_start: &SecurityAtStart,
         topology: Option<&Topology>,
+        key_log: Option<Arc<dyn KeyLog>>,
     ) -> Result<Self, String> {
         check_addresses(settings, topology)?;
         let own = settings.self_signed.as_deref().map(|name| made(name, at_start.clock.seconds())).transpose()?;
         let own = own.map(Arc::new);
         let parts = at_start.parts();
         let clients = if settings.listeners().any(|listener| listener.tls) {
+            // Of clients' connections only: what the cluster says is nobody's to debug with.
+            let parts = TlsParts { key_log, ..parts.clone() };
             Some(Arc::new(clients_at_start(settings, (&at_start.files, own.as_deref()), &parts)?))
         } else {
             check_unused(settings)?;

@@ -72,6 +72,7 @@ fn start(cores: usize, access_log: AccessLog) -> SocketAddr {
         host_memory: None,
         security: control::security::SecurityAtStart::none(),
         access_log: Some(port),
+        key_log: None,
         names: None,
     };
     let mut threads = Threads::new(None);

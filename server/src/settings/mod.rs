@@ -341,7 +341,7 @@ impl Bootable for EdgeSettings {
     }
 
     fn check_security(&self, security: &SecurityAtStart, topology: Option<&Topology>) -> Result<(), String> {
-        Security::at_start(self, security, topology).map(drop)
+        Security::at_start(self, security, topology, None).map(drop)
     }
 
     fn check_host(&self, looking: &LookingAt) -> Result<(), HostFault> {

@@ -46,7 +46,12 @@ impl Admin for Supervisor {
     fn warnings(&self) -> Vec<String> {
         let snapshot = self.snapshot();
         let (now, warning) = (self.reactor.wall_ms() / 1_000, snapshot.settings.tls.expiry_warning);
-        certificate_warnings(snapshot.security.certificates(), now, warning)
+        let keys = snapshot.settings.tls.key_log.as_ref();
+        let logged =
+            keys.map(|path| format!("the secrets of all connections are written to {} (tls.key_log)", path.display()));
+        let mut warnings = certificate_warnings(snapshot.security.certificates(), now, warning);
+        warnings.extend(logged);
+        warnings
     }
 
     fn metrics(&self, text: &mut Text) {

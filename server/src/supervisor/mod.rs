@@ -208,6 +208,12 @@ impl Supervisor {
             ("mode", &mode),
         ];
         self.event(LogLevel::Info, "started", &fields);
+        if let Some(path) = &self.snapshot().settings.tls.key_log {
+            let consequence =
+                "whoever has this file reads all that clients send and get; take the key out when you have debugged";
+            let fields: [(&'static str, &dyn Display); 2] = [("file", &path.display()), ("consequence", &consequence)];
+            self.event(LogLevel::Warn, "key_log_open", &fields);
+        }
         if let Some(descriptors) = self.descriptors {
             let wanted = self.snapshot().settings.limits.connections_per_core;
             descriptors.log(wanted, &|level, event, fields| self.event(level, event, fields));

@@ -322,6 +322,7 @@ impl Cluster {
             host_memory: None,
             security: control::security::SecurityAtStart::none(),
             access_log: None,
+            key_log: None,
             names: None,
         };
         let process = self.edges[edge].process;

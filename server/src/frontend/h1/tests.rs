@@ -66,6 +66,7 @@ fn plan_with(access_log: Option<AccessLogPort>, environment: &[(&str, &str)]) ->
         host_memory: None,
         security: control::security::SecurityAtStart::none(),
         access_log,
+        key_log: None,
         names: None,
     }
 }

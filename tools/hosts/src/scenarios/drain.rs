@@ -111,7 +111,7 @@ fn restarted_under_load(
 fn configure(edge: &ContainerHost, number: u8, lame_duck: &str) -> Result<()> {
     let config = format!(
         "listen = [\"198.18.0.{number}:8080\"]\nadmin = \"198.18.0.{number}:9180\"\nmemory = \"64MiB\"\n\
-         lame_duck = \"{lame_duck}\"\ncommand_listen = \"unix:/run/corelane/command\"\n"
+         lame_duck = \"{lame_duck}\"\ncommand_listen = \"unix:/run/corelane/command\"\n\n[cluster]\nplaintext = \"allow\"\n"
     );
     fs::write(edge.path("/etc/corelane/corelane.toml"), config).context("the edge's configuration")
 }
