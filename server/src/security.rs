@@ -280,3 +280,94 @@ fn check_addresses(settings: &EdgeSettings, topology: Option<&Topology>) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use corelane_pki::{Authority, CertificateRequest, HolderRole, SubjectNames};
+
+    use super::*;
+    use crate::snapshot::fixture;
+
+    const NOW_MS: u64 = 1_800_000_000_000;
+
+    const SETTINGS: &str =
+        "admin_tls = true\n[cluster]\nchain = \"/pki/a.pem\"\nkey = \"/pki/a.key\"\nca = \"/pki/ca.pem\"\n";
+
+    /// The files of an edge whose certificate has no name of a host.
+    fn files(settings: &EdgeSettings) -> SecurityAtStart {
+        let validity = Validity::starting(NOW_MS / 1_000, Duration::from_secs(86_400));
+        let authority = Authority::create("blue", validity, &mut KeySource::P256).unwrap();
+        let request = CertificateRequest {
+            role: HolderRole::Edge,
+            id: "a".to_owned(),
+            names: SubjectNames::new::<&str>(&[], &["127.0.0.1".parse().unwrap()]).unwrap(),
+            validity,
+        };
+        let issued = authority.issue(&request, &mut KeySource::P256).unwrap();
+        let contents = [issued.chain, issued.key.expose().to_owned(), authority.certificate().to_owned()];
+        let names = ["/pki/a.pem", "/pki/a.key", "/pki/ca.pem"];
+        let read = move |file: &Path| {
+            let found = names.iter().position(|name| Path::new(name) == file);
+            found.map(|index| contents[index].clone().into_bytes()).ok_or_else(|| std::io::ErrorKind::NotFound.into())
+        };
+        let source = control::security::SecuritySource::in_place(read, |_| None);
+        SecurityAtStart::read_now(source, &Security::files(settings), NOW_MS)
+    }
+
+    /// Whoever connects to an address asks for no name.
+    #[test]
+    fn a_process_is_somebody_without_the_name_of_a_host() {
+        let settings = fixture::snapshot(1, SETTINGS).settings;
+        let text = "cluster = \"blue\"\nepoch = 1\n[[node]]\nid = 1\naddress = \"10.0.0.1:1\"\n";
+        let topology = Topology::parse(text).unwrap();
+        let security = Security::at_start(&settings, &files(&settings), Some(&topology), None).unwrap();
+        assert!(security.cluster.links.is_some() && security.cluster.admin.is_some());
+        let names: Vec<&str> = security.certificates().map(|facts| &*facts.name).collect();
+        assert_eq!(names, ["cluster"]);
+    }
+
+    #[test]
+    fn an_edge_of_another_cluster_does_not_start() {
+        let settings = fixture::snapshot(1, SETTINGS).settings;
+        let topology =
+            Topology::parse("cluster = \"red\"\nepoch = 1\n[[node]]\nid = 1\naddress = \"10.0.0.1:1\"\n").unwrap();
+        let refused = Security::at_start(&settings, &files(&settings), Some(&topology), None).unwrap_err();
+        assert!(refused.contains("cluster.chain") && refused.contains("red") && refused.contains("blue"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_reached_from_elsewhere_needs_certificates_or_the_word() {
+        let text = "cluster = \"blue\"\nepoch = 1\n[[node]]\nid = 1\naddress = \"10.0.0.1:1\"\n";
+        let topology = Topology::parse(text).unwrap();
+        let start = |text: &'static str| {
+            let settings = fixture::snapshot(1, text).settings;
+            Security::at_start(&settings, &SecurityAtStart::none(), Some(&topology), None)
+        };
+        let refused = start("").unwrap_err();
+        assert!(refused.contains("node 1") && refused.contains("cluster.plaintext"), "{refused}");
+        assert!(start("[cluster]\nplaintext = \"allow\"\n").is_ok());
+        let half = start("[cluster]\nplaintext = \"allow\"\nchain = \"/a\"\n").unwrap_err();
+        assert!(half.starts_with("cluster.key: is missing"), "{half}");
+    }
+
+    #[test]
+    fn certificates_that_nobody_shows_and_listeners_without_one_are_refused() {
+        let start = |text: &'static str| {
+            let settings = fixture::snapshot(1, text).settings;
+            Security::at_start(&settings, &SecurityAtStart::none(), None, None).map(drop)
+        };
+        let unused = start("[certificate.web]\nchain = \"/a\"\nkey = \"/b\"\n").unwrap_err();
+        assert!(unused.starts_with("certificate.web: no listener speaks TLS"), "{unused}");
+        let without = start("listen_tls = [\"127.0.0.1:1\"]\n").unwrap_err();
+        assert!(without.contains("--self-signed localhost"), "{without}");
+        let missing =
+            start("listen_tls = [\"127.0.0.1:1\"]\n[certificate.web]\nchain = \"/a\"\nkey = \"/b\"\n").unwrap_err();
+        assert!(
+            missing.contains("certificate.web.chain: /a: ") && missing.contains("certificate.web.key: /b: "),
+            "{missing}"
+        );
+        assert_eq!(start("self_signed = \"localhost\"\n"), Ok(()));
+    }
+}

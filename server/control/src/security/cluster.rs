@@ -26,8 +26,11 @@ use reactor::Address;
 use super::{ClusterSettings, Plaintext, SecurityFault, SecurityFiles};
 use crate::exposure::exposed_ip;
 
-/// The name of a process's own certificate in messages, metrics and status.
+/// The name of a process's own certificate in metrics and status.
 const OWN_CERTIFICATE: &str = "cluster";
+
+/// Its name in the store: who connects asks for no name, or for any.
+const OF_ANY_NAME: &str = "default";
 
 /// The protocol of the admin listener, in ALPN.
 const ADMIN_ALPN: &[u8] = b"http/1.1";
@@ -65,6 +68,8 @@ pub struct ClusterSecurity {
     pub links: Option<Arc<ClientSnapshot>>,
     /// The admin listener.
     pub admin: Option<Arc<ServerSnapshot>>,
+    /// What an operator wants to know of the process's own certificate.
+    own: Option<Arc<CertificateFacts>>,
 }
 
 /// What files, read again, have come to.
@@ -151,7 +156,7 @@ impl ClusterIdentity<'_> {
         let admin_ca = named("admin_client_ca", self.admin_client_ca.filter(|_| self.admin_tls));
         match (chain, key, ca) {
             (Some(chain), Some(key), Some(ca)) if faults.is_empty() => Ok(Some(OwnFiles {
-                certificate: CertificateFiles { name: OWN_CERTIFICATE, chain, key, ocsp: None },
+                certificate: CertificateFiles { name: OF_ANY_NAME, chain, key, ocsp: None },
                 ca,
                 crl,
                 // Lists of the cluster's authorities say nothing of others' certificates.
@@ -199,7 +204,7 @@ impl ClusterSecurity {
         } else {
             None
         };
-        Ok(Self { listener, links, admin })
+        Ok(Self { listener, links, admin, own: None }.with_own_facts())
     }
 
     /// What it is from now on, by what its files have now.
@@ -239,7 +244,7 @@ impl ClusterSecurity {
             changed |= replace(&mut next.admin, reload.snapshot);
         }
         faults.dedup();
-        ClusterReload { security: changed.then_some(next), faults }
+        ClusterReload { security: changed.then(|| next.with_own_facts()), faults }
     }
 
     fn is_in_the_clear(&self) -> bool {
@@ -248,9 +253,15 @@ impl ClusterSecurity {
 
     /// What an operator wants to know of the process's own certificate.
     pub fn certificates(&self) -> impl Iterator<Item = &CertificateFacts> {
+        self.own.iter().map(|own| &**own)
+    }
+
+    fn with_own_facts(mut self) -> Self {
         let of_links = self.links.iter().map(|links| links.certificate());
         let of_listeners = self.listener.iter().chain(&self.admin).flat_map(|listener| listener.certificates());
-        of_links.chain(of_listeners).take(1)
+        let own = of_links.chain(of_listeners).next().cloned();
+        self.own = own.map(|facts| Arc::new(CertificateFacts { name: OWN_CERTIFICATE.to_owned(), ..facts }));
+        self
     }
 }
 
