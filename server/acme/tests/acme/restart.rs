@@ -58,6 +58,8 @@ fn a_pair_whose_second_half_was_not_put_in_place_is_finished_and_told() {
 #[test]
 fn what_was_waited_for_is_waited_for_after_a_restart() {
     let mut run = Run::prepare(Http01, &["a.example"]);
+    // Only the authority's wish holds the next try up.
+    run.settings.pace.first_retry = Duration::ZERO;
     run.directory.script(Step::NewOrder, Trouble::Problem(429, "rateLimited", Some("3600")), 1);
     run.start();
     run.failed();
