@@ -83,13 +83,16 @@ impl CertificateNames {
     /// The certificate for a client that asks for `name`, in lower case, and can check signatures of `schemes`.
     #[must_use]
     pub fn find(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<&Arc<Certificate>> {
+        self.choices(name).find_map(|choices| choices.for_client(schemes))
+    }
+
+    /// What there is for a name, in lower case: an exact one, that of a wildcard, or else the default.
+    fn choices(&self, name: Option<&str>) -> impl Iterator<Item = &Choices> {
         let name = name.map(|name| name.strip_suffix('.').unwrap_or(name));
         let exact = name.and_then(|name| self.exact.get(name));
         let wildcard = name.and_then(|name| name.split_once('.')).and_then(|(_, rest)| self.wildcard.get(rest));
-        if exact.is_none() && wildcard.is_none() {
-            return self.default.for_client(schemes);
-        }
-        exact.into_iter().chain(wildcard).find_map(|choices| choices.for_client(schemes))
+        let default = (exact.is_none() && wildcard.is_none()).then_some(&self.default);
+        exact.into_iter().chain(wildcard).chain(default)
     }
 
     fn add(&mut self, certificate: &Arc<Certificate>) -> Result<(), StoreError> {
@@ -136,7 +139,11 @@ impl CertificateNames {
 
 impl ResolvesServerCert for CertificateNames {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.find(hello.server_name(), hello.signature_schemes()).map(|found| Arc::clone(&found.key))
+        let name = hello.server_name();
+        // Where the client can check no key there is, it is given one nevertheless: what is missing is a suite or a signature scheme,
+        // and not the name, and rustls says so once it has compared them.
+        let any = || self.choices(name).find_map(|choices| choices.0.first());
+        self.find(name, hello.signature_schemes()).or_else(any).map(|found| Arc::clone(&found.key))
     }
 }
 
