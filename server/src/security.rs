@@ -30,8 +30,8 @@ use shardstore::placement::{NodeAddress, Topology};
 
 use crate::settings::{ClientAuthChoice, EdgeSettings, TlsVersion};
 
-/// The protocol that is spoken over TLS, in ALPN.
-const HTTP1_ALPN: &[u8] = b"http/1.1";
+/// The protocols that are spoken over TLS, in ALPN: who names others only is refused, and some clients of HTTP/1.0 name it.
+const HTTP1_ALPN: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
 /// NAME of the certificate that `self_signed` asks for: that of whatever name clients ask for.
 const SELF_SIGNED: &str = "default";
@@ -187,7 +187,7 @@ fn server_settings(settings: &EdgeSettings) -> ServerSettings {
         },
         resumption: if tls.tickets { TicketPolicy::Tickets } else { TicketPolicy::Off },
         ticket_time: tls.ticket_time,
-        ..ServerSettings::public(vec![HTTP1_ALPN.to_vec()])
+        ..ServerSettings::public(HTTP1_ALPN.map(<[u8]>::to_vec).to_vec())
     }
 }
 
