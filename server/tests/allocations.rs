@@ -3,6 +3,8 @@
 //! The edge runs on its real reactor in this process; the client is a plain socket whose buffers are made beforehand. So
 //! what is counted is a whole pass: receive, parse, look up, encode, send, and whatever the control core does meanwhile.
 //!
+//! Over TLS the client is a process of its own, which speaks TLS for the plain socket: a client in this one would allocate.
+//!
 //! The same with the access log on: its writer allocates nothing either once its batch has its size.
 //!
 //! **Not** for values over 16 KiB: those are pinned and sent in place, which takes a reference or two each.
@@ -14,6 +16,7 @@ use std::alloc::System;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 
 use control::reload::ConfigSource;
 use corelane::EdgePlan;
@@ -23,6 +26,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 use support::client::{Client, Socket, uninterrupted};
 use support::server::own_address;
+use support::tool::{self, Running};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -47,11 +51,20 @@ enum AccessLog {
 /// Keys beside those that are asked for: so many that requests which come at once are looked at ahead of their turn.
 const OTHER_KEYS: usize = 6_000;
 
-/// Starts an edge with so many cores in this process.
+/// Requests of one measurement over TLS: the process between costs several times what the server does.
+const TLS_REQUESTS: usize = 160;
+
+/// Starts an edge with so many cores in this process; it serves TLS, too, on the port after.
 fn start(cores: usize, access_log: AccessLog) -> SocketAddr {
     block_signals();
     let ip = own_address();
-    let flags = [format!("--listen={ip}:8080"), format!("--admin={ip}:9180"), "--memory=64MiB".to_owned()];
+    let flags = [
+        format!("--listen={ip}:8080"),
+        format!("--admin={ip}:9180"),
+        "--memory=64MiB".to_owned(),
+        format!("--listen-tls={ip}:8081"),
+        "--self-signed=localhost".to_owned(),
+    ];
     let files = |_: &Path| unreachable!("no file is named");
     let arguments = flags.iter().map(Into::into).collect();
     let path = (access_log == AccessLog::On).then(|| ("CORELANE_ACCESS_LOG_PATH".into(), "/dev/null".into()));
@@ -113,6 +126,17 @@ struct Kind {
     status: u16,
 }
 
+/// A connection over TLS of this version to the server's port after, in a process of its own.
+fn over_tls(server: SocketAddr, version: &str) -> (Client, Running) {
+    let listen = SocketAddr::from((own_address(), 8080));
+    let mut command = Command::new(tool::find("python3", "python3"));
+    let server = SocketAddr::new(server.ip(), server.port() + 1);
+    command.args(["-c", include_str!("support/tls_client.py")]);
+    command.args([listen.to_string(), server.to_string(), version.to_owned()]);
+    let running = Running::start(&mut command, listen);
+    (Client::connect(listen), running)
+}
+
 fn kinds(etag: &str) -> Vec<Kind> {
     let request = |method: &str, key: &str, fields: &str| {
         format!("{method} /v1/kv/default/{key} HTTP/1.1\r\nHost: h\r\nUser-Agent: a test\r\n{fields}\r\n")
@@ -169,7 +193,7 @@ fn store_others(client: &mut Client) {
 }
 
 /// Sends one kind of hit many times, and looks whether it allocates.
-fn measure(client: &mut Client, kind: &Kind) {
+fn measure(client: &mut Client, kind: &Kind, requests: usize) {
     let Kind { name, request, depth, status } = kind;
     let answer_bytes = answer_bytes(client, request);
     let mut hits = Hits {
@@ -180,15 +204,15 @@ fn measure(client: &mut Client, kind: &Kind) {
         answer_bytes,
         status_line: status_line(*status),
     };
-    hits.run(REQUESTS / 10);
+    hits.run(requests / 10);
     let mut counts = [usize::MAX; ROUNDS];
     for count in &mut counts {
         let counted = Region::new(ALLOCATOR);
-        hits.run(REQUESTS);
+        hits.run(requests);
         let change = counted.change();
         *count = change.allocations + change.reallocations;
     }
-    println!("{name}: {counts:?} allocations in {REQUESTS} requests each");
+    println!("{name}: {counts:?} allocations in {requests} requests each");
     assert!(counts.contains(&0), "{name}: every measurement allocates: {counts:?}");
     assert!(counts.iter().all(|&count| count <= FOREIGN_MAX), "{name}: {counts:?}");
 }
@@ -215,12 +239,22 @@ fn hits_allocate_nothing() {
 
     for access_log in [AccessLog::Off, AccessLog::On] {
         println!("access log: {access_log:?}");
-        let mut client = Client::connect(start(1, access_log));
+        let server = start(1, access_log);
+        let mut client = Client::connect(server);
         let etag = store(&mut client, "small", 128);
         store(&mut client, "middle", 4096);
         store_others(&mut client);
         for kind in kinds(&etag) {
-            measure(&mut client, &kind);
+            measure(&mut client, &kind, REQUESTS);
+        }
+        // What is logged does not depend on what protects it.
+        let versions: &[&str] = if access_log == AccessLog::Off { &["TLSv1_2", "TLSv1_3"] } else { &[] };
+        for version in versions {
+            println!("over {version}");
+            let (mut client, _running) = over_tls(server, version);
+            for kind in kinds(&etag) {
+                measure(&mut client, &kind, TLS_REQUESTS);
+            }
         }
 
         let mut client = Client::connect(start(2, access_log));
@@ -228,7 +262,7 @@ fn hits_allocate_nothing() {
         let key = key_of_the_other_core(&mut client);
         let request = format!("GET /v1/kv/default/{key} HTTP/1.1\r\nHost: h\r\nUser-Agent: a test\r\n\r\n");
         for (name, depth) in [("GET of another core's key", 1), ("the same, 16 pipelined", 16)] {
-            measure(&mut client, &Kind { name, request: request.clone(), depth, status: 200 });
+            measure(&mut client, &Kind { name, request: request.clone(), depth, status: 200 }, REQUESTS);
         }
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::PATIENCE;
 
 const PORT: u16 = 8080;
+const TLS_PORT: u16 = 8443;
 const ADMIN_PORT: u16 = 9180;
 
 /// Lets this process and those it starts from now on have this many files open: one for each connection.
@@ -94,6 +95,8 @@ pub(crate) struct Server {
     pub(crate) folder: PathBuf,
     /// Where it serves HTTP.
     pub(crate) address: SocketAddr,
+    /// Where it serves HTTP over TLS, if the plan says so.
+    pub(crate) tls_address: SocketAddr,
     /// Where it answers operators.
     pub(crate) admin: SocketAddr,
 }
@@ -107,6 +110,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) flags: &'a [&'a str],
     /// CPUs of its data cores; the first one, if nothing is said.
     pub(crate) cores: Option<&'a str>,
+    /// Whether it serves HTTP over TLS, too; the configuration names the certificates.
+    pub(crate) listens_tls: bool,
 }
 
 /// A loopback address that no other test of this host uses: tests run side by side, and a port that was free a moment
@@ -136,9 +141,13 @@ impl Server {
         let mut command = program(env!("CARGO_BIN_EXE_corelane"));
         command.args(addresses.flags());
         command.args(["--cores", plan.cores.unwrap_or("0"), "--config"]).arg(&config).args(plan.flags);
+        let tls_address = SocketAddr::new(address.ip(), TLS_PORT);
+        if plan.listens_tls {
+            command.arg("--listen-tls").arg(tls_address.to_string());
+        }
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = lines(child.stderr.take().unwrap());
-        let server = Server { child, log, folder, address, admin };
+        let server = Server { child, log, folder, address, tls_address, admin };
         server.await_event("serving");
         server
     }

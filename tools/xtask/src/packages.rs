@@ -16,7 +16,12 @@ const NEEDED: &[Program] = &[
     Program { name: "curl", package: "curl" },
     Program { name: "wrk", package: "wrk" },
     Program { name: "h2load", package: "nghttp2-client" },
+    Program { name: "openssl", package: "openssl" },
     Program { name: "chromium", package: "chromium" },
+    // Whose certificates Chromium trusts.
+    Program { name: "certutil", package: "libnss3-tools" },
+    // No program: the file that says that it is there.
+    Program { name: "/usr/lib/python3/dist-packages/requests/__init__.py", package: "python3-requests" },
     Program { name: "nginx", package: "nginx-light" },
     Program { name: "haproxy", package: "haproxy" },
     Program { name: "python3", package: "python3" },

@@ -48,7 +48,7 @@ const SEEDS_PLANTED: u64 = 1000;
 
 /// Runs every check of CI, prints a summary and fails if any step failed.
 ///
-/// Programs the tests need (curl, wrk, h2load, nginx, python3, valgrind, redis, memcached, iproute2, ethtool, promtool, mmdebstrap, systemd-container)
+/// Programs the tests need (curl, openssl, wrk, h2load, nginx, python3, valgrind, redis, memcached, iproute2, ethtool, promtool, mmdebstrap, systemd-container)
 /// are installed when missing, given root or sudo without a password; otherwise the command to run is printed and the exit status is 2.
 #[derive(clap::Args)]
 pub(crate) struct Options {
