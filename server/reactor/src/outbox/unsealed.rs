@@ -190,6 +190,7 @@ mod tests {
             outbox.drop_behind(&mut buffers);
             assert_eq!((outbox.bytes_behind(), outbox.bytes()), (0, words + sealed - sent.len()));
             outbox.clear(|chunk, _| take_back(chunk, &mut buffers));
+            assert_eq!(outbox.sealed, 0);
             assert_eq!(buffers.queued_bytes, [0, 0]);
         }
     }

@@ -133,6 +133,15 @@ fn finish_says_the_layers_last_word_behind_everything() {
                     for _ in 0..passes {
                         seat.reactor.next_pass().await;
                     }
+                    // Of what others still write, nothing is sealed behind the last word.
+                    let (sender, reactor) = (connection.sender(), seat.reactor.clone());
+                    let goes_on = async move {
+                        while sender.is_open() {
+                            sender.write().push(b'!');
+                            reactor.next_pass().await;
+                        }
+                    };
+                    seat.reactor.spawn(goes_on).unwrap();
                     connection.finish(LINGER).await;
                     assert!(facts.ended.load(Relaxed), "the peer has ended");
                 }
@@ -143,7 +152,8 @@ fn finish_says_the_layers_last_word_behind_everything() {
                 for _ in 0..2 {
                     let facts = Arc::new(Facts::default());
                     let connection = connect(&seat, Toy::new(&facts)).await;
-                    assert!(read_all(&connection).await.unwrap() == pattern(size));
+                    let got = read_all(&connection).await.unwrap();
+                    assert!(got.starts_with(&pattern(size)) && got[size..].iter().all(|byte| *byte == b'!'));
                     assert!(facts.ended.load(Relaxed), "the end of the socket alone says less");
                     connection.finish(LINGER).await;
                 }
@@ -174,6 +184,7 @@ fn a_fault_is_told_to_both_sides_and_nothing_is_opened_after_it() {
                 assert_eq!(connection.receive().await.unwrap_err(), ConnectionError::Protection(CHECKSUM));
                 if let Message::Number(1) = seat.message().await {
                     connection.drained(0).await.unwrap();
+                    assert_eq!(connection.detach().await.err(), Some(ConnectionError::Protection(CHECKSUM)));
                 }
             }
         }),
@@ -241,6 +252,130 @@ fn a_connection_moves_to_another_core_with_its_layer() {
             }
             connection.finish(LINGER).await;
             seat.send(0, Message::Done);
+        }),
+    ]);
+}
+
+/// Each round the peer asks while what was written fills the socket: every reply leaves, and waiting ones do not pile up.
+#[test]
+fn replies_leave_behind_a_send_that_is_stuck() {
+    const ROUNDS: usize = 3;
+    const ASKED: usize = 300;
+    // In two seals, without a rest: a little more than the simulated socket takes.
+    const BYTES: usize = 2 * 64 * 1024;
+    const QUEUED_BYTES_MAX: usize = 200_000;
+    on_both([
+        body!(|seat| {
+            let connection = accept(&seat, Toy::default()).await;
+            for _ in 0..ROUNDS {
+                assert!(matches!(seat.message().await, Message::Number(_)));
+                connection.write_shared(Rc::new(pattern(BYTES)));
+                let mut asked = 0;
+                while asked < ASKED {
+                    asked += connection.receive().await.unwrap().expect("asked again").len();
+                    // What is shared is not counted; each reply has a buffer of its own.
+                    assert!(connection.queued_buffer_bytes() <= QUEUED_BYTES_MAX, "replies pile up");
+                }
+                seat.send(1, Message::Done);
+            }
+            assert!(connection.receive().await.unwrap().is_none());
+        }),
+        body!(|seat| {
+            let facts = Arc::new(Facts::default());
+            let connection = connect(&seat, Toy::new(&facts).asking_every(1)).await;
+            for round in 1..=ROUNDS {
+                seat.send(0, Message::Number(round as u64));
+                seat.reactor.sleep(Duration::from_millis(2)).await;
+                for _ in 0..ASKED {
+                    connection.write().push(b'?');
+                    connection.drained(0).await.unwrap();
+                }
+                assert!(matches!(seat.message().await, Message::Done));
+                let mut read = 0;
+                while read < BYTES {
+                    read += connection.receive().await.unwrap().expect("what was written").len();
+                }
+                let limit = seat.reactor.now() + LINGER;
+                while facts.replies.load(Relaxed) < round * ASKED {
+                    assert!(seat.reactor.now() < limit, "{} replies of round {round}", facts.replies.load(Relaxed));
+                    let soon = seat.reactor.now() + Duration::from_millis(1);
+                    assert!(seat.reactor.until(soon, connection.receive()).await.is_none(), "replies bring no bytes");
+                }
+            }
+            connection.finish(LINGER).await;
+        }),
+    ]);
+}
+
+/// The layer's end is the end, also of a socket that stays open and brings more; and on the core to which the connection goes.
+#[test]
+fn the_layers_end_is_the_end_on_any_core() {
+    const BYTES: usize = 1_500;
+    const RECORDS: u64 = 3;
+    on_both([
+        body!(|seat| {
+            let listener = seat.listen();
+            let address = listener.address().clone();
+            let client = Rc::clone(&seat);
+            let client = async move {
+                let connection = client.connect(&address).await.unwrap();
+                connection.write().extend_from_slice(HELLO);
+                let unread = greeting(&connection, WELCOME).await;
+                connection.protect(Box::new(Toy::default().ending_after(RECORDS)), unread);
+                connection.write().extend_from_slice(&pattern(BYTES));
+                client.reactor.next_pass().await;
+                connection.write().extend_from_slice(b"too late");
+                assert!(connection.receive().await.unwrap().is_none());
+            };
+            seat.reactor.spawn(client).unwrap();
+            let connection = listener.accept().await.unwrap();
+            let unread = greeting(&connection, HELLO).await;
+            connection.write().extend_from_slice(WELCOME);
+            connection.protect(Box::new(Toy::default()), unread);
+            let first = connection.receive().await.unwrap().expect("the first piece");
+            seat.send(1, Message::Number(first.len() as u64));
+            drop(first);
+            seat.send(1, Message::Connection(connection.detach().await.unwrap()));
+            assert!(matches!(seat.message().await, Message::Done));
+        }),
+        body!(|seat| {
+            let Message::Number(first) = seat.message().await else { panic!("expected a number") };
+            let Message::Connection(detached) = seat.message().await else { panic!("expected a connection") };
+            let connection = detached.attach(&seat.reactor).unwrap();
+            assert!(read_all(&connection).await.unwrap() == pattern(BYTES)[first as usize..]);
+            connection.finish(LINGER).await;
+            seat.send(0, Message::Done);
+        }),
+    ]);
+}
+
+/// Who waits for room learns that a fault has made some: what was written is thrown away.
+#[test]
+fn a_fault_makes_room() {
+    const BYTES: usize = 100 * STEP_BYTES;
+    on_both([
+        body!(|seat| {
+            let connection = Rc::new(accept(&seat, Toy::default()).await);
+            connection.drained(0).await.unwrap();
+            // More than is sealed, and the kernel takes it in pieces.
+            connection.write().resize(BYTES, 7);
+            let (reading, reactor) = (Rc::clone(&connection), seat.reactor.clone());
+            let read = async move {
+                reactor.next_pass().await;
+                assert_eq!(reading.receive().await.unwrap_err(), ConnectionError::Protection(CHECKSUM));
+            };
+            seat.reactor.spawn(read).unwrap();
+            seat.send(1, Message::Done);
+            connection.set_deadline(seat.reactor.now() + LINGER);
+            connection.drained(BYTES / 4).await.unwrap();
+            seat.send(1, Message::Done);
+        }),
+        body!(|seat| {
+            let connection = connect(&seat, Toy::default().getting_wrong(0)).await;
+            assert!(matches!(seat.message().await, Message::Done));
+            connection.write().extend_from_slice(b"bad");
+            // Reads nothing: what is sent comes to a stop.
+            assert!(matches!(seat.message().await, Message::Done));
         }),
     ]);
 }

@@ -15,7 +15,7 @@ use reactor::{Fault, Opened, Plain, Protection, Received};
 const HEADER_BYTES: usize = 8;
 const MAGIC: u8 = 0xC5;
 /// Payload of one record at most: small, so that a buffer has many, and none, of them.
-const PAYLOAD_BYTES_MAX: usize = 3_000;
+const PAYLOAD_BYTES_MAX: usize = 700;
 
 pub(crate) const CHECKSUM: Fault = Fault(&"checksum");
 pub(crate) const TOLD: Fault = Fault(&"told of a fault");
@@ -49,11 +49,13 @@ pub(crate) struct Toy {
     ask_every: u64,
     /// The number of the record that it gets wrong.
     wrong_record: Option<u64>,
+    end_after: Option<u64>,
     sealed_records: u64,
     opened_records: u64,
     partial: Vec<u8>,
     to_say: Vec<Kind>,
     broken: bool,
+    closed: bool,
 }
 
 impl Toy {
@@ -70,6 +72,12 @@ impl Toy {
     /// Asks at once, although nothing is written.
     pub(crate) fn asking(mut self) -> Self {
         self.to_say.push(Kind::Ask);
+        self
+    }
+
+    /// Says its last word behind so many records, and goes on all the same.
+    pub(crate) fn ending_after(mut self, records: u64) -> Self {
+        self.end_after = Some(records);
         self
     }
 
@@ -158,6 +166,8 @@ impl Protection for Toy {
     fn seal(&mut self, plain: &mut Plain<'_>, wire: &mut Vec<u8>) {
         self.facts.offered_bytes_max.fetch_max(plain.remaining(), Relaxed);
         let mut last = false;
+        let closed_before = self.closed && self.to_say.is_empty();
+        assert!(plain.chunk().is_empty() || !closed_before, "sealed after its last word");
         for kind in std::mem::take(&mut self.to_say) {
             match kind {
                 Kind::End => last = true,
@@ -173,6 +183,9 @@ impl Protection for Toy {
             let payload = plain.chunk()[..count].to_vec();
             self.seal_record(Kind::Data, &payload, wire);
             plain.consume(count);
+            if self.end_after == Some(self.sealed_records) {
+                self.seal_record(Kind::End, &[], wire);
+            }
             self.facts.sealed_bytes.fetch_add(count, Relaxed);
         }
         assert_eq!(plain.remaining(), 0, "a chunk is empty, and there is more");
@@ -186,6 +199,7 @@ impl Protection for Toy {
     }
 
     fn close(&mut self) {
+        assert!(!std::mem::replace(&mut self.closed, true), "closed twice");
         self.to_say.push(Kind::End);
     }
 }
