@@ -238,7 +238,7 @@ impl fmt::Display for ExpectedPeer {
 }
 
 /// Why a peer is refused: for the log of either side.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 pub enum PeerRefusal {
     /// No identity at all.
     #[error("expected {expected}; {fault} (SHA-256 {fingerprint})")]
@@ -266,6 +266,13 @@ pub enum PeerRefusal {
         /// Who has come.
         presented: String,
     },
+}
+
+/// The same text: rustls writes the errors of others in this form, and so it stands in the log.
+impl fmt::Debug for PeerRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl PeerRefusal {

@@ -129,6 +129,15 @@ fn the_default_comes_with_every_kind_of_key_of_its_names() {
 }
 
 #[test]
+fn a_kind_of_key_that_lacks_a_name_of_the_default_is_not_its_substitute() {
+    let rsa = Wish { kind: &rcgen::PKCS_RSA_SHA256, ..Wish::names(&["a.example"]) };
+    let site = site(&[("rsa", rsa), ("default", Wish::names(&["a.example", "b.example"]))]);
+    let rsa_only = || only(|scheme| format!("{scheme:?}").starts_with("RSA"));
+    assert_eq!(site.serial("a.example", rsa_only()), "rsa");
+    assert!(site.connect("192.0.2.7", rsa_only()).is_err());
+}
+
+#[test]
 fn two_certificates_for_one_name_are_an_error_of_both() {
     let root = Authority::new("root");
     let (one, two) = (root.issue(&Wish::names(&["b.example", "a.example"])), root.issue(&Wish::names(&["a.example"])));
@@ -268,6 +277,18 @@ fn client_certificates_are_asked_for_as_set() {
         let served = clients.map(|client| shake(client, &name("a.example"), server.config()).is_ok());
         assert_eq!(served, accepted, "{auth:?}");
     }
+    // An authority beside it, without a list of its own.
+    let other = Authority::new("other clients");
+    let both = bundle.clone() + &other.pem();
+    let unlisted = ServerFiles {
+        client_ca: Some(file("tls.client_ca", &both)),
+        client_crl: Some(file("tls.client_crl", &list)),
+        ..server_files(&files)
+    };
+    let listed = snapshot(ServerSettings { client_auth: ClientAuth::Required, ..http() }, &unlisted);
+    let others = with_certificate(&root, &other.issue(&wish()));
+    assert!(shake(&others, &name("a.example"), listed.config()).is_ok());
+    assert!(shake(&revoked, &name("a.example"), listed.config()).is_err());
     let failed = shake(&revoked, &name("a.example"), server(ClientAuth::Required).config()).err().unwrap();
     assert_eq!(failed.server, Some(Error::InvalidCertificate(CertificateError::Revoked)));
     assert_eq!(server(ClientAuth::Required).authorities().unwrap().lists()[0].revoked, 1);

@@ -141,6 +141,7 @@ fn an_edge_believes_only_the_node_it_wants() {
     ] {
         let failed = connect(&edge, &seven, ca, &Wish::uris(&[uri])).unwrap_err();
         let client = refusal_of(failed.client.as_ref().unwrap()).unwrap().to_string();
+        assert!(failed.client.as_ref().unwrap().to_string().contains(&client), "a log has it all");
         assert!(client.contains(said) && client.contains("expected spiffe://blue/node/7"), "{client}");
         assert_eq!(failed.server, Some(Error::AlertReceived(AlertDescription::CertificateUnknown)));
     }
@@ -160,6 +161,16 @@ fn an_edge_believes_only_the_node_it_wants() {
     assert_eq!(failed.client, Some(Error::InvalidCertificate(CertificateError::NotValidForName)));
     // The name is not sent.
     assert!(!edge.config().enable_sni && edge.config().alpn_protocols == [CLUSTER_ALPN]);
+}
+
+#[test]
+fn an_authority_without_a_list_is_believed() {
+    let (ca, other) = (Authority::new("blue"), Authority::new("blue two"));
+    let both = ca.pem() + &other.pem();
+    let list = ca.revoke(&[66]);
+    let node = node(&other.issue(&Wish::uris(&["spiffe://blue/node/7"])), &both, Some(&list)).unwrap();
+    let edge = edge(&ca.issue(&Wish::uris(&["spiffe://blue/edge/e1"])), &both, Some(&list)).unwrap();
+    assert!(shake(edge.config(), &node_server_name(7), node.config()).is_ok());
 }
 
 #[test]

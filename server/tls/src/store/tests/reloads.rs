@@ -3,7 +3,7 @@
 use super::issuer::{Authority, DAY, Pair, START, Wish, clock, file, parts, server_files};
 use crate::store::{
     CertificateFiles, ClientAuth, ClientSettings, ClientSnapshot, ClusterFiles, ExpectedPeer, PeerRole, ServerFiles,
-    ServerReload, ServerSettings, ServerSnapshot, reload_client, reload_server,
+    ServerReload, ServerSettings, ServerSnapshot, TicketPolicy, reload_client, reload_server,
 };
 
 fn http() -> ServerSettings {
@@ -90,6 +90,35 @@ fn what_has_expired_is_served_until_it_is_replaced() {
     assert_eq!(fingerprints(&next.snapshot.unwrap())[0], fingerprints(&old)[0]);
     let fresh = ServerSnapshot::load(&parts(&clock), http(), &server_files(&files)).unwrap_err();
     assert_eq!(fresh[0].fault.name(), "expired");
+}
+
+#[test]
+fn a_link_whose_own_certificate_has_expired_still_takes_lists() {
+    let ca = Authority::new("blue");
+    let wish = Wish { valid: (START - DAY, START + DAY), ..Wish::uris(&["spiffe://blue/edge/e1"]) };
+    let (pair, bundle, list) = (ca.issue(&wish), ca.pem(), ca.revoke(&[66]));
+    let settings =
+        || ClientSettings { own: ExpectedPeer { cluster: "blue".into(), roles: vec![PeerRole::Edge], id: None } };
+    let files = ClusterFiles { certificate: pair.files("cluster"), ca: file("cluster.ca", &bundle), crl: None };
+    let clock = clock();
+    let old = ClientSnapshot::load(&parts(&clock), settings(), &files).unwrap();
+    clock.advance(2 * DAY);
+    let next = reload_client(&old, settings(), &ClusterFiles { crl: Some(file("cluster.crl", &list)), ..files });
+    assert!(next.errors.is_empty(), "{:?}", next.errors);
+    assert_eq!(next.snapshot.unwrap().authorities().lists()[0].revoked, 1);
+}
+
+#[test]
+fn sessions_for_early_data_outlive_a_reload() {
+    let root = Authority::new("root");
+    let (pair, renewed) = (root.issue(&Wish::names(&["a.example"])), root.issue(&Wish::names(&["a.example"])));
+    let settings = |sessions| ServerSettings { resumption: TicketPolicy::EarlyData { sessions }, ..http() };
+    let old = ServerSnapshot::load(&parts(&clock()), settings(8), &server_files(&[pair.files("a")])).unwrap();
+    let next =
+        |sessions| reload_server(&old, settings(sessions), &server_files(&[renewed.files("a")])).snapshot.unwrap();
+    let is_kept = |next: ServerSnapshot| std::sync::Arc::ptr_eq(next.sessions().unwrap(), old.sessions().unwrap());
+    assert!(is_kept(next(8)));
+    assert!(!is_kept(next(9)));
 }
 
 #[test]
