@@ -22,8 +22,9 @@ use super::rig::{AGREED, Agreed, Parts, client_parts, server_parts};
 const RECORDS_MAX: usize = 8;
 
 /// Where a layer is stricter than rustls, or earlier: an empty alert or handshake record (RFC 8446 section 5.1), a record of another
-/// version, and a header of a record that cannot come, before the record is whole.
-const STRICTER: [&str; 4] = ["empty_message", "record_version", "record_length", "record_type"];
+/// version, and the beginning of a record or message that cannot come, before it is whole.
+const STRICTER: [&str; 6] =
+    ["empty_message", "record_version", "record_length", "record_type", "message_type", "message_length"];
 
 /// A record of TLS 1.2 with handshake messages.
 const HANDSHAKE: u8 = 22;
