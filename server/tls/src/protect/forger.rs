@@ -73,6 +73,7 @@ impl Forger {
     }
 
     /// Opens records that the layer has sent: their types and texts. Its KeyUpdates are followed.
+    #[cfg(test)]
     pub(super) fn read(&mut self, wire: &[u8]) -> Vec<(u8, Vec<u8>)> {
         let mut rest = wire.to_vec();
         let mut read = Vec::new();

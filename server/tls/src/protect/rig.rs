@@ -320,6 +320,7 @@ pub(crate) fn client_parts(agreed: Agreed) -> (Parts, ServerConnection, Vec<u8>)
 }
 
 /// The parts of both: the client's, the server's, and the tickets that are on their way.
+#[cfg(not(fuzzing))]
 pub(crate) fn both_parts(agreed: Agreed) -> (Parts, Parts, Vec<u8>) {
     let mut client =
         UnbufferedClientConnection::new(client_config(agreed), name()).expect("the configuration is right");

@@ -18,8 +18,14 @@ fn an_update_that_asks_is_answered_with_the_next_data() {
     for agreed in &AGREED[..3] {
         for connect in [server, client] {
             let (mut layer, mut forger) = connect(*agreed);
-            let wire =
-                [forger.data(b"1"), forger.key_update(true), forger.key_update(true), forger.data(b"2")].concat();
+            let wire = [
+                forger.data(b"1"),
+                forger.key_update(true),
+                forger.key_update(true),
+                forger.key_update(false),
+                forger.data(b"2"),
+            ]
+            .concat();
             assert_eq!(open(&mut layer, &wire, &[]).text, b"12");
             assert!(!layer.has_to_say(), "not for itself: a peer that sends nothing else gets nothing");
             assert_eq!(forger.hears(&mut layer), []);
