@@ -59,6 +59,22 @@ fn what_is_no_pair_or_no_authority_is_refused() {
     assert!(matches!(Authority::load("", one.key().expose()), Err(PkiError::NotACertificate(_))));
 }
 
+/// A leaf that names a cluster as an authority does, by whoever issued it, is none.
+#[test]
+fn the_uri_alone_makes_no_authority() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::default();
+    parameters.subject_alt_names = vec![rcgen::SanType::URI("spiffe://blue".try_into().unwrap())];
+    parameters.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+    for (is_ca, is_authority) in
+        [(rcgen::IsCa::ExplicitNoCa, false), (rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0)), true)]
+    {
+        parameters.is_ca = is_ca;
+        let certificate = parameters.self_signed(&key).unwrap().pem();
+        assert_eq!(Authority::load(&certificate, &key.serialize_pem()).is_ok(), is_authority);
+    }
+}
+
 #[test]
 fn requests_that_do_not_fit_are_refused() {
     let blue = authority("blue");
