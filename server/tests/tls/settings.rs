@@ -57,7 +57,11 @@ fn combinations_that_would_do_nothing_or_cannot_work_are_refused_with_what_to_do
         (table.clone(), &[], &["certificate.default: no listener speaks TLS", "set listen_tls"]),
         (with_tls("[tls]\nmin_versoin = \"1.2\"\n"), TLS, &["tls.min_versoin: unknown key", "min_version"]),
         (with_tls("[tls]\nmin_version = \"1.1\"\n"), TLS, &["tls.min_version: found \"1.1\"", "1.2", "1.3"]),
-        (with_tls("[tls]\nclient_auth = \"required\"\n"), TLS, &["tls", "asking clients for a certificate needs"]),
+        (
+            with_tls("[tls]\nclient_auth = \"required\"\n"),
+            TLS,
+            &["tls.client_ca", "asking clients for a certificate needs"],
+        ),
         (with_tls("[tls]\nhandshake_timeout = \"0s\"\n"), TLS, &["tls.handshake_timeout", "100ms to 1m"]),
         (with_tls(&other), TLS, &["corelane.test", "remove one"]),
         (format!("[certificate.a]\nchain = {:?}\n", leaf.chain), TLS, &["certificate.a.key"]),
@@ -82,7 +86,11 @@ fn files_that_are_no_good_are_named_with_the_reason_and_the_remedy() {
     let cases: &[(&str, &str, [&str; 2])] = &[
         ("", &good_key, ["web.pem: the file is empty", "write it again"]),
         ("no PEM\n", &good_key, ["web.pem: it has no PEM section", "BEGIN CERTIFICATE"]),
-        (&cut, &good_key, ["web.pem: its PEM cannot be read", "copy the file again"]),
+        (
+            &cut,
+            &good_key,
+            ["its PEM cannot be read: there is no line `-----END CERTIFICATE-----`", "copy the file again"],
+        ),
         (&good_key, &good_key, ["web.pem: it holds a private key", "move it to the file of `key`"]),
         (&good_chain, &other_key, ["does not belong to the chain's first certificate", "replace both files"]),
         (&good_chain, &good_chain, ["web.key: it holds no private key", "`key` takes one"]),

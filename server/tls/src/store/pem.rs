@@ -6,7 +6,7 @@
 //!
 //! **Source**: RFC 7468.
 
-use rustls::pki_types::pem::{PemObject, SectionKind};
+use rustls::pki_types::pem::{Error as PemError, PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use super::error::StoreFault;
@@ -94,11 +94,21 @@ fn decoded<T>(bytes: &[u8], of: impl Fn(SectionKind, Vec<u8>) -> Option<T>) -> R
     let sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes);
     let mut found = Vec::new();
     for section in sections {
-        let (kind, der) = section.map_err(|error| StoreFault::CutPem { reason: error.to_string() })?;
+        let (kind, der) = section.map_err(|error| StoreFault::CutPem { reason: reason_of(&error) })?;
         found.extend(of(kind, der));
     }
     if found.is_empty() {
         return Err(StoreFault::CutPem { reason: "no section is whole".into() });
     }
     Ok(found)
+}
+
+/// The library shows text as the numbers of its bytes.
+fn reason_of(error: &PemError) -> String {
+    match error {
+        PemError::MissingSectionEnd { end_marker } => {
+            format!("there is no line `-----END {}-----`", String::from_utf8_lossy(end_marker).trim_end_matches('-'))
+        }
+        other => other.to_string(),
+    }
 }

@@ -77,7 +77,8 @@ pub fn reload_server(old: &ServerSnapshot, settings: ServerSettings, files: &Ser
 
 fn snapshot(contents: ServerContents, generation: u64, files: &ServerFiles<'_>) -> Result<ServerSnapshot, StoreError> {
     ServerSnapshot::new(contents, generation).map_err(|fault| {
-        let nowhere = NamedFile { setting: "tls", path: "(settings)", bytes: &[] };
+        let setting = if matches!(fault, StoreFault::Missing { .. }) { "tls.client_ca" } else { "tls" };
+        let nowhere = NamedFile { setting, path: "(not set)", bytes: &[] };
         StoreError::of(files.client_ca.as_ref().unwrap_or(&nowhere), fault)
     })
 }

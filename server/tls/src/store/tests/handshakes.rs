@@ -318,7 +318,7 @@ fn bundles_and_lists_that_cannot_be_used_are_named() {
     assert_eq!(faults(Some(&pair.key), None), error("tls.client_ca", "key_misplaced"));
     assert_eq!(faults(Some(&bundle), Some(&forged)), error("tls.client_crl", "bad_revocations"));
     assert_eq!(faults(Some(&bundle), Some(&bundle)), error("tls.client_crl", "misplaced"));
-    assert_eq!(faults(None, None), error("tls", "missing"));
+    assert_eq!(faults(None, None), error("tls.client_ca", "missing"));
     let both = [error("tls.client_ca", "empty"), error("tls.client_crl", "empty")].concat();
     assert_eq!(faults(Some(""), Some("")), both);
 }
