@@ -95,19 +95,81 @@ fn bytes_may_come_in_any_pieces_and_with_traffic_behind_them() {
     }
 }
 
-#[test]
-fn a_retried_hello_ends_as_a_full_handshake() {
-    let authority = Authority::new(Key::P256);
+/// A server that answers every first hello by asking for another group.
+fn retrying(authority: &Authority) -> Arc<rustls::ServerConfig> {
     let strict = CryptoProvider {
         kx_groups: vec![rustls::crypto::aws_lc_rs::kx_group::SECP384R1],
         ..CryptoProvider::clone(&provider())
     };
-    let server = Side { provider: Arc::new(strict), ..Side::server(&authority.issue(&Wanted::default())) };
-    let client = ClientConnection::new(Arc::new(Side::client(&authority).client_config()), name("corelane.test"));
-    let served = with_our_server(&Arc::new(server.server_config()), client.unwrap(), &mut Splits::random(3), |_| {});
-    let finished = served.result.unwrap();
+    let side = Side { provider: Arc::new(strict), ..Side::server(&authority.issue(&Wanted::default())) };
+    Arc::new(side.server_config())
+}
+
+#[test]
+fn a_retried_hello_ends_as_a_full_handshake_and_needs_a_permit_each_time() {
+    let authority = Authority::new(Key::P256);
+    let client = Arc::new(Side::client(&authority).client_config());
+    let mut client = ClientConnection::new(client, name("corelane.test")).unwrap();
+    let mut server = ServerHandshake::new(&retrying(&authority)).unwrap();
+    let mut permits = 0;
+    let finished = loop {
+        server.push(&written_by(&mut client));
+        let mut out = Vec::new();
+        let mut step = server.advance(&mut out).unwrap();
+        if step == HandshakeStep::NeedsPermit {
+            permits += 1;
+            step = server.advance_permitted(&mut out).unwrap();
+        }
+        crate::pair::give(&mut client, &out).unwrap();
+        if step == HandshakeStep::Done {
+            break server.finish().unwrap();
+        }
+    };
+    assert_eq!(permits, 2, "the second hello is where it computes");
     assert_eq!(finished.negotiated.kind, HandshakeKind::FullWithHelloRetryRequest);
     assert_eq!(finished.negotiated.server_name.as_deref(), Some("corelane.test"));
+}
+
+#[test]
+fn the_bound_on_records_is_each_flights_own() {
+    const RECORDS_MAX: usize = 512;
+    let authority = Authority::new(Key::P256);
+    let config = Arc::new(Side::server(&authority.issue(&Wanted::default())).server_config());
+    for (records, fits) in [(RECORDS_MAX, true), (RECORDS_MAX + 1, false)] {
+        let client = Arc::new(Side::client(&authority).client_config());
+        let client = ClientConnection::new(client, name("corelane.test")).unwrap();
+        // The hello in as many records as a flight may have; what comes behind our flight begins anew.
+        let mut is_hello = true;
+        let served = with_our_server(&config, client, &mut Splits::none(), |wire| {
+            if std::mem::take(&mut is_hello) {
+                let (tiny, rest) = wire[5..].split_at(records - 1);
+                let pieces = tiny.chunks(1).chain([rest]);
+                let framed = |piece: &[u8]| [&[22, 3, 1][..], &(piece.len() as u16).to_be_bytes(), piece].concat();
+                *wire = pieces.flat_map(framed).collect();
+            }
+        });
+        assert_eq!(
+            served.result.map(|_| ()).map_err(|fault| fault.label()),
+            if fits { Ok(()) } else { Err("flight_too_long") }
+        );
+    }
+}
+
+#[test]
+fn what_every_configuration_needs_is_set() {
+    let authority = Authority::new(Key::P256);
+    let mut server = Side::server(&authority.issue(&Wanted::default())).server_config();
+    (server.enable_secret_extraction, server.require_ems) = (false, false);
+    (server.send_half_rtt_data, server.ignore_client_order) = (true, true);
+    corelane_tls::handshake::server::prepare(&mut server);
+    assert!(server.enable_secret_extraction && server.require_ems);
+    assert!(!server.send_half_rtt_data && !server.ignore_client_order);
+    let mut client = Side::client(&authority).client_config();
+    (client.enable_secret_extraction, client.require_ems) = (false, false);
+    (client.check_selected_alpn, client.enable_early_data) = (false, true);
+    corelane_tls::handshake::client::prepare(&mut client);
+    assert!(client.enable_secret_extraction && client.require_ems);
+    assert!(client.check_selected_alpn && !client.enable_early_data);
 }
 
 #[test]
