@@ -26,6 +26,9 @@ use crate::settings::ListenAddress;
 /// Longest answer, in bytes: a thousand tables of a few keys, or the metrics of a few hundred cores.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
+/// How a listener that speaks TLS answers what is not: an alert of any version.
+const TLS_ALERT: [u8; 2] = [0x15, 0x03];
+
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -133,6 +136,12 @@ fn read_page(mut stream: impl TimedStream, path: &str, deadline: &Deadline) -> i
             Err(error) => return Err(deadline.or(error)),
         }
     }
+    if answer.starts_with(&TLS_ALERT) {
+        return Err(io::Error::other(format!(
+            "it speaks TLS (admin_tls) and takes operators with certificates only, which this program cannot show; ask it with \
+             curl --cacert CA --cert CHAIN --key KEY https://…{path}"
+        )));
+    }
     body_in(&answer).map(<[u8]>::to_vec).ok_or_else(|| {
         let status = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
         let status = String::from_utf8_lossy(&status[..status.len().min(80)]).escape_debug().to_string();
@@ -185,6 +194,22 @@ mod tests {
         let error = ask(&admin, "/", Duration::from_millis(50)).unwrap_err().to_string();
         assert_eq!(error, "no response within 0.05 s");
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_listener_that_speaks_tls_is_told_from_one_that_is_broken() {
+        let (listener, admin, folder) = listening("tls");
+        Builder::new()
+            .spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 64];
+                let _ = stream.read(&mut request).unwrap();
+                stream.write_all(&[0x15, 3, 3, 0, 2, 2, 10]).unwrap();
+            })
+            .unwrap();
+        let error = ask(&admin, "/v1/status", Duration::from_secs(10)).unwrap_err().to_string();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(error.contains("admin_tls") && error.contains("curl --cacert"), "{error}");
     }
 
     #[test]
