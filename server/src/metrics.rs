@@ -97,6 +97,8 @@ control::metrics! {
         stale: Counter = "corelane_upstream_stale_total",
         /// Connections to nodes that ended or could not be made.
         upstream_connections_ended: Counter = "corelane_upstream_connections_ended_total",
+        /// Connections to nodes that another has taken the place of, because they had lived for long enough.
+        upstream_connections_renewed: Counter = "corelane_upstream_connections_renewed_total",
         /// Connections to nodes closed because of a malformed frame or chunk.
         upstream_frame_errors: Counter = "corelane_upstream_frame_errors_total",
         /// Connections to nodes closed because TLS failed, the HELLOs did not agree, or the HELLO was that of another node.
@@ -183,6 +185,7 @@ mod tests {
             (|m| m.moved.increment(), "corelane_upstream_moved_total"),
             (|m| m.stale.increment(), "corelane_upstream_stale_total"),
             (|m| m.upstream_connections_ended.increment(), "corelane_upstream_connections_ended_total"),
+            (|m| m.upstream_connections_renewed.increment(), "corelane_upstream_connections_renewed_total"),
             (|m| m.upstream_frame_errors.increment(), "corelane_upstream_frame_errors_total"),
             (|m| m.upstream_hellos_refused.increment(), "corelane_upstream_hellos_refused_total"),
         ];

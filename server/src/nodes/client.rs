@@ -2,16 +2,21 @@
 //!
 //! **Not** a balancer: a key has one owner core at the node, and its frames go there directly.
 //!
+//! ```text
+//!   connection in its place ──has lived for link_time──▶ successor comes up ──▶ takes the place ──▶ the other ends once nothing is owed
+//! ```
+//!
 //! **Invariants**: connections are `min(node's cores, connections_max)`, one until the first HELLO reports the node's cores;
 //! at most `waiting_max` calls wait for a connection or for credit.
 
 use std::cell::{Cell, RefCell};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use shardstore::placement::{NodeAddress, NodeId};
 
-use super::connection::NodeConnection;
+use super::connection::{Established, NodeConnection};
 use super::fault::ConnectionFault;
 use super::health::NodeHealth;
 use super::shared::ClusterShared;
@@ -46,7 +51,7 @@ impl NodeClient {
             let index = self.connections.borrow().len();
             let connection = Rc::new(NodeConnection::new(&shared.reactor, index as u16));
             self.connections.borrow_mut().push(Rc::clone(&connection));
-            let task = keep_up(Rc::clone(shared), Rc::clone(self), connection);
+            let task = keep_up(Rc::clone(shared), Rc::clone(self), connection, None);
             if shared.reactor.spawn(task).is_err() {
                 // Without room for the task the connection is missing until the next HELLO.
                 self.connections.borrow_mut().pop();
@@ -95,13 +100,17 @@ impl NodeClient {
         }
     }
 
-    /// Connects, and serves the connection until it ends.
+    /// Connects, unless that is done, and serves the connection until it ends.
     async fn serve(
         self: &Rc<Self>,
         shared: &Rc<ClusterShared>,
-        connection: &NodeConnection,
+        connection: &Rc<NodeConnection>,
+        established: Option<Established>,
     ) -> Result<(), ConnectionFault> {
-        let established = connection.establish(shared, &self.health).await?;
+        let established = match established {
+            Some(established) => established,
+            None => connection.establish(shared, &self.health).await?,
+        };
         if self.health.retired.get() {
             return Err(ConnectionFault::Ended);
         }
@@ -109,7 +118,36 @@ impl NodeClient {
         *self.health.last_error.borrow_mut() = None;
         self.node_cores.set(established.terms.peer_cores);
         self.grow(shared);
-        connection.serve(shared, &self.health, established).await
+        self.put_in_place(shared, connection);
+        let mut serving = pin!(connection.serve(shared, &self.health, established));
+        loop {
+            let renew_at = shared.links.renew_at(&shared.reactor);
+            if let Some(ended) = shared.reactor.until(renew_at, serving.as_mut()).await {
+                return ended;
+            }
+            // Without room for the task it is tried again later.
+            self.renew(shared, connection);
+        }
+    }
+
+    /// Has another connection come up that takes the place of this one.
+    fn renew(self: &Rc<Self>, shared: &Rc<ClusterShared>, connection: &Rc<NodeConnection>) {
+        if !connection.is_replaced() {
+            let task = succeed(Rc::clone(shared), Rc::clone(self), Rc::clone(connection));
+            let _ = shared.reactor.spawn(task);
+        }
+    }
+
+    /// Gives a connection that is up the place of its core; who has it leaves.
+    fn put_in_place(&self, shared: &ClusterShared, connection: &Rc<NodeConnection>) {
+        let mut connections = self.connections.borrow_mut();
+        let Some(place) = connections.get_mut(usize::from(connection.core)) else { return };
+        if !Rc::ptr_eq(place, connection) {
+            let before = std::mem::replace(place, Rc::clone(connection));
+            let now = shared.reactor.now();
+            before.leave(now, now + shared.links.leave_time());
+            shared.metrics.upstream_connections_renewed.add(1);
+        }
     }
 
     /// Tells the node of the map that is in force now.
@@ -135,8 +173,33 @@ impl NodeClient {
     }
 }
 
-/// Keeps a connection up until its node is retired.
-async fn keep_up(shared: Rc<ClusterShared>, node: Rc<NodeClient>, connection: Rc<NodeConnection>) {
+/// Brings up a connection that takes the place of another. That one ends if none comes up in time: who is not let in again has to leave.
+async fn succeed(shared: Rc<ClusterShared>, node: Rc<NodeClient>, before: Rc<NodeConnection>) {
+    let successor = Rc::new(NodeConnection::new(&shared.reactor, before.core));
+    let end = shared.reactor.now() + shared.links.leave_time();
+    while before.is_ready() && !before.is_replaced() && !node.health.retired.get() {
+        match successor.establish(&shared, &node.health).await {
+            Ok(established) if !before.is_replaced() && !node.health.retired.get() => {
+                return keep_up(shared, node, successor, Some(established)).await;
+            }
+            Ok(_) => return,
+            Err(fault) if shared.reactor.now() >= end => {
+                shared.note_connection_fault(&fault);
+                *node.health.last_error.borrow_mut() = Some(fault.to_string());
+                return before.retire(shared.reactor.now());
+            }
+            Err(_) => shared.reactor.sleep(pause(&shared)).await,
+        }
+    }
+}
+
+/// Keeps a connection up until its node is retired, or another has its place.
+async fn keep_up(
+    shared: Rc<ClusterShared>,
+    node: Rc<NodeClient>,
+    connection: Rc<NodeConnection>,
+    mut established: Option<Established>,
+) {
     let health = Rc::clone(&node.health);
     while !health.retired.get() {
         if connection.core > 0 && health.breaker.borrow().is_open() {
@@ -144,10 +207,13 @@ async fn keep_up(shared: Rc<ClusterShared>, node: Rc<NodeClient>, connection: Rc
             health.changed.notified().await;
             continue;
         }
-        let was_up = node.serve(&shared, &connection).await;
+        let was_up = node.serve(&shared, &connection, established.take()).await;
         let idle = connection.is_idle();
         let was_ready = connection.is_ready();
         connection.go_down();
+        if connection.is_replaced() {
+            break;
+        }
         let Err(fault) = was_up else { continue };
         // A node that closes a connection on which nothing is owed (for want of use, or because it drains) has not failed.
         let orderly = was_ready && idle && matches!(fault, ConnectionFault::Ended);

@@ -189,6 +189,29 @@ impl Cluster {
         epoch: u32,
         time: CallTime,
     ) -> Result<NodeResponse, CallError> {
+        self.shared.metrics.upstream_calls.add(1);
+        let began = self.shared.reactor.read_clock();
+        let mut replied = self.ask_node(node, ask, epoch, time).await;
+        if matches!(replied, Err(CallError::Replaced)) {
+            // A successor lives for long: this is no loop.
+            replied = self.ask_node(node, ask, epoch, time).await;
+        }
+        if !matches!(replied, Err(CallError::NotSent | CallError::Replaced | CallError::Full)) {
+            node.calls.0.record(self.shared.reactor.read_clock().since(began));
+        }
+        let reply = replied?;
+        node.health.note_success();
+        Ok(reply)
+    }
+
+    /// Asks by the connection that is in its place now.
+    async fn ask_node(
+        &self,
+        node: &Rc<NodeClient>,
+        ask: &StoreRequest,
+        epoch: u32,
+        time: CallTime,
+    ) -> Result<NodeResponse, CallError> {
         let core = owner_core(ask.hash, node.node_cores.get()).0;
         let connection = node.connection_for(core).ok_or(CallError::NotSent)?;
         let mut request = Request::new(0, ask.hash.slot(), epoch, wire_op(ask));
@@ -196,15 +219,7 @@ impl Cluster {
         if ask.op.is_read() {
             request.flags = Flags::IDEMPOTENT;
         }
-        self.shared.metrics.upstream_calls.add(1);
-        let began = self.shared.reactor.read_clock();
-        let replied = connection.call(&self.shared, &node.health, request, time).await;
-        if !matches!(replied, Err(CallError::NotSent | CallError::Full)) {
-            node.calls.0.record(self.shared.reactor.read_clock().since(began));
-        }
-        let reply = replied?;
-        node.health.note_success();
-        Ok(reply)
+        connection.call(&self.shared, &node.health, request, time).await
     }
 
     /// What a reply says about the map.
@@ -271,7 +286,7 @@ fn refusal(error: CallError, is_read: bool) -> Refusal {
     match error {
         CallError::Full => Refusal::Busy,
         CallError::Lost | CallError::TimedOut if !is_read => Refusal::Unknown,
-        CallError::Lost | CallError::TimedOut | CallError::NotSent => Refusal::Unavailable,
+        CallError::Lost | CallError::TimedOut | CallError::NotSent | CallError::Replaced => Refusal::Unavailable,
     }
 }
 

@@ -34,7 +34,7 @@ use super::fault::ConnectionFault;
 use super::health::NodeHealth;
 use super::response::NodeResponse;
 use super::shared::ClusterShared;
-use establish::Established;
+pub(super) use establish::Established;
 use watch::SendProgress;
 
 /// How long a retired connection goes on for what is owed on it.
@@ -82,8 +82,10 @@ pub(crate) struct NodeConnection {
     pub(super) begun: Notify,
     /// This process has ended the connection, and has counted why.
     closed: Cell<bool>,
-    /// The node is retired: end the connection when nothing is owed on it.
+    /// Nothing more is begun on it: end the connection when nothing is owed on it.
     retiring: Cell<bool>,
+    /// Another has its place.
+    replaced: Cell<bool>,
 }
 
 /// How long a call may take.
@@ -100,6 +102,8 @@ pub(crate) struct CallTime {
 pub(crate) enum CallError {
     /// Nothing was sent: no connection in time.
     NotSent,
+    /// Nothing was sent: another connection has the place of this one.
+    Replaced,
     /// Nothing was sent: too many wait, or credit did not come in time.
     Full,
     /// It was sent, and the connection ended before the response.
@@ -123,6 +127,7 @@ impl NodeConnection {
             begun: Notify::new(reactor),
             closed: Cell::new(false),
             retiring: Cell::new(false),
+            replaced: Cell::new(false),
         }
     }
 
@@ -146,6 +151,24 @@ impl NodeConnection {
         self.close(at);
     }
 
+    /// Ends the connection once nothing is owed on it, and in any case at `end`: another has its place, which those who wait go to.
+    pub(super) fn leave(&self, now: Instant, end: Instant) {
+        self.replaced.set(true);
+        self.retiring.set(true);
+        self.dismiss();
+        self.close(if self.session.borrow().is_idle() { now } else { end });
+    }
+
+    /// Whether another has its place.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.replaced.get()
+    }
+
+    /// Why nothing is begun on it any more.
+    fn left(&self) -> CallError {
+        if self.replaced.get() { CallError::Replaced } else { CallError::NotSent }
+    }
+
     /// Ends the wait of all calls that wait for credit: they fail.
     pub(crate) fn dismiss(&self) {
         self.session.borrow_mut().credit.dismiss();
@@ -165,6 +188,11 @@ impl NodeConnection {
         }
         let grant = self.grant(shared, node, &request, until).await?;
         let sent = shared.reactor.now();
+        if self.retiring.get() {
+            // Its turn came just before the end, which does not wait for it.
+            self.session.borrow_mut().credit.refund(grant);
+            return Err(self.left());
+        }
         if until <= sent {
             self.session.borrow_mut().credit.refund(grant);
             return Err(CallError::Full);
@@ -218,8 +246,8 @@ impl NodeConnection {
         }
         let Some(_waiting) = node.queue(shared.options.get().queue_per_node) else { return Err(CallError::Full) };
         loop {
-            if node.breaker.borrow().is_open() || node.retired.get() {
-                return Err(CallError::NotSent);
+            if node.breaker.borrow().is_open() || node.retired.get() || self.replaced.get() {
+                return Err(self.left());
             }
             let (sender, receiver) = one(&shared.reactor);
             let id = self.session.borrow_mut().credit.wait(bytes, CallWaker(sender));
@@ -233,7 +261,7 @@ impl NodeConnection {
                 Claim::Granted(grant) => return Ok(grant),
                 // Granted on a connection that has ended since: once more.
                 Claim::Outlived | Claim::Waiting => {}
-                Claim::Dismissed => return Err(CallError::NotSent),
+                Claim::Dismissed => return Err(self.left()),
             }
         }
     }
@@ -351,6 +379,7 @@ impl NodeConnection {
     ) -> Result<(), ConnectionFault> {
         let Established { connection, terms, answers } = established;
         self.closed.set(false);
+        self.retiring.set(false);
         self.last_heard.set(shared.reactor.now());
         self.progress.written.set(0);
         self.progress.taken.set(0);

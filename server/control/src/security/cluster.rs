@@ -13,7 +13,7 @@
 //!
 //! **Source**: docs/tls.md.
 
-use std::{net::IpAddr, path::Path, sync::Arc};
+use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use corelane_tls::store::{
     CertificateFacts, CertificateFiles, ClientAuth, ClientSettings, ClientSnapshot, ClusterFiles, ExpectedPeer,
@@ -70,6 +70,8 @@ pub struct ClusterSecurity {
     pub admin: Option<Arc<ServerSnapshot>>,
     /// What an operator wants to know of the process's own certificate.
     own: Option<Arc<CertificateFacts>>,
+    /// How long a connection between edge and node is used at most before both show their certificates again.
+    pub link_time: Duration,
 }
 
 /// What files, read again, have come to.
@@ -204,7 +206,8 @@ impl ClusterSecurity {
         } else {
             None
         };
-        Ok(Self { listener, links, admin, own: None }.with_own_facts())
+        let link_time = identity.settings.link_time;
+        Ok(Self { listener, links, admin, own: None, link_time }.with_own_facts())
     }
 
     /// What it is from now on, by what its files have now.
@@ -225,7 +228,8 @@ impl ClusterSecurity {
         };
         let certificates = [own.certificate];
         let mut next = self.clone();
-        let (mut faults, mut changed) = (Vec::new(), false);
+        next.link_time = identity.settings.link_time;
+        let (mut faults, mut changed) = (Vec::new(), next.link_time != self.link_time);
         let mut note = |errors: &[StoreError]| faults.extend(errors.iter().map(SecurityFault::of));
         if let (Some(old), ClusterRole::Node(id), Some(cluster)) = (&self.listener, identity.role, identity.cluster) {
             let settings = ServerSettings::node(cluster, u32::from(id));

@@ -5,9 +5,16 @@
 //! **Source**: docs/tls.md.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::settings::{kind::Kind, schema::SettingKey};
 use crate::{choice, settings};
+
+/// A handshake costs a third of a millisecond; more often than this it would show.
+const LINK_TIME_MIN: Duration = Duration::from_secs(1);
+
+/// As long as certificates hold.
+const LINK_TIME_MAX: Duration = Duration::from_secs(90 * 86_400);
 
 settings! {
     /// Who this process is to the others of its cluster, and whom it takes for one of them.
@@ -20,6 +27,8 @@ settings! {
         pub ca: Option<PathBuf> = SettingKey::new(Kind::Path),
         /// File of the lists of certificates that were revoked, in PEM.
         pub crl: Option<PathBuf> = SettingKey::new(Kind::Path),
+        /// How long an edge uses a connection to a node before both show their certificates again on a new one, which takes its place without a failed request: so long may a certificate still be in use that was revoked. The same everywhere; a node ends what is older than twice that.
+        pub link_time: Duration = SettingKey::duration(LINK_TIME_MIN, LINK_TIME_MAX).preset("1h"),
         /// Which addresses may be spoken to, and listened on, in the clear: those of this host, or all.
         pub plaintext: Plaintext = SettingKey::new(Kind::Choice(Plaintext::WORDS))
             .preset("loopback")

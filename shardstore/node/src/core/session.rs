@@ -51,6 +51,12 @@ const STREAMS_MAX: usize = 8;
 /// How long a peer may leave a full send queue unread.
 const SLOW_TIME: Duration = Duration::from_secs(10);
 
+/// The fault of a peer that has not shown its certificate for too long.
+const AGE_FAULT: &str = "link_too_old";
+
+/// A node ends what is so many times as old as an edge lets a connection become.
+const LINK_TIMES_MAX: u32 = 2;
+
 /// The fault of a peer that means another map by the epoch in force.
 const MAP_FAULT: &str = "hello_map";
 
@@ -88,6 +94,7 @@ pub(super) async fn run(permit: ConnectionPermit, connection: Connection, terms:
         arrived: now,
         last_frame: now,
         room_until: None,
+        ends_at: core.link_end(),
         ended: false,
     };
     let end = session.run().await;
@@ -137,6 +144,8 @@ struct PeerSession<'a> {
     last_frame: Instant,
     /// Until when the peer has to make room.
     room_until: Option<Instant>,
+    /// When the peer has to have shown its certificate again, on another connection.
+    ends_at: Instant,
     /// The peer has sent all it will send.
     ended: bool,
 }
@@ -146,6 +155,9 @@ impl PeerSession<'_> {
         loop {
             if self.core.conflicts_with(self.link.map.get()) {
                 return SessionEnd::Fault(MAP_FAULT);
+            }
+            if self.core.reactor.now() >= self.ends_at {
+                return SessionEnd::Fault(AGE_FAULT);
             }
             if let Err(name) = self.serve_received() {
                 return SessionEnd::Fault(name);
@@ -318,6 +330,7 @@ impl PeerSession<'_> {
         if self.core.is_draining() && self.is_quiet() {
             deadline = deadline.min(now + QUIET);
         }
+        deadline = deadline.min(self.ends_at);
         self.connection.set_deadline(deadline);
     }
 
@@ -339,6 +352,13 @@ impl PeerSession<'_> {
 }
 
 impl NodeCore {
+    /// When a connection that begins now ends, whatever is owed on it: never in the clear, where nobody shows anything.
+    fn link_end(&self) -> Instant {
+        let security = self.security.borrow();
+        let time = security.listener.as_ref().map(|_| security.link_time * LINK_TIMES_MAX);
+        time.map_or(Instant::NEVER, |time| self.reactor.now() + time)
+    }
+
     /// Requests and bytes a peer may have in flight on a connection that begins now.
     fn granted(&self) -> (u32, u32) {
         let limits = self.limits();

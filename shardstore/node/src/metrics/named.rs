@@ -9,7 +9,7 @@
 use control::metrics::{Counter, Kind, Measure, Reading};
 
 /// Every name, in the order of docs/wire.md.
-pub(crate) const FAULTS: [&str; 44] = [
+pub(crate) const FAULTS: [&str; 45] = [
     "magic",
     "version",
     "kind",
@@ -53,6 +53,7 @@ pub(crate) const FAULTS: [&str; 44] = [
     "value_crc",
     "tls",
     "wrong_identity",
+    "link_too_old",
     "other",
 ];
 

@@ -11,6 +11,7 @@ use super::*;
 fn a_write_without_an_answer_is_unknown() {
     let cases = [
         (CallError::NotSent, Refusal::Unavailable, Refusal::Unavailable),
+        (CallError::Replaced, Refusal::Unavailable, Refusal::Unavailable),
         (CallError::Full, Refusal::Busy, Refusal::Busy),
         (CallError::Lost, Refusal::Unavailable, Refusal::Unknown),
         (CallError::TimedOut, Refusal::Unavailable, Refusal::Unknown),
@@ -225,6 +226,50 @@ fn a_node_that_fails_again_and_again_is_not_asked_until_it_shakes_hands() {
         rig.sleep(600).await;
         assert_eq!(rig.state(1), Some((true, 1)));
         assert_eq!(found_version(&rig.get().await), 42);
+    });
+}
+
+#[test]
+fn a_connection_that_has_lived_for_long_enough_has_a_successor_and_no_call_fails() {
+    const ROUNDS: usize = 40;
+    with_nodes(
+        || (0..3 * ROUNDS).map(|_| Says::Answer(15, value)).collect(),
+        Vec::new,
+        |rig| async move {
+            rig.cluster.shared.links.use_for(Duration::from_millis(200));
+            // One is on its way, two wait for its credit.
+            rig.first.introduce(|hello| hello.credit_requests = 1);
+            rig.sleep(50).await;
+            for round in 0..ROUNDS {
+                let answers = [rig.start_get(), rig.start_get(), rig.start_get()];
+                rig.sleep(100).await;
+                for answer in answers {
+                    let answer = answer.borrow_mut().take().expect("it is answered in time");
+                    assert_eq!(found_version(&answer), 42, "round {round}: {answer:?}");
+                }
+            }
+            let metrics = &rig.cluster.shared.metrics;
+            let renewed = metrics.upstream_connections_renewed.value();
+            // Two nodes, 4 s, one in 0.1 to 0.2 s.
+            assert!((30..=90).contains(&renewed), "{renewed} in all");
+            assert_eq!(metrics.upstream_connections_ended.value(), 0, "none has failed");
+            assert_eq!((rig.state(1), rig.state(2)), (Some((true, 1)), Some((true, 1))));
+            assert!(rig.first.accepted.get() >= 15);
+        },
+    );
+}
+
+/// Whom a node does not let in again has to leave, too: what it had is not kept for want of something new.
+#[test]
+fn a_connection_without_a_successor_in_time_ends() {
+    with_nodes(Vec::new, Vec::new, |rig| async move {
+        rig.cluster.shared.links.use_for(Duration::from_millis(1000));
+        rig.sleep(300).await;
+        assert_eq!(rig.state(1), Some((true, 1)));
+        rig.first.is_deaf.set(true);
+        rig.sleep(3000).await;
+        assert_eq!(rig.state(1).map(|(_, connections)| connections), Some(0));
+        assert_eq!(rig.state(2), Some((true, 1)), "the other goes on");
     });
 }
 
