@@ -6,15 +6,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use control::reload::ConfigSource;
+use control::security::SecurityAtStart;
 use control::settings::Settings;
 use control::topology_file::TopologySource;
 use corelane::EdgePlan;
 use corelane::settings::EdgeSettings;
+use corelane_pki::HolderRole;
 use reactor::sim::{CrashMode, ProcessId, World};
 use reactor::{Address, Instant};
 use shardstore::key::SlotId;
 use shardstore::placement::Topology;
 use shardstored::settings::NodeSettings;
+
+use crate::certificates::Certificates;
 
 /// Nodes of the cluster.
 pub(crate) const NODES: usize = 3;
@@ -45,7 +49,12 @@ pub(crate) struct Variant {
     pub(crate) moving: bool,
     /// No slot is assigned by hand, and there is one more node, which is not in the first map.
     pub(crate) resizing: bool,
+    /// Edges and nodes show each other certificates.
+    pub(crate) mutual_tls: bool,
 }
+
+/// The cluster's name.
+const NAME: &str = "sim";
 
 /// By how much a wall clock may be wrong: far more than clocks kept by NTP.
 pub(crate) const SKEW_MS_MAX: i64 = 500;
@@ -67,6 +76,8 @@ pub(crate) struct Cluster {
     edition: Arc<AtomicU32>,
     variant: Variant,
     incarnations: u64,
+    /// Of all processes, where they have any.
+    certificates: Option<Certificates>,
 }
 
 /// Who owns which range of slots. Shared with the sources that processes read their topology from.
@@ -109,7 +120,7 @@ impl Map {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("cluster = \"sim\"\nepoch = {}\n", self.epoch);
+        let mut text = format!("cluster = \"{NAME}\"\nepoch = {}\n", self.epoch);
         for id in 1..=self.nodes {
             text += &format!("[[node]]\nid = {id}\naddress = \"10.0.1.{id}:7401\"\n");
         }
@@ -197,6 +208,7 @@ impl Cluster {
             edition: Arc::default(),
             variant,
             incarnations: 0,
+            certificates: None,
         };
         for id in 1..=NODES + usize::from(variant.resizing) {
             let process = cluster.world.add_process(&format!("node {id}"));
@@ -209,6 +221,10 @@ impl Cluster {
         cluster.set_clocks();
         if variant.skewed_clocks {
             cluster.skew_clocks();
+        }
+        if variant.mutual_tls {
+            let (seed, process) = (cluster.world.random().next_u64(), cluster.edges[0].process);
+            cluster.certificates = Some(Certificates::new(NAME, seed, cluster.world.wall_ms(process)));
         }
         (0..NODES).for_each(|node| cluster.start_node(node));
         (0..EDGES).for_each(|edge| cluster.start_edge(edge));
@@ -273,7 +289,10 @@ impl Cluster {
         ];
         // Of the small one, each core's shard is a few segments.
         let memory = if self.variant.evicting { "16MiB" } else { "64MiB" };
-        let file = format!("node_id = {id}\nmemory = \"{memory}\"\ntopology = \"topology.toml\"\n");
+        let mut file = format!("node_id = {id}\nmemory = \"{memory}\"\ntopology = \"topology.toml\"\n");
+        let process = self.nodes[node].process;
+        let (certificate, security) = self.identify(HolderRole::Node, id, process);
+        file += &certificate;
         let config = config::<NodeSettings>(&arguments, move || file.clone());
         let topology = self.map.lock().unwrap().topology();
         let plan = shardstored::NodePlan {
@@ -288,9 +307,8 @@ impl Cluster {
             log: Box::new(self.node_log.clone()),
             usage: None,
             host_memory: None,
-            security: control::security::SecurityAtStart::none(),
+            security,
         };
-        let process = self.nodes[node].process;
         let started = shardstored::start(&mut self.world.host(process), plan).unwrap();
         let ending = started.ending;
         self.nodes[node].status = Some(Box::new(move || ending.status()));
@@ -306,7 +324,10 @@ impl Cluster {
             "--plaintext=allow".to_owned(),
         ];
         let edition = Arc::clone(&self.edition);
-        let config = config::<EdgeSettings>(&arguments, move || edge_file(edition.load(Ordering::Relaxed)));
+        let process = self.edges[edge].process;
+        let (certificate, security) = self.identify(HolderRole::Edge, id, process);
+        let file = move || edge_file(edition.load(Ordering::Relaxed)) + &certificate;
+        let config = config::<EdgeSettings>(&arguments, file);
         let topology = self.map.lock().unwrap().topology();
         let plan = EdgePlan {
             loaded: config.load_to_serve().unwrap(),
@@ -320,15 +341,36 @@ impl Cluster {
             log: Box::new(std::io::sink()),
             usage: None,
             host_memory: None,
-            security: control::security::SecurityAtStart::none(),
+            security,
             access_log: None,
             key_log: None,
             names: None,
         };
-        let process = self.edges[edge].process;
         let ending = corelane::start(&mut self.world.host(process), plan).unwrap();
         self.edges[edge].status = Some(Box::new(move || ending.status()));
         self.edges[edge].up = true;
+    }
+
+    /// Who a process is: the lines of its file that say so, and what it reads by them.
+    fn identify(&mut self, role: HolderRole, id: usize, process: ProcessId) -> (String, SecurityAtStart) {
+        let wall_ms = self.world.wall_ms(process);
+        match &mut self.certificates {
+            Some(certificates) => (certificates.settings(role, id), certificates.at_start((role, id), wall_ms)),
+            None => (String::new(), SecurityAtStart::none()),
+        }
+    }
+
+    /// Renews the certificate of a process, or takes a step towards another authority, and tells every process; says what it was.
+    pub(crate) fn certify(&mut self) -> Option<String> {
+        let is_renewal = self.world.random().chance(300);
+        let certificates = self.certificates.as_mut()?;
+        let done = if is_renewal { certificates.renew() } else { certificates.rotate().to_owned() };
+        let members = self.nodes.iter().chain(&self.edges).filter(|member| member.up);
+        let processes: Vec<ProcessId> = members.map(|member| member.process).collect();
+        for process in processes {
+            self.world.signal(process, reactor::Signal::Reload);
+        }
+        Some(done)
     }
 
     pub(crate) fn kill(&mut self, is_node: bool, index: usize, mode: CrashMode) {

@@ -48,6 +48,10 @@ impl Injector {
             11..=13 if cluster.variant().moving => self.move_range(cluster),
             14 => self.reload_edge(cluster),
             16 => died.extend(self.lie(cluster)),
+            15 | 17 if cluster.variant().mutual_tls => {
+                let done = cluster.certify();
+                self.told.extend(done);
+            }
             _ => {}
         }
         died

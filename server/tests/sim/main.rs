@@ -13,6 +13,7 @@
     reason = "a test driver that shares its seeds among threads of its own and measures how long it took"
 )]
 
+mod certificates;
 mod client;
 mod cluster;
 mod faults;

@@ -94,7 +94,13 @@ fn variant_of(seed: u64) -> Variant {
         evicting: seed % 8 == 5,
         moving: !seed.is_multiple_of(3),
         resizing: false,
+        mutual_tls: is_mutual_tls(seed),
     }
+}
+
+/// With one seed in four edges and nodes show each other certificates: with whatever else is different.
+fn is_mutual_tls(seed: u64) -> bool {
+    seed % 12 < 3
 }
 
 /// Runs the scenario of one seed.

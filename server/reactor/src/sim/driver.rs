@@ -46,15 +46,19 @@ impl SimDriver {
     }
 }
 
+/// The wall clock of a process, in milliseconds of Unix time.
+pub(super) fn wall_ms(network: &Network, process: usize) -> u64 {
+    let skew_ms = network.clock_skews_ms.get(&process).copied().unwrap_or(0);
+    (EPOCH_MS + network.now.as_nanos() / 1_000_000).saturating_add_signed(skew_ms)
+}
+
 impl Driver for SimDriver {
     fn now(&self) -> Instant {
         self.network.borrow().process_now(self.place.process)
     }
 
     fn wall_ms(&self) -> u64 {
-        let network = self.network.borrow();
-        let skew_ms = network.clock_skews_ms.get(&self.place.process).copied().unwrap_or(0);
-        (EPOCH_MS + network.now.as_nanos() / 1_000_000).saturating_add_signed(skew_ms)
+        wall_ms(&self.network.borrow(), self.place.process)
     }
 
     fn steady_ms(&self) -> u64 {

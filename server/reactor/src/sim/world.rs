@@ -99,6 +99,12 @@ impl World {
         self.network.borrow_mut().set_options(options);
     }
 
+    /// The wall clock of a process, in milliseconds of Unix time.
+    #[must_use]
+    pub fn wall_ms(&self, process: ProcessId) -> u64 {
+        super::driver::wall_ms(&self.network.borrow(), process.0)
+    }
+
     /// Sets by how many milliseconds the wall clock of a process is ahead of the world's (behind, where negative), from its
     /// next pass on.
     pub fn set_clock_skew(&mut self, process: ProcessId, skew_ms: i64) {

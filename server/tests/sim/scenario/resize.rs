@@ -52,7 +52,7 @@ fn all_keys() -> impl Iterator<Item = String> {
 pub(crate) fn run(seed: u64, verbose: bool) -> Outcome {
     let mut world = World::new(seed, NetworkOptions::default());
     let clients = world.add_process("clients");
-    let variant = Variant { resizing: true, ..Variant::default() };
+    let variant = Variant { resizing: true, mutual_tls: super::is_mutual_tls(seed), ..Variant::default() };
     let mut cluster = Cluster::start(world, variant);
     if seed % 20 > 10 {
         cluster.world.set_network(bad());
