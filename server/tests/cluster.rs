@@ -10,6 +10,8 @@
 mod support;
 
 mod cluster {
+    mod authority;
+    mod certificates;
     mod conditions;
     mod ending;
     mod failures;
@@ -19,5 +21,6 @@ mod cluster {
     mod rig;
     mod sharing;
     mod strangers;
+    mod strangers_tls;
     mod topologies;
 }

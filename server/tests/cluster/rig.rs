@@ -12,6 +12,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use corelane_pki::{Authority, HolderRole};
+
+use super::authority::{Files, authority, issue, revoked};
 use super::member::{Member, Program};
 use crate::support::server::{own_address, own_folder};
 
@@ -44,17 +47,29 @@ pub(crate) struct Rig {
     /// Node `n` is at index `n - 1`.
     pub(crate) nodes: Vec<Member>,
     folder: PathBuf,
+    /// Who signs certificates, where members show them to each other.
+    pub(crate) authority: Option<Authority>,
 }
 
 impl Rig {
     /// Starts a cluster whose edges keep edge copies for so long, and waits until all of it is ready.
     pub(crate) fn start(edge_ttl: Duration) -> Self {
-        Self::prepare(edge_ttl, Patience::LONG).launched()
+        Self::prepare(edge_ttl, Patience::LONG, None).launched()
     }
 
     /// The same for tests in which nodes fail: edges soon give up to wait for them.
     pub(crate) fn start_impatient(edge_ttl: Duration) -> Self {
-        Self::prepare(edge_ttl, Patience::SHORT).launched()
+        Self::prepare(edge_ttl, Patience::SHORT, None).launched()
+    }
+
+    /// A cluster whose members show each other certificates, of two cores each node where the host has them.
+    pub(crate) fn start_with_certificates() -> Self {
+        Self::prepare(Duration::ZERO, Patience::LONG, Some(authority(NAME))).launched()
+    }
+
+    /// The same for tests in which a node is refused.
+    pub(crate) fn start_impatient_with_certificates() -> Self {
+        Self::prepare(Duration::ZERO, Patience::SHORT, Some(authority(NAME))).launched()
     }
 
     fn launched(self) -> Self {
@@ -70,15 +85,29 @@ impl Rig {
     }
 
     /// A cluster with all its files, of which nothing runs.
-    fn prepare(edge_ttl: Duration, patience: Patience) -> Self {
+    fn prepare(edge_ttl: Duration, patience: Patience, authority: Option<Authority>) -> Self {
         let folder = own_folder();
+        let certificate = |role: HolderRole, id: String| {
+            let Some(authority) = &authority else { return String::new() };
+            let (files, name) = (Files::within(&folder), format!("{role}-{id}"));
+            files.put(&name, &issue(authority, role, &id));
+            files.settings(&name)
+        };
+        if let Some(authority) = &authority {
+            Files::within(&folder).put_bundle(&[authority]);
+            Files::within(&folder).put_revoked(&revoked(authority, &[]));
+        }
+        let is_spread = authority.is_some();
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let settings = |index: usize, topology: &str| {
             let topology = folder.join(topology);
-            format!("cores = [{}]\nmemory = \"64MiB\"\ntopology = {topology:?}\n", index % cpus)
+            // A connection that is handed to another core is one that a node of one core does not have.
+            let cores = if is_spread && cpus > 1 { "0, 1".to_owned() } else { (index % cpus).to_string() };
+            format!("cores = [{cores}]\nmemory = \"64MiB\"\ntopology = {topology:?}\n")
         };
         let node = |index: usize| {
-            let text = format!("node_id = {}\n{}", index + 1, settings(index, "nodes.toml"));
+            let certificate = certificate(HolderRole::Node, (index + 1).to_string());
+            let text = format!("node_id = {}\n{}{certificate}", index + 1, settings(index, "nodes.toml"));
             Member::new(Program::Node, own_address(), &folder, &text)
         };
         let edge = |index: usize| {
@@ -86,15 +115,27 @@ impl Rig {
             let times = [("request_timeout", patience.request), ("connect_timeout", patience.connect)];
             let times = times.map(|(key, time)| format!("{key} = \"{}ms\"\n", time.as_millis())).concat();
             let log = format!("[access_log]\npath = {:?}\n", folder.join(access_log(index)));
-            let text = format!("{}{near}{log}[upstream]\n{times}", settings(NODES + index, "edges.toml"));
+            let certificate = certificate(HolderRole::Edge, index.to_string());
+            let settings = settings(NODES + index, "edges.toml");
+            let text = format!("{settings}{near}{log}[upstream]\n{times}{certificate}");
             Member::new(Program::Edge, own_address(), &folder, &text)
         };
         let nodes = (0..NODES).map(node).collect();
         let edges = (0..EDGES).map(edge).collect();
-        let rig = Rig { edges, nodes, folder };
+        let rig = Rig { edges, nodes, folder, authority };
         rig.write_nodes_topology(&rig.topology(1, ""));
         rig.write_edges_topology(&rig.topology(1, ""));
         rig
+    }
+
+    /// The files of its certificates.
+    pub(crate) fn files(&self) -> Files {
+        Files::within(&self.folder)
+    }
+
+    /// Who signs its certificates.
+    pub(crate) fn authority(&self) -> &Authority {
+        self.authority.as_ref().expect("members of this cluster show certificates")
     }
 
     /// The topology's text with these nodes; `assign` are its further lines.
@@ -130,9 +171,14 @@ impl Rig {
 
     /// Puts another process in the place of a node that does not run: with this id, and with a topology of its own.
     pub(crate) fn impostor(&self, place: usize, id: usize, topology: &str) -> Member {
+        self.impostor_with(place, id, topology, "")
+    }
+
+    /// The same with further lines of its settings.
+    pub(crate) fn impostor_with(&self, place: usize, id: usize, topology: &str, settings: &str) -> Member {
         let file = self.folder.join("impostor.toml");
         std::fs::write(&file, topology).unwrap();
-        let text = format!("node_id = {id}\ncores = [0]\nmemory = \"64MiB\"\ntopology = {file:?}\n");
+        let text = format!("node_id = {id}\ncores = [0]\nmemory = \"64MiB\"\ntopology = {file:?}\n{settings}");
         let std::net::IpAddr::V4(ip) = self.nodes[place].address.ip() else { unreachable!("the rig chose IPv4") };
         Member::new(Program::Node, ip, &self.folder, &text)
     }
