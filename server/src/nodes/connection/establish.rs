@@ -21,6 +21,9 @@ use crate::nodes::shared::ClusterShared;
 /// How long a node may acknowledge nothing of what was sent to it, before the kernel gives the connection up.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
 
+/// How long a node gets to read the alert that ends its handshake.
+const ALERT_LINGER: Duration = Duration::from_millis(500);
+
 /// A connection on which both sides have agreed on terms.
 pub(in crate::nodes) struct Established {
     pub(super) connection: Connection,
@@ -42,7 +45,11 @@ impl NodeConnection {
         let address = names::locate(shared, node, deadline).await?;
         let connection = shared.reactor.connect(&Address::Tcp(address), deadline).await?;
         connection.limit_unacknowledged(UNACKNOWLEDGED_MAX);
-        shared.links.protect(&connection, (node.id.0, address), deadline).await?;
+        if let Err(fault) = shared.links.protect(&connection, (node.id.0, address), deadline).await {
+            // The alert says to the node's operator why it was refused.
+            connection.finish(ALERT_LINGER).await;
+            return Err(fault);
+        }
         connection.set_deadline(deadline);
         let (terms, answers) = self.shake_hands(shared, node, &connection).await?;
         connection.set_deadline(Instant::NEVER);
