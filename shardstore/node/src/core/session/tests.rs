@@ -87,6 +87,7 @@ fn session<'a>(permit: &'a ConnectionPermit, connection: &'a Connection) -> Peer
         arrived: now,
         last_frame: now,
         room_until: None,
+        ends_at: Instant::NEVER,
         ended: false,
     }
 }
