@@ -76,6 +76,9 @@ fn told(rig: &Rig, shown: Option<&Issued>, hello: &[u8]) -> Vec<u8> {
     first[..count].to_vec()
 }
 
+/// Who comes, what it shows, what it says, and what the node's log says of it.
+type Case<'a> = (&'a str, Option<Issued>, &'a [u8], &'a [&'a str]);
+
 #[test]
 fn a_stranger_on_the_port_of_a_node_learns_nothing_and_is_named() {
     let rig = Rig::start_impatient_with_certificates();
@@ -88,7 +91,7 @@ fn a_stranger_on_the_port_of_a_node_learns_nothing_and_is_named() {
     let foreign = issue(&authority(NAME), HolderRole::Edge, "e");
     let ended = issue_ended(own, HolderRole::Edge, "e");
     let [as_node, as_tool] = [hello(&rig, Role::Node, 2), hello(&rig, Role::Tool, 0)];
-    let cases: [(&str, Option<Issued>, &[u8], &[&str]); 8] = [
+    let cases: [Case<'_>; 8] = [
         ("no certificate", None, &edge, &["no certificate"]),
         ("a foreign authority", Some(foreign), &edge, &["not signed by an authority that is trusted here"]),
         ("one that has ended", Some(ended), &edge, &["has expired"]),
