@@ -79,7 +79,7 @@ fn garbage_is_answered_by_an_end_and_counted() {
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         &random,
         &[0; 64],
-        &[255; 20_000],
+        &vec![255; 20_000],
         // Of SSL 2, an alert, data, a change of ciphers, a ServerHello, an empty record, a record that is too long.
         &[0x80, 0x2e, 1, 0, 2, 0, 0x15, 0, 0, 0, 0x10, 1, 0, 0x80],
         &[21, 3, 3, 0, 2, 2, 40],
@@ -109,7 +109,7 @@ fn a_hello_may_be_long_but_not_without_end() {
     assert_eq!(answered, [22, 3, 3], "a ServerHello");
 
     // Of 65,535 bytes in five records, and of 60,000 bytes one by one.
-    let endless = [&[1, 0, 0xff, 0xff][..], &[7; 65_535]].concat();
+    let endless = [&[1, 0, 0xff, 0xff][..], &vec![7; 65_535]].concat();
     let dribble = [&[1, 0, 0xea, 0x60][..], &[7; 2_000]].concat();
     for wire in [records(&endless), dribble.iter().flat_map(|byte| records(&[*byte])).collect()] {
         let answer = answer_to(server.tls_address, &wire);
