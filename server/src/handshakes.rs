@@ -8,8 +8,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use corelane_tls::crypto::UnixTime;
 use corelane_tls::handshake::drive::Handshakes;
 use corelane_tls::handshake::gate::GateLimits;
+use corelane_tls::handshake::{Negotiated, peer};
 use reactor::{Connection, Reactor};
 
 use crate::settings::TlsSettings;
@@ -45,11 +47,17 @@ impl ClientHandshakes {
         let Some(clients) = &snapshot.security.clients else { return None };
         let deadline = self.reactor.now() + snapshot.settings.tls.handshake_timeout;
         match self.handshakes.accept(&connection, clients.config(), deadline).await {
-            Ok(_) => Some(connection),
-            Err(_) => {
+            Ok(done) if self.holds(&done) => Some(connection),
+            Ok(_) | Err(_) => {
                 connection.finish(ALERT_LINGER).await;
                 None
             }
         }
+    }
+
+    /// Whether what a client has shown is valid now.
+    fn holds(&self, done: &Negotiated) -> bool {
+        let now = UnixTime::since_unix_epoch(Duration::from_millis(self.reactor.wall_ms()));
+        peer::still_holds(done.kind, done.peer_certificate.as_ref(), now)
     }
 }
