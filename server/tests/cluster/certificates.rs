@@ -81,7 +81,7 @@ fn put_all(rig: &Rig, authority: &Authority) {
 
 #[test]
 fn certificates_and_authorities_are_replaced_under_load_without_a_failed_request() {
-    const CONNECTIONS: usize = 4;
+    const CONNECTIONS: usize = 2;
     let mut rig = Rig::start_with_certificates();
     let next = authority(NAME);
     let load = Load::start(rig.edges[0].address, CONNECTIONS);
@@ -149,7 +149,7 @@ fn a_process_whose_own_certificate_is_wrong_does_not_start_and_says_why() {
     }
     files.put("node-9", &issue(&authority("other"), HolderRole::Node, "3"));
     let said = refusal(&rig, &settings);
-    assert!(said.contains("spiffe://other/node/3"), "{said}");
+    assert!(said.contains("UnknownIssuer") && said.contains("have it issued by the authority in"), "{said}");
     let said = refusal(&rig, &settings.replace("key = ", "#"));
     assert!(said.contains("cluster.chain, cluster.key and cluster.ca go together"), "{said}");
 }

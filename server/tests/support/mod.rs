@@ -15,4 +15,4 @@ pub(crate) mod tool;
 use std::time::Duration;
 
 /// Longer than anything takes on a busy machine; what waits longer has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
