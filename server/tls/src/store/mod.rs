@@ -15,7 +15,6 @@ mod authority;
 mod certificate;
 mod config;
 mod error;
-mod expiry;
 mod facts;
 mod identity;
 mod names;
@@ -36,7 +35,6 @@ pub use config::{
     ServerSnapshot, TicketPolicy, TlsParts,
 };
 pub use error::{NamedFile, StoreError, StoreFault};
-pub use expiry::{EXPIRY_WARNING_DAYS, ExpiryNotice, days_left, notices};
 pub use facts::{CertificateFacts, KeyKind};
 pub use identity::{
     ExpectedPeer, IdentityFault, PeerRefusal, PeerRole, PresentedCertificate, ProcessIdentity, verdict,

@@ -1,9 +1,7 @@
 //! Pairs of files that are taken, and what is said of those that are not.
 
 use super::issuer::{Authority, DAY, Pair, START, Wish, clock, file, provider};
-use crate::store::{
-    Certificate, CertificateFacts, CertificateFiles, KeyKind, NamedFile, StoreError, days_left, notices,
-};
+use crate::store::{Certificate, CertificateFacts, CertificateFiles, KeyKind, NamedFile, StoreError};
 
 fn read(pair: &Pair) -> Result<Certificate, Vec<StoreError>> {
     read_files(&pair.files("web"))
@@ -160,21 +158,6 @@ fn times_are_checked_of_the_whole_chain() {
     assert!(text.contains("2027"), "{text}");
     assert_eq!(faults(&issue((START + 1, START + DAY))).0, ["not_yet_valid"]);
     read(&issue((START, START))).unwrap();
-}
-
-#[test]
-fn what_ends_soon_is_announced() {
-    let root = Authority::new("root");
-    let facts = facts(&root.issue(&Wish { valid: (START - DAY, START + 8 * DAY), ..Wish::names(&["a.example"]) }));
-    let clock = clock();
-    let said = || notices([&facts], clock.now()).map(|notice| notice.to_string()).collect::<Vec<_>>();
-    assert_eq!((days_left(&facts, clock.now()), said()), (8, vec![]));
-    clock.advance(DAY + 1);
-    assert_eq!(days_left(&facts, clock.now()), 6);
-    assert_eq!(said(), ["certificate web expires in 6 days; renew it"]);
-    clock.advance(7 * DAY);
-    assert_eq!(days_left(&facts, clock.now()), -1);
-    assert!(said()[0].contains("has expired"));
 }
 
 #[test]
