@@ -238,8 +238,9 @@ fn a_flood_of_key_updates_ends_its_connection() {
             (0..UPDATES_MAX).take_while(|_| client.try_say(command) && client.try_expect("KEYUPDATE").is_some());
         let updates = updates.count();
         assert!((1..UPDATES_MAX).contains(&updates), "{updates} updates, and it goes on");
+        // A client that still writes is reset (errno 104, or 32), and a reset may overtake the alert.
         let text = client.finish();
-        assert!(text.contains("alert"), "{text}");
+        assert!(["alert", "errno=104", "errno=32"].iter().any(|end| text.contains(end)), "{text}");
     }
     server.await_metric("corelane_http_connections{", 0);
     assert_serves(&server);
