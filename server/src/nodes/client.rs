@@ -111,7 +111,7 @@ impl NodeClient {
             Some(established) => established,
             None => connection.establish(shared, &self.health).await?,
         };
-        if self.health.retired.get() {
+        if self.health.retired.get() || connection.is_replaced() {
             return Err(ConnectionFault::Ended);
         }
         self.health.note_success();
@@ -201,7 +201,8 @@ async fn keep_up(
     mut established: Option<Established>,
 ) {
     let health = Rc::clone(&node.health);
-    while !health.retired.get() {
+    // It may be replaced at any wait, also while it is down: who came up then has its place, and nobody else.
+    while !health.retired.get() && !connection.is_replaced() {
         if connection.core > 0 && health.breaker.borrow().is_open() {
             // The first connection probes for all.
             health.changed.notified().await;

@@ -259,6 +259,22 @@ fn a_connection_that_has_lived_for_long_enough_has_a_successor_and_no_call_fails
     );
 }
 
+/// While a connection and its successor end and come up in whatever order, one of them has the place in the end.
+#[test]
+fn a_node_whose_connections_end_at_any_moment_of_a_renewal_is_connected_once_they_last() {
+    with_nodes(Vec::new, Vec::new, |rig| async move {
+        for _ in 0..40 {
+            rig.cluster.shared.links.use_for(Duration::from_millis(200));
+            rig.first.is_frail.set(Some((80, 300)));
+            rig.sleep(1000).await;
+            rig.first.is_frail.set(None);
+            rig.cluster.shared.links.use_for(Duration::from_secs(3600));
+            rig.sleep(800).await;
+            assert_eq!(rig.state(1), Some((true, 1)));
+        }
+    });
+}
+
 /// Whom a node does not let in again has to leave, too: what it had is not kept for want of something new.
 #[test]
 fn a_connection_without_a_successor_in_time_ends() {

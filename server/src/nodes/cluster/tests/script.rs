@@ -48,6 +48,8 @@ pub(super) struct Node {
     pub(super) wanted: RefCell<Vec<Option<u16>>>,
     /// It does not answer a HELLO.
     pub(super) is_deaf: Cell<bool>,
+    /// Milliseconds that it takes for a HELLO, and that a connection lasts, at most; each is drawn. None: at once, and for ever.
+    pub(super) is_frail: Cell<Option<(u64, u64)>>,
     /// It does not answer a PING.
     pub(super) is_mute: Cell<bool>,
     /// PINGs that have come.
@@ -89,6 +91,7 @@ impl Node {
             accepted: Cell::new(0),
             wanted: RefCell::default(),
             is_deaf: Cell::new(false),
+            is_frail: Cell::new(None),
             is_mute: Cell::new(false),
             pings: Cell::new(0),
         });
@@ -126,6 +129,11 @@ impl Node {
         if self.is_deaf.get() {
             while let Ok(Some(_)) = connection.receive().await {}
             return;
+        }
+        if let Some((hello_ms, life_ms)) = self.is_frail.get() {
+            let drawn = |ms| Duration::from_millis(self.reactor.random() % ms);
+            connection.set_deadline(self.reactor.now() + drawn(life_ms));
+            self.reactor.sleep(drawn(hello_ms)).await;
         }
         let hello = self.hello.borrow().clone();
         let mut handshake = Handshake::begin(hello, &mut connection.write());
