@@ -5,7 +5,9 @@
 //! **Invariants**: a metric of this crate that is in no table here is in no document either, which the documents' tests find.
 
 use crate::metrics::reference::ReferenceTable;
-use crate::metrics::{ClockMetrics, ConfigMetrics, PROCESS_FAMILIES, ReactorMetrics, SecurityMetrics, TopologyMetrics};
+use crate::metrics::{
+    ClockMetrics, ConfigMetrics, HandshakeMetrics, PROCESS_FAMILIES, ReactorMetrics, SecurityMetrics, TopologyMetrics,
+};
 
 /// What is counted of certificates, and told of them.
 fn tls_table() -> ReferenceTable {
@@ -29,6 +31,7 @@ pub fn process_tables() -> Vec<ReferenceTable> {
         ReferenceTable::of::<TopologyMetrics>("topology", false),
         ReferenceTable::of::<ClockMetrics>("clock", false),
         tls_table(),
+        ReferenceTable::of::<HandshakeMetrics>("handshakes", true),
         ReferenceTable::of::<crate::lame_duck::LameDuckMetrics>("drain", false),
         ReferenceTable::of::<ReactorMetrics>("reactor", true),
     ]

@@ -46,7 +46,7 @@ static SCHEMA: Schema = Schema {
 };
 
 /// Keys that only `corelane` has.
-const EDGE_KEYS: [&str; 42] = [
+const EDGE_KEYS: [&str; 44] = [
     "accept_steering",
     "access_log.format",
     "access_log.path",
@@ -84,6 +84,8 @@ const EDGE_KEYS: [&str; 42] = [
     "tls.tickets",
     "tls.ticket_time",
     "tls.ticket_keys",
+    "tls.early_data",
+    "tls.early_sessions",
     "tls.client_auth",
     "tls.client_ca",
     "tls.client_crl",
