@@ -157,6 +157,17 @@ impl Field for Vec<ListenAddress> {
     }
 }
 
+/// Empty where nothing is set.
+impl Field for Vec<String> {
+    fn read(tree: &SettingsTree, path: &str) -> Self {
+        match tree.value(path) {
+            Some(SettingValue::Texts(texts)) => texts.clone(),
+            None => Self::new(),
+            other => wrong_kind(path, other),
+        }
+    }
+}
+
 /// A list, in the order of the files.
 impl<T: KeyGroup> Field for Vec<T> {
     fn read(tree: &SettingsTree, path: &str) -> Self {

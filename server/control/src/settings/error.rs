@@ -101,6 +101,16 @@ pub enum SettingError {
         /// Why, and what to do.
         reason: String,
     },
+    /// The value, or its absence, does not go with other settings.
+    #[error("{}{key}: {reason}", Before(origin))]
+    Unfit {
+        /// Where it stands, or the table it is missing in; `None` where neither is written.
+        origin: Option<Origin>,
+        /// The path of the key, or of its table.
+        key: String,
+        /// What was found, why it cannot be, and what to do.
+        reason: String,
+    },
     /// Two values that are allowed alone do not go together.
     #[error("{}: {key}: found {found}, allowed: at most {bound_key}, which is {bound} ({bound_origin})", Shown(origin))]
     Contradiction {
@@ -138,6 +148,7 @@ impl SettingError {
             | Self::Missing { key, .. }
             | Self::Duplicate { key, .. }
             | Self::Unusable { key, .. }
+            | Self::Unfit { key, .. }
             | Self::Contradiction { key, .. } => Some(key),
             Self::CommandLine { .. } | Self::Unreadable { .. } | Self::Syntax { .. } => None,
         }
@@ -154,6 +165,7 @@ impl SettingError {
             | Self::Unusable { origin, .. }
             | Self::Contradiction { origin, .. }
             | Self::Missing { origin: Some(origin), .. }
+            | Self::Unfit { origin: Some(origin), .. }
             | Self::Unreadable { named_by: origin, .. } => {
                 if let Origin::File { line, .. } = origin {
                     Some(*line)
@@ -161,7 +173,7 @@ impl SettingError {
                     None
                 }
             }
-            Self::CommandLine { .. } | Self::Missing { origin: None, .. } => None,
+            Self::CommandLine { .. } | Self::Missing { origin: None, .. } | Self::Unfit { origin: None, .. } => None,
         }
     }
 }

@@ -74,6 +74,13 @@ pub enum Kind {
         /// Longest text, in bytes.
         bytes_max: usize,
     },
+    /// One to `count_max` different texts, each of one to `bytes_max` bytes.
+    Texts {
+        /// Most texts.
+        count_max: usize,
+        /// Longest text, in bytes.
+        bytes_max: usize,
+    },
 }
 
 impl Kind {
@@ -94,6 +101,7 @@ impl Kind {
             Self::Choice(words) => SettingValue::Choice(words.iter().find(|word| **word == text)?),
             Self::Path => SettingValue::Path(PathBuf::from(text)),
             Self::Text { .. } => SettingValue::Text(text.to_owned()),
+            Self::Texts { .. } => SettingValue::Texts(text.split(',').map(str::to_owned).collect()),
         };
         self.accepts(&value).then_some(value)
     }
@@ -111,6 +119,10 @@ impl Kind {
             (Self::Addresses, toml_edit::Value::Array(array)) => {
                 let texts: Vec<&str> = array.iter().map(toml_edit::Value::as_str).collect::<Option<_>>()?;
                 SettingValue::Addresses(parse_addresses(texts.into_iter())?)
+            }
+            (Self::Texts { .. }, toml_edit::Value::Array(array)) => {
+                let text = |item: &toml_edit::Value| item.as_str().map(str::to_owned);
+                SettingValue::Texts(array.iter().map(text).collect::<Option<_>>()?)
             }
             (Self::Cores, toml_edit::Value::Array(array)) => {
                 let cpu = |number: &toml_edit::Value| u16::try_from(number.as_integer()?).ok();
@@ -141,6 +153,11 @@ impl Kind {
                 (1..=PATH_BYTES_MAX).contains(&bytes.len()) && !bytes.contains(&0)
             }
             (Self::Text { bytes_max }, SettingValue::Text(text)) => (1..=*bytes_max).contains(&text.len()),
+            (Self::Texts { count_max, bytes_max }, SettingValue::Texts(list)) => {
+                // A comma would part a text where it is given as a flag or in the environment.
+                let is_text = |text: &String| (1..=*bytes_max).contains(&text.len()) && !text.contains(',');
+                list.len() <= *count_max && is_set(list) && list.iter().all(is_text)
+            }
             _ => true,
         }
     }
@@ -161,6 +178,9 @@ impl Kind {
             Self::Choice(words) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<String>>().join(" or "),
             Self::Path => "a path".to_owned(),
             Self::Text { bytes_max } => format!("text of 1 to {bytes_max} bytes"),
+            Self::Texts { count_max, bytes_max } => {
+                format!("1 to {count_max} different texts of 1 to {bytes_max} bytes without a comma")
+            }
         }
     }
 
@@ -181,7 +201,7 @@ impl Kind {
             Self::Cores => format!("{range} numbered 0 to {CPU_MAX} ([0, 2, 4] or \"0-3,8\")"),
             Self::ControlCpu => format!("{range} numbered 0 to {CPU_MAX}"),
             Self::Path => format!("{range}, not empty, at most {PATH_BYTES_MAX} bytes"),
-            Self::Bool | Self::Address | Self::Choice(_) | Self::Text { .. } => range,
+            Self::Bool | Self::Address | Self::Choice(_) | Self::Text { .. } | Self::Texts { .. } => range,
         }
     }
 }

@@ -7,6 +7,7 @@ const TIME: Kind = Kind::Duration { min: Duration::from_millis(10), max: Duratio
 const COUNT: Kind = Kind::Count { min: 1, max: 9 };
 const WORD: Kind = Kind::Choice(&["hash", "cpu"]);
 const TEXT: Kind = Kind::Text { bytes_max: 3 };
+const LIST: Kind = Kind::Texts { count_max: 2, bytes_max: 3 };
 
 /// Kind, text, and how the accepted value is written again; `None` when it is refused.
 const TEXTS: &[(Kind, &str, Option<&str>)] = &[
@@ -66,6 +67,11 @@ const TEXTS: &[(Kind, &str, Option<&str>)] = &[
     (TEXT, "abc", Some("abc")),
     (TEXT, "abcd", None),
     (TEXT, "", None),
+    (LIST, "a,bc", Some("a,bc")),
+    (LIST, "a,b,c", None),
+    (LIST, "a,a", None),
+    (LIST, "abcd", None),
+    (LIST, "a,", None),
 ];
 
 /// Kind, TOML expression, and how the accepted value is written again; `None` when it is refused.
@@ -103,6 +109,11 @@ const EXPRESSIONS: &[(Kind, &str, Option<&str>)] = &[
     (Kind::Path, "{ a = 1 }", None),
     (Kind::Path, "1979-05-27", None),
     (TEXT, "\"abc\"", Some("abc")),
+    (LIST, "[\"a\", \"bc\"]", Some("a,bc")),
+    (LIST, "\"a,bc\"", Some("a,bc")),
+    (LIST, "[\"a,b\"]", None),
+    (LIST, "[1]", None),
+    (LIST, "[]", None),
 ];
 
 #[test]

@@ -59,6 +59,21 @@ pub trait Settings: KeyGroup {
     fn from_tree(tree: &SettingsTree) -> Self {
         Self::read(tree, "")
     }
+
+    /// What of them does not go together, beyond what the declaration says; nothing where all does.
+    #[must_use]
+    fn misfits(&self) -> Vec<SettingMisfit> {
+        Vec::new()
+    }
+}
+
+/// A setting that does not go with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingMisfit {
+    /// The path of the key at fault, or of the table that lacks it.
+    pub key: String,
+    /// What was found, why it cannot be, and what to do.
+    pub reason: String,
 }
 
 /// Where settings come from, besides the defaults.
@@ -140,7 +155,12 @@ pub fn load<T: Settings>(sources: &SettingsSources<'_>) -> Result<Invocation<T>,
     // Paths are to mean the same in another folder: where they are printed, and beside those of a process that runs.
     let tree = tree.absolute_from(&sources.files.working_folder());
     let warnings = environment.unknown;
-    let loaded = |tree: SettingsTree| Box::new(Loaded { settings: T::from_tree(&tree), effective: tree, warnings });
+    let settings = T::from_tree(&tree);
+    let misfits = settings.misfits();
+    if !misfits.is_empty() {
+        return Err(SettingsErrors::new(misfits.into_iter().map(|misfit| tree.unfit(misfit)).collect()));
+    }
+    let loaded = |tree: SettingsTree| Box::new(Loaded { settings, effective: tree, warnings });
     Ok(match action {
         Action::Serve => Invocation::Serve(loaded(tree)),
         Action::Check(against) => Invocation::Check(loaded(tree), against),

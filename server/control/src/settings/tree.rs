@@ -8,6 +8,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
+    SettingMisfit,
     error::{SettingError, SettingsErrors},
     layer::{SettingsLayer, Tables},
     origin::Origin,
@@ -136,6 +137,13 @@ impl SettingsTree {
             Some(SettingValue::Choice(word)) => word,
             other => wrong_kind(path, other),
         }
+    }
+
+    /// The error for a setting that does not go with others: where it stands, or else its table.
+    pub(super) fn unfit(&self, SettingMisfit { key, reason }: SettingMisfit) -> SettingError {
+        let written = self.entries.get(&key).map(|entry| &entry.origin).filter(|origin| **origin != Origin::Default);
+        let origin = written.or_else(|| self.tables.origin_of(&key)).cloned();
+        SettingError::Unfit { origin, key, reason }
     }
 
     fn declared(&self) -> Vec<(String, &'static SettingKey)> {

@@ -148,6 +148,8 @@ pub enum SettingValue {
     Path(PathBuf),
     /// Text without further meaning to the loader.
     Text(String),
+    /// Several of them.
+    Texts(Vec<String>),
 }
 
 impl SettingValue {
@@ -160,6 +162,10 @@ impl SettingValue {
             Self::Bool(on) => on.to_string(),
             Self::Addresses(addresses) => {
                 let quoted: Vec<String> = addresses.iter().map(|address| quote(&address.to_string())).collect();
+                format!("[{}]", quoted.join(", "))
+            }
+            Self::Texts(texts) => {
+                let quoted: Vec<String> = texts.iter().map(|text| quote(text)).collect();
                 format!("[{}]", quoted.join(", "))
             }
             Self::Cores(Cores::Cpus(cpus)) => {
@@ -186,6 +192,7 @@ impl SettingValue {
             Self::ControlCpu(ControlCpu::Cpu(cpu)) => (*cpu).into(),
             Self::Bool(on) => (*on).into(),
             Self::Addresses(addresses) => addresses.iter().map(ListenAddress::to_string).collect(),
+            Self::Texts(texts) => texts.iter().map(String::as_str).collect(),
             Self::Cores(Cores::Cpus(cpus)) => cpus.iter().copied().collect(),
             _ => self.to_string().into(),
         }
@@ -241,6 +248,7 @@ impl fmt::Display for SettingValue {
             Self::Choice(word) => f.write_str(word),
             Self::Path(path) => write!(f, "{}", path.display()),
             Self::Text(text) => f.write_str(text),
+            Self::Texts(texts) => write_list(f, texts),
         }
     }
 }
