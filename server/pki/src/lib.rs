@@ -38,5 +38,5 @@ pub use identity::{HolderRole, Identity};
 pub use keys::{KeySource, PrivateKeyText};
 pub use names::SubjectNames;
 pub use revocation::{Revocation, RevocationRecord};
-pub use self_signed::self_signed;
+pub use self_signed::{self_signed, self_signed_for};
 pub use validity::Validity;

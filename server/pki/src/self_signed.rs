@@ -13,9 +13,16 @@ use crate::validity::Validity;
 ///
 /// # Errors
 /// The name is neither a DNS name nor an address, or the validity cannot be written. The operator is at fault.
-pub fn self_signed(name: &str, validity: Validity, mut keys: KeySource<'_>) -> Result<Issued, PkiError> {
+pub fn self_signed(name: &str, validity: Validity, keys: KeySource<'_>) -> Result<Issued, PkiError> {
+    self_signed_for(&SubjectNames::of(name)?, validity, keys)
+}
+
+/// The same for any number of names.
+///
+/// # Errors
+/// The validity cannot be written. The operator is at fault.
+pub fn self_signed_for(names: &SubjectNames, validity: Validity, mut keys: KeySource<'_>) -> Result<Issued, PkiError> {
     let key = keys.generate()?;
-    let names = SubjectNames::of(name)?;
     let mut parameters = leaf_parameters("self-signed", None, validity)?;
     parameters.subject_alt_names = names.alternative_names()?;
     parameters.is_ca = IsCa::ExplicitNoCa;

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::UnixTime;
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::SingleCertAndKey;
 use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
@@ -31,6 +31,7 @@ use rustls::{ClientConfig, KeyLog, ServerConfig, SupportedProtocolVersion, clien
 
 use super::authority::PeerAuthorities;
 use super::certificate::{Certificate, CertificateFiles};
+use super::challenges::{ACME_ALPN, ChallengeCertificates, ChallengedNames};
 use super::error::{NamedFile, StoreFault};
 use super::facts::CertificateFacts;
 use super::identity::{ExpectedPeer, PeerRole};
@@ -62,7 +63,8 @@ pub struct TlsParts {
 
 impl TlsParts {
     /// Wall time now; 1970 if there is none, so that nothing is taken for valid.
-    pub(super) fn now(&self) -> UnixTime {
+    #[must_use]
+    pub fn now(&self) -> UnixTime {
         self.time.current_time().unwrap_or_else(|| UnixTime::since_unix_epoch(Duration::ZERO))
     }
 }
@@ -236,6 +238,8 @@ pub(super) struct ServerContents {
     pub(super) authorities: Option<Arc<PeerAuthorities>>,
     pub(super) tickets: Option<TicketKeys>,
     pub(super) sessions: Option<Arc<Sessions>>,
+    /// What shows an authority that a name is ours.
+    pub(super) challenges: Arc<ChallengeCertificates>,
 }
 
 impl ServerSnapshot {
@@ -278,6 +282,15 @@ impl ServerSnapshot {
         self.contents.sessions.as_ref()
     }
 
+    /// The next snapshot, which answers these challenges and no others.
+    ///
+    /// # Errors
+    ///
+    /// The library refuses it. We are at fault.
+    pub fn with_challenges(&self, challenges: Arc<ChallengeCertificates>) -> Result<Self, StoreFault> {
+        Self::new(ServerContents { challenges, ..self.contents.clone() }, self.generation + 1)
+    }
+
     /// When [`Self::with_rotated_tickets`] is due; never without tickets, or if their keys are a file's.
     #[must_use]
     pub fn rotation_due(&self) -> Option<UnixTime> {
@@ -306,7 +319,7 @@ impl ServerContents {
         let (parts, settings) = (&self.parts, &self.settings);
         let builder = ServerConfig::builder_with_details(Arc::clone(&parts.provider), Arc::clone(&parts.time));
         let builder = builder.with_protocol_versions(settings.min_version.versions()).map_err(library)?;
-        let names = Arc::clone(&self.names);
+        let names = self.resolver();
         let mut config = match (&self.authorities, settings.client_auth) {
             (_, ClientAuth::None) => builder.with_no_client_auth().with_cert_resolver(names),
             (None, _) => return Err(StoreFault::Missing { what: "asking clients for a certificate" }),
@@ -320,6 +333,10 @@ impl ServerContents {
             }
         };
         config.alpn_protocols.clone_from(&settings.alpn);
+        if !self.challenges.is_empty() {
+            // The last of the list: who speaks anything else speaks that.
+            config.alpn_protocols.push(ACME_ALPN.to_vec());
+        }
         config.enable_secret_extraction = true;
         config.require_ems = true;
         config.send_tls13_tickets = 0;
@@ -329,6 +346,11 @@ impl ServerContents {
         }
         self.resume(&mut config);
         Ok(config)
+    }
+
+    fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
+        let (names, challenges) = (Arc::clone(&self.names), Arc::clone(&self.challenges));
+        if challenges.is_empty() { names } else { Arc::new(ChallengedNames { names, challenges }) }
     }
 
     fn resume(&self, config: &mut ServerConfig) {
@@ -342,10 +364,8 @@ impl ServerContents {
             let sessions = Arc::clone(sessions);
             config.session_storage = Arc::new(SessionView { sessions, context, ticket_time, time });
             config.send_tls13_tickets = TICKETS_PER_HANDSHAKE;
-            // Whose certificate has to be looked at is not served before that.
-            let is_early = self.settings.client_auth == ClientAuth::None;
-            config.max_early_data_size = if is_early { EARLY_DATA_BYTES_MAX } else { 0 };
-            config.send_half_rtt_data = is_early;
+            config.max_early_data_size = EARLY_DATA_BYTES_MAX;
+            config.send_half_rtt_data = true;
         }
     }
 }

@@ -13,6 +13,7 @@
 
 mod authority;
 mod certificate;
+mod challenges;
 mod config;
 mod error;
 mod facts;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use authority::{PeerAuthorities, RevocationList};
 pub use certificate::{Certificate, CertificateFiles};
+pub use challenges::{ACME_ALPN, ChallengeCertificates};
 pub use config::{
     CLUSTER_ALPN, ClientSettings, ClientSnapshot, ClusterFiles, MinVersion, Purpose, ServerFiles, ServerSettings,
     ServerSnapshot, TicketPolicy, TlsParts,
@@ -42,5 +44,5 @@ pub use identity::{
 pub use names::CertificateNames;
 pub use peers::{ClientAuth, node_server_name, refusal_of};
 pub use reload::{ClientReload, ServerReload, reload_client, reload_server};
-pub use sessions::{SESSION_MEMORY_MAX, Sessions};
+pub use sessions::Sessions;
 pub use tickets::{TicketKeyFacts, TicketKeyPhase, TicketKeys};

@@ -121,7 +121,8 @@ impl ReadingFiles<'_> {
         };
         let sessions = self.sessions(&settings);
         let parts = self.parts.clone();
-        Some(ServerContents { parts, settings, certificates, names, authorities, tickets, sessions })
+        let challenges = self.old.map(|old| Arc::clone(&old.challenges)).unwrap_or_default();
+        Some(ServerContents { parts, settings, certificates, names, authorities, tickets, sessions, challenges })
     }
 
     /// A process's own certificate with its authorities; the old ones if peers would refuse the new ones.
