@@ -43,6 +43,11 @@ impl Challenges {
         self.tls.get(domain)
     }
 
+    /// Everything that handshakes with `acme-tls/1` are answered with, by domain.
+    pub fn tls_all(&self) -> impl Iterator<Item = (&str, &TlsChallenge)> {
+        self.tls.iter().map(|(domain, challenge)| (domain.as_str(), challenge))
+    }
+
     /// Whether there is nothing to answer.
     pub fn is_empty(&self) -> bool {
         self.http.is_empty() && self.tls.is_empty()

@@ -95,6 +95,23 @@ pub enum AcmeFailure {
 const TEXT_CHARS_MAX: usize = 500;
 
 impl AcmeFailure {
+    /// The words of [`AcmeFailure::label`], each once.
+    pub const LABELS: [&'static str; 13] = [
+        "folder",
+        "folder_in_use",
+        "roots",
+        "unreachable",
+        "garbled",
+        "rate_limited",
+        "refused",
+        "not_offered",
+        "not_proved",
+        "not_in_force",
+        "timed_out",
+        "unfit",
+        "crypto",
+    ];
+
     /// A short word for metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {

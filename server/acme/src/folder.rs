@@ -32,8 +32,8 @@ use crate::certificate::StoredCertificate;
 use crate::failure::AcmeFailure;
 use crate::schedule::OrderHistory;
 
-const CHAIN: &str = "chain.pem";
-const KEY: &str = "key.pem";
+pub(crate) const CHAIN: &str = "chain.pem";
+pub(crate) const KEY: &str = "key.pem";
 const HISTORY: &str = "orders.json";
 const NEW_CHAIN: &str = "chain.pem.new";
 const NEW_KEY: &str = "key.pem.new";

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::folder::{CHAIN, KEY};
+
 /// The directory that is used where none is written: Let's Encrypt's.
 pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
@@ -150,6 +152,12 @@ pub enum AcmeSettingsFault {
 }
 
 impl AcmeSettings {
+    /// Where the chain and the key of the certificate of this name are stored.
+    pub fn files_of(&self, name: &str) -> [PathBuf; 2] {
+        let folder = self.folder.join(name);
+        [folder.join(CHAIN), folder.join(KEY)]
+    }
+
     /// What is wrong, all of it; nothing where all is well.
     pub fn check(&self) -> Vec<AcmeSettingsFault> {
         let mut faults = Vec::new();

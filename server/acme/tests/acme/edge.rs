@@ -1,29 +1,14 @@
-//! Listeners that answer challenges, and how an authority looks at them.
+//! Listeners that answer challenges.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
+use acme_directory::{ACME_TLS, DomainAddresses, SOCKET_TIME, provider};
 use corelane_acme::Challenges;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
-use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, ServerConfig, ServerConnection, SignatureScheme, Stream,
-};
-use x509_parser::prelude::*;
-
-const ACME_TLS: &[u8] = b"acme-tls/1";
-
-/// Bound of any wait of a socket here; nothing takes as long unless something is broken.
-pub(crate) const SOCKET_TIME: Duration = Duration::from_secs(20);
-
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}
+use rustls::{ServerConfig, ServerConnection, Stream};
 
 /// An edge with one cleartext and one TLS listener.
 #[derive(Clone, Debug)]
@@ -42,6 +27,11 @@ impl TestEdge {
         std::thread::spawn(move || http.incoming().for_each(|stream| one.answer_http(&stream.unwrap())));
         std::thread::spawn(move || tls.incoming().for_each(|stream| other.answer_tls(stream.unwrap())));
         edge
+    }
+
+    /// Where an authority finds it.
+    pub(crate) fn domains(&self) -> DomainAddresses {
+        DomainAddresses { http: self.http, tls: self.tls }
     }
 
     pub(crate) fn put(&self, challenges: Arc<Challenges>) {
@@ -83,81 +73,5 @@ impl ResolvesServerCert for Resolver {
         let challenge = self.0.tls(hello.server_name()?)?;
         let key = provider().key_provider.load_private_key(challenge.key.clone_key().into()).ok()?;
         Some(Arc::new(CertifiedKey::new(vec![challenge.certificate.clone()], key)))
-    }
-}
-
-/// Fetches what an authority fetches for http-01.
-pub(crate) fn fetch(address: SocketAddr, domain: &str, token: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(SOCKET_TIME)).unwrap();
-    write!(stream, "GET /.well-known/acme-challenge/{token} HTTP/1.1\r\nhost: {domain}\r\nconnection: close\r\n\r\n")
-        .ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).ok()?;
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
-}
-
-/// Makes the handshake of an authority for tls-alpn-01. Returns the value of the certificate's extension, if all else is right.
-pub(crate) fn identifier(address: SocketAddr, domain: &str) -> Option<Vec<u8>> {
-    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
-    let mut config = builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone)).with_no_client_auth();
-    config.alpn_protocols = vec![ACME_TLS.to_vec()];
-    let mut connection =
-        ClientConnection::new(Arc::new(config), ServerName::try_from(domain.to_owned()).unwrap()).unwrap();
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(SOCKET_TIME)).unwrap();
-    while connection.is_handshaking() {
-        connection.complete_io(&mut stream).ok()?;
-    }
-    if connection.alpn_protocol() != Some(ACME_TLS) {
-        return None;
-    }
-    let certificate = connection.peer_certificates()?.first()?.clone();
-    let (_, certificate) = X509Certificate::from_der(&certificate).ok()?;
-    let names = certificate.subject_alternative_name().ok()??.value.general_names.clone();
-    let extension = certificate.extensions().iter().find(|one| one.oid.to_id_string() == "1.3.6.1.5.5.7.1.31")?;
-    (names == [GeneralName::DNSName(domain)] && extension.critical).then(|| extension.value.to_vec())
-}
-
-#[derive(Debug)]
-struct Anyone;
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("TLS 1.3 only".into()))
-    }
-
-    // With the key alone: webpki refuses certificates that have a critical extension it does not know, and this one has to have it.
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let (_, parsed) = X509Certificate::from_der(certificate).unwrap();
-        let key = SubjectPublicKeyInfoDer::from(parsed.public_key().raw);
-        let algorithms = provider().signature_verification_algorithms;
-        verify_tls13_signature_with_raw_key(message, &key, signed, &algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
     }
 }

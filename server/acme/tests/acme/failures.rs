@@ -6,24 +6,24 @@ use corelane_acme::ChallengeKind::{Http01, TlsAlpn01};
 use corelane_acme::{AcmeFailure, UnixMillis};
 use serde_json::json;
 
-use crate::directory::{ScriptedDirectory, Step, Trouble};
 use crate::edge::TestEdge;
 use crate::run::{Run, Told, certificate};
+use acme_directory::{AcmeStep, ScriptedDirectory, Trouble};
 
 fn now() -> UnixMillis {
     UnixMillis::from_duration(SystemTime::now().duration_since(UNIX_EPOCH).unwrap())
 }
 
-const STEPS: [Step; 9] = [
-    Step::Directory,
-    Step::Nonce,
-    Step::Account,
-    Step::NewOrder,
-    Step::Authorization,
-    Step::Challenge,
-    Step::Order,
-    Step::Finalize,
-    Step::Certificate,
+const STEPS: [AcmeStep; 9] = [
+    AcmeStep::Directory,
+    AcmeStep::Nonce,
+    AcmeStep::Account,
+    AcmeStep::NewOrder,
+    AcmeStep::Authorization,
+    AcmeStep::Challenge,
+    AcmeStep::Order,
+    AcmeStep::Finalize,
+    AcmeStep::Certificate,
 ];
 
 /// Every trouble at every step: told, tried again, and a certificate in the end.
@@ -38,7 +38,7 @@ fn each_step(trouble: &Trouble, labels: &[&str]) {
         let failures = run.stored_at_last();
         assert_eq!(run.directory.book.lock().unwrap().script[0].2, 0, "{step:?} {trouble:?} happened");
         // A nonce is in the head of an answer, so nobody looks at the body.
-        let is_seen = !(step == Step::Nonce && matches!(trouble, Trouble::Garbage));
+        let is_seen = !(step == AcmeStep::Nonce && matches!(trouble, Trouble::Garbage));
         assert_eq!(!failures.is_empty(), is_seen, "{step:?} {trouble:?}: {failures:?}");
         if !matches!(trouble, Trouble::Silence) {
             assert!(
@@ -80,7 +80,7 @@ fn a_gateway_that_fails_at_any_step() {
 #[test]
 fn an_answer_without_end() {
     let mut run = Run::prepare(Http01, &["a.example"]);
-    run.directory.script(Step::Certificate, Trouble::Huge, 1);
+    run.directory.script(AcmeStep::Certificate, Trouble::Huge, 1);
     run.start();
     assert_eq!(run.failed().0.label(), "unreachable");
     run.stored();
@@ -89,8 +89,14 @@ fn an_answer_without_end() {
 #[test]
 fn a_nonce_that_is_refused_is_no_failure_until_it_always_is() {
     let mut run = Run::prepare(Http01, &["a.example"]);
-    for step in [Step::Account, Step::NewOrder, Step::Authorization, Step::Challenge, Step::Finalize, Step::Certificate]
-    {
+    for step in [
+        AcmeStep::Account,
+        AcmeStep::NewOrder,
+        AcmeStep::Authorization,
+        AcmeStep::Challenge,
+        AcmeStep::Finalize,
+        AcmeStep::Certificate,
+    ] {
         run.directory.script(step, Trouble::BadNonce, 2);
     }
     run.start();
@@ -98,7 +104,7 @@ fn a_nonce_that_is_refused_is_no_failure_until_it_always_is() {
     run.check_manners();
 
     let mut run = Run::prepare(Http01, &["a.example"]);
-    run.directory.script(Step::NewOrder, Trouble::BadNonce, 3);
+    run.directory.script(AcmeStep::NewOrder, Trouble::BadNonce, 3);
     run.start();
     let (failure, _) = run.failed();
     assert!(
@@ -111,7 +117,7 @@ fn a_nonce_that_is_refused_is_no_failure_until_it_always_is() {
 #[test]
 fn a_limit_is_waited_for_until_the_operator_reloads() {
     let mut run = Run::prepare(Http01, &["a.example"]);
-    run.directory.script(Step::NewOrder, Trouble::Problem(429, "rateLimited", Some("3600")), 1);
+    run.directory.script(AcmeStep::NewOrder, Trouble::Problem(429, "rateLimited", Some("3600")), 1);
     let before = now();
     run.start();
     let (failure, next_try) = run.failed();
@@ -126,7 +132,9 @@ fn a_limit_is_waited_for_until_the_operator_reloads() {
 
 #[test]
 fn a_refusal_is_told_in_the_authoritys_words() {
-    for (step, word) in [(Step::Account, "account"), (Step::NewOrder, "order"), (Step::Finalize, "finalize")] {
+    for (step, word) in
+        [(AcmeStep::Account, "account"), (AcmeStep::NewOrder, "order"), (AcmeStep::Finalize, "finalize")]
+    {
         let mut run = Run::prepare(Http01, &["a.example"]);
         run.directory.script(step, Trouble::Problem(403, "unauthorized", None), 1);
         run.start();
@@ -181,7 +189,7 @@ fn listeners_that_take_no_challenges_are_named() {
     run.confirms = false;
     run.start();
     assert_eq!(run.failed().0, AcmeFailure::NotInForce);
-    assert_eq!(run.directory.count(Step::Challenge), 0, "the authority was not asked to look");
+    assert_eq!(run.directory.count(AcmeStep::Challenge), 0, "the authority was not asked to look");
     run.confirms = true;
     run.settings.pace.in_force_time = Duration::from_secs(20);
     assert!(run.handle().update(run.settings.clone()).unwrap());
@@ -190,11 +198,11 @@ fn listeners_that_take_no_challenges_are_named() {
 
 #[test]
 fn a_certificate_that_was_not_ordered_is_not_stored() {
-    let other = ScriptedDirectory::start(&TestEdge::start());
+    let other = ScriptedDirectory::start(TestEdge::start().domains());
     let mut run = Run::prepare(Http01, &["a.example"]);
-    run.directory.script(Step::Certificate, Trouble::Body(other.root.clone()), 1);
-    run.directory.script(Step::Certificate, Trouble::Body(String::new()), 1);
-    run.directory.script(Step::Certificate, Trouble::Body(other.root[..200].to_owned()), 1);
+    run.directory.script(AcmeStep::Certificate, Trouble::Body(other.root.clone()), 1);
+    run.directory.script(AcmeStep::Certificate, Trouble::Body(String::new()), 1);
+    run.directory.script(AcmeStep::Certificate, Trouble::Body(other.root[..200].to_owned()), 1);
     run.directory.book.lock().unwrap().validity = vec![(1, 89), (1, 89), (1, 89), (10, 0), (1, 89)];
     run.start();
     for _ in 0..4 {
@@ -219,14 +227,14 @@ fn an_order_that_is_never_done_ends() {
 #[test]
 fn a_directory_with_a_foreign_certificate_is_not_spoken_to() {
     let mut run = Run::prepare(Http01, &["a.example"]);
-    let foreign = ScriptedDirectory::start(&TestEdge::start());
+    let foreign = ScriptedDirectory::start(TestEdge::start().domains());
     let good = run.settings.ca.clone();
     std::fs::write(run.place.0.join("foreign.pem"), &foreign.root).unwrap();
     run.settings.ca = Some(run.place.0.join("foreign.pem"));
     run.start();
     let (failure, _) = run.failed();
     assert!(matches!(&failure, AcmeFailure::Unreachable { error, .. } if error.contains("certificate")), "{failure:?}");
-    assert_eq!(run.directory.count(Step::Directory), 0);
+    assert_eq!(run.directory.count(AcmeStep::Directory), 0);
     run.settings.ca = good;
     assert!(run.handle().update(run.settings.clone()).unwrap());
     run.stored_at_last();
@@ -236,7 +244,7 @@ fn a_directory_with_a_foreign_certificate_is_not_spoken_to() {
 fn one_certificate_that_fails_holds_no_other_up() {
     let mut run = Run::prepare(Http01, &["a.example"]);
     run.settings.certificates.push(certificate("zoo", &["zoo.example"], TlsAlpn01));
-    run.directory.script(Step::NewOrder, Trouble::Problem(403, "rejectedIdentifier", Some("7200")), 1);
+    run.directory.script(AcmeStep::NewOrder, Trouble::Problem(403, "rejectedIdentifier", Some("7200")), 1);
     run.start();
     assert!(matches!(run.told(), Told::Failed(name, ..) if name == "shop"));
     assert!(matches!(run.told(), Told::Stored(name, _) if name == "zoo"));
@@ -258,7 +266,7 @@ fn a_day_has_no_more_orders_than_its_limit() {
     run.answers = true;
     assert!(run.handle().update(run.settings.clone()).unwrap());
     assert!(matches!(run.told(), Told::Stored(name, _) if name == "zoo"));
-    assert_eq!(run.directory.count(Step::NewOrder), 4);
+    assert_eq!(run.directory.count(AcmeStep::NewOrder), 4);
 }
 
 /// The protocol's crate takes these for granted; what a directory says must not end the process.
@@ -266,7 +274,7 @@ fn a_day_has_no_more_orders_than_its_limit() {
 fn a_directory_that_names_no_addresses_is_a_failure_like_any_other() {
     for nonce in ["http://[", "\u{1}", "", "ftp://ca.example/nonce", "http://127.0.0.1:1/nonce", "no URL"] {
         let mut run = Run::prepare(Http01, &["a.example"]);
-        run.directory.script(Step::Directory, Trouble::Body(directory_with(&run, "newNonce", nonce)), 1);
+        run.directory.script(AcmeStep::Directory, Trouble::Body(directory_with(&run, "newNonce", nonce)), 1);
         run.start();
         let (failure, _) = run.failed();
         assert!(failure.to_string().contains("newNonce"), "{nonce:?}: {failure}");
@@ -274,7 +282,7 @@ fn a_directory_that_names_no_addresses_is_a_failure_like_any_other() {
     }
     for field in ["newAccount", "newOrder"] {
         let mut run = Run::prepare(Http01, &["a.example"]);
-        run.directory.script(Step::Directory, Trouble::Body(directory_with(&run, field, "http://[")), 1);
+        run.directory.script(AcmeStep::Directory, Trouble::Body(directory_with(&run, field, "http://[")), 1);
         run.start();
         run.failed();
         run.stored();
@@ -295,7 +303,7 @@ fn no_wait_that_an_authority_names_ends_the_process() {
     let mut run = Run::prepare(Http01, &["a.example"]);
     run.settings.pace.order_time = Duration::from_secs(2);
     run.directory.book.lock().unwrap().windows = vec![(60, 61)];
-    for step in [Step::RenewalInfo, Step::Order, Step::Finalize] {
+    for step in [AcmeStep::RenewalInfo, AcmeStep::Order, AcmeStep::Finalize] {
         run.directory.script(step, Trouble::RetryAfter(longest), 1);
     }
     run.start();
@@ -304,5 +312,5 @@ fn no_wait_that_an_authority_names_ends_the_process() {
     assert!(run.handle().update(run.settings.clone()).unwrap());
     run.stored_at_last();
     assert!(!run.handle().has_ended());
-    assert!(run.directory.count(Step::RenewalInfo) >= 1);
+    assert!(run.directory.count(AcmeStep::RenewalInfo) >= 1);
 }

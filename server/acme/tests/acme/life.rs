@@ -9,8 +9,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::*;
 
-use crate::directory::Step;
 use crate::run::{Run, Told, certificate};
+use acme_directory::AcmeStep;
 
 fn now() -> UnixMillis {
     UnixMillis::from_duration(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap())
@@ -52,7 +52,7 @@ fn a_restart_orders_nothing_and_the_account_stays() {
     run.start();
     assert!(matches!(run.told(), Told::Stored(name, _) if name == "other"));
     assert_eq!(run.directory.book.lock().unwrap().ordered.len(), 2);
-    assert_eq!(run.directory.book.lock().unwrap().accounts.len(), 1);
+    assert_eq!(run.directory.book.lock().unwrap().account_count(), 1);
     assert_eq!(run.file("chain.pem"), chain);
     run.check_manners();
 }
@@ -107,7 +107,7 @@ fn settings_that_are_wrong_start_nothing() {
     let mut wrong = run.settings.clone();
     wrong.certificates[0].names = vec!["*.example".into()];
     assert!(run.handle().update(wrong).is_err());
-    assert_eq!(run.directory.count(Step::NewOrder), 1);
+    assert_eq!(run.directory.count(AcmeStep::NewOrder), 1);
 }
 
 #[test]

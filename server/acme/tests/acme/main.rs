@@ -6,10 +6,8 @@
     reason = "a test that cannot set up has failed, and the other side of the protocol is plain sockets and threads"
 )]
 
-mod directory;
 mod edge;
 mod failures;
-mod jws;
 mod life;
 mod restart;
 mod run;

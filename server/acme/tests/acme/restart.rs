@@ -6,20 +6,20 @@ use std::time::Duration;
 use corelane_acme::AcmeEvent;
 use corelane_acme::ChallengeKind::{Http01, TlsAlpn01};
 
-use crate::directory::{Step, Trouble};
 use crate::run::{Run, Told, certificate, fits};
+use acme_directory::{AcmeStep, Trouble};
 
 /// The process ends while the authority owes an answer; the next one gets its certificate, with the same account.
 #[test]
 fn a_process_that_ends_at_any_step_is_followed_by_one_that_goes_on() {
     let steps = [
-        Step::Directory,
-        Step::Account,
-        Step::NewOrder,
-        Step::Authorization,
-        Step::Order,
-        Step::Finalize,
-        Step::Certificate,
+        AcmeStep::Directory,
+        AcmeStep::Account,
+        AcmeStep::NewOrder,
+        AcmeStep::Authorization,
+        AcmeStep::Order,
+        AcmeStep::Finalize,
+        AcmeStep::Certificate,
     ];
     for step in steps {
         let mut run = Run::prepare(Http01, &["a.example"]);
@@ -38,7 +38,7 @@ fn a_process_that_ends_at_any_step_is_followed_by_one_that_goes_on() {
         run.start();
         run.stored_at_last();
         assert!(fits(&run.settings.folder.join("shop")));
-        assert_eq!(run.directory.book.lock().unwrap().accounts.len(), 1, "{step:?}");
+        assert_eq!(run.directory.book.lock().unwrap().account_count(), 1, "{step:?}");
     }
 }
 
@@ -52,7 +52,7 @@ fn a_pair_whose_second_half_was_not_put_in_place_is_finished_and_told() {
     run.start();
     run.stored();
     assert!(fits(&folder));
-    assert_eq!(run.directory.count(Step::NewOrder), 1);
+    assert_eq!(run.directory.count(AcmeStep::NewOrder), 1);
 }
 
 #[test]
@@ -60,14 +60,14 @@ fn what_was_waited_for_is_waited_for_after_a_restart() {
     let mut run = Run::prepare(Http01, &["a.example"]);
     // Only the authority's wish holds the next try up.
     run.settings.pace.first_retry = Duration::ZERO;
-    run.directory.script(Step::NewOrder, Trouble::Problem(429, "rateLimited", Some("3600")), 1);
+    run.directory.script(AcmeStep::NewOrder, Trouble::Problem(429, "rateLimited", Some("3600")), 1);
     run.start();
     run.failed();
     run.stop();
     run.settings.certificates.push(certificate("zoo", &["zoo.example"], Http01));
     run.start();
     assert!(matches!(run.told(), Told::Stored(name, _) if name == "zoo"));
-    assert_eq!(run.directory.count(Step::NewOrder), 2);
+    assert_eq!(run.directory.count(AcmeStep::NewOrder), 2);
 }
 
 #[test]
@@ -113,5 +113,5 @@ fn a_key_that_is_no_key_is_left_alone_and_named() {
     assert_eq!(fs::read(&file).unwrap(), b"not a key");
     fs::write(&file, good).unwrap();
     run.stored_at_last();
-    assert_eq!(run.directory.book.lock().unwrap().accounts.len(), 1);
+    assert_eq!(run.directory.book.lock().unwrap().account_count(), 1);
 }

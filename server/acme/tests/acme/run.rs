@@ -11,8 +11,8 @@ use corelane_acme::{
 use rcgen::{KeyPair, PublicKeyData};
 use x509_parser::pem::Pem;
 
-use crate::directory::ScriptedDirectory;
 use crate::edge::TestEdge;
+use acme_directory::ScriptedDirectory;
 
 /// Longest wait for an event; far beyond what a busy host needs.
 const EVENT_TIME: Duration = Duration::from_secs(60);
@@ -59,7 +59,7 @@ impl Run {
     /// Everything but the client.
     pub(crate) fn prepare(challenge: ChallengeKind, names: &[&str]) -> Self {
         let (place, edge) = (Place::new(), TestEdge::start());
-        let directory = ScriptedDirectory::start(&edge);
+        let directory = ScriptedDirectory::start(edge.domains());
         let settings = AcmeSettings {
             directory: directory.url.clone(),
             contact: Vec::new(),

@@ -2,10 +2,10 @@
 //!
 //! | crate | may use |
 //! |---|---|
-//! | corelane-acme, corelane-http, corelane-pki, shardstore, reactor | none of ours |
-//! | corelane-gateway | corelane-http |
+//! | acme-directory | none of ours; only tests use it |
+//! | corelane-acme (and acme-directory in its tests), corelane-http, corelane-pki, shardstore, reactor | none of ours |
 //! | corelane-tls | reactor (and corelane-pki in its tests) |
-//! | control | corelane-gateway, corelane-http, corelane-tls, reactor, shardstore |
+//! | control | corelane-http, corelane-tls, reactor, shardstore |
 //! | store-runtime | shardstore, reactor, control |
 //! | shardstored | shardstore, reactor, control, corelane-tls, store-runtime |
 //! | corelane | all of the above |
@@ -38,9 +38,9 @@ struct Layer {
 }
 
 const LAYERS: &[Layer] = &[
-    Layer { package: "corelane-acme", folder: "server/acme", may_use: &[] },
+    Layer { package: "acme-directory", folder: "server/acme/directory", may_use: &[] },
+    Layer { package: "corelane-acme", folder: "server/acme", may_use: &["acme-directory"] },
     Layer { package: "corelane-http", folder: "server/http", may_use: &[] },
-    Layer { package: "corelane-gateway", folder: "server/gateway", may_use: &["corelane-http"] },
     Layer { package: "shardstore", folder: "shardstore", may_use: &[] },
     Layer { package: "reactor", folder: "server/reactor", may_use: &[] },
     Layer { package: "corelane-pki", folder: "server/pki", may_use: &[] },
@@ -48,7 +48,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         package: "control",
         folder: "server/control",
-        may_use: &["corelane-gateway", "corelane-http", "shardstore", "reactor", "corelane-tls"],
+        may_use: &["corelane-http", "shardstore", "reactor", "corelane-tls"],
     },
     Layer { package: "store-runtime", folder: "shardstore/runtime", may_use: &["shardstore", "reactor", "control"] },
     Layer {
@@ -60,7 +60,8 @@ const LAYERS: &[Layer] = &[
         package: "corelane",
         folder: "server",
         may_use: &[
-            "corelane-gateway",
+            "acme-directory",
+            "corelane-acme",
             "corelane-http",
             "corelane-pki",
             "corelane-tls",

@@ -1,8 +1,12 @@
 //! An ACME directory over HTTPS that follows RFC 8555 until its script says otherwise.
+//!
+//! **Not** lenient: what no client may do is refused, and noted in [`Book::violations`].
+//!
+//! **Source**: RFC 8555 section 7.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -13,29 +17,39 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
-use crate::edge::{SOCKET_TIME, TestEdge, fetch, identifier, provider};
 use crate::jws::{AccountKey, Signed, decoded};
+use crate::look::{SOCKET_TIME, fetch, identifier, provider};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What is asked of the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Step {
+pub enum AcmeStep {
+    /// The directory itself.
     Directory,
+    /// A nonce.
     Nonce,
+    /// An account, found or made.
     Account,
+    /// A new order.
     NewOrder,
+    /// What is to be proved for a domain.
     Authorization,
+    /// A look at a challenge.
     Challenge,
+    /// The state of an order.
     Order,
+    /// A certificate, with a request for it.
     Finalize,
+    /// The chain.
     Certificate,
+    /// When a certificate is best renewed.
     RenewalInfo,
 }
 
 /// What goes wrong.
 #[derive(Clone, Debug)]
-pub(crate) enum Trouble {
+pub enum Trouble {
     /// The connection ends without an answer.
     Cut,
     /// The connection ends within the answer.
@@ -59,27 +73,28 @@ pub(crate) enum Trouble {
 }
 
 /// What the directory knows and is told.
-pub(crate) struct Book {
+pub struct Book {
     /// Troubles, each for so many requests of its step.
-    pub(crate) script: Vec<(Step, Trouble, usize)>,
+    pub script: Vec<(AcmeStep, Trouble, usize)>,
     /// Everything that was asked, in order.
-    pub(crate) log: Vec<Step>,
+    pub log: Vec<AcmeStep>,
     /// Domains of all orders, in order; whether they replace a certificate.
-    pub(crate) ordered: Vec<(BTreeSet<String>, bool)>,
+    pub ordered: Vec<(BTreeSet<String>, bool)>,
     /// Days that certificates have been valid, and will be; the last one stays.
-    pub(crate) validity: Vec<(u32, u32)>,
+    pub validity: Vec<(u32, u32)>,
     /// Challenges that are offered.
-    pub(crate) offered: Vec<&'static str>,
+    pub offered: Vec<&'static str>,
     /// A token instead of a good one.
-    pub(crate) token: Option<&'static str>,
+    pub token: Option<&'static str>,
     /// Answers "processing" after a request for a certificate.
-    pub(crate) processing: usize,
+    pub processing: usize,
     /// The windows of renewal information, in days from now; the last one stays. Without any the directory has no such thing.
-    pub(crate) windows: Vec<(i64, i64)>,
+    pub windows: Vec<(i64, i64)>,
     /// What a client did that no client may do.
-    pub(crate) violations: Vec<String>,
-    pub(crate) accounts: Vec<AccountKey>,
-    pub(crate) contacts: Vec<Value>,
+    pub violations: Vec<String>,
+    /// Contacts of accounts, as they were given.
+    pub contacts: Vec<Value>,
+    accounts: Vec<AccountKey>,
     nonces: BTreeSet<String>,
     orders: Vec<BookOrder>,
     count: u64,
@@ -95,41 +110,53 @@ struct BookOrder {
     replaces: Option<Value>,
 }
 
+/// Where every domain leads.
+#[derive(Clone, Copy, Debug)]
+pub struct DomainAddresses {
+    /// Instead of port 80.
+    pub http: SocketAddr,
+    /// Instead of port 443.
+    pub tls: SocketAddr,
+}
+
 /// The directory. It ends with the test.
-pub(crate) struct ScriptedDirectory {
-    pub(crate) url: String,
+pub struct ScriptedDirectory {
+    /// Its URL.
+    pub url: String,
     /// PEM of the authority that the directory's own certificate and all others are from.
-    pub(crate) root: String,
-    pub(crate) book: Arc<Mutex<Book>>,
+    pub root: String,
+    /// What it knows and is told.
+    pub book: Arc<Mutex<Book>>,
 }
 
 struct Server {
     base: String,
     issuer: Issuer<'static, KeyPair>,
     root: String,
-    edge: TestEdge,
+    domains: DomainAddresses,
     book: Arc<Mutex<Book>>,
     config: Arc<ServerConfig>,
 }
 
 type Tls = StreamOwned<ServerConnection, TcpStream>;
 
-struct Answer {
+struct AcmeAnswer {
     status: u16,
     fields: Vec<(&'static str, String)>,
     body: String,
 }
 
-fn answer(status: u16, body: &Value) -> Answer {
-    Answer { status, fields: Vec::new(), body: body.to_string() }
+fn answer(status: u16, body: &Value) -> AcmeAnswer {
+    AcmeAnswer { status, fields: Vec::new(), body: body.to_string() }
 }
 
-fn problem(status: u16, kind: &str, detail: &str) -> Answer {
+fn problem(status: u16, kind: &str, detail: &str) -> AcmeAnswer {
     answer(status, &json!({ "type": format!("urn:ietf:params:acme:error:{kind}"), "detail": detail }))
 }
 
 impl ScriptedDirectory {
-    pub(crate) fn start(edge: &TestEdge) -> Self {
+    /// Starts one that looks for every domain at `domains`.
+    pub fn start(domains: DomainAddresses) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut parameters = CertificateParams::new(Vec::new()).unwrap();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -147,7 +174,7 @@ impl ScriptedDirectory {
             base: base.clone(),
             issuer,
             root: root.clone(),
-            edge: edge.clone(),
+            domains,
             book: Arc::clone(&book),
             config: Arc::new(config),
         };
@@ -162,16 +189,17 @@ impl ScriptedDirectory {
     }
 
     /// Tells what goes wrong with the next `count` requests of a step.
-    pub(crate) fn script(&self, step: Step, trouble: Trouble, count: usize) {
+    pub fn script(&self, step: AcmeStep, trouble: Trouble, count: usize) {
         self.book.lock().unwrap().script.push((step, trouble, count));
     }
 
-    pub(crate) fn count(&self, step: Step) -> usize {
+    /// How often a step was asked for.
+    pub fn count(&self, step: AcmeStep) -> usize {
         self.book.lock().unwrap().log.iter().filter(|&&one| one == step).count()
     }
 
     /// Writes the root's file.
-    pub(crate) fn root_file(&self, place: &std::path::Path) -> PathBuf {
+    pub fn root_file(&self, place: &std::path::Path) -> PathBuf {
         let file = place.join("root.pem");
         std::fs::write(&file, &self.root).unwrap();
         file
@@ -179,6 +207,11 @@ impl ScriptedDirectory {
 }
 
 impl Book {
+    /// How many accounts were made.
+    pub fn account_count(&self) -> usize {
+        self.accounts.len()
+    }
+
     fn new() -> Self {
         Book {
             script: Vec::new(),
@@ -203,7 +236,7 @@ impl Book {
         self.count
     }
 
-    fn trouble(&mut self, step: Step) -> Option<Trouble> {
+    fn trouble(&mut self, step: AcmeStep) -> Option<Trouble> {
         let (_, trouble, left) = self.script.iter_mut().find(|(one, _, left)| *one == step && *left > 0)?;
         *left -= 1;
         Some(trouble.clone())
@@ -228,8 +261,8 @@ impl Server {
                 let _ = tls.read(&mut [0]);
                 return;
             }
-            Some(Trouble::Garbage) => Answer { status: 200, fields: Vec::new(), body: "<html>\u{1b}[31m".into() },
-            Some(Trouble::Huge) => Answer { status: 200, fields: Vec::new(), body: "[1],".repeat(1 << 20) },
+            Some(Trouble::Garbage) => AcmeAnswer { status: 200, fields: Vec::new(), body: "<html>\u{1b}[31m".into() },
+            Some(Trouble::Huge) => AcmeAnswer { status: 200, fields: Vec::new(), body: "[1],".repeat(1 << 20) },
             Some(Trouble::BadNonce) => problem(400, "badNonce", "the nonce is old"),
             Some(Trouble::Problem(status, kind, wait)) => {
                 let mut answer = problem(*status, kind, "as the script says");
@@ -238,10 +271,10 @@ impl Server {
             }
             Some(Trouble::Gateway(status, wait)) => {
                 let fields = wait.map(|wait| ("retry-after", wait.to_owned())).into_iter().collect();
-                Answer { status: *status, fields, body: "<html>bad gateway</html>".into() }
+                AcmeAnswer { status: *status, fields, body: "<html>bad gateway</html>".into() }
             }
             Some(Trouble::Body(instead)) => {
-                Answer { body: instead.clone(), ..self.answer(step, &method, &path, &body) }
+                AcmeAnswer { body: instead.clone(), ..self.answer(step, &method, &path, &body) }
             }
             Some(Trouble::RetryAfter(wait)) => {
                 let mut answer = self.answer(step, &method, &path, &body);
@@ -253,14 +286,14 @@ impl Server {
         self.send(tls, &answer, matches!(trouble, Some(Trouble::CutHalf)));
     }
 
-    fn send(&self, mut tls: Tls, answer: &Answer, is_half: bool) {
+    fn send(&self, mut tls: Tls, answer: &AcmeAnswer, is_half: bool) {
         let nonce = {
             let mut book = self.book.lock().unwrap();
             let nonce = format!("nonce-{}", book.next());
             book.nonces.insert(nonce.clone());
             nonce
         };
-        let Answer { status, fields, body } = answer;
+        let AcmeAnswer { status, fields, body } = answer;
         let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let length = body.len();
         let text = format!(
@@ -272,11 +305,11 @@ impl Server {
         let _ = tls.flush();
     }
 
-    fn answer(&self, step: Step, method: &str, path: &str, body: &[u8]) -> Answer {
+    fn answer(&self, step: AcmeStep, method: &str, path: &str, body: &[u8]) -> AcmeAnswer {
         match step {
-            Step::Directory => answer(200, &self.directory()),
-            Step::Nonce => Answer { status: 200, fields: Vec::new(), body: String::new() },
-            Step::RenewalInfo => self.renewal_info(),
+            AcmeStep::Directory => answer(200, &self.directory()),
+            AcmeStep::Nonce => AcmeAnswer { status: 200, fields: Vec::new(), body: String::new() },
+            AcmeStep::RenewalInfo => self.renewal_info(),
             _ if method != "POST" => problem(405, "malformed", "POST only"),
             _ => match self.signed(step, path, body) {
                 Ok((account, payload)) => self.posted(step, path, &account, &payload),
@@ -303,7 +336,7 @@ impl Server {
         directory
     }
 
-    fn renewal_info(&self) -> Answer {
+    fn renewal_info(&self) -> AcmeAnswer {
         let (start, end) = {
             let mut book = self.book.lock().unwrap();
             if book.windows.len() > 1 { book.windows.remove(0) } else { book.windows[0] }
@@ -318,7 +351,7 @@ impl Server {
     }
 
     /// Whose the request is, if everything about its signature is right.
-    fn signed(&self, step: Step, path: &str, body: &[u8]) -> Result<(AccountKey, Value), String> {
+    fn signed(&self, step: AcmeStep, path: &str, body: &[u8]) -> Result<(AccountKey, Value), String> {
         let signed = Signed::read(body);
         let mut book = self.book.lock().unwrap();
         let nonce = signed.header["nonce"].as_str().unwrap_or_default();
@@ -328,7 +361,7 @@ impl Server {
         if signed.header["url"] != format!("{}{path}", self.base) {
             return Err(format!("{path}: signed for {}", signed.header["url"]));
         }
-        let key = if step == Step::Account && signed.header["jwk"].is_object() {
+        let key = if step == AcmeStep::Account && signed.header["jwk"].is_object() {
             AccountKey::read(&signed.header["jwk"])
         } else {
             let id = signed.header["kid"].as_str().and_then(|id| id.rsplit('/').next()?.parse::<usize>().ok());
@@ -340,24 +373,24 @@ impl Server {
         Ok((key, signed.payload))
     }
 
-    fn posted(&self, step: Step, path: &str, account: &AccountKey, payload: &Value) -> Answer {
+    fn posted(&self, step: AcmeStep, path: &str, account: &AccountKey, payload: &Value) -> AcmeAnswer {
         let numbers: Vec<usize> = path.split('/').filter_map(|part| part.parse().ok()).collect();
         match (step, numbers.as_slice()) {
-            (Step::Account, numbers) => self.account(account, payload, !numbers.is_empty()),
-            (Step::NewOrder, _) => self.new_order(payload),
-            (Step::Order, &[order]) => self.order(order, 200),
-            (Step::Authorization, &[order, domain]) => answer(200, &self.authorization(order, domain)),
-            (Step::Challenge, &[order, domain, kind]) => self.challenge(account, order, domain, kind),
-            (Step::Finalize, &[order]) => self.finalize(order, payload),
-            (Step::Certificate, &[order]) => {
+            (AcmeStep::Account, numbers) => self.account(account, payload, !numbers.is_empty()),
+            (AcmeStep::NewOrder, _) => self.new_order(payload),
+            (AcmeStep::Order, &[order]) => self.order(order, 200),
+            (AcmeStep::Authorization, &[order, domain]) => answer(200, &self.authorization(order, domain)),
+            (AcmeStep::Challenge, &[order, domain, kind]) => self.challenge(account, order, domain, kind),
+            (AcmeStep::Finalize, &[order]) => self.finalize(order, payload),
+            (AcmeStep::Certificate, &[order]) => {
                 let chain = self.book.lock().unwrap().orders[order].chain.clone();
-                Answer { status: 200, fields: Vec::new(), body: chain.unwrap() }
+                AcmeAnswer { status: 200, fields: Vec::new(), body: chain.unwrap() }
             }
             _ => problem(404, "malformed", "no such thing"),
         }
     }
 
-    fn account(&self, account: &AccountKey, payload: &Value, is_update: bool) -> Answer {
+    fn account(&self, account: &AccountKey, payload: &Value, is_update: bool) -> AcmeAnswer {
         let mut book = self.book.lock().unwrap();
         if is_update {
             book.contacts.push(payload["contact"].clone());
@@ -376,7 +409,7 @@ impl Server {
         answer
     }
 
-    fn new_order(&self, payload: &Value) -> Answer {
+    fn new_order(&self, payload: &Value) -> AcmeAnswer {
         let domains: Vec<String> = payload["identifiers"]
             .as_array()
             .unwrap()
@@ -396,7 +429,7 @@ impl Server {
         answer
     }
 
-    fn order(&self, index: usize, status: u16) -> Answer {
+    fn order(&self, index: usize, status: u16) -> AcmeAnswer {
         let base = &self.base;
         let mut book = self.book.lock().unwrap();
         let order = &mut book.orders[index];
@@ -445,7 +478,7 @@ impl Server {
     }
 
     /// Looks at the edge, as told by the client.
-    fn challenge(&self, account: &AccountKey, order: usize, domain: usize, kind: usize) -> Answer {
+    fn challenge(&self, account: &AccountKey, order: usize, domain: usize, kind: usize) -> AcmeAnswer {
         let (name, kind) = {
             let book = self.book.lock().unwrap();
             (book.orders[order].domains[domain].clone(), book.offered[kind])
@@ -453,17 +486,17 @@ impl Server {
         let token = token(order, domain);
         let expected = format!("{token}.{}", account.thumbprint);
         let is_shown = match kind {
-            "http-01" => fetch(self.edge.http, &name, &token).as_deref() == Some(expected.as_str()),
+            "http-01" => fetch(self.domains.http, &name, &token).as_deref() == Some(expected.as_str()),
             _ => {
                 let expected = [&[4, 32], digest(&SHA256, expected.as_bytes()).as_ref()].concat();
-                identifier(self.edge.tls, &name) == Some(expected)
+                identifier(self.domains.tls, &name) == Some(expected)
             }
         };
         self.book.lock().unwrap().orders[order].shown.insert(domain, is_shown);
         answer(200, &json!({ "type": kind, "url": "u", "token": token, "status": "processing" }))
     }
 
-    fn finalize(&self, order: usize, payload: &Value) -> Answer {
+    fn finalize(&self, order: usize, payload: &Value) -> AcmeAnswer {
         let csr = decoded(&payload["csr"]);
         let mut request = CertificateSigningRequestParams::from_der(&csr.into()).unwrap();
         {
@@ -483,18 +516,18 @@ fn token(order: usize, domain: usize) -> String {
     format!("token-{order}-{domain}_")
 }
 
-fn step_of(path: &str) -> Step {
+fn step_of(path: &str) -> AcmeStep {
     match path.split('/').nth(1).unwrap_or_default() {
-        "directory" => Step::Directory,
-        "nonce" => Step::Nonce,
-        "account" => Step::Account,
-        "new-order" => Step::NewOrder,
-        "authorization" => Step::Authorization,
-        "challenge" => Step::Challenge,
-        "order" => Step::Order,
-        "finalize" => Step::Finalize,
-        "certificate" => Step::Certificate,
-        "renewal-info" => Step::RenewalInfo,
+        "directory" => AcmeStep::Directory,
+        "nonce" => AcmeStep::Nonce,
+        "account" => AcmeStep::Account,
+        "new-order" => AcmeStep::NewOrder,
+        "authorization" => AcmeStep::Authorization,
+        "challenge" => AcmeStep::Challenge,
+        "order" => AcmeStep::Order,
+        "finalize" => AcmeStep::Finalize,
+        "certificate" => AcmeStep::Certificate,
+        "renewal-info" => AcmeStep::RenewalInfo,
         other => panic!("{other} is no path of this directory"),
     }
 }
