@@ -35,4 +35,5 @@ mod supervisor;
 
 pub use nodes::NameLookup;
 pub use plan::{EdgePlan, start};
+pub use supervisor::acme::StartOrders;
 pub use supervisor::admin::metric_tables;

@@ -8,6 +8,7 @@ use control::log::LineSink;
 use control::metrics::ProcessUsage;
 use corelane::settings::EdgeSettings;
 use corelane::{EdgePlan, NameLookup, access_log, key_log, start};
+use corelane_acme::Acme;
 use reactor::Threads;
 
 fn main() -> ExitCode {
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
             security: booted.security,
             key_log,
             names: Some(NameLookup::start()?),
+            acme: Some(Acme::start),
         };
         let mut threads = Threads::new(None);
         let ending = start(&mut threads, plan)?;

@@ -34,6 +34,8 @@ pub(crate) enum Message {
     Nodes(Vec<NodeState>),
     /// To control: which keys were asked for most.
     HotKeys(HotKeyReport),
+    /// To control: the snapshot of this generation is in force here. Told of snapshots with challenges, which an authority looks for.
+    InForce(u64),
     /// To control: nothing is left to finish. `cut`: connections that had to be dropped.
     Drained { cut: usize },
 }

@@ -32,6 +32,7 @@ use crate::metrics::CoreMetrics;
 use crate::nodes::NameLookup;
 use crate::security::Security;
 use crate::snapshot::Snapshot;
+use crate::supervisor::acme::StartOrders;
 use crate::supervisor::{self, Supervision};
 use store_runtime::remote::{Published, unpublished};
 
@@ -72,6 +73,8 @@ pub struct EdgePlan {
     pub key_log: Option<Arc<dyn KeyLog>>,
     /// Where names of nodes are resolved; without it only nodes with addresses are reached.
     pub names: Option<NameLookup>,
+    /// How certificates are ordered; `None` orders none whatever the settings say.
+    pub acme: Option<StartOrders>,
 }
 
 /// Starts the cores of an edge.
@@ -145,6 +148,7 @@ pub fn start(host: &mut dyn Host, plan: EdgePlan) -> io::Result<Ending> {
         shards: shared.shards,
         listening: shared.listening,
         descriptors: plan.descriptors,
+        acme: plan.acme,
     };
     let spec = CoreSpec { id: CoreId(cores), cpu: None, name: "control".to_owned(), doorbells };
     host.start_core(spec, control_core(supervision, failed))?;

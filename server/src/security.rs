@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  [certificate.NAME], tls.* ──▶ clients    what handshakes of listeners with TLS use
+//!  challenges of an order ─────▶ clients    and what requests below /.well-known/acme-challenge/ are answered with
 //!  cluster.*, admin_tls ───────▶ cluster    links to nodes, the admin listener
 //! ```
 //!
@@ -11,23 +12,26 @@
 //!
 //! **Source**: docs/tls.md.
 
+mod temporary;
+
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use control::security::{
     ClusterIdentity, ClusterReload, ClusterRole, ClusterSecurity, SecurityAtStart, SecurityFault, SecurityFiles,
     check_listeners, check_plaintext, lines_of,
 };
-use corelane_pki::{KeySource, Validity, self_signed};
+use corelane_acme::Challenges;
+use corelane_pki::SubjectNames;
 use corelane_tls::crypto::KeyLog;
 use corelane_tls::store::{
-    CertificateFacts, CertificateFiles, ClientAuth, MinVersion, NamedFile, ServerFiles, ServerSettings, ServerSnapshot,
-    TicketPolicy, TlsParts, reload_server,
+    CertificateFacts, CertificateFiles, ChallengeCertificates, ClientAuth, MinVersion, ServerFiles, ServerSettings,
+    ServerSnapshot, StoreFault, TicketPolicy, TlsParts, reload_server,
 };
 use reactor::Address;
 use shardstore::placement::{NodeAddress, Topology};
 
+use self::temporary::{OrderedFiles, OwnPem, TemporaryCertificates};
 use crate::settings::{ClientAuthChoice, EdgeSettings, TlsVersion};
 
 /// The protocols that are spoken over TLS, in ALPN: who names others only is refused, and some clients of HTTP/1.0 name it.
@@ -35,9 +39,6 @@ const HTTP1_ALPN: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
 /// NAME of the certificate that `self_signed` asks for: that of whatever name clients ask for.
 const SELF_SIGNED: &str = "default";
-
-/// How long that certificate is valid. It is made anew at each start.
-const SELF_SIGNED_TIME: Duration = Duration::from_secs(90 * 86_400);
 
 /// Who an edge is. The default is nobody: all is in the clear.
 #[derive(Clone, Debug, Default)]
@@ -48,13 +49,10 @@ pub(crate) struct Security {
     pub(crate) cluster: ClusterSecurity,
     /// The certificate that was made at the start, where that was asked for.
     own: Option<Arc<OwnPem>>,
-}
-
-/// A certificate that this process has made, in PEM.
-#[derive(Debug)]
-struct OwnPem {
-    chain: String,
-    key: String,
+    /// Those that stand for certificates that are ordered and not there yet.
+    temporary: TemporaryCertificates,
+    /// What an authority that looks is answered; `None` where nothing was ordered since the start.
+    pub(crate) challenges: Option<Arc<Challenges>>,
 }
 
 /// The next of it, and what was refused.
@@ -75,7 +73,10 @@ impl Security {
     pub(crate) fn files(settings: &EdgeSettings) -> Vec<PathBuf> {
         let mut files = Vec::new();
         for certificate in settings.certificate.values() {
-            files.extend([&certificate.chain, &certificate.key].into_iter().chain(&certificate.ocsp).cloned());
+            files.extend([&certificate.chain, &certificate.key, &certificate.ocsp].into_iter().flatten().cloned());
+        }
+        for ordered in settings.orders().iter().flat_map(OrderedFiles::all) {
+            files.extend([ordered.chain, ordered.key]);
         }
         let tls = &settings.tls;
         files.extend([&tls.ticket_keys, &tls.client_ca, &tls.client_crl].into_iter().flatten().cloned());
@@ -86,6 +87,7 @@ impl Security {
     /// Whether a reload of settings means that it is to be made anew.
     pub(crate) fn is_made_of_others(before: &EdgeSettings, after: &EdgeSettings) -> bool {
         before.certificate != after.certificate
+            || before.acme.folder != after.acme.folder
             || before.tls != after.tls
             || before.cluster != after.cluster
             || before.admin_client_ca != after.admin_client_ca
@@ -103,20 +105,25 @@ impl Security {
         key_log: Option<Arc<dyn KeyLog>>,
     ) -> Result<Self, String> {
         check_addresses(settings, topology)?;
-        let own = settings.self_signed.as_deref().map(|name| made(name, at_start.clock.seconds())).transpose()?;
-        let own = own.map(Arc::new);
+        let own = settings.self_signed.as_deref().map(|name| {
+            let names = SubjectNames::of(name);
+            names.and_then(|names| OwnPem::made(&names, at_start.clock.seconds()))
+        });
+        let own = own.transpose().map_err(|error| format!("self_signed: {error}"))?.map(Arc::new);
         let parts = at_start.parts();
+        let mut temporary = TemporaryCertificates::default();
         let clients = if settings.listeners().any(|listener| listener.tls) {
             // Of clients' connections only: what the cluster says is nobody's to debug with.
             let parts = TlsParts { key_log, ..parts.clone() };
-            Some(Arc::new(clients_at_start(settings, (&at_start.files, own.as_deref()), &parts)?))
+            let before = ReadCertificates { files: &at_start.files, own: own.as_deref(), served: None };
+            Some(Arc::new(clients_at_start(settings, (before, &mut temporary), &parts)?))
         } else {
             check_unused(settings)?;
             None
         };
         let identity = identity(settings, topology);
         let cluster = ClusterSecurity::load(&identity, &at_start.files, &parts).map_err(|faults| lines_of(&faults))?;
-        Ok(Security { clients, cluster, own })
+        Ok(Security { clients, cluster, own, temporary, challenges: None })
     }
 
     /// Who it is from now on, by what its files have now.
@@ -129,9 +136,11 @@ impl Security {
     ) -> SecurityReload {
         let ClusterReload { security: cluster, mut faults } =
             self.cluster.reload(&identity(settings, topology), files, parts);
+        let mut temporary = self.temporary.clone();
         let clients = self.clients.as_ref().and_then(|before| {
             let reload = |files: &ServerFiles<'_>| reload_server(before, server_settings(settings), files);
-            match with_client_files(settings, (files, self.own.as_deref()), reload) {
+            let read = ReadCertificates { files, own: self.own.as_deref(), served: Some(before) };
+            match with_client_files(settings, (read, &mut temporary), parts, reload) {
                 Ok(reload) => {
                     faults.extend(reload.errors.iter().map(SecurityFault::of));
                     reload.snapshot
@@ -146,6 +155,8 @@ impl Security {
             clients: clients.map(Arc::new).or_else(|| self.clients.clone()),
             cluster: cluster.unwrap_or_else(|| self.cluster.clone()),
             own: self.own.clone(),
+            temporary,
+            challenges: self.challenges.clone(),
         });
         SecurityReload { security, faults }
     }
@@ -156,9 +167,37 @@ impl Security {
         Some(Security { clients: Some(Arc::new(clients)), ..self.clone() })
     }
 
-    /// What operators want to know of all certificates.
+    /// The same with these challenges, and no others.
+    ///
+    /// # Errors
+    /// Ours: a challenge whose key cannot be used.
+    pub(crate) fn with_challenges(&self, challenges: Arc<Challenges>, parts: &TlsParts) -> Result<Self, StoreFault> {
+        let of_tls =
+            challenges.tls_all().map(|(domain, one)| (domain, one.certificate.clone(), one.key.clone_key().into()));
+        let certificates = Arc::new(ChallengeCertificates::new(of_tls, &parts.provider)?);
+        let clients = self.clients.as_ref().map(|clients| clients.with_challenges(certificates)).transpose()?;
+        Ok(Security { clients: clients.map(Arc::new), challenges: Some(challenges), ..self.clone() })
+    }
+
+    /// What operators want to know of all certificates, those among them that stand for others.
     pub(crate) fn certificates(&self) -> impl Iterator<Item = &CertificateFacts> {
         self.clients.iter().flat_map(|clients| clients.certificates()).chain(self.cluster.certificates())
+    }
+
+    /// The same without those that stand for others.
+    pub(crate) fn lasting_certificates(&self) -> impl Iterator<Item = &CertificateFacts> {
+        let clients = self.clients.iter().flat_map(|clients| clients.certificates());
+        clients.filter(|facts| !self.is_temporary(&facts.name)).chain(self.cluster.certificates())
+    }
+
+    /// How many certificates stand for others.
+    pub(crate) fn temporary_count(&self) -> usize {
+        self.temporary.count()
+    }
+
+    /// Whether another certificate stands for that of this name, because that is not there yet.
+    pub(crate) fn is_temporary(&self, name: &str) -> bool {
+        self.temporary.stands_for(name)
     }
 }
 
@@ -185,11 +224,7 @@ fn server_settings(settings: &EdgeSettings) -> ServerSettings {
             ClientAuthChoice::Optional => ClientAuth::Optional,
             ClientAuthChoice::Required => ClientAuth::Required,
         },
-        resumption: match (tls.tickets, tls.early_data) {
-            (_, true) => TicketPolicy::EarlyData { sessions: tls.early_sessions },
-            (true, false) => TicketPolicy::Tickets,
-            (false, false) => TicketPolicy::Off,
-        },
+        resumption: if tls.tickets { TicketPolicy::Tickets } else { TicketPolicy::Off },
         ticket_time: tls.ticket_time,
         ..ServerSettings::public(HTTP1_ALPN.map(<[u8]>::to_vec).to_vec())
     }
@@ -197,40 +232,60 @@ fn server_settings(settings: &EdgeSettings) -> ServerSettings {
 
 fn clients_at_start(
     settings: &EdgeSettings,
-    read: (&SecurityFiles, Option<&OwnPem>),
+    read: (ReadCertificates<'_>, &mut TemporaryCertificates),
     parts: &TlsParts,
 ) -> Result<ServerSnapshot, String> {
-    if settings.certificate.is_empty() && read.1.is_none() {
+    if settings.certificate.is_empty() && read.0.own.is_none() {
         return Err(
-            "listen_tls: there is no certificate; write a [certificate.NAME] table with chain and key, or try it with \
-                    --self-signed localhost"
+            "listen_tls: there is no certificate; write a [certificate.NAME] table with chain and key, or with \
+                    acme to have it ordered, or try it with --self-signed localhost"
                 .to_owned(),
         );
     }
     let load = |files: &ServerFiles<'_>| ServerSnapshot::load(parts, server_settings(settings), files);
-    let loaded = with_client_files(settings, read, load).map_err(|faults| lines_of(&faults))?;
+    let loaded = with_client_files(settings, read, parts, load).map_err(|faults| lines_of(&faults))?;
     loaded.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
-/// Calls `then` with what the files of clients' certificates hold.
+/// What the certificates of clients are made of.
+struct ReadCertificates<'a> {
+    files: &'a SecurityFiles,
+    own: Option<&'a OwnPem>,
+    /// What is in force.
+    served: Option<&'a ServerSnapshot>,
+}
+
+/// Calls `then` with what the files of clients' certificates hold. Of those that are ordered and not there yet, the one that stands for
+/// it is among them, and `temporary` has it.
 fn with_client_files<R>(
     settings: &EdgeSettings,
-    (files, own): (&SecurityFiles, Option<&OwnPem>),
+    (read, temporary): (ReadCertificates<'_>, &mut TemporaryCertificates),
+    parts: &TlsParts,
     then: impl FnOnce(&ServerFiles<'_>) -> R,
 ) -> Result<R, Vec<SecurityFault>> {
+    let ReadCertificates { files, own, served } = read;
+    let ordered: Vec<OrderedFiles> = settings.orders().iter().flat_map(OrderedFiles::all).collect();
+    let mut faults = temporary.stand_for(&ordered, (files, served), parts);
     let keys: Vec<CertificateKeys> = settings.certificate.keys().map(|name| CertificateKeys::of(name)).collect();
-    let mut faults = early_data_faults(settings);
     let mut take = |setting, path| files.named(setting, path).map_err(|fault| faults.push(fault)).ok();
     let mut certificates: Vec<CertificateFiles<'_>> = Vec::new();
     for ((name, certificate), keys) in settings.certificate.iter().zip(&keys) {
-        let chain = take(&keys.chain, &certificate.chain);
-        let key = take(&keys.key, &certificate.key);
+        let (Some(chain), Some(key)) = (&certificate.chain, &certificate.key) else { continue };
+        let chain = take(&keys.chain, chain);
+        let key = take(&keys.key, key);
         let ocsp = certificate.ocsp.as_ref().and_then(|ocsp| take(&keys.ocsp, ocsp));
         if let (Some(chain), Some(key)) = (chain, key) {
             certificates.push(CertificateFiles { name, chain, key, ocsp });
         }
     }
-    certificates.extend(own.map(OwnPem::as_files));
+    certificates.extend(own.map(|own| own.as_files(SELF_SIGNED, "self_signed")));
+    for one in &ordered {
+        if let Some(files) = temporary.files_of(one) {
+            certificates.push(files);
+        } else if let (Some(chain), Some(key)) = (take(&one.setting, &one.chain), take(&one.setting, &one.key)) {
+            certificates.push(CertificateFiles { name: &one.name, chain, key, ocsp: None });
+        }
+    }
     let tls = &settings.tls;
     let server_files = ServerFiles {
         certificates: &certificates,
@@ -241,44 +296,11 @@ fn with_client_files<R>(
     if faults.is_empty() { Ok(then(&server_files)) } else { Err(faults) }
 }
 
-/// Settings that early data cannot be taken with.
-fn early_data_faults(settings: &EdgeSettings) -> Vec<SecurityFault> {
-    let tls = &settings.tls;
-    if !tls.early_data {
-        return Vec::new();
-    }
-    let excluded = [
-        (!tls.tickets, "tls.tickets is false, and only clients that resume send early data"),
-        (tls.ticket_keys.is_some(), "tls.ticket_keys is set, and sessions with early data are of one process"),
-        (
-            tls.client_auth != ClientAuthChoice::None,
-            "tls.client_auth asks for certificates, which early data come before",
-        ),
-    ];
-    let faults = excluded.iter().filter(|(is_set, _)| *is_set);
-    faults.map(|(_, why)| SecurityFault::lasting(format!("tls.early_data: {why}; take one of the two out"))).collect()
-}
-
 impl CertificateKeys {
     fn of(name: &str) -> Self {
         let key = |key| format!("certificate.{name}.{key}");
         CertificateKeys { chain: key("chain"), key: key("key"), ocsp: key("ocsp") }
     }
-}
-
-impl OwnPem {
-    fn as_files(&self) -> CertificateFiles<'_> {
-        let named = |bytes| NamedFile { setting: "self_signed", path: "(made at the start)", bytes };
-        let (chain, key) = (named(self.chain.as_bytes()), named(self.key.as_bytes()));
-        CertificateFiles { name: SELF_SIGNED, chain, key, ocsp: None }
-    }
-}
-
-/// Makes a certificate for `name` that nobody has signed.
-fn made(name: &str, now_s: u64) -> Result<OwnPem, String> {
-    let validity = Validity::starting(now_s, SELF_SIGNED_TIME);
-    let issued = self_signed(name, validity, KeySource::P256).map_err(|error| format!("self_signed: {error}"))?;
-    Ok(OwnPem { chain: issued.chain, key: issued.key.expose().to_owned() })
 }
 
 /// Settings that would do nothing, because no listener speaks TLS.
@@ -307,7 +329,9 @@ fn check_addresses(settings: &EdgeSettings, topology: Option<&Topology>) -> Resu
 mod tests {
     use std::path::Path;
 
-    use corelane_pki::{Authority, CertificateRequest, HolderRole, SubjectNames};
+    use std::time::Duration;
+
+    use corelane_pki::{Authority, CertificateRequest, HolderRole, KeySource, SubjectNames, Validity};
 
     use super::*;
     use crate::snapshot::fixture;

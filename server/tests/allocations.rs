@@ -87,6 +87,7 @@ fn start(cores: usize, access_log: AccessLog) -> SocketAddr {
         access_log: Some(port),
         key_log: None,
         names: None,
+        acme: None,
     };
     let mut threads = Threads::new(None);
     // It serves until this process ends.

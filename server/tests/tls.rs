@@ -14,7 +14,6 @@ mod support;
 mod tls {
     mod certificates;
     mod clients;
-    mod early;
     mod hello;
     mod hostile;
     mod names;

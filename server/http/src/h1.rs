@@ -7,7 +7,6 @@ pub mod chunked;
 pub mod client;
 mod encode;
 pub mod foreign;
-pub mod forward;
 pub(crate) mod framing;
 pub mod input;
 pub(crate) mod line;

@@ -33,7 +33,12 @@ pub(super) fn start(core: &Rc<Core>) -> std::io::Result<()> {
 fn handle(core: &Rc<Core>, from: CoreId, message: Message) {
     match message {
         Message::Store(message) => core.storage.tiers.take(from, message),
-        Message::Snapshot(snapshot) => core.adopt(&snapshot),
+        Message::Snapshot(snapshot) => {
+            core.adopt(&snapshot);
+            if snapshot.security.challenges.is_some() {
+                core.storage.mail.deliver(core.control(), Message::InForce(snapshot.generation));
+            }
+        }
         Message::Drain(time) => begin_drain(core, time),
         Message::Serve => core.connections.gate.open(),
         Message::Stop => core.reactor.stop(),
@@ -42,7 +47,11 @@ fn handle(core: &Rc<Core>, from: CoreId, message: Message) {
             core.storage.mail.deliver(from, message);
         }
         // Messages to the control core.
-        Message::TopologyHint(_) | Message::Drained { .. } | Message::Nodes(_) | Message::HotKeys(_) => {}
+        Message::TopologyHint(_)
+        | Message::Drained { .. }
+        | Message::Nodes(_)
+        | Message::HotKeys(_)
+        | Message::InForce(_) => {}
     }
 }
 

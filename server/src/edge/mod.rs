@@ -31,6 +31,7 @@ use crate::handshakes::gate_limits;
 use crate::hot_keys::HotKeys;
 use crate::listener::Acceptor;
 use crate::services::Services;
+use crate::services::challenge::ChallengeService;
 use crate::services::kv::KvService;
 use crate::snapshot::CurrentSnapshot;
 pub(crate) use plan::CorePlan;
@@ -54,7 +55,10 @@ pub(crate) fn start(reactor: &Reactor, mut plan: CorePlan) -> std::io::Result<()
     let connections = Connections::new(reactor, &metrics, connections_max);
 
     let hot_keys = Rc::new(RefCell::new(HotKeys::new()));
-    let services = Services { kv: KvService::new(storage.for_kv(reactor, &snapshot), &memory, &metrics) };
+    let services = Services {
+        kv: KvService::new(storage.for_kv(reactor, &snapshot), &memory, &metrics),
+        challenge: ChallengeService::new(&snapshot),
+    };
     let h1 = H1::new(
         &H1Parts {
             reactor,

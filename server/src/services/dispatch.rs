@@ -7,7 +7,7 @@
 
 use corelane_http::request::{OwnedHead, RequestHead};
 
-use super::early;
+use super::challenge::ChallengeService;
 use super::kv::KvService;
 use super::kv::plan::KvPlan;
 use super::router::{self, Route};
@@ -18,13 +18,12 @@ use crate::metrics::RouteKind;
 /// The services of a core.
 pub(crate) struct Services {
     pub(crate) kv: KvService,
+    pub(crate) challenge: ChallengeService,
 }
 
 /// What is to be done for a request, by which service.
 pub(crate) enum Plan {
     Kv(KvPlan),
-    /// Nothing: it came too early.
-    TooEarly,
 }
 
 /// A request under way, with its own copy of its head.
@@ -38,7 +37,7 @@ impl Exchange {
     pub(crate) fn route(&self) -> RouteKind {
         match self.plan {
             Plan::Kv(KvPlan::Read(_)) => RouteKind::Read,
-            Plan::Kv(KvPlan::Put(_) | KvPlan::Delete(_)) | Plan::TooEarly => RouteKind::Write,
+            Plan::Kv(KvPlan::Put(_) | KvPlan::Delete(_)) => RouteKind::Write,
         }
     }
 
@@ -58,7 +57,7 @@ pub(crate) fn pays_look_ahead(services: &Services) -> bool {
 pub(crate) fn key_of<'a>(head: &RequestHead<'a>) -> Option<(&'a [u8], &'a [u8])> {
     match router::route(head) {
         Route::Read { keyspace, raw_key } | Route::Write { keyspace, raw_key } => Some((keyspace, raw_key)),
-        Route::Status(_) => None,
+        Route::Challenge { .. } | Route::Status(_) => None,
     }
 }
 
@@ -82,6 +81,10 @@ pub(crate) fn begin<R: Reply>(services: &Services, head: &RequestHead<'_>, reply
     match router::route(head) {
         Route::Read { keyspace, raw_key } => services.kv.begin_read(head, (keyspace, raw_key), reply).map(Plan::Kv),
         Route::Write { keyspace, raw_key } => services.kv.begin_write(head, (keyspace, raw_key), reply).map(Plan::Kv),
+        Route::Challenge { token } => {
+            services.challenge.serve(token, head.method(), reply);
+            Begun::Done
+        }
         Route::Status(page) => {
             status::serve(&page, head.method(), reply);
             Begun::Done
@@ -89,17 +92,10 @@ pub(crate) fn begin<R: Reply>(services: &Services, head: &RequestHead<'_>, reply
     }
 }
 
-/// What is to be done for a request whose connection may have received a replay. Whoever is answered in the poll does not ask: that
-/// changes nothing.
-pub(crate) fn unless_early(plan: Plan, head: &RequestHead<'_>, may_be_replayed: impl FnOnce() -> bool) -> Plan {
-    if early::is_too_early(head, may_be_replayed) { Plan::TooEarly } else { plan }
-}
-
 /// Carries an exchange to its end.
 pub(crate) async fn carry<W: Wire>(services: &Services, exchange: Exchange, wire: &mut W) {
     let Exchange { head, plan } = exchange;
     match plan {
         Plan::Kv(plan) => services.kv.carry(&head.head(), plan, wire).await,
-        Plan::TooEarly => early::refuse(&head.head(), wire).await,
     }
 }

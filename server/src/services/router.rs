@@ -11,6 +11,9 @@ use super::kv::path::Path;
 use super::status::FixedResponse;
 
 const KEY_METHODS: &[u8] = b"GET, HEAD, PUT, DELETE, OPTIONS";
+/// Where an authority looks for the proof that a domain leads here (RFC 8555, section 8.3).
+const CHALLENGE_PREFIX: &[u8] = b"/.well-known/acme-challenge/";
+
 const ROOT_METHODS: &[u8] = b"GET, HEAD, OPTIONS";
 
 /// Where a request goes.
@@ -20,6 +23,8 @@ pub(crate) enum Route<'a> {
     Read { keyspace: &'a [u8], raw_key: &'a [u8] },
     /// To the key-value service: PUT or DELETE.
     Write { keyspace: &'a [u8], raw_key: &'a [u8] },
+    /// To the proof that a domain leads here: GET or HEAD.
+    Challenge { token: &'a [u8] },
     /// To the status service.
     Status(FixedResponse),
 }
@@ -52,13 +57,22 @@ pub(crate) fn route<'a>(head: &RequestHead<'a>) -> Route<'a> {
         (Path::Root, Method::Get | Method::Head) => Route::Status(FixedResponse::Root),
         (Path::Root, Method::Options) => Route::Status(FixedResponse::Options(ROOT_METHODS)),
         (Path::Root, _) => Route::Status(FixedResponse::NotAllowed(ROOT_METHODS)),
-        (Path::Unknown, _) => Route::Status(FixedResponse::UnknownPath),
+        (Path::Unknown, method) => unknown(path, method),
     };
     match route {
         // What is refused anyway is refused for its own reason.
         Route::Status(FixedResponse::NotAllowed(_) | FixedResponse::UnknownPath) => route,
         _ if head.body() != RequestBody::None => Route::Status(FixedResponse::UnexpectedBody),
         _ => route,
+    }
+}
+
+/// Routes what is no resource of its own.
+#[cold]
+fn unknown(path: &[u8], method: Method) -> Route<'_> {
+    match (path.strip_prefix(CHALLENGE_PREFIX), method) {
+        (Some(token), Method::Get | Method::Head) if !token.is_empty() => Route::Challenge { token },
+        _ => Route::Status(FixedResponse::UnknownPath),
     }
 }
 
@@ -96,6 +110,11 @@ mod tests {
             ("OPTIONS /", "", &status(FixedResponse::Options(ROOT_METHODS))),
             ("DELETE /", "", &status(FixedResponse::NotAllowed(ROOT_METHODS))),
             ("GET /v2", "Content-Length: 1\r\n", &status(FixedResponse::UnknownPath)),
+            ("GET /.well-known/acme-challenge/a-b_", "", &Route::Challenge { token: b"a-b_" }),
+            ("HEAD /.well-known/acme-challenge/a/b?q", "", &Route::Challenge { token: b"a/b" }),
+            ("GET /.well-known/acme-challenge/", "", &status(FixedResponse::UnknownPath)),
+            ("PUT /.well-known/acme-challenge/a", "Content-Length: 1\r\n", &status(FixedResponse::UnknownPath)),
+            ("GET /.well-known/acme-challenge/a", "Content-Length: 1\r\n", &status(FixedResponse::UnexpectedBody)),
             ("OPTIONS *", "", &status(FixedResponse::Options(KEY_METHODS))),
             ("CONNECT h:1", "", &status(FixedResponse::NotAllowed(KEY_METHODS))),
             ("GET /v1/kv/k/a/b", "Content-Length: 1\r\n", &status(FixedResponse::UnexpectedBody)),

@@ -20,6 +20,7 @@ use store_runtime::remote::{Published, unpublished};
 use store_runtime::store::{ShardPlan, Store};
 use store_runtime::tiers::{TierBounds, TierPlan, Tiers};
 
+use super::challenge::ChallengeService;
 use super::kv::KvService;
 use super::kv::store::KvStore;
 use super::{Exchange, Services, begin, carry};
@@ -119,7 +120,8 @@ impl Rig {
             is_authority: setting.is_authority,
         };
         let (metrics, memory) = (Arc::new(CoreMetrics::default()), setting.memory());
-        let services = Services { kv: KvService::new(kv, &memory, &metrics) };
+        let challenge = ChallengeService::new(&kv.snapshot);
+        let services = Services { kv: KvService::new(kv, &memory, &metrics), challenge };
         Rc::new(Rig { reactor: reactor.clone(), mail, services, metrics, memory })
     }
 

@@ -6,6 +6,7 @@
 //!
 //! **Source**: docs/config.md.
 
+mod acme;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -19,7 +20,6 @@ use control::log::{LogFormat, LogSettings};
 use control::memory::{self, MemoryBound, MemoryPart};
 use control::reading::LookingAt;
 use control::security::{ADMIN_CLIENT_CA, ADMIN_TLS, ClusterSettings, SecurityAtStart};
-use control::settings::Settings;
 use control::settings::declare::KeyGroup;
 use control::settings::kind::Kind;
 use control::settings::process_keys::{
@@ -30,8 +30,8 @@ use control::settings::process_keys::{
 use control::settings::quantity::{GIB, KIB, MIB, TIB};
 use control::settings::schema::{AtMost, Change, ListedTables, NamedTables, Relative, Schema, SettingKey};
 use control::settings::value::{ControlCpu, Cores, ListenAddress, SocketMode};
+use control::settings::{SettingMisfit, Settings};
 use control::{choice, settings};
-use corelane_tls::store::SESSION_MEMORY_MAX;
 use shardstore::cache::Commit;
 use shardstore::placement::Topology;
 
@@ -39,7 +39,10 @@ use crate::access_log;
 use crate::frontend::h1::SLACK_PART;
 use crate::security::Security;
 
-pub use self::tls::{CERTIFICATES_MAX, CertificateSettings, ClientAuthChoice, TlsSettings, TlsVersion};
+pub use self::acme::AuthoritySettings;
+pub use self::tls::{
+    CERTIFICATES_MAX, CertificateSettings, ChallengeChoice, ClientAuthChoice, TlsSettings, TlsVersion,
+};
 
 /// Most keyspaces that are written. Each is copied into every data core's snapshot, so their number must have a bound.
 pub const KEYSPACES_MAX: usize = 256;
@@ -134,6 +137,8 @@ settings! {
         pub access_log: AccessLogSettings = AccessLogSettings::TABLE,
         /// TLS towards clients.
         pub tls: TlsSettings = TlsSettings::TABLE,
+        /// Where certificates are ordered.
+        pub acme: AuthoritySettings = AuthoritySettings::TABLE,
         /// Who this process is to its nodes: docs/tls.md.
         pub cluster: ClusterSettings = ClusterSettings::TABLE,
         /// Bounds.
@@ -287,6 +292,10 @@ impl EdgeSettings {
 
 impl Settings for EdgeSettings {
     const SCHEMA: &'static Schema = &SCHEMA;
+
+    fn misfits(&self) -> Vec<SettingMisfit> {
+        self.certificate_misfits()
+    }
 }
 
 impl Bootable for EdgeSettings {
@@ -316,7 +325,7 @@ impl Bootable for EdgeSettings {
         // Bodies and copies of values; with nodes, also what is fetched of them, and what of bodies is queued for them: copies of
         // what is leased.
         let body_budgets = if self.topology.is_some() { 4 } else { 2 };
-        let mut parts = vec![
+        let parts = vec![
             MemoryPart { key: Some("memory"), bytes: self.memory },
             per_core("limits.body_memory_bytes", (limits.body_memory_bytes as u64).saturating_mul(body_budgets)),
             // Send queues, with their slack, and heads in part.
@@ -326,10 +335,6 @@ impl Bootable for EdgeSettings {
             }),
             per_core("limits.connections_per_core", limits.connections_per_core as u64 * memory::CONNECTION_BYTES),
         ];
-        if self.tls.early_data {
-            let bytes = self.tls.early_sessions as u64 * SESSION_MEMORY_MAX;
-            parts.push(MemoryPart { key: Some("tls.early_sessions"), bytes });
-        }
         MemoryBound::new(cores, parts)
     }
 

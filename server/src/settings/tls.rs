@@ -10,22 +10,40 @@ use control::settings::kind::Kind;
 use control::settings::process_keys::{DAY, MINUTE, SECOND};
 use control::settings::schema::SettingKey;
 use control::{choice, settings};
+use corelane_acme::NAMES_MAX;
 
 /// Most certificates that are written. Each data core's handshakes look a name up among all of them.
 pub const CERTIFICATES_MAX: usize = 4096;
+
+/// Longest domain, in bytes.
+const DOMAIN_BYTES_MAX: usize = 253;
 
 /// Most handshakes that one pass of a core may begin: at 0.13 ms each, 64 are a pass of 8 ms.
 const HANDSHAKES_PER_PASS_MAX: u64 = 64;
 
 settings! {
-    /// A certificate and its key. A name of the client's chooses among them: exact names before wildcards; where none fits, that of `[certificate.default]`.
+    /// A certificate and its key, read from files, or ordered. A name of the client's chooses among them: exact names before wildcards; where none fits, that of `[certificate.default]`.
     pub struct CertificateSettings {
         /// File of the certificate and those that lead from it to an authority, in PEM, in this order.
-        pub chain: PathBuf = SettingKey::new(Kind::Path).required(),
+        pub chain: Option<PathBuf> = SettingKey::new(Kind::Path),
         /// File of its private key, in PEM.
-        pub key: PathBuf = SettingKey::new(Kind::Path).required(),
+        pub key: Option<PathBuf> = SettingKey::new(Kind::Path),
         /// File of the authority's response that it is not revoked (OCSP, in DER), given to clients as it is.
         pub ocsp: Option<PathBuf> = SettingKey::new(Kind::Path),
+        /// Domains for which it is ordered from the authority of `[acme]` and renewed, instead of `chain` and `key`.
+        pub acme: Vec<String> = SettingKey::new(Kind::Texts { count_max: NAMES_MAX, bytes_max: DOMAIN_BYTES_MAX }),
+        /// How the authority is shown that the domains lead here: by HTTP at port 80, or by TLS at port 443; without it http-01.
+        pub challenge: Option<ChallengeChoice> = SettingKey::new(Kind::Choice(ChallengeChoice::WORDS)),
+    }
+}
+
+choice! {
+    /// How an authority is shown that a domain leads here.
+    pub enum ChallengeChoice {
+        /// It fetches a path over HTTP at port 80.
+        Http01 = "http-01",
+        /// It makes a TLS handshake at port 443.
+        TlsAlpn01 = "tls-alpn-01",
     }
 }
 
@@ -47,10 +65,6 @@ settings! {
         pub ticket_time: Duration = SettingKey::duration(MINUTE, DAY.saturating_mul(7)).preset("12h"),
         /// File of the keys that tickets are sealed with, shared by hosts that resume each other's connections; without it each start makes its own.
         pub ticket_keys: Option<PathBuf> = SettingKey::new(Kind::Path),
-        /// Whether GET and HEAD are served from the first flight of a client that resumes (0-RTT), which others may send again: docs/tls.md. Sessions then end with the process.
-        pub early_data: bool = SettingKey::new(Kind::Bool).preset("false"),
-        /// Most sessions that are held for `early_data`, of all cores; one more takes the place of the oldest. Each has 1 KiB of memory at most.
-        pub early_sessions: usize = SettingKey::count(1, 1 << 22).preset("65536"),
         /// Whether clients are asked for a certificate, and what becomes of those without.
         pub client_auth: ClientAuthChoice = SettingKey::new(Kind::Choice(ClientAuthChoice::WORDS)).preset("none"),
         /// File of the authorities whose client certificates are taken, in PEM.

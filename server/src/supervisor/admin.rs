@@ -13,6 +13,7 @@ use control::security::{certificate_metrics, certificate_warnings};
 use corelane_tls::store::ServerSnapshot;
 use serde_json::Value;
 
+use super::acme::AcmeMetrics;
 use super::status::BUILD;
 use super::{Supervisor, status};
 use crate::access_log::AccessLogMetrics;
@@ -49,14 +50,18 @@ impl Admin for Supervisor {
         let keys = snapshot.settings.tls.key_log.as_ref();
         let logged =
             keys.map(|path| format!("the secrets of all connections are written to {} (tls.key_log)", path.display()));
-        let mut warnings = certificate_warnings(snapshot.security.certificates(), now, warning);
+        let mut warnings = certificate_warnings(snapshot.security.lasting_certificates(), now, warning);
+        let orders = snapshot.settings.orders();
+        warnings.extend(self.acme.warnings(|name| snapshot.security.is_temporary(name), orders.as_ref()));
         warnings.extend(logged);
         warnings
     }
 
     fn metrics(&self, text: &mut Text) {
         text.group(&[], self.security.metrics());
-        certificate_metrics(self.snapshot().security.certificates(), text);
+        let security = Arc::clone(&self.snapshot().security);
+        certificate_metrics(security.lasting_certificates(), text);
+        text.group(&[], self.acme.metrics(security.temporary_count()));
         if let Some(Ok(usage)) = self.usage.map(|read| read()) {
             usage.render(&BUILD, text);
             self.memory_bound().render(self.host_memory.as_ref(), text);
@@ -143,7 +148,11 @@ fn missing(nodes: &BTreeMap<u16, Vec<NodeState>>) -> Option<&'static str> {
 pub fn metric_tables() -> Vec<ReferenceTable> {
     let mut edge = ReferenceTable::of_own::<CoreMetrics>("edge", true);
     edge.families.extend([&NODE_UP, &CALL_DURATION]);
-    vec![edge, ReferenceTable::of_own::<AccessLogMetrics>("access log", false)]
+    vec![
+        edge,
+        ReferenceTable::of_own::<AccessLogMetrics>("access log", false),
+        ReferenceTable::of_own::<AcmeMetrics>("acme", false),
+    ]
 }
 
 #[cfg(test)]
@@ -197,7 +206,7 @@ mod tests {
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
         let found = std::fs::read_to_string(document).unwrap();
         let tables = metric_tables();
-        assert_eq!(tables.iter().map(|table| table.name).collect::<Vec<_>>(), ["edge", "access log"]);
+        assert_eq!(tables.iter().map(|table| table.name).collect::<Vec<_>>(), ["edge", "access log", "acme"]);
         let expected = refreshed(&found, &tables).expect("docs/metrics.md has all markers");
         control::metrics::reference::assert_same(document, &found, &expected);
     }

@@ -5,6 +5,7 @@
 //! **Invariants**: a topology is checked here before any data core sees it; a bad one changes nothing and is logged with
 //! its line.
 
+pub(crate) mod acme;
 pub(crate) mod admin;
 mod key_page;
 mod reachability;
@@ -48,6 +49,7 @@ use reactor::{Address, CoreId, Mailbox, Reactor};
 use shardstore::key::KeyHasher;
 use shardstore::placement::Topology;
 
+use self::acme::{AcmeControl, StartOrders};
 use self::reachability::Reachability;
 use crate::access_log::AccessLogControl;
 use crate::hot_keys::HotKeyReports;
@@ -78,6 +80,7 @@ pub(crate) struct Supervision {
     pub(crate) shards: Published,
     pub(crate) listening: Arc<SharedListen>,
     pub(crate) descriptors: Option<DescriptorPlan>,
+    pub(crate) acme: Option<StartOrders>,
 }
 
 pub(crate) struct Supervisor {
@@ -116,6 +119,7 @@ pub(crate) struct Supervisor {
     shards: Published,
     listening: Arc<SharedListen>,
     descriptors: Option<DescriptorPlan>,
+    acme: AcmeControl,
 }
 
 /// Starts the control core's tasks.
@@ -135,6 +139,10 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
     }
     let receiving = Rc::clone(&supervisor);
     reactor.spawn(async move { receiving.receive().await }).map_err(io::Error::other)?;
+    if supervisor.acme.is_possible() {
+        let ordering = Rc::clone(&supervisor);
+        reactor.spawn(async move { ordering.watch_orders().await }).map_err(io::Error::other)?;
+    }
     let options = Options {
         topology_marks: supervisor.topology.marks_at_start(),
         config_marks: supervisor.config.source().read_marks(),
@@ -157,6 +165,8 @@ pub(crate) fn start(reactor: &Reactor, supervision: Supervision) -> io::Result<(
 impl Supervisor {
     fn new(reactor: Reactor, supervision: Supervision, manager: ServiceManager) -> Self {
         let in_force = supervision.snapshot.topology.as_deref();
+        let (settings, cores) = (&supervision.snapshot.settings, supervision.metrics.len());
+        let acme = AcmeControl::new(supervision.acme, settings, cores, &reactor);
         let topology = TopologyReloader::new(&reactor, supervision.source, None, in_force);
         Supervisor {
             activity: Activity::new(reactor.now()),
@@ -189,6 +199,7 @@ impl Supervisor {
             shards: supervision.shards,
             listening: supervision.listening,
             descriptors: supervision.descriptors,
+            acme,
         }
     }
 
@@ -267,6 +278,7 @@ impl Supervisor {
                 self.log_reachability();
             }
             Message::HotKeys(report) => self.hot_keys.borrow_mut().insert(from.0, report),
+            Message::InForce(generation) => self.acme.note_in_force(from, generation),
             Message::Heartbeat { .. } => self.heartbeats.note(from, self.reactor.now()),
             // Messages between data cores, or from here to them.
             Message::Store(_) | Message::Snapshot(_) | Message::Drain(_) | Message::Stop | Message::Serve => {}
@@ -324,7 +336,15 @@ impl Supervisor {
             if Security::is_made_of_others(&before.settings, &settings) {
                 self.security.want(self.reactor.now());
             }
+            let orders_others = before.settings.orders() != settings.orders();
             self.put_in_force(settings, before.topology.clone(), Arc::clone(&before.security));
+            if orders_others {
+                self.acme.want(&self.snapshot().settings);
+            }
+        }
+        if cause == ReloadCause::Signal {
+            // What has failed is tried at once.
+            self.acme.want(&self.snapshot().settings);
         }
         if let (Some(access_log), ReloadCause::Signal) = (&self.access_log, cause) {
             access_log.reopen();

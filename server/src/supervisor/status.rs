@@ -39,6 +39,9 @@ pub(super) fn render(supervisor: &Supervisor) -> Value {
         "warnings": supervisor.log.recent(),
         "tls": {
             "certificates": certificate_status(snapshot.security.certificates()),
+            "acme": snapshot.settings.orders().map(|orders| {
+                supervisor.acme.status(|name| snapshot.security.is_temporary(name), &orders)
+            }),
             "ticket_keys": snapshot.security.clients.as_ref().map(|clients| ticket_key_status(clients)),
         },
         "topology": topology.as_ref().map(|topology| json!({

@@ -345,6 +345,7 @@ impl Cluster {
             access_log: None,
             key_log: None,
             names: None,
+            acme: None,
         };
         let ending = corelane::start(&mut self.world.host(process), plan).unwrap();
         self.edges[edge].status = Some(Box::new(move || ending.status()));

@@ -46,12 +46,17 @@ static SCHEMA: Schema = Schema {
 };
 
 /// Keys that only `corelane` has.
-const EDGE_KEYS: [&str; 44] = [
+const EDGE_KEYS: [&str; 47] = [
     "accept_steering",
     "access_log.format",
     "access_log.path",
     "access_log.sample",
     "access_log.slow",
+    "acme.agree_terms",
+    "acme.ca",
+    "acme.contact",
+    "acme.directory",
+    "acme.folder",
     "cache_status",
     "edge_ttl",
     "hot_keys",
@@ -84,8 +89,6 @@ const EDGE_KEYS: [&str; 44] = [
     "tls.tickets",
     "tls.ticket_time",
     "tls.ticket_keys",
-    "tls.early_data",
-    "tls.early_sessions",
     "tls.client_auth",
     "tls.client_ca",
     "tls.client_crl",

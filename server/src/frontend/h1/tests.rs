@@ -68,6 +68,7 @@ fn plan_with(access_log: Option<AccessLogPort>, environment: &[(&str, &str)]) ->
         access_log,
         key_log: None,
         names: None,
+        acme: None,
     }
 }
 

@@ -1,0 +1,87 @@
+//! From nothing to a certificate, and on to the next.
+
+use acme_directory::first_of;
+
+use crate::support::client::Client;
+
+use super::rig::{DOMAIN, Rig};
+
+const STORED: &str = "corelane_acme_certificates_stored_total";
+const MISSING: &str = "corelane_acme_certificates_missing";
+
+/// Serves with a certificate that clients refuse, and says so, until the authority has issued one.
+fn from_nothing_to_a_certificate(challenge: &str) {
+    let rig = Rig::new(&format!("challenge = \"{challenge}\"\n"));
+    let edge = rig.start();
+    let line = edge.await_event("acme_stored");
+    assert!(line.contains("certificate=default"), "{line}");
+    edge.await_event("certificates_in_force");
+    assert!(rig.trusted(DOMAIN).is_some());
+    assert_eq!((edge.metric(STORED), edge.metric(MISSING)), (1, 0));
+    let ready = edge.page("/readyz");
+    assert!(!ready.contains("certificate default"), "{ready}");
+    let orders = edge.orders();
+    assert_eq!(orders["certificates"][0]["missing"], false, "{orders}");
+    assert_eq!(orders["certificates"][0]["challenge"], challenge, "{orders}");
+    assert_eq!(rig.directory.book.lock().unwrap().violations, Vec::<String>::new());
+    // What was answered is answered no more.
+    let path = "/.well-known/acme-challenge/token-0-0_";
+    let answer = Client::connect(rig.addresses.listen).ask(&format!("GET {path} HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n"));
+    assert_eq!(answer.status, 404);
+    assert_eq!(acme_directory::identifier(rig.tls, DOMAIN), None);
+    assert_eq!(edge.metric("corelane_acme_challenges"), 0);
+    assert_eq!(edge.stop(), Some(0));
+}
+
+#[test]
+fn http_01_leads_to_a_certificate_that_clients_trust() {
+    from_nothing_to_a_certificate("http-01");
+}
+
+#[test]
+fn tls_alpn_01_leads_to_a_certificate_that_clients_trust() {
+    from_nothing_to_a_certificate("tls-alpn-01");
+}
+
+#[test]
+fn a_certificate_that_is_about_to_end_is_renewed_and_swapped_while_it_is_served() {
+    let rig = Rig::new("");
+    rig.directory.book.lock().unwrap().validity = vec![(61, 29), (1, 89)];
+    let edge = rig.start();
+    for _ in 0..2 {
+        edge.await_event("acme_stored");
+        edge.await_event("certificates_in_force");
+    }
+    let served = rig.await_trusted(DOMAIN);
+    assert_eq!(served, leaf_of(&rig), "the one that was stored last");
+    assert_eq!(edge.metric(STORED), 2);
+}
+
+/// The certificate in the folder, in DER.
+fn leaf_of(rig: &Rig) -> Vec<u8> {
+    first_of(&std::fs::read_to_string(rig.stored("chain.pem")).unwrap())
+}
+
+#[test]
+fn names_are_added_by_a_reload_and_orders_end_with_the_setting() {
+    let mut rig = Rig::new("");
+    let edge = rig.start();
+    edge.await_event("acme_stored");
+    rig.await_trusted(DOMAIN);
+    assert_eq!(rig.trusted("www.shop.example"), None);
+    rig.config = rig.config.replace("[\"shop.example\"]", "[\"shop.example\", \"www.shop.example\"]");
+    std::fs::write(rig.file(), &rig.config).unwrap();
+    edge.signal("HUP");
+    edge.await_event("acme_stored");
+    rig.await_trusted("www.shop.example");
+    // As files, without an order.
+    let [chain, key] = ["chain.pem", "key.pem"].map(|file| rig.stored(file));
+    let acme = "acme = [\"shop.example\", \"www.shop.example\"]";
+    let files = format!("chain = {chain:?}\nkey = {key:?}");
+    std::fs::write(rig.file(), rig.config.replace(acme, &files)).unwrap();
+    edge.signal("HUP");
+    edge.await_event("in_force");
+    assert!(rig.trusted(DOMAIN).is_some());
+    assert_eq!(edge.orders(), serde_json::Value::Null);
+    assert_eq!(edge.stop(), Some(0));
+}
