@@ -7,6 +7,7 @@
 //! is beyond is closed at once, so that memory stays bounded at any number of clients.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use reactor::{AcceptPolicy, Address, Connection, ListenOptions, Places, Reactor,
 use crate::access_log::Downstream;
 use crate::connections::{Connections, Registered};
 use crate::frontend::h1::{self, H1};
-use crate::handshakes::ClientHandshakes;
+use crate::handshakes::{ClientHandshakes, Confirmation};
 use crate::metrics::CoreMetrics;
 use crate::settings::{AcceptSteering, ListenerSettings, Protocol};
 use crate::snapshot::CurrentSnapshot;
@@ -96,6 +97,22 @@ impl Acceptor {
     }
 }
 
+impl Acceptor {
+    /// Serves a connection whose handshake is not over. Not a part of the future of every connection, for its size.
+    fn serve_early(
+        self: &Rc<Self>,
+        (connection, early): (Connection, Confirmation),
+        permit: Registered,
+        from: Downstream,
+    ) -> Pin<Box<dyn Future<Output = ()>>> {
+        let acceptor = Rc::clone(self);
+        Box::pin(async move {
+            let session = h1::serve(Rc::clone(&acceptor.h1), connection, permit, from);
+            acceptor.handshakes.confirming(early, session).await;
+        })
+    }
+}
+
 /// The connections of a listener that speaks HTTP/1.
 struct HttpPolicy {
     acceptor: Rc<Acceptor>,
@@ -122,7 +139,10 @@ impl AcceptPolicy for HttpPolicy {
             let connection = if policy.tls {
                 // In memory of its own, which a connection that is established does not keep.
                 match Box::pin(policy.acceptor.handshakes.accept(connection)).await {
-                    Some(connection) => connection,
+                    Some((connection, None)) => connection,
+                    Some((connection, Some(early))) => {
+                        return policy.acceptor.serve_early((connection, early), permit, from).await;
+                    }
                     None => return drop(permit),
                 }
             } else {

@@ -224,7 +224,11 @@ fn server_settings(settings: &EdgeSettings) -> ServerSettings {
             ClientAuthChoice::Optional => ClientAuth::Optional,
             ClientAuthChoice::Required => ClientAuth::Required,
         },
-        resumption: if tls.tickets { TicketPolicy::Tickets } else { TicketPolicy::Off },
+        resumption: match (tls.tickets, tls.early_data) {
+            (_, true) => TicketPolicy::EarlyData { sessions: tls.early_sessions },
+            (true, false) => TicketPolicy::Tickets,
+            (false, false) => TicketPolicy::Off,
+        },
         ticket_time: tls.ticket_time,
         ..ServerSettings::public(HTTP1_ALPN.map(<[u8]>::to_vec).to_vec())
     }
@@ -267,6 +271,7 @@ fn with_client_files<R>(
     let ordered: Vec<OrderedFiles> = settings.orders().iter().flat_map(OrderedFiles::all).collect();
     let mut faults = temporary.stand_for(&ordered, (files, served), parts);
     let keys: Vec<CertificateKeys> = settings.certificate.keys().map(|name| CertificateKeys::of(name)).collect();
+    faults.extend(early_data_faults(settings));
     let mut take = |setting, path| files.named(setting, path).map_err(|fault| faults.push(fault)).ok();
     let mut certificates: Vec<CertificateFiles<'_>> = Vec::new();
     for ((name, certificate), keys) in settings.certificate.iter().zip(&keys) {
@@ -294,6 +299,24 @@ fn with_client_files<R>(
         client_crl: tls.client_crl.as_deref().and_then(|path| take("tls.client_crl", path)),
     };
     if faults.is_empty() { Ok(then(&server_files)) } else { Err(faults) }
+}
+
+/// Settings that early data cannot be taken with.
+fn early_data_faults(settings: &EdgeSettings) -> Vec<SecurityFault> {
+    let tls = &settings.tls;
+    if !tls.early_data {
+        return Vec::new();
+    }
+    let excluded = [
+        (!tls.tickets, "tls.tickets is false, and only clients that resume send early data"),
+        (tls.ticket_keys.is_some(), "tls.ticket_keys is set, and sessions with early data are of one process"),
+        (
+            tls.client_auth != ClientAuthChoice::None,
+            "tls.client_auth asks for certificates, which early data come before",
+        ),
+    ];
+    let faults = excluded.iter().filter(|(is_set, _)| *is_set);
+    faults.map(|(_, why)| SecurityFault::lasting(format!("tls.early_data: {why}; take one of the two out"))).collect()
 }
 
 impl CertificateKeys {

@@ -14,6 +14,7 @@ mod support;
 mod tls {
     mod certificates;
     mod clients;
+    mod early;
     mod hello;
     mod hostile;
     mod names;

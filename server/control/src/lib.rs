@@ -38,6 +38,7 @@ pub mod memory;
 pub mod metrics;
 pub mod notify;
 mod process_limits;
+pub mod process_tables;
 pub mod reading;
 pub mod refusal;
 pub mod reload;

@@ -7,6 +7,7 @@ pub mod chunked;
 pub mod client;
 mod encode;
 pub mod foreign;
+pub mod forward;
 pub(crate) mod framing;
 pub mod input;
 pub(crate) mod line;

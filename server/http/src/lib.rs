@@ -23,7 +23,7 @@ pub mod semantics;
 
 pub use limits::MessageLimits;
 pub use semantics::{
-    Method, Status, cache_control, cache_status, conditional, date, entity_tag, field, problem, range, request,
-    response, target,
+    Method, Status, cache_control, cache_status, conditional, date, entity_tag, field, forward, problem, range,
+    request, response, target,
 };
 use semantics::{authority, class, known, list};

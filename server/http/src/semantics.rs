@@ -11,6 +11,7 @@ pub mod conditional;
 pub mod date;
 pub mod entity_tag;
 pub mod field;
+pub mod forward;
 pub(crate) mod framing;
 pub(crate) mod known;
 pub(crate) mod list;

@@ -8,6 +8,7 @@
 use corelane_http::request::{OwnedHead, RequestHead};
 
 use super::challenge::ChallengeService;
+use super::early;
 use super::kv::KvService;
 use super::kv::plan::KvPlan;
 use super::router::{self, Route};
@@ -24,6 +25,8 @@ pub(crate) struct Services {
 /// What is to be done for a request, by which service.
 pub(crate) enum Plan {
     Kv(KvPlan),
+    /// Nothing: it came too early.
+    TooEarly,
 }
 
 /// A request under way, with its own copy of its head.
@@ -37,7 +40,7 @@ impl Exchange {
     pub(crate) fn route(&self) -> RouteKind {
         match self.plan {
             Plan::Kv(KvPlan::Read(_)) => RouteKind::Read,
-            Plan::Kv(KvPlan::Put(_) | KvPlan::Delete(_)) => RouteKind::Write,
+            Plan::Kv(KvPlan::Put(_) | KvPlan::Delete(_)) | Plan::TooEarly => RouteKind::Write,
         }
     }
 
@@ -92,10 +95,17 @@ pub(crate) fn begin<R: Reply>(services: &Services, head: &RequestHead<'_>, reply
     }
 }
 
+/// What is to be done for a request whose connection may have received a replay. Whoever is answered in the poll does not ask: that
+/// changes nothing.
+pub(crate) fn unless_early(plan: Plan, head: &RequestHead<'_>, may_be_replayed: impl FnOnce() -> bool) -> Plan {
+    if early::is_too_early(head, may_be_replayed) { Plan::TooEarly } else { plan }
+}
+
 /// Carries an exchange to its end.
 pub(crate) async fn carry<W: Wire>(services: &Services, exchange: Exchange, wire: &mut W) {
     let Exchange { head, plan } = exchange;
     match plan {
         Plan::Kv(plan) => services.kv.carry(&head.head(), plan, wire).await,
+        Plan::TooEarly => early::refuse(&head.head(), wire).await,
     }
 }

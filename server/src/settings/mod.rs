@@ -32,6 +32,7 @@ use control::settings::schema::{AtMost, Change, ListedTables, NamedTables, Relat
 use control::settings::value::{ControlCpu, Cores, ListenAddress, SocketMode};
 use control::settings::{SettingMisfit, Settings};
 use control::{choice, settings};
+use corelane_tls::store::SESSION_MEMORY_MAX;
 use shardstore::cache::Commit;
 use shardstore::placement::Topology;
 
@@ -325,7 +326,7 @@ impl Bootable for EdgeSettings {
         // Bodies and copies of values; with nodes, also what is fetched of them, and what of bodies is queued for them: copies of
         // what is leased.
         let body_budgets = if self.topology.is_some() { 4 } else { 2 };
-        let parts = vec![
+        let mut parts = vec![
             MemoryPart { key: Some("memory"), bytes: self.memory },
             per_core("limits.body_memory_bytes", (limits.body_memory_bytes as u64).saturating_mul(body_budgets)),
             // Send queues, with their slack, and heads in part.
@@ -335,6 +336,10 @@ impl Bootable for EdgeSettings {
             }),
             per_core("limits.connections_per_core", limits.connections_per_core as u64 * memory::CONNECTION_BYTES),
         ];
+        if self.tls.early_data {
+            let bytes = self.tls.early_sessions as u64 * SESSION_MEMORY_MAX;
+            parts.push(MemoryPart { key: Some("tls.early_sessions"), bytes });
+        }
         MemoryBound::new(cores, parts)
     }
 

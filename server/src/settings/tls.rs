@@ -65,6 +65,10 @@ settings! {
         pub ticket_time: Duration = SettingKey::duration(MINUTE, DAY.saturating_mul(7)).preset("12h"),
         /// File of the keys that tickets are sealed with, shared by hosts that resume each other's connections; without it each start makes its own.
         pub ticket_keys: Option<PathBuf> = SettingKey::new(Kind::Path),
+        /// Whether GET and HEAD are served from the first flight of a client that resumes (0-RTT), which others may send again: docs/tls.md. Sessions then end with the process.
+        pub early_data: bool = SettingKey::new(Kind::Bool).preset("false"),
+        /// Most sessions that are held for `early_data`, of all cores; one more takes the place of the oldest. Each has 1 KiB of memory at most.
+        pub early_sessions: usize = SettingKey::count(1, 1 << 22).preset("65536"),
         /// Whether clients are asked for a certificate, and what becomes of those without.
         pub client_auth: ClientAuthChoice = SettingKey::new(Kind::Choice(ClientAuthChoice::WORDS)).preset("none"),
         /// File of the authorities whose client certificates are taken, in PEM.

@@ -8,7 +8,7 @@
 //! - Reading files: [`store`] makes snapshots of bytes that the control thread has read.
 //! - HTTP, keys or frames.
 //!
-//! **Invariants**: only `handshake::drive` and `protect::layer` name the reactor; only `crypto`, `protect::keys` and
+//! **Invariants**: only `handshake::drive`, `handshake::early` and `protect::layer` name the reactor; only `crypto`, `protect::keys` and
 //! `store::secret` name the library that computes.
 //!
 //! **Source**: RFC 8446, RFC 5246, RFC 5288, RFC 7905.

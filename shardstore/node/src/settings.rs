@@ -46,7 +46,7 @@ static SCHEMA: Schema = Schema {
 };
 
 /// Keys that only `corelane` has.
-const EDGE_KEYS: [&str; 47] = [
+const EDGE_KEYS: [&str; 49] = [
     "accept_steering",
     "access_log.format",
     "access_log.path",
@@ -89,6 +89,8 @@ const EDGE_KEYS: [&str; 47] = [
     "tls.tickets",
     "tls.ticket_time",
     "tls.ticket_keys",
+    "tls.early_data",
+    "tls.early_sessions",
     "tls.client_auth",
     "tls.client_ca",
     "tls.client_crl",

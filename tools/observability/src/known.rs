@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 
 use control::metrics::Kind;
-use control::metrics::reference::{ReferenceTable, process_tables};
+use control::metrics::reference::ReferenceTable;
+use control::process_tables::process_tables;
 
 /// Labels that every target has: those of Prometheus, and those that the role `observability` writes from the inventory.
 pub(crate) const TARGET_LABELS: [&str; 5] = ["job", "instance", "cluster", "zone", "rack"];

@@ -18,6 +18,12 @@ crate::metrics! {
         failed: Counter = "corelane_tls_handshakes_total" { kind = "failed" },
         /// Those that failed, by why. `shed`: more than `tls.handshakes_waiting` waited.
         faults: [Counter; FAULTS.len()] = "corelane_tls_handshake_faults_total" by "fault" in FAULTS,
+        /// Connections that sent early data (0-RTT), by what became of these: `unconfirmed` are accepted ones whose client did not finish the handshake in time.
+        early_accepted: Counter = "corelane_tls_early_data_total" { result = "accepted" },
+        /// Those whose early data were thrown away.
+        early_refused: Counter = "corelane_tls_early_data_total" { result = "refused" },
+        /// Those whose client has not finished.
+        early_unconfirmed: Counter = "corelane_tls_early_data_total" { result = "unconfirmed" },
         /// Handshakes that wait for their turn.
         waiting: Gauge = "corelane_tls_handshakes_waiting",
     }
@@ -32,6 +38,9 @@ impl HandshakeMetrics {
         for (fault, count) in self.faults.iter().zip(counts.failed) {
             fault.set(count);
         }
+        self.early_accepted.set(counts.early_accepted);
+        self.early_refused.set(counts.early_refused);
+        self.early_unconfirmed.set(counts.early_unconfirmed);
         self.waiting.set(waiting as u64);
     }
 }
@@ -42,9 +51,13 @@ mod tests {
     use super::*;
 
     fn counts(full: u64, resumed: u64, failed: u64) -> HandshakeCounts {
-        let mut counts = HandshakeCounts { full, resumed, failed: [0; FAULTS.len()] };
+        let mut counts = HandshakeCounts { full, resumed, ..HandshakeCounts::default() };
         counts.failed[0] = failed;
         counts
+    }
+
+    fn early(early_accepted: u64, early_refused: u64, early_unconfirmed: u64) -> HandshakeCounts {
+        HandshakeCounts { early_accepted, early_refused, early_unconfirmed, ..HandshakeCounts::default() }
     }
 
     #[test]
@@ -54,6 +67,9 @@ mod tests {
             (|m| m.publish(&counts(0, 7, 0), 0), "corelane_tls_handshakes_total{kind=\"resumed\"}"),
             (|m| m.failed.set(7), "corelane_tls_handshakes_total{kind=\"failed\"}"),
             (|m| m.faults[0].set(7), "corelane_tls_handshake_faults_total{fault=\"not_tls\"}"),
+            (|m| m.publish(&early(7, 0, 0), 0), "corelane_tls_early_data_total{result=\"accepted\"}"),
+            (|m| m.publish(&early(0, 7, 0), 0), "corelane_tls_early_data_total{result=\"refused\"}"),
+            (|m| m.publish(&early(0, 0, 7), 0), "corelane_tls_early_data_total{result=\"unconfirmed\"}"),
             (|m| m.publish(&counts(0, 0, 0), 7), "corelane_tls_handshakes_waiting"),
         ];
         audit::assert_alone(writes);

@@ -38,6 +38,7 @@ pub use family::{Family, Kind, Label};
 pub use handshakes::HandshakeMetrics;
 pub use latency::Latency;
 pub use merge::{Series, latencies, latency_status};
+pub(crate) use process::FAMILIES as PROCESS_FAMILIES;
 pub use process::{ProcessUsage, ReadUsage};
 pub use sampler::Sampler;
 pub use shared::{ClockMetrics, ConfigMetrics, ReactorMetrics, SecurityMetrics, TopologyMetrics};

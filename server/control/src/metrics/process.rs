@@ -40,7 +40,7 @@ const BUILD: Family = Family::gauge(
 );
 
 /// The families of this file, for their reference.
-pub(super) const FAMILIES: [&Family; 6] = [&BUILD, &START, &MEMORY, &DESCRIPTORS, &THREADS, &CPU];
+pub(crate) const FAMILIES: [&Family; 6] = [&BUILD, &START, &MEMORY, &DESCRIPTORS, &THREADS, &CPU];
 
 /// What a process uses at one moment.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,8 +9,6 @@ use std::fmt::Write as _;
 use super::{
     declare::MetricGroup,
     family::{Family, Kind},
-    process,
-    shared::{ClockMetrics, ConfigMetrics, ReactorMetrics, SecurityMetrics, TopologyMetrics},
 };
 
 /// A table of the document.
@@ -79,44 +77,10 @@ pub fn assert_same(path: &str, found: &str, expected: &str) {
     panic!("docs/metrics.md is out of date; bring it up to date with: cp {} {path}", written.display());
 }
 
-/// What is counted of certificates, and told of them.
-fn tls_table() -> ReferenceTable {
-    let mut table = ReferenceTable::of::<SecurityMetrics>("tls", false);
-    table.families.extend(crate::security::report::FAMILIES);
-    table
-}
-
-/// The tables of what every process counts, but for the cache.
-#[must_use]
-pub fn process_tables() -> Vec<ReferenceTable> {
-    vec![
-        ReferenceTable {
-            name: "process",
-            per_core: false,
-            families: [&process::FAMILIES[..], &crate::memory::FAMILIES[..]].concat(),
-        },
-        ReferenceTable::of::<crate::admin::AdminMetrics>("admin", false),
-        ReferenceTable::of::<crate::log::LogMetrics>("log", false),
-        ReferenceTable::of::<ConfigMetrics>("config", false),
-        ReferenceTable::of::<TopologyMetrics>("topology", false),
-        ReferenceTable::of::<ClockMetrics>("clock", false),
-        tls_table(),
-        ReferenceTable::of::<crate::lame_duck::LameDuckMetrics>("drain", false),
-        ReferenceTable::of::<ReactorMetrics>("reactor", true),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::TopologyMetrics;
     use super::*;
-
-    #[test]
-    fn the_reference_is_up_to_date() {
-        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
-        let found = std::fs::read_to_string(document).unwrap();
-        let expected = refreshed(&found, &process_tables()).expect("docs/metrics.md has all markers");
-        assert_same(document, &found, &expected);
-    }
 
     #[test]
     fn a_missing_marker_is_reported() {

@@ -38,6 +38,12 @@ impl Method {
         }
     }
 
+    /// Whether the method is safe (RFC 9110 section 9.2.1): a request with it may be made again by anybody, and nothing comes of it.
+    #[must_use]
+    pub fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace)
+    }
+
     /// Whether the method only reads (`GET` or `HEAD`), so that a matching `If-None-Match` means 304 rather than 412.
     #[must_use]
     pub fn is_read(self) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! **Not**: when each is right; how a version of the protocol writes one.
 //! **Invariants**: a code is in 100 to 599.
-//! **Source**: RFC 9110 section 15; RFC 6585.
+//! **Source**: RFC 9110 section 15; RFC 6585; RFC 8470.
 
 /// A status code. This project's own responses have one of the named ones; what is forwarded may have any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +31,7 @@ macro_rules! with_named_statuses {
             RangeNotSatisfiable = 416 "Range Not Satisfiable",
             ExpectationFailed = 417 "Expectation Failed",
             MisdirectedRequest = 421 "Misdirected Request",
+            TooEarly = 425 "Too Early",
             UpgradeRequired = 426 "Upgrade Required",
             TooManyRequests = 429 "Too Many Requests",
             HeadTooLarge = 431 "Request Header Fields Too Large",

@@ -127,6 +127,12 @@ impl Connection {
         self.state(|state, reactor| reactor.inner.driver.borrow().peer(state.socket))
     }
 
+    /// Whether what was received so far may have been recorded by somebody, and be sent again by them: see
+    /// [`crate::Protection::may_be_replayed`].
+    pub fn may_be_replayed(&self) -> bool {
+        self.sender.may_be_replayed()
+    }
+
     /// Sets the instant after which every wait on this connection fails with [`ConnectionError::TimedOut`].
     pub fn set_deadline(&self, deadline: Instant) {
         self.state(|state, _| state.deadline = deadline);
@@ -317,6 +323,11 @@ impl ConnectionSender {
     pub fn is_open(&self) -> bool {
         let open = |state: &mut ConnectionState, _: &Reactor| !state.abandoned && state.send_failed.is_none();
         self.reactor.with_state(self.id, open).unwrap_or(false)
+    }
+
+    /// As [`Connection::may_be_replayed`]; false when the connection is gone.
+    pub fn may_be_replayed(&self) -> bool {
+        self.reactor.with_state(self.id, |state, _| state.may_be_replayed()).unwrap_or(false)
     }
 
     /// Brings the connection's deadline forward, so that whoever waits on it gets [`ConnectionError::TimedOut`] by then.

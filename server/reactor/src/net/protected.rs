@@ -171,6 +171,11 @@ impl std::fmt::Debug for DetachedLayer {
 }
 
 impl ConnectionState {
+    /// Whether what its layer has opened may have been recorded, and be sent again.
+    pub(super) fn may_be_replayed(&self) -> bool {
+        self.protected.as_ref().is_some_and(|protected| protected.layer.may_be_replayed())
+    }
+
     /// Why its layer has given it up.
     pub(super) fn fault(&self) -> Option<Fault> {
         self.protected.as_ref().and_then(|protected| protected.fault)
@@ -188,10 +193,20 @@ impl Connection {
     /// # Panics
     /// When it has a layer already. No [`crate::WriteGuard`] may be open: what it holds would be sealed.
     pub fn protect(&self, layer: Box<dyn Protection>, unread: Vec<u8>) {
+        self.protect_opened(layer, Vec::new(), unread);
+    }
+
+    /// The same with a layer that has opened bytes already, which are received first.
+    ///
+    /// # Panics
+    /// As [`Connection::protect`].
+    pub fn protect_opened(&self, layer: Box<dyn Protection>, opened: Vec<u8>, unread: Vec<u8>) {
         self.state(|state, reactor| {
             assert!(state.protected.is_none(), "a connection has one layer");
             state.outbox.load_all();
-            state.protected = Some(Box::new(Protected::new(layer)));
+            let mut protected = Box::new(Protected::new(layer));
+            protected.opened.push(Received::owned(opened));
+            state.protected = Some(protected);
             if !unread.is_empty() {
                 state.inbox.push_front(Received::owned(unread));
             }

@@ -47,6 +47,12 @@ pub trait Protection: Send {
 
     /// The task has nothing more to write: the next seal ends with what says so. Nothing is offered after it.
     fn close(&mut self);
+
+    /// Whether what it has opened so far may have been recorded by somebody, and be sent again: the peer has not shown yet that it is there.
+    /// Once it is false it stays so, for what was opened before as well.
+    fn may_be_replayed(&self) -> bool {
+        false
+    }
 }
 
 /// What a layer has opened, and its task has not read.

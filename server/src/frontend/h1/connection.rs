@@ -357,6 +357,7 @@ fn dispatch(
     from: (&Connection, &mut Downstream),
     (out, lent): Outgoing<'_>,
 ) -> Dispatched {
+    let connection = from.0;
     let form = ResponseForm::of(head, h1.connections.ends_each());
     let in_poll = form.before(head.body());
     let mut reply = H1Reply::new(&h1.responder, in_poll, out, lent);
@@ -369,6 +370,7 @@ fn dispatch(
         Begun::Done => DispatchResult::Written,
         Begun::Lent => DispatchResult::WithBody,
         Begun::Later(plan) => {
+            let plan = services::unless_early(plan, head, || connection.may_be_replayed());
             let carried = Carried { exchange: Exchange::new(head, plan), form, body: head.body(), pending };
             DispatchResult::NeedsAsync(Box::new(carried))
         }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::kernel::KernelConnection;
 use rustls::pki_types::ServerName;
-use rustls::unbuffered::UnbufferedStatus;
+use rustls::unbuffered::{ReadEarlyData, UnbufferedStatus};
 use rustls::{ClientConfig, CommonState, Error, ExtractedSecrets};
 
-use super::engine::{FinishedHandshake, HandshakeEngine, HandshakeStep, RustlsSide};
+use super::engine::{EarlyData, FinishedHandshake, HandshakeEngine, HandshakeStep, RustlsSide};
 use super::fault::HandshakeFault;
 use super::records::NextRecord;
 
@@ -87,7 +87,7 @@ impl ClientHandshake {
     /// # Panics
     /// When the handshake is not done.
     pub fn finish(self) -> Result<FinishedHandshake<ClientConnectionData>, HandshakeFault> {
-        self.engine.finish(self.server_name)
+        self.engine.finish(self.server_name, EarlyData::NotOffered)
     }
 }
 
@@ -96,6 +96,10 @@ impl RustlsSide for UnbufferedClientConnection {
 
     fn process<'c, 'i>(&'c mut self, shown: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, ClientConnectionData> {
         self.process_tls_records(shown)
+    }
+
+    fn read_early(_: ReadEarlyData<'_, '_, ClientConnectionData>, _: &mut Vec<u8>) -> Result<(), Error> {
+        Err(Error::General("a server has no early data".to_owned()))
     }
 
     fn state(&self) -> &CommonState {

@@ -15,6 +15,7 @@ use rustls::{ClientConfig, Error, ServerConfig};
 
 use super::HandshakeFault;
 use super::client::ClientHandshake;
+use super::early::EarlyLayer;
 use super::engine::{FinishedHandshake, HandshakeStep, Negotiated};
 use super::gate::{GateLimits, HandshakeCounters, HandshakeCounts, HandshakeGate, Ticket};
 use super::server::ServerHandshake;
@@ -49,6 +50,9 @@ impl Handshakes {
     ///
     /// The connection's deadline is set, and there is none afterwards.
     ///
+    /// Where the configuration takes early data, it may return before the client has finished, when these have come:
+    /// [`Connection::may_be_replayed`] says so. Whoever serves them bounds the time until it has.
+    ///
     /// # Errors
     /// Any [`HandshakeFault`]; the alert is written, and the connection is good for [`Connection::finish`] only.
     pub async fn accept(
@@ -62,6 +66,11 @@ impl Handshakes {
         connection.set_deadline(Instant::NEVER);
         count(&self.accepted, &result);
         result
+    }
+
+    /// Counts that a client has sent early data and has not finished in its time.
+    pub fn count_unconfirmed(&self) {
+        self.accepted.count_unconfirmed();
     }
 
     /// Does the client's handshake on a connection that was opened to the server `name`, by a configuration that
@@ -112,6 +121,7 @@ impl Handshakes {
         self.tell_time();
         // On the heap, so that a task that serves connections is not larger for having shaken hands once.
         let mut handshake = Box::new(ServerHandshake::new(config)?);
+        let mut early = Vec::new();
         loop {
             let mut step = handshake.advance(&mut connection.write())?;
             if step == HandshakeStep::NeedsPermit {
@@ -123,6 +133,12 @@ impl Handshakes {
             match step {
                 HandshakeStep::Done => break,
                 HandshakeStep::NeedsPermit => {}
+                HandshakeStep::HasEarlyData => early.append(&mut handshake.take_early()),
+                HandshakeStep::NeedsBytes if !early.is_empty() => {
+                    let negotiated = handshake.negotiated()?;
+                    connection.protect_opened(Box::new(EarlyLayer::new(handshake)), early, Vec::new());
+                    return Ok(negotiated);
+                }
                 HandshakeStep::NeedsBytes => {
                     let received = receive(connection, |bytes| handshake.push(bytes)).await;
                     received.map_err(|fault| handshake.refuse(fault, &mut connection.write()))?;
@@ -130,7 +146,7 @@ impl Handshakes {
             }
         }
         let finished = handshake.finish()?;
-        protect(connection, finished, KernelSide::Server)
+        protect(connection, (finished, early), KernelSide::Server)
     }
 
     async fn ask(
@@ -147,7 +163,7 @@ impl Handshakes {
             self.tell_time();
         }
         let finished = handshake.finish()?;
-        protect(connection, finished, KernelSide::Client)
+        protect(connection, (finished, Vec::new()), KernelSide::Client)
     }
 
     fn tell_time(&self) {
@@ -190,7 +206,10 @@ impl Drop for LinePlace<'_> {
 
 fn count(counters: &HandshakeCounters, result: &Result<Negotiated, HandshakeFault>) {
     match result {
-        Ok(negotiated) => counters.count_done(negotiated.kind),
+        Ok(negotiated) => {
+            counters.count_done(negotiated.kind);
+            counters.count_early(negotiated.early_data);
+        }
         Err(fault) => counters.count_failed(fault),
     }
 }
@@ -213,13 +232,12 @@ async fn receive(connection: &Connection, push: impl FnOnce(&[u8])) -> Result<()
 /// Gives a connection its layer.
 fn protect<Data>(
     connection: &Connection,
-    finished: FinishedHandshake<Data>,
+    (finished, early): (FinishedHandshake<Data>, Vec<u8>),
     side: impl FnOnce(rustls::kernel::KernelConnection<Data>) -> KernelSide,
 ) -> Result<Negotiated, HandshakeFault> {
     let FinishedHandshake { secrets, kernel, unread, negotiated } = finished;
-    let layer = RecordLayer::new(secrets, side(kernel), negotiated.version)
-        .map_err(|unknown| HandshakeFault::Internal(Error::General(unknown.to_string())))?;
-    connection.protect(Box::new(layer), unread);
+    let layer = RecordLayer::new(secrets, side(kernel), negotiated.version)?;
+    connection.protect_opened(Box::new(layer), early, unread);
     Ok(negotiated)
 }
 

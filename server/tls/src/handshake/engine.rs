@@ -7,7 +7,9 @@
 
 use rustls::kernel::KernelConnection;
 use rustls::pki_types::CertificateDer;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncodeTlsData, EncryptError, ReadEarlyData, UnbufferedStatus, WriteTraffic,
+};
 use rustls::{AlertDescription, CipherSuite, CommonState, Error, ExtractedSecrets, HandshakeKind, ProtocolVersion};
 
 use super::fault::{HandshakeFault, is_no_record};
@@ -25,8 +27,22 @@ pub enum HandshakeStep {
     NeedsBytes,
     /// A server's: the expensive step comes next, and needs a permit.
     NeedsPermit,
+    /// A server's: the client has sent early data, which are to be taken; the handshake goes on. Whoever does not want to serve them
+    /// before its end may take them and go on.
+    HasEarlyData,
     /// Both have finished; what was written is to be sent before anything else.
     Done,
+}
+
+/// What has become of data that a client has sent with its first flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlyData {
+    /// There are none.
+    NotOffered,
+    /// They are thrown away: the client has to send them again.
+    Refused,
+    /// They are served.
+    Accepted,
 }
 
 /// What a handshake has negotiated, besides keys.
@@ -44,6 +60,8 @@ pub struct Negotiated {
     pub server_name: Option<Box<str>>,
     /// Who the peer is, when it has shown a certificate.
     pub peer_certificate: Option<PeerCertificate>,
+    /// Data that were sent with the first flight.
+    pub early_data: EarlyData,
 }
 
 /// A handshake that is done.
@@ -64,6 +82,9 @@ pub(super) trait RustlsSide {
 
     fn process<'c, 'i>(&'c mut self, shown: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
 
+    /// Takes the early data that were read.
+    fn read_early(early: ReadEarlyData<'_, '_, Self::Data>, text: &mut Vec<u8>) -> Result<(), Error>;
+
     fn state(&self) -> &CommonState;
 
     fn into_kernel(self) -> Result<(ExtractedSecrets, KernelConnection<Self::Data>), Error>;
@@ -74,11 +95,14 @@ pub(super) struct HandshakeEngine<E> {
     side: E,
     records: Records,
     done: bool,
+    /// Early data that have not been taken: at most as many as the configuration allows.
+    early: Vec<u8>,
+    has_early: bool,
 }
 
 impl<E: RustlsSide> HandshakeEngine<E> {
     pub(super) fn new(side: E) -> Self {
-        HandshakeEngine { side, records: Records::default(), done: false }
+        HandshakeEngine { side, records: Records::default(), done: false, early: Vec::new(), has_early: false }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
@@ -96,6 +120,20 @@ impl<E: RustlsSide> HandshakeEngine<E> {
 
     pub(super) fn is_done(&self) -> bool {
         self.done
+    }
+
+    /// Whether early data wait to be taken.
+    pub(super) fn holds_early(&self) -> bool {
+        !self.early.is_empty()
+    }
+
+    /// Whether there were early data.
+    pub(super) fn has_early(&self) -> bool {
+        self.has_early
+    }
+
+    pub(super) fn take_early(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.early)
     }
 
     /// Shows rustls the next record, which is whole, and writes what it has to say.
@@ -147,7 +185,11 @@ impl<E: RustlsSide> HandshakeEngine<E> {
                 Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => {
                     Err(Error::AlertReceived(AlertDescription::CloseNotify))
                 }
-                // Neither is reached: early data is not offered, and rustls sees no record after Finished.
+                Ok(ConnectionState::ReadEarlyData(early)) => {
+                    self.has_early = true;
+                    E::read_early(early, &mut self.early).map(|()| false)
+                }
+                // Not reached: rustls sees no record after Finished.
                 Ok(state) => Err(Error::General(format!("traffic within a handshake: {state:?}"))),
                 Err(error) => Err(error),
             };
@@ -191,16 +233,61 @@ impl<E: RustlsSide> HandshakeEngine<E> {
         fault
     }
 
+    /// Has rustls write with its keys of traffic, which may be used before the peer's Finished has come.
+    pub(super) fn write_traffic(
+        &mut self,
+        wire: &mut Vec<u8>,
+        mut write: impl FnMut(&mut WriteTraffic<'_, E::Data>, &mut [u8]) -> Result<usize, EncryptError>,
+    ) -> Result<(), Error> {
+        loop {
+            let status = self.side.process(self.records.shown());
+            let discard = status.discard;
+            let written = match status.state {
+                Ok(ConnectionState::EncodeTlsData(message)) => encode(message, wire).map(|()| false),
+                Ok(ConnectionState::TransmitTlsData(message)) => {
+                    message.done();
+                    Ok(false)
+                }
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                    append(wire, |room| write(&mut traffic, room)).map(|()| true)
+                }
+                Ok(state) => Err(Error::General(format!("nothing can be sent yet: {state:?}"))),
+                Err(error) => Err(error),
+            };
+            self.records.discard(discard);
+            if written? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What was negotiated, as soon as the peer's hello is answered.
+    pub(super) fn negotiated(
+        &self,
+        server_name: Option<Box<str>>,
+        early_data: EarlyData,
+    ) -> Result<Negotiated, HandshakeFault> {
+        negotiated(self.side.state(), server_name, early_data)
+    }
+
     /// The keys and the rest, of a handshake that is done.
-    pub(super) fn finish(self, server_name: Option<Box<str>>) -> Result<FinishedHandshake<E::Data>, HandshakeFault> {
+    pub(super) fn finish(
+        self,
+        server_name: Option<Box<str>>,
+        early_data: EarlyData,
+    ) -> Result<FinishedHandshake<E::Data>, HandshakeFault> {
         assert!(self.done, "a handshake is finished when it is done");
-        let negotiated = negotiated(self.side.state(), server_name)?;
+        let negotiated = self.negotiated(server_name, early_data)?;
         let (secrets, kernel) = self.side.into_kernel()?;
         Ok(FinishedHandshake { secrets, kernel, unread: self.records.into_unseen(), negotiated })
     }
 }
 
-fn negotiated(state: &CommonState, server_name: Option<Box<str>>) -> Result<Negotiated, HandshakeFault> {
+fn negotiated(
+    state: &CommonState,
+    server_name: Option<Box<str>>,
+    early_data: EarlyData,
+) -> Result<Negotiated, HandshakeFault> {
     let unfinished = || HandshakeFault::Internal(Error::HandshakeNotComplete);
     Ok(Negotiated {
         alpn: state.alpn_protocol().map(Box::from),
@@ -208,10 +295,25 @@ fn negotiated(state: &CommonState, server_name: Option<Box<str>>) -> Result<Nego
         version: state.protocol_version().ok_or_else(unfinished)?,
         suite: state.negotiated_cipher_suite().ok_or_else(unfinished)?.suite(),
         server_name,
+        early_data,
         peer_certificate: state
             .peer_certificates()
             .and_then(|chain: &[CertificateDer<'static>]| PeerCertificate::of(chain)),
     })
+}
+
+/// Appends what `write` writes: the first call says how much room it needs.
+fn append(wire: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> Result<usize, EncryptError>) -> Result<(), Error> {
+    let written = wire.len();
+    let room = match write(&mut []) {
+        Ok(_) => return Ok(()),
+        Err(EncryptError::InsufficientSize(size)) => size.required_size,
+        Err(error) => return Err(Error::General(error.to_string())),
+    };
+    wire.resize(written + room, 0);
+    let used = write(&mut wire[written..]).map_err(|error| Error::General(error.to_string()))?;
+    wire.truncate(written + used);
+    Ok(())
 }
 
 /// Writes one of rustls's messages.

@@ -6,6 +6,8 @@
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
+use crate::protect::UnknownRecords;
+
 /// Why a handshake failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum HandshakeFault {
@@ -139,6 +141,9 @@ pub const LABELS: [&str; 30] = [
     "internal",
 ];
 
+/// The same at a fixed place, for those that keep a word by its address.
+static WORDS: [&str; LABELS.len()] = LABELS;
+
 /// What rustls says when its resolver has no certificate for a ClientHello.
 const NO_CERTIFICATE: &str = "no server certificate chain resolved";
 
@@ -147,6 +152,11 @@ impl HandshakeFault {
     #[must_use]
     pub fn label(&self) -> &'static str {
         LABELS[self.index()]
+    }
+
+    /// Its word, where a layer says it to the reactor.
+    pub(super) fn word(&self) -> &'static &'static str {
+        &WORDS[self.index()]
     }
 
     /// The index of its label in [`LABELS`].
@@ -215,6 +225,12 @@ impl From<Error> for HandshakeFault {
             Error::General(ref text) if text == NO_CERTIFICATE => Self::UnknownName,
             _ => Self::Internal(error),
         }
+    }
+}
+
+impl From<UnknownRecords> for HandshakeFault {
+    fn from(unknown: UnknownRecords) -> Self {
+        Self::Internal(Error::General(unknown.to_string()))
     }
 }
 

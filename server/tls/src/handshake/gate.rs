@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 
 use rustls::HandshakeKind;
 
+use super::engine::EarlyData;
 use super::fault::{HandshakeFault, LABELS};
 
 /// Bounds on the handshakes of one core.
@@ -136,7 +137,7 @@ impl<Call> HandshakeGate<Call> {
 }
 
 /// What one side of a core's handshakes has counted since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HandshakeCounts {
     /// Full handshakes.
     pub full: u64,
@@ -144,6 +145,12 @@ pub struct HandshakeCounts {
     pub resumed: u64,
     /// Failed ones, by the index of the fault's label in [`LABELS`]; those that were shed among them.
     pub failed: [u64; LABELS.len()],
+    /// Those whose early data were taken.
+    pub early_accepted: u64,
+    /// Those whose early data were thrown away.
+    pub early_refused: u64,
+    /// Of those whose early data were taken: the client has not finished in its time.
+    pub early_unconfirmed: u64,
 }
 
 impl HandshakeCounts {
@@ -160,27 +167,53 @@ pub struct HandshakeCounters {
     full: Cell<u64>,
     resumed: Cell<u64>,
     failed: [Cell<u64>; LABELS.len()],
+    early_accepted: Cell<u64>,
+    early_refused: Cell<u64>,
+    early_unconfirmed: Cell<u64>,
 }
 
 impl HandshakeCounters {
     /// Counts a handshake that is done.
     pub fn count_done(&self, kind: HandshakeKind) {
-        let count = if kind == HandshakeKind::Resumed { &self.resumed } else { &self.full };
-        count.set(count.get() + 1);
+        add_one(if kind == HandshakeKind::Resumed { &self.resumed } else { &self.full });
+    }
+
+    /// Counts what has become of early data.
+    pub fn count_early(&self, early_data: EarlyData) {
+        match early_data {
+            EarlyData::NotOffered => {}
+            EarlyData::Refused => add_one(&self.early_refused),
+            EarlyData::Accepted => add_one(&self.early_accepted),
+        }
+    }
+
+    /// Counts a client that has sent early data, which were taken, and has not finished in its time.
+    pub fn count_unconfirmed(&self) {
+        add_one(&self.early_unconfirmed);
     }
 
     /// Counts one that has failed.
     pub fn count_failed(&self, fault: &HandshakeFault) {
-        let count = &self.failed[fault.index()];
-        count.set(count.get() + 1);
+        add_one(&self.failed[fault.index()]);
     }
 
     /// What was counted so far.
     #[must_use]
     pub fn read(&self) -> HandshakeCounts {
         let failed = std::array::from_fn(|index| self.failed[index].get());
-        HandshakeCounts { full: self.full.get(), resumed: self.resumed.get(), failed }
+        HandshakeCounts {
+            full: self.full.get(),
+            resumed: self.resumed.get(),
+            failed,
+            early_accepted: self.early_accepted.get(),
+            early_refused: self.early_refused.get(),
+            early_unconfirmed: self.early_unconfirmed.get(),
+        }
     }
+}
+
+fn add_one(count: &Cell<u64>) {
+    count.set(count.get() + 1);
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ const RECORD_HEADER_BYTES: usize = 5;
 const HANDSHAKE_RECORD: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_NAME: u16 = 0;
+const EARLY_DATA: u16 = 42;
 const HOST_NAME: u8 = 0;
 
 /// Gathers the messages of plaintext records until a ClientHello is complete.
@@ -28,6 +29,8 @@ pub(super) struct SeenHello {
     pub(super) server_name: Option<Box<str>>,
     /// It is of a version before TLS 1.2. Later ones have 1.2 in the place of the version.
     pub(super) is_before_tls12: bool,
+    /// Data follow it that are sealed with keys of an earlier connection.
+    pub(super) offers_early_data: bool,
 }
 
 impl HelloWatch {
@@ -63,11 +66,28 @@ impl SeenHello {
         }
         let body = reader.block(3)?;
         let is_before_tls12 = body.get(..2).is_some_and(|version| version < &[3, 3]);
-        Some(SeenHello { server_name: server_name(body), is_before_tls12 })
+        let mut seen = SeenHello { server_name: None, is_before_tls12, offers_early_data: false };
+        seen.read_extensions(body);
+        Some(seen)
+    }
+
+    /// Reads what is of interest among the extensions; `None` where they end.
+    fn read_extensions(&mut self, body: &[u8]) -> Option<()> {
+        let mut extensions = extensions(body)?;
+        let mut has_name = false;
+        loop {
+            let kind = extensions.number(2)?;
+            let content = extensions.block(2)?;
+            if kind == usize::from(SERVER_NAME) && !has_name {
+                (self.server_name, has_name) = (host_name(content), true);
+            }
+            self.offers_early_data |= kind == usize::from(EARLY_DATA);
+        }
     }
 }
 
-fn server_name(body: &[u8]) -> Option<Box<str>> {
+/// The extensions of a ClientHello.
+fn extensions(body: &[u8]) -> Option<HelloReader<'_>> {
     let mut body = HelloReader(body);
     // The version and random bytes.
     body.take(2 + 32)?;
@@ -75,14 +95,7 @@ fn server_name(body: &[u8]) -> Option<Box<str>> {
         // Session id, suites, compression methods.
         body.block(length_bytes)?;
     }
-    let mut extensions = HelloReader(body.block(2)?);
-    loop {
-        let kind = extensions.number(2)?;
-        let content = extensions.block(2)?;
-        if kind == usize::from(SERVER_NAME) {
-            return host_name(content);
-        }
-    }
+    body.block(2).map(HelloReader)
 }
 
 fn host_name(extension: &[u8]) -> Option<Box<str>> {

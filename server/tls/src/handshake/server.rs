@@ -1,7 +1,8 @@
 //! The server's side of a handshake, without a socket and without time.
 //!
 //! ```text
-//!  push ─▶ advance ─▶ NeedsBytes │ NeedsPermit ─▶ permit ─▶ advance │ Done ─▶ finish
+//!  push ─▶ advance ─▶ NeedsBytes │ NeedsPermit ─▶ permit ─▶ advance │ HasEarlyData ─▶ take_early │ Done ─▶ finish
+//!                                                                        └─▶ seal_early, until it is done
 //! ```
 //!
 //! **Not** the choice of certificate, versions or protocols: those are the configuration's.
@@ -12,20 +13,20 @@ use std::sync::Arc;
 
 use rustls::kernel::KernelConnection;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::UnbufferedStatus;
+use rustls::unbuffered::{ReadEarlyData, UnbufferedStatus};
 use rustls::{CommonState, Error, ExtractedSecrets, ProtocolVersion, ServerConfig};
 
-use super::engine::{FinishedHandshake, HandshakeEngine, HandshakeStep, RustlsSide};
+use super::engine::{EarlyData, FinishedHandshake, HandshakeEngine, HandshakeStep, Negotiated, RustlsSide};
 use super::fault::HandshakeFault;
 use super::hello::HelloWatch;
 use super::records::NextRecord;
 
 /// Sets what every configuration of a server needs, whatever else it says: the keys can be taken out, TLS 1.2 has the extended master
-/// secret, certificates are not compressed, nothing is sent before the client has finished.
+/// secret, certificates are not compressed, nothing is sent before the client has finished unless it may send early data.
 pub fn prepare(config: &mut ServerConfig) {
     config.enable_secret_extraction = true;
     config.require_ems = true;
-    config.send_half_rtt_data = false;
+    config.send_half_rtt_data = config.max_early_data_size > 0;
     config.ignore_client_order = false;
     config.cert_compressors.clear();
     config.cert_decompressors.clear();
@@ -37,6 +38,7 @@ pub struct ServerHandshake {
     hello: HelloWatch,
     needs_permit: bool,
     server_name: Option<Box<str>>,
+    offers_early_data: bool,
 }
 
 impl ServerHandshake {
@@ -47,7 +49,13 @@ impl ServerHandshake {
     pub fn new(config: &Arc<ServerConfig>) -> Result<Self, HandshakeFault> {
         let connection = UnbufferedServerConnection::new(Arc::clone(config)).map_err(HandshakeFault::Internal)?;
         let engine = HandshakeEngine::new(connection);
-        Ok(ServerHandshake { engine, hello: HelloWatch::default(), needs_permit: false, server_name: None })
+        Ok(ServerHandshake {
+            engine,
+            hello: HelloWatch::default(),
+            needs_permit: false,
+            server_name: None,
+            offers_early_data: false,
+        })
     }
 
     /// Takes bytes of the client's, in any pieces.
@@ -61,6 +69,9 @@ impl ServerHandshake {
     /// Any [`HandshakeFault`]; the handshake is over, and is not to be called again.
     pub fn advance(&mut self, wire: &mut Vec<u8>) -> Result<HandshakeStep, HandshakeFault> {
         while !self.engine.is_done() {
+            if self.engine.holds_early() {
+                return Ok(HandshakeStep::HasEarlyData);
+            }
             if self.needs_permit {
                 return Ok(HandshakeStep::NeedsPermit);
             }
@@ -77,6 +88,8 @@ impl ServerHandshake {
                     }
                     Some(hello) => {
                         self.server_name = hello.server_name;
+                        // After a HelloRetryRequest it does not offer them again.
+                        self.offers_early_data |= hello.offers_early_data;
                         self.needs_permit = true;
                     }
                     None => self.engine.show_next(wire)?,
@@ -116,6 +129,44 @@ impl ServerHandshake {
         self.engine.version().is_some()
     }
 
+    /// Takes the early data that have come, after [`HandshakeStep::HasEarlyData`].
+    pub fn take_early(&mut self) -> Vec<u8> {
+        self.engine.take_early()
+    }
+
+    /// What is negotiated already when the client's early data are read.
+    ///
+    /// # Errors
+    /// [`HandshakeFault::Internal`]: the client's hello is not answered yet.
+    pub fn negotiated(&self) -> Result<Negotiated, HandshakeFault> {
+        self.engine.negotiated(self.server_name.clone(), self.early_data())
+    }
+
+    /// Seals `text` while the handshake is not done, after [`HandshakeStep::HasEarlyData`], and appends the records to `wire`.
+    ///
+    /// # Errors
+    /// [`HandshakeFault::Internal`].
+    pub fn seal_early(&mut self, text: &[u8], wire: &mut Vec<u8>) -> Result<(), HandshakeFault> {
+        Ok(self.engine.write_traffic(wire, |traffic, room| traffic.encrypt(text, room))?)
+    }
+
+    /// As [`ServerHandshake::seal_early`]: says that nothing more will be sent.
+    ///
+    /// # Errors
+    /// [`HandshakeFault::Internal`].
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is not one of all lifetimes")]
+    pub fn close_early(&mut self, wire: &mut Vec<u8>) -> Result<(), HandshakeFault> {
+        Ok(self.engine.write_traffic(wire, |traffic, room| traffic.queue_close_notify(room))?)
+    }
+
+    fn early_data(&self) -> EarlyData {
+        match (self.engine.has_early(), self.offers_early_data) {
+            (true, _) => EarlyData::Accepted,
+            (false, true) => EarlyData::Refused,
+            (false, false) => EarlyData::NotOffered,
+        }
+    }
+
     /// The keys and what else there is, after [`HandshakeStep::Done`].
     ///
     /// # Errors
@@ -124,7 +175,8 @@ impl ServerHandshake {
     /// # Panics
     /// When the handshake is not done.
     pub fn finish(self) -> Result<FinishedHandshake<ServerConnectionData>, HandshakeFault> {
-        self.engine.finish(self.server_name)
+        let early_data = self.early_data();
+        self.engine.finish(self.server_name, early_data)
     }
 }
 
@@ -133,6 +185,13 @@ impl RustlsSide for UnbufferedServerConnection {
 
     fn process<'c, 'i>(&'c mut self, shown: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, ServerConnectionData> {
         self.process_tls_records(shown)
+    }
+
+    fn read_early(mut early: ReadEarlyData<'_, '_, ServerConnectionData>, text: &mut Vec<u8>) -> Result<(), Error> {
+        while let Some(record) = early.next_record() {
+            text.extend_from_slice(record?.payload);
+        }
+        Ok(())
     }
 
     fn state(&self) -> &CommonState {

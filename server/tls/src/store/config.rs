@@ -364,8 +364,10 @@ impl ServerContents {
             let sessions = Arc::clone(sessions);
             config.session_storage = Arc::new(SessionView { sessions, context, ticket_time, time });
             config.send_tls13_tickets = TICKETS_PER_HANDSHAKE;
-            config.max_early_data_size = EARLY_DATA_BYTES_MAX;
-            config.send_half_rtt_data = true;
+            // Whose certificate has to be looked at is not served before that.
+            let is_early = self.settings.client_auth == ClientAuth::None;
+            config.max_early_data_size = if is_early { EARLY_DATA_BYTES_MAX } else { 0 };
+            config.send_half_rtt_data = is_early;
         }
     }
 }

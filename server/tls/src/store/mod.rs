@@ -44,5 +44,5 @@ pub use identity::{
 pub use names::CertificateNames;
 pub use peers::{ClientAuth, node_server_name, refusal_of};
 pub use reload::{ClientReload, ServerReload, reload_client, reload_server};
-pub use sessions::Sessions;
+pub use sessions::{SESSION_MEMORY_MAX, Sessions};
 pub use tickets::{TicketKeyFacts, TicketKeyPhase, TicketKeys};

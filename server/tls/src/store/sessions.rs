@@ -5,7 +5,7 @@
 //!                                     ▲ overwritten next
 //! ```
 //!
-//! **Not**: used without `tls.early_data`; [`super::tickets`] need no lock.
+//! **Not** used without `tls.early_data`; [`super::tickets`] need no lock.
 //!
 //! **Invariants**: a session is taken once, on whichever core. At most `capacity` sessions of at most [`SESSION_BYTES_MAX`] are
 //! held; the oldest goes first, and none is older than `ticket_time`. The lock is held for a look-up, and only in handshakes.
@@ -27,8 +27,12 @@ use zeroize::Zeroizing;
 
 use super::secret::Sha256;
 
-/// Largest session that is held. A session has about 200 bytes, and the client's certificates if it has any.
-const SESSION_BYTES_MAX: usize = 8 * 1024;
+/// Largest session that is held: the name that was asked for, which has 255 bytes at most, and less than 128 besides. One with a client's
+/// certificates is larger, and early data are not taken from such clients.
+const SESSION_BYTES_MAX: usize = 512;
+
+/// Most memory that one session takes, its places in table and ring included.
+pub const SESSION_MEMORY_MAX: u64 = 1024;
 
 /// Bytes of an id: rustls makes them.
 const ID_BYTES: usize = 32;

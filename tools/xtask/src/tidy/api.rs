@@ -1,6 +1,6 @@
 //! What the pure crates must not touch: files, sockets, threads, clocks, standard output.
 //!
-//! corelane-http and shardstore decide and do no I/O; time and bytes come to them as arguments. That is what makes them
+//! corelane-gateway, corelane-http and shardstore decide and do no I/O; time and bytes come to them as arguments. That is what makes them
 //! fuzzable and the whole system simulable.
 //!
 //! **Not**: their tests, which may read golden files and start threads.
@@ -12,7 +12,7 @@ use super::tree::Tree;
 const RULE: &str = "pure";
 
 /// The crates that do no I/O.
-const PURE: &[&str] = &["server/http", "shardstore"];
+const PURE: &[&str] = &["server/gateway", "server/http", "shardstore"];
 
 /// Types of `std::net` that are addresses only: parsing and printing them does no I/O.
 const ADDRESS_TYPES: &[&str] =

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | acme-directory | none of ours; only tests use it |
 //! | corelane-acme (and acme-directory in its tests), corelane-http, corelane-pki, shardstore, reactor | none of ours |
+//! | corelane-gateway | corelane-http |
 //! | corelane-tls | reactor (and corelane-pki in its tests) |
-//! | control | corelane-http, corelane-tls, reactor, shardstore |
+//! | control | corelane-gateway, corelane-http, corelane-tls, reactor, shardstore |
 //! | store-runtime | shardstore, reactor, control |
 //! | shardstored | shardstore, reactor, control, corelane-tls, store-runtime |
 //! | corelane | all of the above |
@@ -41,6 +42,7 @@ const LAYERS: &[Layer] = &[
     Layer { package: "acme-directory", folder: "server/acme/directory", may_use: &[] },
     Layer { package: "corelane-acme", folder: "server/acme", may_use: &["acme-directory"] },
     Layer { package: "corelane-http", folder: "server/http", may_use: &[] },
+    Layer { package: "corelane-gateway", folder: "server/gateway", may_use: &["corelane-http"] },
     Layer { package: "shardstore", folder: "shardstore", may_use: &[] },
     Layer { package: "reactor", folder: "server/reactor", may_use: &[] },
     Layer { package: "corelane-pki", folder: "server/pki", may_use: &[] },
@@ -48,7 +50,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         package: "control",
         folder: "server/control",
-        may_use: &["corelane-http", "shardstore", "reactor", "corelane-tls"],
+        may_use: &["corelane-gateway", "corelane-http", "shardstore", "reactor", "corelane-tls"],
     },
     Layer { package: "store-runtime", folder: "shardstore/runtime", may_use: &["shardstore", "reactor", "control"] },
     Layer {
@@ -62,6 +64,7 @@ const LAYERS: &[Layer] = &[
         may_use: &[
             "acme-directory",
             "corelane-acme",
+            "corelane-gateway",
             "corelane-http",
             "corelane-pki",
             "corelane-tls",
