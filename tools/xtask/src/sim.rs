@@ -56,11 +56,12 @@ impl Options {
     }
 
     /// The command that builds the server with its planted bugs, and succeeds only if one of these seeds finds the one named.
-    pub(crate) fn planted_bug_command(&self, root: &Path, bug: &str) -> Command {
+    pub(crate) fn planted_bug_command(&self, root: &Path, target_folder: &Path, bug: &str) -> Command {
         let mut command = Command::new("cargo");
-        // A build of its own: the bug must not come near the binaries of the other steps.
+        // Binaries of its own: the bug must not come near those of the other steps. What they are made of is shared, so that only
+        // the crates with a bug are built again.
         let build = "test --release --locked -p corelane --features planted_bug --test sim --target-dir target/planted";
-        command.current_dir(root).args(build.split(' '));
+        command.current_dir(root).env("CARGO_BUILD_BUILD_DIR", target_folder).args(build.split(' '));
         command.args(["--", "--seeds", &self.seeds.to_string(), "--bug", bug]);
         command
     }
@@ -107,7 +108,8 @@ mod tests {
 
     #[test]
     fn the_planted_bug_is_built_apart_and_must_be_found() {
-        let command = words(&Options::first(300).planted_bug_command(Path::new("."), "kept-slots"));
+        let command =
+            words(&Options::first(300).planted_bug_command(Path::new("."), Path::new("target"), "kept-slots"));
         for part in ["--features planted_bug", "--target-dir target/planted", "-- --seeds 300 --bug kept-slots"] {
             assert!(command.contains(part), "{command}");
         }

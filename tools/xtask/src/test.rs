@@ -177,7 +177,8 @@ impl TestRun<'_> {
             return skipped("--fast");
         }
         let simulation = sim::Options::first(SEEDS_PLANTED);
-        self.step(&mut simulation.planted_bug_command(self.root, bug), simulation.time_limit())
+        let target_folder = workspace::target_folder(self.root)?;
+        self.step(&mut simulation.planted_bug_command(self.root, &target_folder, bug), simulation.time_limit())
     }
 
     /// The models of the lock-free parts, explored exhaustively. They need a build of their own (`--cfg loom`).
