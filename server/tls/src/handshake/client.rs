@@ -87,7 +87,7 @@ impl ClientHandshake {
     /// # Panics
     /// When the handshake is not done.
     pub fn finish(self) -> Result<FinishedHandshake<ClientConnectionData>, HandshakeFault> {
-        self.engine.finish(self.server_name, EarlyData::NotOffered)
+        self.engine.finish(self.server_name, EarlyData::None)
     }
 }
 

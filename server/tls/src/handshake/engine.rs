@@ -14,7 +14,10 @@ use rustls::{AlertDescription, CipherSuite, CommonState, Error, ExtractedSecrets
 
 use super::fault::{HandshakeFault, is_no_record};
 use super::peer::PeerCertificate;
-use super::records::{NextRecord, Records};
+use super::records::{HEADER_BYTES, NextRecord, Records};
+
+/// Bytes of the tag behind the text of a record.
+const TAG_BYTES: usize = 16;
 
 /// Levels of alerts.
 const WARNING: u8 = 1;
@@ -37,8 +40,8 @@ pub enum HandshakeStep {
 /// What has become of data that a client has sent with its first flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EarlyData {
-    /// There are none.
-    NotOffered,
+    /// There were none.
+    None,
     /// They are thrown away: the client has to send them again.
     Refused,
     /// They are served.
@@ -140,6 +143,18 @@ impl<E: RustlsSide> HandshakeEngine<E> {
     pub(super) fn show_next(&mut self, wire: &mut Vec<u8>) -> Result<(), HandshakeFault> {
         self.records.show_next();
         self.run(wire)
+    }
+
+    /// Takes a record out of rustls's sight that is of refused early data: rustls has skipped it, would look at it again with each later
+    /// one, and count its bytes each time against the bound of what it skips. The text that it cannot open the library has overwritten with
+    /// zeros, with which no message of a handshake begins.
+    pub(super) fn discard_skipped(&mut self) {
+        let shown = self.records.shown();
+        let skipped = shown.len();
+        let text = shown.get(HEADER_BYTES..skipped.saturating_sub(TAG_BYTES)).unwrap_or_default();
+        if !text.is_empty() && text.iter().all(|byte| *byte == 0) {
+            self.records.discard(skipped);
+        }
     }
 
     /// Refuses what comes next, which is no record: rustls knows its alert.

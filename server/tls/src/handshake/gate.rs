@@ -181,7 +181,7 @@ impl HandshakeCounters {
     /// Counts what has become of early data.
     pub fn count_early(&self, early_data: EarlyData) {
         match early_data {
-            EarlyData::NotOffered => {}
+            EarlyData::None => {}
             EarlyData::Refused => add_one(&self.early_refused),
             EarlyData::Accepted => add_one(&self.early_accepted),
         }

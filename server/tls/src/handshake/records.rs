@@ -11,7 +11,7 @@
 //! [`FLIGHT_BYTES_MAX`] bytes and [`FLIGHT_RECORDS_MAX`] records.
 
 /// Bytes of a record's header.
-const HEADER_BYTES: usize = 5;
+pub(super) const HEADER_BYTES: usize = 5;
 
 /// Bytes that the records of one flight may have: a chain of certificates, or the largest hello of anybody, several times.
 pub(super) const FLIGHT_BYTES_MAX: usize = 64 * 1024;

@@ -21,6 +21,12 @@ use super::fault::HandshakeFault;
 use super::hello::HelloWatch;
 use super::records::NextRecord;
 
+/// First byte of a record of TLS 1.3 that is encrypted.
+const ENCRYPTED: u8 = 23;
+
+/// Bytes of the record that ends early data, as everybody writes it: header, message, type, tag.
+const END_OF_EARLY_DATA_BYTES: usize = 5 + 4 + 1 + 16;
+
 /// Sets what every configuration of a server needs, whatever else it says: the keys can be taken out, TLS 1.2 has the extended master
 /// secret, certificates are not compressed, nothing is sent before the client has finished unless it may send early data.
 pub fn prepare(config: &mut ServerConfig) {
@@ -39,6 +45,8 @@ pub struct ServerHandshake {
     needs_permit: bool,
     server_name: Option<Box<str>>,
     offers_early_data: bool,
+    /// Bytes of the first record behind its hello that is encrypted.
+    first_encrypted_bytes: Option<usize>,
 }
 
 impl ServerHandshake {
@@ -55,6 +63,7 @@ impl ServerHandshake {
             needs_permit: false,
             server_name: None,
             offers_early_data: false,
+            first_encrypted_bytes: None,
         })
     }
 
@@ -81,6 +90,13 @@ impl ServerHandshake {
                 NextRecord::Partial => return Ok(HandshakeStep::NeedsBytes),
                 NextRecord::None => return Err(self.engine.refuse_no_record(wire)),
                 NextRecord::TooMany => return Err(self.refuse(HandshakeFault::FlightTooLong, wire)),
+                NextRecord::Whole(record) if record[0] == ENCRYPTED => {
+                    self.first_encrypted_bytes.get_or_insert(record.len());
+                    self.engine.show_next(wire)?;
+                    if self.offers_early_data && !self.engine.is_done() {
+                        self.engine.discard_skipped();
+                    }
+                }
                 NextRecord::Whole(record) => match may_be_hello.then(|| self.hello.observe(record)).flatten() {
                     // rustls looks at it later, and blames an extension that TLS 1.1 did not have.
                     Some(hello) if hello.is_before_tls12 => {
@@ -160,10 +176,12 @@ impl ServerHandshake {
     }
 
     fn early_data(&self) -> EarlyData {
+        let ends_at_once = self.first_encrypted_bytes == Some(END_OF_EARLY_DATA_BYTES);
         match (self.engine.has_early(), self.offers_early_data) {
             (true, _) => EarlyData::Accepted,
-            (false, true) => EarlyData::Refused,
-            (false, false) => EarlyData::NotOffered,
+            // rustls does not say that it accepts what does not come.
+            (false, true) if !ends_at_once => EarlyData::Refused,
+            (false, _) => EarlyData::None,
         }
     }
 

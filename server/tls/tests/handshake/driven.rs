@@ -92,6 +92,11 @@ pub(crate) fn scene(seed: u64) -> Scene {
 
 /// Runs a scenario on the rings, and for some seeds in the simulation.
 fn on_both<F: Future<Output = ()> + 'static>(body: fn(Rc<Seat>) -> F) {
+    on_both_in(scene, body);
+}
+
+/// The same in this scene.
+pub(crate) fn on_both_in<F: Future<Output = ()> + 'static>(scene: fn(u64) -> Scene, body: fn(Rc<Seat>) -> F) {
     let mut threads = Threads::new(Some(WakeMethod::EventFd));
     start(&mut threads, scene(1), body);
     threads.join();

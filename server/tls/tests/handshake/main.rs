@@ -5,6 +5,7 @@
 mod authority;
 mod client;
 mod driven;
+mod early;
 mod faults;
 mod openssl;
 mod pair;
