@@ -16,7 +16,7 @@ use rustls::{ClientConfig, Error, ServerConfig};
 use super::HandshakeFault;
 use super::client::ClientHandshake;
 use super::early::EarlyLayer;
-use super::engine::{FinishedHandshake, HandshakeStep, Negotiated};
+use super::engine::{EarlyData, FinishedHandshake, HandshakeStep, Negotiated};
 use super::gate::{GateLimits, HandshakeCounters, HandshakeCounts, HandshakeGate, Ticket};
 use super::server::ServerHandshake;
 use crate::crypto::WallClock;
@@ -121,7 +121,7 @@ impl Handshakes {
         self.tell_time();
         // On the heap, so that a task that serves connections is not larger for having shaken hands once.
         let mut handshake = Box::new(ServerHandshake::new(config)?);
-        let mut early = Vec::new();
+        let (mut early, mut is_refused) = (Vec::new(), false);
         loop {
             let mut step = handshake.advance(&mut connection.write())?;
             if step == HandshakeStep::NeedsPermit {
@@ -129,6 +129,11 @@ impl Handshakes {
                 permitted.map_err(|fault| handshake.refuse(fault, &mut connection.write()))?;
                 self.tell_time();
                 step = handshake.advance_permitted(&mut connection.write())?;
+            }
+            if !is_refused && handshake.early_data() == EarlyData::Refused {
+                // Here, because whoever repeats somebody else's flight does not come to the end.
+                is_refused = true;
+                self.accepted.count_early(EarlyData::Refused);
             }
             match step {
                 HandshakeStep::Done => break,
@@ -208,7 +213,9 @@ fn count(counters: &HandshakeCounters, result: &Result<Negotiated, HandshakeFaul
     match result {
         Ok(negotiated) => {
             counters.count_done(negotiated.kind);
-            counters.count_early(negotiated.early_data);
+            if negotiated.early_data == EarlyData::Accepted {
+                counters.count_early(EarlyData::Accepted);
+            }
         }
         Err(fault) => counters.count_failed(fault),
     }

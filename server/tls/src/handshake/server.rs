@@ -175,13 +175,14 @@ impl ServerHandshake {
         Ok(self.engine.write_traffic(wire, |traffic, room| traffic.queue_close_notify(room))?)
     }
 
-    fn early_data(&self) -> EarlyData {
-        let ends_at_once = self.first_encrypted_bytes == Some(END_OF_EARLY_DATA_BYTES);
-        match (self.engine.has_early(), self.offers_early_data) {
+    /// What has become of early data until now.
+    pub(super) fn early_data(&self) -> EarlyData {
+        match (self.engine.has_early(), self.first_encrypted_bytes) {
             (true, _) => EarlyData::Accepted,
             // rustls does not say that it accepts what does not come.
-            (false, true) if !ends_at_once => EarlyData::Refused,
-            (false, _) => EarlyData::None,
+            (false, None | Some(END_OF_EARLY_DATA_BYTES)) => EarlyData::None,
+            (false, Some(_)) if self.offers_early_data => EarlyData::Refused,
+            (false, Some(_)) => EarlyData::None,
         }
     }
 
