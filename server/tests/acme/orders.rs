@@ -1,8 +1,9 @@
 //! From nothing to a certificate, and on to the next.
 
-use acme_directory::first_of;
+use acme_directory::{AcmeStep, Trouble, first_of};
 
 use crate::support::client::Client;
+use crate::support::server::Waiting;
 
 use super::rig::{DOMAIN, Rig};
 
@@ -80,8 +81,69 @@ fn names_are_added_by_a_reload_and_orders_end_with_the_setting() {
     let files = format!("chain = {chain:?}\nkey = {key:?}");
     std::fs::write(rig.file(), rig.config.replace(acme, &files)).unwrap();
     edge.signal("HUP");
-    edge.await_event("in_force");
+    edge.await_event("config_changed");
     assert!(rig.trusted(DOMAIN).is_some());
     assert_eq!(edge.orders(), serde_json::Value::Null);
     assert_eq!(edge.stop(), Some(0));
+}
+
+/// The authority looks at whatever core takes its connection, and by HEAD or GET.
+#[test]
+fn challenges_are_answered_by_every_core_until_the_authority_has_looked() {
+    let mut rig = Rig::new("");
+    rig.cores = "0,1";
+    rig.directory.script(AcmeStep::Challenge, Trouble::Silence, 1);
+    let edge = rig.start();
+    let waiting = Waiting::begin();
+    while rig.directory.count(AcmeStep::Challenge) == 0 {
+        waiting.go_on(|| "the authority is not told to look".to_owned());
+    }
+    assert_eq!(edge.metric("corelane_acme_challenges"), 1);
+    let ask =
+        |line: &str| Client::connect(rig.addresses.listen).ask(&format!("{line} HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n"));
+    let path = "/.well-known/acme-challenge/token-0-0_";
+    // So many connections that each core has some.
+    for _ in 0..32 {
+        let answer = ask(&format!("GET {path}"));
+        let text = String::from_utf8(answer.body.clone()).unwrap();
+        assert_eq!((answer.status, text.split('.').next()), (200, Some("token-0-0_")), "{text}");
+        assert_eq!(text.len(), "token-0-0_.".len() + 43, "the thumbprint of the account's key: {text}");
+        assert_eq!(answer.field("content-type"), Some("application/octet-stream"));
+    }
+    let answer = ask(&format!("GET http://{DOMAIN}{path}?query"));
+    assert_eq!(answer.status, 200);
+    for other in [
+        "/.well-known/acme-challenge/token-0-0",
+        "/.well-known/acme-challenge/token-0-0_/",
+        "/.well-known/acme-challenge/%74oken-0-0_",
+    ] {
+        assert_eq!(ask(&format!("GET {other}")).status, 404, "{other}");
+    }
+    assert_eq!(ask(&format!("DELETE {path}")).status, 404);
+}
+
+/// What another tool brought is served until the ordered one is there.
+#[test]
+fn a_certificate_of_files_gives_way_to_an_ordered_one_by_a_reload() {
+    let first = Rig::new("");
+    first.start().await_event("acme_stored");
+    let mut rig = Rig::new("");
+    let ordered = rig.config.clone();
+    let [chain, key] = ["chain.pem", "key.pem"].map(|file| first.stored(file));
+    rig.config = ordered.replace("acme = [\"shop.example\"]", &format!("chain = {chain:?}\nkey = {key:?}"));
+    rig.directory.script(AcmeStep::NewOrder, Trouble::Problem(500, "serverInternal", None), 1);
+    let edge = rig.start();
+    let trusted = || acme_directory::trusted(rig.tls, DOMAIN, &first.directory.root);
+    let before = trusted().expect("that of the files");
+    std::fs::write(rig.file(), &ordered).unwrap();
+    edge.signal("HUP");
+    edge.await_event("acme_failed");
+    assert_eq!(trusted(), Some(before));
+    assert_eq!(edge.metric(MISSING), 0);
+    let ready = edge.page("/readyz");
+    assert!(ready.contains("certificate default could not be renewed"), "{ready}");
+    edge.signal("HUP");
+    edge.await_event("acme_stored");
+    rig.await_trusted(DOMAIN);
+    assert_eq!(trusted(), None, "that of the files is gone");
 }

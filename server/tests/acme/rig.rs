@@ -24,6 +24,8 @@ pub(super) struct Rig {
     pub(super) tls: SocketAddr,
     /// Text of the configuration file.
     pub(super) config: String,
+    /// CPUs of its data cores.
+    pub(super) cores: &'static str,
 }
 
 /// A running edge.
@@ -46,14 +48,14 @@ impl Rig {
             directory.url,
             folder.join("acme"),
         );
-        Rig { directory, folder, addresses, tls, config }
+        Rig { directory, folder, addresses, tls, config, cores: "0" }
     }
 
     /// Starts the edge, and waits until it serves.
     pub(super) fn start(&self) -> Edge {
         std::fs::write(self.file(), &self.config).unwrap();
         let mut command = program(env!("CARGO_BIN_EXE_corelane"));
-        command.args(self.addresses.flags()).args(["--cores", "0", "--config"]).arg(self.file());
+        command.args(self.addresses.flags()).args(["--cores", self.cores, "--config"]).arg(self.file());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = lines(child.stderr.take().unwrap());
         let edge = Edge { process: Running(child), log, addresses: self.addresses };

@@ -1,6 +1,7 @@
 //! The store against real rustls clients, in memory.
 
 mod certificates;
+mod challenges;
 mod handshakes;
 mod issuer;
 mod links;
