@@ -271,7 +271,6 @@ fn with_client_files<R>(
     let ordered: Vec<OrderedFiles> = settings.orders().iter().flat_map(OrderedFiles::all).collect();
     let mut faults = temporary.stand_for(&ordered, (files, served), parts);
     let keys: Vec<CertificateKeys> = settings.certificate.keys().map(|name| CertificateKeys::of(name)).collect();
-    faults.extend(early_data_faults(settings));
     let mut take = |setting, path| files.named(setting, path).map_err(|fault| faults.push(fault)).ok();
     let mut certificates: Vec<CertificateFiles<'_>> = Vec::new();
     for ((name, certificate), keys) in settings.certificate.iter().zip(&keys) {
@@ -299,24 +298,6 @@ fn with_client_files<R>(
         client_crl: tls.client_crl.as_deref().and_then(|path| take("tls.client_crl", path)),
     };
     if faults.is_empty() { Ok(then(&server_files)) } else { Err(faults) }
-}
-
-/// Settings that early data cannot be taken with.
-fn early_data_faults(settings: &EdgeSettings) -> Vec<SecurityFault> {
-    let tls = &settings.tls;
-    if !tls.early_data {
-        return Vec::new();
-    }
-    let excluded = [
-        (!tls.tickets, "tls.tickets is false, and only clients that resume send early data"),
-        (tls.ticket_keys.is_some(), "tls.ticket_keys is set, and sessions with early data are of one process"),
-        (
-            tls.client_auth != ClientAuthChoice::None,
-            "tls.client_auth asks for certificates, which early data come before",
-        ),
-    ];
-    let faults = excluded.iter().filter(|(is_set, _)| *is_set);
-    faults.map(|(_, why)| SecurityFault::lasting(format!("tls.early_data: {why}; take one of the two out"))).collect()
 }
 
 impl CertificateKeys {

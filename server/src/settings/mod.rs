@@ -295,7 +295,9 @@ impl Settings for EdgeSettings {
     const SCHEMA: &'static Schema = &SCHEMA;
 
     fn misfits(&self) -> Vec<SettingMisfit> {
-        self.certificate_misfits()
+        let mut misfits = self.certificate_misfits();
+        misfits.extend(self.tls.misfits());
+        misfits
     }
 }
 

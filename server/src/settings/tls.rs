@@ -6,6 +6,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use control::settings::SettingMisfit;
 use control::settings::kind::Kind;
 use control::settings::process_keys::{DAY, MINUTE, SECOND};
 use control::settings::schema::SettingKey;
@@ -79,6 +80,23 @@ settings! {
         pub key_log: Option<PathBuf> = SettingKey::new(Kind::Path).restart(),
         /// How long before its end a certificate is warned of in `/readyz` and the log.
         pub expiry_warning: Duration = SettingKey::duration(SECOND, DAY.saturating_mul(90)).preset("7d"),
+    }
+}
+
+impl TlsSettings {
+    /// Settings that early data cannot be taken with.
+    pub(super) fn misfits(&self) -> Vec<SettingMisfit> {
+        let excluded = [
+            (!self.tickets, "tls.tickets = false: only clients that resume send early data"),
+            (self.ticket_keys.is_some(), "tls.ticket_keys: sessions with early data are of one process"),
+            (self.client_auth != ClientAuthChoice::None, "tls.client_auth: early data come before a certificate"),
+        ];
+        let excluding = excluded.into_iter().filter(|(is_set, _)| self.early_data && *is_set);
+        let misfit = |(_, why)| SettingMisfit {
+            key: "tls.early_data".to_owned(),
+            reason: format!("found true beside {why}; take one of the two out"),
+        };
+        excluding.map(misfit).collect()
     }
 }
 

@@ -65,10 +65,18 @@ fn combinations_that_would_do_nothing_or_cannot_work_are_refused_with_what_to_do
         (
             with_tls("[tls]\nearly_data = true\ntickets = false\n"),
             TLS,
-            &["tls.early_data: tls.tickets is false", "take one of the two out"],
+            &["corelane.toml:", "tls.early_data: found true beside tls.tickets = false", "take one of the two out"],
         ),
-        (with_tls("[tls]\nearly_data = true\nticket_keys = \"/k\"\n"), TLS, &["tls.early_data: tls.ticket_keys"]),
-        (with_tls("[tls]\nearly_data = true\nclient_auth = \"optional\"\n"), TLS, &["tls.early_data: tls.client_auth"]),
+        (
+            with_tls("[tls]\nearly_data = true\nticket_keys = \"/k\"\n"),
+            TLS,
+            &["tls.early_data: found true beside tls.ticket_keys"],
+        ),
+        (
+            with_tls("[tls]\nearly_data = true\nclient_auth = \"optional\"\n"),
+            TLS,
+            &["tls.early_data: found true beside tls.client_auth"],
+        ),
         (with_tls("[tls]\nhandshake_timeout = \"0s\"\n"), TLS, &["tls.handshake_timeout", "100ms to 1m"]),
         (with_tls(&other), TLS, &["corelane.test", "remove one"]),
         (format!("[certificate.a]\nchain = {:?}\n", leaf.chain), TLS, &["certificate.a.key"]),

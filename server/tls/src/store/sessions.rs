@@ -1,18 +1,18 @@
 //! Sessions that are used once, for early data: what a ticket cannot promise.
 //!
 //! ```text
-//!  slots (a ring, `capacity` long): │ oldest … newest │        index: context and id ─▶ slot
+//!  slots (a ring, `capacity` long): │ oldest … newest │        buckets: part of the id ─▶ first slot ─▶ following …
 //!                                     ▲ overwritten next
 //! ```
 //!
 //! **Not** used without `tls.early_data`; [`super::tickets`] need no lock.
 //!
 //! **Invariants**: a session is taken once, on whichever core. At most `capacity` sessions of at most [`SESSION_BYTES_MAX`] are
-//! held; the oldest goes first, and none is older than `ticket_time`. The lock is held for a look-up, and only in handshakes.
+//! held; the oldest goes first, and none is older than `ticket_time`. The lock is held for a look-up, and only in handshakes: what would have to grow, and be moved, has its size from
+//! the beginning.
 //!
 //! **Source**: RFC 8446 section 8.1; docs/adr/0020-session-store.md.
 
-use std::collections::HashMap;
 use std::fmt;
 #[expect(
     clippy::disallowed_types,
@@ -61,12 +61,23 @@ impl fmt::Debug for Sessions {
     }
 }
 
-#[derive(Default)]
 struct SessionTable {
-    index: HashMap<(Sha256, SessionId), usize>,
-    slots: Vec<Option<HeldSession>>,
+    /// The first slot of each chain. Ids are random, and those that are stored are ours: a part of them is as good as a hash.
+    buckets: Box<[u32]>,
+    /// Its room is there from the beginning.
+    slots: Vec<SessionPlace>,
+    capacity: usize,
     /// The slot that is written next, once all are in use.
     next: usize,
+}
+
+/// No slot.
+const NOWHERE: u32 = u32::MAX;
+
+struct SessionPlace {
+    session: Option<HeldSession>,
+    /// The next of its chain.
+    following: u32,
 }
 
 struct HeldSession {
@@ -76,10 +87,11 @@ struct HeldSession {
 }
 
 impl Sessions {
-    /// A store of at most `capacity` sessions, 1 to 2^22. It takes memory as they come.
+    /// A store of at most `capacity` sessions, 1 to 2^22. Most of its memory is touched as they come.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { held: LockedTable::default(), capacity: capacity.clamp(1, SESSIONS_MAX) }
+        let capacity = capacity.clamp(1, SESSIONS_MAX);
+        Self { held: LockedTable::new(SessionTable::new(capacity)), capacity }
     }
 
     /// How many sessions it holds at most.
@@ -88,10 +100,10 @@ impl Sessions {
         self.capacity
     }
 
-    /// How many sessions it holds.
+    /// How many sessions it holds. Looks at each place.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.held().index.len()
+        self.held().slots.iter().filter(|slot| slot.session.is_some()).count()
     }
 
     /// Whether it holds none.
@@ -106,33 +118,62 @@ impl Sessions {
     }
 
     fn put(&self, session: HeldSession) {
-        self.held().put(session, self.capacity);
+        self.held().put(session);
     }
 }
 
 impl SessionTable {
-    fn put(&mut self, session: HeldSession, capacity: usize) {
+    fn new(capacity: usize) -> Self {
+        let buckets = vec![NOWHERE; capacity.next_power_of_two()].into_boxed_slice();
+        SessionTable { buckets, slots: Vec::with_capacity(capacity), capacity, next: 0 }
+    }
+
+    fn bucket(&self, (_, id): &(Sha256, SessionId)) -> usize {
+        let [a, b, c, d, ..] = *id;
+        u32::from_le_bytes([a, b, c, d]) as usize & (self.buckets.len() - 1)
+    }
+
+    fn put(&mut self, session: HeldSession) {
         self.take(&session.key);
-        let slot = if self.slots.len() < capacity { self.slots.len() } else { self.next };
-        self.next = (slot + 1) % capacity;
-        self.index.insert(session.key, slot);
-        match self.slots.get_mut(slot) {
-            None => self.slots.push(Some(session)),
-            Some(oldest) => {
-                if let Some(gone) = oldest.replace(session) {
-                    self.index.remove(&gone.key);
-                }
-            }
+        let slot = if self.slots.len() < self.capacity { self.slots.len() } else { self.next };
+        self.next = (slot + 1) % self.capacity;
+        if let Some(oldest) = self.slots.get(slot).and_then(|oldest| oldest.session.as_ref()) {
+            let key = oldest.key;
+            self.take(&key);
         }
+        let bucket = self.bucket(&session.key);
+        let place = SessionPlace { session: Some(session), following: self.buckets[bucket] };
+        match self.slots.get_mut(slot) {
+            None => self.slots.push(place),
+            Some(free) => *free = place,
+        }
+        self.buckets[bucket] = slot as u32;
     }
 
     fn take(&mut self, key: &(Sha256, SessionId)) -> Option<HeldSession> {
-        let slot = self.index.remove(key)?;
-        self.slots[slot].take()
+        let slot = self.slot(key)?;
+        let (bucket, following) = (self.bucket(key), self.slots[slot].following);
+        let before = self.chain(bucket).find(|before| self.slots[*before].following == slot as u32);
+        match before {
+            None => self.buckets[bucket] = following,
+            Some(before) => self.slots[before].following = following,
+        }
+        self.slots[slot].session.take()
     }
 
     fn find(&self, key: &(Sha256, SessionId)) -> Option<&HeldSession> {
-        self.slots[*self.index.get(key)?].as_ref()
+        self.slots[self.slot(key)?].session.as_ref()
+    }
+
+    fn slot(&self, key: &(Sha256, SessionId)) -> Option<usize> {
+        let is_it = |slot: &usize| self.slots[*slot].session.as_ref().is_some_and(|held| held.key == *key);
+        self.chain(self.bucket(key)).find(is_it)
+    }
+
+    /// The slots of a chain, each of which has a session.
+    fn chain(&self, bucket: usize) -> impl Iterator<Item = usize> + '_ {
+        let slot = |number: u32| (number != NOWHERE).then_some(number as usize);
+        std::iter::successors(slot(self.buckets[bucket]), move |at| slot(self.slots[*at].following))
     }
 }
 

@@ -107,3 +107,35 @@ fn sessions_have_their_time_size_and_context() {
     assert_eq!(view.take(b"short"), None);
     assert_eq!([0, 1, usize::MAX].map(|capacity| Sessions::new(capacity).capacity()), [1, 1, SESSIONS_MAX]);
 }
+
+/// Few buckets and the same beginning of every id, so that chains are long.
+#[test]
+fn a_store_is_a_ring_of_keys_whatever_is_put_and_taken() {
+    for capacity in [1, 2, 7, 16] {
+        let store = Store::new(capacity);
+        let view = store.view(0);
+        // What is held, by slot, as the simplest store would.
+        let mut ring: Vec<Option<(u8, u8)>> = Vec::new();
+        let (mut next, mut state) = (0, capacity as u64);
+        for step in 0..5_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (number, is_put) = ((state >> 33) as u8 % 24, state >> 60 < 9);
+            let id: Vec<u8> = (0..ID_BYTES as u8).map(|at| if at < 4 { number % 3 } else { number }).collect();
+            let held = ring.iter().position(|held| held.is_some_and(|(of, _)| of == number));
+            let value = held.and_then(|slot| ring[slot].take()).map(|(_, value)| vec![value]);
+            if !is_put {
+                assert_eq!(view.take(&id), value, "step {step}");
+                continue;
+            }
+            assert_eq!(view.get(&id), value, "step {step}");
+            assert!(view.put(id, vec![step as u8]));
+            if ring.len() < capacity {
+                next = ring.len();
+                ring.push(None);
+            }
+            ring[next] = Some((number, step as u8));
+            next = (next + 1) % capacity;
+            assert_eq!(store.sessions.len(), ring.iter().flatten().count());
+        }
+    }
+}
