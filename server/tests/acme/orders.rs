@@ -1,6 +1,6 @@
 //! From nothing to a certificate, and on to the next.
 
-use acme_directory::{AcmeStep, Trouble, first_of};
+use acme_directory::{AcmeStep, Trouble, first_of, identifier, said_after_proof};
 
 use crate::support::client::Client;
 use crate::support::server::Waiting;
@@ -29,7 +29,7 @@ fn from_nothing_to_a_certificate(challenge: &str) {
     let path = "/.well-known/acme-challenge/token-0-0_";
     let answer = Client::connect(rig.addresses.listen).ask(&format!("GET {path} HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n"));
     assert_eq!(answer.status, 404);
-    assert_eq!(acme_directory::identifier(rig.tls, DOMAIN), None);
+    assert_eq!(identifier(rig.tls, DOMAIN), None);
     assert_eq!(edge.metric("corelane_acme_challenges"), 0);
     assert_eq!(edge.stop(), Some(0));
 }
@@ -94,10 +94,7 @@ fn challenges_are_answered_by_every_core_until_the_authority_has_looked() {
     rig.cores = "0,1";
     rig.directory.script(AcmeStep::Challenge, Trouble::Silence, 1);
     let edge = rig.start();
-    let waiting = Waiting::begin();
-    while rig.directory.count(AcmeStep::Challenge) == 0 {
-        waiting.go_on(|| "the authority is not told to look".to_owned());
-    }
+    await_look(&rig);
     assert_eq!(edge.metric("corelane_acme_challenges"), 1);
     let ask =
         |line: &str| Client::connect(rig.addresses.listen).ask(&format!("{line} HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n"));
@@ -146,4 +143,55 @@ fn a_certificate_of_files_gives_way_to_an_ordered_one_by_a_reload() {
     edge.await_event("acme_stored");
     rig.await_trusted(DOMAIN);
     assert_eq!(trusted(), None, "that of the files is gone");
+}
+
+/// A handshake is all that an authority gets, and clients are served beside it.
+#[test]
+fn a_handshake_for_a_challenge_is_all_there_is_to_it() {
+    let mut rig = Rig::new("challenge = \"tls-alpn-01\"\n");
+    rig.cores = "0,1";
+    rig.directory.script(AcmeStep::Challenge, Trouble::Silence, 1);
+    let _edge = rig.start();
+    await_look(&rig);
+    for _ in 0..16 {
+        assert!(identifier(rig.tls, DOMAIN).is_some());
+    }
+    assert_eq!(identifier(rig.tls, "www.shop.example"), None);
+    let said = said_after_proof(rig.tls, DOMAIN, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(said, Some(Vec::new()), "nothing is served on such a connection");
+}
+
+/// Whoever takes the orders out of the settings is not left with answers to them.
+#[test]
+fn orders_that_are_taken_back_end_with_their_challenges() {
+    let mut rig = Rig::new("");
+    rig.directory.script(AcmeStep::Challenge, Trouble::Silence, usize::MAX);
+    let edge = rig.start();
+    await_look(&rig);
+    let (settings, _) = rig.config.split_once("[acme]").unwrap();
+    let first = Rig::new("");
+    first.start().await_event("acme_stored");
+    let [chain, key] = ["chain.pem", "key.pem"].map(|file| first.stored(file));
+    rig.config = format!("{settings}[certificate.default]\nchain = {chain:?}\nkey = {key:?}\n");
+    std::fs::write(rig.file(), &rig.config).unwrap();
+    edge.signal("HUP");
+    edge.await_event("certificates_in_force");
+    let waiting = Waiting::begin();
+    while edge.metric("corelane_acme_challenges") > 0 {
+        waiting.go_on(|| "challenges are answered still".to_owned());
+    }
+    let path = "/.well-known/acme-challenge/token-0-0_";
+    let ask = || Client::connect(rig.addresses.listen).ask(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).status;
+    while ask() != 404 {
+        waiting.go_on(|| "the challenge is answered still".to_owned());
+    }
+    assert!(acme_directory::trusted(rig.tls, DOMAIN, &first.directory.root).is_some());
+}
+
+/// Waits until the authority has been told to look.
+fn await_look(rig: &Rig) {
+    let waiting = Waiting::begin();
+    while rig.directory.count(AcmeStep::Challenge) == 0 {
+        waiting.go_on(|| "the authority is not told to look".to_owned());
+    }
 }

@@ -15,4 +15,4 @@ mod jws;
 mod look;
 
 pub use directory::{AcmeStep, Book, DomainAddresses, ScriptedDirectory, Trouble};
-pub use look::{ACME_TLS, SOCKET_TIME, fetch, first_of, identifier, provider, trusted};
+pub use look::{ACME_TLS, SOCKET_TIME, fetch, first_of, identifier, provider, said_after_proof, trusted};

@@ -13,7 +13,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned};
 use x509_parser::prelude::*;
 
 /// The protocol of tls-alpn-01, in ALPN.
@@ -41,6 +41,26 @@ pub fn fetch(address: SocketAddr, domain: &str, token: &str) -> Option<String> {
 
 /// Makes the handshake of an authority for tls-alpn-01. Returns the value of the certificate's extension, if all else is right.
 pub fn identifier(address: SocketAddr, domain: &str) -> Option<Vec<u8>> {
+    let (connection, _) = prove(address, domain)?;
+    let certificate = connection.peer_certificates()?.first()?.clone();
+    let (_, certificate) = X509Certificate::from_der(&certificate).ok()?;
+    let names = certificate.subject_alternative_name().ok()??.value.general_names.clone();
+    let extension = certificate.extensions().iter().find(|one| one.oid.to_id_string() == "1.3.6.1.5.5.7.1.31")?;
+    (names == [GeneralName::DNSName(domain)] && extension.critical).then(|| extension.value.to_vec())
+}
+
+/// What a listener says to one who makes that handshake and goes on with a request; `None` where there is no such handshake.
+pub fn said_after_proof(address: SocketAddr, domain: &str, request: &str) -> Option<Vec<u8>> {
+    let (connection, stream) = prove(address, domain)?;
+    let mut stream = StreamOwned::new(connection, stream);
+    let mut said = Vec::new();
+    // It may have closed already.
+    let _ = stream.write_all(request.as_bytes());
+    let _ = stream.read_to_end(&mut said);
+    Some(said)
+}
+
+fn prove(address: SocketAddr, domain: &str) -> Option<(ClientConnection, TcpStream)> {
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
     let mut config = builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone)).with_no_client_auth();
     config.alpn_protocols = vec![ACME_TLS.to_vec()];
@@ -51,14 +71,7 @@ pub fn identifier(address: SocketAddr, domain: &str) -> Option<Vec<u8>> {
     while connection.is_handshaking() {
         connection.complete_io(&mut stream).ok()?;
     }
-    if connection.alpn_protocol() != Some(ACME_TLS) {
-        return None;
-    }
-    let certificate = connection.peer_certificates()?.first()?.clone();
-    let (_, certificate) = X509Certificate::from_der(&certificate).ok()?;
-    let names = certificate.subject_alternative_name().ok()??.value.general_names.clone();
-    let extension = certificate.extensions().iter().find(|one| one.oid.to_id_string() == "1.3.6.1.5.5.7.1.31")?;
-    (names == [GeneralName::DNSName(domain)] && extension.critical).then(|| extension.value.to_vec())
+    (connection.alpn_protocol() == Some(ACME_TLS)).then_some((connection, stream))
 }
 
 /// The first certificate of a chain in PEM, in DER.
