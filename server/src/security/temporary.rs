@@ -147,3 +147,134 @@ impl TemporaryCertificate {
         Ok(Arc::new(TemporaryCertificate { domains: ordered.domains.clone(), pem }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::{Path, PathBuf};
+    use std::sync::{Arc, Mutex};
+
+    use crate::security::Security;
+    use crate::settings::EdgeSettings;
+    use crate::snapshot::fixture;
+    use control::security::{SecurityAtStart, SecuritySource};
+    use corelane_pki::{Authority, CertificateRequest, HolderRole, KeySource, SubjectNames, Validity};
+
+    const NOW_S: u64 = 1_800_000_000;
+
+    const SETTINGS: &str = "listen_tls = [\"127.0.0.1:8443\"]\n[acme]\nagree_terms = true\nfolder = \"/acme\"\n\
+         [certificate.shop]\nacme = [\"shop.example\", \"www.shop.example\"]\n";
+
+    const OTHER_NAMES: &str = "listen_tls = [\"127.0.0.1:8443\"]\n[acme]\nagree_terms = true\nfolder = \"/acme\"\n\
+         [certificate.shop]\nacme = [\"other.example\"]\n";
+
+    /// The folder of an edge, as tests change it.
+    #[derive(Clone, Default)]
+    struct Folder(Arc<Mutex<BTreeMap<PathBuf, Vec<u8>>>>);
+
+    impl Folder {
+        /// Puts a pair that ends at `until_s` there.
+        fn store(&self, until_s: u64) {
+            let validity = Validity { from: NOW_S - 86_400, until: until_s };
+            let authority = Authority::create("a", validity, &mut KeySource::P256).unwrap();
+            let request = CertificateRequest {
+                role: HolderRole::Server,
+                id: "shop".to_owned(),
+                names: SubjectNames::new(&["shop.example"], &[]).unwrap(),
+                validity,
+            };
+            let issued = authority.issue(&request, &mut KeySource::P256).unwrap();
+            let mut files = self.0.lock().unwrap();
+            files.insert("/acme/shop/chain.pem".into(), issued.chain.into_bytes());
+            files.insert("/acme/shop/key.pem".into(), issued.key.expose().as_bytes().to_vec());
+        }
+
+        fn clear(&self) {
+            self.0.lock().unwrap().clear();
+        }
+
+        fn read(&self, settings: &EdgeSettings) -> SecurityAtStart {
+            let files = self.clone();
+            let read = move |file: &Path| {
+                files.0.lock().unwrap().get(file).cloned().ok_or_else(|| std::io::ErrorKind::NotFound.into())
+            };
+            let source = SecuritySource::in_place(read, |_| None);
+            SecurityAtStart::read_now(source, &Security::files(settings), NOW_S * 1_000)
+        }
+
+        fn start(&self) -> Security {
+            let settings = fixture::snapshot(1, SETTINGS).settings;
+            Security::at_start(&settings, &self.read(&settings), None, None).unwrap()
+        }
+
+        /// The next of `before`, and how many faults there were.
+        fn reload(&self, before: &Security, text: &'static str) -> (Option<Security>, usize) {
+            let settings = fixture::snapshot(1, text).settings;
+            let read = self.read(&settings);
+            let reload = before.reload(&settings, &read.files, None, &read.parts());
+            (reload.security, reload.faults.len())
+        }
+    }
+
+    fn fingerprint(security: &Security) -> String {
+        let mut shown = security.certificates().map(|facts| facts.fingerprint.clone());
+        let found = shown.next().unwrap();
+        assert_eq!(shown.next(), None);
+        found
+    }
+
+    #[test]
+    fn a_temporary_one_has_all_names_and_stays_until_the_ordered_one_is_there() {
+        let folder = Folder::default();
+        let first = folder.start();
+        assert!(first.is_temporary("shop") && !first.is_temporary("other"));
+        assert_eq!((first.temporary_count(), first.lasting_certificates().count()), (1, 0));
+        let names: Vec<String> = first.certificates().flat_map(|facts| facts.dns_names.clone()).collect();
+        assert_eq!(names, ["shop.example", "www.shop.example"]);
+
+        let (same, faults) = folder.reload(&first, SETTINGS);
+        assert!(same.is_none() && faults == 0, "what is not there yet is no fault, and is not made again");
+
+        folder.store(NOW_S + 86_400);
+        let (next, faults) = folder.reload(&first, SETTINGS);
+        let next = next.unwrap();
+        assert_eq!((faults, next.temporary_count(), next.lasting_certificates().count()), (0, 0, 1));
+        assert_ne!(fingerprint(&next), fingerprint(&first));
+    }
+
+    #[test]
+    fn other_names_are_those_of_another_temporary_one() {
+        let folder = Folder::default();
+        let first = folder.start();
+        let (next, faults) = folder.reload(&first, OTHER_NAMES);
+        let next = next.unwrap();
+        let names: Vec<String> = next.certificates().flat_map(|facts| facts.dns_names.clone()).collect();
+        assert_eq!((faults, names), (0, vec!["other.example".to_owned()]));
+    }
+
+    #[test]
+    fn a_stored_one_is_served_from_the_start_and_kept_when_its_files_are_no_good() {
+        let folder = Folder::default();
+        folder.store(NOW_S + 86_400);
+        let first = folder.start();
+        assert_eq!((first.temporary_count(), first.lasting_certificates().count()), (0, 1));
+        folder.clear();
+        let (next, faults) = folder.reload(&first, SETTINGS);
+        assert!(next.is_none() && faults > 0, "it is told of, and nothing takes its place");
+        folder.store(NOW_S - 10);
+        let (next, faults) = folder.reload(&first, SETTINGS);
+        assert!(next.is_none() && faults > 0);
+    }
+
+    #[test]
+    fn one_that_has_ended_before_the_start_is_none() {
+        let folder = Folder::default();
+        folder.store(NOW_S - 10);
+        let first = folder.start();
+        assert!(first.is_temporary("shop"));
+        let (same, faults) = folder.reload(&first, SETTINGS);
+        assert!(same.is_none() && faults == 0);
+        folder.store(NOW_S + 86_400);
+        assert!(!folder.reload(&first, SETTINGS).0.unwrap().is_temporary("shop"));
+    }
+}
