@@ -47,10 +47,10 @@ fn who_speaks_nothing_but_the_protocol_of_challenges_gets_the_challenge_of_the_n
     let proved = connect(&root, &server, "A.example", &[ACME_ALPN]).unwrap();
     assert_eq!((shown(&proved), proved.client.alpn_protocol()), (proof.der(), Some(ACME_ALPN)));
     // Others speak what they spoke, and see what they saw.
-    let as_before: [(&[&[u8]], Option<&[u8]>); 3] =
-        [(&[ACME_ALPN, b"http/1.1"], Some(b"http/1.1")), (&[b"http/1.1"], Some(b"http/1.1")), (&[], None)];
+    let http: &[u8] = b"http/1.1";
+    let as_before = [(vec![ACME_ALPN, http], Some(http)), (vec![http], Some(http)), (vec![], None)];
     for (alpn, spoken) in as_before {
-        let ends = connect(&root, &server, "a.example", alpn).unwrap();
+        let ends = connect(&root, &server, "a.example", &alpn).unwrap();
         assert_eq!((shown(&ends), ends.client.alpn_protocol()), (web.der(), spoken), "{alpn:?}");
     }
     // A name without a challenge, and none at all.
