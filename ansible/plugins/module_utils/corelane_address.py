@@ -22,6 +22,12 @@ def local(listen):
     return "%s:%s" % (_OWN.get(host, host), port)
 
 
+def admin_from_outside(settings, host):
+    """As `from_outside`, of the admin listener that settings name: after `tls:` where it takes operators with certificates only."""
+    found = from_outside(settings.get("admin"), host)
+    return "tls:" + found if found and settings.get("admin_tls") else found
+
+
 def from_outside(listen, host):
     """Where a listener is asked from another host, or None. `host` is its own host, as seen from there."""
     if not listen or listen.startswith("unix:"):

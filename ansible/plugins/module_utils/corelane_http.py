@@ -1,18 +1,35 @@
-"""Asking a process over HTTP/1.1, by TCP or over a Unix socket.
+"""Asking a process over HTTP/1.1, by TCP, by TLS within the cluster, or over a Unix socket.
 
-Not: retries, redirects, TLS. Listeners that commands and metrics come from speak none.
+Not: retries, redirects, TLS with servers that clients reach.
 
-Invariants: a request ends within its time, whatever the other side does.
+Invariants: a request ends within its time, whatever the other side does. Over TLS the other side is an edge or a node of the cluster: its
+certificate is of the cluster's authority and for servers, which those of operators are not.
 """
 
 from __future__ import annotations
 
 import http.client
+import os
 import socket
+import ssl
 import time
 
 # Metrics of a process with 256 cores are below this.
 BODY_BYTES_MAX = 64 * 1024 * 1024
+
+
+TLS = "tls:"
+"""Before the address of a listener that takes operators with certificates only."""
+
+IDENTITY_KEYS = ("ca", "chain", "key")
+
+_identity = {}
+
+
+def identify(files):
+    """Names the files with which addresses that begin with `TLS` are asked from now on: `ca`, `chain`, `key`; empty names none."""
+    _identity.clear()
+    _identity.update((key, os.path.expanduser(path)) for key, path in (files or {}).items())
 
 
 class HttpError(Exception):
@@ -32,7 +49,7 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
 
-class _BoundedSocket(socket.socket):
+class _Bounded:
     """A socket of a request that has to end by `until`, also where bytes come one by one."""
 
     until = 0.0
@@ -52,9 +69,32 @@ class _BoundedSocket(socket.socket):
         self.settimeout(left)
 
 
+class _BoundedSocket(_Bounded, socket.socket):
+    """In the clear."""
+
+
+class _BoundedTls(_Bounded, ssl.SSLSocket):
+    """Over TLS."""
+
+
+def operator_context():
+    """The TLS of an operator; raises OSError where the files cannot be read, or do not belong together."""
+    missing = [key for key in IDENTITY_KEYS if not _identity.get(key)]
+    if missing:
+        raise ssl.SSLError("this listener takes operators with certificates only, and none is named here")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    # Who it is stands in the identity, not in a name; hosts may be reached under addresses that no certificate has.
+    context.check_hostname = False
+    context.load_verify_locations(_identity["ca"])
+    context.load_cert_chain(_identity["chain"], _identity["key"])
+    return context
+
+
 class _Connection(http.client.HTTPConnection):
     def __init__(self, address, seconds):
-        self.address = address
+        self.is_tls = address.startswith(TLS)
+        self.address = address = address[len(TLS):] if self.is_tls else address
         host = "localhost" if address.startswith("unix:") else address.rpartition(":")[0].strip("[]")
         port = None if address.startswith("unix:") else int(address.rpartition(":")[2])
         super().__init__(host, port, timeout=seconds)
@@ -67,7 +107,12 @@ class _Connection(http.client.HTTPConnection):
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.sock.settimeout(self.timeout)
             self.sock.connect(self.address[len("unix:"):])
-        self.sock = _BoundedSocket(fileno=self.sock.detach())
+        if self.is_tls:
+            context = operator_context()
+            context.sslsocket_class = _BoundedTls
+            self.sock = context.wrap_socket(self.sock)
+        else:
+            self.sock = _BoundedSocket(fileno=self.sock.detach())
 
     def end_by(self, until):
         """Sends and receives until then and no longer; connects first where it is not connected."""
@@ -88,7 +133,7 @@ def _content(answer):
 
 
 class Client:
-    """One kept connection to `address`: "IP:PORT", "[IP]:PORT" or "unix:/path"."""
+    """One kept connection to `address`: "IP:PORT", "[IP]:PORT", either after "tls:", or "unix:/path"."""
 
     def __init__(self, address, seconds=5.0):
         self.address = address

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.corelane_address import from_outside
+from ansible.module_utils.corelane_address import admin_from_outside, from_outside
 from ansible.module_utils.corelane_identity import configuration_id
 from ansible.module_utils.corelane_settings import FOLDER, edge_file, edge_settings, node_file, node_settings
 from ansible.module_utils.corelane_targets import address_of
@@ -25,7 +25,7 @@ def member(host, group, variables, values):
     try:
         settings, address = settings_of(values), address_of(host, variables)
         found["configuration"] = configuration_id({"%s/%s.toml" % (FOLDER, program): file_of(values)})
-        found["admin"] = from_outside(settings.get("admin"), address)
+        found["admin"] = admin_from_outside(settings, address)
         listen = settings.get("listen") or [None]
         found["http"] = from_outside(listen if isinstance(listen, str) else listen[0], address) if group == "edges" else None
     except (KeyError, TypeError, ValueError):

@@ -20,6 +20,7 @@ from ansible.module_utils.corelane_drain_note import PERSON, STEP, UNKNOWN, Drai
 from ansible.module_utils.corelane_files import attempt
 from ansible.module_utils.corelane_http import HttpError, request, wait
 from ansible.module_utils.corelane_installed import CURRENT, running_release
+from ansible.module_utils.corelane_settings import own_admin
 
 # How often a process is looked at while it is waited for.
 LOOK_SECONDS = 0.2
@@ -123,7 +124,7 @@ class Service:
 
     @property
     def admin(self):
-        return address.local(self.settings.get("admin", ""))
+        return own_admin(self.settings)
 
     @property
     def command(self):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from ansible.module_utils.corelane_address import with_port
+from ansible.module_utils.corelane_address import local, with_port
+from ansible.module_utils.corelane_certificate_files import cluster_settings, https_settings, is_reached_by_others
 from ansible.module_utils.corelane_toml import document
 from ansible.module_utils.corelane_variables import Fault
 
@@ -34,7 +35,9 @@ def edge_settings(values):
         settings["topology"] = TOPOLOGY_FILE
     if "listener" in values["corelane_edge_settings"]:
         del settings["listen"]
-    return _with(settings, values, values["corelane_edge_settings"])
+    if values.get("corelane_https_port"):
+        settings["listen_tls"] = [with_port(values["corelane_listen_address"], values["corelane_https_port"])]
+    return _with(settings, values, values["corelane_edge_settings"], "edge")
 
 
 def node_settings(values):
@@ -46,16 +49,27 @@ def node_settings(values):
         "command_listen": "unix:/run/shardstored/command",
         "topology": TOPOLOGY_FILE,
     }
-    return _with(settings, values, values["corelane_node_settings"])
+    return _with(settings, values, values["corelane_node_settings"], "node")
 
 
-def _with(settings, values, own):
+def _with(settings, values, own, role):
     """The settings, and above them what the operator says of the cluster, and above all the operator's own keys."""
-    cluster = {} if values.get("corelane_cluster_plaintext", "loopback") == "loopback" else {"plaintext": values["corelane_cluster_plaintext"]}
-    if isinstance(own.get("cluster"), dict):
-        cluster.update(own["cluster"])
-    together = dict(settings, **own)
-    return dict(together, cluster=cluster) if cluster else together
+    tables = {"cluster": cluster_settings(values, role)}
+    if role == "edge":
+        tables.update(https_settings(values))
+    for table, keys in tables.items():
+        settings[table] = dict(keys, **own[table]) if isinstance(own.get(table), dict) else keys
+    together = dict(settings, **{key: value for key, value in own.items() if key not in tables or not isinstance(value, dict)})
+    if together["cluster"].get("chain") and is_reached_by_others(together["admin"]):
+        together.setdefault("admin_tls", True)
+    return {key: value for key, value in together.items() if value != {}}
+
+
+def own_admin(settings):
+    """Where a service is asked from its own host: its socket of commands, which answers all that the admin listener does and needs no
+    certificate; without one the admin listener."""
+    command = settings.get("command_listen") or ""
+    return command if command.startswith("unix:") else local(settings.get("admin", ""))
 
 
 def edge_file(values):

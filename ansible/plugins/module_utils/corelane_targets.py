@@ -12,6 +12,15 @@ from __future__ import annotations
 
 from ansible.module_utils.corelane_address import with_port
 
+TLS = """\
+    scheme: https
+    tls_config:
+      ca_file: /etc/prometheus/corelane/ca.pem
+      cert_file: /etc/prometheus/corelane/operator.pem
+      key_file: /etc/prometheus/corelane/operator.key
+"""
+"""How Prometheus asks admin listeners that take operators with certificates only."""
+
 LABELS = {"corelane_zone": "zone", "corelane_rack": "rack"}
 
 
@@ -42,3 +51,11 @@ def endpoints(hosts, hostvars, port_variable, port_default, address_variable="an
         return str(hostvars[host].get(address_variable) or address_of(host, hostvars[host]))
 
     return [with_port(address(host), hostvars[host].get(port_variable, port_default)) for host in hosts]
+
+
+def over_tls(configuration, is_over_tls):
+    """The scrape configuration of a fleet whose admin listeners take operators with certificates only."""
+    jobs = ("  - job_name: corelane-edges\n", "  - job_name: corelane-nodes\n")
+    for job in jobs if is_over_tls else ():
+        configuration = configuration.replace(job, job + TLS)
+    return configuration

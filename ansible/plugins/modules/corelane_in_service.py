@@ -12,6 +12,7 @@ options:
   leaving: { description: The hosts that are to leave, type: list, elements: str, required: true }
   members: { description: "All hosts of the group, as corelane_rollout_members describes them", type: dict, required: true }
   minimum: { description: How many of the group must serve; a number or percent, type: raw, required: true }
+  identity: { description: "Files with which admin listeners over TLS are asked: ca, chain, key", type: dict, default: {} }
 author: Corelane
 """
 
@@ -30,18 +31,21 @@ in_service: { description: Hosts that serve, returned: where they were asked, ty
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.corelane_batches import BatchError, minimum_in_service
+from ansible.module_utils.corelane_http import identify
 from ansible.module_utils.corelane_readiness import leave_fault, ready
 
 ARGUMENTS = {
     "leaving": {"type": "list", "elements": "str", "required": True},
     "members": {"type": "dict", "required": True},
     "minimum": {"type": "raw", "required": True},
+    "identity": {"type": "dict", "default": {}},
 }
 
 
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     given = module.params
+    identify(given["identity"])
     members, admin = sorted(given["members"]), dict((host, member["admin"]) for host, member in given["members"].items())
     leaving = [host for host in given["leaving"] if host in members]
     try:

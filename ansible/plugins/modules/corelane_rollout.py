@@ -25,6 +25,7 @@ options:
   results: { description: Registered results by host, as a list of staging and step, type: dict, default: {} }
   verdict: { description: The judge's verdict, type: dict, default: {} }
   accept_unknown: { description: Go on where there is not enough data to judge, type: bool, default: false }
+  identity: { description: "Files with which admin listeners over TLS are asked: ca, chain, key", type: dict, default: {} }
 author: Corelane
 """
 
@@ -54,6 +55,7 @@ from ansible.module_utils import corelane_rollout_file as file
 from ansible.module_utils import corelane_rollout_state as rollout
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.corelane_batches import BatchError
+from ansible.module_utils.corelane_http import identify
 from ansible.module_utils.corelane_identity import identity
 from ansible.module_utils.corelane_readiness import ready
 from ansible.module_utils.corelane_rollout_begin import begin as begin_run
@@ -74,6 +76,7 @@ ARGUMENTS = {
     "results": {"type": "dict", "default": {}},
     "verdict": {"type": "dict", "default": {}},
     "accept_unknown": {"type": "bool", "default": False},
+    "identity": {"type": "dict", "default": {}},
 }
 
 # What may differ between two states that say the same.
@@ -245,6 +248,7 @@ def _said(state):
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     given = module.params
+    identify(given["identity"])
     try:
         if module.check_mode:
             answer = transition(given, True)

@@ -41,7 +41,7 @@ problem: { description: Why the service could not be looked at, returned: always
 import json
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.corelane_address import from_outside
+from ansible.module_utils.corelane_address import admin_from_outside, from_outside
 from ansible.module_utils.corelane_drain_note import PERSON
 from ansible.module_utils.corelane_files import attempt
 from ansible.module_utils.corelane_http import HttpError
@@ -74,7 +74,7 @@ def facts(kind, host):
     try:
         service.read_settings()
         found["admin"] = service.settings.get("admin")
-        found["admin_address"] = from_outside(found["admin"], host)
+        found["admin_address"] = admin_from_outside(service.settings, host)
         found["http_address"] = from_outside((service.settings.get("listen") or [None])[0] if service.kind.has_http else None, host)
         if service.is_active():
             status, found["running"] = service.status(), service.running_release()

@@ -21,6 +21,7 @@ options:
   seconds: { description: How long to watch, type: int, required: true }
   limits: { description: Limits of the judge, type: dict, default: {} }
   probes: { description: Paths whose answers are compared, type: list, elements: str, default: [] }
+  identity: { description: "Files with which admin listeners over TLS are asked: ca, chain, key", type: dict, default: {} }
 author: Corelane
 """
 
@@ -46,7 +47,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.corelane_canary import FAIL, PASS, UNKNOWN, judge, judge_clients, probes, with_criterion
 from ansible.module_utils.corelane_exposition import parse, window
-from ansible.module_utils.corelane_http import HttpError, request
+from ansible.module_utils.corelane_http import HttpError, identify, request
 
 ARGUMENTS = {
     "hosts": {"type": "list", "elements": "str", "required": True},
@@ -58,6 +59,7 @@ ARGUMENTS = {
     "seconds": {"type": "int", "required": True},
     "limits": {"type": "dict", "default": {}},
     "probes": {"type": "list", "elements": "str", "default": []},
+    "identity": {"type": "dict", "default": {}},
 }
 
 # Hosts to compare with: more say no more.
@@ -191,6 +193,7 @@ def together(verdicts):
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     given = module.params
+    identify(given["identity"])
     others = [host for host in given["others"] if host not in given["hosts"]][:OTHERS_MAX]
     names = given["hosts"] + others + [host for host in given["clients"] if host not in given["hosts"]]
     addresses = dict((host, given["admin"].get(host)) for host in names)

@@ -153,13 +153,24 @@ impl Controller {
         let _ = writeln!(
             text,
             "ip netns exec {} ansible-playbook -i inventories/lab playbooks/site.yml \\\n  -e corelane_release={} \\\n  -e \
-             corelane_release_public_key={} -e corelane_rollout_state_dir={}",
+             corelane_release_public_key={} -e corelane_rollout_state_dir={} -e corelane_pki_dir={}",
             self.namespace,
             releases.archive("good")?.display(),
             releases.key().display(),
-            self.folder.join("rollouts").display(),
+            self.state_folder().display(),
+            self.pki_folder().display(),
         );
         Ok(text)
+    }
+
+    /// The folder of the authorities of clusters.
+    pub(crate) fn pki_folder(&self) -> PathBuf {
+        self.folder.join("pki")
+    }
+
+    /// The folder of the authority of the fleet.
+    pub(crate) fn pki_of_lab(&self) -> PathBuf {
+        self.pki_folder().join("lab")
     }
 
     /// The folder of states of rollouts.

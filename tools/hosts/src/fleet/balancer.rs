@@ -1,4 +1,4 @@
-//! HAProxy in front of the edges, in the bridge's namespace.
+//! HAProxy in front of the edges, in the bridge's namespace. It looks at admin listeners as the operator `balancer` of the cluster.
 //!
 //! **Source**: HAProxy 2.6, configuration manual.
 
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use corelane_lab::child::ChildProcess;
 
 use super::{HOSTS, Role};
@@ -35,31 +35,68 @@ frontend all
 backend edges
     balance roundrobin
     option httpchk GET /readyz
-    default-server check port 9180 inter 250ms fall 1 rise 1
+    default-server check port 9180 inter 250ms fall 1 rise 1 CHECK_TLS
 ";
+
+/// Added to the checks once the cluster has certificates.
+const CHECK_TLS: &str = "check-ssl verify required ca-file FOLDER/balancer-ca.pem crt FOLDER/balancer.pem";
 
 /// Its answer lists all servers with some hundred bytes each.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running HAProxy.
 pub(crate) struct Balancer {
-    _child: ChildProcess,
-    socket: PathBuf,
+    child: ChildProcess,
+    folder: PathBuf,
+    namespace: String,
 }
 
 impl Balancer {
     /// Starts it. Edges that do not serve yet are found once they do.
     pub(super) fn start(folder: &Path, namespace: &str) -> Result<Self> {
-        let mut config = CONFIG.replace("FOLDER", &folder.display().to_string()).replace("ADDRESS", ADDRESS);
-        for host in HOSTS.iter().filter(|host| host.role == Role::Edge) {
-            let _ = writeln!(config, "    server {} 198.18.0.{}:8080", host.name, host.number);
-        }
-        let path = folder.join("haproxy.cfg");
-        fs::write(&path, config).with_context(|| path.display().to_string())?;
-        let log = fs::File::create(folder.join("haproxy.log")).context("no file for the log of HAProxy")?;
-        let mut command = in_namespace(namespace, "haproxy");
-        command.args(["-db", "-f"]).arg(path).stdout(log.try_clone()?).stderr(log);
-        Ok(Self { _child: ChildProcess::start(&mut command)?, socket: folder.join("haproxy.sock") })
+        let child = started(folder, namespace, "")?;
+        Ok(Self { child, folder: folder.to_path_buf(), namespace: namespace.to_owned() })
+    }
+
+    /// Starts it anew, with a certificate of the cluster's authority, whose folder is `pki`.
+    ///
+    /// # Errors
+    /// There is none for it.
+    pub(crate) fn identify(&mut self, pki: &Path) -> Result<()> {
+        self.write_certificate(pki)?;
+        self.child.kill();
+        self.child = started(&self.folder, &self.namespace, CHECK_TLS)?;
+        Ok(())
+    }
+
+    /// Gives it the certificate that the folder `pki` has by now. No connection ends.
+    ///
+    /// # Errors
+    /// There is none, or HAProxy does not take it.
+    pub(crate) fn renew(&self, pki: &Path) -> Result<()> {
+        let pem = self.write_certificate(pki)?;
+        let file = self.folder.join("balancer.pem").display().to_string();
+        let said = self.ask(&format!("set ssl cert {file} <<\n{}\n\n", pem.trim_end()))?;
+        let done = self.ask(&format!("commit ssl cert {file}\n"))?;
+        ensure!(done.contains("Success"), "HAProxy does not take its certificate: {said}{done}");
+        Ok(())
+    }
+
+    fn write_certificate(&self, pki: &Path) -> Result<String> {
+        let read = |name: &str| fs::read_to_string(pki.join(name)).with_context(|| name.to_owned());
+        let pem = read("operator-balancer.pem")? + &read("operator-balancer.key")?;
+        fs::write(self.folder.join("balancer.pem"), &pem).context("balancer.pem")?;
+        fs::write(self.folder.join("balancer-ca.pem"), read("ca.pem")?).context("balancer-ca.pem")?;
+        Ok(pem)
+    }
+
+    fn ask(&self, question: &str) -> Result<String> {
+        let mut stream = UnixStream::connect(self.folder.join("haproxy.sock")).context("the socket of HAProxy")?;
+        stream.set_read_timeout(Some(ANSWER_LIMIT))?;
+        stream.write_all(question.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).context("the answer of HAProxy")?;
+        Ok(answer)
     }
 
     /// Whether it sends requests to an edge.
@@ -67,13 +104,23 @@ impl Balancer {
     /// # Errors
     /// It does not answer, or knows no such edge.
     pub(crate) fn uses(&self, edge: &str) -> Result<bool> {
-        let mut stream = UnixStream::connect(&self.socket).context("the socket of HAProxy")?;
-        stream.set_read_timeout(Some(ANSWER_LIMIT))?;
-        stream.write_all(b"show stat\n")?;
-        let mut table = String::new();
-        stream.read_to_string(&mut table).context("the table of HAProxy")?;
+        let table = self.ask("show stat\n")?;
         is_up(&table, edge).with_context(|| format!("HAProxy does not know {edge}\n{table}"))
     }
+}
+
+fn started(folder: &Path, namespace: &str, checks: &str) -> Result<ChildProcess> {
+    let config = CONFIG.replace("CHECK_TLS", checks).replace("ADDRESS", ADDRESS);
+    let mut config = config.replace("FOLDER", &folder.display().to_string());
+    for host in HOSTS.iter().filter(|host| host.role == Role::Edge) {
+        let _ = writeln!(config, "    server {} 198.18.0.{}:8080", host.name, host.number);
+    }
+    let path = folder.join("haproxy.cfg");
+    fs::write(&path, config).with_context(|| path.display().to_string())?;
+    let log = fs::File::create(folder.join("haproxy.log")).context("no file for the log of HAProxy")?;
+    let mut command = in_namespace(namespace, "haproxy");
+    command.args(["-db", "-f"]).arg(path).stdout(log.try_clone()?).stderr(log);
+    ChildProcess::start(&mut command)
 }
 
 /// Whether the state of a server is UP, in HAProxy's table of commas; None where it has no such row.

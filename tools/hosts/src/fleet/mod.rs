@@ -132,7 +132,8 @@ impl Fleet {
         let play = Play::of(name)
             .text("corelane_release", &self.releases.archive(release)?.display().to_string())
             .text("corelane_release_public_key", &self.releases.key().display().to_string());
-        Ok(play.text("corelane_rollout_state_dir", &self.controller.state_folder().display().to_string()))
+        let play = play.text("corelane_rollout_state_dir", &self.controller.state_folder().display().to_string());
+        Ok(play.text("corelane_pki_dir", &self.controller.pki_folder().display().to_string()))
     }
 
     /// A copy of the lab's inventory, to be changed.

@@ -8,6 +8,8 @@ use crate::fleet::Fleet;
 use crate::fleet::ansible::Play;
 use crate::fleet::load::Load;
 
+use super::serving::balanced;
+
 /// Each costs a third of a CPU second and a round trip on every host.
 const TASKS_MAX: u32 = 25;
 
@@ -56,6 +58,8 @@ pub(super) fn from_nothing(fleet: &mut Fleet) -> Result<()> {
         let done = run.announced();
         ensure!(announced == done, "announced: {announced:#?}\ndone: {done:#?}");
     }
+    fleet.balancer.identify(&fleet.controller.pki_of_lab())?;
+    balanced(fleet, "edge-1", true)?;
     let load = Load::start(fleet.folder(), fleet.controller.namespace(), &fleet.stop)?;
     load.wait_for_more(600)?;
     load.check()?;
