@@ -62,6 +62,16 @@ enum HostsVerb {
         #[arg(long)]
         address: SocketAddr,
     },
+    /// Load edges over TLS until SIGTERM; a fleet's test runs this
+    #[command(hide = true)]
+    LoadHttps {
+        /// The edges
+        #[arg(long)]
+        address: Vec<SocketAddr>,
+        /// The authorities of their certificates
+        #[arg(long)]
+        ca: PathBuf,
+    },
 }
 
 /// What single hosts are tested with.
@@ -98,6 +108,7 @@ fn run(verb: &HostsVerb) -> Result<usize> {
             fleet::test(options, &Stop::on_signals()?)
         }
         HostsVerb::Load { address } => fleet::generate(*address).map(|()| 0),
+        HostsVerb::LoadHttps { address, ca } => fleet::generate_https(address, ca).map(|()| 0),
     }
 }
 

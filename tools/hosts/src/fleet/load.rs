@@ -12,7 +12,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -262,7 +262,7 @@ fn connect(address: SocketAddr) -> Result<BufReader<TcpStream>> {
 }
 
 /// Status, whether the connection ends with it, and body of a response with a length.
-fn answer(stream: &mut BufReader<TcpStream>) -> Result<(u16, bool, Vec<u8>)> {
+pub(super) fn answer(stream: &mut impl BufRead) -> Result<(u16, bool, Vec<u8>)> {
     let mut line = String::new();
     ensure!(stream.read_line(&mut line).context("reading")? > 0, "closed before an answer");
     let status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;

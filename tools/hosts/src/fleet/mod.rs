@@ -13,6 +13,7 @@
 
 mod ansible;
 mod balancer;
+mod https;
 mod layout;
 mod load;
 mod recap;
@@ -34,6 +35,7 @@ use crate::run::{run, wait};
 
 pub(crate) use ansible::{Controller, Play};
 pub(crate) use balancer::Balancer;
+pub(crate) use https::generate as generate_https;
 pub(crate) use layout::{HOSTS, Role};
 pub(crate) use load::generate;
 pub(crate) use releases::LabReleases;

@@ -1,5 +1,6 @@
 //! What is shown on the fleet, in order: each leaves a fleet that serves, but the last one.
 
+mod certificates;
 mod failures;
 mod measure;
 mod operate;
@@ -35,6 +36,7 @@ pub(super) const SCENARIOS: &[FleetScenario] = &[
     FleetScenario::new("unsigned release", wrong::unsigned),
     FleetScenario::new("look and plan", operate::look),
     FleetScenario::new("drain", operate::drain),
+    FleetScenario::new("certificates", certificates::rotated),
     FleetScenario::new("rollout", rollout::good),
     FleetScenario::new("nodes need a word", rollout::nodes_unacknowledged),
     FleetScenario::new("bad releases", rollout::bad),

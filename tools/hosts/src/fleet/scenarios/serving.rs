@@ -59,7 +59,9 @@ pub(super) fn runs(fleet: &Fleet, name: &str, release: &str) -> Result<()> {
     let program = host.host.must(&script, MINUTE).with_context(|| name.to_owned())?;
     ensure!(program.contains(&format!("/releases/{digest}/")), "{name} runs {}, not {release}", program.trim());
     if host.role == Role::Edge {
-        host.host.must("curl -fsS --unix-socket /run/corelane/command http://localhost/readyz", MINUTE).with_context(|| name.to_owned())?;
+        host.host
+            .must("curl -fsS --unix-socket /run/corelane/command http://localhost/readyz", MINUTE)
+            .with_context(|| name.to_owned())?;
     }
     Ok(())
 }
