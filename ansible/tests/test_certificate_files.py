@@ -61,6 +61,8 @@ class Settings(unittest.TestCase):
         self.assertEqual(found["tls"], {"ticket_keys": "/etc/corelane/tls/ticket.keys"})
         found = settings.edge_settings(dict(HTTPS, corelane_edge_settings={"tls": {"min_version": "1.3"}}))
         self.assertEqual(found["tls"], {"ticket_keys": "/etc/corelane/tls/ticket.keys", "min_version": "1.3"})
+        found = settings.edge_settings(dict(HTTPS, corelane_edge_settings={"tls": {"early_data": True}}))
+        self.assertEqual(found["tls"], {"early_data": True})
         self.assertIn('[certificate.default]\nchain = "/etc', settings.edge_file(HTTPS))
 
     def test_a_host_asks_its_own_services_without_a_certificate(self):

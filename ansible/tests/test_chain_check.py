@@ -26,7 +26,7 @@ class Chains(unittest.TestCase):
         chain, key = self.authority.issue("edge", uri="spiffe://blue/edge/e1", ip="10.0.0.1", days=90)
         found = checked(chain, key, self.authority.path)
         self.assertEqual(chain_check.names(found), [("URI", "spiffe://blue/edge/e1"), ("IP Address", "10.0.0.1")])
-        self.assertAlmostEqual(chain_check.days_left(found), 90, delta=0.1)
+        self.assertAlmostEqual(chain_check.share_left(found), 90 / 490, delta=0.01)
         self.assertIsNone(checked(chain, key))
 
     def test_what_does_not(self):

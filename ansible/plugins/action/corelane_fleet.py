@@ -16,6 +16,7 @@ if OWN not in package.__path__:
     package.__path__.append(OWN)
 
 from ansible.module_utils import corelane_bundle, corelane_declared, corelane_fleet  # noqa: E402
+from ansible.module_utils.corelane_chain_check import checked  # noqa: E402
 
 
 class ActionModule(ActionBase):
@@ -30,7 +31,7 @@ class ActionModule(ActionBase):
         allowed = boolean(self._task.args.get("allow_unreachable", False))
         with tempfile.TemporaryDirectory() as folder:
             release = ControllerRelease(folder, members)
-            verdict = corelane_fleet.judge(members, corelane_declared.declared(), release, allowed)
+            verdict = corelane_fleet.judge(members, corelane_declared.declared(), release, allowed, checked)
         origins = {member.name: member.origins for member in members}
         faults = [line_of(name, fault, origins) for name, fault in verdict.faults]
         result.update(

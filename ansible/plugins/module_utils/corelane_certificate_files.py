@@ -74,7 +74,10 @@ def https_settings(values):
         shown[name] = {"chain": "%s/%s.pem" % (HTTPS_FOLDER, name), "key": "%s/%s.key" % (HTTPS_FOLDER, name)}
         if isinstance(files, dict) and files.get("ocsp"):
             shown[name]["ocsp"] = "%s/%s.ocsp" % (HTTPS_FOLDER, name)
-    return {"certificate": shown, "tls": {"ticket_keys": "%s/%s" % (HTTPS_FOLDER, TICKET_KEYS)}}
+    own = values["corelane_edge_settings"].get("tls")
+    # Early data take the place of tickets.
+    takes_tickets = not (isinstance(own, dict) and own.get("early_data"))
+    return {"certificate": shown, "tls": {"ticket_keys": "%s/%s" % (HTTPS_FOLDER, TICKET_KEYS)} if takes_tickets else {}}
 
 
 def pki_folder(values):

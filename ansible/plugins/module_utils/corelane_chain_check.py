@@ -13,8 +13,6 @@ import os
 import ssl
 import time
 
-DAY_SECONDS = 86400
-
 # Longer than any handshake of two ends in one process.
 TURNS_MAX = 16
 
@@ -79,5 +77,7 @@ def names(certificate):
     return list(certificate.get("subjectAltName", ()))
 
 
-def days_left(certificate, now=None):
-    return (ssl.cert_time_to_seconds(certificate["notAfter"]) - (time.time() if now is None else now)) / DAY_SECONDS
+def share_left(certificate, now=None):
+    """Which share of its lifetime a certificate has before it."""
+    begin, end = (ssl.cert_time_to_seconds(certificate[key]) for key in ("notBefore", "notAfter"))
+    return (end - (time.time() if now is None else now)) / max(end - begin, 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 
+from ansible.module_utils import corelane_certificate_checks as certificate_checks
 from ansible.module_utils import corelane_host_checks as host_checks
 from ansible.module_utils import corelane_settings as settings
 from ansible.module_utils import corelane_topology as topology_checks
@@ -56,14 +57,15 @@ class Verdict:
         self.changes = []
 
 
-def judge(members, options, release, is_unreachable_allowed=False):
+def judge(members, options, release, is_unreachable_allowed=False, check=None):
     """The verdict. `release` answers for the controller's files: `fault(archive, key)` is what is wrong with a release, or None;
-    `refusals(service, text)` the lines with which its program refuses settings, `digest()` what it is called on a host."""
+    `refusals(service, text)` the lines with which its program refuses settings, `digest()` what it is called on a host. `check` reads
+    certificates (corelane_chain_check.checked); without it they are not looked at."""
     verdict = Verdict()
     product = [member for member in members if member.services()]
     for member in members:
         try:
-            judge_member(verdict, member, options, release, is_unreachable_allowed)
+            judge_member(verdict, member, options, release, is_unreachable_allowed, check)
         except Exception as error:
             verdict.faults.append((member.name, no_judgement(error)))
     for judgement in (one_for_all, judge_topology, judge_zones, lambda those: judge_releases(those, release)):
@@ -74,7 +76,7 @@ def judge(members, options, release, is_unreachable_allowed=False):
     return verdict
 
 
-def judge_member(verdict, member, options, release, is_unreachable_allowed):
+def judge_member(verdict, member, options, release, is_unreachable_allowed, check=None):
     """All about one host by itself."""
     faults = variables.check_host(member.values, options)
     verdict.faults += [(member.name, fault) for fault in faults]
@@ -88,6 +90,8 @@ def judge_member(verdict, member, options, release, is_unreachable_allowed):
     values = variables.with_defaults(right, options)
     judge_host(verdict, member, values, release.digest(), is_unreachable_allowed)
     verdict.faults += [(member.name, fault) for fault in judge_settings(member, values, release)]
+    if check is not None:
+        verdict.faults += [(member.name, fault) for fault in certificate_checks.faults(values, member.groups, member.name, check)]
 
 
 def no_judgement(error):
