@@ -95,12 +95,6 @@ pub(crate) fn begin<R: Reply>(services: &Services, head: &RequestHead<'_>, reply
     }
 }
 
-/// What is to be done for a request whose connection may have received a replay. Whoever is answered in the poll does not ask: that
-/// changes nothing.
-pub(crate) fn unless_early(plan: Plan, head: &RequestHead<'_>, may_be_replayed: impl FnOnce() -> bool) -> Plan {
-    if early::is_too_early(head, may_be_replayed) { Plan::TooEarly } else { plan }
-}
-
 /// Carries an exchange to its end.
 pub(crate) async fn carry<W: Wire>(services: &Services, exchange: Exchange, wire: &mut W) {
     let Exchange { head, plan } = exchange;

@@ -11,6 +11,5 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use dispatch::{
-    Exchange, Plan, Services, begin, carry, key_of, look_ahead, pays_look_ahead, prefetch, unless_early,
-};
+pub(crate) use dispatch::{Exchange, Plan, Services, begin, carry, key_of, look_ahead, pays_look_ahead, prefetch};
+pub(crate) use early::is_too_early;

@@ -31,7 +31,7 @@ use crate::access_log::Downstream;
 use crate::connections::Registered;
 use crate::exchange::Begun;
 use crate::frontend::bounds::keyed;
-use crate::services::{self, Exchange};
+use crate::services::{self, Exchange, Plan};
 
 /// How long a finished connection waits for its client to have read everything, while nothing comes from it.
 const LINGER: Duration = Duration::from_secs(2);
@@ -370,10 +370,16 @@ fn dispatch(
         Begun::Done => DispatchResult::Written,
         Begun::Lent => DispatchResult::WithBody,
         Begun::Later(plan) => {
-            let plan = services::unless_early(plan, head, || connection.may_be_replayed());
+            let plan = if comes_too_early(connection, head) { Plan::TooEarly } else { plan };
             let carried = Carried { exchange: Exchange::new(head, plan), form, body: head.body(), pending };
             DispatchResult::NeedsAsync(Box::new(carried))
         }
     };
     Dispatched { result, stays: in_poll.stays() }
+}
+
+/// Whether a request that needs more than its poll may not be carried out yet. Out of line, for those that do not.
+#[inline(never)]
+fn comes_too_early(connection: &Connection, head: &RequestHead<'_>) -> bool {
+    services::is_too_early(head, || connection.may_be_replayed())
 }
