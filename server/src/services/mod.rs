@@ -5,6 +5,7 @@
 pub(crate) mod challenge;
 mod dispatch;
 mod early;
+pub(crate) mod gateway;
 pub(crate) mod kv;
 mod router;
 mod status;

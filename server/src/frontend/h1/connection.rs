@@ -12,6 +12,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use corelane_gateway::normal::RequestScheme;
 use corelane_http::Status;
 use corelane_http::h1::Parsed;
 use corelane_http::h1::request::{RequestError, Resume, parse};
@@ -350,6 +351,11 @@ fn serve_next(
     }
 }
 
+/// How the client of a connection speaks to its listener.
+pub(super) fn scheme_of(connection: &Connection) -> RequestScheme {
+    if connection.is_protected() { RequestScheme::Https } else { RequestScheme::Http }
+}
+
 #[inline(always)]
 fn dispatch(
     h1: &H1,
@@ -364,7 +370,7 @@ fn dispatch(
     let (begun, pending) = if h1.recorder.is_on() {
         logged::begin(h1, head, reply, from)
     } else {
-        (services::begin(&h1.services, head, &mut reply), None)
+        (services::begin(&h1.services, head, || scheme_of(connection), &mut reply), None)
     };
     let result = match begun {
         Begun::Done => DispatchResult::Written,
