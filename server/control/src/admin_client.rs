@@ -1,4 +1,9 @@
-//! Asking the admin listener of a running process, from a program that has no reactor.
+//! Asking the admin listener of a running process, from a program that has no reactor; in the clear, or over TLS with an operator's
+//! certificate.
+//!
+//! ```text
+//!  ask ─▶ connect ─▶ DeadlineStream ─▶ [BlockingTls] ─▶ one request, one response
+//! ```
 //!
 //! **Not** a general client: one request on a connection, whose end is the end of the response.
 //!
@@ -9,18 +14,22 @@
 
 #![expect(clippy::disallowed_types, reason = "a program without a reactor asks")]
 
+mod operator;
+
 use std::{
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{IpAddr, Ipv4Addr, TcpStream},
     os::unix::net::UnixStream,
     path::Path,
     time::Duration,
 };
 
+use corelane_tls::handshake::blocking::BlockingTls;
 use rustix::event::{Timespec, poll};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::time::{ClockId, clock_gettime};
 
+pub use self::operator::OperatorPaths;
 use crate::settings::ListenAddress;
 
 /// Longest answer, in bytes: a thousand tables of a few keys, or the metrics of a few hundred cores.
@@ -35,19 +44,41 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Between two tries to connect to a Unix socket that has as many connections waiting as it takes.
 const CONNECT_PAUSE: Duration = Duration::from_millis(10);
 
-/// The body of the page at `path`. All steps together, connecting too, take `timeout` at most.
+/// The body of the page at `path` of the admin listener at `admin`; over TLS if `operator` names files. All steps together, connecting
+/// too, take `timeout` at most.
 ///
 /// # Errors
-/// Nobody answers in time, or not with 200.
-pub fn ask(admin: &ListenAddress, path: &'static str, timeout: Duration) -> io::Result<Vec<u8>> {
+/// The operator's: the files are no good. Or nobody answers in time, or not with 200, or one of the two does not trust the other; what
+/// there is to do.
+pub fn ask(
+    admin: &ListenAddress,
+    operator: Option<&OperatorPaths>,
+    path: &'static str,
+    timeout: Duration,
+) -> io::Result<Vec<u8>> {
     let deadline = Deadline::after(timeout);
     match admin {
         ListenAddress::Tcp(address) => {
             let stream = TcpStream::connect_timeout(address, deadline.left()?).map_err(|error| deadline.or(error))?;
-            read_page(stream, path, &deadline)
+            ask_on(DeadlineStream { stream, deadline }, (address.ip(), operator), path)
         }
-        ListenAddress::Unix(socket) => read_page(connect_unix(socket, &deadline)?, path, &deadline),
+        ListenAddress::Unix(socket) => {
+            let stream = connect_unix(socket, &deadline)?;
+            // Who is on this host is asked by its loopback address.
+            ask_on(DeadlineStream { stream, deadline }, (Ipv4Addr::LOCALHOST.into(), operator), path)
+        }
     }
+}
+
+fn ask_on<S: TimedStream>(
+    stream: DeadlineStream<S>,
+    (name, operator): (IpAddr, Option<&OperatorPaths>),
+    path: &str,
+) -> io::Result<Vec<u8>> {
+    let Some(operator) = operator else { return read_page(stream, path) };
+    let config = operator.config().map_err(io::Error::other)?;
+    let page = BlockingTls::connect(&config, name.into(), stream).and_then(|tls| read_page(tls, path));
+    page.map_err(|error| operator.in_words(error))
 }
 
 /// When all of a request has to be over.
@@ -102,6 +133,30 @@ impl TimedStream for UnixStream {
     }
 }
 
+/// A stream none of whose steps goes beyond a deadline.
+struct DeadlineStream<S> {
+    stream: S,
+    deadline: Deadline,
+}
+
+impl<S: TimedStream> Read for DeadlineStream<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_timeout(self.deadline.left()?)?;
+        self.stream.read(buffer).map_err(|error| self.deadline.or(error))
+    }
+}
+
+impl<S: TimedStream> Write for DeadlineStream<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_timeout(self.deadline.left()?)?;
+        self.stream.write(bytes).map_err(|error| self.deadline.or(error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
 /// Connects to a Unix socket. Where as many wait there as it takes, the kernel says so at once, and only trying again helps.
 fn connect_unix(path: &Path, deadline: &Deadline) -> io::Result<UnixStream> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -122,25 +177,23 @@ fn connect_unix(path: &Path, deadline: &Deadline) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-fn read_page(mut stream: impl TimedStream, path: &str, deadline: &Deadline) -> io::Result<Vec<u8>> {
-    stream.set_timeout(deadline.left()?)?;
+fn read_page(mut stream: impl Read + Write, path: &str) -> io::Result<Vec<u8>> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).map_err(|error| deadline.or(error))?;
+    stream.write_all(request.as_bytes())?;
     let (mut answer, mut chunk) = (Vec::new(), vec![0; CHUNK_BYTES]);
     while answer.len() < ANSWER_BYTES_MAX {
-        stream.set_timeout(deadline.left()?)?;
         match stream.read(&mut chunk) {
             Ok(0) => break,
             Ok(bytes) => answer.extend_from_slice(&chunk[..bytes]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(deadline.or(error)),
+            Err(error) => return Err(error),
         }
     }
     if answer.starts_with(&TLS_ALERT) {
-        return Err(io::Error::other(format!(
-            "it speaks TLS (admin_tls) and takes operators with certificates only, which this program cannot show; ask it with \
-             curl --cacert CA --cert CHAIN --key KEY https://…{path}"
-        )));
+        return Err(io::Error::other(
+            "it speaks TLS (admin_tls): name the authorities of its certificate with --ca, and your own operator's certificate with \
+             --cert and --key",
+        ));
     }
     body_in(&answer).map(<[u8]>::to_vec).ok_or_else(|| {
         let status = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
@@ -173,7 +226,7 @@ mod tests {
     #[test]
     fn a_connection_ends_with_the_time_for_its_answer() {
         let (listener, admin, folder) = listening("silent");
-        let error = ask(&admin, "/", Duration::from_millis(50)).unwrap_err().to_string();
+        let error = ask(&admin, None, "/", Duration::from_millis(50)).unwrap_err().to_string();
         assert_eq!(error, "no response within 0.05 s");
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = String::new();
@@ -191,7 +244,7 @@ mod tests {
         let deadline = Deadline::after(Duration::from_millis(50));
         let waiting: Vec<_> = std::iter::from_fn(|| connect_unix(path, &deadline).ok()).take(9).collect();
         assert!(waiting.len() < 9, "it takes no more");
-        let error = ask(&admin, "/", Duration::from_millis(50)).unwrap_err().to_string();
+        let error = ask(&admin, None, "/", Duration::from_millis(50)).unwrap_err().to_string();
         assert_eq!(error, "no response within 0.05 s");
         std::fs::remove_dir_all(folder).unwrap();
     }
@@ -207,9 +260,9 @@ mod tests {
                 stream.write_all(&[0x15, 3, 3, 0, 2, 2, 10]).unwrap();
             })
             .unwrap();
-        let error = ask(&admin, "/v1/status", Duration::from_secs(10)).unwrap_err().to_string();
+        let error = ask(&admin, None, "/v1/status", Duration::from_secs(10)).unwrap_err().to_string();
         std::fs::remove_dir_all(&folder).unwrap();
-        assert!(error.contains("admin_tls") && error.contains("curl --cacert"), "{error}");
+        assert!(error.contains("admin_tls") && error.contains("--ca"), "{error}");
     }
 
     #[test]
@@ -237,7 +290,7 @@ mod tests {
                 }
             })
             .unwrap();
-        let error = ask(&admin, "/", Duration::from_millis(50)).unwrap_err().to_string();
+        let error = ask(&admin, None, "/", Duration::from_millis(50)).unwrap_err().to_string();
         std::fs::remove_dir_all(&folder).unwrap();
         assert_eq!(error, "no response within 0.05 s");
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     admin_client,
     reload::{Difference, differences},
-    settings::{ListenAddress, SettingsTree},
+    settings::{Against, ListenAddress, SettingsTree},
 };
 
 /// How long asking may take, from the connection to the end of the response: the process is on this host or near.
@@ -28,8 +28,9 @@ const RESTART: u8 = 4;
 ///
 /// # Errors
 /// The operator's: there is no response, or none of a process of this kind.
-pub(crate) fn compare(program: &str, given: &SettingsTree, admin: &ListenAddress) -> Result<(String, u8), String> {
-    let page = admin_client::ask(admin, "/v1/config", ASK_TIMEOUT);
+pub(crate) fn compare(program: &str, given: &SettingsTree, against: &Against) -> Result<(String, u8), String> {
+    let Against { admin, operator } = against;
+    let page = admin_client::ask(admin, operator.as_ref(), "/v1/config", ASK_TIMEOUT);
     let of_a_process = |page: Vec<u8>| {
         settings_in(&page).ok_or_else(|| io::Error::other("its response is not the settings of a process"))
     };

@@ -32,7 +32,7 @@ use crate::refusal::exit_of;
 use crate::reload::ConfigSource;
 use crate::security::{SecurityAtStart, SecuritySource};
 use crate::settings::origin::Origin;
-use crate::settings::{Invocation, ListenAddress, Loaded, Settings, SettingsErrors};
+use crate::settings::{Against, Invocation, ListenAddress, Loaded, Settings, SettingsErrors};
 use crate::topology_file::{self, TopologySource};
 
 /// What a process is started with.
@@ -206,7 +206,7 @@ impl<T: Bootable> Prepared<T> {
     }
 
     /// Says that a start would succeed, and how the settings differ from those of the process that is asked.
-    fn report(self, against: Option<ListenAddress>, files: &ReadingPlace) -> Result<u8, StartError> {
+    fn report(self, against: Option<Against>, files: &ReadingPlace) -> Result<u8, StartError> {
         if !self.loaded.warnings.is_empty() {
             return Err(SettingsErrors::new(self.loaded.warnings).into());
         }
@@ -215,8 +215,8 @@ impl<T: Bootable> Prepared<T> {
         print(&format!("{}\n", verdict(T::SCHEMA.program, named)))?;
         let bound = self.loaded.settings.memory_bound(self.cpus.data.len());
         print(&memory_verdict(&bound, self.host_memory.as_ref()))?;
-        let Some(admin) = against else { return Ok(Exit::Clean.status()) };
-        let (text, status) = against::compare(T::SCHEMA.program, &self.loaded.effective, &admin)?;
+        let Some(against) = against else { return Ok(Exit::Clean.status()) };
+        let (text, status) = against::compare(T::SCHEMA.program, &self.loaded.effective, &against)?;
         print(&text)?;
         Ok(status)
     }

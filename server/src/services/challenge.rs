@@ -2,7 +2,7 @@
 //!
 //! **Not** for any other path, and not a secret: whoever knows the token may have the answer.
 //!
-//! **Invariants**: answers what the snapshot in force has, and is bounded by it; a token that nobody waits for is a path like others.
+//! **Invariants**: answers what the snapshot in force has, and is bounded by it; a token that nobody waits for is a path where nothing is.
 //!
 //! **Source**: RFC 8555 section 8.3.
 
@@ -12,6 +12,7 @@ use corelane_http::field::FieldValue;
 use corelane_http::response::ResponseHead;
 use corelane_http::{Method, Status};
 
+use super::status::{self, FixedResponse};
 use crate::exchange::Reply;
 use crate::snapshot::CurrentSnapshot;
 
@@ -25,14 +26,14 @@ impl ChallengeService {
         ChallengeService { snapshot: Rc::clone(snapshot) }
     }
 
-    /// Responds to GET or HEAD for a token; false where nobody waits for it, and nothing is written.
+    /// Responds to GET or HEAD for a token.
     #[cold]
-    pub(crate) fn serve<R: Reply>(&self, token: &[u8], method: Method, reply: &mut R) -> bool {
+    pub(crate) fn serve<R: Reply>(&self, token: &[u8], method: Method, reply: &mut R) {
         let snapshot = self.snapshot.get();
         let challenges = snapshot.security.challenges.as_deref();
         let token = str::from_utf8(token).ok();
         let Some(answer) = challenges.zip(token).and_then(|(challenges, token)| challenges.http(token)) else {
-            return false;
+            return status::serve(&FixedResponse::UnknownPath, method, reply);
         };
         let head = ResponseHead {
             content_length: Some(answer.len() as u64),
@@ -44,6 +45,5 @@ impl ChallengeService {
         if sends_body {
             reply.copy(answer.as_bytes());
         }
-        true
     }
 }

@@ -3,10 +3,12 @@
 //! **Invariants**: reads counters only; nothing here is asked of a data core.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use control::admin::{Admin, AdminPage, DrainCommand, PageRequest, Readiness};
 use control::lame_duck::DrainScene;
+use control::log::LogLevel;
 use control::metrics::reference::ReferenceTable;
 use control::metrics::{Family, Kind, Label, Latency, Series, Text, latencies};
 use control::security::{certificate_metrics, certificate_warnings};
@@ -15,7 +17,7 @@ use serde_json::Value;
 
 use super::acme::AcmeMetrics;
 use super::status::BUILD;
-use super::{Supervisor, explain_page, status};
+use super::{Supervisor, status};
 use crate::access_log::AccessLogMetrics;
 use crate::metrics::CoreMetrics;
 use crate::nodes::NodeState;
@@ -55,6 +57,10 @@ impl Admin for Supervisor {
         warnings.extend(self.acme.warnings(|name| snapshot.security.is_temporary(name), orders.as_ref()));
         warnings.extend(logged);
         warnings
+    }
+
+    fn note_refused(&self, peer: &str, error: &dyn Display) {
+        self.event(LogLevel::Warn, "operator_refused", &[("peer", &peer), ("error", error)]);
     }
 
     fn metrics(&self, text: &mut Text) {
@@ -108,7 +114,7 @@ impl Admin for Supervisor {
     }
 
     fn page(&self, request: &PageRequest<'_>) -> Option<AdminPage> {
-        explain_page::page(request, &self.snapshot().routes).or_else(|| control::admin::key_page(request, self))
+        control::admin::key_page(request, self)
     }
 }
 

@@ -7,7 +7,6 @@
 
 pub(crate) mod acme;
 pub(crate) mod admin;
-mod explain_page;
 mod key_page;
 mod reachability;
 mod status;
@@ -48,7 +47,7 @@ use control::topology_reload::{TopologyReloader, TopologyUser};
 use control::watch::Mark;
 use reactor::{Address, CoreId, Mailbox, Reactor};
 use shardstore::key::KeyHasher;
-use shardstore::placement::Topology;
+use shardstore::placement::{Node, NodeAddress, Topology};
 
 use self::acme::{AcmeControl, StartOrders};
 use self::reachability::Reachability;
@@ -233,8 +232,25 @@ impl Supervisor {
         if !self.snapshot().settings.admin_tls {
             exposure::warn("admin", exposure::ADMIN, [admin], &|level, event, fields| self.event(level, event, fields));
         }
+        self.warn_of_plaintext();
         let event = |level, event: &str, fields: LogFields<'_>| self.event(level, event, fields);
         self.memory_bound().log(self.host_memory.as_ref(), &event);
+    }
+
+    /// Warns of nodes on other hosts to which it speaks in the clear, as the operator has allowed.
+    fn warn_of_plaintext(&self) {
+        let snapshot = self.snapshot();
+        if snapshot.security.cluster.links.is_some() {
+            return;
+        }
+        let address = |node: &Node| match &node.address {
+            NodeAddress::Ip(address) => Some(Address::Tcp(*address)),
+            _ => None,
+        };
+        let nodes: Vec<Address> =
+            snapshot.topology.iter().flat_map(|topology| topology.nodes()).filter_map(address).collect();
+        let consequence = "whoever is between reads and changes all values: there is no certificate (`cluster.chain`)";
+        exposure::warn("links to nodes", consequence, &nodes, &|level, event, fields| self.event(level, event, fields));
     }
 
     fn open_connections(&self) -> u64 {
@@ -315,8 +331,7 @@ impl Supervisor {
     fn put_in_force(&self, settings: EdgeSettings, topology: Option<Arc<Topology>>, security: Arc<Security>) {
         let generation = self.config.next_generation();
         self.event(LogLevel::Info, "in_force", &[("generation", &generation)]);
-        let next = self.snapshot().followed_by(generation, settings, topology, security);
-        self.snapshot.replace(Arc::new(next));
+        self.snapshot.replace(Arc::new(Snapshot::new(generation, settings, topology, security)));
         self.send_snapshot((0..self.metrics.len()).map(|core| CoreId(core as u16)).collect());
     }
 

@@ -43,11 +43,10 @@ static SCHEMA: Schema = Schema {
         AtMost { lesser: "limits.frame_bytes", bound: "limits.value_bytes" },
     ],
     relatives: &[Relative { program: "corelane", keys: &EDGE_KEYS }],
-    explains: false,
 };
 
 /// Keys that only `corelane` has.
-const EDGE_KEYS: [&str; 50] = [
+const EDGE_KEYS: [&str; 49] = [
     "accept_steering",
     "access_log.format",
     "access_log.path",
@@ -61,7 +60,6 @@ const EDGE_KEYS: [&str; 50] = [
     "cache_status",
     "edge_ttl",
     "hot_keys",
-    "kv.hosts",
     "limits.header_bytes",
     "limits.header_count",
     "limits.target_bytes",

@@ -36,7 +36,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use std::{io, rc::Rc, sync::Arc};
+use std::{fmt::Display, io, rc::Rc, sync::Arc};
 
 use corelane_tls::{crypto::WallClock, store::ServerSnapshot};
 use reactor::{Address, ListenOptions, Reactor};
@@ -98,6 +98,11 @@ pub trait Admin {
     /// What handshakes of the listener use, where it speaks TLS.
     fn security(&self) -> Option<Arc<ServerSnapshot>> {
         None
+    }
+
+    /// Logs that `peer` was refused in its handshake, and why.
+    fn note_refused(&self, peer: &str, error: &dyn Display) {
+        let _ = (peer, error);
     }
 
     /// Its effective settings, with secrets redacted.

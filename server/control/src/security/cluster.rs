@@ -133,8 +133,10 @@ impl ClusterIdentity<'_> {
         self.cluster.map(|cluster| ExpectedPeer { cluster: cluster.to_owned(), roles: vec![role], id })
     }
 
-    fn admin_settings() -> ServerSettings {
-        ServerSettings::admin(vec![ADMIN_ALPN.to_vec()], ClientAuth::Required)
+    fn admin_settings(&self) -> ServerSettings {
+        // Others' authorities may serve several clusters with the same operators.
+        let cluster = self.cluster.filter(|_| self.admin_client_ca.is_none());
+        ServerSettings::admin(vec![ADMIN_ALPN.to_vec()], ClientAuth::Required, cluster)
     }
 
     /// The files' bytes; `None` without certificates.
@@ -200,7 +202,7 @@ impl ClusterSecurity {
             _ => None,
         };
         let admin = if identity.admin_tls {
-            let settings = ClusterIdentity::admin_settings();
+            let settings = identity.admin_settings();
             let loaded = ServerSnapshot::load(parts, settings, &own.for_admin(&certificates));
             Some(Arc::new(loaded.map_err(faults)?))
         } else {
@@ -243,7 +245,7 @@ impl ClusterSecurity {
             changed |= replace(&mut next.links, reload.snapshot);
         }
         if let Some(old) = &self.admin {
-            let reload = reload_server(old, ClusterIdentity::admin_settings(), &own.for_admin(&certificates));
+            let reload = reload_server(old, identity.admin_settings(), &own.for_admin(&certificates));
             note(&reload.errors);
             changed |= replace(&mut next.admin, reload.snapshot);
         }

@@ -10,12 +10,14 @@
 
 mod cluster;
 mod files;
+mod refusals;
 mod reload;
 pub(crate) mod report;
 mod settings;
 
 pub use cluster::{ClusterIdentity, ClusterReload, ClusterRole, ClusterSecurity, check_listeners, check_plaintext};
 pub use files::{SecurityAtStart, SecurityFiles, SecuritySource, names_of};
+pub use refusals::Refusals;
 pub use reload::{SecurityFault, SecurityReloader, SecurityUser, lines_of};
 pub use report::{certificate_metrics, certificate_status, certificate_warnings, ticket_key_status};
 pub use settings::{ADMIN_CLIENT_CA, ADMIN_TLS, ClusterSettings, Plaintext};

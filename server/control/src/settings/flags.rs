@@ -3,7 +3,7 @@
 //! **Not**: checking values; the flags' texts go through the same kinds as all others.
 //!
 //! **Invariants**: the help does not depend on the terminal. A flag stands for one key, or is one of the few that say what
-//! to do (`--config`, `--check`, `--print-config`, `--explain`, `--help`, `--version`).
+//! to do (`--config`, `--check`, `--print-config`, `--help`, `--version`).
 //!
 //! **Source**: POSIX and GNU conventions for long options.
 
@@ -14,9 +14,11 @@ use std::{
 
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::OsStringValueParser, error::ErrorKind, value_parser};
 
+use crate::admin_client::OperatorPaths;
 use crate::exit::Exit;
 
 use super::{
+    Against,
     error::{SettingError, SettingsErrors},
     kind::Kind,
     layer::SettingsLayer,
@@ -31,8 +33,10 @@ const HELP_COLUMNS: usize = 100;
 pub(super) const CONFIG: &str = "config";
 const CHECK: &str = "check";
 const AGAINST: &str = "against";
+const CA: &str = "ca";
+const CERT: &str = "cert";
+const KEY: &str = "key";
 const PRINT_CONFIG: &str = "print-config";
-const EXPLAIN: &str = "explain";
 
 /// What the process was asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +44,9 @@ pub(super) enum Action {
     /// Run with the settings.
     Serve,
     /// Say whether the settings are valid, and how they differ from those of the process whose admin listener this is.
-    Check(Option<ListenAddress>),
+    Check(Option<Against>),
     /// Print the effective settings.
     PrintConfig,
-    /// Say what becomes of this request.
-    Explain(String),
 }
 
 /// What the command line says.
@@ -83,15 +85,21 @@ pub(super) fn parse(schema: &Schema, arguments: &[OsString]) -> Result<CommandLi
     for (path, key) in schema.keys() {
         read_flag(key, &path, &matches, &mut layer);
     }
-    let question = if schema.explains { matches.get_one::<String>(EXPLAIN) } else { None };
     let action = match (matches.get_flag(PRINT_CONFIG), matches.get_flag(CHECK)) {
-        _ if question.is_some() => Action::Explain(question.cloned().unwrap_or_default()),
         // Printing checks as well, so it is what both together mean.
         (true, _) => Action::PrintConfig,
-        (false, true) => Action::Check(matches.get_one::<ListenAddress>(AGAINST).cloned()),
+        (false, true) => Action::Check(against_of(&matches)),
         (false, false) => Action::Serve,
     };
     Ok(CommandLine::Given { layer, config: matches.get_one::<PathBuf>(CONFIG).cloned(), action })
+}
+
+/// The process with which settings are compared, if one is named.
+fn against_of(matches: &ArgMatches) -> Option<Against> {
+    let admin = matches.get_one::<ListenAddress>(AGAINST)?.clone();
+    let file = |name| matches.get_one::<PathBuf>(name).cloned();
+    let pair = file(CERT).zip(file(KEY)).map(|(chain, key)| [chain, key]);
+    Some(Against { admin, operator: file(CA).map(|ca| OperatorPaths { ca, pair }) })
 }
 
 /// The text of `--help`.
@@ -123,15 +131,23 @@ pub(super) fn command(schema: &Schema) -> Command {
         .requires(CHECK)
         .value_parser(|text: &str| text.parse::<ListenAddress>())
         .help("With --check: report how they differ from those of the process whose admin listener this is");
+    let file = |name: &'static str, needs: &[&'static str], help: &'static str| {
+        let file = Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help);
+        needs.iter().fold(file, |file, needed| file.requires(*needed))
+    };
+    let operator = [
+        file(
+            CA,
+            &[AGAINST],
+            "With --against: ask over TLS (admin_tls); the authorities of the listener's certificate, in PEM",
+        ),
+        file(CERT, &[CA, KEY], "With --ca: your operator's certificate, in PEM"),
+        file(KEY, &[CERT], "With --cert: its private key, in PEM"),
+    ];
     let print = Arg::new(PRINT_CONFIG)
         .long(PRINT_CONFIG)
         .action(ArgAction::SetTrue)
         .help("Print the effective settings and where each came from, and exit");
-    let explain = Arg::new(EXPLAIN)
-        .long(EXPLAIN)
-        .value_name("REQUEST")
-        .conflicts_with_all([CHECK, PRINT_CONFIG])
-        .help("Report which route a request takes and why, and exit; REQUEST is \"GET https://host/path\", with header fields on further lines");
     Command::new(schema.program)
         .about(schema.about)
         .version(crate::build::VERSION)
@@ -139,8 +155,9 @@ pub(super) fn command(schema: &Schema) -> Command {
         .term_width(HELP_COLUMNS)
         .arg(config)
         .args(schema.keys().iter().filter_map(|(path, key)| argument(key, path)))
-        .args([check, against, print])
-        .args(schema.explains.then_some(explain))
+        .args([check, against])
+        .args(operator)
+        .arg(print)
         .after_help(after_help())
 }
 

@@ -14,7 +14,6 @@
 //! **Source**: docs/config.md.
 
 pub mod check;
-pub mod content;
 pub mod declare;
 pub mod error;
 pub mod file;
@@ -32,9 +31,10 @@ mod render;
 pub mod schema;
 pub mod tree;
 pub mod value;
-pub mod written;
 
 use std::ffi::OsString;
+
+use crate::admin_client::OperatorPaths;
 
 use self::{
     declare::KeyGroup,
@@ -60,15 +60,6 @@ pub trait Settings: KeyGroup {
     #[must_use]
     fn from_tree(tree: &SettingsTree) -> Self {
         Self::read(tree, "")
-    }
-
-    /// What becomes of a request, as text of whole lines; asked only where the schema says that the binary explains.
-    ///
-    /// # Errors
-    ///
-    /// The operator's: this is no request, for this reason.
-    fn explain(&self, request: &str) -> Result<String, String> {
-        Err(format!("{request:?} cannot be explained"))
     }
 
     /// What of them does not go together, beyond what the declaration says; nothing where all does.
@@ -123,6 +114,15 @@ impl<T> Loaded<T> {
     }
 }
 
+/// The process with which settings are compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Against {
+    /// Its admin listener.
+    pub admin: ListenAddress,
+    /// What that is asked with, where it speaks TLS.
+    pub operator: Option<OperatorPaths>,
+}
+
 /// What the process was asked to do.
 #[derive(Clone, Debug)]
 pub enum Invocation<T> {
@@ -130,7 +130,7 @@ pub enum Invocation<T> {
     Serve(Box<Loaded<T>>),
     /// Say that these settings are valid, after checking what they name (`--check`), and how they differ from those of the
     /// process with this admin listener (`--against`).
-    Check(Box<Loaded<T>>, Option<ListenAddress>),
+    Check(Box<Loaded<T>>, Option<Against>),
     /// Write this text to standard output and exit with status 0: help, version or the effective settings. It ends in a
     /// newline.
     Print(String),
@@ -171,13 +171,10 @@ pub fn load<T: Settings>(sources: &SettingsSources<'_>) -> Result<Invocation<T>,
     if !misfits.is_empty() {
         return Err(SettingsErrors::new(misfits.into_iter().map(|misfit| tree.unfit(misfit)).collect()));
     }
-    let loaded = Box::new(Loaded { settings, effective: tree, warnings });
+    let loaded = |tree: SettingsTree| Box::new(Loaded { settings, effective: tree, warnings });
     Ok(match action {
-        Action::Serve => Invocation::Serve(loaded),
-        Action::Check(against) => Invocation::Check(loaded, against),
-        Action::PrintConfig => Invocation::Print(loaded.effective.to_toml()),
-        Action::Explain(request) => Invocation::Print(loaded.settings.explain(&request).map_err(|reason| {
-            SettingsErrors::new(vec![SettingError::CommandLine { reason: format!("--explain: {reason}") }])
-        })?),
+        Action::Serve => Invocation::Serve(loaded(tree)),
+        Action::Check(against) => Invocation::Check(loaded(tree), against),
+        Action::PrintConfig => Invocation::Print(tree.to_toml()),
     })
 }

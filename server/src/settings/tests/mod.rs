@@ -7,7 +7,6 @@ use shardstored::settings::NodeSettings;
 
 use super::*;
 
-mod gateway;
 mod messages;
 mod shown;
 

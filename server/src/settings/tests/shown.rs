@@ -91,7 +91,6 @@ static SECRETIVE: Schema = Schema {
     table: Secretive::TABLE,
     rules: &[],
     relatives: &[],
-    explains: false,
 };
 
 settings! {

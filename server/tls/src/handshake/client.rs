@@ -11,7 +11,8 @@ use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::kernel::KernelConnection;
 use rustls::pki_types::ServerName;
 use rustls::unbuffered::{ReadEarlyData, UnbufferedStatus};
-use rustls::{ClientConfig, CommonState, Error, ExtractedSecrets};
+pub use rustls::{AlertDescription, ClientConfig};
+use rustls::{CommonState, Error, ExtractedSecrets};
 
 use super::engine::{EarlyData, FinishedHandshake, HandshakeEngine, HandshakeStep, RustlsSide};
 use super::fault::HandshakeFault;

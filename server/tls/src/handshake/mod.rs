@@ -9,7 +9,7 @@
 //!  early                   a connection between its client's early data and the end of its handshake
 //! ```
 //!
-//! **Not** for traffic: after Finished rustls sees no record.
+//! **Not** for traffic: after Finished rustls sees no record, but in [`blocking`], which is for programs without a reactor.
 //!
 //! **Invariants**: only `drive` awaits, and only it and `early` name the reactor; every fault has a label, and an alert for the peer, but
 //! those of the peer's own alert, of the socket, and of time and bounds once a version is chosen.
@@ -22,6 +22,7 @@ mod engine;
 mod hello;
 mod records;
 
+pub mod blocking;
 pub mod client;
 pub mod drive;
 pub mod fault;

@@ -36,7 +36,7 @@ use super::error::{NamedFile, StoreFault};
 use super::facts::CertificateFacts;
 use super::identity::{ExpectedPeer, PeerRole};
 use super::names::CertificateNames;
-use super::peers::{ClientAuth, ClusterNodes, client_verifier};
+use super::peers::{ClientAuth, ClusterNodes, ExpectedClient, client_verifier};
 use super::secret::{Sha256, digest_of};
 use super::sessions::{SessionView, Sessions};
 use super::tickets::{TicketKeyFacts, TicketKeys, Tickets};
@@ -101,7 +101,10 @@ pub enum Purpose {
     /// Anyone.
     Public,
     /// Operators and what watches.
-    Admin,
+    Admin {
+        /// Whose operators, of those that say whose they are; nothing for anybody's.
+        cluster: Option<String>,
+    },
     /// Processes of the cluster.
     Cluster {
         /// Who may come.
@@ -115,7 +118,7 @@ impl Purpose {
     const fn name(&self) -> &'static str {
         match self {
             Self::Public => "public",
-            Self::Admin => "admin",
+            Self::Admin { .. } => "admin",
             Self::Cluster { .. } => "cluster",
         }
     }
@@ -123,7 +126,7 @@ impl Purpose {
     pub(super) const fn own(&self) -> Option<&ExpectedPeer> {
         match self {
             Self::Cluster { own, .. } => Some(own),
-            Self::Public | Self::Admin => None,
+            Self::Public | Self::Admin { .. } => None,
         }
     }
 }
@@ -173,10 +176,12 @@ impl ServerSettings {
         }
     }
 
-    /// An admin listener: clients need a certificate if `client_auth` says so.
+    /// An admin listener: clients need a certificate if `client_auth` says so, an operator's of `cluster` if that is named. One that
+    /// names no cluster is let in as well.
     #[must_use]
-    pub fn admin(alpn: Vec<Vec<u8>>, client_auth: ClientAuth) -> Self {
-        Self { purpose: Purpose::Admin, client_auth, resumption: TicketPolicy::Off, ..Self::public(alpn) }
+    pub fn admin(alpn: Vec<Vec<u8>>, client_auth: ClientAuth, cluster: Option<&str>) -> Self {
+        let purpose = Purpose::Admin { cluster: cluster.map(str::to_owned) };
+        Self { purpose, client_auth, resumption: TicketPolicy::Off, ..Self::public(alpn) }
     }
 
     /// The listener of the node `id` for edges and nodes of `cluster`.
@@ -325,8 +330,9 @@ impl ServerContents {
             (None, _) => return Err(StoreFault::Missing { what: "asking clients for a certificate" }),
             (Some(authorities), auth) => {
                 let expected = match &settings.purpose {
-                    Purpose::Cluster { clients, .. } => Some(clients),
-                    Purpose::Public | Purpose::Admin => None,
+                    Purpose::Cluster { clients, .. } => Some(ExpectedClient::Peer(clients.clone())),
+                    Purpose::Admin { cluster } => Some(ExpectedClient::Operator(cluster.clone())),
+                    Purpose::Public => None,
                 };
                 let verifier = client_verifier(authorities, auth, expected, &parts.provider)?;
                 builder.with_client_cert_verifier(verifier).with_cert_resolver(names)

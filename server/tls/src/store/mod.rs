@@ -19,6 +19,7 @@ mod error;
 mod facts;
 mod identity;
 mod names;
+mod operator;
 mod peers;
 mod pem;
 mod reload;
@@ -42,6 +43,7 @@ pub use identity::{
     ExpectedPeer, IdentityFault, PeerRefusal, PeerRole, PresentedCertificate, ProcessIdentity, verdict,
 };
 pub use names::CertificateNames;
+pub use operator::{OperatorBytes, operator_config};
 pub use peers::{ClientAuth, node_server_name, refusal_of};
 pub use reload::{ClientReload, ServerReload, reload_client, reload_server};
 pub use sessions::{SESSION_MEMORY_MAX, Sessions};

@@ -2,7 +2,8 @@
 //!
 //! | listener or link | asked |
 //! |---|---|
-//! | public, admin | nothing, or a certificate of the bundle, or one if the client has any |
+//! | public | nothing, or a certificate of the bundle, or one if the client has any |
+//! | admin | the same, and of those that say what a process is in a cluster only an operator's |
 //! | cluster listener | a certificate of the cluster's authority, with an expected role |
 //! | link to a node | the same, and the id that the topology has for the address |
 //!
@@ -25,7 +26,7 @@ use webpki::KeyUsage;
 
 use super::authority::PeerAuthorities;
 use super::error::StoreFault;
-use super::identity::{ExpectedPeer, PeerRefusal, PeerRole, PresentedCertificate, verdict};
+use super::identity::{ExpectedPeer, IdentityFault, PeerRefusal, PeerRole, PresentedCertificate, verdict};
 
 /// Whether clients are asked for a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -42,6 +43,9 @@ pub enum ClientAuth {
 /// In front of a node's id in the name that a link asks for.
 const NODE_NAME_PREFIX: &str = "node-";
 
+/// Stands for the cluster in messages where any will do.
+const ANY_CLUSTER: &str = "*";
+
 /// The name to give to rustls for a link to the node `id`. It is not sent.
 ///
 /// # Panics
@@ -52,11 +56,20 @@ pub fn node_server_name(id: u32) -> ServerName<'static> {
     ServerName::try_from(format!("{NODE_NAME_PREFIX}{id}")).expect("letters, a hyphen and digits are a DNS name")
 }
 
+/// Who a client has to be, beside having a certificate of the bundle.
+#[derive(Clone, Debug)]
+pub(super) enum ExpectedClient {
+    /// A process of a cluster.
+    Peer(ExpectedPeer),
+    /// An operator, of this cluster if one is named; or somebody whose certificate knows of no cluster.
+    Operator(Option<String>),
+}
+
 /// Checks clients by the bundle; with `expected`, also who they are.
 pub(super) fn client_verifier(
     authorities: &PeerAuthorities,
     auth: ClientAuth,
-    expected: Option<&ExpectedPeer>,
+    expected: Option<ExpectedClient>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, StoreFault> {
     let roots = Arc::clone(&authorities.roots);
@@ -68,7 +81,7 @@ pub(super) fn client_verifier(
     }
     let by_bundle = builder.build().map_err(|error| StoreFault::Library { reason: error.to_string() })?;
     Ok(match expected {
-        Some(expected) => Arc::new(ExpectedClients { by_bundle, expected: expected.clone() }),
+        Some(expected) => Arc::new(ExpectedClients { by_bundle, expected }),
         None => by_bundle,
     })
 }
@@ -77,7 +90,7 @@ pub(super) fn client_verifier(
 #[derive(Debug)]
 struct ExpectedClients {
     by_bundle: Arc<dyn ClientCertVerifier>,
-    expected: ExpectedPeer,
+    expected: ExpectedClient,
 }
 
 impl ClientCertVerifier for ExpectedClients {
@@ -100,7 +113,10 @@ impl ClientCertVerifier for ExpectedClients {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.by_bundle.verify_client_cert(end_entity, intermediates, now)?;
-        check(&self.expected, end_entity, now)?;
+        match &self.expected {
+            ExpectedClient::Peer(expected) => check(expected, end_entity, now)?,
+            ExpectedClient::Operator(cluster) => check_operator(cluster.as_deref(), end_entity, now)?,
+        }
         Ok(verified)
     }
 
@@ -192,6 +208,18 @@ fn check(expected: &ExpectedPeer, certificate: &CertificateDer<'_>, now: UnixTim
         .map_err(|refusal| CertificateError::Other(OtherError(Arc::new(refusal))).into())
 }
 
+/// Whoever has the key of an edge or a node has no business where operators ask.
+fn check_operator(cluster: Option<&str>, certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+    let cluster = match (PresentedCertificate::of(certificate).identity, cluster) {
+        // An authority of its own for operators need not know of clusters.
+        (Err(IdentityFault::None { .. }), _) => return Ok(()),
+        (_, Some(cluster)) => cluster.to_owned(),
+        (Ok(identity), None) => identity.cluster,
+        (Err(_), None) => ANY_CLUSTER.to_owned(),
+    };
+    check(&ExpectedPeer { cluster, roles: vec![PeerRole::Operator], id: None }, certificate, now)
+}
+
 /// The refusal inside an error of a handshake, for the log: rustls writes what it does not know in the debugging form.
 #[must_use]
 pub fn refusal_of(error: &Error) -> Option<&PeerRefusal> {
@@ -202,7 +230,7 @@ pub fn refusal_of(error: &Error) -> Option<&PeerRefusal> {
 }
 
 /// The library's errors as rustls sends alerts for them.
-fn certificate_error(error: webpki::Error) -> Error {
+pub(super) fn certificate_error(error: webpki::Error) -> Error {
     use webpki::Error as E;
     let error = match error {
         E::BadDer | E::BadDerTime | E::TrailingData(_) => CertificateError::BadEncoding,

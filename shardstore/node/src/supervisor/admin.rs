@@ -4,12 +4,14 @@
 //!
 //! **Source**: docs/metrics.md.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use control::activity;
 use control::admin::{Admin, AdminPage, DrainCommand, KeyDescriptions, PageRequest, Readiness};
 use control::lame_duck::DrainScene;
+use control::log::LogLevel;
 use control::metrics::{Build, Series, Text, add_to_status, latencies, latency_status};
 use control::security::{certificate_metrics, certificate_status, certificate_warnings};
 use corelane_tls::store::ServerSnapshot;
@@ -53,6 +55,10 @@ impl Admin for NodeSupervisor {
 
     fn security(&self) -> Option<Arc<ServerSnapshot>> {
         self.security.borrow().admin.clone()
+    }
+
+    fn note_refused(&self, peer: &str, error: &dyn Display) {
+        self.event(LogLevel::Warn, "operator_refused", &[("peer", &peer), ("error", error)]);
     }
 
     fn metrics(&self, text: &mut Text) {

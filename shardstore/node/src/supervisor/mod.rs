@@ -9,7 +9,6 @@
 
 mod admin;
 mod dropped;
-mod refusals;
 mod reload;
 mod snapshots;
 mod sums;
@@ -42,7 +41,7 @@ use control::notify::{ServiceManager, sentence};
 use control::reading::PendingFiles;
 use control::refusal::exit_of;
 use control::reload::{ConfigRead, Reloader};
-use control::security::{ClusterSecurity, SecurityReloader, SecurityUser, names_of};
+use control::security::{ClusterSecurity, Refusals, SecurityReloader, SecurityUser, names_of};
 use control::topology_file::TopologySource;
 use control::topology_reload::{TopologyHint, TopologyReloader};
 use control::watch::Mark;
@@ -57,7 +56,6 @@ use crate::plan::Shared;
 use crate::settings::NodeSettings;
 use crate::snapshot::NodeSnapshot;
 use dropped::Dropped;
-use refusals::Refusals;
 use snapshots::SnapshotQueue;
 
 /// A peer that never stops asking is served for this part of `drain_timeout`; then its requests fail with UNAVAILABLE.
@@ -257,8 +255,7 @@ impl NodeSupervisor {
     /// Logs a peer that was refused: one that tries again and again is told once in a while.
     fn log_refused(&self, PeerRefused { peer, fault }: &PeerRefused) {
         let peer = peer.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string);
-        let host = peer.rsplit_once(':').map_or(&*peer, |(host, _)| host);
-        if self.refusals.borrow_mut().is_repeated(format!("{host} {fault}"), self.reactor.now()) {
+        if self.refusals.borrow_mut().is_repeated(&peer, fault, self.reactor.now()) {
             return;
         }
         self.event(LogLevel::Error, "peer_refused", &[("peer", &peer), ("error", fault)]);

@@ -10,13 +10,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use control::admin_client;
-use control::settings::ListenAddress;
 use corectl::printable::printable;
 use corectl::top::{Asker, RateHistory, Sample, TopView, draw, drawn};
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use rustix::event::{Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::low_level::emulate_default_handler;
+
+use super::admin::AdminOptions;
 
 /// How long the process may take to answer.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,9 +31,8 @@ const PLAIN_SIZE: (u16, u16) = (100, 60);
 /// Show a running edge or node, live: rates, latency, hit ratio, cores, nodes, hot keys. `q` ends it.
 #[derive(Clone, Args)]
 pub(crate) struct Options {
-    /// Admin listener of the process: HOST:PORT, or unix: and a path
-    #[arg(long, env = "CORELANE_ADMIN", default_value = "127.0.0.1:9180")]
-    admin: ListenAddress,
+    #[command(flatten)]
+    asked: AdminOptions,
     /// Time between two looks, such as 500ms
     #[arg(long, default_value = "1s", value_parser = interval)]
     interval: Duration,
@@ -57,9 +57,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 }
 
 fn sample(options: &Options) -> Result<Sample> {
-    let admin = &options.admin;
+    let (admin, operator) = (&options.asked.admin, options.asked.operator());
     let ask = |path| {
-        admin_client::ask(admin, path, ASK_TIMEOUT).with_context(|| {
+        admin_client::ask(admin, operator.as_ref(), path, ASK_TIMEOUT).with_context(|| {
             format!("cannot ask {admin}; --admin names the admin listener of a running corelane or shardstored")
         })
     };

@@ -4,7 +4,7 @@
 //!
 //! **Invariants**: a line that differs from the last one is always told.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use reactor::Instant;
 
@@ -13,11 +13,13 @@ const REFUSED_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The last line about a refused peer, and when it was told.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Option<(String, Instant)>);
+pub struct Refusals(Option<(String, Instant)>);
 
 impl Refusals {
-    /// Whether this has been told a moment ago; if not, it is told now.
-    pub(super) fn is_repeated(&mut self, line: String, now: Instant) -> bool {
+    /// Whether this refusal of this host, whatever the port, has been told a moment ago; if not, it is told now.
+    pub fn is_repeated(&mut self, peer: &str, fault: &dyn Display, now: Instant) -> bool {
+        let host = peer.rsplit_once(':').map_or(peer, |(host, _)| host);
+        let line = format!("{host} {fault}");
         if self.0.as_ref().is_some_and(|(last, at)| *last == line && now < *at + REFUSED_INTERVAL) {
             return true;
         }
@@ -37,7 +39,7 @@ mod tests {
         let others = [(20_000, "b", false), (20_001, "a", false), (20_002, "a", true)];
         for (at_ms, line, expected) in cases.into_iter().chain(others) {
             let now = Instant::default() + Duration::from_millis(at_ms);
-            assert_eq!(refusals.is_repeated(line.to_owned(), now), expected, "{line} at {at_ms} ms");
+            assert_eq!(refusals.is_repeated("127.0.0.1:5", &line, now), expected, "{line} at {at_ms} ms");
         }
     }
 }
