@@ -17,6 +17,8 @@ mod cluster {
     mod failures;
     mod keys;
     mod member;
+    mod operators;
+    mod plaintext;
     mod resize;
     mod rig;
     mod sharing;

@@ -36,6 +36,13 @@ pub(crate) fn issue_ended(authority: &Authority, role: HolderRole, id: &str) -> 
     issue_for(authority, role, id, Validity { from: now_s() - 1000, until: now_s() - 10 })
 }
 
+/// One that is also for an address.
+pub(crate) fn issue_at(authority: &Authority, role: HolderRole, id: &str, ip: std::net::IpAddr) -> Issued {
+    let names = SubjectNames::new::<&str>(&[], &[ip]).unwrap();
+    let validity = Validity::starting(now_s(), LIFETIME);
+    authority.issue(&CertificateRequest { role, id: id.to_owned(), names, validity }, &mut KeySource::P256).unwrap()
+}
+
 fn issue_for(authority: &Authority, role: HolderRole, id: &str, validity: Validity) -> Issued {
     let request = CertificateRequest { role, id: id.to_owned(), names: SubjectNames::default(), validity };
     authority.issue(&request, &mut KeySource::P256).unwrap()

@@ -90,6 +90,12 @@ impl Member {
         Member { program, config, running: None, log: None, seen: RefCell::default(), address, admin }
     }
 
+    /// Writes its file anew.
+    pub(crate) fn rewrite(&self, change: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        std::fs::write(&self.config, change(text)).unwrap();
+    }
+
     /// Starts the process; [`Member::await_ready`] waits for it.
     pub(crate) fn launch(&mut self) {
         let mut command = program(self.program.file());

@@ -133,6 +133,56 @@ fn who_is_revoked_is_refused_from_the_next_handshake_on() {
     rig.nodes[0].await_log(&["peer_refused", "was revoked"]);
 }
 
+/// Whoever holds a connection longer than the nodes' `link_time` allows has to show its certificate again. The product's edges do that
+/// by themselves; this one does not.
+#[test]
+fn a_node_ends_a_connection_that_is_older_than_it_may_be() {
+    let rig = Rig::start_impatient_with_certificates();
+    let node = &rig.nodes[0];
+    let edge = hello(&rig, Role::Edge, 0);
+    rig.files().put("stranger", &issue(rig.authority(), HolderRole::Edge, "e"));
+    let [chain, key] = rig.files().pair("stranger");
+    let mut command = Command::new(tool::find("openssl", "openssl"));
+    command.args(["s_client", "-quiet", "-alpn", "corelane/1", "-connect"]).arg(node.address.to_string());
+    command.arg("-cert").arg(chain).arg("-key").arg(key);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&edge).unwrap();
+    // It is answered, and then reads to the end of the connection, which nobody but the node brings about.
+    let mut told = Vec::new();
+    std::io::Read::read_to_end(&mut child.stdout.take().unwrap(), &mut told).unwrap();
+    assert!(!told.is_empty(), "one of the cluster is answered");
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(node.metric("reason=\"link_too_old\"") > 0);
+}
+
+/// One bundle of authorities for two clusters, as a company's PKI may have it.
+#[test]
+fn a_process_of_another_cluster_under_a_common_authority_is_refused_on_both_sides() {
+    let mut rig = Rig::start_impatient_with_certificates();
+    let other = authority("other");
+    rig.files().put_bundle(&[rig.authority(), &other]);
+    for member in rig.nodes.iter().chain(&rig.edges) {
+        member.signal(Signal::HUP);
+        member.await_log(&["certificates_in_force"]);
+    }
+    let edge = issue(&other, HolderRole::Edge, "0");
+    assert_eq!(told(&rig, Some(&edge), &hello(&rig, Role::Edge, 0)), b"");
+    rig.nodes[0].await_log(&["peer_refused", "spiffe://other/edge/0", "wrong cluster"]);
+    rig.nodes[PLACE - 1].crash();
+    let address = rig.nodes[PLACE - 1].address;
+    let place = |rig: &Rig| {
+        rig.files().put("stranger", &issue(&other, HolderRole::Node, &PLACE.to_string()));
+        let settings = rig.files().settings("stranger");
+        let settings: String =
+            settings.lines().filter(|line| !line.starts_with("crl")).map(|line| format!("{line}\n")).collect();
+        rig.impostor_with(PLACE - 1, PLACE, &super::rig::topology("other", 1, &[(PLACE, address)]), &settings)
+    };
+    let edge_says = ["spiffe://other/node/3", "wrong cluster"];
+    check_refused(&mut rig, place, (&edge_says, &["peer_refused", "ended the handshake"]));
+}
+
 /// The node whose place a stranger takes.
 const PLACE: usize = 3;
 
