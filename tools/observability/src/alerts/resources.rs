@@ -141,4 +141,49 @@ pub(super) const ALERTS: &[Alert] = &[
             series: &[(r#"corelane_admin_connections_shed_total{cluster="c",instance="e1"}"#, "0+2x2 4x30")],
         },
     },
+    Alert {
+        name: "CorelaneCertificateEnds",
+        severity: AlertSeverity::Ticket,
+        expression: "min by (cluster, instance, name) (corelane_tls_certificate_expiry_timestamp_seconds) - time() < 604800",
+        hold: "10m",
+        summary: "{{ $labels.instance }}: the certificate {{ $labels.name }} ends within a week",
+        fires: Scene {
+            name: "nobody has renewed it",
+            minutes: 20,
+            series: &[(
+                r#"corelane_tls_certificate_expiry_timestamp_seconds{cluster="c",instance="e1",name="cluster"}"#,
+                "600000x30",
+            )],
+        },
+        labels: &[("cluster", "c"), ("instance", "e1"), ("name", "cluster")],
+        silent: Scene {
+            name: "it was renewed",
+            minutes: 20,
+            series: &[(
+                r#"corelane_tls_certificate_expiry_timestamp_seconds{cluster="c",instance="e1",name="cluster"}"#,
+                "600000x5 7776000x30",
+            )],
+        },
+    },
+    Alert {
+        name: "CorelaneCertificateRefused",
+        severity: AlertSeverity::Ticket,
+        expression: "sum by (cluster, instance) (increase(corelane_tls_reloads_total{result=\"refused\"}[1h])) > 0",
+        hold: "0m",
+        summary: "{{ $labels.instance }} has refused certificate files and uses those of before",
+        fires: Scene {
+            name: "a key is another's",
+            minutes: 20,
+            series: &[(r#"corelane_tls_reloads_total{cluster="c",instance="e1",result="refused"}"#, "0x10 1x20")],
+        },
+        labels: &[("cluster", "c"), ("instance", "e1")],
+        silent: Scene {
+            name: "all were taken",
+            minutes: 20,
+            series: &[
+                (r#"corelane_tls_reloads_total{cluster="c",instance="e1",result="refused"}"#, "0x30"),
+                (r#"corelane_tls_reloads_total{cluster="c",instance="e1",result="applied"}"#, "0+1x30"),
+            ],
+        },
+    },
 ];
