@@ -205,6 +205,11 @@ impl Files for Noting<'_> {
         self.files.read(file)
     }
 
+    fn bytes(&self, file: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+        self.note(file);
+        self.files.bytes(file, bytes_max)
+    }
+
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
         self.note(folder);
         self.files.list(folder)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use corelane_http::Status;
 
-use crate::fault::{FaultReason, SourceFault, quoted};
+use crate::fault::{FaultReason, SourceFault};
 use crate::source::{AnswerSource, Placed, SourcePlace};
 
 /// Longest body, in bytes: it is copied into each response. A page with its styles is some kilobytes.
@@ -75,14 +75,7 @@ pub(crate) fn compile_answer(
             (Arc::default(), None)
         }
         (Some(text), None) => (text.value.as_bytes().into(), Some(TEXT)),
-        (None, Some(Placed { value: file, place })) => match &file.content {
-            Ok(body) => (Arc::clone(body), Some(type_of(&file.path))),
-            Err(reason) => {
-                let reason = FaultReason::File { found: quoted(&file.path), reason: reason.clone() };
-                refuse(place, "file", reason);
-                (Arc::default(), None)
-            }
-        },
+        (None, Some(Placed { value: file, .. })) => (Arc::clone(&file.content), Some(type_of(&file.path))),
         (None, None) => (Arc::default(), None),
     };
     let from = source.text.as_ref().map(|text| &text.place).or(source.file.as_ref().map(|file| &file.place));
@@ -132,7 +125,7 @@ mod tests {
             ("robots.txt", TEXT),
             ("x.unknown", OCTET_STREAM),
         ] {
-            let file = AnswerFile { path: path.to_owned(), content: Ok((*b"page").into()) };
+            let file = AnswerFile { path: path.to_owned(), content: (*b"page").into() };
             let source = AnswerSource { status: placed(503), file: placed(file), ..AnswerSource::default() };
             let answer = compiled(&source).unwrap();
             assert_eq!((answer.status.code(), answer.content_type), (503, Some(media_type)), "{path}");
@@ -143,7 +136,7 @@ mod tests {
 
     #[test]
     fn refused_answers() {
-        let file = |content: Result<Arc<[u8]>, String>| placed(AnswerFile { path: "x.html".to_owned(), content });
+        let file = |content: Arc<[u8]>| placed(AnswerFile { path: "x.html".to_owned(), content });
         let text = || placed("hi".to_owned());
         let none = AnswerSource::default;
         let large: Arc<[u8]> = vec![0; ANSWER_BYTES_MAX + 1].into();
@@ -153,15 +146,11 @@ mod tests {
                 "a.toml:3: service.x.answer.status: found \"100\", allowed: 200 to 599",
             ),
             (
-                AnswerSource { text: text(), file: file(Ok(Arc::default())), ..none() },
+                AnswerSource { text: text(), file: file(Arc::default()), ..none() },
                 "a.toml:3: service.x.answer.file: stands beside text; an answer has one body",
             ),
             (
-                AnswerSource { file: file(Err("no such file".to_owned())), ..none() },
-                "a.toml:3: service.x.answer.file: \"x.html\" cannot be used: no such file",
-            ),
-            (
-                AnswerSource { file: file(Ok(large)), ..none() },
+                AnswerSource { file: file(large), ..none() },
                 "a.toml:3: service.x.answer.file: found \"65537 bytes\", allowed: at most 65536 bytes",
             ),
             (
@@ -172,6 +161,6 @@ mod tests {
             assert_eq!(compiled(&source), Err(vec![message.to_owned()]));
         }
         let largest: Arc<[u8]> = vec![0; ANSWER_BYTES_MAX].into();
-        assert!(compiled(&AnswerSource { file: file(Ok(largest)), ..none() }).is_ok());
+        assert!(compiled(&AnswerSource { file: file(largest), ..none() }).is_ok());
     }
 }

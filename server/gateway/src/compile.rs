@@ -13,7 +13,7 @@ use crate::answer::compile_answer;
 use crate::condition::{Conditions, FieldCondition};
 use crate::fault::{FaultReason, SourceFault, quoted};
 use crate::normal::RequestScheme;
-use crate::pattern::{HostPattern, PathPattern};
+use crate::pattern::{HostPattern, HostSet, PathPattern};
 use crate::redirect::RedirectTemplate;
 use crate::source::{GatewaySource, Placed, RouteSource, ServiceSource, SourcePlace};
 use crate::table::{CompiledRoute, Destination, RouteTable, Service, ServiceKind};
@@ -42,6 +42,7 @@ pub const FIELD_CONDITIONS_MAX: usize = 16;
 pub fn compile(source: &GatewaySource) -> Result<RouteTable, Vec<SourceFault>> {
     let mut compiler = RouteCompiler { source, table: RouteTable::default(), faults: Vec::new() };
     compiler.compile_services();
+    compiler.compile_kv_hosts();
     for (index, route) in source.routes.iter().enumerate() {
         if index == ROUTES_MAX {
             compiler.refuse(&route.path.place, "route", too_many(ROUTES_MAX, "routes"));
@@ -80,6 +81,12 @@ impl RouteCompiler<'_> {
                 self.table.services.push(Service { name, place, kind: ServiceKind::Answer(answer) });
             }
         }
+    }
+
+    fn compile_kv_hosts(&mut self) {
+        let Some(written) = &self.source.kv_hosts else { return };
+        let hosts = self.hosts_of(written, "kv.hosts");
+        self.table.kv_hosts = Some(HostSet::new(hosts));
     }
 
     fn compile_route(&mut self, route: &RouteSource) {
@@ -138,19 +145,23 @@ impl RouteCompiler<'_> {
     }
 
     fn hosts(&mut self, route: &RouteSource) -> Vec<HostPattern> {
-        let Some(Placed { value, place }) = &route.host else { return vec![HostPattern::Any] };
+        let Some(written) = &route.host else { return vec![HostPattern::Any] };
+        self.hosts_of(written, &key_of(route, "host"))
+    }
+
+    fn hosts_of(&mut self, Placed { value, place }: &Placed<Vec<String>>, key: &str) -> Vec<HostPattern> {
         let mut hosts = Vec::new();
         for text in value {
             match HostPattern::parse(text) {
                 Ok(host) if !hosts.contains(&host) => hosts.push(host),
                 Ok(_) => {}
-                Err(allowed) => self.refuse(place, key_of(route, "host"), FaultReason::invalid(text, allowed)),
+                Err(allowed) => self.refuse(place, key, FaultReason::invalid(text, allowed)),
             }
         }
         if value.is_empty() || value.len() > HOSTS_OF_ROUTE_MAX {
             let found = format!("{} hosts", value.len());
             let allowed = format!("1 to {HOSTS_OF_ROUTE_MAX} hosts; without the key every host");
-            self.refuse(place, key_of(route, "host"), FaultReason::invalid(found, allowed));
+            self.refuse(place, key, FaultReason::invalid(found, allowed));
         }
         hosts
     }
@@ -188,8 +199,8 @@ impl RouteCompiler<'_> {
                 match FieldCondition::parse(name, text) {
                     Ok(condition) => conditions.fields.push(condition),
                     Err(allowed) => {
-                        let key = format!("{}.{name}", key_of(route, "header"));
-                        self.refuse(place, key, FaultReason::invalid(text, allowed));
+                        let reason = FaultReason::invalid(format!("{name}: {text}"), allowed);
+                        self.refuse(place, key_of(route, "header"), reason);
                     }
                 }
             }

@@ -57,14 +57,6 @@ pub enum FaultReason {
     /// What is needed is not there, or two things are that exclude each other.
     #[error("{0}")]
     Shape(&'static str),
-    /// A file cannot be used.
-    #[error("{found} cannot be used: {reason}")]
-    File {
-        /// The path, quoted.
-        found: String,
-        /// Why.
-        reason: String,
-    },
 }
 
 impl FaultReason {

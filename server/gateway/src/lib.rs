@@ -16,6 +16,7 @@
 mod answer;
 mod compile;
 mod condition;
+mod explain;
 mod fault;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -31,6 +32,7 @@ mod tree;
 pub use answer::{ANSWER_BYTES_MAX, FixedAnswer};
 pub use compile::{FIELD_CONDITIONS_MAX, HOSTS_OF_ROUTE_MAX, ROUTES_MAX, ROUTES_OF_PATH_MAX, SERVICES_MAX, compile};
 pub use condition::UnmetCondition;
+pub use explain::{ExplainedRoute, Explanation, KV_PREFIX, QuestionFault, RouteOutcome, RouteQuestion, explain};
 pub use fault::{FaultReason, SourceFault};
 pub use pattern::{PATH_PARAMETERS_MAX, PATH_SEGMENTS_MAX};
 pub use redirect::{HostMissing, RedirectInput, RedirectTemplate};

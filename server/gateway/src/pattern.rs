@@ -78,6 +78,25 @@ impl fmt::Display for HostPattern {
     }
 }
 
+/// Hosts that something is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HostSet(Vec<HostPattern>);
+
+impl HostSet {
+    pub(crate) fn new(patterns: Vec<HostPattern>) -> Self {
+        Self(patterns)
+    }
+
+    /// Whether a host, in normal form, is one of them.
+    pub(crate) fn contains(&self, host: &[u8]) -> bool {
+        self.0.iter().any(|pattern| match pattern {
+            HostPattern::Exact(known) => **known == *host,
+            HostPattern::Below(suffix) => host.len() > suffix.len() && host.ends_with(suffix),
+            HostPattern::Any => true,
+        })
+    }
+}
+
 /// One segment of a path pattern, without names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum SegmentPattern {

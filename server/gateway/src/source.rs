@@ -43,6 +43,8 @@ pub struct GatewaySource {
     pub services: Vec<ServiceSource>,
     /// The `[[route]]` tables, in the order of the files.
     pub routes: Vec<RouteSource>,
+    /// The hosts that the KV API is on; none: every host.
+    pub kv_hosts: Option<Placed<Vec<String>>>,
 }
 
 /// A `[service.NAME]` table.
@@ -72,8 +74,8 @@ pub struct AnswerSource {
 pub struct AnswerFile {
     /// Its path; the extension says what the body is.
     pub path: String,
-    /// What is in it, or why it cannot be read.
-    pub content: Result<Arc<[u8]>, String>,
+    /// What is in it.
+    pub content: Arc<[u8]>,
 }
 
 /// A `[[route]]` table.

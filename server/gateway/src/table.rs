@@ -22,7 +22,7 @@ use corelane_http::field::Fields;
 use crate::answer::FixedAnswer;
 use crate::condition::{Conditions, UnmetCondition};
 use crate::normal::RequestScheme;
-use crate::pattern::{HOST_BYTES_MAX, HostPattern};
+use crate::pattern::{HOST_BYTES_MAX, HostPattern, HostSet};
 use crate::redirect::RedirectTemplate;
 use crate::source::SourcePlace;
 use crate::tree::{PathParameters, PathTree, RouteIndex};
@@ -132,6 +132,7 @@ pub struct RouteTable {
     exact: HashMap<Box<[u8]>, PathTree>,
     below: HashMap<Box<[u8]>, PathTree>,
     any: PathTree,
+    pub(crate) kv_hosts: Option<HostSet>,
 }
 
 impl CompiledRoute {
@@ -151,6 +152,18 @@ impl RouteTable {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()
+    }
+
+    /// Whether the KV API is on some hosts only.
+    #[must_use]
+    pub fn narrows_kv(&self) -> bool {
+        self.kv_hosts.is_some()
+    }
+
+    /// Whether the KV API is on a host, in normal form and without its port.
+    #[must_use]
+    pub fn has_kv_on(&self, host: &[u8]) -> bool {
+        self.kv_hosts.as_ref().is_none_or(|hosts| hosts.contains(host))
     }
 
     /// The routes, in the order of the files.

@@ -38,7 +38,7 @@ pub(crate) fn redirect(to: &str, status: Option<u16>, line: usize) -> Option<Red
 /// The service `app` at line 1000, and these routes.
 pub(crate) fn gateway(routes: Vec<RouteSource>) -> GatewaySource {
     let services = vec![ServiceSource { name: placed("app".to_owned(), 1000), answer: AnswerSource::default() }];
-    GatewaySource { services, routes }
+    GatewaySource { services, routes, kv_hosts: None }
 }
 
 /// The number of the route that a request takes, as a client sends it.

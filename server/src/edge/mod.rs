@@ -32,6 +32,7 @@ use crate::hot_keys::HotKeys;
 use crate::listener::Acceptor;
 use crate::services::Services;
 use crate::services::challenge::ChallengeService;
+use crate::services::gateway::GatewayService;
 use crate::services::kv::KvService;
 use crate::snapshot::CurrentSnapshot;
 pub(crate) use plan::CorePlan;
@@ -58,6 +59,7 @@ pub(crate) fn start(reactor: &Reactor, mut plan: CorePlan) -> std::io::Result<()
     let services = Services {
         kv: KvService::new(storage.for_kv(reactor, &snapshot), &memory, &metrics),
         challenge: ChallengeService::new(&snapshot),
+        gateway: GatewayService::new(&snapshot),
     };
     let h1 = H1::new(
         &H1Parts {

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use corelane_http::cache_status::CacheStatus;
+use corelane_http::field::FieldLine;
 use corelane_http::problem::Problem;
 use corelane_http::range::ContentRange;
 use corelane_http::request::RequestHead;
@@ -27,6 +28,8 @@ pub(crate) struct FakeReply {
     pub(crate) content_range: Option<ContentRange>,
     pub(crate) allow: Option<Vec<u8>>,
     pub(crate) retry_after_s: Option<u32>,
+    /// Fields that the head has besides.
+    pub(crate) fields: Vec<(Vec<u8>, Vec<u8>)>,
     /// The slug of an error.
     pub(crate) problem: Option<String>,
     pub(crate) body: Vec<u8>,
@@ -43,6 +46,8 @@ impl Reply for FakeReply {
         self.content_range = head.content_range;
         self.retry_after_s = head.retry_after_s;
         self.allow = head.allow.map(|allow| allow.as_bytes().to_vec());
+        let line = |line: &FieldLine<'_>| (line.name().to_vec(), line.value().as_bytes().to_vec());
+        self.fields = head.fields.iter().map(line).collect();
     }
 
     fn copy(&mut self, bytes: &[u8]) {

@@ -150,9 +150,9 @@ impl TemporaryCertificate {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::collections::BTreeMap;
     use std::path::{Path, PathBuf};
-    use std::sync::{Arc, Mutex};
 
     use crate::security::Security;
     use crate::settings::EdgeSettings;
@@ -169,8 +169,8 @@ mod tests {
          [certificate.shop]\nacme = [\"other.example\"]\n";
 
     /// The folder of an edge, as tests change it.
-    #[derive(Clone, Default)]
-    struct Folder(Arc<Mutex<BTreeMap<PathBuf, Vec<u8>>>>);
+    #[derive(Default)]
+    struct Folder(RefCell<BTreeMap<PathBuf, Vec<u8>>>);
 
     impl Folder {
         /// Puts a pair that ends at `until_s` there.
@@ -184,20 +184,18 @@ mod tests {
                 validity,
             };
             let issued = authority.issue(&request, &mut KeySource::P256).unwrap();
-            let mut files = self.0.lock().unwrap();
+            let mut files = self.0.borrow_mut();
             files.insert("/acme/shop/chain.pem".into(), issued.chain.into_bytes());
             files.insert("/acme/shop/key.pem".into(), issued.key.expose().as_bytes().to_vec());
         }
 
         fn clear(&self) {
-            self.0.lock().unwrap().clear();
+            self.0.borrow_mut().clear();
         }
 
         fn read(&self, settings: &EdgeSettings) -> SecurityAtStart {
-            let files = self.clone();
-            let read = move |file: &Path| {
-                files.0.lock().unwrap().get(file).cloned().ok_or_else(|| std::io::ErrorKind::NotFound.into())
-            };
+            let files = self.0.borrow().clone();
+            let read = move |file: &Path| files.get(file).cloned().ok_or_else(|| std::io::ErrorKind::NotFound.into());
             let source = SecuritySource::in_place(read, |_| None);
             SecurityAtStart::read_now(source, &Security::files(settings), NOW_S * 1_000)
         }

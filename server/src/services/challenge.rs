@@ -2,7 +2,7 @@
 //!
 //! **Not** for any other path, and not a secret: whoever knows the token may have the answer.
 //!
-//! **Invariants**: answers what the snapshot in force has, and is bounded by it; a token that nobody waits for is a path where nothing is.
+//! **Invariants**: answers what the snapshot in force has, and is bounded by it; a token that nobody waits for is a path like others.
 //!
 //! **Source**: RFC 8555 section 8.3.
 
@@ -12,7 +12,6 @@ use corelane_http::field::FieldValue;
 use corelane_http::response::ResponseHead;
 use corelane_http::{Method, Status};
 
-use super::status::{self, FixedResponse};
 use crate::exchange::Reply;
 use crate::snapshot::CurrentSnapshot;
 
@@ -26,14 +25,14 @@ impl ChallengeService {
         ChallengeService { snapshot: Rc::clone(snapshot) }
     }
 
-    /// Responds to GET or HEAD for a token.
+    /// Responds to GET or HEAD for a token; false where nobody waits for it, and nothing is written.
     #[cold]
-    pub(crate) fn serve<R: Reply>(&self, token: &[u8], method: Method, reply: &mut R) {
+    pub(crate) fn serve<R: Reply>(&self, token: &[u8], method: Method, reply: &mut R) -> bool {
         let snapshot = self.snapshot.get();
         let challenges = snapshot.security.challenges.as_deref();
         let token = str::from_utf8(token).ok();
         let Some(answer) = challenges.zip(token).and_then(|(challenges, token)| challenges.http(token)) else {
-            return status::serve(&FixedResponse::UnknownPath, method, reply);
+            return false;
         };
         let head = ResponseHead {
             content_length: Some(answer.len() as u64),
@@ -45,5 +44,6 @@ impl ChallengeService {
         if sends_body {
             reply.copy(answer.as_bytes());
         }
+        true
     }
 }

@@ -5,14 +5,16 @@
 //! **Invariants**: the path of a hit: no allocation, lock, await or log; an exchange writes one response, unless its client
 //! is gone.
 
+use corelane_gateway::normal::RequestScheme;
 use corelane_http::request::{OwnedHead, RequestHead};
 
 use super::challenge::ChallengeService;
 use super::early;
+use super::gateway::GatewayService;
 use super::kv::KvService;
 use super::kv::plan::KvPlan;
 use super::router::{self, Route};
-use super::status;
+use super::status::FixedResponse;
 use crate::exchange::{Begun, Reply, Wire};
 use crate::metrics::RouteKind;
 
@@ -20,6 +22,7 @@ use crate::metrics::RouteKind;
 pub(crate) struct Services {
     pub(crate) kv: KvService,
     pub(crate) challenge: ChallengeService,
+    pub(crate) gateway: GatewayService,
 }
 
 /// What is to be done for a request, by which service.
@@ -78,27 +81,32 @@ pub(crate) fn prefetch(services: &Services) {
     services.kv.prefetch();
 }
 
-/// Responds to a request, or plans how to.
+/// Responds to a request, or plans how to. `scheme` says how its client speaks to the listener.
 #[inline(always)]
-pub(crate) fn begin<R: Reply>(services: &Services, head: &RequestHead<'_>, reply: &mut R) -> Begun<Plan> {
+pub(crate) fn begin<R: Reply>(
+    services: &Services,
+    head: &RequestHead<'_>,
+    scheme: impl Fn() -> RequestScheme,
+    reply: &mut R,
+) -> Begun<Plan> {
+    if services.gateway.narrows_kv() && services.gateway.hides_kv(head, scheme()) {
+        services.gateway.serve(head, &FixedResponse::UnknownPath, scheme(), reply);
+        return Begun::Done;
+    }
     match router::route(head) {
         Route::Read { keyspace, raw_key } => services.kv.begin_read(head, (keyspace, raw_key), reply).map(Plan::Kv),
         Route::Write { keyspace, raw_key } => services.kv.begin_write(head, (keyspace, raw_key), reply).map(Plan::Kv),
         Route::Challenge { token } => {
-            services.challenge.serve(token, head.method(), reply);
+            if !services.challenge.serve(token, head.method(), reply) {
+                services.gateway.serve(head, &FixedResponse::UnknownPath, scheme(), reply);
+            }
             Begun::Done
         }
         Route::Status(page) => {
-            status::serve(&page, head.method(), reply);
+            services.gateway.serve(head, &page, scheme(), reply);
             Begun::Done
         }
     }
-}
-
-/// What is to be done for a request whose connection may have received a replay. Whoever is answered in the poll does not ask: that
-/// changes nothing.
-pub(crate) fn unless_early(plan: Plan, head: &RequestHead<'_>, may_be_replayed: impl FnOnce() -> bool) -> Plan {
-    if early::is_too_early(head, may_be_replayed) { Plan::TooEarly } else { plan }
 }
 
 /// Carries an exchange to its end.

@@ -24,8 +24,9 @@ const TOO_EARLY: Problem<'static> = Problem {
     detail: "the request came in early data (0-RTT), which may be a replay; send it again when the handshake is over",
 };
 
-/// Whether a request may not be carried out yet. `may_be_replayed`: of what its connection has received until now.
-pub(super) fn is_too_early(head: &RequestHead<'_>, may_be_replayed: impl FnOnce() -> bool) -> bool {
+/// Whether a request may not be carried out yet. `may_be_replayed`: of what its connection has received until now. Whoever is answered in
+/// the poll is not asked about: that changes nothing.
+pub(crate) fn is_too_early(head: &RequestHead<'_>, may_be_replayed: impl FnOnce() -> bool) -> bool {
     // Whatever its value: RFC 8470 section 5.1.
     let is_marked = || head.fields().any(|(name, _)| name.eq_ignore_ascii_case(b"early-data"));
     !head.method().is_safe() && (may_be_replayed() || is_marked())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::metrics::Counter;
+use corelane_gateway::normal::RequestScheme;
 use corelane_http::Status;
 use corelane_http::cache_status::{CacheStatus, HitSource};
 use corelane_http::range::ContentRange;
@@ -21,6 +22,7 @@ use store_runtime::store::{ShardPlan, Store};
 use store_runtime::tiers::{TierBounds, TierPlan, Tiers};
 
 use super::challenge::ChallengeService;
+use super::gateway::GatewayService;
 use super::kv::KvService;
 use super::kv::store::KvStore;
 use super::{Exchange, Services, begin, carry};
@@ -34,6 +36,7 @@ use crate::snapshot::CurrentSnapshot;
 use crate::snapshot::fixture::snapshot;
 
 mod cores;
+mod gateway;
 mod requests;
 
 const HASHER: KeyHasher = KeyHasher::new(1);
@@ -121,7 +124,8 @@ impl Rig {
         };
         let (metrics, memory) = (Arc::new(CoreMetrics::default()), setting.memory());
         let challenge = ChallengeService::new(&kv.snapshot);
-        let services = Services { kv: KvService::new(kv, &memory, &metrics), challenge };
+        let gateway = GatewayService::new(&kv.snapshot);
+        let services = Services { kv: KvService::new(kv, &memory, &metrics), challenge, gateway };
         Rc::new(Rig { reactor: reactor.clone(), mail, services, metrics, memory })
     }
 
@@ -131,7 +135,7 @@ impl Rig {
         let head = with_head(&format!("{text}\r\n"), |head| head.into_owned());
         let pieces = pieces.iter().map(|piece| piece.to_vec()).collect();
         let mut wire = FakeWire { pieces, ..FakeWire::default() };
-        let way = match begin(&self.services, &head.head(), &mut wire.reply) {
+        let way = match begin(&self.services, &head.head(), || RequestScheme::Http, &mut wire.reply) {
             Begun::Done => Way::Poll,
             Begun::Lent => Way::Lent,
             Begun::Later(plan) => {

@@ -7,12 +7,13 @@
 //! **Source**: docs/config.md.
 
 mod acme;
+pub(crate) mod gateway;
 #[cfg(test)]
 mod tests;
 mod tls;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use control::boot::{Bootable, HostFault, check_memory};
 use control::cpus::CpuSettings;
@@ -30,8 +31,10 @@ use control::settings::process_keys::{
 use control::settings::quantity::{GIB, KIB, MIB, TIB};
 use control::settings::schema::{AtMost, Change, ListedTables, NamedTables, Relative, Schema, SettingKey};
 use control::settings::value::{ControlCpu, Cores, ListenAddress, SocketMode};
+use control::settings::written::WrittenTable;
 use control::settings::{SettingMisfit, Settings};
 use control::{choice, settings};
+use corelane_gateway::{ROUTES_MAX, RouteQuestion, SERVICES_MAX};
 use corelane_tls::store::SESSION_MEMORY_MAX;
 use shardstore::cache::Commit;
 use shardstore::placement::Topology;
@@ -41,6 +44,7 @@ use crate::frontend::h1::SLACK_PART;
 use crate::security::Security;
 
 pub use self::acme::AuthoritySettings;
+pub use self::gateway::{AnswerSettings, KvSettings, RedirectSettings, RouteSettings, ServiceSettings};
 pub use self::tls::{
     CERTIFICATES_MAX, CertificateSettings, ChallengeChoice, ClientAuthChoice, TlsSettings, TlsVersion,
 };
@@ -67,6 +71,7 @@ static SCHEMA: Schema = Schema {
         AtMost { lesser: "limits.body_bytes", bound: "limits.body_memory_bytes" },
     ],
     relatives: &[Relative { program: "shardstored", keys: &NODE_KEYS }],
+    explains: true,
 };
 
 /// Keys that only `shardstored` has.
@@ -142,6 +147,8 @@ settings! {
         pub acme: AuthoritySettings = AuthoritySettings::TABLE,
         /// Who this process is to its nodes: docs/tls.md.
         pub cluster: ClusterSettings = ClusterSettings::TABLE,
+        /// The KV API.
+        pub kv: WrittenTable<KvSettings> = KvSettings::TABLE,
         /// Bounds.
         pub limits: EdgeLimits = EdgeLimits::TABLE,
         /// Requests to nodes.
@@ -152,6 +159,12 @@ settings! {
         /// Certificates by name, for clients.
         pub certificate: BTreeMap<String, CertificateSettings> =
             NamedTables::new(CertificateSettings::TABLE, CERTIFICATES_MAX, &[]),
+        /// Services by name: docs/proxy.md.
+        pub service: Arc<BTreeMap<String, WrittenTable<ServiceSettings>>> =
+            NamedTables::new(ServiceSettings::TABLE, SERVICES_MAX, &[]),
+        /// Routes, in any order: docs/proxy.md.
+        pub route: Arc<Vec<WrittenTable<RouteSettings>>> =
+            ListedTables::new(RouteSettings::TABLE, ROUTES_MAX, Change::Reload),
         /// Listeners besides those of `listen` and `listen_tls`.
         pub listener: Vec<ListenerSettings> = ListedTables::new(ListenerSettings::TABLE, LISTENERS_MAX, Change::Restart),
     }
@@ -297,7 +310,14 @@ impl Settings for EdgeSettings {
     fn misfits(&self) -> Vec<SettingMisfit> {
         let mut misfits = self.certificate_misfits();
         misfits.extend(self.tls.misfits());
+        misfits.extend(gateway::misfits(self));
         misfits
+    }
+
+    fn explain(&self, request: &str) -> Result<String, String> {
+        let question = RouteQuestion::parse(request).map_err(|fault| fault.to_string())?;
+        let explanation = corelane_gateway::explain(&gateway::route_table(self), &question);
+        explanation.map(|explanation| explanation.to_string()).map_err(|fault| fault.to_string())
     }
 }
 

@@ -15,15 +15,17 @@
 pub(crate) mod fixture;
 pub(crate) mod keyspaces;
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use corelane_gateway::RouteTable;
 use corelane_http::MessageLimits;
 use shardstore::placement::Topology;
 
 use crate::security::Security;
 use crate::settings::EdgeSettings;
+use crate::settings::gateway::{self, route_table};
 use keyspaces::Keyspaces;
 
 /// Everything data cores decide by, as of one moment.
@@ -35,6 +37,8 @@ pub(crate) struct Snapshot {
     /// What heads and bodies of requests are held to.
     pub(crate) head_limits: MessageLimits,
     pub(crate) keyspaces: Keyspaces,
+    /// Which service a request is for.
+    pub(crate) routes: Arc<RouteTable>,
     /// `None` in embedded mode.
     pub(crate) topology: Option<Arc<Topology>>,
     /// Who it is to clients and nodes, and whom it trusts.
@@ -52,6 +56,29 @@ impl Snapshot {
             generation,
             head_limits: head_limits(&settings),
             keyspaces: Keyspaces::new(&settings),
+            routes: Arc::new(route_table(&settings)),
+            settings,
+            topology,
+            security,
+        }
+    }
+
+    /// What follows this snapshot; routes that have not changed are not compiled again.
+    pub(crate) fn followed_by(
+        &self,
+        generation: u64,
+        settings: EdgeSettings,
+        topology: Option<Arc<Topology>>,
+        security: Arc<Security>,
+    ) -> Self {
+        if !gateway::are_same(&self.settings, &settings) {
+            return Snapshot::new(generation, settings, topology, security);
+        }
+        Snapshot {
+            generation,
+            head_limits: head_limits(&settings),
+            keyspaces: Keyspaces::new(&settings),
+            routes: Arc::clone(&self.routes),
             settings,
             topology,
             security,
@@ -71,27 +98,39 @@ fn head_limits(settings: &EdgeSettings) -> MessageLimits {
 }
 
 /// The snapshot that a data core decides by now.
-pub(crate) struct CurrentSnapshot(RefCell<Rc<Snapshot>>);
+pub(crate) struct CurrentSnapshot {
+    current: RefCell<Rc<Snapshot>>,
+    /// Whether the KV API is on some hosts only: read for every request.
+    narrows_kv: Cell<bool>,
+}
 
 impl CurrentSnapshot {
     pub(crate) fn new(first: &Snapshot) -> Self {
-        CurrentSnapshot(RefCell::new(Rc::new(first.clone())))
+        let narrows_kv = Cell::new(first.routes.narrows_kv());
+        CurrentSnapshot { current: RefCell::new(Rc::new(first.clone())), narrows_kv }
     }
 
     /// Not for use across an `await`, nor while a snapshot may come: see [`Self::hold`].
     #[inline(always)]
     pub(crate) fn get(&self) -> Ref<'_, Snapshot> {
-        Ref::map(self.0.borrow(), |snapshot| &**snapshot)
+        Ref::map(self.current.borrow(), |snapshot| &**snapshot)
     }
 
     /// The same for as long as the caller wants it.
     pub(crate) fn hold(&self) -> Rc<Snapshot> {
-        Rc::clone(&self.0.borrow())
+        Rc::clone(&self.current.borrow())
     }
 
     /// Decides by another snapshot from now on.
     pub(crate) fn replace(&self, next: &Snapshot) {
-        self.0.replace(Rc::new(next.clone()));
+        self.narrows_kv.set(next.routes.narrows_kv());
+        self.current.replace(Rc::new(next.clone()));
+    }
+
+    /// Whether the KV API is on some hosts only.
+    #[inline(always)]
+    pub(crate) fn narrows_kv(&self) -> bool {
+        self.narrows_kv.get()
     }
 }
 
@@ -106,6 +145,20 @@ mod tests {
         let limits = fixture::snapshot(1, text).head_limits;
         let bounds = (limits.head_bytes_max, limits.field_count_max, limits.target_bytes_max, limits.body_bytes_max);
         assert_eq!(bounds, (2048, 17, 1024, 3072));
+    }
+
+    #[test]
+    fn where_the_kv_api_is_follows_the_snapshot_and_routes_are_compiled_when_they_change() {
+        let narrowed = fixture::snapshot(1, "[kv]\nhosts = [\"a.example\"]\n");
+        let current = CurrentSnapshot::new(&narrowed);
+        assert!(current.narrows_kv());
+        current.replace(&fixture::snapshot(2, ""));
+        assert!(!current.narrows_kv());
+        current.replace(&narrowed);
+        assert!(current.narrows_kv());
+        let follows = |settings: EdgeSettings| narrowed.followed_by(2, settings, None, Arc::default());
+        assert!(Arc::ptr_eq(&follows(narrowed.settings.clone()).routes, &narrowed.routes));
+        assert!(!follows(fixture::snapshot(2, "").settings).routes.narrows_kv());
     }
 
     #[test]

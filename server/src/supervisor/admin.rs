@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::acme::AcmeMetrics;
 use super::status::BUILD;
-use super::{Supervisor, status};
+use super::{Supervisor, explain_page, status};
 use crate::access_log::AccessLogMetrics;
 use crate::metrics::CoreMetrics;
 use crate::nodes::NodeState;
@@ -114,7 +114,7 @@ impl Admin for Supervisor {
     }
 
     fn page(&self, request: &PageRequest<'_>) -> Option<AdminPage> {
-        control::admin::key_page(request, self)
+        explain_page::page(request, &self.snapshot().routes).or_else(|| control::admin::key_page(request, self))
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub(crate) mod acme;
 pub(crate) mod admin;
+mod explain_page;
 mod key_page;
 mod reachability;
 mod status;
@@ -331,7 +332,8 @@ impl Supervisor {
     fn put_in_force(&self, settings: EdgeSettings, topology: Option<Arc<Topology>>, security: Arc<Security>) {
         let generation = self.config.next_generation();
         self.event(LogLevel::Info, "in_force", &[("generation", &generation)]);
-        self.snapshot.replace(Arc::new(Snapshot::new(generation, settings, topology, security)));
+        let next = self.snapshot().followed_by(generation, settings, topology, security);
+        self.snapshot.replace(Arc::new(next));
         self.send_snapshot((0..self.metrics.len()).map(|core| CoreId(core as u16)).collect());
     }
 

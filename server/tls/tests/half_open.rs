@@ -11,15 +11,17 @@ mod authority;
 mod pair;
 
 use std::alloc::System;
-use std::sync::Arc;
+use std::io::Write;
+use std::sync::{Arc, OnceLock};
 
 use corelane_tls::handshake::HandshakeStep;
-use corelane_tls::handshake::server::ServerHandshake;
+use corelane_tls::handshake::server::{ServerHandshake, prepare};
+use rustls::server::StoresServerSessions;
 use rustls::{ClientConnection, ServerConfig};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 use authority::{Authority, Key, Wanted};
-use pair::{ONLY_12, ONLY_13, Side, name, written_by};
+use pair::{ONLY_12, ONLY_13, Side, Splits, name, with_our_server, written_by};
 
 #[global_allocator]
 static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -48,6 +50,7 @@ fn bytes_each(config: &Arc<ServerConfig>, go: impl Fn(&mut ServerHandshake)) -> 
 #[test]
 fn a_handshake_under_way_is_small_and_its_longest_flight_has_a_bound() {
     half_open_handshakes_are_small();
+    handshakes_with_early_data_are_small();
     the_longest_flight_has_a_bound();
 }
 
@@ -81,6 +84,58 @@ fn half_open_handshakes_are_small() {
         assert!(waits <= bytes_max + hello.len(), "{waits}");
         assert!(half_open <= bytes_max, "{half_open}");
     }
+}
+
+/// Gives the session that it has to everybody.
+#[derive(Debug, Default)]
+struct OneSession(OnceLock<Vec<u8>>);
+
+impl StoresServerSessions for OneSession {
+    fn put(&self, _: Vec<u8>, session: Vec<u8>) -> bool {
+        self.0.set(session).is_ok()
+    }
+
+    fn get(&self, _: &[u8]) -> Option<Vec<u8>> {
+        self.0.get().cloned()
+    }
+
+    fn take(&self, id: &[u8]) -> Option<Vec<u8>> {
+        self.get(id)
+    }
+
+    fn can_cache(&self) -> bool {
+        true
+    }
+}
+
+/// What is held of a client whose early data were served and that has not finished.
+fn handshakes_with_early_data_are_small() {
+    let authority = Authority::new(Key::P256);
+    let mut config = Side::server(&authority.issue(&Wanted::default())).server_config();
+    (config.session_storage, config.max_early_data_size) = (Arc::new(OneSession::default()), 16_384);
+    prepare(&mut config);
+    let config = Arc::new(config);
+    let mut client = Side::client(&authority).client_config();
+    client.enable_early_data = true;
+    let client = Arc::new(client);
+    let connect = || ClientConnection::new(Arc::clone(&client), name("corelane.test")).unwrap();
+    with_our_server(&config, connect(), &mut Splits::none(), |_| {}).result.unwrap();
+    let mut client = connect();
+    client.early_data().unwrap().write_all(&[b'x'; 4096]).unwrap();
+    let flight = written_by(&mut client);
+    let wire = std::cell::RefCell::new(Vec::with_capacity(16 * 1024));
+    let unconfirmed = bytes_each(&config, |handshake| {
+        let mut wire = wire.borrow_mut();
+        wire.clear();
+        handshake.push(&flight);
+        assert_eq!(handshake.advance(&mut wire).unwrap(), HandshakeStep::NeedsPermit);
+        assert_eq!(handshake.advance_permitted(&mut wire).unwrap(), HandshakeStep::HasEarlyData);
+        assert_eq!(handshake.take_early().len(), 4096);
+        assert_eq!(handshake.advance(&mut wire).unwrap(), HandshakeStep::NeedsBytes);
+        handshake.seal_early(b"served", &mut wire).unwrap();
+    });
+    println!("a handshake whose early data were served: {unconfirmed} bytes");
+    assert!(unconfirmed <= 3_200, "{unconfirmed}");
 }
 
 fn the_longest_flight_has_a_bound() {

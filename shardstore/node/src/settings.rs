@@ -43,10 +43,11 @@ static SCHEMA: Schema = Schema {
         AtMost { lesser: "limits.frame_bytes", bound: "limits.value_bytes" },
     ],
     relatives: &[Relative { program: "corelane", keys: &EDGE_KEYS }],
+    explains: false,
 };
 
 /// Keys that only `corelane` has.
-const EDGE_KEYS: [&str; 49] = [
+const EDGE_KEYS: [&str; 50] = [
     "accept_steering",
     "access_log.format",
     "access_log.path",
@@ -60,6 +61,7 @@ const EDGE_KEYS: [&str; 49] = [
     "cache_status",
     "edge_ttl",
     "hot_keys",
+    "kv.hosts",
     "limits.header_bytes",
     "limits.header_count",
     "limits.target_bytes",

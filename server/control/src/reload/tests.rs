@@ -19,7 +19,7 @@ use crate::settings::{
 };
 
 static SCHEMA: Schema =
-    Schema { program: "sample", about: "A sample.", table: Sample::TABLE, rules: &[], relatives: &[] };
+    Schema { program: "sample", about: "A sample.", table: Sample::TABLE, rules: &[], relatives: &[], explains: false };
 
 settings! {
     /// Settings of a sample.

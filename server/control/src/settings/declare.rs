@@ -15,9 +15,10 @@
 //! **Invariants**: a struct has a field for every key of its table and none besides. A field whose type does not fit the
 //! kind of its key is a defect that the first test of the binary finds.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
+    content::FileContent,
     schema::{Table, joined, numbered},
     tree::SettingsTree,
     value::{ControlCpu, Cores, ListenAddress, SettingValue, SocketMode, wrong_kind},
@@ -136,8 +137,17 @@ value_field!(
     Cores => Cores,
     ControlCpu => ControlCpu,
     PathBuf => Path,
-    String => Text
+    String => Text,
+    BTreeMap<String, String> => TextMap,
+    FileContent => Content
 );
+
+/// Shared, so that a copy of the settings costs nothing where tables are many.
+impl<T: Field> Field for Arc<T> {
+    fn read(tree: &SettingsTree, path: &str) -> Self {
+        Self::new(T::read(tree, path))
+    }
+}
 
 /// A key that may be without a value.
 impl<T: Field> Field for Option<T> {

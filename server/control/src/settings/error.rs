@@ -212,7 +212,7 @@ impl fmt::Display for SettingsErrors {
 }
 
 /// An origin at the head of a message: a file's is written `file:line`, as editors and terminals make links of it.
-struct Shown<'a>(&'a Origin);
+pub(super) struct Shown<'a>(pub(super) &'a Origin);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

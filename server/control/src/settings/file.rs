@@ -15,13 +15,14 @@ use toml_edit::{Document, Item as Toml, TableLike};
 use super::{
     error::{SettingError, shortened},
     include::{self, Files, INCLUDE},
+    kind::Kind,
     layer::{SettingsLayer, unknown_key},
     origin::Origin,
     schema::{
         ListedTables, NamedTables, Schema, SettingKey, TABLE_NAME_BYTES_MAX, Table, TableItem, is_table_name, joined,
         numbered,
     },
-    value::quote,
+    value::{SettingValue, quote},
 };
 
 /// Most files that are read: one for each of a few hundred sites.
@@ -32,9 +33,9 @@ pub const FILE_BYTES_MAX: usize = 4 << 20;
 
 /// Reads the configuration file `file` and those it includes. Relative paths in a file are relative to its folder.
 pub(super) fn read_files(schema: &'static Schema, file: PathBuf, named_by: Origin, files: &dyn Files) -> SettingsLayer {
-    let mut reader =
-        FileReader { schema, file, text: String::new(), layer: SettingsLayer::default(), patterns: Some(Vec::new()) };
-    reader.read_file(named_by, files);
+    let (layer, patterns) = (SettingsLayer::default(), Some(Vec::new()));
+    let mut reader = FileReader { files, schema, file, text: String::new(), lines: Vec::new(), layer, patterns };
+    reader.read_file(named_by);
     let (folder, patterns) = (reader.folder(), reader.patterns.take());
     let mut read = vec![reader.file.clone()];
     for (pattern, origin) in patterns.unwrap_or_default() {
@@ -50,7 +51,7 @@ pub(super) fn read_files(schema: &'static Schema, file: PathBuf, named_by: Origi
                     }
                     read.push(file.clone());
                     reader.file = file;
-                    reader.read_file(origin.clone(), files);
+                    reader.read_file(origin.clone());
                 }
             }
             Err((folder, error)) => {
@@ -66,30 +67,41 @@ fn too_many_files() -> String {
     format!("at most {FILES_MAX} files in all")
 }
 
-struct FileReader {
+struct FileReader<'f> {
+    files: &'f dyn Files,
     schema: &'static Schema,
     /// The file at hand, and its text.
     file: PathBuf,
     text: String,
+    /// Where its lines begin.
+    lines: Vec<usize>,
     /// What all files say.
     layer: SettingsLayer,
     /// What the first file includes, with where it says so; `None` while the others are read.
     patterns: Option<Vec<(String, Origin)>>,
 }
 
-impl FileReader {
+impl FileReader<'_> {
     fn folder(&self) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).to_owned()
     }
 
     fn origin(&self, offset: usize) -> Origin {
-        Origin::File { file: self.file.clone(), line: line_at(&self.text, offset) }
+        Origin::File { file: self.file.clone(), line: self.line_at(offset) }
     }
 
-    fn read_file(&mut self, named_by: Origin, files: &dyn Files) {
+    /// The line of the byte at `offset`, counted from 1.
+    fn line_at(&self, offset: usize) -> usize {
+        1 + self.lines.partition_point(|start| *start <= offset)
+    }
+
+    fn read_file(&mut self, named_by: Origin) {
         let unreadable = |reason| SettingError::Unreadable { file: self.file.clone(), reason, named_by };
-        match files.read(&self.file) {
-            Ok(text) if text.len() <= FILE_BYTES_MAX => self.text = text,
+        match self.files.read(&self.file) {
+            Ok(text) if text.len() <= FILE_BYTES_MAX => {
+                self.lines = line_starts(&text);
+                self.text = text;
+            }
             Ok(text) => {
                 let reason = format!("it has {} bytes, and may have {FILE_BYTES_MAX}; split it", text.len());
                 self.layer.errors.push(unreadable(reason));
@@ -104,7 +116,7 @@ impl FileReader {
         match Document::parse(self.text.clone()) {
             Ok(document) => self.read_table("", self.schema.table, document.as_table()),
             Err(error) => {
-                let line = error.span().map_or(1, |span| line_at(&self.text, span.start));
+                let line = error.span().map_or(1, |span| self.line_at(span.start));
                 let reason = shortened(error.message());
                 self.layer.errors.push(SettingError::Syntax { file: self.file.clone(), line, reason });
             }
@@ -130,7 +142,9 @@ impl FileReader {
     }
 
     fn read_key(&mut self, key: &SettingKey, path: &str, item: &Toml, origin: Origin) {
-        let Some(value) = item.as_value().and_then(|value| key.kind.parse_toml(value)) else {
+        let value = item.as_value().and_then(|value| key.kind.parse_toml(value));
+        let value = value.or_else(|| item.as_table().and_then(|table| key.kind.parse_table(table)));
+        let Some(value) = value else {
             let found = self.written(item);
             self.layer.errors.push(SettingError::invalid(key, path, origin, &found));
             return;
@@ -140,7 +154,29 @@ impl FileReader {
             self.layer.errors.push(SettingError::Duplicate { origin, key, first });
             return;
         }
-        self.layer.set.insert(path.to_owned(), (value.resolved_in(&self.folder()), origin));
+        let value = value.resolved_in(&self.folder());
+        match (value, key.kind) {
+            (SettingValue::Content(content), Kind::Content { bytes_max }) => {
+                let found = content.path().display().to_string();
+                match content.read(self.files, bytes_max) {
+                    Ok(content) => {
+                        self.layer.set.insert(path.to_owned(), (SettingValue::Content(content), origin));
+                    }
+                    Err(error) => {
+                        let (key, reason) = (path.to_owned(), error.to_string());
+                        self.layer.errors.push(SettingError::Unusable {
+                            origin,
+                            key,
+                            found: shortened(&found),
+                            reason,
+                        });
+                    }
+                }
+            }
+            (value, _) => {
+                self.layer.set.insert(path.to_owned(), (value, origin));
+            }
+        }
     }
 
     fn read_section(&mut self, path: &str, declared: &'static Table, item: &Toml, origin: Origin) {
@@ -236,8 +272,7 @@ fn at_most(count_max: usize) -> String {
     format!("at most {count_max} such tables")
 }
 
-/// The line of the byte at `offset`, counted from 1.
-fn line_at(text: &str, offset: usize) -> usize {
-    let before = &text.as_bytes()[..offset.min(text.len())];
-    1 + before.iter().filter(|byte| **byte == b'\n').count()
+/// Where the lines of a text begin, but for the first.
+fn line_starts(text: &str) -> Vec<usize> {
+    text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1).collect()
 }

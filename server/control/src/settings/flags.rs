@@ -3,7 +3,7 @@
 //! **Not**: checking values; the flags' texts go through the same kinds as all others.
 //!
 //! **Invariants**: the help does not depend on the terminal. A flag stands for one key, or is one of the few that say what
-//! to do (`--config`, `--check`, `--print-config`, `--help`, `--version`).
+//! to do (`--config`, `--check`, `--print-config`, `--explain`, `--help`, `--version`).
 //!
 //! **Source**: POSIX and GNU conventions for long options.
 
@@ -37,6 +37,7 @@ const CA: &str = "ca";
 const CERT: &str = "cert";
 const KEY: &str = "key";
 const PRINT_CONFIG: &str = "print-config";
+const EXPLAIN: &str = "explain";
 
 /// What the process was asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub(super) enum Action {
     Check(Option<Against>),
     /// Print the effective settings.
     PrintConfig,
+    /// Say what becomes of this request.
+    Explain(String),
 }
 
 /// What the command line says.
@@ -85,7 +88,9 @@ pub(super) fn parse(schema: &Schema, arguments: &[OsString]) -> Result<CommandLi
     for (path, key) in schema.keys() {
         read_flag(key, &path, &matches, &mut layer);
     }
+    let question = if schema.explains { matches.get_one::<String>(EXPLAIN) } else { None };
     let action = match (matches.get_flag(PRINT_CONFIG), matches.get_flag(CHECK)) {
+        _ if question.is_some() => Action::Explain(question.cloned().unwrap_or_default()),
         // Printing checks as well, so it is what both together mean.
         (true, _) => Action::PrintConfig,
         (false, true) => Action::Check(against_of(&matches)),
@@ -148,6 +153,11 @@ pub(super) fn command(schema: &Schema) -> Command {
         .long(PRINT_CONFIG)
         .action(ArgAction::SetTrue)
         .help("Print the effective settings and where each came from, and exit");
+    let explain = Arg::new(EXPLAIN)
+        .long(EXPLAIN)
+        .value_name("REQUEST")
+        .conflicts_with_all([CHECK, PRINT_CONFIG])
+        .help("Report which route a request takes and why, and exit; REQUEST is \"GET https://host/path\", with header fields on further lines");
     Command::new(schema.program)
         .about(schema.about)
         .version(crate::build::VERSION)
@@ -158,6 +168,7 @@ pub(super) fn command(schema: &Schema) -> Command {
         .args([check, against])
         .args(operator)
         .arg(print)
+        .args(schema.explains.then_some(explain))
         .after_help(after_help())
 }
 

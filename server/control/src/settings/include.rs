@@ -11,7 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{reading::read_text, watch::Mark};
+use crate::{
+    reading::{read_bytes, read_text},
+    watch::Mark,
+};
 
 /// The key by which the first file names others. It has no flag and no variable.
 pub(super) const INCLUDE: &str = "include";
@@ -23,6 +26,15 @@ pub trait Files {
     /// # Errors
     /// It is not there, or cannot be read as UTF-8.
     fn read(&self, file: &Path) -> io::Result<String>;
+
+    /// The bytes of a file, whatever they are.
+    ///
+    /// # Errors
+    /// It is not there, cannot be read, or has more than `bytes_max`.
+    fn bytes(&self, file: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+        let bytes = self.read(file)?.into_bytes();
+        if bytes.len() <= bytes_max { Ok(bytes) } else { Err(too_large(bytes_max)) }
+    }
 
     /// The paths of what is in a folder, in any order.
     ///
@@ -46,6 +58,11 @@ pub struct HostFiles;
 impl Files for HostFiles {
     fn read(&self, file: &Path) -> io::Result<String> {
         read_text(file)
+    }
+
+    fn bytes(&self, file: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+        let bytes = read_bytes(file)?;
+        if bytes.len() <= bytes_max { Ok(bytes) } else { Err(too_large(bytes_max)) }
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
@@ -75,6 +92,10 @@ impl<F: Fn(&Path) -> io::Result<String>> Files for F {
     fn mark(&self, _: &Path) -> Option<Mark> {
         None
     }
+}
+
+fn too_large(bytes_max: usize) -> io::Error {
+    io::Error::other(format!("it has more than {bytes_max} bytes"))
 }
 
 /// What [`is_pattern`] accepts, for a message.

@@ -8,9 +8,13 @@
 //!
 //! **Source**: docs/config.md; `cpuset(7)` for the list format of CPUs.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
+    content::FileContent,
     quantity::{
         BYTE_UNITS_TEXT, DURATION_UNITS_TEXT, format_bytes, format_duration, parse_bytes, parse_count, parse_duration,
     },
@@ -81,6 +85,18 @@ pub enum Kind {
         /// Longest text, in bytes.
         bytes_max: usize,
     },
+    /// Texts by name.
+    TextMap {
+        /// Most of them.
+        count_max: usize,
+        /// Longest name, and longest text, in bytes.
+        bytes_max: usize,
+    },
+    /// A path whose file is read with the settings.
+    Content {
+        /// Largest file, in bytes.
+        bytes_max: usize,
+    },
 }
 
 impl Kind {
@@ -102,6 +118,8 @@ impl Kind {
             Self::Path => SettingValue::Path(PathBuf::from(text)),
             Self::Text { .. } => SettingValue::Text(text.to_owned()),
             Self::Texts { .. } => SettingValue::Texts(text.split(',').map(str::to_owned).collect()),
+            Self::TextMap { .. } => return None,
+            Self::Content { .. } => SettingValue::Content(FileContent::unread(PathBuf::from(text))),
         };
         self.accepts(&value).then_some(value)
     }
@@ -131,9 +149,19 @@ impl Kind {
             (Self::ControlCpu, toml_edit::Value::Integer(number)) => {
                 SettingValue::ControlCpu(ControlCpu::Cpu(u16::try_from(*number.value()).ok()?))
             }
+            (Self::TextMap { .. }, toml_edit::Value::InlineTable(table)) => return self.parse_table(table),
             (_, toml_edit::Value::String(text)) => return self.parse_text(text.value()),
             _ => return None,
         };
+        self.accepts(&value).then_some(value)
+    }
+
+    /// Reads the value from a TOML table, written in one line or as a section of its own; `None` when it is not allowed.
+    #[must_use]
+    pub fn parse_table(&self, table: &dyn toml_edit::TableLike) -> Option<SettingValue> {
+        let Self::TextMap { .. } = self else { return None };
+        let text = |(name, item): (&str, &toml_edit::Item)| Some((name.to_owned(), item.as_str()?.to_owned()));
+        let value = SettingValue::TextMap(table.iter().map(text).collect::<Option<_>>()?);
         self.accepts(&value).then_some(value)
     }
 
@@ -148,9 +176,13 @@ impl Kind {
                 list.len() <= CORES_MAX && is_set(list) && list.iter().all(|cpu| *cpu <= CPU_MAX)
             }
             (Self::ControlCpu, SettingValue::ControlCpu(ControlCpu::Cpu(cpu))) => *cpu <= CPU_MAX,
-            (Self::Path, SettingValue::Path(path)) => {
-                let bytes = path.as_os_str().as_encoded_bytes();
-                (1..=PATH_BYTES_MAX).contains(&bytes.len()) && !bytes.contains(&0)
+            (Self::Path, SettingValue::Path(path)) => is_path(path),
+            (Self::Content { .. }, SettingValue::Content(content)) => is_path(content.path()),
+            (Self::TextMap { count_max, bytes_max }, SettingValue::TextMap(texts)) => {
+                (1..=*count_max).contains(&texts.len())
+                    && texts
+                        .iter()
+                        .all(|(name, text)| (1..=*bytes_max).contains(&name.len()) && text.len() <= *bytes_max)
             }
             (Self::Text { bytes_max }, SettingValue::Text(text)) => (1..=*bytes_max).contains(&text.len()),
             (Self::Texts { count_max, bytes_max }, SettingValue::Texts(list)) => {
@@ -181,6 +213,10 @@ impl Kind {
             Self::Texts { count_max, bytes_max } => {
                 format!("1 to {count_max} different texts of 1 to {bytes_max} bytes without a comma")
             }
+            Self::TextMap { count_max, bytes_max } => {
+                format!("1 to {count_max} names with texts of at most {bytes_max} bytes")
+            }
+            Self::Content { bytes_max } => format!("the path of a file of at most {}", format_bytes(*bytes_max as u64)),
         }
     }
 
@@ -201,9 +237,20 @@ impl Kind {
             Self::Cores => format!("{range} numbered 0 to {CPU_MAX} ([0, 2, 4] or \"0-3,8\")"),
             Self::ControlCpu => format!("{range} numbered 0 to {CPU_MAX}"),
             Self::Path => format!("{range}, not empty, at most {PATH_BYTES_MAX} bytes"),
-            Self::Bool | Self::Address | Self::Choice(_) | Self::Text { .. } | Self::Texts { .. } => range,
+            Self::TextMap { .. } => format!("{range} ({{ NAME = \"text\" }})"),
+            Self::Bool
+            | Self::Address
+            | Self::Choice(_)
+            | Self::Text { .. }
+            | Self::Texts { .. }
+            | Self::Content { .. } => range,
         }
     }
+}
+
+fn is_path(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    (1..=PATH_BYTES_MAX).contains(&bytes.len()) && !bytes.contains(&0)
 }
 
 fn parse_addresses<'a>(texts: impl Iterator<Item = &'a str>) -> Option<Vec<ListenAddress>> {

@@ -8,6 +8,8 @@ const COUNT: Kind = Kind::Count { min: 1, max: 9 };
 const WORD: Kind = Kind::Choice(&["hash", "cpu"]);
 const TEXT: Kind = Kind::Text { bytes_max: 3 };
 const LIST: Kind = Kind::Texts { count_max: 2, bytes_max: 3 };
+const MAP: Kind = Kind::TextMap { count_max: 2, bytes_max: 3 };
+const FILE: Kind = Kind::Content { bytes_max: 3 };
 
 /// Kind, text, and how the accepted value is written again; `None` when it is refused.
 const TEXTS: &[(Kind, &str, Option<&str>)] = &[
@@ -72,6 +74,10 @@ const TEXTS: &[(Kind, &str, Option<&str>)] = &[
     (LIST, "a,a", None),
     (LIST, "abcd", None),
     (LIST, "a,", None),
+    (MAP, "a=b", None),
+    (FILE, "a/b", Some("a/b")),
+    (FILE, "", None),
+    (FILE, "a\0b", None),
 ];
 
 /// Kind, TOML expression, and how the accepted value is written again; `None` when it is refused.
@@ -114,6 +120,15 @@ const EXPRESSIONS: &[(Kind, &str, Option<&str>)] = &[
     (LIST, "[\"a,b\"]", None),
     (LIST, "[1]", None),
     (LIST, "[]", None),
+    (MAP, "{ b = \"1\", a = \"\" }", Some("a=,b=1")),
+    (MAP, "{}", None),
+    (MAP, "{ a = 1 }", None),
+    (MAP, "{ a = \"1234\" }", None),
+    (MAP, "{ abcd = \"1\" }", None),
+    (MAP, "{ a = \"\", b = \"\", c = \"\" }", None),
+    (MAP, "\"a\"", None),
+    (FILE, "\"a\"", Some("a")),
+    (FILE, "[\"a\"]", None),
 ];
 
 #[test]
@@ -139,6 +154,16 @@ fn accepted_values_are_read_back_from_their_own_toml() {
         let Some(value) = kind.parse_text(text) else { continue };
         let item: toml_edit::Value = value.to_toml().parse().expect("a value writes TOML");
         assert_eq!(kind.parse_toml(&item), Some(value), "{kind:?} {text:?}");
+    }
+}
+
+#[test]
+fn lists_and_maps_are_read_back_from_their_own_toml() {
+    for (kind, expression, _) in EXPRESSIONS {
+        let item: toml_edit::Value = expression.parse().expect("the case is TOML");
+        let Some(value) = kind.parse_toml(&item) else { continue };
+        let again: toml_edit::Value = value.to_toml().parse().expect("a value writes TOML");
+        assert_eq!(kind.parse_toml(&again), Some(value), "{kind:?} {expression}");
     }
 }
 

@@ -14,6 +14,7 @@
 //! **Source**: docs/config.md.
 
 pub mod check;
+pub mod content;
 pub mod declare;
 pub mod error;
 pub mod file;
@@ -31,6 +32,7 @@ mod render;
 pub mod schema;
 pub mod tree;
 pub mod value;
+pub mod written;
 
 use std::ffi::OsString;
 
@@ -60,6 +62,15 @@ pub trait Settings: KeyGroup {
     #[must_use]
     fn from_tree(tree: &SettingsTree) -> Self {
         Self::read(tree, "")
+    }
+
+    /// What becomes of a request, as text of whole lines; asked only where the schema says that the binary explains.
+    ///
+    /// # Errors
+    ///
+    /// The operator's: this is no request, for this reason.
+    fn explain(&self, request: &str) -> Result<String, String> {
+        Err(format!("{request:?} cannot be explained"))
     }
 
     /// What of them does not go together, beyond what the declaration says; nothing where all does.
@@ -171,10 +182,13 @@ pub fn load<T: Settings>(sources: &SettingsSources<'_>) -> Result<Invocation<T>,
     if !misfits.is_empty() {
         return Err(SettingsErrors::new(misfits.into_iter().map(|misfit| tree.unfit(misfit)).collect()));
     }
-    let loaded = |tree: SettingsTree| Box::new(Loaded { settings, effective: tree, warnings });
+    let loaded = Box::new(Loaded { settings, effective: tree, warnings });
     Ok(match action {
-        Action::Serve => Invocation::Serve(loaded(tree)),
-        Action::Check(against) => Invocation::Check(loaded(tree), against),
-        Action::PrintConfig => Invocation::Print(tree.to_toml()),
+        Action::Serve => Invocation::Serve(loaded),
+        Action::Check(against) => Invocation::Check(loaded, against),
+        Action::PrintConfig => Invocation::Print(loaded.effective.to_toml()),
+        Action::Explain(request) => Invocation::Print(loaded.settings.explain(&request).map_err(|reason| {
+            SettingsErrors::new(vec![SettingError::CommandLine { reason: format!("--explain: {reason}") }])
+        })?),
     })
 }

@@ -329,6 +329,8 @@ pub struct Schema {
     pub rules: &'static [AtMost],
     /// The other binaries of the product.
     pub relatives: &'static [Relative],
+    /// Whether the binary says what becomes of a request (`--explain`).
+    pub explains: bool,
 }
 
 impl Schema {

@@ -146,6 +146,19 @@ impl SettingsTree {
         SettingError::Unfit { origin, key, reason }
     }
 
+    /// The keys whose paths begin with `prefix` and that were written, by what follows it, with where that is.
+    pub(super) fn written_in(&self, prefix: &str) -> impl Iterator<Item = (String, Origin)> {
+        let within = self.entries.range(prefix.to_owned()..);
+        let within = within.map_while(move |(path, entry)| Some((path.strip_prefix(prefix)?, entry)));
+        let written = within.filter(|(_, entry)| entry.origin != Origin::Default);
+        written.map(|(rest, entry)| (rest.to_owned(), entry.origin.clone())).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Where the named or numbered table at `path` stands.
+    pub(super) fn table_origin(&self, path: &str) -> Option<&Origin> {
+        self.tables.origin_of(path)
+    }
+
     fn declared(&self) -> Vec<(String, &'static SettingKey)> {
         let mut declared = Vec::new();
         self.declare("", self.schema.table, &mut declared);

@@ -7,6 +7,7 @@
 //! **Source**: docs/config.md.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -14,7 +15,10 @@ use std::{
     time::Duration,
 };
 
-use super::quantity::{format_bytes, format_duration};
+use super::{
+    content::FileContent,
+    quantity::{format_bytes, format_duration},
+};
 
 /// What a Unix socket's address starts with.
 const UNIX_PREFIX: &str = "unix:";
@@ -150,6 +154,10 @@ pub enum SettingValue {
     Text(String),
     /// Several of them.
     Texts(Vec<String>),
+    /// Texts by name.
+    TextMap(BTreeMap<String, String>),
+    /// A file, and what is in it.
+    Content(FileContent),
 }
 
 impl SettingValue {
@@ -172,6 +180,11 @@ impl SettingValue {
                 let numbers: Vec<String> = cpus.iter().map(u16::to_string).collect();
                 format!("[{}]", numbers.join(", "))
             }
+            Self::TextMap(texts) => {
+                let pairs: Vec<String> =
+                    texts.iter().map(|(name, text)| format!("{} = {}", quote(name), quote(text))).collect();
+                format!("{{ {} }}", pairs.join(", "))
+            }
             Self::Bytes(_)
             | Self::Duration(_)
             | Self::Address(_)
@@ -180,6 +193,7 @@ impl SettingValue {
             | Self::ControlCpu(ControlCpu::Auto)
             | Self::Choice(_)
             | Self::Path(_)
+            | Self::Content(_)
             | Self::Text(_) => quote(&self.to_string()),
         }
     }
@@ -194,6 +208,14 @@ impl SettingValue {
             Self::Addresses(addresses) => addresses.iter().map(ListenAddress::to_string).collect(),
             Self::Texts(texts) => texts.iter().map(String::as_str).collect(),
             Self::Cores(Cores::Cpus(cpus)) => cpus.iter().copied().collect(),
+            Self::TextMap(texts) => {
+                let pairs = texts.iter().map(|(name, text)| (name.clone(), text.as_str().into()));
+                serde_json::Value::Object(pairs.collect())
+            }
+            // Other bytes in the same file are another value.
+            Self::Content(content) => {
+                serde_json::json!({ "path": self.to_string(), "sha256": content.digest() })
+            }
             _ => self.to_string().into(),
         }
     }
@@ -214,6 +236,7 @@ impl SettingValue {
     pub(super) fn resolved_in(self, folder: &Path) -> Self {
         match self {
             Self::Path(path) if path.as_os_str() != "-" => Self::Path(folder.join(path)),
+            Self::Content(content) => Self::Content(content.moved(|path| folder.join(path))),
             other => other,
         }
     }
@@ -225,6 +248,9 @@ impl SettingValue {
         match self.resolved_in(folder) {
             // Of a path that is absolute already, only the text is looked at.
             Self::Path(path) if path.is_absolute() => Self::Path(std::path::absolute(&path).unwrap_or(path)),
+            Self::Content(content) if content.path().is_absolute() => {
+                Self::Content(content.moved(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())))
+            }
             other => other,
         }
     }
@@ -249,6 +275,11 @@ impl fmt::Display for SettingValue {
             Self::Path(path) => write!(f, "{}", path.display()),
             Self::Text(text) => f.write_str(text),
             Self::Texts(texts) => write_list(f, texts),
+            Self::TextMap(texts) => {
+                let pairs: Vec<String> = texts.iter().map(|(name, text)| format!("{name}={text}")).collect();
+                write_list(f, &pairs)
+            }
+            Self::Content(content) => write!(f, "{}", content.path().display()),
         }
     }
 }

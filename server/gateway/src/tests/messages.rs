@@ -42,7 +42,7 @@ fn every_fault_is_told_of_at_once() {
              \"shop.example.com\", \"*.example.com\" or \"*\"",
             "a.toml:9: route[6].method: found \"get\", allowed: methods in capitals",
             "a.toml:10: route[7].scheme: found \"ftp\", allowed: \"http\" or \"https\"",
-            "a.toml:11: route[8].header.A B: found \"x\", allowed: a field's name, and a value that may end in one \
+            "a.toml:11: route[8].header: found \"A B: x\", allowed: a field's name, and a value that may end in one \
              \"*\" for anything",
             "a.toml:12: route[9].redirect.status: found \"200\", allowed: 301, 302, 303, 307 or 308",
             "a.toml:12: route[9].redirect.to: found \"new\", allowed: a target that begins with \"/\", \"https://\" \
@@ -112,4 +112,21 @@ fn whatever_a_client_writes_finds_the_route_of_its_normal_form() {
     }
     let long = format!("GET / HTTP/1.1\r\nHost: {}shop.example\r\n\r\n", "a.".repeat(200));
     assert_eq!(routed(&table, RequestScheme::Http, &long), Some(3));
+}
+
+#[test]
+fn the_kv_api_is_on_every_host_or_on_those_that_are_named() {
+    let mut source = gateway(Vec::new());
+    let every = compile(&source).unwrap();
+    assert!(!every.narrows_kv() && every.has_kv_on(b"") && every.has_kv_on(b"a.example"));
+    source.kv_hosts = hosts(&["KV.example.", "*.kv.example"], 3);
+    let table = compile(&source).unwrap();
+    for (host, is_on) in
+        [("kv.example", true), ("a.kv.example", true), ("xkv.example", false), (".kv.example", false), ("", false)]
+    {
+        assert_eq!(table.has_kv_on(host.as_bytes()), is_on, "{host}");
+    }
+    source.kv_hosts = hosts(&["kv:80"], 3);
+    let faults = compile(&source).err().unwrap();
+    assert!(faults[0].to_string().starts_with("a.toml:3: kv.hosts: found \"kv:80\""), "{}", faults[0]);
 }

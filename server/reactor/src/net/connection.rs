@@ -127,6 +127,11 @@ impl Connection {
         self.state(|state, reactor| reactor.inner.driver.borrow().peer(state.socket))
     }
 
+    /// Whether a layer protects it: see [`crate::Protection`].
+    pub fn is_protected(&self) -> bool {
+        self.state(|state, _| state.is_protected())
+    }
+
     /// Whether what was received so far may have been recorded by somebody, and be sent again by them: see
     /// [`crate::Protection::may_be_replayed`].
     pub fn may_be_replayed(&self) -> bool {

@@ -171,6 +171,11 @@ impl std::fmt::Debug for DetachedLayer {
 }
 
 impl ConnectionState {
+    /// Whether it has a layer.
+    pub(super) fn is_protected(&self) -> bool {
+        self.protected.is_some()
+    }
+
     /// Whether what its layer has opened may have been recorded, and be sent again.
     pub(super) fn may_be_replayed(&self) -> bool {
         self.protected.as_ref().is_some_and(|protected| protected.layer.may_be_replayed())

@@ -12,6 +12,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use corelane_gateway::normal::RequestScheme;
 use corelane_http::Status;
 use corelane_http::h1::Parsed;
 use corelane_http::h1::request::{RequestError, Resume, parse};
@@ -31,7 +32,7 @@ use crate::access_log::Downstream;
 use crate::connections::Registered;
 use crate::exchange::Begun;
 use crate::frontend::bounds::keyed;
-use crate::services::{self, Exchange};
+use crate::services::{self, Exchange, Plan};
 
 /// How long a finished connection waits for its client to have read everything, while nothing comes from it.
 const LINGER: Duration = Duration::from_secs(2);
@@ -350,6 +351,11 @@ fn serve_next(
     }
 }
 
+/// How the client of a connection speaks to its listener.
+pub(super) fn scheme_of(connection: &Connection) -> RequestScheme {
+    if connection.is_protected() { RequestScheme::Https } else { RequestScheme::Http }
+}
+
 #[inline(always)]
 fn dispatch(
     h1: &H1,
@@ -364,16 +370,22 @@ fn dispatch(
     let (begun, pending) = if h1.recorder.is_on() {
         logged::begin(h1, head, reply, from)
     } else {
-        (services::begin(&h1.services, head, &mut reply), None)
+        (services::begin(&h1.services, head, || scheme_of(connection), &mut reply), None)
     };
     let result = match begun {
         Begun::Done => DispatchResult::Written,
         Begun::Lent => DispatchResult::WithBody,
         Begun::Later(plan) => {
-            let plan = services::unless_early(plan, head, || connection.may_be_replayed());
+            let plan = if comes_too_early(connection, head) { Plan::TooEarly } else { plan };
             let carried = Carried { exchange: Exchange::new(head, plan), form, body: head.body(), pending };
             DispatchResult::NeedsAsync(Box::new(carried))
         }
     };
     Dispatched { result, stays: in_poll.stays() }
+}
+
+/// Whether a request that needs more than its poll may not be carried out yet. Out of line, for those that do not.
+#[inline(never)]
+fn comes_too_early(connection: &Connection, head: &RequestHead<'_>) -> bool {
+    services::is_too_early(head, || connection.may_be_replayed())
 }

@@ -17,6 +17,7 @@ use corelane_http::response::ResponseHead;
 use reactor::{Connection, Instant, SharedBytes};
 
 use super::H1;
+use super::connection::scheme_of;
 use super::reply::H1Reply;
 use super::wire::H1Wire;
 use crate::access_log::{AccessRecord, Downstream, RequestLine, ResponseNote};
@@ -45,7 +46,8 @@ pub(super) fn begin(
     let began = h1.reactor.now();
     let request = RequestLine::of(head);
     let mut note = ResponseNote::default();
-    let begun = services::begin(&h1.services, head, &mut LoggedReply { reply, note: &mut note });
+    let mut logged = LoggedReply { reply, note: &mut note };
+    let begun = services::begin(&h1.services, head, || scheme_of(connection), &mut logged);
     let pending = match begun {
         Begun::Done | Begun::Lent => {
             h1.recorder.record(&request, (connection, downstream), &note, began);

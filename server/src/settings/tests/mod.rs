@@ -7,6 +7,7 @@ use shardstored::settings::NodeSettings;
 
 use super::*;
 
+mod gateway;
 mod messages;
 mod shown;
 

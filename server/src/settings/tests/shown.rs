@@ -91,6 +91,7 @@ static SECRETIVE: Schema = Schema {
     table: Secretive::TABLE,
     rules: &[],
     relatives: &[],
+    explains: false,
 };
 
 settings! {
